@@ -1,0 +1,31 @@
+# Checks of the tree's shape, run with every build: include direction between kernel folders, plugins and
+# sdk include no kernel header, and each header compiles alone.
+
+function(mansio_add_checks)
+  get_property(layers GLOBAL PROPERTY MANSIO_LAYERS)
+  set(rules "")
+  foreach(layer ${layers})
+    get_property(depends GLOBAL PROPERTY MANSIO_LAYER_${layer}_DEPENDS)
+    string(REPLACE ";" "," depends "${depends}")
+    string(APPEND rules "${layer}:${depends}\n")
+  endforeach()
+  file(WRITE ${CMAKE_BINARY_DIR}/layers.txt "${rules}")
+  add_custom_target(check-includes ALL
+    COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -D RULES=${CMAKE_BINARY_DIR}/layers.txt
+            -P ${CMAKE_SOURCE_DIR}/scripts/cmake/check_includes.cmake
+    COMMENT "checking include direction" VERBATIM)
+
+  # One generated source a header, compiled on its own.
+  file(GLOB_RECURSE headers RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS kernel/*.hpp plugins/*.hpp sdk/include/*.hpp sdk/include/*.h sdk/testing/*.hpp)
+  set(sources "")
+  foreach(header ${headers})
+    string(MAKE_C_IDENTIFIER ${header} id)
+    set(source ${CMAKE_BINARY_DIR}/header-check/${id}.cpp)
+    file(GENERATE OUTPUT ${source} CONTENT "#include \"${header}\"\n")
+    list(APPEND sources ${source})
+  endforeach()
+  add_library(check-headers OBJECT ${sources})
+  target_link_libraries(check-headers PRIVATE mansio_cli mansio_sdk)
+  target_include_directories(check-headers PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/sdk/include ${CMAKE_SOURCE_DIR}/sdk/testing)
+  target_compile_options(check-headers PRIVATE -fsyntax-only)
+endfunction()
