@@ -1,0 +1,3 @@
+// Boost.Asio's own sources, compiled here once.
+#include <boost/asio/impl/src.hpp>
+#include <boost/asio/ssl/impl/src.hpp>

@@ -1,0 +1,126 @@
+#include "kernel/io/channel.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <chrono>
+
+namespace mansio::io {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Number {
+  static constexpr std::uint16_t kType = 7;
+  std::uint32_t n = 0;
+  std::string filler;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.n, s.filler);
+  }
+};
+
+class ChannelTest : public ::testing::Test {
+ protected:
+  void connect(ChannelLimits limits = {}) {
+    auto pair = channel_pair();
+    ASSERT_TRUE(pair.ok());
+    raw_b_ = pair->second.get();
+    a_ = Channel::create(loop_, std::move(pair->first), limits);
+    b_ = Channel::create(loop_, std::move(pair->second), limits);
+    a_->start([](Message &) {}, [this](std::string_view why) { a_closed_ = why; });
+    b_->start([this](Message &m) { receive(m); }, [this](std::string_view why) { b_closed_ = why; });
+  }
+  void receive(Message &m) {
+    ++received_;
+    if (const auto number = decode<Number>(m.payload)) numbers_.push_back(number->n);
+    for (auto &fd : m.fds) fds_.push_back(std::move(fd));
+  }
+  void TearDown() override {
+    if (a_) a_->close();
+    if (b_) b_->close();
+    loop_.poll();
+  }
+  void run() {
+    loop_.restart();
+    loop_.run_for(20ms);
+  }
+
+  asio::io_context loop_;
+  std::shared_ptr<Channel> a_, b_;
+  int raw_b_ = -1;
+  std::vector<std::uint32_t> numbers_;
+  std::vector<UniqueFd> fds_;
+  std::size_t received_ = 0;
+  std::string a_closed_, b_closed_;
+};
+
+TEST_F(ChannelTest, DeliversMessagesInOrder) {
+  connect();
+  for (std::uint32_t i = 0; i < 1000; ++i) ASSERT_TRUE(a_->send(Number{i, {}}));
+  run();
+  ASSERT_EQ(numbers_.size(), 1000u);
+  for (std::uint32_t i = 0; i < 1000; ++i) EXPECT_EQ(numbers_[i], i);
+}
+
+TEST_F(ChannelTest, PassesDescriptorsWithTheirMessage) {
+  connect();
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(::dup(2));
+  ASSERT_TRUE(a_->send(Number{1, {}}));
+  ASSERT_TRUE(a_->send(Number{2, {}}, std::move(fds)));
+  ASSERT_TRUE(a_->send(Number{3, {}}));
+  run();
+  EXPECT_EQ(numbers_, (std::vector<std::uint32_t>{1, 2, 3}));
+  EXPECT_EQ(fds_.size(), 1u);
+}
+
+TEST_F(ChannelTest, SaysFalseWhenThePeerDoesNotRead) {
+  connect({.queue_bytes = 256 * 1024, .window = 1024 * 1024});
+  b_->pause();
+  std::uint32_t sent = 0;
+  for (int round = 0; round < 100; ++round) {
+    while (a_->send(Number{sent, std::string(1000, 'x')})) ++sent;
+    loop_.restart();
+    loop_.poll();
+  }
+  EXPECT_LT(sent, 3000u);  // window + queue, not everything
+  EXPECT_FALSE(a_->send(Number{sent, std::string(1000, 'x')}));
+  b_->resume();
+  run();
+  EXPECT_EQ(numbers_.size(), sent);  // nothing accepted was lost
+  EXPECT_TRUE(a_->send(Number{sent, {}}));
+}
+
+TEST_F(ChannelTest, RefusesAMessageLargerThanAFrame) {
+  connect();
+  EXPECT_FALSE(a_->send(Number{1, std::string(kMaxFrame, 'x')}));
+  EXPECT_TRUE(a_->open());
+}
+
+TEST_F(ChannelTest, ClosesOnAMalformedFrame) {
+  connect();
+  run();
+  ASSERT_EQ(::send(raw_b_, "garbage!", 8, 0), 8);
+  run();
+  EXPECT_NE(a_closed_, "");
+  EXPECT_FALSE(a_->open());
+}
+
+TEST_F(ChannelTest, TellsWhenThePeerIsGone) {
+  connect();
+  run();
+  a_->close();
+  run();
+  EXPECT_EQ(b_closed_, "closed by peer");
+}
+
+TEST(ParseFrame, RefusesAnotherProtocolVersion) {
+  FrameHeader header{};
+  std::string frame;
+  Encoder{frame}(std::uint8_t{0xA5}, std::uint8_t{kProtocolVersion + 1}, std::uint16_t{0}, std::uint32_t{0});
+  EXPECT_FALSE(parse_frame(frame, header, [](auto, auto, auto) {}));
+}
+
+}  // namespace
+}  // namespace mansio::io
