@@ -1,0 +1,183 @@
+#include "kernel/config/crosscheck.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "kernel/config/values.hpp"
+
+namespace mansio::config {
+namespace {
+
+// Old and new generation share the 64 slots of the instance's shared memory with queue and control.
+constexpr std::size_t kMaxWorkers = 28;
+
+class Checker {
+ public:
+  Checker(const Settings &settings, const std::string &file, const Places &places, Problems &problems)
+      : s_(settings), file_(file), places_(places), problems_(problems) {}
+
+  void check() {
+    if (s_.spool.empty()) add("spool", "is empty, expected a directory");
+    listeners();
+    transports();
+    routes();
+    times();
+  }
+
+ private:
+  // Reported at `key` or, when that is not in the file, at the first of `others` that is.
+  void add(const std::string &key, std::string text, std::initializer_list<std::string> others = {}) {
+    auto at = places_.find(key);
+    for (const auto &other : others) {
+      if (at == places_.end()) at = places_.find(other);
+    }
+    if (at != places_.end()) {
+      problems_.add(at->second, key, std::move(text));
+    } else {
+      problems_.add({file_, 0, key, std::move(text)});
+    }
+  }
+
+  // `of`: "smtpd" or "listener.NAME". Inherited options are reported in [smtpd] only.
+  void smtpd(const std::string &of, const Smtpd &options) {
+    const auto own = [&](const char *name) { return of == "smtpd" || places_.contains(of + '.' + name); };
+    const auto key = [&](const char *name) { return of + '.' + name; };
+    if (own("mynetworks")) {
+      for (const auto &network : options.mynetworks) {
+        const bool v4 = network.bits >= 96 && to_string(network).front() != '[';
+        if (v4 ? network.bits < 96 + 8 : network.bits < 16) {
+          add(key("mynetworks"),
+              fmt::format("holds {}: that makes this server an open relay for a large part of the Internet; "
+                          "expected the networks of your own clients",
+                          to_string(network)));
+        }
+      }
+    }
+    if (own("tls_security_level") || own("tls_cert_file") || own("tls_key_file")) {
+      const bool cert = !options.tls_cert_file.empty(), key_file = !options.tls_key_file.empty();
+      if (options.tls_security_level != TlsLevel::None && !cert) {
+        add(key("tls_security_level"), "asks for TLS, expected tls_cert_file and tls_key_file beside it",
+            {key("tls_key_file"), of});
+      }
+      if (cert != key_file) {
+        add(key(cert ? "tls_cert_file" : "tls_key_file"),
+            fmt::format("is given without {}, expected both or neither", cert ? "tls_key_file" : "tls_cert_file"),
+            {of});
+      }
+    }
+  }
+
+  void listeners() {
+    smtpd("smtpd", s_.smtpd);
+    if (s_.listeners.empty()) {
+      add("listener", "is missing, expected at least one [listener.NAME] with listen = [\"ADDRESS:PORT\"]");
+    }
+    std::map<std::string, std::string> taken;
+    for (const auto &listener : s_.listeners) {
+      const auto name = "listener." + listener.name;
+      if (listener.listen.empty() && !places_.contains(name + ".listen")) {
+        add(name, "has no listen, expected listen = [\"ADDRESS:PORT\"]");
+      } else if (listener.listen.empty()) {
+        add(name + ".listen", "holds no valid address, expected at least one such as \"127.0.0.1:25\"");
+      }
+      for (const auto &address : listener.listen) {
+        const auto [other, is_new] = taken.emplace(address, listener.name);
+        if (!is_new)
+          add(name + ".listen",
+              fmt::format("holds {} a second time; listener.{} has it already", address, other->second));
+      }
+      smtpd(name, listener.smtpd);
+    }
+  }
+
+  void transports() {
+    for (const auto &transport : s_.transports) {
+      if (transport.plugin.empty()) {
+        const auto name = "transport." + transport.name;
+        if (!places_.contains(name + ".plugin"))
+          add(name, "has no plugin, expected plugin = \"transport-smtp\" or another");
+      }
+      if (transport.destination_concurrency_limit != 0 &&
+          transport.initial_destination_concurrency > transport.destination_concurrency_limit) {
+        add("transport." + transport.name + ".initial_destination_concurrency",
+            fmt::format("is {}, expected at most destination_concurrency_limit, {}",
+                        transport.initial_destination_concurrency, transport.destination_concurrency_limit));
+      }
+    }
+    if (s_.ingress_processes + s_.transports.size() > kMaxWorkers) {
+      add("transport", fmt::format("tables and ingress_processes make {} processes, expected at most {}",
+                                   s_.ingress_processes + s_.transports.size(), kMaxWorkers));
+    }
+  }
+
+  void routes() {
+    if (s_.routes.empty()) {
+      add("route", "is missing, expected at least [[route]] with transport = \"NAME\", by which all mail goes");
+      return;
+    }
+    std::vector<std::string_view> names;
+    for (const auto &transport : s_.transports) names.push_back(transport.name);
+    const RouteRule *catch_all = nullptr;
+    for (std::size_t i = 0; i < s_.routes.size(); ++i) {
+      const auto &rule = s_.routes[i];
+      const auto name = fmt::format("route[{}]", i + 1);
+      if (catch_all)
+        add(name, "is never reached: the route at " + catch_all->where + " takes everything, expected that one last");
+      bool conditional = condition(name, "recipient", rule.recipient);
+      conditional = condition(name, "domain", rule.domain) || conditional;
+      conditional = condition(name, "sender", rule.sender) || conditional;
+      if (!conditional && !catch_all) catch_all = &rule;
+      if (!rule.error.empty() && !rule.transport.empty()) {
+        add(name + ".error", "stands beside transport, expected only one of them");
+      } else if (!places_.contains(name + ".error") && !places_.contains(name + ".transport")) {
+        add(name, "says neither transport nor error, expected transport = \"NAME\"");
+      }
+      if (!rule.error.empty() && !rule.nexthop.empty())
+        add(name + ".nexthop", "stands beside error, expected only one of them");
+      if (!rule.transport.empty() && !s_.transport(rule.transport)) {
+        const auto near = suggestion(rule.transport, names);
+        add(name + ".transport",
+            fmt::format("is \"{}\", but there is no [transport.{}]{}", rule.transport, rule.transport,
+                        near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+      }
+    }
+    if (!catch_all) {
+      add("route",
+          "has no default: mail that no route matches has no way; expected a last [[route]] without recipient, domain "
+          "and sender");
+    }
+  }
+
+  // An empty list would match everything, which is hardly what it was written for.
+  bool condition(const std::string &route, const char *name, const std::vector<std::string> &values) {
+    if (!values.empty()) return true;
+    const auto key = route + '.' + name;
+    if (!places_.contains(key)) return false;
+    add(key, "is empty, expected at least one element (leave it out to match all)");
+    return true;
+  }
+
+  void times() {
+    if (s_.queue.minimal_backoff_time > s_.queue.maximal_backoff_time) {
+      add("queue.minimal_backoff_time", "is longer than maximal_backoff_time, expected at most that",
+          {"queue.maximal_backoff_time"});
+    }
+    if (s_.dns.min_ttl > s_.dns.max_ttl)
+      add("dns.min_ttl", "is longer than max_ttl, expected at most that", {"dns.max_ttl"});
+  }
+
+  const Settings &s_;
+  const std::string &file_;
+  const Places &places_;
+  Problems &problems_;
+};
+
+}  // namespace
+
+void crosscheck(const Settings &settings, const std::string &file, const Places &places, Problems &problems) {
+  Checker{settings, file, places, problems}.check();
+}
+
+}  // namespace mansio::config

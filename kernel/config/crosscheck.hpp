@@ -1,0 +1,11 @@
+// What can be wrong between options that are each right by themselves.
+#pragma once
+
+#include "kernel/config/problems.hpp"
+#include "kernel/config/read.hpp"
+
+namespace mansio::config {
+
+void crosscheck(const Settings &settings, const std::string &file, const Places &places, Problems &problems);
+
+}  // namespace mansio::config

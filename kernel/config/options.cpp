@@ -1,0 +1,353 @@
+#include "kernel/config/options.hpp"
+
+#include <limits>
+#include <type_traits>
+
+namespace mansio::config {
+namespace {
+
+template <class>
+struct MemberOf;
+template <class C, class V>
+struct MemberOf<V C::*> {
+  using Class = C;
+  using Type = V;
+};
+
+// One row: `M` is the member that holds the value.
+template <auto M>
+auto option(std::string_view name, Form form, std::string_view help, std::string_view fallback = {}) {
+  using C = typename MemberOf<decltype(M)>::Class;
+  using V = typename MemberOf<decltype(M)>::Type;
+  Option<C> row;
+  row.name = name;
+  row.form = form;
+  row.help = help;
+  row.fallback = fallback;
+  row.get = [](const C &from) -> Datum {
+    if constexpr (std::is_same_v<V, std::vector<Network>>) {
+      std::vector<std::string> out;
+      for (const auto &network : from.*M) out.push_back(to_string(network));
+      return out;
+    } else if constexpr (std::is_enum_v<V> || (std::is_integral_v<V> && !std::is_same_v<V, bool>)) {
+      return static_cast<std::int64_t>(from.*M);
+    } else {
+      return from.*M;
+    }
+  };
+  row.set = [](C &to, Datum value) {
+    if constexpr (std::is_same_v<V, std::vector<Network>>) {
+      (to.*M).clear();
+      for (const auto &text : std::get<std::vector<std::string>>(value)) {
+        if (const auto network = parse_network(text)) (to.*M).push_back(*network);
+      }
+    } else if constexpr (std::is_enum_v<V> || (std::is_integral_v<V> && !std::is_same_v<V, bool>)) {
+      to.*M = static_cast<V>(std::get<std::int64_t>(value));
+    } else {
+      to.*M = std::get<V>(std::move(value));
+    }
+  };
+  return row;
+}
+
+constexpr std::int64_t kCount = 1'000'000'000;  // of things that are counted
+constexpr Nanos kYear = 365 * 86400 * kSecond;
+constexpr std::int64_t kAnySize = std::int64_t{1} << 50;
+
+constexpr Form boolean() { return {.type = OptionType::Boolean}; }
+constexpr Form integer(std::int64_t least, std::int64_t most = kCount) {
+  return {.type = OptionType::Integer, .least = least, .most = most};
+}
+constexpr Form duration(Nanos least, Nanos most = kYear) {
+  return {.type = OptionType::Duration, .least = least, .most = most};
+}
+constexpr Form size(std::int64_t least, std::int64_t most = kAnySize) {
+  return {.type = OptionType::Size, .least = least, .most = most};
+}
+constexpr Form text(const Syntax &syntax = kLine) { return {.type = OptionType::Text, .syntax = &syntax}; }
+constexpr Form path() { return {.type = OptionType::Path}; }
+constexpr Form list(const Syntax &syntax) { return {.type = OptionType::List, .syntax = &syntax}; }
+constexpr Form choice(std::span<const std::string_view> names) {
+  return {.type = OptionType::Choice, .choices = names};
+}
+
+constexpr std::string_view kLogFormats[] = {"json", "postfix"};
+constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
+constexpr std::string_view kBareNewlines[] = {"normalize", "reject"};
+constexpr std::string_view kTlsLevels[] = {"none", "may", "encrypt"};
+constexpr std::string_view kDurabilities[] = {"power", "process"};
+
+}  // namespace
+
+std::span<const Option<Settings>> top_level_options() {
+  using T = Settings;
+  static const Option<T> rows[] = {
+      option<&T::myhostname>("myhostname", text(kHostname),
+                             "This host's name, in the greeting, in Received headers and in reports.",
+                             "the system's host name"),
+      option<&T::mydomain>("mydomain", text(kDomain), "The domain this host belongs to.",
+                           "`myhostname` without its first label"),
+      option<&T::spool>("spool", path(),
+                        "Directory of the spool and of the control socket in it. `--spool DIR` overrides it."),
+      option<&T::user>("user", text(kUser),
+                       "The system user that every process but the supervisor drops to when Mansio is started as root.",
+                       "\"mansio\""),
+      option<&T::plugin_dir>("plugin_dir", path(), "Directory of the plugins' shared objects.",
+                             "`lib/mansio/plugins` beside the program's `bin`"),
+      option<&T::mydestination>(
+          "mydestination", list(kDomain),
+          "Own domains: mail for them is accepted from everyone. Where it is delivered, `[[route]]` says."),
+      option<&T::relay_domains>("relay_domains", list(kDomainPattern),
+                                "Domains that mail is accepted for from everyone and relayed onward. \".example.com\" "
+                                "stands for all subdomains of example.com but not for itself."),
+      option<&T::local_recipients>("local_recipients", list(kLocalUser),
+                                   "The recipients that exist in `mydestination`; others are refused with 550 5.1.1. "
+                                   "An empty list means that every recipient is accepted."),
+      option<&T::postmaster>(
+          "postmaster", text(kMailbox),
+          "Who gets mail for postmaster and reports to the postmaster. Without a domain it is in `myhostname`."),
+      option<&T::double_bounce_sender>(
+          "double_bounce_sender", text(kMailbox),
+          "Sender of reports to the postmaster about bounces that could not be delivered; mail to it is discarded."),
+      option<&T::proxy_interfaces>("proxy_interfaces", list(kIp),
+                                   "Further addresses that are this host, such as those of a proxy or of an address "
+                                   "translator; needed to detect mail loops."),
+      option<&T::ingress_processes>("ingress_processes", integer(0, 16),
+                                    "Processes that receive mail; 0 means one a processor core, at most 4."),
+      option<&T::default_process_limit>("default_process_limit", integer(1, 100000),
+                                        "Default of each transport's `process_limit`."),
+      option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
+                               "How long a stop waits for work in hand."),
+      option<&T::sandbox>("sandbox", boolean(),
+                          "Restrict each process's system calls and file access (seccomp, Landlock)."),
+  };
+  return rows;
+}
+
+std::span<const Option<Log>> log_options() {
+  using T = Log;
+  static const Option<T> rows[] = {
+      option<&T::format>(
+          "format", choice(kLogFormats),
+          "Form of delivery lines: JSON like the rest of the log, or as Postfix writes them, for existing log tools."),
+      option<&T::level>("level", choice(kLogLevels), "The least severe events that are logged."),
+      option<&T::target>("target", text(kLogTarget),
+                         "\"stderr\", \"syslog\" or the path of a file, which is opened again on SIGUSR1."),
+  };
+  return rows;
+}
+
+std::span<const Option<Smtpd>> smtpd_options() {
+  using T = Smtpd;
+  static const auto rows = [] {
+    std::vector<Option<T>> r{
+        option<&T::banner>("banner", text(), "The greeting after \"220 MYHOSTNAME \".", "\"ESMTP Mansio\""),
+        option<&T::mynetworks>("mynetworks", list(kNetwork),
+                               "Clients that may send mail to anywhere through this server. Networks that are a large "
+                               "part of the Internet are refused.",
+                               "`[\"127.0.0.0/8\", \"[::1]/128\"]`: this host only"),
+        option<&T::helo_required>("helo_required", boolean(), "Refuse MAIL before HELO or EHLO."),
+        option<&T::client_name_lookup>(
+            "client_name_lookup", boolean(),
+            "Look up the client's name (PTR, confirmed by an address lookup); without it clients are \"unknown\"."),
+        option<&T::client_name_timeout>("client_name_timeout", duration(kMillisecond, 600 * kSecond),
+                                        "How long that lookup may take before the client is \"unknown\"."),
+        option<&T::message_size_limit>("message_size_limit", size(1024),
+                                       "Largest message content; announced with SIZE."),
+        option<&T::line_length_limit>("line_length_limit", size(1000, 1 << 20),
+                                      "Longest line of content; a message with a longer one is refused, never folded."),
+        option<&T::command_length_limit>("command_length_limit", size(512, 65536), "Longest command line."),
+        option<&T::header_size_limit>("header_size_limit", size(1024, 64 << 20), "Largest header section."),
+        option<&T::recipient_limit>("recipient_limit", integer(1, 100000),
+                                    "Recipients a message; further ones get 452."),
+        option<&T::command_limit>("command_limit", integer(10), "Commands a session; then 421."),
+        option<&T::junk_command_limit>(
+            "junk_command_limit", integer(1),
+            "Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors."),
+        option<&T::soft_error_limit>(
+            "soft_error_limit", integer(1),
+            "Errors in a session after which each reply to an error waits for `error_sleep_time`."),
+        option<&T::hard_error_limit>("hard_error_limit", integer(1),
+                                     "Errors in a session after which it ends with 421."),
+        option<&T::error_sleep_time>("error_sleep_time", duration(0, 600 * kSecond),
+                                     "The delay that `soft_error_limit` brings."),
+        option<&T::hopcount_limit>("hopcount_limit", integer(1, 1000),
+                                   "Received headers after which a message is refused as looping."),
+        option<&T::timeout>("timeout", duration(kSecond, 86400 * kSecond),
+                            "How long the server waits for the client to send or to take something."),
+        option<&T::transaction_timeout>("transaction_timeout", duration(kSecond, 7 * 86400 * kSecond),
+                                        "From MAIL to the end of the content."),
+        option<&T::min_data_rate>("min_data_rate", integer(0),
+                                  "Least bytes a second while content is received; 0 means none."),
+        option<&T::client_connection_count_limit>(
+            "client_connection_count_limit", integer(0),
+            "Connections at once from one client, over all processes; 0 means no limit."),
+        option<&T::connection_limit>("connection_limit", integer(1, 1000000),
+                                     "Connections at once from all clients together, over all processes."),
+        option<&T::client_event_limit_exceptions>("client_event_limit_exceptions", list(kNetwork),
+                                                  "Clients that the limits for one client do not bind.",
+                                                  "`mynetworks`"),
+        option<&T::forbid_bare_newline>(
+            "forbid_bare_newline", choice(kBareNewlines),
+            "What happens to a line feed or carriage return that stands alone in content: it is made a proper line end "
+            "(and never ends the message), or the message is refused."),
+        option<&T::forbid_unauth_pipelining>(
+            "forbid_unauth_pipelining", boolean(),
+            "End the session of a client that sends commands ahead where SMTP does not allow it."),
+        option<&T::smtputf8>("smtputf8", boolean(), "Offer SMTPUTF8: addresses and headers in UTF-8."),
+        option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
+                                          "Extensions that are not offered."),
+        option<&T::durability>("durability", choice(kDurabilities),
+                               "What a 250 promises: that the message survives loss of power, or only the death of the "
+                               "process (faster; for tests and mail that may be lost)."),
+        option<&T::tls_security_level>("tls_security_level", choice(kTlsLevels),
+                                       "No TLS, STARTTLS offered, or STARTTLS demanded before MAIL."),
+        option<&T::tls_cert_file>("tls_cert_file", path(),
+                                  "Certificate and its chain, PEM, the server's own first. Read again when it changes.",
+                                  "none"),
+        option<&T::tls_key_file>("tls_key_file", path(), "Private key of the certificate, PEM.", "none"),
+        option<&T::starttls_timeout>("starttls_timeout", duration(kSecond, 3600 * kSecond),
+                                     "How long a TLS handshake may take."),
+        option<&T::tls_reload_interval>("tls_reload_interval", duration(kSecond),
+                                        "How often the certificate files are looked at."),
+    };
+    for (auto &row : r) {
+      if (row.name != "client_event_limit_exceptions") continue;
+      row.set = [](T &to, Datum value) {
+        option<&T::client_event_limit_exceptions>({}, {}, {}).set(to, std::move(value));
+        to.client_event_limit_exceptions_given = true;
+      };
+      row.given = [](const T &from) { return from.client_event_limit_exceptions_given; };
+    }
+    return r;
+  }();
+  return rows;
+}
+
+std::span<const Option<Listener>> listener_options() {
+  using T = Listener;
+  static constexpr std::string_view kProtocols[] = {"smtp"};
+  static const auto rows = [] {
+    std::vector<Option<T>> r{
+        option<&T::listen>("listen", list(kListen),
+                           "Addresses and ports; \"*:25\" stands for every address of this host, IPv4 and IPv6.",
+                           "must be given"),
+        option<&T::protocol>("protocol", choice(kProtocols), "What is spoken there.", "\"smtp\""),
+    };
+    // A choice is an index; this one lives in a text.
+    r.back().set = [](T &to, Datum value) {
+      to.protocol = kProtocols[static_cast<std::size_t>(std::get<std::int64_t>(value))];
+    };
+    r.back().get = [](const T &) -> Datum { return std::int64_t{0}; };
+    return r;
+  }();
+  return rows;
+}
+
+std::span<const Option<Transport>> transport_options() {
+  using T = Transport;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that delivers, such as \"transport-smtp\".",
+                         "must be given"),
+      option<&T::process_limit>("process_limit", integer(1, 100000), "Deliveries of this transport at once.",
+                                "`default_process_limit`"),
+      option<&T::initial_destination_concurrency>("initial_destination_concurrency", integer(1, 100000),
+                                                  "Deliveries at once to a destination that is new."),
+      option<&T::destination_concurrency_limit>("destination_concurrency_limit", integer(0, 100000),
+                                                "Deliveries at once to one destination at most; 0 means no limit."),
+      option<&T::destination_concurrency_failed_cohort_limit>(
+          "destination_concurrency_failed_cohort_limit", integer(0),
+          "Rounds of failed deliveries after which a destination counts as dead; 0 means never."),
+      option<&T::destination_recipient_limit>("destination_recipient_limit", integer(1, 100000),
+                                              "Recipients in one delivery."),
+      option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
+                                      "How long one delivery may take."),
+  };
+  return rows;
+}
+
+std::span<const Option<RouteRule>> route_options() {
+  using T = RouteRule;
+  static const Option<T> rows[] = {
+      option<&T::recipient>("recipient", list(kRecipient), "Recipient addresses; case does not matter.",
+                            "every recipient"),
+      option<&T::domain>(
+          "domain", list(kDomainPattern),
+          "Recipient domains; \".example.com\" stands for all subdomains of example.com but not for itself.",
+          "every domain"),
+      option<&T::sender>("sender", list(kSender),
+                         "Sender addresses, \"@example.com\" for a whole domain, \"<>\" for the null sender.",
+                         "every sender"),
+      option<&T::transport>("transport", text(kTransportName), "The transport that delivers.",
+                            "must be given unless `error` is"),
+      option<&T::nexthop>(
+          "nexthop", text(kNexthop),
+          "Where to: \"example.com\" (by its MX records), \"[host]\" or \"[host]:port\" (that host), \"unix:/path\".",
+          "the recipient's domain"),
+      option<&T::error>("error", text(kRefusal), "Refuse these recipients with this reply.", "none"),
+  };
+  return rows;
+}
+
+std::span<const Option<Queue>> queue_options() {
+  using T = Queue;
+  static const Option<T> rows[] = {
+      option<&T::minimal_backoff_time>("minimal_backoff_time", duration(kMillisecond),
+                                       "Least time between two attempts for a message."),
+      option<&T::maximal_backoff_time>("maximal_backoff_time", duration(kMillisecond),
+                                       "Longest time between two attempts."),
+      option<&T::backoff_jitter>("backoff_jitter", {.type = OptionType::Number, .least = 0, .most = 1},
+                                 "How far these times vary by chance, as a fraction both ways."),
+      option<&T::maximal_queue_lifetime>("maximal_queue_lifetime", duration(0),
+                                         "Age at which mail that still fails is returned; 0 means one attempt."),
+      option<&T::bounce_queue_lifetime>("bounce_queue_lifetime", duration(0), "The same for bounces."),
+      option<&T::delay_warning_time>("delay_warning_time", duration(0),
+                                     "Age at which the sender is told that mail is delayed; 0 means never."),
+      option<&T::active_limit>("active_limit", integer(1), "Messages in the active queue."),
+      option<&T::backlog_limit>("backlog_limit", integer(0),
+                                "Messages waiting above which new mail gets 452; 0 means no limit."),
+      option<&T::notify_classes>("notify_classes", list(kNotifyClass), "What the postmaster is told about."),
+      option<&T::bounce_template_file>("bounce_template_file", path(),
+                                       "File with the texts of delivery status notifications.", "texts of our own"),
+      option<&T::bounce_size_limit>(
+          "bounce_size_limit", size(1),
+          "Largest original that a notification carries in full; of larger ones it carries the headers."),
+      option<&T::worker_kill_limit>(
+          "worker_kill_limit", integer(1, 100),
+          "Delivery processes that a message may have killed in a row before it is put on hold."),
+  };
+  return rows;
+}
+
+std::span<const Option<SpoolSettings>> segment_options() {
+  using T = SpoolSettings;
+  static const Option<T> rows[] = {
+      option<&T::node>("node", integer(0, 4095),
+                       "Number of this node in queue ids; give each host that shares a log its own."),
+      option<&T::segment_size>("segment_size", size(1 << 20, std::int64_t{1} << 32), "Size of a segment."),
+      option<&T::spare_segments>("spare_segments", integer(0, 64),
+                                 "Prepared segments each receiving process keeps ready."),
+      option<&T::reserve>("reserve", size(0),
+                          "Free space below which new mail gets 452, so that a full disk still drains."),
+      option<&T::outcome_sync_interval>(
+          "outcome_sync_interval", duration(0, kSecond),
+          "Longest time until a delivery's outcome is on stable storage; what a crash can make us deliver twice."),
+  };
+  return rows;
+}
+
+std::span<const Option<Dns>> dns_options() {
+  using T = Dns;
+  static const Option<T> rows[] = {
+      option<&T::servers>("servers", list(kDnsServer), "Name servers, with or without port.", "the system's"),
+      option<&T::timeout>("timeout", duration(kMillisecond, 60 * kSecond), "How long one try waits for an answer."),
+      option<&T::tries>("tries", integer(1, 10), "Tries for a question."),
+      option<&T::min_ttl>("min_ttl", duration(0), "Answers are kept at least as long."),
+      option<&T::max_ttl>("max_ttl", duration(0), "Answers are kept at most as long."),
+      option<&T::max_negative_ttl>("max_negative_ttl", duration(0),
+                                   "\"There is no such name\" is kept at most as long."),
+  };
+  return rows;
+}
+
+}  // namespace mansio::config

@@ -1,0 +1,92 @@
+#include "kernel/config/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "kernel/config/syntax.hpp"
+
+namespace mansio::config {
+namespace {
+
+std::vector<PlanAddress> resolve(const Listener &listener) {
+  std::vector<PlanAddress> out;
+  for (const auto &text : listener.listen) {
+    const auto address = parse_host_port(text);
+    if (!address) continue;  // refused when the configuration was parsed
+    if (address->host == "*") {
+      out.push_back({"0.0.0.0", address->port});
+      out.push_back({"::", address->port});
+    } else {
+      out.push_back({address->host, address->port});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_string(const PlanAddress &address) {
+  const bool v6 = address.host.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", address.host, address.port) : fmt::format("{}:{}", address.host, address.port);
+}
+
+Plan make_plan(const Settings &settings) {
+  Plan plan;
+  plan.user = settings.user;
+  plan.spool = settings.spool;
+  plan.plugin_dir = settings.plugin_dir;
+  plan.stop_timeout = settings.stop_timeout;
+  plan.sandbox = settings.sandbox;
+  plan.ingress_processes =
+      settings.ingress_processes ? settings.ingress_processes : std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+  plan.log_target = settings.log.target;
+  plan.log_level = settings.log.level;
+
+  std::uint64_t sockets = 0;
+  const auto file = [&](const std::string &path) {
+    if (!path.empty()) plan.files.push_back(path);
+  };
+  for (const auto &listener : settings.listeners) {
+    plan.listeners.push_back({listener.name, resolve(listener)});
+    sockets += plan.listeners.back().addresses.size();
+    plan.connection_limit = std::max(plan.connection_limit, listener.smtpd.connection_limit);
+    file(listener.smtpd.tls_cert_file);
+    file(listener.smtpd.tls_key_file);
+  }
+  file(settings.queue.bounce_template_file);
+  std::sort(plan.files.begin(), plan.files.end());
+  plan.files.erase(std::unique(plan.files.begin(), plan.files.end()), plan.files.end());
+
+  for (const auto &transport : settings.transports) {
+    plan.transports.push_back(
+        {transport.name, transport.plugin, kDescriptorsOfAProcess + 4 * std::uint64_t{transport.process_limit}});
+  }
+  const auto processes = 2 * (plan.ingress_processes + plan.transports.size() + 1) + 2;  // router; queue and control
+  plan.ingress_descriptors = kDescriptorsOfAProcess + sockets + 2 * std::uint64_t{plan.connection_limit};
+  plan.queue_descriptors = kDescriptorsOfAProcess + 4 * kSegmentAllowance;
+  plan.supervisor_descriptors = kDescriptorsOfAProcess + sockets + 4 * processes;
+  plan.other_descriptors = kDescriptorsOfAProcess;
+  return plan;
+}
+
+std::uint64_t Plan::descriptors() const {
+  auto most = std::max({ingress_descriptors, queue_descriptors, supervisor_descriptors, other_descriptors});
+  for (const auto &transport : transports) most = std::max(most, transport.descriptors);
+  return most;
+}
+
+std::string Plan::largest() const {
+  const auto most = descriptors();
+  for (const auto &transport : transports) {
+    if (transport.descriptors == most) {
+      return fmt::format("egress of transport.{} (process_limit = {})", transport.name,
+                         (most - kDescriptorsOfAProcess) / 4);
+    }
+  }
+  if (ingress_descriptors == most) return fmt::format("ingress (connection_limit = {})", connection_limit);
+  return queue_descriptors == most ? "queue" : "supervisor";
+}
+
+}  // namespace mansio::config

@@ -1,0 +1,88 @@
+// Plan: what the supervisor needs of the configuration. It never parses TOML itself; an unprivileged child does and
+// hands back this and the snapshot.
+//
+// Descriptors a process needs at its limits, checked against RLIMIT_NOFILE before anything starts:
+//
+//   every process   64: standard descriptors, channels to its peers, log, shared memory, event loop, DNS sockets
+//   ingress         + listening sockets + 2 a connection (the socket; the segment of a large message). Connections
+//                   are limited over all ingress processes, so that one process may have all of them
+//   egress          + 4 a delivery (the connection; one idle one kept for reuse; two slices of the spool)
+//   queue           + 4 a segment that may be in use at once (kSegmentAllowance segments)
+//   supervisor      + listening sockets + 4 a process it runs, of two generations
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/config/settings.hpp"
+
+namespace mansio::config {
+
+inline constexpr std::uint64_t kDescriptorsOfAProcess = 64;
+inline constexpr std::uint64_t kSegmentAllowance = 64;
+
+struct PlanAddress {
+  std::string host;  // an IP address without brackets; "0.0.0.0" and "::" for "*" (the latter for IPv6 only)
+  std::uint16_t port = 0;
+  bool operator==(const PlanAddress &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.host, s.port);
+  }
+};
+std::string to_string(const PlanAddress &address);  // "127.0.0.1:25", "[::1]:25"
+
+struct PlanListener {
+  std::string name;
+  std::vector<PlanAddress> addresses;
+  bool operator==(const PlanListener &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.name, s.addresses);
+  }
+};
+
+struct PlanTransport {
+  std::string name;
+  std::string plugin;
+  std::uint64_t descriptors = 0;  // that its egress needs
+  bool operator==(const PlanTransport &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.name, s.plugin, s.descriptors);
+  }
+};
+
+struct Plan {
+  std::string user;  // to drop to when started as root
+  std::string spool;
+  std::string plugin_dir;  // "" = beside the binary
+  Nanos stop_timeout = 0;
+  bool sandbox = true;
+  std::uint32_t ingress_processes = 1;  // never 0: resolved
+  std::string log_target;               // "stderr", "syslog" or a path
+  LogLevel log_level = LogLevel::Info;
+  std::vector<PlanListener> listeners;
+  std::vector<PlanTransport> transports;
+  std::vector<std::string> files;  // that children may ask to have opened; sorted, each once
+  std::uint64_t ingress_descriptors = 0, queue_descriptors = 0, supervisor_descriptors = 0, other_descriptors = 0;
+
+  // The most that any process needs, and which: to be compared with the limit.
+  std::uint64_t descriptors() const;
+  std::string largest() const;  // "ingress (connection_limit = 2000)"
+
+  bool operator==(const Plan &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.sandbox, s.ingress_processes, s.log_target, s.log_level,
+      s.listeners, s.transports, s.files, s.ingress_descriptors, s.queue_descriptors, s.supervisor_descriptors,
+      s.other_descriptors, s.connection_limit);
+  }
+  std::uint32_t connection_limit = 0;  // the largest of all listeners
+};
+
+Plan make_plan(const Settings &settings);
+
+}  // namespace mansio::config

@@ -1,0 +1,233 @@
+#include "kernel/config/read.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "kernel/config/domain.hpp"
+#include "kernel/config/include.hpp"
+#include "kernel/config/options.hpp"
+#include "kernel/config/read_value.hpp"
+#include "kernel/config/values.hpp"
+
+namespace mansio::config {
+namespace {
+
+constexpr std::string_view kTables[] = {"include", "log",   "smtpd",    "listener", "transport",
+                                        "route",   "queue", "segments", "dns"};
+constexpr std::string_view kFileSuffix = "_file";
+
+class Reader {
+ public:
+  Reader(const TomlTable &root, Source source, Files &files, Problems &problems, Places &places)
+      : root_(root),
+        snapshot_(source == Source::Snapshot),
+        values_(files, problems),
+        problems_(problems),
+        places_(places) {}
+
+  Settings read() {
+    Settings s = default_settings();
+    rows(root_, "", top_level_options(), s, kTables);
+    s.mydomain = given("mydomain") ? s.mydomain : domain_of(s.myhostname);
+    rows_of("log", log_options(), s.log);
+    rows_of("smtpd", smtpd_options(), s.smtpd);
+    follow_mynetworks(s.smtpd);
+    rows_of("queue", queue_options(), s.queue);
+    rows_of("segments", segment_options(), s.spool_settings);
+    rows_of("dns", dns_options(), s.dns);
+    for_each_table("listener",
+                   [&](const TomlEntry &entry, const TomlTable &table) { read_listener(s, entry.key, table); });
+    for_each_table("transport",
+                   [&](const TomlEntry &entry, const TomlTable &table) { read_transport(s, entry.key, table); });
+    read_routes(s);
+    return s;
+  }
+
+ private:
+  bool given(std::string_view key) const { return places_.contains(key); }
+
+  static std::string domain_of(const std::string &hostname) {
+    const auto dot = hostname.find('.');
+    return dot == hostname.npos ? hostname : hostname.substr(dot + 1);
+  }
+
+  static void follow_mynetworks(Smtpd &smtpd) {
+    if (!smtpd.client_event_limit_exceptions_given) smtpd.client_event_limit_exceptions = smtpd.mynetworks;
+  }
+
+  // Takes `entry` if it is an option of `options` (or an option's NAME_file) and sets it in `to`.
+  template <class T>
+  bool take(const TomlTable &table, const TomlEntry &entry, const std::string &prefix,
+            std::span<const Option<T>> options, T &to) {
+    const auto by_name = [&](std::string_view name) {
+      return std::find_if(options.begin(), options.end(), [&](const Option<T> &o) { return o.name == name; });
+    };
+    const auto key = prefix + entry.key;
+    if (const auto option = by_name(entry.key); option != options.end()) {
+      places_.emplace(key, entry.place);
+      if (auto value = values_.read(entry.value, key, option->form)) option->set(to, std::move(*value));
+      return true;
+    }
+    if (!entry.key.ends_with(kFileSuffix)) return false;
+    const auto name = entry.key.substr(0, entry.key.size() - kFileSuffix.size());
+    const auto option = by_name(name);
+    if (option == options.end() || option->form.type != OptionType::Text) return false;
+    if (const auto *other = find(table, name)) {
+      problems_.add(
+          entry.place, key,
+          fmt::format("stands beside {}{} at {}, expected only one of them", prefix, name, to_string(other->place)));
+      return true;
+    }
+    places_.emplace(prefix + name, entry.place);
+    if (auto value = values_.read_file(entry.value, key, option->form)) option->set(to, std::move(*value));
+    return true;
+  }
+
+  template <class T>
+  void rows(const TomlTable &table, const std::string &prefix, std::span<const Option<T>> options, T &to,
+            std::span<const std::string_view> others = {}) {
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, options, to)) continue;
+      if (std::find(others.begin(), others.end(), entry.key) != others.end() && entry.key != "include") continue;
+      std::vector<std::string_view> names{others.begin(), others.end()};
+      for (const auto &option : options) names.push_back(option.name);
+      unknown(entry, prefix, names);
+    }
+  }
+
+  void unknown(const TomlEntry &entry, const std::string &prefix, std::span<const std::string_view> names) {
+    if (prefix.empty() && entry.key == "include") {
+      problems_.add(entry.place, "include", "is not possible here");
+      return;
+    }
+    const auto near = suggestion(entry.key, names);
+    const auto where =
+        prefix.empty() ? std::string{"at top level"} : fmt::format("in [{}]", prefix.substr(0, prefix.size() - 1));
+    problems_.add(entry.place, prefix + entry.key,
+                  near.empty() ? fmt::format("is not an option {}", where)
+                               : fmt::format("is not an option {}; did you mean {}?", where, near));
+  }
+
+  template <class T>
+  void rows_of(const std::string &name, std::span<const Option<T>> options, T &to) {
+    if (const auto *table = table_named(name)) rows(*table, name + '.', options, to);
+  }
+
+  const TomlTable *table_named(const std::string &name) {
+    const auto *entry = find(root_, name);
+    if (!entry) return nullptr;
+    const auto *table = entry->value.as<TomlTable>();
+    if (!table)
+      problems_.add(entry->place, name, fmt::format("is {}, expected a table [{}]", entry->value.kind(), name));
+    return table;
+  }
+
+  template <class F>
+  void for_each_table(const std::string &name, F f) {
+    const auto *all = table_named(name);
+    if (!all) return;
+    for (const auto &entry : *all) {
+      const auto key = name + '.' + entry.key;
+      places_.emplace(key, entry.place);
+      if (!is_table_name(entry.key)) {
+        problems_.add(entry.place, key, "is no name, expected at most 32 letters, digits, '-' and '_'");
+      }
+      if (const auto *table = entry.value.as<TomlTable>()) {
+        f(entry, *table);
+      } else {
+        problems_.add(entry.place, key, fmt::format("is {}, expected a table [{}.NAME]", entry.value.kind(), name));
+      }
+    }
+  }
+
+  void read_listener(Settings &s, const std::string &name, const TomlTable &table) {
+    Listener listener;
+    listener.name = name;
+    listener.smtpd = s.smtpd;
+    const auto prefix = "listener." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, listener_options(), listener)) continue;
+      if (take(table, entry, prefix, smtpd_options(), listener.smtpd)) continue;
+      std::vector<std::string_view> names;
+      for (const auto &option : listener_options()) names.push_back(option.name);
+      for (const auto &option : smtpd_options()) names.push_back(option.name);
+      unknown(entry, prefix, names);
+    }
+    follow_mynetworks(listener.smtpd);
+    s.listeners.push_back(std::move(listener));
+  }
+
+  void read_transport(Settings &s, const std::string &name, const TomlTable &table) {
+    Transport transport;
+    transport.name = name;
+    transport.process_limit = s.default_process_limit;
+    const auto prefix = "transport." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, transport_options(), transport)) continue;
+      const auto key = prefix + entry.key;
+      places_.emplace(key, entry.place);
+      if (auto text = values_.plugin_text(entry.value, key)) transport.options.emplace(entry.key, std::move(*text));
+    }
+    // The default follows a lower limit; a value that someone wrote is checked against it instead.
+    if (!given(prefix + "initial_destination_concurrency") && transport.destination_concurrency_limit != 0) {
+      transport.initial_destination_concurrency =
+          std::min(transport.initial_destination_concurrency, transport.destination_concurrency_limit);
+    }
+    s.transports.push_back(std::move(transport));
+  }
+
+  void read_routes(Settings &s) {
+    const auto *entry = find(root_, "route");
+    if (!entry) return;
+    const auto *list = entry->value.as<TomlList>();
+    if (!list) {
+      problems_.add(entry->place, "route", fmt::format("is {}, expected tables [[route]]", entry->value.kind()));
+      return;
+    }
+    std::size_t number = 0;
+    for (const auto &value : *list) {
+      const auto prefix = fmt::format("route[{}].", ++number);
+      const auto *table = value.as<TomlTable>();
+      if (!table) {
+        problems_.add(value.place, "route", fmt::format("is {}, expected a table [[route]]", value.kind()));
+        continue;
+      }
+      RouteRule rule;
+      rule.where = to_string(value.place);
+      places_.emplace(prefix.substr(0, prefix.size() - 1), value.place);
+      TomlTable options = *table;
+      if (const auto *where = find(*table, "where"); where && snapshot_ && where->value.as<std::string>()) {
+        rule.where = *where->value.as<std::string>();
+        std::erase_if(options, [](const TomlEntry &e) { return e.key == "where"; });
+      }
+      rows(options, prefix, route_options(), rule);
+      s.routes.push_back(std::move(rule));
+    }
+  }
+
+  const TomlTable &root_;
+  bool snapshot_;
+  ValueReader values_;
+  Problems &problems_;
+  Places &places_;
+};
+
+}  // namespace
+
+Settings default_settings() {
+  Settings s;
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  s.myhostname = ascii_domain(name).value_or("localhost");
+  s.user = "mansio";
+  s.smtpd.mynetworks = {*parse_network("127.0.0.0/8"), *parse_network("::1")};
+  return s;
+}
+
+Settings read_settings(const TomlTable &root, Source source, Files &files, Problems &problems, Places &places) {
+  return Reader{root, source, files, problems, places}.read();
+}
+
+}  // namespace mansio::config

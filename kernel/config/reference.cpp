@@ -1,0 +1,85 @@
+#include "kernel/config/reference.hpp"
+
+#include <fmt/format.h>
+
+#include "kernel/config/options.hpp"
+
+namespace mansio::config {
+namespace {
+
+constexpr std::string_view kIntroduction = R"(# Configuration
+
+This page is generated from the option tables in `kernel/config/options.cpp`: `MANSIO_WRITE_REFERENCE=1 unit-config`
+writes it anew, and the tests fail when it is stale.
+
+One TOML file holds everything, by default `/etc/mansio/mansio.toml`. `mansio check --config FILE` reads it as
+`mansio run` would and reports every problem as `FILE:LINE: KEY what is wrong`, unknown names included. `examples/`
+has complete files to start from.
+
+## Values
+
+| type | written as |
+|---|---|
+| boolean | `true` or `false` |
+| integer, number | `20`, `0.1` |
+| duration | seconds (`300`), or a text with a unit: `"50ms"`, `"90s"`, `"5m"`, `"1h"`, `"2d"`, `"1w"` |
+| size | bytes (`10240000`), or a text with a unit: `"64K"`, `"10M"`, `"1G"`, `"64MiB"`; units are powers of 1024 |
+| path | `"/var/spool/mansio"`; a relative path is relative to the file that names it |
+| domain | `"example.com"`, also in UTF-8; compared as A-labels without regard to case |
+| network | `"192.0.2.0/24"`, `"[2001:db8::]/32"`, `"192.0.2.1"`; no bits may be set behind the prefix |
+| listen address | `"127.0.0.1:25"`, `"[::1]:25"`, `"*:25"` |
+| next hop | `"example.com"` (by its MX records), `"[host]"` or `"[host]:port"` (that host), `"unix:/path"` |
+| list | `["one", "two"]` |
+
+**Secrets.** Any option that is a text (not a path, choice or list) may stand in a file of its own: `NAME_file = "PATH"`,
+or `NAME = { file = "PATH" }`, which works for the options of plugins too. One line end at the end of the file is dropped.
+
+**Several files.** `include = ["conf.d/*.toml"]` at the top of a file reads others, patterns relative to that file, in the
+order of their names. Their text counts as if it stood there: tables of the same name are merged, and routes of included
+files come before those of the including one. The same option in two files is refused.
+)";
+
+template <class T>
+void table(std::string &out, std::span<const Option<T>> options, const T &fresh) {
+  out += "| option | type | default | meaning |\n|---|---|---|---|\n";
+  for (const auto &option : options) {
+    auto fallback = std::string{option.fallback};
+    if (fallback.empty()) fallback = '`' + print_datum(option.form, option.get(fresh)) + '`';
+    out += fmt::format("| `{}` | {} | {} | {} |\n", option.name, describe(option.form), fallback, option.help);
+  }
+}
+
+}  // namespace
+
+std::string configuration_reference() {
+  std::string out{kIntroduction};
+  out += "\n## Top level\n\n";
+  table(out, top_level_options(), Settings{});
+  out += "\n## [log]\n\n";
+  table(out, log_options(), Log{});
+  out +=
+      "\n## [smtpd]\n\nThe SMTP server. Each of these options may also be given in a `[listener.NAME]` and holds "
+      "there.\n\n";
+  table(out, smtpd_options(), Smtpd{});
+  out += "\n## [listener.NAME]\n\nWhere mail comes in; at least one. NAME is free. All options of `[smtpd]`, and:\n\n";
+  table(out, listener_options(), Listener{});
+  out +=
+      "\n## [transport.NAME]\n\nOne way to deliver mail: an instance of a plugin. Several may use the same plugin with "
+      "other options. "
+      "Options that are not listed here are the plugin's own; its README has them, and `mansio check` knows them.\n\n";
+  table(out, transport_options(), Transport{});
+  out +=
+      "\n## [[route]]\n\nWhich transport delivers to a recipient: the first route that matches. All conditions of a "
+      "route must hold; "
+      "in the list of one condition any element is enough. The last route has no condition and takes what is left.\n\n";
+  table(out, route_options(), RouteRule{});
+  out += "\n## [queue]\n\n";
+  table(out, queue_options(), Queue{});
+  out += "\n## [segments]\n\nThe store in the spool directory (`spool` at top level is the directory itself).\n\n";
+  table(out, segment_options(), SpoolSettings{});
+  out += "\n## [dns]\n\n";
+  table(out, dns_options(), Dns{});
+  return out;
+}
+
+}  // namespace mansio::config

@@ -1,0 +1,177 @@
+// Settings: the whole configuration, typed. Made from TOML by parse_settings(), which refuses what it does not
+// know; every other layer takes these structs and never sees TOML.
+//
+// Durations are Nanos, sizes bytes. Defaults written here are the ones the option tables
+// (kernel/config/options.cpp) show in docs/configuration.md; names are Postfix's where the meaning is the same.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/base/log.hpp"
+#include "kernel/base/result.hpp"
+#include "kernel/config/network.hpp"
+#include "kernel/mail/envelope.hpp"
+
+namespace mansio::config {
+
+enum class LogFormat : std::uint8_t { Json, Postfix };
+enum class BareNewline : std::uint8_t { Normalize, Reject };
+enum class TlsLevel : std::uint8_t { None, May, Encrypt };
+
+struct Log {
+  LogFormat format = LogFormat::Json;  // of delivery lines
+  LogLevel level = LogLevel::Info;
+  std::string target = "stderr";  // "stderr", "syslog" or a file path
+
+  bool operator==(const Log &) const = default;
+};
+
+// Settings of the SMTP server; each may be given in [smtpd] and overridden in [listener.NAME].
+struct Smtpd {
+  std::string banner;               // after "220 HOSTNAME "; "" = "ESMTP Mansio"
+  std::vector<Network> mynetworks;  // may relay
+  bool helo_required = false;
+  bool client_name_lookup = true;  // PTR confirmed forward
+  Nanos client_name_timeout = 5 * kSecond;
+  std::uint64_t message_size_limit = 10240000;
+  std::uint64_t line_length_limit = 2048;     // of the message content; a longer line is refused
+  std::uint64_t command_length_limit = 2048;  // of a command line
+  std::uint64_t header_size_limit = 102400;   // whole header section
+  std::uint32_t recipient_limit = 1000;
+  std::uint32_t command_limit = 10000;  // per session
+  std::uint32_t junk_command_limit = 100;
+  std::uint32_t soft_error_limit = 10;
+  std::uint32_t hard_error_limit = 20;
+  Nanos error_sleep_time = 1 * kSecond;
+  std::uint32_t hopcount_limit = 50;
+  Nanos timeout = 300 * kSecond;               // idle, per read or write
+  Nanos transaction_timeout = 3600 * kSecond;  // MAIL to the end of the content
+  std::uint32_t min_data_rate = 500;           // bytes a second while content is read, after a grace of one timeout/10
+  std::uint32_t client_connection_count_limit = 50;    // across all ingress processes
+  std::uint32_t connection_limit = 2000;               // of all clients together
+  std::vector<Network> client_event_limit_exceptions;  // default: mynetworks
+  bool client_event_limit_exceptions_given = false;
+  BareNewline forbid_bare_newline = BareNewline::Normalize;
+  bool forbid_unauth_pipelining = true;
+  bool smtputf8 = true;
+  std::vector<std::string> discard_ehlo_keywords;
+  Durability durability = Durability::Power;
+  TlsLevel tls_security_level = TlsLevel::None;
+  std::string tls_cert_file, tls_key_file;  // PEM chain and key
+  Nanos starttls_timeout = 300 * kSecond;
+  Nanos tls_reload_interval = 60 * kSecond;  // how often the files are looked at
+
+  bool operator==(const Smtpd &) const = default;
+};
+
+struct Listener {
+  std::string name;                 // [listener.NAME]
+  std::vector<std::string> listen;  // "127.0.0.1:2525", "[::1]:2525", "*:25"
+  std::string protocol = "smtp";
+  Smtpd smtpd;  // [smtpd] with this listener's overrides
+
+  bool operator==(const Listener &) const = default;
+};
+
+// One [transport.NAME]: an instance of a plugin. Plugin options are checked against the plugin's own table.
+struct Transport {
+  std::string name;
+  std::string plugin;                          // "transport-smtp"; file <plugin_dir>/transport-smtp.so
+  std::map<std::string, std::string> options;  // everything the kernel does not know, as text
+  std::uint32_t process_limit = 100;           // deliveries at once (Postfix: maxproc)
+  std::uint32_t initial_destination_concurrency = 5;
+  std::uint32_t destination_concurrency_limit = 20;
+  std::uint32_t destination_concurrency_failed_cohort_limit = 1;
+  std::uint32_t destination_recipient_limit = 50;
+  Nanos delivery_time_limit = 3600 * kSecond;  // a lease's deadline
+
+  bool operator==(const Transport &) const = default;
+};
+
+// The first route that matches a recipient is taken. Empty conditions match everything.
+struct RouteRule {
+  std::vector<std::string> recipient;  // addresses
+  std::vector<std::string> domain;     // "example.com", or ".example.com" for its subdomains
+  std::vector<std::string> sender;     // addresses, or "@example.com"; "<>" the null sender
+  std::string transport;               // "" with `error`
+  std::string nexthop;                 // "", "example.com", "[host]", "[host]:port", "unix:/path"
+  std::string error;                   // refuse instead: "550 5.1.1 no such user"
+  std::string where;                   // file:line, for messages
+
+  bool operator==(const RouteRule &) const = default;
+};
+
+struct Queue {
+  Nanos minimal_backoff_time = 300 * kSecond;
+  Nanos maximal_backoff_time = 4000 * kSecond;
+  double backoff_jitter = 0.1;                         // fraction, both ways
+  Nanos maximal_queue_lifetime = 5 * 86400 * kSecond;  // 0: one try
+  Nanos bounce_queue_lifetime = 5 * 86400 * kSecond;
+  Nanos delay_warning_time = 0;        // 0: off
+  std::uint32_t active_limit = 20000;  // qmgr_message_active_limit
+  std::uint64_t backlog_limit = 0;     // messages waiting before new MAIL gets 452; 0 = none
+  std::vector<std::string> notify_classes = {"resource", "software"};
+  std::string bounce_template_file;
+  std::uint64_t bounce_size_limit = 50000;
+  std::uint32_t worker_kill_limit = 3;  // deaths in a row before a message goes to hold
+
+  bool operator==(const Queue &) const = default;
+};
+
+struct SpoolSettings {
+  std::uint32_t node = 0;
+  std::uint64_t segment_size = 64ull << 20;
+  std::uint32_t spare_segments = 2;
+  std::uint64_t reserve = 256ull << 20;  // queue_minfree
+  Nanos outcome_sync_interval = 50 * kMillisecond;
+
+  bool operator==(const SpoolSettings &) const = default;
+};
+
+struct Dns {
+  std::vector<std::string> servers;  // "127.0.0.1:5353"; empty = the system's
+  Nanos timeout = 5 * kSecond;
+  std::uint32_t tries = 2;
+  Nanos min_ttl = 5 * kSecond;
+  Nanos max_ttl = 3600 * kSecond;
+  Nanos max_negative_ttl = 300 * kSecond;
+
+  bool operator==(const Dns &) const = default;
+};
+
+struct Settings {
+  std::string myhostname;  // default: the system's
+  std::string mydomain;
+  std::string spool = "/var/spool/mansio";
+  std::string user;                           // children drop to it when started as root; default "mansio"
+  std::string plugin_dir;                     // "" = beside the binary
+  std::vector<std::string> mydestination;     // own domains: accepted
+  std::vector<std::string> relay_domains;     // accepted, relayed onward
+  std::vector<std::string> local_recipients;  // if given, others in mydestination are refused 5.1.1
+  std::string postmaster = "postmaster";      // address of the postmaster; without a domain: @myhostname
+  std::string double_bounce_sender = "double-bounce";
+  std::vector<std::string> proxy_interfaces;  // further addresses that are "me", for loop detection
+  std::uint32_t ingress_processes = 0;        // 0 = one a core, at most 4
+  std::uint32_t default_process_limit = 100;
+  Nanos stop_timeout = 30 * kSecond;  // SIGTERM to the end
+  bool sandbox = true;                // seccomp and Landlock in the children
+  Log log;
+  Smtpd smtpd;
+  std::vector<Listener> listeners;
+  std::vector<Transport> transports;
+  std::vector<RouteRule> routes;
+  Queue queue;
+  SpoolSettings spool_settings;
+  Dns dns;
+
+  const Transport *transport(std::string_view name) const;
+  const Listener *listener(std::string_view name) const;
+  bool operator==(const Settings &) const = default;
+};
+
+}  // namespace mansio::config

@@ -1,0 +1,74 @@
+#include "kernel/config/snapshot.hpp"
+
+#include "kernel/config/options.hpp"
+#include "kernel/config/values.hpp"
+
+namespace mansio::config {
+namespace {
+
+template <class T>
+void rows(std::string &out, std::span<const Option<T>> options, const T &from) {
+  for (const auto &option : options) {
+    if (option.given && !option.given(from)) continue;
+    out += option.name;
+    out += " = ";
+    out += print_datum(option.form, option.get(from));
+    out += '\n';
+  }
+}
+
+void header(std::string &out, std::string_view name) {
+  out += '[';
+  out += name;
+  out += "]\n";
+}
+
+// "" is how a route or transport says that an option was not given; their grammars refuse it.
+template <class T>
+void given_rows(std::string &out, std::span<const Option<T>> options, const T &from) {
+  for (const auto &option : options) {
+    const auto value = option.get(from);
+    const auto *text = std::get_if<std::string>(&value);
+    const auto *list = std::get_if<std::vector<std::string>>(&value);
+    if ((text && text->empty()) || (list && list->empty())) continue;
+    out += option.name;
+    out += " = ";
+    out += print_datum(option.form, value);
+    out += '\n';
+  }
+}
+
+}  // namespace
+
+std::string write_snapshot(const Settings &s) {
+  std::string out;
+  rows(out, top_level_options(), s);
+  header(out, "log");
+  rows(out, log_options(), s.log);
+  header(out, "smtpd");
+  rows(out, smtpd_options(), s.smtpd);
+  header(out, "queue");
+  rows(out, queue_options(), s.queue);
+  header(out, "segments");
+  rows(out, segment_options(), s.spool_settings);
+  header(out, "dns");
+  rows(out, dns_options(), s.dns);
+  for (const auto &listener : s.listeners) {
+    header(out, "listener." + toml_string(listener.name));
+    rows(out, listener_options(), listener);
+    rows(out, smtpd_options(), listener.smtpd);
+  }
+  for (const auto &transport : s.transports) {
+    header(out, "transport." + toml_string(transport.name));
+    given_rows(out, transport_options(), transport);
+    for (const auto &[name, value] : transport.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+  }
+  for (const auto &rule : s.routes) {
+    out += "[[route]]\n";
+    out += "where = " + toml_string(rule.where) + '\n';
+    given_rows(out, route_options(), rule);
+  }
+  return out;
+}
+
+}  // namespace mansio::config

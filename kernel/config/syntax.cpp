@@ -1,0 +1,224 @@
+#include "kernel/config/syntax.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "kernel/config/domain.hpp"
+#include "kernel/config/network.hpp"
+#include "kernel/config/values.hpp"
+
+namespace mansio::config {
+namespace {
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+bool canonical_line(std::string &text) { return !has_control(text); }
+
+bool canonical_domain(std::string &text) {
+  auto domain = ascii_domain(text);
+  if (!domain) return false;
+  text = std::move(*domain);
+  return true;
+}
+
+// "[192.0.2.1]", "[IPv6:2001:db8::1]": RFC 5321 section 4.1.3.
+bool canonical_literal(std::string &text) {
+  if (text.size() < 3 || text.front() != '[' || text.back() != ']') return false;
+  const auto inner = lower(std::string_view{text}.substr(1, text.size() - 2));
+  const bool v6 = inner.starts_with("ipv6:");
+  const auto address = std::string_view{inner}.substr(v6 ? 5 : 0);
+  if (v6 != (address.find(':') != address.npos) || !parse_ip(address)) return false;
+  text = '[' + inner + ']';
+  return true;
+}
+
+bool canonical_pattern(std::string &text) {
+  if (text.starts_with('[')) return canonical_literal(text);
+  const bool subdomains = text.starts_with('.');
+  std::string domain = subdomains ? text.substr(1) : text;
+  if (!canonical_domain(domain)) return false;
+  text = subdomains ? '.' + domain : domain;
+  return true;
+}
+
+bool canonical_network(std::string &text) {
+  const auto network = parse_network(text);
+  if (network) text = to_string(*network);
+  return network.has_value();
+}
+
+bool canonical_ip(std::string &text) {
+  if (!parse_ip(text)) return false;
+  if (text.starts_with('[')) text = text.substr(1, text.size() - 2);
+  return true;
+}
+
+bool canonical_listen(std::string &text) {
+  const auto address = parse_host_port(text);
+  return address && (address->host == "*" || parse_ip(address->host));
+}
+
+bool canonical_server(std::string &text) {
+  if (parse_ip(text)) return true;
+  const auto address = parse_host_port(text);
+  return address && parse_ip(address->host);
+}
+
+bool canonical_nexthop(std::string &text) {
+  if (text.empty()) return true;
+  if (has_control(text)) return false;
+  if (text.starts_with("unix:")) return text.starts_with("unix:/") && text.size() > 6;
+  std::string_view host = text, port;
+  const bool bracketed = text.front() == '[';
+  if (bracketed) {
+    const auto close = text.find(']');
+    if (close == text.npos) return false;
+    host = std::string_view{text}.substr(1, close - 1);
+    port = std::string_view{text}.substr(close + 1);
+  } else if (const auto colon = text.find(':'); colon != text.npos) {
+    host = std::string_view{text}.substr(0, colon);
+    port = std::string_view{text}.substr(colon);
+  }
+  std::string name{host};
+  if (bracketed && parse_ip(host)) {
+    name = lower(host);
+  } else if (!canonical_domain(name)) {
+    return false;
+  }
+  if (!port.empty()) {
+    if (port.front() != ':') return false;
+    const auto number = parse_integer(port.substr(1));
+    if (!number || *number < 1 || *number > 65535) return false;
+  }
+  text = bracketed ? '[' + name + ']' + std::string{port} : name + std::string{port};
+  return true;
+}
+
+// local@domain with the domain in its canonical form; `empty_local` lets "@domain" through.
+bool canonical_address(std::string &text, bool empty_local) {
+  const auto at = text.rfind('@');
+  if (at == text.npos || has_control(text) || (at == 0 && !empty_local)) return false;
+  std::string domain = text.substr(at + 1);
+  if (domain.starts_with('.') || !canonical_pattern(domain)) return false;
+  text = text.substr(0, at + 1) + domain;
+  return true;
+}
+
+bool canonical_recipient(std::string &text) { return canonical_address(text, false); }
+bool canonical_sender(std::string &text) { return text == "<>" || canonical_address(text, true); }
+bool canonical_local(std::string &text) {
+  if (text.find('@') != text.npos) return canonical_address(text, true);
+  return !text.empty() && !has_control(text);
+}
+bool canonical_mailbox(std::string &text) {
+  if (text.find('@') != text.npos) return canonical_address(text, false);
+  return !text.empty() && !has_control(text) && text.find_first_of(" <>,;:\\\"()[]") == text.npos;
+}
+
+// A reply of class 4 or 5 with an enhanced code of the same class and a text: RFC 2034.
+bool canonical_refusal(std::string &text) {
+  const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+  if (has_control(text) || text.size() < 5 || text.size() > 400 || (text[0] != '4' && text[0] != '5')) return false;
+  if (!digit(1) || text[1] > '5' || !digit(2) || text[3] != ' ' || text[4] != text[0]) return false;
+  std::size_t at = 5;
+  for (int part = 0; part < 2; ++part) {
+    if (at >= text.size() || text[at++] != '.') return false;
+    const auto first = at;
+    while (digit(at)) ++at;
+    if (at == first || at - first > 3 || (text[first] == '0' && at - first > 1)) return false;
+  }
+  return at + 1 < text.size() && text[at] == ' ';
+}
+
+bool canonical_log_target(std::string &text) {
+  return text == "stderr" || text == "syslog" || (text.starts_with('/') && !has_control(text));
+}
+
+bool word(std::string_view text, std::size_t most) {
+  return !text.empty() && text.size() <= most && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+bool canonical_plugin(std::string &text) { return word(text, 64) && text.find('-') != text.npos; }
+bool canonical_transport(std::string &text) { return is_table_name(text); }
+bool canonical_user(std::string &text) { return word(text, 32); }
+bool canonical_keyword(std::string &text) {
+  text = lower(text);
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  return word(text, 32);
+}
+bool canonical_notify_class(std::string &text) {
+  static constexpr std::array<std::string_view, 6> kClasses{"bounce", "2bounce",  "delay",
+                                                            "policy", "resource", "software"};
+  return std::find(kClasses.begin(), kClasses.end(), text) != kClasses.end();
+}
+
+}  // namespace
+
+bool is_table_name(std::string_view name) { return word(name, 32); }
+
+std::optional<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port) {
+  HostPort out;
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const auto close = text.find(']');
+    if (close == text.npos) return std::nullopt;
+    out.host = text.substr(1, close - 1);
+    if (out.host.find(':') == out.host.npos) return std::nullopt;  // brackets are for IPv6
+    port = text.substr(close + 1);
+    if (!port.empty() && port.front() != ':') return std::nullopt;
+  } else {
+    const auto colon = text.find(':');
+    out.host = text.substr(0, colon);
+    if (colon != text.npos) port = text.substr(colon);
+  }
+  if (out.host.empty()) return std::nullopt;
+  if (port.empty()) {
+    out.port = default_port;
+    return default_port == 0 ? std::nullopt : std::optional{out};
+  }
+  const auto number = parse_integer(port.substr(1));
+  if (!number || *number < 1 || *number > 65535) return std::nullopt;
+  out.port = static_cast<std::uint16_t>(*number);
+  return out;
+}
+
+const Syntax kLine{"text", "a text without control characters", canonical_line};
+const Syntax kHostname{"host name", "a host name such as \"mail.example.com\"", canonical_domain};
+const Syntax kDomain{"domain", "a domain such as \"example.com\"", canonical_domain};
+const Syntax kDomainPattern{
+    "domain pattern", "a domain such as \"example.com\", or \".example.com\" for its subdomains", canonical_pattern};
+const Syntax kNetwork{"network",
+                      "a network such as \"192.0.2.0/24\" or \"[2001:db8::]/32\" with no bits set behind the prefix",
+                      canonical_network};
+const Syntax kIp{"IP address", "an IP address such as \"192.0.2.1\" or \"2001:db8::1\"", canonical_ip};
+const Syntax kListen{"listen address", "an address and port such as \"127.0.0.1:25\", \"[::1]:25\" or \"*:25\"",
+                     canonical_listen};
+const Syntax kDnsServer{
+    "server address", "an IP address with or without port, such as \"127.0.0.1:53\" or \"[::1]:53\"", canonical_server};
+const Syntax kNexthop{"next hop",
+                      "a next hop: \"example.com\" (by its MX), \"[host]:port\" (that host) or \"unix:/path\"",
+                      canonical_nexthop};
+const Syntax kRecipient{"address", "an address such as \"user@example.com\"", canonical_recipient};
+const Syntax kLocalUser{"local user", "\"user\", \"user@example.com\" or \"@example.com\"", canonical_local};
+const Syntax kSender{"sender pattern", "\"user@example.com\", \"@example.com\" or \"<>\" for the null sender",
+                     canonical_sender};
+const Syntax kMailbox{"mailbox", "\"user\" or \"user@example.com\"", canonical_mailbox};
+const Syntax kRefusal{"refusal",
+                      "a reply such as \"550 5.1.1 no such user\": code, enhanced code of the same class, text",
+                      canonical_refusal};
+const Syntax kLogTarget{"log target", "\"stderr\", \"syslog\" or an absolute path", canonical_log_target};
+const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", canonical_plugin};
+const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
+const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
+const Syntax kUser{"user", "the name of a system user", canonical_user};
+const Syntax kNotifyClass{"notify class",
+                          "\"bounce\", \"2bounce\", \"delay\", \"policy\", \"resource\" or \"software\"",
+                          canonical_notify_class};
+
+}  // namespace mansio::config

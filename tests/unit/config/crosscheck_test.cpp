@@ -1,0 +1,123 @@
+#include <gmock/gmock.h>
+
+#include "tests/unit/config/memory_files.hpp"
+
+namespace mansio::config {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string with_routes(const std::string &routes) {
+  return all(parse_text(
+      "[listener.smtp]\nlisten = [\"127.0.0.1:25\"]\n[transport.smtp]\nplugin = \"transport-smtp\"\n" + routes));
+}
+
+TEST(CrossCheck, ARouteNamesATransportThatExists) {
+  EXPECT_THAT(
+      with_routes("[[route]]\ntransport = \"smpt\"\n"),
+      HasSubstr(
+          "/etc/m.toml:6: route[1].transport is \"smpt\", but there is no [transport.smpt]; did you mean \"smtp\"?"));
+}
+
+TEST(CrossCheck, TheLastRouteAndOnlyTheLastTakesEverything) {
+  EXPECT_THAT(with_routes("[[route]]\ndomain = [\"a.example\"]\ntransport = \"smtp\"\n"),
+              HasSubstr("route has no default"));
+  EXPECT_THAT(
+      with_routes("[[route]]\ntransport = \"smtp\"\n[[route]]\ndomain = [\"a.example\"]\ntransport = \"smtp\"\n"),
+      HasSubstr("/etc/m.toml:7: route[2] is never reached: the route at /etc/m.toml:5 takes everything"));
+  EXPECT_THAT(with_routes("[[route]]\ndomain = []\ntransport = \"smtp\"\n[[route]]\ntransport = \"smtp\"\n"),
+              HasSubstr("route[1].domain is empty"));
+}
+
+TEST(CrossCheck, ARouteEitherDeliversOrRefuses) {
+  EXPECT_THAT(with_routes("[[route]]\nerror = \"550 5.1.1 no\"\n"), IsEmpty());
+  EXPECT_THAT(with_routes("[[route]]\n"), HasSubstr("says neither transport nor error"));
+  EXPECT_THAT(with_routes("[[route]]\ntransport = \"smtp\"\nerror = \"550 5.1.1 no\"\n"),
+              HasSubstr("stands beside transport"));
+  EXPECT_THAT(with_routes("[[route]]\nnexthop = \"x\"\nerror = \"550 5.1.1 no\"\n"),
+              HasSubstr("nexthop stands beside error"));
+  for (const auto *bad :
+       {"550 no", "250 2.0.0 yes", "550 4.1.1 no", "550 5.1.1", "550 5.1.1 ", "5505.1.1 no", "550 5.1.1 a\\nb"}) {
+    EXPECT_THAT(with_routes("[[route]]\nerror = \"" + std::string{bad} + "\"\n"), HasSubstr("expected a reply such as"))
+        << bad;
+  }
+}
+
+TEST(CrossCheck, NextHopsHaveAForm) {
+  for (const auto *good : {"example.com", "[mail.example.com]", "[192.0.2.1]:2526", "[2001:db8::1]:25",
+                           "unix:/run/lmtp", "example.com:587"}) {
+    EXPECT_THAT(with_routes("[[route]]\ntransport = \"smtp\"\nnexthop = \"" + std::string{good} + "\"\n"), IsEmpty())
+        << good;
+  }
+  for (const auto *bad :
+       {"[192.0.2.1", "[192.0.2.1]x", "[192.0.2.1]:0", "a b", "unix:run", "[::1]:99999", "a.example:"}) {
+    EXPECT_THAT(with_routes("[[route]]\ntransport = \"smtp\"\nnexthop = \"" + std::string{bad} + "\"\n"),
+                HasSubstr("expected a next hop"))
+        << bad;
+  }
+}
+
+TEST(CrossCheck, AListenerHasItsOwnAddress) {
+  EXPECT_THAT(all(parse_with_rest("[listener.x]\n")), HasSubstr("/etc/m.toml:1: listener.x has no listen"));
+  EXPECT_THAT(all(parse_with_rest("[listener.x]\nlisten = []\n")),
+              HasSubstr("listener.x.listen holds no valid address"));
+  EXPECT_THAT(all(parse_with_rest("[listener.x]\nlisten = [\"127.0.0.1:2525\"]\n")),
+              HasSubstr("holds 127.0.0.1:2525 a second time; listener.x has it already"));
+  for (const auto *bad :
+       {"25", "127.0.0.1", "localhost:25", "::1:25", "127.0.0.1:0", "127.0.0.1:65536", "[127.0.0.1]:25"}) {
+    EXPECT_THAT(all(parse_with_rest("[listener.x]\nlisten = [\"" + std::string{bad} + "\"]\n")),
+                HasSubstr("expected an address and port"))
+        << bad;
+  }
+}
+
+TEST(CrossCheck, TlsNeedsCertificateAndKey) {
+  EXPECT_THAT(
+      all(parse_with_rest("[smtpd]\ntls_security_level = \"may\"\n")),
+      HasSubstr("/etc/m.toml:2: smtpd.tls_security_level asks for TLS, expected tls_cert_file and tls_key_file"));
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\ntls_cert_file = \"/c\"\n")),
+              HasSubstr("smtpd.tls_cert_file is given without tls_key_file"));
+  EXPECT_THAT(
+      all(parse_with_rest("[smtpd]\ntls_security_level = \"may\"\ntls_cert_file = \"/c\"\ntls_key_file = \"/k\"\n")),
+      IsEmpty());
+}
+
+TEST(CrossCheck, NoNetworkMakesTheServerAnOpenRelay) {
+  for (const auto *bad : {"0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "::ffff:0.0.0.0/96", "2000::/3"}) {
+    EXPECT_THAT(all(parse_with_rest("[smtpd]\nmynetworks = [\"" + std::string{bad} + "\"]\n")), HasSubstr("open relay"))
+        << bad;
+  }
+  const auto text =
+      all(parse_text(std::string{kRest} + "[listener.b]\nlisten = [\"127.0.0.1:26\"]\nmynetworks = [\"0.0.0.0/0\"]\n"));
+  EXPECT_THAT(text, HasSubstr("listener.b.mynetworks holds 0.0.0.0/0: that makes this server an open relay"));
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\nmynetworks = [\"10.0.0.0/8\", \"[fd00::]/16\"]\n")), IsEmpty());
+}
+
+TEST(CrossCheck, ATransportHasAPluginAndRoomForItsStart) {
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\n")), HasSubstr("transport.x has no plugin"));
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"../evil\"\n")), HasSubstr("expected a plugin's name"));
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\ninitial_destination_concurrency = "
+                                  "5\ndestination_concurrency_limit = 2\n")),
+              HasSubstr("initial_destination_concurrency is 5, expected at most destination_concurrency_limit, 2"));
+  const auto parsed = parse_with_rest("[transport.x]\nplugin = \"transport-x\"\ndestination_concurrency_limit = 2\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.transport("x")->initial_destination_concurrency, 2u);
+}
+
+TEST(CrossCheck, TimesFitTogether) {
+  EXPECT_THAT(all(parse_with_rest("[queue]\nmaximal_backoff_time = \"1m\"\n")),
+              HasSubstr("/etc/m.toml:2: queue.minimal_backoff_time is longer than maximal_backoff_time"));
+  EXPECT_THAT(all(parse_with_rest("[dns]\nmax_ttl = 1\n")),
+              HasSubstr("/etc/m.toml:2: dns.min_ttl is longer than max_ttl"));
+}
+
+TEST(CrossCheck, ProcessesFitInTheSharedTable) {
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "[transport.t" + std::to_string(i) + "]\nplugin = \"transport-x\"\n";
+  EXPECT_THAT(all(parse_with_rest(many)),
+              HasSubstr("transport tables and ingress_processes make 41 processes, expected at most 28"));
+}
+
+}  // namespace
+}  // namespace mansio::config

@@ -1,0 +1,223 @@
+#include "kernel/config/parse.hpp"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/config/memory_files.hpp"
+
+namespace mansio::config {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(Settings, AFileWithTheLeastHasTheDefaults) {
+  const auto parsed = parse_with_rest("");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &s = parsed.settings;
+  EXPECT_EQ(s.spool, "/var/spool/mansio");
+  EXPECT_EQ(s.user, "mansio");
+  EXPECT_FALSE(s.myhostname.empty());
+  ASSERT_EQ(s.listeners.size(), 1u);
+  EXPECT_EQ(s.listeners[0].smtpd, s.smtpd);
+  ASSERT_EQ(s.transports.size(), 1u);
+  EXPECT_EQ(s.transports[0].process_limit, 100u);
+}
+
+TEST(Settings, OnlyThisHostMayRelayByDefault) {
+  const auto parsed = parse_with_rest("");
+  const auto &networks = parsed.settings.listeners.at(0).smtpd.mynetworks;
+  EXPECT_TRUE(contains(networks, "127.0.0.1"));
+  EXPECT_TRUE(contains(networks, "::1"));
+  EXPECT_FALSE(contains(networks, "10.0.0.1"));
+  EXPECT_FALSE(contains(networks, "192.0.2.1"));
+}
+
+TEST(Settings, ReadsEveryType) {
+  const auto parsed = parse_with_rest(R"(
+myhostname = "Mail.Example.COM"
+sandbox = false
+stop_timeout = 10
+mydestination = ["Example.com", "bücher.example"]
+[log]
+level = "debug"
+[smtpd]
+message_size_limit = "20M"
+timeout = "2m"
+recipient_limit = 5
+[queue]
+backoff_jitter = 1
+maximal_queue_lifetime = 0
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &s = parsed.settings;
+  EXPECT_EQ(s.myhostname, "mail.example.com");
+  EXPECT_EQ(s.mydomain, "example.com");
+  EXPECT_FALSE(s.sandbox);
+  EXPECT_EQ(s.stop_timeout, 10 * kSecond);
+  EXPECT_THAT(s.mydestination, ::testing::ElementsAre("example.com", "xn--bcher-kva.example"));
+  EXPECT_EQ(s.log.level, LogLevel::Debug);
+  EXPECT_EQ(s.smtpd.message_size_limit, 20u << 20);
+  EXPECT_EQ(s.smtpd.timeout, 120 * kSecond);
+  EXPECT_EQ(s.queue.backoff_jitter, 1.0);
+  EXPECT_EQ(s.queue.maximal_queue_lifetime, 0);
+}
+
+TEST(Settings, EveryProblemIsReportedWithFileLineKeyAndWhatWasExpected) {
+  const auto parsed = parse_text(R"(spol = "/x"
+stop_timeout = "5 parsecs"
+[smtpd]
+helo_required = "yes"
+recipient_limit = 0
+timout = 5
+forbid_bare_newline = "reject!"
+mynetworks = ["192.0.2.1/24", "10.0.0.0/8"]
+[lisener.smtp]
+listen = ["x"]
+)");
+  const auto text = all(parsed);
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:1: spol is not an option at top level; did you mean spool?\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:2: stop_timeout is \"5 parsecs\", expected a duration"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:4: smtpd.helo_required is \"yes\", expected true or false\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:5: smtpd.recipient_limit is 0, expected an integer from 1 to 100000\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:6: smtpd.timout is not an option in [smtpd]; did you mean timeout?\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:7: smtpd.forbid_bare_newline is \"reject!\", expected \"normalize\" or "
+                              "\"reject\"; did you mean \"reject\"?\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:8: smtpd.mynetworks holds \"192.0.2.1/24\", expected a network"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:9: lisener is not an option at top level; did you mean listener?\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml: listener is missing"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml: route is missing"));
+}
+
+TEST(Settings, WrongTypesOfTablesAreProblems) {
+  EXPECT_THAT(all(parse_text("smtpd = 5\n")), HasSubstr(":1: smtpd is an integer, expected a table [smtpd]"));
+  EXPECT_THAT(all(parse_text("listener = []\n")), HasSubstr(":1: listener is a list, expected a table"));
+  EXPECT_THAT(all(parse_text("[listener]\nsmtp = 5\n")), HasSubstr(":2: listener.smtp is an integer"));
+  EXPECT_THAT(all(parse_text("[route]\ntransport = \"x\"\n")),
+              HasSubstr(":1: route is a table, expected tables [[route]]"));
+  EXPECT_THAT(all(parse_text("route = [1]\n")), HasSubstr("route is an integer, expected a table [[route]]"));
+  EXPECT_THAT(all(parse_text("[transport.\"a b\"]\nplugin = \"transport-smtp\"\n")), HasSubstr("is no name"));
+}
+
+TEST(Settings, WhatIsNotTomlIsReportedWithItsLine) {
+  EXPECT_THAT(all(parse_text("a = 1\nb =\n")), HasSubstr("/etc/m.toml:2: is not TOML"));
+  EXPECT_THAT(all(parse_text("spool = \"a\"\nspool = \"b\"\n")), HasSubstr("/etc/m.toml:2: is not TOML"));
+  EXPECT_THAT(all(parse({})), HasSubstr("/etc/m.toml: cannot be read"));
+}
+
+TEST(Settings, AHeaderWithoutAKeyIsAProblemLikeAnyOther) {
+  for (const auto *bad : {"[=]", "[[[a]]]", "[", "[[", "[]", "[[]]", "[.a]", "[a.]", "[a.=]", "= 1", "a.=1", "{",
+                          "x = {=1}", "x = {a.}", "x = [,]", "x = [1 2]"}) {
+    EXPECT_THAT(all(parse_text("y = 1\n" + std::string{bad} + "\n")), HasSubstr("is not TOML")) << bad;
+  }
+}
+
+TEST(Settings, LettersOfAnyScriptDoNotDisturbTheParser) {
+  for (const auto *bad : {"ä = 1", "x = ä", "[ä]", "[a ä]", "x = [ä]", "x = 1 ä", "あ = 1", "x = あ", "x = { ä = 1 }",
+                          "\u2028 = 1", "\ufeff x = 1"}) {
+    EXPECT_THAT(all(parse_text("y = 1\n" + std::string{bad} + "\n")), HasSubstr("is not TOML")) << bad;
+  }
+  EXPECT_THAT(all(parse_with_rest("# Grüße あ\n[smtpd]\nbanner = \"\"\"\\\n  あ ä\"\"\"\n")), IsEmpty());
+  EXPECT_THAT(all(parse_text("\n# \xff\n")), HasSubstr("/etc/m.toml:2: is not UTF-8 text"));
+}
+
+TEST(Settings, DepthIsBounded) {
+  std::string key = "a";
+  for (int i = 0; i < 200000; ++i) key += ".a";
+  EXPECT_THAT(all(parse_text("\n" + key + " = 1\n")), HasSubstr(":2: a dotted key has more than 32 parts"));
+  EXPECT_THAT(all(parse_text("[" + key + "]\n")), HasSubstr("a dotted key"));
+  EXPECT_THAT(all(parse_text("x = '''\n'\" ''', \n" + key + " = 1\n")), HasSubstr("a dotted key"));
+  EXPECT_THAT(all(parse_text("x = { y = \"\"\"\"a\"\"\"\"\", " + key + " = 1 }\n")), HasSubstr("a dotted key"));
+  EXPECT_THAT(all(parse_text("x = " + std::string(100000, '['))), HasSubstr("is not TOML"));
+  std::string dots(10000, '.');
+  EXPECT_THAT(all(parse_with_rest("# " + dots + "\n[smtpd]\nbanner = \"" + dots + "\"\n")), IsEmpty());
+}
+
+TEST(Settings, AListenerOverridesAnyServerOption) {
+  const auto parsed = parse_text(R"(
+[smtpd]
+timeout = "10s"
+mynetworks = ["10.0.0.0/8"]
+[listener.a]
+listen = ["*:25"]
+[listener.b]
+listen = ["127.0.0.1:26", "[::1]:26"]
+timeout = "20s"
+mynetworks = ["192.0.2.0/24"]
+durability = "process"
+[transport.smtp]
+plugin = "transport-smtp"
+[[route]]
+transport = "smtp"
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &a = parsed.settings.listener("a")->smtpd;
+  const auto &b = parsed.settings.listener("b")->smtpd;
+  EXPECT_EQ(a.timeout, 10 * kSecond);
+  EXPECT_EQ(b.timeout, 20 * kSecond);
+  EXPECT_EQ(b.durability, Durability::Process);
+  EXPECT_TRUE(contains(a.mynetworks, "10.1.1.1"));
+  EXPECT_FALSE(contains(b.mynetworks, "10.1.1.1"));
+  EXPECT_EQ(a.client_event_limit_exceptions, a.mynetworks);
+  EXPECT_EQ(b.client_event_limit_exceptions, b.mynetworks);
+}
+
+TEST(Settings, ListenersAndTransportsKeepTheOrderOfTheFile) {
+  const auto parsed = parse_text(R"([transport.z]
+plugin = "transport-smtp"
+[transport.a]
+plugin = "transport-lmtp"
+[listener.z]
+listen = ["127.0.0.1:1"]
+[listener.a]
+listen = ["127.0.0.1:2"]
+[[route]]
+transport = "a"
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.transports[0].name, "z");
+  EXPECT_EQ(parsed.settings.listeners[0].name, "z");
+}
+
+TEST(Settings, WhatTheKernelDoesNotKnowOfATransportIsThePlugins) {
+  const auto parsed = parse_text(R"([listener.smtp]
+listen = ["127.0.0.1:25"]
+[transport.smtp]
+plugin = "transport-smtp"
+process_limit = 7
+helo_name = "x"
+port = 2525
+tls = true
+wait = "5m"
+sources = ["192.0.2.1", "192.0.2.2"]
+[[route]]
+transport = "smtp"
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &transport = *parsed.settings.transport("smtp");
+  EXPECT_EQ(transport.process_limit, 7u);
+  EXPECT_EQ(
+      transport.options,
+      (std::map<std::string, std::string>{
+          {"helo_name", "x"}, {"port", "2525"}, {"tls", "true"}, {"wait", "5m"}, {"sources", "192.0.2.1,192.0.2.2"}}));
+  EXPECT_EQ(parsed.places.at("transport.smtp.wait").line, 9u);
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\na = [\"b,c\"]\n")),
+              HasSubstr("transport.x.a holds \"b,c\", expected texts without comma"));
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\na = { b = 1 }\n")),
+              HasSubstr("transport.x.a is a table"));
+}
+
+TEST(Settings, RelativePathsAreRelativeToTheirFile) {
+  const auto parsed = parse_with_rest("spool = \"run/../spool\"\n[queue]\nbounce_template_file = \"/abs/t\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.spool, "/etc/spool");
+  EXPECT_EQ(parsed.settings.queue.bounce_template_file, "/abs/t");
+}
+
+TEST(Problems, PrintOnOneLine) {
+  EXPECT_EQ(to_string(Problem{"f", 3, "a.b", "is 1, expected 2"}), "f:3: a.b is 1, expected 2");
+  EXPECT_EQ(to_string(Problem{"f", 0, "a", "is missing"}), "f: a is missing");
+  EXPECT_EQ(to_string(Problem{"f", 0, "", "cannot be read"}), "f: cannot be read");
+}
+
+}  // namespace
+}  // namespace mansio::config

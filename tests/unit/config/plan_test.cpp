@@ -1,0 +1,78 @@
+#include "kernel/config/plan.hpp"
+
+#include <gmock/gmock.h>
+
+#include "kernel/base/codec.hpp"
+#include "tests/unit/config/memory_files.hpp"
+
+namespace mansio::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+Plan plan_of(const std::string &text) {
+  const auto parsed = parse_text(text);
+  EXPECT_THAT(all(parsed), IsEmpty());
+  return make_plan(parsed.settings);
+}
+
+constexpr auto kText = R"(
+spool = "/s"
+ingress_processes = 3
+stop_timeout = 9
+[smtpd]
+connection_limit = 100
+tls_cert_file = "/c"
+tls_key_file = "/k"
+[queue]
+bounce_template_file = "/b"
+[listener.a]
+listen = ["*:25", "[::1]:26"]
+[listener.b]
+listen = ["127.0.0.1:27"]
+connection_limit = 5000
+[transport.x]
+plugin = "transport-smtp"
+process_limit = 10
+[[route]]
+transport = "x"
+)";
+
+TEST(Plan, HoldsWhatTheSupervisorNeeds) {
+  const auto plan = plan_of(kText);
+  EXPECT_EQ(plan.spool, "/s");
+  EXPECT_EQ(plan.user, "mansio");
+  EXPECT_EQ(plan.ingress_processes, 3u);
+  EXPECT_EQ(plan.stop_timeout, 9 * kSecond);
+  ASSERT_EQ(plan.listeners.size(), 2u);
+  EXPECT_THAT(plan.listeners[0].addresses,
+              ElementsAre(PlanAddress{"0.0.0.0", 25}, PlanAddress{"::", 25}, PlanAddress{"::1", 26}));
+  EXPECT_EQ(to_string(plan.listeners[0].addresses[2]), "[::1]:26");
+  EXPECT_EQ(to_string(plan.listeners[1].addresses[0]), "127.0.0.1:27");
+  EXPECT_THAT(plan.files, ElementsAre("/b", "/c", "/k"));
+  ASSERT_EQ(plan.transports.size(), 1u);
+  EXPECT_EQ(plan.transports[0].plugin, "transport-smtp");
+}
+
+TEST(Plan, CountsDescriptorsOfTheProcessThatNeedsMost) {
+  const auto plan = plan_of(kText);
+  EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u);
+  EXPECT_EQ(plan.transports[0].descriptors, 64u + 40u);
+  EXPECT_EQ(plan.descriptors(), plan.ingress_descriptors);
+  EXPECT_EQ(plan.largest(), "ingress (connection_limit = 5000)");
+}
+
+TEST(Plan, ComesThroughTheCodec) {
+  const auto plan = plan_of(kText);
+  EXPECT_EQ(decode<Plan>(encode(plan)), plan);
+}
+
+TEST(Plan, ResolvesTheNumberOfIngressProcesses) {
+  const auto plan = plan_of(std::string{kRest});
+  EXPECT_GE(plan.ingress_processes, 1u);
+  EXPECT_LE(plan.ingress_processes, 4u);
+}
+
+}  // namespace
+}  // namespace mansio::config

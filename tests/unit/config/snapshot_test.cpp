@@ -1,0 +1,187 @@
+#include "kernel/config/snapshot.hpp"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <random>
+
+#include "kernel/config/options.hpp"
+#include "kernel/config/values.hpp"
+#include "tests/unit/config/memory_files.hpp"
+
+namespace mansio::config {
+namespace {
+
+using ::testing::IsEmpty;
+
+TEST(Snapshot, OfAParsedFileGivesTheSameSettings) {
+  const auto parsed = parse({
+      {"/etc/m.toml", "include = [\"a.toml\"]\npostmaster_file = \"pm\"\n" + std::string{kRest}},
+      {"/etc/a.toml",
+       "[smtpd]\nclient_event_limit_exceptions = []\nbanner = \"Grüße \\\"quoted\\\" \\\\ end\"\n"
+       "[transport.\"a-b_1\"]\nplugin = \"transport-x\"\n\"odd key\" = \"line\\nend\\u007f\"\n"
+       "[[route]]\nsender = [\"<>\"]\nerror = \"450 4.7.0 later\"\n"},
+      {"/etc/pm", "x@example.com\n"},
+  });
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto again = parse_snapshot(parsed.snapshot);
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(*again, parsed.settings);
+  EXPECT_EQ(write_snapshot(*again), parsed.snapshot);
+}
+
+TEST(Snapshot, ReadsNoOtherFile) {
+  EXPECT_FALSE(parse_snapshot("include = [\"/etc/passwd\"]\n" + std::string{kRest}));
+  EXPECT_FALSE(parse_snapshot("postmaster_file = \"/etc/passwd\"\n" + std::string{kRest}));
+  EXPECT_FALSE(parse_snapshot("not toml"));
+  EXPECT_FALSE(parse_snapshot(""));
+}
+
+// Fills every option of a table with a random value that its form allows.
+class RandomSettings {
+ public:
+  explicit RandomSettings(std::uint64_t seed) : random_(seed) {}
+
+  Settings make() {
+    Settings s;
+    fill(top_level_options(), s);
+    fill(log_options(), s.log);
+    fill(smtpd_options(), s.smtpd);
+    consistent(s.smtpd);
+    fill(queue_options(), s.queue);
+    if (s.queue.minimal_backoff_time > s.queue.maximal_backoff_time)
+      std::swap(s.queue.minimal_backoff_time, s.queue.maximal_backoff_time);
+    fill(segment_options(), s.spool_settings);
+    fill(dns_options(), s.dns);
+    if (s.dns.min_ttl > s.dns.max_ttl) std::swap(s.dns.min_ttl, s.dns.max_ttl);
+    for (std::uint64_t i = 0, n = 1 + below(3); i < n; ++i) {
+      Listener listener;
+      listener.name = "l" + std::to_string(i);
+      listener.smtpd = s.smtpd;
+      fill(smtpd_options(), listener.smtpd);
+      consistent(listener.smtpd);
+      listener.listen = {"127.0.0.1:" + std::to_string(1000 + i), "*:" + std::to_string(2000 + i)};
+      s.listeners.push_back(listener);
+    }
+    for (std::uint64_t i = 0, n = 1 + below(5); i < n; ++i) {
+      Transport transport;
+      fill(transport_options(), transport);
+      transport.name = "t" + std::to_string(i);
+      transport.initial_destination_concurrency = 1;
+      for (std::uint64_t k = below(4); k > 0; --k) transport.options["x " + text()] = text();
+      s.transports.push_back(transport);
+    }
+    for (std::uint64_t i = below(4); i > 0; --i) {
+      RouteRule rule;
+      rule.where = text();
+      rule.domain = {"a.example", ".b.example"};
+      if (below(2)) rule.sender = {"<>", "@c.example"};
+      if (below(2)) rule.recipient = {"User@d.example"};
+      if (below(2)) rule.nexthop = "[::1]:25";
+      rule.transport = "t0";
+      s.routes.push_back(rule);
+    }
+    s.routes.push_back({});
+    s.routes.back().error = "550 5.1.1 " + std::string{"no such \"user\" \\ here"};
+    return s;
+  }
+
+ private:
+  std::uint64_t below(std::uint64_t n) { return random_() % n; }
+
+  static void consistent(Smtpd &smtpd) {
+    smtpd.tls_cert_file = "/cert";
+    smtpd.tls_key_file = "/key";
+    if (!smtpd.client_event_limit_exceptions_given) smtpd.client_event_limit_exceptions = smtpd.mynetworks;
+  }
+
+  std::string text() {
+    static constexpr std::string_view kPieces[] = {"a",    "Z", "0", " ", "\"",     "\\",     "'",  "#",
+                                                   "=",    "[", "]", "{", ".",      "\t",     "\n", "\x01",
+                                                   "\x7f", "ü", "€", "𝄞", "\"\"\"", "\\u0041"};
+    std::string out;
+    for (auto n = below(12); n > 0; --n) out += kPieces[below(std::size(kPieces))];
+    return out;
+  }
+
+  Datum value(const Form &form) {
+    const auto between = [&](std::int64_t least, std::int64_t most) {
+      switch (below(4)) {
+        case 0:
+          return least;
+        case 1:
+          return most;
+        default:
+          return least + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(most - least) + 1));
+      }
+    };
+    switch (form.type) {
+      case OptionType::Boolean:
+        return below(2) == 1;
+      case OptionType::Number:
+        return static_cast<double>(below(1u << 30)) / static_cast<double>((1u << 30) - 1);
+      case OptionType::Choice:
+        return static_cast<std::int64_t>(below(form.choices.size()));
+      case OptionType::Path:
+        return "/path/" + std::string{"with ü and \"quotes\" "} + std::to_string(below(9));
+      case OptionType::Text:
+        return sample(*form.syntax);
+      case OptionType::List: {
+        std::vector<std::string> out;
+        for (auto n = below(4); n > 0; --n) out.push_back(sample(*form.syntax));
+        return out;
+      }
+      default:
+        return between(form.least, form.most);
+    }
+  }
+
+  std::string sample(const Syntax &syntax) {
+    const std::pair<const Syntax *, std::vector<std::string>> samples[] = {
+        {&kLine, {"", "ESMTP \"x\" \\ ü", "#"}},
+        {&kHostname, {"mail.example.com", "xn--bcher-kva.example"}},
+        {&kDomain, {"example.com", "localhost"}},
+        {&kDomainPattern, {"example.com", ".example.com"}},
+        {&kNetwork, {"192.0.2.0/24", "[2001:db8::]/32", "10.0.0.0/8", "[::1]/128"}},
+        {&kIp, {"192.0.2.1", "2001:db8::1"}},
+        {&kDnsServer, {"127.0.0.1:5353", "[::1]:53", "::1"}},
+        {&kLocalUser, {"user", "U@example.com", "@example.com"}},
+        {&kMailbox, {"postmaster", "p@example.com"}},
+        {&kLogTarget, {"stderr", "syslog", "/var/log/m\"x"}},
+        {&kPlugin, {"transport-smtp"}},
+        {&kEhloKeyword, {"CHUNKING", "SIZE"}},
+        {&kUser, {"mansio"}},
+        {&kNotifyClass, {"bounce", "2bounce"}},
+    };
+    for (const auto &[known, texts] : samples) {
+      if (known == &syntax) return texts[below(texts.size())];
+    }
+    ADD_FAILURE() << "no sample for " << syntax.name;
+    return {};
+  }
+
+  template <class T>
+  void fill(std::span<const Option<T>> options, T &to) {
+    for (const auto &option : options) {
+      if (below(4) != 0)
+        option.set(to, value(option.form));
+      else if (option.form.type == OptionType::Text && std::get<std::string>(option.get(to)).empty())
+        option.set(to, sample(*option.form.syntax));
+    }
+  }
+
+  std::mt19937_64 random_;
+};
+
+TEST(Snapshot, OfAnySettingsGivesTheSameSettings) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const auto settings = RandomSettings{seed}.make();
+    const auto text = write_snapshot(settings);
+    const auto again = parse_snapshot(text);
+    ASSERT_TRUE(again) << "seed " << seed << ": " << again.error().text << "\n" << text;
+    ASSERT_EQ(*again, settings) << "seed " << seed << "\n" << text << "\n--- read as\n" << write_snapshot(*again);
+  }
+}
+
+}  // namespace
+}  // namespace mansio::config
