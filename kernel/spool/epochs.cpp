@@ -1,0 +1,77 @@
+#include "kernel/spool/epochs.hpp"
+
+#include "kernel/base/codec.hpp"
+#include "kernel/base/crc32c.hpp"
+#include "kernel/spool/segment.hpp"
+
+namespace mansio::spool {
+namespace {
+
+constexpr std::uint32_t kBlock = 64;
+constexpr std::uint32_t kLost = 1u << 16;  // skipped when the file is unreadable: more than could be out
+constexpr std::string_view kMagic = "MANSIOEP";
+
+struct Slot {
+  std::uint64_t writes = 0;
+  std::uint32_t limit = 0;
+};
+
+// Two slots, a page each, written in turn: one of them always survives.
+std::string encode_slot(const Slot &slot) {
+  std::string out{kMagic};
+  Encoder e{out};
+  e(slot.writes, slot.limit);
+  e(crc32c(out));
+  out.append(kPage - out.size(), '\0');
+  return out;
+}
+
+bool parse_slot(std::string_view bytes, Slot &slot) {
+  Decoder d{bytes};
+  const auto magic = d.raw(kMagic.size());
+  std::uint32_t crc = 0;
+  d(slot.writes, slot.limit, crc);
+  return d.ok() && magic == kMagic && crc == crc32c(bytes.substr(0, kMagic.size() + 12));
+}
+
+}  // namespace
+
+Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, std::uint32_t seen) {
+  auto file = files.open(directory + "/epoch", io::OpenMode::Create);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  std::string bytes(2 * kPage, '\0');
+  auto n = file_->read_at(0, bytes.data(), bytes.size());
+  if (!n) return n.error();
+  bool found = false;
+  for (std::size_t i = 0; i < 2; ++i) {
+    Slot slot;
+    if (!parse_slot(std::string_view{bytes}.substr(i * kPage, kPage), slot)) continue;
+    found = true;
+    writes_ = std::max(writes_, slot.writes);
+    next_ = std::max(next_, slot.limit);
+  }
+  if (next_ <= seen) next_ = seen + (found ? 1 : kLost);
+  limit_ = next_;
+  if (auto r = reserve(); !r) return r;
+  return files.sync_directory(directory);
+}
+
+Result<void> Epochs::reserve() {
+  if (limit_ > UINT32_MAX - kBlock - kLost) return Error{Status::Internal, "the spool's epochs are used up"};
+  const Slot slot{writes_ + 1, limit_ + kBlock};
+  if (auto r = file_->write_at((slot.writes & 1) * kPage, encode_slot(slot)); !r) return r;
+  if (auto r = file_->data_sync(); !r) return r;
+  writes_ = slot.writes;
+  limit_ = slot.limit;
+  return {};
+}
+
+Result<std::uint32_t> Epochs::next() {
+  if (next_ >= limit_) {
+    if (auto r = reserve(); !r) return r.error();
+  }
+  return next_++;
+}
+
+}  // namespace mansio::spool

@@ -1,0 +1,344 @@
+// Segments given out and taken back. What takes time (zero-filling, the sync of a header, looking through a
+// segment before it is used again) happens on the thread; every decision is made on the loop.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "kernel/spool/random.hpp"
+#include "kernel/spool/store_impl.hpp"
+
+namespace mansio::spool {
+namespace {
+
+constexpr auto kTick = std::chrono::seconds{1};
+constexpr auto kHeldRetry = std::chrono::milliseconds{200};
+
+}  // namespace
+
+std::size_t StoreImpl::free_count() const {
+  std::size_t n = 0;
+  for (const auto &[number, segment] : segments_) n += segment.phase == Phase::Free;
+  return n;
+}
+
+void StoreImpl::grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) {
+  requests_.push_back({std::string{owner}, least, std::move(done)});
+  serve();
+}
+
+void StoreImpl::serve() {
+  if (!thread_) return;
+  if (!requests_.empty()) check_space();
+  for (auto &request : std::exchange(requests_, {})) {
+    if (disk_full_ || closing_) {
+      asio::post(loop_, [done = std::move(request.done), full = disk_full_] {
+        done(Error{Status::Busy, full ? "insufficient system storage" : "the spool is closing", {4, 3, std::uint16_t(full ? 1 : 2)}});
+      });
+      continue;
+    }
+    Segment *found = nullptr;
+    for (auto &[number, segment] : segments_) {
+      if (request.least == 0 && segment.phase == Phase::Free) {
+        found = &segment;
+        break;
+      }
+    }
+    if (found) {
+      grant_from(*found, std::move(request));
+      continue;
+    }
+    auto shared = std::make_shared<Request>(std::move(request));
+    const bool large = shared->least != 0;
+    make_segment(large ? shared->least : options_.segment_size, !large, [this, shared](Result<std::uint32_t> number) {
+      if (!number) return shared->done(number.error());
+      grant_from(segments_.at(*number), std::move(*shared));
+    });
+  }
+  keep_spares();
+}
+
+void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<void(Result<std::uint32_t>)> done) {
+  const auto number = next_number_++;
+  auto &segment = segments_[number];
+  segment.header.number = number;
+  segment.header.node = options_.node;
+  segment.header.kind = zero_fill ? FileKind::Segment : FileKind::LargeBody;
+  segment.header.size = segment.size = size;
+  segment.phase = Phase::Granting;
+  struct Made {
+    Result<void> result;
+    std::shared_ptr<io::File> file;
+  };
+  auto made = std::make_shared<Made>();
+  thread_->run(
+      [this, made, header = segment.header, zero_fill, name = segment_path(number)] {
+        auto file = files_.open(name, io::OpenMode::CreateExclusive);
+        if (!file) {
+          made->result = file.error();
+          return;
+        }
+        made->file = std::move(*file);
+        auto &r = made->result;
+        if (zero_fill) r = made->file->zero_fill(kPage, header.size);
+        if (r) r = made->file->write_at(0, encode_header(header));
+        if (r) r = made->file->data_sync();
+        if (r) r = files_.sync_directory(path("segments"));
+        if (!r) (void)files_.remove(name);
+      },
+      [this, made, number, done = std::move(done)] {
+        if (!made->result) {
+          log_.error("no new spool segment", {{"error", made->result.error().text}});
+          forget(number);
+          return done(made->result.error());
+        }
+        segments_.at(number).file = made->file;
+        segments_.at(number).phase = Phase::Free;
+        done(number);
+      });
+}
+
+void StoreImpl::grant_from(Segment &segment, Request request) {
+  segment.phase = Phase::Granting;
+  struct Granted {
+    FileHeader header;
+    Result<void> result;
+    io::UniqueFd fd;
+  };
+  auto granted = std::make_shared<Granted>();
+  granted->header = segment.header;
+  granted->header.salt = random_salt();
+  auto opened = file_of(segment);
+  if (!opened) granted->result = opened.error();
+  const auto number = segment.header.number;
+  thread_->run(
+      [this, granted, file = opened ? *opened : nullptr] {
+        auto &r = granted->result;
+        if (!r) return;
+        if (auto epoch = epochs_.next()) granted->header.epoch = *epoch;
+        else r = epoch.error();
+        if (r) r = file->write_at(0, encode_header(granted->header));
+        if (r) r = file->data_sync();
+        if (!r) return;
+        if (auto fd = file->duplicate(false)) granted->fd = std::move(*fd);
+        else r = fd.error();
+      },
+      [this, granted, number, shared = std::make_shared<Request>(std::move(request))] {
+        if (!granted->result) {
+          log_.error("spool segment unusable", {{"segment", number}, {"error", granted->result.error().text}});
+          (void)files_.remove(segment_path(number));
+          forget(number);
+          const bool full = granted->result.error().status == Status::Busy;
+          shared->done(Error{full ? Status::Busy : Status::Defer, granted->result.error().text, {4, 3, std::uint16_t(full ? 1 : 0)}});
+          return keep_spares();
+        }
+        auto &s = segments_.at(number);
+        Segment fresh;
+        fresh.header = granted->header;
+        fresh.phase = Phase::Open;
+        fresh.file = s.file;
+        fresh.owner = shared->owner;
+        fresh.size = s.size;
+        s = std::move(fresh);
+        log_.debug("segment granted", {{"owner", s.owner}, {"segment", number}, {"epoch", s.header.epoch}, {"size", s.size}});
+        SegmentGrant grant{options_.node, number, s.header.epoch, s.size, std::move(granted->fd)};
+        shared->done(std::move(grant));
+        keep_spares();
+      });
+}
+
+void StoreImpl::keep_spares() {
+  if (making_spare_ || closing_ || disk_full_ || !thread_ || free_count() >= options_.spare_segments) return;
+  making_spare_ = true;
+  make_segment(options_.segment_size, true, [this](Result<std::uint32_t> number) {
+    making_spare_ = false;
+    if (number) keep_spares();
+  });
+}
+
+void StoreImpl::keep_reserve() {
+  if (!thread_ || disk_full_ || options_.journal_reserve == 0) return;
+  thread_->run(
+      [this] {
+        const auto name = path("reserve");
+        auto file = files_.open(name, io::OpenMode::Create);
+        if (!file) return;
+        const auto size = (*file)->size();
+        if (!size || *size >= options_.journal_reserve) return;
+        if (!(*file)->zero_fill(*size, options_.journal_reserve) || !(*file)->data_sync()) (void)files_.remove(name);
+      },
+      {});
+}
+
+void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t bad_from) {
+  auto *segment = find(number, epoch);
+  if (!segment) return;
+  if (bad_from > kFirstRecord) {
+    log_.warn("segment abandoned by its writer", {{"owner", segment->owner}, {"segment", number}, {"epoch", epoch}, {"bad_from", bad_from}});
+  }
+  segment->bad_from = bad_from;
+  if (bad_from == kFirstRecord && segment->commits.size() == 0) segment->enumerated = true;
+  if (segment->phase == Phase::Open) segment->phase = Phase::Sealed;
+  consider(*segment);
+}
+
+// ---- recycling -----------------------------------------------------------------------------------------------
+
+void StoreImpl::consider(Segment &segment) {
+  if (closing_ || !thread_ || segment.phase != Phase::Sealed) return;
+  if (segment.pins > 0 || segment.bodies > 0 || !segment.commits.all_retired()) return;
+  const bool useless = segment.bad_from == kFirstRecord;
+  // A large body waits for the notice of its commit, which comes after the word that its segment is sealed.
+  if (segment.header.kind == FileKind::LargeBody && !segment.cited && segment.commits.size() == 0 && !useless) return;
+  if (segment.enumerated) recycle(segment);
+  else examine(segment);
+}
+
+// Every commit must have been admitted, those whose notice was lost included: so look.
+void StoreImpl::examine(Segment &segment) {
+  segment.phase = Phase::Examining;
+  struct Found {
+    bool held = false;
+    std::vector<Committed> messages;
+    SegmentReport report;
+  };
+  auto found = std::make_shared<Found>();
+  auto opened = file_of(segment);
+  const auto number = segment.header.number;
+  if (!opened) {
+    segment.phase = Phase::Broken;
+    log_.error("segment unreadable", {{"segment", number}, {"error", opened.error().text}});
+    return;
+  }
+  thread_->run(
+      [found, file = *opened, header = segment.header, bad_from = segment.bad_from] {
+        const auto shared = file->shared();
+        found->held = !shared || *shared;
+        if (found->held) return;
+        FileBytes bytes{*file};
+        found->report = find_messages(bytes, header, bad_from, false, [&](const FoundCommit &c) {
+          if (c.intact) found->messages.push_back(c.message);
+        });
+      },
+      [this, found, number] {
+        auto &s = segments_.at(number);
+        s.phase = Phase::Sealed;
+        if (found->held) {
+          s.held = true;
+          if (wanted_) wanted_(number, s.header.epoch);
+          return retry_held();
+        }
+        if (set_aside_damage(s, found->report) > 0 && s.phase == Phase::Broken) return;
+        for (const auto &message : found->messages) {
+          if (learn(s, message)) log_.warn("commit without a notice", {{"qid", message.id}, {"segment", number}});
+        }
+        s.enumerated = true;
+        consider(s);
+      });
+}
+
+void StoreImpl::recycle(Segment &segment) {
+  segment.phase = Phase::Recycling;
+  const auto number = segment.header.number;
+  auto opened = file_of(segment);
+  if (!opened) {
+    segment.phase = Phase::Broken;
+    return;
+  }
+  struct Done {
+    bool held = false;
+    Result<void> result;
+  };
+  auto state = std::make_shared<Done>();
+  const bool keep = segment.header.kind == FileKind::Segment && segment.size == options_.segment_size &&
+                    free_count() < options_.free_segments;
+  const bool had_commits = segment.commits.size() > 0;
+  auto header = segment.header;
+  header.epoch = 0;
+  thread_->run(
+      [this, state, file = *opened, header, keep, had_commits, name = segment_path(number)] {
+        const auto shared = file->shared();
+        state->held = !shared || *shared;
+        if (state->held) return;
+        // Its commits must not be found again once the journal has forgotten that they are done; removing a file
+        // is not on stable storage at once.
+        if (keep || had_commits) {
+          state->result = file->write_at(0, encode_header(header));
+          if (state->result) state->result = file->data_sync();
+        }
+        if (!keep && state->result) (void)files_.remove(name);
+      },
+      [this, state, number, keep, header] {
+        auto &s = segments_.at(number);
+        if (state->held) {
+          s.phase = Phase::Sealed;
+          s.held = true;
+          if (wanted_) wanted_(number, s.header.epoch);
+          return retry_held();
+        }
+        if (!state->result) {
+          s.phase = Phase::Broken;
+          log_.error("segment cannot be recycled", {{"segment", number}, {"error", state->result.error().text}});
+          return;
+        }
+        log_.debug("segment recycled", {{"segment", number}, {"epoch", s.header.epoch}});
+        if (!keep) return forget(number);
+        Segment fresh;
+        fresh.header = header;
+        fresh.file = s.file;
+        fresh.size = s.size;
+        s = std::move(fresh);
+        serve();
+      });
+}
+
+void StoreImpl::forget(std::uint32_t number) { segments_.erase(number); }
+
+void StoreImpl::retry_held() {
+  if (held_timer_set_ || closing_) return;
+  held_timer_set_ = true;
+  held_timer_.expires_after(kHeldRetry);
+  held_timer_.async_wait([this](ErrorCode error) {
+    if (error) return;
+    held_timer_set_ = false;
+    for (auto &[number, segment] : segments_) {
+      if (!segment.held || segment.phase != Phase::Sealed) continue;
+      segment.held = false;
+      consider(segment);
+    }
+  });
+}
+
+// ---- space -----------------------------------------------------------------------------------------------------
+
+void StoreImpl::check_space() {
+  const auto space = files_.space(options_.directory);
+  if (!space) return;
+  disk_free_ = space->free;
+  const bool full = space->free < options_.reserve_bytes;
+  if (full == disk_full_) return;
+  disk_full_ = full;
+  if (full) log_.warn("disk reserve reached: new mail is refused until space is free", {{"free", disk_free_}, {"reserve", options_.reserve_bytes}});
+  else log_.info("disk space again", {{"free", disk_free_}});
+}
+
+void StoreImpl::tick() {
+  timer_.expires_after(kTick);
+  timer_.async_wait([this](ErrorCode error) {
+    if (error || closing_) return;
+    check_space();
+    keep_spares();
+    keep_reserve();
+    tick();
+  });
+}
+
+void StoreImpl::start_threads() {
+  thread_ = std::make_unique<IoThread>(loop_);
+  check_space();
+  for (auto &[number, segment] : segments_) consider(segment);
+  serve();
+  keep_reserve();
+  tick();
+}
+
+}  // namespace mansio::spool

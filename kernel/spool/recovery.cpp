@@ -1,0 +1,268 @@
+// What a start finds: the journal first, then every segment. Nothing is trusted that does not verify, and what
+// was on stable storage once and does not verify any more is set aside with its bytes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernel/spool/store_impl.hpp"
+
+namespace mansio::spool {
+
+Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)> &entry,
+                                     const std::function<void(const Committed &, const Envelope &)> &committed) {
+  Recovered out;
+  Table table;
+  auto replayed = replay_journal(files_, path("journal"), [&](RecordType type, std::string_view bytes) {
+    if (type != RecordType::Table) return entry(bytes);
+    if (auto t = decode<TableEntry>(bytes)) table[t->segment] = std::move(*t);
+    else ++out.corrupt_records;
+  });
+  if (!replayed) return replayed.error();
+  out.clean_stop = replayed->clean;
+  out.was_active = !replayed->clean && replayed->active && replayed->last_sequence > 0;
+  if (replayed->damaged > 0) {
+    log_.error("journal damaged: outcomes may be lost, so mail may be delivered again", {{"places", replayed->damaged}});
+    out.corrupt_records += replayed->damaged;
+  }
+
+  if (auto r = load_segments(out); !r) return r.error();
+  for (auto &[number, entry_] : table) {
+    auto *segment = find(number, entry_.epoch);
+    if (!segment) continue;
+    segment->bad_from = entry_.bad_from;
+    if (!segment->commits.decode_done(entry_.done)) ++out.corrupt_records;
+  }
+  // Older fillings first: mail comes back about in the order in which it came.
+  std::vector<Segment *> order;
+  std::uint32_t newest = 0;
+  for (auto &[number, segment] : segments_) {
+    newest = std::max(newest, segment.header.epoch);
+    if (segment.phase == Phase::Sealed) order.push_back(&segment);
+  }
+  for (const auto &[number, entry_] : table) newest = std::max(newest, entry_.epoch);
+  std::sort(order.begin(), order.end(), [](auto *a, auto *b) { return a->header.epoch < b->header.epoch; });
+  for (auto *segment : order) recover_segment(*segment, out, committed);
+  account_for(table, out);
+  for (auto *segment : order) {
+    // Nobody who could still commit it is left, unless the descriptor is out.
+    const bool unused = segment->header.kind == FileKind::LargeBody && !segment->cited && segment->commits.size() == 0;
+    if (unused && segment->enumerated && segment->phase == Phase::Sealed) segment->bad_from = kFirstRecord;
+  }
+
+  if (auto r = epochs_.open(files_, options_.directory, newest); !r) return r.error();
+  if (auto r = journal_.start(*replayed); !r) return r.error();
+  start_threads();
+  return out;
+}
+
+Result<void> StoreImpl::load_segments(Recovered &out) {
+  auto names = files_.list(path("segments"));
+  if (!names) return names.error();
+  for (const auto &name : *names) {
+    const auto number = parse_file_name(name);
+    if (!number) continue;
+    next_number_ = std::max(next_number_, *number + 1);
+    if (auto r = load_segment(*number, out); !r) return r;
+  }
+  return {};
+}
+
+Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
+  const auto name = segment_path(number);
+  auto file = files_.open(name, io::OpenMode::ReadWrite);
+  if (!file) return file.error();
+  auto size = (*file)->size();
+  if (!size) return size.error();
+  std::string page(kPage, '\0');
+  auto n = (*file)->read_at(0, page.data(), page.size());
+  Result<FileHeader> header = Error{Status::Fail, "unreadable header"};
+  if (n) {
+    page.resize(*n);
+    header = page.empty() ? Error{Status::NotFound, "empty"} : parse_header(page);
+  }
+  if (!header && header.error().status == Status::Unsupported) {
+    return Error{Status::Unsupported, fmt::format("{}: {}", name, header.error().text)};
+  }
+  const bool free = header && header->epoch == 0;
+  if ((!header && header.error().status == Status::NotFound) || (free && *size != options_.segment_size)) {
+    (void)files_.remove(name);  // never granted, or of another size than is wanted now
+    return {};
+  }
+  if (!header || header->number != number) {
+    // Without the salt nothing in it can be verified; keep all of it.
+    ++out.corrupt_records;
+    const auto to = path(fmt::format("corrupt/segment-{}", file_name(number)));
+    log_.error("segment header damaged: set aside", {{"segment", number}, {"file", to}});
+    if (auto r = files_.rename(name, to); !r) return r;
+    if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
+    return files_.sync_directory(path("segments"));
+  }
+  auto &segment = segments_[number];
+  segment.header = *header;
+  segment.size = *size;
+  segment.file = std::move(*file);
+  segment.phase = free ? Phase::Free : Phase::Sealed;
+  if (!free) {
+    // A writer that outlived the last queue process may still fill it; a look at the end decides.
+    const auto shared = segment.file->shared();
+    segment.enumerated = shared && !*shared;
+  }
+  return {};
+}
+
+void StoreImpl::recover_segment(Segment &segment, Recovered &out,
+                                const std::function<void(const Committed &, const Envelope &)> &committed) {
+  const auto &header = segment.header;
+  FileBytes bytes{*segment.file};
+  if (header.kind == FileKind::LargeBody) {
+    const auto head = bytes.view(kFirstRecord, kRecordHeader);
+    if (head.size() == kRecordHeader) {
+      const auto record = read_header(head);
+      if (RecordSeal{header}.header_matches(record) && record.gap != 0) return;  // one body, verified with its commit
+    }
+  }
+  std::vector<FoundCommit> broken;
+  const auto report = find_messages(bytes, header, segment.bad_from, true, [&](const FoundCommit &found) {
+    const auto &message = found.message;
+    if (segment.commits.known(message.commit.offset)) return;  // retired, says the checkpoint
+    if (!found.intact) return broken.push_back(found);
+    if (found.body_elsewhere && !find(message.body)) {
+      // A large body's segment is given up only after its message was done and that was synced.
+      segment.commits.set(message.commit.offset, CommitState::Retired);
+      return;
+    }
+    if (!found.commit.body_synced && !body_intact(found)) return;  // Durability::Process: a fragment
+    std::string envelope_bytes = found.envelope;
+    auto envelope = decode_envelope(envelope_bytes);
+    if (!envelope || (found.body_elsewhere && !body_intact(found))) {
+      ++out.corrupt_records;
+      log_.error("message damaged: set aside", {{"qid", message.id},
+                                                {"segment", header.number},
+                                                {"offset", message.commit.offset},
+                                                {"part", envelope ? "body" : "envelope"},
+                                                {"body_segment", message.body.segment},
+                                                {"body_epoch", message.body.epoch}});
+      const auto name = "message-" + to_string(message.id);
+      set_aside(name, segment, std::min(message.envelope.offset, message.commit.offset) - kRecordHeader,
+                message.commit.offset + message.commit.length);
+      if (auto *large = found.body_elsewhere ? find(message.body) : nullptr) {
+        set_aside(name + "-body", *large, kFirstRecord, large->size);
+        large->cited = true;
+      }
+      return;
+    }
+    learn(segment, message);
+    ++out.messages;
+    committed(message, *envelope);
+  });
+  for (const auto &found : broken) {
+    if (found.message.commit.offset >= report.scan.synced) continue;  // a fragment of what was never acknowledged
+    ++out.corrupt_records;
+    log_.error("message damaged: set aside", {{"qid", found.message.id},
+                                              {"segment", header.number},
+                                              {"offset", found.message.commit.offset},
+                                              {"synced", report.scan.synced},
+                                              {"part", "records"}});
+    const auto first = found.body_elsewhere ? found.message.envelope.offset : std::min(found.message.envelope.offset, found.message.body.offset);
+    set_aside("message-" + to_string(found.message.id), segment, first - kRecordHeader,
+              found.message.commit.offset + found.message.commit.length);
+  }
+  out.corrupt_records += set_aside_damage(segment, report);
+}
+
+bool StoreImpl::body_intact(const FoundCommit &found) {
+  auto *large = find(found.message.body);
+  if (!large) return false;
+  auto file = file_of(*large);
+  if (!file) return false;
+  FileBytes bytes{**file};
+  return large_body_intact(bytes, large->header, found.message, found.commit);
+}
+
+// Does every message that the checkpoint called alive still exist?
+void StoreImpl::account_for(const Table &table, Recovered &out) {
+  for (const auto &[number, entry] : table) {
+    const auto i = segments_.find(number);
+    if (i != segments_.end() && (i->second.header.epoch > entry.epoch || i->second.header.epoch == 0)) continue;  // recycled
+    if (entry.live == 0) continue;
+    Commits done;
+    (void)done.decode_done(entry.done);
+    const auto found = i == segments_.end() ? 0 : i->second.commits.size() - done.size();
+    if (found >= entry.live) continue;
+    // A segment of which all messages were done since may be gone rightly; the queue's entries know better.
+    if (i == segments_.end()) {
+      log_.info("segment of the last checkpoint is gone", {{"segment", number}, {"epoch", entry.epoch}, {"messages", entry.live}});
+    } else {
+      log_.error("messages missing from segment", {{"segment", number}, {"epoch", entry.epoch}, {"messages", entry.live - found}});
+      out.corrupt_records += entry.live - found;
+    }
+  }
+}
+
+// ---- what is damaged ---------------------------------------------------------------------------------------
+
+// Copies bytes of a segment into corrupt/. If that fails, the segment itself is kept.
+bool StoreImpl::set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to) {
+  const auto target = path("corrupt/" + name);
+  auto keep = [&](const Error &error) {
+    segment.phase = Phase::Broken;
+    log_.error("damage cannot be set aside: segment kept", {{"segment", segment.header.number}, {"error", error.text}});
+    return false;
+  };
+  if (auto old = files_.open(target, io::OpenMode::Read)) {
+    const auto size = (*old)->size();
+    if (size && *size >= to - from) return true;  // found at an earlier start
+  }
+  auto in = file_of(segment);
+  if (!in) return keep(in.error());
+  auto out = files_.open(target, io::OpenMode::Create);
+  if (!out) return keep(out.error());
+  FileBytes bytes{**in};
+  for (auto at = from; at < to;) {
+    const auto part = bytes.view(at, to - at);
+    if (part.empty()) break;
+    if (auto r = (*out)->write_at(at - from, part); !r) return keep(r.error());
+    at += part.size();
+  }
+  if (auto r = (*out)->data_sync(); !r) return keep(r.error());
+  if (auto r = files_.sync_directory(path("corrupt")); !r) return keep(r.error());
+  return true;
+}
+
+std::uint64_t StoreImpl::set_aside_damage(Segment &segment, const SegmentReport &report) {
+  std::uint64_t n = 0;
+  const auto &h = segment.header;
+  for (const auto &gap : report.scan.gaps) {
+    if (!gap.damage) continue;
+    ++n;
+    log_.error("spool damaged: set aside", {{"segment", h.number}, {"epoch", h.epoch}, {"from", gap.from}, {"to", gap.to}});
+    set_aside(fmt::format("segment-{}-{}-{}", file_name(h.number), h.epoch, gap.from), segment, gap.from, gap.to);
+  }
+  if (n == 0 && report.missing > 0) {
+    n = report.missing;
+    log_.error("commits missing from segment", {{"segment", h.number}, {"epoch", h.epoch}, {"messages", report.missing}});
+  }
+  return n;
+}
+
+Result<void> StoreImpl::scan(std::uint32_t number, std::uint32_t epoch,
+                             const std::function<void(const Committed &, const Envelope &)> &committed) {
+  auto *segment = find(number, epoch);
+  if (!segment) return {};
+  auto file = file_of(*segment);
+  if (!file) return file.error();
+  FileBytes bytes{**file};
+  std::vector<std::pair<Committed, Envelope>> found;
+  const auto report = find_messages(bytes, segment->header, segment->bad_from, true, [&](const FoundCommit &c) {
+    if (!c.intact) return;
+    const auto &commits = segment->commits;
+    if (commits.known(c.message.commit.offset) && commits.state(c.message.commit.offset) != CommitState::Seen) return;
+    if (c.body_elsewhere && !body_intact(c)) return;
+    if (auto envelope = decode_envelope(c.envelope)) found.emplace_back(c.message, std::move(*envelope));
+  });
+  for (const auto &[message, envelope] : found) committed(message, envelope);
+  if (bytes.read_errors()) return Error{Status::Fail, fmt::format("segment {} is partly unreadable", file_name(number))};
+  return {};
+}
+
+}  // namespace mansio::spool

@@ -1,0 +1,229 @@
+// Opening, reading, admitting, retiring, the checkpoint.
+#include "kernel/spool/store.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "kernel/spool/store_impl.hpp"
+
+namespace mansio::spool {
+
+Result<std::unique_ptr<Store>> Store::open(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files,
+                                           StoreOptions options) {
+  auto store = std::make_unique<StoreImpl>(loop, clock, log, files, std::move(options));
+  if (auto r = store->prepare(); !r) return r.error();
+  return std::unique_ptr<Store>{std::move(store)};
+}
+
+StoreImpl::StoreImpl(asio::io_context &loop, const Clock &, Logger &log, io::FileSystem &files, StoreOptions options)
+    : loop_(loop),
+      log_(log),
+      files_(files),
+      options_(std::move(options)),
+      journal_(loop, log, files,
+               {options_.directory + "/journal", options_.directory + "/reserve", options_.journal_reserve, options_.node,
+                options_.journal_sync_interval, options_.journal_rotate_bytes}),
+      timer_(loop),
+      held_timer_(loop) {
+  journal_.on_synced([this](std::uint64_t sequence) { journal_synced(sequence); });
+}
+
+StoreImpl::~StoreImpl() {
+  closing_ = true;
+  timer_.cancel();
+  held_timer_.cancel();
+  thread_.reset();
+}
+
+Result<void> StoreImpl::prepare() {
+  for (const auto *name : {"", "/segments", "/journal", "/corrupt"}) {
+    if (auto r = files_.make_directory(options_.directory + name); !r) return r;
+  }
+  auto lock = files_.lock(path("lock"), fmt::format("pid {}\n", ::getpid()));
+  if (!lock) {
+    if (lock.error().status != Status::Busy) return lock.error();
+    auto holder = lock.error().text;
+    while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+    return Error{Status::Busy, fmt::format("{}: the spool is in use by {}", options_.directory, holder.empty() ? "another process" : holder)};
+  }
+  lock_ = std::move(*lock);
+  if (files_.copies_on_write(options_.directory)) {
+    log_.warn("spool on a copy-on-write file system: preallocation is in vain and each sync writes metadata; "
+              "use ext4 or xfs, or turn copying off for the directory (chattr +C)",
+              {{"spool", options_.directory}});
+  }
+  return files_.sync_directory(options_.directory);
+}
+
+StoreImpl::Segment *StoreImpl::find(std::uint32_t number, std::uint32_t epoch) {
+  const auto i = segments_.find(number);
+  if (i == segments_.end() || epoch == 0 || i->second.header.epoch != epoch) return nullptr;
+  const auto phase = i->second.phase;
+  return phase == Phase::Free || phase == Phase::Granting || phase == Phase::Recycling ? nullptr : &i->second;
+}
+
+Result<std::shared_ptr<io::File>> StoreImpl::file_of(Segment &segment) {
+  if (!segment.file) {
+    auto file = files_.open(segment_path(segment.header.number), io::OpenMode::ReadWrite);
+    if (!file) return file.error();
+    segment.file = std::move(*file);
+  }
+  return segment.file;
+}
+
+// ---- admission and retirement ----------------------------------------------------------------------------
+
+// A commit becomes known, and with it that its body is needed. False if it was known.
+bool StoreImpl::learn(Segment &segment, const Committed &message) {
+  if (segment.commits.known(message.commit.offset)) return false;
+  segment.commits.set(message.commit.offset, CommitState::Seen);
+  if (message.body.segment != message.commit.segment) {
+    if (auto *large = find(message.body)) {
+      large->cited = true;
+      ++large->bodies;
+    }
+  }
+  return true;
+}
+
+bool StoreImpl::admit(const Committed &message) {
+  auto *segment = find(message.commit);
+  if (!segment) return false;  // recycled: so it was admitted, and is done
+  learn(*segment, message);
+  if (segment->commits.state(message.commit.offset) != CommitState::Seen) return false;
+  segment->commits.set(message.commit.offset, CommitState::Live);
+  return true;
+}
+
+void StoreImpl::retire(const Committed &message, std::uint64_t sequence) {
+  admit(message);
+  auto *segment = find(message.commit);
+  if (!segment || segment->commits.state(message.commit.offset) != CommitState::Live) return;
+  segment->commits.set(message.commit.offset, CommitState::Retiring);
+  const Waiting waiting{message.commit.segment, message.commit.epoch, message.commit.offset, message.body};
+  if (sequence <= journal_.synced()) return retired(waiting);
+  retiring_.emplace(sequence, waiting);
+}
+
+void StoreImpl::retired(const Waiting &message) {
+  auto *segment = find(message.segment, message.epoch);
+  if (!segment) return;
+  segment->commits.set(message.offset, CommitState::Retired);
+  if (message.body.segment != message.segment) {
+    if (auto *large = find(message.body); large && large->bodies > 0) {
+      --large->bodies;
+      consider(*large);
+    }
+  }
+  consider(*segment);
+}
+
+void StoreImpl::journal_synced(std::uint64_t sequence) {
+  while (!retiring_.empty() && retiring_.begin()->first <= sequence) {
+    const auto waiting = retiring_.begin()->second;
+    retiring_.erase(retiring_.begin());
+    retired(waiting);
+  }
+  for (const auto &callback : synced_callbacks_) callback(sequence);
+}
+
+// ---- reading -----------------------------------------------------------------------------------------------
+
+Result<std::string> StoreImpl::read_record(const Place &place, RecordType type, MessageId id) {
+  auto *segment = find(place);
+  if (!segment) return Error{Status::NotFound, "the segment was recycled"};
+  auto file = file_of(*segment);
+  if (!file) return file.error();
+  if (place.offset < kFirstRecord + kRecordHeader || place.length > segment->size) return Error{Status::Fail, "no such place in the spool"};
+  std::string bytes(kRecordHeader + place.length, '\0');
+  auto n = (*file)->read_at(place.offset - kRecordHeader, bytes.data(), bytes.size());
+  if (!n) return n.error();
+  bytes.resize(*n);
+  MemoryBytes memory{bytes};
+  const auto record = record_at(memory, RecordSeal{segment->header}, 0);
+  if (!record || record->header.type != type || record->header.id != id.value || record->header.length != place.length) {
+    return Error{Status::Fail, fmt::format("damaged record in segment {} at {}", file_name(place.segment), place.offset)};
+  }
+  return bytes.substr(kRecordHeader);
+}
+
+Result<Envelope> StoreImpl::read_envelope(const Committed &message) {
+  auto bytes = read_record(message.envelope, RecordType::Envelope, message.id);
+  if (!bytes) return bytes.error();
+  return decode_envelope(*bytes);
+}
+
+Result<std::string> StoreImpl::read(const Place &place, std::uint64_t offset, std::uint64_t length) {
+  auto *segment = find(place);
+  if (!segment) return Error{Status::NotFound, "the segment was recycled"};
+  if (offset > place.length) return std::string{};
+  length = std::min(length, place.length - offset);
+  auto file = file_of(*segment);
+  if (!file) return file.error();
+  std::string bytes(length, '\0');
+  auto n = (*file)->read_at(place.offset + offset, bytes.data(), bytes.size());
+  if (!n) return n.error();
+  if (*n < length) return Error{Status::Fail, fmt::format("segment {} is too short", file_name(place.segment))};
+  return bytes;
+}
+
+Result<io::UniqueFd> StoreImpl::open_for_reading(std::uint32_t number, std::uint32_t epoch) {
+  auto *segment = find(number, epoch);
+  if (!segment) return Error{Status::NotFound, "the segment was recycled"};
+  auto file = file_of(*segment);
+  if (!file) return file.error();
+  return (*file)->duplicate(true);
+}
+
+void StoreImpl::pin(const Place &place) {
+  if (auto *segment = find(place)) ++segment->pins;
+}
+
+void StoreImpl::unpin(const Place &place) {
+  auto *segment = find(place);
+  if (!segment || segment->pins == 0) return;
+  if (--segment->pins == 0) consider(*segment);
+}
+
+// ---- journal -----------------------------------------------------------------------------------------------
+
+std::uint64_t StoreImpl::journal(std::string_view bytes) { return journal_.append(RecordType::Entry, bytes); }
+
+Result<void> StoreImpl::checkpoint(const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) {
+  std::vector<std::pair<RecordType, std::string>> records;
+  for (const auto &[number, segment] : segments_) {
+    if (segment.header.epoch == 0 || segment.commits.size() == 0) continue;
+    if (segment.phase == Phase::Free || segment.phase == Phase::Granting) continue;
+    TableEntry entry{number, segment.header.epoch, segment.bad_from, segment.commits.count(CommitState::Live),
+                     segment.commits.encode_done()};
+    records.emplace_back(RecordType::Table, encode(entry));
+  }
+  snapshot([&](std::string_view bytes) { records.emplace_back(RecordType::Snapshot, std::string{bytes}); });
+  journal_.checkpoint(std::move(records));
+  return {};
+}
+
+void StoreImpl::mark_active(bool any) {
+  journal_.append(RecordType::Active, std::string(1, any ? '\1' : '\0'));
+  if (any) journal_.hurry();
+}
+
+Usage StoreImpl::usage() const {
+  Usage usage;
+  usage.segments = segments_.size();
+  usage.free_segments = free_count();
+  for (const auto &[number, segment] : segments_) usage.bytes += segment.size;
+  usage.disk_free = disk_free_;
+  return usage;
+}
+
+Result<void> StoreImpl::close_clean() {
+  closing_ = true;
+  timer_.cancel();
+  held_timer_.cancel();
+  thread_.reset();
+  journal_.append(RecordType::Clean, {});
+  return journal_.flush();
+}
+
+}  // namespace mansio::spool

@@ -1,0 +1,101 @@
+// Store: the spool directory as the queue process sees it. It recovers by scan, grants segments to writers,
+// reads envelopes and bodies, recycles segments, sets corrupt records aside and keeps the journal.
+//
+// A segment returns to the free list only when it is sealed, every commit in it was admitted and retired with
+// the retirement synced in the journal, and no pin is left. Synchronous file calls: the queue process may block
+// for a page-cache write but never for a sync (the journal syncs on its own thread; recycling and zero-filling
+// run there too).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/base/log.hpp"
+#include "kernel/base/result.hpp"
+#include "kernel/io/asio.hpp"
+#include "kernel/io/file.hpp"
+#include "kernel/mail/envelope.hpp"
+#include "kernel/spool/place.hpp"
+#include "kernel/spool/writer.hpp"
+
+namespace mansio::spool {
+
+struct StoreOptions {
+  std::string directory;
+  std::uint32_t node = 0;
+  std::uint64_t segment_size = 64ull * 1024 * 1024;
+  std::uint32_t spare_segments = 2;            // kept zero-filled ahead of need
+  std::uint64_t reserve_bytes = 256ull << 20;  // free space below which grants answer Busy (452 4.3.1)
+  Nanos journal_sync_interval = 50 * kMillisecond;
+  std::uint64_t journal_rotate_bytes = 64ull << 20;
+  std::uint64_t journal_reserve = 16ull << 20;  // a file that is given up so that a full disk still drains
+  std::uint32_t free_segments = 16;            // retired segments kept for use again; more are removed
+};
+
+// What recovery found. Callbacks run in commit order within a segment.
+struct Recovered {
+  std::uint64_t messages = 0;
+  std::uint64_t corrupt_records = 0;  // set aside under corrupt/ with their bytes
+  bool clean_stop = false;            // the last stop was orderly
+  bool was_active = false;            // unclean, and deliveries may have been under way (mark_active)
+};
+
+struct Usage {
+  std::uint64_t segments = 0, free_segments = 0, bytes = 0, disk_free = 0;
+};
+
+class Store {
+ public:
+  // Takes the spool's lock; fails with a text that names the holder's pid, or the path and reason.
+  static Result<std::unique_ptr<Store>> open(asio::io_context &loop, const Clock &clock, Logger &log,
+                                             io::FileSystem &files, StoreOptions options);
+  virtual ~Store() = default;
+
+  // 1. Replays the journal: `entry(bytes)` for each record since the last checkpoint, oldest first (the
+  //    checkpoint's own entries come first). 2. Scans segments: `committed` for each intact commit that the
+  //    checkpoint does not already know as retired (see checkpoint()). Seals every segment found.
+  virtual Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
+                                    const std::function<void(const Committed &, const Envelope &)> &committed) = 0;
+
+  // A segment for a writer; `owner` names it in logs ("ingress.0").
+  virtual void grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) = 0;
+  virtual void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) = 0;
+  // Scans a segment for commits not admitted yet: a hint was lost, or its writer died.
+  virtual Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
+                            const std::function<void(const Committed &, const Envelope &)> &committed) = 0;
+
+  // Admission: the queue has taken this commit into its index. False if it was admitted before.
+  virtual bool admit(const Committed &message) = 0;
+  // The message needs its bytes no more, once journal record `sequence` is synced.
+  virtual void retire(const Committed &message, std::uint64_t sequence) = 0;
+
+  virtual Result<Envelope> read_envelope(const Committed &message) = 0;  // CRC checked
+  virtual Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) = 0;
+  // A read-only descriptor of the segment, for a lease; valid only while pinned.
+  virtual Result<io::UniqueFd> open_for_reading(std::uint32_t segment, std::uint32_t epoch) = 0;
+  virtual void pin(const Place &place) = 0;
+  virtual void unpin(const Place &place) = 0;
+  // A segment is retired, but some process still has a descriptor of it (ForgetSegment would help). It is not
+  // recycled before that is closed, whatever the pins say: the kernel knows who reads better than we do.
+  virtual void on_wanted(std::function<void(std::uint32_t segment, std::uint32_t epoch)>) {}
+
+  // Appends to the journal; returns its sequence number. `synced_sequence()` grows within sync interval;
+  // on_synced(sequence) runs on the loop afterwards.
+  virtual std::uint64_t journal(std::string_view bytes) = 0;
+  virtual std::uint64_t synced_sequence() const = 0;
+  virtual void on_synced(std::function<void(std::uint64_t)> callback) = 0;
+  // Starts a new journal file beginning with the entries `snapshot` emits (state of every message still
+  // waiting) and a table of segments (epoch, admitted-up-to, live ids), so that the old one can go.
+  virtual bool wants_checkpoint() const = 0;
+  virtual Result<void> checkpoint(const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) = 0;
+
+  virtual Usage usage() const = 0;
+  virtual bool disk_full() const = 0;  // below the reserve: refuse new mail, keep delivering
+  virtual void mark_active(bool any) = 0;  // a durable flag: unclean stop with deliveries under way
+  virtual Result<void> close_clean() = 0;  // syncs, writes a checkpoint mark; recovery reports clean_stop
+};
+
+}  // namespace mansio::spool

@@ -1,0 +1,150 @@
+// The store's inside. store.cpp: opening, reading, retiring. grants.cpp: segments given out and taken back.
+// recovery.cpp: what a start finds.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/spool/commits.hpp"
+#include "kernel/spool/epochs.hpp"
+#include "kernel/spool/io_thread.hpp"
+#include "kernel/spool/journal.hpp"
+#include "kernel/spool/messages.hpp"
+#include "kernel/spool/segment.hpp"
+#include "kernel/spool/store.hpp"
+
+namespace mansio::spool {
+
+class StoreImpl final : public Store {
+ public:
+  StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files, StoreOptions options);
+  StoreImpl(const StoreImpl &) = delete;
+  StoreImpl &operator=(const StoreImpl &) = delete;
+  ~StoreImpl() override;
+  Result<void> prepare();  // directories and lock
+
+  Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
+                            const std::function<void(const Committed &, const Envelope &)> &committed) override;
+  void grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) override;
+  void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
+  Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
+                    const std::function<void(const Committed &, const Envelope &)> &committed) override;
+  bool admit(const Committed &message) override;
+  void retire(const Committed &message, std::uint64_t sequence) override;
+  Result<Envelope> read_envelope(const Committed &message) override;
+  Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) override;
+  Result<io::UniqueFd> open_for_reading(std::uint32_t segment, std::uint32_t epoch) override;
+  void pin(const Place &place) override;
+  void unpin(const Place &place) override;
+  void on_wanted(std::function<void(std::uint32_t, std::uint32_t)> callback) override { wanted_ = std::move(callback); }
+  std::uint64_t journal(std::string_view bytes) override;
+  std::uint64_t synced_sequence() const override { return journal_.synced(); }
+  void on_synced(std::function<void(std::uint64_t)> callback) override { synced_callbacks_.push_back(std::move(callback)); }
+  bool wants_checkpoint() const override { return journal_.wants_checkpoint(); }
+  Result<void> checkpoint(const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override;
+  Usage usage() const override;
+  bool disk_full() const override { return disk_full_; }
+  void mark_active(bool any) override;
+  Result<void> close_clean() override;
+
+ private:
+  enum class Phase : std::uint8_t {
+    Free,       // retired or new; its header says so, or is about to be rewritten
+    Granting,   // with the thread
+    Open,       // a writer has it
+    Sealed,
+    Examining,  // sealed; the thread lists its commits
+    Recycling,  // with the thread
+    Broken,     // unreadable header, or a body of it is damaged: kept, never used again
+  };
+  struct Segment {
+    FileHeader header;
+    Phase phase = Phase::Free;
+    std::shared_ptr<io::File> file;
+    std::string owner;
+    std::uint64_t size = 0;       // of the file
+    std::uint64_t bad_from = 0;
+    bool enumerated = false;      // `commits` holds every commit there is
+    Commits commits;
+    std::uint32_t pins = 0;
+    std::uint32_t bodies = 0;     // messages, committed in other segments, whose body lies here
+    bool cited = false;           // there was one
+    bool held = false;            // retired, but a descriptor is open somewhere
+  };
+  struct Request {
+    std::string owner;
+    std::uint64_t least = 0;
+    std::function<void(Result<SegmentGrant>)> done;
+  };
+
+  std::string path(std::string_view name) const { return options_.directory + "/" + std::string{name}; }
+  std::string segment_path(std::uint32_t number) const { return path("segments/" + file_name(number)); }
+  Segment *find(std::uint32_t number, std::uint32_t epoch);
+  Segment *find(const Place &place) { return find(place.segment, place.epoch); }
+  Result<std::shared_ptr<io::File>> file_of(Segment &segment);
+  Result<std::string> read_record(const Place &place, RecordType type, MessageId id);
+
+  // grants.cpp
+  void serve();
+  void grant_from(Segment &segment, Request request);
+  void make_segment(std::uint64_t size, bool zero_fill, std::function<void(Result<std::uint32_t>)> done);
+  void keep_spares();
+  void keep_reserve();
+  void consider(Segment &segment);  // may it be recycled?
+  void examine(Segment &segment);
+  void recycle(Segment &segment);
+  void forget(std::uint32_t number);
+  void check_space();
+  void tick();
+  void start_threads();
+  void retry_held();
+  std::size_t free_count() const;
+
+  // store.cpp
+  struct Waiting {
+    std::uint32_t segment, epoch;
+    std::uint64_t offset;
+    Place body;
+  };
+  bool learn(Segment &segment, const Committed &message);
+  void retired(const Waiting &message);
+  void journal_synced(std::uint64_t sequence);
+
+  // recovery.cpp
+  using Table = std::map<std::uint32_t, TableEntry>;  // by segment
+  Result<void> load_segments(Recovered &out);
+  Result<void> load_segment(std::uint32_t number, Recovered &out);
+  void recover_segment(Segment &segment, Recovered &out,
+                       const std::function<void(const Committed &, const Envelope &)> &committed);
+  void account_for(const Table &table, Recovered &out);
+  bool body_intact(const FoundCommit &found);
+  bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
+  std::uint64_t set_aside_damage(Segment &segment, const SegmentReport &report);
+
+  asio::io_context &loop_;
+  Logger &log_;
+  io::FileSystem &files_;
+  StoreOptions options_;
+  io::UniqueFd lock_;
+  Journal journal_;
+  Epochs epochs_;  // the thread's, once it runs
+  std::map<std::uint32_t, Segment> segments_;  // by number; references stay valid
+  std::uint32_t next_number_ = 1;
+  std::vector<Request> requests_;
+  bool making_spare_ = false;
+  bool disk_full_ = false, space_known_ = false;
+  bool closing_ = false;
+  std::uint64_t disk_free_ = 0;
+
+  std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence
+  std::vector<std::function<void(std::uint64_t)>> synced_callbacks_;
+  std::function<void(std::uint32_t, std::uint32_t)> wanted_;
+  asio::steady_timer timer_, held_timer_;
+  bool held_timer_set_ = false;
+  std::unique_ptr<IoThread> thread_;
+};
+
+}  // namespace mansio::spool

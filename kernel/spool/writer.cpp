@@ -1,0 +1,193 @@
+// Drafts, and the Writer's face. A draft keeps its bytes in memory until they are too many; then they stream
+// into a segment of their own, behind room for the trace headers that are not yet known.
+#include "kernel/spool/writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernel/base/crc32c.hpp"
+#include "kernel/spool/writer_core.hpp"
+
+namespace mansio::spool {
+namespace {
+
+constexpr std::uint64_t kBodyStart = kFirstRecord + kRecordHeader + kPrefixRoom;  // of a large body
+constexpr std::size_t kChunk = 256 * 1024;                                       // written at once
+constexpr std::uint64_t kLongestBody = UINT32_MAX - kPrefixRoom;                 // a record's length has 32 bits
+
+// The segment of one large body. Whoever drops it last has it sealed: useless, unless it was committed.
+struct LargeBody {
+  std::shared_ptr<WriterCore> core;
+  OpenSegment segment;
+  std::uint32_t crc = 0;
+  bool committed = false;
+
+  LargeBody(std::shared_ptr<WriterCore> c, OpenSegment s) : core(std::move(c)), segment(std::move(s)) {}
+  LargeBody(const LargeBody &) = delete;
+  LargeBody &operator=(const LargeBody &) = delete;
+  ~LargeBody() {
+    segment.file.reset();
+    core->give_back(segment.header, committed ? 0 : kFirstRecord);
+  }
+};
+
+using Work = std::function<Result<void>()>;
+
+// Runs `work` on the thread for large bodies.
+Task<Result<void>> in_bulk(std::shared_ptr<WriterCore> core, Work work) {
+  auto *thread = core->bulk();
+  if (!thread) co_return Error{Status::Defer, "the spool writer is gone", {4, 3, 0}};
+  struct State {
+    Result<void> result;
+    Event done;
+  };
+  auto state = std::make_shared<State>();
+  thread->run([state, work = std::move(work)] { state->result = work(); },
+              [state, core] { state->done.set(core->loop()); });
+  co_await state->done.wait();
+  co_return state->result;
+}
+
+class DraftImpl final : public Draft {
+ public:
+  explicit DraftImpl(std::shared_ptr<WriterCore> core) : core_(std::move(core)) {}
+
+  Task<Result<void>> append(std::string_view bytes) override {
+    if (size_ + bytes.size() > kLongestBody) co_return Error{Status::Fail, "message too large for the spool", {5, 3, 4}};
+    buffer_.append(bytes);
+    size_ += bytes.size();
+    if (!large_ && size_ <= core_->options().large_body) co_return Result<void>{};
+    if (!large_) {
+      if (auto r = co_await grow(); !r) co_return r;
+    }
+    if (buffer_.size() >= kChunk) co_return co_await flush();
+    co_return Result<void>{};
+  }
+
+  std::uint64_t size() const override { return size_; }
+
+  // Writes what is left, the trace headers before it and the record header before them.
+  Task<Result<LargePlace>> finish(MessageId id, std::string prefix, bool sync) {
+    if (prefix.size() > kPrefixRoom) co_return Error{Status::Fail, "trace headers too long for the spool", {5, 3, 4}};
+    if (auto r = co_await flush(); !r) co_return r.error();
+    RecordHeader header;
+    header.type = RecordType::Body;
+    header.id = id.value;
+    header.gap = static_cast<std::uint16_t>(kPrefixRoom - prefix.size());
+    const auto length = prefix.size() + size_;
+    RecordSeal{large_->segment.header}.finish(header, length, crc32c_combine(crc32c(prefix), large_->crc, size_));
+    auto head = std::make_shared<std::string>();
+    append_header(*head, header);
+    head->append(header.gap, '\0');
+    head->append(prefix);
+    if (sync) core_->count_sync();
+    // (gcc 12 destroys a closure made inside a co_await expression twice; hence the names.)
+    Work work = [large = large_, head, sync]() -> Result<void> {
+      if (auto r = large->segment.file->write_at(kFirstRecord, *head); !r) return r;
+      return sync ? large->segment.file->data_sync() : Result<void>{};
+    };
+    auto written = co_await in_bulk(core_, std::move(work));
+    if (!written) co_return written.error();
+    const auto &h = large_->segment.header;
+    co_return LargePlace{{h.number, h.epoch, kBodyStart - prefix.size(), length}, header.crc, header.gap, sync};
+  }
+
+  bool large() const { return large_ != nullptr; }
+  std::shared_ptr<LargeBody> large_body() const { return large_; }
+  std::string take() { return std::move(buffer_); }
+
+ private:
+  Task<Result<void>> grow() {
+    auto *source = core_->source();
+    if (!source) co_return Error{Status::Defer, "the spool writer is gone", {4, 3, 0}};
+    // The whole size is not known: the file grows past what was granted when it must.
+    auto grant = co_await source->next(kBodyStart + size_ * 2);
+    if (!grant) co_return grant.error();
+    const auto number = grant->segment, epoch = grant->epoch;
+    auto segment = core_->take(std::move(*grant));
+    if (!segment) {
+      if (core_->source()) core_->source()->sealed(number, epoch, kFirstRecord);
+      co_return segment.error();
+    }
+    large_ = std::make_shared<LargeBody>(core_, std::move(*segment));
+    large_->segment.end = kBodyStart;
+    co_return Result<void>{};
+  }
+
+  Task<Result<void>> flush() {
+    if (buffer_.empty()) co_return Result<void>{};
+    auto bytes = std::make_shared<std::string>(std::move(buffer_));
+    buffer_.clear();
+    large_->crc = crc32c(*bytes, large_->crc);
+    const auto at = large_->segment.end;
+    large_->segment.end += bytes->size();
+    Work work = [large = large_, bytes, at] { return large->segment.file->write_at(at, *bytes); };
+    co_return co_await in_bulk(core_, std::move(work));
+  }
+
+  std::shared_ptr<WriterCore> core_;
+  std::string buffer_;
+  std::uint64_t size_ = 0;
+  std::shared_ptr<LargeBody> large_;
+};
+
+class WriterImpl final : public Writer {
+ public:
+  explicit WriterImpl(std::shared_ptr<WriterCore> core) : core_(std::move(core)) {}
+  WriterImpl(const WriterImpl &) = delete;
+  WriterImpl &operator=(const WriterImpl &) = delete;
+  ~WriterImpl() override { core_->shut(); }
+
+  std::unique_ptr<Draft> begin() override { return std::make_unique<DraftImpl>(core_); }
+  Task<Result<MessageId>> reserve_id() override { return core_->reserve_id(); }
+  bool ready() const override { return core_->ready(); }
+  void close() override { core_->close(); }
+  std::uint64_t syncs() const override { return core_->syncs(); }
+
+  // Not a coroutine itself: the views it is given are copied before anything waits.
+  Task<Result<Committed>> commit(MessageId id, std::string_view prefix, std::unique_ptr<Draft> body,
+                                 const Envelope &envelope, Durability durability) override {
+    auto message = std::make_shared<Pending>();
+    message->id = id;
+    message->prefix = prefix;
+    message->envelope = encode_envelope(envelope);
+    message->durability = durability;
+    std::unique_ptr<DraftImpl> draft{static_cast<DraftImpl *>(body.release())};
+    return commit(core_, std::move(message), std::move(draft));
+  }
+
+ private:
+  static Task<Result<Committed>> commit(std::shared_ptr<WriterCore> core, std::shared_ptr<Pending> message,
+                                        std::unique_ptr<DraftImpl> draft) {
+    std::shared_ptr<LargeBody> large;
+    if (draft->large()) {
+      auto place = co_await draft->finish(message->id, std::move(message->prefix), message->durability == Durability::Power);
+      if (!place) {
+        Error error = place.error();
+        if (error.status != Status::Fail && error.status != Status::Busy) error.status = Status::Defer;
+        co_return error;
+      }
+      message->large = *place;
+      large = draft->large_body();
+      // From here on the COMMIT may reach the disk whatever becomes of this session.
+      large->committed = true;
+    } else {
+      message->body = draft->take();
+    }
+    draft.reset();
+    auto result = co_await core->commit(message);
+    co_return result;
+  }
+
+  std::shared_ptr<WriterCore> core_;
+};
+
+}  // namespace
+
+std::unique_ptr<Writer> Writer::create(asio::io_context &loop, const Clock &, Logger &log, SegmentSource &source,
+                                       WriterOptions options) {
+  return std::make_unique<WriterImpl>(std::make_shared<WriterCore>(loop, log, source, options));
+}
+
+}  // namespace mansio::spool

@@ -1,0 +1,75 @@
+// The writer's inside: segments in hand, messages that wait, the group commit. Shared by writer and drafts.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/spool/batch.hpp"
+#include "kernel/spool/io_thread.hpp"
+#include "kernel/spool/wait.hpp"
+#include "kernel/spool/writer.hpp"
+
+namespace mansio::spool {
+
+class WriterCore : public std::enable_shared_from_this<WriterCore> {
+ public:
+  WriterCore(asio::io_context &loop, Logger &log, SegmentSource &source, WriterOptions options);
+
+  Task<Result<MessageId>> reserve_id();
+  Task<Result<Committed>> commit(std::shared_ptr<Pending> message);
+  bool ready() const;
+  void close();
+  void shut();  // the Writer is gone: nothing of the caller's may be touched any more
+  std::uint64_t syncs() const { return syncs_; }
+
+  Result<OpenSegment> take(SegmentGrant grant);  // checks the header and reads the salt
+  void give_back(const FileHeader &header, std::uint64_t bad_from);
+  const WriterOptions &options() const { return options_; }
+  asio::io_context &loop() { return loop_; }
+  SegmentSource *source() { return source_; }
+  IoThread *bulk();  // large bodies; nullptr after shut()
+  void count_sync() { ++syncs_; }
+
+ private:
+  Task<Result<void>> acquire();
+  void fetch();
+  Task<> fetch_one(std::uint64_t least);
+  void pump(bool fetch_failed = false);
+  bool worth_waiting();
+  void submit(Batch batch);
+  void written();
+  void finished(std::uint64_t end, bool synced, const Result<void> &result);
+  void sync_soon();
+  void seal_current();
+  void resolve(Pending &message, Result<Committed> result);
+  void fail_pending(const Error &error);
+
+  asio::io_context &loop_;
+  Logger *log_;
+  SegmentSource *source_;
+  WriterOptions options_;
+  std::unique_ptr<io::FileSystem> own_files_;
+  io::FileSystem *files_;
+
+  std::optional<OpenSegment> current_, spare_;
+  bool fetching_ = false;
+  bool closing_ = false;
+  std::uint64_t need_ = 0;  // bytes of a message that no ordinary segment holds
+  std::shared_ptr<Event> fetched_ = std::make_shared<Event>();
+  std::optional<Error> fetch_error_;
+
+  std::vector<std::shared_ptr<Pending>> pending_;
+  std::vector<std::shared_ptr<Pending>> in_flight_;
+  bool busy_ = false;        // a batch is with the sync thread
+  bool batch_timer_set_ = false, batch_timer_over_ = false;
+  std::size_t peak_ = 0;     // sessions that commit at about the same time, lately
+  std::uint64_t syncs_ = 0;
+  asio::steady_timer batch_timer_, sync_timer_;
+  bool sync_timer_set_ = false;
+
+  std::unique_ptr<IoThread> thread_, bulk_;
+};
+
+}  // namespace mansio::spool

@@ -1,0 +1,57 @@
+// A disk for tests, in memory: what was written is in the page cache, what was synced is on the platter. A power
+// cut keeps of the rest what it likes, sector by sector and in any order. Any call can be made to fail.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/io/file.hpp"
+
+namespace mansio::test {
+
+enum class Op { Read, Write, Sync, Open, Rename, Remove, SyncDirectory };
+
+class FaultFiles final : public io::FileSystem {
+ public:
+  FaultFiles();
+  ~FaultFiles() override;
+
+  Result<std::unique_ptr<io::File>> open(const std::string &path, io::OpenMode mode) override;
+  std::unique_ptr<io::File> adopt(io::UniqueFd fd, std::string name) override;
+  Result<void> rename(const std::string &from, const std::string &to) override;
+  Result<void> remove(const std::string &path) override;
+  Result<void> make_directory(const std::string &path) override;
+  Result<std::vector<std::string>> list(const std::string &directory) override;
+  Result<void> sync_directory(const std::string &path) override;
+  Result<io::Space> space(const std::string &path) override;
+  Result<io::UniqueFd> lock(const std::string &path, std::string_view text) override;
+
+  // The power goes during the n-th changing call from now on; every later call fails.
+  void cut_after(std::uint64_t n);
+  bool dead() const;
+  std::uint64_t operations() const;  // changing calls so far
+  // What is on the disk when the power comes back.
+  std::unique_ptr<FaultFiles> power_cut(std::uint64_t seed) const;
+
+  // Fails the n-th (from 1) call of this kind on paths that contain `part`; a failing write is half done.
+  void fail(Op op, std::string part, std::uint64_t nth, Status status, bool forever = false);
+  void heal();
+  void set_free(std::uint64_t bytes);
+  std::uint64_t count(Op op, const std::string &part) const;
+
+  void flip(const std::string &path, std::uint64_t offset, std::uint8_t mask = 1);  // on the platter
+  std::string content(const std::string &path) const;
+  std::vector<std::string> paths(const std::string &prefix) const;
+
+ private:
+  struct State;
+  class Handle;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mansio::test

@@ -1,0 +1,200 @@
+#include "tests/unit/spool/spool_rig.hpp"
+#include "kernel/spool/segment.hpp"
+
+namespace mansio::spool {
+namespace {
+
+using test::FaultFiles;
+using test::Op;
+
+TEST(SpoolWriter, CommittedMessageSurvivesAPowerCutInWhichNothingUnsyncedDoes) {
+  FaultFiles disk;
+  Committed message;
+  {
+    Rig rig{disk};
+    ASSERT_FALSE(rig.error);
+    rig.open_writer();
+    auto r = rig.wait(rig.send("Subject: x\r\n\r\nhello\r\n"));
+    ASSERT_TRUE(r.ok()) << r.error().text;
+    message = *r;
+    EXPECT_EQ(message.id.node(), 7u);
+  }
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error) << rig.error->text;
+  ASSERT_EQ(rig.found.size(), 1u);
+  EXPECT_EQ(rig.found[0].message.id, message.id);
+  EXPECT_EQ(rig.found[0].message.body, message.body);
+  EXPECT_EQ(rig.body_of(message), "Received: x\r\nSubject: x\r\n\r\nhello\r\n");
+  EXPECT_EQ(rig.found[0].envelope.recipients.at(0).address, "user@example.net");
+  EXPECT_FALSE(rig.recovered.clean_stop);
+  EXPECT_EQ(rig.recovered.corrupt_records, 0u);
+}
+
+TEST(SpoolWriter, OneSyncServesManySessions) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  ASSERT_TRUE(rig.wait(rig.send("warm up")).ok());
+  const auto before = rig.writer->syncs();
+  std::size_t done = 0, ok = 0;
+  for (int i = 0; i < 50; ++i) {
+    rig.spawn(rig.send(std::string(500, 'x')), [&](const Result<Committed> &r) {
+      ++done;
+      ok += r.ok();
+    });
+  }
+  ASSERT_TRUE(rig.run_until([&] { return done == 50; }));
+  EXPECT_EQ(ok, 50u);
+  EXPECT_LT(rig.writer->syncs() - before, 10u);
+}
+
+TEST(SpoolWriter, LargeBodyLiesContiguouslyBehindItsTraceHeaders) {
+  FaultFiles disk;
+  const std::string body(300000, 'y');
+  Committed message;
+  {
+    Rig rig{disk};
+    WriterOptions o;
+    o.large_body = 20000;
+    rig.open_writer(o);
+    auto r = rig.wait(rig.send(body));
+    ASSERT_TRUE(r.ok()) << r.error().text;
+    message = *r;
+    EXPECT_NE(message.body.segment, message.commit.segment);
+  }
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  ASSERT_EQ(rig.found.size(), 1u);
+  EXPECT_EQ(rig.body_of(rig.found[0].message), "Received: x\r\n" + body);
+}
+
+TEST(SpoolWriter, SegmentOfALargeBodyIsFreedOnceItsMessageIsDone) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.large_body = 20000;
+  rig.open_writer(o);
+  auto r = rig.wait(rig.send(std::string(100000, 'y')));
+  ASSERT_TRUE(r.ok());
+  const auto name = "/spool/segments/" + file_name(r->body.segment);
+  ASSERT_EQ(disk.paths(name).size(), 1u);
+  EXPECT_TRUE(rig.store->admit(*r));
+  EXPECT_FALSE(rig.store->admit(*r));
+  rig.done(*r);
+  EXPECT_TRUE(rig.run_until([&] { return disk.paths(name).empty(); }));
+}
+
+TEST(SpoolWriter, DroppedLargeDraftLeavesNothing) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.large_body = 1000;
+  rig.open_writer(o);
+  ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  {
+    auto draft = rig.writer->begin();
+    const std::string bytes(5000, 'z');
+    ASSERT_TRUE(rig.wait(draft->append(bytes)).ok());
+  }
+  const auto number = [&] { return rig.source.seals.empty() ? 0 : rig.source.seals.back().first; };
+  ASSERT_TRUE(rig.run_until([&] { return number() != 0 && disk.paths("/spool/segments/" + file_name(number())).empty(); }));
+}
+
+TEST(SpoolWriter, MessageLargerThanASegmentGetsOneThatHoldsIt) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  const std::string body(200000, 'b');  // segments have 64 KiB, large_body 1 MiB
+  auto first = rig.wait(rig.send("first"));
+  auto big = rig.wait(rig.send(body));
+  auto last = rig.wait(rig.send("last"));
+  ASSERT_TRUE(first.ok() && last.ok());
+  ASSERT_TRUE(big.ok()) << big.error().text;
+  EXPECT_EQ(rig.body_of(*big), "Received: x\r\n" + body);
+}
+
+TEST(SpoolWriter, FailedSyncDefersItsSessionsAndTheNextCommitUsesAFreshSegment) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto first = rig.wait(rig.send("one"));
+  ASSERT_TRUE(first.ok());
+  disk.fail(Op::Sync, "/segments/" + file_name(first->commit.segment), 1, Status::Internal);
+  auto second = rig.wait(rig.send("two"));
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().status, Status::Defer);
+  ASSERT_FALSE(rig.source.seals.empty());
+  EXPECT_EQ(rig.source.seals.front().first, first->commit.segment);
+  EXPECT_GT(rig.source.seals.front().second, first->commit.offset);
+  auto third = rig.wait(rig.send("three"));
+  ASSERT_TRUE(third.ok());
+  EXPECT_NE(third->commit.segment, first->commit.segment);
+  EXPECT_NE(third->id, first->id);
+  const auto after = disk.power_cut(0);
+  Rig again{*after};
+  std::set<MessageId> ids;
+  for (const auto &f : again.found) ids.insert(f.message.id);
+  EXPECT_TRUE(ids.contains(first->id));
+  EXPECT_TRUE(ids.contains(third->id));
+}
+
+TEST(SpoolWriter, FullDiskDuringAWriteIsSaidToBeInsufficientStorage) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto first = rig.wait(rig.send("one"));
+  ASSERT_TRUE(first.ok());
+  disk.fail(Op::Write, "/segments/" + file_name(first->commit.segment), 1, Status::Busy);
+  auto second = rig.wait(rig.send("two"));
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().status, Status::Busy);
+  EXPECT_EQ(to_string(second.error().enhanced), "4.3.1");
+  EXPECT_TRUE(rig.wait(rig.send("three")).ok());
+}
+
+TEST(SpoolWriter, ProcessDurabilityAnswersBeforeTheSync) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.process_sync_interval = kMillisecond;
+  rig.open_writer(o);
+  ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  const auto before = disk.count(Op::Sync, "/segments/");
+  disk.fail(Op::Sync, "/segments/", 1, Status::Internal, true);
+  EXPECT_TRUE(rig.wait(rig.send("y", Durability::Process)).ok());
+  disk.heal();
+  EXPECT_TRUE(rig.run_until([&] { return disk.count(Op::Sync, "/segments/") > before; }));
+}
+
+TEST(SpoolWriter, GoesOnWithItsSpareWhileTheQueueProcessIsAway) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  ASSERT_TRUE(rig.run_until([&] { return rig.granted() == 2; }));
+  rig.source.leave();
+  // One segment is in hand and one is spare: more than one segment's worth of mail still commits.
+  int ok = 0;
+  while (rig.wait(rig.send(std::string(9000, 'm'))).ok()) ++ok;
+  EXPECT_EQ(ok, 9);
+}
+
+TEST(SpoolWriter, CloseSealsWhatItHolds) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto r = rig.wait(rig.send("x"));
+  ASSERT_TRUE(r.ok());
+  rig.writer->close();
+  ASSERT_TRUE(rig.run_until([&] {
+    for (const auto &[segment, bad_from] : rig.source.seals) {
+      if (segment == r->commit.segment && bad_from == 0) return true;
+    }
+    return false;
+  }));
+  EXPECT_FALSE(rig.wait(rig.send("y")).ok());
+}
+
+}  // namespace
+}  // namespace mansio::spool
