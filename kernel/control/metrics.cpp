@@ -1,0 +1,52 @@
+#include "kernel/control/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <iterator>
+#include <map>
+#include <string_view>
+
+namespace mansio::control {
+namespace {
+
+std::string number(double v) {
+  if (std::isnan(v)) return "NaN";
+  if (std::isinf(v)) return v > 0 ? "+Inf" : "-Inf";
+  return fmt::format("{}", v);
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string prometheus_text(const std::vector<wire::Stats> &stats) {
+  std::map<std::string, std::string, std::less<>> families;
+  for (const auto &s : stats) {
+    const auto process = escaped(s.from.name);
+    for (const auto &[sample, value] : s.values) {
+      const auto brace = sample.find('{');
+      const auto name = sample.substr(0, brace);
+      std::string labels = fmt::format("process=\"{}\"", process);
+      if (brace != std::string::npos && sample.size() > brace + 2)
+        labels += ',' + sample.substr(brace + 1, sample.size() - brace - 2);
+      fmt::format_to(std::back_inserter(families[name]), "{}{{{}}} {}\n", name, labels, number(value));
+    }
+  }
+  std::string out;
+  for (const auto &[name, samples] : families)
+    out += fmt::format("# TYPE {} {}\n{}", name, name.ends_with("_total") ? "counter" : "gauge", samples);
+  return out;
+}
+
+}  // namespace mansio::control

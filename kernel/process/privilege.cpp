@@ -1,0 +1,89 @@
+#include "kernel/process/privilege.hpp"
+
+#include <grp.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "kernel/process/sandbox.hpp"
+
+namespace mansio::process {
+namespace {
+
+// MANSIO_NEEDS_* of sdk/include/mansio/abi.h, which this layer does not include: the supervisor passes them on.
+enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4 };
+
+Error system_error(const char *what) { return {Status::Internal, std::string{what} + ": " + std::strerror(errno)}; }
+
+}  // namespace
+
+Privileges privileges_for(const wire::Start &start, const config::Settings &settings) {
+  Privileges p;
+  p.uid = start.uid;
+  p.gid = start.gid;
+  p.sandbox = settings.sandbox;
+  switch (start.self.kind) {
+    case wire::RoleKind::Queue:
+    case wire::RoleKind::Control:
+      p.network = false;
+      p.writable.push_back(start.spool);
+      break;
+    case wire::RoleKind::Ingress:
+      // Certificates come through open_file; their directory is watched for changes.
+      for (const auto &l : settings.listeners) {
+        p.readable.push_back(l.smtpd.tls_cert_file);
+        p.readable.push_back(l.smtpd.tls_key_file);
+      }
+      break;
+    case wire::RoleKind::Router:
+      p.readable.push_back(settings.queue.bounce_template_file);
+      break;
+    case wire::RoleKind::Egress:
+      p.readable.push_back(start.plugin_dir);
+      p.exec = (start.needs & kNeedsExec) != 0;
+      // No Landlock on writing if it writes (paths hold user names), nor if it executes: the program inherits it.
+      p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
+      if (const auto *t = settings.transport(start.transport))
+        for (const auto &[key, value] : t->options)
+          if (value.starts_with('/')) p.readable.push_back(value);
+      break;
+    case wire::RoleKind::Supervisor:
+    case wire::RoleKind::Config:
+    case wire::RoleKind::Host:
+      break;
+  }
+  return p;
+}
+
+void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+Result<void> become(std::int64_t uid, std::int64_t gid) {
+  if (::geteuid() == 0 && uid >= 0) {
+    const auto group = static_cast<gid_t>(gid);
+    const auto user = static_cast<uid_t>(uid);
+    if (::setgroups(1, &group) != 0) return system_error("setgroups");
+    if (::setresgid(group, group, group) != 0) return system_error("setresgid");
+    if (::setresuid(user, user, user) != 0) return system_error("setresuid");
+    if (user != 0 && ::setuid(0) == 0) return Error{Status::Internal, "root's rights could be taken back"};
+  }
+  die_with_parent();
+  return {};
+}
+
+Result<std::string> drop_privileges(const Privileges &keep) {
+  if (auto changed = become(keep.uid, keep.gid); !changed) return changed.error();
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("no_new_privs");
+#ifdef MANSIO_TRACES_ITSELF
+  ::prctl(PR_SET_DUMPABLE, 1);
+#endif
+  if (!keep.sandbox) return std::string{};
+  std::string missing;
+  if (auto files = restrict_files(keep); !files) missing += files.error().text;
+  if (auto calls = restrict_system_calls(keep); !calls) missing += (missing.empty() ? "" : "; ") + calls.error().text;
+  return missing;
+}
+
+}  // namespace mansio::process

@@ -1,0 +1,206 @@
+// The table of client connections counts without locks and stays right when any writer dies at any instruction.
+//
+// A count is never kept as a sum: each (client, process slot) pair has a counter that only that process changes,
+// so forgetting a dead process is zeroing its column, and the client's count is the sum over its row. A row is
+// found by a keyed 64-bit tag in a short window; two processes that enter a new client at once may use two rows,
+// which is why the sum runs over every row of the window that bears the tag.
+//
+// A row whose counters are all zero may be given to another client. Between "all zero" and the change of its tag
+// somebody could start to count on it, hence the claim: claim, look again, change the tag, unclaim; and whoever
+// counts looks at claim and tag after counting. Both sides are sequentially consistent, so one of them sees the
+// other. A claimant's death leaves a claim that release_slot() clears.
+#include "kernel/process/shared.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace mansio::process {
+namespace {
+
+constexpr std::uint32_t kRows = 1u << 15;
+constexpr std::uint32_t kWindow = 16;
+constexpr int kAttempts = 64;                          // to get hold of a row that others are claiming
+constexpr std::uint64_t kMagic = 0x314D48534E414DULL;  // "MANSHM1"
+
+std::uint64_t mix(std::uint64_t h) {
+  h ^= h >> 32;
+  h *= 0xD6E8FEB86659FD93ULL;
+  h ^= h >> 32;
+  h *= 0xD6E8FEB86659FD93ULL;
+  return h ^ (h >> 32);
+}
+
+}  // namespace
+
+struct SharedMemory::Layout {
+  std::uint64_t magic;
+  std::uint64_t secret[2];  // so that a peer cannot choose addresses that share a window
+  std::atomic<std::uint64_t> markers[kSlots];
+  std::atomic<std::uint32_t> totals[kSlots];
+  std::atomic<std::uint64_t> tags[kRows];    // 0: never used
+  std::atomic<std::uint32_t> claims[kRows];  // slot + 1 of the process that is changing the tag
+  std::atomic<std::uint16_t> counts[kRows][kSlots];
+
+  std::uint64_t tag(const ClientKey &client) const {
+    std::uint64_t a = 0, b = 0;
+    std::memcpy(&a, client.data(), 8);
+    std::memcpy(&b, client.data() + 8, 8);
+    const auto h = mix(mix(a ^ secret[0]) + b * 0x9E3779B97F4A7C15ULL + secret[1]);
+    return h == 0 ? 1 : h;
+  }
+  static std::uint32_t row_at(std::uint64_t tag, std::uint32_t i) {
+    return (static_cast<std::uint32_t>(tag >> 40) + i) % kRows;
+  }
+  std::uint32_t row_count(std::uint32_t row) const {
+    std::uint32_t n = 0;
+    for (const auto &c : counts[row]) n += c.load();
+    return n;
+  }
+  std::uint32_t client_count(std::uint64_t tag) const {
+    std::uint32_t n = 0;
+    for (std::uint32_t i = 0; i < kWindow; ++i)
+      if (const auto row = row_at(tag, i); tags[row].load() == tag) n += row_count(row);
+    return n;
+  }
+  std::uint32_t total() const {
+    std::uint32_t n = 0;
+    for (const auto &t : totals) n += t.load();
+    return n;
+  }
+  // Counts one on a row that bears the tag; false if it may be changing hands.
+  bool count_on(std::uint32_t row, std::uint32_t slot, std::uint64_t tag) {
+    auto &mine = counts[row][slot];
+    if (mine.load() == UINT16_MAX) return false;
+    mine.fetch_add(1);
+    if (claims[row].load() == 0 && tags[row].load() == tag) return true;
+    mine.fetch_sub(1);
+    return false;
+  }
+  bool enter(std::uint32_t slot, std::uint64_t tag) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      bool changing = false;
+      for (std::uint32_t i = 0; i < kWindow; ++i) {
+        const auto row = row_at(tag, i);
+        if (tags[row].load() != tag) continue;
+        if (count_on(row, slot, tag)) return true;
+        changing = true;
+      }
+      if (changing) continue;
+      for (std::uint32_t i = 0; i < kWindow; ++i) {
+        const auto row = row_at(tag, i);
+        if (row_count(row) != 0) continue;
+        std::uint32_t unclaimed = 0;
+        if (!claims[row].compare_exchange_strong(unclaimed, slot + 1)) continue;
+        const bool idle = row_count(row) == 0;
+        if (idle) {
+          tags[row].store(tag);
+          counts[row][slot].fetch_add(1);  // under our claim: nobody else takes the row away
+        }
+        claims[row].store(0);
+        if (idle) return true;
+      }
+    }
+    return false;
+  }
+};
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free &&
+              std::atomic<std::uint16_t>::is_always_lock_free);
+
+SharedMemory::SharedMemory(io::UniqueFd fd, Layout *layout) : fd_(std::move(fd)), layout_(layout) {}
+
+SharedMemory::~SharedMemory() { ::munmap(layout_, sizeof(Layout)); }
+
+Result<std::unique_ptr<SharedMemory>> SharedMemory::create() {
+  io::UniqueFd fd{::memfd_create("mansio-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+  // Fresh pages are zero: every counter, tag and claim starts as "none". The size is fixed, so that no process
+  // can make another one fault by truncating it.
+  if (!fd || ::ftruncate(fd.get(), sizeof(Layout)) != 0 ||
+      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return Error{Status::Internal, std::string{"shared memory: "} + std::strerror(errno)};
+  std::uint64_t head[3] = {kMagic, 0, 0};
+  if (::getrandom(&head[1], sizeof head - sizeof head[0], 0) != static_cast<ssize_t>(sizeof head - sizeof head[0]) ||
+      ::pwrite(fd.get(), head, sizeof head, 0) != static_cast<ssize_t>(sizeof head))
+    return Error{Status::Internal, std::string{"shared memory: "} + std::strerror(errno)};
+  return map(std::move(fd));
+}
+
+Result<std::unique_ptr<SharedMemory>> SharedMemory::map(io::UniqueFd memfd) {
+  struct stat st {};
+  if (::fstat(memfd.get(), &st) != 0 || st.st_size < static_cast<off_t>(sizeof(Layout)))
+    return Error{Status::Internal, "shared memory: not the descriptor that was expected"};
+  void *p = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get(), 0);
+  if (p == MAP_FAILED) return Error{Status::Internal, std::string{"shared memory: "} + std::strerror(errno)};
+  auto *layout = static_cast<Layout *>(p);
+  if (layout->magic != kMagic) {
+    ::munmap(p, sizeof(Layout));
+    return Error{Status::Internal, "shared memory: of another version"};
+  }
+  return std::unique_ptr<SharedMemory>{new SharedMemory{std::move(memfd), layout}};
+}
+
+const io::UniqueFd &SharedMemory::fd() const { return fd_; }
+
+// Counts first and looks at the sums afterwards: of two that compete for the last place both may be refused, but
+// never are both admitted.
+Admission SharedMemory::connect(std::uint32_t slot, const ClientKey &client, std::uint32_t client_limit,
+                                std::uint32_t total_limit) {
+  if (slot >= kSlots) return Admission::TableFull;
+  layout_->totals[slot].fetch_add(1);
+  if (total_limit != 0 && layout_->total() > total_limit) {
+    layout_->totals[slot].fetch_sub(1);
+    return Admission::TotalLimit;
+  }
+  const auto tag = layout_->tag(client);
+  if (!layout_->enter(slot, tag)) {
+    layout_->totals[slot].fetch_sub(1);
+    return Admission::TableFull;
+  }
+  if (client_limit != 0 && layout_->client_count(tag) > client_limit) {
+    disconnect(slot, client);
+    return Admission::ClientLimit;
+  }
+  return Admission::Admitted;
+}
+
+void SharedMemory::disconnect(std::uint32_t slot, const ClientKey &client) {
+  if (slot >= kSlots) return;
+  const auto tag = layout_->tag(client);
+  for (std::uint32_t i = 0; i < kWindow; ++i) {
+    const auto row = Layout::row_at(tag, i);
+    if (layout_->tags[row].load() != tag || layout_->counts[row][slot].load() == 0) continue;
+    layout_->counts[row][slot].fetch_sub(1);
+    if (layout_->totals[slot].load() != 0) layout_->totals[slot].fetch_sub(1);
+    return;
+  }
+}
+
+std::uint32_t SharedMemory::connections() const { return layout_->total(); }
+
+void SharedMemory::working_on(std::uint32_t slot, MessageId message) {
+  if (slot < kSlots) layout_->markers[slot].store(message.value, std::memory_order_relaxed);
+}
+
+MessageId SharedMemory::marker(std::uint32_t slot) const {
+  return slot < kSlots ? MessageId{layout_->markers[slot].load()} : MessageId{};
+}
+
+void SharedMemory::release_slot(std::uint32_t slot) {
+  if (slot >= kSlots) return;
+  for (std::uint32_t row = 0; row < kRows; ++row) {
+    if (layout_->counts[row][slot].load() != 0) layout_->counts[row][slot].store(0);
+    std::uint32_t dead = slot + 1;
+    layout_->claims[row].compare_exchange_strong(dead, 0);
+  }
+  layout_->totals[slot].store(0);
+  layout_->markers[slot].store(0);
+}
+
+}  // namespace mansio::process

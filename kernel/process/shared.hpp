@@ -1,0 +1,53 @@
+// SharedMemory: the one memfd that all processes of an instance map. Lock-free, fixed layout, survives the death
+// of any writer; the supervisor clears what a dead process left (release_slot).
+//
+//  - connection counts by client over all ingress processes, in a fixed open-addressed table: when it is full, a
+//    client that cannot be entered is refused (421), never counted wrong;
+//  - one marker per process slot: the message whose plugin code runs right now, read by the supervisor after a
+//    death to tell which message killed the worker.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "kernel/base/id.hpp"
+#include "kernel/base/result.hpp"
+#include "kernel/io/fd.hpp"
+
+namespace mansio::process {
+
+inline constexpr std::uint32_t kSlots = 64;  // living role processes, old and new generation together
+
+using ClientKey = std::array<std::uint8_t, 16>;  // IPv6, or IPv4-mapped
+
+enum class Admission : std::uint8_t { Admitted, ClientLimit, TotalLimit, TableFull };
+
+class SharedMemory {
+ public:
+  static Result<std::unique_ptr<SharedMemory>> create();                // makes the memfd
+  static Result<std::unique_ptr<SharedMemory>> map(io::UniqueFd memfd);  // a child's view
+  ~SharedMemory();
+  SharedMemory(const SharedMemory &) = delete;
+  SharedMemory &operator=(const SharedMemory &) = delete;
+
+  const io::UniqueFd &fd() const;
+
+  // Counts a connection for `slot`; the limits are over all slots, 0 = none.
+  Admission connect(std::uint32_t slot, const ClientKey &client, std::uint32_t client_limit, std::uint32_t total_limit);
+  void disconnect(std::uint32_t slot, const ClientKey &client);
+  std::uint32_t connections() const;
+
+  void working_on(std::uint32_t slot, MessageId message);  // 0 = nothing
+  MessageId marker(std::uint32_t slot) const;
+
+  void release_slot(std::uint32_t slot);  // its process is dead: forget its counts and marker
+
+ private:
+  struct Layout;
+  SharedMemory(io::UniqueFd fd, Layout *layout);
+  io::UniqueFd fd_;
+  Layout *layout_;
+};
+
+}  // namespace mansio::process

@@ -1,0 +1,303 @@
+#include "kernel/supervisor/fleet.hpp"
+
+#include <chrono>
+
+#include "kernel/process/memfd.hpp"
+
+namespace mansio::supervisor {
+namespace {
+
+// Recovery of a large spool is part of the queue's start; everybody else is quick.
+constexpr Nanos kQueueReadyLimit = 900 * kSecond;
+constexpr Nanos kReadyLimit = 60 * kSecond;
+constexpr Nanos kEndLimit = 5 * kSecond;      // from closing its channel, or from its drain deadline, to its end
+constexpr Nanos kRetryConnect = 1 * kSecond;  // after EMFILE
+
+}  // namespace
+
+Fleet::Fleet(asio::io_context &loop, const Clock &clock, Logger &log, Launcher &launcher, process::SharedMemory &shared,
+             const Listeners &listeners, Hooks hooks)
+    : loop_(loop),
+      clock_(clock),
+      log_(log),
+      launcher_(launcher),
+      shared_(shared),
+      listeners_(listeners),
+      hooks_(std::move(hooks)) {}
+
+Fleet::~Fleet() {
+  ending_ = true;
+  for (auto &p : posts_)
+    if (p.child) {
+      p.child->channel->close();
+      p.child->process.reset();  // kills and reaps what is left
+    }
+}
+
+Post &Fleet::add(wire::RoleKind kind, std::uint32_t instance, std::string name,
+                 std::shared_ptr<const Generation> generation) {
+  auto &post = posts_.emplace_back(loop_);
+  post.kind = kind;
+  post.instance = instance;
+  post.name = std::move(name);
+  post.generation = std::move(generation);
+  return post;
+}
+
+Post *Fleet::queue() {
+  for (auto &p : posts_)
+    if (p.kind == wire::RoleKind::Queue) return &p;
+  return nullptr;
+}
+
+void Fleet::start(Post &post) {
+  post.replace = false;
+  if (auto launched = launch(post); !launched) {
+    post.child.reset();
+    post.last_failure = launched.error().text;
+    log_.error("process not started", {{"role", post.name}, {"reason", launched.error().text}});
+    post.backoff.started(clock_.mono());
+    if (post.wanted && post.in_service) start_later(post, post.backoff.died(clock_.mono()));
+    hooks_.changed();
+  }
+}
+
+Result<void> Fleet::launch(Post &post) {
+  std::uint32_t slot = 0;
+  while (slot < process::kSlots && slots_[slot]) ++slot;
+  if (slot == process::kSlots) return Error{Status::Busy, "too many processes"};
+  auto pair = io::channel_pair();
+  if (!pair) return pair.error();
+  const auto &generation = *post.generation;
+  auto snapshot = process::duplicate(generation.snapshot);
+  auto log = hooks_.log_fd();
+  auto memory = process::duplicate(shared_.fd());
+  if (!snapshot || !log || !memory) return Error{Status::Busy, "too many open files"};
+
+  const auto child = std::make_shared<Child>(loop_);
+  child->slot = slot;
+  child->started = clock_.mono();
+  child->channel = io::Channel::create(loop_, std::move(pair->first));
+  auto launched = launcher_.launch(post.kind, post.name, std::move(pair->second), [this, &post, child](const Exit &e) {
+    if (ending_) return;
+    child->exit = e;
+    child->ended = true;
+    check_dead(post, child);
+  });
+  if (!launched) {
+    child->channel->close();
+    return launched.error();
+  }
+  slots_[slot] = true;
+  child->process = std::move(*launched);
+  child->self = {post.kind, post.instance, generation.epoch, post.name, child->process->pid()};
+  post.child = child;
+  post.backoff.started(child->started);
+  child->channel->start([this, &post, child](io::Message &m) { on_message(post, child, m); },
+                        [this, &post, child](std::string_view) {
+                          child->closed = true;
+                          arm(child, kEndLimit, "closed its channel but did not end");
+                          check_dead(post, child);
+                        });
+
+  wire::Start start;
+  start.self = child->self;
+  start.slot = slot;
+  start.config_epoch = generation.epoch;
+  start.snapshot_size = generation.checked.snapshot.size();
+  start.transport = post.transport;
+  start.plugin_dir = generation.checked.plan.plugin_dir;
+  start.spool = generation.checked.plan.spool;
+  start.uid = generation.checked.uid;
+  start.gid = generation.checked.gid;
+  start.threaded = launcher_.threads();
+  start.needs = post.needs;
+  std::vector<io::UniqueFd> fds;
+  fds.push_back(std::move(*snapshot));
+  fds.push_back(std::move(*log));
+  fds.push_back(std::move(*memory));
+  child->channel->send(start, std::move(fds));
+  arm(child, post.kind == wire::RoleKind::Queue ? kQueueReadyLimit : kReadyLimit, "was not ready in time");
+  return {};
+}
+
+// One deadline a child at a time: the latest one counts. A process that misses it is killed.
+void Fleet::arm(const std::shared_ptr<Child> &child, Nanos within, std::string_view why) {
+  child->timer.expires_after(std::chrono::nanoseconds{within});
+  child->timer.async_wait([this, weak = std::weak_ptr{child}, why = std::string{why}](ErrorCode e) {
+    const auto c = weak.lock();
+    if (e || !c || c->ended) return;
+    log_.warn("process killed", {{"role", c->self.name}, {"pid", c->self.pid}, {"reason", why}});
+    c->failure = why;
+    kill_child(*c);
+  });
+}
+
+void Fleet::on_message(Post &post, const std::shared_ptr<Child> &child, io::Message &m) {
+  switch (m.type) {
+    case wire::Ready::kType:
+      if (child->state != ChildState::Starting) return;
+      child->state = child->asked_to_stop ? ChildState::Draining : ChildState::Ready;
+      if (child->state == ChildState::Draining) return;
+      child->timer.cancel();
+      log_.info("process ready", {{"role", post.name}, {"pid", child->self.pid}, {"epoch", child->self.generation}});
+      return on_ready(post);
+    case wire::Failed::kType:
+      if (const auto failed = decode<wire::Failed>(m.payload)) child->failure = failed->reason;
+      return;
+    case wire::LostPeer::kType:
+      if (const auto lost = decode<wire::LostPeer>(m.payload)) lost_peer(post, lost->peer);
+      return;
+    default:
+      return hooks_.message(post, m);
+  }
+}
+
+void Fleet::on_ready(Post &post) {
+  if (post.kind == wire::RoleKind::Queue) {
+    for (auto &p : posts_)
+      if (&p != &post && p.in_service && p.child && p.child->serving()) connect_to_queue(p);
+    post.child->channel->send(wire::AttachDone{});
+  } else if (post.in_service) {
+    serve(post);
+  }
+  hooks_.ready(post);
+  hooks_.changed();
+}
+
+void Fleet::enter_service(Post &post) {
+  post.in_service = true;
+  if (post.ready() && post.kind != wire::RoleKind::Queue) serve(post);
+}
+
+void Fleet::serve(Post &post) {
+  if (!connect_to_queue(post)) retry_serve(post);
+  if (post.kind != wire::RoleKind::Ingress) return;
+  for (const auto &l : listeners_.all()) {
+    auto fd = process::duplicate(l.fd);
+    if (!fd) {
+      log_.error("listener not handed over", {{"role", post.name}, {"reason", fd.error().text}});
+      retry_serve(post);
+      return;
+    }
+    std::vector<io::UniqueFd> fds;
+    fds.push_back(std::move(*fd));
+    post.child->channel->send(wire::Listener{l.listener, l.shown}, std::move(fds));
+  }
+}
+
+// Out of descriptors: such a child is killed a while later and starts anew with everything, rather than living on
+// half connected.
+void Fleet::retry_serve(Post &post) {
+  if (post.child) arm(post.child, kRetryConnect, "could not be connected: too many open files");
+}
+
+bool Fleet::connect_to_queue(Post &post) {
+  auto *q = queue();
+  if (!q || !q->ready()) return true;  // done when the queue is ready
+  auto pair = io::channel_pair();
+  if (!pair) {
+    log_.error("processes not connected", {{"role", post.name}, {"reason", pair.error().text}});
+    return false;
+  }
+  std::vector<io::UniqueFd> one, other;
+  one.push_back(std::move(pair->first));
+  other.push_back(std::move(pair->second));
+  post.child->channel->send(wire::Attach{q->child->self}, std::move(one));
+  q->child->channel->send(wire::Attach{post.child->self}, std::move(other));
+  return true;
+}
+
+void Fleet::lost_peer(Post &post, const wire::Peer &peer) {
+  auto *client = &post;
+  if (post.kind == wire::RoleKind::Queue) {
+    client = nullptr;
+    for (auto &p : posts_)
+      if (p.child && p.child->self == peer) client = &p;
+  }
+  // A moment later: if the peer is dying, its death comes first and settles it.
+  if (!client || !client->child) return;
+  const auto again = std::make_shared<asio::steady_timer>(loop_);
+  again->expires_after(std::chrono::nanoseconds{kRetryConnect});
+  again->async_wait([this, again, client, weak = std::weak_ptr{client->child}](ErrorCode) {
+    const auto c = weak.lock();
+    if (ending_ || !c || c->ended || client->child != c || !c->serving()) return;
+    if (!connect_to_queue(*client)) retry_serve(*client);
+  });
+}
+
+void Fleet::drain(Post &post, Nanos within) {
+  if (!post.child || post.child->asked_to_stop) return;
+  auto &child = *post.child;
+  child.asked_to_stop = true;
+  if (child.state == ChildState::Ready) child.state = ChildState::Draining;
+  if (auto *q = queue(); q && q != &post && q->ready() && post.in_service)
+    q->child->channel->send(wire::Draining{child.self});
+  child.channel->send(wire::Drain{within});
+  arm(post.child, within + kSecond, "did not stop in time");
+}
+
+void Fleet::kill_child(Child &child) {
+  if (child.ended || (child.process && child.process->kill())) return;
+  // A thread: it ends when its supervisor is gone.
+  child.channel->close();
+  child.closed = true;
+}
+
+void Fleet::kill(Post &post) {
+  if (!post.child) return;
+  post.child->asked_to_stop = true;
+  kill_child(*post.child);
+}
+
+void Fleet::retire(Post &post) {
+  post.wanted = false;
+  post.replace = false;
+  post.restart.cancel();
+}
+
+void Fleet::check_dead(Post &post, const std::shared_ptr<Child> &child) {
+  if (!child->ended || ending_) return;
+  if (child->closed) return died(post, child);
+  // Its last words are still in the socket; nobody else holds the other end, so the end comes.
+}
+
+void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
+  if (post.child != child) return;
+  child->timer.cancel();
+  const auto culprit = shared_.marker(child->slot);
+  const bool crashed = !child->asked_to_stop && !child->exit.clean();
+  shared_.release_slot(child->slot);
+  slots_[child->slot] = false;
+  post.child.reset();
+  post.last_failure = child->failure.empty() ? to_string(child->exit) : child->failure;
+  const auto level = child->asked_to_stop && child->exit.clean() ? LogLevel::Info : LogLevel::Warn;
+  log_.log(level, "process ended",
+           {{"role", post.name},
+            {"pid", child->self.pid},
+            {"reason", post.last_failure},
+            {"crashed", crashed},
+            {"working_on", crashed && culprit ? to_string(culprit) : std::string{}}});
+  wire::Dead dead{child->self, crashed, crashed ? culprit.value : 0};
+  broadcast(dead);
+  if (crashed) ++post.deaths;
+  if (post.wanted && post.replace) {
+    start(post);
+  } else if (post.wanted && post.in_service) {
+    start_later(post, post.backoff.died(clock_.mono()));
+  }
+  hooks_.changed();
+}
+
+void Fleet::start_later(Post &post, Nanos wait) {
+  post.restart.expires_after(std::chrono::nanoseconds{wait});
+  post.restart.async_wait([this, &post, alive = std::weak_ptr{post.alive}](ErrorCode e) {
+    if (!e && !alive.expired() && !ending_ && post.wanted && !post.child) start(post);
+  });
+}
+
+void Fleet::sweep() {
+  posts_.remove_if([](const Post &p) { return !p.wanted && !p.child; });
+}
+
+}  // namespace mansio::supervisor

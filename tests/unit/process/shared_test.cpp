@@ -1,0 +1,150 @@
+#include "kernel/process/shared.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace mansio::process {
+namespace {
+
+ClientKey client(std::uint32_t n) {
+  ClientKey key{};
+  key[10] = key[11] = 0xff;
+  for (int i = 0; i < 4; ++i) key[12 + i] = static_cast<std::uint8_t>(n >> (8 * i));
+  return key;
+}
+
+std::unique_ptr<SharedMemory> create() {
+  auto memory = SharedMemory::create();
+  EXPECT_TRUE(memory.ok());
+  return std::move(*memory);
+}
+
+TEST(SharedMemory, CountsAClientOverAllSlots) {
+  const auto m = create();
+  EXPECT_EQ(m->connect(0, client(1), 2, 0), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, client(1), 2, 0), Admission::Admitted);
+  EXPECT_EQ(m->connect(2, client(1), 2, 0), Admission::ClientLimit);
+  EXPECT_EQ(m->connect(2, client(2), 2, 0), Admission::Admitted);
+  EXPECT_EQ(m->connections(), 3u);
+  m->disconnect(0, client(1));
+  EXPECT_EQ(m->connect(2, client(1), 2, 0), Admission::Admitted);
+}
+
+TEST(SharedMemory, CountsAllClientsTogether) {
+  const auto m = create();
+  EXPECT_EQ(m->connect(0, client(1), 0, 2), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, client(2), 0, 2), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, client(3), 0, 2), Admission::TotalLimit);
+  EXPECT_EQ(m->connections(), 2u);
+}
+
+TEST(SharedMemory, ForgetsWhatADeadProcessHeld) {
+  const auto m = create();
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(m->connect(3, client(1), 0, 0), Admission::Admitted);
+  ASSERT_EQ(m->connect(4, client(1), 0, 0), Admission::Admitted);
+  m->working_on(3, MessageId{42});
+  EXPECT_EQ(m->marker(3), MessageId{42});
+  m->release_slot(3);
+  EXPECT_EQ(m->connections(), 1u);
+  EXPECT_FALSE(m->marker(3));
+  EXPECT_EQ(m->connect(0, client(1), 2, 0), Admission::Admitted);
+  EXPECT_EQ(m->connect(0, client(1), 2, 0), Admission::ClientLimit);
+}
+
+TEST(SharedMemory, TakesMoreClientsThanRowsAsOthersLeave) {
+  const auto m = create();
+  for (std::uint32_t i = 0; i < 200'000; ++i) {
+    ASSERT_EQ(m->connect(i % 4, client(i), 1, 0), Admission::Admitted);
+    m->disconnect(i % 4, client(i));
+  }
+  EXPECT_EQ(m->connections(), 0u);
+}
+
+TEST(SharedMemory, RefusesWhenFullAndNeverMiscounts) {
+  const auto m = create();
+  std::uint32_t admitted = 0, refused = 0;
+  for (std::uint32_t i = 0; i < 40'000; ++i) {
+    const auto a = m->connect(0, client(i), 1, 0);
+    if (a == Admission::Admitted)
+      ++admitted;
+    else if (a == Admission::TableFull)
+      ++refused;
+    else
+      FAIL() << "client " << i << " was counted with another";
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_GT(admitted, 20'000u);
+  EXPECT_EQ(m->connections(), admitted);
+}
+
+TEST(SharedMemory, RefusesAnotherDescriptor) {
+  EXPECT_FALSE(SharedMemory::map(io::UniqueFd{::dup(0)}).ok());
+  EXPECT_FALSE(SharedMemory::map(io::UniqueFd{}).ok());
+}
+
+TEST(SharedMemory, ThreadsThatFightOverFewClientsNeverExceedTheLimit) {
+  const auto m = create();
+  constexpr std::uint32_t kLimit = 3;
+  std::atomic<std::uint32_t> inside[4] = {};
+  std::atomic<bool> exceeded = false;
+  std::vector<std::thread> threads;
+  for (std::uint32_t slot = 0; slot < 8; ++slot)
+    threads.emplace_back([&, slot] {
+      for (std::uint32_t i = 0; i < 20'000; ++i) {
+        const auto c = (i * 7 + slot) % 4;
+        if (m->connect(slot, client(c), kLimit, 0) != Admission::Admitted) continue;
+        if (inside[c].fetch_add(1) >= kLimit) exceeded = true;
+        inside[c].fetch_sub(1);
+        m->disconnect(slot, client(c));
+      }
+    });
+  for (auto &t : threads) t.join();
+  EXPECT_FALSE(exceeded);
+  EXPECT_EQ(m->connections(), 0u);
+  for (std::uint32_t c = 0; c < 4; ++c) EXPECT_EQ(m->connect(0, client(c), 1, 0), Admission::Admitted);
+}
+
+TEST(SharedMemory, StaysRightWhenProcessesAreKilledInTheMiddle) {
+  const auto m = create();
+  for (int round = 0; round < 20; ++round) {
+    std::vector<pid_t> children;
+    int started[2];
+    ASSERT_EQ(::pipe(started), 0);
+    for (std::uint32_t slot = 0; slot < 3; ++slot) {
+      const pid_t pid = ::fork();
+      ASSERT_GE(pid, 0);
+      if (pid == 0) {
+        auto view = SharedMemory::map(io::UniqueFd{::dup(m->fd().get())});
+        if (!view) ::_exit(1);
+        for (std::uint32_t i = 0;; ++i) {
+          (void)(*view)->connect(slot, client(i % 50'000), 0, 0);
+          if (i % 3) (*view)->disconnect(slot, client(i % 50'000));
+          if (i == 1000 && ::write(started[1], "x", 1) != 1) ::_exit(1);
+        }
+      }
+      children.push_back(pid);
+    }
+    char x[3];
+    for (int got = 0; got < 3;) got += static_cast<int>(::read(started[0], x, 1));
+    for (const auto pid : children) ::kill(pid, SIGKILL);
+    for (const auto pid : children) ::waitpid(pid, nullptr, 0);
+    for (std::uint32_t slot = 0; slot < 3; ++slot) m->release_slot(slot);
+    ::close(started[0]);
+    ::close(started[1]);
+    ASSERT_EQ(m->connections(), 0u);
+  }
+  // Every row is free again: as many clients fit as in an untouched table.
+  std::uint32_t admitted = 0;
+  for (std::uint32_t i = 0; i < 20'000; ++i) admitted += m->connect(5, client(i), 1, 0) == Admission::Admitted;
+  EXPECT_GT(admitted, 19'900u);
+}
+
+}  // namespace
+}  // namespace mansio::process

@@ -1,0 +1,239 @@
+// A fleet of stub roles that run as threads: they become ready, note what they are told, and end on demand.
+#include "kernel/supervisor/fleet.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+
+#include "kernel/process/memfd.hpp"
+
+namespace mansio::supervisor {
+namespace {
+
+// What every stub heard, by role kind; shared by their threads.
+class Record {
+ public:
+  void note(wire::RoleKind kind, std::string what) {
+    const std::lock_guard lock{mutex_};
+    notes_[kind].push_back(std::move(what));
+  }
+  std::size_t count(wire::RoleKind kind, const std::string &what) const {
+    const std::lock_guard lock{mutex_};
+    const auto at = notes_.find(kind);
+    return at == notes_.end() ? 0 : static_cast<std::size_t>(std::count(at->second.begin(), at->second.end(), what));
+  }
+  std::vector<std::string> of(wire::RoleKind kind) const {
+    const std::lock_guard lock{mutex_};
+    const auto at = notes_.find(kind);
+    return at == notes_.end() ? std::vector<std::string>{} : at->second;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<wire::RoleKind, std::vector<std::string>> notes_;
+};
+
+// "Command" with verb "die" is this test's way to make a stub end by itself.
+int stub(Record &record, wire::RoleKind kind, io::UniqueFd fd) {
+  asio::io_context loop;
+  int status = 0;
+  const auto channel = io::Channel::create(loop, std::move(fd));
+  channel->start(
+      [&](io::Message &m) {
+        if (m.type == wire::Start::kType) {
+          record.note(kind, "start");
+          channel->send(wire::Ready{});
+        } else if (m.type == wire::Attach::kType) {
+          record.note(kind, "attach " + decode<wire::Attach>(m.payload)->peer.name);
+        } else if (m.type == wire::AttachDone::kType) {
+          record.note(kind, "attach done");
+        } else if (m.type == wire::Dead::kType) {
+          const auto dead = decode<wire::Dead>(m.payload);
+          record.note(kind,
+                      "dead " + dead->peer.name + (dead->crashed ? " crashed " : " ") + std::to_string(dead->culprit));
+        } else if (m.type == wire::Draining::kType) {
+          record.note(kind, "draining " + decode<wire::Draining>(m.payload)->peer.name);
+        } else if (m.type == wire::Listener::kType) {
+          record.note(kind, "listener " + decode<wire::Listener>(m.payload)->name);
+        } else if (m.type == wire::Drain::kType) {
+          loop.stop();
+        } else if (m.type == wire::Command::kType) {
+          channel->send(wire::Failed{"told to die"});
+          channel->flush_now();
+          status = 1;
+          loop.stop();
+        }
+      },
+      [&](std::string_view) { loop.stop(); });
+  loop.run();
+  channel->close();
+  return status;
+}
+
+class FleetTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    launcher_ = thread_launcher(
+        loop_, [this](wire::RoleKind kind, io::UniqueFd fd) { return stub(record_, kind, std::move(fd)); });
+    shared_ = std::move(*process::SharedMemory::create());
+    generation_ = std::make_shared<Generation>();
+    generation_->epoch = 1;
+    generation_->snapshot = std::move(*process::sealed_memfd("snapshot", ""));
+    ASSERT_TRUE(listeners_.open({{"smtp", {{"127.0.0.1", 0}}}}).ok());
+    Fleet::Hooks hooks;
+    hooks.message = [](Post &, io::Message &) {};
+    hooks.ready = [](Post &) {};
+    hooks.changed = [] {};
+    hooks.log_fd = []() -> Result<io::UniqueFd> { return io::UniqueFd{::open("/dev/null", O_WRONLY | O_CLOEXEC)}; };
+    fleet_ = std::make_unique<Fleet>(loop_, clock_, log_, *launcher_, *shared_, listeners_, std::move(hooks));
+  }
+  void TearDown() override {
+    for (auto &p : fleet_->posts()) {
+      fleet_->retire(p);
+      fleet_->drain(p, kSecond);
+    }
+    run_until([&] {
+      return std::none_of(fleet_->posts().begin(), fleet_->posts().end(), [](auto &p) { return p.child != nullptr; });
+    });
+    fleet_.reset();
+    loop_.restart();
+    loop_.poll();
+  }
+  Post &post(wire::RoleKind kind, const std::string &name) {
+    auto &p = fleet_->add(kind, 0, name, generation_);
+    fleet_->start(p);
+    return p;
+  }
+  // The stubs' notes come without an event of this loop, hence the look every millisecond.
+  template <class F>
+  void run_until(F done) {
+    for (int i = 0; i < 60'000 && !done(); ++i) {
+      loop_.restart();
+      loop_.run_one_for(std::chrono::milliseconds{1});
+    }
+    ASSERT_TRUE(done());
+  }
+  void ready(Post &p) {
+    run_until([&] { return p.ready(); });
+  }
+  void die(Post &p) { p.child->channel->send(wire::Command{0, "die"}); }
+  auto heard(wire::RoleKind kind, std::string what, std::size_t times = 1) {
+    return [this, kind, what, times] { return record_.count(kind, what) >= times; };
+  }
+
+  using K = wire::RoleKind;
+  asio::io_context loop_;
+  SystemClock clock_;
+  FdLogSink sink_{-1};
+  Logger log_{sink_, clock_, "test"};
+  Record record_;
+  Listeners listeners_;
+  std::unique_ptr<Launcher> launcher_;
+  std::unique_ptr<process::SharedMemory> shared_;
+  std::shared_ptr<Generation> generation_;
+  std::unique_ptr<Fleet> fleet_;
+};
+
+TEST_F(FleetTest, ConnectsAProcessOnlyWhenItIsInService) {
+  auto &queue = post(K::Queue, "queue");
+  auto &ingress = post(K::Ingress, "ingress.0");
+  ready(queue);
+  ready(ingress);
+  run_until(heard(K::Queue, "attach done"));
+  EXPECT_EQ(record_.count(K::Queue, "attach ingress.0"), 0u);
+  fleet_->enter_service(queue);
+  fleet_->enter_service(ingress);
+  run_until(heard(K::Queue, "attach ingress.0"));
+  run_until(heard(K::Ingress, "attach queue"));
+  run_until(heard(K::Ingress, "listener smtp"));
+}
+
+TEST_F(FleetTest, TellsTheOthersOfADeathWithItsCulpritAndStartsAnother) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  ready(queue);
+  ready(egress);
+  fleet_->enter_service(queue);
+  fleet_->enter_service(egress);
+  run_until(heard(K::Queue, "attach egress.x"));
+  shared_->working_on(egress.child->slot, MessageId{99});
+  const auto slot = egress.child->slot;
+  die(egress);
+  run_until(heard(K::Queue, "dead egress.x crashed 99"));
+  EXPECT_FALSE(shared_->marker(slot));
+  EXPECT_EQ(egress.last_failure, "told to die");
+  run_until(heard(K::Queue, "attach egress.x", 2));
+  const auto order = record_.of(K::Queue);
+  EXPECT_LT(std::find(order.begin(), order.end(), "dead egress.x crashed 99") - order.begin(),
+            static_cast<std::ptrdiff_t>(order.size()) - 1);
+}
+
+TEST_F(FleetTest, AQueueStartedAnewIsConnectedWithEverybodyBeforeAttachDone) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  auto &ingress = post(K::Ingress, "ingress.0");
+  for (auto *p : {&queue, &egress, &ingress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach ingress.0"));
+  die(queue);
+  run_until(heard(K::Egress, "dead queue crashed 0"));
+  run_until(heard(K::Queue, "attach done", 2));
+  const auto order = record_.of(K::Queue);
+  const auto start = std::find(order.rbegin(), order.rend(), "start").base();
+  const auto done = std::find(start, order.end(), "attach done");
+  EXPECT_EQ(std::count(start, done, "attach egress.x"), 1);
+  EXPECT_EQ(std::count(start, done, "attach ingress.0"), 1);
+  run_until(heard(K::Egress, "attach queue", 2));
+}
+
+TEST_F(FleetTest, AnnouncesADrainToTheQueueAndDoesNotReplaceWhoWasRetired) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  ready(queue);
+  ready(egress);
+  fleet_->enter_service(queue);
+  fleet_->enter_service(egress);
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->retire(egress);
+  fleet_->drain(egress, 60 * kSecond);
+  run_until(heard(K::Queue, "dead egress.x 0"));
+  const auto order = record_.of(K::Queue);
+  EXPECT_LT(std::find(order.begin(), order.end(), "draining egress.x"),
+            std::find(order.begin(), order.end(), "dead egress.x 0"));
+  fleet_->sweep();
+  EXPECT_EQ(fleet_->posts().size(), 1u);
+  EXPECT_EQ(record_.count(K::Egress, "start"), 1u);
+}
+
+TEST_F(FleetTest, AReplacedProcessIsStartedAnewAtOnce) {
+  auto &queue = post(K::Queue, "queue");
+  ready(queue);
+  fleet_->enter_service(queue);
+  queue.replace = true;
+  fleet_->drain(queue, 60 * kSecond);
+  run_until(heard(K::Queue, "start", 2));
+  ready(queue);
+  EXPECT_EQ(queue.deaths, 0u);
+}
+
+TEST_F(FleetTest, ALostChannelIsMadeAnew) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  ready(queue);
+  ready(egress);
+  fleet_->enter_service(queue);
+  fleet_->enter_service(egress);
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->lost_peer(queue, egress.child->self);
+  run_until(heard(K::Queue, "attach egress.x", 2));
+  run_until(heard(K::Egress, "attach queue", 2));
+}
+
+}  // namespace
+}  // namespace mansio::supervisor
