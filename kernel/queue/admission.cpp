@@ -1,0 +1,187 @@
+// Admission: a committed message enters the index, its recipients in groups that share transport and destination.
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr std::size_t kGroupBytes = 32 * 1024;  // of recipients: a lease must fit in a frame, with room for the rest
+
+std::string lower(std::string_view text) {
+  std::string out{text};
+  for (auto &c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::string_view domain_of(std::string_view address) {
+  const auto at = address.rfind('@');
+  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
+}
+
+std::size_t weight(const Recipient &r) { return r.address.size() + r.original.size() + r.orcpt.size() + 32; }
+
+}  // namespace
+
+const Route &QueueCore::route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const {
+  static const Route none;
+  if (m.extra) {
+    const auto at = m.extra->routes.find(recipient);
+    if (at != m.extra->routes.end()) return at->second;
+  }
+  const auto route = envelope.recipients[recipient].route;
+  return route < envelope.routes.size() ? envelope.routes[route] : none;
+}
+
+QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  if (auto cached = cache_.find(m.at.id)) return cached;
+  auto envelope = store_.read_envelope(m.at);
+  if (envelope) return cache_.put(m.at.id, std::move(*envelope));
+  if (!m.corrupt) {
+    ++counters_.corrupt;
+    m.corrupt = true;
+    log_.error("envelope unreadable: the message is set aside",
+               {{"qid", m.at.id}, {"segment", m.at.envelope.segment}, {"error", envelope.error().text}});
+    do_hold(slot, "envelope unreadable: " + envelope.error().text);
+  }
+  return nullptr;
+}
+
+// The scheduler measures age on its own clock.
+Nanos QueueCore::mono_age_base(const Message &m) const { return clock_.mono() - steps_.age(m.arrival); }
+
+void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record) {
+  if (index_.find(at.id) != kNone) return;
+  if (!store_.admit(at) && !recovering_) return;
+  ++counters_.admitted;
+  const auto slot = index_.add(at);
+  auto &m = index_.message(slot);
+  m.arrival = envelope.arrival;
+  m.null_sender = envelope.sender.empty();
+  if (record) {
+    const auto &s = record->state;
+    m.journaled = true;
+    if (s.arrival != 0) m.arrival = s.arrival, m.requeued = true;
+    m.held = s.held;
+    m.corrupt = s.corrupt;
+    m.deleted = s.deleted;
+    m.forced_expire = s.forced_expire;
+    m.delay_warned = s.delay_warned;
+    m.possible_duplicate = s.possible_duplicate;
+    m.kills = s.kills;
+    if (!s.hold_reason.empty()) m.more().hold_reason = s.hold_reason;
+    for (const auto &[recipient, route] : record->routes) m.more().routes[recipient] = route;
+    if (!record->failed.empty()) m.more().failed = record->failed;
+    if (!record->succeeded.empty()) m.more().succeeded = record->succeeded;
+    if (!record->intents.empty()) m.more().intents = record->intents;
+    if (record->next_event > 1) m.more().next_event = record->next_event;
+  } else if (envelope.hold_until == std::numeric_limits<Nanos>::max()) {
+    m.held = true;
+    m.more().hold_reason = "held on arrival";
+  }
+  const DsnParent parent = envelope.dsn_parent;
+  Recipients recipients;
+  recipients.reserve(envelope.recipients.size());
+  for (std::uint32_t i = 0; i < envelope.recipients.size(); ++i) recipients.push_back(i);
+  if (record && record->complete) {
+    recipients = record->pending;
+    std::erase_if(recipients, [&](std::uint32_t i) { return i >= envelope.recipients.size(); });
+  }
+  if (record && !record->done.empty()) {
+    auto done = record->done;
+    std::sort(done.begin(), done.end());
+    std::erase_if(recipients, [&](std::uint32_t i) { return std::binary_search(done.begin(), done.end(), i); });
+  }
+  if (!recovering_) delivery_log_.active(at.id, envelope);
+  const auto shared =
+      recovering_ ? std::make_shared<const Envelope>(std::move(envelope)) : cache_.put(at.id, std::move(envelope));
+  place_recipients(slot, *shared, recipients, record);
+  if (parent.id) notification_written(parent.id, parent.event);
+  if (index_.message(slot).n_groups == 0 || m.deleted) settle(slot);
+  if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
+    update_pressure();
+}
+
+void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients,
+                                 const Record *record) {
+  auto &m = index_.message(slot);
+  const auto now = clock_.wall();
+  // Why a recipient waits, if it was deferred before.
+  std::map<std::uint32_t, std::pair<const Deferral *, const Reason *>> waits;
+  if (record)
+    for (const auto &d : record->deferrals)
+      for (const auto &[recipient, reason] : d.recipients) waits[recipient] = {&d, &reason};
+
+  struct Open {
+    GroupSlot group;
+    std::size_t bytes;
+  };
+  using Key = std::tuple<scheduler::TransportId, std::string, std::string, const Deferral *>;
+  std::map<Key, Open> open;
+  std::vector<GroupSlot> made;
+  for (const auto i : recipients) {
+    const auto &recipient = envelope.recipients[i];
+    const auto &route = route_of(m, envelope, i);
+    const auto known = known_transport(route.transport);
+    const auto wait = waits.find(i);
+    const auto *deferral = wait == waits.end() ? nullptr : wait->second.first;
+    const auto transport = known ? *known : route_transport_;
+    Key key{transport, known ? lower(route.nexthop) : "",
+            known && route.nexthop.empty() ? lower(domain_of(recipient.address)) : "", deferral};
+    const auto &destination =
+        known ? (std::get<1>(key).empty() ? std::get<2>(key) : std::get<1>(key)) : route.transport;
+    auto at = open.find(key);
+    if (at != open.end() &&
+        (index_.group(at->second.group).recipients.size() >= transports_[transport].recipient_limit ||
+         at->second.bytes + weight(recipient) > kGroupBytes)) {
+      open.erase(at);
+      at = open.end();
+    }
+    if (at == open.end()) {
+      const auto g = index_.add_group(slot);
+      auto &group = index_.group(g);
+      group.transport = transport;
+      group.destination = scheduler_->destination(transport, known ? destination : "router");
+      group.due = now;
+      if (deferral) {
+        group.due = deferral->due;
+        group.attempts = deferral->attempts;
+      } else if (!record && envelope.hold_until > now && envelope.hold_until != std::numeric_limits<Nanos>::max()) {
+        group.due = envelope.hold_until;
+      }
+      made.push_back(g);
+      at = open.emplace(std::move(key), Open{g, 0}).first;
+      // Known to the scheduler from here on, which keeps the destination.
+      scheduler_->add_held({.id = g,
+                            .transport = transport,
+                            .destination = group.destination,
+                            .arrival = mono_age_base(m),
+                            .alone = m.kills > 0});
+    }
+    index_.group(at->second.group).recipients.push({i, 0});
+    if (deferral) set_reason(*index_.group(at->second.group).recipients.find(i), *wait->second.second);
+    at->second.bytes += weight(recipient);
+  }
+  for (const auto g : made) {
+    if (m.held)
+      index_.set_state(g, GroupState::Held);
+    else if (recovering_)
+      index_.set_state(g, GroupState::Parked);
+    else
+      schedule_new(g);
+  }
+}
+
+// Hands a group that waits (new, parked, held) to the scheduler.
+void QueueCore::schedule_new(GroupSlot slot) {
+  auto &g = index_.group(slot);
+  index_.set_state(slot, GroupState::Scheduled);
+  const auto wait = g.due - clock_.wall();
+  scheduler_->release(slot, clock_.mono() + wait, clock_.mono());
+}
+
+}  // namespace mansio::queue

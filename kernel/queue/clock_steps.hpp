@@ -1,0 +1,46 @@
+// ClockSteps: sees the wall clock jump against the monotonic one, and says how old mail really is. Time that the
+// clock skipped (NTP correcting a wrong clock, an operator) counts for no message that was here before: it must
+// not expire by it. A step backwards makes mail look younger, which harms nothing.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kernel/base/clock.hpp"
+
+namespace mansio::queue {
+
+class ClockSteps {
+ public:
+  static constexpr Nanos kTolerance = 10 * kSecond;  // slewing stays below this between two looks
+
+  explicit ClockSteps(const Clock &clock) : clock_(clock), offset_(clock.wall() - clock.mono()) {}
+
+  // To be called at least once a second or so. Returns the size of a step found, 0 if none.
+  Nanos look() {
+    const auto offset = clock_.wall() - clock_.mono();
+    const auto step = offset - offset_;
+    offset_ = offset;
+    if (step < kTolerance && step > -kTolerance) return 0;
+    if (step > 0) steps_.push_back({clock_.wall() - step, step});
+    if (steps_.size() > 64) steps_.erase(steps_.begin());
+    return step;
+  }
+
+  Nanos age(Nanos arrival) const {
+    auto age = clock_.wall() - arrival;
+    for (const auto &s : steps_)
+      if (arrival <= s.at) age -= s.size;
+    return std::max<Nanos>(age, 0);
+  }
+
+ private:
+  struct Step {
+    Nanos at, size;  // wall time at which it jumped, by how much
+  };
+  const Clock &clock_;
+  Nanos offset_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace mansio::queue

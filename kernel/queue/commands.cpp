@@ -1,0 +1,292 @@
+// Operators' commands: which messages they mean, and what they do to them.
+#include <algorithm>
+#include <charconv>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr int kVisitsPerTurn = 128;
+constexpr std::size_t kReplyBytes = 32 * 1024;
+
+std::string_view domain_of(std::string_view address) {
+  const auto at = address.rfind('@');
+  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
+}
+
+bool same(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+           return lower(x) == lower(y);
+         });
+}
+
+// "90", "90s", "15m", "2h", "5d", "1w".
+std::optional<Nanos> parse_age(std::string_view text) {
+  std::int64_t n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc{} || n < 0 || n > 1'000'000'000) return std::nullopt;
+  const std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
+  if (unit.empty() || unit == "s") return n * kSecond;
+  if (unit == "m") return n * 60 * kSecond;
+  if (unit == "h") return n * 3600 * kSecond;
+  if (unit == "d") return std::min<std::int64_t>(n, 36500) * 86400 * kSecond;
+  if (unit == "w") return std::min<std::int64_t>(n, 5200) * 7 * 86400 * kSecond;
+  return std::nullopt;
+}
+
+// "" if the request makes sense, else what was expected.
+std::string problem_of(const wire::QueueCommand &c) {
+  constexpr std::string_view verbs[] = {"list",   "show",   "hold",  "release", "requeue",
+                                        "delete", "expire", "flush", "summary"};
+  if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
+  for (const auto &id : c.ids)
+    if (!parse_message_id(id)) return "not a queue id: " + id;
+  for (const auto &[key, value] : c.match) {
+    constexpr std::string_view keys[] = {"sender", "recipient", "domain", "state", "transport", "older"};
+    if (std::find(std::begin(keys), std::end(keys), key) == std::end(keys))
+      return "cannot match by " + key + ": expected sender, recipient, domain, state, transport or older";
+    if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
+  }
+  const bool reads = c.verb == "list" || c.verb == "summary";
+  if (!reads && !c.all && c.ids.empty() && c.match.empty()) return "which messages? give queue ids, all or a match";
+  return "";
+}
+
+}  // namespace
+
+void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
+  const auto problem = problem_of(request);
+  const bool reads = request.verb == "list" || request.verb == "show" || request.verb == "summary";
+  if (!reads) {
+    std::string what;
+    for (const auto &id : request.ids) what += (what.empty() ? "" : " ") + id;
+    for (const auto &[key, value] : request.match) what += (what.empty() ? "" : " ") + key + "=" + value;
+    log_.info("queue command",
+              {{"verb", request.verb}, {"by", request.by}, {"all", request.all}, {"what", what}, {"refused", problem}});
+  }
+  auto &command = commands_.emplace_back();
+  command.connection = c.id;
+  command.request = std::move(request);
+  if (problem.empty()) return;
+  if (c.link) c.link->send(wire::QueueReply{command.request.request, "", true, problem, 0});
+  commands_.pop_back();
+}
+
+void QueueCore::on_credit(Connection &c, const wire::QueueCommandCredit &credit) {
+  for (auto &command : commands_)
+    if (command.connection == c.id && command.request.request == credit.request && command.credit < 1000)
+      ++command.credit;
+}
+
+// True: some command can go on without waiting for anything.
+bool QueueCore::step_commands() {
+  bool more = false;
+  for (auto at = commands_.begin(); at != commands_.end();) {
+    auto *c = find(at->connection);
+    if (!c || !c->link) {
+      at = commands_.erase(at);
+      continue;
+    }
+    if (at->lines.size() < kReplyBytes && !at->walked) at->walked = !step(*at);
+    const bool ready = at->walked || at->lines.size() >= kReplyBytes;
+    if (ready && at->credit > 0) {
+      // Whole lines, as many as a reply may hold.
+      auto cut = at->lines.size();
+      if (cut > kReplyBytes + 16 * 1024) cut = at->lines.rfind('\n', kReplyBytes + 16 * 1024) + 1;
+      if (cut == 0) cut = std::min<std::size_t>(at->lines.size(), kReplyBytes + 16 * 1024);
+      const bool done = at->walked && cut == at->lines.size();
+      if (c->link->send(wire::QueueReply{at->request.request, at->lines.substr(0, cut), done, "", at->affected})) {
+        at->lines.erase(0, cut);
+        --at->credit;
+        if (done) {
+          at = commands_.erase(at);
+          continue;
+        }
+      }
+    }
+    more |= !at->walked && at->lines.size() < kReplyBytes;
+    ++at;
+  }
+  return more;
+}
+
+// Visits some messages; false: all were visited.
+bool QueueCore::step(Command &command) {
+  if (command.request.verb == "summary") {
+    command.lines = summary();
+    return false;
+  }
+  for (int n = 0; n < kVisitsPerTurn; ++n) {
+    MessageSlot slot = kNone;
+    if (!command.request.ids.empty()) {
+      if (command.cursor >= command.request.ids.size()) return false;
+      slot = index_.find(*parse_message_id(command.request.ids[command.cursor++]));
+    } else {
+      if (command.cursor >= index_.slots()) return false;
+      slot = static_cast<MessageSlot>(command.cursor++);
+      if (!index_.message(slot).used) slot = kNone;
+    }
+    if (slot == kNone || !matches(command, slot)) continue;
+    if (act(command, slot)) ++command.affected;
+    if (command.lines.size() >= kReplyBytes) return true;
+  }
+  return true;
+}
+
+bool QueueCore::matches(const Command &command, MessageSlot slot) {
+  const auto &m = index_.message(slot);
+  SharedEnvelope envelope;
+  for (const auto &[key, value] : command.request.match) {
+    if (key == "state") {
+      if (state_name(slot) != value) return false;
+    } else if (key == "older") {
+      if (steps_.age(m.arrival) < *parse_age(value)) return false;
+    } else if (key == "transport") {
+      bool any = false;
+      for (auto g = m.groups; g != kNone && !any; g = index_.group(g).next)
+        any = transports_[index_.group(g).transport].name == value;
+      if (!any) return false;
+    } else {
+      if (m.corrupt) return false;
+      if (!envelope) envelope = envelope_of(slot);
+      if (!envelope) return false;
+      if (key == "sender") {
+        if (!same(envelope->sender, value == "<>" ? "" : value)) return false;
+        continue;
+      }
+      bool any = false;
+      index_.each_group(slot, [&](GroupSlot g) {
+        for (const auto &p : index_.group(g).recipients) {
+          const auto &r = envelope->recipients[p.index];
+          any |= key == "recipient" ? same(r.address, value) || same(r.original, value)
+                                    : same(domain_of(r.address), value);
+        }
+      });
+      if (!any) return false;
+    }
+  }
+  return true;
+}
+
+bool QueueCore::act(Command &command, MessageSlot slot) {
+  const auto &verb = command.request.verb;
+  auto &m = index_.message(slot);
+  if (verb == "list") return command.lines += list_line(slot), true;
+  if (verb == "show") return command.lines += show_line(slot), true;
+  if (m.deleted) return false;
+  log_.info("queue command applied", {{"qid", m.at.id}, {"verb", verb}, {"by", command.request.by}});
+  if (verb == "hold") {
+    if (m.held) return false;
+    do_hold(slot, "held by " + (command.request.by.empty() ? std::string{"an operator"} : command.request.by));
+  } else if (verb == "release") {
+    if (!m.held) return false;
+    do_release(slot);
+  } else if (verb == "requeue") {
+    do_requeue(slot);
+  } else if (verb == "delete") {
+    do_delete(slot);
+  } else if (verb == "expire") {
+    do_expire(slot);
+  } else if (verb == "flush") {
+    do_flush(slot);
+  }
+  return true;
+}
+
+void QueueCore::do_hold(MessageSlot slot, const std::string &reason) {
+  auto &m = index_.message(slot);
+  m.held = true;
+  m.more().hold_reason = reason;
+  journal_state(m);
+  index_.each_group(slot, [&](GroupSlot g) {
+    if (index_.group(g).state == GroupState::Leased) return;  // held when it comes back
+    scheduler_->hold(g);
+    index_.set_state(g, GroupState::Held);
+  });
+}
+
+void QueueCore::do_release(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  m.held = m.corrupt = false;
+  m.kills = 0;
+  m.more().hold_reason.clear();
+  journal_state(m);
+  index_.each_group(slot, [&](GroupSlot g) {
+    scheduler_->set_alone(g, false);
+    if (index_.group(g).state != GroupState::Held) return;
+    index_.group(g).due = clock_.wall();
+    if (gate_open_ || !foreign_.contains(m.at.id))
+      schedule_new(g);
+    else
+      index_.set_state(g, GroupState::Parked);
+  });
+}
+
+// As new: time stamp, route, warnings and hold begin again.
+void QueueCore::do_requeue(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  m.arrival = clock_.wall();
+  m.requeued = true;
+  m.held = m.forced_expire = m.delay_warned = m.corrupt = false;
+  m.kills = 0;
+  m.reroute = m.n_leased > 0;
+  auto &extra = m.more();
+  extra.hold_reason.clear();
+  std::vector<std::pair<std::uint32_t, Route>> routes;
+  index_.each_group(slot, [&](GroupSlot g) {
+    for (const auto &p : index_.group(g).recipients) {
+      routes.emplace_back(p.index, Route{});
+      extra.routes[p.index] = Route{};
+    }
+  });
+  journal_state(m);
+  journal(m, entry::routes(m.at.id, routes));
+  index_.each_group(slot, [&](GroupSlot g) {
+    auto &group = index_.group(g);
+    if (group.state == GroupState::Leased || group.state == GroupState::Parked) return;
+    route_again(g);
+  });
+}
+
+void QueueCore::do_delete(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  m.deleted = true;
+  if (m.n_leased == 0) return settle(slot);
+  journal_state(m);
+  for (const auto &[lease, l] : leases_) {
+    if (l.message != slot || l.routing) continue;
+    if (auto *c = find(l.connection); c && c->link) c->link->send(wire::CancelLease{lease});
+  }
+}
+
+// What was tried at least once goes back now; the rest after its next failed attempt.
+void QueueCore::do_expire(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  m.forced_expire = true;
+  journal_state(m);
+  const auto envelope = envelope_of(slot);
+  if (!envelope) return;
+  Batch batch;
+  index_.each_group(slot, [&](GroupSlot g) {
+    const auto &group = index_.group(g);
+    if (group.attempts == 0 || group.state == GroupState::Leased || group.state == GroupState::Parked) return;
+    expire_group(g, batch);
+    scheduler_->remove(g);
+    index_.erase_group(g, reasons_);
+  });
+  if (batch.empty()) return;
+  delivery_log_.expired(m.at.id, *envelope);
+  conclude(slot, std::move(batch));
+}
+
+void QueueCore::do_flush(MessageSlot slot) {
+  index_.each_group(slot, [&](GroupSlot g) {
+    if (index_.group(g).state != GroupState::Scheduled) return;
+    index_.group(g).due = clock_.wall();
+    scheduler_->flush(g, clock_.mono());
+  });
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,265 @@
+// QueueCore: all that the queue process decides, without processes, sockets or a real clock. Events come in as
+// calls (peers attach and die, messages arrive, the journal synced, time passed); what goes out is sent on Links
+// and written to the Store. One object, one thread; role.cpp wires it to the loop.
+//
+// What holds here (DESIGN.md section 2):
+//  - Only the queue records "recipient done"; an outcome is acknowledged after the journal entry is synced.
+//  - A lease ends by its holder's last word or by its holder's reaped death, never by time alone.
+//  - After a restart nothing is leased before every living egress process has reported what it holds.
+//  - Nothing a peer sends can stop it: unknown leases, recipients and messages are ignored.
+//
+// The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
+// admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), crashes.cpp,
+// routing.cpp, notifications.cpp, commands.cpp and listing.cpp (operators), maintenance.cpp (time, pressure, end).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/base/log.hpp"
+#include "kernel/config/settings.hpp"
+#include "kernel/queue/clock_steps.hpp"
+#include "kernel/queue/command.hpp"
+#include "kernel/queue/delivery_log.hpp"
+#include "kernel/queue/envelope_cache.hpp"
+#include "kernel/queue/index.hpp"
+#include "kernel/queue/link.hpp"
+#include "kernel/queue/peers.hpp"
+#include "kernel/scheduler/scheduler.hpp"
+#include "kernel/spool/store.hpp"
+#include "kernel/wire/process_messages.hpp"
+#include "kernel/wire/queue_messages.hpp"
+
+namespace mansio::queue {
+
+class QueueCore {
+ public:
+  QueueCore(const Clock &clock, Logger &log, const config::Settings &settings, spool::Store &store, std::uint64_t seed);
+  ~QueueCore();
+
+  Result<void> recover();  // first of all
+
+  ConnectionId attach(const wire::Peer &peer, std::shared_ptr<Link> link);
+  void receive(ConnectionId from, io::Message &message);
+  void closed(ConnectionId connection);
+  void attach_done();
+  void dead(const wire::Dead &dead);
+  void synced();
+
+  // Does what is due, a bounded amount of it; true: call again soon. To be called after events and at wake_at().
+  bool turn();
+  Nanos wake_at() const;  // mono
+
+  void draining(const wire::Peer &peer);  // it gets nothing new
+  void reload(const config::Settings &settings);
+  void wanted(std::uint32_t segment, std::uint32_t epoch);  // Store::on_wanted
+
+  void drain();  // lease nothing more
+  bool drained() const { return leases_.empty(); }
+  // Says for what is still leased that it may be delivered twice, closes the store, sends the last acknowledgements.
+  Result<void> stop();
+
+  void stats(const std::function<void(std::string, double)> &put) const;
+
+  // For tests.
+  const Index &index() const { return index_; }
+  bool leasing() const { return gate_open_ && !draining_; }
+
+ private:
+  using Segment = std::pair<std::uint32_t, std::uint32_t>;  // (number, epoch)
+  using SharedEnvelope = std::shared_ptr<const Envelope>;
+
+  // What one batch of outcomes did to a message, until it is journaled.
+  struct Batch {
+    Recipients sent;
+    std::vector<Reported> failed, succeeded;
+    bool empty() const { return sent.empty() && failed.empty() && succeeded.empty(); }
+  };
+  struct LeaseContext {  // of an outcome, for the log
+    std::string_view transport;
+    std::int32_t pid = 0;
+    Nanos taken_up = 0, leased = 0;
+  };
+
+  // peers.cpp
+  Connection *find(ConnectionId id);
+  Connection *router();
+  Connection *egress_of(scheduler::TransportId transport);
+  void on_egress_hello(Connection &c, const wire::EgressHello &hello);
+  void refresh_capacity(scheduler::TransportId transport);
+  void refresh_capacities();
+  void check_gates();
+  void open_gate();
+  bool send_descriptor(Connection &c, const spool::Place &place);  // and counts one user
+  void drop_descriptor(Connection &c, const spool::Place &place);
+  void forget_idle_descriptors(Nanos now);
+  scheduler::TransportId transport_named(const std::string &name, bool configured);
+  std::optional<scheduler::TransportId> known_transport(const std::string &name) const;
+
+  // writers.cpp
+  void on_segment_request(Connection &c, const wire::SegmentRequest &request);
+  void on_segment_sealed(Connection &c, const wire::SegmentSealed &sealed);
+  void on_notice(Connection &c, wire::Notice &notice);
+  void on_writer_hello(Connection &c, const wire::WriterHello &hello);
+  void writer_dead(Connection &c);
+  void adopt(Connection &c, const Segment &segment);
+  void abandon(Connection &c, const Segment &segment, std::uint64_t bad_from);
+  void scan(const Segment &segment);
+  void retire(const spool::Committed &at, std::uint64_t sequence);
+
+  // admission.cpp
+  void admit(const spool::Committed &at, Envelope &&envelope, const Record *record);
+  void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record);
+  void schedule_new(GroupSlot group);
+  const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
+  SharedEnvelope envelope_of(MessageSlot slot);  // null: unreadable, and set aside
+  Nanos mono_age_base(const Message &m) const;
+
+  // recovery.cpp
+  Record record_of(const Message &m) const;
+  MessageState state_of(const Message &m) const;
+  void checkpoint();
+
+  // leases.cpp
+  bool lease_some();
+  void lease(GroupSlot group);
+  void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
+  LeaseState &begin_lease(GroupSlot group, Connection &c, SharedEnvelope envelope);
+  void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
+  void suspend(GroupSlot group);
+  void check_deadlines(Nanos now);
+  void lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool suspect);
+
+  // outcomes.cpp
+  void on_outcomes(Connection &c, const wire::Outcomes &o);
+  void foreign_outcomes(Connection &c, const wire::Outcomes &o);
+  void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
+  void foreign_done(Connection &c, std::uint64_t lease);
+  bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
+             const Envelope &envelope, const LeaseContext &context);
+  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);
+  bool expired(const Message &m) const;
+  void expire_group(GroupSlot group, Batch &batch);
+  void conclude(MessageSlot slot, Batch &&batch);
+  void settle(MessageSlot slot);
+  void finish(MessageSlot slot);
+  void acknowledge(ConnectionId connection, std::uint64_t lease);
+  void send_acks();
+  std::uint64_t journal(const std::string &bytes);
+  void journal(Message &m, const std::string &bytes);
+  void journal_state(Message &m) { journal(m, entry::state(m.at.id, state_of(m))); }
+  void set_reason(PendingRecipient &p, const Reason &reason);
+
+  // crashes.cpp
+  void egress_dead(Connection &c, bool crashed, MessageId culprit);
+  void hold_killer(MessageSlot slot);
+
+  // routing.cpp
+  void request_route(GroupSlot group);
+  void on_route_reply(const wire::RouteReply &reply);
+  void route_again(GroupSlot group);  // not leased
+  void reroute_orphans(Nanos now);
+
+  // notifications.cpp
+  void notify(MessageSlot slot);
+  void warn_delay(MessageSlot slot, const Envelope &envelope);
+  void add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaster, std::vector<Reported> &&recipients);
+  void send_notifications();
+  bool send_notification(MessageSlot slot, const Intent &intent);
+  void on_dsn_written(const wire::DsnWritten &written);
+  void notification_written(MessageId parent, std::uint32_t event);
+  void router_lost(ConnectionId id);
+  bool notifies(std::string_view what) const;
+
+  // commands.cpp, listing.cpp
+  void on_command(Connection &c, wire::QueueCommand &command);
+  void on_credit(Connection &c, const wire::QueueCommandCredit &credit);
+  bool step_commands();
+  bool step(Command &command);
+  bool matches(const Command &command, MessageSlot slot);
+  bool act(Command &command, MessageSlot slot);
+  void do_hold(MessageSlot slot, const std::string &reason);
+  void do_release(MessageSlot slot);
+  void do_requeue(MessageSlot slot);
+  void do_delete(MessageSlot slot);
+  void do_expire(MessageSlot slot);
+  void do_flush(MessageSlot slot);
+  std::string_view state_name(MessageSlot slot) const;
+  std::string list_line(MessageSlot slot);
+  std::string show_line(MessageSlot slot);
+  std::string summary() const;
+
+  // maintenance.cpp
+  void tick(Nanos now);
+  void update_pressure();
+
+  const Clock &clock_;
+  Logger &log_;
+  const config::Settings *settings_;
+  spool::Store &store_;
+  DeliveryLog delivery_log_;
+  Index index_;
+  Reasons reasons_;
+  EnvelopeCache cache_;
+  ClockSteps steps_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+
+  std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
+  ConnectionId next_connection_ = 1;
+  std::vector<TransportInfo> transports_;  // by scheduler::TransportId
+  scheduler::TransportId route_transport_ = 0;
+  std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
+  std::map<scheduler::DestinationId, Reason> site_reasons_;
+
+  bool recovering_ = false, attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;
+  Nanos gate_at_ = 0;
+  std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
+  bool recovered_any_ = false;
+  std::vector<std::pair<spool::Committed, std::uint64_t>> retire_later_;
+
+  std::uint64_t next_lease_ = 0;
+  LeaseMap leases_;
+  std::set<std::pair<Nanos, std::uint64_t>> deadlines_;
+  bool marked_active_ = false;
+  Nanos idle_since_ = 0;
+
+  struct Ack {
+    std::uint64_t sequence;
+    ConnectionId connection;
+    std::uint64_t lease;
+  };
+  std::deque<Ack> acks_;
+  std::uint64_t last_sequence_ = 0;
+
+  struct DsnName {
+    MessageId parent;
+    std::uint32_t event;
+    auto operator<=>(const DsnName &) const = default;
+  };
+  std::deque<DsnName> dsn_queue_;
+  std::vector<DsnName> dsn_later_;
+  std::map<DsnName, std::pair<ConnectionId, spool::Place>> dsn_requests_;
+  Nanos dsn_retry_at_ = 0;
+
+  std::list<Command> commands_;
+  Nanos next_tick_ = 0;
+  wire::Pressure pressure_;
+
+  struct Counters {
+    std::uint64_t admitted = 0, removed = 0, sent = 0, deferred = 0, bounced = 0, expired = 0, uncertain = 0;
+    std::uint64_t possible_duplicates = 0, notifications = 0, double_bounces_dropped = 0, worker_deaths = 0, held = 0;
+    std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0;
+  } counters_;
+};
+
+}  // namespace mansio::queue

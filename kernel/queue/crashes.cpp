@@ -1,0 +1,96 @@
+// Crashes: a worker died. What it held comes back; a message that keeps killing workers is tried alone, then held.
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+
+// The lease ends without a word. Unless the route request or lease never arrived, its recipients may have been
+// delivered to: the next attempt may be a duplicate, which beats a loss.
+void QueueCore::lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool suspect) {
+  const auto slot = at->second.message;
+  const auto group = at->second.group;
+  end_lease(at);
+  auto &m = index_.message(slot);
+  bool changed = false;
+  if (possibly_delivered && !m.possible_duplicate) {
+    m.possible_duplicate = changed = true;
+    ++counters_.possible_duplicates;
+  }
+  if (suspect && m.kills < UINT8_MAX) {
+    ++m.kills;
+    changed = true;
+  }
+  if (changed) journal_state(m);
+  scheduler_->hold(group);
+  index_.set_state(group, GroupState::Scheduled);
+  if (m.kills > 0) index_.each_group(slot, [&](GroupSlot g) { scheduler_->set_alone(g, true); });
+  if (index_.group(group).recipients.empty()) {
+    scheduler_->remove(group);
+    index_.erase_group(group, reasons_);
+    return settle(slot);
+  }
+  if (m.deleted) return settle(slot);
+  if (m.reroute) {
+    if (m.n_leased == 0) {
+      m.reroute = false;
+      journal_state(m);
+    }
+    scheduler_->release(group, 0, clock_.mono());
+    return route_again(group);
+  }
+  if (!m.held && settings_->queue.worker_kill_limit > 0 && m.kills >= settings_->queue.worker_kill_limit) {
+    index_.set_state(group, GroupState::Held);
+    return hold_killer(slot);
+  }
+  if (m.held) {
+    index_.set_state(group, GroupState::Held);
+    return;
+  }
+  scheduler_->release(group, 0, clock_.mono());  // it was no attempt of the destination's: no backoff
+}
+
+void QueueCore::egress_dead(Connection &c, bool crashed, MessageId culprit) {
+  std::vector<std::uint64_t> held;
+  for (const auto &[lease, l] : leases_)
+    if (l.connection == c.id) held.push_back(lease);
+  if (crashed) {
+    ++counters_.worker_deaths;
+    log_.error("a delivery process died",
+               {{"process", c.peer.name}, {"pid", c.peer.pid}, {"leases", held.size()}, {"qid", culprit}});
+  }
+  for (const auto lease : held) {
+    const auto at = leases_.find(lease);
+    const bool suspect = crashed && (!culprit || index_.message(at->second.message).at.id == culprit);
+    lease_lost(at, true, suspect);
+  }
+  const auto foreign = c.foreign;
+  for (const auto &[lease, message] : foreign) {
+    const auto slot = message ? index_.find(message) : kNone;
+    if (slot != kNone && !index_.message(slot).possible_duplicate) {
+      index_.message(slot).possible_duplicate = true;
+      ++counters_.possible_duplicates;
+      journal_state(index_.message(slot));
+    }
+    foreign_done(c, lease);
+  }
+}
+
+void QueueCore::hold_killer(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  const auto reason = std::to_string(m.kills) + " delivery processes in a row died while they worked on it";
+  ++counters_.held;
+  log_.error("message held: release it once the plugin is repaired", {{"qid", m.at.id}, {"reason", reason}});
+  do_hold(slot, reason);
+  if (!notifies("software")) return;
+  std::vector<Reported> recipients;
+  for (auto g = m.groups; g != kNone; g = index_.group(g).next)
+    for (const auto &p : index_.group(g).recipients) {
+      wire::RecipientOutcome outcome;
+      outcome.enhanced = {4, 3, 0};
+      outcome.text = "held: " + reason;
+      recipients.push_back({p.index, std::move(outcome)});
+    }
+  add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(recipients));
+  send_notifications();
+}
+
+}  // namespace mansio::queue

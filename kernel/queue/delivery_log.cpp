@@ -1,0 +1,132 @@
+#include "kernel/queue/delivery_log.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace mansio::queue {
+namespace {
+
+constexpr std::string_view status_name(wire::DeliveryStatus status) {
+  switch (status) {
+    case wire::DeliveryStatus::Sent:
+      return "sent";
+    case wire::DeliveryStatus::Bounced:
+      return "bounced";
+    case wire::DeliveryStatus::Deferred:
+    case wire::DeliveryStatus::Uncertain:
+      break;
+  }
+  return "deferred";
+}
+
+std::string dsn_of(const wire::RecipientOutcome &o) {
+  if (!o.enhanced.empty()) return to_string(o.enhanced);
+  switch (o.status) {
+    case wire::DeliveryStatus::Sent:
+      return "2.0.0";
+    case wire::DeliveryStatus::Bounced:
+      return "5.0.0";
+    default:
+      return "4.0.0";
+  }
+}
+
+// A log line is one line of printable text whatever a server or client sent.
+std::string clean(std::string_view text) {
+  std::string out{text};
+  std::replace_if(
+      out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return out;
+}
+
+}  // namespace
+
+std::string format_delay(Nanos delay) {
+  if (delay < 0) delay = 0;
+  const double seconds = static_cast<double>(delay) / kSecond;
+  if (seconds >= 9.95) return fmt::format("{:.0f}", seconds);
+  auto text = seconds >= 0.995 ? fmt::format("{:.1f}", seconds) : fmt::format("{:.2f}", seconds);
+  while (text.ends_with('0')) text.pop_back();
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+DeliveryLog::DeliveryLog(Logger &log, const Clock &clock, const config::Settings &settings)
+    : log_(&log), clock_(&clock), postfix_(settings.log.format == config::LogFormat::Postfix) {
+  host_ = settings.myhostname.substr(0, settings.myhostname.find('.'));
+  if (host_.empty()) host_ = "localhost";
+}
+
+void DeliveryLog::postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text) {
+  const std::time_t seconds = clock_->wall() / kSecond;
+  std::tm t{};
+  localtime_r(&seconds, &t);
+  constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  log_->line(LogLevel::Info,
+             fmt::format("{} {:2} {:02}:{:02}:{:02} {} mansio/{}[{}]: {}: {}\n", months[t.tm_mon], t.tm_mday, t.tm_hour,
+                         t.tm_min, t.tm_sec, host_, program, pid, to_string(id), text));
+}
+
+void DeliveryLog::delivery(const DeliveryLine &l) {
+  const auto &o = l.outcome;
+  const Nanos taken_up = std::clamp(l.taken_up, std::min(l.arrival, l.leased), l.leased);
+  const auto delay = format_delay(l.reported - l.arrival);
+  const auto delays = format_delay(taken_up - l.arrival) + "/" + format_delay(l.leased - taken_up) + "/" +
+                      format_delay(o.connect_ns) + "/" + format_delay(o.transmit_ns);
+  const std::string_view relay = o.relay.empty() ? "none" : std::string_view{o.relay};
+  if (postfix_) {
+    std::string text = fmt::format("to=<{}>, ", clean(l.recipient.address));
+    if (!l.recipient.original.empty() && l.recipient.original != l.recipient.address)
+      text += fmt::format("orig_to=<{}>, ", clean(l.recipient.original));
+    text += fmt::format("relay={}, ", clean(relay));
+    if (o.connection_use > 1) text += fmt::format("conn_use={}, ", o.connection_use);
+    text += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn_of(o), status_name(o.status),
+                        clean(o.text));
+    return postfix(l.transport, l.pid, l.id, text);
+  }
+  log_->info("delivery", {{"qid", l.id},
+                          {"from", l.envelope.sender},
+                          {"to", l.recipient.address},
+                          {"orig_to", l.recipient.original},
+                          {"transport", l.transport},
+                          {"relay", relay},
+                          {"conn_use", o.connection_use},
+                          {"delay", delay},
+                          {"delays", delays},
+                          {"tls", o.tls},
+                          {"dsn", dsn_of(o)},
+                          {"status", status_name(o.status)},
+                          {"text", o.text},
+                          {"uncertain", o.status == wire::DeliveryStatus::Uncertain},
+                          {"possible_duplicate", l.possible_duplicate}});
+}
+
+void DeliveryLog::active(MessageId id, const Envelope &envelope) {
+  if (postfix_) {
+    postfix("qmgr", ::getpid(), id,
+            fmt::format("from=<{}>, size={}, nrcpt={} (queue active)", clean(envelope.sender), envelope.body.size,
+                        envelope.recipients.size()));
+  } else if (log_->enabled(LogLevel::Debug)) {
+    log_->debug(
+        "queue active",
+        {{"qid", id}, {"from", envelope.sender}, {"size", envelope.body.size}, {"nrcpt", envelope.recipients.size()}});
+  }
+}
+
+void DeliveryLog::removed(MessageId id) {
+  if (postfix_) return postfix("qmgr", ::getpid(), id, "removed");
+  log_->debug("removed", {{"qid", id}});
+}
+
+void DeliveryLog::expired(MessageId id, const Envelope &envelope) {
+  if (postfix_)
+    return postfix("qmgr", ::getpid(), id,
+                   fmt::format("from=<{}>, status=expired, returned to sender", clean(envelope.sender)));
+  log_->info("expired", {{"qid", id}, {"from", envelope.sender}});
+}
+
+}  // namespace mansio::queue

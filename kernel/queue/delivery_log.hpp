@@ -1,0 +1,49 @@
+// The delivery log: one line a recipient and attempt, with Postfix's fields, either as JSON or, with log_format
+// "postfix", in the very form that log tools made for Postfix parse. The fields and their order follow Postfix's
+// log_adhoc(); delays a/b/c/d are: before the queue took it up, in the queue, connection set-up, transmission.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/base/log.hpp"
+#include "kernel/config/settings.hpp"
+#include "kernel/mail/envelope.hpp"
+#include "kernel/wire/queue_messages.hpp"
+
+namespace mansio::queue {
+
+// Two significant digits, at most two after the point, no trailing zeros: "0", "0.05", "1.2", "12", "340".
+std::string format_delay(Nanos delay);
+
+struct DeliveryLine {
+  MessageId id;
+  const Envelope &envelope;
+  const Recipient &recipient;
+  const wire::RecipientOutcome &outcome;
+  std::string_view transport;
+  std::int32_t pid = 0;
+  Nanos arrival = 0, taken_up = 0, leased = 0, reported = 0;  // wall
+  bool possible_duplicate = false;
+};
+
+class DeliveryLog {
+ public:
+  DeliveryLog(Logger &log, const Clock &clock, const config::Settings &settings);
+
+  void delivery(const DeliveryLine &line);
+  void active(MessageId id, const Envelope &envelope);  // "queue active"
+  void removed(MessageId id);
+  void expired(MessageId id, const Envelope &envelope);
+
+ private:
+  void postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text);
+
+  Logger *log_;
+  const Clock *clock_;
+  bool postfix_;
+  std::string host_;
+};
+
+}  // namespace mansio::queue

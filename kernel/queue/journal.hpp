@@ -1,0 +1,124 @@
+// Journal: what the queue writes down about messages after their commit, so that a restart knows all that was
+// known. Entries are small differences (the spool keeps their order); `Record` is what they add up to for one
+// message, and doubles as its entry in a checkpoint.
+//
+// Entries speak of messages by id. Replay reads entries before it sees commits, so it collects Records by id and
+// forgets those whose message turns out to be gone. An entry of a kind this version does not know, or one that does
+// not parse, is counted and skipped: losing a retry time costs a duplicate attempt, refusing to start costs mail.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "kernel/base/id.hpp"
+#include "kernel/mail/envelope.hpp"
+#include "kernel/queue/reasons.hpp"
+#include "kernel/wire/queue_messages.hpp"
+
+namespace mansio::queue {
+
+using Recipients = std::vector<std::uint32_t>;  // indices in the envelope
+
+struct Reported {  // a recipient with its final outcome
+  std::uint32_t recipient = 0;
+  wire::RecipientOutcome outcome;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.recipient, s.outcome);
+  }
+};
+
+// A notification that must be written, or adopted if it exists already: (message, event) is its name.
+struct Intent {
+  std::uint32_t event = 0;
+  wire::DsnKind kind = wire::DsnKind::Failure;
+  bool postmaster = false;  // to the postmaster instead of the sender
+  std::vector<Reported> recipients;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.event, s.kind, s.postmaster, s.recipients);
+  }
+};
+
+struct Deferral {
+  Nanos due = 0;  // wall
+  std::uint16_t attempts = 0;
+  std::vector<std::pair<std::uint32_t, Reason>> recipients;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.due, s.attempts, s.recipients);
+  }
+};
+
+// What concerns the message as a whole.
+struct MessageState {
+  Nanos arrival = 0;  // 0: the envelope's; another after a requeue
+  bool held = false, corrupt = false, deleted = false, forced_expire = false, delay_warned = false;
+  bool possible_duplicate = false, reroute = false;
+  std::uint8_t kills = 0;
+  std::string hold_reason;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.arrival, s.held, s.corrupt, s.deleted, s.forced_expire, s.delay_warned, s.possible_duplicate, s.reroute,
+      s.kills, s.hold_reason);
+  }
+};
+
+struct Record {
+  MessageState state;
+  std::uint32_t next_event = 1;
+  bool complete = false;  // from a checkpoint: `pending` names all that were not done then
+  Recipients pending;
+  Recipients done;
+  std::vector<Deferral> deferrals;
+  std::vector<std::pair<std::uint32_t, Route>> routes;  // differing from the envelope's; no transport: to be routed
+  std::vector<Reported> failed, succeeded;              // not yet in a notification
+  std::vector<Intent> intents;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.state, s.next_event, s.complete, s.pending, s.done, s.deferrals, s.routes, s.failed, s.succeeded, s.intents);
+  }
+};
+
+namespace entry {
+
+std::string gone(MessageId id);
+// `sent`: done without anything to tell; `failed`, `succeeded`: done, the sender may have to be told.
+std::string done(MessageId id, const Recipients &sent, const std::vector<Reported> &failed,
+                 const std::vector<Reported> &succeeded);
+std::string deferred(MessageId id, const Deferral &deferral);
+std::string state(MessageId id, const MessageState &state);
+std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Route>> &routes);
+std::string intent(MessageId id, const Intent &intent);               // takes its recipients out of failed/succeeded
+std::string unannounced(MessageId id, const Recipients &recipients);  // nobody wants to hear about these
+std::string written(MessageId id, std::uint32_t event);
+std::string record(MessageId id, const Record &record);
+std::string start(std::uint32_t number);  // this queue process is the number-th: makes lease ids unique
+
+}  // namespace entry
+
+class Replay {
+ public:
+  void apply(std::string_view bytes);
+
+  bool gone(MessageId id) const { return gone_.contains(id); }
+  const Record *find(MessageId id) const {
+    const auto at = records_.find(id);
+    return at == records_.end() ? nullptr : &at->second;
+  }
+  std::uint32_t starts() const { return starts_; }
+  std::uint64_t skipped() const { return skipped_; }
+
+ private:
+  std::unordered_map<MessageId, Record> records_;
+  std::unordered_set<MessageId> gone_;
+  std::uint32_t starts_ = 0;
+  std::uint64_t skipped_ = 0;
+};
+
+}  // namespace mansio::queue

@@ -1,0 +1,185 @@
+// Leases: the scheduler's decisions turned into leases for egress processes.
+#include <algorithm>
+#include <limits>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr int kLeasesPerTurn = 256;  // one turn's worth leaves in shared frames
+constexpr Nanos kCancelGrace = 30 * kSecond;
+
+}  // namespace
+
+// True: there may be more to lease at once.
+bool QueueCore::lease_some() {
+  if (!gate_open_ || draining_) return false;
+  for (int n = 0; n < kLeasesPerTurn; ++n) {
+    const auto decision = scheduler_->next(clock_.mono());
+    if (!decision) return false;
+    if (decision->suspended)
+      suspend(decision->group);
+    else if (decision->transport == route_transport_)
+      request_route(decision->group);
+    else
+      lease(decision->group);
+  }
+  return true;
+}
+
+LeaseState &QueueCore::begin_lease(GroupSlot slot, Connection &c, SharedEnvelope envelope) {
+  auto &g = index_.group(slot);
+  const auto &m = index_.message(g.message);
+  LeaseState l;
+  l.lease = next_lease_++;
+  l.message = g.message;
+  l.group = slot;
+  l.connection = c.id;
+  l.envelope = std::move(envelope);
+  l.recipients.reserve(g.recipients.size());
+  for (const auto &p : g.recipients) l.recipients.push_back(p.index);
+  l.reported.assign(l.recipients.size(), false);
+  l.body = m.at.body;
+  l.leased = clock_.wall();
+  l.taken_up = std::min(g.due, l.leased);
+  l.deadline = clock_.mono() + transports_[g.transport].delivery_time_limit;
+  deadlines_.emplace(l.deadline, l.lease);
+  ++c.leases;
+  index_.set_state(slot, GroupState::Leased);
+  return leases_.emplace(l.lease, std::move(l)).first->second;
+}
+
+void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope &e) const {
+  const auto &m = index_.message(l.message);
+  out.lease = l.lease;
+  out.id = m.at.id;
+  out.slices.push_back(m.at.body);
+  out.body = e.body;
+  out.sender = e.sender;
+  out.nexthop = l.recipients.empty() ? "" : route_of(m, e, l.recipients.front()).nexthop;
+  out.recipients.reserve(l.recipients.size());
+  for (const auto i : l.recipients) {
+    const auto &r = e.recipients[i];
+    out.recipients.push_back({i, r.address, r.orcpt, r.original, r.notify});
+  }
+  out.ret = e.ret;
+  out.envid = e.envid;
+  out.body_type = e.body_type;
+  out.smtputf8 = e.smtputf8;
+  out.require_tls = e.require_tls;
+  out.client_address = e.client_address;
+  out.client_name = e.client_name;
+  out.client_helo = e.helo;
+  out.source_pool = e.source_pool;
+  out.arrival = m.arrival;
+  out.deadline = l.deadline;
+  out.possible_duplicate = m.possible_duplicate;
+  out.metadata = e.metadata;
+}
+
+void QueueCore::lease(GroupSlot slot) {
+  const auto message = index_.group(slot).message;
+  auto *c = egress_of(index_.group(slot).transport);
+  auto envelope = envelope_of(message);
+  if (!envelope) return;  // set aside
+  const auto body = index_.message(message).at.body;
+  // Not now: the group waits as it did, and nothing more goes to this process before the next tick.
+  const auto later = [&] {
+    if (c) c->behind = true;
+    scheduler_->hold(slot);
+    scheduler_->release(slot, 0, clock_.mono());
+    refresh_capacity(index_.group(slot).transport);
+  };
+  if (!c) return later();
+  store_.pin(body);
+  if (!send_descriptor(*c, body)) {
+    store_.unpin(body);
+    return later();
+  }
+  auto &l = begin_lease(slot, *c, envelope);
+  wire::Lease out;
+  fill_lease(out, l, *envelope);
+  auto bytes = encode(out);
+  if (bytes.size() > io::kMaxMessage) {
+    log_.warn("metadata left out of a lease: it does not fit", {{"qid", out.id}});
+    out.metadata.clear();
+    bytes = encode(out);
+  }
+  if (!c->link->send_raw(wire::Lease::kType, bytes, {})) {
+    end_lease(leases_.find(l.lease));
+    index_.set_state(slot, GroupState::Scheduled);
+    return later();
+  }
+  if (!marked_active_) {
+    marked_active_ = true;
+    store_.mark_active(true);
+  }
+}
+
+void QueueCore::end_lease(LeaseMap::iterator at) {
+  auto &l = at->second;
+  deadlines_.erase({l.deadline, l.lease});
+  if (auto *c = find(l.connection)) {
+    --c->leases;
+    if (!l.routing) drop_descriptor(*c, l.body);
+  }
+  if (!l.routing) store_.unpin(l.body);
+  leases_.erase(at);
+  if (leases_.empty()) idle_since_ = clock_.mono();
+}
+
+// A dead destination: counts as a failed attempt, without a connection.
+void QueueCore::suspend(GroupSlot slot) {
+  const auto message = index_.group(slot).message;
+  const auto envelope = envelope_of(message);
+  if (!envelope) return;
+  Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
+  const auto known = site_reasons_.find(index_.group(slot).destination);
+  if (known != site_reasons_.end()) {
+    reason.text += ": " + known->second.text;
+    reason.enhanced = known->second.enhanced.empty() ? reason.enhanced : known->second.enhanced;
+  }
+  index_.set_state(slot, GroupState::Leased);
+  Batch batch;
+  const auto outcome = outcome_of(reason, wire::DeliveryStatus::Deferred);
+  Recipients recipients;
+  for (const auto &p : index_.group(slot).recipients) recipients.push_back(p.index);
+  const auto now = clock_.wall();
+  const LeaseContext context{transports_[index_.group(slot).transport].name, 0, std::min(index_.group(slot).due, now),
+                             now};
+  for (const auto i : recipients) apply(batch, slot, i, outcome, *envelope, context);
+  return_group(slot, scheduler::Result::NoFeedback, batch, *envelope);
+  conclude(message, std::move(batch));
+}
+
+// A lease ends by its holder's word or death only: a missed deadline is reported, the bytes stay pinned.
+void QueueCore::check_deadlines(Nanos now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const auto lease = deadlines_.begin()->second;
+    const auto at = leases_.find(lease);
+    auto &l = at->second;
+    if (l.routing || l.unlisted) {
+      lease_lost(at, false, false);
+      continue;
+    }
+    deadlines_.erase(deadlines_.begin());
+    auto *c = find(l.connection);
+    if (!l.cancelled) {
+      l.cancelled = true;
+      if (c && c->link) c->link->send(wire::CancelLease{lease});
+      l.deadline = now + kCancelGrace;
+      deadlines_.emplace(l.deadline, lease);
+      continue;
+    }
+    ++counters_.missed_deadlines;
+    l.deadline = std::numeric_limits<Nanos>::max();
+    deadlines_.emplace(l.deadline, lease);
+    log_.error("a delivery missed its deadline and does not answer: end its process to free the message",
+               {{"qid", index_.message(l.message).at.id},
+                {"process", c ? c->peer.name : std::string{}},
+                {"pid", c ? c->peer.pid : 0}});
+  }
+}
+
+}  // namespace mansio::queue

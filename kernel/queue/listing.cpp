@@ -1,0 +1,188 @@
+// What an operator sees of a message: JSON lines with Postfix's postqueue -j keys and ours beside them.
+#include <fmt/format.h>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+// A JSON object under construction; knows only what the listing needs.
+class Json {
+ public:
+  Json &open(char c) { return comma(), out_ += c, first_ = true, *this; }
+  Json &close(char c) { return out_ += c, first_ = false, *this; }
+  Json &key(std::string_view k) {
+    comma();
+    append_json_string(out_, k);
+    out_ += ':';
+    first_ = true;
+    return *this;
+  }
+  Json &text(std::string_view v) { return comma(), append_json_string(out_, v), *this; }
+  template <class T>
+  Json &number(T v) {
+    return comma(), out_ += fmt::format("{}", v), *this;
+  }
+  Json &boolean(bool v) { return comma(), out_ += v ? "true" : "false", *this; }
+  std::string line() && { return std::move(out_) + "\n"; }
+
+ private:
+  void comma() {
+    if (!first_) out_ += ',';
+    first_ = false;
+  }
+  std::string out_;
+  bool first_ = true;
+};
+
+std::string reason_text(const Reason &r) {
+  if (r.relay.empty() || r.relay == "none" || r.relay == "local") return r.text;
+  return fmt::format("host {} said: {}", r.relay, r.text);
+}
+
+void put_place(Json &j, const spool::Place &p) {
+  j.open('{').key("segment").number(p.segment).key("epoch").number(p.epoch).key("offset").number(p.offset);
+  j.key("length").number(p.length).close('}');
+}
+
+}  // namespace
+
+std::string_view QueueCore::state_name(MessageSlot slot) const {
+  const auto &m = index_.message(slot);
+  if (m.corrupt) return "corrupt";
+  if (m.held) return "hold";
+  if (m.n_leased > 0) return "active";
+  bool incoming = false;
+  const auto now = clock_.wall();
+  for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
+    const auto &group = index_.group(g);
+    if (group.due > now) continue;
+    if (group.attempts > 0) return "active";
+    incoming = true;
+  }
+  return incoming ? "incoming" : "deferred";
+}
+
+std::string QueueCore::list_line(MessageSlot slot) {
+  const auto &m = index_.message(slot);
+  const auto envelope = m.corrupt ? nullptr : envelope_of(slot);
+  Json j;
+  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.at.id));
+  j.key("arrival_time").number(m.arrival / kSecond);
+  j.key("message_size").number(envelope ? envelope->body.size : m.at.body.length);
+  j.key("forced_expire").boolean(m.forced_expire).key("sender").text(envelope ? envelope->sender : "");
+  j.key("recipients").open('[');
+  for (auto g = m.groups; g != kNone && envelope; g = index_.group(g).next)
+    for (const auto &p : index_.group(g).recipients) {
+      const auto &r = envelope->recipients[p.index];
+      j.open('{').key("address").text(r.address);
+      if (!r.original.empty() && r.original != r.address) j.key("orig_address").text(r.original);
+      if (p.reason) j.key("delay_reason").text(reason_text(reasons_.get(p.reason)));
+      j.close('}');
+    }
+  j.close(']');
+  if (m.extra && !m.extra->hold_reason.empty()) j.key("hold_reason").text(m.extra->hold_reason);
+  if (m.extra && !m.extra->intents.empty()) j.key("notifications").number(m.extra->intents.size());
+  j.close('}');
+  return std::move(j).line();
+}
+
+std::string QueueCore::show_line(MessageSlot slot) {
+  const auto &m = index_.message(slot);
+  const auto envelope = m.corrupt ? nullptr : envelope_of(slot);
+  Json j;
+  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.at.id));
+  j.key("arrival_time").number(m.arrival / kSecond).key("arrival").text(rfc3339(m.arrival));
+  j.key("forced_expire").boolean(m.forced_expire).key("delay_warned").boolean(m.delay_warned);
+  j.key("possible_duplicate").boolean(m.possible_duplicate).key("worker_kills").number(static_cast<unsigned>(m.kills));
+  if (m.extra && !m.extra->hold_reason.empty()) j.key("hold_reason").text(m.extra->hold_reason);
+  j.key("slices").open('[');
+  put_place(j, m.at.body);
+  j.close(']').key("envelope_place");
+  put_place(j, m.at.envelope);
+  if (envelope) {
+    const auto &e = *envelope;
+    j.key("message_size").number(e.body.size).key("sender").text(e.sender);
+    j.key("envelope").open('{').key("client_address").text(e.client_address).key("client_name").text(e.client_name);
+    j.key("helo").text(e.helo).key("protocol").text(e.protocol).key("tls_version").text(e.tls_version);
+    j.key("auth_user").text(e.auth_user).key("listener").text(e.listener).key("envid").text(e.envid);
+    j.key("ret").text(e.ret == Ret::Full ? "FULL" : e.ret == Ret::Hdrs ? "HDRS" : "");
+    j.key("body").text(e.body_type == BodyType::EightBitMime ? "8BITMIME" : "7BIT").key("smtputf8").boolean(e.smtputf8);
+    j.key("require_tls").boolean(e.require_tls).key("hops").number(e.body.hops).key("tenant").text(e.tenant);
+    j.key("campaign").text(e.campaign).key("source_pool").text(e.source_pool);
+    j.key("recipients").number(e.recipients.size()).key("config_epoch").number(e.config_epoch);
+    j.key("metadata").open('{');
+    for (const auto &[key, value] : e.metadata) j.key(key).text(value);
+    j.close('}').close('}');
+  }
+  j.key("groups").open('[');
+  for (auto s = m.groups; s != kNone; s = index_.group(s).next) {
+    const auto &g = index_.group(s);
+    j.open('{').key("transport").text(transports_[g.transport].name).key("attempts").number(g.attempts);
+    if (envelope && !g.recipients.empty())
+      j.key("nexthop").text(route_of(m, *envelope, g.recipients.begin()->index).nexthop);
+    if (g.state == GroupState::Parked) {
+      j.key("why").text("restart").key("detail").text("a delivery process may still have it from before a restart");
+    } else {
+      const auto why = scheduler_->why(s, clock_.mono());
+      j.key("why").text(why.limit).key("detail").text(why.detail);
+      if (why.eligible > 0) j.key("eligible").text(rfc3339(clock_.wall() + why.eligible - clock_.mono()));
+    }
+    j.key("recipients").open('[');
+    for (const auto &p : g.recipients) {
+      j.open('{');
+      if (envelope) {
+        const auto &r = envelope->recipients[p.index];
+        j.key("address").text(r.address);
+        if (!r.original.empty()) j.key("orig_address").text(r.original);
+        if (!r.orcpt.empty()) j.key("orcpt").text(r.orcpt);
+      }
+      if (p.reason) {
+        const auto &reason = reasons_.get(p.reason);
+        j.key("dsn").text(to_string(reason.enhanced)).key("delay_reason").text(reason_text(reason));
+      }
+      j.close('}');
+    }
+    j.close(']').close('}');
+  }
+  j.close(']').key("notifications").open('[');
+  if (m.extra)
+    for (const auto &i : m.extra->intents) {
+      constexpr std::string_view kinds[] = {"failure", "delay", "success", "postmaster"};
+      j.open('{').key("event").number(i.event).key("kind").text(kinds[static_cast<int>(i.kind) & 3]);
+      j.key("recipients").number(i.recipients.size()).close('}');
+    }
+  j.close(']').close('}');
+  return std::move(j).line();
+}
+
+std::string QueueCore::summary() const {
+  std::map<std::string_view, std::uint64_t> states{
+      {"incoming", 0}, {"active", 0}, {"deferred", 0}, {"hold", 0}, {"corrupt", 0}};
+  std::uint64_t bytes = 0;
+  std::map<std::string_view, std::uint64_t> transports;
+  for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
+    const auto &m = index_.message(slot);
+    if (!m.used) continue;
+    ++states[state_name(slot)];
+    bytes += m.at.body.length;
+    for (auto g = m.groups; g != kNone; g = index_.group(g).next)
+      ++transports[transports_[index_.group(g).transport].name];
+  }
+  const auto counts = scheduler_->counts();
+  Json j;
+  j.open('{').key("messages").number(index_.size()).key("bytes").number(bytes);
+  for (const auto &[state, n] : states) j.key(state).number(n);
+  j.key("leases")
+      .number(leases_.size())
+      .key("groups_ready")
+      .number(counts.ready)
+      .key("groups_deferred")
+      .number(counts.deferred);
+  j.key("transports").open('{');
+  for (const auto &[name, n] : transports) j.key(name).number(n);
+  j.close('}').close('}');
+  return std::move(j).line();
+}
+
+}  // namespace mansio::queue

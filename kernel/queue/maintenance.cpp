@@ -1,0 +1,131 @@
+// What happens by time: a turn's work, the clock, pressure on ingress, checkpoints, metrics, and the end.
+#include <algorithm>
+#include <limits>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr Nanos kTick = kSecond;
+
+}  // namespace
+
+bool QueueCore::turn() {
+  const auto now = clock_.mono();
+  if (!gate_open_) check_gates();
+  if (now >= next_tick_) tick(now);
+  check_deadlines(now);
+  send_acks();
+  bool more = lease_some();
+  if (!commands_.empty()) more |= step_commands();
+  return more;
+}
+
+Nanos QueueCore::wake_at() const {
+  auto at = next_tick_;
+  if (gate_open_ && !draining_)
+    if (const auto due = scheduler_->next_due()) at = std::min(at, *due);
+  if (!gate_open_ && attach_done_ && gate_at_ > clock_.mono()) at = std::min(at, gate_at_);
+  if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
+  return at;
+}
+
+void QueueCore::tick(Nanos now) {
+  next_tick_ = now + kTick;
+  if (const auto step = steps_.look(); step != 0)
+    log_.warn("the clock was set: the time it skipped does not count for mail's age", {{"seconds", step / kSecond}});
+  for (auto &[id, c] : connections_) c->behind = false;
+  refresh_capacities();
+  forget_idle_descriptors(now);
+  update_pressure();
+  reroute_orphans(now);
+  if (!dsn_later_.empty() && now >= dsn_retry_at_) {
+    dsn_queue_.insert(dsn_queue_.end(), dsn_later_.begin(), dsn_later_.end());
+    dsn_later_.clear();
+  }
+  send_notifications();
+  if (store_.wants_checkpoint()) checkpoint();
+}
+
+void QueueCore::update_pressure() {
+  wire::Pressure next;
+  const auto limit = settings_->queue.backlog_limit;
+  const auto resume = pressure_.accept ? limit : limit - limit / 20;  // not at every single message
+  if (store_.disk_full()) {
+    next = {false, 452, {4, 3, 1}, "Insufficient system storage"};
+  } else if (limit > 0 && index_.size() >= resume) {
+    next = {false, 452, {4, 3, 2}, "Too much mail is waiting, try again later"};
+  }
+  if (next.accept == pressure_.accept && next.reason == pressure_.reason) return;
+  pressure_ = next;
+  log_.warn(next.accept ? "accepting mail again" : "refusing new mail", {{"reason", next.reason}});
+  for (auto &[id, c] : connections_)
+    if (c->peer.kind == wire::RoleKind::Ingress && c->link) c->link->send(pressure_);
+}
+
+void QueueCore::reload(const config::Settings &settings) {
+  settings_ = &settings;
+  delivery_log_ = DeliveryLog{log_, clock_, settings};
+  cache_.limit(settings.queue.active_limit);
+  scheduler_->backoff({.minimal_backoff_time = settings.queue.minimal_backoff_time,
+                       .maximal_backoff_time = settings.queue.maximal_backoff_time,
+                       .jitter = settings.queue.backoff_jitter});
+  for (const auto &t : settings.transports) transport_named(t.name, true);
+  update_pressure();
+}
+
+void QueueCore::drain() {
+  draining_ = true;
+  refresh_capacities();
+}
+
+Result<void> QueueCore::stop() {
+  for (const auto &[lease, l] : leases_) {
+    auto &m = index_.message(l.message);
+    if (l.routing || m.possible_duplicate) continue;
+    m.possible_duplicate = true;
+    journal_state(m);
+  }
+  auto closed = store_.close_clean();
+  send_acks();
+  return closed;
+}
+
+void QueueCore::stats(const std::function<void(std::string, double)> &put) const {
+  const auto number = [](auto n) { return static_cast<double>(n); };
+  std::uint64_t held = 0, corrupt = 0, active = 0;
+  for (const auto &[lease, l] : leases_) active += l.routing ? 0 : 1;
+  const auto counts = scheduler_->counts();
+  held = counts.held;
+  corrupt = counters_.corrupt;
+  put("mansio_queue_messages", number(index_.size()));
+  put("mansio_queue_groups{state=\"ready\"}", number(counts.ready));
+  put("mansio_queue_groups{state=\"active\"}", number(active));
+  put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));
+  put("mansio_queue_groups{state=\"hold\"}", number(held));
+  put("mansio_queue_corrupt_total", number(corrupt));
+  put("mansio_queue_admitted_total", number(counters_.admitted));
+  put("mansio_queue_removed_total", number(counters_.removed));
+  put("mansio_deliveries_total{status=\"sent\"}", number(counters_.sent));
+  put("mansio_deliveries_total{status=\"deferred\"}", number(counters_.deferred));
+  put("mansio_deliveries_total{status=\"bounced\"}", number(counters_.bounced));
+  put("mansio_deliveries_total{status=\"expired\"}", number(counters_.expired));
+  put("mansio_uncertain_deliveries_total", number(counters_.uncertain));
+  put("mansio_possible_duplicates_total", number(counters_.possible_duplicates));
+  put("mansio_notifications_total", number(counters_.notifications));
+  put("mansio_double_bounces_dropped_total", number(counters_.double_bounces_dropped));
+  put("mansio_worker_deaths_total", number(counters_.worker_deaths));
+  put("mansio_messages_held_for_deaths_total", number(counters_.held));
+  put("mansio_lease_deadlines_missed_total", number(counters_.missed_deadlines));
+  put("mansio_segment_scans_total", number(counters_.scans));
+  put("mansio_queue_leases", number(leases_.size()));
+  put("mansio_queue_reasons", number(reasons_.size()));
+  const auto usage = store_.usage();
+  put("mansio_spool_segments", number(usage.segments));
+  put("mansio_spool_free_segments", number(usage.free_segments));
+  put("mansio_spool_bytes", number(usage.bytes));
+  put("mansio_spool_disk_free_bytes", number(usage.disk_free));
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,246 @@
+// Notifications (RFC 3461, RFC 3464): which are due, to whom, and that each is written exactly once as far as the
+// router's and our own deaths allow. The intent is journaled before the router is asked; its name (message, event)
+// is in the notification's envelope, by which one that exists already is recognised.
+#include <algorithm>
+#include <set>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr std::size_t kRequestBytes = 40 * 1024;  // of recipients in one notification: the request fits in a frame
+constexpr std::size_t kRequestsAtOnce = 200;
+constexpr Nanos kRetry = 60 * kSecond;
+
+bool wants(std::uint8_t notify, wire::DsnKind kind) {
+  if (notify & kNotifyNever) return false;
+  switch (kind) {
+    case wire::DsnKind::Failure:
+      return notify == 0 || (notify & kNotifyFailure);
+    case wire::DsnKind::Delay:
+      return notify == 0 || (notify & kNotifyDelay);
+    case wire::DsnKind::Success:
+      return notify & kNotifySuccess;
+    case wire::DsnKind::PostmasterCopy:
+      return true;
+  }
+  return false;
+}
+
+std::size_t weight(const Recipient &r, const wire::RecipientOutcome &o) {
+  return 2 * (r.address.size() + r.original.size() + r.orcpt.size()) + o.text.size() + o.remote_mta.size() +
+         o.relay.size() + o.tls.size() + 128;
+}
+
+std::string_view local_part(std::string_view address) { return address.substr(0, address.rfind('@')); }
+
+}  // namespace
+
+bool QueueCore::notifies(std::string_view what) const {
+  const auto &classes = settings_->queue.notify_classes;
+  return std::find(classes.begin(), classes.end(), what) != classes.end();
+}
+
+// Everything final that is known of the message and not announced yet.
+void QueueCore::notify(MessageSlot slot) {
+  const auto envelope = envelope_of(slot);
+  if (!envelope) return;
+  auto &m = index_.message(slot);
+  auto failed = std::move(m.extra->failed);
+  auto succeeded = std::move(m.extra->succeeded);
+  m.extra->failed.clear();
+  m.extra->succeeded.clear();
+  Recipients silent;
+  const auto filter = [&](std::vector<Reported> &all, wire::DsnKind kind) {
+    std::erase_if(all, [&](const Reported &r) {
+      if (wants(envelope->recipients[r.recipient].notify, kind)) return false;
+      silent.push_back(r.recipient);
+      return true;
+    });
+  };
+  const bool from_us = !settings_->double_bounce_sender.empty() &&
+                       local_part(envelope->sender) == local_part(settings_->double_bounce_sender) &&
+                       envelope->client_address.empty();
+  if (!failed.empty() && from_us) {
+    // A notice to the postmaster that cannot be delivered: there is nobody left to tell.
+    ++counters_.double_bounces_dropped;
+    log_.error("undeliverable double bounce dropped", {{"qid", m.at.id}, {"text", failed.front().outcome.text}});
+    for (const auto &r : failed) silent.push_back(r.recipient);
+    failed.clear();
+  } else if (!failed.empty() && m.null_sender) {
+    if (notifies("2bounce")) {
+      add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(failed));
+    } else {
+      ++counters_.double_bounces_dropped;
+      log_.warn("undeliverable bounce dropped", {{"qid", m.at.id}, {"text", failed.front().outcome.text}});
+      for (const auto &r : failed) silent.push_back(r.recipient);
+    }
+    failed.clear();
+  }
+  if (!failed.empty() && notifies("bounce")) {
+    auto copy = failed;
+    add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(copy));
+  }
+  filter(failed, wire::DsnKind::Failure);
+  filter(succeeded, wire::DsnKind::Success);
+  if (m.null_sender) succeeded.clear();
+  add_intents(slot, wire::DsnKind::Failure, false, std::move(failed));
+  add_intents(slot, wire::DsnKind::Success, false, std::move(succeeded));
+  if (!silent.empty()) journal(m, entry::unannounced(m.at.id, silent));
+  send_notifications();
+}
+
+void QueueCore::warn_delay(MessageSlot slot, const Envelope &envelope) {
+  auto &m = index_.message(slot);
+  const auto after = settings_->queue.delay_warning_time;
+  if (after == 0 || m.delay_warned || m.null_sender || steps_.age(m.arrival) < after) return;
+  if (local_part(envelope.sender) == local_part(settings_->double_bounce_sender)) return;
+  m.delay_warned = true;
+  journal_state(m);
+  std::vector<Reported> recipients, all;
+  index_.each_group(slot, [&](GroupSlot g) {
+    for (const auto &p : index_.group(g).recipients) {
+      auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Deferred);
+      all.push_back({p.index, outcome});
+      if (wants(envelope.recipients[p.index].notify, wire::DsnKind::Delay))
+        recipients.push_back({p.index, std::move(outcome)});
+    }
+  });
+  add_intents(slot, wire::DsnKind::Delay, false, std::move(recipients));
+  if (notifies("delay")) add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(all));
+  send_notifications();
+}
+
+void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaster, std::vector<Reported> &&recipients) {
+  if (recipients.empty()) return;
+  const auto envelope = envelope_of(slot);
+  if (!envelope) return;
+  auto &m = index_.message(slot);
+  auto &extra = m.more();
+  for (std::size_t from = 0; from < recipients.size();) {
+    Intent intent{extra.next_event++, kind, postmaster, {}};
+    for (std::size_t bytes = 0; from < recipients.size(); ++from) {
+      bytes += weight(envelope->recipients[recipients[from].recipient], recipients[from].outcome);
+      if (bytes > kRequestBytes && !intent.recipients.empty()) break;
+      intent.recipients.push_back(std::move(recipients[from]));
+    }
+    journal(m, entry::intent(m.at.id, intent));
+    dsn_queue_.push_back({m.at.id, intent.event});
+    extra.intents.push_back(std::move(intent));
+  }
+}
+
+void QueueCore::send_notifications() {
+  while (!dsn_queue_.empty() && dsn_requests_.size() < kRequestsAtOnce && router()) {
+    const auto name = dsn_queue_.front();
+    const auto slot = index_.find(name.parent);
+    const auto *extra = slot == kNone ? nullptr : index_.message(slot).extra.get();
+    const Intent *intent = nullptr;
+    if (extra)
+      for (const auto &i : extra->intents)
+        if (i.event == name.event) intent = &i;
+    if (!intent || dsn_requests_.contains(name) || send_notification(slot, *intent)) {
+      dsn_queue_.pop_front();
+      continue;
+    }
+    if (index_.message(slot).corrupt) {
+      dsn_queue_.pop_front();
+      continue;
+    }
+    return;
+  }
+}
+
+bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
+  const auto envelope = envelope_of(slot);
+  if (!envelope) return false;
+  auto &c = *router();
+  const auto &m = index_.message(slot);
+  wire::DsnRequest request;
+  request.parent = {m.at.id, intent.event};
+  request.kind = intent.kind;
+  request.sender = envelope->sender;
+  request.to = envelope->sender;
+  if (intent.postmaster) {
+    request.to = settings_->postmaster;
+    if (request.to.find('@') == std::string::npos) request.to += "@" + settings_->myhostname;
+  }
+  for (const auto &r : intent.recipients) {
+    const auto &who = envelope->recipients[r.recipient];
+    request.recipients.push_back({who.address, who.original, who.orcpt, who.notify, r.outcome});
+  }
+  request.slices.push_back(m.at.body);
+  request.body = envelope->body;
+  request.ret = envelope->ret;
+  request.envid = envelope->envid;
+  request.smtputf8 = envelope->smtputf8;
+  request.arrival = m.arrival;
+  request.last_attempt = clock_.wall();
+  request.will_retry_until =
+      m.arrival + (m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime);
+  store_.pin(m.at.body);
+  if (!send_descriptor(c, m.at.body)) {
+    store_.unpin(m.at.body);
+    c.behind = true;
+    return false;
+  }
+  if (!c.link->send(request)) {
+    drop_descriptor(c, m.at.body);
+    store_.unpin(m.at.body);
+    c.behind = true;
+    return false;
+  }
+  dsn_requests_.emplace(DsnName{m.at.id, intent.event}, std::pair{c.id, m.at.body});
+  return true;
+}
+
+void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
+  const DsnName name{written.parent.id, written.parent.event};
+  if (written.id) return notification_written(name.parent, name.event);
+  const auto at = dsn_requests_.find(name);
+  if (at == dsn_requests_.end()) return;
+  if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
+  store_.unpin(at->second.second);
+  dsn_requests_.erase(at);
+  log_.warn("notification could not be written, trying again", {{"qid", name.parent}, {"reason", written.reason}});
+  if (dsn_later_.empty()) dsn_retry_at_ = clock_.mono() + kRetry;
+  dsn_later_.push_back(name);
+}
+
+void QueueCore::notification_written(MessageId parent, std::uint32_t event) {
+  const auto at = dsn_requests_.find({parent, event});
+  if (at != dsn_requests_.end()) {
+    if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
+    store_.unpin(at->second.second);
+    dsn_requests_.erase(at);
+  }
+  const auto slot = index_.find(parent);
+  if (slot == kNone || !index_.message(slot).extra) return;
+  auto &m = index_.message(slot);
+  if (std::erase_if(m.extra->intents, [&](const Intent &i) { return i.event == event; }) == 0) return;
+  ++counters_.notifications;
+  journal(m, entry::written(parent, event));
+  settle(slot);
+  send_notifications();
+}
+
+// What it was asked for is asked again, of its successor; what it had committed will be found by then.
+void QueueCore::router_lost(ConnectionId id) {
+  for (auto at = dsn_requests_.begin(); at != dsn_requests_.end();) {
+    if (at->second.first != id) {
+      ++at;
+      continue;
+    }
+    if (auto *c = find(id)) drop_descriptor(*c, at->second.second);
+    store_.unpin(at->second.second);
+    dsn_queue_.push_back(at->first);
+    at = dsn_requests_.erase(at);
+  }
+  std::vector<std::uint64_t> asked;
+  for (const auto &[lease, l] : leases_)
+    if (l.connection == id && l.routing) asked.push_back(lease);
+  for (const auto lease : asked) lease_lost(leases_.find(lease), false, false);
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,302 @@
+// Outcomes: what egress reports, recorded. One pass: apply each recipient's outcome, return the group when the lease
+// is over, journal what changed in one entry, then see what the message needs next.
+#include <algorithm>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr Nanos kActiveIdle = 5 * kSecond;
+
+}  // namespace
+
+std::uint64_t QueueCore::journal(const std::string &bytes) { return last_sequence_ = store_.journal(bytes); }
+
+void QueueCore::journal(Message &m, const std::string &bytes) {
+  m.journaled = true;
+  journal(bytes);
+}
+
+void QueueCore::set_reason(PendingRecipient &p, const Reason &reason) {
+  const auto old = p.reason;
+  p.reason = reasons_.take(reason);
+  reasons_.drop(old);
+}
+
+void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
+  const auto at = leases_.find(o.lease);
+  if (at == leases_.end() || at->second.connection != c.id || at->second.routing) return foreign_outcomes(c, o);
+  auto &l = at->second;
+  const auto slot = l.message;
+  const auto group = l.group;
+  const auto envelope = l.envelope;
+  const LeaseContext context{transports_[index_.group(group).transport].name, c.peer.pid, l.taken_up, l.leased};
+  Batch batch;
+  for (const auto &outcome : o.outcomes) {
+    if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
+    l.reported[outcome.index] = true;
+    apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
+  }
+  l.site_failure |= o.site_failure;
+  if (o.site_failure) {
+    const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
+    site_reasons_[index_.group(group).destination] = {0, {4, 4, 1}, why, "", "none"};
+  } else if (o.done && !site_reasons_.empty()) {
+    site_reasons_.erase(index_.group(group).destination);
+  }
+  if (o.done) {
+    wire::RecipientOutcome silent;
+    silent.text = o.reason.empty() ? "no result was reported" : o.reason;
+    for (std::uint32_t i = 0; i < l.recipients.size(); ++i)
+      if (!l.reported[i]) apply(batch, group, l.recipients[i], silent, *envelope, context);
+    const auto result = l.site_failure ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
+    end_lease(at);
+    return_group(group, result, batch, *envelope);
+  }
+  conclude(slot, std::move(batch));
+  if (o.done) acknowledge(c.id, o.lease);
+}
+
+// Of a lease given before our restart, or one that was over already (it was presented again).
+void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
+  const auto slot = index_.find(o.id);
+  if (slot != kNone && !index_.message(slot).corrupt) {
+    if (const auto envelope = envelope_of(slot)) {
+      const auto now = clock_.wall();
+      const LeaseContext context{c.has_transport ? transports_[c.transport].name : "", c.peer.pid, now, now};
+      Batch batch;
+      std::set<GroupSlot> deferred;
+      for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
+        const auto recipient = o.recipients[i];
+        index_.each_group(slot, [&](GroupSlot g) {
+          auto &recipients = index_.group(g).recipients;
+          if (recipients.find(recipient) == recipients.end()) return;
+          apply(batch, g, recipient, o.outcomes[i], *envelope, context);
+          if (recipients.empty() && index_.group(g).state != GroupState::Leased) {
+            scheduler_->remove(g);
+            index_.erase_group(g, reasons_);
+          } else if (index_.group(g).state == GroupState::Parked) {
+            deferred.insert(g);
+          }
+        });
+      }
+      for (const auto g : deferred) defer_parked(g, batch, *envelope);
+      conclude(slot, std::move(batch));
+    }
+  }
+  if (!o.done) return;
+  foreign_done(c, o.lease);
+  acknowledge(c.id, o.lease);
+}
+
+// An attempt that began before our restart failed: the next one waits as long as after any other.
+void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope) {
+  auto &g = index_.group(group);
+  auto &m = index_.message(g.message);
+  const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
+  if (!tried) return;
+  if (expired(m)) {
+    delivery_log_.expired(m.at.id, envelope);
+    expire_group(group, batch);
+    scheduler_->remove(group);
+    index_.erase_group(group, reasons_);
+    return;
+  }
+  index_.set_state(group, GroupState::Leased);  // attempts may not change while it counts as fresh
+  if (g.attempts < UINT16_MAX) ++g.attempts;
+  index_.set_state(group, GroupState::Parked);
+  const auto &q = settings_->queue;
+  g.due = clock_.wall() + std::max(q.minimal_backoff_time, std::min(steps_.age(m.arrival), q.maximal_backoff_time));
+  Deferral deferral{g.due, g.attempts, {}};
+  for (const auto &p : g.recipients)
+    deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
+  journal(m, entry::deferred(m.at.id, deferral));
+}
+
+// What the process held since before our restart is free to be leased anew.
+void QueueCore::foreign_done(Connection &c, std::uint64_t lease) {
+  const auto at = c.foreign.find(lease);
+  if (at == c.foreign.end()) return;
+  const auto message = at->second;
+  c.foreign.erase(at);
+  const auto unpark = [&](MessageSlot slot) {
+    if (!gate_open_ || foreign_.contains(index_.message(slot).at.id)) return;
+    index_.each_group(slot, [&](GroupSlot g) {
+      if (index_.group(g).state == GroupState::Parked && transports_[index_.group(g).transport].unknown_foreign == 0)
+        schedule_new(g);
+    });
+  };
+  if (message) {
+    const auto count = foreign_.find(message);
+    if (count != foreign_.end() && --count->second == 0) foreign_.erase(count);
+    const auto slot = index_.find(message);
+    if (slot != kNone) unpark(slot);
+  } else if (--transports_[c.transport].unknown_foreign == 0) {
+    for (MessageSlot slot = 0; slot < index_.slots(); ++slot)
+      if (index_.message(slot).used) unpark(slot);
+  }
+}
+
+// False: that recipient is not waiting (any more).
+bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
+                      const Envelope &envelope, const LeaseContext &context) {
+  auto &g = index_.group(group);
+  auto *p = g.recipients.find(recipient);
+  if (p == g.recipients.end()) return false;
+  auto &m = index_.message(g.message);
+  const auto &who = envelope.recipients[recipient];
+  delivery_log_.delivery({m.at.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
+                          context.leased, clock_.wall(), m.possible_duplicate});
+  switch (outcome.status) {
+    case wire::DeliveryStatus::Sent:
+      ++counters_.sent;
+      if ((who.notify & kNotifySuccess) && !outcome.relayed_dsn && !m.null_sender)
+        batch.succeeded.push_back({recipient, outcome});
+      else
+        batch.sent.push_back(recipient);
+      break;
+    case wire::DeliveryStatus::Bounced:
+      ++counters_.bounced;
+      batch.failed.push_back({recipient, outcome});
+      break;
+    case wire::DeliveryStatus::Uncertain:
+      ++counters_.uncertain;
+      if (!m.possible_duplicate) {
+        m.possible_duplicate = true;
+        ++counters_.possible_duplicates;
+        journal_state(m);
+      }
+      [[fallthrough]];
+    case wire::DeliveryStatus::Deferred:
+    default:
+      ++counters_.deferred;
+      set_reason(*p, reason_of(outcome));
+      return true;
+  }
+  reasons_.drop(p->reason);
+  g.recipients.erase(p);
+  return true;
+}
+
+bool QueueCore::expired(const Message &m) const {
+  if (m.forced_expire) return true;
+  const auto limit = m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime;
+  return steps_.age(m.arrival) >= limit;
+}
+
+void QueueCore::expire_group(GroupSlot group, Batch &batch) {
+  auto &g = index_.group(group);
+  for (const auto &p : g.recipients) {
+    auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Bounced);
+    if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
+    if (outcome.text.empty()) outcome.text = "delivery time expired";
+    ++counters_.expired;
+    batch.failed.push_back({p.index, std::move(outcome)});
+    reasons_.drop(p.reason);
+  }
+  g.recipients = Pending{};
+}
+
+// A leased group comes back: what remains of it waits, expires, is held or routed again.
+void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope) {
+  auto &g = index_.group(group);
+  auto &m = index_.message(g.message);
+  if (m.kills > 0 && result != scheduler::Result::NoFeedback) {  // it did not kill this time
+    m.kills = 0;
+    journal_state(m);
+    index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
+  }
+  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(m)) {
+    delivery_log_.expired(m.at.id, envelope);
+    expire_group(group, batch);
+  }
+  if (g.recipients.empty() || m.deleted) {
+    scheduler_->finished(group, result, false, clock_.mono());
+    index_.erase_group(group, reasons_);
+    return;
+  }
+  if (g.attempts < UINT16_MAX) ++g.attempts;
+  const auto due = scheduler_->finished(group, result, true, clock_.mono());
+  g.due = clock_.wall() + (due ? *due - clock_.mono() : 0);
+  Deferral deferral{g.due, g.attempts, {}};
+  for (const auto &p : g.recipients)
+    deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
+  journal(m, entry::deferred(m.at.id, deferral));
+  index_.set_state(group, GroupState::Scheduled);
+  if (m.reroute) {
+    if (m.n_leased == 0) {
+      m.reroute = false;
+      journal_state(m);
+    }
+    route_again(group);
+  } else if (m.held) {
+    scheduler_->hold(group);
+    index_.set_state(group, GroupState::Held);
+  } else {
+    warn_delay(g.message, envelope);
+  }
+}
+
+void QueueCore::conclude(MessageSlot slot, Batch &&batch) {
+  auto &m = index_.message(slot);
+  if (batch.failed.empty() && batch.succeeded.empty() && m.n_groups == 0 && !m.extra) return finish(slot);
+  if (!batch.empty()) {
+    journal(m, entry::done(m.at.id, batch.sent, batch.failed, batch.succeeded));
+    for (auto &r : batch.failed) m.more().failed.push_back(std::move(r));
+    for (auto &r : batch.succeeded) m.more().succeeded.push_back(std::move(r));
+  }
+  settle(slot);
+}
+
+void QueueCore::settle(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  if (m.deleted && m.n_leased == 0) {
+    index_.each_group(slot, [&](GroupSlot g) {
+      scheduler_->remove(g);
+      index_.erase_group(g, reasons_);
+    });
+    return finish(slot);
+  }
+  // One notification for all that failed in this round of deliveries, not one for each lease.
+  if (m.extra && m.n_leased == 0 && m.n_fresh == 0 && !(m.extra->failed.empty() && m.extra->succeeded.empty()))
+    notify(slot);
+  if (m.n_groups > 0) return;
+  if (m.extra && !(m.extra->intents.empty() && m.extra->failed.empty() && m.extra->succeeded.empty())) return;
+  finish(slot);
+}
+
+void QueueCore::finish(MessageSlot slot) {
+  const auto at = index_.message(slot).at;
+  journal(entry::gone(at.id));
+  retire(at, last_sequence_);
+  delivery_log_.removed(at.id);
+  ++counters_.removed;
+  cache_.erase(at.id);
+  index_.erase(slot);
+}
+
+void QueueCore::acknowledge(ConnectionId connection, std::uint64_t lease) {
+  acks_.push_back({last_sequence_, connection, lease});
+}
+
+void QueueCore::synced() {
+  send_acks();
+  check_gates();
+}
+
+void QueueCore::send_acks() {
+  const auto synced = store_.synced_sequence();
+  std::map<ConnectionId, wire::OutcomesAck> out;
+  for (; !acks_.empty() && acks_.front().sequence <= synced; acks_.pop_front())
+    out[acks_.front().connection].leases.push_back(acks_.front().lease);
+  // Not sent is not lost: the holder presents the lease again, and is acknowledged then.
+  for (const auto &[id, ack] : out)
+    if (auto *c = find(id); c && c->link) c->link->send(ack);
+  if (marked_active_ && leases_.empty() && acks_.empty() && clock_.mono() >= idle_since_ + kActiveIdle) {
+    marked_active_ = false;
+    store_.mark_active(false);
+  }
+}
+
+}  // namespace mansio::queue

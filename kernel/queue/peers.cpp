@@ -1,0 +1,337 @@
+// Who is attached: connections, transports and their capacity, descriptors sent, and the gates that stay shut
+// after a restart until everybody has said what they hold.
+#include <algorithm>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+// A finished lease's outcomes follow its holder's hello; they are let in before anything is leased anew.
+constexpr Nanos kGrace = 100 * kMillisecond;
+constexpr Nanos kUnlistedGrace = 30 * kSecond;
+constexpr Nanos kDescriptorIdle = 2 * kSecond;
+constexpr std::string_view kRouting = "(routing)";  // no transport of the configuration can have this name
+
+bool same_process(const wire::Peer &a, const wire::Peer &b) {
+  return a.kind == b.kind && a.instance == b.instance && a.generation == b.generation && a.pid == b.pid;
+}
+
+bool is_writer(const Connection &c) {
+  return c.peer.kind == wire::RoleKind::Ingress || c.peer.kind == wire::RoleKind::Router;
+}
+
+}  // namespace
+
+QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &settings, spool::Store &store,
+                     std::uint64_t seed)
+    : clock_(clock),
+      log_(log),
+      settings_(&settings),
+      store_(store),
+      delivery_log_(log, clock, settings),
+      cache_(settings.queue.active_limit),
+      steps_(clock) {
+  scheduler_ = scheduler::Scheduler::create({.minimal_backoff_time = settings.queue.minimal_backoff_time,
+                                             .maximal_backoff_time = settings.queue.maximal_backoff_time,
+                                             .jitter = settings.queue.backoff_jitter},
+                                            seed);
+  for (const auto &t : settings.transports) transport_named(t.name, true);
+  route_transport_ = transport_named(std::string{kRouting}, false);
+}
+
+QueueCore::~QueueCore() = default;
+
+Connection *QueueCore::find(ConnectionId id) {
+  const auto at = connections_.find(id);
+  return at == connections_.end() ? nullptr : at->second.get();
+}
+
+scheduler::TransportId QueueCore::transport_named(const std::string &name, bool configured) {
+  const auto *settings = configured ? settings_->transport(name) : nullptr;
+  scheduler::TransportLimits limits;
+  limits.name = name;
+  TransportInfo info;
+  info.name = name;
+  if (settings) {
+    limits.sessions = settings->process_limit;
+    limits.initial_destination_concurrency = settings->initial_destination_concurrency;
+    limits.destination_concurrency_limit = settings->destination_concurrency_limit;
+    limits.destination_concurrency_failed_cohort_limit = settings->destination_concurrency_failed_cohort_limit;
+    info.recipient_limit = settings->destination_recipient_limit;
+    info.delivery_time_limit = settings->delivery_time_limit;
+  } else if (name == kRouting) {  // requests to the router: many at once, none of them a "site"
+    limits.sessions = limits.initial_destination_concurrency = limits.destination_concurrency_limit = 200;
+    limits.destination_concurrency_failed_cohort_limit = 0;
+    info.delivery_time_limit = 300 * kSecond;
+  }
+  const auto id = scheduler_->transport(limits);
+  if (id >= transports_.size()) {
+    transports_.resize(id + 1u);
+    transports_[id] = info;
+  }
+  transports_[id].recipient_limit = info.recipient_limit;
+  transports_[id].delivery_time_limit = info.delivery_time_limit;
+  return id;
+}
+
+std::optional<scheduler::TransportId> QueueCore::known_transport(const std::string &name) const {
+  for (std::size_t i = 0; i < transports_.size(); ++i)
+    if (transports_[i].name == name && i != route_transport_ && !transports_[i].orphan)
+      return static_cast<scheduler::TransportId>(i);
+  return std::nullopt;
+}
+
+ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> link) {
+  Connection *c = nullptr;
+  for (auto &[id, known] : connections_)
+    if (same_process(known->peer, peer)) c = known.get();
+  if (!c) {
+    auto fresh = std::make_unique<Connection>();
+    fresh->id = next_connection_++;
+    fresh->peer = peer;
+    c = fresh.get();
+    connections_.emplace(c->id, std::move(fresh));
+  }
+  c->link = std::move(link);
+  c->hello = c->behind = false;
+  for (auto &[segment, descriptor] : c->descriptors) descriptor.idle_since = clock_.mono();
+  std::erase_if(c->descriptors, [](const auto &d) { return d.second.users == 0; });
+  if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
+  return c->id;
+}
+
+void QueueCore::receive(ConnectionId from, io::Message &message) {
+  auto *c = find(from);
+  if (!c || !c->link) return;
+  const auto with = [&]<class M>(void (QueueCore::*handle)(Connection &, const M &)) {
+    if (const auto m = decode<M>(message.payload)) {
+      (this->*handle)(*c, *m);
+    } else {
+      log_.error("malformed message", {{"peer", c->peer.name}, {"type", message.type}});
+    }
+  };
+  switch (message.type) {
+    case wire::SegmentRequest::kType:
+      return with(&QueueCore::on_segment_request);
+    case wire::SegmentSealed::kType:
+      return with(&QueueCore::on_segment_sealed);
+    case wire::WriterHello::kType:
+      return with(&QueueCore::on_writer_hello);
+    case wire::EgressHello::kType:
+      return with(&QueueCore::on_egress_hello);
+    case wire::Outcomes::kType:
+      return with(&QueueCore::on_outcomes);
+    case wire::QueueCommandCredit::kType:
+      return with(&QueueCore::on_credit);
+    case wire::Notice::kType:
+      if (auto m = decode<wire::Notice>(message.payload)) on_notice(*c, *m);
+      return;
+    case wire::RouteReply::kType:
+      if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
+      return;
+    case wire::DsnWritten::kType:
+      if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);
+      return;
+    case wire::QueueCommand::kType:
+      if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(*c, *m);
+      return;
+    default:
+      log_.warn("unknown message", {{"peer", c->peer.name}, {"type", message.type}});
+  }
+}
+
+void QueueCore::closed(ConnectionId id) {
+  auto *c = find(id);
+  if (!c) return;
+  c->link.reset();
+  c->hello = false;
+  if (c->peer.kind == wire::RoleKind::Router) router_lost(id);
+  refresh_capacities();
+  if (c->peer.kind == wire::RoleKind::Control) {  // it holds nothing
+    std::erase_if(commands_, [&](const Command &command) { return command.connection == id; });
+    connections_.erase(id);
+  }
+}
+
+Connection *QueueCore::egress_of(scheduler::TransportId transport) {
+  Connection *best = nullptr;
+  for (auto &[id, c] : connections_) {
+    if (!c->has_transport || c->transport != transport || !c->link || !c->hello || c->behind || c->draining) continue;
+    if (!best || c->peer.generation >= best->peer.generation) best = c.get();
+  }
+  return best;
+}
+
+Connection *QueueCore::router() {
+  Connection *best = nullptr;
+  for (auto &[id, c] : connections_) {
+    if (c->peer.kind != wire::RoleKind::Router || !c->link || !c->hello || c->behind || c->draining) continue;
+    if (!best || c->peer.generation >= best->peer.generation) best = c.get();
+  }
+  return best;
+}
+
+void QueueCore::refresh_capacity(scheduler::TransportId transport) {
+  std::uint32_t capacity = 0;
+  if (gate_open_ && !draining_) {
+    if (transport == route_transport_) {
+      capacity = router() ? 200 : 0;
+    } else if (const auto *c = egress_of(transport)) {
+      capacity = c->capacity;
+    }
+  }
+  scheduler_->transport_available(transport, capacity);
+}
+
+void QueueCore::refresh_capacities() {
+  for (std::size_t i = 0; i < transports_.size(); ++i) refresh_capacity(static_cast<scheduler::TransportId>(i));
+}
+
+void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
+  if (c.peer.kind != wire::RoleKind::Egress) return;
+  const auto known = known_transport(hello.transport);
+  c.transport = known ? *known : transport_named(hello.transport, settings_->transport(hello.transport) != nullptr);
+  c.has_transport = true;
+  c.capacity = hello.capacity;
+  auto &info = transports_[c.transport];
+  info.generation = std::max(info.generation, c.peer.generation);
+  info.orphan = false;
+  const std::set<std::uint64_t> listed{hello.leases.begin(), hello.leases.end()};
+  for (std::size_t i = 0; i < hello.leases.size(); ++i) {
+    const auto lease = hello.leases[i];
+    if (leases_.contains(lease) || c.foreign.contains(lease)) continue;
+    const auto message = i < hello.messages.size() ? hello.messages[i] : MessageId{};
+    c.foreign.emplace(lease, message);
+    if (message)
+      ++foreign_[message];
+    else
+      ++info.unknown_foreign;
+  }
+  if (!c.hello) {
+    for (auto &[lease, state] : leases_) {
+      if (state.connection != c.id || listed.contains(lease) || state.unlisted) continue;
+      // Its last word may follow; or the lease never arrived.
+      deadlines_.erase({state.deadline, lease});
+      state.unlisted = true;
+      state.deadline = clock_.mono() + kUnlistedGrace;
+      deadlines_.emplace(state.deadline, lease);
+    }
+  }
+  c.hello = true;
+  if (!gate_open_ && recovered_any_) gate_at_ = clock_.mono() + kGrace;
+  refresh_capacity(c.transport);
+}
+
+void QueueCore::attach_done() {
+  attach_done_ = true;
+  check_gates();
+}
+
+void QueueCore::check_gates() {
+  if (!attach_done_ || (gate_open_ && retire_open_)) return;
+  bool egress = true, writers = true;
+  for (const auto &[id, c] : connections_) {
+    if (c->hello) continue;
+    if (c->peer.kind == wire::RoleKind::Egress) egress = false;
+    if (is_writer(*c)) writers = false;
+  }
+  if (!retire_open_ && writers) {
+    retire_open_ = true;
+    for (const auto &[at, sequence] : retire_later_) store_.retire(at, sequence);
+    retire_later_ = {};
+  }
+  if (!gate_open_ && egress && clock_.mono() >= gate_at_ && store_.synced_sequence() >= start_sequence_) open_gate();
+}
+
+void QueueCore::open_gate() {
+  gate_open_ = true;
+  for (MessageSlot slot = 0; recovered_any_ && slot < index_.slots(); ++slot) {
+    const auto &m = index_.message(slot);
+    if (!m.used || foreign_.contains(m.at.id)) continue;
+    index_.each_group(slot, [&](GroupSlot g) {
+      if (index_.group(g).state == GroupState::Parked && transports_[index_.group(g).transport].unknown_foreign == 0)
+        schedule_new(g);
+    });
+  }
+  refresh_capacities();
+}
+
+bool QueueCore::send_descriptor(Connection &c, const spool::Place &place) {
+  const Segment key{place.segment, place.epoch};
+  const auto known = c.descriptors.find(key);
+  if (known != c.descriptors.end()) {
+    ++known->second.users;
+    return true;
+  }
+  auto fd = store_.open_for_reading(place.segment, place.epoch);
+  if (!fd) {
+    log_.error("cannot open a segment for reading",
+               {{"segment", place.segment}, {"epoch", place.epoch}, {"error", fd.error().text}});
+    return false;
+  }
+  std::vector<io::UniqueFd> fds;
+  fds.push_back(std::move(*fd));
+  if (!c.link || !c.link->send(wire::SegmentFd{place.segment, place.epoch}, std::move(fds))) return false;
+  c.descriptors[key].users = 1;
+  return true;
+}
+
+void QueueCore::drop_descriptor(Connection &c, const spool::Place &place) {
+  const auto at = c.descriptors.find({place.segment, place.epoch});
+  if (at != c.descriptors.end() && at->second.users > 0 && --at->second.users == 0)
+    at->second.idle_since = clock_.mono();
+}
+
+void QueueCore::forget_idle_descriptors(Nanos now) {
+  for (auto &[id, c] : connections_) {
+    std::erase_if(c->descriptors, [&, &conn = *c](const auto &d) {
+      if (d.second.users > 0 || now < d.second.idle_since + kDescriptorIdle) return false;
+      return !conn.link || conn.link->send(wire::ForgetSegment{d.first.first, d.first.second});
+    });
+  }
+}
+
+void QueueCore::wanted(std::uint32_t segment, std::uint32_t epoch) {
+  for (auto &[id, c] : connections_) {
+    if (!c->link || (c->peer.kind != wire::RoleKind::Egress && c->peer.kind != wire::RoleKind::Router)) continue;
+    const auto at = c->descriptors.find({segment, epoch});
+    if (at != c->descriptors.end() && at->second.users > 0) continue;
+    // Also to one that may have it from a queue process before this one.
+    if (c->link->send(wire::ForgetSegment{segment, epoch}) && at != c->descriptors.end()) c->descriptors.erase(at);
+  }
+}
+
+void QueueCore::draining(const wire::Peer &peer) {
+  for (auto &[id, c] : connections_)
+    if (same_process(c->peer, peer)) c->draining = true;
+  refresh_capacities();
+}
+
+void QueueCore::dead(const wire::Dead &dead) {
+  for (auto at = connections_.begin(); at != connections_.end(); ++at) {
+    auto &c = *at->second;
+    if (!same_process(c.peer, dead.peer)) continue;
+    c.link.reset();
+    c.hello = false;
+    switch (c.peer.kind) {
+      case wire::RoleKind::Egress:
+        egress_dead(c, dead.crashed, MessageId{dead.culprit});
+        break;
+      case wire::RoleKind::Router:
+        router_lost(c.id);
+        [[fallthrough]];
+      case wire::RoleKind::Ingress:
+        writer_dead(c);
+        break;
+      default:
+        break;
+    }
+    connections_.erase(at);
+    break;
+  }
+  refresh_capacities();
+  check_gates();
+}
+
+}  // namespace mansio::queue

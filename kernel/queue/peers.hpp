@@ -1,0 +1,75 @@
+// What the queue knows of the processes attached to it, and of the leases they hold.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kernel/queue/index.hpp"
+#include "kernel/queue/link.hpp"
+#include "kernel/wire/process_messages.hpp"
+
+namespace mansio::queue {
+
+using ConnectionId = std::uint32_t;
+
+struct Connection {
+  ConnectionId id = 0;
+  wire::Peer peer;
+  std::shared_ptr<Link> link;  // null: closed; the process may still live
+  bool hello = false;
+  bool draining = false;  // takes nothing new
+  bool behind = false;    // a send failed: nothing more until the next tick
+
+  // Descriptors sent, with how many leases use them. Kept a while after the last, for the next message there.
+  struct Descriptor {
+    std::uint32_t users = 0;
+    Nanos idle_since = 0;
+  };
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Descriptor> descriptors;
+
+  // egress
+  bool has_transport = false;
+  scheduler::TransportId transport = 0;
+  std::uint32_t capacity = 0;
+  std::uint32_t leases = 0;
+  std::unordered_map<std::uint64_t, MessageId> foreign;  // held since before our restart; id 0: it did not say of what
+
+  // ingress, router
+  std::set<std::pair<std::uint32_t, std::uint32_t>> segments;
+  std::uint64_t sequence = 0;
+};
+
+struct TransportInfo {
+  std::string name;
+  std::uint32_t recipient_limit = 50;
+  Nanos delivery_time_limit = 3600 * kSecond;
+  std::uint32_t generation = 0;       // newest egress seen
+  bool orphan = false;                // gone from the configuration; its mail was routed again
+  std::uint32_t unknown_foreign = 0;  // leases held by egress processes that did not say of what
+};
+
+struct LeaseState {
+  std::uint64_t lease = 0;
+  MessageSlot message = kNone;
+  GroupSlot group = kNone;
+  ConnectionId connection = 0;
+  std::shared_ptr<const Envelope> envelope;
+  Recipients recipients;  // by Lease index
+  std::vector<bool> reported;
+  spool::Place body;
+  Nanos taken_up = 0, leased = 0;  // wall
+  Nanos deadline = 0;              // mono
+  bool routing = false;            // a RouteRequest, not a delivery
+  bool cancelled = false;
+  bool unlisted = false;  // its holder reattached without naming it
+  bool site_failure = false;
+};
+using LeaseMap = std::unordered_map<std::uint64_t, LeaseState>;
+
+}  // namespace mansio::queue

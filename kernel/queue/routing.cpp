@@ -1,0 +1,123 @@
+// Routing again: recipients whose transport is not there any more, or whose message was requeued, wait on a transport
+// of their own, "(routing)", whose deliveries are requests to the router. So they have backoff, limits and a reason
+// like all that waits.
+#include <algorithm>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+
+void QueueCore::request_route(GroupSlot slot) {
+  const auto message = index_.group(slot).message;
+  const auto envelope = envelope_of(message);
+  if (!envelope) return;
+  auto *c = router();
+  wire::RouteRequest request;
+  if (c) {
+    auto &l = begin_lease(slot, *c, envelope);
+    l.routing = true;
+    request.request = l.lease;
+    request.id = index_.message(message).at.id;
+    request.sender = envelope->sender;
+    for (const auto i : l.recipients) request.recipients.emplace_back(i, envelope->recipients[i].address);
+    if (c->link->send(request)) return;
+    end_lease(leases_.find(request.request));
+    index_.set_state(slot, GroupState::Scheduled);
+    c->behind = true;
+  }
+  scheduler_->hold(slot);
+  scheduler_->release(slot, 0, clock_.mono());
+  refresh_capacity(route_transport_);
+}
+
+void QueueCore::on_route_reply(const wire::RouteReply &reply) {
+  const auto at = leases_.find(reply.request);
+  if (at == leases_.end() || !at->second.routing) return;
+  const auto slot = at->second.message;
+  const auto group = at->second.group;
+  const auto envelope = at->second.envelope;
+  const LeaseContext context{"router", 0, at->second.taken_up, at->second.leased};
+  const auto asked = at->second.recipients;
+  end_lease(at);
+  auto &m = index_.message(slot);
+  Batch batch;
+  Recipients routed;
+  std::vector<std::pair<std::uint32_t, Route>> routes;
+  std::map<std::uint32_t, const Route *> given;
+  for (const auto &[recipient, route] : reply.routes) given[recipient] = &route;
+  for (const auto recipient : asked) {
+    auto &recipients = index_.group(group).recipients;
+    auto *p = recipients.find(recipient);
+    if (p == recipients.end()) continue;
+    const auto route = given.find(recipient);
+    if (route != given.end() && !route->second->transport.empty()) {
+      if (!known_transport(route->second->transport))
+        transports_[transport_named(route->second->transport, true)].orphan = false;
+      routes.emplace_back(recipient, *route->second);
+      m.more().routes[recipient] = *route->second;
+      routed.push_back(recipient);
+      reasons_.drop(p->reason);
+      recipients.erase(p);
+      continue;
+    }
+    wire::RecipientOutcome outcome;
+    outcome.status = reply.error_status.cls == 5 ? wire::DeliveryStatus::Bounced : wire::DeliveryStatus::Deferred;
+    outcome.enhanced = reply.error_status.empty() ? EnhancedStatus{4, 3, 5} : reply.error_status;
+    outcome.text = reply.error.empty() ? "no route" : reply.error;
+    outcome.relay = "none";
+    apply(batch, group, recipient, outcome, *envelope, context);
+  }
+  if (!routes.empty()) journal(m, entry::routes(m.at.id, routes));
+  refresh_capacities();
+  // The new groups first: while they are there the message does not look finished.
+  if (!m.deleted) place_recipients(slot, *envelope, routed, nullptr);
+  return_group(group, scheduler::Result::Delivered, batch, *envelope);
+  conclude(slot, std::move(batch));
+}
+
+// The group keeps its place in the index; only where it waits changes.
+void QueueCore::route_again(GroupSlot slot) {
+  auto &g = index_.group(slot);
+  auto &m = index_.message(g.message);
+  scheduler_->remove(slot);
+  g.transport = route_transport_;
+  g.destination = scheduler_->destination(route_transport_, "router");
+  g.due = clock_.wall();
+  scheduler_->add_held({.id = slot,
+                        .transport = g.transport,
+                        .destination = g.destination,
+                        .arrival = mono_age_base(m),
+                        .alone = false});
+  if (m.held)
+    index_.set_state(slot, GroupState::Held);
+  else
+    schedule_new(slot);
+}
+
+// A transport that a reload took away: no process runs it, and processes of a later configuration are there.
+void QueueCore::reroute_orphans(Nanos) {
+  std::uint32_t newest = 0;
+  for (const auto &t : transports_) newest = std::max(newest, t.generation);
+  for (std::size_t i = 0; i < transports_.size(); ++i) {
+    auto &t = transports_[i];
+    if (t.generation == 0 || t.generation >= newest || t.orphan) continue;
+    const auto id = static_cast<scheduler::TransportId>(i);
+    const bool running = std::any_of(connections_.begin(), connections_.end(), [&](const auto &c) {
+      return c.second->has_transport && c.second->transport == id;
+    });
+    if (running) continue;
+    t.orphan = true;
+    std::uint64_t groups = 0;
+    for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
+      if (!index_.message(slot).used) continue;
+      index_.each_group(slot, [&](GroupSlot g) {
+        if (index_.group(g).transport != id || index_.group(g).state == GroupState::Leased) return;
+        ++groups;
+        route_again(g);
+      });
+    }
+    if (groups > 0) log_.info("transport is gone, routing its mail again", {{"transport", t.name}, {"groups", groups}});
+  }
+}
+
+}  // namespace mansio::queue

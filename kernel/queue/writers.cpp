@@ -1,0 +1,104 @@
+// Writers: ingress and router processes, which own the segments they fill. A notice is only a hint; whenever one
+// may be missing the segment is scanned, and admission is idempotent.
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+
+void QueueCore::on_segment_request(Connection &c, const wire::SegmentRequest &request) {
+  store_.grant(c.peer.name, request.least,
+               [this, id = c.id, number = request.request](Result<spool::SegmentGrant> grant) {
+                 auto *writer = find(id);
+                 wire::SegmentReply reply;
+                 reply.request = number;
+                 std::vector<io::UniqueFd> fds;
+                 if (grant) {
+                   reply.node = grant->node;
+                   reply.segment = grant->segment;
+                   reply.epoch = grant->epoch;
+                   reply.size = grant->size;
+                   fds.push_back(std::move(grant->fd));
+                   if (writer) adopt(*writer, {reply.segment, reply.epoch});
+                 } else {
+                   reply.status = grant.error().status;
+                   reply.text = grant.error().text;
+                 }
+                 const bool sent = writer && writer->link && writer->link->send(reply, std::move(fds));
+                 if (!grant || sent) return;
+                 if (writer)
+                   abandon(*writer, {reply.segment, reply.epoch}, 0);  // it never got it
+                 else
+                   store_.sealed(reply.segment, reply.epoch, 0);
+               });
+}
+
+// A segment in a writer's hands is pinned: whatever is retired in it, it must not be filled anew meanwhile.
+void QueueCore::adopt(Connection &c, const Segment &segment) {
+  if (c.segments.insert(segment).second) store_.pin({segment.first, segment.second, 0, 0});
+}
+
+void QueueCore::abandon(Connection &c, const Segment &segment, std::uint64_t bad_from) {
+  store_.sealed(segment.first, segment.second, bad_from);
+  if (c.segments.erase(segment) > 0) store_.unpin({segment.first, segment.second, 0, 0});
+}
+
+void QueueCore::on_segment_sealed(Connection &c, const wire::SegmentSealed &sealed) {
+  if (sealed.bad_from > 0)
+    log_.error(
+        "segment abandoned after a write error: look at the disk",
+        {{"peer", c.peer.name}, {"segment", sealed.segment}, {"epoch", sealed.epoch}, {"from", sealed.bad_from}});
+  abandon(c, {sealed.segment, sealed.epoch}, sealed.bad_from);
+}
+
+void QueueCore::scan(const Segment &segment) {
+  ++counters_.scans;
+  const auto result = store_.scan(segment.first, segment.second, [this](const spool::Committed &at, const Envelope &e) {
+    admit(at, Envelope{e}, nullptr);
+  });
+  if (!result)
+    log_.error("segment scan failed",
+               {{"segment", segment.first}, {"epoch", segment.second}, {"error", result.error().text}});
+}
+
+void QueueCore::on_notice(Connection &c, wire::Notice &notice) {
+  if (notice.sequence != c.sequence + 1) {
+    log_.warn("notices are missing, scanning", {{"peer", c.peer.name}, {"sequence", notice.sequence}});
+    for (const auto &segment : c.segments) scan(segment);
+  }
+  c.sequence = notice.sequence;
+  const spool::Committed at{notice.id, notice.commit, notice.envelope, notice.body};
+  if (index_.find(notice.id) != kNone) return;
+  auto envelope = notice.envelope_bytes.empty() ? store_.read_envelope(at) : decode_envelope(notice.envelope_bytes);
+  if (envelope) return admit(at, std::move(*envelope), nullptr);
+  log_.error("notice without a readable envelope, scanning", {{"qid", notice.id}, {"error", envelope.error().text}});
+  scan({notice.commit.segment, notice.commit.epoch});
+}
+
+void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
+  c.hello = true;
+  c.sequence = 0;
+  for (const auto &segment : hello.segments) {
+    adopt(c, segment);
+    scan(segment);
+  }
+  check_gates();
+  if (c.peer.kind == wire::RoleKind::Router) {
+    refresh_capacity(route_transport_);
+    send_notifications();
+  }
+}
+
+void QueueCore::writer_dead(Connection &c) {
+  const auto segments = c.segments;
+  for (const auto &segment : segments) {
+    scan(segment);
+    abandon(c, segment, 0);
+  }
+}
+
+// Until every living writer has said which segments it fills, none may look finished.
+void QueueCore::retire(const spool::Committed &at, std::uint64_t sequence) {
+  if (retire_open_) return store_.retire(at, sequence);
+  retire_later_.emplace_back(at, sequence);
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,202 @@
+#include "kernel/router/role.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "kernel/mail/trace.hpp"
+#include "kernel/process/writer_link.hpp"
+#include "kernel/router/notifier.hpp"
+#include "kernel/spool/writer.hpp"
+
+namespace mansio::router {
+namespace {
+
+class RouterRole final : public process::Role {
+ public:
+  Result<void> prepare(process::RoleContext &context) override {
+    context_ = &context;
+    routes_ = std::make_unique<route::RouteTable>(context.settings);
+    link_ = std::make_unique<process::WriterLink>(context.loop);
+    writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
+    templates_ = dsn::default_templates();
+    return {};
+  }
+
+  void run() override {
+    const auto &file = context_->settings.queue.bounce_template_file;
+    if (file.empty()) return;
+    context_->open_file(file, [this, file](Result<io::UniqueFd> fd) { load_templates(file, std::move(fd)); });
+  }
+
+  void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (peer.kind != wire::RoleKind::Queue) return;
+    segments_.clear();
+    queue_ = std::move(channel);
+    queue_->start([this](io::Message &m) { receive(m); },
+                  [this](std::string_view) {
+                    queue_.reset();
+                    link_->lost();
+                  });
+    link_->attach(queue_);
+  }
+
+  void drain(Nanos) override {
+    draining_ = true;
+    if (writing_ == 0) finish();
+  }
+
+  void stats(const std::function<void(std::string, double)> &each) override {
+    each("mansio_router_notifications_total", static_cast<double>(written_));
+    each("mansio_router_routed_total", static_cast<double>(routed_));
+  }
+
+ private:
+  void load_templates(const std::string &file, Result<io::UniqueFd> fd) {
+    if (!fd) {
+      context_->log.warn("bounce template not read, built-in texts are used",
+                         {{"file", file}, {"error", fd.error().text}});
+      return;
+    }
+    std::string text;
+    char buffer[8192];
+    for (::ssize_t n; (n = ::read(fd->get(), buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<std::size_t>(n));
+    auto parsed = dsn::parse_templates(text, file);
+    if (parsed) {
+      templates_ = std::move(*parsed);
+    } else {
+      context_->log.warn("bounce template refused, built-in texts are used", {{"error", parsed.error().text}});
+    }
+  }
+
+  void receive(io::Message &m) {
+    if (link_->handle(m)) return;
+    switch (m.type) {
+      case wire::SegmentFd::kType: {
+        const auto s = decode<wire::SegmentFd>(m.payload);
+        if (s && !m.fds.empty()) segments_[{s->segment, s->epoch}] = std::move(m.fds.front());
+        return;
+      }
+      case wire::ForgetSegment::kType: {
+        const auto s = decode<wire::ForgetSegment>(m.payload);
+        if (s) segments_.erase({s->segment, s->epoch});
+        return;
+      }
+      case wire::RouteRequest::kType:
+        if (auto r = decode<wire::RouteRequest>(m.payload)) route(*r);
+        return;
+      case wire::DsnRequest::kType:
+        if (auto r = decode<wire::DsnRequest>(m.payload)) {
+          ++writing_;
+          asio::co_spawn(context_->loop, notify(std::move(*r)), asio::detached);
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
+  void route(const wire::RouteRequest &request) {
+    wire::RouteReply reply;
+    reply.request = request.request;
+    reply.id = request.id;
+    reply.config_epoch = context_->start.config_epoch;
+    for (const auto &[index, address] : request.recipients) {
+      auto decision = routes_->route(request.sender, address);
+      if (!decision.refusal) {
+        reply.routes.emplace_back(index, std::move(decision.route));
+      } else {
+        reply.error_status = decision.refusal->enhanced;
+        reply.error = decision.refusal->text;
+      }
+    }
+    routed_ += reply.routes.size();
+    if (queue_) queue_->send(reply);
+  }
+
+  Task<> notify(wire::DsnRequest request) {
+    auto written = co_await write(request);
+    wire::DsnWritten answer{request.parent, {}, {}};
+    if (written) {
+      answer.id = *written;
+      ++written_;
+    } else {
+      answer.reason = written.error().text;
+      context_->log.warn("notification not written; the queue will ask again",
+                         {{"qid", request.parent.id}, {"error", answer.reason}});
+    }
+    if (queue_) queue_->send(answer);
+    if (--writing_ == 0 && draining_) finish();
+  }
+
+  Task<Result<MessageId>> write(const wire::DsnRequest &request) {
+    const auto now = context_->clock.wall();
+    auto input = dsn_input(request, context_->settings, now);
+    const auto original = read(request, dsn::bytes_wanted(input));
+    if (!original) co_return original.error();
+    input.original = *original;
+    const auto notification = dsn::compose(input, templates_);
+    auto envelope =
+        dsn_envelope(request, notification, context_->settings, *routes_, context_->start.config_epoch, now);
+    if (!envelope) co_return envelope.error();
+
+    auto draft = writer_->begin();
+    if (auto done = co_await draft->append(notification.text); !done) co_return done.error();
+    const auto id = co_await writer_->reserve_id();
+    if (!id) co_return id.error();
+    const auto received = received_header(*envelope, context_->settings.myhostname, *id);
+    envelope->body.size += received.size();
+    const auto committed = co_await writer_->commit(*id, received, std::move(draft), *envelope, Durability::Power);
+    if (!committed) co_return committed.error();
+    link_->committed(*committed, encode_envelope(*envelope));
+    context_->log.info("notification", {{"qid", *id}, {"parent", request.parent.id}, {"to", request.to}});
+    co_return *id;
+  }
+
+  // The first `wanted` bytes of the parent, through descriptors that the queue sent before.
+  Result<std::string> read(const wire::DsnRequest &request, std::uint64_t wanted) const {
+    std::string text;
+    for (const auto &slice : request.slices) {
+      if (text.size() >= wanted) break;
+      const auto found = segments_.find({slice.segment, slice.epoch});
+      if (found == segments_.end()) return Error{Status::Defer, "the parent's segment was not passed"};
+      const auto n = std::min<std::uint64_t>(slice.length, wanted - text.size());
+      const auto at = text.size();
+      text.resize(at + n);
+      for (std::uint64_t done = 0; done < n;) {
+        const auto got =
+            ::pread(found->second.get(), text.data() + at + done, n - done, static_cast<off_t>(slice.offset + done));
+        if (got <= 0) return Error{Status::Defer, "the parent cannot be read"};
+        done += static_cast<std::uint64_t>(got);
+      }
+    }
+    return text;
+  }
+
+  void finish() {
+    writer_->close();
+    if (queue_) queue_->flush_now();
+    context_->finished();
+  }
+
+  process::RoleContext *context_ = nullptr;
+  std::unique_ptr<route::RouteTable> routes_;
+  std::unique_ptr<process::WriterLink> link_;
+  std::unique_ptr<spool::Writer> writer_;
+  std::shared_ptr<io::Channel> queue_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
+  dsn::Templates templates_;
+  std::size_t writing_ = 0;
+  std::uint64_t written_ = 0, routed_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<process::Role> make_role() { return std::make_unique<RouterRole>(); }
+
+}  // namespace mansio::router

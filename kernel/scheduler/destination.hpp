@@ -1,0 +1,68 @@
+// What the scheduler keeps for a destination and a transport. Lists of ready groups are intrusive: their links
+// are in the groups' slots, so a group leaves from anywhere in O(1).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "kernel/scheduler/scheduler.hpp"
+#include "kernel/scheduler/window.hpp"
+
+namespace mansio::scheduler {
+
+inline constexpr std::uint32_t kNobody = UINT32_MAX;
+
+struct ReadyList {
+  GroupId head = kNobody, tail = kNobody;
+  bool empty() const { return head == kNobody; }
+};
+
+enum class SlotState : std::uint8_t { Free, Ready, Suspect, Leased, Suspended, Deferred, Held };
+
+struct Slot {
+  Nanos arrival = 0;
+  Nanos due = 0;
+  DestinationId destination = 0;
+  GroupId prev = kNobody, next = kNobody;  // in a ready list
+  std::uint32_t heap = UINT32_MAX;
+  TransportId transport = 0;
+  SlotState state = SlotState::Free;
+  bool alone = false;
+  bool retried = false;
+};
+
+struct Destination {
+  std::string nexthop;
+  Window window;
+  ReadyList fresh, retried;  // new mail and mail that was deferred take turns: neither starves the other
+  Nanos dead_until = 0;
+  std::uint32_t busy = 0;    // leases
+  std::uint32_t groups = 0;  // of any state
+  TransportId transport = 0;
+  bool retried_next = false;
+  bool dead = false;
+  bool queued = false;      // in the transport's round
+  bool suspending = false;  // in the list of dead destinations with ready groups
+  bool idle = false;        // in the list of those that may be forgotten
+  bool used = false;
+
+  bool any_ready() const { return !fresh.empty() || !retried.empty(); }
+  bool eligible() const { return !dead && any_ready() && busy < window.size; }
+};
+
+struct TransportState {
+  TransportLimits limits;
+  WindowLimits window;
+  std::uint32_t capacity = 0;
+  std::uint32_t leased = 0;
+  std::deque<DestinationId> round;  // destinations that may be eligible; checked when their turn comes
+  std::deque<GroupId> suspects;     // may hold groups that have left; checked likewise
+  Nanos drain_from = 0;             // when suspects have waited long enough for others to make room
+  Nanos burst_until = 0;            // suspects follow each other until then
+  bool alone_running = false;
+
+  std::uint32_t sessions() const { return limits.sessions ? std::min(limits.sessions, capacity) : capacity; }
+};
+
+}  // namespace mansio::scheduler

@@ -1,0 +1,89 @@
+// The first scheduler behind the seam: first come, first served within a destination, round robin over the
+// destinations of a transport and over transports, Postfix's concurrency windows. Every decision costs O(1)
+// amortised, or O(log n) when a due time is involved, whatever the number of groups and destinations.
+#pragma once
+
+#include <map>
+#include <queue>
+#include <unordered_map>
+
+#include "kernel/scheduler/destination.hpp"
+#include "kernel/scheduler/due_heap.hpp"
+
+namespace mansio::scheduler {
+
+class FifoScheduler final : public Scheduler {
+ public:
+  FifoScheduler(Backoff backoff, std::uint64_t seed);
+
+  void backoff(const Backoff &backoff) override { backoff_ = backoff; }
+  TransportId transport(const TransportLimits &limits) override;
+  DestinationId destination(TransportId transport, std::string_view nexthop) override;
+  void transport_available(TransportId transport, std::uint32_t capacity) override;
+  void add(const Group &group, Nanos now) override;
+  void add_deferred(const Group &group, Nanos due, Nanos now) override;
+  void add_held(const Group &group) override;
+  void remove(GroupId group) override;
+  void hold(GroupId group) override;
+  void release(GroupId group, Nanos due, Nanos now) override;
+  void set_alone(GroupId group, bool alone) override;
+  void flush(GroupId group, Nanos now) override;
+  std::optional<Decision> next(Nanos now) override;
+  std::optional<Nanos> finished(GroupId group, Result result, bool again, Nanos now) override;
+  std::optional<Nanos> next_due() const override;
+  Why why(GroupId group, Nanos now) const override;
+  Counts counts() const override { return counts_; }
+
+  // For DueHeap.
+  Nanos due(GroupId id) const { return slots_[id].due; }
+  std::uint32_t &position(GroupId id) { return slots_[id].heap; }
+
+ private:
+  Slot &enter(const Group &group);
+  void make_ready(GroupId id, Nanos now);
+  void make_deferred(GroupId id, Nanos due);
+  void unlink(GroupId id);
+  void take_out(GroupId id);
+  void end_lease(GroupId id);
+  GroupId take_ready(Destination &destination);
+  void offer(DestinationId id);
+  void offer_suspended(DestinationId id);
+  void feedback(DestinationId id, Result result, Nanos now);
+  void revive(DestinationId id);
+  void leave(DestinationId id);
+  void forget_idle();
+  void wake(Nanos now);
+  std::optional<Decision> next_suspended();
+  std::optional<Decision> next_of(TransportId id, Nanos now);
+  std::optional<Decision> next_suspect(TransportId id, Nanos now, bool &stop);
+  Decision lease(GroupId id);
+  Nanos delay_for(Nanos age);
+
+  struct DestinationKey {
+    TransportId transport;
+    std::string nexthop;
+    auto operator<=>(const DestinationKey &) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const DestinationKey &k) const {
+      return std::hash<std::string>{}(k.nexthop) * 31 + k.transport;
+    }
+  };
+  using DeadTimer = std::pair<Nanos, DestinationId>;
+
+  Backoff backoff_;
+  std::uint64_t random_;
+  std::vector<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
+  std::vector<Destination> destinations_;
+  std::vector<DestinationId> free_destinations_;
+  std::deque<DestinationId> idle_;
+  std::unordered_map<DestinationKey, DestinationId, KeyHash> by_name_;
+  std::deque<DestinationId> suspended_;  // dead, with ready groups
+  std::priority_queue<DeadTimer, std::vector<DeadTimer>, std::greater<>> dead_;
+  std::vector<TransportState> transports_;
+  std::size_t turn_ = 0;  // whose turn it is among the transports
+  DueHeap<FifoScheduler> heap_;
+  Counts counts_;
+};
+
+}  // namespace mansio::scheduler

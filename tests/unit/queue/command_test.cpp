@@ -1,0 +1,169 @@
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using wire::DeliveryStatus;
+
+class QueueCommand : public Bench {
+ protected:
+  // All replies, with credit given for each.
+  wire::QueueReply ask(wire::QueueCommand c) {
+    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
+    c.request = ++request_;
+    c.by = "root";
+    say(control_, c);
+    wire::QueueReply all;
+    for (int i = 0; i < 1000 && !all.done; ++i) {
+      run();
+      for (auto &r : control_.link->take<wire::QueueReply>()) {
+        all.lines += r.lines;
+        all.done = r.done;
+        all.error = r.error;
+        all.affected = r.affected;
+        say(control_, wire::QueueCommandCredit{request_});
+      }
+    }
+    EXPECT_TRUE(all.done);
+    return all;
+  }
+  wire::QueueReply ask(const std::string &verb, MessageId id) {
+    wire::QueueCommand c;
+    c.verb = verb;
+    c.ids = {to_string(id)};
+    return ask(c);
+  }
+  wire::QueueReply ask(const std::string &verb, std::vector<std::pair<std::string, std::string>> match = {}) {
+    wire::QueueCommand c;
+    c.verb = verb;
+    c.all = match.empty();
+    c.match = std::move(match);
+    return ask(c);
+  }
+  FakePeer control_;
+  std::uint32_t request_ = 0;
+};
+
+TEST_F(QueueCommand, ListsWithPostfixsKeys) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto r = ask("list");
+  EXPECT_NE(r.lines.find("{\"queue_name\":\"deferred\",\"queue_id\":\"" + to_string(id) + "\",\"arrival_time\":"),
+            std::string::npos)
+      << r.lines;
+  EXPECT_NE(r.lines.find("\"message_size\":1000,\"forced_expire\":false,\"sender\":\"sender@example.org\","
+                         "\"recipients\":[{\"address\":\"a@example.com\",\"delay_reason\":\"host "
+                         "mx.example.com[192.0.2.25]:25 said: 450 later\"}]}\n"),
+            std::string::npos)
+      << r.lines;
+}
+
+TEST_F(QueueCommand, StreamsALongListByCredit) {
+  begin();
+  core_->draining(egress_.peer);
+  for (int i = 0; i < 1000; ++i) mail_to({"a@d" + std::to_string(i) + ".example"});
+  const auto r = ask("list");
+  EXPECT_EQ(std::count(r.lines.begin(), r.lines.end(), '\n'), 1000);
+  EXPECT_EQ(r.affected, 1000u);
+}
+
+TEST_F(QueueCommand, HoldingWhatIsBeingDeliveredHoldsWhatComesBack) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ask("hold", id);
+  report(l.at(0), DeliveryStatus::Deferred);
+  advance(1000 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_NE(ask("show", id).lines.find("\"why\":\"hold\""), std::string::npos);
+}
+
+TEST_F(QueueCommand, DeletesAtOnceOrWhenTheLeaseEnds) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  EXPECT_EQ(ask("delete", id).affected, 1u);
+  EXPECT_TRUE(known(id));
+  EXPECT_EQ(egress_.link->take<wire::CancelLease>().size(), 1u);
+  report(l.at(0), DeliveryStatus::Deferred);
+  EXPECT_FALSE(known(id));
+  const auto second = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  ask("delete", second);
+  EXPECT_FALSE(known(second));
+  EXPECT_TRUE(notifications().empty());
+  begin();
+  EXPECT_FALSE(known(id));
+  EXPECT_FALSE(known(second));
+}
+
+TEST_F(QueueCommand, ExpireReturnsWhatWasTried) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  ask("expire", id);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "450 later");
+}
+
+TEST_F(QueueCommand, FlushTriesNow) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_EQ(ask("flush").affected, 1u);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(QueueCommand, MatchesBySenderRecipientDomainStateTransportAndAge) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  advance(100 * kSecond);
+  mail_to({"b@example.org"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(ask("list", {{"domain", "EXAMPLE.com"}}).affected, 1u);
+  EXPECT_EQ(ask("list", {{"recipient", "b@example.org"}}).affected, 1u);
+  EXPECT_EQ(ask("list", {{"sender", "sender@example.org"}}).affected, 2u);
+  EXPECT_EQ(ask("list", {{"older", "1m"}}).affected, 1u);
+  EXPECT_EQ(ask("list", {{"state", "deferred"}, {"transport", "smtp"}}).affected, 2u);
+  EXPECT_EQ(ask("list", {{"state", "hold"}}).affected, 0u);
+  EXPECT_NE(ask("list", {{"colour", "red"}}).error, "");
+  EXPECT_NE(ask("summary").lines.find("\"deferred\":2"), std::string::npos);
+}
+
+TEST_F(QueueCommand, RefusesACommandThatNamesNoMessages) {
+  begin();
+  wire::QueueCommand c;
+  c.verb = "delete";
+  EXPECT_NE(ask(c).error, "");
+  c.verb = "explode";
+  c.all = true;
+  EXPECT_NE(ask(c).error, "");
+}
+
+TEST_F(QueueCommand, ShowsWhyAMessageDoesNotMove) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto r = ask("show", id);
+  EXPECT_NE(r.lines.find("\"why\":\"backoff\""), std::string::npos) << r.lines;
+  EXPECT_NE(r.lines.find("\"attempts\":1"), std::string::npos);
+  EXPECT_NE(r.lines.find("\"eligible\":\""), std::string::npos);
+}
+
+TEST_F(QueueCommand, AnUnreadableEnvelopeSetsTheMessageAside) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  begin();
+  store_->unreadable = true;
+  advance(301 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_NE(ask("list").lines.find("\"queue_name\":\"corrupt\",\"queue_id\":\"" + to_string(id)), std::string::npos);
+}
+
+}  // namespace
+}  // namespace mansio::queue

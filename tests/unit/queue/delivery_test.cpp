@@ -1,0 +1,254 @@
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using wire::DeliveryStatus;
+
+using Delivery = Bench;
+
+TEST_F(Delivery, LeasesFreshMailWithoutReadingItsEnvelopeBack) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].id, id);
+  EXPECT_EQ(l[0].recipients[0].address, "a@example.com");
+  EXPECT_EQ(l[0].slices[0].segment, kSegment);
+  EXPECT_EQ(store_->envelope_reads, 0);
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+  EXPECT_TRUE(store_->retired.contains(id));
+  EXPECT_NE(sink_.text.find("\"status\":\"sent\""), std::string::npos);
+}
+
+TEST_F(Delivery, GroupsRecipientsByDestinationUpToTheLimit) {
+  begin();
+  mail_to({"a@example.com", "b@Example.COM", "c@example.com", "d@example.org"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  std::size_t recipients = 0;
+  for (const auto &lease : l) {
+    EXPECT_LE(lease.recipients.size(), 2u);
+    recipients += lease.recipients.size();
+  }
+  EXPECT_EQ(recipients, 4u);
+}
+
+TEST_F(Delivery, AcknowledgesOutcomesOnlyOnceTheyAreSynced) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  say(egress_, result(l[0], DeliveryStatus::Sent));
+  core_->turn();
+  EXPECT_TRUE(egress_.link->take<wire::OutcomesAck>().empty());
+  store_->sync();
+  core_->synced();
+  const auto acks = egress_.link->take<wire::OutcomesAck>();
+  ASSERT_EQ(acks.size(), 1u);
+  EXPECT_EQ(acks[0].leases, std::vector<std::uint64_t>{l[0].lease});
+}
+
+TEST_F(Delivery, SendsADescriptorOnceAndForgetsItWhenIdle) {
+  begin();
+  mail_to({"a@example.com"});
+  mail_to({"b@example.org"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  EXPECT_EQ(egress_.link->take<wire::SegmentFd>().size(), 1u);
+  for (const auto &lease : l) report(lease, DeliveryStatus::Sent);
+  advance(kSecond);
+  EXPECT_TRUE(egress_.link->take<wire::ForgetSegment>().empty());
+  advance(5 * kSecond);
+  EXPECT_EQ(egress_.link->take<wire::ForgetSegment>().size(), 1u);
+  EXPECT_EQ(store_->bad_unpins, 0);
+  EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);  // the writer's
+}
+
+TEST_F(Delivery, RetriesADeferredRecipientAfterTheBackoff) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Sent);
+  o.outcomes[1] = outcome(1, DeliveryStatus::Deferred, {4, 2, 0}, "450 busy");
+  say(egress_, o);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_TRUE(known(id));
+  advance(299 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(2 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  ASSERT_EQ(l[0].recipients.size(), 1u);
+  EXPECT_EQ(l[0].recipients[0].address, "b@example.com");
+}
+
+TEST_F(Delivery, ARecipientWithoutAReportIsDeferred) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  wire::Outcomes o;
+  o.lease = l.at(0).lease;
+  o.id = id;
+  o.done = true;
+  say(egress_, o);
+  run();
+  EXPECT_TRUE(known(id));
+  EXPECT_NE(sink_.text.find("\"status\":\"deferred\""), std::string::npos);
+}
+
+TEST_F(Delivery, AnUncertainOutcomeIsRetriedAsAPossibleDuplicate) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Uncertain);
+  advance(301 * kSecond);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_TRUE(l[0].possible_duplicate);
+  EXPECT_EQ(stat("mansio_possible_duplicates_total"), 1);
+}
+
+TEST_F(Delivery, IgnoresOutcomesThatMakeNoSense) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  auto o = result(l.at(0), DeliveryStatus::Sent);
+  o.done = false;
+  o.outcomes[0].index = 77;
+  say(egress_, o);
+  o.lease += 1000;
+  o.id = MessageId{12345};
+  o.recipients = {99};
+  o.done = true;
+  say(egress_, o);
+  o.id = id;
+  say(egress_, o);
+  run();
+  EXPECT_TRUE(known(id));
+  std::vector<io::UniqueFd> fds;
+  io::Message garbage{wire::Outcomes::kType, "\x01\x02", fds};
+  core_->receive(egress_.id, garbage);
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(Delivery, ADeadDestinationDefersWhatWaitsWithoutAConnection) {
+  begin();
+  for (int i = 0; i < 8; ++i) mail_to({"a" + std::to_string(i) + "@dead.example"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto o = result(l[i], DeliveryStatus::Deferred, true);
+    o.reason = "connection refused";
+    say(egress_, o);
+  }
+  EXPECT_TRUE(leases().empty());
+  EXPECT_NE(sink_.text.find("delivery temporarily suspended: connection refused"), std::string::npos);
+}
+
+TEST_F(Delivery, ExpiresOnlyAfterAFailedAttempt) {
+  settings_.queue.maximal_queue_lifetime = 1000 * kSecond;
+  begin();
+  core_->draining(egress_.peer);  // nobody delivers for a while
+  const auto id = mail_to({"a@example.com"});
+  advance(5000 * kSecond);
+  EXPECT_TRUE(known(id));
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 201);
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, wire::DsnKind::Failure);
+  EXPECT_EQ(n[0].to, "sender@example.org");
+}
+
+TEST_F(Delivery, AClockStepExpiresNothing) {
+  settings_.queue.maximal_queue_lifetime = 1000 * kSecond;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  advance(kSecond);
+  clock_.step_wall(100'000 * kSecond);
+  advance(kSecond);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_TRUE(known(id));
+}
+
+TEST_F(Delivery, LifetimeZeroMeansOneTry) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Delivery, RoutesAgainWhenTheTransportDoesNotExist) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.routes = {{"gone", "x"}};
+  const auto id = mail(e);
+  auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.routes = {{0, {"smtp", "[relay]:25"}}};
+  say(router_, reply);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].nexthop, "[relay]:25");
+}
+
+TEST_F(Delivery, ARouteErrorBounces) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.routes = {};
+  const auto id = mail(e);
+  const auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.error_status = {5, 1, 1};
+  reply.error = "no such user";
+  say(router_, reply);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "no such user");
+}
+
+TEST_F(Delivery, PrintsPostfixsLine) {
+  settings_.log.format = config::LogFormat::Postfix;
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.recipients[0].original = "alias@example.net";
+  const auto id = to_string(mail(e));
+  auto o = result(leases().at(0), DeliveryStatus::Sent);
+  o.outcomes[0].connect_ns = 12 * kMillisecond;
+  o.outcomes[0].transmit_ns = 1234 * kMillisecond;
+  o.outcomes[0].connection_use = 3;
+  say(egress_, o);
+  run();
+  EXPECT_NE(sink_.text.find("mx mansio/smtp[200]: " + id +
+                            ": to=<a@example.com>, orig_to=<alias@example.net>, relay=mx.example.com[192.0.2.25]:25, "
+                            "conn_use=3, delay=0, delays=0/0/0.01/1.2, dsn=2.0.0, status=sent (250 ok)\n"),
+            std::string::npos)
+      << sink_.text;
+  EXPECT_NE(sink_.text.find(id + ": from=<sender@example.org>, size=1000, nrcpt=1 (queue active)\n"),
+            std::string::npos);
+  EXPECT_NE(sink_.text.find(id + ": removed\n"), std::string::npos);
+}
+
+TEST(FormatDelay, HasTwoSignificantDigits) {
+  EXPECT_EQ(format_delay(0), "0");
+  EXPECT_EQ(format_delay(4 * kMillisecond), "0");
+  EXPECT_EQ(format_delay(50 * kMillisecond), "0.05");
+  EXPECT_EQ(format_delay(1234 * kMillisecond), "1.2");
+  EXPECT_EQ(format_delay(12 * kSecond), "12");
+  EXPECT_EQ(format_delay(340 * kSecond), "340");
+}
+
+}  // namespace
+}  // namespace mansio::queue

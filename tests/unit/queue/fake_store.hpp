@@ -1,0 +1,124 @@
+// FakeStore: a spool in memory that behaves as kernel/spool/store.hpp says: journal entries count only once synced
+// (sync() is the test's), and crash() keeps what a crash would keep.
+#pragma once
+
+#include <fcntl.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernel/spool/store.hpp"
+
+namespace mansio::queue {
+
+struct FakeDisk {  // what outlives the queue process
+  std::vector<std::pair<spool::Committed, Envelope>> commits;
+  std::vector<std::string> journal;  // synced
+  bool clean = true, active = false;
+};
+
+class FakeStore final : public spool::Store {
+ public:
+  explicit FakeStore(FakeDisk &disk) : disk_(disk) {}
+
+  Result<spool::Recovered> recover(
+      const std::function<void(std::string_view)> &entry,
+      const std::function<void(const spool::Committed &, const Envelope &)> &committed) override {
+    for (const auto &e : disk_.journal) entry(e);
+    for (const auto &[at, envelope] : disk_.commits) committed(at, envelope);
+    spool::Recovered r;
+    r.messages = disk_.commits.size();
+    r.clean_stop = disk_.clean;
+    r.was_active = !disk_.clean && disk_.active;
+    disk_.clean = false;
+    return r;
+  }
+  void grant(std::string_view, std::uint64_t, std::function<void(Result<spool::SegmentGrant>)> done) override {
+    if (full) return done(Error{Status::Busy, "disk full", {4, 3, 1}});
+    spool::SegmentGrant g;
+    g.segment = ++next_segment;
+    g.epoch = next_segment + 100;
+    g.size = 1024;
+    g.fd = io::UniqueFd{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+    done(std::move(g));
+  }
+  void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
+  Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
+                    const std::function<void(const spool::Committed &, const Envelope &)> &committed) override {
+    ++scans;
+    for (const auto &[at, envelope] : disk_.commits)
+      if (at.commit.segment == segment && at.commit.epoch == epoch && !admitted_.contains(at.id))
+        committed(at, envelope);
+    return {};
+  }
+  bool admit(const spool::Committed &m) override { return admitted_.insert(m.id).second; }
+  void retire(const spool::Committed &m, std::uint64_t) override { retired.insert(m.id); }
+  Result<Envelope> read_envelope(const spool::Committed &m) override {
+    ++envelope_reads;
+    for (const auto &[at, envelope] : disk_.commits)
+      if (at.id == m.id && !unreadable) return envelope;
+    return Error{Status::Fail, "checksum"};
+  }
+  Result<std::string> read(const spool::Place &, std::uint64_t, std::uint64_t) override { return std::string{}; }
+  Result<io::UniqueFd> open_for_reading(std::uint32_t, std::uint32_t) override {
+    return io::UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  }
+  void pin(const spool::Place &p) override { ++pins[{p.segment, p.epoch}]; }
+  void unpin(const spool::Place &p) override {
+    auto &n = pins[{p.segment, p.epoch}];
+    if (n == 0)
+      ++bad_unpins;
+    else
+      --n;
+  }
+  std::uint64_t journal(std::string_view bytes) override {
+    unsynced_.emplace_back(bytes);
+    return ++sequence_;
+  }
+  std::uint64_t synced_sequence() const override { return synced_; }
+  void on_synced(std::function<void(std::uint64_t)>) override {}
+  bool wants_checkpoint() const override { return want_checkpoint; }
+  Result<void> checkpoint(
+      const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override {
+    want_checkpoint = false;
+    disk_.journal.clear();
+    unsynced_.clear();
+    snapshot([&](std::string_view bytes) { disk_.journal.emplace_back(bytes); });
+    // The segment table: what is retired is not reported again.
+    std::erase_if(disk_.commits, [&](const auto &c) { return retired.contains(c.first.id); });
+    synced_ = sequence_;
+    return {};
+  }
+  spool::Usage usage() const override { return {}; }
+  bool disk_full() const override { return full; }
+  void mark_active(bool any) override { disk_.active = any; }
+  Result<void> close_clean() override {
+    sync();
+    disk_.clean = true;
+    return {};
+  }
+
+  void sync() {
+    for (auto &e : unsynced_) disk_.journal.push_back(std::move(e));
+    unsynced_.clear();
+    synced_ = sequence_;
+  }
+
+  bool full = false, want_checkpoint = false, unreadable = false;
+  int scans = 0, envelope_reads = 0, bad_unpins = 0;
+  std::uint32_t next_segment = 10;
+  std::set<MessageId> retired;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> sealed_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, int> pins;
+
+ private:
+  FakeDisk &disk_;
+  std::set<MessageId> admitted_;
+  std::vector<std::string> unsynced_;
+  std::uint64_t sequence_ = 0, synced_ = 0;
+};
+
+}  // namespace mansio::queue

@@ -1,0 +1,169 @@
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using wire::DeliveryStatus;
+using wire::DsnKind;
+
+using Notification = Bench;
+
+TEST_F(Notification, OneForAllThatFailedAndTheMessageStaysUntilItIsWritten) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.org"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  report(l[0], DeliveryStatus::Bounced);
+  EXPECT_TRUE(notifications().empty());
+  report(l[1], DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::Failure);
+  EXPECT_EQ(n[0].to, "sender@example.org");
+  EXPECT_EQ(n[0].recipients.size(), 2u);
+  EXPECT_EQ(n[0].parent.id, id);
+  EXPECT_TRUE(known(id));
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, ""});
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(store_->bad_unpins, 0);
+}
+
+TEST_F(Notification, DoesNotWaitForRecipientsThatAreDeferred) {
+  begin();
+  mail_to({"a@example.com", "b@example.org"});
+  auto l = leases();
+  report(l.at(0), DeliveryStatus::Bounced);
+  report(l.at(1), DeliveryStatus::Deferred);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Notification, NeverIsRespected) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.recipients[0].notify = kNotifyNever;
+  const auto id = mail(e);
+  report(leases().at(0), DeliveryStatus::Bounced);
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(Notification, SuccessIsToldUnlessTheNextHopTookTheDuty) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.recipients[0].notify = kNotifySuccess;
+  mail(e);
+  report(leases().at(0), DeliveryStatus::Sent);
+  auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::Success);
+  const auto second = mail(e);
+  auto o = result(leases().at(0), DeliveryStatus::Sent);
+  o.outcomes[0].relayed_dsn = true;
+  say(egress_, o);
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(second));
+}
+
+TEST_F(Notification, AFailedBounceGoesToThePostmasterIfAskedFor) {
+  begin();
+  mail(envelope({"a@example.com"}, ""));
+  report(leases().at(0), DeliveryStatus::Bounced);
+  auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterCopy);
+  EXPECT_EQ(n[0].to, "postmaster@mx.example.net");
+}
+
+TEST_F(Notification, AFailedBounceIsDroppedAndLoggedOtherwise) {
+  settings_.queue.notify_classes = {};
+  begin();
+  const auto id = mail(envelope({"a@example.com"}, ""));
+  report(leases().at(0), DeliveryStatus::Bounced);
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_NE(sink_.text.find("undeliverable bounce dropped"), std::string::npos);
+}
+
+TEST_F(Notification, AFailedDoubleBounceIsDropped) {
+  begin();
+  auto e = envelope({"postmaster@mx.example.net"}, "double-bounce@mx.example.net");
+  e.client_address.clear();
+  const auto id = mail(e);
+  report(leases().at(0), DeliveryStatus::Bounced);
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(stat("mansio_double_bounces_dropped_total"), 1);
+}
+
+TEST_F(Notification, WarnsOfADelayOnceEvenOverARestart) {
+  settings_.queue.delay_warning_time = 400 * kSecond;
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_TRUE(notifications().empty());
+  advance(500 * kSecond);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::Delay);
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, ""});
+  run();
+  begin();
+  advance(2000 * kSecond);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_TRUE(notifications().empty());
+}
+
+TEST_F(Notification, IsAskedForAgainAfterARestart) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  begin();
+  const auto again = notifications();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].parent, n[0].parent);
+  EXPECT_EQ(again[0].recipients[0].outcome.text, "550 no such user");
+}
+
+TEST_F(Notification, OneThatExistsIsAdoptedAfterARestart) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  auto dsn = envelope({"sender@example.org"}, "");
+  dsn.dsn_parent = n[0].parent;
+  commit(dsn);  // the router committed it; then everything stopped
+  store_->sync();
+  begin();
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(Notification, IsAskedOfTheNextRouterWhenOneDies) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  ASSERT_EQ(notifications().size(), 1u);
+  die(router_);
+  router_ = attach(wire::RoleKind::Router, "router", 301);
+  say(router_, wire::WriterHello{});
+  EXPECT_EQ(notifications().size(), 1u);
+  EXPECT_EQ(store_->bad_unpins, 0);
+}
+
+TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, "disk full"});
+  EXPECT_TRUE(notifications().empty());
+  advance(61 * kSecond);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+}  // namespace
+}  // namespace mansio::queue

@@ -1,0 +1,355 @@
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using wire::DeliveryStatus;
+
+using Restart = Bench;
+
+TEST_F(Restart, RemembersWhatWasDoneAndWhatWaits) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.org"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  const auto sent = l[0].recipients[0].address;
+  report(l[0], DeliveryStatus::Sent);
+  report(l[1], DeliveryStatus::Deferred);
+  store_->sync();
+  begin();
+  EXPECT_TRUE(known(id));
+  EXPECT_TRUE(leases().empty());  // its backoff holds over the restart
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  ASSERT_EQ(l[0].recipients.size(), 1u);
+  EXPECT_NE(l[0].recipients[0].address, sent);
+}
+
+TEST_F(Restart, DoesNotDeliverAgainWhatIsGone) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Sent);
+  begin();
+  EXPECT_FALSE(known(id));
+  EXPECT_TRUE(leases().empty());
+  EXPECT_TRUE(store_->retired.contains(id));
+}
+
+TEST_F(Restart, ACheckpointHoldsTheSame) {
+  begin();
+  const auto gone = mail_to({"x@example.com"});
+  report(leases().at(0), DeliveryStatus::Sent);
+  const auto id = mail_to({"a@example.com", "b@example.org"});
+  auto l = leases();
+  report(l.at(0), DeliveryStatus::Sent);
+  report(l.at(1), DeliveryStatus::Deferred);
+  store_->want_checkpoint = true;
+  advance(2 * kSecond);
+  ASSERT_FALSE(store_->want_checkpoint);
+  begin();
+  EXPECT_FALSE(known(gone));
+  ASSERT_TRUE(known(id));
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].recipients.size(), 1u);
+}
+
+TEST_F(Restart, WaitsUntilEveryLivingEgressHasReported) {
+  begin();
+  mail_to({"a@example.com"});
+  (void)leases();
+  start();
+  auto one = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  auto two = attach(wire::RoleKind::Egress, "egress.other", 201);
+  core_->attach_done();
+  say(one, wire::EgressHello{"smtp", 100, {}, {}});
+  advance(kSecond);
+  EXPECT_TRUE(one.link->take<wire::Lease>().empty());
+  die(two, false);
+  advance(kSecond);
+  EXPECT_EQ(one.link->take<wire::Lease>().size(), 1u);
+}
+
+TEST_F(Restart, KeepsBackWhatAnEgressStillHolds) {
+  begin();
+  const auto held = mail_to({"a@example.com"});
+  const auto other = mail_to({"b@example.org"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  const auto &kept = l[0].id == held ? l[0] : l[1];
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {kept.lease}, {held}});
+  advance(kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].id, other);
+  report(kept, DeliveryStatus::Sent);
+  EXPECT_FALSE(known(held));
+  EXPECT_TRUE(leases().empty());
+  EXPECT_EQ(egress_.link->take<wire::OutcomesAck>().size(), 1u);
+}
+
+TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l.at(0).lease}, {l.at(0).id}});
+  advance(kSecond);
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_TRUE(leases().empty());
+  advance(301 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Restart, AnEgressThatDoesNotSayOfWhatKeepsItsTransportBack) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l.at(0).lease}, {}});
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  die(egress_, true);
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 201);
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Restart, ACleanStopFlagsNothing) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  core_->drain();
+  EXPECT_TRUE(core_->drained());
+  ASSERT_TRUE(core_->stop().ok());
+  begin();
+  advance(301 * kSecond);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_FALSE(l[0].possible_duplicate);
+}
+
+TEST_F(Restart, MailCommittedWhileTheQueueWasAwayIsFound) {
+  begin();
+  const auto at = commit(envelope({"a@example.com"}));  // its notice was never sent
+  core_->closed(ingress_.id);
+  reattach(ingress_);
+  say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
+  EXPECT_TRUE(known(at.id));
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Restart, AGapInTheNoticesMakesTheSegmentBeScanned) {
+  begin();
+  const auto lost = commit(envelope({"a@example.com"}));
+  ++sequence_;
+  mail_to({"b@example.org"});
+  EXPECT_TRUE(known(lost.id));
+  EXPECT_EQ(leases().size(), 2u);  // each once
+}
+
+TEST_F(Restart, TheSegmentsOfADeadWriterAreScannedAndSealed) {
+  begin();
+  const auto lost = commit(envelope({"a@example.com"}));
+  die(ingress_);
+  EXPECT_TRUE(known(lost.id));
+  EXPECT_TRUE(store_->sealed_.contains({kSegment, kEpoch}));
+}
+
+TEST_F(Restart, AGrantWhoseAskerDiedIsSealed) {
+  begin();
+  ingress_.link->full = true;
+  say(ingress_, wire::SegmentRequest{1, 0});
+  EXPECT_TRUE(store_->sealed_.contains({11, 111}));
+}
+
+TEST_F(Restart, RefusesNewMailWhenTheDiskIsFullAndSaysWhenItIsOver) {
+  begin();
+  ingress_.link->take<wire::Pressure>();
+  store_->full = true;
+  advance(2 * kSecond);
+  auto p = ingress_.link->take<wire::Pressure>();
+  ASSERT_EQ(p.size(), 1u);
+  EXPECT_FALSE(p[0].accept);
+  EXPECT_EQ(p[0].code, 452);
+  EXPECT_EQ(to_string(p[0].enhanced), "4.3.1");
+  store_->full = false;
+  advance(2 * kSecond);
+  p = ingress_.link->take<wire::Pressure>();
+  ASSERT_EQ(p.size(), 1u);
+  EXPECT_TRUE(p[0].accept);
+}
+
+using Crash = Bench;
+
+TEST_F(Crash, MailOfADeadWorkerIsLeasedAnewAtOnceAndAlone) {
+  begin();
+  const auto a = mail_to({"a@example.com"});
+  mail_to({"b@example.org"});
+  ASSERT_EQ(leases().size(), 2u);
+  die(egress_, true, a);
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 201);
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  auto l = leases();
+  // Either the suspect runs alone or the other one runs without it.
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_TRUE(l[0].possible_duplicate);
+  std::set<MessageId> seen{l[0].id};
+  report(l[0], DeliveryStatus::Sent);
+  advance(10 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  seen.insert(l[0].id);
+  EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST_F(Crash, AMessageThatKillsWorkerAfterWorkerIsHeldWithTheReason) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  for (std::int32_t i = 0; i < 3; ++i) {
+    advance(10 * kSecond);
+    ASSERT_EQ(leases().size(), 1u) << i;
+    die(egress_, true, id);
+    egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 300 + i);
+    say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  }
+  advance(600 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
+  EXPECT_NE(sink_.text.find("died while they worked on it"), std::string::npos);
+  begin();  // over a restart too
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
+}
+
+TEST_F(Crash, SuccessForgivesEarlierDeaths) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  die(egress_, true, id);
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 301);
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(core_->index().message(core_->index().find(id)).kills, 0);
+}
+
+TEST_F(Crash, AMissedDeadlineIsCancelledAndStaysPinnedUntilTheHolderIsDead) {
+  begin();
+  mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  advance(3601 * kSecond);
+  EXPECT_EQ(egress_.link->take<wire::CancelLease>().size(), 1u);
+  advance(31 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 2);
+  EXPECT_EQ(stat("mansio_lease_deadlines_missed_total"), 1);
+  die(egress_, true);
+  EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);
+}
+
+// Random lives: whatever dies when, nothing that was committed is lost, and all is delivered in the end.
+class Lives : public Bench, public ::testing::WithParamInterface<unsigned> {};
+
+TEST_P(Lives, EveryMessageIsDeliveredAtLeastOnce) {
+  std::srand(GetParam());
+  const auto pick = [](int n) { return std::rand() % n; };
+  settings_.queue.minimal_backoff_time = kSecond;
+  settings_.queue.maximal_backoff_time = 2 * kSecond;
+  settings_.queue.worker_kill_limit = 0;
+  begin();
+  std::set<MessageId> all, delivered;
+  std::vector<wire::Lease> held;  // in the egress process
+  std::vector<wire::Outcomes> unacked;
+  std::int32_t pid = 1000;
+  const auto collect = [&] {
+    for (auto &l : egress_.link->take<wire::Lease>()) held.push_back(std::move(l));
+    for (const auto &ack : egress_.link->take<wire::OutcomesAck>())
+      for (const auto lease : ack.leases) std::erase_if(unacked, [&](const auto &o) { return o.lease == lease; });
+  };
+  const auto hello = [&] {
+    wire::EgressHello h{"smtp", 100, {}, {}};
+    for (const auto &l : held) h.leases.push_back(l.lease), h.messages.push_back(l.id);
+    for (const auto &o : unacked) h.leases.push_back(o.lease), h.messages.push_back(o.id);
+    say(egress_, h);
+    for (const auto &o : unacked) say(egress_, o);
+  };
+  const auto deliver = [&](bool good) {
+    if (held.empty()) return;
+    const auto n = static_cast<std::size_t>(pick(static_cast<int>(held.size())));
+    const auto l = held[n];
+    held.erase(held.begin() + static_cast<std::ptrdiff_t>(n));
+    if (good) delivered.insert(l.id);
+    unacked.push_back(result(l, good ? DeliveryStatus::Sent : DeliveryStatus::Deferred));
+    say(egress_, unacked.back());
+    core_->turn();
+  };
+  for (int step = 0; step < 600; ++step) {
+    switch (pick(12)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        all.insert(mail_to({"u@d" + std::to_string(pick(4)) + ".example"}));
+        break;
+      case 4:
+      case 5:
+      case 6:
+        deliver(true);
+        break;
+      case 7:
+        deliver(false);
+        break;
+      case 8:
+        if (pick(6) == 0) {  // the queue dies; half of the time what it journaled last is lost
+          if (pick(2)) store_->sync();
+          start();
+          ingress_.link = std::make_shared<FakeLink>();
+          sequence_ = 0;
+          ingress_.id = core_->attach(ingress_.peer, ingress_.link);
+          router_.link = std::make_shared<FakeLink>();
+          router_.id = core_->attach(router_.peer, router_.link);
+          egress_.link = std::make_shared<FakeLink>();
+          egress_.id = core_->attach(egress_.peer, egress_.link);
+          core_->attach_done();
+          say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
+          say(router_, wire::WriterHello{});
+          hello();
+        }
+        break;
+      case 9:
+        if (pick(6) == 0) {  // the egress dies
+          held.clear();
+          unacked.clear();
+          die(egress_, true);
+          egress_ = attach(wire::RoleKind::Egress, "egress.smtp", ++pid);
+          hello();
+        }
+        break;
+      default:
+        advance(pick(3) * kSecond);
+    }
+    if (pick(2)) run();
+    collect();
+  }
+  for (int i = 0; i < 5000 && core_->index().size() > 0; ++i) {
+    advance(kSecond);
+    collect();
+    while (!held.empty()) deliver(true);
+  }
+  EXPECT_EQ(core_->index().size(), 0u);
+  for (const auto id : all) EXPECT_TRUE(delivered.contains(id)) << to_string(id);
+  EXPECT_EQ(store_->bad_unpins, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Lives, ::testing::Range(1u, 13u));
+
+}  // namespace
+}  // namespace mansio::queue
