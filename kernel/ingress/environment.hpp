@@ -1,0 +1,92 @@
+// What a session needs of the world, each behind an interface of its own, so that a session can be tested on a
+// socket pair with a spool that lives in memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/base/log.hpp"
+#include "kernel/config/settings.hpp"
+#include "kernel/ingress/reply.hpp"
+#include "kernel/io/dns.hpp"
+#include "kernel/mail/envelope.hpp"
+#include "kernel/process/shared.hpp"
+#include "kernel/spool/writer.hpp"
+
+namespace mansio::ingress {
+
+class TlsContext;
+
+struct Client {
+  std::string address;           // "192.0.2.1", "2001:db8::1", "unix" for local sockets
+  std::string name = "unknown";  // PTR confirmed forward
+  std::uint16_t port = 0;
+  process::ClientKey key{};
+  bool trusted = false;  // in mynetworks
+};
+
+// May this recipient be given to us, and where would it go?
+struct Verdict {
+  std::optional<Reply> refusal;
+  std::string address;  // as it is delivered
+  Route route;
+};
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  // `recipient` is a parsed path: local-part@domain, or "postmaster".
+  virtual Verdict recipient(const Client &client, std::string_view sender, std::string_view recipient) = 0;
+};
+
+// The queue process, as sessions see it.
+class Intake {
+ public:
+  virtual ~Intake() = default;
+  virtual std::optional<Reply> refusal() const = 0;  // why no new MAIL is welcome
+  virtual void committed(const spool::Committed &message, const Envelope &envelope) = 0;
+};
+
+// Connections over all ingress processes.
+class Census {
+ public:
+  virtual ~Census() = default;
+  virtual process::Admission connect(const process::ClientKey &client, std::uint32_t client_limit,
+                                     std::uint32_t total_limit) = 0;
+  virtual void disconnect(const process::ClientKey &client) = 0;
+};
+
+// One [listener.NAME]; lives as long as its sessions.
+struct Service {
+  std::string name;
+  config::Smtpd smtpd;
+  std::shared_ptr<TlsContext> tls;  // null: no STARTTLS
+
+  // Counters, for this process.
+  struct Counters {
+    std::uint64_t connections = 0, refused_connections = 0, messages = 0, recipients = 0, bytes = 0;
+    std::uint64_t rejected_recipients = 0, rejected_messages = 0, deferred_messages = 0, timeouts = 0;
+    std::uint64_t protocol_errors = 0, tls_sessions = 0, tls_failures = 0, noncanonical_messages = 0;
+    std::uint64_t sessions = 0;  // now
+  } counters;
+};
+
+struct Environment {
+  asio::io_context &loop;
+  const Clock &clock;
+  Logger &log;
+  const config::Settings &settings;
+  std::uint32_t config_epoch;
+  spool::Writer &writer;
+  Policy &policy;
+  Intake &intake;
+  Census &census;
+  io::Dns *dns;  // null: client names are not looked up
+};
+
+}  // namespace mansio::ingress

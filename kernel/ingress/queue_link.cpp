@@ -1,0 +1,93 @@
+#include "kernel/ingress/queue_link.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace mansio::ingress {
+
+QueueLink::QueueLink(asio::io_context &loop, Logger &log, Nanos patience)
+    : loop_(loop), log_(log), patience_(patience), link_(loop), attached_(loop) {}
+
+void QueueLink::attach(std::shared_ptr<io::Channel> channel) {
+  pressure_ = {};
+  channel->start([this](io::Message &message) { receive(message); },
+                 [this](std::string_view why) {
+                   log_.warn("queue process is away, new mail is refused for now", {{"reason", why}});
+                   link_.lost();
+                 });
+  link_.attach(std::move(channel));
+  attached_.cancel();
+  refill();
+}
+
+void QueueLink::close() {
+  closed_ = true;
+  if (spare_) link_.sealed(spare_->segment, spare_->epoch, 0);
+  spare_.reset();
+}
+
+void QueueLink::receive(io::Message &message) {
+  if (link_.handle(message)) return;
+  if (message.type != wire::Pressure::kType) return;
+  auto pressure = decode<wire::Pressure>(message.payload);
+  if (!pressure) return;
+  if (pressure->accept != pressure_.accept)
+    log_.info(pressure->accept ? "new mail is welcome again" : "new mail is refused for now",
+              {{"reason", pressure->reason}});
+  pressure_ = std::move(*pressure);
+}
+
+void QueueLink::refill() {
+  if (spare_ || fetching_ || closed_ || !link_.connected()) return;
+  fetching_ = true;
+  asio::co_spawn(loop_, fetch_spare(), asio::detached);
+}
+
+Task<void> QueueLink::fetch_spare() {
+  auto grant = co_await link_.next(0);
+  fetching_ = false;
+  if (!grant) co_return;  // asked again at the next refill()
+  if (closed_ || spare_)
+    link_.sealed(grant->segment, grant->epoch, 0);
+  else
+    spare_ = std::move(*grant);
+}
+
+Task<Result<spool::SegmentGrant>> QueueLink::next(std::uint64_t least) {
+  if (spare_ && least <= spare_->size) {
+    auto grant = std::move(*spare_);
+    spare_.reset();
+    refill();
+    co_return grant;
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds{patience_};
+  for (;;) {
+    while (!link_.connected()) {
+      if (closed_ || std::chrono::steady_clock::now() >= deadline)
+        co_return Error{Status::Defer, "the queue process is away", {4, 3, 2}};
+      // One timer for all who wait: setting it anew would wake the others, who would set it anew ...
+      if (attached_.expiry() < std::chrono::steady_clock::now()) attached_.expires_at(deadline);
+      ErrorCode ignored;
+      co_await attached_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    auto grant = co_await link_.next(least);
+    if (grant || link_.connected()) co_return grant;
+  }
+}
+
+void QueueLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) {
+  link_.sealed(segment, epoch, bad_from);
+}
+
+std::optional<Reply> QueueLink::refusal() const {
+  if (!link_.connected()) return Reply{451, {4, 3, 2}, "Queue service is unavailable, try again later"};
+  if (pressure_.accept) return std::nullopt;
+  return Reply{pressure_.code, pressure_.enhanced.empty() ? EnhancedStatus{4, 3, 2} : pressure_.enhanced,
+               pressure_.reason.empty() ? "Try again later" : pressure_.reason};
+}
+
+void QueueLink::committed(const spool::Committed &message, const Envelope &envelope) {
+  link_.committed(message, encode_envelope(envelope));
+}
+
+}  // namespace mansio::ingress

@@ -1,0 +1,208 @@
+#include "kernel/ingress/role.hpp"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+#include <chrono>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "kernel/ingress/queue_link.hpp"
+#include "kernel/ingress/route_policy.hpp"
+#include "kernel/ingress/server.hpp"
+#include "kernel/ingress/tls.hpp"
+#include "kernel/spool/writer.hpp"
+
+namespace mansio::ingress {
+namespace {
+
+// The addresses of this host, for "[192.0.2.1]" in recipients. What cannot be learnt is left out.
+std::vector<std::string> interface_addresses() {
+  std::vector<std::string> out;
+  ifaddrs *list = nullptr;
+  if (::getifaddrs(&list) != 0) return out;
+  for (const auto *i = list; i != nullptr; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr) continue;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (i->ifa_addr->sa_family == AF_INET)
+      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in *>(i->ifa_addr)->sin_addr, text, sizeof text);
+    else if (i->ifa_addr->sa_family == AF_INET6)
+      ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6 *>(i->ifa_addr)->sin6_addr, text, sizeof text);
+    if (*text != 0) out.emplace_back(text);
+  }
+  ::freeifaddrs(list);
+  return out;
+}
+
+class SharedCensus final : public Census {
+ public:
+  SharedCensus(process::SharedMemory &shared, std::uint32_t slot) : shared_(shared), slot_(slot) {}
+  process::Admission connect(const process::ClientKey &client, std::uint32_t client_limit,
+                             std::uint32_t total_limit) override {
+    return shared_.connect(slot_, client, client_limit, total_limit);
+  }
+  void disconnect(const process::ClientKey &client) override { shared_.disconnect(slot_, client); }
+
+ private:
+  process::SharedMemory &shared_;
+  std::uint32_t slot_;
+};
+
+class IngressRole final : public process::Role {
+ public:
+  Result<void> prepare(process::RoleContext &context) override {
+    context_ = &context;
+    const auto &settings = context.settings;
+    const auto addresses = interface_addresses();
+    policy_ = std::make_unique<RoutePolicy>(settings, addresses);
+    census_ = std::make_unique<SharedCensus>(context.shared, context.start.slot);
+    link_ = std::make_unique<QueueLink>(context.loop, context.log);
+    writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
+    const auto &dns = settings.dns;
+    io::DnsOptions options;
+    options.servers = dns.servers;
+    options.timeout = dns.timeout;
+    options.tries = dns.tries;
+    options.min_ttl = dns.min_ttl;
+    options.max_ttl = dns.max_ttl;
+    options.max_negative_ttl = dns.max_negative_ttl;
+    dns_ = io::Dns::create(context.loop, context.clock, std::move(options));
+    server_ = std::make_unique<Server>(Environment{context.loop, context.clock, context.log, settings,
+                                                   context.start.config_epoch, *writer_, *policy_, *link_, *census_,
+                                                   dns_.get()});
+    for (const auto &listener : settings.listeners) {
+      auto &service = services_[listener.name];
+      service.name = listener.name;
+      service.smtpd = listener.smtpd;
+      if (const auto ready = prepare_tls(service); !ready) return ready;
+    }
+    return {};
+  }
+
+  void run() override {
+    tick_ = std::make_unique<asio::steady_timer>(context_->loop);
+    tick();
+    for (auto &[key, reload] : certificates_) reload_later(reload);
+  }
+
+  void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (peer.kind == wire::RoleKind::Queue) link_->attach(std::move(channel));
+  }
+
+  void listener(const wire::Listener &listener, io::UniqueFd socket) override {
+    const auto service = services_.find(listener.name);
+    if (service == services_.end()) {
+      context_->log.error("listener without configuration", {{"listener", listener.name}});
+      return;
+    }
+    server_->listen(service->second, std::move(socket));
+  }
+
+  void drain(Nanos) override {
+    server_->drain([this] {
+      // No session is left, so nothing is being committed: the segments can be handed back.
+      stopped_ = true;
+      if (tick_) tick_->cancel();
+      for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
+      writer_->close();
+      link_->close();
+      context_->finished();
+    });
+  }
+
+  void stats(const std::function<void(std::string, double)> &each) override {
+    for (const auto &[name, service] : services_) {
+      const auto label = "{listener=\"" + name + "\"}";
+      const auto &c = service.counters;
+      const auto give = [&](const char *what, std::uint64_t n) {
+        each("mansio_smtpd_" + std::string{what} + label, static_cast<double>(n));
+      };
+      give("sessions", c.sessions);
+      give("connections_total", c.connections);
+      give("connections_refused_total", c.refused_connections);
+      give("messages_total", c.messages);
+      give("recipients_total", c.recipients);
+      give("bytes_total", c.bytes);
+      give("recipients_rejected_total", c.rejected_recipients);
+      give("messages_rejected_total", c.rejected_messages);
+      give("messages_deferred_total", c.deferred_messages);
+      give("timeouts_total", c.timeouts);
+      give("protocol_errors_total", c.protocol_errors);
+      give("tls_sessions_total", c.tls_sessions);
+      give("tls_failures_total", c.tls_failures);
+      give("noncanonical_messages_total", c.noncanonical_messages);
+    }
+    each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
+    each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
+  }
+
+ private:
+  struct Certificate {
+    std::shared_ptr<TlsContext> context;
+    Nanos interval = 0;
+    std::unique_ptr<asio::steady_timer> timer;
+  };
+
+  // Listeners with the same files share a context. A certificate that does not load at start fails the start: the
+  // operator is at the keyboard then, and a reload keeps the old generation.
+  Result<void> prepare_tls(Service &service) {
+    const auto &smtpd = service.smtpd;
+    if (smtpd.tls_security_level == config::TlsLevel::None || smtpd.tls_cert_file.empty()) return {};
+    const auto &key_file = smtpd.tls_key_file.empty() ? smtpd.tls_cert_file : smtpd.tls_key_file;
+    auto &certificate = certificates_[{smtpd.tls_cert_file, key_file}];
+    if (!certificate.context) {
+      certificate.context = std::make_shared<TlsContext>(smtpd.tls_cert_file, key_file, context_->log);
+      certificate.timer = std::make_unique<asio::steady_timer>(context_->loop);
+      std::optional<Result<bool>> loaded;
+      certificate.context->look(context_->open_file, [&](Result<bool> r) { loaded.emplace(std::move(r)); });
+      while (!loaded && context_->loop.run_one() > 0) {
+      }
+      if (!loaded) return Error{Status::BadConfig, smtpd.tls_cert_file + ": no answer from the supervisor"};
+      if (!*loaded) return loaded->error();
+    }
+    if (certificate.interval == 0 || smtpd.tls_reload_interval < certificate.interval)
+      certificate.interval = smtpd.tls_reload_interval;
+    service.tls = certificate.context;
+    return {};
+  }
+
+  void reload_later(Certificate &certificate) {
+    if (certificate.interval <= 0) return;
+    certificate.timer->expires_after(std::chrono::nanoseconds{certificate.interval});
+    certificate.timer->async_wait([this, &certificate](const ErrorCode &error) {
+      if (error || stopped_) return;
+      certificate.context->refresh(context_->open_file);
+      reload_later(certificate);
+    });
+  }
+
+  // What has no event of its own: a spare segment that was refused is asked for again.
+  void tick() {
+    tick_->expires_after(std::chrono::seconds{1});
+    tick_->async_wait([this](const ErrorCode &error) {
+      if (error || stopped_) return;
+      link_->refill();
+      tick();
+    });
+  }
+
+  process::RoleContext *context_ = nullptr;
+  std::unique_ptr<RoutePolicy> policy_;
+  std::unique_ptr<SharedCensus> census_;
+  std::unique_ptr<QueueLink> link_;
+  std::unique_ptr<spool::Writer> writer_;
+  std::unique_ptr<io::Dns> dns_;
+  std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
+  std::map<std::pair<std::string, std::string>, Certificate> certificates_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<asio::steady_timer> tick_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<process::Role> make_role() { return std::make_unique<IngressRole>(); }
+
+}  // namespace mansio::ingress

@@ -1,0 +1,21 @@
+#include "kernel/ingress/route_policy.hpp"
+
+namespace mansio::ingress {
+
+Verdict RoutePolicy::recipient(const Client &client, std::string_view sender, std::string_view recipient) {
+  Verdict verdict;
+  const auto decision = relay_.decide(client.trusted, recipient);
+  if (decision.verdict != route::RelayVerdict::Accept) {
+    verdict.refusal = Reply{decision.code, decision.enhanced, decision.text};
+    return verdict;
+  }
+  verdict.address = decision.address;
+  auto way = routes_.route(sender, verdict.address);
+  if (way.refusal)
+    verdict.refusal = Reply{way.refusal->code, way.refusal->enhanced, way.refusal->text};
+  else
+    verdict.route = std::move(way.route);
+  return verdict;
+}
+
+}  // namespace mansio::ingress

@@ -1,0 +1,212 @@
+#include "kernel/ingress/server.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "kernel/ingress/session.hpp"
+
+namespace mansio::ingress {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kSweepInterval = 250ms;
+constexpr int kAcceptBurst = 16;  // connections taken in one go, before others have their turn
+constexpr auto kFirstRest = 100ms, kLongestRest = 2000ms;
+
+io::UniqueFd spare_descriptor() { return io::UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)}; }
+
+// For connections that get no session. The kernel's buffer takes one line; if not, it is no loss.
+void say(int socket, std::string_view line) {
+  [[maybe_unused]] const auto sent = ::send(socket, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+bool exempt(const config::Smtpd &smtpd, const Client &client) {
+  const auto &networks =
+      smtpd.client_event_limit_exceptions_given ? smtpd.client_event_limit_exceptions : smtpd.mynetworks;
+  return std::any_of(networks.begin(), networks.end(), [&](const auto &n) { return n.contains(client.key); });
+}
+
+}  // namespace
+
+Client client_of(int socket, const config::Smtpd &smtpd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  Client client;
+  client.address = "unix";
+  if (::getpeername(socket, reinterpret_cast<sockaddr *>(&storage), &length) != 0) return client;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (storage.ss_family == AF_INET) {
+    const auto &in = reinterpret_cast<const sockaddr_in &>(storage);
+    client.key[10] = client.key[11] = 0xff;
+    std::memcpy(client.key.data() + 12, &in.sin_addr, 4);
+    client.port = ntohs(in.sin_port);
+    ::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
+  } else if (storage.ss_family == AF_INET6) {
+    const auto &in = reinterpret_cast<const sockaddr_in6 &>(storage);
+    std::memcpy(client.key.data(), &in.sin6_addr, 16);
+    client.port = ntohs(in.sin6_port);
+    if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr))
+      ::inet_ntop(AF_INET, client.key.data() + 12, text, sizeof text);
+    else
+      ::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text);
+  } else {
+    return client;
+  }
+  client.address = text;
+  client.trusted = std::any_of(smtpd.mynetworks.begin(), smtpd.mynetworks.end(),
+                               [&](const auto &n) { return n.contains(client.key); });
+  return client;
+}
+
+struct Server::Door {
+  Door(asio::io_context &loop, Service &s) : service(s), socket(loop), rest(loop) {}
+  Service &service;
+  asio::posix::stream_descriptor socket;
+  asio::steady_timer rest;
+};
+
+Server::Server(Environment environment) : env_(environment), sweeper_(env_.loop), reserve_(spare_descriptor()) {}
+
+Server::~Server() {
+  for (const auto &[session, owner] : sessions_) session->abandon();
+}
+
+void Server::listen(Service &service, io::UniqueFd listening) {
+  if (draining_) return;
+  auto door = std::make_shared<Door>(env_.loop, service);
+  ::fcntl(listening.get(), F_SETFL, ::fcntl(listening.get(), F_GETFL) | O_NONBLOCK);
+  ErrorCode error;
+  door->socket.assign(listening.get(), error);
+  if (error) {
+    env_.log.error("cannot listen", {{"listener", service.name}, {"error", error.message()}});
+    return;
+  }
+  listening.release();
+  doors_.push_back(door);
+  asio::co_spawn(env_.loop, accept_from(door), asio::detached);
+}
+
+Task<void> Server::accept_from(std::shared_ptr<Door> door) {
+  auto rest = kFirstRest;
+  ErrorCode error;
+  while (!draining_) {
+    co_await door->socket.async_wait(asio::posix::stream_descriptor::wait_read,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;  // closed by drain()
+    for (int i = 0; i < kAcceptBurst && !draining_; ++i) {
+      io::UniqueFd socket{::accept4(door->socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      if (socket) {
+        rest = kFirstRest;
+        serve(door->service, std::move(socket));
+        continue;
+      }
+      const int why = errno;
+      if (why == EAGAIN || why == EWOULDBLOCK) break;
+      if (why != EMFILE && why != ENFILE && why != ENOBUFS && why != ENOMEM) continue;  // that connection is gone
+      env_.log.warn(
+          "cannot accept connections for want of resources; raise the descriptor limit or lower "
+          "connection_limit",
+          {{"listener", door->service.name}, {"error", std::strerror(why)}});
+      ++door->service.counters.refused_connections;
+      shed(door->socket.native_handle());
+      door->rest.expires_after(rest);
+      co_await door->rest.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      rest = std::min<std::chrono::milliseconds>(rest * 2, kLongestRest);
+      break;
+    }
+  }
+}
+
+void Server::shed(int listening) {
+  reserve_.reset();
+  if (const io::UniqueFd socket{::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)})
+    say(socket.get(), "421 4.3.2 " + env_.settings.myhostname + " Error: too busy, try again later\r\n");
+  reserve_ = spare_descriptor();
+}
+
+bool Server::admit(Service &service, const Client &client, int socket) {
+  const auto &smtpd = service.smtpd;
+  const auto limit = exempt(smtpd, client) ? 0 : smtpd.client_connection_count_limit;
+  const auto admission = env_.census.connect(client.key, limit, smtpd.connection_limit);
+  if (admission == process::Admission::Admitted) return true;
+  ++service.counters.refused_connections;
+  const bool client_limit = admission == process::Admission::ClientLimit;
+  const std::string line =
+      client_limit ? "421 4.7.0 " + env_.settings.myhostname + " Error: too many connections from " + client.address
+                   : "421 4.3.2 " + env_.settings.myhostname + " Error: all server ports are busy";
+  say(socket, line + "\r\n");
+  env_.log.info("connection refused", {{"client", client.address}, {"reply", line}, {"listener", service.name}});
+  return false;
+}
+
+void Server::serve(Service &service, io::UniqueFd socket) {
+  auto client = client_of(socket.get(), service.smtpd);
+  if (!admit(service, client, socket.get())) return;
+  const int on = 1;
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ++service.counters.connections;
+  ++service.counters.sessions;
+  const auto session = std::make_shared<Session>(env_, service, std::move(socket), std::move(client));
+  sessions_.emplace(session.get(), session);
+  start_sweeping();
+  asio::co_spawn(env_.loop, session->run(), [this, session](std::exception_ptr failure) {
+    if (failure) {
+      try {
+        std::rethrow_exception(failure);
+      } catch (const std::exception &e) {  // out of memory: this session ends, the others go on
+        env_.log.error("session ended", {{"client", session->client().address}, {"error", e.what()}});
+      }
+    }
+    ended(session.get());
+  });
+}
+
+void Server::ended(Session *session) {
+  env_.census.disconnect(session->client().key);
+  --session->service().counters.sessions;
+  sessions_.erase(session);
+  if (draining_ && sessions_.empty() && drained_) std::exchange(drained_, nullptr)();
+}
+
+void Server::sweep() {
+  const auto now = env_.clock.mono();
+  for (const auto &[session, owner] : sessions_) session->sweep(now);
+}
+
+void Server::start_sweeping() {
+  if (sweeping_) return;
+  sweeping_ = true;
+  sweeper_.expires_after(kSweepInterval);
+  sweeper_.async_wait([this](const ErrorCode &error) {
+    sweeping_ = false;
+    if (error || sessions_.empty()) return;
+    sweep();
+    start_sweeping();
+  });
+}
+
+void Server::drain(std::function<void()> done) {
+  draining_ = true;
+  for (const auto &weak : doors_) {
+    if (const auto door = weak.lock()) {
+      ErrorCode ignored;
+      door->socket.close(ignored);
+      door->rest.cancel();
+    }
+  }
+  doors_.clear();
+  drained_ = std::move(done);
+  for (const auto &[session, owner] : sessions_) session->drain();
+  if (sessions_.empty() && drained_) asio::post(env_.loop, std::exchange(drained_, nullptr));
+}
+
+}  // namespace mansio::ingress

@@ -1,0 +1,55 @@
+// Server: the living sessions of one ingress process and the doors they come in by.
+//
+// Listening sockets are shared with the other ingress processes; each accepts what it gets. Running out of
+// descriptors must not spin: the server then takes a connection with a descriptor it kept for that day, says 421,
+// and lets the listener rest for a while that doubles while it lasts.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "kernel/ingress/environment.hpp"
+#include "kernel/io/asio.hpp"
+#include "kernel/io/fd.hpp"
+
+namespace mansio::ingress {
+
+class Session;
+
+class Server {
+ public:
+  explicit Server(Environment environment);
+  ~Server();
+
+  void listen(Service &service, io::UniqueFd listening);
+  // One connection; takes part in the limits.
+  void serve(Service &service, io::UniqueFd socket);
+  // No new connections, no new transactions; `done` runs once no session is left.
+  void drain(std::function<void()> done);
+  // Ends sessions that are past their time. Runs by itself four times a second while there are sessions.
+  void sweep();
+  std::size_t sessions() const { return sessions_.size(); }
+
+ private:
+  struct Door;
+  Task<void> accept_from(std::shared_ptr<Door> door);
+  void shed(int listening);
+  void start_sweeping();
+  void ended(Session *session);
+  bool admit(Service &service, const Client &client, int socket);
+
+  Environment env_;
+  std::unordered_map<Session *, std::shared_ptr<Session>> sessions_;
+  std::vector<std::weak_ptr<Door>> doors_;
+  asio::steady_timer sweeper_;
+  bool sweeping_ = false, draining_ = false;
+  std::function<void()> drained_;
+  io::UniqueFd reserve_;
+};
+
+// Who is at the other end of a connected socket.
+Client client_of(int socket, const config::Smtpd &smtpd);
+
+}  // namespace mansio::ingress

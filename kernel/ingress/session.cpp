@@ -1,0 +1,287 @@
+#include "kernel/ingress/session.hpp"
+
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "kernel/ingress/client_name.hpp"
+#include "kernel/mail/trace.hpp"
+
+namespace mansio::ingress {
+namespace {
+
+constexpr Nanos kLastWords = 5 * kSecond;  // for a 421 to a client that is being cut off
+
+// Commands after which a client has to wait for the answer (RFC 2920 section 3.1, RFC 3207).
+bool ends_group(Verb verb) {
+  return verb == Verb::Helo || verb == Verb::Ehlo || verb == Verb::StartTls || verb == Verb::Data ||
+         verb == Verb::Noop || verb == Verb::Vrfy;
+}
+
+}  // namespace
+
+Session::Session(Environment &environment, Service &service, io::UniqueFd socket, Client client)
+    : env_(environment),
+      service_(service),
+      smtpd_(service.smtpd),
+      connection_(environment.loop, std::move(socket)),
+      client_(std::move(client)) {}
+
+Task<void> Session::run() {
+  // Not `if (co_await greet()) co_await ...`: gcc 12 lays out the frame wrongly when a condition and its body await.
+  const bool greeted = co_await greet();
+  if (greeted) co_await converse();
+  if (stop_ != Stop::None)
+    co_await say_why_stopped();
+  else
+    co_await flush();
+  deadline_ = env_.clock.mono() + kLastWords;
+  waiting_ = Waiting::Write;
+  co_await connection_.end_tls();
+  waiting_ = Waiting::Nothing;
+  connection_.linger_close();
+  log_disconnect();
+}
+
+Task<bool> Session::greet() {
+  if (smtpd_.client_name_lookup && env_.dns != nullptr)
+    client_.name = co_await confirmed_name(env_.loop, *env_.dns, client_.address, smtpd_.client_name_timeout);
+  env_.log.info("connect", {{"client", client_.address}, {"client_name", client_.name}, {"listener", service_.name}});
+  if (draining_) {
+    hang_up(goodbye({4, 3, 2}, "Service shutting down"));
+    co_return false;
+  }
+  if (smtpd_.forbid_unauth_pipelining && connection_.input_waiting()) {
+    ++service_.counters.protocol_errors;
+    env_.log.info("client talks before the greeting", {{"client", client_.address}});
+    hang_up({554, {5, 5, 0}, "Error: SMTP protocol synchronization"});
+    co_return false;
+  }
+  reply({220, {}, env_.settings.myhostname + " " + (smtpd_.banner.empty() ? "ESMTP Mansio" : smtpd_.banner)});
+  co_return true;
+}
+
+Task<void> Session::converse() {
+  while (open_ && stop_ == Stop::None) {
+    const auto line = take_line();
+    if (!line) {
+      if (!open_) break;
+      if (draining_ && !(transaction_ && transaction_->decoder)) {
+        hang_up(goodbye({4, 3, 2}, "Service shutting down"));
+        break;
+      }
+      if (!co_await flush()) break;
+      if (!command_begun_) deadline_ = env_.clock.mono() + smtpd_.timeout;
+      command_begun_ = true;
+      if (!co_await wait_input(Waiting::Command)) break;
+      continue;
+    }
+    command_begun_ = false;
+    const auto errors_before = errors_;
+    if (++counts_.commands > smtpd_.command_limit) {
+      hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
+      break;
+    }
+    const auto command = parse_command(*line);
+    if (synchronised(command.verb)) co_await dispatch(command);
+    if (errors_ != errors_before) co_await slow_down(errors_before);
+  }
+}
+
+Task<void> Session::dispatch(const Command &command) {
+  switch (command.verb) {
+    case Verb::Data:
+      if (syntax_ok(command)) co_await data();
+      break;
+    case Verb::Bdat:
+      if (syntax_ok(command)) co_await bdat(command.chunk_size, command.last);
+      break;
+    case Verb::StartTls:
+      if (syntax_ok(command)) co_await starttls();
+      break;
+    default:
+      answer(command);
+  }
+}
+
+// A client that goes on talking where it must wait either is broken or drives an injection through some proxy.
+bool Session::synchronised(Verb verb) {
+  const bool must_wait = ends_group(verb) || !esmtp_ || !offers("PIPELINING");
+  if (!smtpd_.forbid_unauth_pipelining || !must_wait || !connection_.input_waiting()) return true;
+  ++service_.counters.protocol_errors;
+  env_.log.info("improper command pipelining", {{"client", client_.address}, {"after", name(verb)}});
+  hang_up({554, {5, 5, 0}, "Error: SMTP protocol synchronization"});
+  return false;
+}
+
+// The next command line, without its end; borrowed until the next read.
+std::optional<std::string_view> Session::take_line() {
+  for (;;) {
+    const auto bytes = connection_.buffered();
+    const void *const lf =
+        scanned_ < bytes.size() ? std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_) : nullptr;
+    const auto length =
+        lf == nullptr ? bytes.size() : static_cast<std::size_t>(static_cast<const char *>(lf) - bytes.data());
+    const bool too_long = length > smtpd_.command_length_limit + 1 || (lf == nullptr && connection_.full());
+    if (lf == nullptr) {
+      scanned_ = bytes.size();
+      if (!too_long && !skipping_line_) return std::nullopt;
+      skipping_line_ = true;
+      connection_.consume(bytes.size());
+      scanned_ = 0;
+      return std::nullopt;
+    }
+    scanned_ = 0;
+    connection_.consume(length + 1);
+    const bool skipped = std::exchange(skipping_line_, false);
+    if (too_long || skipped) {
+      ++counts_.commands;
+      refuse({500, {5, 5, 2}, "Error: line too long"});
+      if (!open_) return std::nullopt;
+      continue;
+    }
+    auto line = bytes.substr(0, length);
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    } else if (smtpd_.forbid_bare_newline == config::BareNewline::Reject) {
+      ++service_.counters.noncanonical_messages;
+      const Reply bare{550, {5, 5, 2}, "Error: bare <LF> received"};
+      log_reject("bare LF", bare);
+      hang_up(bare);
+      return std::nullopt;
+    }
+    return line;
+  }
+}
+
+Task<bool> Session::wait_input(Waiting what) {
+  waiting_ = what;
+  const bool ok = co_await connection_.read_more();
+  waiting_ = Waiting::Nothing;
+  co_return ok &&stop_ == Stop::None;
+}
+
+Task<bool> Session::flush() {
+  std::string_view rest = out_;
+  if (!connection_.write_now(rest)) {
+    deadline_ = env_.clock.mono() + smtpd_.timeout;
+    waiting_ = Waiting::Write;
+    const bool ok = co_await connection_.write(rest);
+    waiting_ = Waiting::Nothing;
+    command_begun_ = false;
+    if (!ok) {
+      open_ = false;
+      co_return false;
+    }
+  }
+  out_.clear();
+  co_return stop_ == Stop::None;
+}
+
+// Errors are answered late once there were many, and not at all after the hard limit.
+Task<void> Session::slow_down(std::uint32_t errors_before) {
+  if (!open_) co_return;
+  if (errors_ >= smtpd_.hard_error_limit) {
+    hang_up(goodbye({4, 7, 0}, "Error: too many errors"));
+    co_return;
+  }
+  if (errors_before < smtpd_.soft_error_limit || smtpd_.error_sleep_time <= 0) co_return;
+  asio::steady_timer timer{env_.loop, std::chrono::nanoseconds{smtpd_.error_sleep_time}};
+  ErrorCode ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+void Session::sweep(Nanos now) {
+  if (waiting_ == Waiting::Nothing) return;
+  if (now >= deadline_) return stop(Stop::Timeout);
+  if (waiting_ == Waiting::Command || waiting_ == Waiting::Content) {
+    if (transaction_deadline_ != 0 && now >= transaction_deadline_) return stop(Stop::TransactionTimeout);
+  }
+  if (waiting_ == Waiting::Content && smtpd_.min_data_rate != 0) {
+    const Nanos waited = content_waited_ + (now - content_wait_began_) - smtpd_.timeout / 10;
+    const double expected = static_cast<double>(waited) / static_cast<double>(kSecond) * smtpd_.min_data_rate;
+    if (waited > 0 && static_cast<double>(content_bytes_) < expected) stop(Stop::TooSlow);
+  }
+}
+
+void Session::drain() {
+  draining_ = true;
+  if (waiting_ == Waiting::Command && !(transaction_ && transaction_->decoder)) stop(Stop::Drain);
+}
+
+void Session::stop(Stop why) {
+  if (stop_ != Stop::None) return connection_.close();  // it does not even take its last words
+  stop_ = why;
+  connection_.cancel();
+}
+
+Task<void> Session::say_why_stopped() {
+  if (stop_ == Stop::Drain) {
+    reply(goodbye({4, 3, 2}, "Service shutting down"));
+  } else {
+    ++service_.counters.timeouts;
+    const bool slow = stop_ == Stop::TooSlow;
+    env_.log.info(slow ? "client too slow" : "timeout",
+                  {{"client", client_.address},
+                   {"in", transaction_ && transaction_->decoder ? "content" : "command"},
+                   {"whole_transaction", stop_ == Stop::TransactionTimeout}});
+    reply(goodbye({4, 4, 2}, slow ? "Error: data rate too low" : "Error: timeout exceeded"));
+  }
+  reset();
+  connection_.forgive();
+  std::string_view rest = out_;
+  if (connection_.write_now(rest)) co_return;
+  deadline_ = env_.clock.mono() + kLastWords;
+  waiting_ = Waiting::Write;
+  co_await connection_.write(rest);
+}
+
+void Session::refuse(const Reply &why) {
+  ++errors_;
+  reply(why);
+}
+
+void Session::hang_up(const Reply &why) {
+  reply(why);
+  open_ = false;
+}
+
+Reply Session::goodbye(EnhancedStatus enhanced, std::string_view text) const {
+  return {421, enhanced, env_.settings.myhostname + " " + std::string{text}};
+}
+
+std::string Session::protocol() const {
+  return std::string{protocol_name(
+      {.esmtp = esmtp_, .tls = connection_.secure(), .smtputf8 = transaction_ && transaction_->envelope.smtputf8})};
+}
+
+void Session::log_reject(std::string_view what, const Reply &why, std::string_view recipient) {
+  env_.log.info("reject", {{"what", what},
+                           {"reply", to_string(why)},
+                           {"client", client_.address},
+                           {"client_name", client_.name},
+                           {"from", transaction_ ? std::string_view{transaction_->envelope.sender} : ""},
+                           {"to", recipient},
+                           {"helo", helo_},
+                           {"proto", protocol()},
+                           {"listener", service_.name}});
+}
+
+void Session::log_disconnect() {
+  const auto &c = counts_;
+  env_.log.info("disconnect", {{"client", client_.address},
+                               {"client_name", client_.name},
+                               {"helo", c.helo},
+                               {"starttls", c.starttls},
+                               {"mail", c.mail},
+                               {"rcpt", c.rcpt},
+                               {"data", c.data},
+                               {"bdat", c.bdat},
+                               {"rset", c.rset},
+                               {"unknown", c.unknown},
+                               {"commands", c.commands},
+                               {"messages", c.messages},
+                               {"errors", errors_}});
+}
+
+}  // namespace mansio::ingress

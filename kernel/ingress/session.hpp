@@ -1,0 +1,123 @@
+// Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
+// life of the connection, session_commands.cpp the commands that need no waiting, session_content.cpp DATA, BDAT
+// and the way into the spool.
+//
+// Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
+// without reading. There is no timer a read: a session states what it waits for and until when, and the server's
+// sweep (a few times a second over all sessions) ends those that are late.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "kernel/ingress/command.hpp"
+#include "kernel/ingress/connection.hpp"
+#include "kernel/ingress/data.hpp"
+#include "kernel/ingress/environment.hpp"
+#include "kernel/mail/headers.hpp"
+
+namespace mansio::ingress {
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(Environment &environment, Service &service, io::UniqueFd socket, Client client);
+
+  Task<void> run();
+
+  void sweep(Nanos now);                    // ends the session if it is past a limit of time or rate
+  void drain();                             // 421 as soon as no content is under way
+  void abandon() { transaction_.reset(); }  // the spool goes away before the coroutine does
+  const Client &client() const { return client_; }
+  Service &service() { return service_; }
+
+ private:
+  enum class Waiting : std::uint8_t { Nothing, Command, Content, Write, Handshake };
+  enum class Stop : std::uint8_t { None, Timeout, TransactionTimeout, TooSlow, Drain };
+
+  // From MAIL to the end of the content.
+  struct Transaction {
+    Envelope envelope;
+    std::unique_ptr<spool::Draft> draft;
+    std::optional<ContentDecoder> decoder;  // content has begun
+    ContentScanner scanner;
+    std::optional<Reply> refusal;  // of the content; the rest of it is read and dropped
+    std::uint32_t overshoot = 0;   // RCPTs beyond the limit
+    bool rcpt_seen = false;
+    bool chunked = false;  // by BDAT
+  };
+  struct Counts {
+    std::uint32_t commands = 0, helo = 0, mail = 0, rcpt = 0, data = 0, bdat = 0, rset = 0, starttls = 0, unknown = 0,
+                  messages = 0;
+  };
+
+  // session.cpp
+  Task<bool> greet();
+  Task<void> converse();
+  Task<void> dispatch(const Command &command);
+  Task<void> say_why_stopped();
+  std::optional<std::string_view> take_line();
+  Task<bool> wait_input(Waiting what);
+  Task<bool> flush();
+  Task<void> slow_down(std::uint32_t errors_before);
+  bool synchronised(Verb verb);
+  void stop(Stop why);
+  void reply(const Reply &reply) { append(out_, reply); }
+  void refuse(const Reply &reply);   // counts as an error of the client
+  void hang_up(const Reply &reply);  // last words
+  void log_reject(std::string_view what, const Reply &reply, std::string_view recipient = {});
+  void log_disconnect();
+  std::string protocol() const;
+  Reply goodbye(EnhancedStatus enhanced, std::string_view text) const;  // 421
+
+  // session_commands.cpp
+  void answer(const Command &command);
+  bool syntax_ok(const Command &command);
+  void helo(const Command &command);
+  void ehlo_reply();
+  void mail(const Command &command);
+  void rcpt(const Command &command);
+  void help();
+  bool offers(std::string_view keyword) const;
+  void reset() {
+    transaction_.reset();
+    transaction_deadline_ = 0;
+  }
+
+  // session_content.cpp
+  Task<void> data();
+  Task<void> bdat(std::uint64_t size, bool last);
+  Task<void> starttls();
+  std::optional<Reply> not_ready_for_content(bool chunked) const;
+  void begin_content(ContentDecoder::Framing framing);
+  Task<bool> wait_content();
+  Task<void> store(std::string_view canonical);
+  Task<Reply> finish_message();
+  Task<Reply> commit();
+  void start_content_clock();
+
+  Environment &env_;
+  Service &service_;
+  const config::Smtpd &smtpd_;
+  Connection connection_;
+  Client client_;
+  std::string out_;
+
+  std::string helo_;
+  bool esmtp_ = false, open_ = true, draining_ = false;
+  bool skipping_line_ = false;  // of a command over the limit
+  bool command_begun_ = false;  // its deadline is set
+  std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end
+  std::optional<Transaction> transaction_;
+  Counts counts_;
+  std::uint32_t errors_ = 0, junk_ = 0;
+
+  Waiting waiting_ = Waiting::Nothing;
+  Stop stop_ = Stop::None;
+  Nanos deadline_ = 0, transaction_deadline_ = 0;      // mono; 0 = none
+  Nanos content_waited_ = 0, content_wait_began_ = 0;  // time the client let us wait for content
+  std::uint64_t content_bytes_ = 0;
+};
+
+}  // namespace mansio::ingress

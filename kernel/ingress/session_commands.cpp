@@ -1,0 +1,239 @@
+// The commands that are answered at once: everything but DATA, BDAT and STARTTLS.
+#include <algorithm>
+
+#include "kernel/ingress/params.hpp"
+#include "kernel/ingress/session.hpp"
+#include "kernel/ingress/tls.hpp"
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/trace.hpp"
+
+namespace mansio::ingress {
+namespace {
+
+constexpr std::uint32_t kOvershoot = 1000;  // RCPTs over the limit before they count as errors
+
+Reply syntax_refusal(const Command &command) {
+  switch (command.syntax) {
+    case Syntax::BadPath:
+      return command.verb == Verb::Mail ? Reply{501, {5, 5, 4}, "Syntax: MAIL FROM:<address>"}
+                                        : Reply{501, {5, 5, 4}, "Syntax: RCPT TO:<address>"};
+    case Syntax::BadParameter:
+      return {501, {5, 5, 4}, "Error: bad parameter syntax"};
+    case Syntax::TooManyParameters:
+      return {501, {5, 5, 4}, "Error: too many parameters"};
+    default:
+      break;
+  }
+  std::string usage = "Syntax: " + std::string{name(command.verb)};
+  switch (command.verb) {
+    case Verb::Helo:
+    case Verb::Ehlo:
+      usage += " hostname";
+      break;
+    case Verb::Vrfy:
+      usage += " address";
+      break;
+    case Verb::Bdat:
+      usage += " count [LAST]";
+      break;
+    default:
+      break;
+  }
+  // RFC 3030: without a size nobody knows where the chunk ends, so the connection cannot go on.
+  return {static_cast<std::uint16_t>(command.verb == Verb::Bdat ? 521 : 501), {5, 5, 4}, usage};
+}
+
+// The mail layer's errors carry the enhanced code; these codes go with them (RFC 5321, RFC 6531 section 3.7.4.2).
+Reply path_refusal(const Error &error, EnhancedStatus fallback) {
+  const auto enhanced = error.enhanced.empty() ? fallback : error.enhanced;
+  const bool needs_utf8 = enhanced == EnhancedStatus{5, 6, 7};
+  return {static_cast<std::uint16_t>(needs_utf8 ? 553 : 501), enhanced, error.text};
+}
+
+// A recipient list mostly has one route; the last one used is the likeliest.
+std::uint16_t intern(std::vector<Route> &routes, Route route) {
+  const auto at = std::find(routes.rbegin(), routes.rend(), route);
+  if (at != routes.rend()) return static_cast<std::uint16_t>(routes.rend() - at - 1);
+  routes.push_back(std::move(route));
+  return static_cast<std::uint16_t>(routes.size() - 1);
+}
+
+bool printable_ascii(std::string_view s) {
+  return std::all_of(s.begin(), s.end(), [](char c) { return c > 32 && c < 127; });
+}
+
+}  // namespace
+
+bool Session::offers(std::string_view keyword) const {
+  if (keyword == "SMTPUTF8" && !smtpd_.smtputf8) return false;
+  if (keyword == "STARTTLS" && (!service_.tls || !service_.tls->current() || connection_.secure())) return false;
+  return std::none_of(smtpd_.discard_ehlo_keywords.begin(), smtpd_.discard_ehlo_keywords.end(),
+                      [&](const std::string &k) { return equal_nocase(k, keyword); });
+}
+
+bool Session::syntax_ok(const Command &command) {
+  if (command.syntax == Syntax::Ok) return true;
+  const auto why = syntax_refusal(command);
+  refuse(why);
+  if (why.code == 521) open_ = false;
+  return false;
+}
+
+void Session::answer(const Command &command) {
+  switch (command.verb) {
+    case Verb::Unknown:
+      ++counts_.unknown;
+      return refuse({500, {5, 5, 2}, "Error: command not recognized"});
+    case Verb::Unimplemented:
+      ++counts_.unknown;
+      return refuse({502, {5, 5, 1}, "Error: command not implemented"});
+    case Verb::NotSmtp:
+      ++counts_.unknown;
+      env_.log.info("not an SMTP client", {{"client", client_.address}});
+      return hang_up({221, {2, 7, 0}, "Error: this is an SMTP server. Goodbye."});
+    case Verb::Rset:
+    case Verb::Noop:
+    case Verb::Vrfy:
+    case Verb::Helo:
+    case Verb::Ehlo:
+    case Verb::Help:
+      if (++junk_ > smtpd_.junk_command_limit) ++errors_;
+      break;
+    default:
+      break;
+  }
+  if (!syntax_ok(command)) return;
+  const bool before_tls = smtpd_.tls_security_level == config::TlsLevel::Encrypt && !connection_.secure();
+  if (before_tls && (command.verb == Verb::Mail || command.verb == Verb::Rcpt || command.verb == Verb::Vrfy))
+    return refuse({530, {5, 7, 0}, "Must issue a STARTTLS command first"});
+  switch (command.verb) {
+    case Verb::Helo:
+    case Verb::Ehlo:
+      return helo(command);
+    case Verb::Mail:
+      return mail(command);
+    case Verb::Rcpt:
+      return rcpt(command);
+    case Verb::Rset:
+      ++counts_.rset;
+      reset();
+      return reply({250, {2, 0, 0}, "Ok"});
+    case Verb::Noop:
+      return reply({250, {2, 0, 0}, "Ok"});
+    // Saying more would tell spammers who lives here (RFC 5321 section 7.3).
+    case Verb::Vrfy:
+      return reply({252, {2, 0, 0}, "Cannot VRFY user, but will take mail for it if it can be delivered"});
+    case Verb::Help:
+      return help();
+    case Verb::Quit:
+      return hang_up({221, {2, 0, 0}, "Bye"});
+    default:
+      break;
+  }
+}
+
+void Session::helo(const Command &command) {
+  ++counts_.helo;
+  const auto end = command.argument.find_first_of(" \t");
+  const auto who = command.argument.substr(0, end);
+  // The name is only recorded; but what goes into headers and logs has to be one printable word.
+  if (!printable_ascii(who) || who.size() > kMaxDomain) return refuse({501, {5, 5, 4}, "Error: bad host name"});
+  reset();
+  helo_ = who;
+  esmtp_ = command.verb == Verb::Ehlo;
+  if (esmtp_)
+    ehlo_reply();
+  else
+    reply({250, {}, env_.settings.myhostname});
+}
+
+void Session::ehlo_reply() {
+  std::vector<std::string> lines{env_.settings.myhostname};
+  for (const std::string_view keyword :
+       {"PIPELINING", "SIZE", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"}) {
+    if (!offers(keyword)) continue;
+    lines.emplace_back(keyword);
+    if (keyword == "SIZE") lines.back() += " " + std::to_string(smtpd_.message_size_limit);
+  }
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    out_ += i + 1 < lines.size() ? "250-" : "250 ";
+    out_ += lines[i];
+    out_ += "\r\n";
+  }
+}
+
+void Session::help() {
+  reply({214, {2, 0, 0}, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS"});
+}
+
+void Session::mail(const Command &command) {
+  ++counts_.mail;
+  if (smtpd_.helo_required && helo_.empty()) return refuse({503, {5, 5, 1}, "Error: send HELO/EHLO first"});
+  if (transaction_) return refuse({503, {5, 5, 1}, "Error: nested MAIL command"});
+  MailParameters parameters;
+  if (const auto bad = read_parameters(
+          command, [this](auto k) { return offers(k); }, parameters))
+    return refuse(*bad);
+  const auto path = parse_reverse_path(command.path, {.smtputf8 = parameters.smtputf8, .strict = false});
+  if (!path) return refuse(path_refusal(path.error(), {5, 1, 7}));
+  if (!path->rest.empty()) return refuse({501, {5, 1, 7}, "Bad sender address syntax"});
+  if (smtpd_.message_size_limit != 0 && parameters.size > smtpd_.message_size_limit) {
+    ++service_.counters.rejected_messages;
+    const Reply too_big{552, {5, 3, 4}, "Message size exceeds fixed limit"};
+    log_reject("MAIL", too_big);
+    return refuse(too_big);
+  }
+  if (const auto why = env_.intake.refusal()) {  // our trouble, not the client's error
+    ++service_.counters.deferred_messages;
+    log_reject("MAIL", *why);
+    return reply(*why);
+  }
+  auto &envelope = transaction_.emplace().envelope;
+  envelope.sender = to_string(path->address);
+  envelope.ret = parameters.ret;
+  envelope.envid = std::move(parameters.envid);
+  envelope.body_type = parameters.body;
+  envelope.smtputf8 = parameters.smtputf8;
+  transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
+  reply({250, {2, 1, 0}, "Ok"});
+}
+
+void Session::rcpt(const Command &command) {
+  ++counts_.rcpt;
+  if (!transaction_) return refuse({503, {5, 5, 1}, "Error: need MAIL command"});
+  if (transaction_->decoder) return refuse({503, {5, 5, 1}, "Error: RCPT after BDAT"});
+  transaction_->rcpt_seen = true;
+  auto &envelope = transaction_->envelope;
+  if (smtpd_.recipient_limit != 0 && envelope.recipients.size() >= smtpd_.recipient_limit) {
+    const Reply many{452, {4, 5, 3}, "Error: too many recipients"};
+    if (++transaction_->overshoot > kOvershoot)
+      refuse(many);
+    else
+      reply(many);
+    return;
+  }
+  Recipient recipient;
+  RcptParameters parameters;
+  if (const auto bad = read_parameters(
+          command, [this](auto k) { return offers(k); }, envelope.smtputf8, parameters))
+    return refuse(*bad);
+  const auto path = parse_forward_path(command.path, {.smtputf8 = envelope.smtputf8, .strict = false});
+  if (!path) return refuse(path_refusal(path.error(), {5, 1, 3}));
+  if (!path->rest.empty()) return refuse({501, {5, 1, 3}, "Bad recipient address syntax"});
+  const auto given = to_string(path->address);
+  auto verdict = env_.policy.recipient(client_, envelope.sender, given);
+  if (verdict.refusal) {
+    ++service_.counters.rejected_recipients;
+    log_reject("RCPT", *verdict.refusal, given);
+    return refuse(*verdict.refusal);
+  }
+  recipient.address = std::move(verdict.address);
+  if (recipient.address != given) recipient.original = given;
+  recipient.notify = parameters.notify;
+  recipient.orcpt = std::move(parameters.orcpt);
+  recipient.route = intern(envelope.routes, std::move(verdict.route));
+  envelope.recipients.push_back(std::move(recipient));
+  reply({250, {2, 1, 5}, "Ok"});
+}
+
+}  // namespace mansio::ingress

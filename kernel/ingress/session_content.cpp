@@ -1,0 +1,250 @@
+// STARTTLS, and content: DATA and BDAT from the client through the decoder into a draft, and the commit. Whatever is
+// wrong with content is said once all of it was read, because only then does the client listen.
+#include "kernel/ingress/session.hpp"
+#include "kernel/ingress/tls.hpp"
+#include "kernel/mail/trace.hpp"
+
+namespace mansio::ingress {
+
+std::optional<Reply> Session::not_ready_for_content(bool chunked) const {
+  if (smtpd_.tls_security_level == config::TlsLevel::Encrypt && !connection_.secure())
+    return Reply{530, {5, 7, 0}, "Must issue a STARTTLS command first"};
+  if (!transaction_) return Reply{503, {5, 5, 1}, "Error: need MAIL command"};
+  if (!chunked && transaction_->decoder) return Reply{503, {5, 5, 1}, "Error: DATA after BDAT"};
+  if (transaction_->envelope.recipients.empty()) {
+    if (!transaction_->rcpt_seen) return Reply{503, {5, 5, 1}, "Error: need RCPT command"};
+    return Reply{554, {5, 5, 1}, "Error: no valid recipients"};
+  }
+  return std::nullopt;
+}
+
+void Session::start_content_clock() {
+  content_waited_ = 0;
+  content_bytes_ = 0;
+}
+
+void Session::begin_content(ContentDecoder::Framing framing) {
+  transaction_->decoder.emplace(framing, smtpd_.line_length_limit == 0 ? UINT64_MAX : smtpd_.line_length_limit);
+  transaction_->envelope.arrival = env_.clock.wall();
+  transaction_->chunked = framing == ContentDecoder::Framing::Bdat;
+  transaction_->draft = env_.writer.begin();
+  start_content_clock();
+}
+
+Task<bool> Session::wait_content() {
+  const auto now = env_.clock.mono();
+  content_wait_began_ = now;
+  deadline_ = now + smtpd_.timeout;
+  const auto had = connection_.buffered().size();
+  const bool ok = co_await wait_input(Waiting::Content);
+  content_waited_ += env_.clock.mono() - now;
+  content_bytes_ += connection_.buffered().size() - had;
+  if (!ok) open_ = false;
+  co_return ok;
+}
+
+// One piece of decoded content. After a refusal the draft is gone and the piece is dropped.
+Task<void> Session::store(std::string_view canonical) {
+  auto &t = *transaction_;
+  if (t.refusal || canonical.empty()) co_return;
+  t.scanner.feed(canonical);
+  if (smtpd_.message_size_limit != 0 && t.scanner.size() > smtpd_.message_size_limit) {
+    t.refusal = Reply{552, {5, 3, 4}, "Error: message too large"};
+  } else if (smtpd_.header_size_limit != 0 && t.scanner.header_size() > smtpd_.header_size_limit) {
+    t.refusal = Reply{552, {5, 6, 0}, "Error: header section too large"};
+  } else if (t.decoder->line_too_long()) {
+    t.refusal =
+        Reply{552, {5, 6, 0}, "Error: line longer than " + std::to_string(smtpd_.line_length_limit) + " octets"};
+  } else {
+    const auto stored = co_await t.draft->append(canonical);
+    if (!stored) {
+      env_.log.warn("content not stored", {{"client", client_.address}, {"error", stored.error().text}});
+      t.refusal = commit_refusal(stored.error());
+    }
+  }
+  if (t.refusal) t.draft.reset();
+}
+
+Task<void> Session::data() {
+  ++counts_.data;
+  if (const auto why = not_ready_for_content(false)) {
+    refuse(*why);
+    co_return;
+  }
+  begin_content(ContentDecoder::Framing::Data);
+  reply({354, {}, "End data with <CR><LF>.<CR><LF>"});
+  if (!co_await flush()) {
+    open_ = false;
+    co_return;
+  }
+  auto &decoder = *transaction_->decoder;
+  while (!decoder.ended()) {
+    if (connection_.buffered().empty() && !co_await wait_content()) co_return;
+    const auto bytes = connection_.buffered();
+    auto rest = bytes;
+    const auto canonical = decoder.feed(rest);
+    co_await store(canonical);
+    connection_.consume(bytes.size() - rest.size());
+  }
+  const auto outcome = co_await finish_message();
+  if (outcome.refusal() && outcome.code >= 500) ++errors_;
+  reply(outcome);
+}
+
+Task<void> Session::bdat(std::uint64_t size, bool last) {
+  ++counts_.bdat;
+  // Whatever the answer will be, the chunk is on its way and has to be taken off the stream (RFC 3030 section 2).
+  const auto refusal =
+      offers("CHUNKING") ? not_ready_for_content(true) : Reply{502, {5, 5, 1}, "Error: command not implemented"};
+  if (!refusal && !transaction_->decoder) begin_content(ContentDecoder::Framing::Bdat);
+  if (refusal) {
+    start_content_clock();
+    if (transaction_deadline_ == 0) transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
+  }
+  // Replies to the commands before it need not wait for a chunk that is not here yet.
+  if (size > connection_.buffered().size() && !co_await flush()) {
+    open_ = false;
+    co_return;
+  }
+  for (auto left = size; left != 0;) {
+    if (connection_.buffered().empty() && !co_await wait_content()) co_return;
+    auto bytes = connection_.buffered();
+    bytes = bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes.size())));
+    if (!refusal) {
+      auto rest = bytes;
+      co_await store(transaction_->decoder->feed(rest));
+    }
+    connection_.consume(bytes.size());
+    left -= bytes.size();
+  }
+  if (refusal) {
+    if (!transaction_) transaction_deadline_ = 0;
+    refuse(*refusal);
+    co_return;
+  }
+  auto &t = *transaction_;
+  if (!last) {
+    if (t.refusal)
+      refuse(*t.refusal);
+    else
+      reply({250, {2, 0, 0}, "Ok: " + std::to_string(size) + " bytes"});
+    co_return;
+  }
+  co_await store(t.decoder->finish());
+  const auto outcome = co_await finish_message();
+  if (outcome.refusal() && outcome.code >= 500) ++errors_;
+  reply(outcome);
+}
+
+// The content is complete: judge it, commit it, and end the transaction.
+Task<Reply> Session::finish_message() {
+  auto &t = *transaction_;
+  t.scanner.finish();
+  if (t.decoder->bare_lf() || t.decoder->bare_cr()) ++service_.counters.noncanonical_messages;
+  if (t.decoder->bare_lf() && smtpd_.forbid_bare_newline == config::BareNewline::Reject)
+    t.refusal = Reply{550, {5, 5, 2}, "Error: bare <LF> received"};
+  else if (!t.refusal && t.decoder->line_too_long())
+    t.refusal =
+        Reply{552, {5, 6, 0}, "Error: line longer than " + std::to_string(smtpd_.line_length_limit) + " octets"};
+  else if (!t.refusal && smtpd_.hopcount_limit != 0 && t.scanner.received() >= smtpd_.hopcount_limit)
+    t.refusal = Reply{554, {5, 4, 6}, "Error: too many hops"};
+  Reply outcome;
+  if (t.refusal)
+    outcome = *t.refusal;
+  else
+    outcome = co_await commit();
+  if (outcome.refusal()) {
+    ++(outcome.code < 500 ? service_.counters.deferred_messages : service_.counters.rejected_messages);
+    log_reject(t.chunked ? "BDAT" : "DATA", outcome);
+  } else {
+    errors_ = junk_ = 0;
+  }
+  reset();
+  co_return outcome;
+}
+
+Task<Reply> Session::commit() {
+  auto &t = *transaction_;
+  auto &e = t.envelope;
+  e.config_epoch = env_.config_epoch;
+  e.client_address = client_.address;
+  e.client_name = client_.name;
+  e.client_port = client_.port;
+  e.helo = helo_;
+  e.protocol = protocol();
+  e.tls_version = connection_.tls_version();
+  e.tls_cipher = connection_.tls_cipher();
+  e.listener = service_.name;
+  const auto id = co_await env_.writer.reserve_id();
+  if (!id) {
+    env_.log.warn("no segment to write to", {{"client", client_.address}, {"error", id.error().text}});
+    co_return commit_refusal(id.error());
+  }
+  const auto trace = received_header(e, env_.settings.myhostname, *id);
+  const auto content_size = t.scanner.size();
+  e.body = t.scanner.info();
+  e.body.size += trace.size();  // the body in the spool begins with it
+  ++e.body.hops;
+  const auto committed = co_await env_.writer.commit(*id, trace, std::move(t.draft), e, smtpd_.durability);
+  if (!committed) {
+    env_.log.warn("message not committed",
+                  {{"qid", *id}, {"client", client_.address}, {"error", committed.error().text}});
+    co_return commit_refusal(committed.error());
+  }
+  env_.intake.committed(*committed, e);
+  ++counts_.messages;
+  ++service_.counters.messages;
+  service_.counters.recipients += e.recipients.size();
+  service_.counters.bytes += content_size;
+  env_.log.info("accepted", {{"qid", *id},
+                             {"client", client_.address},
+                             {"client_name", client_.name},
+                             {"from", e.sender},
+                             {"size", content_size},
+                             {"nrcpt", e.recipients.size()},
+                             {"proto", e.protocol},
+                             {"helo", helo_},
+                             {"tls", e.tls_version},
+                             {"cipher", e.tls_cipher},
+                             {"listener", service_.name}});
+  co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};
+}
+
+Task<void> Session::starttls() {
+  ++counts_.starttls;
+  if (connection_.secure()) {
+    refuse({554, {5, 5, 1}, "Error: TLS already active"});
+    co_return;
+  }
+  if (!service_.tls) {
+    refuse({502, {5, 5, 1}, "Error: command not implemented"});
+    co_return;
+  }
+  const auto context = service_.tls->current();
+  if (!context) {
+    reply({454, {4, 7, 0}, "TLS not available due to local problem"});
+    co_return;
+  }
+  reply({220, {2, 0, 0}, "Ready to start TLS"});
+  if (!co_await flush()) co_return;
+  deadline_ = env_.clock.mono() + smtpd_.starttls_timeout;
+  waiting_ = Waiting::Handshake;
+  const bool ok = co_await connection_.start_tls(context);
+  waiting_ = Waiting::Nothing;
+  if (!ok) {
+    ++service_.counters.tls_failures;
+    env_.log.info("TLS handshake failed", {{"client", client_.address}, {"error", connection_.error().message()}});
+    open_ = false;
+    co_return;
+  }
+  ++service_.counters.tls_sessions;
+  scanned_ = 0;
+  // What was said in clear may have been said by somebody else (RFC 3207 section 4.2).
+  reset();
+  helo_.clear();
+  esmtp_ = false;
+  env_.log.debug(
+      "TLS", {{"client", client_.address}, {"tls", connection_.tls_version()}, {"cipher", connection_.tls_cipher()}});
+}
+
+}  // namespace mansio::ingress

@@ -1,0 +1,209 @@
+// A server in memory: sessions run over socket pairs, the spool is a vector, time stands still unless told.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernel/ingress/environment.hpp"
+#include "kernel/ingress/server.hpp"
+#include "kernel/ingress/tls.hpp"
+
+namespace mansio::ingress::testing {
+
+struct Stored {
+  MessageId id;
+  std::string prefix, body;
+  Envelope envelope;
+};
+
+class FakeDraft final : public spool::Draft {
+ public:
+  explicit FakeDraft(std::optional<Error> &fails) : fails_(fails) {}
+  Task<Result<void>> append(std::string_view bytes) override {
+    if (fails_) co_return *fails_;
+    body += bytes;
+    co_return Result<void>{};
+  }
+  std::uint64_t size() const override { return body.size(); }
+  std::string body;
+
+ private:
+  std::optional<Error> &fails_;
+};
+
+class FakeWriter final : public spool::Writer {
+ public:
+  explicit FakeWriter(asio::io_context &loop) : gate_(loop) {
+    gate_.expires_at(std::chrono::steady_clock::time_point::max());
+  }
+  std::unique_ptr<spool::Draft> begin() override { return std::make_unique<FakeDraft>(append_fails); }
+  Task<Result<MessageId>> reserve_id() override {
+    if (reserve_fails) co_return *reserve_fails;
+    co_return MessageId::make(1, 1, ++last_);
+  }
+  Task<Result<spool::Committed>> commit(MessageId id, std::string_view prefix, std::unique_ptr<spool::Draft> body,
+                                        const Envelope &envelope, Durability) override {
+    Stored stored{id, std::string{prefix}, static_cast<FakeDraft &>(*body).body, envelope};
+    if (hold) {
+      ErrorCode ignored;
+      co_await gate_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    if (commit_fails) co_return *commit_fails;
+    stored_messages.push_back(std::move(stored));
+    co_return spool::Committed{id, {}, {}, {}};
+  }
+  bool ready() const override { return true; }
+  void close() override {}
+  std::uint64_t syncs() const override { return stored_messages.size(); }
+  void release() {
+    hold = false;
+    gate_.cancel();
+  }
+
+  std::vector<Stored> stored_messages;
+  std::optional<Error> append_fails, reserve_fails, commit_fails;
+  bool hold = false;
+
+ private:
+  asio::steady_timer gate_;
+  std::uint32_t last_ = 0;
+};
+
+class FakePolicy final : public Policy {
+ public:
+  Verdict recipient(const Client &, std::string_view, std::string_view recipient) override {
+    Verdict v;
+    if (recipient.ends_with("@elsewhere.example"))
+      v.refusal = Reply{554, {5, 7, 1}, "Relay access denied"};
+    else if (recipient.starts_with("nobody@"))
+      v.refusal = Reply{550, {5, 1, 1}, "No such user here"};
+    v.address = recipient == "postmaster" ? "postmaster@mx.test" : recipient;
+    v.route = Route{recipient.ends_with(".two") ? "two" : "one", ""};
+    return v;
+  }
+};
+
+class FakeIntake final : public Intake {
+ public:
+  std::optional<Reply> refusal() const override { return why; }
+  void committed(const spool::Committed &message, const Envelope &) override { noticed.push_back(message.id); }
+  std::optional<Reply> why;
+  std::vector<MessageId> noticed;
+};
+
+class FakeCensus final : public Census {
+ public:
+  process::Admission connect(const process::ClientKey &, std::uint32_t, std::uint32_t) override {
+    if (answer == process::Admission::Admitted) ++now;
+    return answer;
+  }
+  void disconnect(const process::ClientKey &) override { --now; }
+  process::Admission answer = process::Admission::Admitted;
+  int now = 0;
+};
+
+class LinesSink final : public LogSink {
+ public:
+  void emit(LogLevel, std::string_view line) override { text += line; }
+  std::string text;
+};
+
+class Peer {  // the client's end
+ public:
+  Peer() = default;
+  explicit Peer(int fd) : fd_(fd) {}
+  bool send(std::string_view text) {
+    return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+  // Everything that has arrived.
+  std::string received() {
+    char block[65536];
+    std::string out;
+    for (ssize_t n; (n = ::recv(fd_.get(), block, sizeof block, MSG_DONTWAIT)) >= 0;) {
+      if (n == 0) {
+        closed_ = true;
+        break;
+      }
+      out.append(block, static_cast<std::size_t>(n));
+    }
+    return out;
+  }
+  bool closed() const { return closed_; }
+  void hang_up() { fd_.reset(); }
+  io::UniqueFd release() { return std::move(fd_); }
+
+ private:
+  io::UniqueFd fd_;
+  bool closed_ = false;
+};
+
+class SmtpServerTest : public ::testing::Test {
+ protected:
+  SmtpServerTest() {
+    settings.myhostname = "mx.test";
+    service.name = "smtp";
+    service.smtpd.error_sleep_time = 0;
+  }
+  void SetUp() override {
+    server =
+        std::make_unique<Server>(Environment{loop, clock, log, settings, 7, writer, policy, intake, census, nullptr});
+  }
+  void TearDown() override { server.reset(); }
+
+  // Everything that can happen now has happened afterwards.
+  void settle() {
+    for (int idle = 0; idle < 3;) {
+      loop.restart();
+      idle = loop.poll() == 0 ? idle + 1 : 0;
+    }
+  }
+  Peer dial() {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    server->serve(service, io::UniqueFd{ends[0]});
+    return Peer{ends[1]};
+  }
+  Peer connect() {  // past the greeting
+    auto peer = dial();
+    settle();
+    EXPECT_EQ(peer.received(), "220 mx.test ESMTP Mansio\r\n");
+    return peer;
+  }
+  std::string say(Peer &peer, std::string_view text) {
+    peer.send(text);
+    settle();
+    return peer.received();
+  }
+  Peer greet() {  // past EHLO
+    auto peer = connect();
+    EXPECT_THAT(say(peer, "EHLO client.test\r\n"), ::testing::StartsWith("250-mx.test\r\n"));
+    return peer;
+  }
+  Peer ready_for_data() {
+    auto peer = greet();
+    EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"),
+              "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n");
+    return peer;
+  }
+
+  asio::io_context loop{1};
+  VirtualClock clock;
+  LinesSink sink;
+  Logger log{sink, clock, "ingress.0", LogLevel::Debug};
+  config::Settings settings;
+  FakeWriter writer{loop};
+  FakePolicy policy;
+  FakeIntake intake;
+  FakeCensus census;
+  Service service;
+  std::unique_ptr<Server> server;
+};
+
+}  // namespace mansio::ingress::testing

@@ -1,0 +1,165 @@
+#include "kernel/ingress/queue_link.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace mansio::ingress {
+namespace {
+
+class QueueLinkTest : public ::testing::Test {
+ protected:
+  struct Sink final : LogSink {
+    void emit(LogLevel, std::string_view) override {}
+  };
+  void settle() {
+    for (int idle = 0; idle < 3;) {
+      loop.restart();
+      idle = loop.poll() == 0 ? idle + 1 : 0;
+    }
+  }
+  void attach() {
+    auto pair = io::channel_pair();
+    ASSERT_TRUE(pair.ok());
+    queue = io::Channel::create(loop, std::move(pair->second));
+    queue->start(
+        [this](io::Message &m) {
+          if (m.type == wire::SegmentRequest::kType) requests.push_back(*decode<wire::SegmentRequest>(m.payload));
+          if (m.type == wire::WriterHello::kType) hellos.push_back(*decode<wire::WriterHello>(m.payload));
+          if (m.type == wire::SegmentSealed::kType) seals.push_back(*decode<wire::SegmentSealed>(m.payload));
+          if (m.type == wire::Notice::kType) notices.push_back(*decode<wire::Notice>(m.payload));
+        },
+        [](std::string_view) {});
+    link.attach(io::Channel::create(loop, std::move(pair->first)));
+    settle();
+  }
+  void grant(std::uint32_t segment) {
+    ASSERT_FALSE(requests.empty());
+    wire::SegmentReply reply;
+    reply.request = requests.back().request;
+    requests.pop_back();
+    reply.segment = segment;
+    reply.epoch = 100 + segment;
+    reply.size = 1 << 20;
+    std::vector<io::UniqueFd> fds;
+    fds.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(queue->send(reply, std::move(fds)));
+    settle();
+  }
+  void ask(std::uint64_t least = 0) {
+    asio::co_spawn(loop, take(least), asio::detached);
+    settle();
+  }
+  Task<void> take(std::uint64_t least) {
+    const auto grant = co_await link.next(least);
+    if (grant)
+      granted.push_back(grant->segment);
+    else
+      errors.push_back(grant.error().text);
+  }
+  void TearDown() override {
+    queue.reset();
+    settle();
+  }
+
+  asio::io_context loop{1};
+  SystemClock clock;
+  Sink sink;
+  Logger log{sink, clock, "ingress.0"};
+  QueueLink link{loop, log};
+  std::shared_ptr<io::Channel> queue;
+  std::vector<wire::SegmentRequest> requests;
+  std::vector<wire::WriterHello> hellos;
+  std::vector<wire::SegmentSealed> seals;
+  std::vector<wire::Notice> notices;
+  std::vector<std::uint32_t> granted;
+  std::vector<std::string> errors;
+};
+
+TEST_F(QueueLinkTest, FetchesASpareAheadOfNeedAndAnotherWhenItIsTaken) {
+  attach();
+  ASSERT_EQ(requests.size(), 1u);
+  grant(1);
+  EXPECT_TRUE(link.spare());
+  ask();
+  EXPECT_EQ(granted, std::vector<std::uint32_t>{1});
+  ASSERT_EQ(requests.size(), 1u);
+  grant(2);
+  EXPECT_TRUE(link.spare());
+}
+
+TEST_F(QueueLinkTest, GivesTheSpareWhileTheQueueIsAway) {
+  attach();
+  grant(1);
+  queue->close();
+  settle();
+  EXPECT_FALSE(link.attached());
+  ask();
+  EXPECT_EQ(granted, std::vector<std::uint32_t>{1});
+}
+
+TEST_F(QueueLinkTest, WaitsForTheQueuesReturnWhenThereIsNoSpare) {
+  ask();
+  EXPECT_TRUE(granted.empty());
+  EXPECT_TRUE(errors.empty());
+  attach();
+  ASSERT_EQ(requests.size(), 2u);  // the waiting one, and a spare
+  grant(1);
+  grant(2);
+  EXPECT_EQ(granted.size(), 1u);
+  EXPECT_TRUE(link.spare());
+}
+
+TEST_F(QueueLinkTest, NamesItsSegmentsWhenItAttachesAgain) {
+  attach();
+  grant(1);
+  ask();
+  grant(2);
+  queue->close();
+  settle();
+  link.sealed(1, 101, 0);
+  attach();
+  ASSERT_EQ(hellos.size(), 2u);
+  EXPECT_TRUE(hellos[0].segments.empty());
+  EXPECT_EQ(hellos[1].segments.size(), 2u);  // the spare, and the one sealed meanwhile
+  ASSERT_EQ(seals.size(), 1u);
+  EXPECT_EQ(seals[0].segment, 1u);
+}
+
+TEST_F(QueueLinkTest, NumbersItsNotices) {
+  attach();
+  link.committed(spool::Committed{MessageId{1}, {}, {}, {}}, Envelope{});
+  link.committed(spool::Committed{MessageId{2}, {}, {}, {}}, Envelope{});
+  settle();
+  ASSERT_EQ(notices.size(), 2u);
+  EXPECT_EQ(notices[0].sequence, 1u);
+  EXPECT_EQ(notices[1].sequence, 2u);
+  EXPECT_FALSE(notices[0].envelope_bytes.empty());
+}
+
+TEST_F(QueueLinkTest, RefusesNewMailUnderPressureOrWithoutAQueue) {
+  ASSERT_TRUE(link.refusal());
+  EXPECT_EQ(link.refusal()->code, 451);
+  attach();
+  EXPECT_FALSE(link.refusal());
+  ASSERT_TRUE(queue->send(wire::Pressure{false, 452, {4, 3, 1}, "no space"}));
+  settle();
+  ASSERT_TRUE(link.refusal());
+  EXPECT_EQ(to_string(*link.refusal()), "452 4.3.1 no space");
+  ASSERT_TRUE(queue->send(wire::Pressure{}));
+  settle();
+  EXPECT_FALSE(link.refusal());
+}
+
+TEST_F(QueueLinkTest, HandsAnUnusedSpareBackWhenItCloses) {
+  attach();
+  grant(7);
+  link.close();
+  settle();
+  ASSERT_EQ(seals.size(), 1u);
+  EXPECT_EQ(seals[0].segment, 7u);
+}
+
+}  // namespace
+}  // namespace mansio::ingress

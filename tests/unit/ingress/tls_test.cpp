@@ -1,0 +1,217 @@
+#include "kernel/ingress/tls.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/write.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/unit/ingress/fixture.hpp"
+
+namespace mansio::ingress {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Pair {
+  std::string certificate, key;
+};
+
+std::string text_of(BIO *bio) {
+  char *data = nullptr;
+  const auto n = BIO_get_mem_data(bio, &data);
+  std::string out{data, static_cast<std::size_t>(n)};
+  BIO_free(bio);
+  return out;
+}
+
+Pair self_signed() {
+  EVP_PKEY *key = EVP_EC_gen("P-256");
+  X509 *x = X509_new();
+  ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+  X509_gmtime_adj(X509_getm_notBefore(x), 0);
+  X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+  X509_set_pubkey(x, key);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char *>("mx.test"), -1, -1, 0);
+  X509_set_issuer_name(x, X509_get_subject_name(x));
+  X509_sign(x, key, EVP_sha256());
+  BIO *certificate_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(certificate_bio, x);
+  PEM_write_bio_PrivateKey(key_bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+  X509_free(x);
+  EVP_PKEY_free(key);
+  return {text_of(certificate_bio), text_of(key_bio)};
+}
+
+class TlsTest : public testing::SmtpServerTest {
+ protected:
+  TlsTest() {
+    char name[] = "/tmp/mansio-tls-XXXXXX";
+    directory_ = ::mkdtemp(name);
+  }
+  ~TlsTest() override { std::filesystem::remove_all(directory_); }
+
+  void write(const std::string &file, const std::string &text) {  // as people are told to: by rename
+    std::ofstream{directory_ + "/new"} << text;
+    std::filesystem::rename(directory_ + "/new", directory_ + "/" + file);
+  }
+  std::shared_ptr<TlsContext> context() {
+    return std::make_shared<TlsContext>(directory_ + "/cert.pem", directory_ + "/key.pem", log);
+  }
+  static void open_directly(const std::string &path, const std::function<void(Result<io::UniqueFd>)> &done) {
+    io::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (fd)
+      done(std::move(fd));
+    else
+      done(Error{Status::Fail, "cannot open"});
+  }
+  void use(const Pair &pair) {
+    write("cert.pem", pair.certificate);
+    write("key.pem", pair.key);
+  }
+  void enable() {
+    use(self_signed());
+    service.tls = context();
+    service.tls->refresh(open_directly);
+    ASSERT_TRUE(service.tls->current());
+  }
+
+  std::string directory_;
+};
+
+// A client that has been told "220" and continues through TLS.
+class TlsPeer {
+ public:
+  TlsPeer(asio::io_context &loop, int fd) : context_(asio::ssl::context::tls_client), stream_(loop, context_) {
+    stream_.next_layer().assign(asio::local::stream_protocol{}, fd);
+  }
+  void handshake() {
+    stream_.async_handshake(asio::ssl::stream_base::client, [this](const ErrorCode &e) { shaken = !e; });
+  }
+  void send(std::string text) {
+    pending_ = std::move(text);
+    asio::async_write(stream_, asio::buffer(pending_), [](const ErrorCode &, std::size_t) {});
+    stream_.async_read_some(asio::buffer(block_),
+                            [this](const ErrorCode &, std::size_t n) { received.append(block_, n); });
+  }
+  bool shaken = false;
+  std::string received;
+
+ private:
+  asio::ssl::context context_;
+  asio::ssl::stream<asio::local::stream_protocol::socket> stream_;
+  std::string pending_;
+  char block_[4096];
+};
+
+using SmtpServerTls = TlsTest;
+
+TEST_F(SmtpServerTls, OffersStartTlsAndForgetsWhatCameBefore) {
+  enable();
+  auto peer = connect();
+  EXPECT_THAT(say(peer, "EHLO client.test\r\n"), HasSubstr("250-STARTTLS\r\n"));
+  say(peer, "MAIL FROM:<a@b.example>\r\n");
+  EXPECT_EQ(say(peer, "STARTTLS\r\n"), "220 2.0.0 Ready to start TLS\r\n");
+  TlsPeer tls{loop, peer.release().release()};
+  tls.handshake();
+  settle();
+  ASSERT_TRUE(tls.shaken);
+  tls.send("RCPT TO:<c@d.example>\r\n");
+  settle();
+  EXPECT_EQ(tls.received, "503 5.5.1 Error: need MAIL command\r\n");
+  tls.received.clear();
+  tls.send("EHLO client.test\r\n");
+  settle();
+  EXPECT_THAT(tls.received, Not(HasSubstr("STARTTLS")));
+  tls.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nBDAT 3 LAST\r\nx\r\n");
+  settle();
+  ASSERT_EQ(writer.stored_messages.size(), 1u);
+  const auto &e = writer.stored_messages[0].envelope;
+  EXPECT_EQ(e.protocol, "ESMTPS");
+  EXPECT_EQ(e.tls_version, "TLSv1.3");
+  EXPECT_NE(e.tls_cipher, "");
+  EXPECT_EQ(service.counters.tls_sessions, 1u);
+  tls.received.clear();
+  tls.send("STARTTLS\r\n");
+  settle();
+  EXPECT_EQ(tls.received, "554 5.5.1 Error: TLS already active\r\n");
+}
+
+TEST_F(SmtpServerTls, RefusesCommandsInjectedBehindStartTls) {
+  enable();
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "STARTTLS\r\nMAIL FROM:<evil@x>\r\n"), "554 5.5.0 Error: SMTP protocol synchronization\r\n");
+  EXPECT_TRUE(peer.closed());
+}
+
+TEST_F(SmtpServerTls, DropsInjectedCommandsEvenWherePipeliningIsTolerated) {
+  enable();
+  service.smtpd.forbid_unauth_pipelining = false;
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "STARTTLS\r\nMAIL FROM:<evil@x>\r\n"), "220 2.0.0 Ready to start TLS\r\n");
+  TlsPeer tls{loop, peer.release().release()};
+  tls.handshake();
+  settle();
+  ASSERT_TRUE(tls.shaken);
+  tls.send("RCPT TO:<c@d.example>\r\n");
+  settle();
+  EXPECT_EQ(tls.received, "503 5.5.1 Error: need MAIL command\r\n");
+}
+
+TEST_F(SmtpServerTls, EndsTheSessionWhenTheHandshakeFails) {
+  enable();
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  say(peer, "EHLO in the clear\r\n");
+  EXPECT_TRUE(peer.closed());
+  EXPECT_EQ(service.counters.tls_failures, 1u);
+}
+
+TEST_F(SmtpServerTls, WantsTlsFirstWhereItIsMandatory) {
+  enable();
+  service.smtpd.tls_security_level = config::TlsLevel::Encrypt;
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example>\r\n"), "530 5.7.0 Must issue a STARTTLS command first\r\n");
+  EXPECT_EQ(say(peer, "DATA\r\n"), "530 5.7.0 Must issue a STARTTLS command first\r\n");
+  EXPECT_EQ(say(peer, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
+}
+
+TEST_F(SmtpServerTls, SaysSoWhenThereIsNoCertificateYet) {
+  service.tls = context();
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "STARTTLS\r\n"), "454 4.7.0 TLS not available due to local problem\r\n");
+}
+
+TEST_F(SmtpServerTls, TakesAChangedCertificateAndKeepsTheOldOneWhenTheNewIsBroken) {
+  enable();
+  const auto first = service.tls->current();
+  service.tls->refresh(open_directly);
+  EXPECT_EQ(service.tls->current(), first) << "unchanged files are not read again";
+  write("cert.pem", "not a certificate");
+  service.tls->refresh(open_directly);
+  EXPECT_EQ(service.tls->current(), first);
+  EXPECT_THAT(sink.text, HasSubstr("certificate not reloaded"));
+  write("cert.pem", self_signed().certificate);  // of another key
+  service.tls->refresh(open_directly);
+  EXPECT_EQ(service.tls->current(), first);
+  use(self_signed());
+  service.tls->refresh(open_directly);
+  EXPECT_NE(service.tls->current(), first);
+  std::filesystem::remove(directory_ + "/key.pem");
+  const auto second = service.tls->current();
+  service.tls->refresh(open_directly);
+  EXPECT_EQ(service.tls->current(), second);
+}
+
+}  // namespace
+}  // namespace mansio::ingress
