@@ -1,0 +1,138 @@
+#include "kernel/egress/role.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernel/egress/addresses.hpp"
+#include "kernel/egress/desk.hpp"
+#include "kernel/host/plugin.hpp"
+#include "kernel/io/dns.hpp"
+#include "kernel/process/shared.hpp"
+
+namespace mansio::egress {
+namespace {
+
+// Before the drain's end, what is under way is told to give up, so that its outcome can still be reported.
+constexpr Nanos kCancelBefore = 2 * kSecond;  // or a quarter of the time there is
+// How long a drained process waits for a queue that is gone to come back and take the last outcomes.
+constexpr Nanos kQueueReturns = 3 * kSecond;
+
+std::string joined(const std::vector<std::string> &parts) {
+  std::string out;
+  for (const auto &part : parts) out += (out.empty() ? "" : ",") + part;
+  return out;
+}
+
+class Egress final : public process::Role {
+ public:
+  // The instance goes first: its plugin may still speak while it is taken down.
+  ~Egress() override {
+    instance_.reset();
+    desk_.reset();
+  }
+
+  Result<void> prepare(process::RoleContext &context) override {
+    context_ = &context;
+    const auto &name = context.start.transport;
+    const auto *settings = context.settings.transport(name);
+    if (!settings) return Error{Status::BadConfig, fmt::format("transport {}: not in the configuration", name)};
+    const auto plugin = host::load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, settings->plugin));
+    if (!plugin) return plugin.error();
+    const auto options = host::check_options(**plugin, settings->options);
+    if (!options) return Error{Status::BadConfig, fmt::format("transport {}: {}", name, options.error().text)};
+
+    const auto &dns = context.settings.dns;
+    io::DnsOptions dns_options;
+    dns_options.servers = dns.servers;
+    dns_options.timeout = dns.timeout;
+    dns_options.tries = dns.tries;
+    dns_options.min_ttl = dns.min_ttl;
+    dns_options.max_ttl = dns.max_ttl;
+    dns_options.max_negative_ttl = dns.max_negative_ttl;
+    dns_ = io::Dns::create(context.loop, context.clock, std::move(dns_options));
+
+    auto self = interface_addresses();
+    self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
+    host::InstanceOptions instance{
+        name,
+        *options,
+        {{"instance", name}, {"myhostname", context.settings.myhostname}, {"self_addresses", joined(self)}}};
+    desk_ = std::make_unique<Desk>(context.loop, context.log, name, std::max(settings->process_limit, 1u));
+    auto events = desk_->events();
+    events.working_on = [&context](std::uint64_t message) {
+      context.shared.working_on(context.start.slot, MessageId{message});
+    };
+    auto made = host::TransportInstance::create(context.loop, context.clock, context.log, *dns_, **plugin,
+                                                std::move(instance), std::move(events));
+    if (!made) return made.error();
+    instance_ = std::move(*made);
+    desk_->employ(instance_.get());
+    timer_ = std::make_unique<asio::steady_timer>(context.loop);
+    return {};
+  }
+
+  void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (peer.kind != wire::RoleKind::Queue) return;
+    desk_->attach(std::move(channel), [this, peer] { context_->lost_peer(peer); });
+  }
+
+  void drain(Nanos deadline_mono) override {
+    desk_->drain([this] { nothing_in_hand(); });
+    const auto within = std::max<Nanos>(deadline_mono - context_->clock.mono(), 0);
+    after(within - std::min(kCancelBefore, within / 4), [this] { desk_->cancel_all(); });
+  }
+
+  void stats(const std::function<void(std::string name, double value)> &add) override {
+    const auto label = "{transport=\"" + context_->start.transport + "\"";
+    const auto &c = desk_->counters();
+    const auto outcome = [&](const char *status, std::uint64_t n) {
+      add(fmt::format("mansio_deliveries_total{},status=\"{}\"}}", label, status), static_cast<double>(n));
+    };
+    outcome("sent", c.sent);
+    outcome("deferred", c.deferred);
+    outcome("bounced", c.bounced);
+    outcome("uncertain", c.uncertain);
+    add("mansio_leases_total" + label + "}", static_cast<double>(c.leases));
+    add("mansio_leases_refused_total" + label + "}", static_cast<double>(c.refused));
+    add("mansio_deliveries_in_flight" + label + "}", static_cast<double>(desk_->running()));
+    add("mansio_outcomes_unacknowledged" + label + "}", static_cast<double>(desk_->held() - desk_->running()));
+    if (instance_)
+      add("mansio_plugin_misbehaviours_total" + label + "}", static_cast<double>(instance_->misbehaviours()));
+  }
+
+ private:
+  void nothing_in_hand() {
+    if (desk_->held() == 0) return finish();
+    after(kQueueReturns, [this] { finish(); });
+  }
+  // The plugin goes too: watches on its idle connections would keep the loop from running empty.
+  void finish() {
+    timer_->cancel();
+    if (finished_) return;
+    finished_ = true;
+    desk_->employ(nullptr);
+    instance_.reset();
+    context_->finished();
+  }
+  void after(Nanos time, std::function<void()> run) {
+    timer_->expires_after(std::chrono::nanoseconds{std::max<Nanos>(time, 0)});
+    timer_->async_wait([run = std::move(run)](ErrorCode e) {
+      if (!e) run();
+    });
+  }
+
+  process::RoleContext *context_ = nullptr;
+  std::unique_ptr<io::Dns> dns_;
+  std::unique_ptr<Desk> desk_;
+  std::unique_ptr<host::TransportInstance> instance_;
+  std::unique_ptr<asio::steady_timer> timer_;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<process::Role> make_role() { return std::make_unique<Egress>(); }
+
+}  // namespace mansio::egress

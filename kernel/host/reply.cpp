@@ -1,0 +1,62 @@
+#include "kernel/host/reply.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mansio::host {
+namespace {
+
+constexpr std::size_t kMaxText = 2048;
+constexpr std::size_t kMaxName = 512;
+
+std::string clean(mansio_str s, std::size_t limit) {
+  std::string out{s.n && s.p ? std::string_view{s.p, std::min(s.n, limit)} : std::string_view{}};
+  for (auto &c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  return out;
+}
+
+}  // namespace
+
+wire::DeliveryStatus delivery_status(mansio_status status) {
+  switch (status) {
+    case MANSIO_OK:
+      return wire::DeliveryStatus::Sent;
+    case MANSIO_FAIL:
+      return wire::DeliveryStatus::Bounced;
+    case MANSIO_UNCERTAIN:
+      return wire::DeliveryStatus::Uncertain;
+    default:
+      return wire::DeliveryStatus::Deferred;  // whatever else it means, the mail stays
+  }
+}
+
+Answer read_reply(const mansio_reply *reply) {
+  mansio_reply r{};
+  if (reply)
+    std::memcpy(&r, reply, std::min<std::size_t>(reply->size, sizeof r));
+  else
+    r.status = MANSIO_INTERNAL;
+  Answer a;
+  auto &o = a.outcome;
+  o.status = delivery_status(r.status);
+  o.smtp_code = r.smtp_code >= 200 && r.smtp_code <= 599 ? r.smtp_code : 0;
+  const std::uint8_t cls = o.status == wire::DeliveryStatus::Sent      ? 2
+                           : o.status == wire::DeliveryStatus::Bounced ? 5
+                                                                       : 4;
+  o.enhanced = {cls, 0, 0};
+  if (r.enhanced[0] != 0 && r.enhanced[1] <= 999 && r.enhanced[2] <= 999)
+    o.enhanced = {cls, r.enhanced[1], r.enhanced[2]};
+  o.text = clean(r.text, kMaxText);
+  o.remote_mta = clean(r.remote_mta, kMaxName);
+  o.relay = clean(r.relay, kMaxName);
+  o.tls = clean(r.tls, kMaxName);
+  o.relayed_dsn = (r.flags & MANSIO_REPLY_DSN_RELAYED) != 0;
+  o.connect_ns = std::max<Nanos>(r.connect_ns, 0);
+  o.transmit_ns = std::max<Nanos>(r.transmit_ns, 0);
+  o.connection_use = r.connection_use;
+  a.site_failure = (r.flags & MANSIO_REPLY_SITE_FAILURE) != 0;
+  return a;
+}
+
+}  // namespace mansio::host

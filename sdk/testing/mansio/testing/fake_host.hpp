@@ -1,0 +1,445 @@
+// FakeHost: a host for unit tests of plugins; no daemon is needed.
+//
+//   FakeHost host{mansio_plugin_entry_1(), {{"directory", dir}}};
+//   const auto op = host.deliver({.sender = "a@example.com", .recipients = {{"b@example.com"}}, .content = "..."});
+//   host.run_until([&] { return host.completed(op); });
+//   EXPECT_EQ(host.result(op).recipients.at(0).status, MANSIO_OK);
+//
+// It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
+// queries with what the test put in `dns`, and keeps messages in memfds. What would be a fault of the plugin in a real
+// host (a second completion, a recipient that is not there) is listed in `faults`. The plugin goes before the host.
+#pragma once
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mansio/plugin.hpp"
+
+namespace mansio::testing {
+
+struct FakeReply {  // mansio_reply, owned
+  mansio_status status = MANSIO_OK;
+  int smtp_code = 0;
+  std::string enhanced;  // "4.2.2", "" = none
+  std::string text, remote_mta, relay, tls;
+  std::uint32_t connection_use = 0, flags = 0;
+};
+
+struct FakeResult {
+  std::map<std::size_t, FakeReply> recipients;  // each one's; complete() fills in those not reported
+  std::optional<FakeReply> last;
+};
+
+struct FakeMail {
+  std::string sender{};
+  std::vector<plugin::Recipient> recipients{};
+  std::string content{};  // canonical: CRLF line ends
+  std::string nexthop{};
+  std::uint32_t flags = 0;  // MANSIO_MSG_*
+  std::uint8_t ret = 0;
+  std::string envid{};
+  std::string source_pool{};
+  std::chrono::nanoseconds time_limit = std::chrono::hours{1};
+};
+
+struct FakeDnsAnswer {
+  mansio_status status = MANSIO_OK;
+  std::vector<plugin::DnsRecord> records{};
+  std::string text{};
+};
+
+class FakeHost {
+ public:
+  using Options = std::map<std::string, std::string>;
+
+  // Options as a user writes them; those not given take the plugin's defaults. Throws when create() fails.
+  explicit FakeHost(const mansio_plugin *plugin, const Options &options = {}, Options facts = {})
+      : plugin_(plugin), facts_(std::move(facts)) {
+    facts_.try_emplace("instance", "test");
+    facts_.try_emplace("myhostname", "mail.example.test");
+    facts_.try_emplace("self_addresses", "");
+    wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    host_ = {sizeof host_, MANSIO_ABI_BUILD, this,
+             [](const mansio_host *, const char *iface) noexcept { return service(iface); }};
+    for (const auto *o = plugin->options; o && o->name; ++o) {
+      const auto given = options.find(o->name);
+      if (given == options.end() && (o->flags & MANSIO_OPT_REQUIRED))
+        throw std::invalid_argument{std::string{"option not given: "} + o->name};
+      const std::string text = given != options.end() ? given->second : o->fallback ? o->fallback : "";
+      options_[o->name] = canonical(o->type, text);
+    }
+    for (const auto &[name, value] : options)
+      if (!options_.contains(name)) throw std::invalid_argument{"no such option: " + name};
+    const auto status = plugin_->create(&host_, &self_);
+    if (status != MANSIO_OK) {
+      ::close(wake_);
+      throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
+    }
+    transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1~draft"));
+  }
+  ~FakeHost() {
+    stop();
+    for (const auto &[id, op] : ops_) ::close(op.fd);
+    ::close(wake_);
+  }
+  FakeHost(const FakeHost &) = delete;
+  FakeHost &operator=(const FakeHost &) = delete;
+
+  // destroy(): before what the plugin uses goes away. Called by the destructor otherwise.
+  void stop() {
+    if (!self_) return;
+    {
+      const std::lock_guard lock{mutex_};
+      for (auto &[id, op] : ops_) op.over = true;
+    }
+    plugin_->destroy(std::exchange(self_, nullptr));
+  }
+
+  std::uint64_t deliver(const FakeMail &mail) {
+    const auto op = open(mail.content, mail.recipients.size());
+    std::vector<mansio_recipient> recipients;
+    for (const auto &r : mail.recipients)
+      recipients.push_back(
+          {sizeof(mansio_recipient), r.notify, plugin::str(r.address), plugin::str(r.original), plugin::str(r.orcpt)});
+    mansio_delivery d{};
+    d.size = sizeof d;
+    d.flags = mail.flags;
+    d.queue_id = plugin::str("0123456789ABC");
+    d.sender = plugin::str(mail.sender);
+    d.nexthop = plugin::str(mail.nexthop);
+    d.recipients = recipients.data();
+    d.n_recipients = recipients.size();
+    d.recipient_stride = sizeof(mansio_recipient);
+    d.length = mail.content.size();
+    d.ret = mail.ret;
+    d.envid = plugin::str(mail.envid);
+    d.source_pool = plugin::str(mail.source_pool);
+    d.arrival = std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
+    d.deadline = now() + mail.time_limit.count();
+    transport_->start(self_, mansio_op{op}, &d);
+    return op;
+  }
+  void cancel(std::uint64_t op) {
+    {
+      const std::lock_guard lock{mutex_};
+      ops_.at(op).alive = false;
+    }
+    if (transport_->cancel) transport_->cancel(self_, mansio_op{op});
+  }
+
+  bool completed(std::uint64_t op) const {
+    const std::lock_guard lock{mutex_};
+    return ops_.at(op).result.last.has_value();
+  }
+  FakeResult result(std::uint64_t op) const {
+    const std::lock_guard lock{mutex_};
+    return ops_.at(op).result;
+  }
+
+  // Runs watches, timers and posts until `done()`; false when that takes longer than a test may.
+  template <class P>
+  bool run_until(P done, std::chrono::milliseconds limit = std::chrono::seconds{20}) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      turn(std::chrono::milliseconds{100});
+    }
+    return true;
+  }
+  // deliver() and wait for its completion.
+  FakeResult run(const FakeMail &mail) {
+    const auto op = deliver(mail);
+    if (!run_until([&] { return completed(op); })) throw std::runtime_error{"the operation never completed"};
+    return result(op);
+  }
+
+  const mansio_host *raw() const { return &host_; }
+
+  std::map<std::pair<std::string, std::uint16_t>, FakeDnsAnswer> dns;  // names not here: NOT_FOUND
+  std::vector<std::pair<std::string, std::uint16_t>> dns_queries;
+  std::string log;                  // a line for each call
+  std::vector<std::string> faults;  // what a real host would count against the plugin
+
+ private:
+  struct Op {
+    int fd = -1;
+    std::size_t length = 0, recipients = 0;
+    bool alive = true, over = false;
+    FakeResult result;
+  };
+  struct Watch {
+    int events;
+    mansio_ready_fn ready;
+    void *arg;
+  };
+  using Job = std::function<void()>;
+
+  static FakeHost &of(const mansio_host *host) { return *static_cast<FakeHost *>(host->ctx); }
+
+  std::uint64_t open(const std::string &content, std::size_t recipients) {
+    Op op;
+    op.fd = ::memfd_create("message", MFD_CLOEXEC);
+    for (std::size_t at = 0; at < content.size();) {
+      const auto n = ::write(op.fd, content.data() + at, content.size() - at);
+      if (n <= 0) throw std::runtime_error{"memfd"};
+      at += static_cast<std::size_t>(n);
+    }
+    op.length = content.size();
+    op.recipients = recipients;
+    const std::lock_guard lock{mutex_};
+    ops_.emplace(++last_op_, std::move(op));
+    return last_op_;
+  }
+
+  static std::string canonical(std::uint32_t type, const std::string &text) {
+    if (type != MANSIO_OPT_SIZE && type != MANSIO_OPT_DURATION) return text;
+    if (text.empty()) return "0";
+    std::size_t end = 0;
+    const auto number = std::stoll(text, &end);
+    const auto unit = text.substr(end);
+    static const std::map<std::string, std::int64_t> sizes{{"", 1},
+                                                           {"B", 1},
+                                                           {"k", 1 << 10},
+                                                           {"K", 1 << 10},
+                                                           {"M", 1 << 20},
+                                                           {"G", 1 << 30},
+                                                           {"T", std::int64_t{1} << 40}};
+    static const std::map<std::string, std::int64_t> times{
+        {"ms", 1'000'000},       {"", 1'000'000'000},      {"s", 1'000'000'000},        {"m", 60'000'000'000},
+        {"h", 3600'000'000'000}, {"d", 86400'000'000'000}, {"w", 7 * 86400'000'000'000}};
+    const auto &units = type == MANSIO_OPT_SIZE ? sizes : times;
+    const auto factor = units.find(unit);
+    if (factor == units.end()) throw std::invalid_argument{"not understood: " + text};
+    return std::to_string(number * factor->second);
+  }
+
+  static FakeReply copy(const mansio_reply *reply) {
+    const auto r = plugin::read_record<mansio_reply>(reply);
+    FakeReply out{r.status,
+                  r.smtp_code,
+                  "",
+                  plugin::string(r.text),
+                  plugin::string(r.remote_mta),
+                  plugin::string(r.relay),
+                  plugin::string(r.tls),
+                  r.connection_use,
+                  r.flags};
+    if (r.enhanced[0])
+      out.enhanced =
+          std::to_string(r.enhanced[0]) + "." + std::to_string(r.enhanced[1]) + "." + std::to_string(r.enhanced[2]);
+    return out;
+  }
+
+  void answer(std::uint64_t id, std::int64_t index, const mansio_reply *reply) {
+    const std::lock_guard lock{mutex_};
+    const auto i = ops_.find(id);
+    if (i == ops_.end() || i->second.over) return faults.push_back("answered an operation that is over");
+    auto &op = i->second;
+    if (index >= 0) {
+      if (static_cast<std::size_t>(index) >= op.recipients) return faults.push_back("no such recipient");
+      if (!op.result.recipients.emplace(index, copy(reply)).second) faults.push_back("recipient reported twice");
+      return;
+    }
+    op.over = true;
+    op.alive = false;
+    op.result.last = copy(reply);
+    for (std::size_t r = 0; r < op.recipients; ++r) op.result.recipients.emplace(r, *op.result.last);
+    wake();
+  }
+
+  void wake() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto n = ::write(wake_, &one, sizeof one);
+  }
+
+  static std::int64_t now() {
+    return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
+  }
+
+  // One round of the loop.
+  void turn(std::chrono::milliseconds wait) {
+    std::vector<pollfd> fds{{wake_, POLLIN, 0}};
+    for (const auto &[fd, watches] : watches_) {
+      short events = 0;
+      for (const auto &w : watches)
+        events = static_cast<short>(events | (w.events & MANSIO_READABLE ? POLLIN : 0) |
+                                    (w.events & MANSIO_WRITABLE ? POLLOUT : 0));
+      fds.push_back({fd, events, 0});
+    }
+    if (!timers_.empty())
+      wait = std::clamp(std::chrono::milliseconds{(timers_.begin()->first.first - now()) / 1'000'000 + 1},
+                        std::chrono::milliseconds{0}, wait);
+    {
+      const std::lock_guard lock{mutex_};
+      if (!posts_.empty()) wait = std::chrono::milliseconds{0};
+    }
+    ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
+    std::uint64_t ignored = 0;
+    [[maybe_unused]] const auto n = ::read(wake_, &ignored, sizeof ignored);
+
+    std::vector<Job> posts;
+    {
+      const std::lock_guard lock{mutex_};
+      posts.swap(posts_);
+    }
+    for (const auto &post : posts) post();
+    for (std::size_t i = 1; i < fds.size(); ++i) ready(fds[i]);
+    for (const auto at = now(); !timers_.empty() && timers_.begin()->first.first <= at;) {
+      const auto timer = timers_.extract(timers_.begin());
+      timer.mapped()();
+    }
+  }
+  void ready(const pollfd &p) {
+    for (const int which : {MANSIO_READABLE, MANSIO_WRITABLE}) {
+      const bool is = (p.revents & ((which == MANSIO_READABLE ? POLLIN : POLLOUT) | POLLERR | POLLHUP | POLLNVAL)) != 0;
+      if (!is) continue;
+      const auto entry = watches_.find(p.fd);  // looked up anew: callbacks watch and forget
+      if (entry == watches_.end()) return;
+      auto &all = entry->second;
+      const auto w = std::find_if(all.begin(), all.end(), [&](const Watch &x) { return (x.events & which) != 0; });
+      if (w == all.end()) continue;
+      const auto found = *w;
+      all.erase(w);
+      if (all.empty()) watches_.erase(entry);
+      found.ready(found.arg, which);
+    }
+  }
+
+  static const void *service(const char *iface) {
+    static constexpr mansio_host_log kLog{[](const mansio_host *h, int, mansio_op, mansio_str text) noexcept {
+      const std::lock_guard lock{of(h).mutex_};
+      of(h).log += plugin::string(text) + "\n";
+    }};
+    static constexpr auto find = [](const Options &values, const char *name) {
+      const auto i = values.find(name);
+      return i == values.end() ? mansio_str{nullptr, 0} : plugin::str(i->second);
+    };
+    static constexpr mansio_host_config kConfig{
+        [](const mansio_host *h, const char *name) noexcept { return find(of(h).options_, name); },
+        [](const mansio_host *h, const char *name) noexcept { return find(of(h).facts_, name); }};
+    static constexpr mansio_host_op kOp{
+        [](const mansio_host *h, mansio_op op, std::uint32_t index, const mansio_reply *r) noexcept {
+          of(h).answer(op.id, index, r);
+        },
+        [](const mansio_host *h, mansio_op op, const mansio_reply *r) noexcept { of(h).answer(op.id, -1, r); },
+        [](const mansio_host *h, mansio_op op) noexcept {
+          const std::lock_guard lock{of(h).mutex_};
+          const auto i = of(h).ops_.find(op.id);
+          return i != of(h).ops_.end() && i->second.alive && !i->second.over ? 1 : 0;
+        }};
+    static constexpr mansio_host_reactor kReactor{
+        [](const mansio_host *h, int fd, int events, mansio_ready_fn ready, void *arg) noexcept -> mansio_status {
+          auto &all = of(h).watches_[fd];
+          for (const auto &w : all)
+            if (w.events & events) return MANSIO_FAIL;
+          all.push_back({events, ready, arg});
+          return MANSIO_OK;
+        },
+        [](const mansio_host *h, int fd) noexcept { of(h).watches_.erase(fd); },
+        [](const mansio_host *h, std::int64_t after, mansio_timer_fn fire, void *arg) noexcept {
+          auto &self = of(h);
+          const auto id = ++self.last_timer_;
+          self.timers_.emplace(std::pair{now() + after, id}, [fire, arg] { fire(arg); });
+          return id;
+        },
+        [](const mansio_host *h, std::uint64_t timer) noexcept {
+          std::erase_if(of(h).timers_, [&](const auto &t) { return t.first.second == timer; });
+        },
+        [](const mansio_host *h, mansio_timer_fn run, void *arg) noexcept {
+          const std::lock_guard lock{of(h).mutex_};
+          of(h).posts_.push_back([run, arg] { run(arg); });
+          of(h).wake();
+        },
+        [](const mansio_host *) noexcept { return now(); }};
+    static constexpr mansio_host_dns kDns{[](const mansio_host *h, mansio_str name, std::uint16_t type,
+                                             mansio_dns_fn done, void *arg) noexcept {
+      auto &self = of(h);
+      std::pair question{plugin::string(name), type};
+      self.dns_queries.push_back(question);
+      const auto known = self.dns.find(question);
+      const auto answer = known == self.dns.end()
+                              ? FakeDnsAnswer{MANSIO_NOT_FOUND, {}, "no such name: " + question.first}
+                              : known->second;
+      const std::lock_guard lock{self.mutex_};
+      self.posts_.push_back([answer, done, arg] {
+        std::vector<mansio_dns_record> records;
+        for (const auto &r : answer.records)
+          records.push_back({sizeof(mansio_dns_record), r.preference, plugin::str(r.data)});
+        done(arg, answer.status, plugin::str(answer.text), records.data(), records.size(), sizeof(mansio_dns_record));
+      });
+      self.wake();
+    }};
+    static constexpr mansio_host_message kMessage{
+        [](const mansio_host *h, mansio_op op) noexcept -> std::uint64_t {
+          const auto m = of(h).message(op);
+          return m ? m->length : 0;
+        },
+        [](const mansio_host *h, mansio_op op, std::uint64_t offset, char *to, std::size_t n) noexcept -> std::int64_t {
+          const auto m = of(h).message(op);
+          return m ? ::pread(m->fd, to, n, static_cast<off_t>(offset)) : -1;
+        },
+        [](const mansio_host *h, mansio_op op, mansio_slice *to, std::size_t max,
+           std::size_t stride) noexcept -> std::size_t {
+          const auto m = of(h).message(op);
+          if (!m || m->length == 0) return 0;
+          const std::size_t half = m->length / 2;  // two slices, so that plugins do not count on one
+          const mansio_slice both[] = {{sizeof(mansio_slice), m->fd, 0, half},
+                                       {sizeof(mansio_slice), m->fd, half, m->length - half}};
+          const std::size_t from = half == 0 ? 1 : 0;
+          for (std::size_t i = from; i < 2 && i - from < max; ++i)
+            std::memcpy(reinterpret_cast<char *>(to) + (i - from) * stride, &both[i], std::min(stride, sizeof both[i]));
+          return 2 - from;
+        }};
+    const std::string_view id{iface};
+    if (id == "mansio.host.log/1~draft") return &kLog;
+    if (id == "mansio.host.config/1~draft") return &kConfig;
+    if (id == "mansio.host.op/1~draft") return &kOp;
+    if (id == "mansio.host.reactor/1~draft") return &kReactor;
+    if (id == "mansio.host.dns/1~draft") return &kDns;
+    if (id == "mansio.host.message/1~draft") return &kMessage;
+    return nullptr;
+  }
+  struct Message {
+    int fd;
+    std::size_t length;
+  };
+  std::optional<Message> message(mansio_op op) const {
+    const std::lock_guard lock{mutex_};
+    const auto i = ops_.find(op.id);
+    if (i == ops_.end() || i->second.over) return std::nullopt;
+    return Message{i->second.fd, i->second.length};
+  }
+
+  const mansio_plugin *plugin_;
+  Options options_, facts_;
+  mansio_host host_{};
+  void *self_ = nullptr;
+  const mansio_transport *transport_ = nullptr;
+  int wake_ = -1;
+  mutable std::mutex mutex_;  // what plugins may touch from their threads
+  std::map<std::uint64_t, Op> ops_;
+  std::uint64_t last_op_ = 0;
+  std::vector<Job> posts_;
+  std::map<int, std::vector<Watch>> watches_;
+  std::map<std::pair<std::int64_t, std::uint64_t>, Job> timers_;
+  std::uint64_t last_timer_ = 0;
+};
+
+}  // namespace mansio::testing

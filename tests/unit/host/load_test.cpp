@@ -1,0 +1,81 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "kernel/host/plugin.hpp"
+
+namespace mansio::host {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string reason(const std::string &path) {
+  const auto plugin = load_plugin(path);
+  return plugin ? "loaded" : plugin.error().text;
+}
+
+TEST(LoadPlugin, TakesAPluginOfThisBuild) {
+  const auto plugin = load_plugin(MANSIO_FIXTURES "/transport-odd.so");
+  ASSERT_TRUE(plugin.ok()) << plugin.error().text;
+  EXPECT_STREQ((*plugin)->name, "transport-odd");
+}
+
+TEST(LoadPlugin, RefusesAnotherAbiBuild) {
+  EXPECT_THAT(reason(MANSIO_FIXTURES "/transport-foreign.so"), HasSubstr("built for ABI build"));
+}
+
+TEST(LoadPlugin, RefusesAFileWithoutTheEntry) {
+  EXPECT_THAT(reason(MANSIO_FIXTURES "/no-entry.so"), HasSubstr("no symbol mansio_plugin_entry_1"));
+}
+
+TEST(LoadPlugin, RefusesWhatIsNoSharedObject) {
+  EXPECT_THAT(reason("/etc/passwd"), HasSubstr("cannot be loaded"));
+  EXPECT_THAT(reason("/nowhere/at/all.so"), HasSubstr("No such file"));
+  EXPECT_THAT(reason("/tmp"), HasSubstr("not a regular file"));
+}
+
+TEST(LoadPlugin, RefusesAFileThatOthersMayWrite) {
+  const auto copy = ::testing::TempDir() + "writable." + std::to_string(::getpid()) + ".so";
+  std::filesystem::copy_file(MANSIO_FIXTURES "/transport-odd.so", copy,
+                             std::filesystem::copy_options::overwrite_existing);
+  ASSERT_EQ(::chmod(copy.c_str(), 0775), 0);
+  EXPECT_THAT(reason(copy), HasSubstr("chmod go-w"));
+  ASSERT_EQ(::chmod(copy.c_str(), 0755), 0);
+  EXPECT_EQ(reason(copy), "loaded");
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(copy.c_str(), 12345, 0), 0);
+    EXPECT_THAT(reason(copy), HasSubstr("owned by uid 12345"));
+  }
+  ::unlink(copy.c_str());
+}
+
+TEST(PluginOptions, AreTheTableOfThePlugin) {
+  const auto plugin = load_plugin(MANSIO_FIXTURES "/transport-odd.so");
+  ASSERT_TRUE(plugin.ok());
+  const auto options = options_of(**plugin);
+  ASSERT_EQ(options.size(), 3u);
+  EXPECT_EQ(options[1].name, "limit");
+  EXPECT_EQ(options[1].type, config::PluginOption::Type::Size);
+  EXPECT_EQ(options[1].fallback, "1k");
+  EXPECT_TRUE(options[2].required);
+}
+
+TEST(PluginOptions, AreCheckedAndGivenTheirDefaults) {
+  const auto plugin = load_plugin(MANSIO_FIXTURES "/transport-odd.so");
+  ASSERT_TRUE(plugin.ok());
+  const auto fine = check_options(**plugin, {{"name", "n"}});
+  ASSERT_TRUE(fine.ok()) << fine.error().text;
+  EXPECT_EQ(fine->at("mode"), "polite");
+  EXPECT_EQ(fine->at("limit"), "1024");
+  const auto bad = check_options(**plugin, {{"limit", "much"}, {"colour", "red"}});
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error().text, HasSubstr("name: required by transport-odd"));
+  EXPECT_THAT(bad.error().text, HasSubstr("limit: "));
+  EXPECT_THAT(bad.error().text, HasSubstr("colour: no option of transport-odd; it has: mode, limit, name"));
+}
+
+}  // namespace
+}  // namespace mansio::host
