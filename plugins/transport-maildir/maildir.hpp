@@ -1,0 +1,45 @@
+// Writing one message into one Maildir (https://cr.yp.to/proto/maildir.html): into tmp/, synced, renamed into new/,
+// and new/ synced. Success means that the message is on stable storage; after a failure nothing of it is left.
+// Blocks; any thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace maildir {
+
+// Up to n bytes from offset; 0 at the end, -1 when they cannot be read.
+using ReadMessage = std::function<std::int64_t(std::uint64_t offset, char *to, std::size_t n)>;
+
+struct Message {
+  std::string headers;  // put before it, lines ending in "\n"
+  std::uint64_t length = 0;
+  ReadMessage read;  // canonical form: CRLF
+};
+
+struct Folder {
+  std::string path;
+  std::string host;         // for file names
+  mode_t mode = 0600;       // of the file
+  bool create = true;       // the folder, and what lacks above it, with mode 0700
+  std::uint64_t quota = 0;  // bytes; 0 = none
+};
+
+enum class Outcome { Delivered, NoMailbox, OverQuota, Unreadable, SystemError };
+struct Result {
+  Outcome outcome = Outcome::Delivered;
+  int error = 0;     // errno of SystemError
+  std::string what;  // "create /var/mail/x/tmp/..."
+};
+
+Result deliver(const Folder &folder, const Message &message);
+
+// Whether the header section has a "Delivered-To:" of this address: then the message has been here before. False too
+// when it cannot be read: delivering it will tell.
+bool delivered_before(const Message &message, std::string_view address);
+
+}  // namespace maildir

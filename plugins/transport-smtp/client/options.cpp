@@ -1,0 +1,106 @@
+#include "plugins/transport-smtp/client/options.hpp"
+
+#include <limits>
+
+#include "plugins/transport-smtp/client/nexthop.hpp"
+#include "plugins/transport-smtp/client/text.hpp"
+
+namespace mansio::smtp {
+namespace {
+
+using plugin::BadConfig;
+
+TlsLevel parse_level(std::string_view text, const char *option) {
+  if (text == "none") return TlsLevel::None;
+  if (text == "may") return TlsLevel::May;
+  if (text == "encrypt") return TlsLevel::Encrypt;
+  throw BadConfig{std::string{option} + ": \"" + std::string{text} + "\" is none of none, may, encrypt"};
+}
+
+std::optional<plugin::Endpoint> parse_bind(const Host &host, const char *option, int family) {
+  const auto text = host.option(option);
+  if (text.empty()) return std::nullopt;
+  auto endpoint = plugin::Endpoint::ip(text, 0);
+  if (!endpoint || endpoint->family() != family)
+    throw BadConfig{std::string{option} + ": \"" + text + "\" is no address of its family"};
+  return endpoint;
+}
+
+template <class T>
+T in_range(const Host &host, const std::string &option, std::int64_t least, std::int64_t most) {
+  const auto value = host.integer(option.c_str());
+  if (value < least || value > most)
+    throw BadConfig{option + ": " + std::to_string(value) + " is not between " + std::to_string(least) + " and " +
+                    std::to_string(most)};
+  return static_cast<T>(value);
+}
+
+}  // namespace
+
+TlsLevel Options::tls_for(const std::string &domain) const {
+  const std::pair<std::string, TlsLevel> *best = nullptr;
+  for (const auto &entry : tls_policy) {
+    const auto &pattern = entry.first;
+    const bool match = pattern == domain || (pattern.starts_with('.') && domain.ends_with(pattern));
+    if (match && (!best || pattern.size() > best->first.size())) best = &entry;
+  }
+  return best ? best->second : tls_level;
+}
+
+Options read_options(const Host &host, const Personality &personality) {
+  const auto named = [&](const char *name) { return personality.prefix + std::string{name}; };
+  Options o;
+  const auto helo_name = named(personality.lmtp ? "lhlo_name" : "helo_name");
+  o.helo_name = host.option(helo_name.c_str());
+  if (o.helo_name.empty()) o.helo_name = host.fact("myhostname");
+  if (o.helo_name.empty()) o.helo_name = "localhost";
+  if (o.helo_name.find_first_of(std::string_view{" \t\r\n\0", 5}) != std::string::npos)
+    throw BadConfig{helo_name + ": has white space in it"};
+  o.port = in_range<std::uint16_t>(host, named("tcp_port"), 1, 65535);
+  o.tls_level = parse_level(host.option("tls_security_level"), "tls_security_level");
+  for (const auto &entry : host.list("tls_policy")) {
+    const auto text = trim(entry);
+    const auto equal = text.find('=');
+    if (equal == std::string_view::npos || equal == 0)
+      throw BadConfig{"tls_policy: expected domain=level, not \"" + entry + "\""};
+    o.tls_policy.emplace_back(lower(trim(text.substr(0, equal))),
+                              parse_level(trim(text.substr(equal + 1)), "tls_policy"));
+  }
+  o.use_chunking = host.flag("use_chunking");
+  for (const auto &word : host.list(named("discard_ehlo_keywords").c_str()))
+    o.discard_ehlo_keywords.push_back(lower(trim(word)));
+  o.mx_address_limit = in_range<std::size_t>(host, named("mx_address_limit"), 0, 10000);
+  o.mx_session_limit = in_range<std::size_t>(host, named("mx_session_limit"), 0, 10000);
+  o.randomize_addresses = host.flag(named("randomize_addresses").c_str());
+  const auto protocols = host.option("inet_protocols");
+  if (protocols != "all" && protocols != "ipv4" && protocols != "ipv6")
+    throw BadConfig{"inet_protocols: \"" + protocols + "\" is none of all, ipv4, ipv6"};
+  o.ipv4 = protocols != "ipv6";
+  o.ipv6 = protocols != "ipv4";
+  o.bind_address = parse_bind(host, "bind_address", AF_INET);
+  o.bind_address6 = parse_bind(host, "bind_address6", AF_INET6);
+  o.conversion_size_limit = host.size("conversion_size_limit");
+  o.connection_cache_time_limit = host.duration("connection_cache_time_limit");
+  o.connection_reuse_time_limit = host.duration("connection_reuse_time_limit");
+  o.connection_reuse_count_limit = in_range<std::uint32_t>(host, std::string{"connection_reuse_count_limit"}, 0,
+                                                           std::numeric_limits<std::uint32_t>::max());
+  const std::pair<const char *, std::int64_t Options::*> timeouts[] = {
+      {"connect_timeout", &Options::connect_timeout},     {"helo_timeout", &Options::helo_timeout},
+      {"starttls_timeout", &Options::starttls_timeout},   {"mail_timeout", &Options::mail_timeout},
+      {"rcpt_timeout", &Options::rcpt_timeout},           {"data_init_timeout", &Options::data_init_timeout},
+      {"data_xfer_timeout", &Options::data_xfer_timeout}, {"data_done_timeout", &Options::data_done_timeout},
+      {"rset_timeout", &Options::rset_timeout},           {"quit_timeout", &Options::quit_timeout},
+  };
+  for (const auto &[word, member] : timeouts) {
+    const auto name = named(word);
+    o.*member = host.duration(name.c_str());
+    if (o.*member <= 0) throw BadConfig{name + ": must be above 0"};
+  }
+  o.skip_quit_response = host.flag(named("skip_quit_response").c_str());
+  for (const auto &address : host.fact_list("self_addresses")) {
+    if (auto ip = canonical_ip(trim(address)); !ip.empty()) o.self_addresses.push_back(std::move(ip));
+  }
+  return o;
+}
+
+}  // namespace mansio::smtp

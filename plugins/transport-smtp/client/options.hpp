@@ -1,0 +1,97 @@
+// What the SMTP and the LMTP transport can be told, and in what the two protocols differ.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mansio/plugin.hpp"
+#include "mansio/socket.hpp"
+
+namespace mansio::smtp {
+
+using plugin::Host;
+
+struct Personality {
+  const char *plugin;  // "transport-smtp"
+  const char *prefix;  // of its options
+  const char *hello;   // "EHLO" or "LHLO"
+  bool lmtp;           // a reply for each recipient after the content, no HELO, no MX
+};
+inline constexpr Personality kSmtp{"transport-smtp", "smtp_", "EHLO", false};
+inline constexpr Personality kLmtp{"transport-lmtp", "lmtp_", "LHLO", true};
+
+enum class TlsLevel { None, May, Encrypt };
+
+struct Options {
+  std::string helo_name;
+  std::uint16_t port = 25;
+  TlsLevel tls_level = TlsLevel::May;
+  std::vector<std::pair<std::string, TlsLevel>> tls_policy;  // "example.com" or ".example.com"
+  bool use_chunking = true, randomize_addresses = true, skip_quit_response = true;
+  bool ipv4 = true, ipv6 = true;
+  std::vector<std::string> discard_ehlo_keywords;
+  std::size_t mx_address_limit = 5, mx_session_limit = 2, conversion_size_limit = 0;
+  std::optional<plugin::Endpoint> bind_address, bind_address6;
+  std::int64_t connection_cache_time_limit = 0, connection_reuse_time_limit = 0;
+  std::uint32_t connection_reuse_count_limit = 0;
+  std::int64_t connect_timeout = 0, helo_timeout = 0, starttls_timeout = 0, mail_timeout = 0, rcpt_timeout = 0,
+               data_init_timeout = 0, data_xfer_timeout = 0, data_done_timeout = 0, rset_timeout = 0, quit_timeout = 0;
+  std::vector<std::string> self_addresses;  // canonical
+
+  // The policy for a destination: the longest entry that matches, else tls_level.
+  TlsLevel tls_for(const std::string &domain) const;
+};
+
+Options read_options(const Host &host, const Personality &personality);  // throws BadConfig
+
+// The table of options, with Postfix's names and therefore a prefix of the protocol where it has one.
+#define MANSIO_SMTP_CLIENT_OPTIONS(P, HELO, PORT, LEVEL)                                                               \
+  {                                                                                                                    \
+    {P HELO, MANSIO_OPT_TEXT, 0, "", "Name sent in EHLO, HELO or LHLO; empty means myhostname."},                      \
+        {P "tcp_port", MANSIO_OPT_INTEGER, 0, PORT, "TCP port of next hops that name none."},                          \
+        {"tls_security_level", MANSIO_OPT_TEXT, 0, LEVEL,                                                              \
+         "none (no TLS), may (when offered, in clear otherwise) or encrypt (never in clear)."},                        \
+        {"tls_policy", MANSIO_OPT_LIST, 0, "",                                                                         \
+         "Exceptions from tls_security_level by next hop: example.com=encrypt; .example.com means its subdomains."},   \
+        {"use_chunking", MANSIO_OPT_BOOLEAN, 0, "true",                                                                \
+         "Send the content with BDAT (RFC 3030) when the server offers it."},                                          \
+        {P "discard_ehlo_keywords", MANSIO_OPT_LIST, 0, "", "Server extensions to ignore, such as CHUNKING or DSN."},  \
+        {P "mx_address_limit", MANSIO_OPT_INTEGER, 0, "5",                                                             \
+         "How many server addresses a delivery may consider; 0 is no limit."},                                         \
+        {P "mx_session_limit", MANSIO_OPT_INTEGER, 0, "2", "How many sessions a delivery may try; 0 is no limit."},    \
+        {P "randomize_addresses", MANSIO_OPT_BOOLEAN, 0, "true", "Try servers of equal preference in random order."},  \
+        {"inet_protocols", MANSIO_OPT_TEXT, 0, "all", "Address families to connect over: all, ipv4 or ipv6."},         \
+        {"bind_address", MANSIO_OPT_TEXT, 0, "",                                                                       \
+         "Source address of IPv4 connections; empty leaves it to the system."},                                        \
+        {"bind_address6", MANSIO_OPT_TEXT, 0, "",                                                                      \
+         "Source address of IPv6 connections; empty leaves it to the system."},                                        \
+        {"connection_cache_time_limit", MANSIO_OPT_DURATION, 0, "2s",                                                  \
+         "How long an idle connection is kept; 0 turns reuse off."},                                                   \
+        {"connection_reuse_time_limit", MANSIO_OPT_DURATION, 0, "300s",                                                \
+         "Age at which a connection is no longer reused."},                                                            \
+        {"connection_reuse_count_limit", MANSIO_OPT_INTEGER, 0, "0",                                                   \
+         "Deliveries after which a connection is no longer reused; 0 is no limit."},                                   \
+        {"conversion_size_limit", MANSIO_OPT_SIZE, 0, "67108864",                                                      \
+         "Largest message that is converted for a server without 8BITMIME; larger ones bounce (5.6.3)."},              \
+        {P "connect_timeout", MANSIO_OPT_DURATION, 0, "30s", "Time limit for connecting to one address."},             \
+        {P "helo_timeout", MANSIO_OPT_DURATION, 0, "300s",                                                             \
+         "Time limit for the greeting, and for the reply to the name."},                                               \
+        {P "starttls_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for STARTTLS and the handshake."},          \
+        {P "mail_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for sending MAIL and for its reply."},          \
+        {P "rcpt_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for sending RCPT and for its reply."},          \
+        {P "data_init_timeout", MANSIO_OPT_DURATION, 0, "120s", "Time limit for sending DATA and for its reply."},     \
+        {P "data_xfer_timeout", MANSIO_OPT_DURATION, 0, "180s", "Longest wait for progress while content is sent."},   \
+        {P "data_done_timeout", MANSIO_OPT_DURATION, 0, "600s",                                                        \
+         "Time limit for the reply after the end of the content."},                                                    \
+        {P "rset_timeout", MANSIO_OPT_DURATION, 0, "20s", "Time limit for RSET and its reply."},                       \
+        {P "quit_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for QUIT and, if it is awaited, its reply."},   \
+        {P "skip_quit_response", MANSIO_OPT_BOOLEAN, 0, "true", "Close after QUIT without waiting for the reply."}, {} \
+  }
+
+inline constexpr mansio_option kSmtpOptions[] = MANSIO_SMTP_CLIENT_OPTIONS("smtp_", "helo_name", "25", "may");
+inline constexpr mansio_option kLmtpOptions[] = MANSIO_SMTP_CLIENT_OPTIONS("lmtp_", "lhlo_name", "24", "none");
+#undef MANSIO_SMTP_CLIENT_OPTIONS
+
+}  // namespace mansio::smtp

@@ -1,0 +1,74 @@
+// The transports on the SDK's fake host, in the words of these tests: results in the order of the recipients, and
+// options with "50ms" for short time-outs.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mansio/testing/fake_host.hpp"
+#include "plugins/transport-smtp/client/transport.hpp"
+
+namespace mansio::smtp::test {
+
+using mansio::testing::FakeHost;
+using mansio::testing::FakeReply;
+
+struct Mail : mansio::testing::FakeMail {
+  Mail() {
+    sender = "from@example.net";
+    content = "Subject: hi\r\n\r\nHello\r\n";
+    recipients = {{"to@example.com", "", "", 0}};
+  }
+};
+
+class TestHost {
+ public:
+  explicit TestHost(const Personality &personality = kSmtp, std::map<std::string, std::string> options = {})
+      : lmtp_(personality.lmtp), options_(std::move(options)) {}
+
+  std::map<std::string, std::string> facts{{"myhostname", "client.example.net"}};
+
+  // Made on first use, so that facts can be set before.
+  FakeHost &fake() {
+    if (!fake_)
+      fake_ = std::make_unique<FakeHost>(
+          lmtp_ ? plugin::TransportGlue<LmtpTransport>::entry() : plugin::TransportGlue<SmtpTransport>::entry(),
+          options_, facts);
+    return *fake_;
+  }
+  void answer(const std::string &name, std::uint16_t type, std::vector<plugin::DnsRecord> records) {
+    fake().dns[{name, type}] = {MANSIO_OK, std::move(records), ""};
+  }
+  void answer(const std::string &name, std::uint16_t type, mansio_status status) {
+    fake().dns[{name, type}] = {status, {}, "no answer"};
+  }
+  bool asked(const std::string &name, std::uint16_t type) {
+    const auto &all = fake().dns_queries;
+    return std::find(all.begin(), all.end(), std::pair{name, type}) != all.end();
+  }
+
+  std::vector<FakeReply> deliver(const Mail &mail) {
+    const auto op = fake().deliver(mail);
+    if (!fake().run_until([&] { return fake().completed(op); })) return {};
+    return results(op);
+  }
+  std::vector<FakeReply> results(std::uint64_t op) {
+    EXPECT_EQ(fake().faults, std::vector<std::string>{});
+    std::vector<FakeReply> all;
+    for (const auto &[index, reply] : fake().result(op).recipients) all.push_back(reply);
+    return all;
+  }
+
+ private:
+  bool lmtp_;
+  std::map<std::string, std::string> options_;
+  std::unique_ptr<FakeHost> fake_;
+};
+
+}  // namespace mansio::smtp::test
