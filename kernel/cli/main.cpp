@@ -1,0 +1,119 @@
+// mansio: one binary with subcommands. `--role NAME` is how the supervisor starts its children, and not for people.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "kernel/cli/check.hpp"
+#include "kernel/cli/load/sink.hpp"
+#include "kernel/cli/load/source.hpp"
+#include "kernel/cli/operator.hpp"
+#include "kernel/cli/roles.hpp"
+#include "kernel/supervisor/supervisor.hpp"
+
+namespace {
+
+using namespace mansio;
+
+// These read their own arguments.
+struct Tool {
+  const char *name, *what;
+  int (*main)(int, char **);
+};
+constexpr Tool kTools[] = {
+    {"source", "SMTP and LMTP load generator", mansio::cli::source_main},
+    {"sink", "SMTP and LMTP sink", mansio::cli::sink_main},
+};
+
+int child_main(const char *role) {
+  // The supervisor alone answers signals, also those that a terminal or a service manager sends to all.
+  for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE}) ::signal(s, SIG_IGN);
+  return cli::role_main(supervisor::kind_of(role), io::UniqueFd{supervisor::kChannelFd});
+}
+
+void add_where(CLI::App &command, cli::Where &where) {
+  command.add_option("--config", where.config, "configuration file")->capture_default_str();
+  command.add_option("--spool", where.spool, "spool directory, instead of the configured one");
+}
+
+// `run` is given the status that the program ends with.
+void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, int &status) {
+  auto *queue = app.add_subcommand("queue", "see and change what waits")->require_subcommand(1);
+  const auto add = [&](const char *verb, const char *what) {
+    auto *command = queue->add_subcommand(verb, what);
+    add_where(*command, where);
+    command->add_option("ids", order.ids, "queue ids; - reads them from standard input");
+    command->add_flag("--all", order.all, "every message");
+    command->add_option("--match", order.match,
+                        "messages by key=value: sender, recipient, domain, state, transport, older (15m, 2h, 5d)");
+    command->callback([&where, &order, &status, verb] {
+      order.verb = verb;
+      status = cli::queue_main(where, order);
+    });
+    return command;
+  };
+  add("list", "what waits, as postqueue -p prints it")->add_flag("--json", order.json, "JSON lines, as postqueue -j");
+  add("show", "everything known of a message, and why it does not move");
+  add("hold", "keep from delivery until released");
+  add("release", "end a hold");
+  add("requeue", "route again, as if it had just come");
+  add("delete", "remove without notice to the sender");
+  add("expire", "return to the sender as undeliverable");
+  add("flush", "try now");
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  if (argc == 3 && std::strcmp(argv[1], supervisor::kRoleFlag) == 0) return child_main(argv[2]);
+  for (const auto &tool : kTools)
+    if (argc > 1 && tool.main != nullptr && std::strcmp(argv[1], tool.name) == 0) return tool.main(argc - 1, argv + 1);
+
+  CLI::App app{"Mansio, a mail transfer agent", "mansio"};
+  app.require_subcommand(1);
+  cli::Where where;
+  cli::QueueOrder order;
+  int status = 0;
+
+  bool single = false;
+  auto *run = app.add_subcommand("run", "run Mansio in the foreground");
+  add_where(*run, where);
+  run->add_flag("--single", single, "all roles as threads of one process, without sandbox: for debugging");
+  run->callback([&] { status = supervisor::run_main({where.config, where.spool}, single, cli::role_main); });
+
+  auto *check = app.add_subcommand("check", "check a configuration and say everything that is wrong with it");
+  add_where(*check, where);
+  check->callback([&] { status = cli::check_main(where.config); });
+
+  bool json = false, metrics = false;
+  auto *show = app.add_subcommand("status", "processes and queue of a running Mansio");
+  add_where(*show, where);
+  show->add_flag("--json", json, "as JSON");
+  show->add_flag("--metrics", metrics, "all counters in Prometheus text format")->excludes("--json");
+  show->callback([&] {
+    status = cli::status_main(where, metrics ? cli::StatusForm::Metrics
+                                     : json  ? cli::StatusForm::Json
+                                             : cli::StatusForm::Human);
+  });
+  add_queue(app, where, order, status);
+  for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
+                                   std::pair{"stop", "stop, as SIGTERM does"},
+                                   std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {
+    auto *command = app.add_subcommand(name, what);
+    add_where(*command, where);
+    command->callback(
+        [&where, &status, order_name = std::string{name}] { status = cli::order_main(where, order_name); });
+  }
+  for (const auto &tool : kTools)
+    if (tool.main != nullptr) app.add_subcommand(tool.name, tool.what);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &e) {
+    const int code = app.exit(e);
+    return code == 0 ? 0 : 64;  // EX_USAGE
+  }
+  std::fflush(stdout);
+  return status;
+}

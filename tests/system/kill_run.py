@@ -1,0 +1,181 @@
+"""Mail through Mansio while its processes are killed with -9, the supervisor included.
+
+What must hold: each acknowledged message is delivered at least once; duplicates stay within what was in flight
+or not yet synced at the kills; all mail has arrived within a minute of the last kill.
+
+  kill_run.py --messages 100000 --kills 60 --seed 1      (scripts/soak/kill)
+"""
+import argparse
+import asyncio
+import collections
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+
+import rig
+
+TOKEN = re.compile(rb"X-Token: (\d+)")
+KINDS = ("queue", "ingress", "router", "egress", "control", "supervisor")
+LEASES = 100  # process_limit of the transport: what can be in flight
+SYNC = 0.25   # seconds of outcomes that a kill may leave unsynced, with slack for a loaded machine
+
+
+class Sink:
+    """An SMTP server that notes every token and when it came. The dot is answered only after it is noted."""
+
+    def __init__(self):
+        self.arrivals = collections.defaultdict(list)
+        self.loop = asyncio.new_event_loop()
+        self.server = self.loop.run_until_complete(asyncio.start_server(self.session, "127.0.0.1", 0, backlog=512))
+        self.port = self.server.sockets[0].getsockname()[1]
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    async def session(self, reader, writer):
+        try:
+            writer.write(b"220 sink ESMTP\r\n")
+            while line := await reader.readline():
+                verb = line[:4].upper()
+                if verb == b"DATA":
+                    writer.write(b"354 go\r\n")
+                    content = await reader.readuntil(b"\r\n.\r\n")
+                    self.arrivals[int(TOKEN.search(content)[1])].append(time.monotonic())
+                    writer.write(b"250 2.0.0 Ok\r\n")
+                elif verb == b"EHLO":
+                    writer.write(b"250-sink\r\n250 PIPELINING\r\n")
+                elif verb == b"QUIT":
+                    writer.write(b"221 bye\r\n")
+                    break
+                else:
+                    writer.write(b"250 2.0.0 Ok\r\n")
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+
+
+class Injector:
+    """Sends numbered messages over several sessions; a message whose 250 did not come is sent again under a new
+    number, so `acknowledged` is exactly what Mansio has promised."""
+
+    def __init__(self, port, messages, sessions, pace):
+        self.port, self.messages, self.pace = port, messages, pace
+        self.acknowledged = set()
+        self.next = 0
+        self.sessions = sessions
+
+    def token(self):
+        self.next += 1
+        return self.next
+
+    async def session(self):
+        while len(self.acknowledged) < self.messages:
+            writer = None
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                await self.expect(reader, b"220")
+                writer.write(b"EHLO source\r\n")
+                await self.expect(reader, b"250")
+                while len(self.acknowledged) < self.messages:
+                    token = self.token()
+                    writer.write(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+                    for code in (b"250", b"250", b"354"):
+                        await self.expect(reader, code)
+                    writer.write(b"X-Token: %d\r\nSubject: kill\r\n\r\n%s\r\n.\r\n" % (token, b"body " * (token % 500)))
+                    await self.expect(reader, b"250")
+                    self.acknowledged.add(token)
+                    if self.pace:
+                        await asyncio.sleep(self.pace)
+            except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.02)
+            finally:
+                if writer:
+                    writer.close()
+
+    async def expect(self, reader, code):
+        while True:
+            line = await asyncio.wait_for(reader.readline(), 60 * rig.SLOW)
+            if not line:
+                raise ValueError("closed")
+            if line[3:4] != b"-":
+                break
+        if not line.startswith(code):
+            raise ValueError(line)
+
+    def run(self):
+        async def every():
+            await asyncio.gather(*(self.session() for _ in range(self.sessions)))
+        asyncio.run(every())
+
+
+def victims(server, kind):
+    if kind == "supervisor":
+        return [server.process.pid]
+    return [pid for pid, name in server.children().items() if name.startswith(kind)]
+
+
+def run(test, messages, kills, seed, pace=0.0):
+    chance = random.Random(seed)
+    sink = Sink()
+    config = rig.relay_config(sink.port, extra='ingress_processes = 2') + f"""
+[queue]
+minimal_backoff_time = 1
+maximal_backoff_time = 2
+worker_kill_limit = 100
+"""
+    config = config.replace('plugin = "transport-smtp"', f'plugin = "transport-smtp"\nprocess_limit = {LEASES}\n'
+                            f'destination_concurrency_limit = {LEASES}\ndestination_concurrency_failed_cohort_limit = 0')
+    server = test.mansio(config)
+    injector = Injector(server.port, messages, sessions=20, pace=pace)
+    thread = threading.Thread(target=injector.run, daemon=True)
+    thread.start()
+    killed = []
+    order = [KINDS[i % len(KINDS)] for i in range(kills)]
+    chance.shuffle(order)
+    for n, kind in enumerate(order):
+        due = messages * (n + 1) // (kills + 1)
+        rig.wait_for(lambda: len(injector.acknowledged) >= due, f"message {due}", 600)
+        found = rig.wait_for(lambda: victims(server, kind), f"a {kind} process")
+        pid = chance.choice(found)
+        killed.append((time.monotonic(), kind))
+        os.kill(pid, signal.SIGKILL)
+        if kind == "supervisor":
+            server.process.wait()
+            server.start()
+    thread.join(600)
+    test.assertFalse(thread.is_alive(), "the injector did not finish")
+    last = max(time.monotonic(), killed[-1][0])
+    missing = lambda: injector.acknowledged - sink.arrivals.keys()
+    try:
+        rig.wait_for(lambda: not missing(), "every acknowledged message", 60 * rig.SLOW)
+    except AssertionError:
+        print(server.log_text()[-6000:])
+        print("still queued:", len(server.queue()), "missing:", len(missing()), sorted(missing())[:10])
+        raise
+    took = time.monotonic() - last
+    duplicates = sum(len(times) - 1 for times in sink.arrivals.values())
+    flat = sorted(t for times in sink.arrivals.values() for t in times)
+    allowed = sum(LEASES + sum(1 for t in flat if at - SYNC * rig.SLOW <= t <= at + SYNC) for at, kind in killed if kind in ("queue", "egress", "supervisor"))
+    print(f"acknowledged {len(injector.acknowledged)}, unacknowledged but sent {len(sink.arrivals) - len(injector.acknowledged)}, "
+          f"kills {collections.Counter(k for _, k in killed)}, duplicates {duplicates} (allowed {allowed}), "
+          f"all arrived {took:.1f} s after the last message", flush=True)
+    test.assertLessEqual(duplicates, allowed)
+    rig.wait_for(lambda: server.queue() == [], "an empty queue", 60 * rig.SLOW)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--messages", type=int, default=100000)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    args = parser.parse_args()
+    print("seed", args.seed)
+    case = rig.TestCase()
+    case.setUp()
+    try:
+        run(case, args.messages, args.kills, args.seed)
+    finally:
+        case.doCleanups()

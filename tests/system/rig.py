@@ -1,0 +1,388 @@
+"""What the real-program tests share: a running Mansio, scripted SMTP peers, and waiting for events.
+
+Everything listens on 127.0.0.1 with ports the system chose, lives in one temporary directory a test, and is ended
+by process id. Waiting is always for an event, with a generous limit that fails the test.
+"""
+import collections
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+MANSIO = os.environ["MANSIO"]
+PLUGINS = os.environ["MANSIO_PLUGINS"]
+SLOW = 4 if os.environ.get("MANSIO_SANITIZE") else 1  # sanitizers cost about this factor
+LIMIT = 60 * SLOW
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, what, limit=LIMIT):
+    """Polls until condition() is true; its value is returned."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"gave up after {limit} s waiting for {what}")
+        time.sleep(0.02)
+
+
+def wait_for_port(port, limit=LIMIT):
+    def up():
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        except OSError:
+            return False
+    wait_for(up, f"port {port}", limit)
+
+
+class TestCase(unittest.TestCase):
+    """Gives each test a directory that every user may enter, and ends what it started."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="mansio-test-")
+        os.chmod(self.dir, 0o755)
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def spawn(self, argv, **kw):
+        process = subprocess.Popen(argv, **kw)
+        self.addCleanup(end_process, process)
+        return process
+
+    def mansio(self, config, **kw):
+        server = Mansio(self.dir, config, **kw)
+        self.addCleanup(server.close)
+        server.start()
+        return server
+
+    def peer(self, **kw):
+        server = Peer(**kw)
+        self.addCleanup(server.close)
+        return server
+
+
+def end_process(process, limit=10):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Mansio:
+    """A Mansio run from a configuration text. {port} is the SMTP port, {dir} the test's directory."""
+
+    def __init__(self, directory, config, single=False, env=None, name="mansio"):
+        self.dir = directory
+        self.port = free_port()
+        self.spool = os.path.join(directory, name + "-spool")
+        self.config = os.path.join(directory, name + ".toml")
+        self.log = os.path.join(directory, name + ".log")
+        self.single = single
+        self.env = dict(os.environ, **(env or {}))
+        self.process = None
+        self.write_config(config)
+
+    def write_config(self, config):
+        text = config.replace("{port}", str(self.port)).replace("{dir}", self.dir)
+        head = f'spool = "{self.spool}"\nplugin_dir = "{PLUGINS}"\n'
+        if "user =" not in text and os.geteuid() == 0:
+            head += 'user = "nobody"\n'
+        with open(self.config, "w") as f:
+            f.write(head + text)
+
+    def start(self, wait=True):
+        seen = len(self.events("ready"))
+        argv = [MANSIO, "run", "--config", self.config] + (["--single"] if self.single else [])
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(argv, stderr=log, stdout=log, env=self.env)
+        if wait:
+            try:
+                wait_for(lambda: len(self.events("ready")) > seen or self.process.poll() is not None, "mansio to be ready")
+                assert self.process.poll() is None, "mansio ended with %s" % self.process.returncode
+            except AssertionError:
+                print(open(self.log, errors="replace").read()[-8000:])
+                raise
+
+    def log_text(self):
+        try:
+            with open(self.log, errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def log_lines(self):
+        lines = []
+        for line in self.log_text().splitlines():
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(line))
+        return lines
+
+    def events(self, event, **fields):
+        return [l for l in self.log_lines() if l.get("event") == event and all(l.get(k) == v for k, v in fields.items())]
+
+    def wait_event(self, event, count=1, limit=LIMIT, **fields):
+        try:
+            return wait_for(lambda: (lambda e: e if len(e) >= count else None)(self.events(event, **fields)),
+                            f"{count} log lines {event} {fields}", limit)
+        except AssertionError:
+            print(self.log_text()[-8000:])
+            raise
+
+    def deliveries(self, **fields):
+        return self.events("delivery", **fields)
+
+    def cli(self, *args, check=True):
+        result = subprocess.run([MANSIO, *args, "--config", self.config], capture_output=True, text=True, timeout=LIMIT)
+        if check and result.returncode != 0:
+            raise AssertionError(f"mansio {args}: {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def queue(self):
+        return [json.loads(line) for line in self.cli("queue", "list", "--json").splitlines() if line.strip()]
+
+    def children(self):
+        """{role name: pid} of the living role processes."""
+        found = {}
+        pid = self.process.pid
+        with contextlib.suppress(FileNotFoundError):
+            for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+                with contextlib.suppress(FileNotFoundError):
+                    found[int(child)] = open(f"/proc/{child}/comm").read().strip()
+        return found
+
+    def stop(self, limit=60):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(limit)
+        return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process is not None:
+            end_process(self.process, 45)
+            text = self.log_text()
+            for word in ("AddressSanitizer", "runtime error:", "ThreadSanitizer", "LeakSanitizer"):
+                if word in text:
+                    print(text[-20000:])
+                    raise AssertionError(f"{word} spoke in {self.log}")
+
+
+class Client:
+    """A blunt SMTP client: sends bytes, reads replies."""
+
+    def __init__(self, port, greet=True, host="127.0.0.1"):
+        self.sock = socket.create_connection((host, port), LIMIT)
+        self.file = self.sock.makefile("rb")
+        if greet:
+            assert self.reply()[0] == 220
+
+    def reply(self):
+        lines = []
+        while True:
+            line = self.file.readline()
+            if not line:
+                return (0, "connection closed")
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            lines.append(text[4:])
+            if text[3:4] != "-":
+                return (int(text[:3]), "\n".join(lines))
+
+    def send(self, data):
+        self.sock.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def cmd(self, text):
+        self.send(text + "\r\n")
+        return self.reply()
+
+    def message(self, sender, recipients, content, args="", expect=250):
+        """One transaction after EHLO; returns the last reply."""
+        assert self.cmd(f"MAIL FROM:<{sender}>{args}")[0] == 250
+        for r in recipients:
+            code, text = self.cmd(f"RCPT TO:<{r}>")
+            assert code == 250, text
+        assert self.cmd("DATA")[0] == 354
+        self.send(content if isinstance(content, bytes) else content.encode())
+        self.send(b"\r\n.\r\n")
+        reply = self.reply()
+        assert reply[0] == expect, reply
+        return reply
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+Received = collections.namedtuple("Received", "sender recipients content args")
+
+
+class Peer:
+    """A next hop whose every reply a test chooses: on(command, session, argument) -> reply text, None = default,
+    Peer.DROP closes the connection, Peer.STALL answers nothing until the peer is closed."""
+
+    DROP = object()
+    STALL = object()
+
+    def __init__(self, on=None, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "SIZE 10240000"),
+                 address="127.0.0.1", port=0, lmtp=False):
+        self.on = on or (lambda command, session, argument: None)
+        self.extensions = extensions
+        self.lmtp = lmtp
+        self.messages = []
+        self.commands = []
+        self.connections = 0
+        self.lock = threading.Lock()
+        self.released = threading.Event()
+        peer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                with contextlib.suppress(OSError):
+                    peer.session(self)
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            request_queue_size = 128
+
+        self.server = Server((address, port), Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(10)
+
+    def count(self):
+        with self.lock:
+            return len(self.messages)
+
+    def session(self, handler):
+        state = {"sender": None, "recipients": [], "args": [], "messages": 0}
+        with self.lock:
+            self.connections += 1
+            state["number"] = self.connections
+
+        def answer(command, default, argument=""):
+            with self.lock:
+                self.commands.append((command, argument))
+            text = self.on(command, state, argument)
+            if text is Peer.DROP:
+                handler.connection.shutdown(socket.SHUT_RDWR)
+                raise OSError("dropped")
+            if text is Peer.STALL:
+                self.released.wait()
+                raise OSError("stalled")
+            text = default if text is None else text
+            handler.wfile.write(text.encode() + b"\r\n")
+            return text[0] in "23"
+
+        answer("CONNECT", "220 peer.test ESMTP")
+        while True:
+            line = handler.rfile.readline()
+            if not line:
+                return
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            verb = text.split(" ")[0].upper()
+            if verb in ("EHLO", "LHLO"):
+                lines = ["peer.test", *self.extensions]
+                answer(verb, "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{l}" for i, l in enumerate(lines)), text)
+            elif verb == "HELO":
+                answer(verb, "250 peer.test", text)
+            elif verb == "MAIL":
+                if answer(verb, "250 2.1.0 Ok", text):
+                    state.update(sender=re.search("<(.*?)>", text)[1], recipients=[], args=[text])
+            elif verb == "RCPT":
+                if answer(verb, "250 2.1.5 Ok", text):
+                    state["recipients"].append(re.search("<(.*?)>", text)[1])
+                    state["args"].append(text)
+            elif verb == "DATA":
+                if answer(verb, "354 go on" if state["recipients"] else "554 5.5.1 no valid recipients"):
+                    if state["recipients"]:
+                        self.content(handler, state, answer)
+            elif verb == "RSET":
+                answer(verb, "250 2.0.0 Ok")
+                state.update(sender=None, recipients=[], args=[])
+            elif verb == "QUIT":
+                answer(verb, "221 2.0.0 Bye")
+                return
+            else:
+                answer(verb, "250 2.0.0 Ok", text)
+
+    def content(self, handler, state, answer):
+        lines = []
+        while True:
+            line = handler.rfile.readline()
+            if not line:
+                return
+            if line == b".\r\n":
+                break
+            lines.append(line[1:] if line.startswith(b".") else line)
+        message = Received(state["sender"], list(state["recipients"]), b"".join(lines), list(state["args"]))
+        if self.lmtp:
+            kept = [r for r in message.recipients if answer("DOT", "250 2.0.0 Ok", r)]
+            if kept:
+                with self.lock:
+                    self.messages.append(message._replace(recipients=kept))
+        elif answer("DOT", "250 2.0.0 Ok: queued", ",".join(message.recipients)):
+            with self.lock:
+                self.messages.append(message)
+                state["messages"] += 1
+
+
+def relay_config(port, extra="", host="127.0.0.1"):
+    """Everything is relayed to [host]:port."""
+    return f'''
+myhostname = "mx.mansio.test"
+mydestination = ["mansio.test"]
+{extra}
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{{port}}"]
+[transport.relay]
+plugin = "transport-smtp"
+[[route]]
+transport = "relay"
+nexthop = "[{host}]:{port}"
+'''
+
+
+def maildir_messages(path):
+    found = []
+    for root, _, files in os.walk(path):
+        if os.path.basename(root) == "new":
+            found += [os.path.join(root, f) for f in files]
+    return found

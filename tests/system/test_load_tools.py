@@ -1,0 +1,266 @@
+"""mansio source and mansio sink, against each other and against Postfix's smtp-source and smtp-sink."""
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import unittest
+
+MANSIO = os.environ["MANSIO"]
+SMTP_SINK = "/usr/sbin/smtp-sink"
+SMTP_SOURCE = "/usr/sbin/smtp-source"
+LIMIT = 120  # seconds until a hung program fails its test
+
+
+class Sink:
+    """A running `mansio sink`; `totals` after stop() or wait()."""
+
+    def __init__(self, *options, listen="127.0.0.1:0"):
+        self.process = subprocess.Popen([MANSIO, "sink", listen, "--json", *options], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on "), line
+        self.address = line.split()[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def wait(self):
+        out, _ = self.process.communicate(timeout=LIMIT)
+        assert self.process.returncode == 0, self.process.returncode
+        return json.loads(out)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def connect(self):
+        host, port = self.address.rsplit(":", 1)
+        return socket.create_connection((host, int(port)), timeout=LIMIT)
+
+
+def source(address, *options):
+    done = subprocess.run([MANSIO, "source", address, "--json", *options], capture_output=True, text=True, timeout=LIMIT)
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def dumped(directory):
+    new = os.path.join(directory, "new")
+    for name in sorted(os.listdir(new)):
+        with open(os.path.join(new, name), "rb") as f:
+            yield f.read()
+
+
+class AgainstPostfix(unittest.TestCase):
+    def test_our_source_into_smtp_sink(self):
+        port = free_port()
+        sink = subprocess.Popen([SMTP_SINK, "-u", "nobody", f"127.0.0.1:{port}", "100"] if os.getuid() == 0
+                                else [SMTP_SINK, f"127.0.0.1:{port}", "100"], stderr=subprocess.PIPE)
+        try:
+            until = time.monotonic() + LIMIT
+            while time.monotonic() < until:
+                with socket.socket() as s:
+                    if s.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+            for extra in ([], ["--no-pipelining"], ["--per-connection", "1"]):
+                status, totals, errors = source(f"127.0.0.1:{port}", "-m", "200", "-s", "5", "-r", "3", *extra)
+                self.assertEqual(status, 0, errors)
+                self.assertEqual((totals["accepted"], totals["recipients"]), (200, 600))
+        finally:
+            sink.kill()
+            sink.wait()
+            sink.stderr.close()
+
+    def test_smtp_source_into_our_sink(self):
+        for extra in (["-d"], []):
+            with Sink("--quit-after", "200") as sink:
+                subprocess.run([SMTP_SOURCE, *extra, "-m", "200", "-s", "5", "-r", "2", "-l", "2000", "-t", "user@example.com",
+                                "inet:" + sink.address], check=True, timeout=LIMIT)
+                totals = sink.wait()
+            self.assertEqual((totals["messages"], totals["recipients"], totals["protocol_errors"]), (200, 400, 0))
+
+    def test_smtp_source_over_lmtp_and_a_unix_socket(self):
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o755)
+            with Sink("--lmtp", "--quit-after", "20", listen=f"unix:{directory}/sink") as sink:
+                os.chmod(f"{directory}/sink", 0o777)
+                subprocess.run([SMTP_SOURCE, "-L", "-m", "20", "-r", "2", "-t", "user@example.com", f"unix:{directory}/sink"],
+                               check=True, timeout=LIMIT)
+                self.assertEqual(sink.wait()["recipients"], 40)
+
+
+class AgainstEachOther(unittest.TestCase):
+    def run_pair(self, sink_options, source_options, **kwargs):
+        with Sink(*sink_options, **kwargs) as sink:
+            status, sent, errors = source(sink.address, *source_options)
+            return status, sent, errors, sink.stop()
+
+    def test_in_clear(self):
+        status, sent, errors, taken = self.run_pair([], ["-m", "500", "-s", "10", "-r", "2"])
+        self.assertEqual(status, 0, errors)
+        self.assertEqual((sent["accepted"], taken["messages"], taken["recipients"], sent["connections"]), (500, 500, 1000, 10))
+        latency = sent["latency_ms"]
+        self.assertTrue(0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"])
+
+    def test_with_starttls_and_with_tls_from_the_start(self):
+        for options in (["--tls"], ["--implicit-tls"]):
+            status, sent, errors, taken = self.run_pair(options, ["-m", "50", "-s", "5", *options])
+            self.assertEqual(status, 0, errors)
+            self.assertEqual((taken["messages"], taken["tls_connections"]), (50, 5))
+
+    def test_a_required_tls_that_is_not_offered_fails(self):
+        status, sent, errors, _ = self.run_pair([], ["--tls"])
+        self.assertEqual((status, sent["lost"]), (1, 1))
+        self.assertIn("STARTTLS", errors)
+
+    def test_certificates_are_verified_when_a_ca_is_given(self):
+        with tempfile.TemporaryDirectory() as directory:
+            cert, key = f"{directory}/cert.pem", f"{directory}/key.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                            "-subj", "/CN=sink.example", "-addext", "subjectAltName=DNS:sink.example"], check=True, capture_output=True)
+            with Sink("--cert", cert, "--key", key) as sink:
+                good = source(sink.address, "--tls", "--ca", cert, "--server-name", "sink.example")
+                bad = source(sink.address, "--tls", "--ca", cert, "--server-name", "other.example")
+            self.assertEqual((good[0], bad[0]), (0, 1), good[2])
+
+    def test_lmtp_answers_for_each_recipient(self):
+        status, sent, errors, taken = self.run_pair(["--lmtp", "--reply", "DATA_END~user1:452 4.2.2 full"], ["--lmtp", "-m", "10", "-r", "3"])
+        self.assertEqual((status, sent["partly"], sent["recipients"]), (1, 10, 20))
+        self.assertEqual((taken["messages"], taken["recipients"], taken["refused_recipients"]), (10, 20, 10))
+        self.assertIn("452 4.2.2 full", errors)
+
+    def test_refusals_by_stage(self):
+        for stage in ("CONNECT", "HELO", "MAIL", "RCPT", "DATA", "DATA_END"):
+            for extra in ([], ["--no-pipelining"]):
+                status, sent, errors, taken = self.run_pair(["--reply", f"{stage}:550 5.7.1 no {stage}"], ["-m", "3", *extra])
+                self.assertEqual((status, sent["accepted"], sent["refused"], taken["messages"]), (1, 0, 3, 0), (stage, errors))
+                self.assertIn(f"no {stage}", errors)
+
+    def test_drops_and_temporary_errors_are_retried_until_taken(self):
+        status, sent, errors, taken = self.run_pair(
+            ["--drop", "DATA_END:0.3", "--drop", "MAIL:0.1", "--reply", "RCPT:450:0.2", "--delay", "CONNECT:10ms"],
+            ["-m", "100", "-s", "10", "--retry-for", "60s"])
+        self.assertEqual((status, sent["accepted"], taken["messages"]), (0, 100, 100), errors)
+        self.assertGreater(sent["retries"], 0)
+        self.assertGreater(taken["dropped_connections"], 0)
+
+    def test_no_pipelining_and_no_extensions(self):
+        status, sent, errors, taken = self.run_pair(["--without", "PIPELINING,CHUNKING"], ["-m", "20", "-r", "2", "--no-pipelining"])
+        self.assertEqual((status, taken["messages"], taken["protocol_errors"]), (0, 20, 0), errors)
+
+    def test_connections_over_the_limit_are_refused(self):
+        with Sink("--max-connections", "1") as sink:
+            with sink.connect() as first:
+                self.assertTrue(first.recv(100).startswith(b"220 "))
+                with sink.connect() as second:
+                    self.assertTrue(second.recv(100).startswith(b"421 "))
+            self.assertEqual(sink.stop()["refused_connections"], 1)
+
+    def test_the_sink_writes_what_was_sent(self):
+        with tempfile.TemporaryDirectory() as directory:
+            message = f"{directory}/message"
+            with open(message, "w") as f:
+                f.write("Subject: dots\n\n.\n..two\nlast")
+            status, _, errors, _ = self.run_pair(["--dump", f"{directory}/dump", "--log", f"{directory}/log"],
+                                                 ["--message", message, "-f", "a@b.example", "-t", "c{r}@d.example", "-r", "2"])
+            self.assertEqual(status, 0, errors)
+            (content,) = dumped(f"{directory}/dump")
+            self.assertIn(b"X-Sink-Sender: <a@b.example> \r\nX-Sink-Recipient: <c0@d.example> \r\nX-Sink-Recipient: <c1@d.example> \r\n", content)
+            self.assertTrue(content.endswith(b"\r\nSubject: dots\r\n\r\n.\r\n..two\r\nlast\r\n"), content)
+            with open(f"{directory}/log") as f:
+                self.assertIn("from=<a@b.example>", f.read())
+
+    def test_the_source_logs_what_was_accepted(self):
+        with tempfile.TemporaryDirectory() as directory:
+            self.run_pair([], ["-m", "5", "--run", "x", "--log", f"{directory}/log"])
+            with open(f"{directory}/log") as f:
+                self.assertEqual(sorted(f.read().split()), [f"x.{n}@source.invalid" for n in range(5)])
+
+
+class ByHand(unittest.TestCase):
+    """What neither tool sends: BDAT, terminators cut anywhere, commands hidden before the handshake."""
+
+    def talk(self, stream, *commands):
+        for command in commands:
+            stream.write(command)
+            stream.flush()
+            while True:
+                line = stream.readline()
+                if line[3:4] != b"-":
+                    break
+        return line
+
+    def test_bdat(self):
+        with tempfile.TemporaryDirectory() as directory, Sink("--dump", directory) as sink:
+            with sink.connect() as s, s.makefile("rwb") as stream:
+                stream.readline()
+                self.talk(stream, b"EHLO x\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"BDAT 9\r\nA: b\r\n\r\n.")
+                self.assertTrue(self.talk(stream, b"BDAT 8 LAST\r\nx\r\n.\r\ny\n").startswith(b"250"))
+                self.talk(stream, b"QUIT\r\n")
+            sink.stop()
+            (content,) = dumped(directory)
+            self.assertTrue(content.endswith(b"\r\nA: b\r\n\r\n.x\r\n.\r\ny\n"), content)
+
+    def test_terminators_in_pieces(self):
+        for content in (b"", b"A: b\r\n\r\nx\r\n", b"..\r\n..x\r\n.\n.\r\r\n"):
+            with tempfile.TemporaryDirectory() as directory, Sink("--dump", directory) as sink:
+                with sink.connect() as s, s.makefile("rwb") as stream:
+                    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    stream.readline()
+                    self.talk(stream, b"EHLO x\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"DATA\r\n")
+                    for octet in content + b".\r\n":
+                        s.sendall(bytes([octet]))
+                    self.assertTrue(stream.readline().startswith(b"250"))
+                    self.assertTrue(self.talk(stream, b"NOOP\r\n").startswith(b"250"))
+                sink.stop()
+                (found,) = dumped(directory)
+                plain = (b"\n" + content).replace(b"\n.", b"\n")[1:]
+                self.assertTrue(found.endswith(b"X-Sink-Recipient: <c@d> \r\n" + plain), found)
+
+    def test_commands_before_the_handshake_are_not_obeyed_after_it(self):
+        with Sink("--tls") as sink:
+            with sink.connect() as s:
+                s.recv(100)
+                s.sendall(b"EHLO x\r\nSTARTTLS\r\nMAIL FROM:<evil@example.com>\r\n")
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                said = b""
+                while b"220 2.0.0" not in said:
+                    more = s.recv(1000)
+                    self.assertTrue(more, said)
+                    said += more
+                with self.assertRaises(OSError):
+                    context.wrap_socket(s).recv(1)
+            self.assertEqual(sink.stop()["protocol_errors"], 1)
+
+
+class Usage(unittest.TestCase):
+    def test_mistakes_are_named(self):
+        for arguments, said in ((["sink", "127.0.0.1:0", "--reply", "NOWHERE:450"], "the stage is one of"),
+                                (["sink", "127.0.0.1:0", "--reply", "RCPT:999"], "expected a reply"),
+                                (["sink", "127.0.0.1:0", "--drop", "RCPT:2"], "probability"),
+                                (["sink", "127.0.0.1:0", "--delay", "RCPT:soon"], "expected a time"),
+                                (["sink", "nonsense"], "expected host:port"),
+                                (["source", "unix:"], "a socket's path"),
+                                (["source", "127.0.0.1:1", "--message", "/nonexistent"], "cannot be read")):
+            done = subprocess.run([MANSIO, *arguments], capture_output=True, text=True, timeout=LIMIT)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(said, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
