@@ -10,6 +10,7 @@
 #include "kernel/cli/load/source.hpp"
 #include "kernel/cli/operator.hpp"
 #include "kernel/cli/roles.hpp"
+#include "kernel/cli/spool.hpp"
 #include "kernel/supervisor/supervisor.hpp"
 
 namespace {
@@ -24,6 +25,7 @@ struct Tool {
 constexpr Tool kTools[] = {
     {"source", "SMTP and LMTP load generator", mansio::cli::source_main},
     {"sink", "SMTP and LMTP sink", mansio::cli::sink_main},
+    {"spool", "check a spool, or dump its records", mansio::cli::spool_main},
 };
 
 int child_main(const char *role) {

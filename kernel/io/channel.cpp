@@ -69,7 +69,7 @@ void Channel::close() {
 }
 
 bool Channel::send_raw(std::uint16_t type, std::string_view payload, std::vector<UniqueFd> fds) {
-  if (!open_ || payload.size() > kMaxMessage || fds.size() > kMaxFds) return false;
+  if (!open_ || broken_ || payload.size() > kMaxMessage || fds.size() > kMaxFds) return false;
   const auto size = kMessageHeader + payload.size();
   if (queued_ + size > limits_.queue_bytes) return false;
   // A frame is closed once it carries descriptors, so that their order is the messages' order.
@@ -89,7 +89,7 @@ bool Channel::send_raw(std::uint16_t type, std::string_view payload, std::vector
 }
 
 void Channel::schedule_flush() {
-  if (flush_scheduled_ || waiting_writable_ || !open_) return;
+  if (flush_scheduled_ || waiting_writable_ || !open_ || broken_) return;
   flush_scheduled_ = true;
   asio::post(loop_, [self = shared_from_this()] {
     self->flush_scheduled_ = false;
@@ -102,7 +102,7 @@ void Channel::flush_now() {
 }
 
 void Channel::flush() {
-  while (open_) {
+  while (open_ && !broken_) {
     const bool must = !hello_sent_ || consumed_ >= limits_.window / 4;
     const bool may = !out_.empty() && out_.front().bytes.size() <= credit_;
     if (!may && !must) return;
@@ -157,7 +157,10 @@ bool Channel::write_frame(Frame &frame) {
       }
       return false;
     }
-    fail(std::strerror(errno));
+    // The peer is gone. What it said before lies in our socket still: reading comes to the end and reports it.
+    broken_ = true;
+    out_.clear();
+    queued_ = 0;
     return false;
   }
   consumed_ = 0;
@@ -197,6 +200,8 @@ void Channel::read_some() {
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) break;
+      // Told once, ahead of what is queued, when the peer went with something of ours unread.
+      if (errno == ECONNRESET) continue;
       return fail(std::strerror(errno));
     }
     std::vector<UniqueFd> fds;

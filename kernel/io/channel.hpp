@@ -111,6 +111,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::uint64_t credit_ = 0;    // bytes we may still send
   std::uint32_t consumed_ = 0;  // bytes to give back
   bool open_ = true;
+  bool broken_ = false;  // the peer takes no more; what it sent is still read
   bool started_ = false;
   bool paused_ = false;
   bool reading_ = false;

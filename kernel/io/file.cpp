@@ -30,7 +30,8 @@ Error failure(std::string_view what, std::string_view path, int error = errno) {
   return {status, fmt::format("{}: {}: {}", path, what, std::strerror(error)), {4, 3, 0}};
 }
 
-template <class Call> auto retry(Call call) {
+template <class Call>
+auto retry(Call call) {
   for (;;) {
     const auto result = call();
     if (result >= 0 || errno != EINTR) return result;
@@ -136,8 +137,10 @@ class SystemFile final : public File {
     UniqueFd fd{retry([&] { return ::open(link.c_str(), flags | O_CLOEXEC); })};
     if (fd) return fd;
     fd.reset(retry([&] { return ::open(name_.c_str(), flags | O_CLOEXEC); }));
-    struct stat a {}, b {};
-    if (fd && (::fstat(fd_.get(), &a) != 0 || ::fstat(fd.get(), &b) != 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino)) {
+    struct stat a {
+    }, b{};
+    if (fd &&
+        (::fstat(fd_.get(), &a) != 0 || ::fstat(fd.get(), &b) != 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino)) {
       fd.reset();
       errno = ESTALE;
     }
@@ -153,10 +156,18 @@ class SystemFiles final : public FileSystem {
   Result<std::unique_ptr<File>> open(const std::string &path, OpenMode mode) override {
     int flags = O_CLOEXEC;
     switch (mode) {
-      case OpenMode::Read: flags |= O_RDONLY; break;
-      case OpenMode::ReadWrite: flags |= O_RDWR; break;
-      case OpenMode::Create: flags |= O_RDWR | O_CREAT; break;
-      case OpenMode::CreateExclusive: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+      case OpenMode::Read:
+        flags |= O_RDONLY;
+        break;
+      case OpenMode::ReadWrite:
+        flags |= O_RDWR;
+        break;
+      case OpenMode::Create:
+        flags |= O_RDWR | O_CREAT;
+        break;
+      case OpenMode::CreateExclusive:
+        flags |= O_RDWR | O_CREAT | O_EXCL;
+        break;
     }
     UniqueFd fd{retry([&] { return ::open(path.c_str(), flags, 0600); })};
     if (!fd) return failure("open", path);
@@ -211,7 +222,8 @@ class SystemFiles final : public FileSystem {
   Result<Space> space(const std::string &path) override {
     struct statvfs s {};
     if (::statvfs(path.c_str(), &s) != 0) return failure("statvfs", path);
-    return Space{static_cast<std::uint64_t>(s.f_bavail) * s.f_frsize, static_cast<std::uint64_t>(s.f_blocks) * s.f_frsize};
+    return Space{static_cast<std::uint64_t>(s.f_bavail) * s.f_frsize,
+                 static_cast<std::uint64_t>(s.f_blocks) * s.f_frsize};
   }
 
   Result<UniqueFd> lock(const std::string &path, std::string_view text) override {
@@ -223,7 +235,8 @@ class SystemFiles final : public FileSystem {
       const auto n = ::pread(fd.get(), holder.data(), holder.size(), 0);
       return Error{Status::Busy, std::string{holder.data(), n > 0 ? static_cast<std::size_t>(n) : 0}};
     }
-    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), text.data(), text.size(), 0) < 0) return failure("write", path);
+    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), text.data(), text.size(), 0) < 0)
+      return failure("write", path);
     return fd;
   }
 

@@ -43,7 +43,7 @@ class FileSystem {
   virtual std::unique_ptr<File> adopt(UniqueFd fd, std::string name) = 0;
   virtual Result<void> rename(const std::string &from, const std::string &to) = 0;
   virtual Result<void> remove(const std::string &path) = 0;
-  virtual Result<void> make_directory(const std::string &path) = 0;  // Ok if it is there
+  virtual Result<void> make_directory(const std::string &path) = 0;                 // Ok if it is there
   virtual Result<std::vector<std::string>> list(const std::string &directory) = 0;  // names, sorted
   virtual Result<void> sync_directory(const std::string &path) = 0;
   virtual Result<Space> space(const std::string &path) = 0;

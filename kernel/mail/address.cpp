@@ -79,7 +79,9 @@ class Reader {
     if (failed_) return;
     if (!rest_.empty() && rest_.front() == '[') return literal(out);
     std::size_t n = 0;
-    while (n < rest_.size() && (let_dig(rest_[n]) || high(rest_[n]) || rest_[n] == '-' || rest_[n] == '.' || rest_[n] == '_')) ++n;
+    while (n < rest_.size() &&
+           (let_dig(rest_[n]) || high(rest_[n]) || rest_[n] == '-' || rest_[n] == '.' || rest_[n] == '_'))
+      ++n;
     const auto text = rest_.substr(0, n);
     rest_.remove_prefix(n);
     if (text.empty()) return fail("the domain is empty");
@@ -144,7 +146,8 @@ class Reader {
       const auto to = std::min(text.find('.', from), text.size());
       const auto label = text.substr(from, to - from);
       // A U-label's own limit is that of its A-label, which IDNA checks.
-      if (label.empty() || (label.size() > kMaxLabel && is_ascii(label)) || label.front() == '-' || label.back() == '-') {
+      if (label.empty() || (label.size() > kMaxLabel && is_ascii(label)) || label.front() == '-' ||
+          label.back() == '-') {
         fail("the domain is malformed");
         return false;
       }

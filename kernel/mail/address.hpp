@@ -52,9 +52,9 @@ Result<Address> parse_mailbox(std::string_view text, PathOptions options = {.smt
 // A domain name or address literal, as HELO and MAIL take it: checked, ASCII letters lowered.
 Result<std::string> parse_domain(std::string_view text, bool smtputf8 = true);
 
-std::string to_string(const Address &address);       // "" for the null path, "postmaster" without a domain
-std::string quote_local(std::string_view local);     // quoted if it needs to be
-bool needs_quoting(std::string_view local);          // it is no RFC 5321 Dot-string
+std::string to_string(const Address &address);    // "" for the null path, "postmaster" without a domain
+std::string quote_local(std::string_view local);  // quoted if it needs to be
+bool needs_quoting(std::string_view local);       // it is no RFC 5321 Dot-string
 
 // The parts of the text form; no checks, no copies. `local` is still quoted.
 struct SplitAddress {

@@ -16,11 +16,16 @@ constexpr std::size_t kWrap = 76, kLongestText = 900;  // columns; a field must 
 
 std::string_view word(Action action) {
   switch (action) {
-    case Action::Failed: return "failed";
-    case Action::Delayed: return "delayed";
-    case Action::Delivered: return "delivered";
-    case Action::Relayed: return "relayed";
-    case Action::Expanded: return "expanded";
+    case Action::Failed:
+      return "failed";
+    case Action::Delayed:
+      return "delayed";
+    case Action::Delivered:
+      return "delivered";
+    case Action::Relayed:
+      return "relayed";
+    case Action::Expanded:
+      return "expanded";
   }
   return "failed";
 }
@@ -161,7 +166,8 @@ class Composer {
     if (!mentions(template_.body, "reasons")) text.append(text.ends_with('\n') ? "\n" : "\n\n").append(reasons());
     const bool ascii = is_ascii(text);
     std::string out = "Content-Description: Notification\r\n";
-    fmt::format_to(std::back_inserter(out), "Content-Type: text/plain; charset={}\r\n", ascii ? template_.charset : "utf-8");
+    fmt::format_to(std::back_inserter(out), "Content-Type: text/plain; charset={}\r\n",
+                   ascii ? template_.charset : "utf-8");
     fmt::format_to(std::back_inserter(out), "Content-Transfer-Encoding: {}\r\n\r\n", ascii ? "7bit" : "8bit");
     for (const char c : text) {
       if (c == '\n') out.push_back('\r');
@@ -201,10 +207,12 @@ class Composer {
         field(fields, "Diagnostic-Code", "X-Mansio; " + diagnostic(r));
       }
       if (r.last_attempt > 0) field(fields, "Last-Attempt-Date", rfc5322_date(r.last_attempt));
-      if (r.action == Action::Delayed && r.will_retry_until > 0) field(fields, "Will-Retry-Until", rfc5322_date(r.will_retry_until));
+      if (r.action == Action::Delayed && r.will_retry_until > 0)
+        field(fields, "Will-Retry-Until", rfc5322_date(r.will_retry_until));
     }
     std::string out = "Content-Description: Delivery report\r\n";
-    out.append(in_.smtputf8 ? "Content-Type: message/global-delivery-status\r\n" : "Content-Type: message/delivery-status\r\n");
+    out.append(in_.smtputf8 ? "Content-Type: message/global-delivery-status\r\n"
+                            : "Content-Type: message/delivery-status\r\n");
     if (!is_ascii(fields)) out.append("Content-Transfer-Encoding: 8bit\r\n");
     return out + "\r\n" + fields;
   }
@@ -216,7 +224,8 @@ class Composer {
       const auto newline = content.rfind('\n', kMostHeader);
       content = content.substr(0, newline == std::string_view::npos ? kMostHeader : newline + 1);
     }
-    std::string out = full ? "Content-Description: Your message\r\n" : "Content-Description: Your message's headers\r\n";
+    std::string out =
+        full ? "Content-Description: Your message\r\n" : "Content-Description: Your message's headers\r\n";
     const auto type = full ? (in_.smtputf8 ? "message/global" : "message/rfc822")
                            : (in_.smtputf8 ? "message/global-headers" : "text/rfc822-headers");
     fmt::format_to(std::back_inserter(out), "Content-Type: {}\r\n", type);
@@ -227,10 +236,12 @@ class Composer {
 
   // Named after the parent and the event; counted up until no part holds it.
   std::string pick_boundary(std::initializer_list<std::string_view> parts) const {
-    const auto base = fmt::format("{}.{}/{}", to_string(in_.parent.id), in_.parent.event, in_.reporting_mta.substr(0, 30));
+    const auto base =
+        fmt::format("{}.{}/{}", to_string(in_.parent.id), in_.parent.event, in_.reporting_mta.substr(0, 30));
     for (std::size_t n = 0;; ++n) {
       auto boundary = n == 0 ? base : fmt::format("{}.{}", base, n);
-      if (std::ranges::none_of(parts, [&](std::string_view p) { return p.find("--" + boundary) != std::string_view::npos; })) {
+      if (std::ranges::none_of(parts,
+                               [&](std::string_view p) { return p.find("--" + boundary) != std::string_view::npos; })) {
         return boundary;
       }
     }
@@ -239,13 +250,15 @@ class Composer {
   // A From without a domain gets ours: "MAILER-DAEMON (x)" becomes "MAILER-DAEMON@host (x)".
   std::string from() const {
     auto from = expand(template_.from, [this](std::string_view name) { return variable(name); });
-    if (from.find('@') == std::string::npos) from.insert(std::min(from.find(' '), from.size()), "@" + in_.reporting_mta);
+    if (from.find('@') == std::string::npos)
+      from.insert(std::min(from.find(' '), from.size()), "@" + in_.reporting_mta);
     return from;
   }
 
   std::string header(std::string_view boundary, bool eight_bit) const {
     const bool copy = in_.kind == Kind::PostmasterCopy;
-    const auto &subject = copy && !template_.postmaster_subject.empty() ? template_.postmaster_subject : template_.subject;
+    const auto &subject =
+        copy && !template_.postmaster_subject.empty() ? template_.postmaster_subject : template_.subject;
     std::string out;
     field(out, "Date", rfc5322_date(in_.now));
     field(out, "From", from());
@@ -258,8 +271,7 @@ class Composer {
     }
     field(out, "Auto-Submitted", copy ? "auto-generated" : "auto-replied");
     out.append("MIME-Version: 1.0\r\n");
-    fmt::format_to(std::back_inserter(out),
-                   "Content-Type: multipart/report; report-type={};\r\n\tboundary=\"{}\"\r\n",
+    fmt::format_to(std::back_inserter(out), "Content-Type: multipart/report; report-type={};\r\n\tboundary=\"{}\"\r\n",
                    in_.smtputf8 ? "global-delivery-status" : "delivery-status", boundary);
     if (eight_bit) out.append("Content-Transfer-Encoding: 8bit\r\n");
     out.append("\r\nThis is a MIME-encapsulated message.\r\n\r\n");

@@ -21,30 +21,30 @@ enum class Kind : std::uint8_t { Failure, Delay, Success, PostmasterCopy };
 enum class Action : std::uint8_t { Failed, Delayed, Delivered, Relayed, Expanded };  // RFC 3464 section 2.3.3
 
 struct Recipient {
-  std::string address;         // Final-Recipient
-  std::string original;        // as RCPT gave it; "" when the same
-  std::string orcpt;           // decoded; "" when not given
+  std::string address;   // Final-Recipient
+  std::string original;  // as RCPT gave it; "" when the same
+  std::string orcpt;     // decoded; "" when not given
   Action action = Action::Failed;
-  EnhancedStatus status;       // empty: 5.0.0, 4.0.0 or 2.0.0, as the action has it
-  std::uint16_t smtp_code = 0; // of the remote reply; 0: the reason is our own
-  std::string text;            // the reply's text, or the reason
-  std::string remote_mta;      // "mx.example.com"; "" = none
-  Nanos last_attempt = 0;      // wall; 0 = not known
-  Nanos will_retry_until = 0;  // wall; for Action::Delayed
+  EnhancedStatus status;        // empty: 5.0.0, 4.0.0 or 2.0.0, as the action has it
+  std::uint16_t smtp_code = 0;  // of the remote reply; 0: the reason is our own
+  std::string text;             // the reply's text, or the reason
+  std::string remote_mta;       // "mx.example.com"; "" = none
+  Nanos last_attempt = 0;       // wall; 0 = not known
+  Nanos will_retry_until = 0;   // wall; for Action::Delayed
 };
 
 struct Input {
   Kind kind = Kind::Failure;
-  std::string reporting_mta;   // our host name
-  std::string to;              // whom it goes to: the original sender, or a postmaster
-  std::string sender;          // original sender; "" = null
-  DsnParent parent;            // the message reported on; names this notification (Message-ID, boundary)
+  std::string reporting_mta;  // our host name
+  std::string to;             // whom it goes to: the original sender, or a postmaster
+  std::string sender;         // original sender; "" = null
+  DsnParent parent;           // the message reported on; names this notification (Message-ID, boundary)
   std::vector<Recipient> recipients;
   Ret ret = Ret::NotGiven;
-  std::string envid;           // decoded
-  Nanos arrival = 0;           // of the parent, wall
-  Nanos now = 0;               // date of this notification, wall
-  bool smtputf8 = false;       // the parent was received with SMTPUTF8
+  std::string envid;      // decoded
+  Nanos arrival = 0;      // of the parent, wall
+  Nanos now = 0;          // date of this notification, wall
+  bool smtputf8 = false;  // the parent was received with SMTPUTF8
 
   // The first octets of the parent, at least as many as bytes_wanted() says (or all of it). Borrowed.
   std::string_view original;

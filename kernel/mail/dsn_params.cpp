@@ -173,7 +173,8 @@ Result<std::string> parse_orcpt(std::string_view value, bool smtputf8) {
   const auto type = lower(value.substr(0, semicolon));
   // An IANA-registered type is an atom; digits, letters, '-' and '.' are all that was ever registered.
   for (const char c : type) {
-    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.') return bad("ORCPT's address type is malformed");
+    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.')
+      return bad("ORCPT's address type is malformed");
   }
   const auto encoded = value.substr(semicolon + 1);
   if (!smtputf8 && !is_ascii(encoded)) return bad("ORCPT is not ASCII and SMTPUTF8 was not requested");

@@ -11,8 +11,9 @@
 namespace mansio::dsn {
 namespace {
 
-constexpr std::array<std::string_view, 9> kVariables = {"mail_name",    "myhostname",  "mydomain",    "queue_id", "sender",
-                                                        "arrival_date", "expiry_date", "delay_hours", "reasons"};
+constexpr std::array<std::string_view, 9> kVariables = {"mail_name",   "myhostname",  "mydomain",
+                                                        "queue_id",    "sender",      "arrival_date",
+                                                        "expiry_date", "delay_hours", "reasons"};
 
 bool name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -88,10 +89,12 @@ class Loader {
   }
 
  private:
-  template <class... A> Error error(fmt::format_string<A...> format, A &&...args) const {
+  template <class... A>
+  Error error(fmt::format_string<A...> format, A &&...args) const {
     return error_at(line_, format, std::forward<A>(args)...);
   }
-  template <class... A> Error error_at(std::size_t line, fmt::format_string<A...> format, A &&...args) const {
+  template <class... A>
+  Error error_at(std::size_t line, fmt::format_string<A...> format, A &&...args) const {
     return {Status::BadConfig, fmt::format("{}:{}: {}", file_, line, fmt::format(format, std::forward<A>(args)...))};
   }
 
@@ -144,7 +147,8 @@ class Loader {
     }
     if (equals_nocase(name, "Charset")) {
       section.charset = lower(value);
-      if (section.charset != "us-ascii" && section.charset != "utf-8") return error("Charset is us-ascii or utf-8, not \"{}\"", value);
+      if (section.charset != "us-ascii" && section.charset != "utf-8")
+        return error("Charset is us-ascii or utf-8, not \"{}\"", value);
     } else if (equals_nocase(name, "From")) {
       section.from = value;
     } else if (equals_nocase(name, "Subject")) {
@@ -210,7 +214,9 @@ Templates default_templates() {
   return t;
 }
 
-Result<Templates> parse_templates(std::string_view text, std::string_view file_name) { return Loader{text, file_name}.load(); }
+Result<Templates> parse_templates(std::string_view text, std::string_view file_name) {
+  return Loader{text, file_name}.load();
+}
 
 std::string expand(std::string_view text, const std::function<std::string(std::string_view)> &value) {
   std::string out;

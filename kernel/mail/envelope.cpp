@@ -35,11 +35,33 @@ namespace {
 constexpr char kEncoding = 1;
 
 enum Tag : std::uint64_t {
-  kSender = 1, kRecipient = 2, kRoute = 3, kConfigEpoch = 4, kArrival = 5, kBodySize = 6, kBodyFlags = 7, kBodyHops = 8,
-  kRet = 9, kEnvid = 10, kFlags = 11,
-  kClientAddress = 20, kClientName = 21, kClientPort = 22, kHelo = 23, kProtocol = 24, kTlsVersion = 25, kTlsCipher = 26,
-  kAuthUser = 27, kListener = 28,
-  kTenant = 40, kCampaign = 41, kSourcePool = 42, kPriority = 43, kHoldUntil = 44, kParentId = 45, kParentEvent = 46,
+  kSender = 1,
+  kRecipient = 2,
+  kRoute = 3,
+  kConfigEpoch = 4,
+  kArrival = 5,
+  kBodySize = 6,
+  kBodyFlags = 7,
+  kBodyHops = 8,
+  kRet = 9,
+  kEnvid = 10,
+  kFlags = 11,
+  kClientAddress = 20,
+  kClientName = 21,
+  kClientPort = 22,
+  kHelo = 23,
+  kProtocol = 24,
+  kTlsVersion = 25,
+  kTlsCipher = 26,
+  kAuthUser = 27,
+  kListener = 28,
+  kTenant = 40,
+  kCampaign = 41,
+  kSourcePool = 42,
+  kPriority = 43,
+  kHoldUntil = 44,
+  kParentId = 45,
+  kParentEvent = 46,
   kMetadata = 47,
 };
 enum RecipientTag : std::uint64_t { kAddress = 1, kOriginal = 2, kOrcpt = 3, kNotify = 4, kRouteIndex = 5 };
@@ -95,7 +117,8 @@ class Reader {
     once();
     to = value_;
   }
-  template <class T> void number(T &to, std::uint64_t most = std::numeric_limits<T>::max()) {
+  template <class T>
+  void number(T &to, std::uint64_t most = std::numeric_limits<T>::max()) {
     once();
     Decoder d{value_};
     const auto n = d.varint();
@@ -136,12 +159,23 @@ bool read_recipient(std::string_view bytes, Recipient &recipient) {
   Reader r{bytes};
   while (r.next()) {
     switch (r.tag()) {
-      case kAddress: r.text(recipient.address); break;
-      case kOriginal: r.text(recipient.original); break;
-      case kOrcpt: r.text(recipient.orcpt); break;
-      case kNotify: r.number(recipient.notify, kAllNotify); break;
-      case kRouteIndex: r.number(recipient.route); break;
-      default: break;
+      case kAddress:
+        r.text(recipient.address);
+        break;
+      case kOriginal:
+        r.text(recipient.original);
+        break;
+      case kOrcpt:
+        r.text(recipient.orcpt);
+        break;
+      case kNotify:
+        r.number(recipient.notify, kAllNotify);
+        break;
+      case kRouteIndex:
+        r.number(recipient.route);
+        break;
+      default:
+        break;
     }
   }
   return r.ok() && !recipient.address.empty();
@@ -164,7 +198,8 @@ void read_flags(Reader &r, Envelope &e) {
 void read_field(Reader &r, Envelope &e) {
   constexpr auto kMaxTime = static_cast<std::uint64_t>(std::numeric_limits<Nanos>::max());
   switch (r.tag()) {
-    case kSender: return r.text(e.sender);
+    case kSender:
+      return r.text(e.sender);
     case kRecipient:
       if (!read_recipient(r.value(), e.recipients.emplace_back())) r.fail();
       return;
@@ -173,36 +208,60 @@ void read_field(Reader &r, Envelope &e) {
       if (!read_pair(r.value(), route.transport, route.nexthop)) r.fail();
       return;
     }
-    case kConfigEpoch: return r.number(e.config_epoch);
-    case kArrival: return r.number(e.arrival, kMaxTime);
-    case kBodySize: return r.number(e.body.size);
+    case kConfigEpoch:
+      return r.number(e.config_epoch);
+    case kArrival:
+      return r.number(e.arrival, kMaxTime);
+    case kBodySize:
+      return r.number(e.body.size);
     case kBodyFlags:
-    case kFlags: return read_flags(r, e);
-    case kBodyHops: return r.number(e.body.hops);
-    case kRet: return r.number(e.ret, static_cast<std::uint64_t>(Ret::Hdrs));
-    case kEnvid: return r.text(e.envid);
-    case kClientAddress: return r.text(e.client_address);
-    case kClientName: return r.text(e.client_name);
-    case kClientPort: return r.number(e.client_port);
-    case kHelo: return r.text(e.helo);
-    case kProtocol: return r.text(e.protocol);
-    case kTlsVersion: return r.text(e.tls_version);
-    case kTlsCipher: return r.text(e.tls_cipher);
-    case kAuthUser: return r.text(e.auth_user);
-    case kListener: return r.text(e.listener);
-    case kTenant: return r.text(e.tenant);
-    case kCampaign: return r.text(e.campaign);
-    case kSourcePool: return r.text(e.source_pool);
-    case kPriority: return r.number(e.priority);
-    case kHoldUntil: return r.number(e.hold_until, kMaxTime);
-    case kParentId: return r.number(e.dsn_parent.id.value);
-    case kParentEvent: return r.number(e.dsn_parent.event);
+    case kFlags:
+      return read_flags(r, e);
+    case kBodyHops:
+      return r.number(e.body.hops);
+    case kRet:
+      return r.number(e.ret, static_cast<std::uint64_t>(Ret::Hdrs));
+    case kEnvid:
+      return r.text(e.envid);
+    case kClientAddress:
+      return r.text(e.client_address);
+    case kClientName:
+      return r.text(e.client_name);
+    case kClientPort:
+      return r.number(e.client_port);
+    case kHelo:
+      return r.text(e.helo);
+    case kProtocol:
+      return r.text(e.protocol);
+    case kTlsVersion:
+      return r.text(e.tls_version);
+    case kTlsCipher:
+      return r.text(e.tls_cipher);
+    case kAuthUser:
+      return r.text(e.auth_user);
+    case kListener:
+      return r.text(e.listener);
+    case kTenant:
+      return r.text(e.tenant);
+    case kCampaign:
+      return r.text(e.campaign);
+    case kSourcePool:
+      return r.text(e.source_pool);
+    case kPriority:
+      return r.number(e.priority);
+    case kHoldUntil:
+      return r.number(e.hold_until, kMaxTime);
+    case kParentId:
+      return r.number(e.dsn_parent.id.value);
+    case kParentEvent:
+      return r.number(e.dsn_parent.event);
     case kMetadata: {
       auto &entry = e.metadata.emplace_back();
       if (!read_pair(r.value(), entry.first, entry.second)) r.fail();
       return;
     }
-    default: return;  // of a later version
+    default:
+      return;  // of a later version
   }
 }
 
@@ -262,7 +321,8 @@ std::string encode_envelope(const Envelope &e) {
 
 Result<Envelope> decode_envelope(std::string_view bytes) {
   const auto bad = [](std::string text) { return Error{Status::Fail, std::move(text), {5, 3, 0}}; };
-  if (bytes.empty() || bytes.front() != kEncoding) return bad("the envelope has an encoding this version does not know");
+  if (bytes.empty() || bytes.front() != kEncoding)
+    return bad("the envelope has an encoding this version does not know");
   Envelope e;
   Reader r{bytes.substr(1)};
   while (r.next()) {
@@ -271,7 +331,8 @@ Result<Envelope> decode_envelope(std::string_view bytes) {
   if (!r.ok()) return bad("the envelope is damaged");
   for (const auto &recipient : e.recipients) {
     // Without any route, as before routing, every index is 0.
-    if (recipient.route != 0 && recipient.route >= e.routes.size()) return bad("an envelope's recipient names a route it has not");
+    if (recipient.route != 0 && recipient.route >= e.routes.size())
+      return bad("an envelope's recipient names a route it has not");
   }
   return e;
 }

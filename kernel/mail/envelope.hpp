@@ -16,25 +16,31 @@ namespace mansio {
 
 // RFC 3461 section 4.1, as bits. 0: not given, which means FAILURE (and DELAY if we choose to).
 enum Notify : std::uint8_t { kNotifyNever = 1, kNotifySuccess = 2, kNotifyFailure = 4, kNotifyDelay = 8 };
-enum class Ret : std::uint8_t { NotGiven, Full, Hdrs };             // RFC 3461 section 4.3
-enum class BodyType : std::uint8_t { SevenBit, EightBitMime };      // RFC 6152
-enum class Durability : std::uint8_t { Power, Process };            // what a 250 promises; docs/durability.md
+enum class Ret : std::uint8_t { NotGiven, Full, Hdrs };         // RFC 3461 section 4.3
+enum class BodyType : std::uint8_t { SevenBit, EightBitMime };  // RFC 6152
+enum class Durability : std::uint8_t { Power, Process };        // what a 250 promises; docs/durability.md
 
 // Where recipients go: a configured transport instance and its next hop ("" = by the recipient's domain).
 struct Route {
   std::string transport;
   std::string nexthop;
   bool operator==(const Route &) const = default;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.transport, s.nexthop); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.transport, s.nexthop);
+  }
 };
 
 struct Recipient {
-  std::string address;       // as it is delivered, local-part@domain, unquoted as RFC 5321 needs
-  std::string original;      // as RCPT gave it; "" when the same
-  std::string orcpt;         // "rfc822;user@example.com", xtext decoded; "" when not given
-  std::uint8_t notify = 0;   // Notify bits
-  std::uint16_t route = 0;   // index into Envelope::routes
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.address, s.original, s.orcpt, s.notify, s.route); }
+  std::string address;      // as it is delivered, local-part@domain, unquoted as RFC 5321 needs
+  std::string original;     // as RCPT gave it; "" when the same
+  std::string orcpt;        // "rfc822;user@example.com", xtext decoded; "" when not given
+  std::uint8_t notify = 0;  // Notify bits
+  std::uint16_t route = 0;  // index into Envelope::routes
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.address, s.original, s.orcpt, s.notify, s.route);
+  }
 };
 
 // A DSN cites the message and the event it reports, so that recovery can recognise one already written.
@@ -42,17 +48,21 @@ struct DsnParent {
   MessageId id;             // zero: not a DSN of ours
   std::uint32_t event = 0;  // counts the parent's notifications
   bool operator==(const DsnParent &) const = default;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.id, s.event); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.id, s.event);
+  }
 };
 
 // What the content needs of a next hop; found while it was received.
 struct BodyInfo {
-  std::uint64_t size = 0;        // bytes, canonical CRLF form, without dot-stuffing
-  bool leading_dots = false;     // some line begins with a dot
-  bool eight_bit = false;        // some octet above 127, anywhere
-  bool eight_bit_header = false; // ... in the message's own header section (RFC 6532)
-  std::uint16_t hops = 0;        // Received headers, RFC 5321 section 6.3
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  std::uint64_t size = 0;         // bytes, canonical CRLF form, without dot-stuffing
+  bool leading_dots = false;      // some line begins with a dot
+  bool eight_bit = false;         // some octet above 127, anywhere
+  bool eight_bit_header = false;  // ... in the message's own header section (RFC 6532)
+  std::uint16_t hops = 0;         // Received headers, RFC 5321 section 6.3
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.size, s.leading_dots, s.eight_bit, s.eight_bit_header, s.hops);
   }
 };
@@ -76,7 +86,7 @@ struct Envelope {
   std::string client_name;     // PTR confirmed forward, or "unknown"
   std::uint16_t client_port = 0;
   std::string helo;
-  std::string protocol;        // "SMTP", "ESMTP", "ESMTPS", ... (RFC 3848)
+  std::string protocol;  // "SMTP", "ESMTP", "ESMTPS", ... (RFC 3848)
   std::string tls_version, tls_cipher;
   std::string auth_user;
   std::string listener;

@@ -72,7 +72,8 @@ bool ContentScanner::end_line() {
     count_field(head.substr(0, n));
     return true;
   }
-  if (length > kHead && head.find(':') == std::string_view::npos && head.find_first_of(" \t") == std::string_view::npos) {
+  if (length > kHead && head.find(':') == std::string_view::npos &&
+      head.find_first_of(" \t") == std::string_view::npos) {
     any_field_ = true;  // a field whose name is longer than we keep
     return true;
   }
@@ -104,7 +105,8 @@ void ContentScanner::count_field(std::string_view name) {
     case 12:
       if (equals_nocase(name, "Delivered-To")) ++delivered_to_;
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -125,7 +127,9 @@ BodyInfo ContentScanner::info() const {
 
 std::size_t field_name_length(std::string_view line) {
   std::size_t n = 0;
-  const auto printable = [](char c) { return static_cast<unsigned char>(c) > 32 && static_cast<unsigned char>(c) < 127; };
+  const auto printable = [](char c) {
+    return static_cast<unsigned char>(c) > 32 && static_cast<unsigned char>(c) < 127;
+  };
   while (n < line.size() && printable(line[n]) && line[n] != ':') ++n;
   auto colon = n;
   while (colon < line.size() && blank(line[colon])) ++colon;

@@ -14,7 +14,8 @@ namespace {
 std::string token(std::string_view text, bool utf8) {
   auto out = printable(text.substr(0, kMaxDomain), utf8);
   for (auto &c : out) {
-    if (c == ' ' || c == '(' || c == ')' || c == '<' || c == '>' || c == ';' || c == '"' || c == '\\' || c == ',') c = '?';
+    if (c == ' ' || c == '(' || c == ')' || c == '<' || c == '>' || c == ';' || c == '"' || c == '\\' || c == ',')
+      c = '?';
   }
   return out.empty() ? "unknown" : out;
 }
@@ -33,8 +34,8 @@ std::string rfc5322_date(Nanos wall, int minutes_east) {
   const int offset = minutes_east < 0 ? -minutes_east : minutes_east;
   return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} {}{:02}{:02}", kDays[weekday{day}.c_encoding()],
                      static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
-                     static_cast<int>(date.year()), time.hours().count(), time.minutes().count(), time.seconds().count(),
-                     minutes_east < 0 ? '-' : '+', offset / 60, offset % 60);
+                     static_cast<int>(date.year()), time.hours().count(), time.minutes().count(),
+                     time.seconds().count(), minutes_east < 0 ? '-' : '+', offset / 60, offset % 60);
 }
 
 std::string_view protocol_name(SessionKind kind) {

@@ -24,7 +24,7 @@ std::string_view protocol_name(SessionKind kind);  // "SMTP", "ESMTPSA", "UTF8SM
 // so that nobody learns of another (RFC 5321 section 7.2). Mail made here has no client and gets no "from".
 std::string received_header(const Envelope &envelope, std::string_view hostname, MessageId id);
 
-std::string return_path_header(std::string_view sender);      // "" gives "<>"
+std::string return_path_header(std::string_view sender);  // "" gives "<>"
 std::string delivered_to_header(std::string_view recipient);
 
 }  // namespace mansio

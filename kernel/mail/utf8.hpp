@@ -10,8 +10,8 @@ namespace mansio {
 bool is_ascii(std::string_view text);    // no octet above 127; fast on long text
 bool valid_utf8(std::string_view text);  // ASCII is
 
-// Printable text for a header or a report: line ends and tabs become spaces, other controls '?', and so does each octet above 127 unless
-// `keep_utf8` and the whole text is valid UTF-8. No CR or LF is left, so it cannot begin another line.
+// Printable text for a header or a report: line ends and tabs become spaces, other controls '?', and so does each octet
+// above 127 unless `keep_utf8` and the whole text is valid UTF-8. No CR or LF is left, so it cannot begin another line.
 std::string printable(std::string_view text, bool keep_utf8);
 
 // ASCII letters only: the locale and Unicode play no part in the protocol's keywords.

@@ -25,7 +25,7 @@ enum class Admission : std::uint8_t { Admitted, ClientLimit, TotalLimit, TableFu
 
 class SharedMemory {
  public:
-  static Result<std::unique_ptr<SharedMemory>> create();                // makes the memfd
+  static Result<std::unique_ptr<SharedMemory>> create();                 // makes the memfd
   static Result<std::unique_ptr<SharedMemory>> map(io::UniqueFd memfd);  // a child's view
   ~SharedMemory();
   SharedMemory(const SharedMemory &) = delete;

@@ -18,7 +18,7 @@
 
 namespace mansio::scheduler {
 
-using GroupId = std::uint32_t;        // the queue's handle for (message, transport, destination)
+using GroupId = std::uint32_t;  // the queue's handle for (message, transport, destination)
 using TransportId = std::uint16_t;
 using DestinationId = std::uint32_t;  // interned (transport, nexthop)
 
@@ -26,7 +26,7 @@ struct TransportLimits {
   std::string name;
   std::uint32_t sessions = 100;  // leases at once over the whole transport
   std::uint32_t initial_destination_concurrency = 5;
-  std::uint32_t destination_concurrency_limit = 20;   // 0 = no limit
+  std::uint32_t destination_concurrency_limit = 20;               // 0 = no limit
   std::uint32_t destination_concurrency_failed_cohort_limit = 1;  // 0 = never dead
 };
 
@@ -40,9 +40,9 @@ struct Group {
   GroupId id = 0;
   TransportId transport = 0;
   DestinationId destination = 0;
-  Nanos arrival = 0;    // mono-comparable age base: now - arrival is the message's age
+  Nanos arrival = 0;  // mono-comparable age base: now - arrival is the message's age
   std::uint8_t priority = 0;
-  bool alone = false;   // suspected of killing workers: leased only while nothing else runs on its transport
+  bool alone = false;  // suspected of killing workers: leased only while nothing else runs on its transport
 };
 
 enum class Result : std::uint8_t {
@@ -61,7 +61,7 @@ struct Decision {
 
 // Why a group is not moving: the limit that binds, its value, the next eligible time.
 struct Why {
-  std::string limit;   // "destination_concurrency_limit", "backoff", "dead_destination", "transport_sessions", "hold"
+  std::string limit;  // "destination_concurrency_limit", "backoff", "dead_destination", "transport_sessions", "hold"
   std::string detail;
   Nanos eligible = 0;  // mono; 0 = when a delivery under way ends
 };
@@ -71,21 +71,21 @@ class Scheduler {
   static std::unique_ptr<Scheduler> create(Backoff backoff, std::uint64_t seed);
   virtual ~Scheduler() = default;
 
-  virtual void backoff(const Backoff &backoff) = 0;                       // from the next result on
-  virtual TransportId transport(const TransportLimits &limits) = 0;       // adds or updates by name
+  virtual void backoff(const Backoff &backoff) = 0;                  // from the next result on
+  virtual TransportId transport(const TransportLimits &limits) = 0;  // adds or updates by name
   // Interned. Good until the next call of next() unless a group was added with it: an idle one is forgotten then.
   virtual DestinationId destination(TransportId transport, std::string_view nexthop) = 0;
   virtual void transport_available(TransportId transport, std::uint32_t capacity) = 0;  // 0: its workers are gone
 
-  virtual void add(const Group &group, Nanos now) = 0;                    // ready at once
+  virtual void add(const Group &group, Nanos now) = 0;  // ready at once
   virtual void add_deferred(const Group &group, Nanos due, Nanos now) = 0;
-  virtual void add_held(const Group &group) = 0;                          // waits for release()
-  virtual void remove(GroupId group) = 0;                                 // delivered, bounced, deleted
+  virtual void add_held(const Group &group) = 0;  // waits for release()
+  virtual void remove(GroupId group) = 0;         // delivered, bounced, deleted
   // From any state, a lease included (its result is lost, no feedback).
   virtual void hold(GroupId group) = 0;
-  virtual void release(GroupId group, Nanos due, Nanos now) = 0;          // held -> deferred, or ready if due <= now
-  virtual void set_alone(GroupId group, bool alone) = 0;                  // from its next turn on
-  virtual void flush(GroupId group, Nanos now) = 0;                       // deferred -> ready, destination revived
+  virtual void release(GroupId group, Nanos due, Nanos now) = 0;  // held -> deferred, or ready if due <= now
+  virtual void set_alone(GroupId group, bool alone) = 0;          // from its next turn on
+  virtual void flush(GroupId group, Nanos now) = 0;               // deferred -> ready, destination revived
 
   // Takes the next decision, or nothing. The group is leased from then on.
   virtual std::optional<Decision> next(Nanos now) = 0;

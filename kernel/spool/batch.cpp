@@ -24,8 +24,7 @@ class Layout {
       header.type = RecordType::Body;
       header.id = p.id.value;
       // Prefix and body are one payload in two pieces.
-      seal_.finish(header, p.prefix.size() + p.body.size(),
-                   crc32c(p.body, crc32c(p.prefix)));
+      seal_.finish(header, p.prefix.size() + p.body.size(), crc32c(p.body, crc32c(p.prefix)));
       append_header(batch_.meta, header);
       const auto begin = at();
       meta(p.prefix);

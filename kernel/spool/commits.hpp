@@ -83,7 +83,10 @@ struct TableEntry {
   std::uint64_t bad_from = 0;
   std::uint64_t live = 0;  // messages admitted and not done: if the segment is gone, so many are lost
   std::string done;        // Commits::encode_done
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.segment, s.epoch, s.bad_from, s.live, s.done); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segment, s.epoch, s.bad_from, s.live, s.done);
+  }
 };
 
 }  // namespace mansio::spool

@@ -32,7 +32,9 @@ void StoreImpl::serve() {
   for (auto &request : std::exchange(requests_, {})) {
     if (disk_full_ || closing_) {
       asio::post(loop_, [done = std::move(request.done), full = disk_full_] {
-        done(Error{Status::Busy, full ? "insufficient system storage" : "the spool is closing", {4, 3, std::uint16_t(full ? 1 : 2)}});
+        done(Error{Status::Busy,
+                   full ? "insufficient system storage" : "the spool is closing",
+                   {4, 3, std::uint16_t(full ? 1 : 2)}});
       });
       continue;
     }
@@ -114,13 +116,17 @@ void StoreImpl::grant_from(Segment &segment, Request request) {
       [this, granted, file = opened ? *opened : nullptr] {
         auto &r = granted->result;
         if (!r) return;
-        if (auto epoch = epochs_.next()) granted->header.epoch = *epoch;
-        else r = epoch.error();
+        if (auto epoch = epochs_.next())
+          granted->header.epoch = *epoch;
+        else
+          r = epoch.error();
         if (r) r = file->write_at(0, encode_header(granted->header));
         if (r) r = file->data_sync();
         if (!r) return;
-        if (auto fd = file->duplicate(false)) granted->fd = std::move(*fd);
-        else r = fd.error();
+        if (auto fd = file->duplicate(false))
+          granted->fd = std::move(*fd);
+        else
+          r = fd.error();
       },
       [this, granted, number, shared = std::make_shared<Request>(std::move(request))] {
         if (!granted->result) {
@@ -128,7 +134,8 @@ void StoreImpl::grant_from(Segment &segment, Request request) {
           (void)files_.remove(segment_path(number));
           forget(number);
           const bool full = granted->result.error().status == Status::Busy;
-          shared->done(Error{full ? Status::Busy : Status::Defer, granted->result.error().text, {4, 3, std::uint16_t(full ? 1 : 0)}});
+          shared->done(Error{
+              full ? Status::Busy : Status::Defer, granted->result.error().text, {4, 3, std::uint16_t(full ? 1 : 0)}});
           return keep_spares();
         }
         auto &s = segments_.at(number);
@@ -139,7 +146,8 @@ void StoreImpl::grant_from(Segment &segment, Request request) {
         fresh.owner = shared->owner;
         fresh.size = s.size;
         s = std::move(fresh);
-        log_.debug("segment granted", {{"owner", s.owner}, {"segment", number}, {"epoch", s.header.epoch}, {"size", s.size}});
+        log_.debug("segment granted",
+                   {{"owner", s.owner}, {"segment", number}, {"epoch", s.header.epoch}, {"size", s.size}});
         SegmentGrant grant{options_.node, number, s.header.epoch, s.size, std::move(granted->fd)};
         shared->done(std::move(grant));
         keep_spares();
@@ -173,7 +181,8 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
   auto *segment = find(number, epoch);
   if (!segment) return;
   if (bad_from > kFirstRecord) {
-    log_.warn("segment abandoned by its writer", {{"owner", segment->owner}, {"segment", number}, {"epoch", epoch}, {"bad_from", bad_from}});
+    log_.warn("segment abandoned by its writer",
+              {{"owner", segment->owner}, {"segment", number}, {"epoch", epoch}, {"bad_from", bad_from}});
   }
   segment->bad_from = bad_from;
   if (bad_from == kFirstRecord && segment->commits.size() == 0) segment->enumerated = true;
@@ -189,8 +198,10 @@ void StoreImpl::consider(Segment &segment) {
   const bool useless = segment.bad_from == kFirstRecord;
   // A large body waits for the notice of its commit, which comes after the word that its segment is sealed.
   if (segment.header.kind == FileKind::LargeBody && !segment.cited && segment.commits.size() == 0 && !useless) return;
-  if (segment.enumerated) recycle(segment);
-  else examine(segment);
+  if (segment.enumerated)
+    recycle(segment);
+  else
+    examine(segment);
 }
 
 // Every commit must have been admitted, those whose notice was lost included: so look.
@@ -317,8 +328,11 @@ void StoreImpl::check_space() {
   const bool full = space->free < options_.reserve_bytes;
   if (full == disk_full_) return;
   disk_full_ = full;
-  if (full) log_.warn("disk reserve reached: new mail is refused until space is free", {{"free", disk_free_}, {"reserve", options_.reserve_bytes}});
-  else log_.info("disk space again", {{"free", disk_free_}});
+  if (full)
+    log_.warn("disk reserve reached: new mail is refused until space is free",
+              {{"free", disk_free_}, {"reserve", options_.reserve_bytes}});
+  else
+    log_.info("disk space again", {{"free", disk_free_}});
 }
 
 void StoreImpl::tick() {

@@ -2,7 +2,8 @@
 
 namespace mansio::spool {
 
-IoThread::IoThread(asio::io_context &loop, bool orphans) : loop_(loop), orphans_(orphans), thread_([this] { this->loop(); }) {}
+IoThread::IoThread(asio::io_context &loop, bool orphans)
+    : loop_(loop), orphans_(orphans), thread_([this] { this->loop(); }) {}
 
 IoThread::~IoThread() {
   {

@@ -92,7 +92,8 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
           if (r.header.type == RecordType::Active) out.active = payload_of(bytes, r) != std::string(1, '\0');
           if (r.header.type == RecordType::Entry) each(RecordType::Entry, payload_of(bytes, r));
           return;
-        default: return;
+        default:
+          return;
       }
     });
     out.bytes += scan.end;
@@ -169,7 +170,8 @@ void Journal::checkpoint(std::vector<std::pair<RecordType, std::string>> records
 }
 
 bool Journal::wants_checkpoint() const {
-  return since_checkpoint_ > std::max(options_.rotate_bytes, checkpoint_bytes_) || files_since_checkpoint_ > kTooManyFiles;
+  return since_checkpoint_ > std::max(options_.rotate_bytes, checkpoint_bytes_) ||
+         files_since_checkpoint_ > kTooManyFiles;
 }
 
 Result<void> Journal::flush() {
@@ -299,8 +301,10 @@ void Journal::remove_before(std::uint32_t number) {
     const auto old = parse_file_name(*i);
     if (!old || *old >= number) continue;
     const auto name = options_.directory + "/" + *i;
-    if (!kept && files_.rename(name, spare())) kept = true;
-    else (void)files_.remove(name);
+    if (!kept && files_.rename(name, spare()))
+      kept = true;
+    else
+      (void)files_.remove(name);
   }
 }
 

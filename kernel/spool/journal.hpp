@@ -25,8 +25,8 @@
 namespace mansio::spool {
 
 struct JournalOptions {
-  std::string directory;      // of the journal's files
-  std::string reserve;        // path of the file given up when the disk is full
+  std::string directory;  // of the journal's files
+  std::string reserve;    // path of the file given up when the disk is full
   std::uint64_t reserve_bytes = 16ull << 20;
   std::uint32_t node = 0;
   Nanos sync_interval = 50 * kMillisecond;
@@ -34,13 +34,13 @@ struct JournalOptions {
 };
 
 struct Replayed {
-  std::uint32_t last_file = 0;      // highest number seen
+  std::uint32_t last_file = 0;  // highest number seen
   std::uint64_t last_sequence = 0;
-  std::uint64_t bytes = 0;          // of records replayed
+  std::uint64_t bytes = 0;  // of records replayed
   std::uint64_t files = 0;
-  std::uint64_t damaged = 0;        // places where records that had been synced are gone
-  bool clean = false;               // the last record is Clean
-  bool active = true;               // deliveries may have been under way
+  std::uint64_t damaged = 0;  // places where records that had been synced are gone
+  bool clean = false;         // the last record is Clean
+  bool active = true;         // deliveries may have been under way
 };
 // Reads the journal without changing it. `each` gets Entry, Snapshot and Table records, oldest first.
 Result<Replayed> replay_journal(io::FileSystem &files, const std::string &directory,

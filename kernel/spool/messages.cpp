@@ -18,14 +18,18 @@ SegmentReport find_messages(Bytes &bytes, const FileHeader &header, std::uint64_
   std::vector<Missing> missing;
   report.scan = scan_records(bytes, header, kFirstRecord, [&](const Record &r) {
     switch (r.header.type) {
-      case RecordType::Body: parts[r.payload] = r.header; return;
+      case RecordType::Body:
+        parts[r.payload] = r.header;
+        return;
       case RecordType::Envelope:
         parts[r.payload] = r.header;
         if (envelopes) envelope = payload_of(bytes, r);
         envelope_at = r.payload;
         return;
-      case RecordType::Commit: break;
-      default: return;
+      case RecordType::Commit:
+        break;
+      default:
+        return;
     }
     if (bad_from != 0 && r.at >= bad_from) return;
     FoundCommit found;

@@ -11,9 +11,9 @@ namespace mansio::spool {
 struct FoundCommit {
   Committed message;
   CommitPayload commit;
-  bool intact = false;         // envelope and, if it lies in this segment, body
+  bool intact = false;          // envelope and, if it lies in this segment, body
   bool body_elsewhere = false;  // then the body is not looked at here
-  std::string envelope;        // bytes, when wanted and intact
+  std::string envelope;         // bytes, when wanted and intact
 };
 
 struct SegmentReport {

@@ -14,17 +14,23 @@ struct Place {
   std::uint64_t length = 0;   // of the payload, bytes
 
   bool operator==(const Place &) const = default;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.segment, s.epoch, s.offset, s.length); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segment, s.epoch, s.offset, s.length);
+  }
 };
 
 // One committed message, as the COMMIT record states it.
 struct Committed {
   MessageId id;
-  Place commit;    // of the COMMIT record itself; admission order within a segment is its offset
+  Place commit;  // of the COMMIT record itself; admission order within a segment is its offset
   Place envelope;
-  Place body;      // may lie in another (large) segment
+  Place body;  // may lie in another (large) segment
 
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.id, s.commit, s.envelope, s.body); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.id, s.commit, s.envelope, s.body);
+  }
 };
 
 }  // namespace mansio::spool

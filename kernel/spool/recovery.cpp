@@ -14,14 +14,17 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   Table table;
   auto replayed = replay_journal(files_, path("journal"), [&](RecordType type, std::string_view bytes) {
     if (type != RecordType::Table) return entry(bytes);
-    if (auto t = decode<TableEntry>(bytes)) table[t->segment] = std::move(*t);
-    else ++out.corrupt_records;
+    if (auto t = decode<TableEntry>(bytes))
+      table[t->segment] = std::move(*t);
+    else
+      ++out.corrupt_records;
   });
   if (!replayed) return replayed.error();
   out.clean_stop = replayed->clean;
   out.was_active = !replayed->clean && replayed->active && replayed->last_sequence > 0;
   if (replayed->damaged > 0) {
-    log_.error("journal damaged: outcomes may be lost, so mail may be delivered again", {{"places", replayed->damaged}});
+    log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
+               {{"places", replayed->damaged}});
     out.corrupt_records += replayed->damaged;
   }
 
@@ -42,7 +45,7 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   for (const auto &[number, entry_] : table) newest = std::max(newest, entry_.epoch);
   std::sort(order.begin(), order.end(), [](auto *a, auto *b) { return a->header.epoch < b->header.epoch; });
   for (auto *segment : order) recover_segment(*segment, out, committed);
-  account_for(table, out);
+  account_for(table);
   for (auto *segment : order) {
     // Nobody who could still commit it is left, unless the descriptor is out.
     const bool unused = segment->header.kind == FileKind::LargeBody && !segment->cited && segment->commits.size() == 0;
@@ -163,7 +166,8 @@ void StoreImpl::recover_segment(Segment &segment, Recovered &out,
                                               {"offset", found.message.commit.offset},
                                               {"synced", report.scan.synced},
                                               {"part", "records"}});
-    const auto first = found.body_elsewhere ? found.message.envelope.offset : std::min(found.message.envelope.offset, found.message.body.offset);
+    const auto first = found.body_elsewhere ? found.message.envelope.offset
+                                            : std::min(found.message.envelope.offset, found.message.body.offset);
     set_aside("message-" + to_string(found.message.id), segment, first - kRecordHeader,
               found.message.commit.offset + found.message.commit.length);
   }
@@ -179,11 +183,13 @@ bool StoreImpl::body_intact(const FoundCommit &found) {
   return large_body_intact(bytes, large->header, found.message, found.commit);
 }
 
-// Does every message that the checkpoint called alive still exist?
-void StoreImpl::account_for(const Table &table, Recovered &out) {
+// Does every message that the checkpoint called alive still exist? Damage was counted where it was found; this
+// also speaks of what Durability::Process lost in a power cut.
+void StoreImpl::account_for(const Table &table) {
   for (const auto &[number, entry] : table) {
     const auto i = segments_.find(number);
-    if (i != segments_.end() && (i->second.header.epoch > entry.epoch || i->second.header.epoch == 0)) continue;  // recycled
+    if (i != segments_.end() && (i->second.header.epoch > entry.epoch || i->second.header.epoch == 0))
+      continue;  // recycled
     if (entry.live == 0) continue;
     Commits done;
     (void)done.decode_done(entry.done);
@@ -191,10 +197,11 @@ void StoreImpl::account_for(const Table &table, Recovered &out) {
     if (found >= entry.live) continue;
     // A segment of which all messages were done since may be gone rightly; the queue's entries know better.
     if (i == segments_.end()) {
-      log_.info("segment of the last checkpoint is gone", {{"segment", number}, {"epoch", entry.epoch}, {"messages", entry.live}});
+      log_.info("segment of the last checkpoint is gone",
+                {{"segment", number}, {"epoch", entry.epoch}, {"messages", entry.live}});
     } else {
-      log_.error("messages missing from segment", {{"segment", number}, {"epoch", entry.epoch}, {"messages", entry.live - found}});
-      out.corrupt_records += entry.live - found;
+      log_.error("messages missing from segment",
+                 {{"segment", number}, {"epoch", entry.epoch}, {"messages", entry.live - found}});
     }
   }
 }
@@ -235,12 +242,14 @@ std::uint64_t StoreImpl::set_aside_damage(Segment &segment, const SegmentReport 
   for (const auto &gap : report.scan.gaps) {
     if (!gap.damage) continue;
     ++n;
-    log_.error("spool damaged: set aside", {{"segment", h.number}, {"epoch", h.epoch}, {"from", gap.from}, {"to", gap.to}});
+    log_.error("spool damaged: set aside",
+               {{"segment", h.number}, {"epoch", h.epoch}, {"from", gap.from}, {"to", gap.to}});
     set_aside(fmt::format("segment-{}-{}-{}", file_name(h.number), h.epoch, gap.from), segment, gap.from, gap.to);
   }
   if (n == 0 && report.missing > 0) {
     n = report.missing;
-    log_.error("commits missing from segment", {{"segment", h.number}, {"epoch", h.epoch}, {"messages", report.missing}});
+    log_.error("commits missing from segment",
+               {{"segment", h.number}, {"epoch", h.epoch}, {"messages", report.missing}});
   }
   return n;
 }
@@ -261,7 +270,8 @@ Result<void> StoreImpl::scan(std::uint32_t number, std::uint32_t epoch,
     if (auto envelope = decode_envelope(c.envelope)) found.emplace_back(c.message, std::move(*envelope));
   });
   for (const auto &[message, envelope] : found) committed(message, envelope);
-  if (bytes.read_errors()) return Error{Status::Fail, fmt::format("segment {} is partly unreadable", file_name(number))};
+  if (bytes.read_errors())
+    return Error{Status::Fail, fmt::format("segment {} is partly unreadable", file_name(number))};
   return {};
 }
 

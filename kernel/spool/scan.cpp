@@ -30,8 +30,10 @@ std::uint64_t next_header(Bytes &bytes, const RecordSeal &seal, std::uint64_t at
 
 FileBytes::FileBytes(io::File &file) : file_(file) {
   const auto size = file.size();
-  if (size) size_ = *size;
-  else read_errors_ = true;
+  if (size)
+    size_ = *size;
+  else
+    read_errors_ = true;
 }
 
 std::string_view FileBytes::view(std::uint64_t offset, std::uint64_t n) {
@@ -123,8 +125,10 @@ Scan scan_records(Bytes &bytes, const FileHeader &header, std::uint64_t from,
   if (!scan.gaps.empty()) {
     auto &last = scan.gaps.back();
     if (last.to == bytes.size() && last.from >= scan.end) {
-      if (last.damage) last.to = std::min(last.to, scan.synced);
-      else scan.gaps.pop_back();
+      if (last.damage)
+        last.to = std::min(last.to, scan.synced);
+      else
+        scan.gaps.pop_back();
     }
   }
   return scan;

@@ -112,7 +112,8 @@ RecordHeader read_header(std::string_view bytes) {
   return h;
 }
 
-void append_record(std::string &out, const RecordSeal &seal, RecordType type, std::uint64_t id, std::string_view payload) {
+void append_record(std::string &out, const RecordSeal &seal, RecordType type, std::uint64_t id,
+                   std::string_view payload) {
   RecordHeader h;
   h.type = type;
   h.id = id;
@@ -131,7 +132,8 @@ std::string encode_commit(const CommitPayload &c, const Place &at) {
   std::string out;
   Encoder e{out};
   const bool elsewhere = c.body.segment != at.segment || c.body.epoch != at.epoch;
-  e(static_cast<std::uint8_t>((elsewhere ? kBodyElsewhere : 0) | (c.body_synced ? 0 : kBodyUnsynced)), c.envelope_crc, c.body_crc);
+  e(static_cast<std::uint8_t>((elsewhere ? kBodyElsewhere : 0) | (c.body_synced ? 0 : kBodyUnsynced)), c.envelope_crc,
+    c.body_crc);
   e.varint(c.ordinal);
   e.varint(at.offset - c.synced);
   e.varint(at.offset - c.envelope.offset);
@@ -167,7 +169,9 @@ std::optional<CommitPayload> parse_commit(std::string_view payload, const Place 
 }
 
 std::string encode_seal(std::uint64_t synced) { return encode(synced); }
-std::optional<std::uint64_t> parse_seal(std::string_view payload) { return decode<std::uint64_t>(payload.substr(0, 8)); }
+std::optional<std::uint64_t> parse_seal(std::string_view payload) {
+  return decode<std::uint64_t>(payload.substr(0, 8));
+}
 
 std::string file_name(std::uint32_t number) { return fmt::format("{:08x}", number); }
 

@@ -18,9 +18,10 @@
 namespace mansio::spool {
 
 inline constexpr std::uint64_t kPage = 4096;
-inline constexpr std::uint64_t kFirstRecord = kPage;       // the header has a page of its own
+inline constexpr std::uint64_t kFirstRecord = kPage;  // the header has a page of its own
 inline constexpr std::uint64_t kRecordHeader = 24;
-inline constexpr std::uint64_t kPrefixRoom = 64 * 1024 - 8;  // in front of a body that was written before its trace headers
+inline constexpr std::uint64_t kPrefixRoom =
+    64 * 1024 - 8;  // in front of a body that was written before its trace headers
 inline constexpr std::uint16_t kFormatVersion = 1;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
@@ -47,13 +48,13 @@ enum class RecordType : std::uint8_t {
   Body = 1,
   Envelope = 2,
   Commit = 3,
-  Seal = 4,       // nothing follows; what precedes was synced
-  Entry = 16,     // journal: the queue's own
-  Snapshot = 17,  // journal: the queue's, part of a checkpoint
-  Table = 18,     // journal: one segment's commits, part of a checkpoint
+  Seal = 4,         // nothing follows; what precedes was synced
+  Entry = 16,       // journal: the queue's own
+  Snapshot = 17,    // journal: the queue's, part of a checkpoint
+  Table = 18,       // journal: one segment's commits, part of a checkpoint
   Checkpoint = 19,  // journal: the checkpoint is complete
-  Active = 20,    // journal: deliveries may be under way (payload 1) or not (0)
-  Clean = 21,     // journal: orderly stop
+  Active = 20,      // journal: deliveries may be under way (payload 1) or not (0)
+  Clean = 21,       // journal: orderly stop
 };
 
 struct RecordHeader {
@@ -62,8 +63,8 @@ struct RecordHeader {
   std::uint32_t length = 0;  // of the payload
   std::uint16_t gap = 0;     // bytes between header and payload
   RecordType type = RecordType::Body;
-  std::uint8_t flags = 0;    // zero in version 1
-  std::uint64_t id = 0;      // message id; journal: sequence number
+  std::uint8_t flags = 0;  // zero in version 1
+  std::uint64_t id = 0;    // message id; journal: sequence number
 };
 
 // Seeds and verifies the checksums of one filling of one file.
@@ -83,7 +84,8 @@ class RecordSeal {
 
 void append_header(std::string &out, const RecordHeader &header);
 RecordHeader read_header(std::string_view bytes);  // at least kRecordHeader bytes; unverified
-void append_record(std::string &out, const RecordSeal &seal, RecordType type, std::uint64_t id, std::string_view payload);
+void append_record(std::string &out, const RecordSeal &seal, RecordType type, std::uint64_t id,
+                   std::string_view payload);
 bool known_type(RecordType type);
 
 // What a COMMIT says. The checksums tie it to the two records, so that it is worth nothing without them.

@@ -8,8 +8,8 @@
 
 namespace mansio::spool {
 
-Result<std::unique_ptr<Store>> Store::open(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files,
-                                           StoreOptions options) {
+Result<std::unique_ptr<Store>> Store::open(asio::io_context &loop, const Clock &clock, Logger &log,
+                                           io::FileSystem &files, StoreOptions options) {
   auto store = std::make_unique<StoreImpl>(loop, clock, log, files, std::move(options));
   if (auto r = store->prepare(); !r) return r.error();
   return std::unique_ptr<Store>{std::move(store)};
@@ -21,8 +21,8 @@ StoreImpl::StoreImpl(asio::io_context &loop, const Clock &, Logger &log, io::Fil
       files_(files),
       options_(std::move(options)),
       journal_(loop, log, files,
-               {options_.directory + "/journal", options_.directory + "/reserve", options_.journal_reserve, options_.node,
-                options_.journal_sync_interval, options_.journal_rotate_bytes}),
+               {options_.directory + "/journal", options_.directory + "/reserve", options_.journal_reserve,
+                options_.node, options_.journal_sync_interval, options_.journal_rotate_bytes}),
       timer_(loop),
       held_timer_(loop) {
   journal_.on_synced([this](std::uint64_t sequence) { journal_synced(sequence); });
@@ -44,13 +44,15 @@ Result<void> StoreImpl::prepare() {
     if (lock.error().status != Status::Busy) return lock.error();
     auto holder = lock.error().text;
     while (!holder.empty() && holder.back() == '\n') holder.pop_back();
-    return Error{Status::Busy, fmt::format("{}: the spool is in use by {}", options_.directory, holder.empty() ? "another process" : holder)};
+    return Error{Status::Busy, fmt::format("{}: the spool is in use by {}", options_.directory,
+                                           holder.empty() ? "another process" : holder)};
   }
   lock_ = std::move(*lock);
   if (files_.copies_on_write(options_.directory)) {
-    log_.warn("spool on a copy-on-write file system: preallocation is in vain and each sync writes metadata; "
-              "use ext4 or xfs, or turn copying off for the directory (chattr +C)",
-              {{"spool", options_.directory}});
+    log_.warn(
+        "spool on a copy-on-write file system: preallocation is in vain and each sync writes metadata; "
+        "use ext4 or xfs, or turn copying off for the directory (chattr +C)",
+        {{"spool", options_.directory}});
   }
   return files_.sync_directory(options_.directory);
 }
@@ -134,15 +136,18 @@ Result<std::string> StoreImpl::read_record(const Place &place, RecordType type, 
   if (!segment) return Error{Status::NotFound, "the segment was recycled"};
   auto file = file_of(*segment);
   if (!file) return file.error();
-  if (place.offset < kFirstRecord + kRecordHeader || place.length > segment->size) return Error{Status::Fail, "no such place in the spool"};
+  if (place.offset < kFirstRecord + kRecordHeader || place.length > segment->size)
+    return Error{Status::Fail, "no such place in the spool"};
   std::string bytes(kRecordHeader + place.length, '\0');
   auto n = (*file)->read_at(place.offset - kRecordHeader, bytes.data(), bytes.size());
   if (!n) return n.error();
   bytes.resize(*n);
   MemoryBytes memory{bytes};
   const auto record = record_at(memory, RecordSeal{segment->header}, 0);
-  if (!record || record->header.type != type || record->header.id != id.value || record->header.length != place.length) {
-    return Error{Status::Fail, fmt::format("damaged record in segment {} at {}", file_name(place.segment), place.offset)};
+  if (!record || record->header.type != type || record->header.id != id.value ||
+      record->header.length != place.length) {
+    return Error{Status::Fail,
+                 fmt::format("damaged record in segment {} at {}", file_name(place.segment), place.offset)};
   }
   return bytes.substr(kRecordHeader);
 }
@@ -189,7 +194,8 @@ void StoreImpl::unpin(const Place &place) {
 
 std::uint64_t StoreImpl::journal(std::string_view bytes) { return journal_.append(RecordType::Entry, bytes); }
 
-Result<void> StoreImpl::checkpoint(const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) {
+Result<void> StoreImpl::checkpoint(
+    const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) {
   std::vector<std::pair<RecordType, std::string>> records;
   for (const auto &[number, segment] : segments_) {
     if (segment.header.epoch == 0 || segment.commits.size() == 0) continue;

@@ -32,7 +32,7 @@ struct StoreOptions {
   Nanos journal_sync_interval = 50 * kMillisecond;
   std::uint64_t journal_rotate_bytes = 64ull << 20;
   std::uint64_t journal_reserve = 16ull << 20;  // a file that is given up so that a full disk still drains
-  std::uint32_t free_segments = 16;            // retired segments kept for use again; more are removed
+  std::uint32_t free_segments = 16;             // retired segments kept for use again; more are removed
 };
 
 // What recovery found. Callbacks run in commit order within a segment.
@@ -90,10 +90,11 @@ class Store {
   // Starts a new journal file beginning with the entries `snapshot` emits (state of every message still
   // waiting) and a table of segments (epoch, admitted-up-to, live ids), so that the old one can go.
   virtual bool wants_checkpoint() const = 0;
-  virtual Result<void> checkpoint(const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) = 0;
+  virtual Result<void> checkpoint(
+      const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) = 0;
 
   virtual Usage usage() const = 0;
-  virtual bool disk_full() const = 0;  // below the reserve: refuse new mail, keep delivering
+  virtual bool disk_full() const = 0;      // below the reserve: refuse new mail, keep delivering
   virtual void mark_active(bool any) = 0;  // a durable flag: unclean stop with deliveries under way
   virtual Result<void> close_clean() = 0;  // syncs, writes a checkpoint mark; recovery reports clean_stop
 };

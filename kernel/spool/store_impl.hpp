@@ -42,9 +42,12 @@ class StoreImpl final : public Store {
   void on_wanted(std::function<void(std::uint32_t, std::uint32_t)> callback) override { wanted_ = std::move(callback); }
   std::uint64_t journal(std::string_view bytes) override;
   std::uint64_t synced_sequence() const override { return journal_.synced(); }
-  void on_synced(std::function<void(std::uint64_t)> callback) override { synced_callbacks_.push_back(std::move(callback)); }
+  void on_synced(std::function<void(std::uint64_t)> callback) override {
+    synced_callbacks_.push_back(std::move(callback));
+  }
   bool wants_checkpoint() const override { return journal_.wants_checkpoint(); }
-  Result<void> checkpoint(const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override;
+  Result<void> checkpoint(
+      const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override;
   Usage usage() const override;
   bool disk_full() const override { return disk_full_; }
   void mark_active(bool any) override;
@@ -52,9 +55,9 @@ class StoreImpl final : public Store {
 
  private:
   enum class Phase : std::uint8_t {
-    Free,       // retired or new; its header says so, or is about to be rewritten
-    Granting,   // with the thread
-    Open,       // a writer has it
+    Free,      // retired or new; its header says so, or is about to be rewritten
+    Granting,  // with the thread
+    Open,      // a writer has it
     Sealed,
     Examining,  // sealed; the thread lists its commits
     Recycling,  // with the thread
@@ -65,14 +68,14 @@ class StoreImpl final : public Store {
     Phase phase = Phase::Free;
     std::shared_ptr<io::File> file;
     std::string owner;
-    std::uint64_t size = 0;       // of the file
+    std::uint64_t size = 0;  // of the file
     std::uint64_t bad_from = 0;
-    bool enumerated = false;      // `commits` holds every commit there is
+    bool enumerated = false;  // `commits` holds every commit there is
     Commits commits;
     std::uint32_t pins = 0;
-    std::uint32_t bodies = 0;     // messages, committed in other segments, whose body lies here
-    bool cited = false;           // there was one
-    bool held = false;            // retired, but a descriptor is open somewhere
+    std::uint32_t bodies = 0;  // messages, committed in other segments, whose body lies here
+    bool cited = false;        // there was one
+    bool held = false;         // retired, but a descriptor is open somewhere
   };
   struct Request {
     std::string owner;
@@ -119,7 +122,7 @@ class StoreImpl final : public Store {
   Result<void> load_segment(std::uint32_t number, Recovered &out);
   void recover_segment(Segment &segment, Recovered &out,
                        const std::function<void(const Committed &, const Envelope &)> &committed);
-  void account_for(const Table &table, Recovered &out);
+  void account_for(const Table &table);
   bool body_intact(const FoundCommit &found);
   bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
   std::uint64_t set_aside_damage(Segment &segment, const SegmentReport &report);
@@ -130,7 +133,7 @@ class StoreImpl final : public Store {
   StoreOptions options_;
   io::UniqueFd lock_;
   Journal journal_;
-  Epochs epochs_;  // the thread's, once it runs
+  Epochs epochs_;                              // the thread's, once it runs
   std::map<std::uint32_t, Segment> segments_;  // by number; references stay valid
   std::uint32_t next_number_ = 1;
   std::vector<Request> requests_;

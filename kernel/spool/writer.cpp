@@ -13,8 +13,8 @@ namespace mansio::spool {
 namespace {
 
 constexpr std::uint64_t kBodyStart = kFirstRecord + kRecordHeader + kPrefixRoom;  // of a large body
-constexpr std::size_t kChunk = 256 * 1024;                                       // written at once
-constexpr std::uint64_t kLongestBody = UINT32_MAX - kPrefixRoom;                 // a record's length has 32 bits
+constexpr std::size_t kChunk = 256 * 1024;                                        // written at once
+constexpr std::uint64_t kLongestBody = UINT32_MAX - kPrefixRoom;                  // a record's length has 32 bits
 
 // The segment of one large body. Whoever drops it last has it sealed: useless, unless it was committed.
 struct LargeBody {
@@ -54,7 +54,8 @@ class DraftImpl final : public Draft {
   explicit DraftImpl(std::shared_ptr<WriterCore> core) : core_(std::move(core)) {}
 
   Task<Result<void>> append(std::string_view bytes) override {
-    if (size_ + bytes.size() > kLongestBody) co_return Error{Status::Fail, "message too large for the spool", {5, 3, 4}};
+    if (size_ + bytes.size() > kLongestBody)
+      co_return Error{Status::Fail, "message too large for the spool", {5, 3, 4}};
     buffer_.append(bytes);
     size_ += bytes.size();
     if (!large_ && size_ <= core_->options().large_body) co_return Result<void>{};
@@ -162,7 +163,8 @@ class WriterImpl final : public Writer {
                                         std::unique_ptr<DraftImpl> draft) {
     std::shared_ptr<LargeBody> large;
     if (draft->large()) {
-      auto place = co_await draft->finish(message->id, std::move(message->prefix), message->durability == Durability::Power);
+      auto place =
+          co_await draft->finish(message->id, std::move(message->prefix), message->durability == Durability::Power);
       if (!place) {
         Error error = place.error();
         if (error.status != Status::Fail && error.status != Status::Busy) error.status = Status::Defer;

@@ -42,10 +42,10 @@ class SegmentSource {
 
 struct WriterOptions {
   Durability durability = Durability::Power;
-  std::uint64_t large_body = 1024 * 1024;  // bodies above this get a segment of their own
-  Nanos max_batch_wait = kMillisecond;     // adaptive wait that grows batches under load
+  std::uint64_t large_body = 1024 * 1024;           // bodies above this get a segment of their own
+  Nanos max_batch_wait = kMillisecond;              // adaptive wait that grows batches under load
   Nanos process_sync_interval = 50 * kMillisecond;  // Durability::Process: how soon a sync follows in the background
-  io::FileSystem *files = nullptr;         // how granted descriptors are used; nullptr: the system's
+  io::FileSystem *files = nullptr;                  // how granted descriptors are used; nullptr: the system's
 };
 
 // A body under construction: canonical CRLF form, not dot-stuffed. Dropping it discards the message.
@@ -58,8 +58,8 @@ class Draft {
 
 class Writer {
  public:
-  static std::unique_ptr<Writer> create(asio::io_context &loop, const Clock &clock, Logger &log,
-                                        SegmentSource &source, WriterOptions options);
+  static std::unique_ptr<Writer> create(asio::io_context &loop, const Clock &clock, Logger &log, SegmentSource &source,
+                                        WriterOptions options);
   virtual ~Writer() = default;
 
   virtual std::unique_ptr<Draft> begin() = 0;
@@ -71,7 +71,7 @@ class Writer {
                                          const Envelope &envelope, Durability durability) = 0;
   // A segment in hand: mail can be taken even if the queue process is away.
   virtual bool ready() const = 0;
-  virtual void close() = 0;  // seals; pending commits finish first
+  virtual void close() = 0;                 // seals; pending commits finish first
   virtual std::uint64_t syncs() const = 0;  // so far, for metrics and tests
 };
 

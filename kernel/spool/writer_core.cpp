@@ -41,7 +41,8 @@ Result<OpenSegment> WriterCore::take(SegmentGrant grant) {
   auto header = parse_header(page);
   if (!header) return header.error();
   if (header->number != grant.segment || header->epoch != grant.epoch || grant.epoch == 0) {
-    return Error{Status::Internal, fmt::format("segment {}: granted epoch {}, found {}", grant.segment, grant.epoch, header->epoch)};
+    return Error{Status::Internal,
+                 fmt::format("segment {}: granted epoch {}, found {}", grant.segment, grant.epoch, header->epoch)};
   }
   segment.header = *header;
   segment.header.size = grant.size;
@@ -168,7 +169,8 @@ void WriterCore::fail_pending(const Error &error) {
 bool WriterCore::worth_waiting() {
   if (batch_timer_over_ || closing_ || options_.max_batch_wait <= 0) return false;
   if (pending_.size() * 5 >= peak_ * 4) return false;
-  if (std::all_of(pending_.begin(), pending_.end(), [](const auto &p) { return p->durability == Durability::Process; })) return false;
+  if (std::all_of(pending_.begin(), pending_.end(), [](const auto &p) { return p->durability == Durability::Process; }))
+    return false;
   if (!batch_timer_set_) {
     batch_timer_set_ = true;
     batch_timer_.expires_after(std::chrono::nanoseconds{options_.max_batch_wait});
@@ -261,8 +263,10 @@ void WriterCore::finished(std::uint64_t end, bool synced, const Result<void> &re
   peak_ = std::max(peak_ > 8 ? peak_ - 1 : peak_, messages.size() + pending_.size());
   if (messages.size() == 1 && pending_.empty()) peak_ = peak_ > 2 ? peak_ - 1 : 1;
   if (result) {
-    if (synced) current_->synced = end;
-    else sync_soon();
+    if (synced)
+      current_->synced = end;
+    else
+      sync_soon();
     for (const auto &message : messages) resolve(*message, message->committed);
   } else {
     const auto &header = current_->header;
@@ -271,7 +275,8 @@ void WriterCore::finished(std::uint64_t end, bool synced, const Result<void> &re
                                             {"bad_from", current_->synced},
                                             {"error", result.error().text}});
     const bool full = result.error().status == Status::Busy;
-    const Error error{full ? Status::Busy : Status::Defer, result.error().text, {4, 3, static_cast<std::uint16_t>(full ? 1 : 0)}};
+    const Error error{
+        full ? Status::Busy : Status::Defer, result.error().text, {4, 3, static_cast<std::uint16_t>(full ? 1 : 0)}};
     const auto bad_from = current_->synced;
     const auto abandoned = header;
     current_.reset();

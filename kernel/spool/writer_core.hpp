@@ -62,9 +62,9 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
 
   std::vector<std::shared_ptr<Pending>> pending_;
   std::vector<std::shared_ptr<Pending>> in_flight_;
-  bool busy_ = false;        // a batch is with the sync thread
+  bool busy_ = false;  // a batch is with the sync thread
   bool batch_timer_set_ = false, batch_timer_over_ = false;
-  std::size_t peak_ = 0;     // sessions that commit at about the same time, lately
+  std::size_t peak_ = 0;  // sessions that commit at about the same time, lately
   std::uint64_t syncs_ = 0;
   asio::steady_timer batch_timer_, sync_timer_;
   bool sync_timer_set_ = false;

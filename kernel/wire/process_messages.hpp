@@ -20,23 +20,27 @@ struct Peer {
   std::string name;              // "ingress.0", "egress.smtp"
   std::int32_t pid = 0;
   bool operator==(const Peer &) const = default;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.kind, s.instance, s.generation, s.name, s.pid); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.kind, s.instance, s.generation, s.name, s.pid);
+  }
 };
 
 // supervisor -> role. Descriptors, in order: config snapshot (sealed memfd), log, shared memory (memfd).
 struct Start {
   static constexpr std::uint16_t kType = 1;
   Peer self;
-  std::uint32_t slot = 0;   // in shared memory (kernel/process/shared.hpp)
+  std::uint32_t slot = 0;  // in shared memory (kernel/process/shared.hpp)
   std::uint32_t config_epoch = 0;
   std::uint64_t snapshot_size = 0;
-  std::string transport;   // egress: which transport instance
+  std::string transport;  // egress: which transport instance
   std::string plugin_dir;
   std::string spool;
   std::int64_t uid = -1, gid = -1;  // to drop to; -1 = keep
   bool threaded = false;            // --single: no privilege drop, no exit()
   std::uint32_t needs = 0;          // egress: MANSIO_NEEDS_* of its plugin, what the sandbox leaves open
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.self, s.slot, s.config_epoch, s.snapshot_size, s.transport, s.plugin_dir, s.spool, s.uid, s.gid, s.threaded,
       s.needs);
   }
@@ -45,35 +49,46 @@ struct Start {
 // role -> supervisor: initialised, privileges dropped, wants Attach now.
 struct Ready {
   static constexpr std::uint16_t kType = 2;
-  template <class Self, class V> static void fields(Self &, V &) {}
+  template <class Self, class V>
+  static void fields(Self &, V &) {}
 };
 
 struct Failed {
   static constexpr std::uint16_t kType = 3;
   std::string reason;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.reason); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.reason);
+  }
 };
 
 // supervisor -> role, with one descriptor: a channel to `peer`. An earlier channel to the same peer is dead.
 struct Attach {
   static constexpr std::uint16_t kType = 4;
   Peer peer;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.peer); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.peer);
+  }
 };
 
 // supervisor -> queue: the channels to every living egress have been sent (after its start or restart).
 struct AttachDone {
   static constexpr std::uint16_t kType = 5;
-  template <class Self, class V> static void fields(Self &, V &) {}
+  template <class Self, class V>
+  static void fields(Self &, V &) {}
 };
 
 // supervisor -> role: that process was reaped. Only now may what it held be given to another.
 struct Dead {
   static constexpr std::uint16_t kType = 6;
   Peer peer;
-  bool crashed = false;            // neither exit 0 nor asked to stop
-  std::uint64_t culprit = 0;       // MessageId the shared-memory marker named; 0 = none
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.peer, s.crashed, s.culprit); }
+  bool crashed = false;       // neither exit 0 nor asked to stop
+  std::uint64_t culprit = 0;  // MessageId the shared-memory marker named; 0 = none
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.peer, s.crashed, s.culprit);
+  }
 };
 
 // supervisor -> ingress, with one descriptor: a listening socket of the configured listener.
@@ -81,20 +96,27 @@ struct Listener {
   static constexpr std::uint16_t kType = 7;
   std::string name;     // config table name
   std::string address;  // "127.0.0.1:2525", "[::1]:2525"
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.name, s.address); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.name, s.address);
+  }
 };
 
 // supervisor -> role: take no new work, finish what is in hand, exit by the deadline.
 struct Drain {
   static constexpr std::uint16_t kType = 8;
   std::int64_t within_ns = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.within_ns); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.within_ns);
+  }
 };
 
 // supervisor -> role, with one descriptor: the new log.
 struct ReopenLog {
   static constexpr std::uint16_t kType = 9;
-  template <class Self, class V> static void fields(Self &, V &) {}
+  template <class Self, class V>
+  static void fields(Self &, V &) {}
 };
 
 // role -> supervisor and back: open a file that the configuration names (certificates, secrets), which the
@@ -103,20 +125,29 @@ struct OpenFile {
   static constexpr std::uint16_t kType = 10;
   std::uint32_t request = 0;
   std::string path;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.path); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.path);
+  }
 };
 struct OpenedFile {
   static constexpr std::uint16_t kType = 11;
   std::uint32_t request = 0;
   std::int32_t error = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.error); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.error);
+  }
 };
 
 // supervisor (for control) -> role and back: counters and gauges, by Prometheus name.
 struct StatsRequest {
   static constexpr std::uint16_t kType = 12;
   std::uint32_t request = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request);
+  }
 };
 struct Stats {
   static constexpr std::uint16_t kType = 13;
@@ -124,7 +155,10 @@ struct Stats {
   bool more = false;  // another Stats of this role follows
   Peer from;
   std::vector<std::pair<std::string, double>> values;  // "mansio_smtpd_connections_total{listener=\"smtp\"}"
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.more, s.from, s.values); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.more, s.from, s.values);
+  }
 };
 
 // control -> supervisor: what the operator asked for ("reload", "stop", "processes"); answer as JSON text.
@@ -132,14 +166,20 @@ struct Command {
   static constexpr std::uint16_t kType = 14;
   std::uint32_t request = 0;
   std::string verb;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.verb); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.verb);
+  }
 };
 struct CommandResult {
   static constexpr std::uint16_t kType = 15;
   std::uint32_t request = 0;
   bool ok = false;
   std::string json;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.ok, s.json); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.ok, s.json);
+  }
 };
 
 // supervisor -> queue, control, with two descriptors (snapshot, log): a new configuration is in force. They have
@@ -148,20 +188,29 @@ struct Reload {
   static constexpr std::uint16_t kType = 16;
   std::uint32_t config_epoch = 0;
   std::uint64_t snapshot_size = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.config_epoch, s.snapshot_size); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.config_epoch, s.snapshot_size);
+  }
 };
 struct Reloaded {
   static constexpr std::uint16_t kType = 17;
   std::uint32_t config_epoch = 0;
   bool ok = false;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.config_epoch, s.ok); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.config_epoch, s.ok);
+  }
 };
 
 // supervisor -> queue: that process is about to be told to drain; give it nothing new.
 struct Draining {
   static constexpr std::uint16_t kType = 18;
   Peer peer;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.peer); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.peer);
+  }
 };
 
 // role -> supervisor: my channel to that peer broke, or its descriptor was lost (EMFILE). If both still live, a
@@ -169,7 +218,10 @@ struct Draining {
 struct LostPeer {
   static constexpr std::uint16_t kType = 19;
   Peer peer;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.peer); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.peer);
+  }
 };
 
 // ---- the configuration child -------------------------------------------------------------------------------
@@ -178,28 +230,40 @@ struct LostPeer {
 struct ConfigRequest {
   static constexpr std::uint16_t kType = 30;
   std::string path;
-  std::string spool;        // --spool; "" = as configured
-  bool threaded = false;    // no privilege drop, no exit()
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.path, s.spool, s.threaded); }
+  std::string spool;      // --spool; "" = as configured
+  bool threaded = false;  // no privilege drop, no exit()
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.path, s.spool, s.threaded);
+  }
 };
 struct Glob {
   static constexpr std::uint16_t kType = 31;
   std::uint32_t request = 0;
   std::string pattern;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.pattern); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.pattern);
+  }
 };
 struct Globbed {
   static constexpr std::uint16_t kType = 32;
   std::uint32_t request = 0;
   std::int32_t error = 0;
   std::vector<std::string> paths;  // sorted
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.error, s.paths); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.error, s.paths);
+  }
 };
 // config child -> supervisor, with one descriptor: `size` bytes, an encoded supervisor::Checked.
 struct ConfigDone {
   static constexpr std::uint16_t kType = 33;
   std::uint64_t size = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.size); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.size);
+  }
 };
 
 }  // namespace mansio::wire

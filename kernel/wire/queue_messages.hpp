@@ -18,7 +18,10 @@ struct SegmentRequest {  // writer -> queue
   static constexpr std::uint16_t kType = 100;
   std::uint32_t request = 0;
   std::uint64_t least = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.least); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.least);
+  }
 };
 struct SegmentReply {  // queue -> writer, with the descriptor when status is Ok
   static constexpr std::uint16_t kType = 101;
@@ -27,7 +30,8 @@ struct SegmentReply {  // queue -> writer, with the descriptor when status is Ok
   std::string text;
   std::uint32_t node = 0, segment = 0, epoch = 0;
   std::uint64_t size = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.request, s.status, s.text, s.node, s.segment, s.epoch, s.size);
   }
 };
@@ -35,7 +39,10 @@ struct SegmentSealed {  // writer -> queue
   static constexpr std::uint16_t kType = 102;
   std::uint32_t segment = 0, epoch = 0;
   std::uint64_t bad_from = 0;  // 0: none
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.segment, s.epoch, s.bad_from); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segment, s.epoch, s.bad_from);
+  }
 };
 
 // A sequenced hint that a message is committed. `envelope_bytes` is encode_envelope() when it is small, else
@@ -46,7 +53,8 @@ struct Notice {
   MessageId id;
   spool::Place commit, envelope, body;
   std::string envelope_bytes;
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.sequence, s.id, s.commit, s.envelope, s.body, s.envelope_bytes);
   }
 };
@@ -54,7 +62,10 @@ struct Notice {
 struct WriterHello {
   static constexpr std::uint16_t kType = 104;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> segments;  // (segment, epoch)
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.segments); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segments);
+  }
 };
 // queue -> ingress: whether new MAIL is welcome; sent on attach and at every change.
 struct Pressure {
@@ -63,7 +74,10 @@ struct Pressure {
   std::uint16_t code = 451;
   EnhancedStatus enhanced;
   std::string reason;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.accept, s.code, s.enhanced, s.reason); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.accept, s.code, s.enhanced, s.reason);
+  }
 };
 
 // ---- egress <-> queue ----------------------------------------------------------------------------------
@@ -75,15 +89,16 @@ struct RecipientOutcome {
   DeliveryStatus status = DeliveryStatus::Deferred;
   std::uint16_t smtp_code = 0;
   EnhancedStatus enhanced;
-  std::string text;         // remote reply or reason, for log and DSN
-  std::string remote_mta;   // "mx.example.com" for the DSN's Remote-MTA; "" = none
-  std::string relay;        // log form: "mx.example.com[192.0.2.1]:25", "none", "local"
-  bool relayed_dsn = false; // the next hop took over DSN responsibility (it offers DSN)
-  Nanos connect_ns = 0;     // delays c and d of the log line
+  std::string text;          // remote reply or reason, for log and DSN
+  std::string remote_mta;    // "mx.example.com" for the DSN's Remote-MTA; "" = none
+  std::string relay;         // log form: "mx.example.com[192.0.2.1]:25", "none", "local"
+  bool relayed_dsn = false;  // the next hop took over DSN responsibility (it offers DSN)
+  Nanos connect_ns = 0;      // delays c and d of the log line
   Nanos transmit_ns = 0;
   std::uint32_t connection_use = 0;  // conn_use, from 1
-  std::string tls;          // "TLSv1.3 TLS_AES_256_GCM_SHA384", "" = clear
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  std::string tls;                   // "TLSv1.3 TLS_AES_256_GCM_SHA384", "" = clear
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.index, s.status, s.smtp_code, s.enhanced, s.text, s.remote_mta, s.relay, s.relayed_dsn, s.connect_ns,
       s.transmit_ns, s.connection_use, s.tls);
   }
@@ -94,10 +109,11 @@ struct RecipientOutcome {
 struct EgressHello {
   static constexpr std::uint16_t kType = 120;
   std::string transport;
-  std::uint32_t capacity = 0;                 // leases at once
-  std::vector<std::uint64_t> leases;          // still working on, or finished and not acknowledged
-  std::vector<MessageId> messages;            // of each of `leases`: only these are kept back after a queue restart
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  std::uint32_t capacity = 0;         // leases at once
+  std::vector<std::uint64_t> leases;  // still working on, or finished and not acknowledged
+  std::vector<MessageId> messages;    // of each of `leases`: only these are kept back after a queue restart
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.transport, s.capacity, s.leases, s.messages);
   }
 };
@@ -105,7 +121,10 @@ struct LeaseRecipient {
   std::uint32_t recipient = 0;  // index in the envelope
   std::string address, orcpt, original;
   std::uint8_t notify = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.recipient, s.address, s.orcpt, s.original, s.notify); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.recipient, s.address, s.orcpt, s.original, s.notify);
+  }
 };
 // queue -> egress. `slices` are the message's bytes in order, in segments whose descriptors were sent before
 // with SegmentFd. The lease holder reads them only until it has sent LeaseDone.
@@ -124,11 +143,12 @@ struct Lease {
   bool smtputf8 = false, require_tls = false;
   std::string client_address, client_name, client_helo;
   std::string source_pool;
-  Nanos arrival = 0;          // wall
-  Nanos deadline = 0;         // mono: the queue presumes the worst afterwards
+  Nanos arrival = 0;   // wall
+  Nanos deadline = 0;  // mono: the queue presumes the worst afterwards
   bool possible_duplicate = false;
   std::vector<std::pair<std::string, std::string>> metadata;
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.slices, s.body, s.sender, s.nexthop, s.recipients, s.ret, s.envid, s.body_type, s.smtputf8,
       s.require_tls, s.client_address, s.client_name, s.client_helo, s.source_pool, s.arrival, s.deadline,
       s.possible_duplicate, s.metadata);
@@ -137,12 +157,18 @@ struct Lease {
 struct SegmentFd {  // queue -> egress, with the read-only descriptor
   static constexpr std::uint16_t kType = 122;
   std::uint32_t segment = 0, epoch = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.segment, s.epoch); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segment, s.epoch);
+  }
 };
 struct ForgetSegment {  // queue -> egress: close that descriptor
   static constexpr std::uint16_t kType = 123;
   std::uint32_t segment = 0, epoch = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.segment, s.epoch); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segment, s.epoch);
+  }
 };
 // egress -> queue: outcomes as they arrive. Kept by the egress until acknowledged, presented again on reattach.
 struct Outcomes {
@@ -151,23 +177,30 @@ struct Outcomes {
   MessageId id;
   std::vector<std::uint32_t> recipients;  // envelope index of each outcome, for a queue that has restarted
   std::vector<RecipientOutcome> outcomes;
-  bool done = false;                      // last word on this lease; recipients not reported are Deferred
-  bool site_failure = false;              // connect or handshake failed: negative feedback for the destination
-  std::string reason;                     // of site_failure, or for the unreported
-  std::string destination;                // connection still open and idle, to prefer for the next lease ("" = none)
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  bool done = false;          // last word on this lease; recipients not reported are Deferred
+  bool site_failure = false;  // connect or handshake failed: negative feedback for the destination
+  std::string reason;         // of site_failure, or for the unreported
+  std::string destination;    // connection still open and idle, to prefer for the next lease ("" = none)
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage
   static constexpr std::uint16_t kType = 125;
   std::vector<std::uint64_t> leases;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.leases); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.leases);
+  }
 };
 struct CancelLease {  // queue -> egress: a courtesy; the answer is still an Outcomes with done
   static constexpr std::uint16_t kType = 126;
   std::uint64_t lease = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.lease); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.lease);
+  }
 };
 
 // ---- router <-> queue ------------------------------------------------------------------------------------
@@ -178,7 +211,10 @@ struct RouteRequest {  // queue -> router
   MessageId id;
   std::string sender;
   std::vector<std::pair<std::uint32_t, std::string>> recipients;  // envelope index, address
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.id, s.sender, s.recipients); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.id, s.sender, s.recipients);
+  }
 };
 struct RouteReply {
   static constexpr std::uint16_t kType = 141;
@@ -188,7 +224,8 @@ struct RouteReply {
   std::vector<std::pair<std::uint32_t, Route>> routes;  // recipients without one get `error`
   EnhancedStatus error_status;
   std::string error;
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.request, s.id, s.config_epoch, s.routes, s.error_status, s.error);
   }
 };
@@ -198,7 +235,10 @@ struct DsnRecipient {
   std::string address, original, orcpt;
   std::uint8_t notify = 0;
   RecipientOutcome outcome;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.address, s.original, s.orcpt, s.notify, s.outcome); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.address, s.original, s.orcpt, s.notify, s.outcome);
+  }
 };
 // queue -> router: write this notification. The parent's header section comes by descriptors: SegmentFd first,
 // `slices` here. Answered by DsnWritten once committed; its Notice reaches the queue as for any mail.
@@ -206,8 +246,8 @@ struct DsnRequest {
   static constexpr std::uint16_t kType = 142;
   DsnParent parent;
   DsnKind kind = DsnKind::Failure;
-  std::string to;          // original sender, or postmaster
-  std::string sender;      // original sender as shown
+  std::string to;      // original sender, or postmaster
+  std::string sender;  // original sender as shown
   std::vector<DsnRecipient> recipients;
   std::vector<spool::Place> slices;
   BodyInfo body;
@@ -215,7 +255,8 @@ struct DsnRequest {
   std::string envid;
   bool smtputf8 = false;
   Nanos arrival = 0, last_attempt = 0, will_retry_until = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) {
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
     v(s.parent, s.kind, s.to, s.sender, s.recipients, s.slices, s.body, s.ret, s.envid, s.smtputf8, s.arrival,
       s.last_attempt, s.will_retry_until);
   }
@@ -223,9 +264,12 @@ struct DsnRequest {
 struct DsnWritten {  // router -> queue
   static constexpr std::uint16_t kType = 143;
   DsnParent parent;
-  MessageId id;      // zero: it could not be written, `reason`; the queue asks again later
+  MessageId id;  // zero: it could not be written, `reason`; the queue asks again later
   std::string reason;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.parent, s.id, s.reason); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.parent, s.id, s.reason);
+  }
 };
 
 // ---- control <-> queue -------------------------------------------------------------------------------------
@@ -239,22 +283,31 @@ struct QueueCommand {
   std::vector<std::string> ids;  // queue ids; empty with `all` or a match
   bool all = false;
   std::vector<std::pair<std::string, std::string>> match;  // sender=, recipient=, domain=, state=, transport=, older=
-  std::string by;                // who asked, for the log
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.verb, s.ids, s.all, s.match, s.by); }
+  std::string by;                                          // who asked, for the log
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.verb, s.ids, s.all, s.match, s.by);
+  }
 };
 struct QueueReply {
   static constexpr std::uint16_t kType = 161;
   std::uint32_t request = 0;
-  std::string lines;   // whole JSON lines
+  std::string lines;  // whole JSON lines
   bool done = false;
-  std::string error;   // with done
+  std::string error;  // with done
   std::uint64_t affected = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request, s.lines, s.done, s.error, s.affected); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.lines, s.done, s.error, s.affected);
+  }
 };
 struct QueueCommandCredit {  // control -> queue: one more QueueReply may be sent for that request
   static constexpr std::uint16_t kType = 162;
   std::uint32_t request = 0;
-  template <class Self, class V> static void fields(Self &s, V &v) { v(s.request); }
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request);
+  }
 };
 
 }  // namespace mansio::wire

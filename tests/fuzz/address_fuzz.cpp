@@ -35,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (const auto address = parse_mailbox(text, options)) check(*address);
   if (const auto domain = parse_domain(text)) require(parse_domain(*domain).ok());
   if (const auto decoded = xtext_decode(text)) require(xtext_decode(xtext_encode(*decoded)) == decoded);
-  if (const auto decoded = utf8_xtext_decode(text)) require(utf8_xtext_decode(utf8_xtext_encode(*decoded, false)) == decoded);
+  if (const auto decoded = utf8_xtext_decode(text))
+    require(utf8_xtext_decode(utf8_xtext_encode(*decoded, false)) == decoded);
   if (const auto orcpt = parse_orcpt(text, options.smtputf8)) {
     const auto form = format_orcpt(*orcpt, true);
     if (form.size() <= 500) require(*parse_orcpt(form, true) == *orcpt);

@@ -59,7 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   const std::string_view text{reinterpret_cast<const char *>(data) + 1, size - 1};
   check_scanner(text, std::max<std::size_t>(1, data[0] % 32));
   auto section = text;
-  while (const auto field = next_field(section)) require(!field->raw.empty() && field->value().find('\n') == std::string::npos);
+  while (const auto field = next_field(section))
+    require(!field->raw.empty() && field->value().find('\n') == std::string::npos);
   require(text.starts_with(header_section(text)));
   check_dsn(text);
   return 0;

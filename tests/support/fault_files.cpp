@@ -175,7 +175,8 @@ Result<std::unique_ptr<io::File>> FaultFiles::open(const std::string &path, io::
     if (state_->dead) return state_->off(path);
     return Error{Status::NotFound, path + ": no such file"};
   }
-  if (i != state_->names.end() && mode == io::OpenMode::CreateExclusive) return Error{Status::Internal, path + ": exists"};
+  if (i != state_->names.end() && mode == io::OpenMode::CreateExclusive)
+    return Error{Status::Internal, path + ": exists"};
   if (auto r = state_->step(Op::Open, path, i == state_->names.end()); !r) return r.error();
   if (i != state_->names.end()) return std::unique_ptr<io::File>{std::make_unique<Handle>(state_, i->second, path)};
   auto inode = std::make_shared<Inode>();
@@ -199,7 +200,9 @@ std::unique_ptr<io::File> FaultFiles::adopt(io::UniqueFd fd, std::string name) {
     Adopted(std::unique_ptr<io::File> f, io::UniqueFd d) : file(std::move(f)), held(std::move(d)) {}
     Result<std::size_t> read_at(std::uint64_t o, char *to, std::size_t n) override { return file->read_at(o, to, n); }
     Result<void> write_at(std::uint64_t o, std::string_view b) override { return file->write_at(o, b); }
-    Result<void> write_at(std::uint64_t o, const std::vector<std::string_view> &p) override { return file->write_at(o, p); }
+    Result<void> write_at(std::uint64_t o, const std::vector<std::string_view> &p) override {
+      return file->write_at(o, p);
+    }
     Result<void> data_sync() override { return file->data_sync(); }
     Result<std::uint64_t> size() override { return file->size(); }
     Result<void> zero_fill(std::uint64_t a, std::uint64_t b) override { return file->zero_fill(a, b); }
@@ -255,8 +258,10 @@ Result<void> FaultFiles::sync_directory(const std::string &path) {
   if (state_->dead) return state_->off(path);
   std::vector<State::Change> rest;
   for (auto &change : state_->changes) {
-    if (change.directory == path) change.apply(state_->durable);
-    else rest.push_back(std::move(change));
+    if (change.directory == path)
+      change.apply(state_->durable);
+    else
+      rest.push_back(std::move(change));
   }
   state_->changes = std::move(rest);
   return {};

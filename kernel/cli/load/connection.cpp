@@ -38,7 +38,8 @@ void Watchdog::close_all() {
 
 Connection::Connection(asio::io_context &loop, Watchdog &watchdog) : Connection(Protocol::socket{loop}, watchdog) {}
 
-Connection::Connection(Protocol::socket socket, Watchdog &watchdog) : socket_(std::move(socket)), watchdog_(watchdog), registry_(watchdog.connections_) {
+Connection::Connection(Protocol::socket socket, Watchdog &watchdog)
+    : socket_(std::move(socket)), watchdog_(watchdog), registry_(watchdog.connections_) {
   registry_->insert(this);
   if (socket_.is_open()) no_delay(socket_);
 }
@@ -96,7 +97,8 @@ Task<bool> Connection::start_tls(asio::ssl::context &context, const std::string 
   (void)asio::ip::make_address(name, error);
   const bool ip = !error;
   if (!name.empty() && !ip) (void)SSL_set_tlsext_host_name(ssl, name.c_str());
-  if (verify_name && (ip ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) : SSL_set1_host(ssl, name.c_str())) != 1) {
+  if (verify_name &&
+      (ip ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) : SSL_set1_host(ssl, name.c_str())) != 1) {
     close("the server's name cannot be verified");
     co_return false;
   }

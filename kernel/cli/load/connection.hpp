@@ -40,7 +40,7 @@ class Watchdog {
 
 class Connection {
  public:
-  Connection(asio::io_context &loop, Watchdog &watchdog);  // to connect() with
+  Connection(asio::io_context &loop, Watchdog &watchdog);   // to connect() with
   Connection(Protocol::socket socket, Watchdog &watchdog);  // accepted
   ~Connection();
   Connection(const Connection &) = delete;

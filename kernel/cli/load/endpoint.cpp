@@ -42,7 +42,8 @@ Result<Endpoint> parse_endpoint(std::string_view text, bool passive) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = passive ? AI_PASSIVE : AI_ADDRCONFIG;
   const std::string service{text.substr(colon + 1)};
-  const int rc = ::getaddrinfo(endpoint.host.empty() ? nullptr : endpoint.host.c_str(), service.c_str(), &hints, &found);
+  const int rc =
+      ::getaddrinfo(endpoint.host.empty() ? nullptr : endpoint.host.c_str(), service.c_str(), &hints, &found);
   if (rc != 0) return bad(fmt::format("{}: {}", text, ::gai_strerror(rc)));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned{found, &::freeaddrinfo};
   endpoint.address = Protocol::endpoint{found->ai_addr, found->ai_addrlen};
@@ -65,7 +66,11 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const auto unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  const double scale = unit == "ms" ? 1e6 : unit == "s" || unit.empty() ? 1e9 : unit == "m" ? 60e9 : unit == "us" ? 1e3 : 0;
+  const double scale = unit == "ms"                  ? 1e6
+                       : unit == "s" || unit.empty() ? 1e9
+                       : unit == "m"                 ? 60e9
+                       : unit == "us"                ? 1e3
+                                                     : 0;
   if (error != std::errc{} || scale == 0 || !(number >= 0) || number > 1e6) {
     return bad(fmt::format("{}: expected a time such as 250ms, 2s or 1m", text));
   }

@@ -23,13 +23,16 @@ std::optional<double> probability(std::string_view text) {
 
 bool reply_code(std::string_view text) {
   const auto digit = [&](std::size_t i, char least, char most) { return text[i] >= least && text[i] <= most; };
-  return text.size() >= 3 && digit(0, '2', '5') && digit(1, '0', '9') && digit(2, '0', '9') && (text.size() == 3 || text[3] == ' ');
+  return text.size() >= 3 && digit(0, '2', '5') && digit(1, '0', '9') && digit(2, '0', '9') &&
+         (text.size() == 3 || text[3] == ' ');
 }
 
 }  // namespace
 
 Result<FaultRule> parse_fault(FaultKind kind, std::string_view spec) {
-  const auto bad = [&](std::string_view what) { return Error{Status::BadConfig, fmt::format("{}: {}", spec, what), {}}; };
+  const auto bad = [&](std::string_view what) {
+    return Error{Status::BadConfig, fmt::format("{}: {}", spec, what), {}};
+  };
   FaultRule rule;
   rule.kind = kind;
   const auto colon = spec.find(':');
@@ -44,7 +47,9 @@ Result<FaultRule> parse_fault(FaultKind kind, std::string_view spec) {
 
   // The probability is what follows the last colon, if it is a number; for --drop it is all there is.
   const auto last = rest.rfind(':');
-  const auto tail = kind == FaultKind::Drop ? rest : last == std::string_view::npos ? std::string_view{} : rest.substr(last + 1);
+  const auto tail = kind == FaultKind::Drop          ? rest
+                    : last == std::string_view::npos ? std::string_view{}
+                                                     : rest.substr(last + 1);
   if (const auto p = probability(tail)) {
     rule.probability = *p;
     rest = kind == FaultKind::Drop ? std::string_view{} : rest.substr(0, last);
@@ -75,9 +80,15 @@ Verdict Faults::judge(std::string_view stage, std::string_view argument) {
     if (rule.kind == FaultKind::Delay ? verdict.delay.count() != 0 : decided) continue;
     if (rule.probability < 1 && std::uniform_real_distribution<double>{}(random_) >= rule.probability) continue;
     switch (rule.kind) {
-      case FaultKind::Delay: verdict.delay = rule.delay; break;
-      case FaultKind::Drop: verdict.drop = true; break;
-      case FaultKind::Reply: verdict.reply = &rule.reply; break;
+      case FaultKind::Delay:
+        verdict.delay = rule.delay;
+        break;
+      case FaultKind::Drop:
+        verdict.drop = true;
+        break;
+      case FaultKind::Reply:
+        verdict.reply = &rule.reply;
+        break;
     }
   }
   return verdict;

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "kernel/cli/load/sink_session.hpp"
 #include "kernel/cli/load/sink.hpp"
+#include "kernel/cli/load/sink_session.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -36,8 +36,10 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--without", o.without, "do not offer this EHLO keyword")->delimiter(',');
   app.add_option("--size-limit", o.size_limit, "largest message, bytes; 0 = none");
   app.add_option("--max-connections", o.max_connections, "more are answered 421");
-  app.add_option("--reply", o.replies, "STAGE[~text]:REPLY[:probability], such as RCPT:450:0.3")->allow_extra_args(false);
-  app.add_option("--drop", o.drops, "STAGE[~text][:probability], such as DATA_END:0.1: close without a reply")->allow_extra_args(false);
+  app.add_option("--reply", o.replies, "STAGE[~text]:REPLY[:probability], such as RCPT:450:0.3")
+      ->allow_extra_args(false);
+  app.add_option("--drop", o.drops, "STAGE[~text][:probability], such as DATA_END:0.1: close without a reply")
+      ->allow_extra_args(false);
   app.add_option("--delay", o.delays, "STAGE[~text]:TIME[:probability], such as CONNECT:2s")->allow_extra_args(false);
   app.add_option("--seed", o.seed, "of the dice behind the probabilities");
   app.add_option("--dump", o.dump, "write each message to DIR/new, after X-Sink- fields with its envelope");
@@ -45,8 +47,9 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--quit-after", o.quit_after, "stop after that many messages");
   app.add_option("--timeout", o.timeout, "longest wait for a client");
   app.add_flag("--json", o.json, "print the totals as JSON");
-  app.footer("Stages: CONNECT HELO STARTTLS MAIL RCPT DATA BDAT DATA_END RSET QUIT. With ~text a rule is for those only\n"
-             "whose argument holds that text; DATA_END in LMTP asks for each recipient.");
+  app.footer(
+      "Stages: CONNECT HELO STARTTLS MAIL RCPT DATA BDAT DATA_END RSET QUIT. With ~text a rule is for those only\n"
+      "whose argument holds that text; DATA_END in LMTP asks for each recipient.");
 }
 
 Result<void> add_rules(Faults &faults, FaultKind kind, const std::vector<std::string> &specs) {
@@ -65,7 +68,8 @@ Result<void> configure(const Options &o, Sink &sink) {
   sink.options.implicit_tls = o.implicit_tls;
   sink.options.size_limit = o.size_limit;
   if (o.tls || o.implicit_tls || !o.certificate.empty()) {
-    auto tls = o.certificate.empty() ? self_signed_tls(o.hostname) : server_tls(o.certificate, o.key.empty() ? o.certificate : o.key);
+    auto tls = o.certificate.empty() ? self_signed_tls(o.hostname)
+                                     : server_tls(o.certificate, o.key.empty() ? o.certificate : o.key);
     if (!tls) return tls.error();
     sink.options.tls = *tls;
   }
@@ -77,7 +81,8 @@ Result<void> configure(const Options &o, Sink &sink) {
     if (error) return Error{Status::BadConfig, o.dump + ": " + error.message(), {}};
     sink.options.dump_directory = o.dump;
   }
-  for (const auto &[kind, specs] : {std::pair{FaultKind::Reply, &o.replies}, {FaultKind::Drop, &o.drops}, {FaultKind::Delay, &o.delays}}) {
+  for (const auto &[kind, specs] :
+       {std::pair{FaultKind::Reply, &o.replies}, {FaultKind::Drop, &o.drops}, {FaultKind::Delay, &o.delays}}) {
     if (auto added = add_rules(sink.faults, kind, *specs); !added) return added;
   }
   return {};
@@ -87,7 +92,13 @@ Result<void> configure(const Options &o, Sink &sink) {
 class Server {
  public:
   Server(asio::io_context &loop, Sink &sink, const Options &options)
-      : loop_(loop), sink_(sink), options_(options), acceptor_(loop), grace_(loop), retry_(loop), signals_(loop, SIGINT, SIGTERM) {
+      : loop_(loop),
+        sink_(sink),
+        options_(options),
+        acceptor_(loop),
+        grace_(loop),
+        retry_(loop),
+        signals_(loop, SIGINT, SIGTERM) {
     sink_.message_taken = [this] {
       if (options_.quit_after != 0 && ++answered_ == options_.quit_after) stop(std::chrono::milliseconds{500});
     };
@@ -166,16 +177,20 @@ class Server {
 
 void print_totals(const SinkTotals &t, double seconds, bool json) {
   if (json) {
-    fmt::print("{{\"messages\":{},\"recipients\":{},\"bytes\":{},\"connections\":{},\"tls_connections\":{},\"refused_connections\":{},"
-               "\"refused_messages\":{},\"refused_recipients\":{},\"dropped_connections\":{},\"protocol_errors\":{},\"seconds\":{:.3f}}}\n",
-               t.messages, t.recipients, t.bytes, t.connections, t.tls_connections, t.refused_connections, t.refused_messages,
-               t.refused_recipients, t.dropped_connections, t.protocol_errors, seconds);
+    fmt::print(
+        "{{\"messages\":{},\"recipients\":{},\"bytes\":{},\"connections\":{},\"tls_connections\":{},\"refused_"
+        "connections\":{},"
+        "\"refused_messages\":{},\"refused_recipients\":{},\"dropped_connections\":{},\"protocol_errors\":{},"
+        "\"seconds\":{:.3f}}}\n",
+        t.messages, t.recipients, t.bytes, t.connections, t.tls_connections, t.refused_connections, t.refused_messages,
+        t.refused_recipients, t.dropped_connections, t.protocol_errors, seconds);
     return;
   }
   fmt::print("messages {}, recipients {}, bytes {}\n", t.messages, t.recipients, t.bytes);
-  fmt::print("connections {}, with TLS {}, refused {}, dropped {}\n", t.connections, t.tls_connections, t.refused_connections,
-             t.dropped_connections);
-  fmt::print("refused messages {}, refused recipients {}, protocol errors {}\n", t.refused_messages, t.refused_recipients, t.protocol_errors);
+  fmt::print("connections {}, with TLS {}, refused {}, dropped {}\n", t.connections, t.tls_connections,
+             t.refused_connections, t.dropped_connections);
+  fmt::print("refused messages {}, refused recipients {}, protocol errors {}\n", t.refused_messages,
+             t.refused_recipients, t.protocol_errors);
 }
 
 }  // namespace
@@ -201,7 +216,8 @@ int sink_main(int argc, char **argv) {
   asio::io_context loop{1};
   Sink sink{loop, *patience, options.seed};
   if (const auto ok = configure(options, sink); !ok) return refuse(ok.error());
-  const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
+  const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{
+      options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
   if (!options.log.empty() && !log) return refuse({Status::BadConfig, options.log + ": cannot be opened", {}});
   sink.log = log.get();
 
@@ -209,7 +225,8 @@ int sink_main(int argc, char **argv) {
   Server server{loop, sink, options};
   if (const auto ok = server.listen(*endpoint); !ok) return refuse(ok.error());
   loop.run();
-  print_totals(sink.totals, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), options.json);
+  print_totals(sink.totals, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+               options.json);
   if (!endpoint->unix_path.empty()) (void)::unlink(endpoint->unix_path.c_str());
   return 0;
 }

@@ -26,7 +26,8 @@ std::string_view trim(std::string_view s) {
 void split_path(std::string_view argument, std::string &address, std::string &parameters) {
   const auto colon = argument.find(':');
   auto path = trim(colon == std::string_view::npos ? argument : argument.substr(colon + 1));
-  const auto space = std::min(path.find("> ") == std::string_view::npos ? path.size() : path.find("> ") + 1, path.size());
+  const auto space =
+      std::min(path.find("> ") == std::string_view::npos ? path.size() : path.find("> ") + 1, path.size());
   parameters = trim(path.substr(space));
   path = path.substr(0, space);
   if (path.starts_with('<')) path.remove_prefix(1);
@@ -101,7 +102,8 @@ Task<bool> SinkSession::greet() {
 Task<bool> SinkSession::command(std::string_view line) {
   const auto space = std::min(line.find(' '), line.size());
   std::string verb = lower(line.substr(0, space));
-  std::ranges::transform(verb, verb.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  std::ranges::transform(verb, verb.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   const auto argument = trim(line.substr(space));
   const bool hello_verb = verb == "EHLO" || verb == "HELO" || verb == "LHLO";
   const bool accepted_bdat = verb == "BDAT";  // its octets follow whatever the reply will be
@@ -180,7 +182,8 @@ Task<bool> SinkSession::hello(std::string_view verb, std::string_view argument) 
   offer("CHUNKING");
   offer("DSN");
   if (options.tls && !connection_.secure()) offer("STARTTLS");
-  for (std::size_t i = 0; i < lines.size(); ++i) answer(fmt::format("250{}{}", i + 1 == lines.size() ? ' ' : '-', lines[i]));
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    answer(fmt::format("250{}{}", i + 1 == lines.size() ? ' ' : '-', lines[i]));
   co_return true;
 }
 
@@ -256,7 +259,8 @@ Task<bool> SinkSession::data() {
     }
     tail.erase(0, keep_from);
   }
-  for (auto at = content_.starts_with('.') ? 0 : content_.find("\n."); at != std::string::npos; at = content_.find("\n.", at)) {
+  for (auto at = content_.starts_with('.') ? 0 : content_.find("\n."); at != std::string::npos;
+       at = content_.find("\n.", at)) {
     at += content_[at] == '\n' ? 1 : 0;
     content_.erase(at, 1);
   }
@@ -334,7 +338,8 @@ void SinkSession::take_message(std::size_t recipients) {
   sink_.totals.bytes += size_;
   if (sink_.log) {
     const auto id = find_header(header_section(content_), "Message-ID").value_or("");
-    std::string line = fmt::format("from=<{}> message-id={} size={} tls={}", sender_, id, size_, connection_.secure() ? 1 : 0);
+    std::string line =
+        fmt::format("from=<{}> message-id={} size={} tls={}", sender_, id, size_, connection_.secure() ? 1 : 0);
     for (const auto &recipient : recipients_) line += fmt::format(" to=<{}>", recipient.address);
     line += '\n';
     std::fputs(line.c_str(), sink_.log);
@@ -349,8 +354,10 @@ void SinkSession::dump() {
   const auto &directory = sink_.options.dump_directory;
   std::ofstream out{directory + "/tmp/" + name, std::ios::binary};
   out << "X-Sink-Helo: " << helo_ << "\r\nX-Sink-TLS: " << (connection_.secure() ? "yes" : "no")
-      << "\r\nX-Sink-Command: " << (bdat_seen_ ? "BDAT" : "DATA") << "\r\nX-Sink-Sender: <" << sender_ << "> " << sender_parameters_ << "\r\n";
-  for (const auto &recipient : recipients_) out << "X-Sink-Recipient: <" << recipient.address << "> " << recipient.parameters << "\r\n";
+      << "\r\nX-Sink-Command: " << (bdat_seen_ ? "BDAT" : "DATA") << "\r\nX-Sink-Sender: <" << sender_ << "> "
+      << sender_parameters_ << "\r\n";
+  for (const auto &recipient : recipients_)
+    out << "X-Sink-Recipient: <" << recipient.address << "> " << recipient.parameters << "\r\n";
   out << content_;
   out.close();
   std::error_code error;

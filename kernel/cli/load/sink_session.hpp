@@ -33,7 +33,8 @@ struct SinkTotals {
 
 // What the sessions of a sink share.
 struct Sink {
-  Sink(asio::io_context &l, std::chrono::nanoseconds patience, std::uint64_t seed) : loop(l), watchdog(l, patience), faults(seed) {}
+  Sink(asio::io_context &l, std::chrono::nanoseconds patience, std::uint64_t seed)
+      : loop(l), watchdog(l, patience), faults(seed) {}
 
   asio::io_context &loop;
   Watchdog watchdog;

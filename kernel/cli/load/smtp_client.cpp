@@ -52,7 +52,8 @@ bool SmtpClient::fail(const Reply &reply, std::string_view at) {
 
 Task<bool> SmtpClient::open() {
   if (!co_await connection_.connect(options_.target)) co_return false;
-  if (options_.implicit_tls && !co_await connection_.start_tls(*options_.tls, options_.server_name, options_.verify)) co_return false;
+  if (options_.implicit_tls && !co_await connection_.start_tls(*options_.tls, options_.server_name, options_.verify))
+    co_return false;
   const auto greeting = co_await read_reply();
   if (!greeting.positive()) co_return fail(greeting, "greeting");
   if (!co_await hello()) co_return false;

@@ -26,7 +26,8 @@ using namespace load;
 using SteadyClock = std::chrono::steady_clock;
 
 struct Options {
-  std::string target, from = "source@source.invalid", to = "user{r}@sink.invalid", helo = "source.invalid", subject = "load {n}";
+  std::string target, from = "source@source.invalid", to = "user{r}@sink.invalid", helo = "source.invalid",
+                      subject = "load {n}";
   std::string file, ca, server_name, log, timeout = "5m", retry_for = "0s", run;
   std::uint64_t messages = 1, per_connection = 0;
   std::size_t sessions = 1, size = 1024, recipients = 1;
@@ -52,8 +53,9 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--ca", o.ca, "verify the certificate with these CAs, PEM");
   app.add_option("--server-name", o.server_name, "name for SNI and verification (default: the target's host)");
   app.add_option("--timeout", o.timeout, "longest wait for the server");
-  app.add_option("--retry-for", o.retry_for,
-                 "send a message again, for that long, after 4xx or a lost connection (recipients already taken get it twice)");
+  app.add_option(
+      "--retry-for", o.retry_for,
+      "send a message again, for that long, after 4xx or a lost connection (recipients already taken get it twice)");
   app.add_option("--log", o.log, "append the Message-ID of each accepted message to this file");
   app.add_option("--run", o.run, "name of this run in Message-IDs (default: the process id)");
   app.add_flag("--json", o.json, "print the figures as JSON");
@@ -104,14 +106,21 @@ class Load {
  public:
   Load(asio::io_context &loop, const Options &options, ClientOptions client, std::chrono::nanoseconds patience,
        std::chrono::nanoseconds retry_for, std::string body, std::FILE *log)
-      : loop_(loop), options_(options), client_(std::move(client)), watchdog_(loop, patience), retry_for_(retry_for),
-        body_(std::move(body)), log_(log), started_(SystemClock{}.wall()) {}
+      : loop_(loop),
+        options_(options),
+        client_(std::move(client)),
+        watchdog_(loop, patience),
+        retry_for_(retry_for),
+        body_(std::move(body)),
+        log_(log),
+        started_(SystemClock{}.wall()) {}
 
   void start() {
     watchdog_.start();
     sessions_ = std::min<std::uint64_t>(options_.sessions, options_.messages);
     if (sessions_ == 0) watchdog_.stop();
-    for (std::size_t i = 0; i < options_.sessions && i < options_.messages; ++i) asio::co_spawn(loop_, session(i), asio::detached);
+    for (std::size_t i = 0; i < options_.sessions && i < options_.messages; ++i)
+      asio::co_spawn(loop_, session(i), asio::detached);
   }
 
   bool all_accepted() const { return accepted_ == options_.messages; }
@@ -119,8 +128,10 @@ class Load {
 
  private:
   Task<> session(std::size_t number);
-  Task<Outcome> attempt(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection, const OutgoingMessage &message);
-  Task<Outcome> deliver(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection, const OutgoingMessage &message);
+  Task<Outcome> attempt(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection,
+                        const OutgoingMessage &message);
+  Task<Outcome> deliver(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection,
+                        const OutgoingMessage &message);
   OutgoingMessage compose(std::uint64_t number, std::size_t session, std::string &message_id) const;
 
   asio::io_context &loop_;
@@ -134,25 +145,28 @@ class Load {
 
   Histogram latency_;  // microseconds, accepted messages
   std::map<std::string, std::uint64_t, std::less<>> reasons_;
-  std::uint64_t next_ = 0, accepted_ = 0, partly_ = 0, refused_ = 0, lost_ = 0, recipients_ = 0, retries_ = 0, connections_ = 0;
+  std::uint64_t next_ = 0, accepted_ = 0, partly_ = 0, refused_ = 0, lost_ = 0, recipients_ = 0, retries_ = 0,
+                connections_ = 0;
   std::uint64_t sessions_ = 0;
 };
 
 OutgoingMessage Load::compose(std::uint64_t number, std::size_t session, std::string &message_id) const {
   OutgoingMessage message;
   message.sender = fill_in(options_.from, number, session, 0);
-  for (std::size_t r = 0; r < options_.recipients; ++r) message.recipients.push_back(fill_in(options_.to, number, session, r));
+  for (std::size_t r = 0; r < options_.recipients; ++r)
+    message.recipients.push_back(fill_in(options_.to, number, session, r));
   message.body = body_;
   message_id = fmt::format("{}.{}@{}", options_.run, number, options_.helo);
   if (options_.file.empty()) {
-    message.header = fmt::format("From: <{}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: <{}>\r\n\r\n", message.sender,
-                                 message.recipients.front(), fill_in(options_.subject, number, session, 0),
-                                 rfc5322_date(started_), message_id);
+    message.header = fmt::format("From: <{}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: <{}>\r\n\r\n",
+                                 message.sender, message.recipients.front(),
+                                 fill_in(options_.subject, number, session, 0), rfc5322_date(started_), message_id);
   }
   return message;
 }
 
-Task<Outcome> Load::attempt(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection, const OutgoingMessage &message) {
+Task<Outcome> Load::attempt(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection,
+                            const OutgoingMessage &message) {
   if (client && options_.per_connection != 0 && on_connection >= options_.per_connection) {
     co_await client->quit();
     client.reset();
@@ -171,17 +185,20 @@ Task<Outcome> Load::attempt(std::unique_ptr<SmtpClient> &client, std::uint64_t &
   const auto begin = SteadyClock::now();
   auto outcome = co_await client->send(message);
   if (outcome.kind == Outcome::Accepted) {
-    latency_.add(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - begin).count()));
+    latency_.add(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - begin).count()));
   }
   if (outcome.kind == Outcome::Lost) client.reset();
   co_return outcome;
 }
 
-Task<Outcome> Load::deliver(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection, const OutgoingMessage &message) {
+Task<Outcome> Load::deliver(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection,
+                            const OutgoingMessage &message) {
   const auto until = SteadyClock::now() + retry_for_;
   for (auto pause = std::chrono::milliseconds{20};; pause = std::min(pause * 2, std::chrono::milliseconds{1000})) {
     auto outcome = co_await attempt(client, on_connection, message);
-    if (outcome.kind == Outcome::Accepted || outcome.kind == Outcome::Permanent || SteadyClock::now() + pause > until) co_return outcome;
+    if (outcome.kind == Outcome::Accepted || outcome.kind == Outcome::Permanent || SteadyClock::now() + pause > until)
+      co_return outcome;
     ++retries_;
     asio::steady_timer timer{loop_, pause};
     ErrorCode ignored;
@@ -198,18 +215,27 @@ Task<> Load::session(std::size_t number) {
     const auto outcome = co_await deliver(client, on_connection, message);
     recipients_ += outcome.recipients;
     switch (outcome.kind) {
-      case Outcome::Accepted: ++accepted_; break;
-      case Outcome::Partly: ++partly_; break;
+      case Outcome::Accepted:
+        ++accepted_;
+        break;
+      case Outcome::Partly:
+        ++partly_;
+        break;
       case Outcome::Temporary:
-      case Outcome::Permanent: ++refused_; break;
-      case Outcome::Lost: ++lost_; break;
+      case Outcome::Permanent:
+        ++refused_;
+        break;
+      case Outcome::Lost:
+        ++lost_;
+        break;
     }
     if (outcome.kind == Outcome::Accepted && log_) {
       fmt::print(log_, "{}\n", message_id);
       std::fflush(log_);
     }
     // A server whose replies all differ must not fill our memory.
-    if (!outcome.reason.empty() && (reasons_.size() < 100 || reasons_.contains(outcome.reason))) ++reasons_[outcome.reason];
+    if (!outcome.reason.empty() && (reasons_.size() < 100 || reasons_.contains(outcome.reason)))
+      ++reasons_[outcome.reason];
   }
   if (client) co_await client->quit();
   if (--sessions_ == 0) watchdog_.stop();
@@ -219,15 +245,17 @@ void Load::print(double seconds) const {
   const double rate = seconds > 0 ? static_cast<double>(accepted_) / seconds : 0;
   const auto ms = [](std::uint64_t us) { return static_cast<double>(us) / 1000; };
   if (options_.json) {
-    fmt::print("{{\"messages\":{},\"accepted\":{},\"partly\":{},\"refused\":{},\"lost\":{},\"recipients\":{},\"retries\":{},"
-               "\"connections\":{},\"seconds\":{:.3f},\"messages_per_second\":{:.1f},\"latency_ms\":{{\"mean\":{:.3f},\"p50\":{:.3f},"
-               "\"p90\":{:.3f},\"p99\":{:.3f},\"max\":{:.3f}}}}}\n",
-               options_.messages, accepted_, partly_, refused_, lost_, recipients_, retries_, connections_, seconds, rate,
-               latency_.mean() / 1000, ms(latency_.quantile(0.5)), ms(latency_.quantile(0.9)), ms(latency_.quantile(0.99)),
-               ms(latency_.max()));
+    fmt::print(
+        "{{\"messages\":{},\"accepted\":{},\"partly\":{},\"refused\":{},\"lost\":{},\"recipients\":{},\"retries\":{},"
+        "\"connections\":{},\"seconds\":{:.3f},\"messages_per_second\":{:.1f},\"latency_ms\":{{\"mean\":{:.3f},\"p50\":"
+        "{:.3f},"
+        "\"p90\":{:.3f},\"p99\":{:.3f},\"max\":{:.3f}}}}}\n",
+        options_.messages, accepted_, partly_, refused_, lost_, recipients_, retries_, connections_, seconds, rate,
+        latency_.mean() / 1000, ms(latency_.quantile(0.5)), ms(latency_.quantile(0.9)), ms(latency_.quantile(0.99)),
+        ms(latency_.max()));
   } else {
-    fmt::print("messages {}: accepted {}, partly {}, refused {}, lost {}; recipients accepted {}\n", options_.messages, accepted_, partly_,
-               refused_, lost_, recipients_);
+    fmt::print("messages {}: accepted {}, partly {}, refused {}, lost {}; recipients accepted {}\n", options_.messages,
+               accepted_, partly_, refused_, lost_, recipients_);
     fmt::print("{:.3f} s, {:.1f} msg/s, connections {}, retries {}\n", seconds, rate, connections_, retries_);
     fmt::print("latency ms: mean {:.3f}  p50 {:.3f}  p90 {:.3f}  p99 {:.3f}  max {:.3f}\n", latency_.mean() / 1000,
                ms(latency_.quantile(0.5)), ms(latency_.quantile(0.9)), ms(latency_.quantile(0.99)), ms(latency_.max()));
@@ -283,7 +311,8 @@ int source_main(int argc, char **argv) {
     if (!in) return refuse(options.file + ": cannot be read");
     body = prepared(std::string{std::istreambuf_iterator<char>{in}, {}});
   }
-  const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
+  const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{
+      options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
   if (!options.log.empty() && !log) return refuse(options.log + ": cannot be opened");
 
   asio::io_context loop{1};

@@ -118,7 +118,8 @@ Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel
                                      : hopeless({5, 4, 4}, "no address found for " + nexthop.name);
     co_return result;
   }
-  if (by_mx && nexthop.port == options.port && prune_self(found.targets, options.self_addresses) && found.targets.empty()) {
+  if (by_mx && nexthop.port == options.port && prune_self(found.targets, options.self_addresses) &&
+      found.targets.empty()) {
     result.failure = hopeless({5, 4, 6}, "mail for " + nexthop.name + " loops back to myself");
     co_return result;
   }

@@ -57,16 +57,16 @@ enum {
 typedef struct mansio_reply {
   uint32_t size;
   mansio_status status;
-  uint16_t smtp_code;        /* 0, or 2xx/4xx/5xx as a server said it */
-  uint16_t enhanced[3];      /* RFC 3463; all 0 = none */
-  mansio_str text;           /* reply or reason, UTF-8, no line ends */
-  mansio_str remote_mta;     /* host name for a DSN's Remote-MTA (RFC 3464); empty = none */
-  mansio_str relay;          /* for the log: "mx.example.com[192.0.2.1]:25", "none", "local" */
-  mansio_str tls;            /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty = clear */
-  int64_t connect_ns;        /* time for connection set-up, 0 when reused */
-  int64_t transmit_ns;       /* time for the transaction */
-  uint32_t connection_use;   /* which use of its connection this was, from 1 */
-  uint32_t flags;            /* MANSIO_REPLY_* */
+  uint16_t smtp_code;      /* 0, or 2xx/4xx/5xx as a server said it */
+  uint16_t enhanced[3];    /* RFC 3463; all 0 = none */
+  mansio_str text;         /* reply or reason, UTF-8, no line ends */
+  mansio_str remote_mta;   /* host name for a DSN's Remote-MTA (RFC 3464); empty = none */
+  mansio_str relay;        /* for the log: "mx.example.com[192.0.2.1]:25", "none", "local" */
+  mansio_str tls;          /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty = clear */
+  int64_t connect_ns;      /* time for connection set-up, 0 when reused */
+  int64_t transmit_ns;     /* time for the transaction */
+  uint32_t connection_use; /* which use of its connection this was, from 1 */
+  uint32_t flags;          /* MANSIO_REPLY_* */
 } mansio_reply;
 
 enum {
@@ -118,7 +118,7 @@ typedef struct mansio_host_reactor { /* "mansio.host.reactor/1~draft" [loop] */
   void (*forget)(const mansio_host *host, int fd); /* pending callbacks will not run */
   /* One-shot timer; the handle is never 0. */
   uint64_t (*timer)(const mansio_host *host, int64_t after_ns, mansio_timer_fn fire, void *arg);
-  void (*cancel_timer)(const mansio_host *host, uint64_t timer); /* stale handles are ignored */
+  void (*cancel_timer)(const mansio_host *host, uint64_t timer);         /* stale handles are ignored */
   void (*post)(const mansio_host *host, mansio_timer_fn run, void *arg); /* [any] run on the loop soon */
   int64_t (*now)(const mansio_host *host);                               /* [any] monotonic ns, as deadlines */
 } mansio_host_reactor;
@@ -182,11 +182,11 @@ enum { MANSIO_NEEDS_NETWORK = 1u, MANSIO_NEEDS_WRITE = 2u, MANSIO_NEEDS_EXEC = 4
 
 typedef struct mansio_plugin {
   uint32_t size;
-  uint32_t abi_build;           /* MANSIO_ABI_BUILD at compile time */
-  const char *name;             /* "transport-maildir" */
+  uint32_t abi_build; /* MANSIO_ABI_BUILD at compile time */
+  const char *name;   /* "transport-maildir" */
   const char *version;
   const mansio_option *options;
-  uint32_t needs;               /* MANSIO_NEEDS_*: what the sandbox must leave open */
+  uint32_t needs;                                                /* MANSIO_NEEDS_*: what the sandbox must leave open */
   mansio_status (*create)(const mansio_host *host, void **self); /* [init] on failure: log why */
   void (*destroy)(void *self);                                   /* [loop] no operation is under way */
   const void *(*get)(void *self, const char *iface);             /* [init] vtable of a kind, or NULL */
@@ -201,41 +201,41 @@ enum { MANSIO_RET_NONE = 0, MANSIO_RET_FULL = 1, MANSIO_RET_HDRS = 2 };
 
 typedef struct mansio_recipient {
   uint32_t size;
-  uint8_t notify;       /* RFC 3461, 0 = not given */
+  uint8_t notify; /* RFC 3461, 0 = not given */
   mansio_str address;
-  mansio_str original;  /* as the client gave it; empty when the same */
-  mansio_str orcpt;     /* "rfc822;user@example.com", decoded; empty when not given */
+  mansio_str original; /* as the client gave it; empty when the same */
+  mansio_str orcpt;    /* "rfc822;user@example.com", decoded; empty when not given */
 } mansio_recipient;
 
 enum {
-  MANSIO_MSG_EIGHT_BIT = 1u,         /* some octet above 127 */
-  MANSIO_MSG_EIGHT_BIT_HEADER = 2u,  /* ... in the header section */
-  MANSIO_MSG_LEADING_DOTS = 4u,      /* some line begins with a dot: DATA needs stuffing */
-  MANSIO_MSG_SMTPUTF8 = 8u,          /* the client asked for SMTPUTF8 (RFC 6531) */
+  MANSIO_MSG_EIGHT_BIT = 1u,        /* some octet above 127 */
+  MANSIO_MSG_EIGHT_BIT_HEADER = 2u, /* ... in the header section */
+  MANSIO_MSG_LEADING_DOTS = 4u,     /* some line begins with a dot: DATA needs stuffing */
+  MANSIO_MSG_SMTPUTF8 = 8u,         /* the client asked for SMTPUTF8 (RFC 6531) */
   MANSIO_MSG_REQUIRETLS = 16u,
-  MANSIO_MSG_BODY_8BITMIME = 32u,    /* the client declared BODY=8BITMIME */
+  MANSIO_MSG_BODY_8BITMIME = 32u, /* the client declared BODY=8BITMIME */
   MANSIO_MSG_POSSIBLE_DUPLICATE = 64u
 };
 
 typedef struct mansio_delivery { /* a lease: the queue still owns the message */
   uint32_t size;
-  uint32_t flags;               /* MANSIO_MSG_* */
+  uint32_t flags; /* MANSIO_MSG_* */
   mansio_str queue_id;
-  mansio_str sender;            /* empty = null sender */
-  mansio_str nexthop;           /* of the route; empty = the recipients' domain (they all share it) */
+  mansio_str sender;  /* empty = null sender */
+  mansio_str nexthop; /* of the route; empty = the recipients' domain (they all share it) */
   const mansio_recipient *recipients;
   size_t n_recipients;
   size_t recipient_stride;
-  uint64_t length;              /* bytes of the message */
-  uint8_t ret;                  /* MANSIO_RET_* */
-  mansio_str envid;             /* decoded; empty = not given */
+  uint64_t length;  /* bytes of the message */
+  uint8_t ret;      /* MANSIO_RET_* */
+  mansio_str envid; /* decoded; empty = not given */
   mansio_str client_address, client_name, client_helo;
   mansio_str source_pool;
-  int64_t arrival;              /* wall ns */
-  int64_t deadline;             /* monotonic ns */
+  int64_t arrival;  /* wall ns */
+  int64_t deadline; /* monotonic ns */
 } mansio_delivery;
 
-typedef struct mansio_transport { /* "mansio.transport/1~draft" */
+typedef struct mansio_transport {                                           /* "mansio.transport/1~draft" */
   void (*start)(void *self, mansio_op op, const mansio_delivery *delivery); /* [loop] */
   void (*cancel)(void *self, mansio_op op);                                 /* [loop] may be NULL */
 } mansio_transport;

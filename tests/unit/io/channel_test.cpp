@@ -75,6 +75,25 @@ TEST_F(ChannelTest, PassesDescriptorsWithTheirMessage) {
   EXPECT_EQ(fds_.size(), 1u);
 }
 
+// A process that ends closes its sockets, read or not; what it had sent counts (outcomes, for one).
+TEST_F(ChannelTest, HearsWhatAPeerSaidBeforeItEndedEvenWhenItHadNotReadEverything) {
+  auto pair = channel_pair();
+  ASSERT_TRUE(pair.ok());
+  a_ = Channel::create(loop_, std::move(pair->first));
+  a_->start([](Message &) {}, [](std::string_view) {});
+  b_ = Channel::create(loop_, std::move(pair->second));
+  ASSERT_TRUE(a_->send(Number{1, {}}));
+  loop_.poll();
+  b_->start([this](Message &m) { receive(m); }, [this](std::string_view why) { b_closed_ = why; });
+  b_->flush_now();  // lies unread at a: the kernel answers our next call with ECONNRESET
+  a_->close();
+  ASSERT_TRUE(b_->send(Number{2, {}}));  // and a write fails before we come to read
+  b_->flush_now();
+  run();
+  EXPECT_EQ(numbers_, (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(b_closed_, "closed by peer");
+}
+
 TEST_F(ChannelTest, SaysFalseWhenThePeerDoesNotRead) {
   connect({.queue_bytes = 256 * 1024, .window = 1024 * 1024});
   b_->pause();

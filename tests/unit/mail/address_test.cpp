@@ -35,7 +35,9 @@ TEST(Path, DropsSourceRoutes) {
   EXPECT_EQ(forward("<@a.example:>"), "error 5.1.3");
 }
 
-TEST(Path, LowersTheDomainAndKeepsTheLocalPart) { EXPECT_EQ(reverse("<User.Name@EXAMPLE.Com>"), "User.Name@example.com"); }
+TEST(Path, LowersTheDomainAndKeepsTheLocalPart) {
+  EXPECT_EQ(reverse("<User.Name@EXAMPLE.Com>"), "User.Name@example.com");
+}
 
 TEST(Path, PrintsQuotesOnlyWhereTheyAreNeeded) {
   EXPECT_EQ(reverse("<\"user\"@example.com>"), "user@example.com");
@@ -60,9 +62,11 @@ TEST(Path, ReadsAddressLiterals) {
 }
 
 TEST(Path, RefusesWhatIsNoPath) {
-  for (const auto *text : {"", "<", ">", "<@>", "<a@>", "<@a>", "<a@b", "a@b", "<a b@c>", "<a@b c>", "<a@b@c>", "<a@-b>", "<a@b->",
-                           "<a@b..c>", "<a@.b>", "<a@b.>", "<.a@b>", "<a.@b>", "<a..b@c>", "<\"a@b>", "<\"\"@b>", "<a@b>>", "< a@b>",
-                           "<\"a\r\n\"@b>", "<a\x01@b>", "<a@b\t>", "<\"a\\", "<a@b/c>"}) {
+  for (const auto *text :
+       {"",          "<",       ">",        "<@>",     "<a@>",     "<@a>",     "<a@b",   "a@b",
+        "<a b@c>",   "<a@b c>", "<a@b@c>",  "<a@-b>",  "<a@b->",   "<a@b..c>", "<a@.b>", "<a@b.>",
+        "<.a@b>",    "<a.@b>",  "<a..b@c>", "<\"a@b>", "<\"\"@b>", "<a@b>>",   "< a@b>", "<\"a\r\n\"@b>",
+        "<a\x01@b>", "<a@b\t>", "<\"a\\",   "<a@b/c>"}) {
     EXPECT_FALSE(parse_reverse_path(text).ok()) << text;
     EXPECT_FALSE(parse_forward_path(text).ok()) << text;
   }

@@ -13,7 +13,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::string_view kOriginal = "From: a@sender.example\r\nMessage-ID: <1@sender.example>\r\nSubject: s\r\n\r\nThe secret text\r\n";
+constexpr std::string_view kOriginal =
+    "From: a@sender.example\r\nMessage-ID: <1@sender.example>\r\nSubject: s\r\n\r\nThe secret text\r\n";
 
 Input failure() {
   Input in;

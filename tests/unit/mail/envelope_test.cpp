@@ -114,13 +114,20 @@ TEST(Envelope, RefusesWhatNoVersionWrote) {
   const auto refused = [](std::string_view fields) { return !decode_envelope("\1" + std::string{fields}).ok(); };
   EXPECT_TRUE(!decode_envelope("").ok());
   EXPECT_TRUE(!decode_envelope("\2").ok());
-  EXPECT_TRUE(refused(std::string_view{"\x01\x01" "a\x01\x01" "b", 6}));      // the sender twice
-  EXPECT_TRUE(refused(std::string_view{"\x09\x01\x03", 3}));                  // RET of 3
-  EXPECT_TRUE(refused(std::string_view{"\x16\x03\xff\xff\x7f", 5}));          // a port above 65535
-  EXPECT_TRUE(refused(std::string_view{"\x05\x02\x01\x01", 4}));              // a number with an octet too many
-  EXPECT_TRUE(refused(std::string_view{"\x05\x00", 2}));                      // ... or with none
-  EXPECT_TRUE(refused(std::string_view{"\x02\x00", 2}));                      // a recipient without an address
-  EXPECT_TRUE(refused(std::string_view{"\x02\x06\x01\x01" "a\x04\x01\x10", 8}));  // an unknown NOTIFY bit
+  EXPECT_TRUE(
+      refused(std::string_view{"\x01\x01"
+                               "a\x01\x01"
+                               "b",
+                               6}));                                  // the sender twice
+  EXPECT_TRUE(refused(std::string_view{"\x09\x01\x03", 3}));          // RET of 3
+  EXPECT_TRUE(refused(std::string_view{"\x16\x03\xff\xff\x7f", 5}));  // a port above 65535
+  EXPECT_TRUE(refused(std::string_view{"\x05\x02\x01\x01", 4}));      // a number with an octet too many
+  EXPECT_TRUE(refused(std::string_view{"\x05\x00", 2}));              // ... or with none
+  EXPECT_TRUE(refused(std::string_view{"\x02\x00", 2}));              // a recipient without an address
+  EXPECT_TRUE(
+      refused(std::string_view{"\x02\x06\x01\x01"
+                               "a\x04\x01\x10",
+                               8}));  // an unknown NOTIFY bit
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ ContentScanner scan(std::string_view message, std::size_t step = 0) {
 }
 
 constexpr std::string_view kMessage =
-    "Received: from a\r\n\tby b; now\r\nreceived : from b\r\nReceived-SPF: pass\r\nDelivered-To: x\r\nFROM: a@b\r\nDate: now\r\n"
+    "Received: from a\r\n\tby b; now\r\nreceived : from b\r\nReceived-SPF: pass\r\nDelivered-To: x\r\nFROM: "
+    "a@b\r\nDate: now\r\n"
     "Message-Id: <1@b>\r\nCc: c@d\r\nSubject: h\xc3\xa9\r\n\r\nReceived: not a header\r\n.dot\r\nbody\r\n";
 
 TEST(ContentScanner, CountsFieldsOfTheHeaderSectionOnly) {

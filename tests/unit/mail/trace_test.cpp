@@ -31,7 +31,8 @@ TEST(Received, NamesClientTlsServerAndTheOnlyRecipient) {
             "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"
             "\tby mx.example.com (Mansio) with ESMTPS id 0000000000001\r\n"
             "\tfor <Alias@example.com>;\r\n"
-            "\t" + rfc5322_date(received().arrival) + "\r\n");
+            "\t" +
+                rfc5322_date(received().arrival) + "\r\n");
 }
 
 TEST(Received, KeepsSeveralRecipientsSecret) {

@@ -78,7 +78,9 @@ class Generation {
     });
     const auto sessions = 1 + random_() % 6;
     for (std::uint64_t i = 0; i < sessions; ++i) asio::co_spawn(rig_.loop, session(2 + random_() % 12), asio::detached);
-    ASSERT_TRUE(rig_.run_until([&] { return finished_ == sessions || (disk_.dead() && stopped_ + finished_ == sessions); })) << log();
+    ASSERT_TRUE(rig_.run_until([&] {
+      return finished_ == sessions || (disk_.dead() && stopped_ + finished_ == sessions);
+    })) << log();
   }
 
   bool stop_cleanly() {
@@ -93,7 +95,8 @@ class Generation {
       auto id = co_await rig_.writer->reserve_id();
       if (!id) break;
       const std::string prefix = "X: " + to_string(*id) + "\r\n";
-      std::string body(random_() % 10 == 0 ? 12000 + random_() % 20000 : random_() % 3000, static_cast<char>('a' + random_() % 26));
+      std::string body(random_() % 10 == 0 ? 12000 + random_() % 20000 : random_() % 3000,
+                       static_cast<char>('a' + random_() % 26));
       if (random_() % 16 == 0) continue;  // an id reserved for nothing
       world_.sent[*id] = prefix + body;
       auto draft = rig_.writer->begin();
@@ -110,8 +113,10 @@ class Generation {
       if (random_() % 20 != 0) admit(*committed);  // or the notice is lost
       work();
     }
-    if (disk_.dead()) ++stopped_;
-    else ++finished_;
+    if (disk_.dead())
+      ++stopped_;
+    else
+      ++finished_;
   }
 
   void admit(const Committed &message) {
@@ -197,7 +202,7 @@ std::uint64_t lineages(std::uint64_t otherwise) {
 }
 
 TEST(SpoolPowerCut, AcknowledgedMailIsPresentIntactAndOnce) {
-  const auto n = lineages(60);
+  const auto n = lineages(180);
   for (std::uint64_t seed = 1; seed <= n; ++seed) {
     lineage(seed, 10, Durability::Power);
     if (HasFatalFailure()) return;
@@ -205,7 +210,7 @@ TEST(SpoolPowerCut, AcknowledgedMailIsPresentIntactAndOnce) {
 }
 
 TEST(SpoolPowerCut, ProcessDurabilityMayLoseMailButNeverMixesIt) {
-  const auto n = lineages(20);
+  const auto n = lineages(50);
   for (std::uint64_t seed = 1; seed <= n; ++seed) {
     lineage(seed + 1'000'000, 10, Durability::Process);
     if (HasFatalFailure()) return;

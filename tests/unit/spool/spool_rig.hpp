@@ -107,7 +107,9 @@ struct Rig {
     }
     store = std::move(*opened);
     auto r = store->recover([this](std::string_view entry) { entries.emplace_back(entry); },
-                            [this](const Committed &message, const Envelope &envelope) { found.push_back({message, envelope}); });
+                            [this](const Committed &message, const Envelope &envelope) {
+                              found.push_back({message, envelope});
+                            });
     if (!r) {
       error = r.error();
       store.reset();
@@ -136,7 +138,8 @@ struct Rig {
     loop.poll();
   }
   // Runs the loop until `done`; the limit only keeps a broken test from hanging.
-  template <class Done> bool run_until(Done done) {
+  template <class Done>
+  bool run_until(Done done) {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{20};
     loop.restart();
     while (!done()) {
@@ -145,13 +148,15 @@ struct Rig {
     }
     return true;
   }
-  template <class T> T wait(Task<T> task) {
+  template <class T>
+  T wait(Task<T> task) {
     auto result = std::make_shared<std::optional<T>>();
     asio::co_spawn(loop, keep(std::move(task), result), asio::detached);
     EXPECT_TRUE(run_until([&] { return result->has_value(); }));
     return **result;
   }
-  template <class T> static Task<> keep(Task<T> task, std::shared_ptr<std::optional<T>> to) {
+  template <class T>
+  static Task<> keep(Task<T> task, std::shared_ptr<std::optional<T>> to) {
     to->emplace(co_await std::move(task));
   }
 
@@ -163,8 +168,8 @@ struct Rig {
     then(co_await std::move(task));
   }
 
-  Task<Result<Committed>> send(std::string body, Durability durability = Durability::Power, std::string prefix = "Received: x\r\n",
-                               std::string to = "user@example.net") {
+  Task<Result<Committed>> send(std::string body, Durability durability = Durability::Power,
+                               std::string prefix = "Received: x\r\n", std::string to = "user@example.net") {
     auto id = co_await writer->reserve_id();
     if (!id) co_return id.error();
     auto draft = writer->begin();

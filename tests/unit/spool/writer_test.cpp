@@ -1,5 +1,5 @@
-#include "tests/unit/spool/spool_rig.hpp"
 #include "kernel/spool/segment.hpp"
+#include "tests/unit/spool/spool_rig.hpp"
 
 namespace mansio::spool {
 namespace {
@@ -98,7 +98,8 @@ TEST(SpoolWriter, DroppedLargeDraftLeavesNothing) {
     ASSERT_TRUE(rig.wait(draft->append(bytes)).ok());
   }
   const auto number = [&] { return rig.source.seals.empty() ? 0 : rig.source.seals.back().first; };
-  ASSERT_TRUE(rig.run_until([&] { return number() != 0 && disk.paths("/spool/segments/" + file_name(number())).empty(); }));
+  ASSERT_TRUE(
+      rig.run_until([&] { return number() != 0 && disk.paths("/spool/segments/" + file_name(number())).empty(); }));
 }
 
 TEST(SpoolWriter, MessageLargerThanASegmentGetsOneThatHoldsIt) {

@@ -1,0 +1,230 @@
+#include <algorithm>
+
+#include "kernel/spool/inspect.hpp"
+#include "kernel/spool/scan.hpp"
+#include "kernel/spool/segment.hpp"
+#include "tests/unit/spool/spool_rig.hpp"
+
+namespace mansio::spool {
+namespace {
+
+using test::FaultFiles;
+using test::Op;
+
+std::string segment_file(std::uint32_t number) { return "/spool/segments/" + file_name(number); }
+
+TEST(SpoolStore, SecondProcessIsRefusedAndToldWhoHoldsTheSpool) {
+  FaultFiles disk;
+  Rig rig{disk};
+  Rig second{disk};
+  ASSERT_TRUE(second.error);
+  EXPECT_NE(second.error->text.find("pid "), std::string::npos) << second.error->text;
+}
+
+TEST(SpoolStore, OrderlyStopIsReportedAsSuch) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.store->mark_active(true);
+    ASSERT_TRUE(rig.store->close_clean().ok());
+  }
+  {
+    const auto after = disk.power_cut(1);
+    Rig rig{*after};
+    EXPECT_TRUE(rig.recovered.clean_stop);
+    EXPECT_FALSE(rig.recovered.was_active);
+  }
+}
+
+TEST(SpoolStore, StopWithDeliveriesUnderWayIsRemembered) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.store->mark_active(true);
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  EXPECT_FALSE(rig.recovered.clean_stop);
+  EXPECT_TRUE(rig.recovered.was_active);
+}
+
+TEST(SpoolStore, DiskReserveRefusesNewSegmentsUntilThereIsSpaceAgain) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  disk.set_free(1000);
+  auto refused = rig.wait(rig.send("x"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().status, Status::Busy);
+  EXPECT_EQ(to_string(refused.error().enhanced), "4.3.1");
+  EXPECT_TRUE(rig.store->disk_full());
+  disk.set_free(1ull << 40);
+  EXPECT_TRUE(rig.wait(rig.send("y")).ok());
+  EXPECT_FALSE(rig.store->disk_full());
+}
+
+TEST(SpoolStore, FlippedBitSetsOneMessageAsideAndServesTheRest) {
+  FaultFiles disk;
+  std::vector<Committed> sent;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    for (const auto *body : {"first message", "second message", "third message"}) {
+      auto r = rig.wait(rig.send(body));
+      ASSERT_TRUE(r.ok());
+      sent.push_back(*r);
+    }
+  }
+  auto after = disk.power_cut(0);
+  after->flip(segment_file(sent[1].body.segment), sent[1].body.offset + 15);
+  std::uint64_t problems = 0;
+  const auto checked = inspect_spool(*after, "/spool", [&](const std::string &) { ++problems; });
+  ASSERT_TRUE(checked.ok());
+  EXPECT_GT(checked->problems, 0u);
+  EXPECT_EQ(checked->problems, problems);
+  EXPECT_EQ(checked->messages, 2u);
+
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error);
+  EXPECT_EQ(rig.found.size(), 2u);
+  EXPECT_GT(rig.recovered.corrupt_records, 0u);
+  std::string kept;
+  for (const auto &path : after->paths("/spool/corrupt/")) kept += after->content(path);
+  EXPECT_NE(kept.find("ond message"), std::string::npos);
+}
+
+TEST(SpoolStore, OneDamagedHeaderCopyCostsNothing) {
+  FaultFiles disk;
+  Committed message;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    auto r = rig.wait(rig.send("hello"));
+    ASSERT_TRUE(r.ok());
+    message = *r;
+  }
+  auto after = disk.power_cut(0);
+  after->flip(segment_file(message.commit.segment), 20);
+  Rig rig{*after};
+  EXPECT_EQ(rig.found.size(), 1u);
+}
+
+TEST(SpoolStore, RetiredSegmentIsNotReusedWhileADescriptorOfItIsOpen) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto r = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(r.ok());
+  rig.store->admit(*r);
+  auto reader = rig.store->open_for_reading(r->commit.segment, r->commit.epoch);
+  ASSERT_TRUE(reader.ok());
+  bool wanted = false;
+  rig.store->on_wanted([&](std::uint32_t segment, std::uint32_t) { wanted = wanted || segment == r->commit.segment; });
+  rig.done(*r);
+  rig.writer->close();
+  ASSERT_TRUE(rig.run_until([&] { return wanted; }));
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_EQ(rig.body_of(*r), "Received: x\r\nhello");  // no pin was ever taken: the descriptor alone keeps it
+  reader->reset();
+  EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));
+}
+
+TEST(SpoolStore, PinnedSegmentIsNotReused) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto r = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(r.ok());
+  rig.store->admit(*r);
+  rig.store->pin(r->body);
+  rig.done(*r);
+  rig.writer->close();
+  ASSERT_TRUE(rig.finish_journal());
+  rig.poll();
+  EXPECT_EQ(rig.body_of(*r), "Received: x\r\nhello");
+  rig.store->unpin(r->body);
+  EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));
+}
+
+TEST(SpoolStore, CommitWhoseNoticeWasLostKeepsItsSegmentAndIsFoundByScan) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto known = rig.wait(rig.send("known"));
+  auto lost = rig.wait(rig.send("lost"));
+  ASSERT_TRUE(known.ok() && lost.ok());
+  ASSERT_EQ(known->commit.segment, lost->commit.segment);
+  rig.store->admit(*known);
+  rig.done(*known);
+  rig.writer->close();
+  ASSERT_TRUE(rig.run_until([&] { return rig.sink.said("commit without a notice"); }));
+  EXPECT_EQ(rig.body_of(*lost), "Received: x\r\nlost");
+  std::vector<MessageId> found;
+  ASSERT_TRUE(rig.store
+                  ->scan(lost->commit.segment, lost->commit.epoch,
+                         [&](const Committed &m, const Envelope &) { found.push_back(m.id); })
+                  .ok());
+  EXPECT_EQ(found, std::vector<MessageId>{lost->id});
+}
+
+TEST(SpoolStore, JournalGoesOnInANewFileAfterAFailedSync) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    ASSERT_TRUE(rig.finish_journal());
+    disk.fail(Op::Sync, "/journal/", 1, Status::Internal);
+    rig.store->journal("precious");
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
+}
+
+TEST(SpoolStore, JournalTakesItsReserveWhenTheDiskIsFull) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.journal_reserve = 64 * 1024;
+  Rig rig{disk, options};
+  ASSERT_TRUE(rig.run_until(
+      [&] { return !disk.paths("/spool/reserve").empty() && disk.count(Op::Sync, "/spool/reserve") > 0; }));
+  disk.fail(Op::Write, "/journal/", 1, Status::Busy);
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_TRUE(disk.paths("/spool/reserve").empty());
+}
+
+TEST(SpoolStore, LaterFormatIsRefusedAndLeftAlone) {
+  FaultFiles disk;
+  FileHeader header;
+  header.number = 1;
+  header.epoch = 1;
+  header.least_reader = kFormatVersion + 1;
+  auto file = disk.open(segment_file(1), io::OpenMode::Create);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->write_at(0, encode_header(header)).ok());
+  Rig rig{disk};
+  ASSERT_TRUE(rig.error);
+  EXPECT_EQ(rig.error->status, Status::Unsupported);
+  EXPECT_EQ(disk.paths(segment_file(1)).size(), 1u);
+}
+
+TEST(SpoolSegment, RecordOfAnotherEpochOrAForgedOneIsNotFound) {
+  FileHeader header;
+  header.number = 3;
+  header.epoch = 8;
+  header.salt = 42;
+  auto forged = header;
+  forged.salt = 43;
+  std::string bytes = encode_header(header);
+  append_record(bytes, RecordSeal{forged}, RecordType::Envelope, 1, "forged");
+  MemoryBytes memory{bytes};
+  int found = 0;
+  (void)scan_records(memory, header, kFirstRecord, [&](const Record &) { ++found; });
+  header.epoch = 9;
+  (void)scan_records(memory, header, kFirstRecord, [&](const Record &) { ++found; });
+  EXPECT_EQ(found, 0);
+}
+
+}  // namespace
+}  // namespace mansio::spool
