@@ -217,7 +217,7 @@ void QueueCore::do_release(MessageSlot slot) {
     scheduler_->set_alone(g, false);
     if (index_.group(g).state != GroupState::Held) return;
     index_.group(g).due = clock_.wall();
-    if (gate_open_ || !foreign_.contains(m.at.id))
+    if (may_schedule(g))
       schedule_new(g);
     else
       index_.set_state(g, GroupState::Parked);
@@ -231,7 +231,12 @@ void QueueCore::do_requeue(MessageSlot slot) {
   m.requeued = true;
   m.held = m.forced_expire = m.delay_warned = m.corrupt = false;
   m.kills = 0;
+  // What an egress process holds, or may hold since before our restart, is routed again when that is over.
   m.reroute = m.n_leased > 0;
+  index_.each_group(slot, [&](GroupSlot g) {
+    const auto state = index_.group(g).state;
+    m.reroute |= state == GroupState::Parked || (state == GroupState::Held && !may_schedule(g));
+  });
   auto &extra = m.more();
   extra.hold_reason.clear();
   std::vector<std::pair<std::uint32_t, Route>> routes;
@@ -244,9 +249,12 @@ void QueueCore::do_requeue(MessageSlot slot) {
   journal_state(m);
   journal(m, entry::routes(m.at.id, routes));
   index_.each_group(slot, [&](GroupSlot g) {
-    auto &group = index_.group(g);
-    if (group.state == GroupState::Leased || group.state == GroupState::Parked) return;
-    route_again(g);
+    const auto state = index_.group(g).state;
+    if (state == GroupState::Leased) return;
+    if (state == GroupState::Parked || (state == GroupState::Held && !may_schedule(g)))
+      index_.set_state(g, GroupState::Parked);
+    else
+      route_again(g);
   });
 }
 

@@ -145,6 +145,8 @@ class QueueCore {
   void foreign_outcomes(Connection &c, const wire::Outcomes &o);
   void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
   void foreign_done(Connection &c, std::uint64_t lease);
+  bool may_schedule(GroupSlot group) const;
+  void unpark(MessageSlot slot);
   bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
              const Envelope &envelope, const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);

@@ -120,13 +120,6 @@ void QueueCore::foreign_done(Connection &c, std::uint64_t lease) {
   if (at == c.foreign.end()) return;
   const auto message = at->second;
   c.foreign.erase(at);
-  const auto unpark = [&](MessageSlot slot) {
-    if (!gate_open_ || foreign_.contains(index_.message(slot).at.id)) return;
-    index_.each_group(slot, [&](GroupSlot g) {
-      if (index_.group(g).state == GroupState::Parked && transports_[index_.group(g).transport].unknown_foreign == 0)
-        schedule_new(g);
-    });
-  };
   if (message) {
     const auto count = foreign_.find(message);
     if (count != foreign_.end() && --count->second == 0) foreign_.erase(count);

@@ -244,15 +244,34 @@ void QueueCore::check_gates() {
   if (!gate_open_ && egress && clock_.mono() >= gate_at_ && store_.synced_sequence() >= start_sequence_) open_gate();
 }
 
+// False: an egress process may be delivering it since before our restart.
+bool QueueCore::may_schedule(GroupSlot slot) const {
+  const auto &g = index_.group(slot);
+  return gate_open_ && !foreign_.contains(index_.message(g.message).at.id) &&
+         transports_[g.transport].unknown_foreign == 0;
+}
+
+void QueueCore::unpark(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  bool waits = m.n_leased > 0;
+  index_.each_group(slot, [&](GroupSlot g) {
+    if (index_.group(g).state != GroupState::Parked) return;
+    if (!may_schedule(g))
+      waits = true;
+    else if (m.reroute)
+      route_again(g);
+    else
+      schedule_new(g);
+  });
+  if (!m.reroute || waits) return;
+  m.reroute = false;
+  journal_state(m);
+}
+
 void QueueCore::open_gate() {
   gate_open_ = true;
   for (MessageSlot slot = 0; recovered_any_ && slot < index_.slots(); ++slot) {
-    const auto &m = index_.message(slot);
-    if (!m.used || foreign_.contains(m.at.id)) continue;
-    index_.each_group(slot, [&](GroupSlot g) {
-      if (index_.group(g).state == GroupState::Parked && transports_[index_.group(g).transport].unknown_foreign == 0)
-        schedule_new(g);
-    });
+    if (index_.message(slot).used) unpark(slot);
   }
   refresh_capacities();
 }

@@ -68,6 +68,81 @@ TEST_F(QueueCommand, StreamsALongListByCredit) {
   EXPECT_EQ(r.affected, 1000u);
 }
 
+TEST_F(QueueCommand, HoldsAndReleases) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(ask("hold", id).affected, 1u);
+  EXPECT_EQ(ask("hold", id).affected, 0u);
+  advance(1000 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  begin();  // over a restart too
+  control_.link.reset();
+  advance(1000 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_NE(ask("list").lines.find("\"queue_name\":\"hold\""), std::string::npos);
+  EXPECT_EQ(ask("release", id).affected, 1u);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(QueueCommand, ReleaseWaitsForAnEgressThatHoldsTheMessageSinceBeforeARestart) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  start();
+  control_.link.reset();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l.at(0).lease}, {id}});
+  ask("hold", id);
+  ask("release", id);
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(QueueCommand, RequeueGivesANewTimeStampAndRoutesAgain) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  advance(100 * kSecond);
+  EXPECT_EQ(ask("requeue", id).affected, 1u);
+  EXPECT_EQ(core_->index().message(core_->index().find(id)).arrival, clock_.wall());
+  const auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].id, id);
+  ASSERT_EQ(requests[0].recipients.size(), 1u);
+  EXPECT_EQ(requests[0].recipients[0].second, "a@example.com");
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.routes = {{0, Route{"smtp", "[192.0.2.9]:25"}}};
+  say(router_, reply);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
+}
+
+TEST_F(QueueCommand, RequeueWaitsForAnEgressThatHoldsTheMessageSinceBeforeARestart) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  start();
+  control_.link.reset();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(router_, wire::WriterHello{});
+  say(egress_, wire::EgressHello{"smtp", 100, {l.at(0).lease}, {id}});
+  ask("requeue", id);
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_TRUE(router_.link->take<wire::RouteRequest>().empty());
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_EQ(router_.link->take<wire::RouteRequest>().size(), 1u);
+}
+
 TEST_F(QueueCommand, HoldingWhatIsBeingDeliveredHoldsWhatComesBack) {
   begin();
   const auto id = mail_to({"a@example.com"});

@@ -36,6 +36,23 @@ TEST_F(Restart, DoesNotDeliverAgainWhatIsGone) {
   EXPECT_TRUE(store_->retired.contains(id));
 }
 
+TEST_F(Restart, DeliversAgainWhatWasNotSynced) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  say(egress_, result(l[0], DeliveryStatus::Sent));  // no sync follows
+  EXPECT_TRUE(egress_.link->take<wire::OutcomesAck>().empty());
+  begin();
+  EXPECT_TRUE(known(id));
+  EXPECT_TRUE(leases().empty());  // an egress has a moment to present what it holds
+  advance(kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].id, id);
+  EXPECT_TRUE(again[0].possible_duplicate);
+}
+
 TEST_F(Restart, ACheckpointHoldsTheSame) {
   begin();
   const auto gone = mail_to({"x@example.com"});

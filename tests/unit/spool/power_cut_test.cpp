@@ -202,7 +202,7 @@ std::uint64_t lineages(std::uint64_t otherwise) {
 }
 
 TEST(SpoolPowerCut, AcknowledgedMailIsPresentIntactAndOnce) {
-  const auto n = lineages(180);
+  const auto n = lineages(60);
   for (std::uint64_t seed = 1; seed <= n; ++seed) {
     lineage(seed, 10, Durability::Power);
     if (HasFatalFailure()) return;
@@ -210,7 +210,7 @@ TEST(SpoolPowerCut, AcknowledgedMailIsPresentIntactAndOnce) {
 }
 
 TEST(SpoolPowerCut, ProcessDurabilityMayLoseMailButNeverMixesIt) {
-  const auto n = lineages(50);
+  const auto n = lineages(20);
   for (std::uint64_t seed = 1; seed <= n; ++seed) {
     lineage(seed + 1'000'000, 10, Durability::Process);
     if (HasFatalFailure()) return;
