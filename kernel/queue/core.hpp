@@ -132,6 +132,7 @@ class QueueCore {
 
   // leases.cpp
   bool lease_some();
+  bool active_on_disk();
   void lease(GroupSlot group);
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, SharedEnvelope envelope);
@@ -233,6 +234,7 @@ class QueueCore {
   LeaseMap leases_;
   std::set<std::pair<Nanos, std::uint64_t>> deadlines_;
   bool marked_active_ = false;
+  std::uint64_t active_sequence_ = 0;  // of the journal entry that says so
   Nanos idle_since_ = 0;
 
   struct Ack {

@@ -14,7 +14,7 @@ constexpr Nanos kCancelGrace = 30 * kSecond;
 
 // True: there may be more to lease at once.
 bool QueueCore::lease_some() {
-  if (!gate_open_ || draining_) return false;
+  if (!leasing() || !active_on_disk()) return false;
   for (int n = 0; n < kLeasesPerTurn; ++n) {
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
@@ -111,10 +111,19 @@ void QueueCore::lease(GroupSlot slot) {
     index_.set_state(slot, GroupState::Scheduled);
     return later();
   }
+}
+
+// The first delivery after a quiet time waits until the disk knows that mail may be under way: whatever stops us
+// then, the next start flags what may be delivered twice.
+bool QueueCore::active_on_disk() {
   if (!marked_active_) {
+    const auto due = scheduler_->next_due();
+    if (scheduler_->counts().ready == 0 && !(due && *due <= clock_.mono())) return false;
     marked_active_ = true;
-    store_.mark_active(true);
+    idle_since_ = clock_.mono();
+    active_sequence_ = store_.mark_active(true);
   }
+  return store_.synced_sequence() >= active_sequence_;
 }
 
 void QueueCore::end_lease(LeaseMap::iterator at) {

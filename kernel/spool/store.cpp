@@ -209,9 +209,10 @@ Result<void> StoreImpl::checkpoint(
   return {};
 }
 
-void StoreImpl::mark_active(bool any) {
-  journal_.append(RecordType::Active, std::string(1, any ? '\1' : '\0'));
+std::uint64_t StoreImpl::mark_active(bool any) {
+  const auto sequence = journal_.append(RecordType::Active, std::string(1, any ? '\1' : '\0'));
   if (any) journal_.hurry();
+  return sequence;
 }
 
 Usage StoreImpl::usage() const {

@@ -95,7 +95,8 @@ class Store {
 
   virtual Usage usage() const = 0;
   virtual bool disk_full() const = 0;      // below the reserve: refuse new mail, keep delivering
-  virtual void mark_active(bool any) = 0;  // a durable flag: unclean stop with deliveries under way
+  // A durable flag: deliveries may be under way. Returns its journal sequence number; setting it is synced at once.
+  virtual std::uint64_t mark_active(bool any) = 0;
   virtual Result<void> close_clean() = 0;  // syncs, writes a checkpoint mark; recovery reports clean_stop
 };
 

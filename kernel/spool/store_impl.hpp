@@ -50,7 +50,7 @@ class StoreImpl final : public Store {
       const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override;
   Usage usage() const override;
   bool disk_full() const override { return disk_full_; }
-  void mark_active(bool any) override;
+  std::uint64_t mark_active(bool any) override;
   Result<void> close_clean() override;
 
  private:

@@ -76,7 +76,7 @@ class Bench : public ::testing::Test {
     for (int i = 0; i < 1000; ++i) {
       store_->sync();
       core_->synced();
-      if (!core_->turn() && !core_->turn()) return;
+      if (!core_->turn() && !core_->turn() && store_->all_synced()) return;
     }
   }
   void advance(Nanos by) {

@@ -94,7 +94,10 @@ class FakeStore final : public spool::Store {
   }
   spool::Usage usage() const override { return {}; }
   bool disk_full() const override { return full; }
-  void mark_active(bool any) override { disk_.active = any; }
+  std::uint64_t mark_active(bool any) override {
+    unsynced_active_ = any;
+    return ++sequence_;
+  }
   Result<void> close_clean() override {
     sync();
     disk_.clean = true;
@@ -104,8 +107,10 @@ class FakeStore final : public spool::Store {
   void sync() {
     for (auto &e : unsynced_) disk_.journal.push_back(std::move(e));
     unsynced_.clear();
+    disk_.active = unsynced_active_;
     synced_ = sequence_;
   }
+  bool all_synced() const { return synced_ == sequence_; }
 
   bool full = false, want_checkpoint = false, unreadable = false;
   int scans = 0, envelope_reads = 0, bad_unpins = 0;
@@ -116,6 +121,7 @@ class FakeStore final : public spool::Store {
 
  private:
   FakeDisk &disk_;
+  bool unsynced_active_ = false;
   std::set<MessageId> admitted_;
   std::vector<std::string> unsynced_;
   std::uint64_t sequence_ = 0, synced_ = 0;
