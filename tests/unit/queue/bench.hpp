@@ -145,7 +145,7 @@ class Bench : public ::testing::Test {
     const auto offset = 4096ull * next_;
     at.body = {kSegment, kEpoch, offset, 1000};
     at.envelope = {kSegment, kEpoch, offset + 1000, 100};
-    at.commit = {kSegment, kEpoch, offset + 1100, 16};
+    at.commit = {kSegment, kEpoch, offset + 1104, 16};
     disk_.commits.emplace_back(at, e);
     return at;
   }

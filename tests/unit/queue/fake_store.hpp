@@ -55,7 +55,15 @@ class FakeStore final : public spool::Store {
     return {};
   }
   bool admit(const spool::Committed &m) override { return admitted_.insert(m.id).second; }
-  void retire(const spool::Committed &m, std::uint64_t) override { retired.insert(m.id); }
+  void retire(const spool::Place &commit, std::uint64_t) override {
+    for (const auto &[at, envelope] : disk_.commits)
+      if (same_commit(at, commit)) retired.insert(at.id);
+  }
+  Result<spool::Committed> read_commit(MessageId id, const spool::Place &commit) override {
+    for (const auto &[at, envelope] : disk_.commits)
+      if (at.id == id && same_commit(at, commit)) return at;
+    return Error{Status::Fail, "no such commit"};
+  }
   Result<Envelope> read_envelope(const spool::Committed &m) override {
     ++envelope_reads;
     for (const auto &[at, envelope] : disk_.commits)
@@ -120,6 +128,10 @@ class FakeStore final : public spool::Store {
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> pins;
 
  private:
+  static bool same_commit(const spool::Committed &at, const spool::Place &commit) {
+    return at.commit.segment == commit.segment && at.commit.epoch == commit.epoch && at.commit.offset == commit.offset;
+  }
+
   FakeDisk &disk_;
   bool unsynced_active_ = false;
   std::set<MessageId> admitted_;
