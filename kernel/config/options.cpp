@@ -103,9 +103,10 @@ std::span<const Option<Settings>> top_level_options() {
       option<&T::local_recipients>("local_recipients", list(kLocalUser),
                                    "The recipients that exist in `mydestination`; others are refused with 550 5.1.1. "
                                    "An empty list means that every recipient is accepted."),
-      option<&T::postmaster>(
-          "postmaster", text(kMailbox),
-          "Who gets mail for postmaster and reports to the postmaster. Without a domain it is in `myhostname`."),
+      option<&T::postmaster>("postmaster", text(kMailbox),
+                             "Who gets reports to the postmaster, and mail for postmaster that has no other way: it is "
+                             "always accepted, even "
+                             "where a `[[route]]` refuses it. Without a domain it is in `myhostname`."),
       option<&T::double_bounce_sender>(
           "double_bounce_sender", text(kMailbox),
           "Sender of reports to the postmaster about bounces that could not be delivered; mail to it is discarded."),

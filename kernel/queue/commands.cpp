@@ -229,7 +229,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
   auto &m = index_.message(slot);
   m.arrival = clock_.wall();
   m.requeued = true;
-  m.held = m.forced_expire = m.delay_warned = m.corrupt = false;
+  m.held = m.forced_expire = m.expiry_logged = m.delay_warned = m.corrupt = false;
   m.kills = 0;
   // What an egress process holds, or may hold since before our restart, is routed again when that is over.
   m.reroute = index_.counts(slot).leased > 0;
@@ -280,12 +280,11 @@ void QueueCore::do_expire(MessageSlot slot) {
   index_.each_group(slot, [&](GroupSlot g) {
     const auto &group = index_.group(g);
     if (group.attempts == 0 || group.state == GroupState::Leased || group.state == GroupState::Parked) return;
-    expire_group(g, batch);
+    expire_group(g, batch, *envelope);
     scheduler_->remove(g);
     index_.erase_group(g, reasons_);
   });
   if (batch.empty()) return;
-  delivery_log_.expired(m.id, *envelope);
   conclude(slot, std::move(batch));
 }
 

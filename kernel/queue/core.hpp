@@ -159,7 +159,7 @@ class QueueCore {
              const Envelope &envelope, const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);
   bool expired(const Message &m) const;
-  void expire_group(GroupSlot group, Batch &batch);
+  void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope);
   void conclude(MessageSlot slot, Batch &&batch);
   void settle(MessageSlot slot);
   void finish(MessageSlot slot);

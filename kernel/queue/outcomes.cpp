@@ -97,8 +97,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
   if (!tried) return;
   if (expired(m)) {
-    delivery_log_.expired(m.id, envelope);
-    expire_group(group, batch);
+    expire_group(group, batch, envelope);
     scheduler_->remove(group);
     index_.erase_group(group, reasons_);
     return;
@@ -179,13 +178,28 @@ bool QueueCore::expired(const Message &m) const {
   return steps_.age(m.arrival) >= limit;
 }
 
-void QueueCore::expire_group(GroupSlot group, Batch &batch) {
+void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope) {
   auto &g = index_.group(group);
+  auto &m = index_.message(g.message);
+  if (!m.expiry_logged) delivery_log_.expired(m.at.id, envelope);
+  m.expiry_logged = true;
+  const auto now = clock_.wall();
   for (const auto &p : g.recipients) {
     auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
-    if (outcome.text.empty()) outcome.text = "delivery time expired";
     ++counters_.expired;
+    delivery_log_.delivery({.id = m.at.id,
+                            .envelope = envelope,
+                            .recipient = envelope.recipients[p.index],
+                            .outcome = outcome,
+                            .transport = transports_[g.transport].name,
+                            .arrival = m.arrival,
+                            .taken_up = std::min(g.due, now),
+                            .leased = now,
+                            .reported = now,
+                            .possible_duplicate = m.possible_duplicate,
+                            .expired = true});
+    if (outcome.text.empty()) outcome.text = "delivery time expired";
     batch.failed.push_back({p.index, std::move(outcome)});
     reasons_.drop(p.reason);
   }
@@ -201,10 +215,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     journal_state(m);
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
-  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(m)) {
-    delivery_log_.expired(m.id, envelope);
-    expire_group(group, batch);
-  }
+  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(m)) expire_group(group, batch, envelope);
   if (g.recipients.empty() || m.deleted) {
     scheduler_->finished(group, result, std::nullopt, clock_.mono());
     index_.erase_group(group, reasons_);
