@@ -181,20 +181,20 @@ bool QueueCore::expired(const Message &m) const {
 void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
-  if (!m.expiry_logged) delivery_log_.expired(m.at.id, envelope);
+  if (!m.expiry_logged) delivery_log_.expired(m.id, envelope);
   m.expiry_logged = true;
   const auto now = clock_.wall();
   for (const auto &p : g.recipients) {
     auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
     ++counters_.expired;
-    delivery_log_.delivery({.id = m.at.id,
+    delivery_log_.delivery({.id = m.id,
                             .envelope = envelope,
                             .recipient = envelope.recipients[p.index],
                             .outcome = outcome,
-                            .transport = transports_[g.transport].name,
+                            .transport = transport_of(group).name,
                             .arrival = m.arrival,
-                            .taken_up = std::min(g.due, now),
+                            .taken_up = std::min(due(group), now),
                             .leased = now,
                             .reported = now,
                             .possible_duplicate = m.possible_duplicate,
