@@ -92,7 +92,7 @@ tries = 1
     def accept(self, messages, sessions=50):
         """Messages a second that are taken, by the generator's own clock."""
         out = subprocess.run([self.args.mansio, "source", f"127.0.0.1:{self.port}", "-m", str(messages), "-s", str(sessions),
-                              "-l", str(SIZE), "-t", "user@d{d}.example", "--domains", str(self.args.domains), "--json"],
+                              "-l", str(SIZE), "-t", "user@d{d}.example", "--domains", str(self.args.domains), "--per-connection", "1000", "--json"],
                              capture_output=True, text=True, check=True)
         return messages / json.loads(out.stdout)["seconds"]
 
@@ -128,21 +128,22 @@ def main():
     args = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="mansio-backlog-", dir=os.environ.get("MANSIO_BENCH_DIR"))
     os.chmod(directory, 0o755)
-    figures = []
+    instances = []
 
     def say(what, value, target):
-        figures.append((what, value, target))
         print(f"  {what:62} {value:>14}   {target}", flush=True)
 
     try:
         probe = 20_000
         empty = Instance(args, os.path.join(directory, "empty"))
+        instances.append(empty)
         empty.start()
         empty.wait_first_accept()
         empty_rate = max(empty.accept(probe) for _ in range(2))
         empty.stop()
 
         m = Instance(args, os.path.join(directory, "full"))
+        instances.append(m)
         m.start()
         m.wait_first_accept()
         rate = m.accept(args.messages)
@@ -154,7 +155,7 @@ def main():
         free = m.metric("mansio_spool_free_segments")
         size = disk_used(m.spool)
         bodies = s["bytes"]
-        spare = (free + 3 * (os.cpu_count() or 2)) * 64 * 1024 * 1024
+        spare = int(free + 3 * (os.cpu_count() or 2)) * 64 * 1024 * 1024
         say("disk beyond bodies a message, all files", f"{(size - bodies) / args.messages:.0f} B", f"with up to {spare >> 20} MiB of spare segments")
         full_rate = m.accept(probe)
         say("accept rate against an empty spool", f"{full_rate / empty_rate:.2f} x", ">= 0.9 x")
@@ -176,6 +177,9 @@ def main():
         say("restart after kill -9: index complete", f"{time.monotonic() - begin:.2f} s", "<= 5 s")
         m.stop()
     finally:
+        for instance in instances:
+            if instance.process.poll() is None:
+                instance.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 
