@@ -36,9 +36,11 @@ class ProcessBasics(rig.TestCase):
         server = self.start("stop_timeout = \"20s\"")
         children = list(server.children())
         self.assertTrue({"queue", "router", "control", "ingress.0"} <= set(server.children().values()))
+        self.send(server, 1)
         self.assertEqual(server.stop(20 * rig.SLOW), 0)
         self.assertEqual([p for p in children if alive(p)], [])
         self.assertEqual(server.events("process killed"), [])
+        self.assertNotIn('"level":"error"', server.log_text())
         self.assertFalse(os.path.exists(os.path.join(server.spool, "control.sock")))
 
     def test_children_end_with_a_killed_supervisor_and_the_next_start_succeeds(self):
