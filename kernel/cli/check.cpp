@@ -8,6 +8,7 @@
 
 #include "kernel/config/parse.hpp"
 #include "kernel/io/fd.hpp"
+#include "kernel/route/check.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -47,8 +48,8 @@ int check_main(const std::string &config_path) {
   auto problems = parsed.problems;
   if (problems.empty()) {
     problems = check_files(parsed, config_path);
-    const auto more = check_plugins(parsed, config_path);
-    problems.insert(problems.end(), more.begin(), more.end());
+    for (const auto &more : {route::check_routes(parsed, config_path), check_plugins(parsed, config_path)})
+      problems.insert(problems.end(), more.begin(), more.end());
   }
   for (const auto &problem : problems) std::fprintf(stderr, "%s\n", to_string(problem).c_str());
   if (!problems.empty()) return 1;

@@ -103,9 +103,10 @@ std::span<const Option<Settings>> top_level_options() {
       option<&T::local_recipients>("local_recipients", list(kLocalUser),
                                    "The recipients that exist in `mydestination`; others are refused with 550 5.1.1. "
                                    "An empty list means that every recipient is accepted."),
-      option<&T::postmaster>(
-          "postmaster", text(kMailbox),
-          "Who gets mail for postmaster and reports to the postmaster. Without a domain it is in `myhostname`."),
+      option<&T::postmaster>("postmaster", text(kMailbox),
+                             "Who gets reports to the postmaster, and mail for postmaster that has no other way: it is "
+                             "always accepted, even "
+                             "where a `[[route]]` refuses it. Without a domain it is in `myhostname`."),
       option<&T::double_bounce_sender>(
           "double_bounce_sender", text(kMailbox),
           "Sender of reports to the postmaster about bounces that could not be delivered; mail to it is discarded."),
@@ -313,7 +314,7 @@ std::span<const Option<Queue>> queue_options() {
           "bounce_size_limit", size(1),
           "Largest original that a notification carries in full; of larger ones it carries the headers."),
       option<&T::worker_kill_limit>(
-          "worker_kill_limit", integer(1, 100),
+          "worker_kill_limit", integer(1, 15),
           "Delivery processes that a message may have killed in a row before it is put on hold."),
   };
   return rows;

@@ -15,6 +15,7 @@ Verdict RoutePolicy::recipient(const Client &client, std::string_view sender, st
     verdict.refusal = Reply{way.refusal->code, way.refusal->enhanced, way.refusal->text};
   else
     verdict.route = std::move(way.route);
+  if (!way.address.empty()) verdict.address = std::move(way.address);
   return verdict;
 }
 

@@ -20,6 +20,18 @@
 
 namespace mansio::ingress {
 
+// From MAIL to the end of the content.
+struct Transaction {
+  Envelope envelope;
+  std::unique_ptr<spool::Draft> draft;
+  std::optional<ContentDecoder> decoder;  // content has begun
+  ContentScanner scanner;
+  std::optional<Reply> refusal;  // of the content; the rest of it is read and dropped
+  std::uint32_t overshoot = 0;   // RCPTs beyond the limit
+  bool rcpt_seen = false;
+  bool chunked = false;  // by BDAT
+};
+
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Environment &environment, Service &service, io::UniqueFd socket, Client client);
@@ -36,17 +48,6 @@ class Session : public std::enable_shared_from_this<Session> {
   enum class Waiting : std::uint8_t { Nothing, Command, Content, Write, Handshake };
   enum class Stop : std::uint8_t { None, Timeout, TransactionTimeout, TooSlow, Drain };
 
-  // From MAIL to the end of the content.
-  struct Transaction {
-    Envelope envelope;
-    std::unique_ptr<spool::Draft> draft;
-    std::optional<ContentDecoder> decoder;  // content has begun
-    ContentScanner scanner;
-    std::optional<Reply> refusal;  // of the content; the rest of it is read and dropped
-    std::uint32_t overshoot = 0;   // RCPTs beyond the limit
-    bool rcpt_seen = false;
-    bool chunked = false;  // by BDAT
-  };
   struct Counts {
     std::uint32_t commands = 0, helo = 0, mail = 0, rcpt = 0, data = 0, bdat = 0, rset = 0, starttls = 0, unknown = 0,
                   messages = 0;

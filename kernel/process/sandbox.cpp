@@ -133,8 +133,9 @@ Result<void> restrict_system_calls(const Privileges &keep) {
                            "setdomainname"})
     deny(name);
   const auto deny_family = [&](int family) {
-    ok = ok && seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-                                SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family))) == 0;
+    // Not SCMP_A0: it is a compound literal, which C++ does not know.
+    const scmp_arg_cmp is_family{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0};
+    ok = ok && seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, &is_family) == 0;
   };
   for (const int family : {AF_PACKET, AF_BLUETOOTH, AF_VSOCK, AF_ALG}) deny_family(family);
   if (!keep.network)

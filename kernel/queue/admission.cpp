@@ -36,29 +36,51 @@ const Route &QueueCore::route_of(const Message &m, const Envelope &envelope, std
   return route < envelope.routes.size() ? envelope.routes[route] : none;
 }
 
-QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
+Result<SharedStored> QueueCore::read_stored(MessageSlot slot) {
+  const auto id = index_.id_of(slot);
+  if (auto cached = cache_.find(id)) return cached;
+  auto at = store_.read_commit(id, index_.commit_of(slot));
+  if (!at) return at.error();
+  auto envelope = store_.read_envelope(*at);
+  if (!envelope) return envelope.error();
+  return std::make_shared<const Stored>(Stored{*at, std::move(*envelope)});
+}
+
+SharedStored QueueCore::stored_of(MessageSlot slot) {
+  auto stored = read_stored(slot);
+  if (stored) return cache_.put(std::move(*stored));
   auto &m = index_.message(slot);
-  if (auto cached = cache_.find(m.at.id)) return cached;
-  auto envelope = store_.read_envelope(m.at);
-  if (envelope) return cache_.put(m.at.id, std::move(*envelope));
   if (!m.corrupt) {
     ++counters_.corrupt;
     m.corrupt = true;
     log_.error("envelope unreadable: the message is set aside",
-               {{"qid", m.at.id}, {"segment", m.at.envelope.segment}, {"error", envelope.error().text}});
-    do_hold(slot, "envelope unreadable: " + envelope.error().text);
+               {{"qid", m.id}, {"segment", index_.commit_of(slot).segment}, {"error", stored.error().text}});
+    do_hold(slot, "envelope unreadable: " + stored.error().text);
   }
   return nullptr;
 }
 
-// The scheduler measures age on its own clock.
-Nanos QueueCore::mono_age_base(const Message &m) const { return clock_.mono() - steps_.age(m.arrival); }
+// For operators: a look at everything must not push out of the cache what is being delivered.
+SharedStored QueueCore::peek(MessageSlot slot) {
+  if (index_.message(slot).corrupt) return nullptr;
+  auto stored = read_stored(slot);
+  return stored ? std::move(*stored) : nullptr;
+}
+
+QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
+  auto stored = stored_of(slot);
+  return stored ? SharedEnvelope{stored, &stored->envelope} : nullptr;
+}
 
 void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record) {
   if (index_.find(at.id) != kNone) return;
   if (!store_.admit(at) && !recovering_) return;
-  ++counters_.admitted;
   const auto slot = index_.add(at);
+  if (slot == kNone) {
+    log_.error("the spool has too many segments: a message waits in it until the next start", {{"qid", at.id}});
+    return;
+  }
+  ++counters_.admitted;
   auto &m = index_.message(slot);
   m.arrival = envelope.arrival;
   m.null_sender = envelope.sender.empty();
@@ -97,11 +119,11 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     std::erase_if(recipients, [&](std::uint32_t i) { return std::binary_search(done.begin(), done.end(), i); });
   }
   if (!recovering_) delivery_log_.active(at.id, envelope);
-  const auto shared =
-      recovering_ ? std::make_shared<const Envelope>(std::move(envelope)) : cache_.put(at.id, std::move(envelope));
-  place_recipients(slot, *shared, recipients, record);
+  const auto stored = std::make_shared<const Stored>(Stored{at, std::move(envelope)});
+  if (!recovering_) cache_.put(stored);
+  place_recipients(slot, stored->envelope, recipients, record);
   if (parent.id) notification_written(parent.id, parent.event);
-  if (index_.message(slot).n_groups == 0 || m.deleted) settle(slot);
+  if (m.groups == kNone || m.deleted) settle(slot);
   if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
     update_pressure();
 }
@@ -144,22 +166,20 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     if (at == open.end()) {
       const auto g = index_.add_group(slot);
       auto &group = index_.group(g);
-      group.transport = transport;
-      group.destination = scheduler_->destination(transport, known ? destination : "router");
-      group.due = now;
+      auto due = now;
       if (deferral) {
-        group.due = deferral->due;
+        due = deferral->due;
         group.attempts = deferral->attempts;
       } else if (!record && envelope.hold_until > now && envelope.hold_until != std::numeric_limits<Nanos>::max()) {
-        group.due = envelope.hold_until;
+        due = envelope.hold_until;
       }
       made.push_back(g);
       at = open.emplace(std::move(key), Open{g, 0}).first;
       // Known to the scheduler from here on, which keeps the destination.
       scheduler_->add_held({.id = g,
                             .transport = transport,
-                            .destination = group.destination,
-                            .arrival = mono_age_base(m),
+                            .destination = scheduler_->destination(transport, known ? destination : "router"),
+                            .due = mono_of(due),
                             .alone = m.kills > 0});
     }
     index_.group(at->second.group).recipients.push({i, 0});
@@ -178,10 +198,8 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
 
 // Hands a group that waits (new, parked, held) to the scheduler.
 void QueueCore::schedule_new(GroupSlot slot) {
-  auto &g = index_.group(slot);
   index_.set_state(slot, GroupState::Scheduled);
-  const auto wait = g.due - clock_.wall();
-  scheduler_->release(slot, clock_.mono() + wait, clock_.mono());
+  scheduler_->release(slot, scheduler_->due(slot), clock_.mono());
 }
 
 }  // namespace mansio::queue

@@ -137,7 +137,7 @@ bool QueueCore::step(Command &command) {
 
 bool QueueCore::matches(const Command &command, MessageSlot slot) {
   const auto &m = index_.message(slot);
-  SharedEnvelope envelope;
+  SharedStored stored;
   for (const auto &[key, value] : command.request.match) {
     if (key == "state") {
       if (state_name(slot) != value) return false;
@@ -145,13 +145,13 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
       if (steps_.age(m.arrival) < *parse_age(value)) return false;
     } else if (key == "transport") {
       bool any = false;
-      for (auto g = m.groups; g != kNone && !any; g = index_.group(g).next)
-        any = transports_[index_.group(g).transport].name == value;
+      for (auto g = m.groups; g != kNone && !any; g = index_.group(g).next) any = transport_of(g).name == value;
       if (!any) return false;
     } else {
       if (m.corrupt) return false;
-      if (!envelope) envelope = envelope_of(slot);
-      if (!envelope) return false;
+      if (!stored) stored = peek(slot);
+      if (!stored) return false;
+      const auto *envelope = &stored->envelope;
       if (key == "sender") {
         if (!same(envelope->sender, value == "<>" ? "" : value)) return false;
         continue;
@@ -176,7 +176,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
   if (verb == "list") return command.lines += list_line(slot), true;
   if (verb == "show") return command.lines += show_line(slot), true;
   if (m.deleted) return false;
-  log_.info("queue command applied", {{"qid", m.at.id}, {"verb", verb}, {"by", command.request.by}});
+  log_.info("queue command applied", {{"qid", m.id}, {"verb", verb}, {"by", command.request.by}});
   if (verb == "hold") {
     if (m.held) return false;
     do_hold(slot, "held by " + (command.request.by.empty() ? std::string{"an operator"} : command.request.by));
@@ -216,7 +216,7 @@ void QueueCore::do_release(MessageSlot slot) {
   index_.each_group(slot, [&](GroupSlot g) {
     scheduler_->set_alone(g, false);
     if (index_.group(g).state != GroupState::Held) return;
-    index_.group(g).due = clock_.wall();
+    scheduler_->set_due(g, clock_.mono());
     if (may_schedule(g))
       schedule_new(g);
     else
@@ -229,10 +229,10 @@ void QueueCore::do_requeue(MessageSlot slot) {
   auto &m = index_.message(slot);
   m.arrival = clock_.wall();
   m.requeued = true;
-  m.held = m.forced_expire = m.delay_warned = m.corrupt = false;
+  m.held = m.forced_expire = m.expiry_logged = m.delay_warned = m.corrupt = false;
   m.kills = 0;
   // What an egress process holds, or may hold since before our restart, is routed again when that is over.
-  m.reroute = m.n_leased > 0;
+  m.reroute = index_.counts(slot).leased > 0;
   index_.each_group(slot, [&](GroupSlot g) {
     const auto state = index_.group(g).state;
     m.reroute |= state == GroupState::Parked || (state == GroupState::Held && !may_schedule(g));
@@ -247,7 +247,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
     }
   });
   journal_state(m);
-  journal(m, entry::routes(m.at.id, routes));
+  journal(m, entry::routes(m.id, routes));
   index_.each_group(slot, [&](GroupSlot g) {
     const auto state = index_.group(g).state;
     if (state == GroupState::Leased) return;
@@ -261,7 +261,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
 void QueueCore::do_delete(MessageSlot slot) {
   auto &m = index_.message(slot);
   m.deleted = true;
-  if (m.n_leased == 0) return settle(slot);
+  if (index_.counts(slot).leased == 0) return settle(slot);
   journal_state(m);
   for (const auto &[lease, l] : leases_) {
     if (l.message != slot || l.routing) continue;
@@ -280,19 +280,17 @@ void QueueCore::do_expire(MessageSlot slot) {
   index_.each_group(slot, [&](GroupSlot g) {
     const auto &group = index_.group(g);
     if (group.attempts == 0 || group.state == GroupState::Leased || group.state == GroupState::Parked) return;
-    expire_group(g, batch);
+    expire_group(g, batch, *envelope);
     scheduler_->remove(g);
     index_.erase_group(g, reasons_);
   });
   if (batch.empty()) return;
-  delivery_log_.expired(m.at.id, *envelope);
   conclude(slot, std::move(batch));
 }
 
 void QueueCore::do_flush(MessageSlot slot) {
   index_.each_group(slot, [&](GroupSlot g) {
     if (index_.group(g).state != GroupState::Scheduled) return;
-    index_.group(g).due = clock_.wall();
     scheduler_->flush(g, clock_.mono());
   });
 }

@@ -115,15 +115,22 @@ class QueueCore {
   void adopt(Connection &c, const Segment &segment);
   void abandon(Connection &c, const Segment &segment, std::uint64_t bad_from);
   void scan(const Segment &segment);
-  void retire(const spool::Committed &at, std::uint64_t sequence);
+  void retire(const spool::Place &commit, std::uint64_t sequence);
 
   // admission.cpp
   void admit(const spool::Committed &at, Envelope &&envelope, const Record *record);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record);
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
-  SharedEnvelope envelope_of(MessageSlot slot);  // null: unreadable, and set aside
-  Nanos mono_age_base(const Message &m) const;
+  Result<SharedStored> read_stored(MessageSlot slot);  // from the cache or the spool
+  SharedStored stored_of(MessageSlot slot);            // kept in the cache; null: unreadable, and set aside
+  SharedStored peek(MessageSlot slot);                 // past the cache; null: unreadable
+  SharedEnvelope envelope_of(MessageSlot slot);
+  Nanos wall_of(Nanos mono) const { return mono + clock_.wall() - clock_.mono(); }
+  Nanos mono_of(Nanos wall) const { return wall + clock_.mono() - clock_.wall(); }
+  Nanos due(GroupSlot group) const { return wall_of(scheduler_->due(group)); }
+  TransportInfo &transport_of(GroupSlot group) { return transports_[scheduler_->transport_of(group)]; }
+  const TransportInfo &transport_of(GroupSlot group) const { return transports_[scheduler_->transport_of(group)]; }
 
   // recovery.cpp
   Record record_of(const Message &m) const;
@@ -132,9 +139,10 @@ class QueueCore {
 
   // leases.cpp
   bool lease_some();
+  bool active_on_disk();
   void lease(GroupSlot group);
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
-  LeaseState &begin_lease(GroupSlot group, Connection &c, SharedEnvelope envelope);
+  LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
   void suspend(GroupSlot group);
   void check_deadlines(Nanos now);
@@ -151,7 +159,7 @@ class QueueCore {
              const Envelope &envelope, const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);
   bool expired(const Message &m) const;
-  void expire_group(GroupSlot group, Batch &batch);
+  void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope);
   void conclude(MessageSlot slot, Batch &&batch);
   void settle(MessageSlot slot);
   void finish(MessageSlot slot);
@@ -159,7 +167,7 @@ class QueueCore {
   void send_acks();
   std::uint64_t journal(const std::string &bytes);
   void journal(Message &m, const std::string &bytes);
-  void journal_state(Message &m) { journal(m, entry::state(m.at.id, state_of(m))); }
+  void journal_state(Message &m) { journal(m, entry::state(m.id, state_of(m))); }
   void set_reason(PendingRecipient &p, const Reason &reason);
 
   // crashes.cpp
@@ -227,12 +235,13 @@ class QueueCore {
   Nanos gate_at_ = 0;
   std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
   bool recovered_any_ = false;
-  std::vector<std::pair<spool::Committed, std::uint64_t>> retire_later_;
+  std::vector<std::pair<spool::Place, std::uint64_t>> retire_later_;
 
   std::uint64_t next_lease_ = 0;
   LeaseMap leases_;
   std::set<std::pair<Nanos, std::uint64_t>> deadlines_;
   bool marked_active_ = false;
+  std::uint64_t active_sequence_ = 0;  // of the journal entry that says so
   Nanos idle_since_ = 0;
 
   struct Ack {

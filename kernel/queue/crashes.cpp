@@ -15,7 +15,7 @@ void QueueCore::lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool 
     m.possible_duplicate = changed = true;
     ++counters_.possible_duplicates;
   }
-  if (suspect && m.kills < UINT8_MAX) {
+  if (suspect && m.kills < Message::kMostKills) {
     ++m.kills;
     changed = true;
   }
@@ -30,7 +30,7 @@ void QueueCore::lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool 
   }
   if (m.deleted) return settle(slot);
   if (m.reroute) {
-    if (m.n_leased == 0) {
+    if (index_.counts(slot).leased == 0) {
       m.reroute = false;
       journal_state(m);
     }
@@ -59,7 +59,7 @@ void QueueCore::egress_dead(Connection &c, bool crashed, MessageId culprit) {
   }
   for (const auto lease : held) {
     const auto at = leases_.find(lease);
-    const bool suspect = crashed && (!culprit || index_.message(at->second.message).at.id == culprit);
+    const bool suspect = crashed && (!culprit || index_.id_of(at->second.message) == culprit);
     lease_lost(at, true, suspect);
   }
   const auto foreign = c.foreign;
@@ -78,7 +78,7 @@ void QueueCore::hold_killer(MessageSlot slot) {
   auto &m = index_.message(slot);
   const auto reason = std::to_string(m.kills) + " delivery processes in a row died while they worked on it";
   ++counters_.held;
-  log_.error("message held: release it once the plugin is repaired", {{"qid", m.at.id}, {"reason", reason}});
+  log_.error("message held: release it once the plugin is repaired", {{"qid", m.id}, {"reason", reason}});
   do_hold(slot, reason);
   if (!notifies("software")) return;
   std::vector<Reported> recipients;

@@ -77,16 +77,17 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
   const auto delay = format_delay(l.reported - l.arrival);
   const auto delays = format_delay(taken_up - l.arrival) + "/" + format_delay(l.leased - taken_up) + "/" +
                       format_delay(o.connect_ns) + "/" + format_delay(o.transmit_ns);
+  const auto status = l.expired ? std::string_view{"expired"} : status_name(o.status);
+  const auto text = l.expired ? "delivery time expired" + (o.text.empty() ? "" : ": " + o.text) : o.text;
   const std::string_view relay = o.relay.empty() ? "none" : std::string_view{o.relay};
   if (postfix_) {
-    std::string text = fmt::format("to=<{}>, ", clean(l.recipient.address));
+    std::string line = fmt::format("to=<{}>, ", clean(l.recipient.address));
     if (!l.recipient.original.empty() && l.recipient.original != l.recipient.address)
-      text += fmt::format("orig_to=<{}>, ", clean(l.recipient.original));
-    text += fmt::format("relay={}, ", clean(relay));
-    if (o.connection_use > 1) text += fmt::format("conn_use={}, ", o.connection_use);
-    text += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn_of(o), status_name(o.status),
-                        clean(o.text));
-    return postfix(l.transport, l.pid, l.id, text);
+      line += fmt::format("orig_to=<{}>, ", clean(l.recipient.original));
+    line += fmt::format("relay={}, ", clean(relay));
+    if (o.connection_use > 1) line += fmt::format("conn_use={}, ", o.connection_use);
+    line += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn_of(o), status, clean(text));
+    return postfix(l.transport, l.pid != 0 ? l.pid : ::getpid(), l.id, line);
   }
   log_->info("delivery", {{"qid", l.id},
                           {"from", l.envelope.sender},
@@ -99,8 +100,8 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
                           {"delays", delays},
                           {"tls", o.tls},
                           {"dsn", dsn_of(o)},
-                          {"status", status_name(o.status)},
-                          {"text", o.text},
+                          {"status", status},
+                          {"text", text},
                           {"uncertain", o.status == wire::DeliveryStatus::Uncertain},
                           {"possible_duplicate", l.possible_duplicate}});
 }

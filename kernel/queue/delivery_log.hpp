@@ -23,9 +23,10 @@ struct DeliveryLine {
   const Recipient &recipient;
   const wire::RecipientOutcome &outcome;
   std::string_view transport;
-  std::int32_t pid = 0;
+  std::int32_t pid = 0;                                       // 0: the queue itself decided
   Nanos arrival = 0, taken_up = 0, leased = 0, reported = 0;  // wall
   bool possible_duplicate = false;
+  bool expired = false;  // given up for its age; `outcome` is what was last said
 };
 
 class DeliveryLog {
@@ -35,7 +36,7 @@ class DeliveryLog {
   void delivery(const DeliveryLine &line);
   void active(MessageId id, const Envelope &envelope);  // "queue active"
   void removed(MessageId id);
-  void expired(MessageId id, const Envelope &envelope);
+  void expired(MessageId id, const Envelope &envelope);  // one a message; delivery() has one a recipient
 
  private:
   void postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text);

@@ -3,63 +3,104 @@
 #include <cassert>
 
 namespace mansio::queue {
+namespace {
 
-MessageSlot Index::add(const spool::Committed &at) {
-  MessageSlot slot = 0;
-  if (free_messages_.empty()) {
-    slot = static_cast<MessageSlot>(messages_.size());
-    messages_.emplace_back();
-  } else {
-    slot = free_messages_.back();
-    free_messages_.pop_back();
+template <class T>
+std::uint32_t take(Chunked<std::uint32_t> &free, Chunked<T> &all) {
+  if (free.empty()) {
+    all.grow();
+    return static_cast<std::uint32_t>(all.size() - 1);
   }
-  auto &m = messages_[slot];
-  m.at = at;
-  m.used = true;
-  by_id_.emplace(at.id, slot);
+  const auto slot = free.back();
+  free.pop_back();
   return slot;
 }
 
-MessageSlot Index::find(MessageId id) const {
-  const auto at = by_id_.find(id);
-  return at == by_id_.end() ? kNone : at->second;
+}  // namespace
+
+MessageSlot Index::add(const spool::Committed &at) {
+  const Segment named{at.commit.segment, at.commit.epoch, 0};
+  auto name = segment_names_.find(key(named));
+  if (name == segment_names_.end()) {
+    std::uint16_t fresh = 0;
+    if (!free_segments_.empty()) {
+      fresh = free_segments_.back();
+      free_segments_.pop_back();
+      segments_[fresh] = named;
+    } else if (segments_.size() <= UINT16_MAX) {
+      fresh = static_cast<std::uint16_t>(segments_.size());
+      segments_.push_back(named);
+    } else {
+      return kNone;
+    }
+    name = segment_names_.emplace(key(named), fresh).first;
+  }
+  ++segments_[name->second].messages;
+
+  const auto slot = take(free_messages_, messages_);
+  auto &m = messages_[slot];
+  m.id = at.id;
+  m.segment = name->second;
+  m.commit = static_cast<std::uint32_t>(at.commit.offset / 8);
+  m.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(at.body.length, UINT32_MAX));
+  m.used = true;
+  by_id_.add(at.id, slot);
+  return slot;
+}
+
+spool::Place Index::commit_of(MessageSlot slot) const {
+  const auto &m = messages_[slot];
+  const auto &s = segments_[m.segment];
+  return {s.number, s.epoch, static_cast<std::uint64_t>(m.commit) * 8, 0};
 }
 
 void Index::erase(MessageSlot slot) {
   auto &m = messages_[slot];
   assert(m.groups == kNone);
-  by_id_.erase(m.at.id);
+  by_id_.erase(m.id);
+  auto &segment = segments_[m.segment];
+  if (--segment.messages == 0) {
+    segment_names_.erase(key(segment));
+    free_segments_.push_back(m.segment);
+  }
   m = Message{};
   free_messages_.push_back(slot);
 }
 
+GroupCounts Index::counts(MessageSlot slot) const {
+  const auto &m = messages_[slot];
+  if (m.extra && m.extra->counted) return m.extra->counts;
+  if (m.groups == kNone) return {};
+  const auto &g = groups_[m.groups];
+  return {1, g.state == GroupState::Leased ? 1u : 0u, counts_as_fresh(g) ? 1u : 0u};
+}
+
 GroupSlot Index::add_group(MessageSlot message) {
-  GroupSlot slot = 0;
-  if (free_groups_.empty()) {
-    slot = static_cast<GroupSlot>(groups_.size());
-    groups_.emplace_back();
-  } else {
-    slot = free_groups_.back();
-    free_groups_.pop_back();
-  }
+  const auto slot = take(free_groups_, groups_);
   auto &g = groups_[slot];
   auto &m = messages_[message];
+  if (m.groups != kNone && !(m.extra && m.extra->counted)) {
+    const auto before = counts(message);
+    m.more().counts = before;
+    m.more().counted = true;
+  }
   g.message = message;
   g.next = m.groups;
   if (m.groups != kNone) groups_[m.groups].previous = slot;
   m.groups = slot;
-  ++m.n_groups;
+  if (m.extra && m.extra->counted) ++m.extra->counts.all;
   return slot;
 }
 
 void Index::set_state(GroupSlot slot, GroupState state) {
   auto &g = groups_[slot];
-  auto &m = messages_[g.message];
-  if (counts_as_fresh(g)) --m.n_fresh;
-  if (g.state == GroupState::Leased) --m.n_leased;
+  const auto &m = messages_[g.message];
+  auto *counts = m.extra && m.extra->counted ? &m.extra->counts : nullptr;
+  if (counts && counts_as_fresh(g)) --counts->fresh;
+  if (counts && g.state == GroupState::Leased) --counts->leased;
   g.state = state;
-  if (counts_as_fresh(g)) ++m.n_fresh;
-  if (g.state == GroupState::Leased) ++m.n_leased;
+  if (counts && counts_as_fresh(g)) ++counts->fresh;
+  if (counts && g.state == GroupState::Leased) ++counts->leased;
 }
 
 void Index::erase_group(GroupSlot slot, Reasons &reasons) {
@@ -69,7 +110,7 @@ void Index::erase_group(GroupSlot slot, Reasons &reasons) {
   for (const auto &p : g.recipients) reasons.drop(p.reason);
   (g.previous == kNone ? m.groups : groups_[g.previous].next) = g.next;
   if (g.next != kNone) groups_[g.next].previous = g.previous;
-  --m.n_groups;
+  if (m.extra && m.extra->counted) --m.extra->counts.all;
   g = Group{};
   free_groups_.push_back(slot);
 }

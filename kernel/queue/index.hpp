@@ -1,15 +1,17 @@
-// Index: every message in the spool that is not gone, in memory. A message costs its places and a few flags, a
-// group (the recipients that share transport and destination) some fifty bytes here and as many in the scheduler;
-// the envelope stays in the spool. Slots are used again; references stay good until the slot is erased.
+// Index: every message in the spool that is not gone, in memory: forty bytes a message, eight for its id's place in
+// the table, and for each group (the recipients that share transport and destination) 24 bytes here and as many in the
+// scheduler, which knows the group's destination and due time. The envelope and the places of its records stay in the
+// spool: the COMMIT record names them. Slots are used again; references stay good until the slot is erased.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
+#include "kernel/base/chunked.hpp"
+#include "kernel/queue/id_table.hpp"
 #include "kernel/queue/journal.hpp"
 #include "kernel/queue/pending.hpp"
 #include "kernel/scheduler/scheduler.hpp"
@@ -26,13 +28,16 @@ enum class GroupState : std::uint8_t { Free, Parked, Scheduled, Leased, Held };
 
 struct Group {
   Pending recipients;
-  Nanos due = 0;  // wall: since when it could go, or when it may go again
   MessageSlot message = kNone;
   GroupSlot previous = kNone, next = kNone;  // of the same message
-  scheduler::DestinationId destination = 0;
-  scheduler::TransportId transport = 0;
   std::uint16_t attempts = 0;
   GroupState state = GroupState::Free;
+};
+static_assert(sizeof(Group) == 24);
+
+// How many groups a message has, and how many of them are in a lease, or not leased and never tried.
+struct GroupCounts {
+  std::uint32_t all = 0, leased = 0, fresh = 0;
 };
 
 // What few messages have.
@@ -42,20 +47,24 @@ struct Extra {
   std::vector<Reported> failed, succeeded;
   std::vector<Intent> intents;
   std::uint32_t next_event = 1;
+  GroupCounts counts;  // if the message ever had more than one group; else its group tells
+  bool counted = false;
 };
 
 struct Message {
-  spool::Committed at;
+  MessageId id;
   Nanos arrival = 0;  // wall
+  std::unique_ptr<Extra> extra;
   GroupSlot groups = kNone;
-  std::uint32_t n_groups = 0;
-  std::uint32_t n_leased = 0;
-  std::uint32_t n_fresh = 0;  // groups not leased and never tried
-  std::uint8_t kills = 0;
+  std::uint32_t commit = 0;   // where its COMMIT record lies in the segment, in units of 8 bytes
+  std::uint32_t size = 0;     // of the body, bytes; the largest there is for all beyond
+  std::uint16_t segment = 0;  // the index's own short name of the segment
+  std::uint16_t kills : 4 = 0;
   bool held : 1 = false;
   bool corrupt : 1 = false;
   bool deleted : 1 = false;  // goes once its leases have ended
   bool forced_expire : 1 = false;
+  bool expiry_logged : 1 = false;
   bool delay_warned : 1 = false;
   bool possible_duplicate : 1 = false;
   bool reroute : 1 = false;   // what comes back from a lease is routed again
@@ -63,18 +72,25 @@ struct Message {
   bool null_sender : 1 = false;
   bool journaled : 1 = false;  // a restart needs to know more than the commit
   bool used : 1 = false;
-  std::unique_ptr<Extra> extra;
+  static constexpr std::uint16_t kMostKills = 15;
 
   Extra &more() {
     if (!extra) extra = std::make_unique<Extra>();
     return *extra;
   }
 };
+static_assert(sizeof(Message) == 40);
 
 class Index {
  public:
-  MessageSlot add(const spool::Committed &at);
-  MessageSlot find(MessageId id) const;
+  Index() : by_id_(*this) {}
+  Index(const Index &) = delete;
+  Index &operator=(const Index &) = delete;
+
+  MessageSlot add(const spool::Committed &at);  // kNone: it lies in more segments than can be named (65,536)
+  MessageSlot find(MessageId id) const { return by_id_.find(id); }
+  spool::Place commit_of(MessageSlot slot) const;  // without its length
+  GroupCounts counts(MessageSlot slot) const;
   void erase(MessageSlot slot);  // its groups are gone already
 
   GroupSlot add_group(MessageSlot message);
@@ -82,6 +98,7 @@ class Index {
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
 
+  MessageId id_of(MessageSlot slot) const { return messages_[slot].id; }
   Message &message(MessageSlot slot) { return messages_[slot]; }
   const Message &message(MessageSlot slot) const { return messages_[slot]; }
   Group &group(GroupSlot slot) { return groups_[slot]; }
@@ -104,11 +121,20 @@ class Index {
     return g.attempts == 0 && (g.state == GroupState::Scheduled || g.state == GroupState::Parked);
   }
 
-  std::deque<Message> messages_;  // deque: growing moves nothing
-  std::deque<Group> groups_;
-  std::vector<MessageSlot> free_messages_;
-  std::vector<GroupSlot> free_groups_;
-  std::unordered_map<MessageId, MessageSlot> by_id_;
+  struct Segment {
+    std::uint32_t number = 0, epoch = 0;
+    std::uint32_t messages = 0;
+  };
+  static std::uint64_t key(const Segment &s) { return static_cast<std::uint64_t>(s.number) << 32 | s.epoch; }
+
+  Chunked<Message> messages_;
+  Chunked<Group> groups_;
+  Chunked<MessageSlot> free_messages_;
+  Chunked<GroupSlot> free_groups_;
+  IdTable<Index> by_id_;
+  std::vector<Segment> segments_;  // by Message::segment
+  std::vector<std::uint16_t> free_segments_;
+  std::unordered_map<std::uint64_t, std::uint16_t> segment_names_;
 };
 
 }  // namespace mansio::queue

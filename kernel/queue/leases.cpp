@@ -14,7 +14,7 @@ constexpr Nanos kCancelGrace = 30 * kSecond;
 
 // True: there may be more to lease at once.
 bool QueueCore::lease_some() {
-  if (!gate_open_ || draining_) return false;
+  if (!leasing() || !active_on_disk()) return false;
   for (int n = 0; n < kLeasesPerTurn; ++n) {
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
@@ -28,22 +28,21 @@ bool QueueCore::lease_some() {
   return true;
 }
 
-LeaseState &QueueCore::begin_lease(GroupSlot slot, Connection &c, SharedEnvelope envelope) {
-  auto &g = index_.group(slot);
-  const auto &m = index_.message(g.message);
+LeaseState &QueueCore::begin_lease(GroupSlot slot, Connection &c, const SharedStored &stored) {
+  const auto &g = index_.group(slot);
   LeaseState l;
   l.lease = next_lease_++;
   l.message = g.message;
   l.group = slot;
   l.connection = c.id;
-  l.envelope = std::move(envelope);
+  l.envelope = SharedEnvelope{stored, &stored->envelope};
   l.recipients.reserve(g.recipients.size());
   for (const auto &p : g.recipients) l.recipients.push_back(p.index);
   l.reported.assign(l.recipients.size(), false);
-  l.body = m.at.body;
+  l.body = stored->at.body;
   l.leased = clock_.wall();
-  l.taken_up = std::min(g.due, l.leased);
-  l.deadline = clock_.mono() + transports_[g.transport].delivery_time_limit;
+  l.taken_up = std::min(due(slot), l.leased);
+  l.deadline = clock_.mono() + transport_of(slot).delivery_time_limit;
   deadlines_.emplace(l.deadline, l.lease);
   ++c.leases;
   index_.set_state(slot, GroupState::Leased);
@@ -53,8 +52,8 @@ LeaseState &QueueCore::begin_lease(GroupSlot slot, Connection &c, SharedEnvelope
 void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope &e) const {
   const auto &m = index_.message(l.message);
   out.lease = l.lease;
-  out.id = m.at.id;
-  out.slices.push_back(m.at.body);
+  out.id = m.id;
+  out.slices.push_back(l.body);
   out.body = e.body;
   out.sender = e.sender;
   out.nexthop = l.recipients.empty() ? "" : route_of(m, e, l.recipients.front()).nexthop;
@@ -80,16 +79,17 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
 
 void QueueCore::lease(GroupSlot slot) {
   const auto message = index_.group(slot).message;
-  auto *c = egress_of(index_.group(slot).transport);
-  auto envelope = envelope_of(message);
-  if (!envelope) return;  // set aside
-  const auto body = index_.message(message).at.body;
+  const auto transport = scheduler_->transport_of(slot);
+  auto *c = egress_of(transport);
+  const auto stored = stored_of(message);
+  if (!stored) return;  // set aside
+  const auto body = stored->at.body;
   // Not now: the group waits as it did, and nothing more goes to this process before the next tick.
   const auto later = [&] {
     if (c) c->behind = true;
     scheduler_->hold(slot);
     scheduler_->release(slot, 0, clock_.mono());
-    refresh_capacity(index_.group(slot).transport);
+    refresh_capacity(transport);
   };
   if (!c) return later();
   store_.pin(body);
@@ -97,9 +97,9 @@ void QueueCore::lease(GroupSlot slot) {
     store_.unpin(body);
     return later();
   }
-  auto &l = begin_lease(slot, *c, envelope);
+  auto &l = begin_lease(slot, *c, stored);
   wire::Lease out;
-  fill_lease(out, l, *envelope);
+  fill_lease(out, l, stored->envelope);
   auto bytes = encode(out);
   if (bytes.size() > io::kMaxMessage) {
     log_.warn("metadata left out of a lease: it does not fit", {{"qid", out.id}});
@@ -111,10 +111,19 @@ void QueueCore::lease(GroupSlot slot) {
     index_.set_state(slot, GroupState::Scheduled);
     return later();
   }
+}
+
+// The first delivery after a quiet time waits until the disk knows that mail may be under way: whatever stops us
+// then, the next start flags what may be delivered twice.
+bool QueueCore::active_on_disk() {
   if (!marked_active_) {
+    const auto due = scheduler_->next_due();
+    if (scheduler_->counts().ready == 0 && !(due && *due <= clock_.mono())) return false;
     marked_active_ = true;
-    store_.mark_active(true);
+    idle_since_ = clock_.mono();
+    active_sequence_ = store_.mark_active(true);
   }
+  return store_.synced_sequence() >= active_sequence_;
 }
 
 void QueueCore::end_lease(LeaseMap::iterator at) {
@@ -135,7 +144,7 @@ void QueueCore::suspend(GroupSlot slot) {
   const auto envelope = envelope_of(message);
   if (!envelope) return;
   Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
-  const auto known = site_reasons_.find(index_.group(slot).destination);
+  const auto known = site_reasons_.find(scheduler_->destination_of(slot));
   if (known != site_reasons_.end()) {
     reason.text += ": " + known->second.text;
     reason.enhanced = known->second.enhanced.empty() ? reason.enhanced : known->second.enhanced;
@@ -146,8 +155,7 @@ void QueueCore::suspend(GroupSlot slot) {
   Recipients recipients;
   for (const auto &p : index_.group(slot).recipients) recipients.push_back(p.index);
   const auto now = clock_.wall();
-  const LeaseContext context{transports_[index_.group(slot).transport].name, 0, std::min(index_.group(slot).due, now),
-                             now};
+  const LeaseContext context{transport_of(slot).name, 0, std::min(due(slot), now), now};
   for (const auto i : recipients) apply(batch, slot, i, outcome, *envelope, context);
   return_group(slot, scheduler::Result::NoFeedback, batch, *envelope);
   conclude(message, std::move(batch));
@@ -176,7 +184,7 @@ void QueueCore::check_deadlines(Nanos now) {
     l.deadline = std::numeric_limits<Nanos>::max();
     deadlines_.emplace(l.deadline, lease);
     log_.error("a delivery missed its deadline and does not answer: end its process to free the message",
-               {{"qid", index_.message(l.message).at.id},
+               {{"qid", index_.message(l.message).id},
                 {"process", c ? c->peer.name : std::string{}},
                 {"pid", c ? c->peer.pid : 0}});
   }

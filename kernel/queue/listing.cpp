@@ -51,13 +51,12 @@ std::string_view QueueCore::state_name(MessageSlot slot) const {
   const auto &m = index_.message(slot);
   if (m.corrupt) return "corrupt";
   if (m.held) return "hold";
-  if (m.n_leased > 0) return "active";
+  if (index_.counts(slot).leased > 0) return "active";
   bool incoming = false;
   const auto now = clock_.wall();
   for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
-    const auto &group = index_.group(g);
-    if (group.due > now) continue;
-    if (group.attempts > 0) return "active";
+    if (due(g) > now) continue;
+    if (index_.group(g).attempts > 0) return "active";
     incoming = true;
   }
   return incoming ? "incoming" : "deferred";
@@ -65,11 +64,12 @@ std::string_view QueueCore::state_name(MessageSlot slot) const {
 
 std::string QueueCore::list_line(MessageSlot slot) {
   const auto &m = index_.message(slot);
-  const auto envelope = m.corrupt ? nullptr : envelope_of(slot);
+  const auto stored = peek(slot);
+  const auto *envelope = stored ? &stored->envelope : nullptr;
   Json j;
-  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.at.id));
+  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond);
-  j.key("message_size").number(envelope ? envelope->body.size : m.at.body.length);
+  j.key("message_size").number(envelope ? envelope->body.size : m.size);
   j.key("forced_expire").boolean(m.forced_expire).key("sender").text(envelope ? envelope->sender : "");
   j.key("recipients").open('[');
   for (auto g = m.groups; g != kNone && envelope; g = index_.group(g).next)
@@ -89,17 +89,18 @@ std::string QueueCore::list_line(MessageSlot slot) {
 
 std::string QueueCore::show_line(MessageSlot slot) {
   const auto &m = index_.message(slot);
-  const auto envelope = m.corrupt ? nullptr : envelope_of(slot);
+  const auto stored = peek(slot);
+  const auto *envelope = stored ? &stored->envelope : nullptr;
   Json j;
-  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.at.id));
+  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond).key("arrival").text(rfc3339(m.arrival));
   j.key("forced_expire").boolean(m.forced_expire).key("delay_warned").boolean(m.delay_warned);
   j.key("possible_duplicate").boolean(m.possible_duplicate).key("worker_kills").number(static_cast<unsigned>(m.kills));
   if (m.extra && !m.extra->hold_reason.empty()) j.key("hold_reason").text(m.extra->hold_reason);
   j.key("slices").open('[');
-  put_place(j, m.at.body);
+  if (stored) put_place(j, stored->at.body);
   j.close(']').key("envelope_place");
-  put_place(j, m.at.envelope);
+  put_place(j, stored ? stored->at.envelope : spool::Place{});
   if (envelope) {
     const auto &e = *envelope;
     j.key("message_size").number(e.body.size).key("sender").text(e.sender);
@@ -118,7 +119,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
   j.key("groups").open('[');
   for (auto s = m.groups; s != kNone; s = index_.group(s).next) {
     const auto &g = index_.group(s);
-    j.open('{').key("transport").text(transports_[g.transport].name).key("attempts").number(g.attempts);
+    j.open('{').key("transport").text(transport_of(s).name).key("attempts").number(g.attempts);
     if (envelope && !g.recipients.empty())
       j.key("nexthop").text(route_of(m, *envelope, g.recipients.begin()->index).nexthop);
     if (g.state == GroupState::Parked) {
@@ -165,9 +166,8 @@ std::string QueueCore::summary() const {
     const auto &m = index_.message(slot);
     if (!m.used) continue;
     ++states[state_name(slot)];
-    bytes += m.at.body.length;
-    for (auto g = m.groups; g != kNone; g = index_.group(g).next)
-      ++transports[transports_[index_.group(g).transport].name];
+    bytes += m.size;
+    for (auto g = m.groups; g != kNone; g = index_.group(g).next) ++transports[transport_of(g).name];
   }
   const auto counts = scheduler_->counts();
   Json j;

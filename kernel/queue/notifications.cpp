@@ -65,7 +65,7 @@ void QueueCore::notify(MessageSlot slot) {
   if (!failed.empty() && from_us) {
     // A notice to the postmaster that cannot be delivered: there is nobody left to tell.
     ++counters_.double_bounces_dropped;
-    log_.error("undeliverable double bounce dropped", {{"qid", m.at.id}, {"text", failed.front().outcome.text}});
+    log_.error("undeliverable double bounce dropped", {{"qid", m.id}, {"text", failed.front().outcome.text}});
     for (const auto &r : failed) silent.push_back(r.recipient);
     failed.clear();
   } else if (!failed.empty() && m.null_sender) {
@@ -73,7 +73,7 @@ void QueueCore::notify(MessageSlot slot) {
       add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(failed));
     } else {
       ++counters_.double_bounces_dropped;
-      log_.warn("undeliverable bounce dropped", {{"qid", m.at.id}, {"text", failed.front().outcome.text}});
+      log_.warn("undeliverable bounce dropped", {{"qid", m.id}, {"text", failed.front().outcome.text}});
       for (const auto &r : failed) silent.push_back(r.recipient);
     }
     failed.clear();
@@ -87,7 +87,7 @@ void QueueCore::notify(MessageSlot slot) {
   if (m.null_sender) succeeded.clear();
   add_intents(slot, wire::DsnKind::Failure, false, std::move(failed));
   add_intents(slot, wire::DsnKind::Success, false, std::move(succeeded));
-  if (!silent.empty()) journal(m, entry::unannounced(m.at.id, silent));
+  if (!silent.empty()) journal(m, entry::unannounced(m.id, silent));
   send_notifications();
 }
 
@@ -125,8 +125,8 @@ void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaste
       if (bytes > kRequestBytes && !intent.recipients.empty()) break;
       intent.recipients.push_back(std::move(recipients[from]));
     }
-    journal(m, entry::intent(m.at.id, intent));
-    dsn_queue_.push_back({m.at.id, intent.event});
+    journal(m, entry::intent(m.id, intent));
+    dsn_queue_.push_back({m.id, intent.event});
     extra.intents.push_back(std::move(intent));
   }
 }
@@ -153,12 +153,14 @@ void QueueCore::send_notifications() {
 }
 
 bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
-  const auto envelope = envelope_of(slot);
-  if (!envelope) return false;
+  const auto stored = stored_of(slot);
+  if (!stored) return false;
+  const auto *envelope = &stored->envelope;
+  const auto body = stored->at.body;
   auto &c = *router();
   const auto &m = index_.message(slot);
   wire::DsnRequest request;
-  request.parent = {m.at.id, intent.event};
+  request.parent = {m.id, intent.event};
   request.kind = intent.kind;
   request.sender = envelope->sender;
   request.to = envelope->sender;
@@ -170,7 +172,7 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
     const auto &who = envelope->recipients[r.recipient];
     request.recipients.push_back({who.address, who.original, who.orcpt, who.notify, r.outcome});
   }
-  request.slices.push_back(m.at.body);
+  request.slices.push_back(body);
   request.body = envelope->body;
   request.ret = envelope->ret;
   request.envid = envelope->envid;
@@ -179,19 +181,19 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
   request.last_attempt = clock_.wall();
   request.will_retry_until =
       m.arrival + (m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime);
-  store_.pin(m.at.body);
-  if (!send_descriptor(c, m.at.body)) {
-    store_.unpin(m.at.body);
+  store_.pin(body);
+  if (!send_descriptor(c, body)) {
+    store_.unpin(body);
     c.behind = true;
     return false;
   }
   if (!c.link->send(request)) {
-    drop_descriptor(c, m.at.body);
-    store_.unpin(m.at.body);
+    drop_descriptor(c, body);
+    store_.unpin(body);
     c.behind = true;
     return false;
   }
-  dsn_requests_.emplace(DsnName{m.at.id, intent.event}, std::pair{c.id, m.at.body});
+  dsn_requests_.emplace(DsnName{m.id, intent.event}, std::pair{c.id, body});
   return true;
 }
 

@@ -31,7 +31,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   const auto slot = l.message;
   const auto group = l.group;
   const auto envelope = l.envelope;
-  const LeaseContext context{transports_[index_.group(group).transport].name, c.peer.pid, l.taken_up, l.leased};
+  const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased};
   Batch batch;
   for (const auto &outcome : o.outcomes) {
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
@@ -41,9 +41,9 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   l.site_failure |= o.site_failure;
   if (o.site_failure) {
     const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
-    site_reasons_[index_.group(group).destination] = {0, {4, 4, 1}, why, "", "none"};
+    site_reasons_[scheduler_->destination_of(group)] = {0, {4, 4, 1}, why, "", "none"};
   } else if (o.done && !site_reasons_.empty()) {
-    site_reasons_.erase(index_.group(group).destination);
+    site_reasons_.erase(scheduler_->destination_of(group));
   }
   if (o.done) {
     wire::RecipientOutcome silent;
@@ -97,8 +97,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
   if (!tried) return;
   if (expired(m)) {
-    delivery_log_.expired(m.at.id, envelope);
-    expire_group(group, batch);
+    expire_group(group, batch, envelope);
     scheduler_->remove(group);
     index_.erase_group(group, reasons_);
     return;
@@ -107,11 +106,12 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   if (g.attempts < UINT16_MAX) ++g.attempts;
   index_.set_state(group, GroupState::Parked);
   const auto &q = settings_->queue;
-  g.due = clock_.wall() + std::max(q.minimal_backoff_time, std::min(steps_.age(m.arrival), q.maximal_backoff_time));
-  Deferral deferral{g.due, g.attempts, {}};
+  const auto wait = std::max(q.minimal_backoff_time, std::min(steps_.age(m.arrival), q.maximal_backoff_time));
+  scheduler_->set_due(group, clock_.mono() + wait);
+  Deferral deferral{clock_.wall() + wait, g.attempts, {}};
   for (const auto &p : g.recipients)
     deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-  journal(m, entry::deferred(m.at.id, deferral));
+  journal(m, entry::deferred(m.id, deferral));
 }
 
 // What the process held since before our restart is free to be leased anew.
@@ -139,7 +139,7 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   if (p == g.recipients.end()) return false;
   auto &m = index_.message(g.message);
   const auto &who = envelope.recipients[recipient];
-  delivery_log_.delivery({m.at.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
+  delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
                           context.leased, clock_.wall(), m.possible_duplicate});
   switch (outcome.status) {
     case wire::DeliveryStatus::Sent:
@@ -178,13 +178,28 @@ bool QueueCore::expired(const Message &m) const {
   return steps_.age(m.arrival) >= limit;
 }
 
-void QueueCore::expire_group(GroupSlot group, Batch &batch) {
+void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope) {
   auto &g = index_.group(group);
+  auto &m = index_.message(g.message);
+  if (!m.expiry_logged) delivery_log_.expired(m.id, envelope);
+  m.expiry_logged = true;
+  const auto now = clock_.wall();
   for (const auto &p : g.recipients) {
     auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
-    if (outcome.text.empty()) outcome.text = "delivery time expired";
     ++counters_.expired;
+    delivery_log_.delivery({.id = m.id,
+                            .envelope = envelope,
+                            .recipient = envelope.recipients[p.index],
+                            .outcome = outcome,
+                            .transport = transport_of(group).name,
+                            .arrival = m.arrival,
+                            .taken_up = std::min(due(group), now),
+                            .leased = now,
+                            .reported = now,
+                            .possible_duplicate = m.possible_duplicate,
+                            .expired = true});
+    if (outcome.text.empty()) outcome.text = "delivery time expired";
     batch.failed.push_back({p.index, std::move(outcome)});
     reasons_.drop(p.reason);
   }
@@ -200,25 +215,22 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     journal_state(m);
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
-  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(m)) {
-    delivery_log_.expired(m.at.id, envelope);
-    expire_group(group, batch);
-  }
+  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(m)) expire_group(group, batch, envelope);
   if (g.recipients.empty() || m.deleted) {
-    scheduler_->finished(group, result, false, clock_.mono());
+    scheduler_->finished(group, result, std::nullopt, clock_.mono());
     index_.erase_group(group, reasons_);
     return;
   }
   if (g.attempts < UINT16_MAX) ++g.attempts;
-  const auto due = scheduler_->finished(group, result, true, clock_.mono());
-  g.due = clock_.wall() + (due ? *due - clock_.mono() : 0);
-  Deferral deferral{g.due, g.attempts, {}};
+  scheduler_->finished(group, result, steps_.age(m.arrival), clock_.mono());
+  Deferral deferral{due(group), g.attempts, {}};
   for (const auto &p : g.recipients)
     deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-  journal(m, entry::deferred(m.at.id, deferral));
+  journal(m, entry::deferred(m.id, deferral));
   index_.set_state(group, GroupState::Scheduled);
+  cache_.erase(m.id);  // minutes will pass
   if (m.reroute) {
-    if (m.n_leased == 0) {
+    if (index_.counts(g.message).leased == 0) {
       m.reroute = false;
       journal_state(m);
     }
@@ -233,9 +245,9 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
 
 void QueueCore::conclude(MessageSlot slot, Batch &&batch) {
   auto &m = index_.message(slot);
-  if (batch.failed.empty() && batch.succeeded.empty() && m.n_groups == 0 && !m.extra) return finish(slot);
+  if (batch.failed.empty() && batch.succeeded.empty() && m.groups == kNone && !m.extra) return finish(slot);
   if (!batch.empty()) {
-    journal(m, entry::done(m.at.id, batch.sent, batch.failed, batch.succeeded));
+    journal(m, entry::done(m.id, batch.sent, batch.failed, batch.succeeded));
     for (auto &r : batch.failed) m.more().failed.push_back(std::move(r));
     for (auto &r : batch.succeeded) m.more().succeeded.push_back(std::move(r));
   }
@@ -244,7 +256,8 @@ void QueueCore::conclude(MessageSlot slot, Batch &&batch) {
 
 void QueueCore::settle(MessageSlot slot) {
   auto &m = index_.message(slot);
-  if (m.deleted && m.n_leased == 0) {
+  const auto counts = index_.counts(slot);
+  if (m.deleted && counts.leased == 0) {
     index_.each_group(slot, [&](GroupSlot g) {
       scheduler_->remove(g);
       index_.erase_group(g, reasons_);
@@ -252,20 +265,20 @@ void QueueCore::settle(MessageSlot slot) {
     return finish(slot);
   }
   // One notification for all that failed in this round of deliveries, not one for each lease.
-  if (m.extra && m.n_leased == 0 && m.n_fresh == 0 && !(m.extra->failed.empty() && m.extra->succeeded.empty()))
+  if (m.extra && counts.leased == 0 && counts.fresh == 0 && !(m.extra->failed.empty() && m.extra->succeeded.empty()))
     notify(slot);
-  if (m.n_groups > 0) return;
+  if (m.groups != kNone) return;
   if (m.extra && !(m.extra->intents.empty() && m.extra->failed.empty() && m.extra->succeeded.empty())) return;
   finish(slot);
 }
 
 void QueueCore::finish(MessageSlot slot) {
-  const auto at = index_.message(slot).at;
-  journal(entry::gone(at.id));
-  retire(at, last_sequence_);
-  delivery_log_.removed(at.id);
+  const auto id = index_.id_of(slot);
+  journal(entry::gone(id));
+  retire(index_.commit_of(slot), last_sequence_);
+  delivery_log_.removed(id);
   ++counters_.removed;
-  cache_.erase(at.id);
+  cache_.erase(id);
   index_.erase(slot);
 }
 

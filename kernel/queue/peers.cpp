@@ -238,7 +238,7 @@ void QueueCore::check_gates() {
   }
   if (!retire_open_ && writers) {
     retire_open_ = true;
-    for (const auto &[at, sequence] : retire_later_) store_.retire(at, sequence);
+    for (const auto &[commit, sequence] : retire_later_) store_.retire(commit, sequence);
     retire_later_ = {};
   }
   if (!gate_open_ && egress && clock_.mono() >= gate_at_ && store_.synced_sequence() >= start_sequence_) open_gate();
@@ -247,13 +247,12 @@ void QueueCore::check_gates() {
 // False: an egress process may be delivering it since before our restart.
 bool QueueCore::may_schedule(GroupSlot slot) const {
   const auto &g = index_.group(slot);
-  return gate_open_ && !foreign_.contains(index_.message(g.message).at.id) &&
-         transports_[g.transport].unknown_foreign == 0;
+  return gate_open_ && !foreign_.contains(index_.message(g.message).id) && transport_of(slot).unknown_foreign == 0;
 }
 
 void QueueCore::unpark(MessageSlot slot) {
   auto &m = index_.message(slot);
-  bool waits = m.n_leased > 0;
+  bool waits = index_.counts(slot).leased > 0;
   index_.each_group(slot, [&](GroupSlot g) {
     if (index_.group(g).state != GroupState::Parked) return;
     if (!may_schedule(g))

@@ -10,7 +10,7 @@ Result<void> QueueCore::recover() {
                               [&](const spool::Committed &at, const Envelope &envelope) {
                                 if (replay.gone(at.id)) {
                                   store_.admit(at);
-                                  retire(at, 0);
+                                  retire(at.commit, 0);
                                   if (envelope.dsn_parent.id)
                                     dsn_later_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
                                   return;
@@ -35,10 +35,10 @@ Result<void> QueueCore::recover() {
     auto &m = index_.message(slot);
     if (!m.used) continue;
     if (m.extra)
-      for (const auto &intent : m.extra->intents) dsn_queue_.push_back({m.at.id, intent.event});
+      for (const auto &intent : m.extra->intents) dsn_queue_.push_back({m.id, intent.event});
     if (found->clean_stop || !found->was_active || m.held || m.possible_duplicate) continue;
     bool active = false;  // may have been under way when we stopped
-    index_.each_group(slot, [&](GroupSlot g) { active |= index_.group(g).due <= now; });
+    index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= now; });
     if (!active) continue;
     m.possible_duplicate = m.journaled = true;
     ++flagged;
@@ -83,7 +83,7 @@ Record QueueCore::record_of(const Message &m) const {
   }
   for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
     const auto &group = index_.group(g);
-    Deferral d{group.due, group.attempts, {}};
+    Deferral d{due(g), group.attempts, {}};
     for (const auto &p : group.recipients) {
       r.pending.push_back(p.index);
       if (group.attempts > 0) d.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
@@ -99,7 +99,7 @@ void QueueCore::checkpoint() {
     emit(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
     for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
       const auto &m = index_.message(slot);
-      if (m.used && m.journaled) emit(entry::record(m.at.id, record_of(m)));
+      if (m.used && m.journaled) emit(entry::record(m.id, record_of(m)));
     }
   });
   if (!result) log_.error("checkpoint failed", {{"error", result.error().text}});

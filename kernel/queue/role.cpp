@@ -97,7 +97,11 @@ class QueueRole final : public process::Role {
     schedule();
   }
 
-  void stats(const std::function<void(std::string, double)> &put) override { core_->stats(put); }
+  void stats(const std::function<void(std::string, double)> &put) override {
+    core_->stats(put);
+    put("mansio_queue_longest_turn_seconds", static_cast<double>(longest_turn_) / kSecond);
+    longest_turn_ = 0;  // since it was last asked for
+  }
 
  private:
   // One turn for all that the loop handed in meanwhile.
@@ -112,8 +116,10 @@ class QueueRole final : public process::Role {
 
   void turn() {
     if (finished_) return;
+    const auto begin = context_->clock.mono();
     const bool more = core_->turn();
     const auto now = context_->clock.mono();
+    longest_turn_ = std::max(longest_turn_, now - begin);
     if (draining_ && (core_->drained() || now >= drain_until_)) return finish();
     if (more) return schedule();
     auto at = core_->wake_at();
@@ -144,7 +150,7 @@ class QueueRole final : public process::Role {
   std::unique_ptr<QueueCore> core_;
   std::unique_ptr<asio::steady_timer> timer_;
   std::map<ConnectionId, std::shared_ptr<io::Channel>> channels_;
-  Nanos drain_until_ = 0;
+  Nanos drain_until_ = 0, longest_turn_ = 0;
   bool scheduled_ = false, draining_ = false, finished_ = false;
 };
 

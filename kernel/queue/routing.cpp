@@ -9,17 +9,17 @@ namespace mansio::queue {
 
 void QueueCore::request_route(GroupSlot slot) {
   const auto message = index_.group(slot).message;
-  const auto envelope = envelope_of(message);
-  if (!envelope) return;
+  const auto stored = stored_of(message);
+  if (!stored) return;
   auto *c = router();
   wire::RouteRequest request;
   if (c) {
-    auto &l = begin_lease(slot, *c, envelope);
+    auto &l = begin_lease(slot, *c, stored);
     l.routing = true;
     request.request = l.lease;
-    request.id = index_.message(message).at.id;
-    request.sender = envelope->sender;
-    for (const auto i : l.recipients) request.recipients.emplace_back(i, envelope->recipients[i].address);
+    request.id = index_.id_of(message);
+    request.sender = stored->envelope.sender;
+    for (const auto i : l.recipients) request.recipients.emplace_back(i, stored->envelope.recipients[i].address);
     if (c->link->send(request)) return;
     end_lease(leases_.find(request.request));
     index_.set_state(slot, GroupState::Scheduled);
@@ -67,7 +67,7 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
     outcome.relay = "none";
     apply(batch, group, recipient, outcome, *envelope, context);
   }
-  if (!routes.empty()) journal(m, entry::routes(m.at.id, routes));
+  if (!routes.empty()) journal(m, entry::routes(m.id, routes));
   refresh_capacities();
   // The new groups first: while they are there the message does not look finished.
   if (!m.deleted) place_recipients(slot, *envelope, routed, nullptr);
@@ -77,16 +77,12 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
 
 // The group keeps its place in the index; only where it waits changes.
 void QueueCore::route_again(GroupSlot slot) {
-  auto &g = index_.group(slot);
-  auto &m = index_.message(g.message);
+  const auto &m = index_.message(index_.group(slot).message);
   scheduler_->remove(slot);
-  g.transport = route_transport_;
-  g.destination = scheduler_->destination(route_transport_, "router");
-  g.due = clock_.wall();
   scheduler_->add_held({.id = slot,
-                        .transport = g.transport,
-                        .destination = g.destination,
-                        .arrival = mono_age_base(m),
+                        .transport = route_transport_,
+                        .destination = scheduler_->destination(route_transport_, "router"),
+                        .due = clock_.mono(),
                         .alone = false});
   if (m.held)
     index_.set_state(slot, GroupState::Held);
@@ -111,7 +107,7 @@ void QueueCore::reroute_orphans(Nanos) {
     for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
       if (!index_.message(slot).used) continue;
       index_.each_group(slot, [&](GroupSlot g) {
-        if (index_.group(g).transport != id || index_.group(g).state == GroupState::Leased) return;
+        if (scheduler_->transport_of(g) != id || index_.group(g).state == GroupState::Leased) return;
         ++groups;
         route_again(g);
       });

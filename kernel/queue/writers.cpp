@@ -98,9 +98,9 @@ void QueueCore::writer_dead(Connection &c) {
 }
 
 // Until every living writer has said which segments it fills, none may look finished.
-void QueueCore::retire(const spool::Committed &at, std::uint64_t sequence) {
-  if (retire_open_) return store_.retire(at, sequence);
-  retire_later_.emplace_back(at, sequence);
+void QueueCore::retire(const spool::Place &commit, std::uint64_t sequence) {
+  if (retire_open_) return store_.retire(commit, sequence);
+  retire_later_.emplace_back(commit, sequence);
 }
 
 }  // namespace mansio::queue

@@ -34,6 +34,19 @@ bool skip(std::string_view &text, char c) {
   return true;
 }
 
+// How mail of an own domain is delivered by this route, which does not refuse; with that domain's postmaster.
+std::optional<RouteDecision> delivery_of_own(const config::RouteRule &rule, const OwnDomains &own) {
+  const auto by = [&](const std::string &domain) -> std::optional<RouteDecision> {
+    if (!own.is_destination(domain)) return std::nullopt;
+    return RouteDecision{{rule.transport, rule.nexthop}, std::nullopt, "postmaster@" + domain};
+  };
+  for (const auto &domain : rule.domain)
+    if (auto found = by(canonical_domain(domain))) return found;
+  for (const auto &address : rule.recipient)
+    if (auto found = by(canonical_domain(split_address(address).domain))) return found;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Refusal> parse_refusal(std::string_view text) {
@@ -49,7 +62,9 @@ std::optional<Refusal> parse_refusal(std::string_view text) {
 }
 
 RouteTable::RouteTable(const config::Settings &settings, std::span<const std::string> own_addresses)
-    : own_(settings, own_addresses) {
+    : own_(settings, own_addresses), postmasters_{settings.postmaster} {
+  if (!split_address(settings.postmaster).has_domain) postmasters_.front() += '@' + own_.myhostname();
+  for (const auto &domain : settings.mydestination) postmasters_.push_back("postmaster@" + canonical_domain(domain));
   for (const auto &from : settings.routes) {
     Rule &rule = rules_.emplace_back();
     rule.recipients = normal_set(from.recipient);
@@ -60,13 +75,35 @@ RouteTable::RouteTable(const config::Settings &settings, std::span<const std::st
     rule.any_sender = from.sender.empty();
     if (from.error.empty()) {
       rule.decision.route = {from.transport, from.nexthop};
+      if (!own_delivery_ && rule.any_sender) own_delivery_ = delivery_of_own(from, own_);
     } else if (!(rule.decision.refusal = parse_refusal(from.error))) {
       rule.decision.refusal = Refusal{451, {4, 3, 5}, "Server configuration error"};  // settings not from the parser
     }
   }
 }
 
+bool RouteTable::is_own_postmaster(std::string_view recipient) const {
+  const auto to = split_address(recipient);
+  const auto domain = to.has_domain ? canonical_domain(to.domain) : own_.myhostname();
+  if (normal(to.local, domain) == normal(postmasters_.front())) return true;
+  auto local = to.local;
+  if (local.size() > 2 && local.front() == '"' && local.back() == '"') local = local.substr(1, local.size() - 2);
+  return config::lower(local) == "postmaster" && (own_.is_destination(domain) || own_.is_host(domain));
+}
+
 RouteDecision RouteTable::route(std::string_view sender, std::string_view recipient) const {
+  auto decision = match(sender, recipient);
+  if (!decision.refusal || !is_own_postmaster(recipient)) return decision;
+  for (const auto &other : postmasters_) {
+    auto way = match(sender, other);
+    if (way.refusal) continue;
+    way.address = other;
+    return way;
+  }
+  return own_delivery_.value_or(decision);
+}
+
+RouteDecision RouteTable::match(std::string_view sender, std::string_view recipient) const {
   const auto to = split_address(recipient);
   auto domain = to.has_domain ? canonical_domain(to.domain) : own_.myhostname();
   if (own_.is_literal_of_host(domain)) domain = own_.myhostname();
@@ -83,7 +120,7 @@ RouteDecision RouteTable::route(std::string_view sender, std::string_view recipi
       continue;
     return rule.decision;
   }
-  return {{}, Refusal{451, {4, 3, 5}, "No route for this recipient"}};  // the parser demands a default route
+  return {{}, Refusal{451, {4, 3, 5}, "No route for this recipient"}, {}};  // the parser demands a default route
 }
 
 }  // namespace mansio::route

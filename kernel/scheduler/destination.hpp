@@ -21,16 +21,14 @@ struct ReadyList {
 enum class SlotState : std::uint8_t { Free, Ready, Suspect, Leased, Suspended, Deferred, Held };
 
 struct Slot {
-  Nanos arrival = 0;
   Nanos due = 0;
   DestinationId destination = 0;
-  GroupId prev = kNobody, next = kNobody;  // in a ready list
-  std::uint32_t heap = UINT32_MAX;
-  TransportId transport = 0;
+  GroupId prev = kNobody, next = kNobody;  // in a ready list; of a deferred one `prev` is its place in the heap
   SlotState state = SlotState::Free;
   bool alone = false;
   bool retried = false;
 };
+static_assert(sizeof(Slot) == 24);
 
 struct Destination {
   std::string nexthop;

@@ -5,7 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
+
+#include "kernel/base/chunked.hpp"
 
 namespace mansio::scheduler {
 
@@ -65,7 +66,7 @@ class DueHeap {
   }
 
   Owner &owner_;
-  std::vector<std::uint32_t> heap_;
+  Chunked<std::uint32_t> heap_;
 };
 
 }  // namespace mansio::scheduler

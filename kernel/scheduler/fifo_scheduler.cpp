@@ -40,7 +40,7 @@ DestinationId FifoScheduler::destination(TransportId transport, std::string_view
   DestinationId id = 0;
   if (free_destinations_.empty()) {
     id = static_cast<DestinationId>(destinations_.size());
-    destinations_.emplace_back();
+    destinations_.grow();
   } else {
     id = free_destinations_.back();
     free_destinations_.pop_back();
@@ -60,20 +60,19 @@ void FifoScheduler::transport_available(TransportId transport, std::uint32_t cap
 }
 
 Slot &FifoScheduler::enter(const Group &group) {
-  if (group.id >= slots_.size()) slots_.resize(std::max<std::size_t>(group.id + 1, slots_.size() * 2));
+  while (group.id >= slots_.size()) slots_.grow();
   auto &s = slots_[group.id];
   assert(s.state == SlotState::Free);
   s = Slot{};
-  s.arrival = group.arrival;
+  s.due = group.due;
   s.destination = group.destination;
-  s.transport = group.transport;
   s.alone = group.alone;
   ++destinations_[group.destination].groups;
   return s;
 }
 
 void FifoScheduler::add(const Group &group, Nanos now) {
-  enter(group);
+  enter(group).due = now;
   make_ready(group.id, now);
 }
 
@@ -88,7 +87,7 @@ void FifoScheduler::make_ready(GroupId id, Nanos now) {
   ++counts_.ready;
   if (s.alone && !d.dead) {
     s.state = SlotState::Suspect;
-    auto &t = transports_[s.transport];
+    auto &t = transports_[transport_of(id)];
     if (t.suspects.empty()) t.drain_from = now + kSuspectPatience;
     t.suspects.push_back(id);
     return;
@@ -149,7 +148,7 @@ void FifoScheduler::end_lease(GroupId id) {
   auto &s = slots_[id];
   if (s.state == SlotState::Leased) {
     --destinations_[s.destination].busy;
-    auto &t = transports_[s.transport];
+    auto &t = transports_[transport_of(id)];
     --t.leased;
     t.alone_running = false;
   }
@@ -211,6 +210,7 @@ void FifoScheduler::release(GroupId id, Nanos due, Nanos now) {
     slots_[id].retried = true;
     make_deferred(id, due);
   } else {
+    slots_[id].due = std::min(slots_[id].due, now);
     make_ready(id, now);
   }
 }
@@ -227,6 +227,7 @@ void FifoScheduler::flush(GroupId id, Nanos now) {
   if (s.state != SlotState::Deferred) return;
   heap_.erase(id);
   --counts_.deferred;
+  s.due = now;
   make_ready(id, now);
 }
 
@@ -255,7 +256,7 @@ void FifoScheduler::revive(DestinationId id) {
   leave(id);
 }
 
-std::optional<Nanos> FifoScheduler::finished(GroupId id, Result result, bool again, Nanos now) {
+std::optional<Nanos> FifoScheduler::finished(GroupId id, Result result, std::optional<Nanos> again, Nanos now) {
   auto &s = slots_[id];
   assert(s.state == SlotState::Leased || s.state == SlotState::Suspended);
   const auto destination = s.destination;
@@ -263,7 +264,7 @@ std::optional<Nanos> FifoScheduler::finished(GroupId id, Result result, bool aga
   end_lease(id);
   std::optional<Nanos> due;
   if (again) {
-    due = now + delay_for(now - s.arrival);
+    due = now + delay_for(*again);
     s.retried = true;
     make_deferred(id, *due);
   } else {
@@ -346,7 +347,7 @@ std::optional<Decision> FifoScheduler::next_suspended() {
     s.state = SlotState::Suspended;
     --counts_.ready;
     ++counts_.leased;
-    return Decision{group, s.transport, true};
+    return Decision{group, transport_of(group), true};
   }
   return std::nullopt;
 }
@@ -355,10 +356,10 @@ Decision FifoScheduler::lease(GroupId id) {
   auto &s = slots_[id];
   s.state = SlotState::Leased;
   ++destinations_[s.destination].busy;
-  ++transports_[s.transport].leased;
+  ++transports_[transport_of(id)].leased;
   --counts_.ready;
   ++counts_.leased;
-  return {id, s.transport, false};
+  return {id, transport_of(id), false};
 }
 
 std::optional<Decision> FifoScheduler::next_suspect(TransportId id, Nanos now, bool &stop) {
@@ -366,7 +367,7 @@ std::optional<Decision> FifoScheduler::next_suspect(TransportId id, Nanos now, b
   while (!t.suspects.empty()) {
     const auto group = t.suspects.front();
     auto &s = slots_[group];
-    if (s.state != SlotState::Suspect || s.transport != id) {  // it has left meanwhile
+    if (s.state != SlotState::Suspect || transport_of(group) != id) {  // it has left meanwhile
       t.suspects.pop_front();
       continue;
     }

@@ -7,6 +7,7 @@
 #include <queue>
 #include <unordered_map>
 
+#include "kernel/base/chunked.hpp"
 #include "kernel/scheduler/destination.hpp"
 #include "kernel/scheduler/due_heap.hpp"
 
@@ -29,14 +30,16 @@ class FifoScheduler final : public Scheduler {
   void set_alone(GroupId group, bool alone) override;
   void flush(GroupId group, Nanos now) override;
   std::optional<Decision> next(Nanos now) override;
-  std::optional<Nanos> finished(GroupId group, Result result, bool again, Nanos now) override;
+  std::optional<Nanos> finished(GroupId group, Result result, std::optional<Nanos> again, Nanos now) override;
+  Nanos due(GroupId group) const override { return slots_[group].due; }
+  void set_due(GroupId group, Nanos due) override { slots_[group].due = due; }
+  TransportId transport_of(GroupId group) const override { return destinations_[slots_[group].destination].transport; }
+  DestinationId destination_of(GroupId group) const override { return slots_[group].destination; }
   std::optional<Nanos> next_due() const override;
   Why why(GroupId group, Nanos now) const override;
   Counts counts() const override { return counts_; }
 
-  // For DueHeap.
-  Nanos due(GroupId id) const { return slots_[id].due; }
-  std::uint32_t &position(GroupId id) { return slots_[id].heap; }
+  std::uint32_t &position(GroupId id) { return slots_[id].prev; }  // for DueHeap, as is due()
 
  private:
   Slot &enter(const Group &group);
@@ -73,8 +76,8 @@ class FifoScheduler final : public Scheduler {
 
   Backoff backoff_;
   std::uint64_t random_;
-  std::vector<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
-  std::vector<Destination> destinations_;
+  Chunked<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
+  Chunked<Destination, 256> destinations_;
   std::vector<DestinationId> free_destinations_;
   std::deque<DestinationId> idle_;
   std::unordered_map<DestinationKey, DestinationId, KeyHash> by_name_;

@@ -40,7 +40,7 @@ struct Group {
   GroupId id = 0;
   TransportId transport = 0;
   DestinationId destination = 0;
-  Nanos arrival = 0;  // mono-comparable age base: now - arrival is the message's age
+  Nanos due = 0;  // of one added as held: what due() says until it is released
   std::uint8_t priority = 0;
   bool alone = false;  // suspected of killing workers: leased only while nothing else runs on its transport
 };
@@ -89,8 +89,15 @@ class Scheduler {
 
   // Takes the next decision, or nothing. The group is leased from then on.
   virtual std::optional<Decision> next(Nanos now) = 0;
-  // The lease ended. `again`: recipients remain; the group becomes deferred and its due time is returned.
-  virtual std::optional<Nanos> finished(GroupId group, Result result, bool again, Nanos now) = 0;
+  // The lease ended. `again`: recipients remain, of a message of this age; the group becomes deferred and its due time
+  // is returned.
+  virtual std::optional<Nanos> finished(GroupId group, Result result, std::optional<Nanos> again, Nanos now) = 0;
+
+  // Of a group that was added: since when it could go, or when it may go again (mono).
+  virtual Nanos due(GroupId group) const = 0;
+  virtual void set_due(GroupId group, Nanos due) = 0;  // of a held one
+  virtual TransportId transport_of(GroupId group) const = 0;
+  virtual DestinationId destination_of(GroupId group) const = 0;
   // The next time at which next() may give more without any other event.
   virtual std::optional<Nanos> next_due() const = 0;
   virtual Why why(GroupId group, Nanos now) const = 0;

@@ -24,7 +24,7 @@ Why FifoScheduler::why(GroupId id, Nanos now) const {
     case SlotState::Suspect:
       break;
   }
-  const auto &t = transports_[s.transport];
+  const auto &t = transports_[d.transport];
   if (d.dead) return {"dead_destination", d.nexthop, d.dead_until};
   if (t.capacity == 0) return {"transport_unavailable", t.limits.name + " has no process to run it", 0};
   if (t.alone_running) return {"alone", "a message suspected of killing workers runs alone on " + t.limits.name, 0};

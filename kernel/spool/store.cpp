@@ -80,6 +80,7 @@ bool StoreImpl::learn(Segment &segment, const Committed &message) {
   if (segment.commits.known(message.commit.offset)) return false;
   segment.commits.set(message.commit.offset, CommitState::Seen);
   if (message.body.segment != message.commit.segment) {
+    segment.elsewhere[message.commit.offset] = message.body;
     if (auto *large = find(message.body)) {
       large->cited = true;
       ++large->bodies;
@@ -97,12 +98,12 @@ bool StoreImpl::admit(const Committed &message) {
   return true;
 }
 
-void StoreImpl::retire(const Committed &message, std::uint64_t sequence) {
-  admit(message);
-  auto *segment = find(message.commit);
-  if (!segment || segment->commits.state(message.commit.offset) != CommitState::Live) return;
-  segment->commits.set(message.commit.offset, CommitState::Retiring);
-  const Waiting waiting{message.commit.segment, message.commit.epoch, message.commit.offset, message.body};
+void StoreImpl::retire(const Place &commit, std::uint64_t sequence) {
+  auto *segment = find(commit);
+  if (!segment || !segment->commits.known(commit.offset)) return;
+  if (segment->commits.state(commit.offset) != CommitState::Live) return;
+  segment->commits.set(commit.offset, CommitState::Retiring);
+  const Waiting waiting{commit.segment, commit.epoch, commit.offset};
   if (sequence <= journal_.synced()) return retired(waiting);
   retiring_.emplace(sequence, waiting);
 }
@@ -111,11 +112,12 @@ void StoreImpl::retired(const Waiting &message) {
   auto *segment = find(message.segment, message.epoch);
   if (!segment) return;
   segment->commits.set(message.offset, CommitState::Retired);
-  if (message.body.segment != message.segment) {
-    if (auto *large = find(message.body); large && large->bodies > 0) {
+  if (const auto body = segment->elsewhere.find(message.offset); body != segment->elsewhere.end()) {
+    if (auto *large = find(body->second); large && large->bodies > 0) {
       --large->bodies;
       consider(*large);
     }
+    segment->elsewhere.erase(body);
   }
   consider(*segment);
 }
@@ -150,6 +152,28 @@ Result<std::string> StoreImpl::read_record(const Place &place, RecordType type, 
                  fmt::format("damaged record in segment {} at {}", file_name(place.segment), place.offset)};
   }
   return bytes.substr(kRecordHeader);
+}
+
+Result<Committed> StoreImpl::read_commit(MessageId id, const Place &commit) {
+  constexpr std::size_t kMost = 512;  // more than any COMMIT record takes
+  auto *segment = find(commit);
+  if (!segment) return Error{Status::NotFound, "the segment was recycled"};
+  auto file = file_of(*segment);
+  if (!file) return file.error();
+  std::string bytes(kMost, '\0');
+  auto n = (*file)->read_at(commit.offset - kRecordHeader, bytes.data(), bytes.size());
+  if (!n) return n.error();
+  bytes.resize(*n);
+  MemoryBytes memory{bytes};
+  const auto record = record_at(memory, RecordSeal{segment->header}, 0);
+  const Place at{commit.segment, commit.epoch, commit.offset, record ? record->header.length : 0};
+  const auto said = record && record->header.type == RecordType::Commit && record->header.id == id.value
+                        ? parse_commit(payload_of(memory, *record), at)
+                        : std::nullopt;
+  if (!said)
+    return Error{Status::Fail,
+                 fmt::format("damaged record in segment {} at {}", file_name(commit.segment), commit.offset)};
+  return Committed{id, at, said->envelope, said->body};
 }
 
 Result<Envelope> StoreImpl::read_envelope(const Committed &message) {
@@ -209,9 +233,10 @@ Result<void> StoreImpl::checkpoint(
   return {};
 }
 
-void StoreImpl::mark_active(bool any) {
-  journal_.append(RecordType::Active, std::string(1, any ? '\1' : '\0'));
+std::uint64_t StoreImpl::mark_active(bool any) {
+  const auto sequence = journal_.append(RecordType::Active, std::string(1, any ? '\1' : '\0'));
   if (any) journal_.hurry();
+  return sequence;
 }
 
 Usage StoreImpl::usage() const {

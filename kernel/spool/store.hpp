@@ -69,9 +69,11 @@ class Store {
 
   // Admission: the queue has taken this commit into its index. False if it was admitted before.
   virtual bool admit(const Committed &message) = 0;
-  // The message needs its bytes no more, once journal record `sequence` is synced.
-  virtual void retire(const Committed &message, std::uint64_t sequence) = 0;
+  // The message needs its bytes no more, once journal record `sequence` is synced. `commit`: of the COMMIT record.
+  virtual void retire(const Place &commit, std::uint64_t sequence) = 0;
 
+  // What the COMMIT record at this place says of the message `id`. The place's length is not looked at.
+  virtual Result<Committed> read_commit(MessageId id, const Place &commit) = 0;
   virtual Result<Envelope> read_envelope(const Committed &message) = 0;  // CRC checked
   virtual Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) = 0;
   // A read-only descriptor of the segment, for a lease; valid only while pinned.
@@ -94,8 +96,9 @@ class Store {
       const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) = 0;
 
   virtual Usage usage() const = 0;
-  virtual bool disk_full() const = 0;      // below the reserve: refuse new mail, keep delivering
-  virtual void mark_active(bool any) = 0;  // a durable flag: unclean stop with deliveries under way
+  virtual bool disk_full() const = 0;  // below the reserve: refuse new mail, keep delivering
+  // A durable flag: deliveries may be under way. Returns its journal sequence number; setting it is synced at once.
+  virtual std::uint64_t mark_active(bool any) = 0;
   virtual Result<void> close_clean() = 0;  // syncs, writes a checkpoint mark; recovery reports clean_stop
 };
 

@@ -33,7 +33,8 @@ class StoreImpl final : public Store {
   Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
                     const std::function<void(const Committed &, const Envelope &)> &committed) override;
   bool admit(const Committed &message) override;
-  void retire(const Committed &message, std::uint64_t sequence) override;
+  void retire(const Place &commit, std::uint64_t sequence) override;
+  Result<Committed> read_commit(MessageId id, const Place &commit) override;
   Result<Envelope> read_envelope(const Committed &message) override;
   Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) override;
   Result<io::UniqueFd> open_for_reading(std::uint32_t segment, std::uint32_t epoch) override;
@@ -50,7 +51,7 @@ class StoreImpl final : public Store {
       const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override;
   Usage usage() const override;
   bool disk_full() const override { return disk_full_; }
-  void mark_active(bool any) override;
+  std::uint64_t mark_active(bool any) override;
   Result<void> close_clean() override;
 
  private:
@@ -72,6 +73,7 @@ class StoreImpl final : public Store {
     std::uint64_t bad_from = 0;
     bool enumerated = false;  // `commits` holds every commit there is
     Commits commits;
+    std::map<std::uint64_t, Place> elsewhere;  // bodies that lie in segments of their own, by their COMMIT's offset
     std::uint32_t pins = 0;
     std::uint32_t bodies = 0;  // messages, committed in other segments, whose body lies here
     bool cited = false;        // there was one
@@ -110,7 +112,6 @@ class StoreImpl final : public Store {
   struct Waiting {
     std::uint32_t segment, epoch;
     std::uint64_t offset;
-    Place body;
   };
   bool learn(Segment &segment, const Committed &message);
   void retired(const Waiting &message);

@@ -13,6 +13,7 @@
 #include "kernel/io/channel.hpp"
 #include "kernel/process/memfd.hpp"
 #include "kernel/process/privilege.hpp"
+#include "kernel/route/check.hpp"
 #include "kernel/supervisor/checked.hpp"
 #include "kernel/wire/process_messages.hpp"
 
@@ -147,6 +148,8 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
   SupervisorFiles files{supervisor};
   auto parsed = config::parse_settings(order.path, files);
   for (const auto &p : parsed.problems) checked.problems.push_back(config::to_string(p));
+  if (checked.problems.empty())
+    for (const auto &p : route::check_routes(parsed, order.path)) checked.problems.push_back(config::to_string(p));
   if (!checked.problems.empty()) return checked;
   if (!order.spool.empty()) parsed.settings.spool = order.spool;
   checked.plan = config::make_plan(parsed.settings);

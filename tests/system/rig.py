@@ -213,8 +213,8 @@ class Mansio:
 class Client:
     """A blunt SMTP client: sends bytes, reads replies."""
 
-    def __init__(self, port, greet=True, host="127.0.0.1"):
-        self.sock = socket.create_connection((host, port), LIMIT)
+    def __init__(self, port, greet=True, host="127.0.0.1", source=None):
+        self.sock = socket.create_connection((host, port), LIMIT, source and (source, 0))
         self.file = self.sock.makefile("rb")
         if greet:
             assert self.reply()[0] == 220

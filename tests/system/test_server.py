@@ -31,6 +31,11 @@ transport = "smtp"
 """
 
 
+def server_config(server):
+    with open(server.config) as f:
+        return f.read()
+
+
 class Server(TestCase):
     def local(self, networks='"192.0.2.0/24"', smtpd="", top="", **kw):
         os.mkdir(self.path("mail"))
@@ -56,6 +61,41 @@ class Server(TestCase):
                 self.assertGreaterEqual(code, 500, refused)
             for accepted in ("b@mansio.test", "B@MANSIO.TEST", "postmaster", "postmaster@mx.mansio.test"):
                 self.assertEqual(c.cmd(f"RCPT TO:<{accepted}>")[0], 250, accepted)
+
+    def test_postmaster_is_accepted_where_the_routes_refuse(self):
+        server = self.local()
+        listed = server_config(server).replace('domain = ["mansio.test", "mx.mansio.test"]', 'recipient = ["alice@mansio.test"]')
+        refusing = listed.replace('[[route]]\ntransport = "smtp"', '[[route]]\nerror = "550 5.1.1 no such user"')
+        with open(server.config, "w") as f:
+            f.write(refusing)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_event("reloaded")
+        with Client(server.port) as c:
+            c.cmd("EHLO stranger")
+            c.cmd("MAIL FROM:<a@example.org>")
+            self.assertEqual(c.cmd("RCPT TO:<bob@mansio.test>")[0], 550)
+            self.assertEqual(c.cmd("RCPT TO:<postmaster@example.net>")[0], 554)
+            for accepted in ("postmaster", "PostMaster@mansio.test", "postmaster@mx.mansio.test"):
+                self.assertEqual(c.cmd(f"RCPT TO:<{accepted}>")[0], 250, accepted)
+            c.cmd("DATA")
+            c.send("Subject: help\r\n\r\nhelp\r\n.\r\n")
+            self.assertEqual(c.reply()[0], 250)
+        wait_for(lambda: len(maildir_messages(self.path("mail", "mansio.test", "postmaster"))) == 3, "the postmaster's mail")
+
+    def test_a_configuration_without_a_way_for_postmaster_is_refused(self):
+        server = self.local()
+        refusing = re.sub(r"\[\[route\]\].*", '[[route]]\nerror = "550 5.1.1 nobody here"\n', server_config(server), flags=re.S)
+        with open(server.config, "w") as f:
+            f.write(refusing)
+        result = run_program("check", "--config", server.config)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("postmaster has no way", result.stderr)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "postmaster has no way" in server.log_text(), "the refusal of the configuration")
+        with Client(server.port) as c:
+            c.cmd("EHLO stranger")
+            c.cmd("MAIL FROM:<a@example.org>")
+            self.assertEqual(c.cmd("RCPT TO:<postmaster>")[0], 250)
 
     def test_swaks_over_starttls_lands_in_a_maildir(self):
         server = self.local(smtpd=self.certificate())

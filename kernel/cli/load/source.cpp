@@ -29,7 +29,7 @@ struct Options {
   std::string target, from = "source@source.invalid", to = "user{r}@sink.invalid", helo = "source.invalid",
                       subject = "load {n}";
   std::string file, ca, server_name, log, timeout = "5m", retry_for = "0s", run;
-  std::uint64_t messages = 1, per_connection = 0;
+  std::uint64_t messages = 1, per_connection = 0, domains = 1;
   std::size_t sessions = 1, size = 1024, recipients = 1;
   bool lmtp = false, no_pipelining = false, tls = false, implicit_tls = false, json = false;
 };
@@ -41,7 +41,8 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("-l,--size", o.size, "bytes of body a message");
   app.add_option("-r,--recipients", o.recipients, "recipients a message")->check(CLI::Range(1, 1'000'000));
   app.add_option("-f,--from", o.from, "sender; {n} message, {s} session; \"\" = null sender");
-  app.add_option("-t,--to", o.to, "recipient; {n} message, {s} session, {r} recipient");
+  app.add_option("-t,--to", o.to, "recipient; {n} message, {s} session, {r} recipient, {d} message modulo --domains");
+  app.add_option("--domains", o.domains, "how many values {d} takes")->check(CLI::Range(1, 1'000'000'000));
   app.add_option("--subject", o.subject, "with {n} and {s}");
   app.add_option("--message", o.file, "send this file (header section and body) instead of generated content");
   app.add_option("--helo", o.helo, "name in EHLO");
@@ -61,13 +62,15 @@ void declare(CLI::App &app, Options &o) {
   app.add_flag("--json", o.json, "print the figures as JSON");
 }
 
-std::string fill_in(std::string_view pattern, std::uint64_t message, std::size_t session, std::size_t recipient) {
+std::string fill_in(std::string_view pattern, std::uint64_t message, std::size_t session, std::size_t recipient,
+                    std::uint64_t domains = 1) {
   std::string out;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] == '{' && i + 2 < pattern.size() && pattern[i + 2] == '}') {
       const char what = pattern[i + 1];
-      if (what == 'n' || what == 's' || what == 'r') {
-        fmt::format_to(std::back_inserter(out), "{}", what == 'n' ? message : what == 's' ? session : recipient);
+      if (what == 'n' || what == 's' || what == 'r' || what == 'd') {
+        const auto value = what == 'n' ? message : what == 's' ? session : what == 'd' ? message % domains : recipient;
+        fmt::format_to(std::back_inserter(out), "{}", value);
         i += 2;
         continue;
       }
@@ -154,7 +157,7 @@ OutgoingMessage Load::compose(std::uint64_t number, std::size_t session, std::st
   OutgoingMessage message;
   message.sender = fill_in(options_.from, number, session, 0);
   for (std::size_t r = 0; r < options_.recipients; ++r)
-    message.recipients.push_back(fill_in(options_.to, number, session, r));
+    message.recipients.push_back(fill_in(options_.to, number, session, r, options_.domains));
   message.body = body_;
   message_id = fmt::format("{}.{}@{}", options_.run, number, options_.helo);
   if (options_.file.empty()) {

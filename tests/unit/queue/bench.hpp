@@ -76,7 +76,7 @@ class Bench : public ::testing::Test {
     for (int i = 0; i < 1000; ++i) {
       store_->sync();
       core_->synced();
-      if (!core_->turn() && !core_->turn()) return;
+      if (!core_->turn() && !core_->turn() && store_->all_synced()) return;
     }
   }
   void advance(Nanos by) {
@@ -145,7 +145,7 @@ class Bench : public ::testing::Test {
     const auto offset = 4096ull * next_;
     at.body = {kSegment, kEpoch, offset, 1000};
     at.envelope = {kSegment, kEpoch, offset + 1000, 100};
-    at.commit = {kSegment, kEpoch, offset + 1100, 16};
+    at.commit = {kSegment, kEpoch, offset + 1104, 16};
     disk_.commits.emplace_back(at, e);
     return at;
   }

@@ -164,6 +164,39 @@ TEST_F(Delivery, ExpiresOnlyAfterAFailedAttempt) {
   EXPECT_EQ(n[0].to, "sender@example.org");
 }
 
+TEST_F(Delivery, EachRecipientThatExpiresHasItsOwnLine) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com", "b@example.com", "c@example.org"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  const auto lines = [&](const std::string &part) {
+    std::size_t n = 0;
+    for (std::size_t at = 0; (at = sink_.text.find(part, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  EXPECT_EQ(lines("\"status\":\"expired\",\"text\":\"delivery time expired: 450 later\""), 3u) << sink_.text;
+  EXPECT_EQ(lines("\"event\":\"expired\""), 1u) << sink_.text;
+}
+
+TEST_F(Delivery, PrintsALineOfPostfixsFormForEachRecipientThatExpires) {
+  settings_.log.format = config::LogFormat::Postfix;
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  const auto id = to_string(mail_to({"a@example.com", "b@example.com"}));
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto pid = std::to_string(::getpid());
+  for (const std::string who : {"a", "b"})
+    EXPECT_NE(sink_.text.find("mx mansio/smtp[" + pid + "]: " + id + ": to=<" + who +
+                              "@example.com>, relay=mx.example.com[192.0.2.25]:25, delay=0, delays=0/0/0/0, dsn=4.2.0, "
+                              "status=expired (delivery time expired: 450 later)\n"),
+              std::string::npos)
+        << sink_.text;
+  EXPECT_NE(sink_.text.find("mx mansio/qmgr[" + pid + "]: " + id +
+                            ": from=<sender@example.org>, status=expired, returned to sender\n"),
+            std::string::npos)
+      << sink_.text;
+}
+
 TEST_F(Delivery, AClockStepExpiresNothing) {
   settings_.queue.maximal_queue_lifetime = 1000 * kSecond;
   begin();

@@ -55,7 +55,15 @@ class FakeStore final : public spool::Store {
     return {};
   }
   bool admit(const spool::Committed &m) override { return admitted_.insert(m.id).second; }
-  void retire(const spool::Committed &m, std::uint64_t) override { retired.insert(m.id); }
+  void retire(const spool::Place &commit, std::uint64_t) override {
+    for (const auto &[at, envelope] : disk_.commits)
+      if (same_commit(at, commit)) retired.insert(at.id);
+  }
+  Result<spool::Committed> read_commit(MessageId id, const spool::Place &commit) override {
+    for (const auto &[at, envelope] : disk_.commits)
+      if (at.id == id && same_commit(at, commit)) return at;
+    return Error{Status::Fail, "no such commit"};
+  }
   Result<Envelope> read_envelope(const spool::Committed &m) override {
     ++envelope_reads;
     for (const auto &[at, envelope] : disk_.commits)
@@ -94,7 +102,10 @@ class FakeStore final : public spool::Store {
   }
   spool::Usage usage() const override { return {}; }
   bool disk_full() const override { return full; }
-  void mark_active(bool any) override { disk_.active = any; }
+  std::uint64_t mark_active(bool any) override {
+    unsynced_active_ = any;
+    return ++sequence_;
+  }
   Result<void> close_clean() override {
     sync();
     disk_.clean = true;
@@ -104,8 +115,10 @@ class FakeStore final : public spool::Store {
   void sync() {
     for (auto &e : unsynced_) disk_.journal.push_back(std::move(e));
     unsynced_.clear();
+    disk_.active = unsynced_active_;
     synced_ = sequence_;
   }
+  bool all_synced() const { return synced_ == sequence_; }
 
   bool full = false, want_checkpoint = false, unreadable = false;
   int scans = 0, envelope_reads = 0, bad_unpins = 0;
@@ -115,7 +128,12 @@ class FakeStore final : public spool::Store {
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> pins;
 
  private:
+  static bool same_commit(const spool::Committed &at, const spool::Place &commit) {
+    return at.commit.segment == commit.segment && at.commit.epoch == commit.epoch && at.commit.offset == commit.offset;
+  }
+
   FakeDisk &disk_;
+  bool unsynced_active_ = false;
   std::set<MessageId> admitted_;
   std::vector<std::string> unsynced_;
   std::uint64_t sequence_ = 0, synced_ = 0;

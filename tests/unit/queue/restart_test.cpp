@@ -53,6 +53,19 @@ TEST_F(Restart, DeliversAgainWhatWasNotSynced) {
   EXPECT_TRUE(again[0].possible_duplicate);
 }
 
+TEST_F(Restart, NothingIsLeasedBeforeTheDiskKnowsThatMailMayBeUnderWay) {
+  begin();
+  const auto e = envelope({"a@example.com"});
+  const auto at = commit(e);
+  say(ingress_, wire::Notice{++sequence_, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+  while (core_->turn()) {
+  }
+  EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
+  EXPECT_FALSE(disk_.active);
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_TRUE(disk_.active);
+}
+
 TEST_F(Restart, ACheckpointHoldsTheSame) {
   begin();
   const auto gone = mail_to({"x@example.com"});

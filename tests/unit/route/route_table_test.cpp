@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernel/route/check.hpp"
+
 namespace mansio::route {
 namespace {
 
@@ -106,6 +108,78 @@ TEST_F(RouteTableTest, ARouteMayRefuse) {
   const auto taken = table.route("", "u@there.example");
   EXPECT_FALSE(taken.refusal);
   EXPECT_EQ(taken.route, (Route{"smtp", "[127.0.0.1]:2526"}));
+}
+
+TEST_F(RouteTableTest, PostmasterHasAWayWhereARouteRefuses) {
+  settings_.mydestination = {"own.example", "other.example"};
+  config::RouteRule refuse;
+  refuse.domain = {"own.example"};
+  refuse.error = "550 5.1.1 no such user";
+  const auto way = [&](std::string_view recipient) { return RouteTable{settings_}.route("a@x.example", recipient); };
+
+  // To the postmaster setting's address ...
+  add(refuse);
+  add(to("smtp"));
+  for (const auto *address : {"postmaster@own.example", "PostMaster@OWN.example", "\"postmaster\"@own.example"}) {
+    EXPECT_FALSE(way(address).refusal) << address;
+    EXPECT_EQ(way(address).address, "postmaster@mail.example.org") << address;
+    EXPECT_EQ(way(address).route.transport, "smtp") << address;
+  }
+  EXPECT_TRUE(way("u@own.example").refusal);
+  EXPECT_EQ(way("postmaster@other.example").address, "");
+
+  // ... else to the postmaster of an own domain that takes mail ...
+  settings_.routes.clear();
+  add(refuse);
+  add(by_domain({"other.example"}, "maildir"));
+  config::RouteRule nothing_else;
+  nothing_else.error = "550 5.1.2 not for us";
+  add(nothing_else);
+  EXPECT_EQ(way("postmaster").address, "postmaster@other.example");
+  EXPECT_EQ(way("postmaster@mail.example.org").address, "postmaster@other.example");
+  EXPECT_EQ(way("postmaster@own.example").route.transport, "maildir");
+  EXPECT_TRUE(way("postmaster@elsewhere.example").refusal);
+
+  // ... else as other recipients of an own domain are delivered.
+  settings_.routes.clear();
+  auto listed = to("maildir");
+  listed.recipient = {"alice@own.example"};
+  add(listed);
+  add(nothing_else);
+  EXPECT_EQ(way("postmaster").route.transport, "maildir");
+  EXPECT_EQ(way("postmaster").address, "postmaster@own.example");
+  EXPECT_TRUE(way("u@own.example").refusal);
+}
+
+TEST_F(RouteTableTest, ThePostmasterSettingsAddressIsPostmasterToo) {
+  settings_.mydestination = {"own.example"};
+  settings_.postmaster = "root@own.example";
+  config::RouteRule refuse;
+  refuse.recipient = {"root@own.example"};
+  refuse.error = "550 5.1.1 no such user";
+  add(refuse);
+  add(by_domain({"own.example"}, "maildir"));
+  const auto decision = RouteTable{settings_}.route("", "root@own.example");
+  EXPECT_FALSE(decision.refusal);
+  EXPECT_EQ(decision.address, "postmaster@own.example");
+}
+
+TEST_F(RouteTableTest, AConfigurationWithoutAWayForPostmasterIsRefused) {
+  config::Parsed parsed;
+  parsed.settings = settings_;
+  parsed.settings.mydestination = {"own.example"};
+  auto &refuse = parsed.settings.routes.emplace_back();
+  refuse.error = "550 5.1.2 nothing for us";
+  auto problems = check_routes(parsed, "/etc/m.toml");
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(to_string(problems[0]),
+            "/etc/m.toml: postmaster has no way: every route for it refuses (550 nothing for us), but mail for "
+            "postmaster must be accepted; expected an address that some [[route]] delivers");
+  parsed.places["postmaster"] = {"/etc/n.toml", 7};
+  EXPECT_EQ(check_routes(parsed, "/etc/m.toml").at(0).line, 7u);
+
+  parsed.settings.routes.insert(parsed.settings.routes.begin(), by_domain({"own.example"}, "maildir"));
+  EXPECT_TRUE(check_routes(parsed, "/etc/m.toml").empty());
 }
 
 TEST_F(RouteTableTest, WithoutAnyMatchMailWaits) {

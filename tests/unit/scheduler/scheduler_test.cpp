@@ -17,7 +17,7 @@ class SchedulerTest : public ::testing::Test {
     scheduler_->transport_available(smtp_, 1000);
   }
   Group group(GroupId id, std::string_view nexthop) {
-    return {.id = id, .transport = smtp_, .destination = scheduler_->destination(smtp_, nexthop), .arrival = now_};
+    return {.id = id, .transport = smtp_, .destination = scheduler_->destination(smtp_, nexthop)};
   }
   void add(GroupId id, std::string_view nexthop) { scheduler_->add(group(id, nexthop), now_); }
   std::vector<GroupId> take_all() {
@@ -45,7 +45,7 @@ TEST_F(SchedulerTest, KeepsToTheInitialConcurrencyAndGrowsWithSuccess) {
   for (GroupId i = 0; i < 30; ++i) add(i, "example.com");
   EXPECT_EQ(take_all().size(), 5u);
   EXPECT_EQ(scheduler_->why(20, now_).limit, "destination_concurrency_limit");
-  scheduler_->finished(0, Result::Delivered, false, now_);
+  scheduler_->finished(0, Result::Delivered, std::nullopt, now_);
   EXPECT_EQ(take_all().size(), 2u);  // the freed place and a new one
 }
 
@@ -65,10 +65,11 @@ TEST_F(SchedulerTest, LeasesNothingWithoutAProcessToRunTheTransport) {
 }
 
 TEST_F(SchedulerTest, DefersForTheMessagesAgeBetweenTheBounds) {
+  const auto arrived = now_;
   add(0, "example.com");
   for (const Nanos expected : {300, 300, 600, 1200, 2400, 4000, 4000}) {
     ASSERT_EQ(take_all().size(), 1u);
-    const auto due = scheduler_->finished(0, Result::Delivered, true, now_);
+    const auto due = scheduler_->finished(0, Result::Delivered, now_ - arrived, now_);
     ASSERT_TRUE(due.has_value());
     EXPECT_EQ(*due - now_, expected * kSecond);
     EXPECT_EQ(scheduler_->next_due(), due);
@@ -86,7 +87,7 @@ TEST_F(SchedulerTest, JitterStaysInItsFraction) {
   for (GroupId i = 0; i < 100; ++i) {
     add(i, "d" + std::to_string(i));
     ASSERT_EQ(take_all().size(), 1u);
-    const auto due = *scheduler_->finished(i, Result::Delivered, true, now_) - now_;
+    const auto due = *scheduler_->finished(i, Result::Delivered, Nanos{0}, now_) - now_;
     EXPECT_GE(due, 270 * kSecond);
     EXPECT_LE(due, 330 * kSecond);
     seen.insert(due);
@@ -98,17 +99,17 @@ TEST_F(SchedulerTest, AFailedCohortKillsTheDestinationUntilTheMinimalBackoff) {
   for (GroupId i = 0; i < 8; ++i) add(i, "dead.example");
   ASSERT_EQ(take_all().size(), 5u);
   int failures = 0;  // Postfix: three consecutive failures from a window of five
-  for (GroupId i = 0; i < 3; ++i, ++failures) scheduler_->finished(i, Result::SiteFailure, true, now_);
+  for (GroupId i = 0; i < 3; ++i, ++failures) scheduler_->finished(i, Result::SiteFailure, Nanos{0}, now_);
   EXPECT_EQ(scheduler_->why(7, now_).limit, "dead_destination");
   // What waits there counts as tried, without a connection.
   for (GroupId i = 5; i < 8; ++i) {
     const auto d = scheduler_->next(now_);
     ASSERT_TRUE(d.has_value());
     EXPECT_TRUE(d->suspended);
-    EXPECT_TRUE(scheduler_->finished(d->group, Result::NoFeedback, true, now_).has_value());
+    EXPECT_TRUE(scheduler_->finished(d->group, Result::NoFeedback, Nanos{0}, now_).has_value());
   }
-  scheduler_->finished(3, Result::NoFeedback, false, now_);
-  scheduler_->finished(4, Result::NoFeedback, false, now_);
+  scheduler_->finished(3, Result::NoFeedback, std::nullopt, now_);
+  scheduler_->finished(4, Result::NoFeedback, std::nullopt, now_);
   EXPECT_FALSE(scheduler_->next(now_).has_value());
   now_ += 300 * kSecond;
   std::size_t leased = 0;
@@ -123,7 +124,7 @@ TEST_F(SchedulerTest, FlushRevivesADeadDestination) {
   add(0, "dead.example");
   for (GroupId i = 1; i < 5; ++i) add(i, "dead.example");
   ASSERT_EQ(take_all().size(), 5u);
-  for (GroupId i = 0; i < 5; ++i) scheduler_->finished(i, Result::SiteFailure, true, now_);
+  for (GroupId i = 0; i < 5; ++i) scheduler_->finished(i, Result::SiteFailure, Nanos{0}, now_);
   EXPECT_TRUE(take_all().empty());
   scheduler_->flush(2, now_);
   const auto d = scheduler_->next(now_);
@@ -153,10 +154,10 @@ TEST_F(SchedulerTest, ASuspectRunsWithNothingBesideIt) {
   now_ += 6 * kSecond;
   add(3, "c.example");
   EXPECT_TRUE(take_all().empty());  // now the transport drains
-  scheduler_->finished(0, Result::Delivered, false, now_);
-  scheduler_->finished(2, Result::Delivered, false, now_);
+  scheduler_->finished(0, Result::Delivered, std::nullopt, now_);
+  scheduler_->finished(2, Result::Delivered, std::nullopt, now_);
   EXPECT_EQ(take_all(), (std::vector<GroupId>{1}));
-  scheduler_->finished(1, Result::Delivered, false, now_);
+  scheduler_->finished(1, Result::Delivered, std::nullopt, now_);
   EXPECT_EQ(take_all(), (std::vector<GroupId>{3}));
 }
 
@@ -182,7 +183,7 @@ TEST_F(SchedulerTest, ForgetsIdleDestinations) {
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     add(0, "d" + std::to_string(i));
     ASSERT_EQ(take_all().size(), 1u);
-    scheduler_->finished(0, Result::Delivered, false, now_);
+    scheduler_->finished(0, Result::Delivered, std::nullopt, now_);
   }
   EXPECT_LT(scheduler_->destination(smtp_, "one-more.example"), 10'000u);  // numbers are used again
 }
@@ -221,7 +222,7 @@ TEST_P(SchedulerProperty, HoldsUnderRandomWorkloads) {
       const auto t = transports[pick(2)];
       const auto d = scheduler->destination(t, "d" + std::to_string(pick(kDestinations)));
       known[id] = {t, d};
-      const Group g{.id = id, .transport = t, .destination = d, .arrival = now};
+      const Group g{.id = id, .transport = t, .destination = d};
       if (pick(4) == 0)
         scheduler->add_deferred(g, now + pick(60) * kSecond, now);
       else
@@ -235,7 +236,7 @@ TEST_P(SchedulerProperty, HoldsUnderRandomWorkloads) {
         const bool suspended = known[id].state == Known::Suspended;
         const bool again = suspended || pick(3) == 0;
         const auto result = suspended ? Result::NoFeedback : static_cast<Result>(pick(3));
-        ASSERT_EQ(scheduler->finished(id, result, again, now).has_value(), again);
+        ASSERT_EQ(scheduler->finished(id, result, again ? std::optional{Nanos{0}} : std::nullopt, now).has_value(), again);
         if (again) {
           known[id].state = Known::Waiting;
         } else {
@@ -295,10 +296,10 @@ TEST_P(SchedulerProperty, HoldsUnderRandomWorkloads) {
       if (k.state != Known::Waiting) out.push_back(id);
     for (const auto id : out) {
       if (known[id].state == Known::Suspended) {
-        scheduler->finished(id, Result::NoFeedback, true, now);
+        scheduler->finished(id, Result::NoFeedback, Nanos{0}, now);
         known[id].state = Known::Waiting;
       } else {
-        scheduler->finished(id, Result::Delivered, false, now);
+        scheduler->finished(id, Result::Delivered, std::nullopt, now);
         known.erase(id);
       }
     }

@@ -55,7 +55,7 @@ class Generation {
       ASSERT_TRUE(rig_.store->admit(f.message));
       ++world_.recovered;
       if (done.contains(f.message.id)) {
-        rig_.store->retire(f.message, 0);
+        rig_.store->retire(f.message.commit, 0);
         world_.done_appended.insert(f.message.id);
       } else {
         live_[f.message.id] = f.message;
@@ -133,7 +133,7 @@ class Generation {
       const auto sequence = rig_.store->journal("done " + to_string(message.id));
       world_.done_appended.insert(message.id);
       unsynced_.emplace(sequence, message.id);
-      rig_.store->retire(message, sequence);
+      rig_.store->retire(message.commit, sequence);
     }
     if (rig_.store->wants_checkpoint() || random_() % 16 == 0) {
       auto r = rig_.store->checkpoint([&](const auto &emit) {

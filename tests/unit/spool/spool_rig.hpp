@@ -191,7 +191,7 @@ struct Rig {
     const auto last = store->journal("mark");
     return run_until([&] { return store->synced_sequence() >= last; });
   }
-  void done(const Committed &message) { store->retire(message, store->journal("done " + to_string(message.id))); }
+  void done(const Committed &message) { store->retire(message.commit, store->journal("done " + to_string(message.id))); }
 
   io::FileSystem &files;
   asio::io_context loop;

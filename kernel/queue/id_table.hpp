@@ -1,0 +1,95 @@
+// IdTable: from queue ids to the index's slots, eight bytes a message. The slots themselves know their ids, so the
+// table holds slots only: open addressing with linear probing, in shards that grow one by one, so that no growth stalls
+// the loop however many messages wait.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "kernel/base/id.hpp"
+
+namespace mansio::queue {
+
+// Keys: `MessageId id_of(slot)`.
+template <class Keys>
+class IdTable {
+ public:
+  static constexpr std::uint32_t kNobody = UINT32_MAX;
+
+  explicit IdTable(const Keys &keys) : keys_(keys) {}
+
+  std::size_t size() const { return size_; }
+
+  std::uint32_t find(MessageId id) const {
+    const auto h = mix(id);
+    const auto &s = shard(h);
+    if (s.cells.empty()) return kNobody;
+    for (auto i = home(s, h);; i = (i + 1) & mask(s)) {
+      if (s.cells[i] == kNobody || keys_.id_of(s.cells[i]) == id) return s.cells[i];
+    }
+  }
+  void add(MessageId id, std::uint32_t slot) {
+    const auto h = mix(id);
+    auto &s = shard(h);
+    if ((s.used + 1) * 5 > s.cells.size() * 4) grow(s);
+    place(s, h, slot);
+    ++s.used;
+    ++size_;
+  }
+  void erase(MessageId id) {
+    const auto h = mix(id);
+    auto &s = shard(h);
+    if (s.cells.empty()) return;
+    auto hole = home(s, h);
+    for (;; hole = (hole + 1) & mask(s)) {
+      if (s.cells[hole] == kNobody) return;
+      if (keys_.id_of(s.cells[hole]) == id) break;
+    }
+    // Whoever probed past the hole moves back into it.
+    for (auto i = (hole + 1) & mask(s); s.cells[i] != kNobody; i = (i + 1) & mask(s)) {
+      const auto wanted = home(s, mix(keys_.id_of(s.cells[i])));
+      if (((i - wanted) & mask(s)) < ((i - hole) & mask(s))) continue;
+      s.cells[hole] = s.cells[i];
+      hole = i;
+    }
+    s.cells[hole] = kNobody;
+    --s.used;
+    --size_;
+  }
+
+ private:
+  struct Shard {
+    std::vector<std::uint32_t> cells;  // a power of two of them
+    std::size_t used = 0;
+  };
+  static constexpr std::size_t kShards = 256;
+
+  static std::uint64_t mix(MessageId id) {  // splitmix64
+    auto z = id.value + 0x9E3779B97F4A7C15ull;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+  }
+  Shard &shard(std::uint64_t h) { return shards_[h % kShards]; }
+  const Shard &shard(std::uint64_t h) const { return shards_[h % kShards]; }
+  static std::size_t mask(const Shard &s) { return s.cells.size() - 1; }
+  static std::size_t home(const Shard &s, std::uint64_t h) { return (h / kShards) & mask(s); }
+  static void place(Shard &s, std::uint64_t h, std::uint32_t slot) {
+    auto i = home(s, h);
+    while (s.cells[i] != kNobody) i = (i + 1) & mask(s);
+    s.cells[i] = slot;
+  }
+  void grow(Shard &s) {
+    auto old = std::move(s.cells);
+    s.cells.assign(old.empty() ? 16 : old.size() * 2, kNobody);
+    for (const auto slot : old)
+      if (slot != kNobody) place(s, mix(keys_.id_of(slot)), slot);
+  }
+
+  const Keys &keys_;
+  std::array<Shard, kShards> shards_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace mansio::queue
