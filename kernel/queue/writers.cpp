@@ -1,6 +1,7 @@
 // Writers: ingress and router processes, which own the segments they fill. A notice is only a hint; whenever one
 // may be missing the segment is scanned, and admission is idempotent.
 #include "kernel/queue/core.hpp"
+#include "kernel/spool/segment.hpp"
 
 namespace mansio::queue {
 
@@ -42,7 +43,8 @@ void QueueCore::abandon(Connection &c, const Segment &segment, std::uint64_t bad
 }
 
 void QueueCore::on_segment_sealed(Connection &c, const wire::SegmentSealed &sealed) {
-  if (sealed.bad_from > 0)
+  // kFirstRecord: it was never used, or so little that the writer alone had something to say about it.
+  if (sealed.bad_from > spool::kFirstRecord)
     log_.error(
         "segment abandoned after a write error: look at the disk",
         {{"peer", c.peer.name}, {"segment", sealed.segment}, {"epoch", sealed.epoch}, {"from", sealed.bad_from}});

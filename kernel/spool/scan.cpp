@@ -97,8 +97,10 @@ Scan scan_records(Bytes &bytes, const FileHeader &header, std::uint64_t from,
   auto at = scan.end;
   while (at + kRecordHeader <= bytes.size()) {
     auto record = record_at(bytes, seal, at);
-    if (!record && at % kPage != 0 && zero(bytes.view(at, kRecordHeader))) {
-      at = round_up(at, kPage);  // the rest of a batch's last page
+    // The rest of a batch's last page, which may be shorter than a record's header.
+    if (const auto rest = round_up(at, kPage) - at;
+        !record && rest != 0 && zero(bytes.view(at, std::min(rest, kRecordHeader)))) {
+      at += rest;
       continue;
     }
     if (!record) {

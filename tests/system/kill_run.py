@@ -97,7 +97,7 @@ class Injector:
 
     async def expect(self, reader, code):
         while True:
-            line = await asyncio.wait_for(reader.readline(), 60 * rig.SLOW)
+            line = await asyncio.wait_for(reader.readline(), rig.LIMIT)
             if not line:
                 raise ValueError("closed")
             if line[3:4] != b"-":
@@ -137,7 +137,7 @@ worker_kill_limit = 100
     chance.shuffle(order)
     for n, kind in enumerate(order):
         due = messages * (n + 1) // (kills + 1)
-        rig.wait_for(lambda: len(injector.acknowledged) >= due, f"message {due}", 600)
+        rig.wait_for(lambda: len(injector.acknowledged) >= due, f"message {due}", 10 * rig.LIMIT)
         found = rig.wait_for(lambda: victims(server, kind), f"a {kind} process")
         pid = chance.choice(found)
         killed.append((time.monotonic(), kind))
@@ -145,12 +145,12 @@ worker_kill_limit = 100
         if kind == "supervisor":
             server.process.wait()
             server.start()
-    thread.join(600)
+    thread.join(10 * rig.LIMIT)
     test.assertFalse(thread.is_alive(), "the injector did not finish")
     last = max(time.monotonic(), killed[-1][0])
     missing = lambda: injector.acknowledged - sink.arrivals.keys()
     try:
-        rig.wait_for(lambda: not missing(), "every acknowledged message", 60 * rig.SLOW)
+        rig.wait_for(lambda: not missing(), "every acknowledged message", rig.LIMIT)
     except AssertionError:
         print(server.log_text()[-6000:])
         print("still queued:", len(server.queue()), "missing:", len(missing()), sorted(missing())[:10])
@@ -163,7 +163,7 @@ worker_kill_limit = 100
           f"kills {collections.Counter(k for _, k in killed)}, duplicates {duplicates} (allowed {allowed}), "
           f"all arrived {took:.1f} s after the last message", flush=True)
     test.assertLessEqual(duplicates, allowed)
-    rig.wait_for(lambda: server.queue() == [], "an empty queue", 60 * rig.SLOW)
+    rig.wait_for(lambda: server.queue() == [], "an empty queue", rig.LIMIT)
 
 
 if __name__ == "__main__":

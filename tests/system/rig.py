@@ -1,12 +1,13 @@
 """What the real-program tests share: a running Mansio, scripted SMTP peers, and waiting for events.
 
-Everything listens on 127.0.0.1 with ports the system chose, lives in one temporary directory a test, and is ended
+Everything listens on 127.0.0.1 with free ports, lives in one temporary directory a test, and is ended
 by process id. Waiting is always for an event, with a generous limit that fails the test.
 """
 import collections
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -20,14 +21,31 @@ import unittest
 
 MANSIO = os.environ["MANSIO"]
 PLUGINS = os.environ["MANSIO_PLUGINS"]
-SLOW = 4 if os.environ.get("MANSIO_SANITIZE") else 1  # sanitizers cost about this factor
-LIMIT = 60 * SLOW
+SLOW = int(os.environ.get("MANSIO_SLOW", 1))  # what sanitizers cost; tests/CMakeLists.txt sets it
+LIMIT = 60 * SLOW  # seconds until something that hangs fails its test
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range from which the system takes ports for clients: one of those could take it before it is used."""
+    while True:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", random.randrange(10000, 32768)))
+            return s.getsockname()[1]
+
+
+def no_reports(text, where):
+    """Fails when a sanitizer spoke. Supervised processes are started again, and commands may be meant to fail, so
+    that an exit status alone does not tell."""
+    for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:"):
+        if word in text:
+            raise AssertionError(f"{word} spoke in {where}:\n{text[-20000:]}")
+
+
+def run_program(*args, **kw):
+    """A subcommand, its output captured."""
+    result = subprocess.run([MANSIO, *args], capture_output=True, text=True, timeout=LIMIT, **kw)
+    no_reports(result.stderr, f"mansio {args}")
+    return result
 
 
 def wait_for(condition, what, limit=LIMIT):
@@ -80,7 +98,7 @@ class TestCase(unittest.TestCase):
         return server
 
 
-def end_process(process, limit=10):
+def end_process(process, limit=10 * SLOW):
     if process.poll() is None:
         process.terminate()
         try:
@@ -93,8 +111,9 @@ def end_process(process, limit=10):
 class Mansio:
     """A Mansio run from a configuration text. {port} is the SMTP port, {dir} the test's directory."""
 
-    def __init__(self, directory, config, single=False, env=None, name="mansio"):
+    def __init__(self, directory, config, single=False, env=None, name="mansio", plugins=PLUGINS):
         self.dir = directory
+        self.plugins = plugins
         self.port = free_port()
         self.spool = os.path.join(directory, name + "-spool")
         self.config = os.path.join(directory, name + ".toml")
@@ -106,11 +125,13 @@ class Mansio:
 
     def write_config(self, config):
         text = config.replace("{port}", str(self.port)).replace("{dir}", self.dir)
-        head = f'spool = "{self.spool}"\nplugin_dir = "{PLUGINS}"\n'
+        head = f'spool = "{self.spool}"\nplugin_dir = "{self.plugins}"\n'
         if "user =" not in text and os.geteuid() == 0:
             head += 'user = "nobody"\n'
+        # A start fills several segments with zeros; of the default size that is hundreds of megabytes a test.
+        foot = "" if "[segments]" in text else '\n[segments]\nsegment_size = "4M"\n'
         with open(self.config, "w") as f:
-            f.write(head + text)
+            f.write(head + text + foot)
 
     def start(self, wait=True):
         seen = len(self.events("ready"))
@@ -132,15 +153,14 @@ class Mansio:
         except FileNotFoundError:
             return ""
 
-    def log_lines(self):
-        lines = []
+    def events(self, event, **fields):
+        """The log's lines of this event with these fields. Others are not parsed: it is asked often, of long logs."""
+        found, mark = [], f'"event":{json.dumps(event)}'
         for line in self.log_text().splitlines():
             with contextlib.suppress(ValueError):
-                lines.append(json.loads(line))
-        return lines
-
-    def events(self, event, **fields):
-        return [l for l in self.log_lines() if l.get("event") == event and all(l.get(k) == v for k, v in fields.items())]
+                if mark in line and all((parsed := json.loads(line)).get(k) == v for k, v in {"event": event, **fields}.items()):
+                    found.append(parsed)
+        return found
 
     def wait_event(self, event, count=1, limit=LIMIT, **fields):
         try:
@@ -154,7 +174,7 @@ class Mansio:
         return self.events("delivery", **fields)
 
     def cli(self, *args, check=True):
-        result = subprocess.run([MANSIO, *args, "--config", self.config], capture_output=True, text=True, timeout=LIMIT)
+        result = run_program(*args, "--config", self.config)
         if check and result.returncode != 0:
             raise AssertionError(f"mansio {args}: {result.returncode}\n{result.stdout}{result.stderr}")
         return result.stdout
@@ -166,13 +186,13 @@ class Mansio:
         """{role name: pid} of the living role processes."""
         found = {}
         pid = self.process.pid
-        with contextlib.suppress(FileNotFoundError):
-            for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
-                with contextlib.suppress(FileNotFoundError):
-                    found[int(child)] = open(f"/proc/{child}/comm").read().strip()
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{pid}/children") as children:
+            for child in children.read().split():
+                with contextlib.suppress(FileNotFoundError), open(f"/proc/{child}/comm") as name:
+                    found[int(child)] = name.read().strip()
         return found
 
-    def stop(self, limit=60):
+    def stop(self, limit=LIMIT):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(limit)
         return code
@@ -183,12 +203,11 @@ class Mansio:
 
     def close(self):
         if self.process is not None:
-            end_process(self.process, 45)
-            text = self.log_text()
-            for word in ("AddressSanitizer", "runtime error:", "ThreadSanitizer", "LeakSanitizer"):
-                if word in text:
-                    print(text[-20000:])
-                    raise AssertionError(f"{word} spoke in {self.log}")
+            running = self.process.poll() is None
+            end_process(self.process, LIMIT)
+            no_reports(self.log_text(), self.log)
+            if running and self.process.returncode != 0:
+                raise AssertionError(f"mansio ended with {self.process.returncode} when told to stop:\n{self.log_text()[-8000:]}")
 
 
 class Client:

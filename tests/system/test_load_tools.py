@@ -9,10 +9,10 @@ import tempfile
 import time
 import unittest
 
-MANSIO = os.environ["MANSIO"]
+from rig import LIMIT, MANSIO, free_port, run_program
+
 SMTP_SINK = "/usr/sbin/smtp-sink"
 SMTP_SOURCE = "/usr/sbin/smtp-source"
-LIMIT = 120  # seconds until a hung program fails its test
 
 
 class Sink:
@@ -48,14 +48,8 @@ class Sink:
 
 
 def source(address, *options):
-    done = subprocess.run([MANSIO, "source", address, "--json", *options], capture_output=True, text=True, timeout=LIMIT)
+    done = run_program("source", address, "--json", *options)
     return done.returncode, json.loads(done.stdout), done.stderr
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def dumped(directory):
@@ -257,7 +251,7 @@ class Usage(unittest.TestCase):
                                 (["sink", "nonsense"], "expected host:port"),
                                 (["source", "unix:"], "a socket's path"),
                                 (["source", "127.0.0.1:1", "--message", "/nonexistent"], "cannot be read")):
-            done = subprocess.run([MANSIO, *arguments], capture_output=True, text=True, timeout=LIMIT)
+            done = run_program(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(said, done.stderr)
 

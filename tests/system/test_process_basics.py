@@ -4,7 +4,6 @@ import os
 import resource
 import signal
 import socket
-import subprocess
 import unittest
 
 import rig
@@ -37,9 +36,11 @@ class ProcessBasics(rig.TestCase):
         server = self.start("stop_timeout = \"20s\"")
         children = list(server.children())
         self.assertTrue({"queue", "router", "control", "ingress.0"} <= set(server.children().values()))
+        self.send(server, 1)
         self.assertEqual(server.stop(20 * rig.SLOW), 0)
         self.assertEqual([p for p in children if alive(p)], [])
         self.assertEqual(server.events("process killed"), [])
+        self.assertNotIn('"level":"error"', server.log_text())
         self.assertFalse(os.path.exists(os.path.join(server.spool, "control.sock")))
 
     def test_children_end_with_a_killed_supervisor_and_the_next_start_succeeds(self):
@@ -116,7 +117,7 @@ class ProcessBasics(rig.TestCase):
         other = rig.Mansio(self.dir, rig.relay_config(self.sink.port), name="other")
         other.spool = server.spool
         other.write_config(rig.relay_config(self.sink.port))
-        result = subprocess.run([rig.MANSIO, "run", "--config", other.config], capture_output=True, text=True, timeout=rig.LIMIT)
+        result = rig.run_program("run", "--config", other.config)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(str(server.process.pid), result.stderr)
         self.send(server, 1)
@@ -129,15 +130,14 @@ class ProcessBasics(rig.TestCase):
             if os.geteuid() == 0:
                 os.setgid(65534)
                 os.setuid(65534)
-        result = subprocess.run([rig.MANSIO, "run", "--config", server.config], capture_output=True, text=True,
-                                timeout=rig.LIMIT, preexec_fn=narrow)
+        result = rig.run_program("run", "--config", server.config, preexec_fn=narrow)
         self.assertEqual(result.returncode, 78, result.stderr)
         self.assertIn("connection_limit", result.stderr)
         self.assertIn("open files", result.stderr)
 
     def test_a_broken_configuration_is_refused_with_file_and_line(self):
         server = rig.Mansio(self.dir, rig.relay_config(1, "mydestinaton = 1"))
-        result = subprocess.run([rig.MANSIO, "run", "--config", server.config], capture_output=True, text=True, timeout=rig.LIMIT)
+        result = rig.run_program("run", "--config", server.config)
         self.assertEqual(result.returncode, 78)
         self.assertIn("mydestinaton", result.stderr)
         self.assertIn(server.config, result.stderr)
@@ -180,7 +180,7 @@ class ProcessBasics(rig.TestCase):
         self.assertTrue(any("uid 0" in e["by"] or f"uid {os.getuid()}" in e["by"] for e in server.events("operator command")))
         server.cli("stop")
         self.assertEqual(server.process.wait(rig.LIMIT), 0)
-        result = subprocess.run([rig.MANSIO, "status", "--config", server.config], capture_output=True, text=True)
+        result = rig.run_program("status", "--config", server.config)
         self.assertEqual(result.returncode, 1)
         self.assertIn("Is Mansio running", result.stderr)
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from rig import LIMIT, MANSIO, SLOW, Client, TestCase, free_port, maildir_messages, relay_config, wait_for
+from rig import LIMIT, SLOW, Client, TestCase, free_port, maildir_messages, relay_config, run_program, wait_for
 
 LOCAL = """
 myhostname = "mx.mansio.test"
@@ -87,7 +87,7 @@ class Server(TestCase):
         refusing = re.sub(r"\[\[route\]\].*", '[[route]]\nerror = "550 5.1.1 nobody here"\n', server_config(server), flags=re.S)
         with open(server.config, "w") as f:
             f.write(refusing)
-        result = subprocess.run([MANSIO, "check", "--config", server.config], capture_output=True, text=True, timeout=LIMIT)
+        result = run_program("check", "--config", server.config)
         self.assertEqual(result.returncode, 1)
         self.assertIn("postmaster has no way", result.stderr)
         server.process.send_signal(signal.SIGHUP)
@@ -228,7 +228,7 @@ class Server(TestCase):
         path = self.path("bad.toml")
         with open(path, "w") as f:
             f.write('myhostname = "x.test"\n[smtpd]\ntimeout = "soon"\nlinelength = 1\n')
-        result = subprocess.run([os.environ["MANSIO"], "check", "--config", path], capture_output=True, text=True)
+        result = run_program("check", "--config", path)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, re.escape(path) + r":3: smtpd\.timeout.*duration")
         self.assertRegex(result.stderr, re.escape(path) + r":4: smtpd\.linelength")

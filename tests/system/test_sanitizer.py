@@ -1,0 +1,30 @@
+"""What a sanitizer says about a supervised process fails the test that runs it. Registered with sanitizers only."""
+import os
+import unittest
+
+import rig
+
+CONFIG = rig.relay_config(1).replace("transport-smtp", "transport-faulty")
+
+
+class Sanitizer(rig.TestCase):
+    def reported(self, single):
+        server = rig.Mansio(self.dir, CONFIG, single=single, plugins=os.environ["MANSIO_FIXTURES"])
+        server.start()
+        self.addCleanup(rig.end_process, server.process)
+        with rig.Client(server.port) as c:
+            c.cmd("EHLO client.test")
+            c.message("a@example.com", ["b@example.org"], "Subject: x\r\n\r\nhello")
+        rig.wait_for(lambda: "Sanitizer" in server.log_text(), "the report")
+        with self.assertRaisesRegex(AssertionError, "Sanitizer spoke in"):
+            server.close()
+
+    def test_a_report_of_a_child_process_is_noticed(self):
+        self.reported(single=False)
+
+    def test_a_report_of_a_role_that_is_a_thread_is_noticed(self):
+        self.reported(single=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
