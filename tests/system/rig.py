@@ -109,9 +109,10 @@ def end_process(process, limit=10 * SLOW):
 
 
 class Mansio:
-    """A Mansio run from a configuration text. {port} is the SMTP port, {dir} the test's directory."""
+    """A Mansio run from a configuration text. {port} is the SMTP port, {dir} the test's directory. `run_as`: the
+    account that starts it and speaks to it, of pwd; root's tests may choose one."""
 
-    def __init__(self, directory, config, single=False, env=None, name="mansio", plugins=PLUGINS):
+    def __init__(self, directory, config, single=False, env=None, name="mansio", plugins=PLUGINS, run_as=None):
         self.dir = directory
         self.plugins = plugins
         self.port = free_port()
@@ -121,6 +122,11 @@ class Mansio:
         self.single = single
         self.env = dict(os.environ, **(env or {}))
         self.process = None
+        self.account = {}
+        if run_as is not None and os.geteuid() == 0:
+            self.account = {"user": run_as.pw_uid, "group": run_as.pw_gid, "extra_groups": []}
+            os.mkdir(self.spool, 0o700)
+            os.chown(self.spool, run_as.pw_uid, run_as.pw_gid)
         self.write_config(config)
 
     def write_config(self, config):
@@ -137,7 +143,7 @@ class Mansio:
         seen = len(self.events("ready"))
         argv = [MANSIO, "run", "--config", self.config] + (["--single"] if self.single else [])
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(argv, stderr=log, stdout=log, env=self.env)
+            self.process = subprocess.Popen(argv, stderr=log, stdout=log, env=self.env, **self.account)
         if wait:
             try:
                 wait_for(lambda: len(self.events("ready")) > seen or self.process.poll() is not None, "mansio to be ready")
@@ -174,7 +180,7 @@ class Mansio:
         return self.events("delivery", **fields)
 
     def cli(self, *args, check=True):
-        result = run_program(*args, "--config", self.config)
+        result = run_program(*args, "--config", self.config, **self.account)
         if check and result.returncode != 0:
             raise AssertionError(f"mansio {args}: {result.returncode}\n{result.stdout}{result.stderr}")
         return result.stdout
@@ -183,13 +189,13 @@ class Mansio:
         return [json.loads(line) for line in self.cli("queue", "list", "--json").splitlines() if line.strip()]
 
     def children(self):
-        """{role name: pid} of the living role processes."""
+        """{pid: role name} of the living role processes."""
         found = {}
         pid = self.process.pid
         with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{pid}/children") as children:
             for child in children.read().split():
-                with contextlib.suppress(FileNotFoundError), open(f"/proc/{child}/comm") as name:
-                    found[int(child)] = name.read().strip()
+                with contextlib.suppress(FileNotFoundError), open(f"/proc/{child}/comm") as f:
+                    found[int(child)] = f.read().strip()
         return found
 
     def stop(self, limit=LIMIT):
