@@ -213,15 +213,18 @@ void QueueCore::do_release(MessageSlot slot) {
   m.kills = 0;
   m.more().hold_reason.clear();
   journal_state(m);
+  bool woken = false;
   index_.each_group(slot, [&](GroupSlot g) {
     scheduler_->set_alone(g, false);
     if (index_.group(g).state != GroupState::Held) return;
     scheduler_->set_due(g, clock_.mono());
+    woken = true;
     if (may_schedule(g))
       schedule_new(g);
     else
       index_.set_state(g, GroupState::Parked);
   });
+  if (woken) journal(m, entry::woken(m.id));
 }
 
 // As new: time stamp, route, warnings and hold begin again.
@@ -289,10 +292,13 @@ void QueueCore::do_expire(MessageSlot slot) {
 }
 
 void QueueCore::do_flush(MessageSlot slot) {
+  bool woken = false;
   index_.each_group(slot, [&](GroupSlot g) {
     if (index_.group(g).state != GroupState::Scheduled) return;
     scheduler_->flush(g, clock_.mono());
+    woken = true;
   });
+  if (woken) journal(index_.message(slot), entry::woken(index_.id_of(slot)));
 }
 
 }  // namespace mansio::queue

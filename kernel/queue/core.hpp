@@ -79,6 +79,12 @@ class QueueCore {
   using Segment = std::pair<std::uint32_t, std::uint32_t>;  // (number, epoch)
   using SharedEnvelope = std::shared_ptr<const Envelope>;
 
+  struct DsnName {
+    MessageId parent;
+    std::uint32_t event;
+    auto operator<=>(const DsnName &) const = default;
+  };
+
   // What one batch of outcomes did to a message, until it is journaled.
   struct Batch {
     Recipients sent;
@@ -140,6 +146,7 @@ class QueueCore {
   // leases.cpp
   bool lease_some();
   bool active_on_disk();
+  bool journal_stuck();
   void lease(GroupSlot group);
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
@@ -171,7 +178,7 @@ class QueueCore {
   void set_reason(PendingRecipient &p, const Reason &reason);
 
   // crashes.cpp
-  void egress_dead(Connection &c, bool crashed, MessageId culprit);
+  void egress_dead(Connection &c, const wire::Dead &dead);
   void hold_killer(MessageSlot slot);
 
   // routing.cpp
@@ -187,6 +194,7 @@ class QueueCore {
   void send_notifications();
   bool send_notification(MessageSlot slot, const Intent &intent);
   void on_dsn_written(const wire::DsnWritten &written);
+  void notification_undeliverable(const DsnName &name, const std::string &reason);
   void notification_written(MessageId parent, std::uint32_t event);
   void router_lost(ConnectionId id);
   bool notifies(std::string_view what) const;
@@ -251,13 +259,15 @@ class QueueCore {
   };
   std::deque<Ack> acks_;
   std::uint64_t last_sequence_ = 0;
+  Nanos journal_moved_ = 0;  // when it was last seen to make progress, or began to have something to write
+  bool journal_stuck_ = false;
 
-  struct DsnName {
-    MessageId parent;
-    std::uint32_t event;
-    auto operator<=>(const DsnName &) const = default;
+  struct DsnDue {
+    DsnName name;
+    std::uint64_t sequence;  // of the journal entry that says it must be written
   };
-  std::deque<DsnName> dsn_queue_;
+  std::deque<DsnDue> dsn_queue_;
+  std::map<DsnName, Nanos> dsn_failing_;  // since when (mono)
   std::vector<DsnName> dsn_later_;
   std::map<DsnName, std::pair<ConnectionId, spool::Place>> dsn_requests_;
   Nanos dsn_retry_at_ = 0;

@@ -9,12 +9,13 @@ namespace {
 
 constexpr int kLeasesPerTurn = 256;  // one turn's worth leaves in shared frames
 constexpr Nanos kCancelGrace = 30 * kSecond;
+constexpr Nanos kJournalPatience = 5 * kSecond;
 
 }  // namespace
 
 // True: there may be more to lease at once.
 bool QueueCore::lease_some() {
-  if (!leasing() || !active_on_disk()) return false;
+  if (!leasing() || !active_on_disk() || journal_stuck()) return false;
   for (int n = 0; n < kLeasesPerTurn; ++n) {
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
@@ -25,6 +26,14 @@ bool QueueCore::lease_some() {
     else
       lease(decision->group);
   }
+  return true;
+}
+
+// Outcomes that cannot be written down pile up in memory, and after a crash are all delivered again.
+bool QueueCore::journal_stuck() {
+  if (store_.synced_sequence() >= last_sequence_ || clock_.mono() - journal_moved_ < kJournalPatience) return false;
+  if (!std::exchange(journal_stuck_, true))
+    log_.error("the journal cannot be written: no delivery begins before it can; see the spool's disk");
   return true;
 }
 

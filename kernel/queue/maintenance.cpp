@@ -41,7 +41,7 @@ void QueueCore::tick(Nanos now) {
   update_pressure();
   reroute_orphans(now);
   if (!dsn_later_.empty() && now >= dsn_retry_at_) {
-    dsn_queue_.insert(dsn_queue_.end(), dsn_later_.begin(), dsn_later_.end());
+    for (const auto &name : dsn_later_) dsn_queue_.push_back({name, 0});
     dsn_later_.clear();
   }
   send_notifications();
@@ -67,7 +67,7 @@ void QueueCore::update_pressure() {
 void QueueCore::reload(const config::Settings &settings) {
   settings_ = &settings;
   delivery_log_ = DeliveryLog{log_, clock_, settings};
-  cache_.limit(settings.queue.active_limit);
+  cache_.limit(settings.queue.envelope_cache_limit);
   scheduler_->backoff({.minimal_backoff_time = settings.queue.minimal_backoff_time,
                        .maximal_backoff_time = settings.queue.maximal_backoff_time,
                        .jitter = settings.queue.backoff_jitter});

@@ -126,14 +126,17 @@ void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaste
       intent.recipients.push_back(std::move(recipients[from]));
     }
     journal(m, entry::intent(m.id, intent));
-    dsn_queue_.push_back({m.id, intent.event});
+    dsn_queue_.push_back({{m.id, intent.event}, last_sequence_});
     extra.intents.push_back(std::move(intent));
   }
 }
 
 void QueueCore::send_notifications() {
   while (!dsn_queue_.empty() && dsn_requests_.size() < kRequestsAtOnce && router()) {
-    const auto name = dsn_queue_.front();
+    // Not before the intent is on stable storage: the notification must not be there when its intent is not, or
+    // another event of the message would get its name.
+    if (dsn_queue_.front().sequence > store_.synced_sequence()) return;
+    const auto name = dsn_queue_.front().name;
     const auto slot = index_.find(name.parent);
     const auto *extra = slot == kNone ? nullptr : index_.message(slot).extra.get();
     const Intent *intent = nullptr;
@@ -200,6 +203,9 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
 void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   const DsnName name{written.parent.id, written.parent.event};
   if (written.id) return notification_written(name.parent, name.event);
+  const auto failing = dsn_failing_.try_emplace(name, clock_.mono()).first->second;
+  if (written.refused || clock_.mono() - failing >= settings_->queue.bounce_queue_lifetime)
+    return notification_undeliverable(name, written.reason);
   const auto at = dsn_requests_.find(name);
   if (at == dsn_requests_.end()) return;
   if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
@@ -210,7 +216,28 @@ void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   dsn_later_.push_back(name);
 }
 
+// Nothing can be sent to whom it is for: as with a bounce that bounces, the postmaster may hear of it, or nobody.
+void QueueCore::notification_undeliverable(const DsnName &name, const std::string &reason) {
+  const auto slot = index_.find(name.parent);
+  if (slot != kNone && index_.message(slot).extra) {
+    auto &intents = index_.message(slot).extra->intents;
+    const auto intent =
+        std::find_if(intents.begin(), intents.end(), [&](const auto &i) { return i.event == name.event; });
+    if (intent != intents.end()) {
+      auto recipients = intent->recipients;
+      if (intent->kind == wire::DsnKind::Failure && notifies("2bounce")) {
+        add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(recipients));
+      } else {
+        ++counters_.double_bounces_dropped;
+        log_.error("undeliverable notification dropped", {{"qid", name.parent}, {"reason", reason}});
+      }
+    }
+  }
+  notification_written(name.parent, name.event);
+}
+
 void QueueCore::notification_written(MessageId parent, std::uint32_t event) {
+  dsn_failing_.erase({parent, event});
   const auto at = dsn_requests_.find({parent, event});
   if (at != dsn_requests_.end()) {
     if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
@@ -236,7 +263,7 @@ void QueueCore::router_lost(ConnectionId id) {
     }
     if (auto *c = find(id)) drop_descriptor(*c, at->second.second);
     store_.unpin(at->second.second);
-    dsn_queue_.push_back(at->first);
+    dsn_queue_.push_back({at->first, 0});
     at = dsn_requests_.erase(at);
   }
   std::vector<std::uint64_t> asked;

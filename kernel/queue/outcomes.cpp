@@ -11,7 +11,10 @@ constexpr Nanos kActiveIdle = 5 * kSecond;
 
 }  // namespace
 
-std::uint64_t QueueCore::journal(const std::string &bytes) { return last_sequence_ = store_.journal(bytes); }
+std::uint64_t QueueCore::journal(const std::string &bytes) {
+  if (store_.synced_sequence() >= last_sequence_) journal_moved_ = clock_.mono();
+  return last_sequence_ = store_.journal(bytes);
+}
 
 void QueueCore::journal(Message &m, const std::string &bytes) {
   m.journaled = true;
@@ -287,8 +290,11 @@ void QueueCore::acknowledge(ConnectionId connection, std::uint64_t lease) {
 }
 
 void QueueCore::synced() {
+  journal_moved_ = clock_.mono();
+  journal_stuck_ = false;
   send_acks();
   check_gates();
+  send_notifications();
 }
 
 void QueueCore::send_acks() {

@@ -30,7 +30,7 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
       settings_(&settings),
       store_(store),
       delivery_log_(log, clock, settings),
-      cache_(settings.queue.active_limit),
+      cache_(settings.queue.envelope_cache_limit),
       steps_(clock) {
   scheduler_ = scheduler::Scheduler::create({.minimal_backoff_time = settings.queue.minimal_backoff_time,
                                              .maximal_backoff_time = settings.queue.maximal_backoff_time,
@@ -334,7 +334,7 @@ void QueueCore::dead(const wire::Dead &dead) {
     c.hello = false;
     switch (c.peer.kind) {
       case wire::RoleKind::Egress:
-        egress_dead(c, dead.crashed, MessageId{dead.culprit});
+        egress_dead(c, dead);
         break;
       case wire::RoleKind::Router:
         router_lost(c.id);

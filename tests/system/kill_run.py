@@ -124,7 +124,6 @@ def run(test, messages, kills, seed, pace=0.0):
 [queue]
 minimal_backoff_time = 1
 maximal_backoff_time = 2
-worker_kill_limit = 100
 """
     config = config.replace('plugin = "transport-smtp"', f'plugin = "transport-smtp"\nprocess_limit = {LEASES}\n'
                             f'destination_concurrency_limit = {LEASES}\ndestination_concurrency_failed_cohort_limit = 0')

@@ -58,6 +58,7 @@ std::unique_ptr<Connection> ConnectionCache::take(const OpenRequest &wanted, Mat
       continue;
     auto found = std::move(at->connection);
     at = idle_.erase(at);
+    if (found->stream->gone()) continue;  // closed by its destructor
     if (!too_old(*found)) return found;
     dismiss(std::move(found));
   }

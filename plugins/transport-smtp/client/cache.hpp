@@ -1,7 +1,7 @@
 // Idle connections, kept for a short time for the next delivery to the same next hop or server address.
 //
-// Nothing watches them while they idle: the time limit is short, and finding one dead costs the delivery nothing
-// but a fresh connection. So keeping one costs no system call.
+// Nothing watches them while they idle: the time limit is short. One that its peer has closed meanwhile is found out
+// when it is taken: a message sent into it whole, without an answer, would have to count as perhaps delivered.
 #pragma once
 
 #include <list>

@@ -101,6 +101,7 @@ class TlsSocket final : public Stream {
     co_return all;
   }
 
+  bool gone() const override { return socket_->gone(); }
   void set_cancel(Cancel *cancel) override { socket_->set_cancel(cancel); }
   void close() override {
     // close_notify without waiting for the peer's; a failed session may not send it.

@@ -124,6 +124,26 @@ TEST_F(QueueCommand, RequeueGivesANewTimeStampAndRoutesAgain) {
   EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
 }
 
+TEST_F(QueueCommand, ARouteThatRefusesOneRecipientRefusesThatOneOnly) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  ask("requeue", id);
+  const auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.refusals = {{0, {5, 1, 2}, "not there"}, {1, {4, 3, 5}, "try later"}};
+  say(router_, reply);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].address, "a@example.com");
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "not there");
+  EXPECT_NE(ask("show", id).lines.find("try later"), std::string::npos);
+}
+
 TEST_F(QueueCommand, RequeueWaitsForAnEgressThatHoldsTheMessageSinceBeforeARestart) {
   begin();
   const auto id = mail_to({"a@example.com"});

@@ -23,7 +23,7 @@ TEST_F(Notification, OneForAllThatFailedAndTheMessageStaysUntilItIsWritten) {
   EXPECT_EQ(n[0].recipients.size(), 2u);
   EXPECT_EQ(n[0].parent.id, id);
   EXPECT_TRUE(known(id));
-  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, ""});
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, false, ""});
   EXPECT_FALSE(known(id));
   EXPECT_EQ(store_->bad_unpins, 0);
 }
@@ -106,7 +106,7 @@ TEST_F(Notification, WarnsOfADelayOnceEvenOverARestart) {
   const auto n = notifications();
   ASSERT_EQ(n.size(), 1u);
   EXPECT_EQ(n[0].kind, DsnKind::Delay);
-  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, ""});
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, false, ""});
   run();
   begin();
   advance(2000 * kSecond);
@@ -159,10 +159,52 @@ TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
   mail_to({"a@example.com"});
   report(leases().at(0), DeliveryStatus::Bounced);
   const auto n = notifications();
-  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, "disk full"});
+  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, false, "disk full"});
   EXPECT_TRUE(notifications().empty());
   advance(61 * kSecond);
   EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Notification, IsNotAskedForBeforeItsIntentIsOnStableStorage) {
+  begin();
+  mail_to({"a@example.com"});
+  say(egress_, result(leases().at(0), DeliveryStatus::Bounced));
+  while (core_->turn()) {
+  }
+  EXPECT_TRUE(router_.link->take<wire::DsnRequest>().empty());
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Notification, OneWhoseRouteRefusesItGoesToThePostmasterOrEnds) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  auto n = notifications();
+  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, true, "550 nothing goes there"});
+  n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterCopy);
+  EXPECT_EQ(n[0].to, "postmaster@mx.example.net");
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{}, true, "550 nor there"});
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(stat("mansio_double_bounces_dropped_total"), 1);
+  begin();
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(Notification, OneThatIsRefusedForTheBounceLifetimeEnds) {
+  settings_.queue.notify_classes = {};
+  settings_.queue.bounce_queue_lifetime = 3600 * kSecond;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  for (int tries = 0; tries < 100 && known(id); ++tries) {
+    for (const auto &n : notifications()) say(router_, wire::DsnWritten{n.parent, MessageId{}, false, "451 later"});
+    advance(61 * kSecond);
+  }
+  EXPECT_FALSE(known(id));
+  EXPECT_NE(sink_.text.find("undeliverable notification dropped"), std::string::npos);
 }
 
 }  // namespace
