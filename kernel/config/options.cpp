@@ -313,7 +313,15 @@ std::span<const Option<Queue>> queue_options() {
                                        "other mail are read back when needed."),
       option<&T::backlog_limit>("backlog_limit", integer(0),
                                 "Messages waiting above which new mail gets 452; 0 means no limit."),
-      option<&T::notify_classes>("notify_classes", list(kNotifyClass), "What the postmaster is told about."),
+      option<&T::notify_classes>(
+          "notify_classes", list(kNotifyClass),
+          "What the postmaster is told about. Of mail in the queue: `bounce` (copies of the headers of bounced mail; "
+          "implies `2bounce`), `2bounce` (bounces that cannot be delivered), `delay` (headers of delayed mail). Of "
+          "SMTP "
+          "sessions, with a transcript: `policy` (something was refused), `protocol` (errors in the protocol), "
+          "`bounce` "
+          "(a recipient does not exist), `data` (a certificate could not be read). Of either: `resource` (full disks "
+          "and other limits) and `software` (our own programs)."),
       option<&T::bounce_template_file>("bounce_template_file", path(),
                                        "File with the texts of delivery status notifications.", "texts of our own"),
       option<&T::bounce_size_limit>(

@@ -27,6 +27,7 @@
 
 #include "kernel/base/clock.hpp"
 #include "kernel/base/log.hpp"
+#include "kernel/config/notify.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/queue/clock_steps.hpp"
 #include "kernel/queue/command.hpp"
@@ -197,7 +198,9 @@ class QueueCore {
   void notification_undeliverable(const DsnName &name, const std::string &reason);
   void notification_written(MessageId parent, std::uint32_t event);
   void router_lost(ConnectionId id);
-  bool notifies(std::string_view what) const;
+  bool notifies(config::NotifyMask what) const;
+  bool is_notice(const Envelope &envelope) const;
+  void tell_trouble(MessageSlot slot, const Envelope &envelope, const Reported &reported);
 
   // commands.cpp, listing.cpp
   void on_command(Connection &c, wire::QueueCommand &command);
@@ -271,6 +274,7 @@ class QueueCore {
   std::vector<DsnName> dsn_later_;
   std::map<DsnName, std::pair<ConnectionId, spool::Place>> dsn_requests_;
   Nanos dsn_retry_at_ = 0;
+  Nanos trouble_told_at_ = 0;
 
   std::list<Command> commands_;
   Nanos next_tick_ = 0;

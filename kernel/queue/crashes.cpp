@@ -83,7 +83,7 @@ void QueueCore::hold_killer(MessageSlot slot) {
   ++counters_.held;
   log_.error("message held: release it once the plugin is repaired", {{"qid", m.id}, {"reason", reason}});
   do_hold(slot, reason);
-  if (!notifies("software")) return;
+  if (!notifies(config::kNotifySoftware)) return;
   std::vector<Reported> recipients;
   for (auto g = m.groups; g != kNone; g = index_.group(g).next)
     for (const auto &p : index_.group(g).recipients) {
@@ -92,7 +92,7 @@ void QueueCore::hold_killer(MessageSlot slot) {
       outcome.text = "held: " + reason;
       recipients.push_back({p.index, std::move(outcome)});
     }
-  add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(recipients));
+  add_intents(slot, wire::DsnKind::PostmasterDelay, true, std::move(recipients));
   send_notifications();
 }
 

@@ -65,6 +65,7 @@ struct Message {
   bool deleted : 1 = false;  // goes once its leases have ended
   bool forced_expire : 1 = false;
   bool expiry_logged : 1 = false;
+  bool trouble_told : 1 = false;  // to the postmaster
   bool delay_warned : 1 = false;
   bool possible_duplicate : 1 = false;
   bool reroute : 1 = false;   // what comes back from a lease is routed again

@@ -1,6 +1,8 @@
 // What an operator sees of a message: JSON lines with Postfix's postqueue -j keys and ours beside them.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -149,8 +151,9 @@ std::string QueueCore::show_line(MessageSlot slot) {
   j.close(']').key("notifications").open('[');
   if (m.extra)
     for (const auto &i : m.extra->intents) {
-      constexpr std::string_view kinds[] = {"failure", "delay", "success", "postmaster"};
-      j.open('{').key("event").number(i.event).key("kind").text(kinds[static_cast<int>(i.kind) & 3]);
+      constexpr std::string_view kinds[] = {"failure", "delay", "success", "postmaster", "postmaster delay"};
+      const auto kind = std::min(static_cast<std::size_t>(i.kind), std::size(kinds) - 1);
+      j.open('{').key("event").number(i.event).key("kind").text(kinds[kind]);
       j.key("recipients").number(i.recipients.size()).close('}');
     }
   j.close(']').close('}');

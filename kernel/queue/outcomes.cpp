@@ -142,6 +142,8 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   if (p == g.recipients.end()) return false;
   auto &m = index_.message(g.message);
   const auto &who = envelope.recipients[recipient];
+  if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3)
+    tell_trouble(g.message, envelope, {recipient, outcome});
   delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
                           context.leased, clock_.wall(), m.possible_duplicate});
   switch (outcome.status) {

@@ -238,7 +238,8 @@ struct RouteReply {
   }
 };
 
-enum class DsnKind : std::uint8_t { Failure, Delay, Success, PostmasterCopy };
+// PostmasterCopy and PostmasterDelay: for the operator, about mail that failed or waits.
+enum class DsnKind : std::uint8_t { Failure, Delay, Success, PostmasterCopy, PostmasterDelay };
 struct DsnRecipient {
   std::string address, original, orcpt;
   std::uint8_t notify = 0;

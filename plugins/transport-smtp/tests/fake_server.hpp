@@ -95,6 +95,9 @@ class FakeServer {
   std::vector<std::string> commands() const { return locked(commands_); }
   std::vector<std::string> names() const { return locked(names_); }  // of SNI
   std::size_t connections() const { return locked(connections_); }
+  void wait_until_all_are_closed() const {
+    while (!locked(open_).empty()) std::this_thread::yield();
+  }
   std::size_t count(std::string_view prefix) const {
     std::size_t n = 0;
     for (const auto &command : commands()) n += command.starts_with(prefix);

@@ -95,6 +95,81 @@ TEST_F(Notification, AFailedDoubleBounceIsDropped) {
   EXPECT_EQ(stat("mansio_double_bounces_dropped_total"), 1);
 }
 
+TEST_F(Notification, TheClassBounceIsACopyForThePostmasterAndDoubleBouncesToo) {
+  settings_.queue.notify_classes = {"bounce"};
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  auto n = notifications();
+  ASSERT_EQ(n.size(), 2u);
+  EXPECT_EQ(n[0].kind, DsnKind::Failure);
+  EXPECT_EQ(n[0].to, "sender@example.org");
+  EXPECT_EQ(n[1].kind, DsnKind::PostmasterCopy);
+  EXPECT_EQ(n[1].to, "postmaster@mx.example.net");
+
+  mail(envelope({"b@example.com"}, ""));
+  report(leases().at(0), DeliveryStatus::Bounced);
+  n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterCopy);
+}
+
+TEST_F(Notification, TheClassDelayIsACopyOfTheWarning) {
+  settings_.queue.notify_classes = {"delay"};
+  settings_.queue.delay_warning_time = 400 * kSecond;
+  begin();
+  mail_to({"a@example.com"});
+  advance(500 * kSecond);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 2u);
+  EXPECT_EQ(n[0].kind, DsnKind::Delay);
+  EXPECT_EQ(n[1].kind, DsnKind::PostmasterDelay);
+  EXPECT_EQ(n[1].to, "postmaster@mx.example.net");
+}
+
+TEST_F(Notification, TroubleOfOurOwnIsToldOnceAMessageAndOnceAMinute) {
+  begin();
+  const auto fail = [&](EnhancedStatus status, std::uint16_t smtp_code = 0) {
+    for (const auto &l : leases()) {
+      auto o = result(l, DeliveryStatus::Deferred);
+      for (auto &r : o.outcomes) r.enhanced = status, r.text = "no space left", r.smtp_code = smtp_code;
+      say(egress_, o);
+    }
+    return notifications();
+  };
+  mail_to({"a@example.com", "b@example.com"});
+  auto n = fail({4, 3, 1});
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterDelay);
+  EXPECT_EQ(n[0].recipients.at(0).outcome.text, "no space left");
+  mail_to({"c@example.net"});
+  EXPECT_TRUE(fail({4, 3, 1}).empty());
+  advance(301 * kSecond);
+  mail_to({"d@example.org"});
+  EXPECT_EQ(fail({4, 3, 0}).size(), 1u);  // the second message's or the third's, never the first's again
+
+  advance(400 * kSecond);
+  mail_to({"e@one.example"});
+  EXPECT_TRUE(fail({4, 3, 1}, 452).empty());  // a server's own trouble
+  settings_.queue.notify_classes = {"2bounce"};
+  core_->reload(settings_);
+  advance(400 * kSecond);
+  mail_to({"f@two.example"});
+  EXPECT_TRUE(fail({4, 3, 1}).empty());
+}
+
+TEST_F(Notification, ANoticeThatMeetsTheSameTroubleIsNotToldOf) {
+  begin();
+  auto e = envelope({"postmaster@mx.example.net"}, "double-bounce@mx.example.net");
+  e.client_address.clear();
+  mail(e);
+  auto o = result(leases().at(0), DeliveryStatus::Deferred);
+  o.outcomes[0].enhanced = {4, 3, 1};
+  say(egress_, o);
+  EXPECT_TRUE(notifications().empty());
+}
+
 TEST_F(Notification, WarnsOfADelayOnceEvenOverARestart) {
   settings_.queue.delay_warning_time = 400 * kSecond;
   begin();
