@@ -328,7 +328,7 @@ std::span<const Option<Queue>> queue_options() {
           "bounce_size_limit", size(1),
           "Largest original that a notification carries in full; of larger ones it carries the headers."),
       option<&T::worker_kill_limit>(
-          "worker_kill_limit", integer(1, 15),
+          "worker_kill_limit", integer(1, 7),
           "Delivery processes that a message may have killed in a row before it is put on hold."),
   };
   return rows;

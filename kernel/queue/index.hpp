@@ -59,7 +59,7 @@ struct Message {
   std::uint32_t commit = 0;   // where its COMMIT record lies in the segment, in units of 8 bytes
   std::uint32_t size = 0;     // of the body, bytes; the largest there is for all beyond
   std::uint16_t segment = 0;  // the index's own short name of the segment
-  std::uint16_t kills : 4 = 0;
+  std::uint16_t kills : 3 = 0;
   bool held : 1 = false;
   bool corrupt : 1 = false;
   bool deleted : 1 = false;  // goes once its leases have ended
@@ -73,7 +73,7 @@ struct Message {
   bool null_sender : 1 = false;
   bool journaled : 1 = false;  // a restart needs to know more than the commit
   bool used : 1 = false;
-  static constexpr std::uint16_t kMostKills = 15;
+  static constexpr std::uint16_t kMostKills = 7;
 
   Extra &more() {
     if (!extra) extra = std::make_unique<Extra>();

@@ -125,6 +125,7 @@ TEST_F(QueueCommand, RequeueGivesANewTimeStampAndRoutesAgain) {
 }
 
 TEST_F(QueueCommand, ARouteThatRefusesOneRecipientRefusesThatOneOnly) {
+  settings_.queue.notify_classes = {};
   begin();
   const auto id = mail_to({"a@example.com", "b@example.com"});
   report(leases().at(0), DeliveryStatus::Deferred);
