@@ -43,7 +43,7 @@ QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
   if (envelope) return cache_.put(m.at.id, std::move(*envelope));
   if (!m.corrupt) {
     ++counters_.corrupt;
-    m.corrupt = true;
+    m.corrupt = true;  // do_hold() has it counted
     log_.error("envelope unreadable: the message is set aside",
                {{"qid", m.at.id}, {"segment", m.at.envelope.segment}, {"error", envelope.error().text}});
     do_hold(slot, "envelope unreadable: " + envelope.error().text);
@@ -83,6 +83,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     m.held = true;
     m.more().hold_reason = "held on arrival";
   }
+  index_.recount(slot);
   const DsnParent parent = envelope.dsn_parent;
   Recipients recipients;
   recipients.reserve(envelope.recipients.size());

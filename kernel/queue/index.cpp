@@ -17,6 +17,7 @@ MessageSlot Index::add(const spool::Committed &at) {
   m.at = at;
   m.used = true;
   by_id_.emplace(at.id, slot);
+  recount(slot);
   return slot;
 }
 
@@ -25,9 +26,23 @@ MessageSlot Index::find(MessageId id) const {
   return at == by_id_.end() ? kNone : at->second;
 }
 
+void Index::recount(MessageSlot slot) {
+  auto &m = messages_[slot];
+  const auto now = m.corrupt        ? QueueName::Corrupt
+                   : m.held         ? QueueName::Hold
+                   : m.n_leased > 0 ? QueueName::Active
+                   : m.n_fresh > 0  ? QueueName::Incoming
+                                    : QueueName::Deferred;
+  if (now == m.counted) return;
+  if (m.counted != QueueName::None) --counts_[static_cast<std::size_t>(m.counted)];
+  m.counted = now;
+  ++counts_[static_cast<std::size_t>(now)];
+}
+
 void Index::erase(MessageSlot slot) {
   auto &m = messages_[slot];
   assert(m.groups == kNone);
+  if (m.counted != QueueName::None) --counts_[static_cast<std::size_t>(m.counted)];
   by_id_.erase(m.at.id);
   m = Message{};
   free_messages_.push_back(slot);
@@ -60,6 +75,7 @@ void Index::set_state(GroupSlot slot, GroupState state) {
   g.state = state;
   if (counts_as_fresh(g)) ++m.n_fresh;
   if (g.state == GroupState::Leased) ++m.n_leased;
+  recount(g.message);
 }
 
 void Index::erase_group(GroupSlot slot, Reasons &reasons) {

@@ -3,6 +3,7 @@
 // the envelope stays in the spool. Slots are used again; references stay good until the slot is erased.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -44,6 +45,11 @@ struct Extra {
   std::uint32_t next_event = 1;
 };
 
+// What a message is counted as: whoever holds it, then whether a delivery was ever tried. Of Postfix's queues, "active"
+// is what is being delivered here; mail that is due and waits for its turn counts as what it was before.
+enum class QueueName : std::uint8_t { Incoming, Active, Deferred, Hold, Corrupt, None };
+inline constexpr std::size_t kQueueNames = static_cast<std::size_t>(QueueName::None);
+
 struct Message {
   spool::Committed at;
   Nanos arrival = 0;  // wall
@@ -65,6 +71,7 @@ struct Message {
   bool null_sender : 1 = false;
   bool journaled : 1 = false;  // a restart needs to know more than the commit
   bool used : 1 = false;
+  QueueName counted = QueueName::None;
   std::unique_ptr<Extra> extra;
 
   Extra &more() {
@@ -83,6 +90,10 @@ class Index {
   void erase_group(GroupSlot slot, Reasons &reasons);
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
+
+  // After a change of `held` or `corrupt`; set_state() and the like see to themselves.
+  void recount(MessageSlot slot);
+  std::uint64_t count(QueueName name) const { return counts_[static_cast<std::size_t>(name)]; }
 
   Message &message(MessageSlot slot) { return messages_[slot]; }
   const Message &message(MessageSlot slot) const { return messages_[slot]; }
@@ -111,6 +122,7 @@ class Index {
   std::vector<MessageSlot> free_messages_;
   std::vector<GroupSlot> free_groups_;
   std::unordered_map<MessageId, MessageSlot> by_id_;
+  std::array<std::uint64_t, kQueueNames> counts_{};
 };
 
 }  // namespace mansio::queue
