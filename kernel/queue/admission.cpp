@@ -52,7 +52,7 @@ SharedStored QueueCore::stored_of(MessageSlot slot) {
   auto &m = index_.message(slot);
   if (!m.corrupt) {
     ++counters_.corrupt;
-    m.corrupt = true;
+    m.corrupt = true;  // do_hold() has it counted
     log_.error("envelope unreadable: the message is set aside",
                {{"qid", m.id}, {"segment", index_.commit_of(slot).segment}, {"error", stored.error().text}});
     do_hold(slot, "envelope unreadable: " + stored.error().text);
@@ -105,6 +105,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     m.held = true;
     m.more().hold_reason = "held on arrival";
   }
+  index_.recount(slot);
   const DsnParent parent = envelope.dsn_parent;
   Recipients recipients;
   recipients.reserve(envelope.recipients.size());

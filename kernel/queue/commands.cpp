@@ -198,6 +198,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
 void QueueCore::do_hold(MessageSlot slot, const std::string &reason) {
   auto &m = index_.message(slot);
   m.held = true;
+  index_.recount(slot);
   m.more().hold_reason = reason;
   journal_state(m);
   index_.each_group(slot, [&](GroupSlot g) {
@@ -210,6 +211,7 @@ void QueueCore::do_hold(MessageSlot slot, const std::string &reason) {
 void QueueCore::do_release(MessageSlot slot) {
   auto &m = index_.message(slot);
   m.held = m.corrupt = false;
+  index_.recount(slot);
   m.kills = 0;
   m.more().hold_reason.clear();
   journal_state(m);
@@ -233,6 +235,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
   m.arrival = clock_.wall();
   m.requeued = true;
   m.held = m.forced_expire = m.expiry_logged = m.delay_warned = m.corrupt = false;
+  index_.recount(slot);
   m.kills = 0;
   // What an egress process holds, or may hold since before our restart, is routed again when that is over.
   m.reroute = index_.counts(slot).leased > 0;

@@ -71,7 +71,7 @@ std::string QueueCore::list_line(MessageSlot slot) {
   Json j;
   j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond);
-  j.key("message_size").number(envelope ? envelope->body.size : m.size);
+  j.key("message_size").number(envelope ? envelope->body.size : m.size());
   j.key("forced_expire").boolean(m.forced_expire).key("sender").text(envelope ? envelope->sender : "");
   j.key("recipients").open('[');
   for (auto g = m.groups; g != kNone && envelope; g = index_.group(g).next)
@@ -169,7 +169,7 @@ std::string QueueCore::summary() const {
     const auto &m = index_.message(slot);
     if (!m.used) continue;
     ++states[state_name(slot)];
-    bytes += m.size;
+    bytes += m.size();
     for (auto g = m.groups; g != kNone; g = index_.group(g).next) ++transports[transport_of(g).name];
   }
   const auto counts = scheduler_->counts();

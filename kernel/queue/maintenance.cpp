@@ -99,7 +99,13 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   const auto counts = scheduler_->counts();
   held = counts.held;
   corrupt = counters_.corrupt;
-  put("mansio_queue_messages", number(index_.size()));
+  constexpr std::pair<const char *, QueueName> names[] = {{"incoming", QueueName::Incoming},
+                                                          {"active", QueueName::Active},
+                                                          {"deferred", QueueName::Deferred},
+                                                          {"hold", QueueName::Hold},
+                                                          {"corrupt", QueueName::Corrupt}};
+  for (const auto &[name, state] : names)
+    put("mansio_queue_messages{state=\"" + std::string{name} + "\"}", number(index_.count(state)));
   put("mansio_queue_groups{state=\"ready\"}", number(counts.ready));
   put("mansio_queue_groups{state=\"active\"}", number(active));
   put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));

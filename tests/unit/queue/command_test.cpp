@@ -230,6 +230,47 @@ TEST_F(QueueCommand, MatchesBySenderRecipientDomainStateTransportAndAge) {
   EXPECT_NE(ask("summary").lines.find("\"deferred\":2"), std::string::npos);
 }
 
+TEST_F(QueueCommand, EveryMessageIsCountedInOneState) {
+  const auto counts = [&] {
+    std::string out;
+    for (const auto *state : {"incoming", "active", "deferred", "hold", "corrupt"})
+      out +=
+          std::to_string(static_cast<int>(stat("mansio_queue_messages{state=\"" + std::string{state} + "\"}"))) + ' ';
+    return out;
+  };
+  begin();
+  EXPECT_EQ(counts(), "0 0 0 0 0 ");
+  const auto held = mail_to({"a@example.com"});
+  auto l = leases();
+  EXPECT_EQ(counts(), "0 1 0 0 0 ");
+  report(l.at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(counts(), "0 0 1 0 0 ");
+  core_->draining(egress_.peer);  // nobody delivers for a while
+  const auto fresh = mail_to({"b@example.org", "c@example.net"});
+  EXPECT_EQ(counts(), "1 0 1 0 0 ");
+  ask("hold", held);
+  EXPECT_EQ(counts(), "1 0 0 1 0 ");
+  run();
+  begin();
+  control_ = {};
+  EXPECT_EQ(counts(), "1 0 0 1 0 ");
+  advance(kSecond);
+  EXPECT_EQ(counts(), "0 1 0 1 0 ");
+  l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_EQ(counts(), "0 1 0 1 0 ");
+  report(l[1], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(fresh));
+  EXPECT_EQ(counts(), "0 0 0 1 0 ");
+  ask("release", held);
+  EXPECT_EQ(counts(), "0 1 0 0 0 ");
+  ask("requeue", held);
+  ask("delete", held);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(counts(), "0 0 0 0 0 ");
+}
+
 TEST_F(QueueCommand, RefusesACommandThatNamesNoMessages) {
   begin();
   wire::QueueCommand c;
@@ -259,6 +300,7 @@ TEST_F(QueueCommand, AnUnreadableEnvelopeSetsTheMessageAside) {
   advance(301 * kSecond);
   EXPECT_TRUE(leases().empty());
   EXPECT_NE(ask("list").lines.find("\"queue_name\":\"corrupt\",\"queue_id\":\"" + to_string(id)), std::string::npos);
+  EXPECT_EQ(stat("mansio_queue_messages{state=\"corrupt\"}"), 1);
 }
 
 }  // namespace
