@@ -51,7 +51,7 @@ void QueueCore::tell_trouble(MessageSlot slot, const Envelope &envelope, const R
   const auto now = clock_.mono();
   if (m.trouble_told || !notifies(resource ? config::kNotifyResource : config::kNotifySoftware)) return;
   if (trouble_told_at_ != 0 && now < trouble_told_at_ + kTroubleInterval) return;
-  if (is_notice(envelope)) return;  // the way to the postmaster is what is in trouble
+  if (is_notice(envelope)) return;             // the way to the postmaster is what is in trouble
   trouble_told_at_ = std::max<Nanos>(now, 1);  // 0: never
   m.trouble_told = true;
   const bool failed = reported.outcome.status == wire::DeliveryStatus::Bounced;
