@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 
-#include "kernel/config/domain.hpp"
 #include "kernel/config/network.hpp"
 #include "kernel/config/notify.hpp"
 #include "kernel/config/values.hpp"
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::config {
 namespace {
@@ -19,7 +20,7 @@ bool has_control(std::string_view text) {
 bool canonical_line(std::string &text) { return !has_control(text); }
 
 bool canonical_domain(std::string &text) {
-  auto domain = ascii_domain(text);
+  auto domain = text.starts_with('[') ? std::nullopt : ascii_domain(text);
   if (!domain) return false;
   text = std::move(*domain);
   return true;

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -9,18 +11,6 @@ namespace {
 
 constexpr int kVisitsPerTurn = 128;
 constexpr std::size_t kReplyBytes = 32 * 1024;
-
-std::string_view domain_of(std::string_view address) {
-  const auto at = address.rfind('@');
-  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
-}
-
-bool same(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-           return lower(x) == lower(y);
-         });
-}
 
 // "90", "90s", "15m", "2h", "5d", "1w".
 std::optional<Nanos> parse_age(std::string_view text) {
@@ -153,15 +143,15 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
       if (!stored) return false;
       const auto *envelope = &stored->envelope;
       if (key == "sender") {
-        if (!same(envelope->sender, value == "<>" ? "" : value)) return false;
+        if (!equals_nocase(envelope->sender, value == "<>" ? "" : value)) return false;
         continue;
       }
       bool any = false;
       index_.each_group(slot, [&](GroupSlot g) {
         for (const auto &p : index_.group(g).recipients) {
           const auto &r = envelope->recipients[p.index];
-          any |= key == "recipient" ? same(r.address, value) || same(r.original, value)
-                                    : same(domain_of(r.address), value);
+          any |= key == "recipient" ? equals_nocase(r.address, value) || equals_nocase(r.original, value)
+                                    : equals_nocase(split_address(r.address).domain, value);
         }
       });
       if (!any) return false;

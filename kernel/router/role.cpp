@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/process/writer_link.hpp"
 #include "kernel/router/notifier.hpp"
@@ -19,7 +20,8 @@ class RouterRole final : public process::Role {
  public:
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
-    routes_ = std::make_unique<route::RouteTable>(context.settings);
+    const auto addresses = io::interface_addresses();
+    routes_ = std::make_unique<route::RouteTable>(context.settings, addresses);
     link_ = std::make_unique<process::WriterLink>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
     templates_ = dsn::default_templates();
