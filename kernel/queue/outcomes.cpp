@@ -67,7 +67,10 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
   if (slot != kNone && !index_.message(slot).corrupt) {
     if (const auto envelope = envelope_of(slot)) {
       const auto now = clock_.wall();
-      const LeaseContext context{c.has_transport ? transports_[c.transport].name : "", c.peer.pid, now, now};
+      // Not `? name : ""`, which would make a string of its own for the view to outlive.
+      std::string_view transport;
+      if (c.has_transport) transport = transports_[c.transport].name;
+      const LeaseContext context{transport, c.peer.pid, now, now};
       Batch batch;
       std::set<GroupSlot> deferred;
       for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
