@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
-#include "kernel/egress/addresses.hpp"
 
 namespace mansio::egress {
 namespace {
@@ -254,8 +253,6 @@ TEST_F(DeskTest, IsDrainedWhenEveryOutcomeIsAcknowledged) {
   run();
   EXPECT_TRUE(idle);
 }
-
-TEST(InterfaceAddresses, IncludeLoopback) { EXPECT_THAT(interface_addresses(), ::testing::Contains("127.0.0.1")); }
 
 }  // namespace
 }  // namespace mansio::egress
