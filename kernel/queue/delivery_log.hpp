@@ -1,4 +1,4 @@
-// The delivery log: one line a recipient and attempt, with Postfix's fields, either as JSON or, with log_format
+// The delivery log: one line a recipient and attempt, with Postfix's fields, either as JSON or, with [log] format
 // "postfix", in the very form that log tools made for Postfix parse. The fields and their order follow Postfix's
 // log_adhoc(); delays a/b/c/d are: before the queue took it up, in the queue, connection set-up, transmission.
 #pragma once

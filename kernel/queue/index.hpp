@@ -24,7 +24,7 @@ using MessageSlot = std::uint32_t;
 using GroupSlot = scheduler::GroupId;
 inline constexpr std::uint32_t kNone = UINT32_MAX;
 
-// Parked: recovered, and an egress process may be delivering it at this moment; the scheduler does not know of it.
+// Parked: recovered, and an egress process may be delivering it at this moment; the scheduler keeps it as held.
 enum class GroupState : std::uint8_t { Free, Parked, Scheduled, Leased, Held };
 
 struct Group {

@@ -94,11 +94,9 @@ Result<void> QueueCore::stop() {
 
 void QueueCore::stats(const std::function<void(std::string, double)> &put) const {
   const auto number = [](auto n) { return static_cast<double>(n); };
-  std::uint64_t held = 0, corrupt = 0, active = 0;
+  std::uint64_t active = 0;
   for (const auto &[lease, l] : leases_) active += l.routing ? 0 : 1;
   const auto counts = scheduler_->counts();
-  held = counts.held;
-  corrupt = counters_.corrupt;
   constexpr std::pair<const char *, QueueName> names[] = {{"incoming", QueueName::Incoming},
                                                           {"active", QueueName::Active},
                                                           {"deferred", QueueName::Deferred},
@@ -109,8 +107,8 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_queue_groups{state=\"ready\"}", number(counts.ready));
   put("mansio_queue_groups{state=\"active\"}", number(active));
   put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));
-  put("mansio_queue_groups{state=\"hold\"}", number(held));
-  put("mansio_queue_corrupt_total", number(corrupt));
+  put("mansio_queue_groups{state=\"hold\"}", number(counts.held));
+  put("mansio_queue_corrupt_total", number(counters_.corrupt));
   put("mansio_queue_admitted_total", number(counters_.admitted));
   put("mansio_queue_removed_total", number(counters_.removed));
   put("mansio_deliveries_total{status=\"sent\"}", number(counters_.sent));
