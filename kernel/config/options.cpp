@@ -262,7 +262,8 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::destination_recipient_limit>("destination_recipient_limit", integer(1, 100000),
                                               "Recipients in one delivery."),
       option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
-                                      "How long one delivery may take."),
+                                      "How long one delivery may take. Then it is told to give up; a process that does "
+                                      "not do so within as long again, at most 30s, is killed and started anew."),
   };
   return rows;
 }

@@ -55,6 +55,10 @@ class QueueCore {
   void attach_done();
   void dead(const wire::Dead &dead);
   void synced();
+  // A holder of leases does not answer: it is to be killed. dead() is to follow.
+  void on_hung(std::function<void(const wire::Peer &, std::string_view reason)> callback) {
+    hung_ = std::move(callback);
+  }
 
   // Does what is due, a bounded amount of it; true: call again soon. To be called after events and at wake_at().
   bool turn();
@@ -146,6 +150,8 @@ class QueueCore {
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
   void suspend(GroupSlot group);
   void check_deadlines(Nanos now);
+  void check_holders(Nanos now);
+  void end_hung(Connection &c, MessageId on);
   void lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool suspect);
 
   // outcomes.cpp
@@ -217,6 +223,7 @@ class QueueCore {
   Logger &log_;
   const config::Settings *settings_;
   spool::Store &store_;
+  std::function<void(const wire::Peer &, std::string_view)> hung_;
   DeliveryLog delivery_log_;
   Index index_;
   Reasons reasons_;

@@ -10,6 +10,7 @@ namespace {
 // A finished lease's outcomes follow its holder's hello; they are let in before anything is leased anew.
 constexpr Nanos kGrace = 100 * kMillisecond;
 constexpr Nanos kUnlistedGrace = 30 * kSecond;
+constexpr Nanos kHelloLimit = 30 * kSecond;  // to say what it holds, once attached
 constexpr Nanos kDescriptorIdle = 2 * kSecond;
 constexpr std::string_view kRouting = "(routing)";  // no transport of the configuration can have this name
 
@@ -95,6 +96,8 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
   }
   c->link = std::move(link);
   c->hello = c->behind = false;
+  c->hello = c->behind = c->cancelled = false;
+  c->answer_by = clock_.mono() + kHelloLimit;
   for (auto &[segment, descriptor] : c->descriptors) descriptor.idle_since = clock_.mono();
   std::erase_if(c->descriptors, [](const auto &d) { return d.second.users == 0; });
   if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
@@ -157,7 +160,8 @@ void QueueCore::closed(ConnectionId id) {
 Connection *QueueCore::egress_of(scheduler::TransportId transport) {
   Connection *best = nullptr;
   for (auto &[id, c] : connections_) {
-    if (!c->has_transport || c->transport != transport || !c->link || !c->hello || c->behind || c->draining) continue;
+    if (!c->has_transport || c->transport != transport || !c->link || !c->hello || c->behind) continue;
+    if (c->draining || c->hung) continue;
     if (!best || c->peer.generation >= best->peer.generation) best = c.get();
   }
   return best;
@@ -219,6 +223,8 @@ void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
     }
   }
   c.hello = true;
+  c.cancelled = false;
+  c.answer_by = c.foreign.empty() ? 0 : clock_.mono() + info.delivery_time_limit;
   if (!gate_open_ && recovered_any_) gate_at_ = clock_.mono() + kGrace;
   refresh_capacity(c.transport);
 }
@@ -334,7 +340,8 @@ void QueueCore::dead(const wire::Dead &dead) {
     c.hello = false;
     switch (c.peer.kind) {
       case wire::RoleKind::Egress:
-        egress_dead(c, dead.crashed, MessageId{dead.culprit});
+        // Of one that hung, the message it hung on alone is to blame, whatever it did besides.
+        egress_dead(c, dead.crashed || c.hung, c.hung_on ? c.hung_on : MessageId{dead.culprit});
         break;
       case wire::RoleKind::Router:
         router_lost(c.id);
