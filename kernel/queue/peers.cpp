@@ -1,6 +1,7 @@
 // Who is attached: connections, transports and their capacity, descriptors sent, and the gates that stay shut
 // after a restart until everybody has said what they hold.
 #include <algorithm>
+#include <utility>
 
 #include "kernel/queue/core.hpp"
 
@@ -95,7 +96,7 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
     connections_.emplace(c->id, std::move(fresh));
   }
   c->link = std::move(link);
-  c->hello = c->behind = false;
+  c->listed.clear();
   c->hello = c->behind = c->cancelled = false;
   c->answer_by = clock_.mono() + kHelloLimit;
   for (auto &[segment, descriptor] : c->descriptors) descriptor.idle_since = clock_.mono();
@@ -201,7 +202,7 @@ void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
   auto &info = transports_[c.transport];
   info.generation = std::max(info.generation, c.peer.generation);
   info.orphan = false;
-  const std::set<std::uint64_t> listed{hello.leases.begin(), hello.leases.end()};
+  c.listed.insert(hello.leases.begin(), hello.leases.end());
   for (std::size_t i = 0; i < hello.leases.size(); ++i) {
     const auto lease = hello.leases[i];
     if (leases_.contains(lease) || c.foreign.contains(lease)) continue;
@@ -212,6 +213,8 @@ void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
     else
       ++info.unknown_foreign;
   }
+  if (hello.more) return;
+  const auto listed = std::exchange(c.listed, {});
   if (!c.hello) {
     for (auto &[lease, state] : leases_) {
       if (state.connection != c.id || listed.contains(lease) || state.unlisted) continue;

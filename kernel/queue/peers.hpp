@@ -39,6 +39,7 @@ struct Connection {
   std::uint32_t capacity = 0;
   std::uint32_t leases = 0;
   std::unordered_map<std::uint64_t, MessageId> foreign;  // held since before our restart; id 0: it did not say of what
+  std::set<std::uint64_t> listed;                        // in the parts of its hello so far
   Nanos answer_by = 0;                                   // mono: its hello, or the last of `foreign`
   bool cancelled = false;                                // ... and was told to give those up
   bool hung = false;                                     // the supervisor was asked to end it

@@ -123,6 +123,41 @@ TEST_F(Restart, KeepsBackWhatAnEgressStillHolds) {
   EXPECT_EQ(egress_.link->take<wire::OutcomesAck>().size(), 1u);
 }
 
+TEST_F(Restart, TheLastPartOfAHelloCounts) {
+  begin();
+  mail_to({"a@example.com"});
+  mail_to({"b@example.org"});
+  const auto other = mail_to({"c@example.net"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  std::erase_if(l, [&](const auto &lease) { return lease.id == other; });
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {l[0].id}, true});
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  say(egress_, wire::EgressHello{"smtp", 100, {l[1].lease}, {l[1].id}, false});
+  advance(kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].id, other);
+}
+
+TEST_F(Restart, ALeaseNamedInAnEarlierPartIsStillHeld) {
+  begin();
+  mail_to({"a@example.com"});
+  mail_to({"b@example.org"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  core_->closed(egress_.id);
+  reattach(egress_);  // the channel broke; both processes live
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {l[0].id}, true});
+  say(egress_, wire::EgressHello{"smtp", 100, {l[1].lease}, {l[1].id}, false});
+  advance(60 * kSecond);
+  EXPECT_TRUE(leases().empty());
+}
+
 TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
   begin();
   mail_to({"a@example.com"});
