@@ -62,7 +62,7 @@ class Inspector {
     for (auto &o : all) {
       ++out_.segments;
       if (!o.header) {
-        if (o.header.error().status != Status::NotFound)
+        if (o.header.error().status != Status::NotFound || (o.file && !empty(o)))
           wrong(fmt::format("segment {:08x}: {}", o.number, o.header.error().text));
         continue;
       }
@@ -136,6 +136,10 @@ class Inspector {
     for (const auto &gap : scan.gaps) {
       if (gap.damage) wrong(fmt::format("{} {:08x}: damaged from {} to {}", what, number, gap.from, gap.to));
     }
+  }
+  static bool empty(Opened &o) {
+    FileBytes bytes{*o.file};
+    return all_zero(bytes, 0);
   }
   void wrong(const std::string &text) {
     ++out_.problems;

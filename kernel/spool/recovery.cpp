@@ -28,7 +28,7 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
     out.corrupt_records += replayed->damaged;
   }
 
-  if (auto r = load_segments(out); !r) return r.error();
+  if (auto r = load_segments(table, out); !r) return r.error();
   for (auto &[number, entry_] : table) {
     auto *segment = find(number, entry_.epoch);
     if (!segment) continue;
@@ -58,19 +58,20 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   return out;
 }
 
-Result<void> StoreImpl::load_segments(Recovered &out) {
+Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
   auto names = files_.list(path("segments"));
   if (!names) return names.error();
   for (const auto &name : *names) {
     const auto number = parse_file_name(name);
     if (!number) continue;
     next_number_ = std::max(next_number_, *number + 1);
-    if (auto r = load_segment(*number, out); !r) return r;
+    if (auto r = load_segment(*number, table.contains(*number), out); !r) return r;
   }
   return {};
 }
 
-Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
+// `in_use`: the checkpoint speaks of it, so it was given out once.
+Result<void> StoreImpl::load_segment(std::uint32_t number, bool in_use, Recovered &out) {
   const auto name = segment_path(number);
   auto file = files_.open(name, io::OpenMode::ReadWrite);
   if (!file) return file.error();
@@ -87,18 +88,19 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
     return Error{Status::Unsupported, fmt::format("{}: {}", name, header.error().text)};
   }
   const bool free = header && header->epoch == 0;
-  if ((!header && header.error().status == Status::NotFound) || (free && *size != options_.segment_size)) {
-    (void)files_.remove(name);  // never granted, or of another size than is wanted now
+  bool unused = free && *size != options_.segment_size;  // another size is wanted now
+  if (!header && header.error().status == Status::NotFound && !in_use) {
+    // Its making was not finished, unless its first page is damage: a page of zeros takes both copies of the header.
+    FileBytes bytes{**file};
+    unused = all_zero(bytes, page.size());
+  }
+  if (unused) {
+    (void)files_.remove(name);
     return {};
   }
   if (!header || header->number != number) {
-    // Without the salt nothing in it can be verified; keep all of it.
     ++out.corrupt_records;
-    const auto to = path(fmt::format("corrupt/segment-{}", file_name(number)));
-    log_.error("segment header damaged: set aside", {{"segment", number}, {"file", to}});
-    if (auto r = files_.rename(name, to); !r) return r;
-    if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
-    return files_.sync_directory(path("segments"));
+    return set_file_aside(number);
   }
   auto &segment = segments_[number];
   segment.header = *header;
@@ -111,6 +113,17 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
     segment.enumerated = shared && !*shared;
   }
   return {};
+}
+
+// Without the header's salt nothing in it can be verified; keep all of it.
+Result<void> StoreImpl::set_file_aside(std::uint32_t number) {
+  auto to = path("corrupt/segment-" + file_name(number));
+  const auto taken = [&] { return files_.open(to, io::OpenMode::Read).ok(); };  // numbers are used again
+  for (int i = 2; taken(); ++i) to = path(fmt::format("corrupt/segment-{}.{}", file_name(number), i));
+  log_.error("segment header damaged: set aside", {{"segment", number}, {"file", to}});
+  if (auto r = files_.rename(segment_path(number), to); !r) return r;
+  if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
+  return files_.sync_directory(path("segments"));
 }
 
 void StoreImpl::recover_segment(Segment &segment, Recovered &out,

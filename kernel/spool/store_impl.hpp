@@ -119,8 +119,9 @@ class StoreImpl final : public Store {
 
   // recovery.cpp
   using Table = std::map<std::uint32_t, TableEntry>;  // by segment
-  Result<void> load_segments(Recovered &out);
-  Result<void> load_segment(std::uint32_t number, Recovered &out);
+  Result<void> load_segments(const Table &table, Recovered &out);
+  Result<void> load_segment(std::uint32_t number, bool in_use, Recovered &out);
+  Result<void> set_file_aside(std::uint32_t number);
   void recover_segment(Segment &segment, Recovered &out,
                        const std::function<void(const Committed &, const Envelope &)> &committed);
   void account_for(const Table &table);

@@ -110,6 +110,76 @@ TEST(SpoolStore, OneDamagedHeaderCopyCostsNothing) {
   EXPECT_EQ(rig.found.size(), 1u);
 }
 
+// Both copies of the header are in the page that is lost.
+void blank_header(FaultFiles &disk, std::uint32_t segment) {
+  auto file = disk.open(segment_file(segment), io::OpenMode::ReadWrite);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->write_at(0, std::string(kPage, '\0')).ok());
+  ASSERT_TRUE((*file)->data_sync().ok());
+}
+
+TEST(SpoolStore, SegmentWhoseHeaderPageIsZeroIsSetAsideIfItHoldsAnything) {
+  FaultFiles disk;
+  Committed message;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    auto r = rig.wait(rig.send("precious"));
+    ASSERT_TRUE(r.ok());
+    message = *r;
+  }
+  const auto after = disk.power_cut(0);
+  blank_header(*after, message.commit.segment);
+  Rig rig{*after};
+  EXPECT_EQ(rig.recovered.corrupt_records, 1u);
+  EXPECT_TRUE(rig.sink.said("segment header damaged"));
+  const auto kept = "/spool/corrupt/segment-" + file_name(message.commit.segment);
+  ASSERT_EQ(after->paths(kept).size(), 1u);
+  EXPECT_NE(after->content(kept).find("precious"), std::string::npos);
+}
+
+TEST(SpoolStore, SegmentOfZerosIsSetAsideIfTheCheckpointKnowsIt) {
+  FaultFiles disk;
+  Committed message;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    auto r = rig.wait(rig.send("gone"));
+    ASSERT_TRUE(r.ok());
+    message = *r;
+    rig.store->admit(message);
+    ASSERT_TRUE(rig.store->checkpoint([](const auto &) {}).ok());
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  blank_header(*after, message.commit.segment);
+  {
+    auto file = after->open(segment_file(message.commit.segment), io::OpenMode::ReadWrite);
+    ASSERT_TRUE((*file)->write_at(0, std::string(64 * 1024, '\0')).ok());
+    ASSERT_TRUE((*file)->data_sync().ok());
+  }
+  Rig rig{*after};
+  EXPECT_EQ(rig.recovered.corrupt_records, 1u);
+  EXPECT_EQ(after->paths("/spool/corrupt/segment-").size(), 1u);
+}
+
+TEST(SpoolStore, FileOfZerosThatWasNeverGivenOutIsRemoved) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  {
+    auto file = after->open(segment_file(77), io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, std::string(64 * 1024, '\0')).ok());
+  }
+  Rig rig{*after};
+  EXPECT_EQ(rig.recovered.corrupt_records, 0u);
+  EXPECT_TRUE(after->paths(segment_file(77)).empty());
+  EXPECT_TRUE(after->paths("/spool/corrupt/").empty());
+}
+
 TEST(SpoolStore, RetiredSegmentIsNotReusedWhileADescriptorOfItIsOpen) {
   FaultFiles disk;
   Rig rig{disk};
