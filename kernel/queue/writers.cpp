@@ -6,7 +6,8 @@
 namespace mansio::queue {
 
 void QueueCore::on_segment_request(Connection &c, const wire::SegmentRequest &request) {
-  store_.grant(c.peer.name, request.least,
+  const auto use = c.peer.kind == wire::RoleKind::Router ? spool::GrantFor::Bounces : spool::GrantFor::NewMail;
+  store_.grant(c.peer.name, request.least, use,
                [this, id = c.id, number = request.request](Result<spool::SegmentGrant> grant) {
                  auto *writer = find(id);
                  wire::SegmentReply reply;

@@ -2,6 +2,7 @@
 // segment before it is used again) happens on the thread; every decision is made on the loop.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "kernel/spool/random.hpp"
@@ -11,6 +12,7 @@ namespace mansio::spool {
 namespace {
 
 constexpr auto kTick = std::chrono::seconds{1};
+constexpr std::uint64_t kFrugal = 4ull << 20;  // size of a segment made from the reserve: bounces are small
 constexpr auto kHeldRetry = std::chrono::milliseconds{200};
 
 }  // namespace
@@ -21,8 +23,9 @@ std::size_t StoreImpl::free_count() const {
   return n;
 }
 
-void StoreImpl::grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) {
-  requests_.push_back({std::string{owner}, least, std::move(done)});
+void StoreImpl::grant(std::string_view owner, std::uint64_t least, GrantFor use,
+                      std::function<void(Result<SegmentGrant>)> done) {
+  requests_.push_back({std::string{owner}, least, use, std::move(done)});
   serve();
 }
 
@@ -30,8 +33,9 @@ void StoreImpl::serve() {
   if (!thread_) return;
   if (!requests_.empty()) check_space();
   for (auto &request : std::exchange(requests_, {})) {
-    if (disk_full_ || closing_) {
-      asio::post(loop_, [done = std::move(request.done), full = disk_full_] {
+    const bool full = disk_full_ && request.use == GrantFor::NewMail;
+    if (full || closing_) {
+      asio::post(loop_, [done = std::move(request.done), full] {
         done(Error{Status::Busy,
                    full ? "insufficient system storage" : "the spool is closing",
                    {4, 3, std::uint16_t(full ? 1 : 2)}});
@@ -51,7 +55,8 @@ void StoreImpl::serve() {
     }
     auto shared = std::make_shared<Request>(std::move(request));
     const bool large = shared->least != 0;
-    make_segment(large ? shared->least : options_.segment_size, !large, [this, shared](Result<std::uint32_t> number) {
+    const auto ordinary = disk_full_ ? std::min(options_.segment_size, kFrugal) : options_.segment_size;
+    make_segment(large ? shared->least : ordinary, !large, [this, shared](Result<std::uint32_t> number) {
       if (!number) return shared->done(number.error());
       grant_from(segments_.at(*number), std::move(*shared));
     });

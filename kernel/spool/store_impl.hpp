@@ -28,7 +28,8 @@ class StoreImpl final : public Store {
 
   Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
                             const std::function<void(const Committed &, const Envelope &)> &committed) override;
-  void grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) override;
+  void grant(std::string_view owner, std::uint64_t least, GrantFor use,
+             std::function<void(Result<SegmentGrant>)> done) override;
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
   Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
                     const std::function<void(const Committed &, const Envelope &)> &committed) override;
@@ -82,6 +83,7 @@ class StoreImpl final : public Store {
   struct Request {
     std::string owner;
     std::uint64_t least = 0;
+    GrantFor use = GrantFor::NewMail;
     std::function<void(Result<SegmentGrant>)> done;
   };
 

@@ -36,8 +36,9 @@ class FakeStore final : public spool::Store {
     disk_.clean = false;
     return r;
   }
-  void grant(std::string_view, std::uint64_t, std::function<void(Result<spool::SegmentGrant>)> done) override {
-    if (full) return done(Error{Status::Busy, "disk full", {4, 3, 1}});
+  void grant(std::string_view, std::uint64_t, spool::GrantFor use,
+             std::function<void(Result<spool::SegmentGrant>)> done) override {
+    if (full && use == spool::GrantFor::NewMail) return done(Error{Status::Busy, "disk full", {4, 3, 1}});
     spool::SegmentGrant g;
     g.segment = ++next_segment;
     g.epoch = next_segment + 100;

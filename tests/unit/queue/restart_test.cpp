@@ -237,6 +237,19 @@ TEST_F(Restart, AGrantWhoseAskerDiedIsSealed) {
   EXPECT_TRUE(store_->sealed_.contains({11, 111}));
 }
 
+TEST_F(Restart, TheRouterGetsASegmentOnAFullDisk) {
+  begin();
+  store_->full = true;
+  say(ingress_, wire::SegmentRequest{1, 0});
+  say(router_, wire::SegmentRequest{1, 0});
+  const auto refused = ingress_.link->take<wire::SegmentReply>();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].status, Status::Busy);
+  const auto given = router_.link->take<wire::SegmentReply>();
+  ASSERT_EQ(given.size(), 1u);
+  EXPECT_EQ(given[0].status, Status::Ok);
+}
+
 TEST_F(Restart, RefusesNewMailWhenTheDiskIsFullAndSaysWhenItIsOver) {
   begin();
   ingress_.link->take<wire::Pressure>();

@@ -64,6 +64,26 @@ TEST(SpoolStore, DiskReserveRefusesNewSegmentsUntilThereIsSpaceAgain) {
   EXPECT_FALSE(rig.store->disk_full());
 }
 
+TEST(SpoolStore, BouncesSpendTheReserveWhichNewMailMayNot) {
+  FaultFiles disk;
+  Rig rig{disk};
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments > 0; }));
+  disk.set_free(1000);
+  const auto ask = [&](GrantFor use) {
+    rig.source.use = use;
+    return rig.wait(rig.source.next(0));
+  };
+  EXPECT_FALSE(ask(GrantFor::NewMail).ok());  // though one is prepared
+  EXPECT_TRUE(ask(GrantFor::Bounces).ok());
+  ASSERT_EQ(rig.store->usage().free_segments, 0u);
+  EXPECT_TRUE(ask(GrantFor::Bounces).ok());  // made from the reserve
+  EXPECT_FALSE(ask(GrantFor::NewMail).ok());
+  EXPECT_TRUE(rig.store->disk_full());
+  rig.open_writer();
+  rig.source.use = GrantFor::Bounces;
+  EXPECT_TRUE(rig.wait(rig.send("a bounce")).ok());
+}
+
 TEST(SpoolStore, FlippedBitSetsOneMessageAsideAndServesTheRest) {
   FaultFiles disk;
   std::vector<Committed> sent;
