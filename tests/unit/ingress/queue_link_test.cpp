@@ -127,6 +127,19 @@ TEST_F(QueueLinkTest, NamesItsSegmentsWhenItAttachesAgain) {
   EXPECT_EQ(seals[0].segment, 1u);
 }
 
+TEST_F(QueueLinkTest, SaysFromWhereASegmentSealedWhileTheQueueWasAwayIsBad) {
+  attach();
+  grant(1);
+  ask();
+  queue->close();
+  settle();
+  link.sealed(1, 101, 8192);
+  attach();
+  ASSERT_EQ(seals.size(), 1u);
+  EXPECT_EQ(seals[0].segment, 1u);
+  EXPECT_EQ(seals[0].bad_from, 8192u);
+}
+
 TEST_F(QueueLinkTest, NumbersItsNotices) {
   attach();
   link.committed(spool::Committed{MessageId{1}, {}, {}, {}}, Envelope{});
