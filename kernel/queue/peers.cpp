@@ -169,6 +169,10 @@ Connection *QueueCore::egress_of(scheduler::TransportId transport) {
 }
 
 Connection *QueueCore::router() {
+  // What one that is going, or has just come, may have written must be known before anything is asked for again.
+  if (router_scans_ > 0) return nullptr;
+  for (auto &[id, c] : connections_)
+    if (c->peer.kind == wire::RoleKind::Router && !c->link) return nullptr;
   Connection *best = nullptr;
   for (auto &[id, c] : connections_) {
     if (c->peer.kind != wire::RoleKind::Router || !c->link || !c->hello || c->behind || c->draining) continue;

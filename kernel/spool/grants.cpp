@@ -195,6 +195,13 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
   consider(*segment);
 }
 
+void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {
+  const auto *segment = find(number, epoch);
+  if (!segment) return;
+  const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
+  sealed(number, epoch, large && !segment->cited && segment->commits.size() == 0 ? kFirstRecord : 0);
+}
+
 // ---- recycling -----------------------------------------------------------------------------------------------
 
 void StoreImpl::consider(Segment &segment) {
@@ -202,7 +209,8 @@ void StoreImpl::consider(Segment &segment) {
   if (segment.pins > 0 || segment.bodies > 0 || !segment.commits.all_retired()) return;
   const bool useless = segment.bad_from == kFirstRecord;
   // A large body waits for the notice of its commit, which comes after the word that its segment is sealed.
-  if (segment.header.kind == FileKind::LargeBody && !segment.cited && segment.commits.size() == 0 && !useless) return;
+  const bool large = segment.large || segment.header.kind == FileKind::LargeBody;
+  if (large && !segment.cited && segment.commits.size() == 0 && !useless) return;
   if (segment.enumerated)
     recycle(segment);
   else
@@ -213,7 +221,7 @@ void StoreImpl::consider(Segment &segment) {
 void StoreImpl::examine(Segment &segment) {
   segment.phase = Phase::Examining;
   struct Found {
-    bool held = false;
+    bool held = false, large = false;
     std::vector<Committed> messages;
     SegmentReport report;
   };
@@ -231,6 +239,8 @@ void StoreImpl::examine(Segment &segment) {
         found->held = !shared || *shared;
         if (found->held) return;
         FileBytes bytes{*file};
+        found->large = holds_large_body(bytes, header);
+        if (found->large) return;
         found->report = find_messages(bytes, header, bad_from, false, [&](const FoundCommit &c) {
           if (c.intact) found->messages.push_back(c.message);
         });
@@ -243,6 +253,7 @@ void StoreImpl::examine(Segment &segment) {
           if (wanted_) wanted_(number, s.header.epoch);
           return retry_held();
         }
+        s.large = found->large;
         if (set_aside_damage(s, found->report) > 0 && s.phase == Phase::Broken) return;
         for (const auto &message : found->messages) {
           if (learn(s, message)) log_.warn("commit without a notice", {{"qid", message.id}, {"segment", number}});

@@ -90,13 +90,7 @@ class Inspector {
  private:
   void segment(Opened &o, std::vector<Opened> &all) {
     FileBytes bytes{*o.file};
-    if (o.header->kind == FileKind::LargeBody) {
-      const auto head = bytes.view(kFirstRecord, kRecordHeader);
-      if (head.size() == kRecordHeader) {
-        const auto record = read_header(head);
-        if (RecordSeal{*o.header}.header_matches(record) && record.gap != 0) return;  // verified with its COMMIT
-      }
-    }
+    if (holds_large_body(bytes, *o.header)) return;  // verified with its COMMIT
     std::vector<FoundCommit> broken;
     const auto report = find_messages(bytes, *o.header, 0, true, [&](const FoundCommit &found) {
       if (!found.intact) {

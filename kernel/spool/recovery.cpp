@@ -48,7 +48,8 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   account_for(table);
   for (auto *segment : order) {
     // Nobody who could still commit it is left, unless the descriptor is out.
-    const bool unused = segment->header.kind == FileKind::LargeBody && !segment->cited && segment->commits.size() == 0;
+    const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
+    const bool unused = large && !segment->cited && segment->commits.size() == 0;
     if (unused && segment->enumerated && segment->phase == Phase::Sealed) segment->bad_from = kFirstRecord;
   }
 
@@ -130,13 +131,8 @@ void StoreImpl::recover_segment(Segment &segment, Recovered &out,
                                 const std::function<void(const Committed &, const Envelope &)> &committed) {
   const auto &header = segment.header;
   FileBytes bytes{*segment.file};
-  if (header.kind == FileKind::LargeBody) {
-    const auto head = bytes.view(kFirstRecord, kRecordHeader);
-    if (head.size() == kRecordHeader) {
-      const auto record = read_header(head);
-      if (RecordSeal{header}.header_matches(record) && record.gap != 0) return;  // one body, verified with its commit
-    }
-  }
+  segment.large = holds_large_body(bytes, header);
+  if (segment.large) return;  // verified with its commit
   std::vector<FoundCommit> broken;
   const auto report = find_messages(bytes, header, segment.bad_from, true, [&](const FoundCommit &found) {
     const auto &message = found.message;
@@ -265,27 +261,6 @@ std::uint64_t StoreImpl::set_aside_damage(Segment &segment, const SegmentReport 
                {{"segment", h.number}, {"epoch", h.epoch}, {"messages", report.missing}});
   }
   return n;
-}
-
-Result<void> StoreImpl::scan(std::uint32_t number, std::uint32_t epoch,
-                             const std::function<void(const Committed &, const Envelope &)> &committed) {
-  auto *segment = find(number, epoch);
-  if (!segment) return {};
-  auto file = file_of(*segment);
-  if (!file) return file.error();
-  FileBytes bytes{**file};
-  std::vector<std::pair<Committed, Envelope>> found;
-  const auto report = find_messages(bytes, segment->header, segment->bad_from, true, [&](const FoundCommit &c) {
-    if (!c.intact) return;
-    const auto &commits = segment->commits;
-    if (commits.known(c.message.commit.offset) && commits.state(c.message.commit.offset) != CommitState::Seen) return;
-    if (c.body_elsewhere && !body_intact(c)) return;
-    if (auto envelope = decode_envelope(c.envelope)) found.emplace_back(c.message, std::move(*envelope));
-  });
-  for (const auto &[message, envelope] : found) committed(message, envelope);
-  if (bytes.read_errors())
-    return Error{Status::Fail, fmt::format("segment {} is partly unreadable", file_name(number))};
-  return {};
 }
 
 }  // namespace mansio::spool

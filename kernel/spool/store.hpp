@@ -68,9 +68,14 @@ class Store {
   virtual void grant(std::string_view owner, std::uint64_t least, GrantFor use,
                      std::function<void(Result<SegmentGrant>)> done) = 0;
   virtual void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) = 0;
-  // Scans a segment for commits not admitted yet: a hint was lost, or its writer died.
-  virtual Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
-                            const std::function<void(const Committed &, const Envelope &)> &committed) = 0;
+  // As sealed(), for a writer that is dead, after a scan of all it had: a large body that no commit cites goes.
+  virtual void orphaned(std::uint32_t segment, std::uint32_t epoch) = 0;
+  // Scans a segment for commits not admitted yet: a hint was lost, or its writer died. The reading is done elsewhere;
+  // then, on the loop, `committed` runs for each that is not admitted by then, and `done` last. The segment is pinned
+  // until after that, so it may be sealed meanwhile. (Neither runs once the store is closed: the next start finds it.)
+  using OnCommit = std::function<void(const Committed &, const Envelope &)>;
+  virtual void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+                    std::function<void(Result<void>)> done) = 0;
 
   // Admission: the queue has taken this commit into its index. False if it was admitted before.
   virtual bool admit(const Committed &message) = 0;

@@ -99,6 +99,21 @@ TEST_F(QueueLinkTest, GivesTheSpareWhileTheQueueIsAway) {
   EXPECT_EQ(granted, std::vector<std::uint32_t>{1});
 }
 
+TEST_F(QueueLinkTest, ALargeBodyTakesTheSpareOnlyWhileTheQueueIsAway) {
+  attach();
+  grant(1);
+  ask(5000);
+  EXPECT_TRUE(granted.empty());
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].least, 5000u);
+  grant(2);
+  EXPECT_EQ(granted, std::vector<std::uint32_t>{2});
+  queue->close();
+  settle();
+  ask(5000);
+  EXPECT_EQ(granted, (std::vector<std::uint32_t>{2, 1}));
+}
+
 TEST_F(QueueLinkTest, WaitsForTheQueuesReturnWhenThereIsNoSpare) {
   ask();
   EXPECT_TRUE(granted.empty());

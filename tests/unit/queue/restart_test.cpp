@@ -227,7 +227,27 @@ TEST_F(Restart, TheSegmentsOfADeadWriterAreScannedAndSealed) {
   const auto lost = commit(envelope({"a@example.com"}));
   die(ingress_);
   EXPECT_TRUE(known(lost.id));
-  EXPECT_TRUE(store_->sealed_.contains({kSegment, kEpoch}));
+  EXPECT_TRUE(store_->orphaned_.contains({kSegment, kEpoch}));
+}
+
+TEST_F(Restart, MailGoesOnWhileTheSegmentsOfADeadWriterAreRead) {
+  begin();
+  const auto lost = commit(envelope({"a@example.com"}));
+  store_->slow_scans = true;
+  die(ingress_);
+  EXPECT_FALSE(known(lost.id));
+  EXPECT_TRUE(store_->orphaned_.empty());
+  EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 101);
+  sequence_ = 0;
+  say(ingress_, wire::WriterHello{});
+  mail_to({"b@example.org"});
+  EXPECT_EQ(leases().size(), 1u);
+  store_->finish_scans();
+  EXPECT_TRUE(known(lost.id));
+  EXPECT_TRUE(store_->orphaned_.contains({kSegment, kEpoch}));
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_EQ(store_->bad_unpins, 0);
 }
 
 TEST_F(Restart, AGrantWhoseAskerDiedIsSealed) {

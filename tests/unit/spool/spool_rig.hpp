@@ -36,6 +36,7 @@ class LocalSource final : public SegmentSource {
  public:
   Store *store = nullptr;
   GrantFor use = GrantFor::NewMail;
+  bool ordinary = false;                                       // whatever is asked for
   std::vector<std::pair<std::uint32_t, std::uint64_t>> seals;  // segment, bad_from
 
   Task<Result<SegmentGrant>> next(std::uint64_t least) override {
@@ -183,6 +184,20 @@ struct Rig {
     const auto envelope = envelope_to(std::move(to));
     auto committed = co_await writer->commit(*id, prefix, std::move(draft), envelope, durability);
     co_return committed;
+  }
+  // Of this segment: the ids of commits that are not admitted. `admitting`: they are now.
+  std::vector<MessageId> scan(const Place &place, bool admitting = false) {
+    std::vector<MessageId> ids;
+    bool ended = false;
+    store->scan(
+        place.segment, place.epoch,
+        [&](const Committed &message, const Envelope &) {
+          ids.push_back(message.id);
+          if (admitting) store->admit(message);
+        },
+        [&](const Result<void> &result) { ended = result.ok(); });
+    EXPECT_TRUE(run_until([&] { return ended; }));
+    return ids;
   }
   std::string body_of(const Committed &message) {
     auto bytes = store->read(message.body, 0, message.body.length);
