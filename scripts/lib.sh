@@ -46,5 +46,5 @@ run_tests() {
   local preset=$1
   shift
   step "testing preset $preset"
-  ctest --preset "$preset" -j 1 --no-tests=error "$@" || die "tests failed in preset $preset; their output is above and in build/$preset/Testing/Temporary/LastTest.log"
+  ctest --preset "$preset" -j "$JOBS" --no-tests=error "$@" || die "tests failed in preset $preset; their output is above and in build/$preset/Testing/Temporary/LastTest.log"
 }

@@ -190,11 +190,15 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                                   "`mynetworks`"),
         option<&T::forbid_bare_newline>(
             "forbid_bare_newline", choice(kBareNewlines),
-            "What happens to a line feed or carriage return that stands alone in content: it is made a proper line end "
-            "(and never ends the message), or the message is refused."),
+            "What happens to a line feed that stands alone in content: it is made a proper line end (and never ends "
+            "the "
+            "message), or the message is refused. A carriage return that stands alone becomes a space either way."),
         option<&T::forbid_unauth_pipelining>(
             "forbid_unauth_pipelining", boolean(),
-            "End the session of a client that sends commands ahead where SMTP does not allow it."),
+            "End the session of a client that sends commands ahead where SMTP does not allow it: before the greeting "
+            "(seen "
+            "when the name lookup takes longer than the client's haste), before EHLO's answer, or after a command that "
+            "must be the last of its group."),
         option<&T::smtputf8>("smtputf8", boolean(), "Offer SMTPUTF8: addresses and headers in UTF-8."),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
@@ -305,17 +309,27 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::bounce_queue_lifetime>("bounce_queue_lifetime", duration(0), "The same for bounces."),
       option<&T::delay_warning_time>("delay_warning_time", duration(0),
                                      "Age at which the sender is told that mail is delayed; 0 means never."),
-      option<&T::active_limit>("active_limit", integer(1), "Messages in the active queue."),
+      option<&T::envelope_cache_limit>("envelope_cache_limit", integer(1),
+                                       "Recipients of fresh or leased mail whose envelopes stay in memory; those of "
+                                       "other mail are read back when needed."),
       option<&T::backlog_limit>("backlog_limit", integer(0),
                                 "Messages waiting above which new mail gets 452; 0 means no limit."),
-      option<&T::notify_classes>("notify_classes", list(kNotifyClass), "What the postmaster is told about."),
+      option<&T::notify_classes>(
+          "notify_classes", list(kNotifyClass),
+          "What the postmaster is told about. Of mail in the queue: `bounce` (copies of the headers of bounced mail; "
+          "implies `2bounce`), `2bounce` (bounces that cannot be delivered), `delay` (headers of delayed mail). Of "
+          "SMTP "
+          "sessions, with a transcript: `policy` (something was refused), `protocol` (errors in the protocol), "
+          "`bounce` "
+          "(a recipient does not exist), `data` (a certificate could not be read). Of either: `resource` (full disks "
+          "and other limits) and `software` (our own programs)."),
       option<&T::bounce_template_file>("bounce_template_file", path(),
                                        "File with the texts of delivery status notifications.", "texts of our own"),
       option<&T::bounce_size_limit>(
           "bounce_size_limit", size(1),
           "Largest original that a notification carries in full; of larger ones it carries the headers."),
       option<&T::worker_kill_limit>(
-          "worker_kill_limit", integer(1, 15),
+          "worker_kill_limit", integer(1, 7),
           "Delivery processes that a message may have killed in a row before it is put on hold."),
   };
   return rows;

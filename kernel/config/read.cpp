@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "kernel/config/domain.hpp"
 #include "kernel/config/include.hpp"
 #include "kernel/config/options.hpp"
 #include "kernel/config/read_value.hpp"
 #include "kernel/config/values.hpp"
+#include "kernel/mail/address.hpp"
 
 namespace mansio::config {
 namespace {

@@ -176,26 +176,50 @@ std::optional<std::string> ValueReader::plugin_text(const TomlValue &value, cons
     }
     return text;
   }
+  std::string out;
   if (const auto *list = value.as<TomlList>()) {
-    std::string out;
-    bool first = true;
-    for (const auto &element : *list) {
-      const auto *text = element.as<std::string>();
-      const auto *integer = element.as<std::int64_t>();
-      if ((!text && !integer) ||
-          (text && (text->empty() || text->find_first_of(std::string_view{",\0", 2}) != text->npos))) {
-        problems_.add(element.place, key, fmt::format("holds {}, expected texts without comma", found(element)));
+    if (!plugin_list(*list, key, "", out)) return std::nullopt;
+    return out;
+  }
+  if (const auto *table = value.as<TomlTable>()) {
+    for (const auto &entry : *table) {
+      const auto *list = entry.value.as<TomlList>();
+      const auto name = entry.key + '=';
+      if (entry.key.find_first_of(std::string_view{",=\0", 3}) != entry.key.npos) {
+        problems_.add(entry.place, key, fmt::format("holds {}, expected names without comma and '='", entry.key));
         return std::nullopt;
       }
-      if (!std::exchange(first, false)) out += ',';
-      out += text ? *text : std::to_string(*integer);
+      if (!list) {
+        problems_.add(entry.value.place, key + '.' + entry.key,
+                      fmt::format("is {}, expected a list of texts", entry.value.kind()));
+        return std::nullopt;
+      }
+      if (!plugin_list(*list, key + '.' + entry.key, name, out)) return std::nullopt;
     }
     return out;
   }
-  problems_.add(
-      value.place, key,
-      fmt::format("is {}, expected a text, number, boolean, list of texts, or {{ file = \"PATH\" }}", value.kind()));
+  problems_.add(value.place, key,
+                fmt::format("is {}, expected a text, number, boolean, list of texts, table of lists, or {{ file = "
+                            "\"PATH\" }}",
+                            value.kind()));
   return std::nullopt;
+}
+
+// Elements joined by ',', each after `prefix`.
+bool ValueReader::plugin_list(const TomlList &list, const std::string &key, const std::string &prefix,
+                              std::string &out) {
+  for (const auto &element : list) {
+    const auto *text = element.as<std::string>();
+    const auto *integer = element.as<std::int64_t>();
+    if ((!text && !integer) ||
+        (text && (text->empty() || text->find_first_of(std::string_view{",\0", 2}) != text->npos))) {
+      problems_.add(element.place, key, fmt::format("holds {}, expected texts without comma", found(element)));
+      return false;
+    }
+    if (!out.empty()) out += ',';
+    out += prefix + (text ? *text : std::to_string(*integer));
+  }
+  return true;
 }
 
 }  // namespace mansio::config

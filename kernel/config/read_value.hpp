@@ -19,13 +19,15 @@ class ValueReader {
   std::optional<Datum> read(const TomlValue &value, const std::string &key, const Form &form);
   // `value` names a file that holds the option's text.
   std::optional<Datum> read_file(const TomlValue &value, const std::string &key, const Form &form);
-  // An option the kernel does not know, as text for its plugin.
+  // An option the kernel does not know, as text for its plugin: lists joined by ',', and a table of lists as a list
+  // of NAME=ELEMENT.
   std::optional<std::string> plugin_text(const TomlValue &value, const std::string &key);
 
  private:
   std::optional<std::string> secret(const TomlValue &value, const std::string &key);
   std::optional<std::string> text_of(const TomlValue &value, const std::string &key);
   std::optional<std::vector<std::string>> list_of(const TomlValue &value, const std::string &key, const Form &form);
+  bool plugin_list(const TomlList &list, const std::string &key, const std::string &prefix, std::string &out);
   std::nullopt_t refuse(const TomlValue &value, const std::string &key, const Form &form);
 
   Files &files_;

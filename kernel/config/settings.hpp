@@ -113,7 +113,7 @@ struct Queue {
   Nanos maximal_queue_lifetime = 5 * 86400 * kSecond;  // 0: one try
   Nanos bounce_queue_lifetime = 5 * 86400 * kSecond;
   Nanos delay_warning_time = 0;        // 0: off
-  std::uint32_t active_limit = 20000;  // qmgr_message_active_limit
+  std::uint32_t envelope_cache_limit = 20000;  // recipients
   std::uint64_t backlog_limit = 0;     // messages waiting before new MAIL gets 452; 0 = none
   std::vector<std::string> notify_classes = {"resource", "software"};
   std::string bounce_template_file;

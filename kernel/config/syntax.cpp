@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 
-#include "kernel/config/domain.hpp"
 #include "kernel/config/network.hpp"
+#include "kernel/config/notify.hpp"
 #include "kernel/config/values.hpp"
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::config {
 namespace {
@@ -18,7 +20,7 @@ bool has_control(std::string_view text) {
 bool canonical_line(std::string &text) { return !has_control(text); }
 
 bool canonical_domain(std::string &text) {
-  auto domain = ascii_domain(text);
+  auto domain = text.starts_with('[') ? std::nullopt : ascii_domain(text);
   if (!domain) return false;
   text = std::move(*domain);
   return true;
@@ -152,11 +154,7 @@ bool canonical_keyword(std::string &text) {
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   return word(text, 32);
 }
-bool canonical_notify_class(std::string &text) {
-  static constexpr std::array<std::string_view, 6> kClasses{"bounce", "2bounce",  "delay",
-                                                            "policy", "resource", "software"};
-  return std::find(kClasses.begin(), kClasses.end(), text) != kClasses.end();
-}
+bool canonical_notify_class(std::string &text) { return notify_class(text) != 0; }
 
 }  // namespace
 
@@ -217,8 +215,9 @@ const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", can
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
 const Syntax kUser{"user", "the name of a system user", canonical_user};
-const Syntax kNotifyClass{"notify class",
-                          "\"bounce\", \"2bounce\", \"delay\", \"policy\", \"resource\" or \"software\"",
-                          canonical_notify_class};
+const Syntax kNotifyClass{
+    "notify class",
+    "\"bounce\", \"2bounce\", \"data\", \"delay\", \"policy\", \"protocol\", \"resource\" or \"software\"",
+    canonical_notify_class};
 
 }  // namespace mansio::config

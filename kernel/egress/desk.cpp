@@ -26,9 +26,8 @@ Desk::~Desk() {
 host::TransportInstance::Events Desk::events() {
   host::TransportInstance::Events events;
   events.recipient = [this](std::uint64_t lease, const wire::RecipientOutcome &o) { recipient(lease, o); };
-  events.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure) {
-    complete(lease, last, site_failure);
-  };
+  events.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
+                           const std::string &destination) { complete(lease, last, site_failure, destination); };
   return events;
 }
 
@@ -173,7 +172,8 @@ void Desk::recipient(std::uint64_t lease, const wire::RecipientOutcome &outcome)
   changed(lease);
 }
 
-void Desk::complete(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure) {
+void Desk::complete(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
+                    const std::string &destination) {
   const auto i = held_.find(lease);
   if (i == held_.end() || i->second.done) return;
   auto &held = i->second;
@@ -185,6 +185,7 @@ void Desk::complete(std::uint64_t lease, const wire::RecipientOutcome &last, boo
   }
   held.done = true;
   held.site_failure = site_failure;
+  held.destination = destination;
   if (site_failure) held.reason = last.text;
   --running_;
   changed(lease);
@@ -257,6 +258,7 @@ bool Desk::send(std::uint64_t lease, Held &held) {
     part.done = held.done && upto == held.outcomes.size();
     part.site_failure = part.done && held.site_failure;
     if (part.done) part.reason = held.reason;
+    if (part.done) part.destination = held.destination;
     if (!channel_->send(part)) return false;
     held.sent = upto;
     held.done_sent = part.done;

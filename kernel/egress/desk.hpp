@@ -61,7 +61,7 @@ class Desk {
     std::vector<wire::RecipientOutcome> outcomes;  // in the order they came
     std::size_t sent = 0;                          // of these, on this channel
     bool done = false, done_sent = false, site_failure = false;
-    std::string reason;
+    std::string reason, destination;
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;
 
@@ -72,7 +72,8 @@ class Desk {
   void acknowledged(const wire::OutcomesAck &ack);
   Result<host::MessageSource> source(const wire::Lease &lease) const;
   void recipient(std::uint64_t lease, const wire::RecipientOutcome &outcome);
-  void complete(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure);
+  void complete(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
+                const std::string &destination);
   void record(Held &held, const wire::RecipientOutcome &outcome);
   void changed(std::uint64_t lease);
   void flush_soon();

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <chrono>
 
-#include "kernel/egress/addresses.hpp"
 #include "kernel/egress/desk.hpp"
 #include "kernel/host/plugin.hpp"
 #include "kernel/io/dns.hpp"
+#include "kernel/io/interfaces.hpp"
 #include "kernel/process/shared.hpp"
 
 namespace mansio::egress {
@@ -53,7 +53,7 @@ class Egress final : public process::Role {
     dns_options.max_negative_ttl = dns.max_negative_ttl;
     dns_ = io::Dns::create(context.loop, context.clock, std::move(dns_options));
 
-    auto self = interface_addresses();
+    auto self = io::interface_addresses();
     self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
     host::InstanceOptions instance{
         name,

@@ -173,7 +173,7 @@ void Instance::end(std::uint64_t op, const Answer &last) {
   timers_.cancel(operation.timer);
   by_lease_.erase(lease);
   operations_.close(op);
-  if (events_.complete) events_.complete(lease, last.outcome, site_failure);
+  if (events_.complete) events_.complete(lease, last.outcome, site_failure, last.destination);
 }
 
 template <class F>

@@ -48,7 +48,10 @@ class TransportInstance {
   struct Events {
     std::function<void(std::uint64_t lease, const wire::RecipientOutcome &)> recipient;
     // Every recipient not reported before takes `status`/text of `last`.
-    std::function<void(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure)> complete;
+    // `destination`: where a connection stays open and idle; "" = nowhere.
+    std::function<void(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
+                       const std::string &destination)>
+        complete;
     // Called with the message's id (0 = unknown) before and with 0 after each call into plugin code.
     std::function<void(std::uint64_t message)> working_on;
   };

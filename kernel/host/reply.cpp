@@ -55,6 +55,7 @@ Answer read_reply(const mansio_reply *reply) {
   o.connect_ns = std::max<Nanos>(r.connect_ns, 0);
   o.transmit_ns = std::max<Nanos>(r.transmit_ns, 0);
   o.connection_use = r.connection_use;
+  a.destination = clean(r.destination, kMaxName);
   a.site_failure = (r.flags & MANSIO_REPLY_SITE_FAILURE) != 0;
   return a;
 }

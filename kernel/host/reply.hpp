@@ -10,6 +10,7 @@ namespace mansio::host {
 struct Answer {
   wire::RecipientOutcome outcome;
   bool site_failure = false;
+  std::string destination;  // where a connection stays open; "" = nowhere
 };
 Answer read_reply(const mansio_reply *reply);
 

@@ -74,6 +74,8 @@ struct Service {
     std::uint64_t protocol_errors = 0, tls_sessions = 0, tls_failures = 0, noncanonical_messages = 0;
     std::uint64_t sessions = 0;  // now
   } counters;
+  Nanos notice_at = 0;  // mono: when the postmaster was last told of trouble of our own
+  std::uint64_t notices_left_out = 0;
 };
 
 struct Environment {

@@ -1,9 +1,5 @@
 #include "kernel/ingress/role.hpp"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
 #include <chrono>
 #include <map>
 #include <utility>
@@ -13,28 +9,11 @@
 #include "kernel/ingress/route_policy.hpp"
 #include "kernel/ingress/server.hpp"
 #include "kernel/ingress/tls.hpp"
+#include "kernel/io/interfaces.hpp"
 #include "kernel/spool/writer.hpp"
 
 namespace mansio::ingress {
 namespace {
-
-// The addresses of this host, for "[192.0.2.1]" in recipients. What cannot be learnt is left out.
-std::vector<std::string> interface_addresses() {
-  std::vector<std::string> out;
-  ifaddrs *list = nullptr;
-  if (::getifaddrs(&list) != 0) return out;
-  for (const auto *i = list; i != nullptr; i = i->ifa_next) {
-    if (i->ifa_addr == nullptr) continue;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (i->ifa_addr->sa_family == AF_INET)
-      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in *>(i->ifa_addr)->sin_addr, text, sizeof text);
-    else if (i->ifa_addr->sa_family == AF_INET6)
-      ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6 *>(i->ifa_addr)->sin6_addr, text, sizeof text);
-    if (*text != 0) out.emplace_back(text);
-  }
-  ::freeifaddrs(list);
-  return out;
-}
 
 class SharedCensus final : public Census {
  public:
@@ -55,7 +34,7 @@ class IngressRole final : public process::Role {
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
     const auto &settings = context.settings;
-    const auto addresses = interface_addresses();
+    const auto addresses = io::interface_addresses();
     policy_ = std::make_unique<RoutePolicy>(settings, addresses);
     census_ = std::make_unique<SharedCensus>(context.shared, context.start.slot);
     link_ = std::make_unique<QueueLink>(context.loop, context.log);

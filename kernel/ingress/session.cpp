@@ -25,7 +25,10 @@ Session::Session(Environment &environment, Service &service, io::UniqueFd socket
       service_(service),
       smtpd_(service.smtpd),
       connection_(environment.loop, std::move(socket)),
-      client_(std::move(client)) {}
+      client_(std::move(client)),
+      notify_(config::notify_mask(environment.settings.queue.notify_classes)) {
+  transcript_.keep((notify_ & ~(config::kNotifyDoubleBounce | config::kNotifyDelayed)) != 0);
+}
 
 Task<void> Session::run() {
   // Not `if (co_await greet()) co_await ...`: gcc 12 lays out the frame wrongly when a condition and its body await.
@@ -41,6 +44,8 @@ Task<void> Session::run() {
   waiting_ = Waiting::Nothing;
   connection_.linger_close();
   log_disconnect();
+  const bool notice = worth_a_notice();
+  if (notice) co_await notify_postmaster();
 }
 
 Task<bool> Session::greet() {
@@ -82,6 +87,8 @@ Task<void> Session::converse() {
       hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
       break;
     }
+    transcript_.out(out_);
+    transcript_.in(*line);
     const auto command = parse_command(*line);
     if (synchronised(command.verb)) co_await dispatch(command);
     if (errors_ != errors_before) co_await slow_down(errors_before);
@@ -162,6 +169,7 @@ Task<bool> Session::wait_input(Waiting what) {
 }
 
 Task<bool> Session::flush() {
+  transcript_.out(out_);
   std::string_view rest = out_;
   if (!connection_.write_now(rest)) {
     deadline_ = env_.clock.mono() + smtpd_.timeout;
@@ -175,6 +183,7 @@ Task<bool> Session::flush() {
     }
   }
   out_.clear();
+  transcript_.written();
   co_return stop_ == Stop::None;
 }
 
@@ -229,6 +238,7 @@ Task<void> Session::say_why_stopped() {
   }
   reset();
   connection_.forgive();
+  transcript_.out(out_);
   std::string_view rest = out_;
   if (connection_.write_now(rest)) co_return;
   deadline_ = env_.clock.mono() + kLastWords;

@@ -1,6 +1,6 @@
 // Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
 // life of the connection, session_commands.cpp the commands that need no waiting, session_content.cpp DATA, BDAT
-// and the way into the spool.
+// and the way into the spool, session_notice.cpp what the postmaster is told of it.
 //
 // Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
 // without reading. There is no timer a read: a session states what it waits for and until when, and the server's
@@ -16,6 +16,7 @@
 #include "kernel/ingress/connection.hpp"
 #include "kernel/ingress/data.hpp"
 #include "kernel/ingress/environment.hpp"
+#include "kernel/ingress/transcript.hpp"
 #include "kernel/mail/headers.hpp"
 
 namespace mansio::ingress {
@@ -64,7 +65,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<void> slow_down(std::uint32_t errors_before);
   bool synchronised(Verb verb);
   void stop(Stop why);
-  void reply(const Reply &reply) { append(out_, reply); }
+  void reply(const Reply &reply) {
+    append(out_, reply);
+    if (reply.refusal()) troubles_ |= trouble_of(reply);
+  }
   void refuse(const Reply &reply);   // counts as an error of the client
   void hang_up(const Reply &reply);  // last words
   void log_reject(std::string_view what, const Reply &reply, std::string_view recipient = {});
@@ -98,6 +102,11 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<Reply> commit();
   void start_content_clock();
 
+  // session_notice.cpp
+  bool worth_a_notice();
+  std::string notice_text(const std::string &to) const;
+  Task<void> notify_postmaster();
+
   Environment &env_;
   Service &service_;
   const config::Smtpd &smtpd_;
@@ -113,6 +122,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Transaction> transaction_;
   Counts counts_;
   std::uint32_t errors_ = 0, junk_ = 0;
+  Transcript transcript_;
+  config::NotifyMask notify_ = 0, troubles_ = 0;  // what the postmaster wants to know, what there was
 
   Waiting waiting_ = Waiting::Nothing;
   Stop stop_ = Stop::None;

@@ -158,6 +158,7 @@ Task<Reply> Session::finish_message() {
     log_reject(t.chunked ? "BDAT" : "DATA", outcome);
   } else {
     errors_ = junk_ = 0;
+    if (troubles_ == 0) transcript_.forget();
   }
   reset();
   co_return outcome;

@@ -18,6 +18,21 @@ bool let_dig(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') |
 // RFC 5322 atext, with RFC 6531's octets above 127.
 bool atext(char c) { return let_dig(c) || high(c) || (c != '\0' && std::strchr("!#$%&'*+-/=?^_`{|}~", c)); }
 
+// Lower-case LDH labels, and underscores, of a length that DNS takes.
+bool valid_name(std::string_view name) {
+  constexpr std::size_t kLongestName = 253;
+  if (name.empty() || name.size() > kLongestName) return false;
+  for (;;) {
+    const auto dot = name.find('.');
+    const auto label = name.substr(0, dot);
+    if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-') return false;
+    for (const char c : label)
+      if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')) return false;
+    if (dot == name.npos) return true;
+    name.remove_prefix(dot + 1);
+  }
+}
+
 enum class Side { Sender, Recipient };
 
 // Reads one path or mailbox. The first error stays; every reader stops once there is one.
@@ -247,21 +262,27 @@ std::string to_string(const Address &address) {
 
 SplitAddress split_address(std::string_view text) {
   const auto at = text.rfind('@');
-  if (at == std::string_view::npos) return {text, {}};
-  return {text.substr(0, at), text.substr(at + 1)};
+  if (at == std::string_view::npos) return {text, {}, false};
+  return {text.substr(0, at), text.substr(at + 1), true};
 }
 
 std::optional<std::string> ascii_domain(std::string_view domain) {
-  if (domain.starts_with('[')) return std::string{domain};
-  if (is_ascii(domain)) return lower(domain);
-  if (domain.find('\0') != std::string_view::npos) return std::nullopt;
-  const std::string text{domain};
-  std::uint8_t *found = nullptr;
-  const int rc = idn2_lookup_u8(reinterpret_cast<const std::uint8_t *>(text.c_str()), &found,
-                                IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
-  const std::unique_ptr<std::uint8_t, void (*)(void *)> owned{found, idn2_free};
-  if (rc != IDN2_OK) return std::nullopt;
-  return lower(reinterpret_cast<const char *>(found));
+  if (domain.starts_with('[')) return lower(domain);
+  if (domain.ends_with('.')) domain.remove_suffix(1);
+  std::string out;
+  if (is_ascii(domain)) {
+    out = lower(domain);
+  } else {
+    if (domain.size() > 4 * kMaxDomain || domain.find('\0') != std::string_view::npos) return std::nullopt;
+    const std::string text{domain};
+    char *converted = nullptr;
+    const int rc = idn2_to_ascii_8z(text.c_str(), &converted, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT);
+    const std::unique_ptr<char, void (*)(void *)> owned{converted, idn2_free};
+    if (rc != IDN2_OK) return std::nullopt;
+    out = lower(converted);
+  }
+  if (!valid_name(out)) return std::nullopt;
+  return out;
 }
 
 bool is_postmaster(std::string_view local) { return equals_nocase(local, "postmaster"); }

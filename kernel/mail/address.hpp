@@ -59,11 +59,13 @@ bool needs_quoting(std::string_view local);       // it is no RFC 5321 Dot-strin
 // The parts of the text form; no checks, no copies. `local` is still quoted.
 struct SplitAddress {
   std::string_view local, domain;
+  bool has_domain = false;  // there was an '@', whatever follows it
 };
 SplitAddress split_address(std::string_view text);
 
-// The domain with U-labels turned into A-labels (IDNA2008, non-transitional) and in lower case, for DNS and for
-// comparison. Address literals and plain ASCII come back as they are, lowered. nullopt if IDNA refuses it.
+// The domain in the one form that comparisons and DNS use: A-labels (IDNA2008, non-transitional), lower case, no final
+// dot. Address literals come back lowered. nullopt when it is no domain name; underscores are let through, because
+// people do use them in names.
 std::optional<std::string> ascii_domain(std::string_view domain);
 
 // Local parts octet for octet (RFC 5321 section 2.4) but for "postmaster", which has no case (section 4.5.1).

@@ -72,9 +72,9 @@ class Composer {
  public:
   Composer(const Input &input, const Templates &templates)
       : in_(input),
-        template_(input.kind == Kind::Delay     ? templates.delay
-                  : input.kind == Kind::Success ? templates.success
-                                                : templates.failure) {}
+        template_(input.kind == Kind::Delay || input.kind == Kind::PostmasterDelay ? templates.delay
+                  : input.kind == Kind::Success                                    ? templates.success
+                                                                                   : templates.failure) {}
 
   Notification compose() {
     const auto text = text_part();
@@ -256,7 +256,7 @@ class Composer {
   }
 
   std::string header(std::string_view boundary, bool eight_bit) const {
-    const bool copy = in_.kind == Kind::PostmasterCopy;
+    const bool copy = in_.kind == Kind::PostmasterCopy || in_.kind == Kind::PostmasterDelay;
     const auto &subject =
         copy && !template_.postmaster_subject.empty() ? template_.postmaster_subject : template_.subject;
     std::string out;

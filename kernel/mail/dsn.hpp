@@ -16,8 +16,8 @@
 
 namespace mansio::dsn {
 
-// PostmasterCopy: for the operator, about a failure; headers only.
-enum class Kind : std::uint8_t { Failure, Delay, Success, PostmasterCopy };
+// PostmasterCopy and PostmasterDelay: for the operator, about mail that failed or waits; headers only.
+enum class Kind : std::uint8_t { Failure, Delay, Success, PostmasterCopy, PostmasterDelay };
 enum class Action : std::uint8_t { Failed, Delayed, Delivered, Relayed, Expanded };  // RFC 3464 section 2.3.3
 
 struct Recipient {

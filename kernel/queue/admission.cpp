@@ -3,24 +3,14 @@
 #include <limits>
 #include <tuple>
 
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
 namespace {
 
 constexpr std::size_t kGroupBytes = 32 * 1024;  // of recipients: a lease must fit in a frame, with room for the rest
-
-std::string lower(std::string_view text) {
-  std::string out{text};
-  for (auto &c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
-std::string_view domain_of(std::string_view address) {
-  const auto at = address.rfind('@');
-  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
-}
 
 std::size_t weight(const Recipient &r) { return r.address.size() + r.original.size() + r.orcpt.size() + 32; }
 
@@ -52,7 +42,7 @@ SharedStored QueueCore::stored_of(MessageSlot slot) {
   auto &m = index_.message(slot);
   if (!m.corrupt) {
     ++counters_.corrupt;
-    m.corrupt = true;
+    m.corrupt = true;  // do_hold() has it counted
     log_.error("envelope unreadable: the message is set aside",
                {{"qid", m.id}, {"segment", index_.commit_of(slot).segment}, {"error", stored.error().text}});
     do_hold(slot, "envelope unreadable: " + stored.error().text);
@@ -105,6 +95,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     m.held = true;
     m.more().hold_reason = "held on arrival";
   }
+  index_.recount(slot);
   const DsnParent parent = envelope.dsn_parent;
   Recipients recipients;
   recipients.reserve(envelope.recipients.size());
@@ -153,7 +144,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     const auto *deferral = wait == waits.end() ? nullptr : wait->second.first;
     const auto transport = known ? *known : route_transport_;
     Key key{transport, known ? lower(route.nexthop) : "",
-            known && route.nexthop.empty() ? lower(domain_of(recipient.address)) : "", deferral};
+            known && route.nexthop.empty() ? lower(split_address(recipient.address).domain) : "", deferral};
     const auto &destination =
         known ? (std::get<1>(key).empty() ? std::get<2>(key) : std::get<1>(key)) : route.transport;
     auto at = open.find(key);

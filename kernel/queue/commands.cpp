@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -9,18 +11,6 @@ namespace {
 
 constexpr int kVisitsPerTurn = 128;
 constexpr std::size_t kReplyBytes = 32 * 1024;
-
-std::string_view domain_of(std::string_view address) {
-  const auto at = address.rfind('@');
-  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
-}
-
-bool same(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-           return lower(x) == lower(y);
-         });
-}
 
 // "90", "90s", "15m", "2h", "5d", "1w".
 std::optional<Nanos> parse_age(std::string_view text) {
@@ -153,15 +143,15 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
       if (!stored) return false;
       const auto *envelope = &stored->envelope;
       if (key == "sender") {
-        if (!same(envelope->sender, value == "<>" ? "" : value)) return false;
+        if (!equals_nocase(envelope->sender, value == "<>" ? "" : value)) return false;
         continue;
       }
       bool any = false;
       index_.each_group(slot, [&](GroupSlot g) {
         for (const auto &p : index_.group(g).recipients) {
           const auto &r = envelope->recipients[p.index];
-          any |= key == "recipient" ? same(r.address, value) || same(r.original, value)
-                                    : same(domain_of(r.address), value);
+          any |= key == "recipient" ? equals_nocase(r.address, value) || equals_nocase(r.original, value)
+                                    : equals_nocase(split_address(r.address).domain, value);
         }
       });
       if (!any) return false;
@@ -198,6 +188,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
 void QueueCore::do_hold(MessageSlot slot, const std::string &reason) {
   auto &m = index_.message(slot);
   m.held = true;
+  index_.recount(slot);
   m.more().hold_reason = reason;
   journal_state(m);
   index_.each_group(slot, [&](GroupSlot g) {
@@ -210,18 +201,22 @@ void QueueCore::do_hold(MessageSlot slot, const std::string &reason) {
 void QueueCore::do_release(MessageSlot slot) {
   auto &m = index_.message(slot);
   m.held = m.corrupt = false;
+  index_.recount(slot);
   m.kills = 0;
   m.more().hold_reason.clear();
   journal_state(m);
+  bool woken = false;
   index_.each_group(slot, [&](GroupSlot g) {
     scheduler_->set_alone(g, false);
     if (index_.group(g).state != GroupState::Held) return;
     scheduler_->set_due(g, clock_.mono());
+    woken = true;
     if (may_schedule(g))
       schedule_new(g);
     else
       index_.set_state(g, GroupState::Parked);
   });
+  if (woken) journal(m, entry::woken(m.id));
 }
 
 // As new: time stamp, route, warnings and hold begin again.
@@ -230,6 +225,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
   m.arrival = clock_.wall();
   m.requeued = true;
   m.held = m.forced_expire = m.expiry_logged = m.delay_warned = m.corrupt = false;
+  index_.recount(slot);
   m.kills = 0;
   // What an egress process holds, or may hold since before our restart, is routed again when that is over.
   m.reroute = index_.counts(slot).leased > 0;
@@ -289,10 +285,13 @@ void QueueCore::do_expire(MessageSlot slot) {
 }
 
 void QueueCore::do_flush(MessageSlot slot) {
+  bool woken = false;
   index_.each_group(slot, [&](GroupSlot g) {
     if (index_.group(g).state != GroupState::Scheduled) return;
     scheduler_->flush(g, clock_.mono());
+    woken = true;
   });
+  if (woken) journal(index_.message(slot), entry::woken(index_.id_of(slot)));
 }
 
 }  // namespace mansio::queue

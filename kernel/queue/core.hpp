@@ -27,6 +27,7 @@
 
 #include "kernel/base/clock.hpp"
 #include "kernel/base/log.hpp"
+#include "kernel/config/notify.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/queue/clock_steps.hpp"
 #include "kernel/queue/command.hpp"
@@ -84,6 +85,12 @@ class QueueCore {
  private:
   using Segment = std::pair<std::uint32_t, std::uint32_t>;  // (number, epoch)
   using SharedEnvelope = std::shared_ptr<const Envelope>;
+
+  struct DsnName {
+    MessageId parent;
+    std::uint32_t event;
+    auto operator<=>(const DsnName &) const = default;
+  };
 
   // What one batch of outcomes did to a message, until it is journaled.
   struct Batch {
@@ -148,6 +155,7 @@ class QueueCore {
   // leases.cpp
   bool lease_some();
   bool active_on_disk();
+  bool journal_stuck();
   void lease(GroupSlot group);
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
@@ -181,7 +189,7 @@ class QueueCore {
   void set_reason(PendingRecipient &p, const Reason &reason);
 
   // crashes.cpp
-  void egress_dead(Connection &c, bool crashed, MessageId culprit);
+  void egress_dead(Connection &c, const wire::Dead &dead);
   void hold_killer(MessageSlot slot);
 
   // routing.cpp
@@ -197,9 +205,12 @@ class QueueCore {
   void send_notifications();
   bool send_notification(MessageSlot slot, const Intent &intent);
   void on_dsn_written(const wire::DsnWritten &written);
+  void notification_undeliverable(const DsnName &name, const std::string &reason);
   void notification_written(MessageId parent, std::uint32_t event);
   void router_lost(ConnectionId id);
-  bool notifies(std::string_view what) const;
+  bool notifies(config::NotifyMask what) const;
+  bool is_notice(const Envelope &envelope) const;
+  void tell_trouble(MessageSlot slot, const Envelope &envelope, const Reported &reported);
 
   // commands.cpp, listing.cpp
   void on_command(Connection &c, wire::QueueCommand &command);
@@ -264,16 +275,19 @@ class QueueCore {
   };
   std::deque<Ack> acks_;
   std::uint64_t last_sequence_ = 0;
+  Nanos journal_moved_ = 0;  // when it was last seen to make progress, or began to have something to write
+  bool journal_stuck_ = false;
 
-  struct DsnName {
-    MessageId parent;
-    std::uint32_t event;
-    auto operator<=>(const DsnName &) const = default;
+  struct DsnDue {
+    DsnName name;
+    std::uint64_t sequence;  // of the journal entry that says it must be written
   };
-  std::deque<DsnName> dsn_queue_;
+  std::deque<DsnDue> dsn_queue_;
+  std::map<DsnName, Nanos> dsn_failing_;  // since when (mono)
   std::vector<DsnName> dsn_later_;
   std::map<DsnName, std::pair<ConnectionId, spool::Place>> dsn_requests_;
   Nanos dsn_retry_at_ = 0;
+  Nanos trouble_told_at_ = 0;
 
   std::list<Command> commands_;
   Nanos next_tick_ = 0;

@@ -48,7 +48,9 @@ void QueueCore::lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool 
   scheduler_->release(group, 0, clock_.mono());  // it was no attempt of the destination's: no backoff
 }
 
-void QueueCore::egress_dead(Connection &c, bool crashed, MessageId culprit) {
+void QueueCore::egress_dead(Connection &c, const wire::Dead &dead) {
+  const bool crashed = dead.crashed;
+  const MessageId culprit{dead.culprit};
   std::vector<std::uint64_t> held;
   for (const auto &[lease, l] : leases_)
     if (l.connection == c.id) held.push_back(lease);
@@ -59,7 +61,8 @@ void QueueCore::egress_dead(Connection &c, bool crashed, MessageId culprit) {
   }
   for (const auto lease : held) {
     const auto at = leases_.find(lease);
-    const bool suspect = crashed && (!culprit || index_.id_of(at->second.message) == culprit);
+    // Without a marker any of them may have done it, unless the process was killed from outside.
+    const bool suspect = crashed && (culprit ? index_.id_of(at->second.message) == culprit : !dead.killed);
     lease_lost(at, true, suspect);
   }
   const auto foreign = c.foreign;
@@ -80,7 +83,7 @@ void QueueCore::hold_killer(MessageSlot slot) {
   ++counters_.held;
   log_.error("message held: release it once the plugin is repaired", {{"qid", m.id}, {"reason", reason}});
   do_hold(slot, reason);
-  if (!notifies("software")) return;
+  if (!notifies(config::kNotifySoftware)) return;
   std::vector<Reported> recipients;
   for (auto g = m.groups; g != kNone; g = index_.group(g).next)
     for (const auto &p : index_.group(g).recipients) {
@@ -89,7 +92,7 @@ void QueueCore::hold_killer(MessageSlot slot) {
       outcome.text = "held: " + reason;
       recipients.push_back({p.index, std::move(outcome)});
     }
-  add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(recipients));
+  add_intents(slot, wire::DsnKind::PostmasterDelay, true, std::move(recipients));
   send_notifications();
 }
 

@@ -42,9 +42,12 @@ MessageSlot Index::add(const spool::Committed &at) {
   m.id = at.id;
   m.segment = name->second;
   m.commit = static_cast<std::uint32_t>(at.commit.offset / 8);
-  m.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(at.body.length, UINT32_MAX));
+  m.size16 = static_cast<std::uint32_t>(std::min<std::uint64_t>((at.body.length + 15) / 16, (1u << 28) - 1)) &
+             ((1u << 28) - 1);
   m.used = true;
   by_id_.add(at.id, slot);
+  ++counts_[m.counted];
+  recount(slot);
   return slot;
 }
 
@@ -54,9 +57,23 @@ spool::Place Index::commit_of(MessageSlot slot) const {
   return {s.number, s.epoch, static_cast<std::uint64_t>(m.commit) * 8, 0};
 }
 
+void Index::recount(MessageSlot slot) {
+  auto &m = messages_[slot];
+  const auto groups = counts(slot);
+  const auto now = m.corrupt           ? QueueName::Corrupt
+                   : m.held            ? QueueName::Hold
+                   : groups.leased > 0 ? QueueName::Active
+                   : groups.fresh > 0  ? QueueName::Incoming
+                                       : QueueName::Deferred;
+  --counts_[m.counted];
+  m.counted = static_cast<std::uint32_t>(now) & 15;
+  ++counts_[m.counted];
+}
+
 void Index::erase(MessageSlot slot) {
   auto &m = messages_[slot];
   assert(m.groups == kNone);
+  --counts_[m.counted];
   by_id_.erase(m.id);
   auto &segment = segments_[m.segment];
   if (--segment.messages == 0) {
@@ -101,6 +118,7 @@ void Index::set_state(GroupSlot slot, GroupState state) {
   g.state = state;
   if (counts && counts_as_fresh(g)) ++counts->fresh;
   if (counts && g.state == GroupState::Leased) ++counts->leased;
+  recount(g.message);
 }
 
 void Index::erase_group(GroupSlot slot, Reasons &reasons) {

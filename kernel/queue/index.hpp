@@ -4,6 +4,7 @@
 // spool: the COMMIT record names them. Slots are used again; references stay good until the slot is erased.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -51,20 +52,27 @@ struct Extra {
   bool counted = false;
 };
 
+// What a message is counted as: whoever holds it, then whether a delivery was ever tried. Of Postfix's queues, "active"
+// is what is being delivered here; mail that is due and waits for its turn counts as what it was before.
+enum class QueueName : std::uint8_t { Incoming, Active, Deferred, Hold, Corrupt, None };
+inline constexpr std::size_t kQueueNames = static_cast<std::size_t>(QueueName::None);
+
 struct Message {
   MessageId id;
   Nanos arrival = 0;  // wall
   std::unique_ptr<Extra> extra;
   GroupSlot groups = kNone;
-  std::uint32_t commit = 0;   // where its COMMIT record lies in the segment, in units of 8 bytes
-  std::uint32_t size = 0;     // of the body, bytes; the largest there is for all beyond
+  std::uint32_t commit = 0;       // where its COMMIT record lies in the segment, in units of 8 bytes
+  std::uint32_t size16 : 28 = 0;  // of the body, in units of 16 bytes, rounded up; the largest there is for all beyond
+  std::uint32_t counted : 4 = static_cast<std::uint32_t>(QueueName::None);
   std::uint16_t segment = 0;  // the index's own short name of the segment
-  std::uint16_t kills : 4 = 0;
+  std::uint16_t kills : 3 = 0;
   bool held : 1 = false;
   bool corrupt : 1 = false;
   bool deleted : 1 = false;  // goes once its leases have ended
   bool forced_expire : 1 = false;
   bool expiry_logged : 1 = false;
+  bool trouble_told : 1 = false;  // to the postmaster
   bool delay_warned : 1 = false;
   bool possible_duplicate : 1 = false;
   bool reroute : 1 = false;   // what comes back from a lease is routed again
@@ -72,7 +80,9 @@ struct Message {
   bool null_sender : 1 = false;
   bool journaled : 1 = false;  // a restart needs to know more than the commit
   bool used : 1 = false;
-  static constexpr std::uint16_t kMostKills = 15;
+  static constexpr std::uint16_t kMostKills = 7;
+
+  std::uint64_t size() const { return static_cast<std::uint64_t>(size16) * 16; }
 
   Extra &more() {
     if (!extra) extra = std::make_unique<Extra>();
@@ -97,6 +107,10 @@ class Index {
   void erase_group(GroupSlot slot, Reasons &reasons);
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
+
+  // After a change of `held` or `corrupt`; set_state() and the like see to themselves.
+  void recount(MessageSlot slot);
+  std::uint64_t count(QueueName name) const { return counts_[static_cast<std::size_t>(name)]; }
 
   MessageId id_of(MessageSlot slot) const { return messages_[slot].id; }
   Message &message(MessageSlot slot) { return messages_[slot]; }
@@ -135,6 +149,7 @@ class Index {
   std::vector<Segment> segments_;  // by Message::segment
   std::vector<std::uint16_t> free_segments_;
   std::unordered_map<std::uint64_t, std::uint16_t> segment_names_;
+  std::array<std::uint64_t, kQueueNames + 1> counts_{};
 };
 
 }  // namespace mansio::queue

@@ -16,6 +16,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Written = 8,
   Record = 9,
   Start = 10,
+  Woken = 11,
 };
 
 template <class... T>
@@ -60,6 +61,7 @@ std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Rout
 std::string intent(MessageId id, const Intent &intent) { return make(Kind::Intent, id, intent); }
 std::string unannounced(MessageId id, const Recipients &recipients) { return make(Kind::Unannounced, id, recipients); }
 std::string written(MessageId id, std::uint32_t event) { return make(Kind::Written, id, event); }
+std::string woken(MessageId id) { return make(Kind::Woken, id); }
 std::string record(MessageId id, const Record &record) { return make(Kind::Record, id, record); }
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
@@ -106,6 +108,7 @@ void Replay::apply(std::string_view bytes) {
       if (!record.deferrals.empty())
         for (const auto &[recipient, reason] : deferral.recipients) forget_deferral(record, recipient);
       record.deferrals.push_back(std::move(deferral));
+      record.woken = false;
       return;
     }
     case Kind::State: {
@@ -152,6 +155,9 @@ void Replay::apply(std::string_view bytes) {
         std::erase_if(at->second.intents, [&](const Intent &i) { return i.event == event; });
       return;
     }
+    case Kind::Woken:
+      if (parse()) records_[id].woken = true;
+      return;
     case Kind::Record: {
       Record record;
       if (!parse(record)) return;

@@ -72,6 +72,7 @@ struct MessageState {
 struct Record {
   MessageState state;
   std::uint32_t next_event = 1;
+  bool woken = false;     // since its last deferral; not in a checkpoint, whose due times are right
   bool complete = false;  // from a checkpoint: `pending` names all that were not done then
   Recipients pending;
   Recipients done;
@@ -97,6 +98,7 @@ std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Rout
 std::string intent(MessageId id, const Intent &intent);               // takes its recipients out of failed/succeeded
 std::string unannounced(MessageId id, const Recipients &recipients);  // nobody wants to hear about these
 std::string written(MessageId id, std::uint32_t event);
+std::string woken(MessageId id);  // an operator brought its next attempt forward
 std::string record(MessageId id, const Record &record);
 std::string start(std::uint32_t number);  // this queue process is the number-th: makes lease ids unique
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kLeasesPerTurn = 256;           // one turn's worth leaves in shared frames
 constexpr Nanos kCancelGrace = 30 * kSecond;  // at most; from being told to give up to being killed
+constexpr Nanos kJournalPatience = 5 * kSecond;
 
 Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, transport.delivery_time_limit); }
 
@@ -16,7 +17,7 @@ Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, tran
 
 // True: there may be more to lease at once.
 bool QueueCore::lease_some() {
-  if (!leasing() || !active_on_disk()) return false;
+  if (!leasing() || !active_on_disk() || journal_stuck()) return false;
   for (int n = 0; n < kLeasesPerTurn; ++n) {
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
@@ -27,6 +28,14 @@ bool QueueCore::lease_some() {
     else
       lease(decision->group);
   }
+  return true;
+}
+
+// Outcomes that cannot be written down pile up in memory, and after a crash are all delivered again.
+bool QueueCore::journal_stuck() {
+  if (store_.synced_sequence() >= last_sequence_ || clock_.mono() - journal_moved_ < kJournalPatience) return false;
+  if (!std::exchange(journal_stuck_, true))
+    log_.error("the journal cannot be written: no delivery begins before it can; see the spool's disk");
   return true;
 }
 

@@ -1,6 +1,8 @@
 // What an operator sees of a message: JSON lines with Postfix's postqueue -j keys and ours beside them.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -69,7 +71,7 @@ std::string QueueCore::list_line(MessageSlot slot) {
   Json j;
   j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond);
-  j.key("message_size").number(envelope ? envelope->body.size : m.size);
+  j.key("message_size").number(envelope ? envelope->body.size : m.size());
   j.key("forced_expire").boolean(m.forced_expire).key("sender").text(envelope ? envelope->sender : "");
   j.key("recipients").open('[');
   for (auto g = m.groups; g != kNone && envelope; g = index_.group(g).next)
@@ -149,8 +151,9 @@ std::string QueueCore::show_line(MessageSlot slot) {
   j.close(']').key("notifications").open('[');
   if (m.extra)
     for (const auto &i : m.extra->intents) {
-      constexpr std::string_view kinds[] = {"failure", "delay", "success", "postmaster"};
-      j.open('{').key("event").number(i.event).key("kind").text(kinds[static_cast<int>(i.kind) & 3]);
+      constexpr std::string_view kinds[] = {"failure", "delay", "success", "postmaster", "postmaster delay"};
+      const auto kind = std::min(static_cast<std::size_t>(i.kind), std::size(kinds) - 1);
+      j.open('{').key("event").number(i.event).key("kind").text(kinds[kind]);
       j.key("recipients").number(i.recipients.size()).close('}');
     }
   j.close(']').close('}');
@@ -166,7 +169,7 @@ std::string QueueCore::summary() const {
     const auto &m = index_.message(slot);
     if (!m.used) continue;
     ++states[state_name(slot)];
-    bytes += m.size;
+    bytes += m.size();
     for (auto g = m.groups; g != kNone; g = index_.group(g).next) ++transports[transport_of(g).name];
   }
   const auto counts = scheduler_->counts();

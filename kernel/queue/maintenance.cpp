@@ -42,7 +42,7 @@ void QueueCore::tick(Nanos now) {
   update_pressure();
   reroute_orphans(now);
   if (!dsn_later_.empty() && now >= dsn_retry_at_) {
-    dsn_queue_.insert(dsn_queue_.end(), dsn_later_.begin(), dsn_later_.end());
+    for (const auto &name : dsn_later_) dsn_queue_.push_back({name, 0});
     dsn_later_.clear();
   }
   send_notifications();
@@ -68,7 +68,7 @@ void QueueCore::update_pressure() {
 void QueueCore::reload(const config::Settings &settings) {
   settings_ = &settings;
   delivery_log_ = DeliveryLog{log_, clock_, settings};
-  cache_.limit(settings.queue.active_limit);
+  cache_.limit(settings.queue.envelope_cache_limit);
   scheduler_->backoff({.minimal_backoff_time = settings.queue.minimal_backoff_time,
                        .maximal_backoff_time = settings.queue.maximal_backoff_time,
                        .jitter = settings.queue.backoff_jitter});
@@ -100,7 +100,13 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   const auto counts = scheduler_->counts();
   held = counts.held;
   corrupt = counters_.corrupt;
-  put("mansio_queue_messages", number(index_.size()));
+  constexpr std::pair<const char *, QueueName> names[] = {{"incoming", QueueName::Incoming},
+                                                          {"active", QueueName::Active},
+                                                          {"deferred", QueueName::Deferred},
+                                                          {"hold", QueueName::Hold},
+                                                          {"corrupt", QueueName::Corrupt}};
+  for (const auto &[name, state] : names)
+    put("mansio_queue_messages{state=\"" + std::string{name} + "\"}", number(index_.count(state)));
   put("mansio_queue_groups{state=\"ready\"}", number(counts.ready));
   put("mansio_queue_groups{state=\"active\"}", number(active));
   put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));

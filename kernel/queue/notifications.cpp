@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "kernel/mail/address.hpp"
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::size_t kRequestBytes = 40 * 1024;  // of recipients in one notification: the request fits in a frame
 constexpr std::size_t kRequestsAtOnce = 200;
 constexpr Nanos kRetry = 60 * kSecond;
+constexpr Nanos kTroubleInterval = 60 * kSecond;
 
 bool wants(std::uint8_t notify, wire::DsnKind kind) {
   if (notify & kNotifyNever) return false;
@@ -23,6 +25,7 @@ bool wants(std::uint8_t notify, wire::DsnKind kind) {
     case wire::DsnKind::Success:
       return notify & kNotifySuccess;
     case wire::DsnKind::PostmasterCopy:
+    case wire::DsnKind::PostmasterDelay:
       return true;
   }
   return false;
@@ -33,13 +36,33 @@ std::size_t weight(const Recipient &r, const wire::RecipientOutcome &o) {
          o.relay.size() + o.tls.size() + 128;
 }
 
-std::string_view local_part(std::string_view address) { return address.substr(0, address.rfind('@')); }
-
 }  // namespace
 
-bool QueueCore::notifies(std::string_view what) const {
-  const auto &classes = settings_->queue.notify_classes;
-  return std::find(classes.begin(), classes.end(), what) != classes.end();
+bool QueueCore::notifies(config::NotifyMask what) const {
+  return (config::notify_mask(settings_->queue.notify_classes) & what) != 0;
+}
+
+// A delivery failed for trouble of our own (the enhanced code's subject is "mail system", and no server said so).
+// Told once a message and once in kTroubleInterval: what fills one disk stops all that goes there.
+void QueueCore::tell_trouble(MessageSlot slot, const Envelope &envelope, const Reported &reported) {
+  auto &m = index_.message(slot);
+  const auto detail = reported.outcome.enhanced.detail;
+  const bool resource = detail == 1 || detail == 2;
+  const auto now = clock_.mono();
+  if (m.trouble_told || !notifies(resource ? config::kNotifyResource : config::kNotifySoftware)) return;
+  if (trouble_told_at_ != 0 && now < trouble_told_at_ + kTroubleInterval) return;
+  if (is_notice(envelope)) return;             // the way to the postmaster is what is in trouble
+  trouble_told_at_ = std::max<Nanos>(now, 1);  // 0: never
+  m.trouble_told = true;
+  const bool failed = reported.outcome.status == wire::DeliveryStatus::Bounced;
+  add_intents(slot, failed ? wire::DsnKind::PostmasterCopy : wire::DsnKind::PostmasterDelay, true, {reported});
+  send_notifications();
+}
+
+// Written by us for the postmaster.
+bool QueueCore::is_notice(const Envelope &envelope) const {
+  return !settings_->double_bounce_sender.empty() && envelope.client_address.empty() &&
+         split_address(envelope.sender).local == split_address(settings_->double_bounce_sender).local;
 }
 
 // Everything final that is known of the message and not announced yet.
@@ -59,17 +82,14 @@ void QueueCore::notify(MessageSlot slot) {
       return true;
     });
   };
-  const bool from_us = !settings_->double_bounce_sender.empty() &&
-                       local_part(envelope->sender) == local_part(settings_->double_bounce_sender) &&
-                       envelope->client_address.empty();
-  if (!failed.empty() && from_us) {
+  if (!failed.empty() && is_notice(*envelope)) {
     // A notice to the postmaster that cannot be delivered: there is nobody left to tell.
     ++counters_.double_bounces_dropped;
     log_.error("undeliverable double bounce dropped", {{"qid", m.id}, {"text", failed.front().outcome.text}});
     for (const auto &r : failed) silent.push_back(r.recipient);
     failed.clear();
   } else if (!failed.empty() && m.null_sender) {
-    if (notifies("2bounce")) {
+    if (notifies(config::kNotifyDoubleBounce)) {
       add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(failed));
     } else {
       ++counters_.double_bounces_dropped;
@@ -78,15 +98,15 @@ void QueueCore::notify(MessageSlot slot) {
     }
     failed.clear();
   }
-  if (!failed.empty() && notifies("bounce")) {
-    auto copy = failed;
-    add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(copy));
-  }
+  std::vector<Reported> copy;
+  if (notifies(config::kNotifyBounce)) copy = failed;
   filter(failed, wire::DsnKind::Failure);
   filter(succeeded, wire::DsnKind::Success);
   if (m.null_sender) succeeded.clear();
   add_intents(slot, wire::DsnKind::Failure, false, std::move(failed));
   add_intents(slot, wire::DsnKind::Success, false, std::move(succeeded));
+  // Last: an intent marks its recipients as announced, and a lost copy is less than a lost bounce.
+  add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(copy));
   if (!silent.empty()) journal(m, entry::unannounced(m.id, silent));
   send_notifications();
 }
@@ -95,7 +115,7 @@ void QueueCore::warn_delay(MessageSlot slot, const Envelope &envelope) {
   auto &m = index_.message(slot);
   const auto after = settings_->queue.delay_warning_time;
   if (after == 0 || m.delay_warned || m.null_sender || steps_.age(m.arrival) < after) return;
-  if (local_part(envelope.sender) == local_part(settings_->double_bounce_sender)) return;
+  if (is_notice(envelope)) return;
   m.delay_warned = true;
   journal_state(m);
   std::vector<Reported> recipients, all;
@@ -108,7 +128,7 @@ void QueueCore::warn_delay(MessageSlot slot, const Envelope &envelope) {
     }
   });
   add_intents(slot, wire::DsnKind::Delay, false, std::move(recipients));
-  if (notifies("delay")) add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(all));
+  if (notifies(config::kNotifyDelayed)) add_intents(slot, wire::DsnKind::PostmasterDelay, true, std::move(all));
   send_notifications();
 }
 
@@ -126,14 +146,17 @@ void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaste
       intent.recipients.push_back(std::move(recipients[from]));
     }
     journal(m, entry::intent(m.id, intent));
-    dsn_queue_.push_back({m.id, intent.event});
+    dsn_queue_.push_back({{m.id, intent.event}, last_sequence_});
     extra.intents.push_back(std::move(intent));
   }
 }
 
 void QueueCore::send_notifications() {
   while (!dsn_queue_.empty() && dsn_requests_.size() < kRequestsAtOnce && router()) {
-    const auto name = dsn_queue_.front();
+    // Not before the intent is on stable storage: the notification must not be there when its intent is not, or
+    // another event of the message would get its name.
+    if (dsn_queue_.front().sequence > store_.synced_sequence()) return;
+    const auto name = dsn_queue_.front().name;
     const auto slot = index_.find(name.parent);
     const auto *extra = slot == kNone ? nullptr : index_.message(slot).extra.get();
     const Intent *intent = nullptr;
@@ -200,6 +223,9 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
 void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   const DsnName name{written.parent.id, written.parent.event};
   if (written.id) return notification_written(name.parent, name.event);
+  const auto failing = dsn_failing_.try_emplace(name, clock_.mono()).first->second;
+  if (written.refused || clock_.mono() - failing >= settings_->queue.bounce_queue_lifetime)
+    return notification_undeliverable(name, written.reason);
   const auto at = dsn_requests_.find(name);
   if (at == dsn_requests_.end()) return;
   if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
@@ -210,7 +236,28 @@ void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   dsn_later_.push_back(name);
 }
 
+// Nothing can be sent to whom it is for: as with a bounce that bounces, the postmaster may hear of it, or nobody.
+void QueueCore::notification_undeliverable(const DsnName &name, const std::string &reason) {
+  const auto slot = index_.find(name.parent);
+  if (slot != kNone && index_.message(slot).extra) {
+    auto &intents = index_.message(slot).extra->intents;
+    const auto intent =
+        std::find_if(intents.begin(), intents.end(), [&](const auto &i) { return i.event == name.event; });
+    if (intent != intents.end()) {
+      auto recipients = intent->recipients;
+      if (intent->kind == wire::DsnKind::Failure && notifies(config::kNotifyDoubleBounce)) {
+        add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(recipients));
+      } else {
+        ++counters_.double_bounces_dropped;
+        log_.error("undeliverable notification dropped", {{"qid", name.parent}, {"reason", reason}});
+      }
+    }
+  }
+  notification_written(name.parent, name.event);
+}
+
 void QueueCore::notification_written(MessageId parent, std::uint32_t event) {
+  dsn_failing_.erase({parent, event});
   const auto at = dsn_requests_.find({parent, event});
   if (at != dsn_requests_.end()) {
     if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
@@ -236,7 +283,7 @@ void QueueCore::router_lost(ConnectionId id) {
     }
     if (auto *c = find(id)) drop_descriptor(*c, at->second.second);
     store_.unpin(at->second.second);
-    dsn_queue_.push_back(at->first);
+    dsn_queue_.push_back({at->first, 0});
     at = dsn_requests_.erase(at);
   }
   std::vector<std::uint64_t> asked;

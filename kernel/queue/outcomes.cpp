@@ -11,7 +11,10 @@ constexpr Nanos kActiveIdle = 5 * kSecond;
 
 }  // namespace
 
-std::uint64_t QueueCore::journal(const std::string &bytes) { return last_sequence_ = store_.journal(bytes); }
+std::uint64_t QueueCore::journal(const std::string &bytes) {
+  if (store_.synced_sequence() >= last_sequence_) journal_moved_ = clock_.mono();
+  return last_sequence_ = store_.journal(bytes);
+}
 
 void QueueCore::journal(Message &m, const std::string &bytes) {
   m.journaled = true;
@@ -64,7 +67,10 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
   if (slot != kNone && !index_.message(slot).corrupt) {
     if (const auto envelope = envelope_of(slot)) {
       const auto now = clock_.wall();
-      const LeaseContext context{c.has_transport ? transports_[c.transport].name : "", c.peer.pid, now, now};
+      // Not `? name : ""`, which would make a string of its own for the view to outlive.
+      std::string_view transport;
+      if (c.has_transport) transport = transports_[c.transport].name;
+      const LeaseContext context{transport, c.peer.pid, now, now};
       Batch batch;
       std::set<GroupSlot> deferred;
       for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
@@ -139,6 +145,8 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   if (p == g.recipients.end()) return false;
   auto &m = index_.message(g.message);
   const auto &who = envelope.recipients[recipient];
+  if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3)
+    tell_trouble(g.message, envelope, {recipient, outcome});
   delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
                           context.leased, clock_.wall(), m.possible_duplicate});
   switch (outcome.status) {
@@ -287,8 +295,11 @@ void QueueCore::acknowledge(ConnectionId connection, std::uint64_t lease) {
 }
 
 void QueueCore::synced() {
+  journal_moved_ = clock_.mono();
+  journal_stuck_ = false;
   send_acks();
   check_gates();
+  send_notifications();
 }
 
 void QueueCore::send_acks() {

@@ -32,7 +32,7 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
       settings_(&settings),
       store_(store),
       delivery_log_(log, clock, settings),
-      cache_(settings.queue.active_limit),
+      cache_(settings.queue.envelope_cache_limit),
       steps_(clock) {
   scheduler_ = scheduler::Scheduler::create({.minimal_backoff_time = settings.queue.minimal_backoff_time,
                                              .maximal_backoff_time = settings.queue.maximal_backoff_time,
@@ -348,7 +348,7 @@ void QueueCore::dead(const wire::Dead &dead) {
     switch (c.peer.kind) {
       case wire::RoleKind::Egress:
         // Of one that hung, the message it hung on alone is to blame, whatever it did besides.
-        egress_dead(c, dead.crashed || c.hung, c.hung_on ? c.hung_on : MessageId{dead.culprit});
+        egress_dead(c, c.hung ? wire::Dead{dead.peer, true, c.hung_on ? c.hung_on.value : dead.culprit, false} : dead);
         break;
       case wire::RoleKind::Router:
         router_lost(c.id);

@@ -35,9 +35,11 @@ Result<void> QueueCore::recover() {
     auto &m = index_.message(slot);
     if (!m.used) continue;
     if (m.extra)
-      for (const auto &intent : m.extra->intents) dsn_queue_.push_back({m.id, intent.event});
-    if (found->clean_stop || !found->was_active || m.held || m.possible_duplicate) continue;
-    bool active = false;  // may have been under way when we stopped
+      for (const auto &intent : m.extra->intents) dsn_queue_.push_back({{m.id, intent.event}, 0});
+    if (found->clean_stop || !found->was_active || m.possible_duplicate) continue;
+    // May have been under way when we stopped; what is held too, as it may have been held in a lease.
+    const auto *record = replay.find(m.id);
+    bool active = m.held || (record && record->woken);
     index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= now; });
     if (!active) continue;
     m.possible_duplicate = m.journaled = true;

@@ -43,6 +43,8 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
   Batch batch;
   Recipients routed;
   std::vector<std::pair<std::uint32_t, Route>> routes;
+  std::map<std::uint32_t, const wire::RouteRefusal *> refused;
+  for (const auto &refusal : reply.refusals) refused[refusal.recipient] = &refusal;
   std::map<std::uint32_t, const Route *> given;
   for (const auto &[recipient, route] : reply.routes) given[recipient] = &route;
   for (const auto recipient : asked) {
@@ -61,9 +63,12 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
       continue;
     }
     wire::RecipientOutcome outcome;
-    outcome.status = reply.error_status.cls == 5 ? wire::DeliveryStatus::Bounced : wire::DeliveryStatus::Deferred;
-    outcome.enhanced = reply.error_status.empty() ? EnhancedStatus{4, 3, 5} : reply.error_status;
-    outcome.text = reply.error.empty() ? "no route" : reply.error;
+    const auto why = refused.find(recipient);
+    const wire::RouteRefusal none{recipient, {4, 3, 5}, "no route"};
+    const auto &refusal = why == refused.end() ? none : *why->second;
+    outcome.status = refusal.status.cls == 5 ? wire::DeliveryStatus::Bounced : wire::DeliveryStatus::Deferred;
+    outcome.enhanced = refusal.status;
+    outcome.text = refusal.text;
     outcome.relay = "none";
     apply(batch, group, recipient, outcome, *envelope, context);
   }

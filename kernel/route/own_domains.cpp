@@ -1,20 +1,11 @@
 #include "kernel/route/own_domains.hpp"
 
-#include "kernel/config/domain.hpp"
 #include "kernel/config/syntax.hpp"
+#include "kernel/mail/address.hpp"
 
 namespace mansio::route {
 
-AddressParts split_address(std::string_view address) {
-  const auto at = address.rfind('@');
-  if (at == address.npos) return {address, {}, false};
-  return {address.substr(0, at), address.substr(at + 1), true};
-}
-
-std::string canonical_domain(std::string_view domain) {
-  if (domain.starts_with('[')) return config::lower(domain);
-  return config::ascii_domain(domain).value_or("");
-}
+std::string canonical_domain(std::string_view domain) { return ascii_domain(domain).value_or(""); }
 
 DomainSet::DomainSet(std::span<const std::string> patterns) {
   for (const auto &pattern : patterns) {

@@ -14,14 +14,7 @@
 
 namespace mansio::route {
 
-// Split at the last '@': no domain holds one, so whatever a local part holds, this finds the domain.
-struct AddressParts {
-  std::string_view local, domain;
-  bool has_domain = false;
-};
-AddressParts split_address(std::string_view address);
-
-// A domain in the form of comparisons (A-labels, lower case); a literal "[...]" in lower case; "" if it is neither.
+// ascii_domain() of kernel/mail/address.hpp; "" if that refuses it.
 std::string canonical_domain(std::string_view domain);
 
 // A set of domains and of ".domain" patterns, which stand for subdomains only.

@@ -1,11 +1,10 @@
 #include "kernel/route/relay.hpp"
 
-#include "kernel/config/domain.hpp"
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::route {
 namespace {
-
-using config::lower;
 
 RelayDecision accept(std::string address) { return {RelayVerdict::Accept, std::move(address), 250, {2, 1, 5}, {}}; }
 RelayDecision denied() { return {RelayVerdict::RelayDenied, {}, 554, {5, 7, 1}, "Relay access denied"}; }
@@ -37,7 +36,7 @@ bool RelayPolicy::known(std::string_view local, const std::string &domain) const
 
 RelayDecision RelayPolicy::decide(bool trusted, std::string_view recipient) const {
   const auto parts = split_address(recipient);
-  const bool to_postmaster = lower(unquoted(parts.local)) == "postmaster";
+  const bool to_postmaster = is_postmaster(unquoted(parts.local));
   if (!parts.has_domain) return to_postmaster ? postmaster() : unknown();
 
   auto domain = canonical_domain(parts.domain);

@@ -2,16 +2,17 @@
 
 #include <charconv>
 
-#include "kernel/config/domain.hpp"
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::route {
 namespace {
 
-std::string normal(std::string_view local, const std::string &domain) { return config::lower(local) + '@' + domain; }
+std::string normal(std::string_view local, const std::string &domain) { return lower(local) + '@' + domain; }
 
 std::string normal(std::string_view address) {
   const auto parts = split_address(address);
-  return parts.has_domain ? normal(parts.local, canonical_domain(parts.domain)) : config::lower(address);
+  return parts.has_domain ? normal(parts.local, canonical_domain(parts.domain)) : lower(address);
 }
 
 std::unordered_set<std::string> normal_set(const std::vector<std::string> &addresses) {
@@ -88,7 +89,7 @@ bool RouteTable::is_own_postmaster(std::string_view recipient) const {
   if (normal(to.local, domain) == normal(postmasters_.front())) return true;
   auto local = to.local;
   if (local.size() > 2 && local.front() == '"' && local.back() == '"') local = local.substr(1, local.size() - 2);
-  return config::lower(local) == "postmaster" && (own_.is_destination(domain) || own_.is_host(domain));
+  return is_postmaster(local) && (own_.is_destination(domain) || own_.is_host(domain));
 }
 
 RouteDecision RouteTable::route(std::string_view sender, std::string_view recipient) const {

@@ -6,6 +6,7 @@ namespace {
 dsn::Action action_of(wire::DsnKind kind, const wire::RecipientOutcome &outcome) {
   switch (kind) {
     case wire::DsnKind::Delay:
+    case wire::DsnKind::PostmasterDelay:
       return dsn::Action::Delayed;
     // A next hop spoke SMTP and could not take over the duty to notify: relayed (RFC 3461 section 6.2.2). A
     // delivery into a mailbox has no remote MTA.
@@ -26,6 +27,8 @@ dsn::Kind kind_of(wire::DsnKind kind) {
       return dsn::Kind::Success;
     case wire::DsnKind::PostmasterCopy:
       return dsn::Kind::PostmasterCopy;
+    case wire::DsnKind::PostmasterDelay:
+      return dsn::Kind::PostmasterDelay;
     case wire::DsnKind::Failure:
       break;
   }
@@ -63,7 +66,7 @@ Result<Envelope> dsn_envelope(const wire::DsnRequest &request, const dsn::Notifi
   if (decision.refusal) return Error{Status::Fail, decision.refusal->text, decision.refusal->enhanced};
   Envelope envelope;
   // What goes to the postmaster has a sender of its own, so that its failure is recognised and ends there.
-  if (request.kind == wire::DsnKind::PostmasterCopy)
+  if (request.kind == wire::DsnKind::PostmasterCopy || request.kind == wire::DsnKind::PostmasterDelay)
     envelope.sender = settings.double_bounce_sender + "@" + settings.myhostname;
   Recipient to;
   to.address = decision.address.empty() ? request.to : std::move(decision.address);

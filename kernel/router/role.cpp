@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/process/writer_link.hpp"
 #include "kernel/router/notifier.hpp"
@@ -19,7 +20,8 @@ class RouterRole final : public process::Role {
  public:
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
-    routes_ = std::make_unique<route::RouteTable>(context.settings);
+    const auto addresses = io::interface_addresses();
+    routes_ = std::make_unique<route::RouteTable>(context.settings, addresses);
     link_ = std::make_unique<process::WriterLink>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
     templates_ = dsn::default_templates();
@@ -110,8 +112,7 @@ class RouterRole final : public process::Role {
       if (!decision.refusal) {
         reply.routes.emplace_back(index, std::move(decision.route));
       } else {
-        reply.error_status = decision.refusal->enhanced;
-        reply.error = decision.refusal->text;
+        reply.refusals.push_back({index, decision.refusal->enhanced, decision.refusal->text});
       }
     }
     routed_ += reply.routes.size();
@@ -120,14 +121,17 @@ class RouterRole final : public process::Role {
 
   Task<> notify(wire::DsnRequest request) {
     auto written = co_await write(request);
-    wire::DsnWritten answer{request.parent, {}, {}};
+    wire::DsnWritten answer;
+    answer.parent = request.parent;
     if (written) {
       answer.id = *written;
       ++written_;
     } else {
+      answer.refused = written.error().status == Status::Fail && written.error().enhanced.cls == 5;
       answer.reason = written.error().text;
-      context_->log.warn("notification not written; the queue will ask again",
-                         {{"qid", request.parent.id}, {"error", answer.reason}});
+      context_->log.warn(
+          answer.refused ? "notification refused by its route" : "notification not written; the queue will ask again",
+          {{"qid", request.parent.id}, {"to", request.to}, {"error", answer.reason}});
     }
     if (queue_) queue_->send(answer);
     if (--writing_ == 0 && draining_) finish();

@@ -13,6 +13,14 @@ namespace mansio::scheduler {
 
 inline constexpr std::uint32_t kNobody = UINT32_MAX;
 
+// A suspect needs its transport for itself. It waits this long for that to happen by itself, then nothing new
+// starts there for a while; if even that does not empty the transport, others go on before the next try.
+// Suspects then run one after the other for kSuspectBurst before the others have their turn again.
+inline constexpr Nanos kSuspectBurst = kSecond;
+inline constexpr Nanos kSuspectPatience = 5 * kSecond;
+inline constexpr Nanos kSuspectDrain = 30 * kSecond;
+inline constexpr Nanos kSuspectPause = 300 * kSecond;
+
 struct ReadyList {
   GroupId head = kNobody, tail = kNobody;
   bool empty() const { return head == kNobody; }

@@ -1,6 +1,9 @@
 // The first scheduler behind the seam: first come, first served within a destination, round robin over the
 // destinations of a transport and over transports, Postfix's concurrency windows. Every decision costs O(1)
 // amortised, or O(log n) when a due time is involved, whatever the number of groups and destinations.
+//
+// The class is one; its parts are files: fifo_scheduler.cpp (what it is told), fifo_groups.cpp (states and lists),
+// fifo_destinations.cpp (windows, dead ones, forgetting), fifo_decisions.cpp (what goes next), why.cpp.
 #pragma once
 
 #include <map>

@@ -1,6 +1,7 @@
 #include "kernel/supervisor/fleet.hpp"
 
 #include <chrono>
+#include <csignal>
 
 #include "kernel/process/memfd.hpp"
 
@@ -295,7 +296,7 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
             {"reason", post.last_failure},
             {"crashed", crashed},
             {"working_on", crashed && culprit ? to_string(culprit) : std::string{}}});
-  wire::Dead dead{child->self, crashed, crashed ? culprit.value : 0};
+  wire::Dead dead{child->self, crashed, crashed ? culprit.value : 0, child->exit.signal == SIGKILL};
   broadcast(dead);
   if (crashed) ++post.deaths;
   if (post.wanted && post.replace) {

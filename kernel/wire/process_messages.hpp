@@ -85,9 +85,10 @@ struct Dead {
   Peer peer;
   bool crashed = false;       // neither exit 0 nor asked to stop
   std::uint64_t culprit = 0;  // MessageId the shared-memory marker named; 0 = none
+  bool killed = false;        // by SIGKILL: an operator or the kernel's memory killer, not by what it worked on
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.peer, s.crashed, s.culprit);
+    v(s.peer, s.crashed, s.culprit, s.killed);
   }
 };
 

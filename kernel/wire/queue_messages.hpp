@@ -217,21 +217,30 @@ struct RouteRequest {  // queue -> router
     v(s.request, s.id, s.sender, s.recipients);
   }
 };
+struct RouteRefusal {
+  std::uint32_t recipient = 0;
+  EnhancedStatus status;
+  std::string text;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.recipient, s.status, s.text);
+  }
+};
 struct RouteReply {
   static constexpr std::uint16_t kType = 141;
   std::uint64_t request = 0;
   MessageId id;
   std::uint32_t config_epoch = 0;
-  std::vector<std::pair<std::uint32_t, Route>> routes;  // recipients without one get `error`
-  EnhancedStatus error_status;
-  std::string error;
+  std::vector<std::pair<std::uint32_t, Route>> routes;
+  std::vector<RouteRefusal> refusals;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.id, s.config_epoch, s.routes, s.error_status, s.error);
+    v(s.request, s.id, s.config_epoch, s.routes, s.refusals);
   }
 };
 
-enum class DsnKind : std::uint8_t { Failure, Delay, Success, PostmasterCopy };
+// PostmasterCopy and PostmasterDelay: for the operator, about mail that failed or waits.
+enum class DsnKind : std::uint8_t { Failure, Delay, Success, PostmasterCopy, PostmasterDelay };
 struct DsnRecipient {
   std::string address, original, orcpt;
   std::uint8_t notify = 0;
@@ -265,11 +274,12 @@ struct DsnRequest {
 struct DsnWritten {  // router -> queue
   static constexpr std::uint16_t kType = 143;
   DsnParent parent;
-  MessageId id;  // zero: it could not be written, `reason`; the queue asks again later
+  MessageId id;          // zero: it could not be written, `reason`; the queue asks again later, unless
+  bool refused = false;  // its recipient's route refuses it for good
   std::string reason;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.parent, s.id, s.reason);
+    v(s.parent, s.id, s.refused, s.reason);
   }
 };
 

@@ -22,24 +22,25 @@ constexpr std::size_t kMaxHeader = 1 << 20;  // of the header section is looked 
 
 class Fd {
  public:
-  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Files &files, int fd) : files_(files), fd_(fd) {}
   ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0) files_.close(fd_);
   }
   Fd(const Fd &) = delete;
   Fd &operator=(const Fd &) = delete;
   int get() const { return fd_; }
-  int close() { return ::close(std::exchange(fd_, -1)); }
+  int close() { return files_.close(std::exchange(fd_, -1)); }
 
  private:
+  Files &files_;
   int fd_;
 };
 
 Result failed(std::string what) { return {Outcome::SystemError, errno, std::move(what)}; }
 
-bool sync_directory(const std::string &path) {
-  const Fd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  return fd.get() >= 0 && ::fsync(fd.get()) == 0;
+bool sync_directory(Files &files, const std::string &path) {
+  const Fd fd{files, files.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)};
+  return fd.get() >= 0 && files.sync(fd.get()) == 0;
 }
 
 std::string parent(const std::string &path) {
@@ -48,11 +49,11 @@ std::string parent(const std::string &path) {
 }
 
 // Like mkdir -p; a new name is durable before anything is put below it.
-bool make_directories(const std::string &path) {
-  if (::mkdir(path.c_str(), 0700) == 0) return sync_directory(parent(path));
+bool make_directories(Files &files, const std::string &path) {
+  if (files.mkdir(path, 0700) == 0) return sync_directory(files, parent(path));
   if (errno == EEXIST) return true;
   if (errno != ENOENT || path == "/") return false;
-  return make_directories(parent(path)) && make_directories(path);
+  return make_directories(files, parent(path)) && make_directories(files, path);
 }
 
 bool is_directory(const std::string &path) {
@@ -82,9 +83,9 @@ std::string unique_name(const std::string &host) {
   return name;
 }
 
-bool write_all(int fd, std::string_view bytes) {
+bool write_all(Files &files, int fd, std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto n = ::write(fd, bytes.data(), bytes.size());
+    const auto n = files.write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -93,8 +94,8 @@ bool write_all(int fd, std::string_view bytes) {
 }
 
 // Lines of the file end in LF alone. Returns the file's size, or -1 with `unreadable` or errno.
-std::int64_t write_message(int fd, const Message &message, bool &unreadable) {
-  if (!write_all(fd, message.headers)) return -1;
+std::int64_t write_message(Files &files, int fd, const Message &message, bool &unreadable) {
+  if (!write_all(files, fd, message.headers)) return -1;
   auto total = static_cast<std::int64_t>(message.headers.size());
   std::vector<char> in(kBuffer);
   std::string out;
@@ -115,41 +116,46 @@ std::int64_t write_message(int fd, const Message &message, bool &unreadable) {
       if (!cr) out += c;
     }
     if (!out.empty()) last = out.back();
-    if (!write_all(fd, out)) return -1;
+    if (!write_all(files, fd, out)) return -1;
     total += static_cast<std::int64_t>(out.size());
   }
   std::string end = cr ? "\r" : "";
   if (cr || last != '\n') end += '\n';
-  return write_all(fd, end) ? total + static_cast<std::int64_t>(end.size()) : -1;
+  return write_all(files, fd, end) ? total + static_cast<std::int64_t>(end.size()) : -1;
 }
 
 }  // namespace
 
 Result deliver(const Folder &folder, const Message &message) {
+  Files files;
+  return deliver(folder, message, files);
+}
+
+Result deliver(const Folder &folder, const Message &message, Files &files) {
   const auto tmp = folder.path + "/tmp", fresh = folder.path + "/new";
   if (!folder.create && !is_directory(folder.path)) return {Outcome::NoMailbox, 0, folder.path};
   for (const auto &directory : {tmp, fresh, folder.path + "/cur"})
-    if (!make_directories(directory)) return failed("create " + directory);
+    if (!make_directories(files, directory)) return failed("create " + directory);
   if (folder.quota > 0 && maildir_size(folder.path) + message.headers.size() + message.length > folder.quota)
     return {Outcome::OverQuota, 0, folder.path};
 
   const auto name = unique_name(folder.host);
   const auto draft = tmp + "/" + name;
-  Fd fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, folder.mode)};
+  Fd fd{files, files.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, folder.mode)};
   if (fd.get() < 0) return failed("create " + draft);
   const auto give_up = [&](Result result, const std::string &path) {
-    ::unlink(path.c_str());
+    files.unlink(path);
     return result;
   };
   bool unreadable = false;
-  const auto size = write_message(fd.get(), message, unreadable);
+  const auto size = write_message(files, fd.get(), message, unreadable);
   if (unreadable) return give_up({Outcome::Unreadable, 0, "read the message"}, draft);
-  if (size < 0 || ::fchmod(fd.get(), folder.mode) != 0) return give_up(failed("write " + draft), draft);
+  if (size < 0 || files.chmod(fd.get(), folder.mode) != 0) return give_up(failed("write " + draft), draft);
   // NFS and quotas speak up at the sync or the close.
-  if (::fsync(fd.get()) != 0 || fd.close() != 0) return give_up(failed("sync " + draft), draft);
+  if (files.sync(fd.get()) != 0 || fd.close() != 0) return give_up(failed("sync " + draft), draft);
   const auto final = fresh + "/" + name + ",S=" + std::to_string(size);
-  if (::rename(draft.c_str(), final.c_str()) != 0) return give_up(failed("rename into " + fresh), draft);
-  if (!sync_directory(fresh)) return give_up(failed("sync " + fresh), final);
+  if (files.rename(draft, final) != 0) return give_up(failed("rename into " + fresh), draft);
+  if (!sync_directory(files, fresh)) return give_up(failed("sync " + fresh), final);
   return {};
 }
 

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "files.hpp"
+
 namespace maildir {
 
 // Up to n bytes from offset; 0 at the end, -1 when they cannot be read.
@@ -36,7 +38,8 @@ struct Result {
   std::string what;  // "create /var/mail/x/tmp/..."
 };
 
-Result deliver(const Folder &folder, const Message &message);
+Result deliver(const Folder &folder, const Message &message, Files &files);
+Result deliver(const Folder &folder, const Message &message);  // with the system's files
 
 // Whether the header section has a "Delivered-To:" of this address: then the message has been here before. False too
 // when it cannot be read: delivering it will tell.

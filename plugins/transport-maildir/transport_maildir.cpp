@@ -1,6 +1,5 @@
 // transport-maildir: final delivery into Maildirs. Options and behaviour: README.md.
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -8,6 +7,7 @@
 #include "maildir.hpp"
 #include "mansio/plugin.hpp"
 #include "pool.hpp"
+#include "status.hpp"
 
 namespace maildir {
 namespace {
@@ -37,6 +37,13 @@ mode_t parse_mode(const std::string &text) {
   return mode;
 }
 
+OverQuota parse_over_quota(const std::string &text) {
+  if (text.empty()) return OverQuota::Default;
+  if (text == "bounce") return OverQuota::Bounce;
+  if (text == "defer") return OverQuota::Defer;
+  throw BadConfig{"over_quota: expected bounce or defer, not " + text};
+}
+
 class TransportMaildir {
  public:
   static constexpr mansio::plugin::Info info{"transport-maildir", "1.0", MANSIO_NEEDS_WRITE};
@@ -50,8 +57,10 @@ class TransportMaildir {
        "Local parts that differ in the case of ASCII letters are one user."},
       {"create", MANSIO_OPT_BOOLEAN, 0, "true",
        "A Maildir that does not exist is created, mode 0700; otherwise its recipient is unknown."},
-      {"quota", MANSIO_OPT_SIZE, 0, "0",
-       "Limit of a Maildir with its subfolders; mail beyond it bounces; 0 means none."},
+      {"quota", MANSIO_OPT_SIZE, 0, "0", "Limit of a Maildir with its subfolders; 0 means none."},
+      {"over_quota", MANSIO_OPT_TEXT, 0, "",
+       "What becomes of mail for a full mailbox: bounce (5.2.2) or defer (4.2.2); empty: beyond `quota` it bounces, "
+       "beyond the file system's quota it is deferred."},
       {"mode", MANSIO_OPT_TEXT, 0, "0600", "Permissions of message files, octal."},
       {"threads", MANSIO_OPT_INTEGER, 0, "8", "Deliveries written and synced at once."},
       {}};
@@ -68,6 +77,7 @@ class TransportMaildir {
     folder_.quota = host.size("quota");
     folder_.mode = parse_mode(host.option("mode"));
     folder_.host = host.fact("myhostname");
+    over_quota_ = parse_over_quota(host.option("over_quota"));
     const auto threads = host.integer("threads");
     if (threads < 1 || threads > 256) throw BadConfig{"threads: expected 1 to 256"};
     pool_ = std::make_unique<Pool>(static_cast<unsigned>(threads));
@@ -113,40 +123,15 @@ class TransportMaildir {
   }
 
   Reply reply(mansio_op op, const Result &result, const Recipient &recipient) const {
-    switch (result.outcome) {
-      case Outcome::Delivered:
-        return mansio::plugin::sent("delivered to maildir");
-      case Outcome::NoMailbox:
-        return mansio::plugin::bounce({5, 1, 1}, "unknown user: " + recipient.address);
-      case Outcome::OverQuota:
-        return mansio::plugin::bounce({5, 2, 2}, "the mailbox is full");
-      case Outcome::Unreadable:
-        return mansio::plugin::defer({4, 3, 0}, "the message could not be read");
-      case Outcome::SystemError:
-        break;
-    }
     // Paths are for the log, not for whoever gets the bounce.
-    host_.warn(result.what + ": " + std::strerror(result.error), op);
-    switch (result.error) {
-      case EDQUOT:
-        return mansio::plugin::defer({4, 2, 2}, "the mailbox's disk quota is used up");
-      case ENOSPC:
-        return mansio::plugin::defer({4, 3, 1}, "no space left for mail");
-      case EACCES:
-      case EPERM:
-      case EROFS:
-        return mansio::plugin::defer({4, 3, 0}, "the mailbox cannot be written: permission denied");
-      case ENAMETOOLONG:
-        return mansio::plugin::bounce({5, 1, 3}, "this address can name no mailbox");
-      default:
-        return mansio::plugin::defer({4, 3, 0},
-                                     std::string{"the mailbox cannot be written: "} + std::strerror(result.error));
-    }
+    if (result.outcome == Outcome::SystemError) host_.warn(result.what + ": " + std::strerror(result.error), op);
+    return reply_for(result, recipient.address, over_quota_);
   }
 
   Host host_;
   std::string directory_, delimiter_;
   bool fold_case_;
+  OverQuota over_quota_ = OverQuota::Default;
   Folder folder_;               // all but its path
   std::unique_ptr<Pool> pool_;  // last: its threads use the rest
 };

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -272,16 +273,18 @@ Received = collections.namedtuple("Received", "sender recipients content args")
 
 class Peer:
     """A next hop whose every reply a test chooses: on(command, session, argument) -> reply text, None = default,
-    Peer.DROP closes the connection, Peer.STALL answers nothing until the peer is closed."""
+    Peer.DROP closes the connection, Peer.STALL answers nothing until the peer is closed. `tls`: an ssl.SSLContext,
+    with which STARTTLS is offered."""
 
     DROP = object()
     STALL = object()
 
     def __init__(self, on=None, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "SIZE 10240000"),
-                 address="127.0.0.1", port=0, lmtp=False):
+                 address="127.0.0.1", port=0, lmtp=False, tls=None):
         self.on = on or (lambda command, session, argument: None)
         self.extensions = extensions
         self.lmtp = lmtp
+        self.tls = tls
         self.messages = []
         self.commands = []
         self.connections = 0
@@ -291,8 +294,11 @@ class Peer:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
-                with contextlib.suppress(OSError):
-                    peer.session(self)
+                try:
+                    with contextlib.suppress(OSError):
+                        peer.session(self)
+                finally:
+                    self.connection.close()  # which STARTTLS may have put in the place of the one that is closed anyway
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
@@ -343,7 +349,13 @@ class Peer:
             verb = text.split(" ")[0].upper()
             if verb in ("EHLO", "LHLO"):
                 lines = ["peer.test", *self.extensions]
+                if self.tls and not isinstance(handler.connection, ssl.SSLSocket):
+                    lines.append("STARTTLS")
                 answer(verb, "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{l}" for i, l in enumerate(lines)), text)
+            elif verb == "STARTTLS" and self.tls:
+                if answer(verb, "220 2.0.0 Ready", text):
+                    handler.connection = self.tls.wrap_socket(handler.connection, server_side=True)
+                    handler.rfile, handler.wfile = handler.connection.makefile("rb"), handler.connection.makefile("wb", 0)
             elif verb == "HELO":
                 answer(verb, "250 peer.test", text)
             elif verb == "MAIL":

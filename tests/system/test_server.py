@@ -62,6 +62,22 @@ class Server(TestCase):
             for accepted in ("b@mansio.test", "B@MANSIO.TEST", "postmaster", "postmaster@mx.mansio.test"):
                 self.assertEqual(c.cmd(f"RCPT TO:<{accepted}>")[0], 250, accepted)
 
+    def test_the_postmaster_is_sent_the_transcript_of_a_session_with_errors(self):
+        server = self.local(top='[queue]\nnotify_classes = ["protocol", "policy"]')
+        with Client(server.port) as c:
+            c.cmd("EHLO stranger")
+            c.cmd("FROBNICATE now")
+            c.cmd("MAIL FROM:<a@example.org>")
+            c.cmd("RCPT TO:<b@example.net>")
+            c.cmd("QUIT")
+        (path,) = wait_for(lambda: maildir_messages(self.path("mail")), "the notice")
+        with open(path) as f:
+            text = f.read()
+        self.assertIn("Return-Path: <double-bounce@mx.mansio.test>", text)
+        self.assertIn("Subject: Mansio SMTP server: errors from localhost[127.0.0.1]", text)
+        self.assertRegex(text, r"(?s)Transcript of session follows\..* Out: 220 .* In:  EHLO stranger\n Out: 250-.*"
+                         r" In:  FROBNICATE now\n Out: 50\d 5\.5\.[12] .* In:  RCPT TO:<b@example\.net>\n Out: 554 5\.7\.1 ")
+
     def test_postmaster_is_accepted_where_the_routes_refuse(self):
         server = self.local()
         listed = server_config(server).replace('domain = ["mansio.test", "mx.mansio.test"]', 'recipient = ["alice@mansio.test"]')

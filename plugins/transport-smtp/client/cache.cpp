@@ -20,16 +20,20 @@ bool ConnectionCache::too_old(const Connection &connection) const {
          (options.connection_reuse_count_limit && connection.uses >= options.connection_reuse_count_limit);
 }
 
-void ConnectionCache::give_back(std::unique_ptr<Connection> connection, const std::string &nexthop) {
+bool ConnectionCache::give_back(std::unique_ptr<Connection> connection, const std::string &nexthop) {
   const auto limit = context_.options.connection_cache_time_limit;
   connection->stream->set_cancel(nullptr);
-  if (!connection->usable) return;  // closed by its destructor
-  if (limit <= 0 || too_old(*connection) || !connection->buffer.data().empty()) return dismiss(std::move(connection));
+  if (!connection->usable) return false;  // closed by its destructor
+  if (limit <= 0 || too_old(*connection) || !connection->buffer.data().empty()) {
+    dismiss(std::move(connection));
+    return false;
+  }
   auto target = connection->target.key();
   idle_.push_back({std::move(connection), nexthop, std::move(target), context_.host.now()});
   if (!timer_)
     timer_ = context_.host.timer(
         limit, [](void *self) { static_cast<ConnectionCache *>(self)->expire(); }, this);
+  return true;
 }
 
 void ConnectionCache::expire() {
@@ -47,17 +51,26 @@ void ConnectionCache::expire() {
         [](void *self) { static_cast<ConnectionCache *>(self)->expire(); }, this);
 }
 
+// What was negotiated when it was opened is what this delivery demands, too.
+bool ConnectionCache::serves(const Connection &connection, const OpenRequest &wanted) {
+  const auto &tls = wanted.tls;
+  if (tls.level >= TlsLevel::Encrypt && !connection.encrypted()) return false;
+  if (tls.level == TlsLevel::None && connection.encrypted()) return false;
+  if (tls.authenticates() && !(connection.authenticated == tls && connection.authenticated_for == wanted.nexthop))
+    return false;
+  if (wanted.require_tls && !(connection.encrypted() && connection.caps.require_tls)) return false;
+  return connection.source_pool == wanted.source_pool;
+}
+
 template <class Match>
 std::unique_ptr<Connection> ConnectionCache::take(const OpenRequest &wanted, Match match) {
   for (auto at = idle_.end(); at != idle_.begin();) {
     --at;
     const auto &connection = *at->connection;
-    if (!match(*at) || (wanted.tls == TlsLevel::Encrypt && !connection.encrypted()) ||
-        (wanted.tls == TlsLevel::None && connection.encrypted()) ||
-        (wanted.require_tls && !(connection.encrypted() && connection.caps.require_tls)))
-      continue;
+    if (!match(*at) || !serves(connection, wanted)) continue;
     auto found = std::move(at->connection);
     at = idle_.erase(at);
+    if (found->stream->gone()) continue;  // closed by its destructor
     if (!too_old(*found)) return found;
     dismiss(std::move(found));
   }

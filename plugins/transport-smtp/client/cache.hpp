@@ -1,7 +1,7 @@
 // Idle connections, kept for a short time for the next delivery to the same next hop or server address.
 //
-// Nothing watches them while they idle: the time limit is short, and finding one dead costs the delivery nothing
-// but a fresh connection. So keeping one costs no system call.
+// Nothing watches them while they idle: the time limit is short. One that its peer has closed meanwhile is found out
+// when it is taken: a message sent into it whole, without an answer, would have to count as perhaps delivered.
 #pragma once
 
 #include <list>
@@ -19,8 +19,8 @@ class ConnectionCache {
   ConnectionCache(const ConnectionCache &) = delete;
   ConnectionCache &operator=(const ConnectionCache &) = delete;
 
-  // Keeps the connection, or says goodbye to it when it may not be used again.
-  void give_back(std::unique_ptr<Connection> connection, const std::string &nexthop);
+  // Keeps the connection (true), or says goodbye to it when it may not be used again.
+  bool give_back(std::unique_ptr<Connection> connection, const std::string &nexthop);
   // The one used last; null if there is none. By next hop only those of its best preference.
   std::unique_ptr<Connection> take_for_nexthop(const std::string &nexthop, const OpenRequest &wanted);
   std::unique_ptr<Connection> take_for_target(const OpenRequest &wanted);
@@ -34,6 +34,7 @@ class ConnectionCache {
   };
   template <class Match>
   std::unique_ptr<Connection> take(const OpenRequest &wanted, Match match);
+  static bool serves(const Connection &connection, const OpenRequest &wanted);
   bool too_old(const Connection &connection) const;
   void dismiss(std::unique_ptr<Connection> connection);
   void expire();

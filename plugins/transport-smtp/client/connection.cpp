@@ -1,6 +1,7 @@
 #include "plugins/transport-smtp/client/connection.hpp"
 
 #include <algorithm>
+#include <random>
 
 #include "plugins/transport-smtp/client/text.hpp"
 
@@ -34,6 +35,7 @@ class Opener {
     auto connection = std::make_unique<Connection>(context_.host);
     connection->target = request_.target;
     connection->relay = request_.target.label();
+    connection->source_pool = request_.source_pool;
 
     if (!co_await connect(*connection, opened)) co_return Greeted::No;
     opened.reached = true;
@@ -53,7 +55,7 @@ class Opener {
       const auto done = co_await start_tls(*connection, opened);
       if (done != Greeted::Yes) co_return done;
     }
-    if (tls_ == TlsLevel::Encrypt && !connection->encrypted()) {
+    if (tls_ >= TlsLevel::Encrypt && !connection->encrypted()) {
       if (connection->caps.starttls) co_return Greeted::No;  // start_tls() said why
       opened.failure = about(*connection, request_.require_tls
                                               ? plugin::bounce({5, 7, 30}, "REQUIRETLS: the server offers no TLS")
@@ -80,8 +82,14 @@ class Opener {
     socket->set_cancel(&cancel_);
     IoResult io{IoStatus::Error, 0, ENAMETOOLONG};
     if (endpoint) {
-      const auto &from = endpoint->family() == AF_INET6 ? options.bind_address6 : options.bind_address;
-      io = co_await socket->connect(*endpoint, from ? &*from : nullptr, context_.host.now() + options.connect_timeout);
+      const auto *from = source(endpoint->family());
+      if (!from && !request_.source_pool.empty() && !target.unix_socket) {
+        opened.failure = plugin::defer({4, 3, 5}, "source pool " + printable(request_.source_pool) +
+                                                      " has no address of the family of " + target.address);
+        opened.failure.relay("none");
+        co_return false;
+      }
+      io = co_await socket->connect(*endpoint, from, context_.host.now() + options.connect_timeout);
     }
     connection.stream = std::move(socket);
     if (!io) {
@@ -89,6 +97,39 @@ class Opener {
       opened.failure.relay("none");
     }
     co_return static_cast<bool>(io);
+  }
+
+  // Where the connection is to come from; null: wherever the system likes.
+  const plugin::Endpoint *source(int family) const {
+    const auto &options = context_.options;
+    if (request_.source_pool.empty()) {
+      const auto &from = family == AF_INET6 ? options.bind_address6 : options.bind_address;
+      return from ? &*from : nullptr;
+    }
+    const auto pool = options.source_pools.find(request_.source_pool);
+    if (pool == options.source_pools.end()) return nullptr;
+    std::vector<const plugin::Endpoint *> fit;
+    for (const auto &endpoint : pool->second)
+      if (endpoint.family() == family) fit.push_back(&endpoint);
+    if (fit.empty()) return nullptr;
+    std::minstd_rand random{std::random_device{}()};
+    return fit[std::uniform_int_distribution<std::size_t>{0, fit.size() - 1}(random)];
+  }
+
+  // The names that the server's certificate may have.
+  std::vector<std::string> names_to_match() const {
+    std::vector<std::string> names;
+    for (const auto &name : request_.tls.match) {
+      if (name == "hostname")
+        names.push_back(request_.target.host);
+      else if (name == "nexthop")
+        names.push_back(request_.nexthop);
+      else if (name == "dot-nexthop")
+        names.push_back('.' + request_.nexthop);
+      else
+        names.push_back(name);
+    }
+    return names;
   }
 
   Task<bool> hello(Connection &connection, Opened &opened) {
@@ -146,6 +187,14 @@ class Opener {
     if (!io) {
       opened.failure = about(connection, plugin::defer({4, 7, 5}, "TLS handshake failed: " + session->reason()));
       co_return tls_ == TlsLevel::May &&io.status != IoStatus::Cancelled ? Greeted::ClearInstead : Greeted::No;
+    }
+    if (tls_ >= TlsLevel::Verify) {
+      if (const auto wrong = session->distrust(names_to_match()); !wrong.empty()) {
+        opened.failure = about(connection, plugin::defer({4, 7, 5}, "Server certificate not trusted: " + wrong));
+        co_return Greeted::No;
+      }
+      connection.authenticated = request_.tls;
+      connection.authenticated_for = request_.nexthop;
     }
     connection.tls = session->description();
     co_return co_await hello(connection, opened) ? Greeted::Yes : Greeted::No;  // RFC 3207 section 4.2
@@ -222,8 +271,9 @@ plugin::Reply remote_failure(const Connection &connection, const Reply &reply, s
 
 Task<Opened> open_connection(const Context &context, OpenRequest request, Cancel &cancel) {
   Opened opened;
-  auto tls = request.target.unix_socket && request.tls == TlsLevel::May ? TlsLevel::None : request.tls;
-  if (request.require_tls) tls = TlsLevel::Encrypt;
+  const auto wanted = request.tls.level;
+  auto tls = request.target.unix_socket && wanted == TlsLevel::May ? TlsLevel::None : wanted;
+  if (request.require_tls) tls = std::max(tls, TlsLevel::Encrypt);
   Opener first{context, request, tls, cancel};
   const auto greeted = co_await first.run(opened);
   if (greeted == Greeted::ClearInstead && !cancel.requested()) {

@@ -42,15 +42,18 @@ struct Connection {
   plugin::ReadBuffer buffer;
   ReplyParser parser;
   Capabilities caps;
-  std::string relay;            // target.label()
-  std::string tls;              // "" = clear
-  std::int64_t opened = 0;      // monotonic
-  std::int64_t connect_ns = 0;  // what opening took
-  std::uint32_t uses = 0;       // deliveries begun on it
-  bool usable = true;           // in step with the server, which has not said goodbye
-  bool needs_rset = false;      // a transaction was left open
-  bool best = false;            // of the next hop's best preference: may serve it again without a lookup
-  std::string out;              // the batch being written; kept for its capacity
+  std::string relay;              // target.label()
+  std::string tls;                // "" = clear
+  std::int64_t opened = 0;        // monotonic
+  std::int64_t connect_ns = 0;    // what opening took
+  std::uint32_t uses = 0;         // deliveries begun on it
+  bool usable = true;             // in step with the server, which has not said goodbye
+  bool needs_rset = false;        // a transaction was left open
+  TlsPolicy authenticated;        // that the server's certificate was checked by; May: it was not
+  std::string authenticated_for;  // the next hop that it was checked for
+  std::string source_pool;
+  bool best = false;  // of the next hop's best preference: may serve it again without a lookup
+  std::string out;    // the batch being written; kept for its capacity
 
   Task<ReplyResult> read_reply(std::int64_t timeout);
   // Writes one command line and reads its reply.
@@ -70,8 +73,10 @@ struct Opened {
 };
 struct OpenRequest {
   Target target;
-  TlsLevel tls = TlsLevel::May;
+  std::string nexthop;  // its name, for certificates
+  TlsPolicy tls;
   bool require_tls = false;  // RFC 8689
+  std::string source_pool;   // "": none
 };
 Task<Opened> open_connection(const Context &context, OpenRequest request, Cancel &cancel);
 

@@ -12,6 +12,10 @@ Task<> DeliveryJob::run() {
   ledger_.settle_rest(last_failure_);
   auto last = plugin::sent();
   if (site_failure) last = last_failure_;
+  // The scheduler's name for where that connection leads.
+  if (kept_ && !delivery_.recipients.empty())
+    last.destination(lower(delivery_.nexthop.empty() ? domain_of(delivery_.recipients.front().address)
+                                                     : std::string_view{delivery_.nexthop}));
   context_.host.complete(op_, last);
 }
 
@@ -30,7 +34,15 @@ Task<> DeliveryJob::deliver() {
     co_return;
   }
   nexthop_key_ = nexthop->key();
+  if (!delivery_.source_pool.empty() && !options.source_pools.contains(delivery_.source_pool)) {
+    auto reply = plugin::defer({4, 3, 5}, "there is no source pool " + printable(delivery_.source_pool));
+    give_up(reply.relay("none"));
+    server_used_ = true;
+    co_return;
+  }
   OpenRequest request;
+  request.nexthop = nexthop->name;
+  request.source_pool = delivery_.source_pool;
   request.tls = options.tls_for(nexthop->name);
   request.require_tls = delivery_.has(MANSIO_MSG_REQUIRETLS);
 
@@ -97,7 +109,7 @@ Task<Transaction::End> DeliveryJob::use(Connection &connection) {
 }
 
 void DeliveryJob::finish(std::unique_ptr<Connection> connection) {
-  cache_.give_back(std::move(connection), nexthop_key_);
+  kept_ = cache_.give_back(std::move(connection), nexthop_key_);
 }
 
 }  // namespace mansio::smtp

@@ -37,6 +37,7 @@ class DeliveryJob {
   std::string nexthop_key_;
   plugin::Reply last_failure_{MANSIO_DEFER, {4, 4, 1}, "no server could be reached"};
   bool server_used_ = false;  // some server answered MAIL
+  bool kept_ = false;         // its last connection idles, ready for the next delivery
 };
 
 }  // namespace mansio::smtp

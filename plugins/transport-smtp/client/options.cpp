@@ -1,5 +1,6 @@
 #include "plugins/transport-smtp/client/options.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "plugins/transport-smtp/client/nexthop.hpp"
@@ -14,7 +15,52 @@ TlsLevel parse_level(std::string_view text, const char *option) {
   if (text == "none") return TlsLevel::None;
   if (text == "may") return TlsLevel::May;
   if (text == "encrypt") return TlsLevel::Encrypt;
-  throw BadConfig{std::string{option} + ": \"" + std::string{text} + "\" is none of none, may, encrypt"};
+  if (text == "verify") return TlsLevel::Verify;
+  if (text == "secure") return TlsLevel::Secure;
+  if (text.starts_with("dane") || text == "fingerprint")
+    throw BadConfig{std::string{option} + ": the level \"" + std::string{text} +
+                    "\" is not supported; expected none, may, encrypt, verify or secure"};
+  throw BadConfig{std::string{option} + ": \"" + std::string{text} +
+                  "\" is none of none, may, encrypt, verify, secure"};
+}
+
+std::string parse_match(std::string_view text, const char *option) {
+  const auto name = trim(text);
+  if (name == "hostname" || name == "nexthop" || name == "dot-nexthop") return std::string{name};
+  const bool dot = name.starts_with('.');
+  const auto domain = to_ascii_domain(name.substr(dot ? 1 : 0));
+  if (!domain)
+    throw BadConfig{std::string{option} + ": \"" + std::string{name} +
+                    "\" is neither hostname, nexthop, dot-nexthop nor a domain"};
+  return (dot ? "." : "") + *domain;
+}
+
+// "LEVEL", or "LEVEL:NAME:NAME" with the names a certificate may have.
+TlsPolicy parse_policy(std::string_view text) {
+  constexpr auto option = "tls_policy";
+  auto colon = std::min(text.find(':'), text.size());
+  TlsPolicy policy{parse_level(trim(text.substr(0, colon)), option), {}};
+  while (colon < text.size()) {
+    text.remove_prefix(colon + 1);
+    colon = std::min(text.find(':'), text.size());
+    policy.match.push_back(parse_match(text.substr(0, colon), option));
+  }
+  if (!policy.match.empty() && !policy.authenticates())
+    throw BadConfig{"tls_policy: names to match mean nothing below the level verify"};
+  return policy;
+}
+
+std::map<std::string, std::vector<plugin::Endpoint>> parse_pools(const Host &host) {
+  std::map<std::string, std::vector<plugin::Endpoint>> pools;
+  for (const auto &entry : host.list("source_pools")) {
+    const auto text = trim(entry);
+    const auto equal = std::min(text.find('='), text.size());
+    const auto endpoint = plugin::Endpoint::ip(trim(text.substr(std::min(equal + 1, text.size()))), 0);
+    if (equal == 0 || !endpoint)
+      throw BadConfig{"source_pools: expected names of pools with lists of IP addresses, not \"" + entry + "\""};
+    pools[std::string{trim(text.substr(0, equal))}].push_back(*endpoint);
+  }
+  return pools;
 }
 
 std::optional<plugin::Endpoint> parse_bind(const Host &host, const char *option, int family) {
@@ -37,14 +83,17 @@ T in_range(const Host &host, const std::string &option, std::int64_t least, std:
 
 }  // namespace
 
-TlsLevel Options::tls_for(const std::string &domain) const {
-  const std::pair<std::string, TlsLevel> *best = nullptr;
+TlsPolicy Options::tls_for(const std::string &domain) const {
+  const std::pair<std::string, TlsPolicy> *best = nullptr;
   for (const auto &entry : tls_policy) {
     const auto &pattern = entry.first;
     const bool match = pattern == domain || (pattern.starts_with('.') && domain.ends_with(pattern));
     if (match && (!best || pattern.size() > best->first.size())) best = &entry;
   }
-  return best ? best->second : tls_level;
+  auto policy = best ? best->second : TlsPolicy{tls_level, {}};
+  if (policy.match.empty() && policy.authenticates())
+    policy.match = policy.level == TlsLevel::Verify ? tls_verify_cert_match : tls_secure_cert_match;
+  return policy;
 }
 
 Options read_options(const Host &host, const Personality &personality) {
@@ -63,9 +112,15 @@ Options read_options(const Host &host, const Personality &personality) {
     const auto equal = text.find('=');
     if (equal == std::string_view::npos || equal == 0)
       throw BadConfig{"tls_policy: expected domain=level, not \"" + entry + "\""};
-    o.tls_policy.emplace_back(lower(trim(text.substr(0, equal))),
-                              parse_level(trim(text.substr(equal + 1)), "tls_policy"));
+    o.tls_policy.emplace_back(lower(trim(text.substr(0, equal))), parse_policy(text.substr(equal + 1)));
   }
+  for (const auto &name : host.list("tls_verify_cert_match"))
+    o.tls_verify_cert_match.push_back(parse_match(name, "tls_verify_cert_match"));
+  for (const auto &name : host.list("tls_secure_cert_match"))
+    o.tls_secure_cert_match.push_back(parse_match(name, "tls_secure_cert_match"));
+  o.tls_ca_file = host.option("tls_CAfile");
+  o.tls_ca_path = host.option("tls_CApath");
+  o.source_pools = parse_pools(host);
   o.use_chunking = host.flag("use_chunking");
   for (const auto &word : host.list(named("discard_ehlo_keywords").c_str()))
     o.discard_ehlo_keywords.push_back(lower(trim(word)));

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,26 +24,43 @@ struct Personality {
 inline constexpr Personality kSmtp{"transport-smtp", "smtp_", "EHLO", false};
 inline constexpr Personality kLmtp{"transport-lmtp", "lmtp_", "LHLO", true};
 
-enum class TlsLevel { None, May, Encrypt };
+// As Postfix names them. Each demands what those before it do, and more.
+enum class TlsLevel {
+  None,     // in clear
+  May,      // TLS if it is offered and works, with any certificate
+  Encrypt,  // TLS, with any certificate
+  Verify,   // a certificate that a trusted CA vouches for, in the server's name (which DNS may have said)
+  Secure,   // ... in the next hop's own name or one below it, whatever DNS says
+};
+
+struct TlsPolicy {
+  TlsLevel level = TlsLevel::May;
+  std::vector<std::string> match;  // names instead of the level's own: "nexthop", "dot-nexthop", "hostname", domains
+  bool authenticates() const { return level >= TlsLevel::Verify; }
+  bool operator==(const TlsPolicy &) const = default;
+};
 
 struct Options {
   std::string helo_name;
   std::uint16_t port = 25;
   TlsLevel tls_level = TlsLevel::May;
-  std::vector<std::pair<std::string, TlsLevel>> tls_policy;  // "example.com" or ".example.com"
+  std::vector<std::pair<std::string, TlsPolicy>> tls_policy;  // "example.com" or ".example.com"
+  std::vector<std::string> tls_verify_cert_match, tls_secure_cert_match;
+  std::string tls_ca_file, tls_ca_path;
   bool use_chunking = true, randomize_addresses = true, skip_quit_response = true;
   bool ipv4 = true, ipv6 = true;
   std::vector<std::string> discard_ehlo_keywords;
   std::size_t mx_address_limit = 5, mx_session_limit = 2, conversion_size_limit = 0;
   std::optional<plugin::Endpoint> bind_address, bind_address6;
+  std::map<std::string, std::vector<plugin::Endpoint>> source_pools;
   std::int64_t connection_cache_time_limit = 0, connection_reuse_time_limit = 0;
   std::uint32_t connection_reuse_count_limit = 0;
   std::int64_t connect_timeout = 0, helo_timeout = 0, starttls_timeout = 0, mail_timeout = 0, rcpt_timeout = 0,
                data_init_timeout = 0, data_xfer_timeout = 0, data_done_timeout = 0, rset_timeout = 0, quit_timeout = 0;
   std::vector<std::string> self_addresses;  // canonical
 
-  // The policy for a destination: the longest entry that matches, else tls_level.
-  TlsLevel tls_for(const std::string &domain) const;
+  // The policy for a destination: the longest entry that matches, else tls_level; `match` is filled in.
+  TlsPolicy tls_for(const std::string &domain) const;
 };
 
 Options read_options(const Host &host, const Personality &personality);  // throws BadConfig
@@ -52,9 +71,18 @@ Options read_options(const Host &host, const Personality &personality);  // thro
     {P HELO, MANSIO_OPT_TEXT, 0, "", "Name sent in EHLO, HELO or LHLO; empty means myhostname."},                      \
         {P "tcp_port", MANSIO_OPT_INTEGER, 0, PORT, "TCP port of next hops that name none."},                          \
         {"tls_security_level", MANSIO_OPT_TEXT, 0, LEVEL,                                                              \
-         "none (no TLS), may (when offered, in clear otherwise) or encrypt (never in clear)."},                        \
+         "none (no TLS), may (when offered, in clear otherwise), encrypt (never in clear), verify (a trusted "         \
+         "certificate in the server's name) or secure (a trusted certificate in the next hop's name)."},               \
         {"tls_policy", MANSIO_OPT_LIST, 0, "",                                                                         \
-         "Exceptions from tls_security_level by next hop: example.com=encrypt; .example.com means its subdomains."},   \
+         "Exceptions from tls_security_level by next hop: example.com=encrypt; .example.com means its subdomains; "    \
+         "names to match may follow the level: example.com=secure:mx.example.net:.example.org."},                      \
+        {"tls_CAfile", MANSIO_OPT_PATH, 0, "",                                                                         \
+         "File of the CA certificates that are trusted, PEM; with tls_CApath empty too, the system's."},               \
+        {"tls_CApath", MANSIO_OPT_PATH, 0, "",                                                                         \
+         "Directory of CA certificates under their hashed names (openssl rehash)."},                                   \
+        {"tls_verify_cert_match", MANSIO_OPT_LIST, 0, "hostname",                                                      \
+         "Names that a certificate may have at level verify: hostname, nexthop, dot-nexthop, or domains."},            \
+        {"tls_secure_cert_match", MANSIO_OPT_LIST, 0, "nexthop, dot-nexthop", "The same at level secure."},            \
         {"use_chunking", MANSIO_OPT_BOOLEAN, 0, "true",                                                                \
          "Send the content with BDAT (RFC 3030) when the server offers it."},                                          \
         {P "discard_ehlo_keywords", MANSIO_OPT_LIST, 0, "", "Server extensions to ignore, such as CHUNKING or DSN."},  \
@@ -67,6 +95,9 @@ Options read_options(const Host &host, const Personality &personality);  // thro
          "Source address of IPv4 connections; empty leaves it to the system."},                                        \
         {"bind_address6", MANSIO_OPT_TEXT, 0, "",                                                                      \
          "Source address of IPv6 connections; empty leaves it to the system."},                                        \
+        {"source_pools", MANSIO_OPT_LIST, 0, "",                                                                       \
+         "Source addresses by the pool that a message names, as { bulk = [\"192.0.2.1\", \"2001:db8::1\"] }; one of "  \
+         "the server's address family is taken at random."},                                                           \
         {"connection_cache_time_limit", MANSIO_OPT_DURATION, 0, "2s",                                                  \
          "How long an idle connection is kept; 0 turns reuse off."},                                                   \
         {"connection_reuse_time_limit", MANSIO_OPT_DURATION, 0, "300s",                                                \

@@ -429,7 +429,7 @@ Task<Transaction::End> Transaction::final_replies(const Reply *first) {
 
 Transaction::End Transaction::lost(const IoResult &io, const char *doing) {
   connection_.usable = false;
-  if (reused_ && !any_reply_ && (io.status == IoStatus::Eof || (io.status == IoStatus::Error && io.error != 0)))
+  if (reused_ && !any_reply_ && !content_sent_ && (io.status == IoStatus::Eof || (io.status == IoStatus::Error && io.error != 0)))
     return End::Stale;
   auto failure = about(io_failure(connection_, io, doing));
   // 4.4.2 either way; after the last byte the message may have been delivered.

@@ -5,13 +5,21 @@
 namespace mansio::smtp {
 namespace {
 
-// Without verification: opportunistic TLS takes any certificate (RFC 7435), and so does "encrypt" as it does in
-// Postfix. Authentication of servers (DANE, MTA-STS) would be levels of their own.
-plugin::SslContext make_ssl() {
+// The handshake takes any certificate: opportunistic TLS must (RFC 7435), and "encrypt" does as in Postfix. OpenSSL
+// checks the chain all the same, and the levels above ask for the result before anything is said to the server.
+plugin::SslContext make_ssl(const Options &options) {
   plugin::SslContext ctx{SSL_CTX_new(TLS_client_method())};
   if (!ctx || SSL_CTX_set_min_proto_version(ctx.get(), TLS1_2_VERSION) != 1)
     throw plugin::BadConfig{"OpenSSL: " + plugin::ssl_error_text()};
   SSL_CTX_set_verify(ctx.get(), SSL_VERIFY_NONE, nullptr);
+  // Nobody waits for a CA file that is not used; one that is named and cannot be read is a mistake.
+  const bool named = !options.tls_ca_file.empty() || !options.tls_ca_path.empty();
+  if (!options.tls_ca_file.empty() && SSL_CTX_load_verify_file(ctx.get(), options.tls_ca_file.c_str()) != 1)
+    throw plugin::BadConfig{"tls_CAfile: " + options.tls_ca_file + ": " + plugin::ssl_error_text()};
+  if (!options.tls_ca_path.empty() && SSL_CTX_load_verify_dir(ctx.get(), options.tls_ca_path.c_str()) != 1)
+    throw plugin::BadConfig{"tls_CApath: " + options.tls_ca_path + ": " + plugin::ssl_error_text()};
+  if (!named) SSL_CTX_set_default_verify_paths(ctx.get());
+  ERR_clear_error();
   // Many servers close without close_notify after QUIT; replies have their own end, so that hides nothing.
   SSL_CTX_set_options(ctx.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
   return ctx;
@@ -20,7 +28,8 @@ plugin::SslContext make_ssl() {
 }  // namespace
 
 Transport::Transport(Host host, const Personality &personality)
-    : context_{host, personality, read_options(host, personality), make_ssl()}, cache_(context_) {
+    : context_{host, personality, read_options(host, personality), nullptr}, cache_(context_) {
+  context_.ssl = make_ssl(context_.options);
   plugin::ignore_sigpipe();
 }
 

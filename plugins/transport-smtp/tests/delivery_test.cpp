@@ -447,5 +447,26 @@ TEST(SmtpDelivery, EndsWithItsInstance) {
   host.fake().stop();
 }
 
+TEST(SmtpDelivery, SaysWhereAConnectionStaysOpen) {
+  FakeServer server;
+  TestHost host;
+  host.answer("example.com", MANSIO_DNS_A, {{"127.0.0.1", 0}});
+  Mail mail;
+  mail.nexthop = "Example.com:" + std::to_string(server.port);
+  const auto last = [&] {
+    const auto op = host.fake().deliver(mail);
+    EXPECT_TRUE(host.fake().run_until([&] { return host.fake().completed(op); }));
+    return host.fake().result(op).last->destination;
+  };
+  EXPECT_EQ(last(), "example.com:" + std::to_string(server.port));
+  mail.nexthop = "[127.0.0.99]:1";
+  EXPECT_EQ(last(), "");
+  TestHost without{kSmtp, {{"connection_cache_time_limit", "0"}}};
+  mail.nexthop = server.nexthop;
+  const auto op = without.fake().deliver(mail);
+  EXPECT_TRUE(without.fake().run_until([&] { return without.fake().completed(op); }));
+  EXPECT_EQ(without.fake().result(op).last->destination, "");
+}
+
 }  // namespace
 }  // namespace mansio::smtp::test

@@ -44,9 +44,10 @@ struct Behaviour {
   std::function<std::string(const std::string &command)> on_command = [](const auto &) { return std::string{}; };
   // The replies after the content, all lines; the transaction it ends.
   std::function<std::string(const Transaction &)> on_content = [](const auto &) { return std::string{}; };
-  bool tls = false;           // offers STARTTLS
-  bool tls_broken = false;    // ... and sends garbage instead of a handshake
-  bool inject_clear = false;  // ... and a further reply behind "220 go ahead"
+  bool tls = false;                              // offers STARTTLS
+  std::function<void(SSL_CTX *)> identity = {};  // certificate and key; else a self-signed one without a name
+  bool tls_broken = false;                       // ... and sends garbage instead of a handshake
+  bool inject_clear = false;                     // ... and a further reply behind "220 go ahead"
 };
 
 class FakeServer {
@@ -94,7 +95,11 @@ class FakeServer {
   std::vector<Transaction> transactions() const { return locked(transactions_); }
   std::vector<std::string> commands() const { return locked(commands_); }
   std::vector<std::string> names() const { return locked(names_); }  // of SNI
+  std::vector<std::string> peers() const { return locked(peers_); }  // addresses of clients, in their order
   std::size_t connections() const { return locked(connections_); }
+  void wait_until_all_are_closed() const {
+    while (!locked(open_).empty()) std::this_thread::yield();
+  }
   std::size_t count(std::string_view prefix) const {
     std::size_t n = 0;
     for (const auto &command : commands()) n += command.starts_with(prefix);
@@ -175,12 +180,17 @@ class FakeServer {
     ::listen(listener_, 16);
     acceptor_ = std::thread{[this] {
       for (;;) {
-        const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        sockaddr_in from{};
+        socklen_t size = sizeof from;
+        const int fd = ::accept4(listener_, reinterpret_cast<sockaddr *>(&from), &size, SOCK_CLOEXEC);
         if (fd < 0) return;
+        char text[INET_ADDRSTRLEN] = "";
+        ::inet_ntop(AF_INET, &from.sin_addr, text, sizeof text);
         const int on = 1;
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         const std::lock_guard lock{mutex_};
         ++connections_;
+        peers_.emplace_back(text);
         open_.push_back(fd);
         sessions_.emplace_back([this, fd] {
           serve(fd);
@@ -288,6 +298,10 @@ class FakeServer {
     const std::lock_guard lock{mutex_};
     if (!ssl_) {
       ssl_.reset(SSL_CTX_new(TLS_server_method()));
+      if (behaviour_.identity) {
+        behaviour_.identity(ssl_.get());
+        return ssl_.get();
+      }
       EVP_PKEY *key = EVP_EC_gen("P-256");
       X509 *cert = X509_new();
       ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
@@ -310,7 +324,7 @@ class FakeServer {
   int listener_ = -1;
   mutable std::mutex mutex_;
   std::vector<Transaction> transactions_;
-  std::vector<std::string> commands_, names_;
+  std::vector<std::string> commands_, names_, peers_;
   std::size_t connections_ = 0;
   std::vector<int> open_;
   std::list<std::thread> sessions_;

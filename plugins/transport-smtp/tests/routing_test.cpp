@@ -218,10 +218,30 @@ TEST(SmtpReuse, ReplacesADeadConnectionWithoutFailingTheMail) {
     mail.nexthop = server.nexthop;
     host.deliver(mail);
     const auto r = host.deliver(mail);
+    if (extensions == all) {  // the content went out with MAIL: who knows what became of it
+      EXPECT_EQ(r[0].status, MANSIO_UNCERTAIN);
+      continue;
+    }
     EXPECT_EQ(r[0].status, MANSIO_OK);
     EXPECT_EQ(r[0].connection_use, 1u);
     EXPECT_EQ(server.connections(), 2u);
   }
+}
+
+TEST(SmtpReuse, FindsOutBeforehandThatTheServerHasClosedAnIdleConnection) {
+  Behaviour b;
+  b.extensions = {"PIPELINING", "CHUNKING"};
+  b.on_content = [](const auto &) { return std::string{"250 2.0.0 ok\r\n"} + kDrop; };
+  FakeServer server{b};
+  TestHost host;
+  Mail mail;
+  mail.nexthop = server.nexthop;
+  EXPECT_EQ(host.deliver(mail)[0].status, MANSIO_OK);
+  server.wait_until_all_are_closed();
+  const auto r = host.deliver(mail);
+  EXPECT_EQ(r[0].status, MANSIO_OK);
+  EXPECT_EQ(r[0].connection_use, 1u);
+  EXPECT_EQ(server.connections(), 2u);
 }
 
 TEST(SmtpReuse, ReplacesAConnectionThatTheServerIsTiredOf) {

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define MANSIO_EXPORT __attribute__((visibility("default")))
-#define MANSIO_ABI_BUILD 1u /* grows with every change until 1.0 */
+#define MANSIO_ABI_BUILD 2u /* grows with every change until 1.0 */
 
 typedef struct mansio_str { /* bytes; no terminating NUL promised; p may be NULL when n is 0 */
   const char *p;
@@ -67,6 +67,8 @@ typedef struct mansio_reply {
   int64_t transmit_ns;     /* time for the transaction */
   uint32_t connection_use; /* which use of its connection this was, from 1 */
   uint32_t flags;          /* MANSIO_REPLY_* */
+  mansio_str destination;  /* of complete(): a connection there stays open and idle, so the next delivery to it is
+                              cheap: the next hop or, without one, the recipients' domain; empty = none */
 } mansio_reply;
 
 enum {

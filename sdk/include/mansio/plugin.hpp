@@ -156,6 +156,10 @@ class Reply {
     flags_ |= reply_flag;
     return *this;
   }
+  Reply &destination(std::string idle) {  // of complete(): where a connection stays open
+    destination_ = std::move(idle);
+    return *this;
+  }
   Reply &site_failure() { return flag(MANSIO_REPLY_SITE_FAILURE); }
 
   mansio_status status() const { return status_; }
@@ -179,6 +183,7 @@ class Reply {
     r.transmit_ns = transmit_ns_;
     r.connection_use = use_;
     r.flags = flags_;
+    r.destination = str(destination_);
     return r;
   }
 
@@ -186,7 +191,7 @@ class Reply {
   mansio_status status_;
   std::uint16_t code_ = 0;
   Enhanced enhanced_;
-  std::string text_, remote_mta_, relay_, tls_;
+  std::string text_, remote_mta_, relay_, tls_, destination_;
   std::int64_t connect_ns_ = 0, transmit_ns_ = 0;
   std::uint32_t use_ = 0, flags_ = 0;
 };

@@ -115,6 +115,8 @@ class Stream {
   virtual Task<IoResult> write(std::span<const std::string_view> data, std::int64_t timeout) = 0;
   // A range of a file. `timeout` as for write().
   virtual Task<IoResult> send_file(int fd, std::uint64_t offset, std::uint64_t n, std::int64_t timeout) = 0;
+  // Of an idle stream: the peer has closed it. One system call.
+  virtual bool gone() const = 0;
   virtual void set_cancel(Cancel *cancel) = 0;  // of the operation that uses it from now on
   virtual void close() = 0;
 };
@@ -154,6 +156,11 @@ class Socket final : public Stream {
   }
   int fd() const { return fd_; }
   const Host &host() const { return watch_.host(); }
+  bool gone() const override {
+    char c = 0;
+    const auto n = ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+  }
   FdWatch::Awaiter wait(int events, std::int64_t deadline) { return watch_.wait(events, deadline); }
 
   Task<IoResult> read_some(char *to, std::size_t n, std::int64_t deadline) override {

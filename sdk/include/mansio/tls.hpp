@@ -4,10 +4,12 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "mansio/socket.hpp"
 
@@ -56,6 +58,25 @@ class TlsSocket final : public Stream {
     }
   }
   const std::string &reason() const { return reason_; }
+  // "" if the server's certificate is vouched for by a CA of the context and has one of `names` (host names, ".domain"
+  // for any name below it, IP addresses); else what is wrong with it. After the handshake.
+  std::string distrust(const std::vector<std::string> &names) const {
+    auto *certificate = ssl_ ? SSL_get0_peer_certificate(ssl_.get()) : nullptr;
+    if (!certificate) return "the server has no certificate";
+    if (const auto verdict = SSL_get_verify_result(ssl_.get()); verdict != X509_V_OK)
+      return X509_verify_cert_error_string(verdict);
+    std::string wanted;
+    for (const auto &name : names) {
+      // An address is no name: -2 says that the text is none.
+      const int by_ip = X509_check_ip_asc(certificate, name.c_str(), 0);
+      if (by_ip == 1 || (by_ip == -2 && X509_check_host(certificate, name.data(), name.size(),
+                                                        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1))
+        return {};
+      wanted += (wanted.empty() ? "" : ", ") + name;
+    }
+    ERR_clear_error();
+    return "the certificate is for none of: " + wanted;
+  }
   std::string description() const {  // "TLSv1.3 TLS_AES_256_GCM_SHA384"
     return ssl_ ? std::string{SSL_get_version(ssl_.get())} + ' ' + SSL_get_cipher_name(ssl_.get()) : std::string{};
   }
@@ -101,6 +122,7 @@ class TlsSocket final : public Stream {
     co_return all;
   }
 
+  bool gone() const override { return socket_->gone(); }
   void set_cancel(Cancel *cancel) override { socket_->set_cancel(cancel); }
   void close() override {
     // close_notify without waiting for the peer's; a failed session may not send it.

@@ -203,7 +203,19 @@ transport = "smtp"
   EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\na = [\"b,c\"]\n")),
               HasSubstr("transport.x.a holds \"b,c\", expected texts without comma"));
   EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\na = { b = 1 }\n")),
-              HasSubstr("transport.x.a is a table"));
+              HasSubstr("transport.x.a.b is an integer, expected a list of texts"));
+}
+
+TEST(Settings, ATableForAPluginIsAListOfNamesWithTheirElements) {
+  const auto with = [](const std::string &option) {
+    return parse_with_rest("[transport.x]\nplugin = \"transport-x\"\n" + option + "\n");
+  };
+  const auto parsed = with("pools = { bulk = [\"192.0.2.1\", \"2001:db8::1\"], news = [\"192.0.2.2\"], none = [] }");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.transport("x")->options.at("pools"), "bulk=192.0.2.1,bulk=2001:db8::1,news=192.0.2.2");
+  EXPECT_THAT(all(with("pools = { a = [\"x,y\"] }")), HasSubstr("transport.x.pools.a holds \"x,y\", expected texts"));
+  EXPECT_THAT(all(with("pools = { \"a=b\" = [\"x\"] }")), HasSubstr("expected names without comma and '='"));
+  EXPECT_THAT(all(with("pools = { a = { b = 1 } }")), HasSubstr("transport.x.pools.a is a table"));
 }
 
 TEST(Settings, RelativePathsAreRelativeToTheirFile) {

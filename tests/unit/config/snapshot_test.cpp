@@ -151,7 +151,7 @@ class RandomSettings {
         {&kPlugin, {"transport-smtp"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},
-        {&kNotifyClass, {"bounce", "2bounce"}},
+        {&kNotifyClass, {"bounce", "2bounce", "data", "delay", "policy", "protocol", "resource", "software"}},
     };
     for (const auto &[known, texts] : samples) {
       if (known == &syntax) return texts[below(texts.size())];

@@ -5,7 +5,6 @@
 #include <array>
 #include <random>
 
-#include "kernel/config/domain.hpp"
 #include "kernel/config/parse.hpp"
 
 namespace mansio::config {
@@ -55,16 +54,6 @@ TEST(Values, RefusesWhatIsNotUtf8) {
   EXPECT_TRUE(is_utf8("Grüße €𝄞"));
   for (const auto *bad : {"\x80", "\xC0\xAF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\xFF"})
     EXPECT_FALSE(is_utf8(bad));
-}
-
-TEST(Domain, ComesInOneForm) {
-  EXPECT_EQ(ascii_domain("Example.COM."), "example.com");
-  EXPECT_EQ(ascii_domain("Bücher.example"), "xn--bcher-kva.example");
-  EXPECT_EQ(ascii_domain("xn--bcher-kva.EXAMPLE"), "xn--bcher-kva.example");
-  for (const auto *bad : {"", ".", "a..b", "-a.example", "a-.example", "a b", "a@b", "exa\nmple"})
-    EXPECT_FALSE(ascii_domain(bad)) << bad;
-  EXPECT_FALSE(ascii_domain(std::string(64, 'a') + ".example"));
-  EXPECT_FALSE(ascii_domain("\xff.example"));
 }
 
 Result<std::string> canonical(PluginOption::Type type, std::string_view value, bool secret = false) {

@@ -8,8 +8,6 @@
 
 #include <set>
 
-#include "kernel/egress/addresses.hpp"
-
 namespace mansio::egress {
 namespace {
 
@@ -132,7 +130,7 @@ TEST_F(DeskTest, ReportsEachRecipientAsItsReplyArrives) {
   ASSERT_EQ(outcomes_.size(), 1u);
   EXPECT_FALSE(outcomes_[0].done);
   EXPECT_EQ(outcomes_[0].recipients, std::vector<std::uint32_t>{11});
-  transport_says_.complete(1, outcome(0, DeliveryStatus::Deferred, "gone"), true);
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Deferred, "gone"), true, "");
   run();
   ASSERT_EQ(outcomes_.size(), 2u);
   EXPECT_TRUE(outcomes_[1].done);
@@ -142,11 +140,23 @@ TEST_F(DeskTest, ReportsEachRecipientAsItsReplyArrives) {
   EXPECT_EQ(outcomes_[1].outcomes.at(1).index, 2u);
 }
 
+TEST_F(DeskTest, SaysWithItsLastWordWhereAConnectionStaysOpen) {
+  give(lease(1, 2));
+  transport_says_.recipient(1, outcome(0, DeliveryStatus::Sent));
+  run();
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Sent), false, "example.com");
+  run();
+  ASSERT_EQ(outcomes_.size(), 2u);
+  EXPECT_EQ(outcomes_[0].destination, "");
+  EXPECT_TRUE(outcomes_[1].done);
+  EXPECT_EQ(outcomes_[1].destination, "example.com");
+}
+
 TEST_F(DeskTest, SaysInOneMessageWhatComesInOneTurn) {
   give(lease(1, 2));
   transport_says_.recipient(1, outcome(0, DeliveryStatus::Sent));
   transport_says_.recipient(1, outcome(1, DeliveryStatus::Bounced));
-  transport_says_.complete(1, outcome(0, DeliveryStatus::Sent), false);
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Sent), false, "");
   run();
   ASSERT_EQ(outcomes_.size(), 1u);
   EXPECT_EQ(outcomes_[0].outcomes.size(), 2u);
@@ -157,7 +167,7 @@ TEST_F(DeskTest, SaysInOneMessageWhatComesInOneTurn) {
 
 TEST_F(DeskTest, SplitsOutcomesThatWouldNotFitAMessage) {
   give(lease(1, 200));
-  transport_says_.complete(1, outcome(0, DeliveryStatus::Bounced, std::string(2000, 'x')), false);
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Bounced, std::string(2000, 'x')), false, "");
   run();
   ASSERT_GT(outcomes_.size(), 1u);
   std::size_t n = 0;
@@ -171,14 +181,14 @@ TEST_F(DeskTest, SplitsOutcomesThatWouldNotFitAMessage) {
 TEST_F(DeskTest, PresentsLeasesAndOutcomesAgainUntilTheyAreAcknowledged) {
   give(lease(1));
   give(lease(2));
-  transport_says_.complete(1, outcome(0, DeliveryStatus::Sent), false);
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Sent), false, "");
   run();
   ASSERT_EQ(outcomes_.size(), 1u);
   queue_->close();
   run();
   EXPECT_EQ(lost_, 1);
   EXPECT_FALSE(desk_.attached());
-  transport_says_.complete(2, outcome(0, DeliveryStatus::Bounced), false);  // while there is no queue
+  transport_says_.complete(2, outcome(0, DeliveryStatus::Bounced), false, "");  // while there is no queue
   run();
   attach();
   ASSERT_EQ(hellos_.size(), 2u);
@@ -254,15 +264,13 @@ TEST_F(DeskTest, IsDrainedWhenEveryOutcomeIsAcknowledged) {
   EXPECT_FALSE(idle);
   desk_.cancel_all();
   EXPECT_EQ(transport_.cancelled, std::vector<std::uint64_t>{1});
-  transport_says_.complete(1, outcome(0, DeliveryStatus::Deferred), false);
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Deferred), false, "");
   run();
   EXPECT_FALSE(idle);
   queue_->send(wire::OutcomesAck{{1}});
   run();
   EXPECT_TRUE(idle);
 }
-
-TEST(InterfaceAddresses, IncludeLoopback) { EXPECT_THAT(interface_addresses(), ::testing::Contains("127.0.0.1")); }
 
 }  // namespace
 }  // namespace mansio::egress

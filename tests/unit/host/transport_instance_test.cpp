@@ -41,7 +41,7 @@ class TransportInstanceTest : public ::testing::Test {
     events.recipient = [this](std::uint64_t lease, const wire::RecipientOutcome &o) {
       recipients_[lease].push_back(o);
     };
-    events.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool site) {
+    events.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool site, const std::string &) {
       EXPECT_TRUE(done_.emplace(lease, Done{last, site}).second) << "completed twice";
     };
     events.working_on = [this](std::uint64_t message) { marker_.push_back(message); };

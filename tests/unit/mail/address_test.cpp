@@ -116,7 +116,18 @@ TEST(Address, ComparesDomainsAfterIdna) {
   EXPECT_FALSE(same_mailbox({"u", "example.com"}, {"U", "example.com"}));
   EXPECT_TRUE(same_mailbox({"postmaster", "example.com"}, {"Postmaster", "EXAMPLE.com"}));
   EXPECT_EQ(ascii_domain("[192.0.2.1]"), "[192.0.2.1]");
+  EXPECT_EQ(ascii_domain("[IPv6:2001:DB8::1]"), "[ipv6:2001:db8::1]");
   EXPECT_EQ(ascii_domain("bücher.example"), "xn--bcher-kva.example");
+  EXPECT_FALSE(ascii_domain("\xff.example"));
+}
+
+TEST(Domain, ComesInOneForm) {
+  EXPECT_EQ(ascii_domain("Example.COM."), "example.com");
+  EXPECT_EQ(ascii_domain("Bücher.example"), "xn--bcher-kva.example");
+  EXPECT_EQ(ascii_domain("xn--bcher-kva.EXAMPLE"), "xn--bcher-kva.example");
+  for (const auto *bad : {"", ".", "a..b", "-a.example", "a-.example", "a b", "a@b", "exa\nmple"})
+    EXPECT_FALSE(ascii_domain(bad)) << bad;
+  EXPECT_FALSE(ascii_domain(std::string(64, 'a') + ".example"));
   EXPECT_FALSE(ascii_domain("\xff.example"));
 }
 

@@ -103,9 +103,9 @@ class Bench : public ::testing::Test {
     io::Message message{M::kType, bytes, fds};
     core_->receive(from.id, message);
   }
-  void die(const FakePeer &p, bool crashed = true, MessageId culprit = {}) {
+  void die(const FakePeer &p, bool crashed = true, MessageId culprit = {}, bool killed = false) {
     core_->closed(p.id);
-    core_->dead({p.peer, crashed, culprit.value});
+    core_->dead({p.peer, crashed, culprit.value, killed});
     run();
   }
 

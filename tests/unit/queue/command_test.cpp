@@ -124,6 +124,27 @@ TEST_F(QueueCommand, RequeueGivesANewTimeStampAndRoutesAgain) {
   EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
 }
 
+TEST_F(QueueCommand, ARouteThatRefusesOneRecipientRefusesThatOneOnly) {
+  settings_.queue.notify_classes = {};
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  ask("requeue", id);
+  const auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.refusals = {{0, {5, 1, 2}, "not there"}, {1, {4, 3, 5}, "try later"}};
+  say(router_, reply);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].address, "a@example.com");
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "not there");
+  EXPECT_NE(ask("show", id).lines.find("try later"), std::string::npos);
+}
+
 TEST_F(QueueCommand, RequeueWaitsForAnEgressThatHoldsTheMessageSinceBeforeARestart) {
   begin();
   const auto id = mail_to({"a@example.com"});
@@ -209,6 +230,47 @@ TEST_F(QueueCommand, MatchesBySenderRecipientDomainStateTransportAndAge) {
   EXPECT_NE(ask("summary").lines.find("\"deferred\":2"), std::string::npos);
 }
 
+TEST_F(QueueCommand, EveryMessageIsCountedInOneState) {
+  const auto counts = [&] {
+    std::string out;
+    for (const auto *state : {"incoming", "active", "deferred", "hold", "corrupt"})
+      out +=
+          std::to_string(static_cast<int>(stat("mansio_queue_messages{state=\"" + std::string{state} + "\"}"))) + ' ';
+    return out;
+  };
+  begin();
+  EXPECT_EQ(counts(), "0 0 0 0 0 ");
+  const auto held = mail_to({"a@example.com"});
+  auto l = leases();
+  EXPECT_EQ(counts(), "0 1 0 0 0 ");
+  report(l.at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(counts(), "0 0 1 0 0 ");
+  core_->draining(egress_.peer);  // nobody delivers for a while
+  const auto fresh = mail_to({"b@example.org", "c@example.net"});
+  EXPECT_EQ(counts(), "1 0 1 0 0 ");
+  ask("hold", held);
+  EXPECT_EQ(counts(), "1 0 0 1 0 ");
+  run();
+  begin();
+  control_ = {};
+  EXPECT_EQ(counts(), "1 0 0 1 0 ");
+  advance(kSecond);
+  EXPECT_EQ(counts(), "0 1 0 1 0 ");
+  l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_EQ(counts(), "0 1 0 1 0 ");
+  report(l[1], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(fresh));
+  EXPECT_EQ(counts(), "0 0 0 1 0 ");
+  ask("release", held);
+  EXPECT_EQ(counts(), "0 1 0 0 0 ");
+  ask("requeue", held);
+  ask("delete", held);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_EQ(counts(), "0 0 0 0 0 ");
+}
+
 TEST_F(QueueCommand, RefusesACommandThatNamesNoMessages) {
   begin();
   wire::QueueCommand c;
@@ -238,6 +300,7 @@ TEST_F(QueueCommand, AnUnreadableEnvelopeSetsTheMessageAside) {
   advance(301 * kSecond);
   EXPECT_TRUE(leases().empty());
   EXPECT_NE(ask("list").lines.find("\"queue_name\":\"corrupt\",\"queue_id\":\"" + to_string(id)), std::string::npos);
+  EXPECT_EQ(stat("mansio_queue_messages{state=\"corrupt\"}"), 1);
 }
 
 }  // namespace

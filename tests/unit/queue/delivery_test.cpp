@@ -244,8 +244,7 @@ TEST_F(Delivery, ARouteErrorBounces) {
   wire::RouteReply reply;
   reply.request = requests[0].request;
   reply.id = id;
-  reply.error_status = {5, 1, 1};
-  reply.error = "no such user";
+  reply.refusals = {{0, {5, 1, 1}, "no such user"}};
   say(router_, reply);
   const auto n = notifications();
   ASSERT_EQ(n.size(), 1u);

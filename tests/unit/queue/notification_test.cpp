@@ -23,7 +23,7 @@ TEST_F(Notification, OneForAllThatFailedAndTheMessageStaysUntilItIsWritten) {
   EXPECT_EQ(n[0].recipients.size(), 2u);
   EXPECT_EQ(n[0].parent.id, id);
   EXPECT_TRUE(known(id));
-  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, ""});
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, false, ""});
   EXPECT_FALSE(known(id));
   EXPECT_EQ(store_->bad_unpins, 0);
 }
@@ -95,6 +95,81 @@ TEST_F(Notification, AFailedDoubleBounceIsDropped) {
   EXPECT_EQ(stat("mansio_double_bounces_dropped_total"), 1);
 }
 
+TEST_F(Notification, TheClassBounceIsACopyForThePostmasterAndDoubleBouncesToo) {
+  settings_.queue.notify_classes = {"bounce"};
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  auto n = notifications();
+  ASSERT_EQ(n.size(), 2u);
+  EXPECT_EQ(n[0].kind, DsnKind::Failure);
+  EXPECT_EQ(n[0].to, "sender@example.org");
+  EXPECT_EQ(n[1].kind, DsnKind::PostmasterCopy);
+  EXPECT_EQ(n[1].to, "postmaster@mx.example.net");
+
+  mail(envelope({"b@example.com"}, ""));
+  report(leases().at(0), DeliveryStatus::Bounced);
+  n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterCopy);
+}
+
+TEST_F(Notification, TheClassDelayIsACopyOfTheWarning) {
+  settings_.queue.notify_classes = {"delay"};
+  settings_.queue.delay_warning_time = 400 * kSecond;
+  begin();
+  mail_to({"a@example.com"});
+  advance(500 * kSecond);
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 2u);
+  EXPECT_EQ(n[0].kind, DsnKind::Delay);
+  EXPECT_EQ(n[1].kind, DsnKind::PostmasterDelay);
+  EXPECT_EQ(n[1].to, "postmaster@mx.example.net");
+}
+
+TEST_F(Notification, TroubleOfOurOwnIsToldOnceAMessageAndOnceAMinute) {
+  begin();
+  const auto fail = [&](EnhancedStatus status, std::uint16_t smtp_code = 0) {
+    for (const auto &l : leases()) {
+      auto o = result(l, DeliveryStatus::Deferred);
+      for (auto &r : o.outcomes) r.enhanced = status, r.text = "no space left", r.smtp_code = smtp_code;
+      say(egress_, o);
+    }
+    return notifications();
+  };
+  mail_to({"a@example.com", "b@example.com"});
+  auto n = fail({4, 3, 1});
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterDelay);
+  EXPECT_EQ(n[0].recipients.at(0).outcome.text, "no space left");
+  mail_to({"c@example.net"});
+  EXPECT_TRUE(fail({4, 3, 1}).empty());
+  advance(301 * kSecond);
+  mail_to({"d@example.org"});
+  EXPECT_EQ(fail({4, 3, 0}).size(), 1u);  // the second message's or the third's, never the first's again
+
+  advance(400 * kSecond);
+  mail_to({"e@one.example"});
+  EXPECT_TRUE(fail({4, 3, 1}, 452).empty());  // a server's own trouble
+  settings_.queue.notify_classes = {"2bounce"};
+  core_->reload(settings_);
+  advance(400 * kSecond);
+  mail_to({"f@two.example"});
+  EXPECT_TRUE(fail({4, 3, 1}).empty());
+}
+
+TEST_F(Notification, ANoticeThatMeetsTheSameTroubleIsNotToldOf) {
+  begin();
+  auto e = envelope({"postmaster@mx.example.net"}, "double-bounce@mx.example.net");
+  e.client_address.clear();
+  mail(e);
+  auto o = result(leases().at(0), DeliveryStatus::Deferred);
+  o.outcomes[0].enhanced = {4, 3, 1};
+  say(egress_, o);
+  EXPECT_TRUE(notifications().empty());
+}
+
 TEST_F(Notification, WarnsOfADelayOnceEvenOverARestart) {
   settings_.queue.delay_warning_time = 400 * kSecond;
   begin();
@@ -106,7 +181,7 @@ TEST_F(Notification, WarnsOfADelayOnceEvenOverARestart) {
   const auto n = notifications();
   ASSERT_EQ(n.size(), 1u);
   EXPECT_EQ(n[0].kind, DsnKind::Delay);
-  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, ""});
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, false, ""});
   run();
   begin();
   advance(2000 * kSecond);
@@ -184,10 +259,52 @@ TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
   mail_to({"a@example.com"});
   report(leases().at(0), DeliveryStatus::Bounced);
   const auto n = notifications();
-  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, "disk full"});
+  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, false, "disk full"});
   EXPECT_TRUE(notifications().empty());
   advance(61 * kSecond);
   EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Notification, IsNotAskedForBeforeItsIntentIsOnStableStorage) {
+  begin();
+  mail_to({"a@example.com"});
+  say(egress_, result(leases().at(0), DeliveryStatus::Bounced));
+  while (core_->turn()) {
+  }
+  EXPECT_TRUE(router_.link->take<wire::DsnRequest>().empty());
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Notification, OneWhoseRouteRefusesItGoesToThePostmasterOrEnds) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  auto n = notifications();
+  say(router_, wire::DsnWritten{n.at(0).parent, MessageId{}, true, "550 nothing goes there"});
+  n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::PostmasterCopy);
+  EXPECT_EQ(n[0].to, "postmaster@mx.example.net");
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{}, true, "550 nor there"});
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(stat("mansio_double_bounces_dropped_total"), 1);
+  begin();
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(Notification, OneThatIsRefusedForTheBounceLifetimeEnds) {
+  settings_.queue.notify_classes = {};
+  settings_.queue.bounce_queue_lifetime = 3600 * kSecond;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  for (int tries = 0; tries < 100 && known(id); ++tries) {
+    for (const auto &n : notifications()) say(router_, wire::DsnWritten{n.parent, MessageId{}, false, "451 later"});
+    advance(61 * kSecond);
+  }
+  EXPECT_FALSE(known(id));
+  EXPECT_NE(sink_.text.find("undeliverable notification dropped"), std::string::npos);
 }
 
 }  // namespace

@@ -189,6 +189,42 @@ TEST_F(Restart, AnEgressThatDoesNotSayOfWhatKeepsItsTransportBack) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(Restart, FlagsWhatAnOperatorHeldInItsLeaseOrBroughtForward) {
+  begin();
+  const auto flushed = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto held = mail_to({"b@example.org"});
+  ASSERT_EQ(leases().size(), 1u);
+  const auto control = attach(wire::RoleKind::Control, "control", 400);
+  wire::QueueCommand c;
+  c.request = 1;
+  c.verb = "hold";
+  c.ids = {to_string(held)};
+  say(control, c);
+  c.request = 2;
+  c.verb = "flush";
+  c.ids = {to_string(flushed)};
+  say(control, c);
+  ASSERT_EQ(leases().size(), 1u);
+  start();
+  EXPECT_TRUE(core_->index().message(core_->index().find(flushed)).possible_duplicate);
+  EXPECT_TRUE(core_->index().message(core_->index().find(held)).possible_duplicate);
+}
+
+TEST_F(Restart, NothingNewIsLeasedWhileTheJournalCannotBeWritten) {
+  begin();
+  mail_to({"a@example.com"});
+  say(egress_, result(leases().at(0), DeliveryStatus::Sent));  // and no sync comes
+  clock_.advance(10 * kSecond);
+  const auto e = envelope({"b@example.org"});
+  const auto at = commit(e);
+  say(ingress_, wire::Notice{++sequence_, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+  while (core_->turn()) {
+  }
+  EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
+  EXPECT_EQ(leases().size(), 1u);  // it goes on with the first sync
+}
+
 TEST_F(Restart, ACleanStopFlagsNothing) {
   begin();
   mail_to({"a@example.com"});
@@ -326,6 +362,17 @@ TEST_F(Crash, AMessageThatKillsWorkerAfterWorkerIsHeldWithTheReason) {
   EXPECT_NE(sink_.text.find("died while they worked on it"), std::string::npos);
   begin();  // over a restart too
   EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
+}
+
+TEST_F(Crash, AProcessKilledFromOutsideMakesNobodySuspect) {
+  begin();
+  for (std::int32_t i = 0; i < 5; ++i) {
+    for (int n = 0; n < 3 && i == 0; ++n) mail_to({"a@d" + std::to_string(n) + ".example"});
+    ASSERT_EQ(leases().size(), 3u) << i;  // all at once, none alone, none on hold
+    die(egress_, true, {}, true);
+    egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 300 + i);
+    say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  }
 }
 
 TEST_F(Crash, SuccessForgivesEarlierDeaths) {

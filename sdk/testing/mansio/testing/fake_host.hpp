@@ -38,7 +38,7 @@ struct FakeReply {  // mansio_reply, owned
   mansio_status status = MANSIO_OK;
   int smtp_code = 0;
   std::string enhanced;  // "4.2.2", "" = none
-  std::string text, remote_mta, relay, tls;
+  std::string text, remote_mta, relay, tls, destination;
   std::uint32_t connection_use = 0, flags = 0;
 };
 
@@ -239,6 +239,7 @@ class FakeHost {
                   plugin::string(r.remote_mta),
                   plugin::string(r.relay),
                   plugin::string(r.tls),
+                  plugin::string(r.destination),
                   r.connection_use,
                   r.flags};
     if (r.enhanced[0])

@@ -1,4 +1,4 @@
-#include "kernel/egress/addresses.hpp"
+#include "kernel/io/interfaces.hpp"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace mansio::egress {
+namespace mansio::io {
 
 std::vector<std::string> interface_addresses() {
   std::vector<std::string> all;
@@ -29,4 +29,4 @@ std::vector<std::string> interface_addresses() {
   return all;
 }
 
-}  // namespace mansio::egress
+}  // namespace mansio::io
