@@ -266,7 +266,8 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::destination_recipient_limit>("destination_recipient_limit", integer(1, 100000),
                                               "Recipients in one delivery."),
       option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
-                                      "How long one delivery may take."),
+                                      "How long one delivery may take. Then it is told to give up; a process that does "
+                                      "not do so within as long again, at most 30s, is killed and started anew."),
   };
   return rows;
 }
@@ -344,6 +345,10 @@ std::span<const Option<SpoolSettings>> segment_options() {
                                  "Prepared segments each receiving process keeps ready."),
       option<&T::reserve>("reserve", size(0),
                           "Free space below which new mail gets 452, so that a full disk still drains."),
+      option<&T::body_memory>("body_memory", size(1 << 20),
+                              "Memory that each receiving process uses for bodies not yet written. When it is full, "
+                              "bodies above 64K are written to segments of their own as they come (they are above 1M "
+                              "otherwise); where there is none, the message gets 452."),
       option<&T::outcome_sync_interval>(
           "outcome_sync_interval", duration(0, kSecond),
           "Longest time until a delivery's outcome is on stable storage; what a crash can make us deliver twice."),

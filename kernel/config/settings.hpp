@@ -128,6 +128,7 @@ struct SpoolSettings {
   std::uint64_t segment_size = 64ull << 20;
   std::uint32_t spare_segments = 2;
   std::uint64_t reserve = 256ull << 20;  // queue_minfree
+  std::uint64_t body_memory = 128ull << 20;
   Nanos outcome_sync_interval = 50 * kMillisecond;
 
   bool operator==(const SpoolSettings &) const = default;

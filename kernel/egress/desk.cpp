@@ -6,7 +6,7 @@
 namespace mansio::egress {
 namespace {
 
-constexpr std::size_t kMaxListed = 3500;                // leases in one EgressHello, 16 bytes each
+constexpr std::size_t kMaxListed = 3500;                // leases in one part of an EgressHello, 16 bytes each
 constexpr std::size_t kPartBytes = 40 * 1024;           // outcomes in one message, well below a frame
 constexpr auto kRetry = std::chrono::milliseconds{10};  // when the queue does not take what we send
 
@@ -46,23 +46,30 @@ void Desk::attach(std::shared_ptr<io::Channel> channel, std::function<void()> lo
                     check_idle();
                     if (lost_) lost_();
                   });
-  wire::EgressHello hello{name_, capacity_, {}, {}};
-  const auto list = [&](bool done) {
-    for (const auto &[lease, held] : held_) {
-      if (held.done != done || hello.leases.size() == kMaxListed) continue;
-      hello.leases.push_back(lease);
-      hello.messages.push_back(held.message);
-    }
-  };
-  list(false);  // these first: nobody else may start them
-  list(true);
-  channel_->send(hello);
+  hello();
   for (auto &[lease, held] : held_) {
     held.sent = 0;
     held.done_sent = false;
     if (held.done || !held.outcomes.empty()) changed_.insert(lease);
   }
   if (!changed_.empty()) flush_soon();
+}
+
+// Every lease is named, in as many parts as that takes: one that is not may be given to another at once. (A new channel
+// takes far more than a full house of them.)
+void Desk::hello() {
+  wire::EgressHello part{name_, capacity_, {}, {}, true};
+  for (const auto &[lease, held] : held_) {
+    if (part.leases.size() == kMaxListed) {
+      channel_->send(part);
+      part.leases.clear();
+      part.messages.clear();
+    }
+    part.leases.push_back(lease);
+    part.messages.push_back(held.message);
+  }
+  part.more = false;
+  channel_->send(part);
 }
 
 void Desk::receive(io::Message &m) {

@@ -65,6 +65,7 @@ class Desk {
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;
 
+  void hello();
   void receive(io::Message &message);
   void lease(std::string_view payload);
   void refuse(std::uint64_t lease, MessageId message, std::string reason);

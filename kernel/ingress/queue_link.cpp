@@ -54,7 +54,8 @@ Task<void> QueueLink::fetch_spare() {
 }
 
 Task<Result<spool::SegmentGrant>> QueueLink::next(std::uint64_t least) {
-  if (spare_ && least <= spare_->size) {
+  // A large body takes the spare only while nothing else can be had: it would use up a whole ordinary segment.
+  if (spare_ && least <= spare_->size && (least == 0 || !link_.connected())) {
     auto grant = std::move(*spare_);
     spare_.reset();
     refill();

@@ -38,7 +38,9 @@ class IngressRole final : public process::Role {
     policy_ = std::make_unique<RoutePolicy>(settings, addresses);
     census_ = std::make_unique<SharedCensus>(context.shared, context.start.slot);
     link_ = std::make_unique<QueueLink>(context.loop, context.log);
-    writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
+    spool::WriterOptions writing;
+    writing.memory = settings.spool_settings.body_memory;
+    writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, writing);
     const auto &dns = settings.dns;
     io::DnsOptions options;
     options.servers = dns.servers;
@@ -115,6 +117,7 @@ class IngressRole final : public process::Role {
     }
     each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
     each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
+    each("mansio_smtpd_body_memory_bytes", static_cast<double>(writer_->memory()));
   }
 
  private:

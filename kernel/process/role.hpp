@@ -37,6 +37,8 @@ struct RoleContext {
   std::function<bool(const wire::Command &)> ask_supervisor;
   // The channel to a living peer broke: ask for another. A Dead or an Attach follows.
   std::function<void(const wire::Peer &)> lost_peer;
+  // queue: that egress or host process hangs: kill it. A Dead follows.
+  std::function<void(const wire::Peer &, std::string_view reason)> end_peer;
 };
 
 class Role {

@@ -128,7 +128,10 @@ Result<void> Runner::born() {
                                  open_file(path, std::move(done));
                                },
                                [this] { finished(); }, [this](const wire::Command &c) { return supervisor_->send(c); },
-                               [this](const wire::Peer &p) { supervisor_->send(wire::LostPeer{p}); }});
+                               [this](const wire::Peer &p) { supervisor_->send(wire::LostPeer{p}); },
+                               [this](const wire::Peer &p, std::string_view reason) {
+                                 supervisor_->send(wire::EndPeer{p, std::string{reason}});
+                               }});
   role_ = make_();
   return role_->prepare(*context_);
 }

@@ -32,11 +32,13 @@ void WriterLink::hello() {
   sequence_ = 0;
   wire::WriterHello hello;
   hello.segments = writing_;
-  hello.segments.insert(hello.segments.end(), unreported_.begin(), unreported_.end());
+  for (const auto &s : unreported_) hello.segments.emplace_back(s.segment, s.epoch);
   if (!channel_->send(hello)) return catch_up();
-  for (const auto &[segment, epoch] : unreported_) channel_->send(wire::SegmentSealed{segment, epoch, 0});
-  unreported_.clear();
-  behind_ = false;
+  auto left = unreported_.begin();
+  while (left != unreported_.end() && channel_->send(wire::SegmentSealed{left->segment, left->epoch, left->bad_from}))
+    ++left;
+  unreported_.erase(unreported_.begin(), left);
+  if (!unreported_.empty()) catch_up();
 }
 
 void WriterLink::catch_up() {
@@ -103,8 +105,9 @@ Task<Result<spool::SegmentGrant>> WriterLink::next(std::uint64_t least) {
 
 void WriterLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) {
   std::erase(writing_, std::pair{segment, epoch});
-  if (!connected() || !channel_->send(wire::SegmentSealed{segment, epoch, bad_from})) {
-    unreported_.emplace_back(segment, epoch);
+  // While behind, a hint of a commit in it may have been lost: the hello that follows must still name it.
+  if (!connected() || behind_ || !channel_->send(wire::SegmentSealed{segment, epoch, bad_from})) {
+    unreported_.push_back({segment, epoch, bad_from});
     if (connected()) catch_up();
   }
 }

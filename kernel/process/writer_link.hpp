@@ -42,8 +42,12 @@ class WriterLink final : public spool::SegmentSource {
   std::shared_ptr<io::Channel> channel_;
   std::map<std::uint32_t, Pending *> pending_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writing_;  // (segment, epoch)
+  struct Sealed {
+    std::uint32_t segment, epoch;
+    std::uint64_t bad_from;
+  };
   // Sealed before the queue could be told; it must still scan them once.
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> unreported_;
+  std::vector<Sealed> unreported_;
   asio::steady_timer retry_;
   std::uint32_t next_request_ = 0;
   std::uint64_t sequence_ = 0;

@@ -56,6 +56,12 @@ class QueueCore {
   void attach_done();
   void dead(const wire::Dead &dead);
   void synced();
+  // A holder of leases does not answer: it is to be killed. dead() is to follow.
+  void on_hung(std::function<void(const wire::Peer &, std::string_view reason)> callback) {
+    hung_ = std::move(callback);
+  }
+  // Something happened that no event told of: turn() is to be called.
+  void on_wake(std::function<void()> callback) { wake_ = std::move(callback); }
 
   // Does what is due, a bounded amount of it; true: call again soon. To be called after events and at wake_at().
   bool turn();
@@ -121,7 +127,9 @@ class QueueCore {
   void writer_dead(Connection &c);
   void adopt(Connection &c, const Segment &segment);
   void abandon(Connection &c, const Segment &segment, std::uint64_t bad_from);
-  void scan(const Segment &segment);
+  using Scanned = std::function<void(bool whole)>;
+  void scan(const Segment &segment, Scanned then);
+  void scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then);
   void retire(const spool::Place &commit, std::uint64_t sequence);
 
   // admission.cpp
@@ -154,6 +162,8 @@ class QueueCore {
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
   void suspend(GroupSlot group);
   void check_deadlines(Nanos now);
+  void check_holders(Nanos now);
+  void end_hung(Connection &c, MessageId on);
   void lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool suspect);
 
   // outcomes.cpp
@@ -228,6 +238,8 @@ class QueueCore {
   Logger &log_;
   const config::Settings *settings_;
   spool::Store &store_;
+  std::function<void(const wire::Peer &, std::string_view)> hung_;
+  std::function<void()> wake_;
   DeliveryLog delivery_log_;
   Index index_;
   Reasons reasons_;
@@ -237,6 +249,7 @@ class QueueCore {
 
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   ConnectionId next_connection_ = 1;
+  std::size_t router_scans_ = 0;           // of segments of routers, under way
   std::vector<TransportInfo> transports_;  // by scheduler::TransportId
   scheduler::TransportId route_transport_ = 0;
   std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many

@@ -1,15 +1,17 @@
 // Leases: the scheduler's decisions turned into leases for egress processes.
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
 namespace {
 
-constexpr int kLeasesPerTurn = 256;  // one turn's worth leaves in shared frames
-constexpr Nanos kCancelGrace = 30 * kSecond;
+constexpr int kLeasesPerTurn = 256;           // one turn's worth leaves in shared frames
+constexpr Nanos kCancelGrace = 30 * kSecond;  // at most; from being told to give up to being killed
 constexpr Nanos kJournalPatience = 5 * kSecond;
+
+Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, transport.delivery_time_limit); }
 
 }  // namespace
 
@@ -170,7 +172,8 @@ void QueueCore::suspend(GroupSlot slot) {
   conclude(message, std::move(batch));
 }
 
-// A lease ends by its holder's word or death only: a missed deadline is reported, the bytes stay pinned.
+// A lease ends by its holder's word or death only: a holder that misses its deadline and does not give up when it is
+// told to is killed, and until it is reaped the bytes stay pinned.
 void QueueCore::check_deadlines(Nanos now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const auto lease = deadlines_.begin()->second;
@@ -182,20 +185,44 @@ void QueueCore::check_deadlines(Nanos now) {
     }
     deadlines_.erase(deadlines_.begin());
     auto *c = find(l.connection);
-    if (!l.cancelled) {
-      l.cancelled = true;
+    l.deadline = now + grace(transport_of(l.group));
+    deadlines_.emplace(l.deadline, lease);
+    if (!std::exchange(l.cancelled, true)) {
       if (c && c->link) c->link->send(wire::CancelLease{lease});
-      l.deadline = now + kCancelGrace;
-      deadlines_.emplace(l.deadline, lease);
       continue;
     }
-    ++counters_.missed_deadlines;
-    l.deadline = std::numeric_limits<Nanos>::max();
-    deadlines_.emplace(l.deadline, lease);
-    log_.error("a delivery missed its deadline and does not answer: end its process to free the message",
-               {{"qid", index_.message(l.message).id},
-                {"process", c ? c->peer.name : std::string{}},
-                {"pid", c ? c->peer.pid : 0}});
+    if (!std::exchange(l.missed, true)) ++counters_.missed_deadlines;
+    if (c) end_hung(*c, index_.id_of(l.message));
+  }
+}
+
+// Asked again for as long as it lives: the order may have been lost with a channel.
+void QueueCore::end_hung(Connection &c, MessageId on) {
+  if (!c.hung) {
+    log_.error("a delivery process does not answer in time: it is killed",
+               {{"qid", on}, {"process", c.peer.name}, {"pid", c.peer.pid}, {"leases", c.leases + c.foreign.size()}});
+    c.hung = true;
+    c.hung_on = on;
+  }
+  if (hung_) hung_(c.peer, "did not answer in time");
+}
+
+// What no lease of ours watches: an egress process that does not even say what it holds keeps everything from being
+// leased after a restart, and one that holds leases given before the restart keeps those messages.
+void QueueCore::check_holders(Nanos now) {
+  for (auto &[id, c] : connections_) {
+    if (c->peer.kind != wire::RoleKind::Egress || c->answer_by == 0 || now < c->answer_by) continue;
+    if (c->hello && c->foreign.empty()) {
+      c->answer_by = 0;
+      continue;
+    }
+    c->answer_by = now + (c->hello ? grace(transports_[c->transport]) : kCancelGrace);
+    if (!std::exchange(c->cancelled, true)) {
+      for (const auto &[lease, message] : c->foreign)
+        if (c->link) c->link->send(wire::CancelLease{lease});
+      continue;
+    }
+    end_hung(*c, c->foreign.empty() ? MessageId{} : c->foreign.begin()->second);
   }
 }
 

@@ -38,6 +38,7 @@ void QueueCore::tick(Nanos now) {
   for (auto &[id, c] : connections_) c->behind = false;
   refresh_capacities();
   forget_idle_descriptors(now);
+  check_holders(now);
   update_pressure();
   reroute_orphans(now);
   if (!dsn_later_.empty() && now >= dsn_retry_at_) {

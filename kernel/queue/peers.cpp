@@ -1,6 +1,7 @@
 // Who is attached: connections, transports and their capacity, descriptors sent, and the gates that stay shut
 // after a restart until everybody has said what they hold.
 #include <algorithm>
+#include <utility>
 
 #include "kernel/queue/core.hpp"
 
@@ -10,6 +11,7 @@ namespace {
 // A finished lease's outcomes follow its holder's hello; they are let in before anything is leased anew.
 constexpr Nanos kGrace = 100 * kMillisecond;
 constexpr Nanos kUnlistedGrace = 30 * kSecond;
+constexpr Nanos kHelloLimit = 30 * kSecond;  // to say what it holds, once attached
 constexpr Nanos kDescriptorIdle = 2 * kSecond;
 constexpr std::string_view kRouting = "(routing)";  // no transport of the configuration can have this name
 
@@ -94,7 +96,9 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
     connections_.emplace(c->id, std::move(fresh));
   }
   c->link = std::move(link);
-  c->hello = c->behind = false;
+  c->listed.clear();
+  c->hello = c->behind = c->cancelled = false;
+  c->answer_by = clock_.mono() + kHelloLimit;
   for (auto &[segment, descriptor] : c->descriptors) descriptor.idle_since = clock_.mono();
   std::erase_if(c->descriptors, [](const auto &d) { return d.second.users == 0; });
   if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
@@ -157,13 +161,18 @@ void QueueCore::closed(ConnectionId id) {
 Connection *QueueCore::egress_of(scheduler::TransportId transport) {
   Connection *best = nullptr;
   for (auto &[id, c] : connections_) {
-    if (!c->has_transport || c->transport != transport || !c->link || !c->hello || c->behind || c->draining) continue;
+    if (!c->has_transport || c->transport != transport || !c->link || !c->hello || c->behind) continue;
+    if (c->draining || c->hung) continue;
     if (!best || c->peer.generation >= best->peer.generation) best = c.get();
   }
   return best;
 }
 
 Connection *QueueCore::router() {
+  // What one that is going, or has just come, may have written must be known before anything is asked for again.
+  if (router_scans_ > 0) return nullptr;
+  for (auto &[id, c] : connections_)
+    if (c->peer.kind == wire::RoleKind::Router && !c->link) return nullptr;
   Connection *best = nullptr;
   for (auto &[id, c] : connections_) {
     if (c->peer.kind != wire::RoleKind::Router || !c->link || !c->hello || c->behind || c->draining) continue;
@@ -197,7 +206,7 @@ void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
   auto &info = transports_[c.transport];
   info.generation = std::max(info.generation, c.peer.generation);
   info.orphan = false;
-  const std::set<std::uint64_t> listed{hello.leases.begin(), hello.leases.end()};
+  c.listed.insert(hello.leases.begin(), hello.leases.end());
   for (std::size_t i = 0; i < hello.leases.size(); ++i) {
     const auto lease = hello.leases[i];
     if (leases_.contains(lease) || c.foreign.contains(lease)) continue;
@@ -208,6 +217,8 @@ void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
     else
       ++info.unknown_foreign;
   }
+  if (hello.more) return;
+  const auto listed = std::exchange(c.listed, {});
   if (!c.hello) {
     for (auto &[lease, state] : leases_) {
       if (state.connection != c.id || listed.contains(lease) || state.unlisted) continue;
@@ -219,6 +230,8 @@ void QueueCore::on_egress_hello(Connection &c, const wire::EgressHello &hello) {
     }
   }
   c.hello = true;
+  c.cancelled = false;
+  c.answer_by = c.foreign.empty() ? 0 : clock_.mono() + info.delivery_time_limit;
   if (!gate_open_ && recovered_any_) gate_at_ = clock_.mono() + kGrace;
   refresh_capacity(c.transport);
 }
@@ -334,7 +347,8 @@ void QueueCore::dead(const wire::Dead &dead) {
     c.hello = false;
     switch (c.peer.kind) {
       case wire::RoleKind::Egress:
-        egress_dead(c, dead);
+        // Of one that hung, the message it hung on alone is to blame, whatever it did besides.
+        egress_dead(c, c.hung ? wire::Dead{dead.peer, true, c.hung_on ? c.hung_on.value : dead.culprit, false} : dead);
         break;
       case wire::RoleKind::Router:
         router_lost(c.id);

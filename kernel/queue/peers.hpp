@@ -39,6 +39,11 @@ struct Connection {
   std::uint32_t capacity = 0;
   std::uint32_t leases = 0;
   std::unordered_map<std::uint64_t, MessageId> foreign;  // held since before our restart; id 0: it did not say of what
+  std::set<std::uint64_t> listed;                        // in the parts of its hello so far
+  Nanos answer_by = 0;                                   // mono: its hello, or the last of `foreign`
+  bool cancelled = false;                                // ... and was told to give those up
+  bool hung = false;                                     // the supervisor was asked to end it
+  MessageId hung_on;  // the message whose deadline it missed; 0: it never said what it holds
 
   // ingress, router
   std::set<std::pair<std::uint32_t, std::uint32_t>> segments;
@@ -67,6 +72,7 @@ struct LeaseState {
   Nanos deadline = 0;              // mono
   bool routing = false;            // a RouteRequest, not a delivery
   bool cancelled = false;
+  bool missed = false;    // not answered by then either
   bool unlisted = false;  // its holder reattached without naming it
   bool site_failure = false;
 };

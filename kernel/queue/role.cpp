@@ -33,6 +33,8 @@ class QueueRole final : public process::Role {
     core_ = std::make_unique<QueueCore>(context.clock, context.log, s, *store_,
                                         static_cast<std::uint64_t>(random()) << 32 | random());
     if (auto recovered = core_->recover(); !recovered) return recovered;
+    core_->on_hung([this](const wire::Peer &peer, std::string_view reason) { context_->end_peer(peer, reason); });
+    core_->on_wake([this] { schedule(); });
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
     store_->on_wanted([this](std::uint32_t segment, std::uint32_t epoch) { core_->wanted(segment, epoch); });
     store_->on_synced([this](std::uint64_t) {

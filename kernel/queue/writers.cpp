@@ -1,12 +1,15 @@
 // Writers: ingress and router processes, which own the segments they fill. A notice is only a hint; whenever one
 // may be missing the segment is scanned, and admission is idempotent.
+#include <utility>
+
 #include "kernel/queue/core.hpp"
 #include "kernel/spool/segment.hpp"
 
 namespace mansio::queue {
 
 void QueueCore::on_segment_request(Connection &c, const wire::SegmentRequest &request) {
-  store_.grant(c.peer.name, request.least,
+  const auto use = c.peer.kind == wire::RoleKind::Router ? spool::GrantFor::Bounces : spool::GrantFor::NewMail;
+  store_.grant(c.peer.name, request.least, use,
                [this, id = c.id, number = request.request](Result<spool::SegmentGrant> grant) {
                  auto *writer = find(id);
                  wire::SegmentReply reply;
@@ -51,20 +54,50 @@ void QueueCore::on_segment_sealed(Connection &c, const wire::SegmentSealed &seal
   abandon(c, {sealed.segment, sealed.epoch}, sealed.bad_from);
 }
 
-void QueueCore::scan(const Segment &segment) {
+// `then` runs when everything in it is admitted; whole: all of it could be read. The reading takes its time elsewhere;
+// the queue waits for nobody.
+void QueueCore::scan(const Segment &segment, Scanned then) {
   ++counters_.scans;
-  const auto result = store_.scan(segment.first, segment.second, [this](const spool::Committed &at, const Envelope &e) {
-    admit(at, Envelope{e}, nullptr);
-  });
-  if (!result)
-    log_.error("segment scan failed",
-               {{"segment", segment.first}, {"epoch", segment.second}, {"error", result.error().text}});
+  store_.scan(
+      segment.first, segment.second,
+      [this](const spool::Committed &at, const Envelope &e) { admit(at, Envelope{e}, nullptr); },
+      [this, segment, then = std::move(then)](const Result<void> &result) {
+        if (!result)
+          log_.error("segment scan failed",
+                     {{"segment", segment.first}, {"epoch", segment.second}, {"error", result.error().text}});
+        if (then) then(result.ok());
+        if (wake_) wake_();
+      });
+}
+
+// Scans them all. Notifications that a router wrote must be known before any is asked for again.
+void QueueCore::scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then) {
+  const bool router = c.peer.kind == wire::RoleKind::Router;
+  if (router) {
+    ++router_scans_;
+    refresh_capacity(route_transport_);
+  }
+  struct Round {
+    std::size_t left;
+    bool whole = true;
+  };
+  const auto round = std::make_shared<Round>(Round{segments.size() + 1});
+  const Scanned one = [this, round, router, then = std::move(then)](bool whole) {
+    round->whole = round->whole && whole;
+    if (--round->left > 0) return;
+    if (then) then(round->whole);
+    if (!router || --router_scans_ > 0) return;
+    refresh_capacity(route_transport_);
+    send_notifications();
+  };
+  for (const auto &segment : segments) scan(segment, one);
+  one(true);
 }
 
 void QueueCore::on_notice(Connection &c, wire::Notice &notice) {
   if (notice.sequence != c.sequence + 1) {
     log_.warn("notices are missing, scanning", {{"peer", c.peer.name}, {"sequence", notice.sequence}});
-    for (const auto &segment : c.segments) scan(segment);
+    for (const auto &segment : c.segments) scan(segment, nullptr);
   }
   c.sequence = notice.sequence;
   const spool::Committed at{notice.id, notice.commit, notice.envelope, notice.body};
@@ -72,29 +105,29 @@ void QueueCore::on_notice(Connection &c, wire::Notice &notice) {
   auto envelope = notice.envelope_bytes.empty() ? store_.read_envelope(at) : decode_envelope(notice.envelope_bytes);
   if (envelope) return admit(at, std::move(*envelope), nullptr);
   log_.error("notice without a readable envelope, scanning", {{"qid", notice.id}, {"error", envelope.error().text}});
-  scan({notice.commit.segment, notice.commit.epoch});
+  scan({notice.commit.segment, notice.commit.epoch}, nullptr);
 }
 
 void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
   c.hello = true;
   c.sequence = 0;
-  for (const auto &segment : hello.segments) {
-    adopt(c, segment);
-    scan(segment);
-  }
+  for (const auto &segment : hello.segments) adopt(c, segment);
+  scan_all(c, {hello.segments.begin(), hello.segments.end()}, nullptr);
   check_gates();
-  if (c.peer.kind == wire::RoleKind::Router) {
-    refresh_capacity(route_transport_);
-    send_notifications();
-  }
 }
 
+// Its segments stay pinned until all are scanned: only then is it known which large bodies were never committed.
 void QueueCore::writer_dead(Connection &c) {
-  const auto segments = c.segments;
-  for (const auto &segment : segments) {
-    scan(segment);
-    abandon(c, segment, 0);
-  }
+  const auto segments = std::exchange(c.segments, {});
+  scan_all(c, segments, [this, segments](bool whole) {
+    for (const auto &[segment, epoch] : segments) {
+      if (whole)
+        store_.orphaned(segment, epoch);
+      else
+        store_.sealed(segment, epoch, 0);
+      store_.unpin({segment, epoch, 0, 0});
+    }
+  });
 }
 
 // Until every living writer has said which segments it fills, none may look finished.

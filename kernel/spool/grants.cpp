@@ -2,6 +2,7 @@
 // segment before it is used again) happens on the thread; every decision is made on the loop.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "kernel/spool/random.hpp"
@@ -11,6 +12,7 @@ namespace mansio::spool {
 namespace {
 
 constexpr auto kTick = std::chrono::seconds{1};
+constexpr std::uint64_t kFrugal = 4ull << 20;  // size of a segment made from the reserve: bounces are small
 constexpr auto kHeldRetry = std::chrono::milliseconds{200};
 
 }  // namespace
@@ -21,8 +23,9 @@ std::size_t StoreImpl::free_count() const {
   return n;
 }
 
-void StoreImpl::grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) {
-  requests_.push_back({std::string{owner}, least, std::move(done)});
+void StoreImpl::grant(std::string_view owner, std::uint64_t least, GrantFor use,
+                      std::function<void(Result<SegmentGrant>)> done) {
+  requests_.push_back({std::string{owner}, least, use, std::move(done)});
   serve();
 }
 
@@ -30,8 +33,9 @@ void StoreImpl::serve() {
   if (!thread_) return;
   if (!requests_.empty()) check_space();
   for (auto &request : std::exchange(requests_, {})) {
-    if (disk_full_ || closing_) {
-      asio::post(loop_, [done = std::move(request.done), full = disk_full_] {
+    const bool full = disk_full_ && request.use == GrantFor::NewMail;
+    if (full || closing_) {
+      asio::post(loop_, [done = std::move(request.done), full] {
         done(Error{Status::Busy,
                    full ? "insufficient system storage" : "the spool is closing",
                    {4, 3, std::uint16_t(full ? 1 : 2)}});
@@ -51,7 +55,8 @@ void StoreImpl::serve() {
     }
     auto shared = std::make_shared<Request>(std::move(request));
     const bool large = shared->least != 0;
-    make_segment(large ? shared->least : options_.segment_size, !large, [this, shared](Result<std::uint32_t> number) {
+    const auto ordinary = disk_full_ ? std::min(options_.segment_size, kFrugal) : options_.segment_size;
+    make_segment(large ? shared->least : ordinary, !large, [this, shared](Result<std::uint32_t> number) {
       if (!number) return shared->done(number.error());
       grant_from(segments_.at(*number), std::move(*shared));
     });
@@ -190,6 +195,13 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
   consider(*segment);
 }
 
+void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {
+  const auto *segment = find(number, epoch);
+  if (!segment) return;
+  const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
+  sealed(number, epoch, large && !segment->cited && segment->commits.size() == 0 ? kFirstRecord : 0);
+}
+
 // ---- recycling -----------------------------------------------------------------------------------------------
 
 void StoreImpl::consider(Segment &segment) {
@@ -197,7 +209,8 @@ void StoreImpl::consider(Segment &segment) {
   if (segment.pins > 0 || segment.bodies > 0 || !segment.commits.all_retired()) return;
   const bool useless = segment.bad_from == kFirstRecord;
   // A large body waits for the notice of its commit, which comes after the word that its segment is sealed.
-  if (segment.header.kind == FileKind::LargeBody && !segment.cited && segment.commits.size() == 0 && !useless) return;
+  const bool large = segment.large || segment.header.kind == FileKind::LargeBody;
+  if (large && !segment.cited && segment.commits.size() == 0 && !useless) return;
   if (segment.enumerated)
     recycle(segment);
   else
@@ -208,7 +221,7 @@ void StoreImpl::consider(Segment &segment) {
 void StoreImpl::examine(Segment &segment) {
   segment.phase = Phase::Examining;
   struct Found {
-    bool held = false;
+    bool held = false, large = false;
     std::vector<Committed> messages;
     SegmentReport report;
   };
@@ -226,6 +239,8 @@ void StoreImpl::examine(Segment &segment) {
         found->held = !shared || *shared;
         if (found->held) return;
         FileBytes bytes{*file};
+        found->large = holds_large_body(bytes, header);
+        if (found->large) return;
         found->report = find_messages(bytes, header, bad_from, false, [&](const FoundCommit &c) {
           if (c.intact) found->messages.push_back(c.message);
         });
@@ -238,6 +253,7 @@ void StoreImpl::examine(Segment &segment) {
           if (wanted_) wanted_(number, s.header.epoch);
           return retry_held();
         }
+        s.large = found->large;
         if (set_aside_damage(s, found->report) > 0 && s.phase == Phase::Broken) return;
         for (const auto &message : found->messages) {
           if (learn(s, message)) log_.warn("commit without a notice", {{"qid", message.id}, {"segment", number}});

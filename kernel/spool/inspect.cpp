@@ -62,7 +62,7 @@ class Inspector {
     for (auto &o : all) {
       ++out_.segments;
       if (!o.header) {
-        if (o.header.error().status != Status::NotFound)
+        if (o.header.error().status != Status::NotFound || (o.file && !empty(o)))
           wrong(fmt::format("segment {:08x}: {}", o.number, o.header.error().text));
         continue;
       }
@@ -90,13 +90,7 @@ class Inspector {
  private:
   void segment(Opened &o, std::vector<Opened> &all) {
     FileBytes bytes{*o.file};
-    if (o.header->kind == FileKind::LargeBody) {
-      const auto head = bytes.view(kFirstRecord, kRecordHeader);
-      if (head.size() == kRecordHeader) {
-        const auto record = read_header(head);
-        if (RecordSeal{*o.header}.header_matches(record) && record.gap != 0) return;  // verified with its COMMIT
-      }
-    }
+    if (holds_large_body(bytes, *o.header)) return;  // verified with its COMMIT
     std::vector<FoundCommit> broken;
     const auto report = find_messages(bytes, *o.header, 0, true, [&](const FoundCommit &found) {
       if (!found.intact) {
@@ -136,6 +130,10 @@ class Inspector {
     for (const auto &gap : scan.gaps) {
       if (gap.damage) wrong(fmt::format("{} {:08x}: damaged from {} to {}", what, number, gap.from, gap.to));
     }
+  }
+  static bool empty(Opened &o) {
+    FileBytes bytes{*o.file};
+    return all_zero(bytes, 0);
   }
   void wrong(const std::string &text) {
     ++out_.problems;

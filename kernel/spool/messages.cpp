@@ -61,6 +61,14 @@ SegmentReport find_messages(Bytes &bytes, const FileHeader &header, std::uint64_
   return report;
 }
 
+// In a batch nothing lies between a body and its header.
+bool holds_large_body(Bytes &bytes, const FileHeader &header) {
+  const auto head = bytes.view(kFirstRecord, kRecordHeader);
+  if (head.size() < kRecordHeader) return false;
+  const auto record = read_header(head);
+  return RecordSeal{header}.header_matches(record) && record.type == RecordType::Body && record.gap != 0;
+}
+
 bool large_body_intact(Bytes &bytes, const FileHeader &header, const Committed &message, const CommitPayload &commit) {
   if (header.number != commit.body.segment || header.epoch != commit.body.epoch) return false;
   const auto record = record_at(bytes, RecordSeal{header}, kFirstRecord);

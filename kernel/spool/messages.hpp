@@ -26,7 +26,9 @@ struct SegmentReport {
 SegmentReport find_messages(Bytes &bytes, const FileHeader &header, std::uint64_t bad_from, bool envelopes,
                             const std::function<void(const FoundCommit &)> &each);
 
-// The BODY record of a segment made for one large body.
+// Does this filling hold one large body and nothing else? It may be verified only together with its COMMIT.
+bool holds_large_body(Bytes &bytes, const FileHeader &header);
+// The BODY record of such a segment.
 bool large_body_intact(Bytes &bytes, const FileHeader &header, const Committed &message, const CommitPayload &commit);
 
 }  // namespace mansio::spool

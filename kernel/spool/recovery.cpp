@@ -28,7 +28,7 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
     out.corrupt_records += replayed->damaged;
   }
 
-  if (auto r = load_segments(out); !r) return r.error();
+  if (auto r = load_segments(table, out); !r) return r.error();
   for (auto &[number, entry_] : table) {
     auto *segment = find(number, entry_.epoch);
     if (!segment) continue;
@@ -48,7 +48,8 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   account_for(table);
   for (auto *segment : order) {
     // Nobody who could still commit it is left, unless the descriptor is out.
-    const bool unused = segment->header.kind == FileKind::LargeBody && !segment->cited && segment->commits.size() == 0;
+    const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
+    const bool unused = large && !segment->cited && segment->commits.size() == 0;
     if (unused && segment->enumerated && segment->phase == Phase::Sealed) segment->bad_from = kFirstRecord;
   }
 
@@ -58,19 +59,20 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   return out;
 }
 
-Result<void> StoreImpl::load_segments(Recovered &out) {
+Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
   auto names = files_.list(path("segments"));
   if (!names) return names.error();
   for (const auto &name : *names) {
     const auto number = parse_file_name(name);
     if (!number) continue;
     next_number_ = std::max(next_number_, *number + 1);
-    if (auto r = load_segment(*number, out); !r) return r;
+    if (auto r = load_segment(*number, table.contains(*number), out); !r) return r;
   }
   return {};
 }
 
-Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
+// `in_use`: the checkpoint speaks of it, so it was given out once.
+Result<void> StoreImpl::load_segment(std::uint32_t number, bool in_use, Recovered &out) {
   const auto name = segment_path(number);
   auto file = files_.open(name, io::OpenMode::ReadWrite);
   if (!file) return file.error();
@@ -87,18 +89,19 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
     return Error{Status::Unsupported, fmt::format("{}: {}", name, header.error().text)};
   }
   const bool free = header && header->epoch == 0;
-  if ((!header && header.error().status == Status::NotFound) || (free && *size != options_.segment_size)) {
-    (void)files_.remove(name);  // never granted, or of another size than is wanted now
+  bool unused = free && *size != options_.segment_size;  // another size is wanted now
+  if (!header && header.error().status == Status::NotFound && !in_use) {
+    // Its making was not finished, unless its first page is damage: a page of zeros takes both copies of the header.
+    FileBytes bytes{**file};
+    unused = all_zero(bytes, page.size());
+  }
+  if (unused) {
+    (void)files_.remove(name);
     return {};
   }
   if (!header || header->number != number) {
-    // Without the salt nothing in it can be verified; keep all of it.
     ++out.corrupt_records;
-    const auto to = path(fmt::format("corrupt/segment-{}", file_name(number)));
-    log_.error("segment header damaged: set aside", {{"segment", number}, {"file", to}});
-    if (auto r = files_.rename(name, to); !r) return r;
-    if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
-    return files_.sync_directory(path("segments"));
+    return set_file_aside(number);
   }
   auto &segment = segments_[number];
   segment.header = *header;
@@ -113,17 +116,23 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, Recovered &out) {
   return {};
 }
 
+// Without the header's salt nothing in it can be verified; keep all of it.
+Result<void> StoreImpl::set_file_aside(std::uint32_t number) {
+  auto to = path("corrupt/segment-" + file_name(number));
+  const auto taken = [&] { return files_.open(to, io::OpenMode::Read).ok(); };  // numbers are used again
+  for (int i = 2; taken(); ++i) to = path(fmt::format("corrupt/segment-{}.{}", file_name(number), i));
+  log_.error("segment header damaged: set aside", {{"segment", number}, {"file", to}});
+  if (auto r = files_.rename(segment_path(number), to); !r) return r;
+  if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
+  return files_.sync_directory(path("segments"));
+}
+
 void StoreImpl::recover_segment(Segment &segment, Recovered &out,
                                 const std::function<void(const Committed &, const Envelope &)> &committed) {
   const auto &header = segment.header;
   FileBytes bytes{*segment.file};
-  if (header.kind == FileKind::LargeBody) {
-    const auto head = bytes.view(kFirstRecord, kRecordHeader);
-    if (head.size() == kRecordHeader) {
-      const auto record = read_header(head);
-      if (RecordSeal{header}.header_matches(record) && record.gap != 0) return;  // one body, verified with its commit
-    }
-  }
+  segment.large = holds_large_body(bytes, header);
+  if (segment.large) return;  // verified with its commit
   std::vector<FoundCommit> broken;
   const auto report = find_messages(bytes, header, segment.bad_from, true, [&](const FoundCommit &found) {
     const auto &message = found.message;
@@ -252,27 +261,6 @@ std::uint64_t StoreImpl::set_aside_damage(Segment &segment, const SegmentReport 
                {{"segment", h.number}, {"epoch", h.epoch}, {"messages", report.missing}});
   }
   return n;
-}
-
-Result<void> StoreImpl::scan(std::uint32_t number, std::uint32_t epoch,
-                             const std::function<void(const Committed &, const Envelope &)> &committed) {
-  auto *segment = find(number, epoch);
-  if (!segment) return {};
-  auto file = file_of(*segment);
-  if (!file) return file.error();
-  FileBytes bytes{**file};
-  std::vector<std::pair<Committed, Envelope>> found;
-  const auto report = find_messages(bytes, segment->header, segment->bad_from, true, [&](const FoundCommit &c) {
-    if (!c.intact) return;
-    const auto &commits = segment->commits;
-    if (commits.known(c.message.commit.offset) && commits.state(c.message.commit.offset) != CommitState::Seen) return;
-    if (c.body_elsewhere && !body_intact(c)) return;
-    if (auto envelope = decode_envelope(c.envelope)) found.emplace_back(c.message, std::move(*envelope));
-  });
-  for (const auto &[message, envelope] : found) committed(message, envelope);
-  if (bytes.read_errors())
-    return Error{Status::Fail, fmt::format("segment {} is partly unreadable", file_name(number))};
-  return {};
 }
 
 }  // namespace mansio::spool

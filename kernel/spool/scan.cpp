@@ -56,6 +56,15 @@ std::string_view FileBytes::view(std::uint64_t offset, std::uint64_t n) {
   return std::string_view{window_}.substr(offset - start_, n);
 }
 
+bool all_zero(FileBytes &bytes, std::uint64_t from) {
+  while (from < bytes.size()) {
+    const auto part = bytes.view(from, kWindow);
+    if (part.empty() || !zero(part) || bytes.read_errors()) return false;
+    from += part.size();
+  }
+  return !bytes.read_errors();
+}
+
 std::optional<Record> record_at(Bytes &bytes, const RecordSeal &seal, std::uint64_t at) {
   if (at > bytes.size() || bytes.size() - at < kRecordHeader) return std::nullopt;
   const auto head = bytes.view(at, kRecordHeader);

@@ -68,6 +68,9 @@ struct Scan {
   std::vector<Gap> gaps;             // without the free space at the end, unless that is damage
 };
 
+// Nothing but zeros from `from` to the end, all of it readable.
+bool all_zero(FileBytes &bytes, std::uint64_t from);
+
 // The record at `at`, verified with its payload.
 std::optional<Record> record_at(Bytes &bytes, const RecordSeal &seal, std::uint64_t at);
 // Payload of a verified record.

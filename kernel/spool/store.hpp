@@ -28,7 +28,7 @@ struct StoreOptions {
   std::uint32_t node = 0;
   std::uint64_t segment_size = 64ull * 1024 * 1024;
   std::uint32_t spare_segments = 2;            // kept zero-filled ahead of need
-  std::uint64_t reserve_bytes = 256ull << 20;  // free space below which grants answer Busy (452 4.3.1)
+  std::uint64_t reserve_bytes = 256ull << 20;  // free space below which grants for new mail answer Busy (452 4.3.1)
   Nanos journal_sync_interval = 50 * kMillisecond;
   std::uint64_t journal_rotate_bytes = 64ull << 20;
   std::uint64_t journal_reserve = 16ull << 20;  // a file that is given up so that a full disk still drains
@@ -47,6 +47,10 @@ struct Usage {
   std::uint64_t segments = 0, free_segments = 0, bytes = 0, disk_free = 0;
 };
 
+// What a segment is wanted for. New mail is refused below the reserve; a bounce is what ends old mail, so a full disk
+// would not drain without it.
+enum class GrantFor : std::uint8_t { NewMail, Bounces };
+
 class Store {
  public:
   // Takes the spool's lock; fails with a text that names the holder's pid, or the path and reason.
@@ -60,12 +64,18 @@ class Store {
   virtual Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
                                     const std::function<void(const Committed &, const Envelope &)> &committed) = 0;
 
-  // A segment for a writer; `owner` names it in logs ("ingress.0").
-  virtual void grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) = 0;
+  // A segment for a writer; `owner` names it in logs ("ingress.0"). `use`: whether it may spend the reserve.
+  virtual void grant(std::string_view owner, std::uint64_t least, GrantFor use,
+                     std::function<void(Result<SegmentGrant>)> done) = 0;
   virtual void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) = 0;
-  // Scans a segment for commits not admitted yet: a hint was lost, or its writer died.
-  virtual Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
-                            const std::function<void(const Committed &, const Envelope &)> &committed) = 0;
+  // As sealed(), for a writer that is dead, after a scan of all it had: a large body that no commit cites goes.
+  virtual void orphaned(std::uint32_t segment, std::uint32_t epoch) = 0;
+  // Scans a segment for commits not admitted yet: a hint was lost, or its writer died. The reading is done elsewhere;
+  // then, on the loop, `committed` runs for each that is not admitted by then, and `done` last. The segment is pinned
+  // until after that, so it may be sealed meanwhile. (Neither runs once the store is closed: the next start finds it.)
+  using OnCommit = std::function<void(const Committed &, const Envelope &)>;
+  virtual void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+                    std::function<void(Result<void>)> done) = 0;
 
   // Admission: the queue has taken this commit into its index. False if it was admitted before.
   virtual bool admit(const Committed &message) = 0;

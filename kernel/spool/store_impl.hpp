@@ -1,5 +1,5 @@
 // The store's inside. store.cpp: opening, reading, retiring. grants.cpp: segments given out and taken back.
-// recovery.cpp: what a start finds.
+// recovery.cpp: what a start finds. rescan.cpp: what a writer left unsaid.
 #pragma once
 
 #include <map>
@@ -28,10 +28,12 @@ class StoreImpl final : public Store {
 
   Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
                             const std::function<void(const Committed &, const Envelope &)> &committed) override;
-  void grant(std::string_view owner, std::uint64_t least, std::function<void(Result<SegmentGrant>)> done) override;
+  void grant(std::string_view owner, std::uint64_t least, GrantFor use,
+             std::function<void(Result<SegmentGrant>)> done) override;
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
-  Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
-                    const std::function<void(const Committed &, const Envelope &)> &committed) override;
+  void orphaned(std::uint32_t segment, std::uint32_t epoch) override;
+  void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+            std::function<void(Result<void>)> done) override;
   bool admit(const Committed &message) override;
   void retire(const Place &commit, std::uint64_t sequence) override;
   Result<Committed> read_commit(MessageId id, const Place &commit) override;
@@ -77,11 +79,13 @@ class StoreImpl final : public Store {
     std::uint32_t pins = 0;
     std::uint32_t bodies = 0;  // messages, committed in other segments, whose body lies here
     bool cited = false;        // there was one
+    bool large = false;        // holds one large body, whatever its kind says
     bool held = false;         // retired, but a descriptor is open somewhere
   };
   struct Request {
     std::string owner;
     std::uint64_t least = 0;
+    GrantFor use = GrantFor::NewMail;
     std::function<void(Result<SegmentGrant>)> done;
   };
 
@@ -108,6 +112,11 @@ class StoreImpl final : public Store {
   void retry_held();
   std::size_t free_count() const;
 
+  // rescan.cpp
+  struct Scanning;
+  void look_at_bodies(std::shared_ptr<Scanning> scanning);
+  void scanned(Scanning &scanning);
+
   // store.cpp
   struct Waiting {
     std::uint32_t segment, epoch;
@@ -119,8 +128,9 @@ class StoreImpl final : public Store {
 
   // recovery.cpp
   using Table = std::map<std::uint32_t, TableEntry>;  // by segment
-  Result<void> load_segments(Recovered &out);
-  Result<void> load_segment(std::uint32_t number, Recovered &out);
+  Result<void> load_segments(const Table &table, Recovered &out);
+  Result<void> load_segment(std::uint32_t number, bool in_use, Recovered &out);
+  Result<void> set_file_aside(std::uint32_t number);
   void recover_segment(Segment &segment, Recovered &out,
                        const std::function<void(const Committed &, const Envelope &)> &committed);
   void account_for(const Table &table);

@@ -14,21 +14,24 @@ namespace {
 
 constexpr std::uint64_t kBodyStart = kFirstRecord + kRecordHeader + kPrefixRoom;  // of a large body
 constexpr std::size_t kChunk = 256 * 1024;                                        // written at once
-constexpr std::uint64_t kLongestBody = UINT32_MAX - kPrefixRoom;                  // a record's length has 32 bits
+// When memory is short: what a body may keep of it, so that ordinary mail costs no file of its own even then.
+constexpr std::size_t kTight = 64 * 1024;
+constexpr std::uint64_t kLongestBody = UINT32_MAX - kPrefixRoom;  // a record's length has 32 bits
 
-// The segment of one large body. Whoever drops it last has it sealed: useless, unless it was committed.
+// The segment of one large body. Whoever drops it last has it sealed: useless, unless a COMMIT that cites it may have
+// reached the disk, whatever became of the session.
 struct LargeBody {
   std::shared_ptr<WriterCore> core;
   OpenSegment segment;
   std::uint32_t crc = 0;
-  bool committed = false;
+  bool cited = false;
 
   LargeBody(std::shared_ptr<WriterCore> c, OpenSegment s) : core(std::move(c)), segment(std::move(s)) {}
   LargeBody(const LargeBody &) = delete;
   LargeBody &operator=(const LargeBody &) = delete;
   ~LargeBody() {
     segment.file.reset();
-    core->give_back(segment.header, committed ? 0 : kFirstRecord);
+    core->give_back(segment.header, cited ? 0 : kFirstRecord);
   }
 };
 
@@ -51,18 +54,26 @@ Task<Result<void>> in_bulk(std::shared_ptr<WriterCore> core, Work work) {
 
 class DraftImpl final : public Draft {
  public:
-  explicit DraftImpl(std::shared_ptr<WriterCore> core) : core_(std::move(core)) {}
+  explicit DraftImpl(std::shared_ptr<WriterCore> core) : core_(std::move(core)), held_(core_) {}
 
   Task<Result<void>> append(std::string_view bytes) override {
     if (size_ + bytes.size() > kLongestBody)
       co_return Error{Status::Fail, "message too large for the spool", {5, 3, 4}};
     buffer_.append(bytes);
     size_ += bytes.size();
-    if (!large_ && size_ <= core_->options().large_body) co_return Result<void>{};
+    held_.add(bytes.size());
+    const bool tight = core_->tight();
+    const auto most = core_->options().large_body;
+    if (!large_ && size_ <= (tight ? std::min<std::uint64_t>(most, kTight) : most)) co_return Result<void>{};
     if (!large_) {
-      if (auto r = co_await grow(); !r) co_return r;
+      auto grown = co_await grow();
+      if (!grown && size_ <= most) {
+        Error full{Status::Busy, "no memory for the message, and no segment: " + grown.error().text, {4, 3, 1}};
+        co_return full;
+      }
+      if (!grown) co_return grown;
     }
-    if (buffer_.size() >= kChunk) co_return co_await flush();
+    if (buffer_.size() >= (tight ? kTight : kChunk)) co_return co_await flush();
     co_return Result<void>{};
   }
 
@@ -97,6 +108,7 @@ class DraftImpl final : public Draft {
   bool large() const { return large_ != nullptr; }
   std::shared_ptr<LargeBody> large_body() const { return large_; }
   std::string take() { return std::move(buffer_); }
+  std::shared_ptr<Held> take_held() { return std::make_shared<Held>(std::move(held_)); }
 
  private:
   Task<Result<void>> grow() {
@@ -120,6 +132,7 @@ class DraftImpl final : public Draft {
     if (buffer_.empty()) co_return Result<void>{};
     auto bytes = std::make_shared<std::string>(std::move(buffer_));
     buffer_.clear();
+    const auto writing = take_held();  // until it is written
     large_->crc = crc32c(*bytes, large_->crc);
     const auto at = large_->segment.end;
     large_->segment.end += bytes->size();
@@ -129,6 +142,7 @@ class DraftImpl final : public Draft {
 
   std::shared_ptr<WriterCore> core_;
   std::string buffer_;
+  Held held_;  // for the buffer
   std::uint64_t size_ = 0;
   std::shared_ptr<LargeBody> large_;
 };
@@ -145,6 +159,7 @@ class WriterImpl final : public Writer {
   bool ready() const override { return core_->ready(); }
   void close() override { core_->close(); }
   std::uint64_t syncs() const override { return core_->syncs(); }
+  std::uint64_t memory() const override { return core_->held(); }
 
   // Not a coroutine itself: the views it is given are copied before anything waits.
   Task<Result<Committed>> commit(MessageId id, std::string_view prefix, std::unique_ptr<Draft> body,
@@ -161,7 +176,6 @@ class WriterImpl final : public Writer {
  private:
   static Task<Result<Committed>> commit(std::shared_ptr<WriterCore> core, std::shared_ptr<Pending> message,
                                         std::unique_ptr<DraftImpl> draft) {
-    std::shared_ptr<LargeBody> large;
     if (draft->large()) {
       auto place =
           co_await draft->finish(message->id, std::move(message->prefix), message->durability == Durability::Power);
@@ -171,11 +185,12 @@ class WriterImpl final : public Writer {
         co_return error;
       }
       message->large = *place;
-      large = draft->large_body();
-      // From here on the COMMIT may reach the disk whatever becomes of this session.
-      large->committed = true;
+      const auto large = draft->large_body();
+      message->keeps = large;
+      message->written = &large->cited;
     } else {
       message->body = draft->take();
+      message->keeps = draft->take_held();
     }
     draft.reset();
     auto result = co_await core->commit(message);

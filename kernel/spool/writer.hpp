@@ -5,6 +5,8 @@
 // to the kernel (Durability::Process). One sync at a time serves every waiting session, on a thread of its
 // own; the next batch fills meanwhile. After EIO from a sync the segment is abandoned from the unsynced
 // offset on, the waiting commits fail with Status::Defer, and the next commit uses a fresh segment.
+// Bodies wait in memory until they are committed or too large for it. All drafts together have `memory` bytes; when
+// they have more, each that grows goes to the disk early, so that what many slow clients can fill is bounded.
 // All calls on the loop's thread.
 #pragma once
 
@@ -43,6 +45,7 @@ class SegmentSource {
 struct WriterOptions {
   Durability durability = Durability::Power;
   std::uint64_t large_body = 1024 * 1024;           // bodies above this get a segment of their own
+  std::uint64_t memory = 0;                         // for bodies; beyond it those above 64 KiB get one too. 0: no limit
   Nanos max_batch_wait = kMillisecond;              // adaptive wait that grows batches under load
   Nanos process_sync_interval = 50 * kMillisecond;  // Durability::Process: how soon a sync follows in the background
   io::FileSystem *files = nullptr;                  // how granted descriptors are used; nullptr: the system's
@@ -71,8 +74,9 @@ class Writer {
                                          const Envelope &envelope, Durability durability) = 0;
   // A segment in hand: mail can be taken even if the queue process is away.
   virtual bool ready() const = 0;
-  virtual void close() = 0;                 // seals; pending commits finish first
-  virtual std::uint64_t syncs() const = 0;  // so far, for metrics and tests
+  virtual void close() = 0;                           // seals; pending commits finish first
+  virtual std::uint64_t syncs() const = 0;            // so far, for metrics and tests
+  virtual std::uint64_t memory() const { return 0; }  // bytes of bodies held now
 };
 
 }  // namespace mansio::spool

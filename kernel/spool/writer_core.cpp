@@ -235,6 +235,7 @@ void WriterCore::submit(Batch made) {
   in_flight_ = std::exchange(made.messages, {});
   job->batch = std::move(made);
   for (const auto &message : in_flight_) {
+    if (message->written) *message->written = true;
     (message->durability == Durability::Power ? job->sync : job->early) = true;
   }
   if (job->sync) ++syncs_;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernel/spool/batch.hpp"
@@ -12,6 +13,22 @@
 #include "kernel/spool/writer.hpp"
 
 namespace mansio::spool {
+
+// A share of the memory for bodies.
+class Held {
+ public:
+  explicit Held(std::shared_ptr<class WriterCore> core) : core_(std::move(core)) {}
+  Held(Held &&from) noexcept : core_(from.core_), bytes_(std::exchange(from.bytes_, 0)) {}
+  Held(const Held &) = delete;
+  Held &operator=(const Held &) = delete;
+  Held &operator=(Held &&) = delete;
+  ~Held();
+  void add(std::uint64_t n);
+
+ private:
+  std::shared_ptr<class WriterCore> core_;
+  std::uint64_t bytes_ = 0;
+};
 
 class WriterCore : public std::enable_shared_from_this<WriterCore> {
  public:
@@ -31,6 +48,12 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
   SegmentSource *source() { return source_; }
   IoThread *bulk();  // large bodies; nullptr after shut()
   void count_sync() { ++syncs_; }
+
+  // Bytes of bodies in memory, over all drafts and commits.
+  void hold(std::uint64_t n) { held_ += n; }
+  void release(std::uint64_t n) { held_ -= n; }
+  std::uint64_t held() const { return held_; }
+  bool tight() const { return options_.memory != 0 && held_ > options_.memory; }
 
  private:
   Task<Result<void>> acquire();
@@ -64,6 +87,7 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
   std::vector<std::shared_ptr<Pending>> in_flight_;
   bool busy_ = false;  // a batch is with the sync thread
   bool batch_timer_set_ = false, batch_timer_over_ = false;
+  std::uint64_t held_ = 0;
   std::size_t peak_ = 0;  // sessions that commit at about the same time, lately
   std::uint64_t syncs_ = 0;
   asio::steady_timer batch_timer_, sync_timer_;
@@ -71,5 +95,11 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
 
   std::unique_ptr<IoThread> thread_, bulk_;
 };
+
+inline Held::~Held() { core_->release(bytes_); }
+inline void Held::add(std::uint64_t n) {
+  core_->hold(n);
+  bytes_ += n;
+}
 
 }  // namespace mansio::spool

@@ -149,6 +149,9 @@ void Fleet::on_message(Post &post, const std::shared_ptr<Child> &child, io::Mess
     case wire::LostPeer::kType:
       if (const auto lost = decode<wire::LostPeer>(m.payload)) lost_peer(post, lost->peer);
       return;
+    case wire::EndPeer::kType:
+      if (const auto hung = decode<wire::EndPeer>(m.payload)) end_hung(post, *hung);
+      return;
     default:
       return hooks_.message(post, m);
   }
@@ -225,6 +228,20 @@ void Fleet::lost_peer(Post &post, const wire::Peer &peer) {
     if (ending_ || !c || c->ended || client->child != c || !c->serving()) return;
     if (!connect_to_queue(*client)) retry_serve(*client);
   });
+}
+
+void Fleet::end_hung(Post &asker, const wire::EndPeer &hung) {
+  const bool holder = hung.peer.kind == wire::RoleKind::Egress || hung.peer.kind == wire::RoleKind::Host;
+  if (asker.kind != wire::RoleKind::Queue || !holder) {
+    log_.error("order to end a process refused", {{"from", asker.name}, {"role", hung.peer.name}});
+    return;
+  }
+  for (auto &p : posts_) {
+    if (!p.child || p.child->self != hung.peer || p.child->ended) continue;
+    log_.warn("process killed", {{"role", p.name}, {"pid", hung.peer.pid}, {"reason", hung.reason}});
+    p.child->failure = hung.reason;
+    kill_child(*p.child);
+  }
 }
 
 void Fleet::drain(Post &post, Nanos within) {

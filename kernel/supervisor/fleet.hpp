@@ -87,6 +87,8 @@ class Fleet {
   void kill(Post &post);
   void retire(Post &post);  // no restart; drained or killed by the caller
   void lost_peer(Post &post, const wire::Peer &peer);
+  // `asker` says that this process hangs. Only the queue may, and only of those who hold leases of it.
+  void end_hung(Post &asker, const wire::EndPeer &hung);
 
   std::list<Post> &posts() { return posts_; }
   Post *queue();

@@ -225,6 +225,18 @@ struct LostPeer {
   }
 };
 
+// queue -> supervisor: that egress or host process does not answer in time; end it. What it held comes back with its
+// Dead, as after any death.
+struct EndPeer {
+  static constexpr std::uint16_t kType = 20;
+  Peer peer;
+  std::string reason;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.peer, s.reason);
+  }
+};
+
 // ---- the configuration child -------------------------------------------------------------------------------
 
 // supervisor -> config child, its first and only order. It asks for files with OpenFile and Glob.

@@ -105,16 +105,17 @@ struct RecipientOutcome {
 };
 
 // egress -> queue, first message on every attach: what it runs, how much it takes at once, and every lease it
-// still holds (the queue may have restarted).
+// still holds (the queue may have restarted). In as many parts as the leases need; the last one counts.
 struct EgressHello {
   static constexpr std::uint16_t kType = 120;
   std::string transport;
   std::uint32_t capacity = 0;         // leases at once
   std::vector<std::uint64_t> leases;  // still working on, or finished and not acknowledged
   std::vector<MessageId> messages;    // of each of `leases`: only these are kept back after a queue restart
+  bool more = false;                  // another part follows
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.transport, s.capacity, s.leases, s.messages);
+    v(s.transport, s.capacity, s.leases, s.messages, s.more);
   }
 };
 struct LeaseRecipient {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <set>
 
 namespace mansio::egress {
 namespace {
@@ -202,6 +203,23 @@ TEST_F(DeskTest, PresentsLeasesAndOutcomesAgainUntilTheyAreAcknowledged) {
   attach();
   EXPECT_TRUE(hellos_[2].leases.empty());
   EXPECT_EQ(outcomes_.size(), 3u);
+}
+
+TEST_F(DeskTest, NamesEveryLeaseItHoldsInAsManyPartsAsThatTakes) {
+  constexpr std::uint64_t kLeases = 8000;  // refused most of them, and so held until they are acknowledged
+  for (std::uint64_t n = 1; n <= kLeases; ++n) ASSERT_TRUE(queue_->send(lease(n)));
+  run();
+  ASSERT_EQ(desk_.held(), kLeases);
+  hellos_.clear();
+  attach();
+  ASSERT_GT(hellos_.size(), 1u);
+  std::set<std::uint64_t> named;
+  for (const auto &part : hellos_) {
+    EXPECT_EQ(part.more, &part != &hellos_.back());
+    EXPECT_EQ(part.leases.size(), part.messages.size());
+    named.insert(part.leases.begin(), part.leases.end());
+  }
+  EXPECT_EQ(named.size(), kLeases);
 }
 
 TEST_F(DeskTest, DefersLeasesBeyondItsCapacity) {

@@ -99,6 +99,21 @@ TEST_F(QueueLinkTest, GivesTheSpareWhileTheQueueIsAway) {
   EXPECT_EQ(granted, std::vector<std::uint32_t>{1});
 }
 
+TEST_F(QueueLinkTest, ALargeBodyTakesTheSpareOnlyWhileTheQueueIsAway) {
+  attach();
+  grant(1);
+  ask(5000);
+  EXPECT_TRUE(granted.empty());
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].least, 5000u);
+  grant(2);
+  EXPECT_EQ(granted, std::vector<std::uint32_t>{2});
+  queue->close();
+  settle();
+  ask(5000);
+  EXPECT_EQ(granted, (std::vector<std::uint32_t>{2, 1}));
+}
+
 TEST_F(QueueLinkTest, WaitsForTheQueuesReturnWhenThereIsNoSpare) {
   ask();
   EXPECT_TRUE(granted.empty());
@@ -125,6 +140,19 @@ TEST_F(QueueLinkTest, NamesItsSegmentsWhenItAttachesAgain) {
   EXPECT_EQ(hellos[1].segments.size(), 2u);  // the spare, and the one sealed meanwhile
   ASSERT_EQ(seals.size(), 1u);
   EXPECT_EQ(seals[0].segment, 1u);
+}
+
+TEST_F(QueueLinkTest, SaysFromWhereASegmentSealedWhileTheQueueWasAwayIsBad) {
+  attach();
+  grant(1);
+  ask();
+  queue->close();
+  settle();
+  link.sealed(1, 101, 8192);
+  attach();
+  ASSERT_EQ(seals.size(), 1u);
+  EXPECT_EQ(seals[0].segment, 1u);
+  EXPECT_EQ(seals[0].bad_from, 8192u);
 }
 
 TEST_F(QueueLinkTest, NumbersItsNotices) {

@@ -70,6 +70,7 @@ class Bench : public ::testing::Test {
     }
     store_ = std::make_unique<FakeStore>(disk_);
     core_ = std::make_unique<QueueCore>(clock_, log_, settings_, *store_, 1);
+    core_->on_hung([this](const wire::Peer &peer, std::string_view) { hung_.push_back(peer); });
     ASSERT_TRUE(core_->recover().ok());
   }
   void run() {
@@ -211,6 +212,7 @@ class Bench : public ::testing::Test {
   std::unique_ptr<FakeStore> store_;
   std::unique_ptr<QueueCore> core_;
   FakePeer ingress_, egress_, router_;
+  std::vector<wire::Peer> hung_;  // whom the supervisor was asked to kill
   std::uint32_t next_ = 1;
   std::uint64_t sequence_ = 0;
 };

@@ -36,8 +36,9 @@ class FakeStore final : public spool::Store {
     disk_.clean = false;
     return r;
   }
-  void grant(std::string_view, std::uint64_t, std::function<void(Result<spool::SegmentGrant>)> done) override {
-    if (full) return done(Error{Status::Busy, "disk full", {4, 3, 1}});
+  void grant(std::string_view, std::uint64_t, spool::GrantFor use,
+             std::function<void(Result<spool::SegmentGrant>)> done) override {
+    if (full && use == spool::GrantFor::NewMail) return done(Error{Status::Busy, "disk full", {4, 3, 1}});
     spool::SegmentGrant g;
     g.segment = ++next_segment;
     g.epoch = next_segment + 100;
@@ -46,13 +47,23 @@ class FakeStore final : public spool::Store {
     done(std::move(g));
   }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
-  Result<void> scan(std::uint32_t segment, std::uint32_t epoch,
-                    const std::function<void(const spool::Committed &, const Envelope &)> &committed) override {
+  void orphaned(std::uint32_t segment, std::uint32_t epoch) override { orphaned_.insert({segment, epoch}); }
+  void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+            std::function<void(Result<void>)> done) override {
     ++scans;
-    for (const auto &[at, envelope] : disk_.commits)
-      if (at.commit.segment == segment && at.commit.epoch == epoch && !admitted_.contains(at.id))
-        committed(at, envelope);
-    return {};
+    auto work = [this, segment, epoch, committed, done] {
+      for (const auto &[at, envelope] : std::vector{disk_.commits})
+        if (at.commit.segment == segment && at.commit.epoch == epoch && !admitted_.contains(at.id))
+          committed(at, envelope);
+      done({});
+    };
+    if (slow_scans)
+      scanning.push_back(work);
+    else
+      work();
+  }
+  void finish_scans() {
+    for (auto &work : std::exchange(scanning, {})) work();
   }
   bool admit(const spool::Committed &m) override { return admitted_.insert(m.id).second; }
   void retire(const spool::Place &commit, std::uint64_t) override {
@@ -124,7 +135,9 @@ class FakeStore final : public spool::Store {
   int scans = 0, envelope_reads = 0, bad_unpins = 0;
   std::uint32_t next_segment = 10;
   std::set<MessageId> retired;
-  std::set<std::pair<std::uint32_t, std::uint32_t>> sealed_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> sealed_, orphaned_;
+  bool slow_scans = false;  // they end with finish_scans()
+  std::vector<std::function<void()>> scanning;
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> pins;
 
  private:

@@ -229,6 +229,31 @@ TEST_F(Notification, IsAskedOfTheNextRouterWhenOneDies) {
   EXPECT_EQ(store_->bad_unpins, 0);
 }
 
+TEST_F(Notification, IsNotAskedForAgainBeforeItIsKnownWhatADeadRouterWrote) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  say(router_, wire::WriterHello{{{kSegment, kEpoch}}});
+  auto dsn = envelope({"sender@example.org"}, "");
+  dsn.dsn_parent = n[0].parent;
+  commit(dsn);
+  auto next = attach(wire::RoleKind::Router, "router", 301, 2);  // of the next generation
+  say(next, wire::WriterHello{});
+  store_->slow_scans = true;
+  core_->closed(router_.id);
+  run();
+  core_->dead({router_.peer, true, 0});
+  run();
+  EXPECT_TRUE(next.link->take<wire::DsnRequest>().empty());
+  store_->finish_scans();
+  run();
+  EXPECT_TRUE(next.link->take<wire::DsnRequest>().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(store_->bad_unpins, 0);
+}
+
 TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
   begin();
   mail_to({"a@example.com"});

@@ -123,6 +123,41 @@ TEST_F(Restart, KeepsBackWhatAnEgressStillHolds) {
   EXPECT_EQ(egress_.link->take<wire::OutcomesAck>().size(), 1u);
 }
 
+TEST_F(Restart, TheLastPartOfAHelloCounts) {
+  begin();
+  mail_to({"a@example.com"});
+  mail_to({"b@example.org"});
+  const auto other = mail_to({"c@example.net"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  std::erase_if(l, [&](const auto &lease) { return lease.id == other; });
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {l[0].id}, true});
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  say(egress_, wire::EgressHello{"smtp", 100, {l[1].lease}, {l[1].id}, false});
+  advance(kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].id, other);
+}
+
+TEST_F(Restart, ALeaseNamedInAnEarlierPartIsStillHeld) {
+  begin();
+  mail_to({"a@example.com"});
+  mail_to({"b@example.org"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  core_->closed(egress_.id);
+  reattach(egress_);  // the channel broke; both processes live
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {l[0].id}, true});
+  say(egress_, wire::EgressHello{"smtp", 100, {l[1].lease}, {l[1].id}, false});
+  advance(60 * kSecond);
+  EXPECT_TRUE(leases().empty());
+}
+
 TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
   begin();
   mail_to({"a@example.com"});
@@ -228,7 +263,27 @@ TEST_F(Restart, TheSegmentsOfADeadWriterAreScannedAndSealed) {
   const auto lost = commit(envelope({"a@example.com"}));
   die(ingress_);
   EXPECT_TRUE(known(lost.id));
-  EXPECT_TRUE(store_->sealed_.contains({kSegment, kEpoch}));
+  EXPECT_TRUE(store_->orphaned_.contains({kSegment, kEpoch}));
+}
+
+TEST_F(Restart, MailGoesOnWhileTheSegmentsOfADeadWriterAreRead) {
+  begin();
+  const auto lost = commit(envelope({"a@example.com"}));
+  store_->slow_scans = true;
+  die(ingress_);
+  EXPECT_FALSE(known(lost.id));
+  EXPECT_TRUE(store_->orphaned_.empty());
+  EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 101);
+  sequence_ = 0;
+  say(ingress_, wire::WriterHello{});
+  mail_to({"b@example.org"});
+  EXPECT_EQ(leases().size(), 1u);
+  store_->finish_scans();
+  EXPECT_TRUE(known(lost.id));
+  EXPECT_TRUE(store_->orphaned_.contains({kSegment, kEpoch}));
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_EQ(store_->bad_unpins, 0);
 }
 
 TEST_F(Restart, AGrantWhoseAskerDiedIsSealed) {
@@ -236,6 +291,19 @@ TEST_F(Restart, AGrantWhoseAskerDiedIsSealed) {
   ingress_.link->full = true;
   say(ingress_, wire::SegmentRequest{1, 0});
   EXPECT_TRUE(store_->sealed_.contains({11, 111}));
+}
+
+TEST_F(Restart, TheRouterGetsASegmentOnAFullDisk) {
+  begin();
+  store_->full = true;
+  say(ingress_, wire::SegmentRequest{1, 0});
+  say(router_, wire::SegmentRequest{1, 0});
+  const auto refused = ingress_.link->take<wire::SegmentReply>();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].status, Status::Busy);
+  const auto given = router_.link->take<wire::SegmentReply>();
+  ASSERT_EQ(given.size(), 1u);
+  EXPECT_EQ(given[0].status, Status::Ok);
 }
 
 TEST_F(Restart, RefusesNewMailWhenTheDiskIsFullAndSaysWhenItIsOver) {
@@ -324,12 +392,83 @@ TEST_F(Crash, AMissedDeadlineIsCancelledAndStaysPinnedUntilTheHolderIsDead) {
   ASSERT_EQ(leases().size(), 1u);
   advance(3601 * kSecond);
   EXPECT_EQ(egress_.link->take<wire::CancelLease>().size(), 1u);
+  EXPECT_TRUE(hung_.empty());
   advance(31 * kSecond);
   EXPECT_TRUE(leases().empty());
   EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 2);
   EXPECT_EQ(stat("mansio_lease_deadlines_missed_total"), 1);
+  EXPECT_EQ(hung_, std::vector<wire::Peer>{egress_.peer});
+  advance(31 * kSecond);
+  EXPECT_EQ(hung_.size(), 2u);  // asked again: the order may have been lost
+  EXPECT_EQ(stat("mansio_lease_deadlines_missed_total"), 1);
   die(egress_, true);
   EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);
+  advance(61 * kSecond);
+  EXPECT_EQ(hung_.size(), 2u);
+}
+
+TEST_F(Crash, OfAHungProcessOnlyTheMessageThatMissedItsDeadlineIsSuspect) {
+  begin();
+  const auto first = mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  advance(10 * kSecond);
+  const auto second = mail_to({"b@example.org"});
+  ASSERT_EQ(leases().size(), 1u);
+  advance(3595 * kSecond);  // the first one's deadline is over
+  advance(30 * kSecond);
+  ASSERT_EQ(hung_.size(), 1u);
+  die(egress_, true, second);  // whatever it took up last
+  EXPECT_EQ(core_->index().message(core_->index().find(first)).kills, 1);
+  EXPECT_EQ(core_->index().message(core_->index().find(second)).kills, 0);
+}
+
+TEST_F(Crash, TheGraceIsNoLongerThanTheTimeForADelivery) {
+  settings_.transports[0].delivery_time_limit = 2 * kSecond;
+  begin();
+  mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  advance(2 * kSecond);
+  EXPECT_EQ(egress_.link->take<wire::CancelLease>().size(), 1u);
+  advance(2 * kSecond);
+  EXPECT_EQ(hung_.size(), 1u);
+}
+
+TEST_F(Crash, OneThatDoesNotSayWhatItHoldsIsKilledAndTheRestGoesOn) {
+  begin();
+  mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  auto hung = attach(wire::RoleKind::Egress, "egress.other", 201);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  advance(31 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(31 * kSecond);
+  ASSERT_EQ(hung_, std::vector<wire::Peer>{hung.peer});
+  die(hung, true);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Crash, OneThatHangsOnALeaseOfBeforeARestartIsKilled) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {id}});
+  advance(3601 * kSecond);
+  const auto cancelled = egress_.link->take<wire::CancelLease>();
+  ASSERT_EQ(cancelled.size(), 1u);
+  EXPECT_EQ(cancelled[0].lease, l[0].lease);
+  advance(31 * kSecond);
+  EXPECT_EQ(hung_.size(), 1u);
+  die(egress_, true);
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 201);
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  EXPECT_EQ(leases().size(), 1u);
 }
 
 // Random lives: whatever dies when, nothing that was committed is lost, and all is delivered in the end.

@@ -148,7 +148,9 @@ class Generation {
   void scan_sealed(std::uint32_t segment) {
     // The queue knows which epoch it granted; here any that is still there will do.
     for (std::uint32_t epoch = 1; epoch < 4000; ++epoch) {
-      (void)rig_.store->scan(segment, epoch, [&](const Committed &message, const Envelope &) { admit(message); });
+      rig_.store->scan(
+          segment, epoch, [this](const Committed &message, const Envelope &) { admit(message); },
+          [](const Result<void> &) {});
     }
   }
   std::string log() const {

@@ -35,13 +35,16 @@ class NoLog final : public LogSink {
 class LocalSource final : public SegmentSource {
  public:
   Store *store = nullptr;
+  GrantFor use = GrantFor::NewMail;
+  bool ordinary = false;                                       // whatever is asked for
   std::vector<std::pair<std::uint32_t, std::uint64_t>> seals;  // segment, bad_from
 
   Task<Result<SegmentGrant>> next(std::uint64_t least) override {
     if (!store) co_return Error{Status::Busy, "the queue process is away"};
     auto state = std::make_shared<State>();
     waiting_.push_back(state);
-    store->grant("test.0", least, [this, state](Result<SegmentGrant> grant) { answer(*state, std::move(grant)); });
+    store->grant("test.0", ordinary ? 0 : least, use,
+                 [this, state](Result<SegmentGrant> grant) { answer(*state, std::move(grant)); });
     co_await state->done.wait();
     co_return std::move(*state->result);
   }
@@ -153,7 +156,7 @@ struct Rig {
     auto result = std::make_shared<std::optional<T>>();
     asio::co_spawn(loop, keep(std::move(task), result), asio::detached);
     EXPECT_TRUE(run_until([&] { return result->has_value(); }));
-    return **result;
+    return std::move(**result);
   }
   template <class T>
   static Task<> keep(Task<T> task, std::shared_ptr<std::optional<T>> to) {
@@ -182,6 +185,20 @@ struct Rig {
     auto committed = co_await writer->commit(*id, prefix, std::move(draft), envelope, durability);
     co_return committed;
   }
+  // Of this segment: the ids of commits that are not admitted. `admitting`: they are now.
+  std::vector<MessageId> scan(const Place &place, bool admitting = false) {
+    std::vector<MessageId> ids;
+    bool ended = false;
+    store->scan(
+        place.segment, place.epoch,
+        [&](const Committed &message, const Envelope &) {
+          ids.push_back(message.id);
+          if (admitting) store->admit(message);
+        },
+        [&](const Result<void> &result) { ended = result.ok(); });
+    EXPECT_TRUE(run_until([&] { return ended; }));
+    return ids;
+  }
   std::string body_of(const Committed &message) {
     auto bytes = store->read(message.body, 0, message.body.length);
     return bytes ? *bytes : "error: " + bytes.error().text;
@@ -191,7 +208,9 @@ struct Rig {
     const auto last = store->journal("mark");
     return run_until([&] { return store->synced_sequence() >= last; });
   }
-  void done(const Committed &message) { store->retire(message.commit, store->journal("done " + to_string(message.id))); }
+  void done(const Committed &message) {
+    store->retire(message.commit, store->journal("done " + to_string(message.id)));
+  }
 
   io::FileSystem &files;
   asio::io_context loop;

@@ -64,6 +64,26 @@ TEST(SpoolStore, DiskReserveRefusesNewSegmentsUntilThereIsSpaceAgain) {
   EXPECT_FALSE(rig.store->disk_full());
 }
 
+TEST(SpoolStore, BouncesSpendTheReserveWhichNewMailMayNot) {
+  FaultFiles disk;
+  Rig rig{disk};
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments > 0; }));
+  disk.set_free(1000);
+  const auto ask = [&](GrantFor use) {
+    rig.source.use = use;
+    return rig.wait(rig.source.next(0));
+  };
+  EXPECT_FALSE(ask(GrantFor::NewMail).ok());  // though one is prepared
+  EXPECT_TRUE(ask(GrantFor::Bounces).ok());
+  ASSERT_EQ(rig.store->usage().free_segments, 0u);
+  EXPECT_TRUE(ask(GrantFor::Bounces).ok());  // made from the reserve
+  EXPECT_FALSE(ask(GrantFor::NewMail).ok());
+  EXPECT_TRUE(rig.store->disk_full());
+  rig.open_writer();
+  rig.source.use = GrantFor::Bounces;
+  EXPECT_TRUE(rig.wait(rig.send("a bounce")).ok());
+}
+
 TEST(SpoolStore, FlippedBitSetsOneMessageAsideAndServesTheRest) {
   FaultFiles disk;
   std::vector<Committed> sent;
@@ -108,6 +128,76 @@ TEST(SpoolStore, OneDamagedHeaderCopyCostsNothing) {
   after->flip(segment_file(message.commit.segment), 20);
   Rig rig{*after};
   EXPECT_EQ(rig.found.size(), 1u);
+}
+
+// Both copies of the header are in the page that is lost.
+void blank_header(FaultFiles &disk, std::uint32_t segment) {
+  auto file = disk.open(segment_file(segment), io::OpenMode::ReadWrite);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->write_at(0, std::string(kPage, '\0')).ok());
+  ASSERT_TRUE((*file)->data_sync().ok());
+}
+
+TEST(SpoolStore, SegmentWhoseHeaderPageIsZeroIsSetAsideIfItHoldsAnything) {
+  FaultFiles disk;
+  Committed message;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    auto r = rig.wait(rig.send("precious"));
+    ASSERT_TRUE(r.ok());
+    message = *r;
+  }
+  const auto after = disk.power_cut(0);
+  blank_header(*after, message.commit.segment);
+  Rig rig{*after};
+  EXPECT_EQ(rig.recovered.corrupt_records, 1u);
+  EXPECT_TRUE(rig.sink.said("segment header damaged"));
+  const auto kept = "/spool/corrupt/segment-" + file_name(message.commit.segment);
+  ASSERT_EQ(after->paths(kept).size(), 1u);
+  EXPECT_NE(after->content(kept).find("precious"), std::string::npos);
+}
+
+TEST(SpoolStore, SegmentOfZerosIsSetAsideIfTheCheckpointKnowsIt) {
+  FaultFiles disk;
+  Committed message;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    auto r = rig.wait(rig.send("gone"));
+    ASSERT_TRUE(r.ok());
+    message = *r;
+    rig.store->admit(message);
+    ASSERT_TRUE(rig.store->checkpoint([](const auto &) {}).ok());
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  blank_header(*after, message.commit.segment);
+  {
+    auto file = after->open(segment_file(message.commit.segment), io::OpenMode::ReadWrite);
+    ASSERT_TRUE((*file)->write_at(0, std::string(64 * 1024, '\0')).ok());
+    ASSERT_TRUE((*file)->data_sync().ok());
+  }
+  Rig rig{*after};
+  EXPECT_EQ(rig.recovered.corrupt_records, 1u);
+  EXPECT_EQ(after->paths("/spool/corrupt/segment-").size(), 1u);
+}
+
+TEST(SpoolStore, FileOfZerosThatWasNeverGivenOutIsRemoved) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  {
+    auto file = after->open(segment_file(77), io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, std::string(64 * 1024, '\0')).ok());
+  }
+  Rig rig{*after};
+  EXPECT_EQ(rig.recovered.corrupt_records, 0u);
+  EXPECT_TRUE(after->paths(segment_file(77)).empty());
+  EXPECT_TRUE(after->paths("/spool/corrupt/").empty());
 }
 
 TEST(SpoolStore, RetiredSegmentIsNotReusedWhileADescriptorOfItIsOpen) {
@@ -160,12 +250,74 @@ TEST(SpoolStore, CommitWhoseNoticeWasLostKeepsItsSegmentAndIsFoundByScan) {
   rig.writer->close();
   ASSERT_TRUE(rig.run_until([&] { return rig.sink.said("commit without a notice"); }));
   EXPECT_EQ(rig.body_of(*lost), "Received: x\r\nlost");
-  std::vector<MessageId> found;
-  ASSERT_TRUE(rig.store
-                  ->scan(lost->commit.segment, lost->commit.epoch,
-                         [&](const Committed &m, const Envelope &) { found.push_back(m.id); })
-                  .ok());
-  EXPECT_EQ(found, std::vector<MessageId>{lost->id});
+  EXPECT_EQ(rig.scan(lost->commit), std::vector<MessageId>{lost->id});
+}
+
+TEST(SpoolStore, AScanPassesOverWhatIsAdmittedWhileItReads) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto r = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(r.ok());
+  int found = 0;
+  bool ended = false;
+  rig.store->scan(
+      r->commit.segment, r->commit.epoch, [&](const Committed &, const Envelope &) { ++found; },
+      [&](const Result<void> &) { ended = true; });
+  EXPECT_FALSE(ended);
+  EXPECT_TRUE(rig.store->admit(*r));  // its notice comes
+  rig.done(*r);
+  rig.writer->close();
+  ASSERT_TRUE(rig.run_until([&] { return ended; }));
+  EXPECT_EQ(found, 0);
+  EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));  // and is used again
+}
+
+// The large body of `draft` is in its segment, and its writer is dead.
+TEST(SpoolStore, LargeBodyThatADeadWriterNeverCommittedIsFreed) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.large_body = 1000;
+  rig.open_writer(o);
+  auto kept = rig.wait(rig.send(std::string(5000, 'k')));
+  ASSERT_TRUE(kept.ok());
+  auto draft = rig.writer->begin();
+  ASSERT_TRUE(rig.wait(draft->append(std::string(5000, 'z'))).ok());
+  const auto large = disk.paths("/spool/segments/").back();
+  const auto number = *parse_file_name(large.substr(large.rfind('/') + 1));
+  rig.writer.reset();
+  draft.reset();
+  const auto epoch = kept->body.epoch + 1;
+  for (const Place &place : {kept->commit, kept->body, Place{number, epoch, 0, 0}}) rig.scan(place, true);
+  for (const Place &place : {kept->commit, kept->body, Place{number, epoch, 0, 0}})
+    rig.store->orphaned(place.segment, place.epoch);
+  EXPECT_TRUE(rig.run_until([&] { return disk.paths(large).empty(); }));
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_EQ(rig.body_of(*kept), "Received: x\r\n" + std::string(5000, 'k'));
+}
+
+// While the queue is away ingress may have only an ordinary segment for a large body.
+TEST(SpoolStore, LargeBodyInAnOrdinarySegmentIsKeptUntilItsCommitIsKnown) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.source.ordinary = true;
+  WriterOptions o;
+  o.large_body = 1000;
+  rig.open_writer(o);
+  auto r = rig.wait(rig.send(std::string(5000, 'k')));
+  ASSERT_TRUE(r.ok());
+  ASSERT_NE(r->body.segment, r->commit.segment);
+  const auto segment = r->body.segment;
+  ASSERT_TRUE(rig.run_until([&] {
+    return !rig.source.seals.empty() && rig.source.seals.back() == std::pair{segment, std::uint64_t{0}};
+  }));
+  EXPECT_TRUE(rig.scan(r->body).empty());  // the thread has been at it since
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_EQ(rig.body_of(*r), "Received: x\r\n" + std::string(5000, 'k'));
+  rig.store->admit(*r);
+  rig.done(*r);
+  EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));
 }
 
 TEST(SpoolStore, JournalGoesOnInANewFileAfterAFailedSync) {

@@ -102,6 +102,67 @@ TEST(SpoolWriter, DroppedLargeDraftLeavesNothing) {
       rig.run_until([&] { return number() != 0 && disk.paths("/spool/segments/" + file_name(number())).empty(); }));
 }
 
+TEST(SpoolWriter, LargeBodyWhoseCommitWasNeverWrittenLeavesNothing) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.large_body = 1000;
+  rig.open_writer(o);
+  const auto id = rig.wait(rig.writer->reserve_id());
+  ASSERT_TRUE(id.ok());
+  auto draft = rig.writer->begin();
+  ASSERT_TRUE(rig.wait(draft->append(std::string(5000, 'z'))).ok());
+  const auto large = disk.paths("/spool/segments/").back();
+  rig.writer->close();
+  const auto r =
+      rig.wait(rig.writer->commit(*id, "", std::move(draft), envelope_to("a@example.net"), Durability::Power));
+  ASSERT_FALSE(r.ok());
+  EXPECT_TRUE(rig.run_until([&] { return disk.paths(large).empty(); }));
+}
+
+TEST(SpoolWriter, BodiesGoToTheDiskEarlyWhenTheMemoryForThemIsUsedUp) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.memory = 200'000;
+  rig.open_writer(o);
+  ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  EXPECT_EQ(rig.writer->memory(), 0u);
+  const std::string much(150'000, 'm'), small(20'000, 's');
+  auto first = rig.writer->begin();
+  ASSERT_TRUE(rig.wait(first->append(much)).ok());
+  EXPECT_EQ(rig.writer->memory(), much.size());
+  const auto granted = rig.granted();
+  auto second = rig.writer->begin();
+  ASSERT_TRUE(rig.wait(second->append(much)).ok());
+  EXPECT_EQ(rig.granted(), granted + 1);
+  EXPECT_EQ(rig.writer->memory(), much.size());
+  // Nothing to be had: more is refused, less is not.
+  auto fill = rig.writer->begin();
+  ASSERT_TRUE(rig.wait(fill->append(std::string(50'000, 'f'))).ok());
+  auto *store = std::exchange(rig.source.store, nullptr);
+  auto third = rig.writer->begin();
+  ASSERT_TRUE(rig.wait(third->append(small)).ok());
+  const auto refused = rig.wait(third->append(much));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().status, Status::Busy);
+  EXPECT_EQ(to_string(refused.error().enhanced), "4.3.1");
+  third.reset();
+  fill.reset();
+  EXPECT_EQ(rig.writer->memory(), much.size());
+  rig.source.store = store;
+  const auto commit = [&](std::unique_ptr<Draft> draft) {
+    const auto id = rig.wait(rig.writer->reserve_id());
+    return rig.wait(rig.writer->commit(*id, "", std::move(draft), envelope_to("a@example.net"), Durability::Power));
+  };
+  const auto one = commit(std::move(first)), two = commit(std::move(second));
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_EQ(rig.body_of(*one), much);
+  EXPECT_EQ(rig.body_of(*two), much);
+  rig.poll();
+  EXPECT_EQ(rig.writer->memory(), 0u);
+}
+
 TEST(SpoolWriter, MessageLargerThanASegmentGetsOneThatHoldsIt) {
   FaultFiles disk;
   Rig rig{disk};

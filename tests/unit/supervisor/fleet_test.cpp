@@ -222,6 +222,28 @@ TEST_F(FleetTest, AReplacedProcessIsStartedAnewAtOnce) {
   EXPECT_EQ(queue.deaths, 0u);
 }
 
+TEST_F(FleetTest, EndsAHungProcessAtTheQueuesWordOnly) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  auto &ingress = post(K::Ingress, "ingress.0");
+  for (auto *p : {&queue, &egress, &ingress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->end_hung(ingress, {egress.child->self, "hangs"});
+  fleet_->end_hung(queue, {ingress.child->self, "hangs"});
+  auto gone = egress.child->self;
+  ++gone.pid;
+  fleet_->end_hung(queue, {gone, "hangs"});
+  fleet_->end_hung(queue, {egress.child->self, "hangs"});
+  run_until(heard(K::Queue, "attach egress.x", 2));
+  EXPECT_EQ(egress.last_failure, "hangs");
+  EXPECT_EQ(ingress.last_failure, "");
+  EXPECT_EQ(record_.count(K::Egress, "start"), 2u);
+  EXPECT_EQ(record_.count(K::Ingress, "start"), 1u);
+}
+
 TEST_F(FleetTest, ALostChannelIsMadeAnew) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");
