@@ -9,6 +9,7 @@
 #include "kernel/cli/load/sink.hpp"
 #include "kernel/cli/load/source.hpp"
 #include "kernel/cli/operator.hpp"
+#include "kernel/cli/qshape.hpp"
 #include "kernel/cli/roles.hpp"
 #include "kernel/cli/spool.hpp"
 #include "kernel/supervisor/supervisor.hpp"
@@ -65,6 +66,23 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, int &st
   add("flush", "try now");
 }
 
+void add_qshape(CLI::App &app, cli::Where &where, cli::ShapeOrder &order, int &status) {
+  auto *command =
+      app.add_subcommand("qshape", "what waits for which destination, by age, as Postfix's qshape prints it");
+  add_where(*command, where);
+  command->add_option("states", order.states, "incoming, active, deferred, hold; without: incoming and active")
+      ->check(CLI::IsMember({"incoming", "active", "deferred", "hold", "corrupt"}));
+  command->add_option("-b,--buckets", order.buckets, "number of age buckets")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->add_option("-t,--width", order.width, "minutes of the first bucket")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_flag("-l,--linear", order.linear, "buckets of one width, instead of each twice the one before");
+  command->add_flag("--json", order.json, "JSON lines: transport, destination, total, ages");
+  command->callback([&] { status = cli::qshape_main(where, order); });
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -99,6 +117,8 @@ int main(int argc, char **argv) {
                                              : cli::StatusForm::Human);
   });
   add_queue(app, where, order, status);
+  cli::ShapeOrder shape;
+  add_qshape(app, where, shape, status);
   for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
                                    std::pair{"stop", "stop, as SIGTERM does"},
                                    std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {

@@ -86,7 +86,8 @@ class Session {
   }
 
   Task<> queue(wire::QueueCommand command) {
-    const bool changes = command.verb != "list" && command.verb != "show" && command.verb != "summary";
+    const bool changes = command.verb != "list" && command.verb != "show" && command.verb != "summary" &&
+                         command.verb != "qshape";
     if (changes)
       log_.info("operator command",
                 {{"by", by_}, {"command", "queue " + command.verb}, {"ids", command.ids.size()}, {"all", command.all}});

@@ -1,5 +1,6 @@
 // Operators' commands: which messages they mean, and what they do to them.
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "kernel/mail/address.hpp"
@@ -10,6 +11,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr int kVisitsPerTurn = 128;
+constexpr std::size_t kShapeVisitsPerTurn = 8192;  // a fraction of a millisecond: nothing is read from the spool
 constexpr std::size_t kReplyBytes = 32 * 1024;
 
 // "90", "90s", "15m", "2h", "5d", "1w".
@@ -26,20 +28,53 @@ std::optional<Nanos> parse_age(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view match_of(const Command &command, std::string_view name) {
+  for (const auto &[key, value] : command.request.match)
+    if (key == name) return value;
+  return "";
+}
+
+// `states`: some, with commas between.
+bool names_state(std::string_view states, std::string_view name) {
+  while (!states.empty()) {
+    const auto comma = std::min(states.find(','), states.size());
+    if (states.substr(0, comma) == name) return true;
+    states.remove_prefix(std::min(comma + 1, states.size()));
+  }
+  return false;
+}
+
+// An option of qshape, into `buckets` if given.
+bool shape_option(const std::string &key, const std::string &value, Buckets *buckets = nullptr) {
+  Buckets unused;
+  auto &b = buckets ? *buckets : unused;
+  if (key == "linear") return b.linear = value == "true", value == "true" || value == "false";
+  unsigned n = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
+  if (error != std::errc{} || end != value.data() + value.size() || n == 0) return false;
+  if (key == "buckets") return b.count = n, n <= Buckets::kMost;
+  if (key == "width") return b.width = n, n <= 1'000'000;
+  return false;
+}
+
 // "" if the request makes sense, else what was expected.
 std::string problem_of(const wire::QueueCommand &c) {
   constexpr std::string_view verbs[] = {"list",   "show",   "hold",  "release", "requeue",
-                                        "delete", "expire", "flush", "summary"};
+                                        "delete", "expire", "flush", "summary", "qshape"};
   if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
   for (const auto &id : c.ids)
     if (!parse_message_id(id)) return "not a queue id: " + id;
   for (const auto &[key, value] : c.match) {
     constexpr std::string_view keys[] = {"sender", "recipient", "domain", "state", "transport", "older"};
+    if (c.verb == "qshape") {
+      if (key == "state" || shape_option(key, value)) continue;
+      return "qshape does not understand " + key + "=" + value;
+    }
     if (std::find(std::begin(keys), std::end(keys), key) == std::end(keys))
       return "cannot match by " + key + ": expected sender, recipient, domain, state, transport or older";
     if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
   }
-  const bool reads = c.verb == "list" || c.verb == "summary";
+  const bool reads = c.verb == "list" || c.verb == "summary" || c.verb == "qshape";
   if (!reads && !c.all && c.ids.empty() && c.match.empty()) return "which messages? give queue ids, all or a match";
   return "";
 }
@@ -48,7 +83,8 @@ std::string problem_of(const wire::QueueCommand &c) {
 
 void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
   const auto problem = problem_of(request);
-  const bool reads = request.verb == "list" || request.verb == "show" || request.verb == "summary";
+  const bool reads =
+      request.verb == "list" || request.verb == "show" || request.verb == "summary" || request.verb == "qshape";
   if (!reads) {
     std::string what;
     for (const auto &id : request.ids) what += (what.empty() ? "" : " ") + id;
@@ -108,6 +144,7 @@ bool QueueCore::step(Command &command) {
     command.lines = summary();
     return false;
   }
+  if (command.request.verb == "qshape") return shape(command);
   for (int n = 0; n < kVisitsPerTurn; ++n) {
     MessageSlot slot = kNone;
     if (!command.request.ids.empty()) {
@@ -125,12 +162,41 @@ bool QueueCore::step(Command &command) {
   return true;
 }
 
+// First all messages, then a row for each destination found.
+bool QueueCore::shape(Command &command) {
+  const auto &match = command.request.match;
+  if (!command.shape) {
+    Buckets buckets;
+    for (const auto &[key, value] : match) shape_option(key, value, &buckets);
+    command.shape = std::make_unique<Shape>(buckets);
+  }
+  std::array<bool, kQueueNames + 1> count{};
+  count.fill(match_of(command, "state").empty());
+  for (std::size_t i = 0; i < kQueueNames; ++i)
+    count[i] |= names_state(match_of(command, "state"), name_of(static_cast<QueueName>(i)));
+  const auto end = std::min<std::size_t>(index_.slots(), command.cursor + kShapeVisitsPerTurn);
+  for (; command.cursor < end; ++command.cursor) {
+    const auto slot = static_cast<MessageSlot>(command.cursor);
+    const auto &m = index_.message(slot);
+    if (!m.used || !count[m.counted]) continue;
+    ++command.affected;
+    const auto age = steps_.age(m.arrival);
+    for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
+      const auto destination = scheduler_->destination_of(g);
+      command.shape->add(destination, transport_of(g).name, scheduler_->nexthop_of(destination), age,
+                         index_.group(g).recipients.size());
+    }
+  }
+  if (command.cursor < index_.slots()) return true;
+  return command.shape->rows(command.lines, kReplyBytes);
+}
+
 bool QueueCore::matches(const Command &command, MessageSlot slot) {
   const auto &m = index_.message(slot);
   SharedStored stored;
   for (const auto &[key, value] : command.request.match) {
     if (key == "state") {
-      if (state_name(slot) != value) return false;
+      if (name_of(index_.queue_of(slot)) != value) return false;
     } else if (key == "older") {
       if (steps_.age(m.arrival) < *parse_age(value)) return false;
     } else if (key == "transport") {

@@ -150,7 +150,8 @@ class QueueCore {
   // recovery.cpp
   Record record_of(const Message &m) const;
   MessageState state_of(const Message &m) const;
-  void checkpoint();
+  void begin_checkpoint();
+  bool step_checkpoint();
 
   // leases.cpp
   bool lease_some();
@@ -225,7 +226,7 @@ class QueueCore {
   void do_delete(MessageSlot slot);
   void do_expire(MessageSlot slot);
   void do_flush(MessageSlot slot);
-  std::string_view state_name(MessageSlot slot) const;
+  bool shape(Command &command);
   std::string list_line(MessageSlot slot);
   std::string show_line(MessageSlot slot);
   std::string summary() const;
@@ -260,6 +261,7 @@ class QueueCore {
   std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
   bool recovered_any_ = false;
   std::vector<std::pair<spool::Place, std::uint64_t>> retire_later_;
+  std::optional<MessageSlot> checkpoint_at_;  // the next message of the checkpoint being written
 
   std::uint64_t next_lease_ = 0;
   LeaseMap leases_;

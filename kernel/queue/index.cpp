@@ -18,6 +18,11 @@ std::uint32_t take(Chunked<std::uint32_t> &free, Chunked<T> &all) {
 
 }  // namespace
 
+std::string_view name_of(QueueName name) {
+  constexpr std::string_view names[] = {"incoming", "active", "deferred", "hold", "corrupt", "none"};
+  return names[static_cast<std::size_t>(name)];
+}
+
 MessageSlot Index::add(const spool::Committed &at) {
   const Segment named{at.commit.segment, at.commit.epoch, 0};
   auto name = segment_names_.find(key(named));
@@ -45,6 +50,7 @@ MessageSlot Index::add(const spool::Committed &at) {
   m.size16 = static_cast<std::uint32_t>(std::min<std::uint64_t>((at.body.length + 15) / 16, (1u << 28) - 1)) &
              ((1u << 28) - 1);
   m.used = true;
+  bytes_ += m.size();
   by_id_.add(at.id, slot);
   ++counts_[m.counted];
   recount(slot);
@@ -74,6 +80,7 @@ void Index::erase(MessageSlot slot) {
   auto &m = messages_[slot];
   assert(m.groups == kNone);
   --counts_[m.counted];
+  bytes_ -= m.size();
   by_id_.erase(m.id);
   auto &segment = segments_[m.segment];
   if (--segment.messages == 0) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -56,6 +57,7 @@ struct Extra {
 // is what is being delivered here; mail that is due and waits for its turn counts as what it was before.
 enum class QueueName : std::uint8_t { Incoming, Active, Deferred, Hold, Corrupt, None };
 inline constexpr std::size_t kQueueNames = static_cast<std::size_t>(QueueName::None);
+std::string_view name_of(QueueName name);
 
 struct Message {
   MessageId id;
@@ -111,6 +113,8 @@ class Index {
   // After a change of `held` or `corrupt`; set_state() and the like see to themselves.
   void recount(MessageSlot slot);
   std::uint64_t count(QueueName name) const { return counts_[static_cast<std::size_t>(name)]; }
+  QueueName queue_of(MessageSlot slot) const { return static_cast<QueueName>(messages_[slot].counted); }
+  std::uint64_t bytes() const { return bytes_; }  // of all bodies, each rounded up to 16
 
   MessageId id_of(MessageSlot slot) const { return messages_[slot].id; }
   Message &message(MessageSlot slot) { return messages_[slot]; }
@@ -150,6 +154,7 @@ class Index {
   std::vector<std::uint16_t> free_segments_;
   std::unordered_map<std::uint64_t, std::uint16_t> segment_names_;
   std::array<std::uint64_t, kQueueNames + 1> counts_{};
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace mansio::queue

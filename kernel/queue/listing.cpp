@@ -4,38 +4,10 @@
 #include <algorithm>
 
 #include "kernel/queue/core.hpp"
+#include "kernel/queue/json_line.hpp"
 
 namespace mansio::queue {
 namespace {
-
-// A JSON object under construction; knows only what the listing needs.
-class Json {
- public:
-  Json &open(char c) { return comma(), out_ += c, first_ = true, *this; }
-  Json &close(char c) { return out_ += c, first_ = false, *this; }
-  Json &key(std::string_view k) {
-    comma();
-    append_json_string(out_, k);
-    out_ += ':';
-    first_ = true;
-    return *this;
-  }
-  Json &text(std::string_view v) { return comma(), append_json_string(out_, v), *this; }
-  template <class T>
-  Json &number(T v) {
-    return comma(), out_ += fmt::format("{}", v), *this;
-  }
-  Json &boolean(bool v) { return comma(), out_ += v ? "true" : "false", *this; }
-  std::string line() && { return std::move(out_) + "\n"; }
-
- private:
-  void comma() {
-    if (!first_) out_ += ',';
-    first_ = false;
-  }
-  std::string out_;
-  bool first_ = true;
-};
 
 std::string reason_text(const Reason &r) {
   if (r.relay.empty() || r.relay == "none" || r.relay == "local") return r.text;
@@ -49,27 +21,12 @@ void put_place(Json &j, const spool::Place &p) {
 
 }  // namespace
 
-std::string_view QueueCore::state_name(MessageSlot slot) const {
-  const auto &m = index_.message(slot);
-  if (m.corrupt) return "corrupt";
-  if (m.held) return "hold";
-  if (index_.counts(slot).leased > 0) return "active";
-  bool incoming = false;
-  const auto now = clock_.wall();
-  for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
-    if (due(g) > now) continue;
-    if (index_.group(g).attempts > 0) return "active";
-    incoming = true;
-  }
-  return incoming ? "incoming" : "deferred";
-}
-
 std::string QueueCore::list_line(MessageSlot slot) {
   const auto &m = index_.message(slot);
   const auto stored = peek(slot);
   const auto *envelope = stored ? &stored->envelope : nullptr;
   Json j;
-  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.id));
+  j.open('{').key("queue_name").text(name_of(index_.queue_of(slot))).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond);
   j.key("message_size").number(envelope ? envelope->body.size : m.size());
   j.key("forced_expire").boolean(m.forced_expire).key("sender").text(envelope ? envelope->sender : "");
@@ -94,7 +51,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
   const auto stored = peek(slot);
   const auto *envelope = stored ? &stored->envelope : nullptr;
   Json j;
-  j.open('{').key("queue_name").text(state_name(slot)).key("queue_id").text(to_string(m.id));
+  j.open('{').key("queue_name").text(name_of(index_.queue_of(slot))).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond).key("arrival").text(rfc3339(m.arrival));
   j.key("forced_expire").boolean(m.forced_expire).key("delay_warned").boolean(m.delay_warned);
   j.key("possible_duplicate").boolean(m.possible_duplicate).key("worker_kills").number(static_cast<unsigned>(m.kills));
@@ -160,30 +117,20 @@ std::string QueueCore::show_line(MessageSlot slot) {
   return std::move(j).line();
 }
 
+// From counters alone: it is asked for often, and the queue may be long.
 std::string QueueCore::summary() const {
-  std::map<std::string_view, std::uint64_t> states{
-      {"incoming", 0}, {"active", 0}, {"deferred", 0}, {"hold", 0}, {"corrupt", 0}};
-  std::uint64_t bytes = 0;
-  std::map<std::string_view, std::uint64_t> transports;
-  for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
-    const auto &m = index_.message(slot);
-    if (!m.used) continue;
-    ++states[state_name(slot)];
-    bytes += m.size();
-    for (auto g = m.groups; g != kNone; g = index_.group(g).next) ++transports[transport_of(g).name];
-  }
   const auto counts = scheduler_->counts();
   Json j;
-  j.open('{').key("messages").number(index_.size()).key("bytes").number(bytes);
-  for (const auto &[state, n] : states) j.key(state).number(n);
-  j.key("leases")
-      .number(leases_.size())
-      .key("groups_ready")
-      .number(counts.ready)
-      .key("groups_deferred")
-      .number(counts.deferred);
+  j.open('{').key("messages").number(index_.size()).key("bytes").number(index_.bytes());
+  for (std::size_t i = 0; i < kQueueNames; ++i) {
+    const auto name = static_cast<QueueName>(i);
+    j.key(name_of(name)).number(index_.count(name));
+  }
+  j.key("leases").number(leases_.size());
+  j.key("groups_ready").number(counts.ready).key("groups_deferred").number(counts.deferred);
   j.key("transports").open('{');
-  for (const auto &[name, n] : transports) j.key(name).number(n);
+  for (scheduler::TransportId t = 0; t < transports_.size(); ++t)
+    if (const auto groups = scheduler_->groups(t); groups > 0) j.key(transports_[t].name).number(groups);
   j.close('}').close('}');
   return std::move(j).line();
 }

@@ -19,6 +19,7 @@ bool QueueCore::turn() {
   send_acks();
   bool more = lease_some();
   if (!commands_.empty()) more |= step_commands();
+  more |= step_checkpoint();
   return more;
 }
 
@@ -46,7 +47,7 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
-  if (store_.wants_checkpoint()) checkpoint();
+  if (store_.wants_checkpoint()) begin_checkpoint();
 }
 
 void QueueCore::update_pressure() {

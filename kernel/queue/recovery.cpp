@@ -2,6 +2,11 @@
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
+namespace {
+
+constexpr int kCheckpointedPerTurn = 512;
+
+}  // namespace
 
 Result<void> QueueCore::recover() {
   Replay replay;
@@ -96,15 +101,24 @@ Record QueueCore::record_of(const Message &m) const {
   return r;
 }
 
-void QueueCore::checkpoint() {
-  const auto result = store_.checkpoint([&](const std::function<void(std::string_view)> &emit) {
-    emit(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
-    for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
-      const auto &m = index_.message(slot);
-      if (m.used && m.journaled) emit(entry::record(m.id, record_of(m)));
-    }
-  });
-  if (!result) log_.error("checkpoint failed", {{"error", result.error().text}});
+void QueueCore::begin_checkpoint() {
+  store_.begin_checkpoint();
+  store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
+  checkpoint_at_ = 0;
+}
+
+// Some messages a turn, at the disk's pace. What comes into the index behind the walk has its entries in the new file.
+bool QueueCore::step_checkpoint() {
+  if (!checkpoint_at_ || !store_.checkpoint_has_room()) return false;
+  auto &slot = *checkpoint_at_;
+  for (int n = 0; n < kCheckpointedPerTurn && slot < index_.slots(); ++n, ++slot) {
+    const auto &m = index_.message(slot);
+    if (m.used && m.journaled) store_.snapshot(entry::record(m.id, record_of(m)));
+  }
+  if (slot < index_.slots()) return true;
+  store_.end_checkpoint();
+  checkpoint_at_.reset();
+  return false;
 }
 
 }  // namespace mansio::queue

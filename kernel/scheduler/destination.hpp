@@ -62,6 +62,7 @@ struct TransportState {
   WindowLimits window;
   std::uint32_t capacity = 0;
   std::uint32_t leased = 0;
+  std::uint64_t groups = 0;         // of any state
   std::deque<DestinationId> round;  // destinations that may be eligible; checked when their turn comes
   std::deque<GroupId> suspects;     // may hold groups that have left; checked likewise
   Nanos drain_from = 0;             // when suspects have waited long enough for others to make room

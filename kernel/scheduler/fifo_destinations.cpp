@@ -30,6 +30,13 @@ DestinationId FifoScheduler::destination(TransportId transport, std::string_view
   return id;
 }
 
+// A group has left.
+void FifoScheduler::drop(DestinationId id) {
+  auto &d = destinations_[id];
+  --d.groups;
+  --transports_[d.transport].groups;
+}
+
 // Kept while it has groups or is dead; afterwards until memory is wanted.
 void FifoScheduler::leave(DestinationId id) {
   auto &d = destinations_[id];

@@ -14,7 +14,9 @@ Slot &FifoScheduler::enter(const Group &group) {
   s.due = group.due;
   s.destination = group.destination;
   s.alone = group.alone;
-  ++destinations_[group.destination].groups;
+  auto &d = destinations_[group.destination];
+  ++d.groups;
+  ++transports_[d.transport].groups;
   return s;
 }
 

@@ -45,7 +45,7 @@ void FifoScheduler::remove(GroupId id) {
   take_out(id);
   slots_[id].state = SlotState::Free;
   const auto destination = slots_[id].destination;
-  --destinations_[destination].groups;
+  drop(destination);
   offer(destination);
   leave(destination);
 }
@@ -99,7 +99,7 @@ std::optional<Nanos> FifoScheduler::finished(GroupId id, Result result, std::opt
     make_deferred(id, *due);
   } else {
     s.state = SlotState::Free;
-    --destinations_[destination].groups;
+    drop(destination);
   }
   offer(destination);
   leave(destination);

@@ -38,9 +38,11 @@ class FifoScheduler final : public Scheduler {
   void set_due(GroupId group, Nanos due) override { slots_[group].due = due; }
   TransportId transport_of(GroupId group) const override { return destinations_[slots_[group].destination].transport; }
   DestinationId destination_of(GroupId group) const override { return slots_[group].destination; }
+  std::string_view nexthop_of(DestinationId id) const override { return destinations_[id].nexthop; }
   std::optional<Nanos> next_due() const override;
   Why why(GroupId group, Nanos now) const override;
   Counts counts() const override { return counts_; }
+  std::uint64_t groups(TransportId transport) const override { return transports_[transport].groups; }
 
   std::uint32_t &position(GroupId id) { return slots_[id].prev; }  // for DueHeap, as is due()
 
@@ -57,6 +59,7 @@ class FifoScheduler final : public Scheduler {
   void feedback(DestinationId id, Result result, Nanos now);
   void revive(DestinationId id);
   void leave(DestinationId id);
+  void drop(DestinationId id);
   void forget_idle();
   void wake(Nanos now);
   std::optional<Decision> next_suspended();

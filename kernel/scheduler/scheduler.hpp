@@ -98,6 +98,7 @@ class Scheduler {
   virtual void set_due(GroupId group, Nanos due) = 0;  // of a held one
   virtual TransportId transport_of(GroupId group) const = 0;
   virtual DestinationId destination_of(GroupId group) const = 0;
+  virtual std::string_view nexthop_of(DestinationId destination) const = 0;  // good as long as the id
   // The next time at which next() may give more without any other event.
   virtual std::optional<Nanos> next_due() const = 0;
   virtual Why why(GroupId group, Nanos now) const = 0;
@@ -106,6 +107,7 @@ class Scheduler {
     std::uint64_t ready = 0, leased = 0, deferred = 0, held = 0;
   };
   virtual Counts counts() const = 0;
+  virtual std::uint64_t groups(TransportId transport) const = 0;  // of any state
 };
 
 }  // namespace mansio::scheduler

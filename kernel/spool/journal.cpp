@@ -16,6 +16,15 @@ constexpr std::uint64_t kFillStep = 1024 * 1024;  // zero-filled ahead, so that 
 constexpr std::uint64_t kTooManyFiles = 16;       // restarts without a checkpoint
 constexpr auto kRetry = std::chrono::milliseconds{200};
 
+struct CheckpointEnd {
+  std::uint32_t file = 0;   // in which it began
+  std::uint64_t parts = 0;  // SNAPSHOT and TABLE records before
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.file, s.parts);
+  }
+};
+
 Result<FileHeader> header_of(io::File &file) {
   std::string page(kPage, '\0');
   auto n = file.read_at(0, page.data(), page.size());
@@ -63,7 +72,9 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
       // Writes are not ordered before their sync: the last record may be there and others not.
       if (r.header.type == RecordType::Snapshot || r.header.type == RecordType::Table) ++parts;
-      if (r.header.type == RecordType::Checkpoint) o.checkpoint = decode<std::uint64_t>(payload_of(bytes, r)) == parts;
+      if (r.header.type != RecordType::Checkpoint) return;
+      const auto end = decode<CheckpointEnd>(payload_of(bytes, r));
+      o.checkpoint = end && end->file == o.header.number && end->parts == parts;
     });
     for (const auto &gap : scan.gaps) out.damaged += gap.damage;
     opened.push_back(std::move(o));
@@ -129,8 +140,12 @@ Result<void> Journal::start(const Replayed &replayed) {
 }
 
 std::uint64_t Journal::append(RecordType type, std::string_view payload) {
-  const auto sequence = ++sequence_;
   since_checkpoint_ += kRecordHeader + round_up8(payload.size());
+  enqueue(type, ++sequence_, payload);
+  return sequence_;
+}
+
+void Journal::enqueue(RecordType type, std::uint64_t sequence, std::string_view payload) {
   bool first = false;
   {
     const std::lock_guard lock{mutex_};
@@ -138,8 +153,8 @@ std::uint64_t Journal::append(RecordType type, std::string_view payload) {
     if (first) queue_.emplace_back();
     queue_.back().items.push_back({type, sequence, std::string{payload}});
   }
+  unwritten_.fetch_add(kRecordHeader + payload.size(), std::memory_order_relaxed);
   if (first) wake_.notify_one();
-  return sequence;
 }
 
 void Journal::hurry() {
@@ -150,26 +165,43 @@ void Journal::hurry() {
   wake_.notify_one();
 }
 
-void Journal::checkpoint(std::vector<std::pair<RecordType, std::string>> records) {
+void Journal::begin_checkpoint(std::vector<std::string> tables) {
+  checkpointing_ = true;
+  since_checkpoint_ = checkpoint_bytes_ = files_since_checkpoint_ = 0;
+  parts_ = tables.size();
   Batch batch;
   batch.new_file = true;
-  checkpoint_bytes_ = 0;
-  for (auto &[type, payload] : records) {
+  for (auto &payload : tables) {
     checkpoint_bytes_ += kRecordHeader + payload.size();
-    batch.items.push_back({type, 0, std::move(payload)});
+    batch.items.push_back({RecordType::Table, 0, std::move(payload)});
   }
-  batch.items.push_back({RecordType::Checkpoint, ++sequence_, encode<std::uint64_t>(batch.items.size())});
-  since_checkpoint_ = 0;
-  files_since_checkpoint_ = 0;
+  unwritten_.fetch_add(checkpoint_bytes_, std::memory_order_relaxed);
   {
     const std::lock_guard lock{mutex_};
     queue_.push_back(std::move(batch));
-    hurry_ = true;
   }
   wake_.notify_one();
 }
 
+void Journal::snapshot(std::string_view payload) {
+  ++parts_;
+  checkpoint_bytes_ += kRecordHeader + payload.size();
+  enqueue(RecordType::Snapshot, 0, payload);
+}
+
+// The thread adds the file.
+void Journal::end_checkpoint() { enqueue(RecordType::Checkpoint, ++sequence_, encode<std::uint64_t>(parts_)); }
+
+void Journal::checkpoint_ended(bool complete) {
+  asio::post(loop_, [this, alive = alive_, complete] {
+    if (!*alive) return;
+    checkpointing_ = false;
+    if (!complete) files_since_checkpoint_ = kTooManyFiles + 1;
+  });
+}
+
 bool Journal::wants_checkpoint() const {
+  if (checkpointing_) return false;
   return since_checkpoint_ > std::max(options_.rotate_bytes, checkpoint_bytes_) ||
          files_since_checkpoint_ > kTooManyFiles;
 }
@@ -199,16 +231,27 @@ void Journal::run() {
     if (queue_.empty()) hurry_ = false;
     writing_ = true;
     std::uint64_t last = 0;
-    for (const auto &item : batch.items) last = std::max(last, item.sequence);
+    std::size_t size = 0;
+    bool checkpoint_ends = false;
+    for (const auto &item : batch.items) {
+      last = std::max(last, item.sequence);
+      size += kRecordHeader + item.payload.size();
+      checkpoint_ends |= item.type == RecordType::Checkpoint;
+    }
     for (bool again = true; again;) {
       lock.unlock();
       const auto result = write(batch);
       if (result) {
-        synced_.store(last, std::memory_order_release);
-        asio::post(loop_, [this, alive = alive_, last] {
-          if (*alive && callback_) callback_(last);
+        unwritten_.fetch_sub(size, std::memory_order_relaxed);
+        if (last > 0) synced_.store(last, std::memory_order_release);
+        asio::post(loop_, [this, alive = alive_] {
+          if (*alive && callback_) callback_(synced());
         });
-        if (batch.new_file) remove_before(number_);
+        if (checkpoint_ends) {
+          const auto file = std::exchange(checkpoint_file_, 0);
+          if (file != 0) remove_before(file);
+          checkpoint_ended(file != 0);
+        }
       } else {
         report(result.error().text);
       }
@@ -233,10 +276,17 @@ Result<void> Journal::write(const Batch &batch) {
       if (r.error().status == Status::Busy) give_up_reserve();
       return r;
     }
+    checkpoint_file_ = batch.new_file ? number_ : 0;
   }
   const RecordSeal seal{header_};
   std::string bytes;
-  for (const auto &item : batch.items) append_record(bytes, seal, item.type, item.sequence, item.payload);
+  for (const auto &item : batch.items) {
+    if (item.type != RecordType::Checkpoint)
+      append_record(bytes, seal, item.type, item.sequence, item.payload);
+    else if (checkpoint_file_ != 0)
+      append_record(bytes, seal, item.type, item.sequence,
+                    encode(CheckpointEnd{checkpoint_file_, *decode<std::uint64_t>(item.payload)}));
+  }
   // A seal record carries the watermark that tells damage from an unfinished tail.
   append_record(bytes, seal, RecordType::Seal, 0, encode_seal(end_));
   bytes.append(round_up(bytes.size(), kPage) - bytes.size(), '\0');

@@ -4,6 +4,10 @@
 // its sequence number. One thread writes and syncs, a batch at a time. Every start and every checkpoint begins a
 // new file; so does an error of write or sync, with the batch that failed written anew. Replay begins at the
 // newest complete checkpoint; a record written twice counts once.
+//
+// A checkpoint is written piece by piece while other entries go on: each of its parts stands in the stream where what
+// it says was true. It counts once its end is synced, in the file in which it began; an error in between makes it void,
+// and the next one begins anew.
 #pragma once
 
 #include <atomic>
@@ -56,9 +60,12 @@ class Journal {
 
   std::uint64_t append(RecordType type, std::string_view payload);
   void hurry();  // do not wait for the interval
-  // A checkpoint: `records` begin a new file; the older ones go once it is synced.
-  void checkpoint(std::vector<std::pair<RecordType, std::string>> records);
-  bool wants_checkpoint() const;
+  // A checkpoint: `tables` begin a new file, parts follow, and the older files go once its end is synced.
+  void begin_checkpoint(std::vector<std::string> tables);
+  void snapshot(std::string_view payload);
+  void end_checkpoint();
+  bool wants_checkpoint() const;                                                        // never while there is one
+  std::size_t unwritten() const { return unwritten_.load(std::memory_order_relaxed); }  // bytes that wait in memory
   std::uint64_t last_sequence() const { return sequence_; }
   std::uint64_t synced() const { return synced_.load(std::memory_order_acquire); }
   void on_synced(std::function<void(std::uint64_t)> callback) { callback_ = std::move(callback); }
@@ -66,6 +73,9 @@ class Journal {
   Result<void> flush();
 
  private:
+  void enqueue(RecordType type, std::uint64_t sequence, std::string_view payload);
+  void checkpoint_ended(bool complete);
+
   struct Item {
     RecordType type;
     std::uint64_t sequence;
@@ -92,14 +102,18 @@ class Journal {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read on the loop only
   std::uint64_t sequence_ = 0;
   std::uint64_t since_checkpoint_ = 0, checkpoint_bytes_ = 0, files_since_checkpoint_ = 0;
+  std::uint64_t parts_ = 0;  // of the checkpoint being written
+  bool checkpointing_ = false;
 
   // The thread's own.
   std::unique_ptr<io::File> file_;
   FileHeader header_;
   std::uint64_t end_ = 0, filled_ = 0;
   std::uint32_t number_ = 0;
+  std::uint32_t checkpoint_file_ = 0;  // in which the checkpoint under way began; 0: none, or it is void
 
   std::atomic<std::uint64_t> synced_{0};
+  std::atomic<std::size_t> unwritten_{0};
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::deque<Batch> queue_;

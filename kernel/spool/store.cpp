@@ -218,19 +218,16 @@ void StoreImpl::unpin(const Place &place) {
 
 std::uint64_t StoreImpl::journal(std::string_view bytes) { return journal_.append(RecordType::Entry, bytes); }
 
-Result<void> StoreImpl::checkpoint(
-    const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) {
-  std::vector<std::pair<RecordType, std::string>> records;
+// What is being retired counts as done here: its entry stands before the checkpoint in the journal.
+void StoreImpl::begin_checkpoint() {
+  std::vector<std::string> tables;
   for (const auto &[number, segment] : segments_) {
     if (segment.header.epoch == 0 || segment.commits.size() == 0) continue;
     if (segment.phase == Phase::Free || segment.phase == Phase::Granting) continue;
-    TableEntry entry{number, segment.header.epoch, segment.bad_from, segment.commits.count(CommitState::Live),
-                     segment.commits.encode_done()};
-    records.emplace_back(RecordType::Table, encode(entry));
+    tables.push_back(encode(TableEntry{number, segment.header.epoch, segment.bad_from,
+                                       segment.commits.count(CommitState::Live), segment.commits.encode_done()}));
   }
-  snapshot([&](std::string_view bytes) { records.emplace_back(RecordType::Snapshot, std::string{bytes}); });
-  journal_.checkpoint(std::move(records));
-  return {};
+  journal_.begin_checkpoint(std::move(tables));
 }
 
 std::uint64_t StoreImpl::mark_active(bool any) {

@@ -99,11 +99,14 @@ class Store {
   virtual std::uint64_t journal(std::string_view bytes) = 0;
   virtual std::uint64_t synced_sequence() const = 0;
   virtual void on_synced(std::function<void(std::uint64_t)> callback) = 0;
-  // Starts a new journal file beginning with the entries `snapshot` emits (state of every message still
-  // waiting) and a table of segments (epoch, admitted-up-to, live ids), so that the old one can go.
+  // A checkpoint, after which older journal files can go: it begins with what the store knows of its segments; then
+  // follows the state of every message that a restart needs to know more of than its commit, each as it is when it is
+  // handed over; other entries may come in between. `checkpoint_has_room()`: the disk keeps up with it.
   virtual bool wants_checkpoint() const = 0;
-  virtual Result<void> checkpoint(
-      const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) = 0;
+  virtual void begin_checkpoint() = 0;
+  virtual bool checkpoint_has_room() const = 0;
+  virtual void snapshot(std::string_view bytes) = 0;
+  virtual void end_checkpoint() = 0;
 
   virtual Usage usage() const = 0;
   virtual bool disk_full() const = 0;  // below the reserve: refuse new mail, keep delivering

@@ -49,14 +49,18 @@ class StoreImpl final : public Store {
     synced_callbacks_.push_back(std::move(callback));
   }
   bool wants_checkpoint() const override { return journal_.wants_checkpoint(); }
-  Result<void> checkpoint(
-      const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override;
+  void begin_checkpoint() override;
+  bool checkpoint_has_room() const override { return journal_.unwritten() < kCheckpointAhead; }
+  void snapshot(std::string_view bytes) override { journal_.snapshot(bytes); }
+  void end_checkpoint() override { journal_.end_checkpoint(); }
   Usage usage() const override;
   bool disk_full() const override { return disk_full_; }
   std::uint64_t mark_active(bool any) override;
   Result<void> close_clean() override;
 
  private:
+  static constexpr std::size_t kCheckpointAhead = 4u << 20;  // bytes of it in memory
+
   enum class Phase : std::uint8_t {
     Free,      // retired or new; its header says so, or is about to be rewritten
     Granting,  // with the thread

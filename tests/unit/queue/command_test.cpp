@@ -230,6 +230,38 @@ TEST_F(QueueCommand, MatchesBySenderRecipientDomainStateTransportAndAge) {
   EXPECT_NE(ask("summary").lines.find("\"deferred\":2"), std::string::npos);
 }
 
+TEST_F(QueueCommand, ShapeCountsRecipientsByDestinationAndAge) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  advance(6 * 60 * kSecond);
+  mail_to({"b@example.org"});
+  for (const auto &lease : leases()) report(lease, DeliveryStatus::Deferred);
+  const auto shape = ask("qshape", {{"state", "deferred"}, {"buckets", "2"}, {"width", "5"}, {"linear", "false"}});
+  EXPECT_EQ(shape.error, "");
+  EXPECT_NE(shape.lines.find(R"({"transport":"smtp","destination":"example.com","total":1,"ages":[0,1,0]})"
+                             "\n"),
+            std::string::npos)
+      << shape.lines;
+  EXPECT_NE(shape.lines.find(R"({"transport":"smtp","destination":"example.org","total":1,"ages":[1,0,0]})"
+                             "\n"),
+            std::string::npos)
+      << shape.lines;
+  EXPECT_EQ(ask("qshape", {{"state", "hold,corrupt"}}).lines, "");
+  EXPECT_NE(ask("qshape", {{"buckets", "0"}}).error, "");
+  EXPECT_NE(ask("qshape", {{"domain", "example.com"}}).error, "");
+}
+
+TEST_F(QueueCommand, ShapeSendsEveryRowOfManyDestinations) {
+  begin();
+  std::vector<std::string> recipients;
+  for (int i = 0; i < 700; ++i) recipients.push_back("a@d" + std::to_string(i) + ".example.com");
+  mail_to(recipients);
+  const auto shape = ask("qshape");
+  EXPECT_EQ(shape.affected, 1u);
+  EXPECT_EQ(std::count(shape.lines.begin(), shape.lines.end(), '\n'), 700);
+}
+
 TEST_F(QueueCommand, EveryMessageIsCountedInOneState) {
   const auto counts = [&] {
     std::string out;

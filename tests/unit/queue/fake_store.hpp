@@ -100,16 +100,19 @@ class FakeStore final : public spool::Store {
   std::uint64_t synced_sequence() const override { return synced_; }
   void on_synced(std::function<void(std::uint64_t)>) override {}
   bool wants_checkpoint() const override { return want_checkpoint; }
-  Result<void> checkpoint(
-      const std::function<void(const std::function<void(std::string_view)> &emit)> &snapshot) override {
+  void begin_checkpoint() override {
     want_checkpoint = false;
-    disk_.journal.clear();
-    unsynced_.clear();
-    snapshot([&](std::string_view bytes) { disk_.journal.emplace_back(bytes); });
-    // The segment table: what is retired is not reported again.
-    std::erase_if(disk_.commits, [&](const auto &c) { return retired.contains(c.first.id); });
-    synced_ = sequence_;
-    return {};
+    replaced_ = disk_.journal.size() + unsynced_.size();
+    done_before_ = retired;
+  }
+  bool checkpoint_has_room() const override { return checkpoint_room; }
+  void snapshot(std::string_view bytes) override { unsynced_.emplace_back(bytes); }
+  void end_checkpoint() override {
+    sync();
+    disk_.journal.erase(disk_.journal.begin(), disk_.journal.begin() + static_cast<std::ptrdiff_t>(replaced_));
+    // The segment table: what was retired is not reported again.
+    std::erase_if(disk_.commits, [&](const auto &c) { return done_before_.contains(c.first.id); });
+    ++checkpoints;
   }
   spool::Usage usage() const override { return {}; }
   bool disk_full() const override { return full; }
@@ -132,6 +135,8 @@ class FakeStore final : public spool::Store {
   bool all_synced() const { return synced_ == sequence_; }
 
   bool full = false, want_checkpoint = false, unreadable = false;
+  bool checkpoint_room = true;
+  int checkpoints = 0;
   int scans = 0, envelope_reads = 0, bad_unpins = 0;
   std::uint32_t next_segment = 10;
   std::set<MessageId> retired;
@@ -147,6 +152,8 @@ class FakeStore final : public spool::Store {
 
   FakeDisk &disk_;
   bool unsynced_active_ = false;
+  std::size_t replaced_ = 0;  // entries that the checkpoint takes the place of
+  std::set<MessageId> done_before_;
   std::set<MessageId> admitted_;
   std::vector<std::string> unsynced_;
   std::uint64_t sequence_ = 0, synced_ = 0;

@@ -86,6 +86,28 @@ TEST_F(Restart, ACheckpointHoldsTheSame) {
   EXPECT_EQ(l[0].recipients.size(), 1u);
 }
 
+TEST_F(Restart, ACheckpointIsWrittenAtTheDisksPaceWhileMailGoesOn) {
+  begin();
+  const auto early = mail_to({"a@example.com"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  store_->checkpoint_room = false;
+  store_->want_checkpoint = true;
+  advance(2 * kSecond);
+  EXPECT_EQ(store_->checkpoints, 0);
+  const auto late = mail_to({"b@example.org"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  const auto gone = mail_to({"c@example.net"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Sent);
+  store_->checkpoint_room = true;
+  run();
+  EXPECT_EQ(store_->checkpoints, 1);
+  begin();
+  EXPECT_TRUE(known(early));
+  EXPECT_TRUE(known(late));
+  EXPECT_FALSE(known(gone));
+  EXPECT_TRUE(leases().empty());  // both wait for their next attempt
+}
+
 TEST_F(Restart, WaitsUntilEveryLivingEgressHasReported) {
   begin();
   mail_to({"a@example.com"});
