@@ -62,9 +62,10 @@ QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
   return stored ? SharedEnvelope{stored, &stored->envelope} : nullptr;
 }
 
-void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record) {
+// `anew`: it has just come. While mail of an earlier life is being found, all waits until the gate opens.
+void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew) {
   if (index_.find(at.id) != kNone) return;
-  if (!store_.admit(at) && !recovering_) return;
+  if (!store_.admit(at)) return;
   const auto slot = index_.add(at);
   if (slot == kNone) {
     log_.error("the spool has too many segments: a message waits in it until the next start", {{"qid", at.id}});
@@ -109,11 +110,12 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     std::sort(done.begin(), done.end());
     std::erase_if(recipients, [&](std::uint32_t i) { return std::binary_search(done.begin(), done.end(), i); });
   }
-  if (!recovering_) delivery_log_.active(at.id, envelope);
+  if (anew) delivery_log_.active(at.id, envelope);
   const auto stored = std::make_shared<const Stored>(Stored{at, std::move(envelope)});
-  if (!recovering_) cache_.put(stored);
+  if (anew) cache_.put(stored);
   place_recipients(slot, stored->envelope, recipients, record);
-  if (parent.id) notification_written(parent.id, parent.event);
+  if (parent.id && replay_) adopted_.push_back({parent.id, parent.event});
+  if (parent.id && !replay_) notification_written(parent.id, parent.event);
   if (m.groups == kNone || m.deleted) settle(slot);
   if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
     update_pressure();
@@ -127,7 +129,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
   std::map<std::uint32_t, std::pair<const Deferral *, const Reason *>> waits;
   if (record)
     for (const auto &d : record->deferrals)
-      for (const auto &[recipient, reason] : d.recipients) waits[recipient] = {&d, &reason};
+      for (const auto &[recipient, reason] : d.recipients) waits[recipient] = {&d, &replay_->reason(reason)};
 
   struct Open {
     GroupSlot group;
@@ -145,8 +147,6 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     const auto transport = known ? *known : route_transport_;
     Key key{transport, known ? lower(route.nexthop) : "",
             known && route.nexthop.empty() ? lower(split_address(recipient.address).domain) : "", deferral};
-    const auto &destination =
-        known ? (std::get<1>(key).empty() ? std::get<2>(key) : std::get<1>(key)) : route.transport;
     auto at = open.find(key);
     if (at != open.end() &&
         (index_.group(at->second.group).recipients.size() >= transports_[transport].recipient_limit ||
@@ -166,10 +166,12 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
       }
       made.push_back(g);
       at = open.emplace(std::move(key), Open{g, 0}).first;
+      const auto &[_, nexthop, domain, waiting] = at->first;
+      const auto destination = known ? std::string_view{nexthop.empty() ? domain : nexthop} : "router";
       // Known to the scheduler from here on, which keeps the destination.
       scheduler_->add_held({.id = g,
                             .transport = transport,
-                            .destination = scheduler_->destination(transport, known ? destination : "router"),
+                            .destination = scheduler_->destination(transport, destination),
                             .due = mono_of(due),
                             .alone = m.kills > 0});
     }
@@ -180,7 +182,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
   for (const auto g : made) {
     if (m.held)
       index_.set_state(g, GroupState::Held);
-    else if (recovering_)
+    else if (replay_)
       index_.set_state(g, GroupState::Parked);
     else
       schedule_new(g);

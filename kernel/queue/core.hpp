@@ -48,7 +48,9 @@ class QueueCore {
   QueueCore(const Clock &clock, Logger &log, const config::Settings &settings, spool::Store &store, std::uint64_t seed);
   ~QueueCore();
 
-  Result<void> recover();  // first of all
+  // First of all: the journal. What lies in the segments comes in afterwards, from the loop; until all of it is known,
+  // nothing is leased, and what was said of it by others waits.
+  Result<void> recover();
 
   ConnectionId attach(const wire::Peer &peer, std::shared_ptr<Link> link);
   void receive(ConnectionId from, io::Message &message);
@@ -81,9 +83,11 @@ class QueueCore {
   // For tests.
   const Index &index() const { return index_; }
   bool leasing() const { return gate_open_ && !draining_; }
+  bool recovering() const { return replay_ != nullptr; }
 
  private:
   using Segment = std::pair<std::uint32_t, std::uint32_t>;  // (number, epoch)
+  static constexpr Nanos kHelloLimit = 30 * kSecond;        // to say what it holds, once attached
   using SharedEnvelope = std::shared_ptr<const Envelope>;
 
   struct DsnName {
@@ -105,6 +109,8 @@ class QueueCore {
   };
 
   // peers.cpp
+  void handle(Connection &c, io::Message &message);
+  void close(Connection &c);
   Connection *find(ConnectionId id);
   Connection *router();
   Connection *egress_of(scheduler::TransportId transport);
@@ -113,6 +119,7 @@ class QueueCore {
   void refresh_capacities();
   void check_gates();
   void open_gate();
+  bool unpark_some();
   bool send_descriptor(Connection &c, const spool::Place &place);  // and counts one user
   void drop_descriptor(Connection &c, const spool::Place &place);
   void forget_idle_descriptors(Nanos now);
@@ -133,7 +140,8 @@ class QueueCore {
   void retire(const spool::Place &commit, std::uint64_t sequence);
 
   // admission.cpp
-  void admit(const spool::Committed &at, Envelope &&envelope, const Record *record);
+  void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
+  void admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record);
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
@@ -148,7 +156,9 @@ class QueueCore {
   const TransportInfo &transport_of(GroupSlot group) const { return transports_[scheduler_->transport_of(group)]; }
 
   // recovery.cpp
-  Record record_of(const Message &m) const;
+  void recovered(const spool::Recovered &found);
+  bool waits_for_recovery(const Connection &c) const;
+  std::string snapshot_of(const Message &m);
   MessageState state_of(const Message &m) const;
   void begin_checkpoint();
   bool step_checkpoint();
@@ -171,6 +181,8 @@ class QueueCore {
   void on_outcomes(Connection &c, const wire::Outcomes &o);
   void foreign_outcomes(Connection &c, const wire::Outcomes &o);
   void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
+  Deferral deferral_of(GroupSlot group, Nanos due);
+  std::uint64_t reason_number(ReasonId reason);
   void foreign_done(Connection &c, std::uint64_t lease);
   bool may_schedule(GroupSlot group) const;
   void unpark(MessageSlot slot);
@@ -256,12 +268,18 @@ class QueueCore {
   std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
   std::map<scheduler::DestinationId, Reason> site_reasons_;
 
-  bool recovering_ = false, attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;
+  bool attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;
   Nanos gate_at_ = 0;
   std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
   bool recovered_any_ = false;
+  std::unique_ptr<Replay> replay_;                 // until all that was there is in the index
+  std::vector<DsnName> adopted_;                   // notifications found meanwhile
+  std::vector<MessageId> maybe_active_;            // found, and may have been under way at the end of an earlier life
+  std::vector<std::function<void()>> afterwards_;  // what peers said meanwhile of mail that may be yet to be found
+  std::optional<MessageSlot> unpark_at_;           // the gate is open, and these are yet to be let out
   std::vector<std::pair<spool::Place, std::uint64_t>> retire_later_;
-  std::optional<MessageSlot> checkpoint_at_;  // the next message of the checkpoint being written
+  std::uint64_t last_reason_ = 0, reasons_before_ = 0;  // numbers in the journal: the last, and before the checkpoint
+  std::optional<MessageSlot> checkpoint_at_;            // the next message of the checkpoint being written
 
   std::uint64_t next_lease_ = 0;
   LeaseMap leases_;

@@ -17,6 +17,8 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Record = 9,
   Start = 10,
   Woken = 11,
+  Waiting = 12,
+  Reason = 13,
 };
 
 template <class... T>
@@ -26,6 +28,32 @@ std::string make(Kind kind, MessageId id, const T &...values) {
   e(kind, id);
   e(values...);
   return out;
+}
+
+// The entry there is most of, so it is made small.
+std::string make_small(Kind kind, MessageId id, const Deferral &d) {
+  std::string out;
+  Encoder e{out};
+  e(kind, id, d.due);
+  e.varint(d.attempts);
+  for (const auto &[recipient, reason] : d.recipients) {
+    e.varint(recipient);
+    e.varint(reason);
+  }
+  return out;
+}
+
+bool parse_small(Decoder &d, Deferral &to) {
+  d(to.due);
+  const auto attempts = d.varint();
+  while (d.ok() && !d.rest().empty()) {
+    const auto recipient = d.varint();
+    const auto reason = d.varint();
+    if (recipient > UINT32_MAX) return false;
+    to.recipients.emplace_back(static_cast<std::uint32_t>(recipient), reason);
+  }
+  to.attempts = static_cast<std::uint16_t>(std::min<std::uint64_t>(attempts, UINT16_MAX));
+  return d.finished();
 }
 
 void forget_deferral(Record &record, std::uint32_t recipient) {
@@ -53,7 +81,7 @@ std::string done(MessageId id, const Recipients &sent, const std::vector<Reporte
                  const std::vector<Reported> &succeeded) {
   return make(Kind::Done, id, sent, failed, succeeded);
 }
-std::string deferred(MessageId id, const Deferral &deferral) { return make(Kind::Deferred, id, deferral); }
+std::string deferred(MessageId id, const Deferral &deferral) { return make_small(Kind::Deferred, id, deferral); }
 std::string state(MessageId id, const MessageState &state) { return make(Kind::State, id, state); }
 std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Route>> &routes) {
   return make(Kind::Routes, id, routes);
@@ -63,12 +91,111 @@ std::string unannounced(MessageId id, const Recipients &recipients) { return mak
 std::string written(MessageId id, std::uint32_t event) { return make(Kind::Written, id, event); }
 std::string woken(MessageId id) { return make(Kind::Woken, id); }
 std::string record(MessageId id, const Record &record) { return make(Kind::Record, id, record); }
+std::string waiting(MessageId id, const Deferral &deferral) { return make_small(Kind::Waiting, id, deferral); }
+std::string reason(std::uint64_t number, const Reason &reason) {
+  return make(Kind::Reason, MessageId{}, number, reason);
+}
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
 }  // namespace entry
 
 void Replay::apply(std::string_view bytes) {
   Decoder d{bytes};
+  Kind kind{};
+  MessageId id;
+  d(kind, id);
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Reason) {
+    ++skipped_;
+    return;
+  }
+  const auto finished = [&] {
+    if (!d.finished()) ++skipped_;
+    return d.finished();
+  };
+  switch (kind) {
+    case Kind::Start: {
+      std::uint32_t number = 0;
+      d(number);
+      if (finished()) starts_ = std::max(starts_, number);
+      return;
+    }
+    case Kind::Reason: {
+      std::uint64_t number = 0;
+      Reason reason;
+      d(number, reason);
+      if (!finished()) return;
+      last_reason_ = std::max(last_reason_, number);
+      reasons_[number] = std::move(reason);
+      return;
+    }
+    case Kind::Gone:
+      if (finished()) head(id) = {id, {}, {}, true};
+      return;
+    case Kind::Record:
+    case Kind::Waiting:  // all there is to know: what was said before does not count
+      head(id) = {id, {}, {}, false};
+      [[fallthrough]];
+    default:
+      if (auto &h = head(id); !h.gone) keep(h, bytes);
+  }
+}
+
+Replay::Head &Replay::head(MessageId id) {
+  if (const auto slot = by_id_.find(id); slot != IdTable<Replay>::kNobody) return heads_[slot];
+  auto &h = heads_.grow();
+  h.id = id;
+  by_id_.add(id, static_cast<std::uint32_t>(heads_.size() - 1));
+  return h;
+}
+
+void Replay::keep(Head &head, std::string_view entry) {
+  const auto size = kLink + entry.size();
+  if (chunks_.empty() || chunks_.back().capacity() - chunks_.back().size() < size)
+    chunks_.emplace_back().reserve(std::max(size, kChunk));
+  auto &chunk = chunks_.back();
+  const At at{static_cast<std::uint32_t>(chunks_.size() - 1), static_cast<std::uint32_t>(chunk.size())};
+  Encoder e{chunk};
+  e(At{}.chunk, At{}.offset, static_cast<std::uint32_t>(entry.size()));
+  e.raw(entry);
+  if (head.first.none()) {
+    head.first = at;
+  } else {
+    std::string link;
+    Encoder{link}(at.chunk, at.offset);
+    chunks_[head.last.chunk].replace(head.last.offset, link.size(), link);
+  }
+  head.last = at;
+}
+
+bool Replay::gone(MessageId id) const {
+  const auto slot = by_id_.find(id);
+  return slot != IdTable<Replay>::kNobody && heads_[slot].gone;
+}
+
+std::optional<Record> Replay::find(MessageId id) {
+  const auto slot = by_id_.find(id);
+  if (slot == IdTable<Replay>::kNobody || heads_[slot].gone || heads_[slot].first.none()) return std::nullopt;
+  std::optional<Record> record{std::in_place};
+  for (auto at = heads_[slot].first; !at.none();) {
+    const std::string_view chunk = chunks_[at.chunk];
+    Decoder d{chunk.substr(at.offset)};
+    At next;
+    std::uint32_t size = 0;
+    d(next.chunk, next.offset, size);
+    apply(*record, d.raw(size));
+    at = next;
+  }
+  return record;
+}
+
+const Reason &Replay::reason(std::uint64_t number) const {
+  static const Reason none;
+  const auto at = reasons_.find(number);
+  return at == reasons_.end() ? none : at->second;
+}
+
+void Replay::apply(Record &record, std::string_view entry) {
+  Decoder d{entry};
   Kind kind{};
   MessageId id;
   d(kind, id);
@@ -79,17 +206,10 @@ void Replay::apply(std::string_view bytes) {
     return false;
   };
   switch (kind) {
-    case Kind::Gone:
-      if (parse()) {
-        records_.erase(id);
-        gone_.insert(id);
-      }
-      return;
     case Kind::Done: {
       Recipients sent;
       std::vector<Reported> failed, succeeded;
       if (!parse(sent, failed, succeeded)) return;
-      auto &record = records_[id];
       for (const auto r : sent) finish(record, r);
       for (auto &r : failed) {
         finish(record, r.recipient);
@@ -101,10 +221,18 @@ void Replay::apply(std::string_view bytes) {
       }
       return;
     }
-    case Kind::Deferred: {
+    case Kind::Deferred:
+    case Kind::Waiting: {
       Deferral deferral;
-      if (!parse(deferral)) return;
-      auto &record = records_[id];
+      if (!parse_small(d, deferral)) {
+        ++skipped_;
+        return;
+      }
+      if (kind == Kind::Waiting) {
+        record = {};
+        record.complete = true;
+        for (const auto &[recipient, reason] : deferral.recipients) record.pending.push_back(recipient);
+      }
       if (!record.deferrals.empty())
         for (const auto &[recipient, reason] : deferral.recipients) forget_deferral(record, recipient);
       record.deferrals.push_back(std::move(deferral));
@@ -114,7 +242,6 @@ void Replay::apply(std::string_view bytes) {
     case Kind::State: {
       MessageState state;
       if (!parse(state)) return;
-      auto &record = records_[id];
       if (state.arrival != record.state.arrival) record.deferrals.clear();  // requeued: as new
       record.state = std::move(state);
       return;
@@ -122,7 +249,7 @@ void Replay::apply(std::string_view bytes) {
     case Kind::Routes: {
       std::vector<std::pair<std::uint32_t, Route>> routes;
       if (!parse(routes)) return;
-      auto &all = records_[id].routes;
+      auto &all = record.routes;
       for (auto &[recipient, route] : routes) {
         const auto old = std::find_if(all.begin(), all.end(), [&](const auto &r) { return r.first == recipient; });
         if (old != all.end())
@@ -135,7 +262,6 @@ void Replay::apply(std::string_view bytes) {
     case Kind::Intent: {
       Intent intent;
       if (!parse(intent)) return;
-      auto &record = records_[id];
       record.next_event = std::max(record.next_event, intent.event + 1);
       if (intent.kind == wire::DsnKind::Failure || intent.kind == wire::DsnKind::Success || intent.postmaster)
         for (const auto &r : intent.recipients) announce(record, r.recipient);
@@ -145,32 +271,24 @@ void Replay::apply(std::string_view bytes) {
     case Kind::Unannounced: {
       Recipients recipients;
       if (!parse(recipients)) return;
-      for (const auto r : recipients) announce(records_[id], r);
+      for (const auto r : recipients) announce(record, r);
       return;
     }
     case Kind::Written: {
       std::uint32_t event = 0;
       if (!parse(event)) return;
-      if (const auto at = records_.find(id); at != records_.end())
-        std::erase_if(at->second.intents, [&](const Intent &i) { return i.event == event; });
+      std::erase_if(record.intents, [&](const Intent &i) { return i.event == event; });
       return;
     }
     case Kind::Woken:
-      if (parse()) records_[id].woken = true;
+      if (parse()) record.woken = true;
       return;
-    case Kind::Record: {
-      Record record;
-      if (!parse(record)) return;
-      records_[id] = std::move(record);
+    case Kind::Record:
+      if (Record whole; parse(whole)) record = std::move(whole);
       return;
-    }
-    case Kind::Start: {
-      std::uint32_t number = 0;
-      if (parse(number)) starts_ = std::max(starts_, number);
+    default:
       return;
-    }
   }
-  ++skipped_;
 }
 
 }  // namespace mansio::queue

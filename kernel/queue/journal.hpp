@@ -2,21 +2,25 @@
 // known. Entries are small differences (the spool keeps their order); `Record` is what they add up to for one
 // message, and doubles as its entry in a checkpoint.
 //
-// Entries speak of messages by id. Replay reads entries before it sees commits, so it collects Records by id and
-// forgets those whose message turns out to be gone. An entry of a kind this version does not know, or one that does
-// not parse, is counted and skipped: losing a retry time costs a duplicate attempt, refusing to start costs mail.
+// Entries speak of messages by id. Replay reads entries before it sees commits, so it collects them by id and forgets
+// those whose message turns out to be gone. Why a recipient waits is written once for all that wait for the same
+// reason: entries name reasons by numbers, which are never used again. An entry of a kind this version does not know,
+// or one that does not parse, is counted and skipped: losing a retry time costs a duplicate attempt, refusing to start
+// costs mail.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "kernel/base/chunked.hpp"
 #include "kernel/base/id.hpp"
 #include "kernel/mail/envelope.hpp"
+#include "kernel/queue/id_table.hpp"
 #include "kernel/queue/reasons.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
@@ -48,7 +52,7 @@ struct Intent {
 struct Deferral {
   Nanos due = 0;  // wall
   std::uint16_t attempts = 0;
-  std::vector<std::pair<std::uint32_t, Reason>> recipients;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> recipients;  // each with the number of its reason; 0: none
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.due, s.attempts, s.recipients);
@@ -100,25 +104,53 @@ std::string unannounced(MessageId id, const Recipients &recipients);  // nobody 
 std::string written(MessageId id, std::uint32_t event);
 std::string woken(MessageId id);  // an operator brought its next attempt forward
 std::string record(MessageId id, const Record &record);
+std::string waiting(MessageId id, const Deferral &deferral);  // a record of nothing but that: these wait, and no others
+std::string reason(std::uint64_t number, const Reason &reason);
 std::string start(std::uint32_t number);  // this queue process is the number-th: makes lease ids unique
 
 }  // namespace entry
 
+// What the journal says of each message, as it was written: some forty bytes for one that waits, where a Record would
+// be a thousand. It is put together when the message is found.
 class Replay {
  public:
+  Replay() : by_id_(*this) {}
+  Replay(const Replay &) = delete;
+  Replay &operator=(const Replay &) = delete;
+
   void apply(std::string_view bytes);
 
-  bool gone(MessageId id) const { return gone_.contains(id); }
-  const Record *find(MessageId id) const {
-    const auto at = records_.find(id);
-    return at == records_.end() ? nullptr : &at->second;
-  }
+  bool gone(MessageId id) const;
+  std::optional<Record> find(MessageId id);  // none: nothing was said of it
   std::uint32_t starts() const { return starts_; }
   std::uint64_t skipped() const { return skipped_; }
+  std::uint64_t last_reason() const { return last_reason_; }
+  const Reason &reason(std::uint64_t number) const;  // an empty one if it is not known
+
+  MessageId id_of(std::uint32_t slot) const { return heads_[slot].id; }  // for the table
 
  private:
-  std::unordered_map<MessageId, Record> records_;
-  std::unordered_set<MessageId> gone_;
+  struct At {  // of an entry, its length before it
+    std::uint32_t chunk = UINT32_MAX, offset = 0;
+    bool none() const { return chunk == UINT32_MAX; }
+  };
+  struct Head {
+    MessageId id;
+    At first, last;
+    bool gone = false;
+  };
+  static constexpr std::size_t kChunk = 1u << 20;
+  static constexpr std::size_t kLink = sizeof(At) + sizeof(std::uint32_t);  // before each entry: the next, its length
+
+  Head &head(MessageId id);
+  void keep(Head &head, std::string_view entry);
+  void apply(Record &record, std::string_view entry);
+
+  Chunked<Head> heads_;
+  IdTable<Replay> by_id_;
+  std::vector<std::string> chunks_;
+  std::unordered_map<std::uint64_t, Reason> reasons_;
+  std::uint64_t last_reason_ = 0;
   std::uint32_t starts_ = 0;
   std::uint64_t skipped_ = 0;
 };

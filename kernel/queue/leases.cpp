@@ -210,6 +210,7 @@ void QueueCore::end_hung(Connection &c, MessageId on) {
 // What no lease of ours watches: an egress process that does not even say what it holds keeps everything from being
 // leased after a restart, and one that holds leases given before the restart keeps those messages.
 void QueueCore::check_holders(Nanos now) {
+  if (replay_) return;  // what they said waits
   for (auto &[id, c] : connections_) {
     if (c->peer.kind != wire::RoleKind::Egress || c->answer_by == 0 || now < c->answer_by) continue;
     if (c->hello && c->foreign.empty()) {

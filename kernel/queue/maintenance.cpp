@@ -17,7 +17,8 @@ bool QueueCore::turn() {
   if (now >= next_tick_) tick(now);
   check_deadlines(now);
   send_acks();
-  bool more = lease_some();
+  bool more = unpark_some();
+  more |= lease_some();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
   return more;
@@ -47,7 +48,7 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
-  if (store_.wants_checkpoint()) begin_checkpoint();
+  if (!replay_ && store_.wants_checkpoint()) begin_checkpoint();
 }
 
 void QueueCore::update_pressure() {

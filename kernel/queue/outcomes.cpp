@@ -114,10 +114,25 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   const auto &q = settings_->queue;
   const auto wait = std::max(q.minimal_backoff_time, std::min(steps_.age(m.arrival), q.maximal_backoff_time));
   scheduler_->set_due(group, clock_.mono() + wait);
-  Deferral deferral{clock_.wall() + wait, g.attempts, {}};
-  for (const auto &p : g.recipients)
-    deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-  journal(m, entry::deferred(m.id, deferral));
+  journal(m, entry::deferred(m.id, deferral_of(group, clock_.wall() + wait)));
+}
+
+Deferral QueueCore::deferral_of(GroupSlot group, Nanos due) {
+  const auto &g = index_.group(group);
+  Deferral out{due, g.attempts, {}};
+  for (const auto &p : g.recipients) out.recipients.emplace_back(p.index, reason_number(p.reason));
+  return out;
+}
+
+// Each reason is written once in a journal that begins with a checkpoint.
+std::uint64_t QueueCore::reason_number(ReasonId reason) {
+  if (reason == 0) return 0;
+  auto &number = reasons_.journaled_as(reason);
+  if (number <= reasons_before_) {
+    number = ++last_reason_;
+    journal(entry::reason(number, reasons_.get(reason)));
+  }
+  return number;
 }
 
 // What the process held since before our restart is free to be leased anew.
@@ -231,10 +246,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
   }
   if (g.attempts < UINT16_MAX) ++g.attempts;
   scheduler_->finished(group, result, steps_.age(m.arrival), clock_.mono());
-  Deferral deferral{due(group), g.attempts, {}};
-  for (const auto &p : g.recipients)
-    deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-  journal(m, entry::deferred(m.id, deferral));
+  journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   index_.set_state(group, GroupState::Scheduled);
   cache_.erase(m.id);  // minutes will pass
   if (m.reroute) {

@@ -11,7 +11,7 @@ namespace {
 // A finished lease's outcomes follow its holder's hello; they are let in before anything is leased anew.
 constexpr Nanos kGrace = 100 * kMillisecond;
 constexpr Nanos kUnlistedGrace = 30 * kSecond;
-constexpr Nanos kHelloLimit = 30 * kSecond;  // to say what it holds, once attached
+constexpr int kUnparkedPerTurn = 1024;
 constexpr Nanos kDescriptorIdle = 2 * kSecond;
 constexpr std::string_view kRouting = "(routing)";  // no transport of the configuration can have this name
 
@@ -108,11 +108,20 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
 void QueueCore::receive(ConnectionId from, io::Message &message) {
   auto *c = find(from);
   if (!c || !c->link) return;
-  const auto with = [&]<class M>(void (QueueCore::*handle)(Connection &, const M &)) {
+  if (!waits_for_recovery(*c)) return handle(*c, message);
+  afterwards_.push_back([this, from, type = message.type, payload = std::string{message.payload}] {
+    std::vector<io::UniqueFd> none;  // nobody sends us any
+    io::Message later{type, payload, none};
+    if (auto *connection = find(from)) handle(*connection, later);
+  });
+}
+
+void QueueCore::handle(Connection &c, io::Message &message) {
+  const auto with = [&]<class M>(void (QueueCore::*what)(Connection &, const M &)) {
     if (const auto m = decode<M>(message.payload)) {
-      (this->*handle)(*c, *m);
+      (this->*what)(c, *m);
     } else {
-      log_.error("malformed message", {{"peer", c->peer.name}, {"type", message.type}});
+      log_.error("malformed message", {{"peer", c.peer.name}, {"type", message.type}});
     }
   };
   switch (message.type) {
@@ -129,7 +138,7 @@ void QueueCore::receive(ConnectionId from, io::Message &message) {
     case wire::QueueCommandCredit::kType:
       return with(&QueueCore::on_credit);
     case wire::Notice::kType:
-      if (auto m = decode<wire::Notice>(message.payload)) on_notice(*c, *m);
+      if (auto m = decode<wire::Notice>(message.payload)) on_notice(c, *m);
       return;
     case wire::RouteReply::kType:
       if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
@@ -138,23 +147,30 @@ void QueueCore::receive(ConnectionId from, io::Message &message) {
       if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);
       return;
     case wire::QueueCommand::kType:
-      if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(*c, *m);
+      if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(c, *m);
       return;
     default:
-      log_.warn("unknown message", {{"peer", c->peer.name}, {"type", message.type}});
+      log_.warn("unknown message", {{"peer", c.peer.name}, {"type", message.type}});
   }
 }
 
 void QueueCore::closed(ConnectionId id) {
   auto *c = find(id);
   if (!c) return;
-  c->link.reset();
-  c->hello = false;
-  if (c->peer.kind == wire::RoleKind::Router) router_lost(id);
+  if (!waits_for_recovery(*c)) return close(*c);
+  afterwards_.push_back([this, id, link = c->link] {
+    if (auto *later = find(id); later && later->link == link) close(*later);  // unless it came back
+  });
+}
+
+void QueueCore::close(Connection &c) {
+  c.link.reset();
+  c.hello = false;
+  if (c.peer.kind == wire::RoleKind::Router) router_lost(c.id);
   refresh_capacities();
-  if (c->peer.kind == wire::RoleKind::Control) {  // it holds nothing
-    std::erase_if(commands_, [&](const Command &command) { return command.connection == id; });
-    connections_.erase(id);
+  if (c.peer.kind == wire::RoleKind::Control) {  // it holds nothing
+    std::erase_if(commands_, [&](const Command &command) { return command.connection == c.id; });
+    connections_.erase(c.id);
   }
 }
 
@@ -242,7 +258,7 @@ void QueueCore::attach_done() {
 }
 
 void QueueCore::check_gates() {
-  if (!attach_done_ || (gate_open_ && retire_open_)) return;
+  if (replay_ || !attach_done_ || (gate_open_ && retire_open_)) return;
   bool egress = true, writers = true;
   for (const auto &[id, c] : connections_) {
     if (c->hello) continue;
@@ -282,10 +298,19 @@ void QueueCore::unpark(MessageSlot slot) {
 
 void QueueCore::open_gate() {
   gate_open_ = true;
-  for (MessageSlot slot = 0; recovered_any_ && slot < index_.slots(); ++slot) {
-    if (index_.message(slot).used) unpark(slot);
-  }
+  if (recovered_any_) unpark_at_ = 0;
   refresh_capacities();
+}
+
+// Some of what was recovered, a turn: it may be a lot.
+bool QueueCore::unpark_some() {
+  if (!unpark_at_) return false;
+  auto &slot = *unpark_at_;
+  for (int n = 0; n < kUnparkedPerTurn && slot < index_.slots(); ++n, ++slot)
+    if (index_.message(slot).used) unpark(slot);
+  if (slot < index_.slots()) return true;
+  unpark_at_.reset();
+  return false;
 }
 
 bool QueueCore::send_descriptor(Connection &c, const spool::Place &place) {
@@ -343,6 +368,10 @@ void QueueCore::dead(const wire::Dead &dead) {
   for (auto at = connections_.begin(); at != connections_.end(); ++at) {
     auto &c = *at->second;
     if (!same_process(c.peer, dead.peer)) continue;
+    if (waits_for_recovery(c)) {
+      afterwards_.push_back([this, dead] { this->dead(dead); });
+      return;
+    }
     c.link.reset();
     c.hello = false;
     switch (c.peer.kind) {

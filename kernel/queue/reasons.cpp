@@ -25,7 +25,7 @@ ReasonId Reasons::take(const Reason &reason) {
       at->second = free_.back();
       free_.pop_back();
     }
-    entries_[at->second] = {reason, at->first, 0};
+    entries_[at->second] = {reason, at->first, 0, 0};
   }
   ++entries_[at->second].references;
   return at->second;

@@ -35,6 +35,9 @@ class Reasons {
   ReasonId take(const Reason &reason);  // one reference
   void drop(ReasonId id);
   const Reason &get(ReasonId id) const { return entries_[id].reason; }
+  std::uint64_t &journaled_as(ReasonId id) {
+    return entries_[id].journaled_as;
+  }  // the journal's number for it; 0: none
   std::size_t size() const { return by_key_.size(); }
 
  private:
@@ -42,6 +45,7 @@ class Reasons {
     Reason reason;
     std::string key;
     std::uint32_t references = 0;
+    std::uint64_t journaled_as = 0;
   };
   std::vector<Entry> entries_ = std::vector<Entry>(1);
   std::vector<ReasonId> free_;

@@ -1,4 +1,6 @@
 // Recovery and checkpoint: what was journaled, put together with what the segments hold.
+#include <malloc.h>
+
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -9,45 +11,54 @@ constexpr int kCheckpointedPerTurn = 512;
 }  // namespace
 
 Result<void> QueueCore::recover() {
-  Replay replay;
-  recovering_ = true;
-  auto found = store_.recover([&](std::string_view bytes) { replay.apply(bytes); },
-                              [&](const spool::Committed &at, const Envelope &envelope) {
-                                if (replay.gone(at.id)) {
-                                  store_.admit(at);
-                                  retire(at.commit, 0);
-                                  if (envelope.dsn_parent.id)
-                                    dsn_later_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
-                                  return;
-                                }
-                                if (envelope.dsn_parent.id)
-                                  dsn_later_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
-                                admit(at, Envelope{envelope}, replay.find(at.id));
-                              });
-  recovering_ = false;
-  if (!found) return found.error();
-  next_lease_ = static_cast<std::uint64_t>(replay.starts() + 1) << 32;
-  start_sequence_ = journal(entry::start(replay.starts() + 1));
-  if (replay.skipped() > 0) log_.error("journal entries that could not be read", {{"entries", replay.skipped()}});
+  replay_ = std::make_unique<Replay>();
+  auto replayed = store_.recover([this](std::string_view bytes) { replay_->apply(bytes); });
+  if (!replayed) return replayed;
+  last_reason_ = reasons_before_ = replay_->last_reason();
+  next_lease_ = static_cast<std::uint64_t>(replay_->starts() + 1) << 32;
+  start_sequence_ = journal(entry::start(replay_->starts() + 1));
+  store_.find_mail(
+      [this](const spool::Committed &at, const Envelope &envelope) { found(at, Envelope{envelope}, false); },
+      [this](const spool::Recovered &all) { recovered(all); });
+  return {};
+}
 
+// A commit that the spool holds. `noticed`: its writer spoke of it to us, so no earlier life knew of it.
+void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
+  if (!replay_) return admit(at, std::move(envelope), nullptr, true);
+  if (index_.find(at.id) != kNone) return;
+  if (replay_->gone(at.id)) {
+    if (envelope.dsn_parent.id) adopted_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
+    store_.admit(at);
+    retire(at.commit, 0);
+    return;
+  }
+  const auto record = replay_->find(at.id);
+  if (record)
+    for (const auto &intent : record->intents) dsn_queue_.push_back({{at.id, intent.event}, 0});
+  admit(at, std::move(envelope), record ? &*record : nullptr, noticed);
+  const auto slot = index_.find(at.id);
+  if (noticed || slot == kNone || index_.message(slot).possible_duplicate) return;
+  // May have been under way when we stopped; what is held too, as it may have been held in a lease.
+  auto &m = index_.message(slot);
+  bool active = m.held || (record && record->woken);
+  index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= clock_.wall(); });
+  if (active) maybe_active_.push_back(at.id);
+}
+
+void QueueCore::recovered(const spool::Recovered &found) {
+  if (replay_->skipped() > 0) log_.error("journal entries that could not be read", {{"entries", replay_->skipped()}});
+  replay_.reset();
   // Notifications that exist already are adopted, whatever the order in which parent and child were found.
-  for (const auto &name : dsn_later_) notification_written(name.parent, name.event);
-  dsn_later_.clear();
+  for (const auto &name : std::exchange(adopted_, {})) notification_written(name.parent, name.event);
 
   std::uint64_t flagged = 0;
-  const auto now = clock_.wall();
-  for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
+  for (const auto id : std::exchange(maybe_active_, {})) {
+    const auto slot = index_.find(id);
+    if (slot == kNone || found.clean_stop || !found.was_active) continue;
     auto &m = index_.message(slot);
-    if (!m.used) continue;
-    if (m.extra)
-      for (const auto &intent : m.extra->intents) dsn_queue_.push_back({{m.id, intent.event}, 0});
-    if (found->clean_stop || !found->was_active || m.possible_duplicate) continue;
-    // May have been under way when we stopped; what is held too, as it may have been held in a lease.
-    const auto *record = replay.find(m.id);
-    bool active = m.held || (record && record->woken);
-    index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= now; });
-    if (!active) continue;
-    m.possible_duplicate = m.journaled = true;
+    m.possible_duplicate = true;
+    journal_state(m);
     ++flagged;
   }
   recovered_any_ = index_.size() > 0;
@@ -55,11 +66,23 @@ Result<void> QueueCore::recover() {
     log_.warn("unclean stop: mail that may have been under way may be delivered twice", {{"messages", flagged}});
   counters_.possible_duplicates += flagged;
   log_.info("spool recovered", {{"messages", index_.size()},
-                                {"corrupt", found->corrupt_records},
-                                {"clean_stop", found->clean_stop},
+                                {"corrupt", found.corrupt_records},
+                                {"clean_stop", found.clean_stop},
                                 {"notifications", dsn_queue_.size()}});
+  ::malloc_trim(0);  // the replay was of about the index's size
+  for (auto &[id, c] : connections_)
+    if (!c->hello) c->answer_by = clock_.mono() + kHelloLimit;
+  for (auto &event : std::exchange(afterwards_, {})) event();
+  refresh_capacities();
   update_pressure();
-  return {};
+  check_gates();
+  if (wake_) wake_();
+}
+
+// Writers alone go on as ever: what they say is of new mail. Outcomes, orders and answers may be about mail that is not
+// found yet.
+bool QueueCore::waits_for_recovery(const Connection &c) const {
+  return replay_ && c.peer.kind != wire::RoleKind::Ingress;
 }
 
 MessageState QueueCore::state_of(const Message &m) const {
@@ -77,8 +100,13 @@ MessageState QueueCore::state_of(const Message &m) const {
   return s;
 }
 
-// What is not pending is done: the index does not keep the latter.
-Record QueueCore::record_of(const Message &m) const {
+// What is not pending is done: the index does not keep the latter. The message that just waits is what there is most
+// of.
+std::string QueueCore::snapshot_of(const Message &m) {
+  const bool plain = !m.extra && !m.requeued && !m.held && !m.corrupt && !m.deleted && !m.forced_expire &&
+                     !m.delay_warned && !m.possible_duplicate && !m.reroute && m.kills == 0;
+  if (plain && m.groups != kNone && index_.group(m.groups).next == kNone && index_.group(m.groups).attempts > 0)
+    return entry::waiting(m.id, deferral_of(m.groups, due(m.groups)));
   Record r;
   r.state = state_of(m);
   if (m.extra) {
@@ -90,20 +118,17 @@ Record QueueCore::record_of(const Message &m) const {
   }
   for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
     const auto &group = index_.group(g);
-    Deferral d{due(g), group.attempts, {}};
-    for (const auto &p : group.recipients) {
-      r.pending.push_back(p.index);
-      if (group.attempts > 0) d.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-    }
-    if (!d.recipients.empty()) r.deferrals.push_back(std::move(d));
+    for (const auto &p : group.recipients) r.pending.push_back(p.index);
+    if (group.attempts > 0) r.deferrals.push_back(deferral_of(g, due(g)));
   }
   r.complete = true;
-  return r;
+  return entry::record(m.id, r);
 }
 
 void QueueCore::begin_checkpoint() {
   store_.begin_checkpoint();
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
+  reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
 }
 
@@ -113,7 +138,7 @@ bool QueueCore::step_checkpoint() {
   auto &slot = *checkpoint_at_;
   for (int n = 0; n < kCheckpointedPerTurn && slot < index_.slots(); ++n, ++slot) {
     const auto &m = index_.message(slot);
-    if (m.used && m.journaled) store_.snapshot(entry::record(m.id, record_of(m)));
+    if (m.used && m.journaled) store_.snapshot(snapshot_of(m));
   }
   if (slot < index_.slots()) return true;
   store_.end_checkpoint();

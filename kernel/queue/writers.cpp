@@ -60,7 +60,7 @@ void QueueCore::scan(const Segment &segment, Scanned then) {
   ++counters_.scans;
   store_.scan(
       segment.first, segment.second,
-      [this](const spool::Committed &at, const Envelope &e) { admit(at, Envelope{e}, nullptr); },
+      [this](const spool::Committed &at, const Envelope &e) { found(at, Envelope{e}, false); },
       [this, segment, then = std::move(then)](const Result<void> &result) {
         if (!result)
           log_.error("segment scan failed",
@@ -103,7 +103,7 @@ void QueueCore::on_notice(Connection &c, wire::Notice &notice) {
   const spool::Committed at{notice.id, notice.commit, notice.envelope, notice.body};
   if (index_.find(notice.id) != kNone) return;
   auto envelope = notice.envelope_bytes.empty() ? store_.read_envelope(at) : decode_envelope(notice.envelope_bytes);
-  if (envelope) return admit(at, std::move(*envelope), nullptr);
+  if (envelope) return found(at, std::move(*envelope), true);
   log_.error("notice without a readable envelope, scanning", {{"qid", notice.id}, {"error", envelope.error().text}});
   scan({notice.commit.segment, notice.commit.epoch}, nullptr);
 }

@@ -31,10 +31,11 @@ enum class SlotState : std::uint8_t { Free, Ready, Suspect, Leased, Suspended, D
 struct Slot {
   Nanos due = 0;
   DestinationId destination = 0;
-  GroupId prev = kNobody, next = kNobody;  // in a ready list; of a deferred one `prev` is its place in the heap
+  GroupId prev = kNobody, next = kNobody;  // in a ready list; of a deferred one they are the wheel's
   SlotState state = SlotState::Free;
   bool alone = false;
   bool retried = false;
+  bool soon = false;  // the wheel's
 };
 static_assert(sizeof(Slot) == 24);
 

@@ -4,6 +4,11 @@
 #include "kernel/scheduler/fifo_scheduler.hpp"
 
 namespace mansio::scheduler {
+namespace {
+
+constexpr int kMovedAtOnce = 256, kWokenAtOnce = 64;
+
+}  // namespace
 
 void FifoScheduler::wake(Nanos now) {
   while (!dead_.empty() && dead_.top().first <= now) {
@@ -13,11 +18,13 @@ void FifoScheduler::wake(Nanos now) {
     if (d.used && d.dead && d.dead_until == at) revive(id);
   }
   // A bounded number a decision: mail that falls due together must not stall the loop.
-  for (int n = 0; n < 64 && !heap_.empty() && due(heap_.top()) <= now; ++n) {
-    const auto id = heap_.top();
-    heap_.erase(id);
+  wheel_.advance(now, kMovedAtOnce);
+  for (int n = 0; n < kWokenAtOnce; ++n) {
+    const auto id = wheel_.due(now);
+    if (!id) return;
+    wheel_.erase(*id);
     --counts_.deferred;
-    make_ready(id, now);
+    make_ready(*id, now);
   }
 }
 
@@ -30,7 +37,7 @@ std::optional<Decision> FifoScheduler::next(Nanos now) {
       turn_ = (turn_ + 1) % transports_.size();
       if (auto decision = next_of(static_cast<TransportId>(turn_), now)) return decision;
     }
-    if (heap_.empty() || due(heap_.top()) > now) return std::nullopt;
+    if (!wheel_.due(now) && !wheel_.behind(now)) return std::nullopt;
   }
 }
 
@@ -124,7 +131,7 @@ Decision FifoScheduler::lease(GroupId id) {
 std::optional<Nanos> FifoScheduler::next_due() const {
   std::optional<Nanos> least;
   const auto take = [&](Nanos at) { least = least ? std::min(*least, at) : at; };
-  if (!heap_.empty()) take(due(heap_.top()));
+  if (!wheel_.empty()) take(wheel_.next());
   if (!dead_.empty()) take(dead_.top().first);
   for (const auto &t : transports_)
     if (!t.suspects.empty() && t.leased > 0 && !t.alone_running && t.sessions() > 0) take(t.drain_from + kSuspectDrain);

@@ -49,7 +49,7 @@ void FifoScheduler::make_deferred(GroupId id, Nanos due) {
   s.state = SlotState::Deferred;
   s.due = due;
   ++counts_.deferred;
-  heap_.push(id);
+  wheel_.push(id);
 }
 
 void FifoScheduler::unlink(GroupId id) {
@@ -85,7 +85,7 @@ void FifoScheduler::take_out(GroupId id) {
       end_lease(id);
       break;
     case SlotState::Deferred:
-      heap_.erase(id);
+      wheel_.erase(id);
       --counts_.deferred;
       break;
     case SlotState::Held:

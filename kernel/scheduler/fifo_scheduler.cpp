@@ -9,7 +9,7 @@ std::unique_ptr<Scheduler> Scheduler::create(Backoff backoff, std::uint64_t seed
   return std::make_unique<FifoScheduler>(backoff, seed);
 }
 
-FifoScheduler::FifoScheduler(Backoff backoff, std::uint64_t seed) : backoff_(backoff), random_(seed), heap_(*this) {}
+FifoScheduler::FifoScheduler(Backoff backoff, std::uint64_t seed) : backoff_(backoff), random_(seed), wheel_(*this) {}
 
 TransportId FifoScheduler::transport(const TransportLimits &limits) {
   const auto found = std::find_if(transports_.begin(), transports_.end(),
@@ -80,7 +80,7 @@ void FifoScheduler::flush(GroupId id, Nanos now) {
   if (s.state == SlotState::Free || s.state == SlotState::Held) return;
   revive(s.destination);
   if (s.state != SlotState::Deferred) return;
-  heap_.erase(id);
+  wheel_.erase(id);
   --counts_.deferred;
   s.due = now;
   make_ready(id, now);

@@ -12,7 +12,7 @@
 
 #include "kernel/base/chunked.hpp"
 #include "kernel/scheduler/destination.hpp"
-#include "kernel/scheduler/due_heap.hpp"
+#include "kernel/scheduler/due_wheel.hpp"
 
 namespace mansio::scheduler {
 
@@ -44,7 +44,10 @@ class FifoScheduler final : public Scheduler {
   Counts counts() const override { return counts_; }
   std::uint64_t groups(TransportId transport) const override { return transports_[transport].groups; }
 
-  std::uint32_t &position(GroupId id) { return slots_[id].prev; }  // for DueHeap, as is due()
+  // For DueWheel, as is due().
+  std::uint32_t &position(GroupId id) { return slots_[id].prev; }
+  std::uint32_t &next_in_bucket(GroupId id) { return slots_[id].next; }
+  bool &soon(GroupId id) { return slots_[id].soon; }
 
  private:
   Slot &enter(const Group &group);
@@ -91,7 +94,7 @@ class FifoScheduler final : public Scheduler {
   std::priority_queue<DeadTimer, std::vector<DeadTimer>, std::greater<>> dead_;
   std::vector<TransportState> transports_;
   std::size_t turn_ = 0;  // whose turn it is among the transports
-  DueHeap<FifoScheduler> heap_;
+  DueWheel<FifoScheduler> wheel_;
   Counts counts_;
 };
 

@@ -198,14 +198,16 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
 void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {
   const auto *segment = find(number, epoch);
   if (!segment) return;
+  // While mail is still being found, what cites it may be yet to come: all_found() looks again.
   const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
-  sealed(number, epoch, large && !segment->cited && segment->commits.size() == 0 ? kFirstRecord : 0);
+  const bool useless = large && !finding_ && !segment->cited && segment->commits.size() == 0;
+  sealed(number, epoch, useless ? kFirstRecord : 0);
 }
 
 // ---- recycling -----------------------------------------------------------------------------------------------
 
 void StoreImpl::consider(Segment &segment) {
-  if (closing_ || !thread_ || segment.phase != Phase::Sealed) return;
+  if (closing_ || !thread_ || segment.phase != Phase::Sealed || segment.unread) return;
   if (segment.pins > 0 || segment.bodies > 0 || !segment.commits.all_retired()) return;
   const bool useless = segment.bad_from == kFirstRecord;
   // A large body waits for the notice of its commit, which comes after the word that its segment is sealed.

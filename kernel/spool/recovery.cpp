@@ -1,5 +1,6 @@
-// What a start finds: the journal first, then every segment. Nothing is trusted that does not verify, and what
-// was on stable storage once and does not verify any more is set aside with its bytes.
+// What a start finds: the journal first, then every segment, read by the thread while mail comes in already. Nothing is
+// trusted that does not verify, and what was on stable storage once and does not verify any more is set aside with its
+// bytes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,11 +8,15 @@
 #include "kernel/spool/store_impl.hpp"
 
 namespace mansio::spool {
+namespace {
 
-Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)> &entry,
-                                     const std::function<void(const Committed &, const Envelope &)> &committed) {
-  Recovered out;
-  Table table;
+constexpr std::size_t kSearches = 2;  // one segment is read while another's messages are taken in
+
+}  // namespace
+
+Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &entry) {
+  finding_ = std::make_unique<Finding>();
+  auto &[out, table, order, next, left, committed, done] = *finding_;
   auto replayed = replay_journal(files_, path("journal"), [&](RecordType type, std::string_view bytes) {
     if (type != RecordType::Table) return entry(bytes);
     if (auto t = decode<TableEntry>(bytes))
@@ -28,35 +33,74 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
     out.corrupt_records += replayed->damaged;
   }
 
-  if (auto r = load_segments(table, out); !r) return r.error();
+  if (auto r = load_segments(table, out); !r) return r;
   for (auto &[number, entry_] : table) {
     auto *segment = find(number, entry_.epoch);
     if (!segment) continue;
     segment->bad_from = entry_.bad_from;
     if (!segment->commits.decode_done(entry_.done)) ++out.corrupt_records;
   }
-  // Older fillings first: mail comes back about in the order in which it came.
-  std::vector<Segment *> order;
   std::uint32_t newest = 0;
   for (auto &[number, segment] : segments_) {
     newest = std::max(newest, segment.header.epoch);
-    if (segment.phase == Phase::Sealed) order.push_back(&segment);
+    if (segment.phase != Phase::Sealed) continue;
+    order.push_back(number);
+    segment.unread = true;
   }
   for (const auto &[number, entry_] : table) newest = std::max(newest, entry_.epoch);
-  std::sort(order.begin(), order.end(), [](auto *a, auto *b) { return a->header.epoch < b->header.epoch; });
-  for (auto *segment : order) recover_segment(*segment, out, committed);
-  account_for(table);
-  for (auto *segment : order) {
-    // Nobody who could still commit it is left, unless the descriptor is out.
-    const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
-    const bool unused = large && !segment->cited && segment->commits.size() == 0;
-    if (unused && segment->enumerated && segment->phase == Phase::Sealed) segment->bad_from = kFirstRecord;
-  }
+  std::sort(order.begin(), order.end(),
+            [&](auto a, auto b) { return segments_.at(a).header.epoch < segments_.at(b).header.epoch; });
 
   if (auto r = epochs_.open(files_, options_.directory, newest); !r) return r.error();
   if (auto r = journal_.start(*replayed); !r) return r.error();
   start_threads();
-  return out;
+  return {};
+}
+
+void StoreImpl::find_mail(OnCommit committed, std::function<void(const Recovered &)> done) {
+  auto &finding = *finding_;
+  finding.committed = [this, committed = std::move(committed)](const Committed &message, const Envelope &envelope) {
+    ++finding_->out.messages;
+    committed(message, envelope);
+  };
+  finding.done = std::move(done);
+  finding.left = finding.order.size();
+  for (std::size_t i = 0; i < kSearches; ++i) search_next();
+  if (finding.order.empty())
+    asio::post(loop_, [this, alive = std::weak_ptr{alive_}] {
+      if (alive.lock() && !closing_) all_found();
+    });
+}
+
+void StoreImpl::search_next() {
+  auto &finding = *finding_;
+  if (finding.next == finding.order.size()) return;
+  const auto number = finding.order[finding.next++];
+  search(number, segments_.at(number).header.epoch, true, finding.committed,
+         [this, number](const Result<void> &result) {
+           if (!result)
+             log_.error("segment not wholly readable", {{"segment", number}, {"error", result.error().text}});
+           search_next();
+           if (--finding_->left == 0) all_found();
+         });
+}
+
+void StoreImpl::all_found() {
+  const auto finding = std::exchange(finding_, nullptr);
+  account_for(finding->table);
+  for (const auto number : finding->order) {
+    auto &segment = segments_.at(number);
+    segment.unread = false;
+    // A large body that no commit cites: nobody who could still commit it is left, unless the descriptor is out.
+    if (const bool large = segment.large || segment.header.kind == FileKind::LargeBody;
+        large && !segment.cited && segment.commits.size() == 0 && segment.phase == Phase::Sealed) {
+      const auto file = file_of(segment);
+      const auto shared = file ? (*file)->shared() : Result<bool>{true};
+      if (segment.enumerated || (shared && !*shared)) segment.bad_from = kFirstRecord;
+    }
+    consider(segment);
+  }
+  finding->done(finding->out);
 }
 
 Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
@@ -125,71 +169,6 @@ Result<void> StoreImpl::set_file_aside(std::uint32_t number) {
   if (auto r = files_.rename(segment_path(number), to); !r) return r;
   if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
   return files_.sync_directory(path("segments"));
-}
-
-void StoreImpl::recover_segment(Segment &segment, Recovered &out,
-                                const std::function<void(const Committed &, const Envelope &)> &committed) {
-  const auto &header = segment.header;
-  FileBytes bytes{*segment.file};
-  segment.large = holds_large_body(bytes, header);
-  if (segment.large) return;  // verified with its commit
-  std::vector<FoundCommit> broken;
-  const auto report = find_messages(bytes, header, segment.bad_from, true, [&](const FoundCommit &found) {
-    const auto &message = found.message;
-    if (segment.commits.known(message.commit.offset)) return;  // retired, says the checkpoint
-    if (!found.intact) return broken.push_back(found);
-    if (found.body_elsewhere && !find(message.body)) {
-      // A large body's segment is given up only after its message was done and that was synced.
-      segment.commits.set(message.commit.offset, CommitState::Retired);
-      return;
-    }
-    if (!found.commit.body_synced && !body_intact(found)) return;  // Durability::Process: a fragment
-    std::string envelope_bytes = found.envelope;
-    auto envelope = decode_envelope(envelope_bytes);
-    if (!envelope || (found.body_elsewhere && !body_intact(found))) {
-      ++out.corrupt_records;
-      log_.error("message damaged: set aside", {{"qid", message.id},
-                                                {"segment", header.number},
-                                                {"offset", message.commit.offset},
-                                                {"part", envelope ? "body" : "envelope"},
-                                                {"body_segment", message.body.segment},
-                                                {"body_epoch", message.body.epoch}});
-      const auto name = "message-" + to_string(message.id);
-      set_aside(name, segment, std::min(message.envelope.offset, message.commit.offset) - kRecordHeader,
-                message.commit.offset + message.commit.length);
-      if (auto *large = found.body_elsewhere ? find(message.body) : nullptr) {
-        set_aside(name + "-body", *large, kFirstRecord, large->size);
-        large->cited = true;
-      }
-      return;
-    }
-    learn(segment, message);
-    ++out.messages;
-    committed(message, *envelope);
-  });
-  for (const auto &found : broken) {
-    if (found.message.commit.offset >= report.scan.synced) continue;  // a fragment of what was never acknowledged
-    ++out.corrupt_records;
-    log_.error("message damaged: set aside", {{"qid", found.message.id},
-                                              {"segment", header.number},
-                                              {"offset", found.message.commit.offset},
-                                              {"synced", report.scan.synced},
-                                              {"part", "records"}});
-    const auto first = found.body_elsewhere ? found.message.envelope.offset
-                                            : std::min(found.message.envelope.offset, found.message.body.offset);
-    set_aside("message-" + to_string(found.message.id), segment, first - kRecordHeader,
-              found.message.commit.offset + found.message.commit.length);
-  }
-  out.corrupt_records += set_aside_damage(segment, report);
-}
-
-bool StoreImpl::body_intact(const FoundCommit &found) {
-  auto *large = find(found.message.body);
-  if (!large) return false;
-  auto file = file_of(*large);
-  if (!file) return false;
-  FileBytes bytes{**file};
-  return large_body_intact(bytes, large->header, found.message, found.commit);
 }
 
 // Does every message that the checkpoint called alive still exist? Damage was counted where it was found; this

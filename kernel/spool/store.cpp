@@ -250,7 +250,7 @@ Result<void> StoreImpl::close_clean() {
   timer_.cancel();
   held_timer_.cancel();
   thread_.reset();
-  journal_.append(RecordType::Clean, {});
+  if (!finding_) journal_.append(RecordType::Clean, {});
   return journal_.flush();
 }
 

@@ -1,5 +1,5 @@
-// Store: the spool directory as the queue process sees it. It recovers by scan, grants segments to writers,
-// reads envelopes and bodies, recycles segments, sets corrupt records aside and keeps the journal.
+// Store: the spool directory as the queue process sees it. It recovers by scan while new mail comes in, grants segments
+// to writers, reads envelopes and bodies, recycles segments, sets corrupt records aside and keeps the journal.
 //
 // A segment returns to the free list only when it is sealed, every commit in it was admitted and retired with
 // the retirement synced in the journal, and no pin is left. Synchronous file calls: the queue process may block
@@ -35,7 +35,7 @@ struct StoreOptions {
   std::uint32_t free_segments = 16;             // retired segments kept for use again; more are removed
 };
 
-// What recovery found. Callbacks run in commit order within a segment.
+// What recovery found.
 struct Recovered {
   std::uint64_t messages = 0;
   std::uint64_t corrupt_records = 0;  // set aside under corrupt/ with their bytes
@@ -58,11 +58,14 @@ class Store {
                                              io::FileSystem &files, StoreOptions options);
   virtual ~Store() = default;
 
-  // 1. Replays the journal: `entry(bytes)` for each record since the last checkpoint, oldest first (the
-  //    checkpoint's own entries come first). 2. Scans segments: `committed` for each intact commit that the
-  //    checkpoint does not already know as retired (see checkpoint()). Seals every segment found.
-  virtual Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
-                                    const std::function<void(const Committed &, const Envelope &)> &committed) = 0;
+  // Replays the journal: `entry(bytes)` for each record since the last checkpoint, oldest first, the checkpoint's own
+  // among them. Seals every segment found, without looking into it: segments can be granted from here on.
+  virtual Result<void> recover(const std::function<void(std::string_view)> &entry) = 0;
+  // Then, once, what the segments hold: `committed` on the loop, some at a time, for each intact commit that the last
+  // checkpoint does not know as done and that was not admitted meanwhile; in commit order within a segment. `done` is
+  // last. Until then no segment found is used again.
+  using OnCommit = std::function<void(const Committed &, const Envelope &)>;
+  virtual void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) = 0;
 
   // A segment for a writer; `owner` names it in logs ("ingress.0"). `use`: whether it may spend the reserve.
   virtual void grant(std::string_view owner, std::uint64_t least, GrantFor use,
@@ -73,7 +76,6 @@ class Store {
   // Scans a segment for commits not admitted yet: a hint was lost, or its writer died. The reading is done elsewhere;
   // then, on the loop, `committed` runs for each that is not admitted by then, and `done` last. The segment is pinned
   // until after that, so it may be sealed meanwhile. (Neither runs once the store is closed: the next start finds it.)
-  using OnCommit = std::function<void(const Committed &, const Envelope &)>;
   virtual void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
                     std::function<void(Result<void>)> done) = 0;
 
@@ -112,7 +114,7 @@ class Store {
   virtual bool disk_full() const = 0;  // below the reserve: refuse new mail, keep delivering
   // A durable flag: deliveries may be under way. Returns its journal sequence number; setting it is synced at once.
   virtual std::uint64_t mark_active(bool any) = 0;
-  virtual Result<void> close_clean() = 0;  // syncs, writes a checkpoint mark; recovery reports clean_stop
+  virtual Result<void> close_clean() = 0;  // syncs, and marks the stop as orderly unless mail was still being found
 };
 
 }  // namespace mansio::spool

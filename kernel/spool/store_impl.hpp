@@ -26,8 +26,8 @@ class StoreImpl final : public Store {
   ~StoreImpl() override;
   Result<void> prepare();  // directories and lock
 
-  Result<Recovered> recover(const std::function<void(std::string_view)> &entry,
-                            const std::function<void(const Committed &, const Envelope &)> &committed) override;
+  Result<void> recover(const std::function<void(std::string_view)> &entry) override;
+  void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) override;
   void grant(std::string_view owner, std::uint64_t least, GrantFor use,
              std::function<void(Result<SegmentGrant>)> done) override;
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
@@ -85,6 +85,7 @@ class StoreImpl final : public Store {
     bool cited = false;        // there was one
     bool large = false;        // holds one large body, whatever its kind says
     bool held = false;         // retired, but a descriptor is open somewhere
+    bool unread = false;       // found at the start, and not yet looked through
   };
   struct Request {
     std::string owner;
@@ -116,10 +117,15 @@ class StoreImpl final : public Store {
   void retry_held();
   std::size_t free_count() const;
 
-  // rescan.cpp
-  struct Scanning;
-  void look_at_bodies(std::shared_ptr<Scanning> scanning);
-  void scanned(Scanning &scanning);
+  // search.cpp
+  struct Search;
+  void search(std::uint32_t number, std::uint32_t epoch, bool first, OnCommit committed,
+              std::function<void(Result<void>)> done);
+  void look_at_bodies(std::shared_ptr<Search> search);
+  void hand_over(std::shared_ptr<Search> search);
+  void consider_found(Segment &segment, const FoundCommit &found, bool body_intact, std::optional<std::uint64_t> synced,
+                      const OnCommit &committed);
+  void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
 
   // store.cpp
   struct Waiting {
@@ -132,13 +138,21 @@ class StoreImpl final : public Store {
 
   // recovery.cpp
   using Table = std::map<std::uint32_t, TableEntry>;  // by segment
+  // Between recover() and all_found().
+  struct Finding {
+    Recovered out;
+    Table table;
+    std::vector<std::uint32_t> order;  // segments, older fillings first: mail comes back about as it came
+    std::size_t next = 0, left = 0;
+    OnCommit committed;
+    std::function<void(const Recovered &)> done;
+  };
   Result<void> load_segments(const Table &table, Recovered &out);
   Result<void> load_segment(std::uint32_t number, bool in_use, Recovered &out);
   Result<void> set_file_aside(std::uint32_t number);
-  void recover_segment(Segment &segment, Recovered &out,
-                       const std::function<void(const Committed &, const Envelope &)> &committed);
+  void search_next();
+  void all_found();
   void account_for(const Table &table);
-  bool body_intact(const FoundCommit &found);
   bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
   std::uint64_t set_aside_damage(Segment &segment, const SegmentReport &report);
 
@@ -155,6 +169,8 @@ class StoreImpl final : public Store {
   bool making_spare_ = false;
   bool disk_full_ = false, space_known_ = false;
   bool closing_ = false;
+  std::unique_ptr<Finding> finding_;                        // until all mail of an earlier life is found
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // for what is posted to the loop
   std::uint64_t disk_free_ = 0;
 
   std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence

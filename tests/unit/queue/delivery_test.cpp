@@ -148,6 +148,16 @@ TEST_F(Delivery, ADeadDestinationDefersWhatWaitsWithoutAConnection) {
   EXPECT_NE(sink_.text.find("delivery temporarily suspended: connection refused"), std::string::npos);
 }
 
+TEST_F(Delivery, ADeadDestinationDoesNotHoldUpOthers) {
+  begin();
+  for (int i = 0; i < 8; ++i) mail_to({"a" + std::to_string(i) + "@dead.example"});
+  for (const auto &l : leases()) say(egress_, result(l, DeliveryStatus::Deferred, true));
+  const auto id = mail_to({"b@alive.example"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].id, id);
+}
+
 TEST_F(Delivery, ExpiresOnlyAfterAFailedAttempt) {
   settings_.queue.maximal_queue_lifetime = 1000 * kSecond;
   begin();

@@ -24,18 +24,25 @@ class FakeStore final : public spool::Store {
  public:
   explicit FakeStore(FakeDisk &disk) : disk_(disk) {}
 
-  Result<spool::Recovered> recover(
-      const std::function<void(std::string_view)> &entry,
-      const std::function<void(const spool::Committed &, const Envelope &)> &committed) override {
+  Result<void> recover(const std::function<void(std::string_view)> &entry) override {
     for (const auto &e : disk_.journal) entry(e);
-    for (const auto &[at, envelope] : disk_.commits) committed(at, envelope);
-    spool::Recovered r;
-    r.messages = disk_.commits.size();
-    r.clean_stop = disk_.clean;
-    r.was_active = !disk_.clean && disk_.active;
+    found_.messages = disk_.commits.size();
+    found_.clean_stop = disk_.clean;
+    found_.was_active = !disk_.clean && disk_.active;
     disk_.clean = false;
-    return r;
+    return {};
   }
+  void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override {
+    finding = [this, committed = std::move(committed), done = std::move(done)] {
+      for (const auto &[at, envelope] : std::vector{disk_.commits})
+        if (!admitted_.contains(at.id)) committed(at, envelope);
+      done(found_);
+    };
+    if (!slow_finding) std::exchange(finding, nullptr)();
+  }
+  bool slow_finding = false;
+  std::function<void()> finding;  // all of it, if slow
+
   void grant(std::string_view, std::uint64_t, spool::GrantFor use,
              std::function<void(Result<spool::SegmentGrant>)> done) override {
     if (full && use == spool::GrantFor::NewMail) return done(Error{Status::Busy, "disk full", {4, 3, 1}});
@@ -151,6 +158,7 @@ class FakeStore final : public spool::Store {
   }
 
   FakeDisk &disk_;
+  spool::Recovered found_;
   bool unsynced_active_ = false;
   std::size_t replaced_ = 0;  // entries that the checkpoint takes the place of
   std::set<MessageId> done_before_;

@@ -72,7 +72,7 @@ TEST_F(SchedulerTest, DefersForTheMessagesAgeBetweenTheBounds) {
     const auto due = scheduler_->finished(0, Result::Delivered, now_ - arrived, now_);
     ASSERT_TRUE(due.has_value());
     EXPECT_EQ(*due - now_, expected * kSecond);
-    EXPECT_EQ(scheduler_->next_due(), due);
+    EXPECT_LE(scheduler_->next_due(), due);
     EXPECT_TRUE(take_all().empty());
     EXPECT_EQ(scheduler_->why(0, now_).limit, "backoff");
     now_ = *due;
@@ -236,7 +236,8 @@ TEST_P(SchedulerProperty, HoldsUnderRandomWorkloads) {
         const bool suspended = known[id].state == Known::Suspended;
         const bool again = suspended || pick(3) == 0;
         const auto result = suspended ? Result::NoFeedback : static_cast<Result>(pick(3));
-        ASSERT_EQ(scheduler->finished(id, result, again ? std::optional{Nanos{0}} : std::nullopt, now).has_value(), again);
+        ASSERT_EQ(scheduler->finished(id, result, again ? std::optional{Nanos{0}} : std::nullopt, now).has_value(),
+                  again);
         if (again) {
           known[id].state = Known::Waiting;
         } else {

@@ -109,16 +109,24 @@ struct Rig {
       return;
     }
     store = std::move(*opened);
-    auto r = store->recover([this](std::string_view entry) { entries.emplace_back(entry); },
-                            [this](const Committed &message, const Envelope &envelope) {
-                              found.push_back({message, envelope});
-                            });
+    auto r = store->recover([this](std::string_view entry) { entries.emplace_back(entry); });
+    bool all = false;
+    if (r) {
+      store->find_mail(
+          [this](const Committed &message, const Envelope &envelope) {
+            found.push_back({message, envelope});
+          },
+          [&](const Recovered &what) {
+            recovered = what;
+            all = true;
+          });
+      if (!run_until([&] { return all; })) r = Error{Status::Internal, "recovery does not end"};
+    }
     if (!r) {
       error = r.error();
       store.reset();
       return;
     }
-    recovered = *r;
     source.store = store.get();
   }
   Rig(const Rig &) = delete;

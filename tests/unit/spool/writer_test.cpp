@@ -127,6 +127,7 @@ TEST(SpoolWriter, BodiesGoToTheDiskEarlyWhenTheMemoryForThemIsUsedUp) {
   o.memory = 200'000;
   rig.open_writer(o);
   ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  ASSERT_TRUE(rig.run_until([&] { return rig.granted() == 2; }));  // what it fills, and a spare
   EXPECT_EQ(rig.writer->memory(), 0u);
   const std::string much(150'000, 'm'), small(20'000, 's');
   auto first = rig.writer->begin();

@@ -1,0 +1,181 @@
+// A segment looked through for commits that were never admitted, while mail goes on: what an earlier life left, or what
+// a writer left unsaid. The thread reads; what was admitted meanwhile is sorted out on the loop afterwards, some
+// messages at a time.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernel/spool/store_impl.hpp"
+
+namespace mansio::spool {
+namespace {
+
+constexpr std::size_t kHandedOver = 256;  // messages before the loop sees to others
+
+}  // namespace
+
+struct StoreImpl::Search {
+  struct Found {
+    FoundCommit commit;
+    FileHeader large;  // of the segment its body lies in, if in another, and that one's file
+    std::shared_ptr<io::File> file;
+    bool body_intact = true;  // as far as looked at
+  };
+  Place place;
+  FileHeader header;
+  std::uint64_t bad_from = 0;
+  std::shared_ptr<io::File> file;
+  Commits known;  // as of the beginning
+  bool first = false;
+  std::vector<Found> found;
+  std::size_t next = 0;
+  SegmentReport report;
+  bool large = false, read_errors = false;
+  OnCommit committed;
+  std::function<void(Result<void>)> done;
+};
+
+void StoreImpl::scan(std::uint32_t number, std::uint32_t epoch, OnCommit committed,
+                     std::function<void(Result<void>)> done) {
+  search(number, epoch, false, std::move(committed), std::move(done));
+}
+
+// `first`: by recovery. Then damage is set aside; later, examine() does that.
+void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, bool first, OnCommit committed,
+                       std::function<void(Result<void>)> done) {
+  auto *segment = find(number, epoch);
+  Result<std::shared_ptr<io::File>> file = std::shared_ptr<io::File>{};
+  if (segment) file = file_of(*segment);
+  if (!segment || !file || !thread_) {
+    Result<void> result;
+    if (!file) result = file.error();
+    if (!file && first) segment->phase = Phase::Broken;
+    return asio::post(loop_, [result, done = std::move(done)] { done(result); });
+  }
+  const auto search = std::make_shared<Search>();
+  search->place = {number, epoch, 0, 0};
+  search->header = segment->header;
+  search->bad_from = segment->bad_from;
+  search->file = *file;
+  search->known = segment->commits;
+  search->first = first;
+  search->committed = std::move(committed);
+  search->done = std::move(done);
+  pin(search->place);
+  thread_->run(
+      [search] {
+        auto &s = *search;
+        FileBytes bytes{*s.file};
+        s.large = holds_large_body(bytes, s.header);  // which is verified with its commit
+        if (!s.large)
+          s.report = find_messages(bytes, s.header, s.bad_from, true, [&](const FoundCommit &c) {
+            const auto at = c.message.commit.offset;
+            if (!s.known.known(at) || s.known.state(at) == CommitState::Seen) s.found.push_back({c, {}, {}, true});
+          });
+        s.read_errors = bytes.read_errors();
+      },
+      [this, search] { look_at_bodies(search); });
+}
+
+// Large bodies are found by the loop and read by the thread, pinned meanwhile.
+void StoreImpl::look_at_bodies(std::shared_ptr<Search> search) {
+  bool any = false;
+  for (auto &found : search->found) {
+    const auto &body = found.commit.message.body;
+    auto *large = found.commit.body_elsewhere && found.commit.intact ? find(body) : nullptr;
+    if (!large) continue;
+    auto file = file_of(*large);
+    found.body_intact = file.ok();
+    if (!file) continue;
+    found.large = large->header;
+    found.file = *file;
+    pin(body);
+    any = true;
+  }
+  if (!any) return hand_over(std::move(search));
+  thread_->run(
+      [search] {
+        for (auto &found : search->found) {
+          if (!found.file) continue;
+          FileBytes bytes{*found.file};
+          found.body_intact = large_body_intact(bytes, found.large, found.commit.message, found.commit.commit);
+        }
+      },
+      [this, search] { hand_over(search); });
+}
+
+void StoreImpl::hand_over(std::shared_ptr<Search> search) {
+  if (closing_) return;
+  const auto end = std::min(search->next + kHandedOver, search->found.size());
+  for (; search->next < end; ++search->next) {
+    const auto &found = search->found[search->next];
+    const auto at = found.commit.message.commit.offset;
+    auto *segment = find(search->place);
+    const bool gone = !segment || (segment->bad_from != 0 && at >= segment->bad_from);
+    const bool known = segment && segment->commits.known(at) && segment->commits.state(at) != CommitState::Seen;
+    if (!gone && !known)
+      consider_found(*segment, found.commit, found.body_intact,
+                     search->first ? std::optional{search->report.scan.synced} : std::nullopt, search->committed);
+    if (found.file) unpin(found.commit.message.body);
+  }
+  if (search->next < search->found.size())
+    return asio::post(loop_, [this, search, alive = std::weak_ptr{alive_}] {
+      if (alive.lock()) hand_over(search);
+    });
+  if (auto *segment = find(search->place)) {
+    segment->large |= search->large;
+    if (search->first) finding_->out.corrupt_records += set_aside_damage(*segment, search->report);
+  }
+  Result<void> result;
+  if (search->read_errors)
+    result = Error{Status::Fail, fmt::format("segment {} is partly unreadable", file_name(search->place.segment))};
+  search->done(result);
+  unpin(search->place);
+}
+
+// `synced`: in a first look, how far the segment was on stable storage: what is broken below that is damage.
+void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool body_intact,
+                               std::optional<std::uint64_t> synced, const OnCommit &committed) {
+  const auto &message = found.message;
+  const auto offset = message.commit.offset;
+  if (!found.intact) {
+    if (!synced || offset >= *synced) return;  // a fragment of what was never acknowledged
+    const auto first =
+        found.body_elsewhere ? message.envelope.offset : std::min(message.envelope.offset, message.body.offset);
+    report_damaged(segment, message, "records");
+    set_aside("message-" + to_string(message.id), segment, first - kRecordHeader, offset + message.commit.length);
+    return;
+  }
+  if (found.body_elsewhere && !find(message.body)) {
+    // A large body's segment is given up only after its message was done and that was synced.
+    if (synced) segment.commits.set(offset, CommitState::Retired);
+    return;
+  }
+  if (!found.commit.body_synced && !body_intact) return;  // Durability::Process: a fragment
+  const auto envelope = decode_envelope(found.envelope);
+  if (envelope && body_intact) {
+    learn(segment, message);
+    committed(message, *envelope);
+    return;
+  }
+  if (!synced) return;
+  report_damaged(segment, message, envelope ? "body" : "envelope");
+  const auto name = "message-" + to_string(message.id);
+  set_aside(name, segment, std::min(message.envelope.offset, offset) - kRecordHeader, offset + message.commit.length);
+  if (auto *large = found.body_elsewhere ? find(message.body) : nullptr) {
+    set_aside(name + "-body", *large, kFirstRecord, large->size);
+    large->cited = true;
+  }
+}
+
+void StoreImpl::report_damaged(const Segment &segment, const Committed &message, std::string_view part) {
+  ++finding_->out.corrupt_records;
+  log_.error("message damaged: set aside", {{"qid", message.id},
+                                            {"segment", segment.header.number},
+                                            {"offset", message.commit.offset},
+                                            {"part", part},
+                                            {"body_segment", message.body.segment},
+                                            {"body_epoch", message.body.epoch}});
+}
+
+}  // namespace mansio::spool
