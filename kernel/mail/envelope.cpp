@@ -3,8 +3,9 @@
 //   tag (varint)  length (varint)  value (length octets)
 //
 // Integers are varints inside their value, times (nanoseconds) included; texts are their octets. A field with its
-// default value is left out. Unknown tags are skipped, so a later version may add any; none is ever reused, and a
-// change of meaning takes a new tag. A field occurs once, except those marked *.
+// default value is left out ("unknown" is that of client_name if there is a client_address). Unknown tags are skipped,
+// so a later version may add any; none is ever reused, and a change of meaning takes a new tag. A field occurs once,
+// except those marked *.
 //
 //   tag  field              tag  field                tag  field
 //    1   sender              20  client_address        40  tenant
@@ -33,6 +34,7 @@ namespace mansio {
 namespace {
 
 constexpr char kEncoding = 1;
+constexpr std::string_view kUnknown = "unknown";  // the name of a client that has none: an address without a name
 
 enum Tag : std::uint64_t {
   kSender = 1,
@@ -297,7 +299,7 @@ std::string encode_envelope(const Envelope &e) {
   w.number(kFlags, (e.body_type == BodyType::EightBitMime ? kEightBitMime : 0) | (e.smtputf8 ? kSmtpUtf8 : 0) |
                        (e.require_tls ? kRequireTls : 0));
   w.text(kClientAddress, e.client_address);
-  w.text(kClientName, e.client_name);
+  if (e.client_name != kUnknown) w.text(kClientName, e.client_name);
   w.number(kClientPort, e.client_port);
   w.text(kHelo, e.helo);
   w.text(kProtocol, e.protocol);
@@ -334,6 +336,7 @@ Result<Envelope> decode_envelope(std::string_view bytes) {
     if (recipient.route != 0 && recipient.route >= e.routes.size())
       return bad("an envelope's recipient names a route it has not");
   }
+  if (e.client_name.empty() && !e.client_address.empty()) e.client_name = kUnknown;
   return e;
 }
 

@@ -265,8 +265,8 @@ class QueueCore {
   std::size_t router_scans_ = 0;           // of segments of routers, under way
   std::vector<TransportInfo> transports_;  // by scheduler::TransportId
   scheduler::TransportId route_transport_ = 0;
-  std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
-  std::map<scheduler::DestinationId, Reason> site_reasons_;
+  std::unordered_map<MessageId, std::uint32_t> foreign_;       // in leases given before our restart: how many
+  std::map<scheduler::DestinationId, ReasonId> site_reasons_;  // why each was last out of reach
 
   bool attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;
   Nanos gate_at_ = 0;

@@ -1,6 +1,6 @@
-// IdTable: from queue ids to the index's slots, eight bytes a message. The slots themselves know their ids, so the
-// table holds slots only: open addressing with linear probing, in shards that grow one by one, so that no growth stalls
-// the loop however many messages wait.
+// IdTable: from queue ids to the index's slots, five to seven bytes a message. The slots themselves know their ids, so
+// the table holds slots only: open addressing with linear probing, in shards that grow one by one and by a quarter, so
+// that no growth stalls the loop and little is unused however many messages wait.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ class IdTable {
     const auto h = mix(id);
     const auto &s = shard(h);
     if (s.cells.empty()) return kNobody;
-    for (auto i = home(s, h);; i = (i + 1) & mask(s)) {
+    for (auto i = home(s, h);; i = after(s, i)) {
       if (s.cells[i] == kNobody || keys_.id_of(s.cells[i]) == id) return s.cells[i];
     }
   }
@@ -42,14 +42,14 @@ class IdTable {
     auto &s = shard(h);
     if (s.cells.empty()) return;
     auto hole = home(s, h);
-    for (;; hole = (hole + 1) & mask(s)) {
+    for (;; hole = after(s, hole)) {
       if (s.cells[hole] == kNobody) return;
       if (keys_.id_of(s.cells[hole]) == id) break;
     }
     // Whoever probed past the hole moves back into it.
-    for (auto i = (hole + 1) & mask(s); s.cells[i] != kNobody; i = (i + 1) & mask(s)) {
+    for (auto i = after(s, hole); s.cells[i] != kNobody; i = after(s, i)) {
       const auto wanted = home(s, mix(keys_.id_of(s.cells[i])));
-      if (((i - wanted) & mask(s)) < ((i - hole) & mask(s))) continue;
+      if (distance(s, wanted, i) < distance(s, hole, i)) continue;
       s.cells[hole] = s.cells[i];
       hole = i;
     }
@@ -60,7 +60,7 @@ class IdTable {
 
  private:
   struct Shard {
-    std::vector<std::uint32_t> cells;  // a power of two of them
+    std::vector<std::uint32_t> cells;
     std::size_t used = 0;
   };
   static constexpr std::size_t kShards = 256;
@@ -73,16 +73,19 @@ class IdTable {
   }
   Shard &shard(std::uint64_t h) { return shards_[h % kShards]; }
   const Shard &shard(std::uint64_t h) const { return shards_[h % kShards]; }
-  static std::size_t mask(const Shard &s) { return s.cells.size() - 1; }
-  static std::size_t home(const Shard &s, std::uint64_t h) { return (h / kShards) & mask(s); }
+  static std::size_t home(const Shard &s, std::uint64_t h) { return (h >> 32) * s.cells.size() >> 32; }
+  static std::size_t after(const Shard &s, std::size_t i) { return i + 1 == s.cells.size() ? 0 : i + 1; }
+  static std::size_t distance(const Shard &s, std::size_t from, std::size_t to) {
+    return to >= from ? to - from : to + s.cells.size() - from;
+  }
   static void place(Shard &s, std::uint64_t h, std::uint32_t slot) {
     auto i = home(s, h);
-    while (s.cells[i] != kNobody) i = (i + 1) & mask(s);
+    while (s.cells[i] != kNobody) i = after(s, i);
     s.cells[i] = slot;
   }
   void grow(Shard &s) {
     auto old = std::move(s.cells);
-    s.cells.assign(old.empty() ? 16 : old.size() * 2, kNobody);
+    s.cells = std::vector<std::uint32_t>(old.empty() ? 16 : old.size() * 5 / 4, kNobody);
     for (const auto slot : old)
       if (slot != kNobody) place(s, mix(keys_.id_of(slot)), slot);
   }

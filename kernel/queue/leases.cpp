@@ -157,8 +157,7 @@ void QueueCore::suspend(GroupSlot slot) {
   Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
   const auto known = site_reasons_.find(scheduler_->destination_of(slot));
   if (known != site_reasons_.end()) {
-    reason.text += ": " + known->second.text;
-    reason.enhanced = known->second.enhanced.empty() ? reason.enhanced : known->second.enhanced;
+    reason.text += ": " + reasons_.get(known->second).text;
   }
   index_.set_state(slot, GroupState::Leased);
   Batch batch;

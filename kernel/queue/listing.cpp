@@ -98,7 +98,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
         if (!r.orcpt.empty()) j.key("orcpt").text(r.orcpt);
       }
       if (p.reason) {
-        const auto &reason = reasons_.get(p.reason);
+        const auto reason = reasons_.get(p.reason);
         j.key("dsn").text(to_string(reason.enhanced)).key("delay_reason").text(reason_text(reason));
       }
       j.close('}');

@@ -121,7 +121,7 @@ void QueueCore::warn_delay(MessageSlot slot, const Envelope &envelope) {
   std::vector<Reported> recipients, all;
   index_.each_group(slot, [&](GroupSlot g) {
     for (const auto &p : index_.group(g).recipients) {
-      auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Deferred);
+      auto outcome = outcome_of(reasons_.get(p.reason), wire::DeliveryStatus::Deferred);
       all.push_back({p.index, outcome});
       if (wants(envelope.recipients[p.index].notify, wire::DsnKind::Delay))
         recipients.push_back({p.index, std::move(outcome)});

@@ -44,9 +44,12 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   l.site_failure |= o.site_failure;
   if (o.site_failure) {
     const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
-    site_reasons_[scheduler_->destination_of(group)] = {0, {4, 4, 1}, why, "", "none"};
-  } else if (o.done && !site_reasons_.empty()) {
-    site_reasons_.erase(scheduler_->destination_of(group));
+    auto &kept = site_reasons_[scheduler_->destination_of(group)];
+    reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
+  } else if (const auto known = site_reasons_.find(scheduler_->destination_of(group));
+             o.done && known != site_reasons_.end()) {
+    reasons_.drop(known->second);
+    site_reasons_.erase(known);
   }
   if (o.done) {
     wire::RecipientOutcome silent;
@@ -208,7 +211,7 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
   m.expiry_logged = true;
   const auto now = clock_.wall();
   for (const auto &p : g.recipients) {
-    auto outcome = outcome_of(p.reason ? reasons_.get(p.reason) : Reason{}, wire::DeliveryStatus::Bounced);
+    auto outcome = outcome_of(reasons_.get(p.reason), wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
     ++counters_.expired;
     delivery_log_.delivery({.id = m.id,

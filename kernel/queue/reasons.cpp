@@ -25,7 +25,7 @@ ReasonId Reasons::take(const Reason &reason) {
       at->second = free_.back();
       free_.pop_back();
     }
-    entries_[at->second] = {reason, at->first, 0, 0};
+    entries_[at->second] = {&at->first, 0, 0};
   }
   ++entries_[at->second].references;
   return at->second;
@@ -33,9 +33,14 @@ ReasonId Reasons::take(const Reason &reason) {
 
 void Reasons::drop(ReasonId id) {
   if (id == 0 || --entries_[id].references > 0) return;
-  by_key_.erase(entries_[id].key);
+  by_key_.erase(by_key_.find(*entries_[id].key));
   entries_[id] = {};
   free_.push_back(id);
+}
+
+Reason Reasons::get(ReasonId id) const {
+  const auto *key = entries_[id].key;
+  return key ? *decode<Reason>(*key) : Reason{};
 }
 
 }  // namespace mansio::queue

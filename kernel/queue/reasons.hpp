@@ -34,7 +34,7 @@ class Reasons {
  public:
   ReasonId take(const Reason &reason);  // one reference
   void drop(ReasonId id);
-  const Reason &get(ReasonId id) const { return entries_[id].reason; }
+  Reason get(ReasonId id) const;  // an empty one for none
   std::uint64_t &journaled_as(ReasonId id) {
     return entries_[id].journaled_as;
   }  // the journal's number for it; 0: none
@@ -42,10 +42,9 @@ class Reasons {
 
  private:
   struct Entry {
-    Reason reason;
-    std::string key;
-    std::uint32_t references = 0;
+    const std::string *key = nullptr;  // the encoded Reason, in by_key_: a text is kept once
     std::uint64_t journaled_as = 0;
+    std::uint32_t references = 0;
   };
   std::vector<Entry> entries_ = std::vector<Entry>(1);
   std::vector<ReasonId> free_;

@@ -39,6 +39,10 @@ class Commits {
     ++counts_[static_cast<std::size_t>(state)];
   }
   std::size_t size() const { return at_.size(); }
+  void shrink() {  // nothing more is expected
+    at_.shrink_to_fit();
+    state_.shrink_to_fit();
+  }
   std::uint64_t count(CommitState state) const { return counts_[static_cast<std::size_t>(state)]; }
   bool all_retired() const { return count(CommitState::Retired) == size(); }
 

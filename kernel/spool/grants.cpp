@@ -192,6 +192,7 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
   segment->bad_from = bad_from;
   if (bad_from == kFirstRecord && segment->commits.size() == 0) segment->enumerated = true;
   if (segment->phase == Phase::Open) segment->phase = Phase::Sealed;
+  segment->commits.shrink();
   consider(*segment);
 }
 

@@ -89,7 +89,7 @@ tries = 1
         found = re.search(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M)
         return float(found[1]) if found else 0.0
 
-    def accept(self, messages, sessions=100):
+    def accept(self, messages, sessions=400):
         """Messages a second that are taken, by the generator's own clock."""
         out = subprocess.run([self.args.mansio, "source", f"127.0.0.1:{self.port}", "-m", str(messages), "-s", str(sessions),
                               "-l", str(SIZE), "-t", "user@d{d}.example", "--domains", str(self.args.domains), "--per-connection", "1000", "--json"],
