@@ -10,7 +10,7 @@
 // A sync takes SYNC_MICROSECONDS, in which others write: of their data it promises nothing.
 #define FUSE_USE_VERSION 314
 #include <fuse.h>
-#include <sys/mount.h>
+#include <signal.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -33,7 +33,6 @@ namespace io = mansio::io;
 
 struct Tool {
   CutDisk disk;
-  std::string mountpoint;
   std::chrono::microseconds sync;
   std::atomic<std::uint64_t> seed = 0;
   std::atomic<bool> said = false;
@@ -201,7 +200,7 @@ void obey(Tool &t) {
       say(std::to_string(t.disk.operations()));
     }
   }
-  ::umount2(t.mountpoint.c_str(), MNT_DETACH | MNT_FORCE);
+  ::kill(::getpid(), SIGTERM);  // libfuse unmounts and returns
 }
 
 }  // namespace
@@ -211,7 +210,7 @@ int main(int argc, char **argv) {
     std::cerr << "usage: cutdisk PLATTER MOUNTPOINT [SYNC_MICROSECONDS]\n";
     return 2;
   }
-  Tool t{CutDisk{argv[1]}, argv[2], std::chrono::microseconds{argc > 3 ? std::atoi(argv[3]) : 0}};
+  Tool t{CutDisk{argv[1]}, std::chrono::microseconds{argc > 3 ? std::atoi(argv[3]) : 0}};
   try {
     t.disk.load();
   } catch (const std::exception &e) {
@@ -239,7 +238,12 @@ int main(int argc, char **argv) {
   calls.fsyncdir = sync_directory;
   calls.readdir = list;
   calls.statfs = space;
+  sigset_t term, before;  // which is for this thread
+  ::sigemptyset(&term);
+  ::sigaddset(&term, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &term, &before);
   std::thread{[&t] { obey(t); }}.detach();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   std::string options = "allow_other,default_permissions,fsname=cutdisk,max_threads=16,max_idle_threads=16";
   char name[] = "cutdisk", foreground[] = "-f", o[] = "-o";
   char *arguments[] = {name, foreground, o, options.data(), argv[2], nullptr};
