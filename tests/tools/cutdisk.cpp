@@ -247,5 +247,7 @@ int main(int argc, char **argv) {
   std::string options = "allow_other,default_permissions,fsname=cutdisk,max_threads=16,max_idle_threads=16";
   char name[] = "cutdisk", foreground[] = "-f", o[] = "-o";
   char *arguments[] = {name, foreground, o, options.data(), argv[2], nullptr};
-  return fuse_main(5, arguments, &calls, &t);
+  const int rc = fuse_main(5, arguments, &calls, &t);
+  // Not by way of main()'s end: the other thread still waits for orders, and files may be open that nobody will close.
+  ::_exit(rc);
 }
