@@ -28,6 +28,9 @@ class File {
   // long as any copy of it is open anywhere, in a channel's buffer included.
   virtual Result<UniqueFd> duplicate(bool read_only) = 0;
   virtual Result<bool> shared() = 0;  // is such a description still open?
+  // Drops the synced file from memory. False: some of it cannot be dropped, because a socket or a pipe has it by
+  // reference (sendfile(), splice()), and would show there what is written to these pages next.
+  virtual Result<bool> forget_pages() { return true; }
 };
 
 enum class OpenMode { Read, ReadWrite, Create, CreateExclusive };

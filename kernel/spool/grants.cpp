@@ -1,5 +1,6 @@
-// Segments given out and taken back. What takes time (zero-filling, the sync of a header, looking through a
-// segment before it is used again) happens on the thread; every decision is made on the loop.
+// Segments given out and taken back (space.cpp: how much room there is for them). What takes time (zero-filling, the
+// sync of a header, looking through a segment before it is used again) happens on the thread; every decision is made on
+// the loop.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 namespace mansio::spool {
 namespace {
 
-constexpr auto kTick = std::chrono::seconds{1};
 constexpr std::uint64_t kFrugal = 4ull << 20;  // size of a segment made from the reserve: bounces are small
 constexpr auto kHeldRetry = std::chrono::milliseconds{200};
 
@@ -56,6 +56,10 @@ void StoreImpl::serve() {
     auto shared = std::make_shared<Request>(std::move(request));
     const bool large = shared->least != 0;
     const auto ordinary = disk_full_ ? std::min(options_.segment_size, kFrugal) : options_.segment_size;
+    if (shared->use == GrantFor::NewMail && !room_for(large ? shared->least : ordinary)) {
+      asio::post(loop_, [shared] { shared->done(Error{Status::Busy, "insufficient system storage", {4, 3, 1}}); });
+      continue;
+    }
     make_segment(large ? shared->least : ordinary, !large, [this, shared](Result<std::uint32_t> number) {
       if (!number) return shared->done(number.error());
       grant_from(segments_.at(*number), std::move(*shared));
@@ -99,6 +103,7 @@ void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<v
           return done(made->result.error());
         }
         segments_.at(number).file = made->file;
+        segments_.at(number).fresh = true;
         segments_.at(number).phase = Phase::Free;
         done(number);
       });
@@ -107,6 +112,7 @@ void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<v
 void StoreImpl::grant_from(Segment &segment, Request request) {
   segment.phase = Phase::Granting;
   struct Granted {
+    bool held = false;
     FileHeader header;
     Result<void> result;
     io::UniqueFd fd;
@@ -118,9 +124,20 @@ void StoreImpl::grant_from(Segment &segment, Request request) {
   if (!opened) granted->result = opened.error();
   const auto number = segment.header.number;
   thread_->run(
-      [this, granted, file = opened ? *opened : nullptr] {
+      [this, granted, file = opened ? *opened : nullptr, fresh = segment.fresh, name = segment_path(number)] {
         auto &r = granted->result;
         if (!r) return;
+        // Nobody has a descriptor. But what sendfile() put into a socket are the file's pages themselves, and the
+        // kernel still sends them after the end of the delivery or of its process, and a peer may have answered before
+        // it read: new mail written to these pages would go to that peer.
+        if (!fresh) {
+          const auto forgotten = file->forget_pages();
+          granted->held = !forgotten || !*forgotten;
+        }
+        if (granted->held) {
+          (void)files_.remove(name);
+          return;
+        }
         if (auto epoch = epochs_.next())
           granted->header.epoch = *epoch;
         else
@@ -134,6 +151,12 @@ void StoreImpl::grant_from(Segment &segment, Request request) {
           r = fd.error();
       },
       [this, granted, number, shared = std::make_shared<Request>(std::move(request))] {
+        if (granted->held) {
+          log_.debug("segment not filled anew: a socket still has bytes of it", {{"segment", number}});
+          forget(number);
+          requests_.push_back(std::move(*shared));
+          return serve();
+        }
         if (!granted->result) {
           log_.error("spool segment unusable", {{"segment", number}, {"error", granted->result.error().text}});
           (void)files_.remove(segment_path(number));
@@ -157,29 +180,6 @@ void StoreImpl::grant_from(Segment &segment, Request request) {
         shared->done(std::move(grant));
         keep_spares();
       });
-}
-
-void StoreImpl::keep_spares() {
-  if (making_spare_ || closing_ || disk_full_ || !thread_ || free_count() >= options_.spare_segments) return;
-  making_spare_ = true;
-  make_segment(options_.segment_size, true, [this](Result<std::uint32_t> number) {
-    making_spare_ = false;
-    if (number) keep_spares();
-  });
-}
-
-void StoreImpl::keep_reserve() {
-  if (!thread_ || disk_full_ || options_.journal_reserve == 0) return;
-  thread_->run(
-      [this] {
-        const auto name = path("reserve");
-        auto file = files_.open(name, io::OpenMode::Create);
-        if (!file) return;
-        const auto size = (*file)->size();
-        if (!size || *size >= options_.journal_reserve) return;
-        if (!(*file)->zero_fill(*size, options_.journal_reserve) || !(*file)->data_sync()) (void)files_.remove(name);
-      },
-      {});
 }
 
 void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t bad_from) {
@@ -280,7 +280,7 @@ void StoreImpl::recycle(Segment &segment) {
   };
   auto state = std::make_shared<Done>();
   const bool keep = segment.header.kind == FileKind::Segment && segment.size == options_.segment_size &&
-                    free_count() < options_.free_segments;
+                    free_count() < options_.free_segments && !disk_full_;
   const bool had_commits = segment.commits.size() > 0;
   auto header = segment.header;
   header.epoch = 0;
@@ -335,33 +335,6 @@ void StoreImpl::retry_held() {
       segment.held = false;
       consider(segment);
     }
-  });
-}
-
-// ---- space -----------------------------------------------------------------------------------------------------
-
-void StoreImpl::check_space() {
-  const auto space = files_.space(options_.directory);
-  if (!space) return;
-  disk_free_ = space->free;
-  const bool full = space->free < options_.reserve_bytes;
-  if (full == disk_full_) return;
-  disk_full_ = full;
-  if (full)
-    log_.warn("disk reserve reached: new mail is refused until space is free",
-              {{"free", disk_free_}, {"reserve", options_.reserve_bytes}});
-  else
-    log_.info("disk space again", {{"free", disk_free_}});
-}
-
-void StoreImpl::tick() {
-  timer_.expires_after(kTick);
-  timer_.async_wait([this](ErrorCode error) {
-    if (error || closing_) return;
-    check_space();
-    keep_spares();
-    keep_reserve();
-    tick();
   });
 }
 

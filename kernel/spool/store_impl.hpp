@@ -1,4 +1,5 @@
 // The store's inside. store.cpp: opening, reading, retiring. grants.cpp: segments given out and taken back.
+// space.cpp: room for them.
 // recovery.cpp: what a start finds. rescan.cpp: what a writer left unsaid.
 #pragma once
 
@@ -86,6 +87,7 @@ class StoreImpl final : public Store {
     bool large = false;        // holds one large body, whatever its kind says
     bool held = false;         // retired, but a descriptor is open somewhere
     bool unread = false;       // found at the start, and not yet looked through
+    bool fresh = false;        // made by this process and never given out: nobody can have read it
   };
   struct Request {
     std::string owner;
@@ -105,17 +107,21 @@ class StoreImpl final : public Store {
   void serve();
   void grant_from(Segment &segment, Request request);
   void make_segment(std::uint64_t size, bool zero_fill, std::function<void(Result<std::uint32_t>)> done);
-  void keep_spares();
-  void keep_reserve();
   void consider(Segment &segment);  // may it be recycled?
   void examine(Segment &segment);
   void recycle(Segment &segment);
   void forget(std::uint32_t number);
-  void check_space();
-  void tick();
   void start_threads();
   void retry_held();
   std::size_t free_count() const;
+
+  // space.cpp
+  bool room_for(std::uint64_t bytes) const { return !space_known_ || disk_free_ >= options_.reserve_bytes + bytes; }
+  void keep_spares();
+  void keep_reserve();
+  void check_space();
+  void give_back();
+  void tick();
 
   // search.cpp
   struct Search;

@@ -24,14 +24,23 @@ LEASES = 100  # process_limit of the transport: what can be in flight
 SYNC = 0.25   # seconds of outcomes that a kill may leave unsynced, with slack for a loaded machine
 
 
+def body_of(token, large=0):
+    """Every `large`th message is one that gets a segment of its own."""
+    if large and token % large == 0:
+        return b"%063d\r\n" % token * 20000
+    return b"body " * (token % 500) + b"\r\n"
+
+
 class Sink:
     """An SMTP server that notes every token and when it came. The dot is answered only after it is noted."""
 
-    def __init__(self):
+    def __init__(self, large=0):
+        self.large = large
         self.arrivals = collections.defaultdict(list)
+        self.broken = []  # tokens of messages that did not come as they were sent
         self.notices = []
         self.loop = asyncio.new_event_loop()
-        self.server = self.loop.run_until_complete(asyncio.start_server(self.session, "127.0.0.1", 0, backlog=512))
+        self.server = self.loop.run_until_complete(asyncio.start_server(self.session, "127.0.0.1", 0, backlog=512, limit=4 << 20))
         self.port = self.server.sockets[0].getsockname()[1]
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
@@ -46,6 +55,8 @@ class Sink:
                     token = TOKEN.search(content)
                     if token:
                         self.arrivals[int(token[1])].append(time.monotonic())
+                        if not content.endswith(b"\r\n\r\n" + body_of(int(token[1]), self.large) + b".\r\n"):
+                            self.broken.append(int(token[1]))
                     else:  # what Mansio tells the postmaster of deliveries that failed for its own trouble
                         self.notices.append(content)
                     writer.write(b"250 2.0.0 Ok\r\n")
@@ -66,9 +77,10 @@ class Injector:
     """Sends numbered messages over several sessions; a message whose 250 did not come is sent again under a new
     number, so `acknowledged` is exactly what Mansio has promised."""
 
-    def __init__(self, port, messages, sessions, pace):
-        self.port, self.messages, self.pace = port, messages, pace
+    def __init__(self, port, messages, sessions, pace, large=0):
+        self.port, self.messages, self.pace, self.large = port, messages, pace, large
         self.acknowledged = set()
+        self.ids = {}  # queue id by token
         self.next = 0
         self.sessions = sessions
 
@@ -89,8 +101,8 @@ class Injector:
                     writer.write(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
                     for code in (b"250", b"250", b"354"):
                         await self.expect(reader, code)
-                    writer.write(b"X-Token: %d\r\nSubject: kill\r\n\r\n%s\r\n.\r\n" % (token, b"body " * (token % 500)))
-                    await self.expect(reader, b"250")
+                    writer.write(b"X-Token: %d\r\nSubject: kill\r\n\r\n%s.\r\n" % (token, body_of(token, self.large)))
+                    self.ids[token] = (await self.expect(reader, b"250")).split()[-1].decode()
                     self.acknowledged.add(token)
                     if self.pace:
                         await asyncio.sleep(self.pace)
@@ -109,6 +121,7 @@ class Injector:
                 break
         if not line.startswith(code):
             raise ValueError(line)
+        return line
 
     def run(self):
         async def every():
@@ -167,6 +180,7 @@ maximal_backoff_time = 2
           f"kills {collections.Counter(k for _, k in killed)}, duplicates {duplicates} (allowed {allowed}), "
           f"all arrived {took:.1f} s after the last message", flush=True)
     test.assertLessEqual(duplicates, allowed)
+    test.assertEqual(sink.broken, [])
     rig.wait_for(lambda: server.queue() == [], "an empty queue", rig.LIMIT)
 
 

@@ -64,6 +64,37 @@ TEST(SpoolStore, DiskReserveRefusesNewSegmentsUntilThereIsSpaceAgain) {
   EXPECT_FALSE(rig.store->disk_full());
 }
 
+TEST(SpoolStore, SegmentThatWouldTakeFromTheReserveIsNotMadeForNewMail) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.spare_segments = 0;
+  Rig rig{disk, options};
+  rig.open_writer();
+  disk.set_free(options.reserve_bytes + options.segment_size - 1);
+  auto refused = rig.wait(rig.send("x"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().status, Status::Busy);
+  EXPECT_EQ(to_string(refused.error().enhanced), "4.3.1");
+  disk.set_free(options.reserve_bytes + options.segment_size);
+  EXPECT_TRUE(rig.wait(rig.send("y")).ok());
+}
+
+// Otherwise an empty queue on a small disk would refuse mail for ever.
+TEST(SpoolStore, BelowTheReserveWhatWasKeptForUseAgainIsGivenBack) {
+  FaultFiles disk;
+  Rig rig{disk};
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments > 0; }));
+  rig.open_writer();
+  auto r = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(r.ok());
+  rig.store->admit(*r);
+  disk.set_free(1000);
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->disk_full() && rig.store->usage().free_segments == 0; }));
+  rig.done(*r);
+  rig.writer->close();
+  EXPECT_TRUE(rig.run_until([&] { return disk.paths("/spool/segments/").empty(); }));
+}
+
 TEST(SpoolStore, BouncesSpendTheReserveWhichNewMailMayNot) {
   FaultFiles disk;
   Rig rig{disk};

@@ -1,0 +1,76 @@
+// Room on the disk: what is prepared ahead of need, what is kept back, and when new mail must be refused. New mail
+// never spends the reserve: it is for journal and bounces, so that a full disk still drains.
+#include <chrono>
+
+#include "kernel/spool/store_impl.hpp"
+
+namespace mansio::spool {
+namespace {
+
+constexpr auto kTick = std::chrono::seconds{1};
+
+}  // namespace
+
+void StoreImpl::keep_spares() {
+  if (making_spare_ || closing_ || disk_full_ || !thread_ || free_count() >= options_.spare_segments) return;
+  if (!room_for(options_.segment_size)) return;
+  making_spare_ = true;
+  make_segment(options_.segment_size, true, [this](Result<std::uint32_t> number) {
+    making_spare_ = false;
+    if (number) keep_spares();
+  });
+}
+
+void StoreImpl::keep_reserve() {
+  if (!thread_ || disk_full_ || options_.journal_reserve == 0) return;
+  thread_->run(
+      [this] {
+        const auto name = path("reserve");
+        auto file = files_.open(name, io::OpenMode::Create);
+        if (!file) return;
+        const auto size = (*file)->size();
+        if (!size || *size >= options_.journal_reserve) return;
+        if (!(*file)->zero_fill(*size, options_.journal_reserve) || !(*file)->data_sync()) (void)files_.remove(name);
+      },
+      {});
+}
+
+void StoreImpl::check_space() {
+  const auto space = files_.space(options_.directory);
+  if (!space) return;
+  space_known_ = true;
+  disk_free_ = space->free;
+  if (disk_full_) give_back();
+  const bool full = space->free < options_.reserve_bytes;
+  if (full == disk_full_) return;
+  disk_full_ = full;
+  if (full)
+    log_.warn("disk reserve reached: new mail is refused until space is free",
+              {{"free", disk_free_}, {"reserve", options_.reserve_bytes}});
+  else
+    log_.info("disk space again", {{"free", disk_free_}});
+}
+
+// Below the reserve, what was kept to be filled again is worth more as free space: an empty queue could otherwise hold
+// so much of a small disk that new mail was refused for ever.
+void StoreImpl::give_back() {
+  if (!thread_ || closing_) return;
+  for (auto &[number, segment] : segments_) {
+    if (segment.phase != Phase::Free) continue;
+    segment.phase = Phase::Recycling;
+    thread_->run([this, name = segment_path(number)] { (void)files_.remove(name); }, [this, n = number] { forget(n); });
+  }
+}
+
+void StoreImpl::tick() {
+  timer_.expires_after(kTick);
+  timer_.async_wait([this](ErrorCode error) {
+    if (error || closing_) return;
+    check_space();
+    keep_spares();
+    keep_reserve();
+    tick();
+  });
+}
+
+}  // namespace mansio::spool

@@ -1,0 +1,80 @@
+"""What the disk damaged is set aside with its bytes and reported; the rest of its segment is served."""
+import glob
+import os
+import unittest
+
+import rig
+
+LARGE = 3  # has a segment of its own
+
+
+def content(number):
+    filler = b"%061d.\r\n" % number
+    return b"Subject: number %d\r\n\r\n" % number + filler * (30000 if number == LARGE else 10)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+class Corrupt(rig.TestCase):
+    def segments(self):
+        return glob.glob(os.path.join(self.server.spool, "segments", "*"))
+
+    def flip(self, mark):
+        """One bit of the only place where this stands."""
+        for path in self.segments():
+            with open(path, "r+b") as f:
+                at = f.read().find(mark)
+                if at < 0:
+                    continue
+                f.seek(at)
+                octet = f.read(1)[0]
+                f.seek(at)
+                f.write(bytes([octet ^ 1]))
+                return
+        self.fail(f"{mark} is not in the spool")
+
+    def test_damaged_messages_are_set_aside_and_the_others_of_the_segment_are_delivered(self):
+        up = False
+        peer = self.peer(on=lambda command, session, argument: "421 4.3.2 not now" if command == "CONNECT" and not up else None)
+        self.server = server = self.mansio(rig.relay_config(peer.port, extra="ingress_processes = 1") + """
+[queue]
+minimal_backoff_time = "1s"
+maximal_backoff_time = "1s"
+""")
+        ids = {}
+        with rig.Client(server.port) as client:
+            client.cmd("EHLO test")
+            for number in range(6):
+                _, text = client.message("a@example.org", [f"user{number}@example.net"], content(number))
+                ids[number] = text.split()[-1]
+        server.kill()
+        self.flip(b"number 1\r\n")           # of a body
+        self.flip(b"user2@example.net")      # of an envelope
+        self.flip(b"%061d.\r\n" % LARGE)     # of a body in a segment of its own
+        damaged = {1, 2, LARGE}
+        up = True
+        server.start()
+        whole = {n for n in ids if n not in damaged}
+
+        def arrived():
+            with peer.lock:
+                return {int(m.recipients[0][4:].split("@")[0]): m.content for m in peer.messages}
+        rig.wait_for(lambda: arrived().keys() >= whole, "the messages that are whole")
+        for number, got in arrived().items():
+            self.assertTrue(got.endswith(content(number) + b"\r\n"))
+        rig.wait_for(lambda: all(m["queue_name"] == "corrupt" for m in server.queue()), "nothing but what is corrupt")
+        self.assertEqual(arrived().keys(), whole)
+        # Reported by name, and the bytes are there, all but the bit.
+        reported = {e["qid"] for e in server.events("message damaged: set aside")}
+        self.assertEqual(reported, {ids[n] for n in damaged})
+        aside = {os.path.basename(p): read(p) for p in glob.glob(os.path.join(server.spool, "corrupt", "*"))}
+        for number, left in ((1, content(1)[20:]), (2, content(2)), (LARGE, content(LARGE)[100:])):
+            self.assertTrue(any(ids[number] in name and left in bytes_ for name, bytes_ in aside.items()),
+                            f"message {number} is not in corrupt/: {[(n, len(b)) for n, b in aside.items()]}")
+
+
+if __name__ == "__main__":
+    unittest.main()

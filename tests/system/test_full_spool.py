@@ -1,0 +1,149 @@
+"""The spool's file system fills up: new mail is refused from the reserve on, what was accepted is delivered all the
+same, and acceptance comes back by itself. A file system of 64 MiB, mounted where only this test sees it."""
+import os
+import tempfile
+import unittest
+
+from namespaces import enter, mount_tmpfs
+
+DISK = "MANSIO_TEST_DISK"
+if __name__ == "__main__":
+    enter("m", lambda: os.environ.update({DISK: mount_tmpfs("64m")}))
+
+import rig  # noqa: E402
+
+RESERVE = 8 << 20
+BODY = b"Subject: %d\r\n\r\n" + b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n" * 1600  # 100 KiB
+
+
+class FullSpool(rig.TestCase):
+    def start(self, reserve=RESERVE):
+        self.up = False
+        self.peer = super().peer(on=lambda command, session, argument: None if self.up else
+                                 "421 4.3.2 not now" if command == "CONNECT" else None)
+        config = rig.relay_config(self.peer.port) + f"""
+[queue]
+minimal_backoff_time = "1s"
+maximal_backoff_time = "1s"
+[segments]
+segment_size = "1M"
+reserve = {reserve}
+"""
+        # A directory of its own for each test, on the same disk.
+        self.disk = tempfile.TemporaryDirectory(dir=os.environ[DISK])
+        self.addCleanup(self.disk.cleanup)
+        os.chmod(self.disk.name, 0o755)
+        self.server = rig.Mansio(self.dir, config)
+        self.server.spool = os.path.join(self.disk.name, "spool")
+        self.server.write_config(config)
+        self.addCleanup(self.server.close)
+        self.server.start()
+        self.client = rig.Client(self.server.port)
+        self.addCleanup(lambda: self.client.close())
+        self.client.cmd("EHLO test")
+        self.accepted = []
+
+    def reconnect(self):
+        self.client.close()
+        self.client = rig.Client(self.server.port)
+        self.client.cmd("EHLO test")
+
+    def send(self, number, content=None):
+        """The first reply that is not what a client hopes for, or that to the content."""
+        for command, hoped in (("RSET", 250), ("MAIL FROM:<a@example.org>", 250), ("RCPT TO:<b@example.net>", 250), ("DATA", 354)):
+            code, text = self.client.cmd(command)
+            if code != hoped:
+                return f"{code} {text}"
+        self.client.send((content or BODY % number) + b".\r\n")
+        code, text = self.client.reply()
+        if code == 250:
+            self.accepted.append(number)
+        return f"{code} {text}"
+
+    def ballast(self, leave=0):
+        """Another program's file, over all the space but so much."""
+        path = os.path.join(self.disk.name, "ballast")
+        with open(path, "ab") as f:
+            while True:
+                room = self.free() - leave
+                if room < 4096:
+                    return path
+                try:
+                    f.write(b"x" * min(room, 1 << 20))
+                    f.flush()
+                except OSError:
+                    return path
+
+    def free(self):
+        s = os.statvfs(self.disk.name)
+        return s.f_bavail * s.f_frsize
+
+    def arrived(self):
+        """Numbers at the next hop, each message's bytes complete."""
+        with self.peer.lock:
+            contents = [m.content for m in self.peer.messages]
+        numbers = []
+        for content in contents:
+            number = int(content.split(b"Subject: ", 1)[1].split(b"\r\n", 1)[0])
+            self.assertTrue(content.endswith(BODY % number), f"message {number} is not whole")
+            numbers.append(number)
+        return sorted(numbers)
+
+    def waiting(self):
+        return len(self.server.queue())
+
+    def drained(self):
+        self.up = True
+        rig.wait_for(lambda: self.arrived() == sorted(self.accepted) and self.waiting() == 0, "all that was accepted")
+
+    def accepts_again(self, number):
+        rig.wait_for(lambda: self.send(number).startswith("250 "), "mail to be accepted again")
+        self.drained()
+        self.assertEqual(self.server.stop(), 0)
+        self.assertIn("; 0 problems", self.server.cli("spool", "check"))
+
+    def test_the_reserve_is_refused_to_new_mail_and_an_emptied_queue_gives_space_back(self):
+        self.start()
+        number = 0
+        while (reply := self.send(number)).startswith("250 "):
+            number += 1
+            self.assertLess(number, 1000, "the disk does not fill")
+        self.assertEqual(reply.split()[:2], ["452", "4.3.1"])
+        self.assertGreater(number, 50)
+        self.assertGreater(self.free(), RESERVE - (2 << 20))  # what the journal took since
+        for _ in range(5):
+            self.assertEqual(self.send(number).split()[:2], ["452", "4.3.1"])
+        self.assertEqual(self.waiting(), number)
+        self.drained()
+        self.accepts_again(number + 1)
+
+    def test_a_disk_without_a_free_byte_drains_over_a_restart_too(self):
+        self.start()
+        for number in range(20):
+            self.assertEqual(self.send(number).split()[0], "250")
+        ballast = self.ballast()
+        rig.wait_for(lambda: self.send(20).split()[:2] == ["452", "4.3.1"], "mail to be refused")
+        self.assertEqual(self.waiting(), len(self.accepted))
+        self.server.kill()
+        self.server.start()
+        self.reconnect()
+        rig.wait_for(lambda: self.send(30).split()[:2] == ["452", "4.3.1"], "mail to be refused")
+        self.assertEqual(self.waiting(), len(self.accepted))
+        self.drained()
+        os.unlink(ballast)
+        self.accepts_again(40)
+
+    def test_a_message_that_finds_no_space_in_its_middle_leaves_nothing(self):
+        self.start(reserve=0)
+        self.ballast(leave=1 << 20)
+        large = b"Subject: large\r\n\r\n" + b"x" * 62 + b"\r\n" + (b"x" * 62 + b"\r\n") * 65536
+        self.assertEqual(self.send(0, large).split()[:2], ["452", "4.3.1"])
+        self.assertEqual(self.waiting(), 0)
+        self.assertEqual(self.send(1).split()[0], "250")  # there is room for this one
+        self.drained()
+        os.unlink(os.path.join(self.disk.name, "ballast"))
+        self.accepts_again(2)
+
+
+if __name__ == "__main__":
+    unittest.main()
