@@ -25,6 +25,21 @@ struct CheckpointEnd {
   }
 };
 
+constexpr std::size_t kPacked = 32 * 1024;  // octets of entries in one record, about
+
+bool packs(RecordType type) { return type == RecordType::Entry || type == RecordType::Snapshot; }
+
+// Entries or parts that follow each other share a record: `each` is given them one by one.
+template <class F>
+void unpack(std::string_view payload, F &&each) {
+  Decoder d{payload};
+  while (d.ok() && !d.rest().empty()) {
+    std::string_view piece;
+    d.get(piece);
+    if (d.ok()) each(piece);
+  }
+}
+
 Result<FileHeader> header_of(io::File &file) {
   std::string page(kPage, '\0');
   auto n = file.read_at(0, page.data(), page.size());
@@ -71,7 +86,8 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     std::uint64_t parts = 0;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
       // Writes are not ordered before their sync: the last record may be there and others not.
-      if (r.header.type == RecordType::Snapshot || r.header.type == RecordType::Table) ++parts;
+      if (r.header.type == RecordType::Snapshot) unpack(payload_of(bytes, r), [&](std::string_view) { ++parts; });
+      if (r.header.type == RecordType::Table) ++parts;
       if (r.header.type != RecordType::Checkpoint) return;
       const auto end = decode<CheckpointEnd>(payload_of(bytes, r));
       o.checkpoint = end && end->file == o.header.number && end->parts == parts;
@@ -88,6 +104,9 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
       switch (r.header.type) {
         case RecordType::Snapshot:
+          if (snapshot)
+            unpack(payload_of(bytes, r), [&](std::string_view piece) { each(RecordType::Snapshot, piece); });
+          return;
         case RecordType::Table:
           // Of a checkpoint that was cut short nothing is used: what it replaces is still there. (If it is not,
           // this is the first file and damaged; then a part is better than nothing.)
@@ -101,7 +120,8 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
           out.last_sequence = r.header.id;
           out.clean = r.header.type == RecordType::Clean;
           if (r.header.type == RecordType::Active) out.active = payload_of(bytes, r) != std::string(1, '\0');
-          if (r.header.type == RecordType::Entry) each(RecordType::Entry, payload_of(bytes, r));
+          if (r.header.type == RecordType::Entry)
+            unpack(payload_of(bytes, r), [&](std::string_view piece) { each(RecordType::Entry, piece); });
           return;
         default:
           return;
@@ -280,12 +300,24 @@ Result<void> Journal::write(const Batch &batch) {
   }
   const RecordSeal seal{header_};
   std::string bytes;
-  for (const auto &item : batch.items) {
-    if (item.type != RecordType::Checkpoint)
-      append_record(bytes, seal, item.type, item.sequence, item.payload);
-    else if (checkpoint_file_ != 0)
-      append_record(bytes, seal, item.type, item.sequence,
-                    encode(CheckpointEnd{checkpoint_file_, *decode<std::uint64_t>(item.payload)}));
+  std::string packed;
+  for (auto item = batch.items.begin(); item != batch.items.end(); ++item) {
+    if (item->type == RecordType::Checkpoint) {
+      if (checkpoint_file_ != 0)
+        append_record(bytes, seal, item->type, item->sequence,
+                      encode(CheckpointEnd{checkpoint_file_, *decode<std::uint64_t>(item->payload)}));
+    } else if (!packs(item->type)) {
+      append_record(bytes, seal, item->type, item->sequence, item->payload);
+    } else {
+      packed.clear();
+      Encoder{packed}.put(item->payload);
+      for (auto next = item + 1; next != batch.items.end() && next->type == item->type && packed.size() < kPacked;
+           ++next) {
+        Encoder{packed}.put(next->payload);
+        item = next;
+      }
+      append_record(bytes, seal, item->type, item->sequence, packed);
+    }
   }
   // A seal record carries the watermark that tells damage from an unfinished tail.
   append_record(bytes, seal, RecordType::Seal, 0, encode_seal(end_));

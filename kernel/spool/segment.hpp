@@ -49,8 +49,8 @@ enum class RecordType : std::uint8_t {
   Envelope = 2,
   Commit = 3,
   Seal = 4,         // nothing follows; what precedes was synced
-  Entry = 16,       // journal: the queue's own
-  Snapshot = 17,    // journal: the queue's, part of a checkpoint
+  Entry = 16,       // journal: the queue's own, some in one record
+  Snapshot = 17,    // journal: the queue's, parts of a checkpoint
   Table = 18,       // journal: one segment's commits, part of a checkpoint
   Checkpoint = 19,  // journal: the checkpoint is complete
   Active = 20,      // journal: deliveries may be under way (payload 1) or not (0)
