@@ -363,7 +363,7 @@ void StoreImpl::tick() {
 }
 
 void StoreImpl::start_threads() {
-  thread_ = std::make_unique<IoThread>(loop_);
+  thread_ = std::make_unique<IoThread>(loop_, false, turns_);
   check_space();
   for (auto &[number, segment] : segments_) consider(segment);
   serve();

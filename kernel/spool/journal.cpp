@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "kernel/base/codec.hpp"
 #include "kernel/spool/random.hpp"
@@ -105,13 +106,20 @@ Journal::Journal(asio::io_context &loop, Logger &log, io::FileSystem &files, Jou
     : loop_(loop), log_(log), files_(files), options_(std::move(options)) {}
 
 Journal::~Journal() {
-  if (thread_.joinable()) {
+  if (started_) {
     {
       const std::lock_guard lock{mutex_};
       stop_ = true;
     }
     wake_.notify_one();
-    thread_.join();
+    if (options_.turns) {
+      std::unique_lock lock{mutex_};
+      if (std::exchange(writing_, false)) attempt(lock);
+      lock.unlock();
+      run();
+    } else {
+      thread_.join();
+    }
   }
   *alive_ = false;
 }
@@ -124,7 +132,7 @@ Result<void> Journal::start(const Replayed &replayed) {
   number_ = replayed.last_file;
   if (auto r = open_file(number_ + 1); !r) return r;
   started_ = true;
-  thread_ = std::thread{[this] { run(); }};
+  if (!options_.turns) thread_ = std::thread{[this] { run(); }};
   return {};
 }
 
@@ -138,7 +146,7 @@ std::uint64_t Journal::append(RecordType type, std::string_view payload) {
     if (first) queue_.emplace_back();
     queue_.back().items.push_back({type, sequence, std::string{payload}});
   }
-  if (first) wake_.notify_one();
+  if (first) wake();
   return sequence;
 }
 
@@ -147,7 +155,7 @@ void Journal::hurry() {
     const std::lock_guard lock{mutex_};
     hurry_ = true;
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Journal::checkpoint(std::vector<std::pair<RecordType, std::string>> records) {
@@ -166,7 +174,7 @@ void Journal::checkpoint(std::vector<std::pair<RecordType, std::string>> records
     queue_.push_back(std::move(batch));
     hurry_ = true;
   }
-  wake_.notify_one();
+  wake();
 }
 
 bool Journal::wants_checkpoint() const {
@@ -179,8 +187,17 @@ Result<void> Journal::flush() {
   if (!started_) return Error{Status::Internal, "journal not started"};
   hurry_ = true;
   last_error_.clear();
-  wake_.notify_one();
-  done_.wait(lock, [this] { return (queue_.empty() && !writing_) || !last_error_.empty(); });
+  const auto over = [this] { return (queue_.empty() && !writing_) || !last_error_.empty(); };
+  if (options_.turns) {
+    while (!over()) {
+      lock.unlock();
+      turn();
+      lock.lock();
+    }
+  } else {
+    wake_.notify_one();
+    done_.wait(lock, over);
+  }
   if (!last_error_.empty()) return Error{Status::Internal, last_error_};
   return {};
 }
@@ -194,36 +211,66 @@ void Journal::run() {
     if (queue_.empty()) return;
     const auto due = std::chrono::steady_clock::now() + std::chrono::nanoseconds{options_.sync_interval};
     wake_.wait_until(lock, due, [this] { return stop_ || hurry_; });
-    auto batch = std::move(queue_.front());
-    queue_.pop_front();
-    if (queue_.empty()) hurry_ = false;
-    writing_ = true;
-    std::uint64_t last = 0;
-    for (const auto &item : batch.items) last = std::max(last, item.sequence);
+    begin();
     for (bool again = true; again;) {
-      lock.unlock();
-      const auto result = write(batch);
-      if (result) {
-        synced_.store(last, std::memory_order_release);
-        asio::post(loop_, [this, alive = alive_, last] {
-          if (*alive && callback_) callback_(last);
-        });
-        if (batch.new_file) remove_before(number_);
-      } else {
-        report(result.error().text);
-      }
-      lock.lock();
-      again = !result && !stop_;
-      if (!result) {
-        last_error_ = result.error().text;
-        done_.notify_all();
-        // A full disk may have room again, a failed sync gets a new file: the outcomes are still in memory.
-        wake_.wait_for(lock, kRetry, [this] { return stop_; });
-      }
+      const bool written = attempt(lock);
+      again = !written && !stop_;
+      // A full disk may have room again, a failed sync gets a new file: the outcomes are still in memory.
+      if (!written) wake_.wait_for(lock, kRetry, [this] { return stop_; });
     }
     writing_ = false;
     done_.notify_all();
   }
+}
+
+// As run(), an attempt at a time.
+void Journal::turn() {
+  std::unique_lock lock{mutex_};
+  if (!writing_ && queue_.empty()) return;
+  if (!writing_) begin();
+  if (attempt(lock)) writing_ = false;
+  const bool more = writing_ || !queue_.empty();
+  lock.unlock();
+  if (more) wake();
+}
+
+void Journal::wake() {
+  wake_.notify_one();
+  if (!options_.turns || std::exchange(turn_due_, true)) return;
+  options_.turns->later([this, alive = alive_] {
+    if (!*alive) return;
+    turn_due_ = false;
+    turn();
+  });
+}
+
+void Journal::begin() {
+  batch_ = std::move(queue_.front());
+  queue_.pop_front();
+  if (queue_.empty()) hurry_ = false;
+  writing_ = true;
+}
+
+bool Journal::attempt(std::unique_lock<std::mutex> &lock) {
+  std::uint64_t last = 0;
+  for (const auto &item : batch_.items) last = std::max(last, item.sequence);
+  lock.unlock();
+  const auto result = write(batch_);
+  if (result) {
+    synced_.store(last, std::memory_order_release);
+    asio::post(loop_, [this, alive = alive_, last] {
+      if (*alive && callback_) callback_(last);
+    });
+    if (batch_.new_file) remove_before(number_);
+  } else {
+    report(result.error().text);
+  }
+  lock.lock();
+  if (!result) {
+    last_error_ = result.error().text;
+    done_.notify_all();
+  }
+  return result.ok();
 }
 
 Result<void> Journal::write(const Batch &batch) {
@@ -242,7 +289,7 @@ Result<void> Journal::write(const Batch &batch) {
   bytes.append(round_up(bytes.size(), kPage) - bytes.size(), '\0');
 
   if (end_ + bytes.size() > filled_) {
-    const auto to = round_up(end_ + bytes.size(), kPage) + kFillStep;
+    const auto to = round_up(end_ + bytes.size(), kPage) + std::min(kFillStep, round_up(options_.rotate_bytes, kPage));
     auto filled = file_->zero_fill(filled_, to);
     if (!filled && filled.error().status == Status::Busy && give_up_reserve()) filled = file_->zero_fill(filled_, to);
     if (filled) filled_ = to;  // otherwise the records themselves may still fit

@@ -20,6 +20,7 @@
 #include "kernel/base/result.hpp"
 #include "kernel/io/asio.hpp"
 #include "kernel/io/file.hpp"
+#include "kernel/spool/io_thread.hpp"
 #include "kernel/spool/segment.hpp"
 
 namespace mansio::spool {
@@ -31,6 +32,7 @@ struct JournalOptions {
   std::uint32_t node = 0;
   Nanos sync_interval = 50 * kMillisecond;
   std::uint64_t rotate_bytes = 64ull << 20;
+  Turns *turns = nullptr;
 };
 
 struct Replayed {
@@ -76,6 +78,10 @@ class Journal {
     std::vector<Item> items;
   };
   void run();
+  void turn();
+  void wake();
+  void begin();
+  bool attempt(std::unique_lock<std::mutex> &lock);
   Result<void> write(const Batch &batch);
   Result<void> open_file(std::uint32_t number);
   void remove_before(std::uint32_t number);
@@ -103,7 +109,8 @@ class Journal {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::deque<Batch> queue_;
-  bool stop_ = false, hurry_ = false, writing_ = false;
+  Batch batch_;  // with the thread
+  bool stop_ = false, hurry_ = false, writing_ = false, turn_due_ = false;
   bool started_ = false;
   std::string last_error_;
   std::thread thread_;

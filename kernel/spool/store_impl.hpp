@@ -20,7 +20,8 @@ namespace mansio::spool {
 
 class StoreImpl final : public Store {
  public:
-  StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files, StoreOptions options);
+  StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files, StoreOptions options,
+            Turns *turns = nullptr);
   StoreImpl(const StoreImpl &) = delete;
   StoreImpl &operator=(const StoreImpl &) = delete;
   ~StoreImpl() override;
@@ -142,6 +143,7 @@ class StoreImpl final : public Store {
   Logger &log_;
   io::FileSystem &files_;
   StoreOptions options_;
+  Turns *const turns_;
   io::UniqueFd lock_;
   Journal journal_;
   Epochs epochs_;                              // the thread's, once it runs
