@@ -185,6 +185,8 @@ class QueueCore {
   void send_acks();
   std::uint64_t journal(const std::string &bytes);
   void journal(Message &m, const std::string &bytes);
+  void journal_deferral(Message &m, const Deferral &deferral);
+  void keep_flags();
   void journal_state(Message &m) { journal(m, entry::state(m.id, state_of(m))); }
   void set_reason(PendingRecipient &p, const Reason &reason);
 
@@ -259,6 +261,7 @@ class QueueCore {
   Nanos gate_at_ = 0;
   std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
   bool recovered_any_ = false;
+  bool flags_unwritten_ = false;  // some message was flagged at the start, and only the index knows
   std::vector<std::pair<spool::Place, std::uint64_t>> retire_later_;
 
   std::uint64_t next_lease_ = 0;

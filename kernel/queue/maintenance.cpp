@@ -46,7 +46,8 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
-  if (store_.wants_checkpoint()) checkpoint();
+  // What is gone and not yet retired would be in neither the index nor the checkpoint's table.
+  if (retire_open_ && store_.wants_checkpoint()) checkpoint();
 }
 
 void QueueCore::update_pressure() {

@@ -21,6 +21,12 @@ void QueueCore::journal(Message &m, const std::string &bytes) {
   journal(bytes);
 }
 
+// A start flags in memory what it finds due; once that waits for a later time, only its own entry says so.
+void QueueCore::journal_deferral(Message &m, const Deferral &deferral) {
+  if (m.possible_duplicate) journal_state(m);
+  journal(m, entry::deferred(m.id, deferral));
+}
+
 void QueueCore::set_reason(PendingRecipient &p, const Reason &reason) {
   const auto old = p.reason;
   p.reason = reasons_.take(reason);
@@ -82,6 +88,7 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
           if (recipients.empty() && index_.group(g).state != GroupState::Leased) {
             scheduler_->remove(g);
             index_.erase_group(g, reasons_);
+            deferred.erase(g);  // while others of it were still to be told
           } else if (index_.group(g).state == GroupState::Parked) {
             deferred.insert(g);
           }
@@ -117,7 +124,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   Deferral deferral{clock_.wall() + wait, g.attempts, {}};
   for (const auto &p : g.recipients)
     deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-  journal(m, entry::deferred(m.id, deferral));
+  journal_deferral(m, deferral);
 }
 
 // What the process held since before our restart is free to be leased anew.
@@ -234,7 +241,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
   Deferral deferral{due(group), g.attempts, {}};
   for (const auto &p : g.recipients)
     deferral.recipients.emplace_back(p.index, p.reason ? reasons_.get(p.reason) : Reason{});
-  journal(m, entry::deferred(m.id, deferral));
+  journal_deferral(m, deferral);
   index_.set_state(group, GroupState::Scheduled);
   cache_.erase(m.id);  // minutes will pass
   if (m.reroute) {
@@ -311,6 +318,7 @@ void QueueCore::send_acks() {
   for (const auto &[id, ack] : out)
     if (auto *c = find(id); c && c->link) c->link->send(ack);
   if (marked_active_ && leases_.empty() && acks_.empty() && clock_.mono() >= idle_since_ + kActiveIdle) {
+    keep_flags();
     marked_active_ = false;
     store_.mark_active(false);
   }

@@ -1,4 +1,6 @@
 // Recovery and checkpoint: what was journaled, put together with what the segments hold.
+#include <utility>
+
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
@@ -46,6 +48,7 @@ Result<void> QueueCore::recover() {
     ++flagged;
   }
   recovered_any_ = index_.size() > 0;
+  flags_unwritten_ = flagged > 0;
   if (flagged > 0)
     log_.warn("unclean stop: mail that may have been under way may be delivered twice", {{"messages", flagged}});
   counters_.possible_duplicates += flagged;
@@ -55,6 +58,15 @@ Result<void> QueueCore::recover() {
                                 {"notifications", dsn_queue_.size()}});
   update_pressure();
   return {};
+}
+
+// The disk is about to forget that deliveries may have been under way.
+void QueueCore::keep_flags() {
+  if (!std::exchange(flags_unwritten_, false)) return;
+  for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
+    auto &m = index_.message(slot);
+    if (m.used && m.possible_duplicate) journal_state(m);
+  }
 }
 
 MessageState QueueCore::state_of(const Message &m) const {
