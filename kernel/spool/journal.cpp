@@ -17,14 +17,6 @@ constexpr std::uint64_t kFillStep = 1024 * 1024;  // zero-filled ahead, so that 
 constexpr std::uint64_t kTooManyFiles = 16;       // restarts without a checkpoint
 constexpr auto kRetry = std::chrono::milliseconds{200};
 
-Result<FileHeader> header_of(io::File &file) {
-  std::string page(kPage, '\0');
-  auto n = file.read_at(0, page.data(), page.size());
-  if (!n) return n.error();
-  page.resize(*n);
-  return parse_header(page);
-}
-
 }  // namespace
 
 Result<Replayed> replay_journal(io::FileSystem &files, const std::string &directory,
@@ -50,7 +42,8 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
   for (const auto number : numbers) {
     auto file = files.open(directory + "/" + file_name(number), io::OpenMode::Read);
     if (!file) return file.error();
-    auto header = header_of(**file);
+    std::string page;
+    auto header = read_file_header(**file, page);
     if (!header && header.error().status == Status::Unsupported) return header.error();
     if (header && header->number == number && header->kind != FileKind::Journal) continue;
     if (!header || header->number != number) {
@@ -229,19 +222,20 @@ void Journal::turn() {
   if (!writing_ && queue_.empty()) return;
   if (!writing_) begin();
   if (attempt(lock)) writing_ = false;
-  const bool more = writing_ || !queue_.empty();
+  const bool failed = writing_, more = failed || !queue_.empty();
   lock.unlock();
-  if (more) wake();
+  if (more) wake(failed ? std::chrono::nanoseconds{kRetry}.count() : 0);
 }
 
-void Journal::wake() {
+void Journal::wake(Nanos after) {
   wake_.notify_one();
   if (!options_.turns || std::exchange(turn_due_, true)) return;
-  options_.turns->later([this, alive = alive_] {
+  const auto due = [this, alive = alive_] {
     if (!*alive) return;
     turn_due_ = false;
     turn();
-  });
+  };
+  options_.turns->later(due, after);
 }
 
 void Journal::begin() {

@@ -21,7 +21,8 @@ Result<Recovered> StoreImpl::recover(const std::function<void(std::string_view)>
   });
   if (!replayed) return replayed.error();
   out.clean_stop = replayed->clean;
-  out.was_active = !replayed->clean && replayed->active && replayed->last_sequence > 0;
+  // The mark may be among what is damaged.
+  out.was_active = !replayed->clean && (replayed->active || replayed->damaged > 0) && replayed->last_sequence > 0;
   if (replayed->damaged > 0) {
     log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
                {{"places", replayed->damaged}});
@@ -78,13 +79,8 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, bool in_use, Recovere
   if (!file) return file.error();
   auto size = (*file)->size();
   if (!size) return size.error();
-  std::string page(kPage, '\0');
-  auto n = (*file)->read_at(0, page.data(), page.size());
-  Result<FileHeader> header = Error{Status::Fail, "unreadable header"};
-  if (n) {
-    page.resize(*n);
-    header = page.empty() ? Error{Status::NotFound, "empty"} : parse_header(page);
-  }
+  std::string page;
+  const auto header = read_file_header(**file, page);
   if (!header && header.error().status == Status::Unsupported) {
     return Error{Status::Unsupported, fmt::format("{}: {}", name, header.error().text)};
   }
@@ -181,6 +177,13 @@ void StoreImpl::recover_segment(Segment &segment, Recovered &out,
               found.message.commit.offset + found.message.commit.length);
   }
   out.corrupt_records += set_aside_damage(segment, report);
+  if (bytes.read_errors()) keep_unreadable(segment);
+}
+
+// What a disk does not give today it may give tomorrow: the segment is not used again.
+void StoreImpl::keep_unreadable(Segment &segment) {
+  segment.phase = Phase::Broken;
+  log_.error("segment partly unreadable: kept", {{"segment", segment.header.number}});
 }
 
 bool StoreImpl::body_intact(const FoundCommit &found) {

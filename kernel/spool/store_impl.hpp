@@ -18,7 +18,7 @@
 
 namespace mansio::spool {
 
-class StoreImpl final : public Store {
+class StoreImpl : public Store {
  public:
   StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files, StoreOptions options,
             Turns *turns = nullptr);
@@ -137,6 +137,7 @@ class StoreImpl final : public Store {
   void account_for(const Table &table);
   bool body_intact(const FoundCommit &found);
   bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
+  void keep_unreadable(Segment &segment);
   std::uint64_t set_aside_damage(Segment &segment, const SegmentReport &report);
 
   asio::io_context &loop_;
