@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "kernel/base/clock.hpp"
 #include "kernel/io/asio.hpp"
 
 namespace mansio::spool {
@@ -16,7 +17,7 @@ namespace mansio::spool {
 class Turns {
  public:
   virtual ~Turns() = default;
-  virtual void later(std::function<void()> task) = 0;  // to run once, on the loop's thread
+  virtual void later(std::function<void()> task, Nanos after = 0) = 0;  // to run once, on the loop's thread
 };
 
 class IoThread {

@@ -79,7 +79,7 @@ class Journal {
   };
   void run();
   void turn();
-  void wake();
+  void wake(Nanos after = 0);
   void begin();
   bool attempt(std::unique_lock<std::mutex> &lock);
   Result<void> write(const Batch &batch);

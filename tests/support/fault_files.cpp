@@ -267,6 +267,7 @@ std::uint64_t FaultFiles::failures() const {
 void FaultFiles::heal() {
   const std::lock_guard lock{state_->mutex};
   state_->rules.clear();
+  for (auto &[path, inode] : state_->names) inode->spoiled.clear();
 }
 void FaultFiles::set_free(std::uint64_t bytes) {
   const std::lock_guard lock{state_->mutex};

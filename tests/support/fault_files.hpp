@@ -44,7 +44,7 @@ class FaultFiles final : public io::FileSystem {
   void fail(Op op, std::string part, std::uint64_t nth, Status status, bool forever = false);
   // The same for the n-th changing call, whatever it is: no space on a write, an error of a sync, ...
   void fail_any(std::uint64_t nth, Status status, bool forever = false);
-  void heal();
+  void heal();                     // nothing more fails, every sector can be read
   std::uint64_t failures() const;  // how many calls were made to fail
   void set_free(std::uint64_t bytes);
   std::uint64_t count(Op op, const std::string &part) const;
