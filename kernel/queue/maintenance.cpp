@@ -48,7 +48,8 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
-  if (!replay_ && store_.wants_checkpoint()) begin_checkpoint();
+  // What is gone and not yet retired would be in neither the index nor the checkpoint's table.
+  if (!replay_ && retire_open_ && store_.wants_checkpoint()) begin_checkpoint();
 }
 
 void QueueCore::update_pressure() {

@@ -85,6 +85,7 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
           if (recipients.empty() && index_.group(g).state != GroupState::Leased) {
             scheduler_->remove(g);
             index_.erase_group(g, reasons_);
+            deferred.erase(g);  // while others of it were still to be told
           } else if (index_.group(g).state == GroupState::Parked) {
             deferred.insert(g);
           }

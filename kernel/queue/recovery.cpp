@@ -1,6 +1,8 @@
 // Recovery and checkpoint: what was journaled, put together with what the segments hold.
 #include <malloc.h>
 
+#include <utility>
+
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {

@@ -40,18 +40,22 @@ Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, s
   auto file = files.open(directory + "/epoch", io::OpenMode::Create);
   if (!file) return file.error();
   file_ = std::move(*file);
-  std::string bytes(2 * kPage, '\0');
-  auto n = file_->read_at(0, bytes.data(), bytes.size());
-  if (!n) return n.error();
-  bool found = false;
-  for (std::size_t i = 0; i < 2; ++i) {
+  const auto size = file_->size();
+  if (!size) return size.error();
+  std::string page(kPage, '\0');
+  int found = 0;
+  for (std::uint64_t i = 0; i < 2; ++i) {
     Slot slot;
-    if (!parse_slot(std::string_view{bytes}.substr(i * kPage, kPage), slot)) continue;
-    found = true;
+    const auto n = file_->read_at(i * kPage, page.data(), page.size());
+    if (!n || !parse_slot(std::string_view{page}.substr(0, *n), slot)) continue;
+    ++found;
     writes_ = std::max(writes_, slot.writes);
     next_ = std::max(next_, slot.limit);
   }
-  if (next_ <= seen) next_ = seen + (found ? 1 : kLost);
+  // The slot that is gone may have been the newer one, and epochs below its limit may be out. (A first slot is alone.)
+  const bool lost = found == 0 ? *size > 0 || seen > 0 : found == 1 && writes_ > 1;
+  next_ = std::max(next_, seen + 1);
+  if (lost) next_ += kLost;
   limit_ = next_;
   if (auto r = reserve(); !r) return r;
   return files.sync_directory(directory);

@@ -224,7 +224,7 @@ void StoreImpl::consider(Segment &segment) {
 void StoreImpl::examine(Segment &segment) {
   segment.phase = Phase::Examining;
   struct Found {
-    bool held = false, large = false;
+    bool held = false, large = false, unreadable = false;
     std::vector<Committed> messages;
     SegmentReport report;
   };
@@ -247,6 +247,7 @@ void StoreImpl::examine(Segment &segment) {
         found->report = find_messages(bytes, header, bad_from, false, [&](const FoundCommit &c) {
           if (c.intact) found->messages.push_back(c.message);
         });
+        found->unreadable = bytes.read_errors();
       },
       [this, found, number] {
         auto &s = segments_.at(number);
@@ -258,6 +259,7 @@ void StoreImpl::examine(Segment &segment) {
         }
         s.large = found->large;
         if (set_aside_damage(s, found->report) > 0 && s.phase == Phase::Broken) return;
+        if (found->unreadable) return keep_unreadable(s);
         for (const auto &message : found->messages) {
           if (learn(s, message)) log_.warn("commit without a notice", {{"qid", message.id}, {"segment", number}});
         }
@@ -326,20 +328,23 @@ void StoreImpl::forget(std::uint32_t number) { segments_.erase(number); }
 void StoreImpl::retry_held() {
   if (held_timer_set_ || closing_) return;
   held_timer_set_ = true;
-  held_timer_.expires_after(kHeldRetry);
-  held_timer_.async_wait([this](ErrorCode error) {
-    if (error) return;
+  const auto again = [this] {
     held_timer_set_ = false;
     for (auto &[number, segment] : segments_) {
       if (!segment.held || segment.phase != Phase::Sealed) continue;
       segment.held = false;
       consider(segment);
     }
+  };
+  if (turns_) return turns_->later(again, std::chrono::nanoseconds{kHeldRetry}.count());
+  held_timer_.expires_after(kHeldRetry);
+  held_timer_.async_wait([again](ErrorCode error) {
+    if (!error) again();
   });
 }
 
 void StoreImpl::start_threads() {
-  thread_ = std::make_unique<IoThread>(loop_);
+  thread_ = std::make_unique<IoThread>(loop_, false, turns_);
   check_space();
   for (auto &[number, segment] : segments_) consider(segment);
   serve();

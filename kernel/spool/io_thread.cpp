@@ -2,8 +2,9 @@
 
 namespace mansio::spool {
 
-IoThread::IoThread(asio::io_context &loop, bool orphans)
-    : loop_(loop), orphans_(orphans), thread_([this] { this->loop(); }) {}
+IoThread::IoThread(asio::io_context &loop, bool orphans, Turns *turns) : loop_(loop), orphans_(orphans), turns_(turns) {
+  if (!turns_) thread_ = std::thread{[this] { this->loop(); }};
+}
 
 IoThread::~IoThread() {
   {
@@ -11,7 +12,10 @@ IoThread::~IoThread() {
     stop_ = true;
   }
   wake_.notify_one();
-  thread_.join();
+  if (turns_)
+    loop();
+  else
+    thread_.join();
   *alive_ = false;
 }
 
@@ -21,6 +25,10 @@ void IoThread::run(std::function<void()> work, std::function<void()> done) {
     jobs_.push_back(std::make_shared<Job>(Job{std::move(work), std::move(done)}));
   }
   wake_.notify_one();
+  if (turns_)
+    turns_->later([this, alive = alive_] {
+      if (*alive) turn();
+    });
 }
 
 void IoThread::tell(std::function<void()> what) {
@@ -37,12 +45,22 @@ void IoThread::loop() {
     auto job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    job->work();
-    asio::post(loop_, [alive = alive_, orphans = orphans_, job = std::move(job)] {
-      if ((orphans || *alive) && job->done) job->done();
-    });
+    finish(std::move(job));
     lock.lock();
   }
+}
+
+void IoThread::finish(std::shared_ptr<Job> job) {
+  job->work();
+  asio::post(loop_, [alive = alive_, orphans = orphans_, job = std::move(job)] {
+    if ((orphans || *alive) && job->done) job->done();
+  });
+}
+
+void IoThread::turn() {
+  auto job = std::move(jobs_.front());
+  jobs_.pop_front();
+  finish(std::move(job));
 }
 
 }  // namespace mansio::spool

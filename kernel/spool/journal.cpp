@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "kernel/base/codec.hpp"
 #include "kernel/spool/random.hpp"
@@ -15,134 +16,30 @@ namespace {
 constexpr std::uint64_t kFillStep = 1024 * 1024;  // zero-filled ahead, so that most syncs journal no metadata
 constexpr std::uint64_t kTooManyFiles = 16;       // restarts without a checkpoint
 constexpr auto kRetry = std::chrono::milliseconds{200};
-
-struct CheckpointEnd {
-  std::uint32_t file = 0;   // in which it began
-  std::uint64_t parts = 0;  // SNAPSHOT and TABLE records before
-  template <class Self, class V>
-  static void fields(Self &s, V &v) {
-    v(s.file, s.parts);
-  }
-};
-
 constexpr std::size_t kPacked = 32 * 1024;  // octets of entries in one record, about
 
 bool packs(RecordType type) { return type == RecordType::Entry || type == RecordType::Snapshot; }
 
-// Entries or parts that follow each other share a record: `each` is given them one by one.
-template <class F>
-void unpack(std::string_view payload, F &&each) {
-  Decoder d{payload};
-  while (d.ok() && !d.rest().empty()) {
-    std::string_view piece;
-    d.get(piece);
-    if (d.ok()) each(piece);
-  }
-}
-
-Result<FileHeader> header_of(io::File &file) {
-  std::string page(kPage, '\0');
-  auto n = file.read_at(0, page.data(), page.size());
-  if (!n) return n.error();
-  page.resize(*n);
-  return parse_header(page);
-}
-
 }  // namespace
-
-Result<Replayed> replay_journal(io::FileSystem &files, const std::string &directory,
-                                const std::function<void(RecordType, std::string_view)> &each) {
-  auto names = files.list(directory);
-  if (!names) return names.error();
-  Replayed out;
-  std::vector<std::uint32_t> numbers;
-  for (const auto &name : *names) {
-    if (const auto number = parse_file_name(name)) numbers.push_back(*number);
-  }
-  std::sort(numbers.begin(), numbers.end());
-  if (!numbers.empty()) out.last_file = numbers.back();
-
-  // Which file holds the newest complete checkpoint, and which checkpoints are complete at all?
-  struct Opened {
-    std::unique_ptr<io::File> file;
-    FileHeader header;
-    bool checkpoint = false;
-  };
-  std::vector<Opened> opened;
-  std::size_t first = 0;
-  for (const auto number : numbers) {
-    auto file = files.open(directory + "/" + file_name(number), io::OpenMode::Read);
-    if (!file) return file.error();
-    auto header = header_of(**file);
-    if (!header && header.error().status == Status::Unsupported) return header.error();
-    if (header && header->number == number && header->kind != FileKind::Journal) continue;
-    if (!header || header->number != number) {
-      // Never finished, or a spare being renamed: its header is synced before its first record.
-      if (!header && header.error().status == Status::Fail) ++out.damaged;
-      continue;
-    }
-    Opened o{std::move(*file), *header, false};
-    FileBytes bytes{*o.file};
-    std::uint64_t parts = 0;
-    const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
-      // Writes are not ordered before their sync: the last record may be there and others not.
-      if (r.header.type == RecordType::Snapshot) unpack(payload_of(bytes, r), [&](std::string_view) { ++parts; });
-      if (r.header.type == RecordType::Table) ++parts;
-      if (r.header.type != RecordType::Checkpoint) return;
-      const auto end = decode<CheckpointEnd>(payload_of(bytes, r));
-      o.checkpoint = end && end->file == o.header.number && end->parts == parts;
-    });
-    for (const auto &gap : scan.gaps) out.damaged += gap.damage;
-    opened.push_back(std::move(o));
-    if (opened.back().checkpoint) first = opened.size() - 1;
-  }
-  for (std::size_t i = first; i < opened.size(); ++i) {
-    auto &o = opened[i];
-    ++out.files;
-    FileBytes bytes{*o.file};
-    const bool snapshot = i == first;
-    const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
-      switch (r.header.type) {
-        case RecordType::Snapshot:
-          if (snapshot)
-            unpack(payload_of(bytes, r), [&](std::string_view piece) { each(RecordType::Snapshot, piece); });
-          return;
-        case RecordType::Table:
-          // Of a checkpoint that was cut short nothing is used: what it replaces is still there. (If it is not,
-          // this is the first file and damaged; then a part is better than nothing.)
-          if (snapshot) each(r.header.type, payload_of(bytes, r));
-          return;
-        case RecordType::Entry:
-        case RecordType::Active:
-        case RecordType::Clean:
-        case RecordType::Checkpoint:
-          if (r.header.id <= out.last_sequence) return;
-          out.last_sequence = r.header.id;
-          out.clean = r.header.type == RecordType::Clean;
-          if (r.header.type == RecordType::Active) out.active = payload_of(bytes, r) != std::string(1, '\0');
-          if (r.header.type == RecordType::Entry)
-            unpack(payload_of(bytes, r), [&](std::string_view piece) { each(RecordType::Entry, piece); });
-          return;
-        default:
-          return;
-      }
-    });
-    out.bytes += scan.end;
-  }
-  return out;
-}
 
 Journal::Journal(asio::io_context &loop, Logger &log, io::FileSystem &files, JournalOptions options)
     : loop_(loop), log_(log), files_(files), options_(std::move(options)) {}
 
 Journal::~Journal() {
-  if (thread_.joinable()) {
+  if (started_) {
     {
       const std::lock_guard lock{mutex_};
       stop_ = true;
     }
     wake_.notify_one();
-    thread_.join();
+    if (options_.turns) {
+      std::unique_lock lock{mutex_};
+      if (std::exchange(writing_, false)) attempt(lock);
+      lock.unlock();
+      run();
+    } else {
+      thread_.join();
+    }
   }
   *alive_ = false;
 }
@@ -155,7 +52,7 @@ Result<void> Journal::start(const Replayed &replayed) {
   number_ = replayed.last_file;
   if (auto r = open_file(number_ + 1); !r) return r;
   started_ = true;
-  thread_ = std::thread{[this] { run(); }};
+  if (!options_.turns) thread_ = std::thread{[this] { run(); }};
   return {};
 }
 
@@ -174,7 +71,7 @@ void Journal::enqueue(RecordType type, std::uint64_t sequence, std::string_view 
     queue_.back().items.push_back({type, sequence, std::string{payload}});
   }
   unwritten_.fetch_add(kRecordHeader + payload.size(), std::memory_order_relaxed);
-  if (first) wake_.notify_one();
+  if (first) wake();
 }
 
 void Journal::hurry() {
@@ -182,7 +79,7 @@ void Journal::hurry() {
     const std::lock_guard lock{mutex_};
     hurry_ = true;
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Journal::begin_checkpoint(std::vector<std::string> tables) {
@@ -200,7 +97,7 @@ void Journal::begin_checkpoint(std::vector<std::string> tables) {
     const std::lock_guard lock{mutex_};
     queue_.push_back(std::move(batch));
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Journal::snapshot(std::string_view payload) {
@@ -231,8 +128,17 @@ Result<void> Journal::flush() {
   if (!started_) return Error{Status::Internal, "journal not started"};
   hurry_ = true;
   last_error_.clear();
-  wake_.notify_one();
-  done_.wait(lock, [this] { return (queue_.empty() && !writing_) || !last_error_.empty(); });
+  const auto over = [this] { return (queue_.empty() && !writing_) || !last_error_.empty(); };
+  if (options_.turns) {
+    while (!over()) {
+      lock.unlock();
+      turn();
+      lock.lock();
+    }
+  } else {
+    wake_.notify_one();
+    done_.wait(lock, over);
+  }
   if (!last_error_.empty()) return Error{Status::Internal, last_error_};
   return {};
 }
@@ -246,47 +152,78 @@ void Journal::run() {
     if (queue_.empty()) return;
     const auto due = std::chrono::steady_clock::now() + std::chrono::nanoseconds{options_.sync_interval};
     wake_.wait_until(lock, due, [this] { return stop_ || hurry_; });
-    auto batch = std::move(queue_.front());
-    queue_.pop_front();
-    if (queue_.empty()) hurry_ = false;
-    writing_ = true;
-    std::uint64_t last = 0;
-    std::size_t size = 0;
-    bool checkpoint_ends = false;
-    for (const auto &item : batch.items) {
-      last = std::max(last, item.sequence);
-      size += kRecordHeader + item.payload.size();
-      checkpoint_ends |= item.type == RecordType::Checkpoint;
-    }
+    begin();
     for (bool again = true; again;) {
-      lock.unlock();
-      const auto result = write(batch);
-      if (result) {
-        unwritten_.fetch_sub(size, std::memory_order_relaxed);
-        if (last > 0) synced_.store(last, std::memory_order_release);
-        asio::post(loop_, [this, alive = alive_] {
-          if (*alive && callback_) callback_(synced());
-        });
-        if (checkpoint_ends) {
-          const auto file = std::exchange(checkpoint_file_, 0);
-          if (file != 0) remove_before(file);
-          checkpoint_ended(file != 0);
-        }
-      } else {
-        report(result.error().text);
-      }
-      lock.lock();
-      again = !result && !stop_;
-      if (!result) {
-        last_error_ = result.error().text;
-        done_.notify_all();
-        // A full disk may have room again, a failed sync gets a new file: the outcomes are still in memory.
-        wake_.wait_for(lock, kRetry, [this] { return stop_; });
-      }
+      const bool written = attempt(lock);
+      again = !written && !stop_;
+      // A full disk may have room again, a failed sync gets a new file: the outcomes are still in memory.
+      if (!written) wake_.wait_for(lock, kRetry, [this] { return stop_; });
     }
     writing_ = false;
     done_.notify_all();
   }
+}
+
+// As run(), an attempt at a time.
+void Journal::turn() {
+  std::unique_lock lock{mutex_};
+  if (!writing_ && queue_.empty()) return;
+  if (!writing_) begin();
+  if (attempt(lock)) writing_ = false;
+  const bool failed = writing_, more = failed || !queue_.empty();
+  lock.unlock();
+  if (more) wake(failed ? std::chrono::nanoseconds{kRetry}.count() : 0);
+}
+
+void Journal::wake(Nanos after) {
+  wake_.notify_one();
+  if (!options_.turns || std::exchange(turn_due_, true)) return;
+  const auto due = [this, alive = alive_] {
+    if (!*alive) return;
+    turn_due_ = false;
+    turn();
+  };
+  options_.turns->later(due, after);
+}
+
+void Journal::begin() {
+  batch_ = std::move(queue_.front());
+  queue_.pop_front();
+  if (queue_.empty()) hurry_ = false;
+  writing_ = true;
+}
+
+bool Journal::attempt(std::unique_lock<std::mutex> &lock) {
+  std::uint64_t last = 0;
+  std::size_t size = 0;
+  bool checkpoint_ends = false;
+  for (const auto &item : batch_.items) {
+    last = std::max(last, item.sequence);
+    size += kRecordHeader + item.payload.size();
+    checkpoint_ends |= item.type == RecordType::Checkpoint;
+  }
+  lock.unlock();
+  const auto result = write(batch_);
+  if (result) {
+    unwritten_.fetch_sub(size, std::memory_order_relaxed);
+    if (last > 0) synced_.store(last, std::memory_order_release);
+    asio::post(loop_, [this, alive = alive_] {
+      if (*alive && callback_) callback_(synced());
+    });
+    if (checkpoint_ends) {
+      const auto file = std::exchange(checkpoint_file_, 0);
+      if (file != 0) remove_before(file);
+      checkpoint_ended(file != 0);
+    }
+  } else {
+    report(result.error().text);
+  }
+  lock.lock();
+  if (!result) {
+    last_error_ = result.error().text;
+    done_.notify_all();
+  }
+  return result.ok();
 }
 
 Result<void> Journal::write(const Batch &batch) {
@@ -324,7 +261,7 @@ Result<void> Journal::write(const Batch &batch) {
   bytes.append(round_up(bytes.size(), kPage) - bytes.size(), '\0');
 
   if (end_ + bytes.size() > filled_) {
-    const auto to = round_up(end_ + bytes.size(), kPage) + kFillStep;
+    const auto to = round_up(end_ + bytes.size(), kPage) + std::min(kFillStep, round_up(options_.rotate_bytes, kPage));
     auto filled = file_->zero_fill(filled_, to);
     if (!filled && filled.error().status == Status::Busy && give_up_reserve()) filled = file_->zero_fill(filled_, to);
     if (filled) filled_ = to;  // otherwise the records themselves may still fit

@@ -24,6 +24,7 @@
 #include "kernel/base/result.hpp"
 #include "kernel/io/asio.hpp"
 #include "kernel/io/file.hpp"
+#include "kernel/spool/io_thread.hpp"
 #include "kernel/spool/segment.hpp"
 
 namespace mansio::spool {
@@ -35,6 +36,7 @@ struct JournalOptions {
   std::uint32_t node = 0;
   Nanos sync_interval = 50 * kMillisecond;
   std::uint64_t rotate_bytes = 64ull << 20;
+  Turns *turns = nullptr;
 };
 
 struct Replayed {
@@ -49,6 +51,16 @@ struct Replayed {
 // Reads the journal without changing it. `each` gets Entry, Snapshot and Table records, oldest first.
 Result<Replayed> replay_journal(io::FileSystem &files, const std::string &directory,
                                 const std::function<void(RecordType, std::string_view)> &each);
+
+// The payload of a CHECKPOINT record.
+struct CheckpointEnd {
+  std::uint32_t file = 0;   // in which it began
+  std::uint64_t parts = 0;  // pieces of SNAPSHOT records, and TABLE records, before it
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.file, s.parts);
+  }
+};
 
 class Journal {
  public:
@@ -86,6 +98,10 @@ class Journal {
     std::vector<Item> items;
   };
   void run();
+  void turn();
+  void wake(Nanos after = 0);
+  void begin();
+  bool attempt(std::unique_lock<std::mutex> &lock);
   Result<void> write(const Batch &batch);
   Result<void> open_file(std::uint32_t number);
   void remove_before(std::uint32_t number);
@@ -117,7 +133,8 @@ class Journal {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::deque<Batch> queue_;
-  bool stop_ = false, hurry_ = false, writing_ = false;
+  Batch batch_;  // with the thread
+  bool stop_ = false, hurry_ = false, writing_ = false, turn_due_ = false;
   bool started_ = false;
   std::string last_error_;
   std::thread thread_;

@@ -26,7 +26,8 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
   });
   if (!replayed) return replayed.error();
   out.clean_stop = replayed->clean;
-  out.was_active = !replayed->clean && replayed->active && replayed->last_sequence > 0;
+  // The mark may be among what is damaged.
+  out.was_active = !replayed->clean && (replayed->active || replayed->damaged > 0) && replayed->last_sequence > 0;
   if (replayed->damaged > 0) {
     log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
                {{"places", replayed->damaged}});
@@ -122,13 +123,8 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, bool in_use, Recovere
   if (!file) return file.error();
   auto size = (*file)->size();
   if (!size) return size.error();
-  std::string page(kPage, '\0');
-  auto n = (*file)->read_at(0, page.data(), page.size());
-  Result<FileHeader> header = Error{Status::Fail, "unreadable header"};
-  if (n) {
-    page.resize(*n);
-    header = page.empty() ? Error{Status::NotFound, "empty"} : parse_header(page);
-  }
+  std::string page;
+  const auto header = read_file_header(**file, page);
   if (!header && header.error().status == Status::Unsupported) {
     return Error{Status::Unsupported, fmt::format("{}: {}", name, header.error().text)};
   }
@@ -169,6 +165,12 @@ Result<void> StoreImpl::set_file_aside(std::uint32_t number) {
   if (auto r = files_.rename(segment_path(number), to); !r) return r;
   if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
   return files_.sync_directory(path("segments"));
+}
+
+// What a disk does not give today it may give tomorrow: the segment is not used again.
+void StoreImpl::keep_unreadable(Segment &segment) {
+  segment.phase = Phase::Broken;
+  log_.error("segment partly unreadable: kept", {{"segment", segment.header.number}});
 }
 
 // Does every message that the checkpoint called alive still exist? Damage was counted where it was found; this

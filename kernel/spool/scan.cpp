@@ -56,6 +56,21 @@ std::string_view FileBytes::view(std::uint64_t offset, std::uint64_t n) {
   return std::string_view{window_}.substr(offset - start_, n);
 }
 
+Result<FileHeader> read_file_header(io::File &file, std::string &page) {
+  constexpr std::uint64_t kSector = 512;
+  page.assign(kPage, '\0');
+  if (const auto n = file.read_at(0, page.data(), kPage)) {
+    page.resize(*n);
+    return page.empty() ? Error{Status::NotFound, "empty"} : parse_header(page);
+  }
+  for (std::uint64_t at = 0; at < kPage; at += kSector)
+    if (!file.read_at(at, page.data() + at, kSector)) std::fill_n(page.data() + at, kSector, '\0');
+  auto header = parse_header(page);
+  // Zeros are what could not be read: not a file that was never given out.
+  if (!header && header.error().status == Status::NotFound) return Error{Status::Fail, "unreadable header"};
+  return header;
+}
+
 bool all_zero(FileBytes &bytes, std::uint64_t from) {
   while (from < bytes.size()) {
     const auto part = bytes.view(from, kWindow);

@@ -68,6 +68,9 @@ struct Scan {
   std::vector<Gap> gaps;             // without the free space at the end, unless that is damage
 };
 
+// The first page; of its two copies of the header one may lie in a sector that cannot be read (then `page` has zeros).
+Result<FileHeader> read_file_header(io::File &file, std::string &page);
+
 // Nothing but zeros from `from` to the end, all of it readable.
 bool all_zero(FileBytes &bytes, std::uint64_t from);
 

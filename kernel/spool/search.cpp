@@ -125,6 +125,7 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
   if (auto *segment = find(search->place)) {
     segment->large |= search->large;
     if (search->first) finding_->out.corrupt_records += set_aside_damage(*segment, search->report);
+    if (search->first && search->read_errors) keep_unreadable(*segment);
   }
   Result<void> result;
   if (search->read_errors)

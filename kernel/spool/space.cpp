@@ -63,13 +63,17 @@ void StoreImpl::give_back() {
 }
 
 void StoreImpl::tick() {
-  timer_.expires_after(kTick);
-  timer_.async_wait([this](ErrorCode error) {
-    if (error || closing_) return;
+  const auto work = [this] {
+    if (closing_) return;
     check_space();
     keep_spares();
     keep_reserve();
     tick();
+  };
+  if (turns_) return turns_->later(work, std::chrono::nanoseconds{kTick}.count());
+  timer_.expires_after(kTick);
+  timer_.async_wait([work](ErrorCode error) {
+    if (!error) work();
   });
 }
 

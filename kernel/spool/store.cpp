@@ -15,14 +15,16 @@ Result<std::unique_ptr<Store>> Store::open(asio::io_context &loop, const Clock &
   return std::unique_ptr<Store>{std::move(store)};
 }
 
-StoreImpl::StoreImpl(asio::io_context &loop, const Clock &, Logger &log, io::FileSystem &files, StoreOptions options)
+StoreImpl::StoreImpl(asio::io_context &loop, const Clock &, Logger &log, io::FileSystem &files, StoreOptions options,
+                     Turns *turns)
     : loop_(loop),
       log_(log),
       files_(files),
       options_(std::move(options)),
+      turns_(turns),
       journal_(loop, log, files,
                {options_.directory + "/journal", options_.directory + "/reserve", options_.journal_reserve,
-                options_.node, options_.journal_sync_interval, options_.journal_rotate_bytes}),
+                options_.node, options_.journal_sync_interval, options_.journal_rotate_bytes, turns}),
       timer_(loop),
       held_timer_(loop) {
   journal_.on_synced([this](std::uint64_t sequence) { journal_synced(sequence); });

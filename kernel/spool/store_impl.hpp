@@ -19,9 +19,10 @@
 
 namespace mansio::spool {
 
-class StoreImpl final : public Store {
+class StoreImpl : public Store {
  public:
-  StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files, StoreOptions options);
+  StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files, StoreOptions options,
+            Turns *turns = nullptr);
   StoreImpl(const StoreImpl &) = delete;
   StoreImpl &operator=(const StoreImpl &) = delete;
   ~StoreImpl() override;
@@ -160,12 +161,14 @@ class StoreImpl final : public Store {
   void all_found();
   void account_for(const Table &table);
   bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
+  void keep_unreadable(Segment &segment);
   std::uint64_t set_aside_damage(Segment &segment, const SegmentReport &report);
 
   asio::io_context &loop_;
   Logger &log_;
   io::FileSystem &files_;
   StoreOptions options_;
+  Turns *const turns_;
   io::UniqueFd lock_;
   Journal journal_;
   Epochs epochs_;                              // the thread's, once it runs

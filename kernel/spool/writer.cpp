@@ -204,7 +204,11 @@ class WriterImpl final : public Writer {
 
 std::unique_ptr<Writer> Writer::create(asio::io_context &loop, const Clock &, Logger &log, SegmentSource &source,
                                        WriterOptions options) {
-  return std::make_unique<WriterImpl>(std::make_shared<WriterCore>(loop, log, source, options));
+  return make_writer(std::make_shared<WriterCore>(loop, log, source, options));
+}
+
+std::unique_ptr<Writer> make_writer(std::shared_ptr<WriterCore> core) {
+  return std::make_unique<WriterImpl>(std::move(core));
 }
 
 }  // namespace mansio::spool

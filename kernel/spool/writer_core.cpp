@@ -13,7 +13,7 @@ Error deferred(std::string text) { return {Status::Defer, std::move(text), {4, 3
 
 }  // namespace
 
-WriterCore::WriterCore(asio::io_context &loop, Logger &log, SegmentSource &source, WriterOptions options)
+WriterCore::WriterCore(asio::io_context &loop, Logger &log, SegmentSource &source, WriterOptions options, Turns *turns)
     : loop_(loop),
       log_(&log),
       source_(&source),
@@ -22,14 +22,15 @@ WriterCore::WriterCore(asio::io_context &loop, Logger &log, SegmentSource &sourc
       files_(options.files ? options.files : own_files_.get()),
       batch_timer_(loop),
       sync_timer_(loop),
-      thread_(std::make_unique<IoThread>(loop, true)) {}
+      turns_(turns),
+      thread_(std::make_unique<IoThread>(loop, true, turns)) {}
 
 bool WriterCore::ready() const {
   return spare_ || (current_ && current_->header.size - current_->end >= current_->header.size / 8);
 }
 
 IoThread *WriterCore::bulk() {
-  if (!bulk_ && thread_) bulk_ = std::make_unique<IoThread>(loop_, true);
+  if (!bulk_ && thread_) bulk_ = std::make_unique<IoThread>(loop_, true, turns_);
   return bulk_.get();
 }
 

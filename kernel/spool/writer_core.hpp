@@ -32,7 +32,7 @@ class Held {
 
 class WriterCore : public std::enable_shared_from_this<WriterCore> {
  public:
-  WriterCore(asio::io_context &loop, Logger &log, SegmentSource &source, WriterOptions options);
+  WriterCore(asio::io_context &loop, Logger &log, SegmentSource &source, WriterOptions options, Turns *turns = nullptr);
 
   Task<Result<MessageId>> reserve_id();
   Task<Result<Committed>> commit(std::shared_ptr<Pending> message);
@@ -93,8 +93,11 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
   asio::steady_timer batch_timer_, sync_timer_;
   bool sync_timer_set_ = false;
 
+  Turns *const turns_;
   std::unique_ptr<IoThread> thread_, bulk_;
 };
+
+std::unique_ptr<Writer> make_writer(std::shared_ptr<WriterCore> core);
 
 inline Held::~Held() { core_->release(bytes_); }
 inline void Held::add(std::uint64_t n) {

@@ -1,98 +1,10 @@
 #include "tests/support/fault_files.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <random>
-#include <set>
+
+#include "tests/support/fault_state.hpp"
 
 namespace mansio::test {
-namespace {
-
-constexpr std::uint64_t kSector = 512;
-
-struct Write {
-  std::uint64_t offset;
-  std::string bytes;
-};
-
-void put(std::string &data, std::uint64_t offset, std::string_view bytes) {
-  if (data.size() < offset + bytes.size()) data.resize(offset + bytes.size(), '\0');
-  data.replace(offset, bytes.size(), bytes);
-}
-
-// The content of a file. Its memfd holds no bytes: it is what descriptors and locks stand for.
-struct Inode {
-  std::string cached, durable;
-  std::vector<Write> pending;
-  io::UniqueFd token;
-  ino_t number = 0;
-
-  Inode() : token(::memfd_create("fault", MFD_CLOEXEC)) {
-    struct stat s {};
-    ::fstat(token.get(), &s);
-    number = s.st_ino;
-  }
-  io::UniqueFd reopen(int lock) const {
-    const auto link = "/proc/self/fd/" + std::to_string(token.get());
-    io::UniqueFd fd{::open(link.c_str(), O_RDWR | O_CLOEXEC)};
-    if (::flock(fd.get(), lock | LOCK_NB) != 0) return {};
-    return fd;
-  }
-};
-using Names = std::map<std::string, std::shared_ptr<Inode>>;
-
-std::string directory_of(const std::string &path) { return path.substr(0, path.rfind('/')); }
-
-}  // namespace
-
-struct FaultFiles::State {
-  mutable std::mutex mutex;
-  Names names, durable;
-  std::set<std::string> directories;
-  // Changes of names since their directory was synced, in order: a journalling file system keeps a prefix.
-  struct Change {
-    std::string directory;
-    std::function<void(Names &)> apply;
-  };
-  std::vector<Change> changes;
-  std::map<ino_t, std::weak_ptr<Inode>> inodes;
-  std::uint64_t operations = 0, cut = 0;
-  bool dead = false;
-  std::uint64_t free = 1ull << 40;
-  struct Rule {
-    Op op;
-    std::string part;
-    std::uint64_t left;
-    Status status;
-    bool forever;
-  };
-  std::vector<Rule> rules;
-  std::map<std::pair<Op, std::string>, std::uint64_t> counts;
-
-  // Runs before every call, with the lock held.
-  Result<void> step(Op op, const std::string &path, bool changes_something) {
-    if (dead) return Error{Status::Internal, path + ": power is off"};
-    ++counts[{op, path}];
-    if (changes_something && ++operations == cut) dead = true;
-    for (auto &rule : rules) {
-      if (rule.op != op || path.find(rule.part) == std::string::npos || rule.left == 0) continue;
-      if (--rule.left == 0) {
-        if (rule.forever) rule.left = 1;
-        return Error{rule.status, path + ": injected failure"};
-      }
-    }
-    return {};
-  }
-  Error off(const std::string &path) const { return {Status::Internal, path + ": power is off"}; }
-  void change(const std::string &path, std::function<void(Names &)> apply) {
-    apply(names);
-    changes.push_back({directory_of(path), std::move(apply)});
-  }
-};
 
 class FaultFiles::Handle final : public io::File {
  public:
@@ -102,63 +14,81 @@ class FaultFiles::Handle final : public io::File {
   Result<std::size_t> read_at(std::uint64_t offset, char *to, std::size_t n) override {
     const std::lock_guard lock{state_->mutex};
     if (auto r = state_->step(Op::Read, path_, false); !r) return r.error();
-    if (offset >= inode_->cached.size()) return std::size_t{0};
-    n = std::min<std::size_t>(n, inode_->cached.size() - offset);
-    inode_->cached.copy(to, n, offset);
-    return n;
+    if (!inode_->readable(offset, n)) {
+      ++state_->failures;
+      return Error{Status::Internal, path_ + ": unreadable sector"};
+    }
+    return inode_->cached.read(offset, to, n);
   }
   Result<void> write_at(std::uint64_t offset, std::string_view bytes) override {
-    const std::lock_guard lock{state_->mutex};
-    const bool was_dead = state_->dead;
-    const auto r = state_->step(Op::Write, path_, true);
-    if (was_dead) return r;
-    if (!r) bytes = bytes.substr(0, bytes.size() / 2);
-    put(inode_->cached, offset, bytes);
-    inode_->pending.push_back({offset, std::string{bytes}});
-    if (state_->dead) return state_->off(path_);
-    return r;
+    return write({offset, bytes.size(), std::string{bytes}});
   }
   Result<void> write_at(std::uint64_t offset, const std::vector<std::string_view> &pieces) override {
     std::string bytes;
     for (const auto piece : pieces) bytes.append(piece);
-    return write_at(offset, bytes);
+    const auto length = bytes.size();
+    return write({offset, length, std::move(bytes)});
   }
   Result<void> data_sync() override {
     const std::lock_guard lock{state_->mutex};
     if (auto r = state_->step(Op::Sync, path_, true); !r) {
-      // As Linux does: the pages are clean now, and never reach the disk.
-      if (!state_->dead) inode_->pending.clear();
+      if (!state_->dead) {
+        settle(inode_->durable, inode_->pending, static_cast<Keep>(state_->random() % 4), state_->random);
+        inode_->pending.clear();
+      }
       return r;
     }
     if (state_->dead) return state_->off(path_);
-    for (const auto &w : inode_->pending) put(inode_->durable, w.offset, w.bytes);
+    for (const auto &w : inode_->pending) w.apply(inode_->durable);
     inode_->pending.clear();
     return {};
   }
   Result<std::uint64_t> size() override {
     const std::lock_guard lock{state_->mutex};
     if (state_->dead) return state_->off(path_);
-    return static_cast<std::uint64_t>(inode_->cached.size());
+    return inode_->cached.size();
   }
   Result<void> zero_fill(std::uint64_t from, std::uint64_t to) override {
-    return from < to ? write_at(from, std::string(to - from, '\0')) : Result<void>{};
+    return from < to ? write({from, to - from, {}}) : Result<void>{};
   }
   Result<void> truncate(std::uint64_t size) override {
     const std::lock_guard lock{state_->mutex};
     if (state_->dead) return state_->off(path_);
-    inode_->cached.resize(size, '\0');
-    inode_->durable.resize(size, '\0');
+    inode_->cached.resize(size);
+    inode_->durable.resize(size);
     return {};
   }
   Result<io::UniqueFd> duplicate(bool) override {
     const std::lock_guard lock{state_->mutex};
-    auto fd = inode_->reopen(LOCK_SH);
+    auto fd = state_->reopen(inode_, LOCK_SH);
     if (!fd) return Error{Status::Internal, path_ + ": locked"};
     return fd;
   }
-  Result<bool> shared() override { return !inode_->reopen(LOCK_EX); }
+  Result<bool> shared() override {
+    const std::lock_guard lock{state_->mutex};
+    return inode_->token && !inode_->reopen(LOCK_EX);
+  }
 
  private:
+  Result<void> write(Write w) {
+    const std::lock_guard lock{state_->mutex};
+    const bool was_dead = state_->dead;
+    const auto r = state_->step(Op::Write, path_, true);
+    if (was_dead) return r;
+    if (!r) {
+      w.length = state_->random() % (w.length + 1);
+      if (!w.bytes.empty()) w.bytes.resize(w.length);
+    }
+    if (w.length > 0) {
+      w.apply(inode_->cached);
+      // Whole sectors only are mended by a write: the rest would have to be read first.
+      for (auto s = (w.offset + kSector - 1) / kSector; s < w.end() / kSector; ++s) inode_->spoiled.erase(s);
+      inode_->pending.push_back(std::move(w));
+    }
+    if (state_->dead) return state_->off(path_);
+    return r;
+  }
+
   std::shared_ptr<State> state_;
   std::shared_ptr<Inode> inode_;
   std::string path_;
@@ -180,7 +110,6 @@ Result<std::unique_ptr<io::File>> FaultFiles::open(const std::string &path, io::
   if (auto r = state_->step(Op::Open, path, i == state_->names.end()); !r) return r.error();
   if (i != state_->names.end()) return std::unique_ptr<io::File>{std::make_unique<Handle>(state_, i->second, path)};
   auto inode = std::make_shared<Inode>();
-  state_->inodes[inode->number] = inode;
   state_->change(path, [path, inode](Names &names) { names[path] = inode; });
   if (state_->dead) return state_->off(path);
   return std::unique_ptr<io::File>{std::make_unique<Handle>(state_, inode, path)};
@@ -244,7 +173,7 @@ Result<void> FaultFiles::make_directory(const std::string &path) {
 
 Result<std::vector<std::string>> FaultFiles::list(const std::string &directory) {
   const std::lock_guard lock{state_->mutex};
-  if (state_->dead) return state_->off(directory);
+  if (auto r = state_->step(Op::List, directory, false); !r) return r.error();
   std::vector<std::string> out;
   for (const auto &[path, inode] : state_->names) {
     if (directory_of(path) == directory) out.push_back(path.substr(directory.size() + 1));
@@ -276,10 +205,11 @@ Result<io::UniqueFd> FaultFiles::lock(const std::string &path, std::string_view 
   auto file = open(path, io::OpenMode::Create);
   if (!file) return file.error();
   const std::lock_guard guard{state_->mutex};
-  auto &inode = *state_->names.at(path);
-  auto fd = inode.reopen(LOCK_EX);
-  if (!fd) return Error{Status::Busy, inode.cached};
-  inode.cached = text;
+  const auto inode = state_->names.at(path);
+  auto fd = state_->reopen(inode, LOCK_EX);
+  if (!fd) return Error{Status::Busy, inode->cached.text()};
+  inode->cached.resize(0);
+  inode->cached.write(0, text);
   return fd;
 }
 
@@ -300,29 +230,21 @@ std::unique_ptr<FaultFiles> FaultFiles::power_cut(std::uint64_t seed) const {
   const std::lock_guard lock{state_->mutex};
   std::mt19937_64 random{seed};
   auto out = std::make_unique<FaultFiles>();
+  out->state_->random.seed(seed);
   out->state_->directories = state_->directories;
   out->state_->free = state_->free;
   auto names = state_->durable;
-  const auto kept = random() % (state_->changes.size() + 1);
+  const auto kept = seed == 0 ? 0 : random() % (state_->changes.size() + 1);
   for (std::size_t i = 0; i < kept; ++i) state_->changes[i].apply(names);
   std::map<Inode *, std::shared_ptr<Inode>> copies;
   for (const auto &[path, inode] : names) {
     auto &copy = copies[inode.get()];
     if (!copy) {
       copy = std::make_shared<Inode>();
-      out->state_->inodes[copy->number] = copy;
-      auto data = inode->durable;
-      // Nothing, all, whole writes in any order, or single sectors of them.
-      const auto mode = random() % 4;
-      for (const auto &w : inode->pending) {
-        if (mode == 0 || (mode == 2 && random() % 2)) continue;
-        for (std::uint64_t at = w.offset; at < w.offset + w.bytes.size();) {
-          const auto end = std::min((at / kSector + 1) * kSector, w.offset + w.bytes.size());
-          if (mode != 3 || random() % 2) put(data, at, std::string_view{w.bytes}.substr(at - w.offset, end - at));
-          at = end;
-        }
-      }
-      copy->cached = copy->durable = std::move(data);
+      copy->durable = inode->durable;
+      copy->spoiled = inode->spoiled;
+      settle(copy->durable, inode->pending, seed == 0 ? Keep::Nothing : static_cast<Keep>(random() % 4), random);
+      copy->cached = copy->durable;
     }
     out->state_->names[path] = copy;
   }
@@ -334,9 +256,18 @@ void FaultFiles::fail(Op op, std::string part, std::uint64_t nth, Status status,
   const std::lock_guard lock{state_->mutex};
   state_->rules.push_back({op, std::move(part), nth, status, forever});
 }
+void FaultFiles::fail_any(std::uint64_t nth, Status status, bool forever) {
+  const std::lock_guard lock{state_->mutex};
+  state_->rules.push_back({{}, {}, nth, status, forever});
+}
+std::uint64_t FaultFiles::failures() const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->failures;
+}
 void FaultFiles::heal() {
   const std::lock_guard lock{state_->mutex};
   state_->rules.clear();
+  for (auto &[path, inode] : state_->names) inode->spoiled.clear();
 }
 void FaultFiles::set_free(std::uint64_t bytes) {
   const std::lock_guard lock{state_->mutex};
@@ -345,21 +276,32 @@ void FaultFiles::set_free(std::uint64_t bytes) {
 std::uint64_t FaultFiles::count(Op op, const std::string &part) const {
   const std::lock_guard lock{state_->mutex};
   std::uint64_t n = 0;
-  for (const auto &[key, times] : state_->counts) {
-    if (key.first == op && key.second.find(part) != std::string::npos) n += times;
+  for (const auto &[path, times] : state_->counts) {
+    if (path.find(part) != std::string::npos) n += times[static_cast<std::size_t>(op)];
   }
   return n;
 }
 void FaultFiles::flip(const std::string &path, std::uint64_t offset, std::uint8_t mask) {
   const std::lock_guard lock{state_->mutex};
   auto &inode = *state_->names.at(path);
-  for (auto *data : {&inode.cached, &inode.durable}) {
-    if (offset < data->size()) (*data)[offset] = static_cast<char>((*data)[offset] ^ mask);
+  for (auto *image : {&inode.cached, &inode.durable}) {
+    char c = 0;
+    if (image->read(offset, &c, 1) == 0) continue;
+    c = static_cast<char>(c ^ mask);
+    image->write(offset, {&c, 1});
   }
+}
+void FaultFiles::spoil(const std::string &path, std::uint64_t offset) {
+  const std::lock_guard lock{state_->mutex};
+  state_->names.at(path)->spoiled.insert(offset / kSector);
 }
 std::string FaultFiles::content(const std::string &path) const {
   const std::lock_guard lock{state_->mutex};
-  return state_->names.at(path)->cached;
+  return state_->names.at(path)->cached.text();
+}
+std::uint64_t FaultFiles::size(const std::string &path) const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->names.at(path)->cached.size();
 }
 std::vector<std::string> FaultFiles::paths(const std::string &prefix) const {
   const std::lock_guard lock{state_->mutex};

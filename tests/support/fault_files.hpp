@@ -1,5 +1,6 @@
 // A disk for tests, in memory: what was written is in the page cache, what was synced is on the platter. A power
-// cut keeps of the rest what it likes, sector by sector and in any order. Any call can be made to fail.
+// cut keeps of the rest what it likes, sector by sector and in any order. Any call can be made to fail, any sector to
+// become unreadable, any bit to flip. A power cut costs what was changed, not the size of the disk.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,7 @@
 
 namespace mansio::test {
 
-enum class Op { Read, Write, Sync, Open, Rename, Remove, SyncDirectory };
+enum class Op { Read, Write, Sync, Open, Rename, Remove, SyncDirectory, List };
 
 class FaultFiles final : public io::FileSystem {
  public:
@@ -35,17 +36,24 @@ class FaultFiles final : public io::FileSystem {
   void cut_after(std::uint64_t n);
   bool dead() const;
   std::uint64_t operations() const;  // changing calls so far
-  // What is on the disk when the power comes back.
+  // What is on the disk when the power comes back. Seed 0 keeps nothing that was not synced.
   std::unique_ptr<FaultFiles> power_cut(std::uint64_t seed) const;
 
-  // Fails the n-th (from 1) call of this kind on paths that contain `part`; a failing write is half done.
+  // Fails the n-th (from 1) call of this kind on paths that contain `part`; a failing write is done in part. Of a
+  // failing sync nobody knows what reached the platter, and what did not never will: the pages count as clean.
   void fail(Op op, std::string part, std::uint64_t nth, Status status, bool forever = false);
-  void heal();
+  // The same for the n-th changing call, whatever it is: no space on a write, an error of a sync, ...
+  void fail_any(std::uint64_t nth, Status status, bool forever = false);
+  void heal();                     // nothing more fails, every sector can be read
+  std::uint64_t failures() const;  // how many calls were made to fail
   void set_free(std::uint64_t bytes);
   std::uint64_t count(Op op, const std::string &part) const;
 
   void flip(const std::string &path, std::uint64_t offset, std::uint8_t mask = 1);  // on the platter
+  // The sector that holds this octet cannot be read until it is written again.
+  void spoil(const std::string &path, std::uint64_t offset);
   std::string content(const std::string &path) const;
+  std::uint64_t size(const std::string &path) const;
   std::vector<std::string> paths(const std::string &prefix) const;
 
  private:

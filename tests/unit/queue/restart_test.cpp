@@ -66,6 +66,67 @@ TEST_F(Restart, NothingIsLeasedBeforeTheDiskKnowsThatMailMayBeUnderWay) {
   EXPECT_TRUE(disk_.active);
 }
 
+// What a start flags is known to it alone at first. It stays flagged over the next start, though by then its retry lies
+// in the future, or deliveries have rested for so long that none is under way.
+TEST_F(Restart, WhatWasFlaggedStaysFlaggedWhenItIsDeferredOrDeliveriesRest) {
+  for (const bool deferred : {true, false}) {
+    disk_ = {};
+    core_.reset();
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    ASSERT_EQ(leases().size(), 1u);
+    start();  // under way when the process ended; what it held is gone
+    if (deferred) {
+      cast();
+      advance(kSecond);
+      const auto again = leases();
+      ASSERT_EQ(again.size(), 1u);
+      EXPECT_TRUE(again[0].possible_duplicate);
+      report(again[0], DeliveryStatus::Deferred);
+    } else {  // of the cast all are there but the egress; other mail is delivered
+      auto other = attach(wire::RoleKind::Egress, "egress.other", 201);
+      ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
+      router_ = attach(wire::RoleKind::Router, "router", 300);
+      core_->attach_done();
+      sequence_ = 0;
+      say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
+      say(router_, wire::WriterHello{});
+      say(other, wire::EgressHello{"other", 100, {}, {}});
+      advance(kSecond);
+      auto e = envelope({"b@example.com"});
+      e.routes = {{"other", ""}};
+      mail(e);
+      const auto l = other.link->take<wire::Lease>();
+      ASSERT_EQ(l.size(), 1u);
+      say(other, result(l[0], DeliveryStatus::Sent));
+      run();
+      advance(10 * kSecond);
+      EXPECT_FALSE(disk_.active);
+    }
+    begin();
+    advance(kSecond);
+    if (deferred) advance(400 * kSecond);
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 1u);
+    EXPECT_EQ(l[0].id, id);
+    EXPECT_TRUE(l[0].possible_duplicate);
+  }
+}
+
+TEST_F(Restart, NoCheckpointForgetsWhatIsGoneWhileAWriterHasNotSaidWhatItFills) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+  start();
+  attach(wire::RoleKind::Ingress, "ingress.0", 100);  // it says no word
+  core_->attach_done();
+  store_->want_checkpoint = true;
+  advance(2 * kSecond);
+  begin();
+  EXPECT_FALSE(known(id));
+}
+
 TEST_F(Restart, ACheckpointHoldsTheSame) {
   begin();
   const auto gone = mail_to({"x@example.com"});
@@ -178,6 +239,20 @@ TEST_F(Restart, ALeaseNamedInAnEarlierPartIsStillHeld) {
   say(egress_, wire::EgressHello{"smtp", 100, {l[1].lease}, {l[1].id}, false});
   advance(60 * kSecond);
   EXPECT_TRUE(leases().empty());
+}
+
+TEST_F(Restart, AHeldLeaseMayEndForAllItsRecipientsInOneReport) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  ASSERT_EQ(l[0].recipients.size(), 2u);
+  start();
+  reattach(egress_);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {id}});
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
 }
 
 TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {

@@ -38,6 +38,7 @@ class LocalSource final : public SegmentSource {
   GrantFor use = GrantFor::NewMail;
   bool ordinary = false;                                       // whatever is asked for
   std::vector<std::pair<std::uint32_t, std::uint64_t>> seals;  // segment, bad_from
+  std::vector<std::uint32_t> sealed_epochs;                    // of each
 
   Task<Result<SegmentGrant>> next(std::uint64_t least) override {
     if (!store) co_return Error{Status::Busy, "the queue process is away"};
@@ -50,6 +51,7 @@ class LocalSource final : public SegmentSource {
   }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override {
     seals.emplace_back(segment, bad_from);
+    sealed_epochs.push_back(epoch);
     if (store) store->sealed(segment, epoch, bad_from);
   }
   void leave() {

@@ -145,6 +145,110 @@ TEST(SpoolStore, FlippedBitSetsOneMessageAsideAndServesTheRest) {
   EXPECT_NE(kept.find("ond message"), std::string::npos);
 }
 
+TEST(SpoolStore, AnEpochIsNotGivenAgainWhenTheNewerSlotOfTheCounterIsDamaged) {
+  for (const bool unreadable : {false, true}) {
+    FaultFiles disk;
+    std::uint32_t last = 0;
+    const auto next = [](Rig &rig) {
+      auto grant = rig.wait(rig.source.next(0));
+      const auto epoch = grant ? grant->epoch : 0;
+      if (grant) rig.source.sealed(grant->segment, epoch, kFirstRecord);  // its segment is soon free again
+      return epoch;
+    };
+    {
+      Rig rig{disk};
+      while (disk.count(Op::Write, "/epoch") < 3) ASSERT_GT(last = next(rig), 0u);
+      ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments == rig.store->usage().segments; }));
+    }
+    auto after = disk.power_cut(0);
+    const auto newer = (disk.count(Op::Write, "/epoch") & 1) * kPage;
+    if (unreadable)
+      after->spoil("/spool/epoch", newer);
+    else
+      after->flip("/spool/epoch", newer + 12);
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_GT(next(rig), last);
+  }
+}
+
+TEST(SpoolStore, AnUnreadableSectorInTheFirstPageCostsNoMail) {
+  for (const std::uint64_t sector : {0, 2048, 1024}) {
+    FaultFiles disk;
+    Committed message;
+    {
+      Rig rig{disk};
+      rig.open_writer();
+      auto r = rig.wait(rig.send("hello"));
+      ASSERT_TRUE(r.ok());
+      message = *r;
+      const auto last = rig.store->journal("an outcome");
+      ASSERT_TRUE(rig.run_until([&] { return rig.store->synced_sequence() >= last; }));
+    }
+    auto after = disk.power_cut(0);
+    after->spoil(segment_file(message.commit.segment), sector);
+    after->spoil("/spool/journal/00000001", sector);
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_EQ(rig.found.size(), 1u);
+    EXPECT_EQ(rig.entries.size(), 1u);
+    EXPECT_EQ(rig.recovered.corrupt_records, 0u);
+  }
+}
+
+TEST(SpoolStore, ASegmentThatCouldNotBeReadIsNotUsedAgain) {
+  FaultFiles disk;
+  std::vector<Committed> sent;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    for (const auto *body : {"first message", "second message", "third message"}) {
+      auto r = rig.wait(rig.send(body));
+      ASSERT_TRUE(r.ok());
+      sent.push_back(*r);
+    }
+  }
+  auto after = disk.power_cut(0);
+  after->spoil(segment_file(sent[1].body.segment), sent[1].body.offset);
+  {
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error);
+    EXPECT_EQ(rig.found.size(), 2u);
+    EXPECT_GT(rig.recovered.corrupt_records, 0u);
+    for (const auto &f : rig.found) {
+      rig.store->admit(f.message);
+      rig.done(f.message);
+    }
+    ASSERT_TRUE(rig.finish_journal());
+    for (int i = 0; i < 20; ++i) rig.poll();
+  }
+  // The sector was only slow to answer: another start finds the message.
+  after->heal();
+  Rig rig{*after};
+  bool there = false;
+  for (const auto &f : rig.found) there |= f.message.id == sent[1].id;
+  EXPECT_TRUE(there);
+}
+
+TEST(SpoolStore, ADamagedJournalCountsAsDeliveriesUnderWay) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.store->mark_active(true);
+    ASSERT_TRUE(rig.finish_journal());
+    rig.store->journal("an outcome");
+    ASSERT_TRUE(rig.finish_journal());
+    rig.store->journal("another");
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  auto after = disk.power_cut(0);
+  after->flip("/spool/journal/00000001", kFirstRecord + kRecordHeader);  // the mark
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error);
+  EXPECT_GT(rig.recovered.corrupt_records, 0u);
+  EXPECT_TRUE(rig.recovered.was_active);
+}
+
 TEST(SpoolStore, OneDamagedHeaderCopyCostsNothing) {
   FaultFiles disk;
   Committed message;

@@ -1,0 +1,137 @@
+// The delivery process: it reads what it is leased through its own descriptors, reports at random, and keeps every
+// outcome until the queue has said that it is on stable storage.
+#include <algorithm>
+
+#include "tests/powercut/machine.hpp"
+
+namespace mansio::test {
+
+EgressProcess::EgressProcess(World &world, Random &random, FaultFiles &disk, const Clock &clock, TailSink &sink,
+                             wire::Peer p)
+    : Process(disk, clock, sink, p.name), world_(world), random_(random) {
+  peer = std::move(p);
+}
+
+void EgressProcess::attached() {
+  wire::EgressHello hello;
+  hello.transport = "smtp";
+  hello.capacity = 20;
+  const auto name = [&](std::uint64_t lease, MessageId id) {
+    hello.leases.push_back(lease);
+    hello.messages.push_back(id);
+  };
+  for (const auto &[lease, l] : running_) name(lease, l.id);
+  for (const auto &[lease, outcomes] : kept_)
+    if (!running_.contains(lease)) name(lease, outcomes.front().id);
+  to_queue->send(hello);
+  for (const auto &[lease, outcomes] : kept_)
+    for (const auto &o : outcomes) to_queue->send(o);
+}
+
+EgressProcess::~EgressProcess() { die(); }
+
+void EgressProcess::die() {
+  files.kill();
+  // Of what was under way some had reached its next hop.
+  for (const auto &[number, lease] : running_)
+    for (const auto &r : lease.recipients)
+      if (random_() % 2) world_.delivered(lease.id, r.recipient);
+  segments_.clear();
+  running_.clear();
+  kept_.clear();
+}
+
+void EgressProcess::lost() {
+  to_queue.reset();
+  from_queue.reset();
+}
+
+void EgressProcess::receive(Frame &frame) {
+  switch (frame.type) {
+    case wire::SegmentFd::kType: {
+      const auto s = *decode<wire::SegmentFd>(frame.payload);
+      segments_[{s.segment, s.epoch}] = files.adopt(std::move(frame.fds.at(0)), "leased");
+      return;
+    }
+    case wire::ForgetSegment::kType: {
+      const auto s = *decode<wire::ForgetSegment>(frame.payload);
+      segments_.erase({s.segment, s.epoch});
+      return;
+    }
+    case wire::Lease::kType: {
+      auto lease = *decode<wire::Lease>(frame.payload);
+      std::string bytes;
+      for (const auto &slice : lease.slices) {
+        const auto file = segments_.find({slice.segment, slice.epoch});
+        if (file == segments_.end()) throw Failure{"a lease without its segment: " + to_string(lease.id)};
+        std::string part(slice.length, '\0');
+        const auto n = file->second->read_at(slice.offset, part.data(), part.size());
+        if (!n) return report(lease, false, true);
+        bytes += part;
+      }
+      world_.leased(lease, bytes);
+      running_[lease.lease] = std::move(lease);
+      return;
+    }
+    case wire::OutcomesAck::kType:
+      for (const auto lease : decode<wire::OutcomesAck>(frame.payload)->leases) {
+        for (const auto &o : kept_[lease]) world_.acknowledged(o);
+        kept_.erase(lease);
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+bool EgressProcess::work(bool only_success) {
+  if (running_.empty()) return false;
+  auto at = running_.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(random_() % running_.size()));
+  const auto lease = at->second;
+  // The bytes must still be there when they are used, however long that takes.
+  for (const auto &slice : lease.slices) {
+    const auto file = segments_.find({slice.segment, slice.epoch});
+    if (file == segments_.end()) throw Failure{"a segment was taken from a lease: " + to_string(lease.id)};
+    std::string part(slice.length, '\0');
+    const auto n = file->second->read_at(slice.offset, part.data(), part.size());
+    if (n && world_.mail.at(lease.id).bytes != part)
+      throw Failure{"the bytes changed under a reader: " + to_string(lease.id)};
+  }
+  running_.erase(at);
+  report(lease, only_success, false);
+  return true;
+}
+
+void EgressProcess::report(const wire::Lease &lease, bool only_success, bool deferred) {
+  wire::Outcomes o;
+  o.lease = lease.lease;
+  o.id = lease.id;
+  o.done = true;
+  for (std::uint32_t i = 0; i < lease.recipients.size(); ++i) {
+    const auto recipient = lease.recipients[i].recipient;
+    wire::RecipientOutcome outcome;
+    outcome.index = i;
+    outcome.enhanced = {2, 0, 0};
+    const auto choice = deferred ? 12 : only_success ? 0 : random_() % 20;
+    if (choice >= 19) {
+      outcome.status = wire::DeliveryStatus::Uncertain;
+      outcome.enhanced = {4, 4, 2};
+    } else if (choice >= 17) {
+      outcome.status = wire::DeliveryStatus::Bounced;
+      outcome.enhanced = {5, 1, 1};
+    } else if (choice >= 12) {
+      outcome.status = wire::DeliveryStatus::Deferred;
+      outcome.enhanced = {4, 2, 0};
+    } else {
+      outcome.status = wire::DeliveryStatus::Sent;
+      world_.delivered(lease.id, recipient);
+    }
+    o.recipients.push_back(recipient);
+    o.outcomes.push_back(std::move(outcome));
+  }
+  kept_[o.lease].push_back(o);
+  if (to_queue) to_queue->send(o);
+}
+
+}  // namespace mansio::test

@@ -1,0 +1,235 @@
+#include "tests/powercut/machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace mansio::test {
+namespace {
+
+spool::StoreOptions store_options() {
+  spool::StoreOptions o;
+  o.directory = "/spool";
+  o.node = 7;
+  o.segment_size = 32 * 1024;
+  o.spare_segments = 1;
+  o.free_segments = 3;
+  o.reserve_bytes = 1 << 20;
+  o.journal_sync_interval = 0;
+  o.journal_rotate_bytes = 6000;
+  o.journal_reserve = 8192;
+  return o;
+}
+
+}  // namespace
+
+// ---- the queue process ---------------------------------------------------------------------------------------------
+
+void WatchedStore::find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) {
+  StoreImpl::find_mail(
+      [seen = std::make_shared<std::set<MessageId>>(), committed = std::move(committed)](const spool::Committed &at,
+                                                                                         const Envelope &envelope) {
+        if (!seen->insert(at.id).second) throw Failure{"twice in the spool: " + to_string(at.id)};
+        committed(at, envelope);
+      },
+      [this, done = std::move(done)](const spool::Recovered &all) {
+        found = all;
+        done(all);
+      });
+}
+
+QueueProcess::QueueProcess(FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
+                           std::uint64_t seed)
+    : Process(disk, clock, sink, "queue"), clock_(clock), settings_(settings), seed_(seed) {}
+
+QueueProcess::~QueueProcess() {
+  files.kill();
+  core.reset();
+  store.reset();
+}
+
+Result<void> QueueProcess::start() {
+  store = std::make_unique<WatchedStore>(loop, clock_, log, files, store_options(), &turns);
+  if (auto r = store->prepare(); !r) return r;
+  core = std::make_unique<queue::QueueCore>(clock_, log, settings_, *store, seed_);
+  if (auto r = core->recover(); !r) return r;
+  store->on_wanted([this](std::uint32_t segment, std::uint32_t epoch) { core->wanted(segment, epoch); });
+  store->on_synced([this](std::uint64_t) { core->synced(); });
+  return {};
+}
+
+// ---- the machine ----------------------------------------------------------------------------------------------------
+
+Machine::Machine(World &world, VirtualClock &clock, FaultFiles &disk, std::uint64_t seed)
+    : world_(world), clock_(clock), disk_(disk), random_(seed) {
+  settings_.myhostname = "mx.example.net";
+  config::Transport smtp;
+  smtp.name = "smtp";
+  smtp.destination_recipient_limit = 2;
+  smtp.delivery_time_limit = kSecond * 100'000'000;  // a test's hours pass in a moment
+  settings_.transports.push_back(smtp);
+  settings_.queue.maximal_queue_lifetime = settings_.queue.bounce_queue_lifetime = 86400 * kSecond * 10'000;
+  settings_.queue.worker_kill_limit = 0;
+  control_.peer = {wire::RoleKind::Control, 0, 1, "control", 50};
+}
+
+Machine::~Machine() {
+  queue_.reset();
+  for (auto *writer : {&ingress_, &router_})
+    if (*writer) (*writer)->kill();
+}
+
+bool Machine::start_queue() {
+  queue_ = std::make_unique<QueueProcess>(disk_, clock_, sink_, settings_, random_());
+  auto started = queue_->start();
+  // Until all mail is found, or the power goes.
+  while (started && queue_->core->recovering()) {
+    if (queue_->poll() || queue_->turns.run_one(random_)) continue;
+    started = Error{Status::Fail, "the recovery does not end"};
+  }
+  if (disk_.dead()) started = Error{Status::Fail, "the power is off"};
+  if (started) {
+    queue_->core->on_hung([this](const wire::Peer &, std::string_view) { hung_ = true; });
+    return true;
+  }
+  refusal = started.error().text;
+  queue_.reset();
+  return false;
+}
+
+std::shared_ptr<WriterProcess> Machine::make_writer(wire::RoleKind kind, const char *name) {
+  auto writer =
+      std::make_shared<WriterProcess>(world_, random_, disk_, clock_, sink_, wire::Peer{kind, 0, 1, name, next_pid_++});
+  writer->start();
+  return writer;
+}
+
+void Machine::start_others() {
+  if (!ingress_) ingress_ = make_writer(wire::RoleKind::Ingress, "ingress.0");
+  if (!router_) router_ = make_writer(wire::RoleKind::Router, "router");
+  if (!egress_)
+    egress_ = std::make_unique<EgressProcess>(world_, random_, disk_, clock_, sink_,
+                                              wire::Peer{wire::RoleKind::Egress, 0, 1, "egress.smtp", next_pid_++});
+  each_actor([&](Actor &a) { attach(a); });
+  queue_->core->attach_done();
+}
+
+void Machine::attach(Actor &actor) {
+  actor.to_queue = std::make_shared<Pipe>();
+  actor.from_queue = std::make_shared<Pipe>();
+  actor.connection = queue_->core->attach(actor.peer, std::make_shared<PipeLink>(actor.from_queue));
+  actor.attached();
+}
+
+// What it had said is still heard, then the supervisor says that it was reaped.
+void Machine::dead(Actor &actor) {
+  if (!queue_) return;
+  while (pass_frame(actor, true)) {
+  }
+  if (actor.from_queue) actor.from_queue->open = false;
+  queue_->core->closed(actor.connection);
+  queue_->core->dead({actor.peer, true, 0, true});
+}
+
+bool Machine::pass_frame(Actor &actor, bool to_queue) {
+  const auto pipe = to_queue ? actor.to_queue : actor.from_queue;
+  if (!pipe || pipe->frames.empty()) return false;
+  auto frame = std::move(pipe->frames.front());
+  pipe->frames.pop_front();
+  if (!to_queue) {
+    actor.receive(frame);
+    return true;
+  }
+  if (!queue_) return true;
+  if (frame.type == wire::Outcomes::kType) world_.reported(*decode<wire::Outcomes>(frame.payload));
+  io::Message message{frame.type, frame.payload, frame.fds};
+  queue_->core->receive(actor.connection, message);
+  return true;
+}
+
+bool Machine::progress() {
+  constexpr std::size_t kKinds = 14;
+  const auto first = random_();
+  for (std::size_t i = 0; i < kKinds; ++i) {
+    bool done = false;
+    switch ((first + i) % kKinds) {
+      case 0:
+      case 1:
+        done = queue_->poll();
+        break;
+      case 2:
+        done = queue_->turns.run_one(random_);
+        break;
+      case 3:
+        done = ingress_->poll();
+        break;
+      case 4:
+        done = ingress_->turns.run_one(random_);
+        break;
+      case 5:
+        done = router_->poll();
+        break;
+      case 6:
+        done = router_->turns.run_one(random_);
+        break;
+      case 7:
+        done = pass_frame(*ingress_, true);
+        break;
+      case 8:
+        done = pass_frame(*ingress_, false);
+        break;
+      case 9:
+        done = pass_frame(*router_, true);
+        break;
+      case 10:
+        done = pass_frame(*router_, false);
+        break;
+      case 11:
+        done = pass_frame(*egress_, true);
+        break;
+      case 12:
+        done = pass_frame(*egress_, false);
+        break;
+      case 13:
+        done = pass_frame(control_, true) || pass_frame(control_, false);
+        break;
+    }
+    if (!done) continue;
+    if (random_() % 3 == 0) queue_->core->turn();
+    return true;
+  }
+  return queue_->core->turn();
+}
+
+// What was promised and not delivered is, when nothing fails any more.
+bool Machine::deliver_everything() {
+  only_success_ = true;
+  control_.to_queue->send(wire::QueueCommand{1, "release", {}, true, {}, "test"});
+  ingress_->catch_up();
+  router_->catch_up();
+  for (int quiet = 0; quiet < 400;) {
+    if (disk_.dead()) return false;
+    if (std::exchange(hung_, false)) kill_egress();
+    if (progress() || egress_->work(true)) continue;
+    if (world_.everything_delivered() && ingress_->sessions() == 0 && router_->sessions() == 0) return true;
+    ++quiet;
+    clock_.advance(quiet % 8 == 0 ? 500 * kSecond
+                                  : std::max<Nanos>(queue_->core->wake_at() - clock_.mono(), 50 * kMillisecond));
+  }
+  return world_.everything_delivered();
+}
+
+void Machine::stop_cleanly() {
+  if (!queue_) return;
+  for (int i = 0; i < 200 && progress(); ++i) {
+  }
+  (void)queue_->core->stop();
+  queue_.reset();
+}
+
+std::string Machine::log() const {
+  std::string out;
+  for (const auto &line : sink_.lines) out += line;
+  return out;
+}
+
+}  // namespace mansio::test

@@ -1,0 +1,130 @@
+// Machine: one boot of a computer that runs a queue process over the real store, a writer of mail, a router and a
+// delivery process, all on one disk of the test's, until the power goes.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "kernel/config/settings.hpp"
+#include "kernel/queue/core.hpp"
+#include "kernel/spool/store_impl.hpp"
+#include "tests/powercut/writer_process.hpp"
+
+namespace mansio::test {
+
+// Also holds that recovery shows no commit twice.
+class WatchedStore final : public spool::StoreImpl {
+ public:
+  using StoreImpl::StoreImpl;
+  void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override;
+  spool::Recovered found;
+};
+
+struct QueueProcess final : Process {
+  QueueProcess(FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
+               std::uint64_t seed);
+  ~QueueProcess() override;
+  Result<void> start();
+  std::unique_ptr<WatchedStore> store;
+  std::unique_ptr<queue::QueueCore> core;
+
+ private:
+  const Clock &clock_;
+  const config::Settings &settings_;
+  std::uint64_t seed_;
+};
+
+class EgressProcess final : public Process, public Actor {
+ public:
+  EgressProcess(World &world, Random &random, FaultFiles &disk, const Clock &clock, TailSink &sink, wire::Peer peer);
+  bool work(bool only_success);  // one delivery, if there is one
+  ~EgressProcess() override;
+  void die();
+  void attached() override;
+  void lost() override;
+  void receive(Frame &frame) override;
+
+ private:
+  void report(const wire::Lease &lease, bool only_success, bool deferred);
+
+  World &world_;
+  Random &random_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::unique_ptr<io::File>> segments_;
+  std::map<std::uint64_t, wire::Lease> running_;
+  std::map<std::uint64_t, std::vector<wire::Outcomes>> kept_;  // until acknowledged
+};
+
+struct ControlActor final : Actor {
+  void attached() override {}
+  void lost() override {}
+  void receive(Frame &) override {}
+};
+
+class Machine {
+ public:
+  Machine(World &world, VirtualClock &clock, FaultFiles &disk, std::uint64_t seed);
+  ~Machine();
+
+  // The queue process alone, as a start finds the disk. False: it refused to start.
+  bool start_queue();
+  std::string refusal;
+  Tolerance tolerance;
+  void check(bool power) const { world_.check(*queue_->core, *queue_->store, power, tolerance); }
+  void adopt(bool power) { world_.adopt(*queue_->core, power); }
+  void start_others();
+
+  // Random life until the power is off or `steps` are over.
+  void live(std::uint64_t steps, Durability durability, bool mixed);
+  // No more new mail; true once all that was accepted is delivered.
+  bool deliver_everything();
+  void stop_cleanly();
+  std::uint64_t corrupt_records() const { return queue_->store->found.corrupt_records; }
+  void note(const std::string &text) { sink_.emit(LogLevel::Info, text + "\n"); }
+  std::string log() const;
+
+  // Steps of a random life (steps.cpp); a new kind of step is one more line in the table there.
+  void accept_mail();
+  void accept_large_mail();
+  void deliver();
+  void checkpoint();
+  void operate();
+  void wait_a_while();
+  void restart_queue();
+  void kill_ingress();
+  void kill_router();
+  void kill_egress();
+
+ private:
+  void take_step();
+  bool progress();  // one thing that can happen happens
+  bool pass_frame(Actor &actor, bool to_queue);
+  void attach(Actor &actor);
+  void dead(Actor &actor);
+  template <class F>
+  void each_actor(F &&f) {
+    if (ingress_) f(*ingress_);
+    if (router_) f(*router_);
+    if (egress_) f(*egress_);
+    f(control_);
+  }
+  std::shared_ptr<WriterProcess> make_writer(wire::RoleKind kind, const char *name);
+  void kill_writer(std::shared_ptr<WriterProcess> &writer, wire::RoleKind kind, const char *name);
+
+  World &world_;
+  VirtualClock &clock_;
+  FaultFiles &disk_;
+  Random random_;
+  config::Settings settings_;
+  TailSink sink_;
+  Durability durability_ = Durability::Power;
+  bool mixed_ = false, only_success_ = false;
+  bool hung_ = false;  // the queue wants the delivery process killed
+  std::int32_t next_pid_ = 100;
+  std::unique_ptr<QueueProcess> queue_;
+  std::shared_ptr<WriterProcess> ingress_, router_;
+  std::unique_ptr<EgressProcess> egress_;
+  ControlActor control_;
+};
+
+}  // namespace mansio::test

@@ -1,0 +1,143 @@
+// What happens in a random life. To add a kind of step, write it as a member of Machine and name it in kSteps.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "tests/powercut/machine.hpp"
+
+namespace mansio::test {
+namespace {
+
+struct Step {
+  unsigned weight;
+  void (Machine::*run)();
+};
+
+constexpr std::array kSteps{
+    Step{24, &Machine::accept_mail},  Step{4, &Machine::accept_large_mail}, Step{30, &Machine::deliver},
+    Step{3, &Machine::checkpoint},    Step{4, &Machine::operate},           Step{6, &Machine::wait_a_while},
+    Step{1, &Machine::restart_queue}, Step{1, &Machine::kill_ingress},      Step{1, &Machine::kill_router},
+    Step{1, &Machine::kill_egress},
+};
+
+struct Down {};  // the machine does nothing more
+
+unsigned total() {
+  unsigned sum = 0;
+  for (const auto &s : kSteps) sum += s.weight;
+  return sum;
+}
+
+}  // namespace
+
+void Machine::live(std::uint64_t steps, Durability durability, bool mixed) {
+  durability_ = durability;
+  mixed_ = mixed;
+  try {
+    for (std::uint64_t i = 0; i < steps && !disk_.dead() && queue_; ++i) {
+      if (std::exchange(hung_, false)) kill_egress();
+      if (random_() % 4 == 0 || !progress()) take_step();
+    }
+  } catch (const Down &) {
+  }
+}
+
+void Machine::take_step() {
+  auto choice = random_() % total();
+  for (const auto &s : kSteps) {
+    if (choice < s.weight) return (this->*s.run)();
+    choice -= s.weight;
+  }
+}
+
+void Machine::accept_mail() {
+  if (ingress_->sessions() >= 8) return;
+  Envelope e;
+  e.sender = "sender@example.org";
+  const auto recipients = random_() % 4 == 0 ? 3u : 1u;
+  for (unsigned i = 0; i < recipients; ++i)
+    e.recipients.push_back(
+        {"user" + std::to_string(i) + "@d" + std::to_string(random_() % 3) + ".example", {}, {}, 0, 0});
+  e.routes.push_back({"smtp", ""});
+  e.arrival = clock_.wall();
+  if (random_() % 40 == 0) e.hold_until = std::numeric_limits<Nanos>::max();
+  auto durability = durability_;
+  if (mixed_ && random_() % 2) durability = Durability::Process;
+  ingress_->accept(random_() % 2500, std::move(e), durability);
+}
+
+void Machine::accept_large_mail() {
+  if (ingress_->sessions() >= 8) return;
+  Envelope e;
+  e.sender = "sender@example.org";
+  e.recipients.push_back({"large@d0.example", {}, {}, 0, 0});
+  e.routes.push_back({"smtp", ""});
+  e.arrival = clock_.wall();
+  ingress_->accept(12000 + random_() % 16000, std::move(e), durability_);
+}
+
+void Machine::deliver() { egress_->work(only_success_); }
+
+void Machine::checkpoint() {
+  if (queue_->store->wants_checkpoint()) clock_.advance(kSecond);  // a tick does it
+  queue_->core->turn();
+}
+
+void Machine::operate() {
+  if (world_.mail.empty()) return;
+  auto at = world_.mail.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(random_() % world_.mail.size()));
+  constexpr std::array<const char *, 6> kVerbs{"hold", "release", "requeue", "flush", "release", "delete"};
+  const std::string verb = kVerbs[random_() % kVerbs.size()];
+  if (verb == "delete") {
+    if (random_() % 4 != 0) return;
+    at->second.deleted = true;
+  }
+  control_.to_queue->send(wire::QueueCommand{1, verb, {to_string(at->first)}, false, {}, "test"});
+}
+
+void Machine::wait_a_while() {
+  const auto until = queue_->core->wake_at() - clock_.mono();
+  clock_.advance(random_() % 4 == 0 ? 600 * kSecond : std::clamp<Nanos>(until, 0, 400 * kSecond));
+  queue_->core->turn();
+}
+
+// kill -9 of the queue process. What it had sent is read by the others; what they had sent is not.
+void Machine::restart_queue() {
+  each_actor([&](Actor &a) {
+    while (pass_frame(a, false)) {
+    }
+    a.lost();
+  });
+  queue_.reset();
+  if (!start_queue()) {
+    if (disk_.dead() || disk_.failures() > 0) throw Down{};
+    throw Failure{"the queue did not start again: " + refusal};
+  }
+  check(false);
+  adopt(false);
+  start_others();
+}
+
+void Machine::kill_writer(std::shared_ptr<WriterProcess> &writer, wire::RoleKind kind, const char *name) {
+  const auto said = writer->to_queue;
+  writer->kill();
+  writer->to_queue = said;
+  dead(*writer);
+  writer = make_writer(kind, name);
+  attach(*writer);
+}
+
+void Machine::kill_ingress() { kill_writer(ingress_, wire::RoleKind::Ingress, "ingress.0"); }
+void Machine::kill_router() { kill_writer(router_, wire::RoleKind::Router, "router"); }
+
+void Machine::kill_egress() {
+  egress_->die();
+  dead(*egress_);
+  egress_ = std::make_unique<EgressProcess>(world_, random_, disk_, clock_, sink_,
+                                            wire::Peer{wire::RoleKind::Egress, 0, 1, "egress.smtp", next_pid_++});
+  attach(*egress_);
+}
+
+}  // namespace mansio::test

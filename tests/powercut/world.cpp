@@ -1,0 +1,160 @@
+#include "tests/powercut/world.hpp"
+
+#include <algorithm>
+
+namespace mansio::test {
+namespace {
+
+[[noreturn]] void fail(std::string text) { throw Failure{std::move(text)}; }
+
+std::set<std::uint32_t> pending_of(const queue::Index &index, queue::MessageSlot slot) {
+  std::set<std::uint32_t> out;
+  for (auto g = index.message(slot).groups; g != queue::kNone; g = index.group(g).next)
+    for (const auto &p : index.group(g).recipients)
+      if (!out.insert(p.index).second) fail("a recipient twice in the index: " + to_string(index.id_of(slot)));
+  return out;
+}
+
+bool all(const Mail &m, Fate fate) {
+  return std::all_of(m.recipients.begin(), m.recipients.end(), [&](const Destiny &d) { return d.fate == fate; });
+}
+
+}  // namespace
+
+void World::reserved(MessageId id) {
+  if (!ids_.insert(id).second) fail("an id was given twice: " + to_string(id));
+}
+
+void World::granted(std::uint32_t segment, std::uint32_t epoch) {
+  if (!fillings_.insert({segment, epoch}).second)
+    fail("an epoch was given twice: " + std::to_string(segment) + "/" + std::to_string(epoch));
+}
+
+Mail &World::sent(MessageId id, std::string bytes, Envelope envelope, Durability durability) {
+  auto &m = mail[id];
+  m.bytes = std::move(bytes);
+  m.recipients.resize(envelope.recipients.size());
+  m.envelope = std::move(envelope);
+  m.durability = durability;
+  return m;
+}
+
+// An egress process begins to deliver.
+void World::leased(const wire::Lease &lease, const std::string &bytes) {
+  const auto at = mail.find(lease.id);
+  if (at == mail.end()) fail("a lease of what nobody sent: " + to_string(lease.id));
+  auto &m = at->second;
+  if (bytes != m.bytes) fail("a lease shows other bytes than were sent: " + to_string(lease.id));
+  if (lease.sender != m.envelope.sender) fail("a lease with another sender: " + to_string(lease.id));
+  for (const auto &r : lease.recipients) {
+    auto &d = m.recipients.at(r.recipient);
+    if (r.address != m.envelope.recipients[r.recipient].address) fail("a lease to another recipient");
+    if (d.stable) fail("leased again although its outcome is stable: " + to_string(lease.id));
+    if (d.active && !lease.possible_duplicate)
+      fail("may be a duplicate and is not flagged: " + to_string(lease.id) + " recipient " +
+           std::to_string(r.recipient));
+    d.active = true;
+  }
+}
+
+void World::delivered(MessageId id, std::uint32_t recipient) { mail.at(id).recipients.at(recipient).reached = true; }
+
+void World::reported(const wire::Outcomes &o) {
+  auto &m = mail.at(o.id);
+  for (std::size_t i = 0; i < o.outcomes.size(); ++i) {
+    auto &d = m.recipients.at(o.recipients.at(i));
+    if (o.outcomes[i].status == wire::DeliveryStatus::Sent) d.fate = Fate::Sent;
+    if (o.outcomes[i].status == wire::DeliveryStatus::Bounced) d.fate = Fate::Bounced;
+    if (o.outcomes[i].status == wire::DeliveryStatus::Deferred && !d.reached) d.active = false;
+  }
+}
+
+void World::acknowledged(const wire::Outcomes &o) {
+  auto &m = mail.at(o.id);
+  for (std::size_t i = 0; i < o.outcomes.size(); ++i) {
+    const auto status = o.outcomes[i].status;
+    if (status == wire::DeliveryStatus::Sent || status == wire::DeliveryStatus::Bounced)
+      m.recipients.at(o.recipients.at(i)).stable = true;
+  }
+}
+
+void World::check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &t) const {
+  const auto &index = core.index();
+  for (queue::MessageSlot slot = 0; slot < index.slots(); ++slot) {
+    const auto &message = index.message(slot);
+    if (!message.used) continue;
+    const auto name = to_string(message.id);
+    const auto known = mail.find(message.id);
+    if (known == mail.end() || !known->second.committing) fail("nobody committed " + name);
+    const auto &m = known->second;
+    if (m.vanished) fail("was not found after an earlier power cut, and now is: " + name);
+    if (t.damaged.contains(message.id)) continue;
+    const auto commit = store.read_commit(message.id, index.commit_of(slot));
+    if (!commit) fail("no commit of " + name + ": " + commit.error().text);
+    const auto envelope = store.read_envelope(*commit);
+    if (!envelope) fail("no envelope of " + name + ": " + envelope.error().text);
+    if (encode_envelope(*envelope) != encode_envelope(m.envelope)) fail("another envelope: " + name);
+    const auto body = store.read(commit->body, 0, commit->body.length);
+    if (!body) fail("no body of " + name + ": " + body.error().text);
+    if (*body != m.bytes) fail("not the bytes that were sent: " + name);
+    const auto pending = pending_of(index, slot);
+    for (std::uint32_t i = 0; i < m.recipients.size(); ++i) {
+      const auto &d = m.recipients[i];
+      const auto who = name + " recipient " + std::to_string(i);
+      if (!pending.contains(i)) {
+        if (d.fate == Fate::Waiting && !m.deleted) fail("recipient lost: " + who);
+        continue;
+      }
+      if (t.journal_damaged) continue;
+      if (d.stable) fail("came back although its outcome is stable: " + who);
+      if (d.active && !message.possible_duplicate) fail("may have been active and is not flagged: " + who);
+    }
+  }
+  for (const auto &[id, m] : mail) {
+    const bool present = index.find(id) != queue::kNone;
+    const bool stable = std::all_of(m.recipients.begin(), m.recipients.end(), [](auto &d) { return d.stable; });
+    if (present && stable && all(m, Fate::Sent) && !t.journal_damaged)
+      fail("finished and still there: " + to_string(id));
+    if (present || !m.acknowledged || m.deleted || t.damaged.contains(id)) continue;
+    if (m.durability == Durability::Process && (power || t.failing)) continue;
+    for (const auto &d : m.recipients)
+      if (d.fate == Fate::Waiting) fail("acknowledged and lost: " + to_string(id));
+  }
+  // Where mail once was: nothing else is ever shown for it.
+  for (const auto &[id, at] : places) {
+    const auto envelope = store.read_envelope(at);
+    if (envelope && encode_envelope(*envelope) != encode_envelope(mail.at(id).envelope))
+      fail("a place shows another message: " + to_string(id));
+  }
+}
+
+void World::adopt(const queue::QueueCore &core, bool power) {
+  const auto &index = core.index();
+  for (auto &[id, m] : mail) {
+    const auto slot = index.find(id);
+    if (slot == queue::kNone) {
+      if (!power) continue;
+      m.vanished = true;
+      m.acknowledged = false;
+      continue;
+    }
+    for (const auto i : pending_of(index, slot)) {
+      m.recipients[i].fate = Fate::Waiting;
+      m.recipients[i].stable = false;
+    }
+  }
+}
+
+bool World::everything_delivered(std::string *what) const {
+  for (const auto &[id, m] : mail) {
+    if (!m.acknowledged || m.deleted) continue;
+    for (std::size_t i = 0; i < m.recipients.size(); ++i) {
+      if (m.recipients[i].fate != Fate::Waiting) continue;
+      if (what) *what = to_string(id) + " recipient " + std::to_string(i);
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace mansio::test

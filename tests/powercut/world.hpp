@@ -1,0 +1,74 @@
+// World: what everybody outside the spool knows, over all lives of one spool: which mail was sent, what was
+// acknowledged, what became of each recipient. Its checks are the claims of docs/durability.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernel/mail/envelope.hpp"
+#include "kernel/queue/core.hpp"
+#include "kernel/spool/store.hpp"
+
+namespace mansio::test {
+
+struct Failure {  // thrown: a claim does not hold
+  std::string text;
+};
+
+enum class Fate : std::uint8_t { Waiting, Sent, Bounced };
+
+struct Destiny {              // of one recipient
+  Fate fate = Fate::Waiting;  // as a queue process was told
+  bool stable = false;        // and said that this is on stable storage
+  bool active = false;        // leased, and no word since, or delivered: another delivery may be a duplicate
+  bool reached = false;       // some delivery said Sent
+};
+
+struct Mail {
+  std::string bytes;
+  Envelope envelope;
+  std::vector<Destiny> recipients;
+  Durability durability = Durability::Power;
+  bool committing = false;    // commit() was called: it may surface
+  bool acknowledged = false;  // its 250 was sent
+  bool deleted = false;       // an operator said so: whether it is still there is not known
+  bool vanished = false;      // not found after a power cut: it must never come back
+};
+
+// Which faults a life had, and so which claims cannot be made.
+struct Tolerance {
+  std::set<MessageId> damaged;   // these lie where a bit flipped or a sector cannot be read
+  bool failing = false;          // of what was not synced nothing is promised, even without a power cut
+  bool journal_damaged = false;  // outcomes may be forgotten: mail may come back, without a flag
+};
+
+class World {
+ public:
+  void reserved(MessageId id);
+  void granted(std::uint32_t segment, std::uint32_t epoch);
+  Mail &sent(MessageId id, std::string bytes, Envelope envelope, Durability durability);
+  void leased(const wire::Lease &lease, const std::string &bytes);
+  void delivered(MessageId id, std::uint32_t recipient);
+  void reported(const wire::Outcomes &outcomes);
+  void acknowledged(const wire::Outcomes &outcomes);
+
+  // What a queue process knows after its start. `power`: there was a power cut, not just the end of a process.
+  void check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &tolerance) const;
+  // This start is the one that goes on.
+  void adopt(const queue::QueueCore &core, bool power);
+  // All that had to be delivered was.
+  bool everything_delivered(std::string *what = nullptr) const;
+
+  std::map<MessageId, Mail> mail;
+  std::map<MessageId, spool::Committed> places;  // where commits were, for ever
+
+ private:
+  std::set<MessageId> ids_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> fillings_;
+};
+
+}  // namespace mansio::test
