@@ -50,8 +50,12 @@ class EgressProcess final : public Process, public Actor {
 
   World &world_;
   Random &random_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::unique_ptr<io::File>> segments_;
-  std::map<std::uint64_t, wire::Lease> running_;
+  struct Running {
+    wire::Lease lease;
+    std::vector<std::shared_ptr<io::File>> files;  // of its slices
+  };
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<io::File>> segments_;
+  std::map<std::uint64_t, Running> running_;
   std::map<std::uint64_t, std::vector<wire::Outcomes>> kept_;  // until acknowledged
 };
 
