@@ -163,9 +163,12 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
       m.acknowledged = false;
       continue;
     }
+    m.vanished = false;  // check() knows why it was away
     for (const auto i : pending_of(index, slot)) {
       m.recipients[i].fate = Fate::Waiting;
       m.recipients[i].stable = false;
+      // Nobody knows any more that it was under way: nor will a lease say so.
+      if (t.journal_damaged || t.unread.contains(id)) m.recipients[i].active = false;
     }
   }
 }
