@@ -1,4 +1,4 @@
-#include "../address.hpp"
+#include "plugins/transport-maildir/address.hpp"
 
 #include <gtest/gtest.h>
 
