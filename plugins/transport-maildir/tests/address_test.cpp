@@ -1,3 +1,4 @@
+// From an address to the path of its mailbox: no address leads out of its directory.
 #include "plugins/transport-maildir/address.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// From lease to outcome in the queue core: grouping, retries, expiry, clock steps, and the delivery line of each
+// recipient.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {
