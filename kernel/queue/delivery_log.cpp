@@ -58,17 +58,19 @@ DeliveryLog::DeliveryLog(Logger &log, const Clock &clock, const config::Settings
     : log_(&log), clock_(&clock), postfix_(settings.log.format == config::LogFormat::Postfix) {
   host_ = settings.myhostname.substr(0, settings.myhostname.find('.'));
   if (host_.empty()) host_ = "localhost";
+  if (postfix_ && settings.log.target == "syslog") syslog_ = std::make_unique<process::Syslog>();
 }
 
 void DeliveryLog::postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text) {
+  const auto line = fmt::format("{}: {}", to_string(id), text);
+  if (syslog_) return syslog_->send(LogLevel::Info, program, pid, line);
   const std::time_t seconds = clock_->wall() / kSecond;
   std::tm t{};
   localtime_r(&seconds, &t);
   constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  log_->line(LogLevel::Info,
-             fmt::format("{} {:2} {:02}:{:02}:{:02} {} mansio/{}[{}]: {}: {}\n", months[t.tm_mon], t.tm_mday, t.tm_hour,
-                         t.tm_min, t.tm_sec, host_, program, pid, to_string(id), text));
+  log_->line(LogLevel::Info, fmt::format("{} {:2} {:02}:{:02}:{:02} {} mansio/{}[{}]: {}\n", months[t.tm_mon],
+                                         t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, host_, program, pid, line));
 }
 
 void DeliveryLog::delivery(const DeliveryLine &l) {

@@ -3,6 +3,7 @@
 // log_adhoc(); delays a/b/c/d are: before the queue took it up, in the queue, connection set-up, transmission.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "kernel/base/log.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/mail/envelope.hpp"
+#include "kernel/process/syslog.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::queue {
@@ -45,6 +47,9 @@ class DeliveryLog {
   const Clock *clock_;
   bool postfix_;
   std::string host_;
+  // For Postfix's lines in syslog, which writes the header itself and is told the tag apart: the logger's own way there
+  // would say "queue" for all.
+  std::unique_ptr<process::Syslog> syslog_;
 };
 
 }  // namespace mansio::queue

@@ -1,3 +1,5 @@
+// Deliveries into Maildirs on disk through the plugin's entry: the file, its line ends, quotas, permissions, and what
+// is left when it fails.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,3 +1,5 @@
+// A configuration text becomes Settings, or a list of all its problems, each with file, line, key and what was
+// expected.
 #include "kernel/config/parse.hpp"
 
 #include <gmock/gmock.h>

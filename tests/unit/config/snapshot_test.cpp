@@ -1,3 +1,4 @@
+// Settings survive the snapshot by which children get them, whatever their values, and no file is read for it again.
 #include "kernel/config/snapshot.hpp"
 
 #include <gmock/gmock.h>

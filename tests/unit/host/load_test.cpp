@@ -1,3 +1,5 @@
+// Loading a plugin: one of another ABI, without the entry, or that others may write is refused with the reason; so are
+// options its table does not have.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// STARTTLS in the server: nothing said in clear has an effect after the handshake, and certificates are replaced while
+// in use.
 #include "kernel/ingress/tls.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// From lease to outcome in the queue core: grouping, retries, expiry, clock steps, and the delivery line of each
+// recipient.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {
@@ -64,6 +66,21 @@ TEST_F(Delivery, SendsADescriptorOnceAndForgetsItWhenIdle) {
   EXPECT_EQ(egress_.link->take<wire::ForgetSegment>().size(), 1u);
   EXPECT_EQ(store_->bad_unpins, 0);
   EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);  // the writer's
+}
+
+TEST_F(Delivery, SendsADescriptorAgainThatDidNotArrive) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto first = leases();
+  ASSERT_EQ(first.size(), 1u);
+  const auto sent = egress_.link->take<wire::SegmentFd>();
+  ASSERT_EQ(sent.size(), 1u);
+  say(egress_, wire::ForgetSegment{sent[0].segment, sent[0].epoch});
+  mail_to({"b@example.org"});
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_EQ(egress_.link->take<wire::SegmentFd>().size(), 1u);
+  report(first[0], DeliveryStatus::Deferred);
+  EXPECT_EQ(store_->bad_unpins, 0);
 }
 
 TEST_F(Delivery, RetriesADeferredRecipientAfterTheBackoff) {

@@ -1,3 +1,5 @@
+// What the queue knows after a start, clean or not: nothing acknowledged is lost, and nothing is leased that somebody
+// may still hold.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {
