@@ -16,6 +16,11 @@
 
 namespace mansio::queue {
 
+// What a server said, as Postfix prints it: "250 2.0.0 Ok", or of a failure "host mx.example.com[192.0.2.1] said: 550
+// 5.1.1 …". Our own words (no code) stay as they are.
+std::string said_text(std::uint16_t smtp_code, EnhancedStatus enhanced, std::string_view text, std::string_view relay,
+                      bool sent);
+
 // Two significant digits, at most two after the point, no trailing zeros: "0", "0.05", "1.2", "12", "340".
 std::string format_delay(Nanos delay);
 
