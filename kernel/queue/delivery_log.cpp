@@ -58,6 +58,7 @@ DeliveryLog::DeliveryLog(Logger &log, const Clock &clock, const config::Settings
     : log_(&log), clock_(&clock), postfix_(settings.log.format == config::LogFormat::Postfix) {
   host_ = settings.myhostname.substr(0, settings.myhostname.find('.'));
   if (host_.empty()) host_ = "localhost";
+  name_ = settings.log.syslog_name;
 }
 
 void DeliveryLog::postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text) {
@@ -67,8 +68,8 @@ void DeliveryLog::postfix(std::string_view program, std::int32_t pid, MessageId 
   constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   log_->line(LogLevel::Info,
-             fmt::format("{} {:2} {:02}:{:02}:{:02} {} mansio/{}[{}]: {}: {}\n", months[t.tm_mon], t.tm_mday, t.tm_hour,
-                         t.tm_min, t.tm_sec, host_, program, pid, to_string(id), text));
+             fmt::format("{} {:2} {:02}:{:02}:{:02} {} {}/{}[{}]: {}: {}\n", months[t.tm_mon], t.tm_mday, t.tm_hour,
+                         t.tm_min, t.tm_sec, host_, name_, program, pid, to_string(id), text));
 }
 
 void DeliveryLog::delivery(const DeliveryLine &l) {

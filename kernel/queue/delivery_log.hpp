@@ -44,7 +44,7 @@ class DeliveryLog {
   Logger *log_;
   const Clock *clock_;
   bool postfix_;
-  std::string host_;
+  std::string host_, name_;
 };
 
 }  // namespace mansio::queue
