@@ -134,7 +134,7 @@ class Judge {
     for (auto &problem : host::judge_options(**plugin, transport.options, facts)) {
       const auto key = problem.option.empty() ? prefix : prefix + '.' + problem.option;
       // What could not be read at all stands in the files, too, and has been reported.
-      if (!transport.options.contains(problem.option) && given(key) && reported(key)) continue;
+      if (!problem.option.empty() && !transport.options.contains(problem.option) && given(key)) continue;
       add(key, std::move(problem.text));
     }
     // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
@@ -142,11 +142,6 @@ class Judge {
       if (const auto value = transport.options.find(option.name);
           option.type == config::PluginOption::Type::Path && value != transport.options.end())
         out_.files.push_back(value->second);
-  }
-
-  bool reported(const std::string &key) const {
-    return std::any_of(out_.problems.begin(), out_.problems.end(),
-                       [&](const config::Problem &problem) { return problem.key.starts_with(key); });
   }
 
   std::string available() const {
