@@ -54,7 +54,7 @@ std::string syslog_packet(LogLevel level, std::string_view identity, int pid, Na
   std::tm t{};
   localtime_r(&seconds, &t);
   while (line.ends_with('\n')) line.remove_suffix(1);
-  return fmt::format("<{}>{} {:2} {:02}:{:02}:{:02} mansio/{}[{}]: {}", kMail | severity[static_cast<int>(level)],
+  return fmt::format("<{}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {}", kMail | severity[static_cast<int>(level)],
                      months[t.tm_mon], t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, identity, pid, line);
 }
 

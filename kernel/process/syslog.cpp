@@ -20,8 +20,8 @@ void Syslog::connect() {
   [[maybe_unused]] const auto rc = ::connect(socket_.get(), reinterpret_cast<sockaddr *>(&to), sizeof to);
 }
 
-void Syslog::send(LogLevel level, std::string_view program, int pid, std::string_view line) {
-  const auto packet = syslog_packet(level, program, pid, SystemClock{}.wall(), line);
+void Syslog::send(LogLevel level, std::string_view identity, int pid, std::string_view line) {
+  const auto packet = syslog_packet(level, identity, pid, SystemClock{}.wall(), line);
   if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0 || errno == EAGAIN) return;
   connect();
   [[maybe_unused]] const auto n = ::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL);

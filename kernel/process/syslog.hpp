@@ -13,9 +13,9 @@ class Syslog {
  public:
   Syslog();
   void connect();  // again, when the daemon may be another; send() does so too when it finds that it is
-  // `program` and `pid` make the tag, "mansio/program[pid]". They may be another process's: the queue tells what
-  // delivery processes did, under their names. Date and host are syslog's to add, so `line` has neither.
-  void send(LogLevel level, std::string_view program, int pid, std::string_view line);
+  // `identity` ("mansio/smtp") and `pid` make the tag. They may be another process's: the queue tells what delivery
+  // processes did, under their names. Date and host are syslog's to add, so `line` has neither.
+  void send(LogLevel level, std::string_view identity, int pid, std::string_view line);
 
  private:
   io::UniqueFd socket_;

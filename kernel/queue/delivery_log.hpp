@@ -51,7 +51,7 @@ class DeliveryLog {
   Logger *log_;
   const Clock *clock_;
   bool postfix_;
-  std::string host_;
+  std::string host_, name_;
   // For Postfix's lines in syslog, which writes the header itself and is told the tag apart: the logger's own way there
   // would say "queue" for all.
   std::unique_ptr<process::Syslog> syslog_;

@@ -90,6 +90,32 @@ listen = ["x"]
   EXPECT_THAT(text, HasSubstr("/etc/m.toml: route is missing"));
 }
 
+TEST(Settings, AnOptionOfAnotherTableOrWithPostfixsNameIsShownItsPlace) {
+  EXPECT_THAT(all(parse_with_rest("log_format = \"postfix\"\n")),
+              HasSubstr("/etc/m.toml:1: log_format is not an option at top level; expected it as format in [log]\n"));
+  EXPECT_THAT(all(parse_with_rest("smtpd_timeout = 5\n")), HasSubstr("expected it as timeout in [smtpd]\n"));
+  EXPECT_THAT(all(parse_with_rest("message_size_limit = 5\n")),
+              HasSubstr("expected it as message_size_limit in [smtpd]\n"));
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\nmydestination = []\n")),
+              HasSubstr("expected it as mydestination at top level\n"));
+  EXPECT_THAT(all(parse_with_rest("process_limit = 5\n")), HasSubstr("in [transport.NAME]\n"));
+}
+
+TEST(Settings, AnOptionLikeNoOtherIsToldWhatIsAllowed) {
+  EXPECT_THAT(all(parse_with_rest("[log]\nfoo = 1\n")),
+              HasSubstr("log.foo is not an option in [log], expected one of format, level, target, syslog_name\n"));
+  EXPECT_THAT(all(parse_with_rest("nosuch = 1\n")), HasSubstr(", expected one of include, log, smtpd, "));
+}
+
+TEST(Settings, TheSyslogNameIsOneThatLogLinesCanCarry) {
+  EXPECT_EQ(parse_with_rest("").settings.log.syslog_name, "mansio");
+  EXPECT_EQ(parse_with_rest("[log]\nsyslog_name = \"postfix/out\"\n").settings.log.syslog_name, "postfix/out");
+  for (const auto *bad : {"", "a b", "a:", "a[1]"})
+    EXPECT_THAT(all(parse_with_rest("[log]\nsyslog_name = \"" + std::string{bad} + "\"\n")),
+                HasSubstr("log.syslog_name is"))
+        << bad;
+}
+
 TEST(Settings, WrongTypesOfTablesAreProblems) {
   EXPECT_THAT(all(parse_text("smtpd = 5\n")), HasSubstr(":1: smtpd is an integer, expected a table [smtpd]"));
   EXPECT_THAT(all(parse_text("listener = []\n")), HasSubstr(":1: listener is a list, expected a table"));

@@ -149,6 +149,7 @@ class RandomSettings {
         {&kLocalUser, {"user", "U@example.com", "@example.com"}},
         {&kMailbox, {"postmaster", "p@example.com"}},
         {&kLogTarget, {"stderr", "syslog", "/var/log/m\"x"}},
+        {&kSyslogName, {"mansio", "postfix/out"}},
         {&kPlugin, {"transport-smtp"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},

@@ -280,6 +280,7 @@ TEST_F(Delivery, ARouteErrorBounces) {
 
 TEST_F(Delivery, PrintsPostfixsLine) {
   settings_.log.format = config::LogFormat::Postfix;
+  settings_.log.syslog_name = "postfix";
   begin();
   auto e = envelope({"a@example.com"});
   e.recipients[0].original = "alias@example.net";
@@ -290,7 +291,7 @@ TEST_F(Delivery, PrintsPostfixsLine) {
   o.outcomes[0].connection_use = 3;
   say(egress_, o);
   run();
-  EXPECT_NE(sink_.text.find("mx mansio/smtp[200]: " + id +
+  EXPECT_NE(sink_.text.find("mx postfix/smtp[200]: " + id +
                             ": to=<a@example.com>, orig_to=<alias@example.net>, relay=mx.example.com[192.0.2.25]:25, "
                             "conn_use=3, delay=0, delays=0/0/0.01/1.2, dsn=2.0.0, status=sent (250 ok)\n"),
             std::string::npos)
