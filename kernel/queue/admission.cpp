@@ -159,7 +159,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
       auto &group = index_.group(g);
       auto due = now;
       if (deferral) {
-        due = deferral->due;
+        due = deferral->woken ? std::min(deferral->due, now) : deferral->due;
         group.attempts = deferral->attempts;
       } else if (!record && envelope.hold_until > now && envelope.hold_until != std::numeric_limits<Nanos>::max()) {
         due = envelope.hold_until;

@@ -282,7 +282,7 @@ void QueueCore::do_release(MessageSlot slot) {
     else
       index_.set_state(g, GroupState::Parked);
   });
-  if (woken) journal(m, entry::woken(m.id));
+  if (woken) wake(m);
 }
 
 // As new: time stamp, route, warnings and hold begin again.
@@ -357,7 +357,7 @@ void QueueCore::do_flush(MessageSlot slot) {
     scheduler_->flush(g, clock_.mono());
     woken = true;
   });
-  if (woken) journal(index_.message(slot), entry::woken(index_.id_of(slot)));
+  if (woken) wake(index_.message(slot));
 }
 
 }  // namespace mansio::queue

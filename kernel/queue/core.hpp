@@ -168,6 +168,9 @@ class QueueCore {
   bool active_on_disk();
   bool journal_stuck();
   void lease(GroupSlot group);
+  void wake(Message &m);
+  bool wakes(GroupSlot group);
+  void woken();
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
@@ -286,6 +289,12 @@ class QueueCore {
   std::set<std::pair<Nanos, std::uint64_t>> deadlines_;
   bool marked_active_ = false;
   std::uint64_t active_sequence_ = 0;  // of the journal entry that says so
+  struct Waking {
+    std::uint64_t sequence;  // of the journal entry that says so
+    bool wanted;             // a group of it was to be leased already
+  };
+  std::unordered_map<MessageId, Waking> waking_;                  // brought forward, and not yet on the disk
+  std::deque<std::pair<std::uint64_t, MessageId>> waking_order_;  // as journaled
   Nanos idle_since_ = 0;
 
   struct Ack {

@@ -236,7 +236,6 @@ void Replay::apply(Record &record, std::string_view entry) {
       if (!record.deferrals.empty())
         for (const auto &[recipient, reason] : deferral.recipients) forget_deferral(record, recipient);
       record.deferrals.push_back(std::move(deferral));
-      record.woken = false;
       return;
     }
     case Kind::State: {
@@ -281,7 +280,8 @@ void Replay::apply(Record &record, std::string_view entry) {
       return;
     }
     case Kind::Woken:
-      if (parse()) record.woken = true;
+      if (!parse()) return;
+      for (auto &deferral : record.deferrals) deferral.woken = true;
       return;
     case Kind::Record:
       if (Record whole; parse(whole)) record = std::move(whole);

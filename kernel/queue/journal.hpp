@@ -53,6 +53,7 @@ struct Deferral {
   Nanos due = 0;  // wall
   std::uint16_t attempts = 0;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> recipients;  // each with the number of its reason; 0: none
+  bool woken = false;  // brought forward since; not in a checkpoint, whose due times are right
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.due, s.attempts, s.recipients);
@@ -76,7 +77,6 @@ struct MessageState {
 struct Record {
   MessageState state;
   std::uint32_t next_event = 1;
-  bool woken = false;     // since its last deferral; not in a checkpoint, whose due times are right
   bool complete = false;  // from a checkpoint: `pending` names all that were not done then
   Recipients pending;
   Recipients done;

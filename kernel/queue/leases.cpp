@@ -88,7 +88,43 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.metadata = e.metadata;
 }
 
+// Its next attempt is brought forward. The disk must know before it is made: from a deferral that is not over yet the
+// next start concludes that nothing is under way.
+void QueueCore::wake(Message &m) {
+  journal(m, entry::woken(m.id));
+  waking_[m.id] = {last_sequence_, false};
+  waking_order_.emplace_back(last_sequence_, m.id);
+}
+
+// True: not yet; the group is the scheduler's again once the journal is synced.
+bool QueueCore::wakes(GroupSlot slot) {
+  if (waking_.empty()) return false;
+  const auto at = waking_.find(index_.id_of(index_.group(slot).message));
+  if (at == waking_.end() || at->second.sequence <= store_.synced_sequence()) return false;
+  at->second.wanted = true;
+  scheduler_->hold(slot);
+  return true;
+}
+
+void QueueCore::woken() {
+  const auto synced = store_.synced_sequence();
+  for (; !waking_order_.empty() && waking_order_.front().first <= synced; waking_order_.pop_front()) {
+    const auto at = waking_.find(waking_order_.front().second);
+    if (at == waking_.end() || at->second.sequence > synced) continue;  // said again since
+    const auto slot = at->second.wanted ? index_.find(at->first) : kNone;
+    waking_.erase(at);
+    if (slot == kNone) continue;
+    index_.each_group(slot, [&](GroupSlot g) {
+      if (index_.group(g).state != GroupState::Scheduled) return;
+      const auto due = scheduler_->due(g);
+      scheduler_->hold(g);
+      scheduler_->release(g, due, clock_.mono());
+    });
+  }
+}
+
 void QueueCore::lease(GroupSlot slot) {
+  if (wakes(slot)) return;
   const auto message = index_.group(slot).message;
   const auto transport = scheduler_->transport_of(slot);
   auto *c = egress_of(transport);

@@ -123,7 +123,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
 
 Deferral QueueCore::deferral_of(GroupSlot group, Nanos due) {
   const auto &g = index_.group(group);
-  Deferral out{due, g.attempts, {}};
+  Deferral out{due, g.attempts, {}, false};
   for (const auto &p : g.recipients) out.recipients.emplace_back(p.index, reason_number(p.reason));
   return out;
 }
@@ -314,6 +314,7 @@ void QueueCore::synced() {
   journal_moved_ = clock_.mono();
   journal_stuck_ = false;
   send_acks();
+  woken();
   check_gates();
   send_notifications();
 }

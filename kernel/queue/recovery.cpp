@@ -43,7 +43,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   if (noticed || slot == kNone || index_.message(slot).possible_duplicate) return;
   // May have been under way when we stopped; what is held too, as it may have been held in a lease.
   auto &m = index_.message(slot);
-  bool active = m.held || (record && record->woken);
+  bool active = m.held;
   index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= clock_.wall(); });
   if (active) maybe_active_.push_back(at.id);
 }

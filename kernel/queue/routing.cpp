@@ -82,7 +82,8 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
 
 // The group keeps its place in the index; only where it waits changes.
 void QueueCore::route_again(GroupSlot slot) {
-  const auto &m = index_.message(index_.group(slot).message);
+  auto &m = index_.message(index_.group(slot).message);
+  if (index_.group(slot).attempts > 0 && !m.held) wake(m);  // on the disk it may wait for longer
   scheduler_->remove(slot);
   scheduler_->add_held({.id = slot,
                         .transport = route_transport_,

@@ -45,7 +45,8 @@ Journal::~Journal() {
 }
 
 Result<void> Journal::start(const Replayed &replayed) {
-  sequence_ = replayed.last_sequence;
+  // Files that cannot be read today may be read tomorrow: what is written now must count as later than what they hold.
+  sequence_ = std::max(replayed.last_sequence, std::uint64_t{replayed.last_file} << 32);
   since_checkpoint_ = replayed.bytes;
   files_since_checkpoint_ = replayed.files;
   synced_ = sequence_;

@@ -111,13 +111,14 @@ Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
     const auto number = parse_file_name(name);
     if (!number) continue;
     next_number_ = std::max(next_number_, *number + 1);
-    if (auto r = load_segment(*number, table.contains(*number), out); !r) return r;
+    const auto entry = table.find(*number);
+    if (auto r = load_segment(*number, entry == table.end() ? nullptr : &entry->second, out); !r) return r;
   }
   return {};
 }
 
-// `in_use`: the checkpoint speaks of it, so it was given out once.
-Result<void> StoreImpl::load_segment(std::uint32_t number, bool in_use, Recovered &out) {
+// `entry`: the checkpoint speaks of it, so it was given out once.
+Result<void> StoreImpl::load_segment(std::uint32_t number, const TableEntry *entry, Recovered &out) {
   const auto name = segment_path(number);
   auto file = files_.open(name, io::OpenMode::ReadWrite);
   if (!file) return file.error();
@@ -130,13 +131,20 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, bool in_use, Recovere
   }
   const bool free = header && header->epoch == 0;
   bool unused = free && *size != options_.segment_size;  // another size is wanted now
-  if (!header && header.error().status == Status::NotFound && !in_use) {
+  if (!header && header.error().status == Status::NotFound && !entry) {
     // Its making was not finished, unless its first page is damage: a page of zeros takes both copies of the header.
     FileBytes bytes{**file};
     unused = all_zero(bytes, page.size());
   }
   if (unused) {
     (void)files_.remove(name);
+    return {};
+  }
+  if (!header && header.error().status == Status::Internal) {
+    // What a disk does not give today it may give tomorrow, and what was done in it must be known then.
+    ++out.corrupt_records;
+    log_.error("segment header unreadable: kept", {{"segment", number}});
+    unreadable_[number] = entry ? *entry : TableEntry{};
     return {};
   }
   if (!header || header->number != number) {

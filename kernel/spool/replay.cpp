@@ -50,7 +50,7 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     if (header && header->number == number && header->kind != FileKind::Journal) continue;
     if (!header || header->number != number) {
       // Never finished, or a spare being renamed: its header is synced before its first record.
-      if (!header && header.error().status == Status::Fail) ++out.damaged;
+      if (!header && header.error().status != Status::NotFound) ++out.damaged;
       continue;
     }
     Opened o{std::move(*file), *header, false};

@@ -66,9 +66,8 @@ Result<FileHeader> read_file_header(io::File &file, std::string &page) {
   for (std::uint64_t at = 0; at < kPage; at += kSector)
     if (!file.read_at(at, page.data() + at, kSector)) std::fill_n(page.data() + at, kSector, '\0');
   auto header = parse_header(page);
-  // Zeros are what could not be read: not a file that was never given out.
-  if (!header && header.error().status == Status::NotFound) return Error{Status::Fail, "unreadable header"};
-  return header;
+  if (header || header.error().status == Status::Unsupported) return header;
+  return Error{Status::Internal, "unreadable header"};  // neither damage nor a file that was never given out
 }
 
 bool all_zero(FileBytes &bytes, std::uint64_t from) {

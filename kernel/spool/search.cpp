@@ -147,6 +147,11 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool 
     set_aside("message-" + to_string(message.id), segment, first - kRecordHeader, offset + message.commit.length);
     return;
   }
+  if (found.body_elsewhere && unreadable_.contains(message.body.segment)) {
+    if (!synced) return;
+    report_damaged(segment, message, "body");
+    return keep_unreadable(segment);
+  }
   if (found.body_elsewhere && !find(message.body)) {
     // A large body's segment is given up only after its message was done and that was synced.
     if (synced) segment.commits.set(offset, CommitState::Retired);

@@ -229,6 +229,8 @@ void StoreImpl::begin_checkpoint() {
     tables.push_back(encode(TableEntry{number, segment.header.epoch, segment.bad_from,
                                        segment.commits.count(CommitState::Live), segment.commits.encode_done()}));
   }
+  for (const auto &[number, entry] : unreadable_)
+    if (entry.epoch != 0) tables.push_back(encode(entry));
   journal_.begin_checkpoint(std::move(tables));
 }
 

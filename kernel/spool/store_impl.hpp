@@ -155,7 +155,7 @@ class StoreImpl : public Store {
     std::function<void(const Recovered &)> done;
   };
   Result<void> load_segments(const Table &table, Recovered &out);
-  Result<void> load_segment(std::uint32_t number, bool in_use, Recovered &out);
+  Result<void> load_segment(std::uint32_t number, const TableEntry *entry, Recovered &out);
   Result<void> set_file_aside(std::uint32_t number);
   void search_next();
   void all_found();
@@ -171,8 +171,9 @@ class StoreImpl : public Store {
   Turns *const turns_;
   io::UniqueFd lock_;
   Journal journal_;
-  Epochs epochs_;                              // the thread's, once it runs
-  std::map<std::uint32_t, Segment> segments_;  // by number; references stay valid
+  Epochs epochs_;                                   // the thread's, once it runs
+  std::map<std::uint32_t, Segment> segments_;       // by number; references stay valid
+  std::map<std::uint32_t, TableEntry> unreadable_;  // segments of which not even the header can be read now
   std::uint32_t next_number_ = 1;
   std::vector<Request> requests_;
   bool making_spare_ = false;

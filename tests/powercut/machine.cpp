@@ -78,22 +78,53 @@ Machine::~Machine() {
     if (*writer) (*writer)->kill();
 }
 
-bool Machine::start_queue() {
+bool Machine::start_queue(bool alone) {
+  ++world_.starts;
+  attached_ = false;
+  (void)disk_.take_unread();
   queue_ = std::make_unique<QueueProcess>(disk_, clock_, sink_, settings_, random_());
   auto started = queue_->start();
+  if (started) queue_->core->on_hung([this](const wire::Peer &, std::string_view) { hung_ = true; });
+  if (started && !alone && random_() % 2 == 0) {
+    start_others();
+    attached_ = true;
+  }
   // Until all mail is found, or the power goes.
-  while (started && queue_->core->recovering()) {
+  while (started && queue_->core->recovering() && !(attached_ && disk_.dead())) {
+    if (attached_ && random_() % 4 == 0) take_early_step();
+    if (attached_ && random_() % 2 == 0 && progress()) continue;
     if (queue_->poll() || queue_->turns.run_one(random_)) continue;
     started = Error{Status::Fail, "the recovery does not end"};
   }
   if (disk_.dead()) started = Error{Status::Fail, "the power is off"};
-  if (started) {
-    queue_->core->on_hung([this](const wire::Peer &, std::string_view) { hung_ = true; });
-    return true;
-  }
+  note_unread();
+  if (started) return true;
+  attached_ = false;
   refusal = started.error().text;
   queue_.reset();
   return false;
+}
+
+// What this start could not read. What fails in one piece is read again by pages, and a header by sectors: two of them
+// hold a copy each, and without either the segment shows nothing.
+void Machine::note_unread() {
+  tolerance.unread_now.clear();
+  tolerance.some_unread_now = false;
+  std::map<std::string, std::set<std::uint64_t>> headers;
+  for (const auto &[path, from, to] : disk_.take_unread()) {
+    tolerance.journal_damaged |= path.find("/journal/") != std::string::npos;
+    if (path.find("/segments/") == std::string::npos || to - from > spool::kPage) continue;
+    tolerance.some_unread_now = true;
+    if (to <= spool::kPage) {
+      auto &copies = headers[path];
+      if (to - from == 512) copies.insert(from);
+      if (copies.contains(0) && copies.contains(2048)) tolerance.unread_now.merge(world_.lying_in(path, 0, UINT64_MAX));
+    } else {
+      tolerance.unread_now.merge(
+          world_.lying_in(path, from / spool::kPage * spool::kPage, spool::round_up(to, spool::kPage)));
+    }
+  }
+  tolerance.unread.insert(tolerance.unread_now.begin(), tolerance.unread_now.end());
 }
 
 std::shared_ptr<WriterProcess> Machine::make_writer(wire::RoleKind kind, const char *name) {
@@ -104,6 +135,7 @@ std::shared_ptr<WriterProcess> Machine::make_writer(wire::RoleKind kind, const c
 }
 
 void Machine::start_others() {
+  if (std::exchange(attached_, false)) return;
   if (!ingress_) ingress_ = make_writer(wire::RoleKind::Ingress, "ingress.0");
   if (!router_) router_ = make_writer(wire::RoleKind::Router, "router");
   if (!egress_)
@@ -204,14 +236,14 @@ bool Machine::progress() {
 bool Machine::deliver_everything() {
   only_success_ = true;
   control_.to_queue->send(wire::QueueCommand{1, "release", {}, true, {}, "test"});
-  ingress_->catch_up();
-  router_->catch_up();
   for (int quiet = 0; quiet < 400;) {
     if (disk_.dead()) return false;
     if (std::exchange(hung_, false)) kill_egress();
     if (progress() || egress_->work(true)) continue;
     if (world_.everything_delivered() && ingress_->sessions() == 0 && router_->sessions() == 0) return true;
     ++quiet;
+    ingress_->catch_up();  // a hint of a notification written just now may be lost too
+    router_->catch_up();
     clock_.advance(quiet % 8 == 0 ? 500 * kSecond
                                   : std::max<Nanos>(queue_->core->wake_at() - clock_.mono(), 50 * kMillisecond));
   }

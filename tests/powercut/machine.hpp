@@ -70,12 +70,13 @@ class Machine {
   Machine(World &world, VirtualClock &clock, FaultFiles &disk, std::uint64_t seed);
   ~Machine();
 
-  // The queue process alone, as a start finds the disk. False: it refused to start.
-  bool start_queue();
+  // The queue process, until all mail is found; alone, or with the others beside it already, and new mail coming in.
+  // False: it refused to start.
+  bool start_queue(bool alone);
   std::string refusal;
   Tolerance tolerance;
   void check(bool power) const { world_.check(*queue_->core, *queue_->store, power, tolerance); }
-  void adopt(bool power) { world_.adopt(*queue_->core, power); }
+  void adopt(bool power) { world_.adopt(*queue_->core, power, tolerance); }
   void start_others();
 
   // Random life until the power is off or `steps` are over.
@@ -101,6 +102,8 @@ class Machine {
 
  private:
   void take_step();
+  void take_early_step();
+  void note_unread();
   bool progress();  // one thing that can happen happens
   bool pass_frame(Actor &actor, bool to_queue);
   void attach(Actor &actor);
@@ -123,7 +126,8 @@ class Machine {
   TailSink sink_;
   Durability durability_ = Durability::Power;
   bool mixed_ = false, only_success_ = false;
-  bool hung_ = false;  // the queue wants the delivery process killed
+  bool attached_ = false;  // the others are, since before the recovery was over
+  bool hung_ = false;      // the queue wants the delivery process killed
   std::int32_t next_pid_ = 100;
   std::unique_ptr<QueueProcess> queue_;
   std::shared_ptr<WriterProcess> ingress_, router_;

@@ -51,10 +51,6 @@ void break_something(FaultFiles &disk, Random &random) {
   }
 }
 
-bool overlaps(const spool::Place &place, std::uint32_t segment, std::uint64_t from, std::uint64_t to) {
-  return place.segment == segment && place.offset + place.length > from && place.offset - spool::kRecordHeader < to;
-}
-
 // A bit flips or a sector dies on a disk without power. Who lies there?
 Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
   Tolerance t;
@@ -76,16 +72,7 @@ Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
     to = from + spool::kPage;
   }
   if (path.find("/journal/") != std::string::npos) t.journal_damaged = true;
-  if (path.find("/segments/") == std::string::npos) return t;
-  const auto number = spool::parse_file_name(path.substr(path.rfind('/') + 1));
-  for (const auto &[id, at] : world.places) {
-    // Of a large body the record's header stands far before it.
-    auto body = at.body;
-    if (body.segment != at.commit.segment) body = {body.segment, body.epoch, 4096 + 24, body.offset + body.length};
-    if (overlaps(at.commit, *number, from, to) || overlaps(at.envelope, *number, from, to) ||
-        overlaps(body, *number, from, to))
-      t.damaged.insert(id);
-  }
+  t.damaged = world.lying_in(path, from, to);
   return t;
 }
 
@@ -100,11 +87,11 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
   Tolerance tolerance;
   tolerance.failing = kind.faults != Faults::None;
   auto disk = std::make_unique<FaultFiles>();
-  const auto start = [&](Machine &machine, FaultFiles &on) {
+  const auto start = [&](Machine &machine, FaultFiles &on, bool alone) {
     machine.note("start");
     machine.tolerance = tolerance;
     ++tally.starts;
-    if (machine.start_queue()) return true;
+    if (machine.start_queue(alone)) return true;
     if (!on.dead()) throw Failure{"the queue does not start: " + machine.refusal + "\n" + machine.log()};
     return false;
   };
@@ -122,7 +109,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
     {
       Machine machine{world, clock, *disk, random()};
       run(machine, [&] {
-        if (!start(machine, *disk)) return;
+        if (!start(machine, *disk, false)) return;
         machine.check(life > 0);
         if (disk->dead()) return;
         machine.adopt(life > 0);
@@ -134,6 +121,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
         machine.live(400 + random() % 1500, kind.durability, kind.mixed);
         if (random() % 3) disk->heal();
         machine.live(random() % 800, kind.durability, kind.mixed);
+        tolerance = machine.tolerance;
         tally.faults += disk->failures();
         if (random() % 8 == 0 && !disk->dead()) machine.stop_cleanly();
       });
@@ -144,7 +132,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
       Machine machine{world, clock, *other, random()};
       ++tally.cuts;
       run(machine, [&] {
-        if (start(machine, *other)) machine.check(true);
+        if (start(machine, *other, true)) machine.check(true);
       });
     }
     disk = disk->power_cut(random());
@@ -157,7 +145,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
   }
   Machine last{world, clock, *disk, seed};
   run(last, [&] {
-    start(last, *disk);
+    start(last, *disk, true);
     last.check(true);
     last.adopt(true);
     last.start_others();

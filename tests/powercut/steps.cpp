@@ -21,6 +21,12 @@ constexpr std::array kSteps{
     Step{1, &Machine::kill_egress},
 };
 
+// While earlier mail is being found.
+constexpr std::array kEarlySteps{
+    &Machine::accept_mail,  &Machine::accept_mail,  &Machine::accept_large_mail, &Machine::operate,
+    &Machine::wait_a_while, &Machine::kill_ingress, &Machine::kill_egress,
+};
+
 struct Down {};  // the machine does nothing more
 
 unsigned total() {
@@ -49,6 +55,10 @@ void Machine::take_step() {
     if (choice < s.weight) return (this->*s.run)();
     choice -= s.weight;
   }
+}
+
+void Machine::take_early_step() {
+  if (!disk_.dead()) (this->*kEarlySteps[random_() % kEarlySteps.size()])();
 }
 
 void Machine::accept_mail() {
@@ -111,7 +121,7 @@ void Machine::restart_queue() {
     a.lost();
   });
   queue_.reset();
-  if (!start_queue()) {
+  if (!start_queue(false)) {
     if (disk_.dead() || disk_.failures() > 0) throw Down{};
     throw Failure{"the queue did not start again: " + refusal};
   }

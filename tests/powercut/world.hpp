@@ -33,15 +33,21 @@ struct Mail {
   Envelope envelope;
   std::vector<Destiny> recipients;
   Durability durability = Durability::Power;
-  bool committing = false;    // commit() was called: it may surface
-  bool acknowledged = false;  // its 250 was sent
-  bool deleted = false;       // an operator said so: whether it is still there is not known
-  bool vanished = false;      // not found after a power cut: it must never come back
+  bool committing = false;                         // commit() was called: it may surface
+  bool acknowledged = false;                       // its 250 was sent
+  bool deleted = false;                            // an operator said so: whether it is still there is not known
+  std::uint64_t sent_in = 0, acknowledged_in = 0;  // starts of the queue process: since then it need not be found
+  bool vanished = false;                           // not found after a power cut: it must never come back
 };
 
 // Which faults a life had, and so which claims cannot be made.
 struct Tolerance {
-  std::set<MessageId> damaged;   // these lie where a bit flipped or a sector cannot be read
+  std::set<MessageId> damaged;  // these lie where a bit flipped or a sector cannot be read
+  // Lie where some start could not read: it did not find them, and what later checkpoints say of outcomes is without
+  // them. Once the disk gives the bytes again they must be there, perhaps as they once were.
+  std::set<MessageId> unread;
+  std::set<MessageId> unread_now;  // by this start
+  bool some_unread_now = false;
   bool failing = false;          // of what was not synced nothing is promised, even without a power cut
   bool journal_damaged = false;  // outcomes may be forgotten: mail may come back, without a flag
 };
@@ -59,10 +65,13 @@ class World {
   // What a queue process knows after its start. `power`: there was a power cut, not just the end of a process.
   void check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &tolerance) const;
   // This start is the one that goes on.
-  void adopt(const queue::QueueCore &core, bool power);
+  void adopt(const queue::QueueCore &core, bool power, const Tolerance &tolerance);
+  // Whose mail lies there?
+  std::set<MessageId> lying_in(const std::string &path, std::uint64_t from, std::uint64_t to) const;
   // All that had to be delivered was.
   bool everything_delivered(std::string *what = nullptr) const;
 
+  std::uint64_t starts = 0;  // of the queue process so far
   std::map<MessageId, Mail> mail;
   std::map<MessageId, spool::Committed> places;  // where commits were, for ever
 

@@ -134,6 +134,7 @@ Task<std::optional<MessageId>> WriterProcess::write(WriterProcess &self, std::si
   auto commit = co_await self.writer_->commit(*id, prefix, std::move(draft), envelope, durability);
   if (!self.alive_ || !commit) co_return std::nullopt;
   mail.acknowledged = true;
+  mail.acknowledged_in = self.world_.starts;
   self.world_.places[*id] = *commit;
   self.committed(*commit, envelope);
   co_return *id;

@@ -1,6 +1,7 @@
 #include "tests/support/fault_files.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/support/fault_state.hpp"
 
@@ -13,9 +14,14 @@ class FaultFiles::Handle final : public io::File {
 
   Result<std::size_t> read_at(std::uint64_t offset, char *to, std::size_t n) override {
     const std::lock_guard lock{state_->mutex};
-    if (auto r = state_->step(Op::Read, path_, false); !r) return r.error();
+    if (auto r = state_->step(Op::Read, path_, false); !r) {
+      if (!state_->dead) state_->unread.push_back({path_, offset, offset + n});
+      return r.error();
+    }
     if (!inode_->readable(offset, n)) {
       ++state_->failures;
+      const auto sector = *inode_->spoiled.lower_bound(offset / kSector);
+      state_->unread.push_back({path_, sector * kSector, (sector + 1) * kSector});
       return Error{Status::Internal, path_ + ": unreadable sector"};
     }
     return inode_->cached.read(offset, to, n);
@@ -263,6 +269,10 @@ void FaultFiles::fail_any(std::uint64_t nth, Status status, bool forever) {
 std::uint64_t FaultFiles::failures() const {
   const std::lock_guard lock{state_->mutex};
   return state_->failures;
+}
+std::vector<FaultFiles::Unread> FaultFiles::take_unread() {
+  const std::lock_guard lock{state_->mutex};
+  return std::exchange(state_->unread, {});
 }
 void FaultFiles::heal() {
   const std::lock_guard lock{state_->mutex};

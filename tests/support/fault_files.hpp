@@ -46,6 +46,11 @@ class FaultFiles final : public io::FileSystem {
   void fail_any(std::uint64_t nth, Status status, bool forever = false);
   void heal();                     // nothing more fails, every sector can be read
   std::uint64_t failures() const;  // how many calls were made to fail
+  struct Unread {                  // what could not be read
+    std::string path;
+    std::uint64_t from, to;
+  };
+  std::vector<Unread> take_unread();  // since it was last asked
   void set_free(std::uint64_t bytes);
   std::uint64_t count(Op op, const std::string &part) const;
 

@@ -98,6 +98,7 @@ struct FaultFiles::State {
     bool forever;
   };
   std::vector<Rule> rules;
+  std::vector<Unread> unread;
   std::map<std::string, std::array<std::uint64_t, 8>> counts;
   mutable std::mt19937_64 random{1};
 

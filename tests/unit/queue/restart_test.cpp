@@ -310,6 +310,54 @@ TEST_F(Restart, FlagsWhatAnOperatorHeldInItsLeaseOrBroughtForward) {
   EXPECT_TRUE(core_->index().message(core_->index().find(held)).possible_duplicate);
 }
 
+TEST_F(Restart, AFailureOfOneGroupDoesNotUnsayThatAnotherWasBroughtForward) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.org"});
+  for (const auto &lease : leases()) report(lease, DeliveryStatus::Deferred);
+  const auto control = attach(wire::RoleKind::Control, "control", 400);
+  wire::QueueCommand c;
+  c.request = 1;
+  c.verb = "flush";
+  c.ids = {to_string(id)};
+  say(control, c);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  report(l[0], DeliveryStatus::Deferred);
+  start();
+  run();
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate);
+}
+
+TEST_F(Restart, WhatWasBroughtForwardIsLeasedOnceTheDiskKnows) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto control = attach(wire::RoleKind::Control, "control", 400);
+  for (const auto *verb : {"flush", "hold", "release", "requeue"}) {
+    wire::QueueCommand c;
+    c.request = 1;
+    c.verb = verb;
+    c.ids = {to_string(id)};
+    say(control, c);  // and no sync comes
+    while (core_->turn()) {
+    }
+    EXPECT_TRUE(egress_.link->take<wire::Lease>().empty()) << verb;
+  }
+  for (const auto &request : router_.link->take<wire::RouteRequest>()) {
+    wire::RouteReply reply;
+    reply.request = request.request;
+    reply.id = request.id;
+    reply.routes.emplace_back(0, Route{"smtp", ""});
+    say(router_, reply);
+    while (core_->turn()) {
+    }
+    EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
+  }
+  ASSERT_EQ(leases().size(), 1u);
+  start();
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate);
+}
+
 TEST_F(Restart, NothingNewIsLeasedWhileTheJournalCannotBeWritten) {
   begin();
   mail_to({"a@example.com"});

@@ -231,6 +231,72 @@ TEST(SpoolStore, ASegmentThatCouldNotBeReadIsNotUsedAgain) {
   EXPECT_TRUE(there);
 }
 
+TEST(SpoolStore, ASegmentWhoseHeaderCouldNotBeReadIsThereWhenItCan) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    for (const std::size_t size : {std::size_t{20}, std::size_t{200'000}})
+      ASSERT_TRUE(rig.wait(rig.send(std::string(size, 'x'))).ok());
+  }
+  auto after = disk.power_cut(0);
+  after->fail(Op::Read, "segments/", 1, Status::Internal, true);
+  {
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_TRUE(rig.found.empty());
+    EXPECT_GT(rig.recovered.corrupt_records, 0u);
+    for (int i = 0; i < 20; ++i) rig.poll();
+  }
+  after->heal();
+  Rig rig{*after};
+  EXPECT_EQ(rig.found.size(), 2u);
+}
+
+TEST(SpoolStore, ALargeMessageOutlivesThatItsBodyCouldNotBeRead) {
+  FaultFiles disk;
+  Committed large;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    auto r = rig.wait(rig.send(std::string(3 << 20, 'x')));
+    ASSERT_TRUE(r.ok());
+    large = *r;
+    ASSERT_NE(large.body.segment, large.commit.segment);
+  }
+  auto after = disk.power_cut(0);
+  after->fail(Op::Read, file_name(large.body.segment), 1, Status::Internal, true);
+  {
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_TRUE(rig.found.empty());
+    for (int i = 0; i < 20; ++i) rig.poll();
+  }
+  after->heal();
+  Rig rig{*after};
+  EXPECT_EQ(rig.found.size(), 1u);
+}
+
+TEST(SpoolStore, WhatIsJournaledWhileOlderFilesCannotBeReadIsNotForgotten) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    for (int i = 0; i < 50; ++i) rig.store->journal("before");
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  auto after = disk.power_cut(0);
+  after->fail(Op::Read, "journal/", 1, Status::Internal, true);
+  {
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    rig.store->journal("meanwhile");
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  after->heal();
+  Rig rig{*after};
+  EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "meanwhile"), 1);
+}
+
 TEST(SpoolStore, ADamagedJournalCountsAsDeliveriesUnderWay) {
   FaultFiles disk;
   {
