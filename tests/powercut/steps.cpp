@@ -103,6 +103,7 @@ void Machine::operate() {
   if (verb == "delete") {
     if (random_() % 4 != 0) return;
     at->second.deleted = true;
+    at->second.deleted_in = world_.starts;
   }
   control_.to_queue->send(wire::QueueCommand{1, verb, {to_string(at->first)}, false, {}, "test"});
 }

@@ -33,11 +33,12 @@ struct Mail {
   Envelope envelope;
   std::vector<Destiny> recipients;
   Durability durability = Durability::Power;
-  bool committing = false;                         // commit() was called: it may surface
-  bool acknowledged = false;                       // its 250 was sent
-  bool deleted = false;                            // an operator said so: whether it is still there is not known
-  std::uint64_t sent_in = 0, acknowledged_in = 0;  // starts of the queue process: since then it need not be found
-  bool vanished = false;                           // not found after a power cut: it must never come back
+  bool committing = false;    // commit() was called: it may surface
+  bool acknowledged = false;  // its 250 was sent
+  bool deleted = false;       // an operator said so: whether it is still there is not known
+  std::uint64_t sent_in = 0, acknowledged_in = 0,
+                deleted_in = 0;  // starts of the queue process: since then it need not be found
+  bool vanished = false;         // not found after a power cut: it must never come back
 };
 
 // Which faults a life had, and so which claims cannot be made.
