@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
@@ -15,7 +16,11 @@ Result<std::string> spool_of(const Where &where) {
   if (!where.spool.empty()) return where.spool;
   const auto files = config::direct_files();
   const auto parsed = config::parse_settings(where.config, *files);
-  if (parsed.problems.empty()) return parsed.settings.spool;
+  // Mail in the queue can be looked after while somebody is at the configuration.
+  const bool known = std::none_of(parsed.problems.begin(), parsed.problems.end(), [](const config::Problem &problem) {
+    return problem.key.empty() || problem.key == "include" || problem.key == "spool";
+  });
+  if (known) return parsed.settings.spool;
   return Error{Status::BadConfig, config::to_string(parsed.problems.front()) +
                                       "\n(--spool DIR says where the spool is without a configuration)"};
 }

@@ -26,7 +26,7 @@ struct Tool {
 constexpr Tool kTools[] = {
     {"source", "SMTP and LMTP load generator", mansio::cli::source_main},
     {"sink", "SMTP and LMTP sink", mansio::cli::sink_main},
-    {"spool", "check a spool, or dump its records", mansio::cli::spool_main},
+    {"spool", "check a spool, dump its records, or measure its disk", mansio::cli::spool_main},
 };
 
 int child_main(const char *role) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "kernel/cli/spool_bench.hpp"
 #include "kernel/config/parse.hpp"
 #include "kernel/spool/inspect.hpp"
 
@@ -99,15 +100,31 @@ int dump(io::FileSystem &files, const std::string &directory, const std::string 
   return 1;
 }
 
+int bench(io::FileSystem &files, const std::string &directory, const SpoolBench &how) {
+  const auto r = bench_spool(files, directory, how, [](std::string_view line) {
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+  });
+  return r ? 0 : refuse(r.error().text);
+}
+
 }  // namespace
 
 int spool_main(int argc, char **argv) {
   std::string config = "/etc/mansio/mansio.toml", directory, body;
-  CLI::App app{"Look into a spool that no Mansio runs on", "mansio spool"};
+  SpoolBench how;
+  CLI::App app{"Look into a spool that no Mansio runs on, or measure the disk under one", "mansio spool"};
   app.require_subcommand(1);
   auto *check_command = app.add_subcommand("check", "verify every record; exit status 1 if anything is damaged");
   auto *dump_command = app.add_subcommand("dump", "print records as JSON lines, or one message");
-  for (auto *command : {check_command, dump_command}) {
+  auto *bench_command = app.add_subcommand("bench", "measure how long the spool's disk takes to sync");
+  bench_command->add_option("--seconds", how.seconds, "for each line")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 600.0));
+  bench_command->add_option("--size", how.message_bytes, "bytes of a message")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 16 << 20));
+  for (auto *command : {check_command, dump_command, bench_command}) {
     command->add_option("--config", config, "configuration file")->capture_default_str();
     command->add_option("--spool", directory, "spool directory, instead of the configured one");
   }
@@ -124,6 +141,7 @@ int spool_main(int argc, char **argv) {
     directory = parsed.settings.spool;
   }
   const auto files = io::system_files();
+  if (bench_command->parsed()) return bench(*files, directory, how);
   return check_command->parsed() ? check(*files, directory) : dump(*files, directory, body);
 }
 

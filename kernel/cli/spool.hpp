@@ -1,4 +1,4 @@
-// `mansio spool check|dump`: looks into a spool that no Mansio runs on.
+// `mansio spool check|dump`: looks into a spool that no Mansio runs on; `bench` measures its disk.
 #pragma once
 
 namespace mansio::cli {

@@ -39,7 +39,10 @@ class DirectFiles final : public Files {
   Result<std::vector<std::string>> glob(const std::string &pattern) override {
     std::vector<std::string> out;
     glob_t found{};
-    const int status = ::glob(pattern.c_str(), GLOB_NOSORT | GLOB_ERR, nullptr, &found);
+    // A directory that is not there holds nothing; one that cannot be read may hold what matters.
+    const int status = ::glob(
+        pattern.c_str(), GLOB_NOSORT,
+        [](const char *, int error) { return error == ENOENT || error == ENOTDIR ? 0 : 1; }, &found);
     for (std::size_t i = 0; i < found.gl_pathc; ++i) out.emplace_back(found.gl_pathv[i]);
     ::globfree(&found);
     if (status != 0 && status != GLOB_NOMATCH) return failed();

@@ -134,6 +134,9 @@ std::span<const Option<Log>> log_options() {
       option<&T::level>("level", choice(kLogLevels), "The least severe events that are logged."),
       option<&T::target>("target", text(kLogTarget),
                          "\"stderr\", \"syslog\" or the path of a file, which is opened again on SIGUSR1."),
+      option<&T::syslog_name>("syslog_name", text(kSyslogName),
+                              "What stands before `/PROCESS[PID]` in syslog and, with format \"postfix\", in delivery "
+                              "lines. Log tools that look for Postfix's own lines find these with \"postfix\"."),
   };
   return rows;
 }
@@ -179,7 +182,10 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::transaction_timeout>("transaction_timeout", duration(kSecond, 7 * 86400 * kSecond),
                                         "From MAIL to the end of the content."),
         option<&T::min_data_rate>("min_data_rate", integer(0),
-                                  "Least bytes a second while content is received; 0 means none."),
+                                  "Least bytes a second while content is received, on average since the content began "
+                                  "and after a grace of a tenth of `timeout`; below it the session ends with 421. So a "
+                                  "client that sends no content at all is cut off after a tenth of `timeout`. 0 means "
+                                  "none, and then `timeout` alone counts."),
         option<&T::client_connection_count_limit>(
             "client_connection_count_limit", integer(0),
             "Connections at once from one client, over all processes; 0 means no limit."),

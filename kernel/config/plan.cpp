@@ -43,6 +43,7 @@ Plan make_plan(const Settings &settings) {
       settings.ingress_processes ? settings.ingress_processes : std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
   plan.log_target = settings.log.target;
   plan.log_level = settings.log.level;
+  plan.syslog_name = settings.log.syslog_name;
 
   std::uint64_t sockets = 0;
   const auto file = [&](const std::string &path) {

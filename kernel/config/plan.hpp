@@ -64,6 +64,7 @@ struct Plan {
   std::uint32_t ingress_processes = 1;  // never 0: resolved
   std::string log_target;               // "stderr", "syslog" or a path
   LogLevel log_level = LogLevel::Info;
+  std::string syslog_name;
   std::vector<PlanListener> listeners;
   std::vector<PlanTransport> transports;
   std::vector<std::string> files;  // that children may ask to have opened; sorted, each once
@@ -77,8 +78,8 @@ struct Plan {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.sandbox, s.ingress_processes, s.log_target, s.log_level,
-      s.listeners, s.transports, s.files, s.ingress_descriptors, s.queue_descriptors, s.supervisor_descriptors,
-      s.other_descriptors, s.connection_limit);
+      s.syslog_name, s.listeners, s.transports, s.files, s.ingress_descriptors, s.queue_descriptors,
+      s.supervisor_descriptors, s.other_descriptors, s.connection_limit);
   }
   std::uint32_t connection_limit = 0;  // the largest of all listeners
 };

@@ -18,6 +18,30 @@ constexpr std::string_view kTables[] = {"include", "log",   "smtpd",    "listene
                                         "route",   "queue", "segments", "dns"};
 constexpr std::string_view kFileSuffix = "_file";
 
+// Where an option of this name stands, also under the name that Postfix has for it at its one level: "log_format" is
+// format in [log], "smtpd_banner" is banner in [smtpd]. Empty if there is none.
+std::string home_of(std::string_view name) {
+  std::string found;
+  const auto look = [&](std::string_view table, auto options, std::string_view shown = {}) {
+    auto bare = name;
+    if (bare.starts_with(table) && bare.substr(table.size()).starts_with('_')) bare.remove_prefix(table.size() + 1);
+    for (const auto &option : options) {
+      if (found.empty() && (option.name == name || option.name == bare))
+        found = table.empty() ? fmt::format("it as {} at top level", option.name)
+                              : fmt::format("it as {} in [{}]", option.name, shown.empty() ? table : shown);
+    }
+  };
+  look("", top_level_options());
+  look("log", log_options());
+  look("smtpd", smtpd_options());
+  look("queue", queue_options());
+  look("segments", segment_options());
+  look("dns", dns_options());
+  look("transport", transport_options(), "transport.NAME");
+  look("listener", listener_options(), "listener.NAME");
+  return found;
+}
+
 class Reader {
  public:
   Reader(const TomlTable &root, Source source, Files &files, Problems &problems, Places &places)
@@ -102,12 +126,18 @@ class Reader {
       problems_.add(entry.place, "include", "is not possible here");
       return;
     }
-    const auto near = suggestion(entry.key, names);
     const auto where =
         prefix.empty() ? std::string{"at top level"} : fmt::format("in [{}]", prefix.substr(0, prefix.size() - 1));
-    problems_.add(entry.place, prefix + entry.key,
-                  near.empty() ? fmt::format("is not an option {}", where)
-                               : fmt::format("is not an option {}; did you mean {}?", where, near));
+    auto text = fmt::format("is not an option {}", where);
+    if (const auto elsewhere = home_of(entry.key); !elsewhere.empty()) {
+      text += "; expected " + elsewhere;
+    } else if (const auto near = suggestion(entry.key, names); !near.empty()) {
+      text += fmt::format("; did you mean {}?", near);
+    } else {
+      text += ", expected one of ";
+      for (std::size_t i = 0; i < names.size(); ++i) text += fmt::format("{}{}", i > 0 ? ", " : "", names[i]);
+    }
+    problems_.add(entry.place, prefix + entry.key, std::move(text));
   }
 
   template <class T>

@@ -12,9 +12,11 @@ constexpr std::string_view kIntroduction = R"(# Configuration
 This page is generated from the option tables in `kernel/config/options.cpp`: `MANSIO_WRITE_REFERENCE=1 unit-config`
 writes it anew, and the tests fail when it is stale.
 
-One TOML file holds everything, by default `/etc/mansio/mansio.toml`. `mansio check --config FILE` reads it as
-`mansio run` would and reports every problem as `FILE:LINE: KEY what is wrong`, unknown names included. `examples/`
-has complete files to start from.
+One TOML file holds everything, by default `/etc/mansio/mansio.toml`. `mansio check --config FILE` judges it as
+`mansio run` and a reload do and reports every problem as `FILE:LINE: KEY what is wrong, what was expected`: unknown
+names, impossible values, also those that only a plugin can judge, certificates and keys that do not go together, a
+template that cannot be read, a `user` that does not exist (when root asks). What depends on the moment, such as ports in
+use and limits on open files, only a start can tell. `examples/` has complete files to start from.
 
 ## Values
 
@@ -61,7 +63,14 @@ std::string configuration_reference() {
       "\n## [smtpd]\n\nThe SMTP server. Each of these options may also be given in a `[listener.NAME]` and holds "
       "there.\n\n";
   table(out, smtpd_options(), Smtpd{});
-  out += "\n## [listener.NAME]\n\nWhere mail comes in; at least one. NAME is free. All options of `[smtpd]`, and:\n\n";
+  out +=
+      "\n## [listener.NAME]\n\nWhere mail comes in; at least one. NAME is free. Every option of the SMTP server, that "
+      "is of `[smtpd]`, may be given here and then holds for this listener. What stands at top level or in another "
+      "table "
+      "holds for all of Mansio: which domains are its own, where mail for them goes and which recipients exist "
+      "(`mydestination`, `relay_domains`, `local_recipients`, `[[route]]`) is routing, which is decided again "
+      "for mail in the queue, when no listener is near, and `myhostname` is the name under which other hosts know "
+      "this one, in traces and loop detection as well.\n\nBesides:\n\n";
   table(out, listener_options(), Listener{});
   out +=
       "\n## [transport.NAME]\n\nOne way to deliver mail: an instance of a plugin. Several may use the same plugin with "

@@ -26,7 +26,8 @@ enum class TlsLevel : std::uint8_t { None, May, Encrypt };
 struct Log {
   LogFormat format = LogFormat::Json;  // of delivery lines
   LogLevel level = LogLevel::Info;
-  std::string target = "stderr";  // "stderr", "syslog" or a file path
+  std::string target = "stderr";       // "stderr", "syslog" or a file path
+  std::string syslog_name = "mansio";  // before "/PROCESS[PID]" in syslog and in Postfix's lines
 
   bool operator==(const Log &) const = default;
 };
@@ -112,9 +113,9 @@ struct Queue {
   double backoff_jitter = 0.1;                         // fraction, both ways
   Nanos maximal_queue_lifetime = 5 * 86400 * kSecond;  // 0: one try
   Nanos bounce_queue_lifetime = 5 * 86400 * kSecond;
-  Nanos delay_warning_time = 0;        // 0: off
+  Nanos delay_warning_time = 0;                // 0: off
   std::uint32_t envelope_cache_limit = 20000;  // recipients
-  std::uint64_t backlog_limit = 0;     // messages waiting before new MAIL gets 452; 0 = none
+  std::uint64_t backlog_limit = 0;             // messages waiting before new MAIL gets 452; 0 = none
   std::vector<std::string> notify_classes = {"resource", "software"};
   std::string bounce_template_file;
   std::uint64_t bounce_size_limit = 50000;

@@ -145,6 +145,13 @@ bool word(std::string_view text, std::size_t most) {
   });
 }
 
+// No blank, colon or bracket: with those in it a log line could not be taken apart.
+bool canonical_syslog_name(std::string &text) {
+  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
+    return word({&c, 1}, 1) || c == '.' || c == '/';
+  });
+}
+
 bool canonical_plugin(std::string &text) { return word(text, 64) && text.find('-') != text.npos; }
 bool canonical_transport(std::string &text) { return is_table_name(text); }
 bool canonical_user(std::string &text) { return word(text, 32); }
@@ -211,6 +218,8 @@ const Syntax kRefusal{"refusal",
                       "a reply such as \"550 5.1.1 no such user\": code, enhanced code of the same class, text",
                       canonical_refusal};
 const Syntax kLogTarget{"log target", "\"stderr\", \"syslog\" or an absolute path", canonical_log_target};
+const Syntax kSyslogName{"syslog name", "at most 32 letters, digits, '-', '_', '.' and '/', such as \"mansio\"",
+                         canonical_syslog_name};
 const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", canonical_plugin};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};

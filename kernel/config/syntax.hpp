@@ -30,6 +30,7 @@ extern const Syntax kSender;         // "user@example.com", "@example.com" or "<
 extern const Syntax kMailbox;        // "user" or "user@example.com"
 extern const Syntax kRefusal;        // "550 5.1.1 no such user"
 extern const Syntax kLogTarget;      // "stderr", "syslog" or an absolute path
+extern const Syntax kSyslogName;     // "mansio", "postfix/out"
 extern const Syntax kPlugin;         // "transport-smtp"
 extern const Syntax kTransportName;  // name of a [transport.NAME]
 extern const Syntax kEhloKeyword;

@@ -77,10 +77,12 @@ void Desk::receive(io::Message &m) {
     case wire::Lease::kType:
       return lease(m.payload);
     case wire::SegmentFd::kType:
-      if (const auto s = decode<wire::SegmentFd>(m.payload); s && !m.fds.empty() && m.fds[0])
+      if (const auto s = decode<wire::SegmentFd>(m.payload); s && !m.fds.empty() && m.fds[0]) {
         segments_[{s->segment, s->epoch}] = std::make_shared<io::UniqueFd>(std::move(m.fds[0]));
-      else
+      } else {
         log_.warn("a segment's descriptor was lost; raise the limit of open files", {{"transport", name_}});
+        if (s) channel_->send(wire::ForgetSegment{s->segment, s->epoch});  // or the queue would not send it again
+      }
       return;
     case wire::ForgetSegment::kType:
       if (const auto f = decode<wire::ForgetSegment>(m.payload)) segments_.erase({f->segment, f->epoch});

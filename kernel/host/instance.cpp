@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "kernel/host/option_check.hpp"
+
 namespace mansio::host {
 namespace {
 
@@ -73,11 +75,14 @@ Instance::~Instance() {
 
 Result<void> Instance::begin() {
   mansio_status status = MANSIO_INTERNAL;
+  beginning_ = true;
   if (!call(0, [&] { status = plugin_.create(&host_, &self_); })) status = MANSIO_INTERNAL;
+  beginning_ = false;
   if (status != MANSIO_OK) {
     self_ = nullptr;
     return Error{status == MANSIO_BAD_CONFIG ? Status::BadConfig : Status::Internal,
-                 fmt::format("transport {}: {} did not start; it logs why", options_.name, plugin_.name)};
+                 fmt::format("transport {}: {} did not start: {}", options_.name, plugin_.name,
+                             complaints_.empty() ? "it does not say why" : complaints_)};
   }
   call(0, [&] { transport_ = static_cast<const mansio_transport *>(plugin_.get(self_, "mansio.transport/1~draft")); });
   if (!transport_ || !transport_->start)
@@ -227,12 +232,22 @@ void Instance::log(int level, std::uint64_t op, std::string_view text) {
     return;
   }
   const auto at = static_cast<LogLevel>(std::clamp(level, 0, 3));
+  if (beginning_ && at == LogLevel::Error) complain(one_line(text));
   const auto message = op ? operations_.message(op) : std::nullopt;
   if (message)
     log_.log(at, text, {{"qid", *message}, {"transport", options_.name}, {"plugin", plugin_.name}});
   else
     log_.log(at, text, {{"transport", options_.name}, {"plugin", plugin_.name}});
 }
+
+void Instance::problem(std::string_view option, std::string_view text) {
+  const auto line = to_string(OptionProblem{std::string{option}, one_line(text)});
+  if (!on_loop()) return log(MANSIO_LOG_ERROR, 0, line);
+  log_.error("plugin refuses its options", {{"transport", options_.name}, {"plugin", plugin_.name}, {"reason", line}});
+  if (beginning_) complain(line);
+}
+
+void Instance::complain(const std::string &line) { complaints_ += (complaints_.empty() ? "" : "; ") + line; }
 
 mansio_str Instance::lookup(const std::map<std::string, std::string> &values, const char *name) {
   const auto i = values.find(name);

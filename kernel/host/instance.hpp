@@ -34,6 +34,7 @@ class Instance final : public TransportInstance {
 
   // What services.cpp calls, by service. Thread tags as in abi.h.
   void log(int level, std::uint64_t op, std::string_view text);
+  void problem(std::string_view option, std::string_view text);
   mansio_str option(const char *name) const { return lookup(options_.options, name); }
   mansio_str fact(const char *name) const { return lookup(options_.facts, name); }
   void answer(std::uint64_t op, std::int64_t recipient, const mansio_reply *reply);  // recipient -1: the last word
@@ -65,6 +66,7 @@ class Instance final : public TransportInstance {
   void take(const Report &report);
   void end(std::uint64_t op, const Answer &last);
   void deadline(std::uint64_t op);
+  void complain(const std::string &line);
   void misbehaves(std::string_view what, MessageId message = {});
 
   asio::io_context &loop_;
@@ -84,6 +86,8 @@ class Instance final : public TransportInstance {
   Watches watches_;
   Inbox inbox_;
   std::vector<Report> reports_;  // of the plugin call under way
+  bool beginning_ = false;       // create() is under way
+  std::string complaints_;       // what it said meanwhile
   int depth_ = 0;                // plugin calls under way
   bool flushing_ = false;
   std::uint64_t current_ = 0;  // op on whose behalf plugin code runs

@@ -1,6 +1,8 @@
 // A plugin's option table as configuration schema.
 #include <algorithm>
 
+#include "kernel/config/values.hpp"
+#include "kernel/host/option_check.hpp"
 #include "kernel/host/plugin.hpp"
 
 namespace mansio::host {
@@ -21,39 +23,59 @@ std::vector<PluginOption> options_of(const mansio_plugin &plugin) {
   return all;
 }
 
-Result<std::map<std::string, std::string>> check_options(const mansio_plugin &plugin,
-                                                         const std::map<std::string, std::string> &given) {
+std::string to_string(const OptionProblem &problem) {
+  return problem.option.empty() ? problem.text : problem.option + ' ' + problem.text;
+}
+
+TableCheck check_table(const mansio_plugin &plugin, const OptionTexts &given) {
   static_assert(static_cast<int>(PluginOption::Type::List) == MANSIO_OPT_LIST, "the two lists of types agree");
   const auto table = options_of(plugin);
-  std::map<std::string, std::string> checked;
-  std::string problems;
-  const auto problem = [&](const std::string &option, const std::string &text) {
-    problems += (problems.empty() ? "" : "; ") + option + ": " + text;
-  };
+  TableCheck out;
   for (const auto &option : table) {
+    auto &to = out.values[option.name];
     const auto value = given.find(option.name);
     if (value == given.end() && option.required) {
-      problem(option.name, std::string{"required by "} + plugin.name);
+      out.problems.push_back({option.name, std::string{"is missing; "} + plugin.name + " demands it"});
       continue;
     }
-    const auto &text = value == given.end() ? option.fallback : value->second;
-    if (value == given.end() && text.empty()) {
-      checked[option.name] = "";
-      continue;
+    if (value != given.end()) {
+      auto canonical = config::canonical_option(option, value->second);
+      if (canonical) {
+        to = std::move(*canonical);
+        continue;
+      }
+      out.problems.push_back({option.name, canonical.error().text});
     }
-    if (auto canonical = config::canonical_option(option, text))
-      checked[option.name] = *canonical;
-    else
-      problem(option.name, canonical.error().text);
+    if (option.fallback.empty()) continue;
+    if (auto canonical = config::canonical_option(option, option.fallback)) {
+      to = std::move(*canonical);
+    } else {
+      out.problems.push_back({option.name, "has a default that is none: " + canonical.error().text});
+    }
   }
+  std::vector<std::string_view> names;
+  for (const auto &option : table) names.push_back(option.name);
   for (const auto &[name, value] : given) {
-    if (std::any_of(table.begin(), table.end(), [&](const auto &o) { return o.name == name; })) continue;
-    std::string known;
-    for (const auto &option : table) known += (known.empty() ? "" : ", ") + option.name;
-    problem(name, std::string{"no option of "} + plugin.name + "; it has: " + (known.empty() ? "none" : known));
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    auto text = std::string{"is not an option of "} + plugin.name;
+    if (const auto near = config::suggestion(name, names); !near.empty()) {
+      text += "; did you mean " + std::string{near} + '?';
+    } else {
+      text += ", which has ";
+      if (names.empty()) text += "none";
+      for (std::size_t i = 0; i < names.size(); ++i) text += (i > 0 ? ", " : "") + std::string{names[i]};
+    }
+    out.problems.push_back({name, std::move(text)});
   }
-  if (!problems.empty()) return Error{Status::BadConfig, problems};
-  return checked;
+  return out;
+}
+
+Result<OptionTexts> check_options(const mansio_plugin &plugin, const OptionTexts &given) {
+  auto checked = check_table(plugin, given);
+  if (checked.problems.empty()) return std::move(checked.values);
+  std::string all;
+  for (const auto &problem : checked.problems) all += (all.empty() ? "" : "; ") + to_string(problem);
+  return Error{Status::BadConfig, all};
 }
 
 }  // namespace mansio::host

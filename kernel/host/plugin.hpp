@@ -24,7 +24,8 @@ namespace mansio::host {
 // Fails with Status::BadConfig and a text that names the file, what is wrong with it and what helps.
 Result<const mansio_plugin *> load_plugin(const std::string &path);
 std::vector<config::PluginOption> options_of(const mansio_plugin &plugin);
-// Checks the given options against the table; fills in defaults. Problems name the option and what was expected.
+// Checks the given options against the table; fills in defaults. Problems name the option and what was expected. What
+// the plugin itself says of the values is option_check.hpp's.
 Result<std::map<std::string, std::string>> check_options(const mansio_plugin &plugin,
                                                          const std::map<std::string, std::string> &given);
 

@@ -20,6 +20,10 @@ constexpr mansio_host_config kConfig{
     [](const mansio_host *host, const char *name) noexcept { return of(host).fact(name); },
 };
 
+constexpr mansio_host_problem kProblem{[](const mansio_host *host, mansio_str option, mansio_str text) noexcept {
+  of(host).problem(view(option), view(text));
+}};
+
 constexpr mansio_host_op kOp{
     [](const mansio_host *host, mansio_op op, std::uint32_t index, const mansio_reply *reply) noexcept {
       of(host).answer(op.id, index, reply);
@@ -62,6 +66,7 @@ const void *service(const char *iface) {
   const std::string_view id{iface ? iface : ""};
   if (id == "mansio.host.log/1~draft") return &kLog;
   if (id == "mansio.host.config/1~draft") return &kConfig;
+  if (id == "mansio.host.problem/1~draft") return &kProblem;
   if (id == "mansio.host.op/1~draft") return &kOp;
   if (id == "mansio.host.reactor/1~draft") return &kReactor;
   if (id == "mansio.host.dns/1~draft") return &kDns;

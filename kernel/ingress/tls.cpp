@@ -1,6 +1,5 @@
 #include "kernel/ingress/tls.hpp"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,17 +7,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "kernel/io/certificate.hpp"
+
 namespace mansio::ingress {
 namespace {
 
 constexpr std::size_t kMaxFile = 1024 * 1024;
 
 Error bad(std::string what) { return {Status::BadConfig, std::move(what)}; }
-
-std::string openssl_reason(const ErrorCode &error) {
-  ERR_clear_error();
-  return error.message();
-}
 
 // The supervisor's descriptor may share its offset with nobody, but pread needs no such assumption.
 Result<std::string> read_all(const io::UniqueFd &fd, const std::string &path) {
@@ -43,16 +39,15 @@ Result<std::shared_ptr<asio::ssl::context>> make_tls_context(std::string_view ce
   SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-  // An encrypted key must not make the server ask for a password on some terminal.
-  SSL_CTX_set_default_passwd_cb(ssl, [](char *, int, int, void *) { return 0; });
-  ErrorCode error;
-  context->use_certificate_chain(asio::buffer(certificate_pem), error);
-  if (error) return bad("certificate chain: " + openssl_reason(error));
-  context->use_private_key(asio::buffer(key_pem), asio::ssl::context::pem, error);
-  if (error) return bad("private key: " + openssl_reason(error));
-  if (SSL_CTX_check_private_key(ssl) != 1) {
-    ERR_clear_error();
-    return bad("the private key does not belong to the certificate");
+  if (const auto fault = io::use_pair(*context, certificate_pem, key_pem)) {
+    switch (fault->part) {
+      case io::PairFault::Part::Certificate:
+        return bad("certificate chain: " + fault->reason);
+      case io::PairFault::Part::Key:
+        return bad("private key: " + fault->reason);
+      case io::PairFault::Part::Pair:
+        return bad("the private key does not belong to the certificate");
+    }
   }
   return context;
 }

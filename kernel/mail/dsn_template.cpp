@@ -188,9 +188,10 @@ Templates default_templates() {
   t.failure.body =
       "This is $mail_name at $myhostname.\n"
       "\n"
-      "The message you sent on $arrival_date could not be delivered to the\n"
-      "recipients below, and no further attempt will be made. The reason is\n"
-      "given for each. What you sent, or the beginning of it, is attached.\n"
+      "The message you sent on $arrival_date\n"
+      "could not be delivered to the recipients below, and no further attempt\n"
+      "will be made. The reason is given for each. What you sent, or the\n"
+      "beginning of it, is attached.\n"
       "\n"
       "If the reason does not tell you what to do, ask postmaster at\n"
       "$myhostname and include this report.\n";
@@ -201,8 +202,9 @@ Templates default_templates() {
       "\n"
       "THIS IS ONLY A WARNING; THERE IS NO NEED TO SEND YOUR MESSAGE AGAIN.\n"
       "\n"
-      "The message you sent on $arrival_date has not reached the recipients\n"
-      "below for $delay_hours hours. Attempts go on until $expiry_date.\n";
+      "The message you sent on $arrival_date\n"
+      "has not reached the recipients below for $delay_hours hours.\n"
+      "Attempts go on until $expiry_date.\n";
   t.success.subject = "Your message was delivered";
   t.success.body =
       "This is $mail_name at $myhostname.\n"

@@ -2,13 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <ctime>
+
+#include "kernel/process/syslog.hpp"
 
 namespace mansio::process {
 namespace {
@@ -29,30 +27,15 @@ class DescriptorOutput final : public LogOutput {
   io::UniqueFd fd_;
 };
 
-// A datagram socket per sink; when syslogd was restarted the send fails once and we connect again.
 class SyslogOutput final : public LogOutput {
  public:
-  explicit SyslogOutput(std::string identity)
-      : identity_(std::move(identity)), socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-    connect();
-  }
-  void emit(LogLevel level, std::string_view line) override {
-    const auto packet = syslog_packet(level, identity_, ::getpid(), SystemClock{}.wall(), line);
-    if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0 || errno == EAGAIN) return;
-    connect();
-    [[maybe_unused]] const auto n = ::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL);
-  }
-  void reopen(io::UniqueFd) override { connect(); }
+  explicit SyslogOutput(std::string identity) : identity_(std::move(identity)) {}
+  void emit(LogLevel level, std::string_view line) override { syslog_.send(level, identity_, ::getpid(), line); }
+  void reopen(io::UniqueFd) override { syslog_.connect(); }
 
  private:
-  void connect() {
-    sockaddr_un to{};
-    to.sun_family = AF_UNIX;
-    std::strcpy(to.sun_path, "/dev/log");
-    [[maybe_unused]] const auto rc = ::connect(socket_.get(), reinterpret_cast<sockaddr *>(&to), sizeof to);
-  }
   std::string identity_;
-  io::UniqueFd socket_;
+  Syslog syslog_;
 };
 
 }  // namespace
@@ -71,7 +54,7 @@ std::string syslog_packet(LogLevel level, std::string_view identity, int pid, Na
   std::tm t{};
   localtime_r(&seconds, &t);
   while (line.ends_with('\n')) line.remove_suffix(1);
-  return fmt::format("<{}>{} {:2} {:02}:{:02}:{:02} mansio/{}[{}]: {}", kMail | severity[static_cast<int>(level)],
+  return fmt::format("<{}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {}", kMail | severity[static_cast<int>(level)],
                      months[t.tm_mon], t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, identity, pid, line);
 }
 

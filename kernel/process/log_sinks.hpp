@@ -16,7 +16,7 @@ class LogOutput : public LogSink {
   virtual void reopen(io::UniqueFd fd) = 0;  // the same log under a new descriptor
 };
 
-// `target` as in settings; `fd` is the open file or stderr, unused for syslog.
+// `target` as in settings; `fd` is the open file or stderr, unused for syslog. `identity`: "mansio/queue", for syslog.
 std::unique_ptr<LogOutput> make_log_output(const std::string &target, io::UniqueFd fd, std::string identity);
 
 // RFC 3164 frame round one line, as /dev/log takes it. `line` may end in '\n'.

@@ -40,6 +40,9 @@ class Runner {
   Result<void> born();
   void attach(io::Message &m);
   void reload(io::Message &m);
+  std::unique_ptr<LogOutput> log_output(const config::Log &log, io::UniqueFd fd) const {
+    return make_log_output(log.target, std::move(fd), log.syslog_name + '/' + start_.self.name);
+  }
   void reopen_log(io::Message &m);
   void send_stats(std::uint32_t request);
   void open_file(const std::string &path, std::function<void(Result<io::UniqueFd>)> done);
@@ -110,7 +113,7 @@ Result<void> Runner::born() {
   auto settings = config::parse_snapshot(*text);
   if (!settings) return Error{Status::Internal, "configuration snapshot: " + settings.error().text};
   settings_.push_back(std::move(*settings));
-  outputs_.push_back(make_log_output(settings_.back().log.target, std::move(start_fds_[1]), start_.self.name));
+  outputs_.push_back(log_output(settings_.back().log, std::move(start_fds_[1])));
   log_.emplace(*outputs_.back(), clock_, start_.self.name, settings_.back().log.level);
   auto shared = SharedMemory::map(std::move(start_fds_[2]));
   if (!shared) return shared.error();
@@ -213,7 +216,7 @@ void Runner::reload(io::Message &m) {
     if (auto text = read_exactly(m.fds[0], order->snapshot_size)) {
       if (auto settings = config::parse_snapshot(*text)) {
         settings_.push_back(std::move(*settings));
-        outputs_.push_back(make_log_output(settings_.back().log.target, std::move(m.fds[1]), start_.self.name));
+        outputs_.push_back(log_output(settings_.back().log, std::move(m.fds[1])));
         *log_ = Logger{*outputs_.back(), clock_, start_.self.name, settings_.back().log.level};
         ok = role_->reload(settings_.back(), order->config_epoch);
       }

@@ -290,8 +290,8 @@ class QueueCore {
   bool marked_active_ = false;
   std::uint64_t active_sequence_ = 0;  // of the journal entry that says so
   struct Waking {
-    std::uint64_t sequence;  // of the journal entry that says so
-    bool wanted;             // a group of it was to be leased already
+    std::uint64_t sequence = 0;  // of the journal entry that says so
+    bool wanted = false;         // a group of it was to be leased already
   };
   std::unordered_map<MessageId, Waking> waking_;                  // brought forward, and not yet on the disk
   std::deque<std::pair<std::uint64_t, MessageId>> waking_order_;  // as journaled

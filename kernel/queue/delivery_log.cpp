@@ -44,6 +44,16 @@ std::string clean(std::string_view text) {
 
 }  // namespace
 
+std::string said_text(std::uint16_t smtp_code, EnhancedStatus enhanced, std::string_view text, std::string_view relay,
+                      bool sent) {
+  if (smtp_code == 0) return std::string{text};
+  const auto reply = fmt::format("{} {}{}{}", smtp_code, enhanced.empty() ? "" : to_string(enhanced),
+                                 enhanced.empty() ? "" : " ", text);
+  if (sent || relay.empty() || relay == "none" || relay == "local") return reply;
+  const auto host = relay.ends_with(']') ? relay : relay.substr(0, relay.rfind(':'));  // without the port
+  return fmt::format("host {} said: {}", host, reply);
+}
+
 std::string format_delay(Nanos delay) {
   if (delay < 0) delay = 0;
   const double seconds = static_cast<double>(delay) / kSecond;
@@ -58,17 +68,20 @@ DeliveryLog::DeliveryLog(Logger &log, const Clock &clock, const config::Settings
     : log_(&log), clock_(&clock), postfix_(settings.log.format == config::LogFormat::Postfix) {
   host_ = settings.myhostname.substr(0, settings.myhostname.find('.'));
   if (host_.empty()) host_ = "localhost";
+  name_ = settings.log.syslog_name;
+  if (postfix_ && settings.log.target == "syslog") syslog_ = std::make_unique<process::Syslog>();
 }
 
 void DeliveryLog::postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text) {
+  const auto line = fmt::format("{}: {}", to_string(id), text);
+  if (syslog_) return syslog_->send(LogLevel::Info, fmt::format("{}/{}", name_, program), pid, line);
   const std::time_t seconds = clock_->wall() / kSecond;
   std::tm t{};
   localtime_r(&seconds, &t);
   constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  log_->line(LogLevel::Info,
-             fmt::format("{} {:2} {:02}:{:02}:{:02} {} mansio/{}[{}]: {}: {}\n", months[t.tm_mon], t.tm_mday, t.tm_hour,
-                         t.tm_min, t.tm_sec, host_, program, pid, to_string(id), text));
+  log_->line(LogLevel::Info, fmt::format("{} {:2} {:02}:{:02}:{:02} {} {}/{}[{}]: {}\n", months[t.tm_mon], t.tm_mday,
+                                         t.tm_hour, t.tm_min, t.tm_sec, host_, name_, program, pid, line));
 }
 
 void DeliveryLog::delivery(const DeliveryLine &l) {
@@ -78,7 +91,8 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
   const auto delays = format_delay(taken_up - l.arrival) + "/" + format_delay(l.leased - taken_up) + "/" +
                       format_delay(o.connect_ns) + "/" + format_delay(o.transmit_ns);
   const auto status = l.expired ? std::string_view{"expired"} : status_name(o.status);
-  const auto text = l.expired ? "delivery time expired" + (o.text.empty() ? "" : ": " + o.text) : o.text;
+  const auto said = said_text(o.smtp_code, o.enhanced, o.text, o.relay, o.status == wire::DeliveryStatus::Sent);
+  const auto text = l.expired ? "delivery time expired" + (said.empty() ? "" : ": " + said) : said;
   const std::string_view relay = o.relay.empty() ? "none" : std::string_view{o.relay};
   if (postfix_) {
     std::string line = fmt::format("to=<{}>, ", clean(l.recipient.address));

@@ -3,6 +3,7 @@
 // log_adhoc(); delays a/b/c/d are: before the queue took it up, in the queue, connection set-up, transmission.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,9 +11,15 @@
 #include "kernel/base/log.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/mail/envelope.hpp"
+#include "kernel/process/syslog.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::queue {
+
+// What a server said, as Postfix prints it: "250 2.0.0 Ok", or of a failure "host mx.example.com[192.0.2.1] said: 550
+// 5.1.1 …". Our own words (no code) stay as they are.
+std::string said_text(std::uint16_t smtp_code, EnhancedStatus enhanced, std::string_view text, std::string_view relay,
+                      bool sent);
 
 // Two significant digits, at most two after the point, no trailing zeros: "0", "0.05", "1.2", "12", "340".
 std::string format_delay(Nanos delay);
@@ -44,7 +51,10 @@ class DeliveryLog {
   Logger *log_;
   const Clock *clock_;
   bool postfix_;
-  std::string host_;
+  std::string host_, name_;
+  // For Postfix's lines in syslog, which writes the header itself and is told the tag apart: the logger's own way there
+  // would say "queue" for all.
+  std::unique_ptr<process::Syslog> syslog_;
 };
 
 }  // namespace mansio::queue

@@ -92,7 +92,7 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
 // next start concludes that nothing is under way.
 void QueueCore::wake(Message &m) {
   journal(m, entry::woken(m.id));
-  waking_[m.id].sequence = last_sequence_;  // a group of it may wait already
+  waking_[m.id].sequence = last_sequence_;  // if it was wanted before, it still is
   waking_order_.emplace_back(last_sequence_, m.id);
 }
 

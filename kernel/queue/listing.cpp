@@ -10,6 +10,7 @@ namespace mansio::queue {
 namespace {
 
 std::string reason_text(const Reason &r) {
+  if (r.smtp_code != 0) return said_text(r.smtp_code, r.enhanced, r.text, r.relay, false);
   if (r.relay.empty() || r.relay == "none" || r.relay == "local") return r.text;
   return fmt::format("host {} said: {}", r.relay, r.text);
 }

@@ -133,6 +133,12 @@ void QueueCore::handle(Connection &c, io::Message &message) {
       return with(&QueueCore::on_writer_hello);
     case wire::EgressHello::kType:
       return with(&QueueCore::on_egress_hello);
+    case wire::ForgetSegment::kType:
+      // The descriptor did not arrive, for want of room for it: whoever needs it next is sent another. Leases that are
+      // counted as its users come back refused, and may then be taken off the other's count; all that follows is that
+      // it is closed early, which a delivery under way does not notice.
+      if (const auto m = decode<wire::ForgetSegment>(message.payload)) c.descriptors.erase({m->segment, m->epoch});
+      return;
     case wire::Outcomes::kType:
       return with(&QueueCore::on_outcomes);
     case wire::QueueCommandCredit::kType:

@@ -80,7 +80,12 @@ class RouterRole final : public process::Role {
     switch (m.type) {
       case wire::SegmentFd::kType: {
         const auto s = decode<wire::SegmentFd>(m.payload);
-        if (s && !m.fds.empty()) segments_[{s->segment, s->epoch}] = std::move(m.fds.front());
+        if (s && !m.fds.empty() && m.fds[0]) {
+          segments_[{s->segment, s->epoch}] = std::move(m.fds.front());
+        } else {
+          context_->log.warn("a segment's descriptor was lost; raise the limit of open files");
+          if (s && queue_) queue_->send(wire::ForgetSegment{s->segment, s->epoch});  // or it would not be sent again
+        }
         return;
       }
       case wire::ForgetSegment::kType: {

@@ -1,26 +1,28 @@
 #include "kernel/supervisor/config_child.hpp"
 
 #include <pthread.h>
-#include <pwd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <functional>
 #include <optional>
 
 #include "kernel/config/parse.hpp"
-#include "kernel/host/plugin.hpp"
 #include "kernel/io/channel.hpp"
 #include "kernel/process/memfd.hpp"
 #include "kernel/process/privilege.hpp"
-#include "kernel/route/check.hpp"
 #include "kernel/supervisor/checked.hpp"
+#include "kernel/supervisor/judge.hpp"
 #include "kernel/wire/process_messages.hpp"
 
 namespace mansio::supervisor {
 namespace {
 
 constexpr std::uint64_t kLargestFile = 16ull << 20;  // a configuration or secret beyond this is a mistake
+
+// In the words of config::direct_files(), so that a start says what `mansio check` says.
+Error unreadable(int error) { return {Status::BadConfig, std::string{"cannot be read: "} + std::strerror(error)}; }
 
 // One question at a time to the supervisor; the loop runs until the answer is there.
 class Supervisor {
@@ -45,7 +47,8 @@ class Supervisor {
     opened_.reset();
     channel_->send(wire::OpenFile{++request_, path});
     if (!wait([this] { return opened_.has_value(); })) return Error{Status::Internal, "the supervisor is gone"};
-    if (opened_->error != 0) return Error{Status::Fail, std::strerror(opened_->error)};
+    if (opened_->error == EISDIR || opened_->error == EINVAL) return Error{Status::BadConfig, "is not a regular file"};
+    if (opened_->error != 0) return unreadable(opened_->error);
     if (!fd_) return Error{Status::Busy, "too many open files"};
     return std::move(fd_);
   }
@@ -53,7 +56,7 @@ class Supervisor {
     globbed_.reset();
     channel_->send(wire::Glob{++request_, pattern});
     if (!wait([this] { return globbed_.has_value(); })) return Error{Status::Internal, "the supervisor is gone"};
-    if (globbed_->error != 0) return Error{Status::Fail, std::strerror(globbed_->error)};
+    if (globbed_->error != 0) return unreadable(globbed_->error);
     return globbed_->paths;
   }
   bool answer(const Checked &checked) {
@@ -93,7 +96,8 @@ class SupervisorFiles final : public config::Files {
     auto fd = supervisor_.open(path);
     if (!fd) return fd.error();
     const auto size = ::lseek(fd->get(), 0, SEEK_END);
-    if (size < 0 || static_cast<std::uint64_t>(size) > kLargestFile) return Error{Status::Fail, "file too large"};
+    if (size < 0 || static_cast<std::uint64_t>(size) > kLargestFile)
+      return Error{Status::BadConfig, "is larger than 16 MiB"};
     return process::read_exactly(*fd, static_cast<std::uint64_t>(size));
   }
   Result<std::vector<std::string>> glob(const std::string &pattern) override { return supervisor_.glob(pattern); }
@@ -102,20 +106,11 @@ class SupervisorFiles final : public config::Files {
   Supervisor &supervisor_;
 };
 
-struct User {
-  std::int64_t uid = 65534, gid = 65534;  // nobody
-};
-std::optional<User> find_user(const std::string &name) {
-  passwd entry{}, *found = nullptr;
-  std::string buffer(16384, '\0');
-  if (::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || !found) return std::nullopt;
-  return User{found->pw_uid, found->pw_gid};
-}
-
 Result<std::string> drop() {
   process::Privileges keep;
   if (::geteuid() == 0) {
-    const auto nobody = find_user("nobody").value_or(User{});
+    User nobody{65534, 65534};
+    find_user("nobody", nobody);
     keep.uid = nobody.uid;
     keep.gid = nobody.gid;
   }
@@ -124,47 +119,21 @@ Result<std::string> drop() {
   return process::drop_privileges(keep);
 }
 
-void check_plugins(const config::Settings &settings, Checked &checked) {
-  for (const auto &t : settings.transports) {
-    checked.needs.push_back(0);
-    const auto plugin = host::load_plugin(checked.plan.plugin_dir + "/" + t.plugin + ".so");
-    if (!plugin) {
-      checked.problems.push_back("transport." + t.name + ": " + plugin.error().text);
-      continue;
-    }
-    checked.needs.back() = (*plugin)->needs;
-    if (const auto options = host::check_options(**plugin, t.options); !options)
-      checked.problems.push_back("transport." + t.name + ": " + options.error().text);
-    // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
-    for (const auto &option : host::options_of(**plugin))
-      if (const auto given = t.options.find(option.name);
-          option.type == config::PluginOption::Type::Path && given != t.options.end())
-        checked.plan.files.push_back(given->second);
-  }
-}
-
 Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_root) {
   Checked checked;
   SupervisorFiles files{supervisor};
-  auto parsed = config::parse_settings(order.path, files);
-  for (const auto &p : parsed.problems) checked.problems.push_back(config::to_string(p));
-  if (checked.problems.empty())
-    for (const auto &p : route::check_routes(parsed, order.path)) checked.problems.push_back(config::to_string(p));
+  auto judged = judge(order.path, files, as_root);
+  for (const auto &p : judged.problems) checked.problems.push_back(config::to_string(p));
   if (!checked.problems.empty()) return checked;
+  auto &parsed = judged.parsed;
   if (!order.spool.empty()) parsed.settings.spool = order.spool;
   checked.plan = config::make_plan(parsed.settings);
-  if (checked.plan.plugin_dir.empty()) checked.plan.plugin_dir = default_plugin_dir();
+  checked.plan.plugin_dir = judged.plugin_dir;
+  checked.plan.files.insert(checked.plan.files.end(), judged.files.begin(), judged.files.end());
+  checked.uid = judged.uid;
+  checked.gid = judged.gid;
+  checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);
-  if (as_root) {
-    if (const auto user = find_user(checked.plan.user)) {
-      checked.uid = user->uid;
-      checked.gid = user->gid;
-    } else {
-      checked.problems.push_back("user: there is no user \"" + checked.plan.user +
-                                 "\"; create it (useradd --system), or name another one that owns nothing else");
-    }
-  }
-  check_plugins(parsed.settings, checked);
   return checked;
 }
 

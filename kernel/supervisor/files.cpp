@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -30,12 +31,24 @@ FileAnswer open_regular(const std::string &path) {
 
 GlobAnswer glob_paths(const std::string &pattern) {
   glob_t found{};
-  const int rc = ::glob(pattern.c_str(), 0, nullptr, &found);
+  // A directory that is not there holds nothing; one that cannot be read may hold what matters. As direct_files().
+  static thread_local int trouble;
+  trouble = 0;
+  const int rc = ::glob(
+      pattern.c_str(), GLOB_NOSORT,
+      [](const char *, int error) {
+        if (error == ENOENT || error == ENOTDIR) return 0;
+        trouble = error;
+        return 1;
+      },
+      &found);
   GlobAnswer answer;
-  if (rc == 0)
+  if (rc == 0) {
     answer.paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  else if (rc != GLOB_NOMATCH)
-    answer.error = rc == GLOB_NOSPACE ? ENOMEM : EIO;
+    std::sort(answer.paths.begin(), answer.paths.end());  // by byte, whatever the locale
+  } else if (rc != GLOB_NOMATCH) {
+    answer.error = rc == GLOB_NOSPACE ? ENOMEM : trouble != 0 ? trouble : EIO;
+  }
   ::globfree(&found);
   return answer;
 }

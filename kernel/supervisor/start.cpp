@@ -20,6 +20,8 @@ namespace {
 constexpr Nanos kLeftovers = 5 * kSecond;
 constexpr Nanos kTryAgain = 100 * kMillisecond;
 
+constexpr std::size_t kShownProblems = 10;
+
 }  // namespace
 
 Supervisor::Supervisor(asio::io_context &loop, const Clock &clock, Launcher &launcher, Options options)
@@ -27,7 +29,7 @@ Supervisor::Supervisor(asio::io_context &loop, const Clock &clock, Launcher &lau
       clock_(clock),
       launcher_(launcher),
       options_(std::move(options)),
-      output_(process::make_log_output("stderr", io::UniqueFd{::dup(STDERR_FILENO)}, "supervisor")),
+      output_(process::make_log_output("stderr", io::UniqueFd{::dup(STDERR_FILENO)}, "mansio/supervisor")),
       log_(*output_, clock, "supervisor"),
       wake_(loop),
       born_(clock.mono()) {}
@@ -45,8 +47,15 @@ Task<Result<std::shared_ptr<Generation>>> Supervisor::load(std::uint32_t epoch) 
   if (!checked) co_return checked.error();
   if (!checked->problems.empty()) {
     for (const auto &p : checked->problems) log_.error("configuration refused", {{"reason", p}});
-    std::string text = checked->problems.front();
-    if (checked->problems.size() > 1) text += fmt::format(" (and {} more)", checked->problems.size() - 1);
+    // Whoever asked for a reload sees this and not the log; a reply has its limits.
+    std::string text;
+    for (std::size_t i = 0; i < checked->problems.size(); ++i) {
+      if (i == kShownProblems) {
+        text += fmt::format("; and {} more, which the log names", checked->problems.size() - i);
+        break;
+      }
+      text += (i > 0 ? "; " : "") + checked->problems[i];
+    }
     co_return Error{Status::BadConfig, text};
   }
   const auto limit = raise_descriptor_limit(checked->plan.descriptors());
@@ -68,7 +77,7 @@ Result<void> Supervisor::open_log_output(const config::Plan &plan) {
   if (!fd) return Error{Status::BadConfig, "log: " + fd.error().text};
   auto copy = process::duplicate(*fd);
   if (!copy) return copy.error();
-  auto output = process::make_log_output(plan.log_target, std::move(*copy), "supervisor");
+  auto output = process::make_log_output(plan.log_target, std::move(*copy), plan.syslog_name + "/supervisor");
   log_ = Logger{*output, clock_, "supervisor", plan.log_level};
   output_ = std::move(output);
   log_fd_ = std::move(*fd);

@@ -13,6 +13,7 @@ namespace maildir {
 namespace {
 
 using mansio::plugin::BadConfig;
+using mansio::plugin::Config;
 using mansio::plugin::Delivery;
 using mansio::plugin::Host;
 using mansio::plugin::Recipient;
@@ -27,13 +28,15 @@ std::string header_safe(std::string_view text) {
 }
 
 mode_t parse_mode(const std::string &text) {
+  const BadConfig bad{"mode", "is \"" + text +
+                                  "\", expected an octal number from 0600 to 0777 such as \"0640\": the "
+                                  "owner must be able to read and write"};
   mode_t mode = 0;
   for (const char c : text) {
-    if (c < '0' || c > '7' || mode > 0777) throw BadConfig{"mode: expected an octal number such as 0600, not " + text};
+    if (c < '0' || c > '7' || mode > 0777) throw bad;
     mode = mode * 8 + static_cast<mode_t>(c - '0');
   }
-  if (mode > 0777 || (mode & 0600) != 0600)
-    throw BadConfig{"mode: the owner must be able to read and write, not " + text};
+  if (mode > 0777 || (mode & 0600) != 0600) throw bad;
   return mode;
 }
 
@@ -41,7 +44,45 @@ OverQuota parse_over_quota(const std::string &text) {
   if (text.empty()) return OverQuota::Default;
   if (text == "bounce") return OverQuota::Bounce;
   if (text == "defer") return OverQuota::Defer;
-  throw BadConfig{"over_quota: expected bounce or defer, not " + text};
+  throw BadConfig{"over_quota", "is \"" + text + "\", expected \"bounce\", \"defer\" or \"\""};
+}
+
+std::string parse_directory(std::string text) {
+  if (const auto wrong = check_pattern(text); !wrong.empty())
+    throw BadConfig{"directory",
+                    "is \"" + text + "\", which " + wrong + "; expected a path such as \"/var/mail/{domain}/{local}\""};
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+unsigned parse_threads(std::int64_t threads) {
+  if (threads < 1 || threads > 256)
+    throw BadConfig{"threads", "is " + std::to_string(threads) + ", expected an integer from 1 to 256"};
+  return static_cast<unsigned>(threads);
+}
+
+struct Settings {
+  std::string directory, delimiter;
+  bool fold_case = true;
+  OverQuota over_quota = OverQuota::Default;
+  Folder folder;  // all but its path
+  unsigned threads = 1;
+};
+
+Settings read_settings(const Config &config) {
+  Settings s;
+  mansio::plugin::Problems problems{config};
+  problems.of([&] { s.directory = parse_directory(config.option("directory")); });
+  s.delimiter = config.option("recipient_delimiter");
+  s.fold_case = config.flag("fold_case");
+  s.folder.create = config.flag("create");
+  problems.of([&] { s.folder.quota = config.size("quota"); });
+  problems.of([&] { s.folder.mode = parse_mode(config.option("mode")); });
+  s.folder.host = config.fact("myhostname");
+  problems.of([&] { s.over_quota = parse_over_quota(config.option("over_quota")); });
+  problems.of([&] { s.threads = parse_threads(config.integer("threads")); });
+  problems.end();
+  return s;
 }
 
 class TransportMaildir {
@@ -66,22 +107,8 @@ class TransportMaildir {
       {}};
 
   explicit TransportMaildir(Host host)
-      : host_(host),
-        directory_(host.option("directory")),
-        delimiter_(host.option("recipient_delimiter")),
-        fold_case_(host.flag("fold_case")) {
-    if (const auto wrong = check_pattern(directory_); !wrong.empty())
-      throw BadConfig{"directory: " + directory_ + " " + wrong};
-    while (directory_.size() > 1 && directory_.ends_with('/')) directory_.pop_back();
-    folder_.create = host.flag("create");
-    folder_.quota = host.size("quota");
-    folder_.mode = parse_mode(host.option("mode"));
-    folder_.host = host.fact("myhostname");
-    over_quota_ = parse_over_quota(host.option("over_quota"));
-    const auto threads = host.integer("threads");
-    if (threads < 1 || threads > 256) throw BadConfig{"threads: expected 1 to 256"};
-    pool_ = std::make_unique<Pool>(static_cast<unsigned>(threads));
-  }
+      : host_(host), settings_(read_settings(host)), pool_(std::make_unique<Pool>(settings_.threads)) {}
+  static void check(const Config &config) { read_settings(config); }
 
   void start(mansio_op op, Delivery delivery) {
     pool_->run([this, op, mail = std::make_shared<const Delivery>(std::move(delivery))] { deliver(op, *mail); });
@@ -106,9 +133,9 @@ class TransportMaildir {
   }
 
   Reply deliver(mansio_op op, const Delivery &mail, const Recipient &recipient) const {
-    const auto mailbox = parse_mailbox(recipient.address, delimiter_, fold_case_);
-    auto folder = folder_;
-    if (mailbox) folder.path = expand(directory_, *mailbox);
+    const auto mailbox = parse_mailbox(recipient.address, settings_.delimiter, settings_.fold_case);
+    auto folder = settings_.folder;
+    if (mailbox) folder.path = expand(settings_.directory, *mailbox);
     if (folder.path.empty()) return mansio::plugin::bounce({5, 1, 3}, "this address can name no mailbox");
 
     Message message;
@@ -125,14 +152,11 @@ class TransportMaildir {
   Reply reply(mansio_op op, const Result &result, const Recipient &recipient) const {
     // Paths are for the log, not for whoever gets the bounce.
     if (result.outcome == Outcome::SystemError) host_.warn(result.what + ": " + std::strerror(result.error), op);
-    return reply_for(result, recipient.address, over_quota_);
+    return reply_for(result, recipient.address, settings_.over_quota);
   }
 
   Host host_;
-  std::string directory_, delimiter_;
-  bool fold_case_;
-  OverQuota over_quota_ = OverQuota::Default;
-  Folder folder_;               // all but its path
+  Settings settings_;
   std::unique_ptr<Pool> pool_;  // last: its threads use the rest
 };
 

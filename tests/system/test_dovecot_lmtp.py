@@ -5,8 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from rig import Client, TestCase, wait_for
-
+from rig import Client, TestCase, free_port, wait_for
 
 
 class DovecotLmtp(TestCase):
@@ -19,6 +18,7 @@ class DovecotLmtp(TestCase):
         os.makedirs(self.mail)
         os.chown(self.mail, keeper.pw_uid, keeper.pw_gid)
         self.socket = self.path("lmtp")
+        self.port = free_port()
         self.conf = self.path("dovecot.conf")
         users = self.path("users")
         with open(users, "w") as f:
@@ -59,6 +59,10 @@ service lmtp {{
   chroot =
   unix_listener {self.socket} {{
     mode = 0666
+  }}
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {self.port}
   }}
 }}
 service stats {{
@@ -116,8 +120,8 @@ nexthop = "{nexthop}"
             client.message(sender, recipients,
                            "From: sender@example.org\r\nSubject: into Dovecot\r\n\r\n.. two dots, then one\r\n..\r\nend\r\n")
 
-    def test_a_message_is_read_back_as_it_was_sent(self):
-        server = self.server(f"unix:{self.socket}")
+    def read_back(self, nexthop, relay):
+        server = self.server(nexthop)
         self.send(server, ["alice@example.com", "bob@example.com"])
         for user in ("alice", "bob"):
             texts = wait_for(lambda: self.fetch(user), f"mail for {user}")
@@ -125,11 +129,17 @@ nexthop = "{nexthop}"
             self.assertIn("Subject: into Dovecot", texts[0])
             self.assertIn("\n. two dots, then one\n.\nend\n", texts[0].replace("\r\n", "\n"))
         sent = server.wait_event("delivery", 2, status="sent")
-        self.assertTrue(all(self.socket in line["relay"] for line in sent))
+        self.assertTrue(all(relay in line["relay"] for line in sent), sent)
         wait_for(lambda: server.queue() == [], "an empty queue")
 
-    def test_each_recipient_has_its_own_outcome(self):
-        server = self.server(f"unix:{self.socket}")
+    def test_a_message_is_read_back_as_it_was_sent_over_a_unix_socket(self):
+        self.read_back(f"unix:{self.socket}", self.socket)
+
+    def test_a_message_is_read_back_as_it_was_sent_over_tcp(self):
+        self.read_back(f"[127.0.0.1]:{self.port}", f"[127.0.0.1]:{self.port}")
+
+    def each_recipient(self, nexthop):
+        server = self.server(nexthop)
         self.send(server, ["alice@example.com", "nobody-here@example.com", "full@example.com"], sender="")
         wait_for(lambda: self.fetch("alice"), "mail for alice")
         self.assertEqual(server.wait_event("delivery", 1, to="alice@example.com")[0]["status"], "sent")
@@ -139,6 +149,12 @@ nexthop = "{nexthop}"
         full = server.wait_event("delivery", 1, to="full@example.com")[0]
         self.assertIn(full["status"], ("deferred", "bounced"))
         self.assertRegex(full["dsn"], r"^[45]\.2\.2$")
+
+    def test_each_recipient_has_its_own_outcome_over_a_unix_socket(self):
+        self.each_recipient(f"unix:{self.socket}")
+
+    def test_each_recipient_has_its_own_outcome_over_tcp(self):
+        self.each_recipient(f"[127.0.0.1]:{self.port}")
 
 
 if __name__ == "__main__":

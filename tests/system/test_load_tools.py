@@ -1,6 +1,7 @@
 """mansio source and mansio sink, against each other and against Postfix's smtp-source and smtp-sink."""
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -109,6 +110,17 @@ class AgainstEachOther(unittest.TestCase):
         self.assertEqual((sent["accepted"], taken["messages"], taken["recipients"], sent["connections"]), (500, 500, 1000, 10))
         latency = sent["latency_ms"]
         self.assertTrue(0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"])
+        ends, counts = zip(*latency["histogram"])
+        self.assertEqual((list(ends), sum(counts)), (sorted(ends), 500))
+        self.assertTrue(counts[0] > 0 and counts[-1] > 0 and ends[-1] >= latency["max"])
+
+    def test_the_histogram_has_a_line_a_bar(self):
+        with Sink() as sink:
+            text = run_program("source", sink.address, "-m", "40").stdout
+        bars = re.findall(r"^ *<= ([\d.e+-]+) ms +(\d+)  (#*)$", text, re.M)
+        self.assertEqual(sum(int(count) for _, count, _ in bars), 40, text)
+        self.assertEqual(max(len(bar) for _, _, bar in bars), 50, text)
+        self.assertTrue(all((bar == "") == (count == "0") for _, count, bar in bars), text)
 
     def test_with_starttls_and_with_tls_from_the_start(self):
         for options in (["--tls"], ["--implicit-tls"]):

@@ -100,7 +100,7 @@ class Privileges(TestCase):
         self.addCleanup(server.close)
         server.start(wait=False)
         self.assertNotEqual(server.process.wait(LIMIT), 0)
-        self.assertIn('there is no user "no-such-user"', server.log_text().replace("\\", ""))
+        self.assertIn('mansio.toml:4: user is "no-such-user", but there is no such system user', server.log_text().replace("\\", ""))
 
 
 if __name__ == "__main__":

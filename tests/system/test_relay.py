@@ -1,7 +1,9 @@
 """Mail from Postfix's smtp-source through Mansio into Postfix's smtp-sink, and what an operator sees of it."""
+import json
 import os
 import re
 import subprocess
+import threading
 import unittest
 
 from rig import SLOW, Client, Mansio, TestCase, free_port, relay_config, wait_for, wait_for_port
@@ -89,6 +91,52 @@ class Relay(TestCase):
         wait_for(lambda: peer.count() == 1, "the released message")
         self.assertEqual(peer.messages[0].sender, "one@example.org")
         self.assertIn("one@example.org", str(peer.messages[0]))
+
+    def test_requeued_mail_is_as_if_new_and_takes_todays_route(self):
+        retry = "[queue]\nminimal_backoff_time = 1\nmaximal_backoff_time = 1\n"
+        server = self.mansio(relay_config(free_port()) + retry)
+        with Client(server.port) as client:
+            client.cmd("EHLO test")
+            client.message("a@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
+        server.wait_event("delivery", status="deferred")
+        (entry,) = server.queue()
+
+        def arrival():
+            return json.loads(server.cli("queue", "show", entry["queue_id"]))["arrival"]
+        first = arrival()
+        ready = threading.Event()
+        peer = self.peer(on=lambda command, *_: "451 4.3.0 not yet" if command == "RCPT" and not ready.is_set() else None)
+        server.write_config(relay_config(peer.port) + retry)
+        server.cli("reload")
+        tried = len(server.deliveries(status="deferred"))
+        server.wait_event("delivery", tried + 2, status="deferred")
+        self.assertEqual(peer.connections, 0)  # it goes on where it was routed to
+        self.assertEqual(arrival(), first)
+        server.cli("queue", "requeue", entry["queue_id"])
+        wait_for(lambda: ("RCPT" in [c for c, _ in peer.commands]), "an attempt at the new next hop")
+        self.assertGreater(arrival(), first)
+        ready.set()
+        wait_for(lambda: peer.count() == 1, "the message")
+        wait_for(lambda: server.queue() == [], "an empty queue")
+
+    def test_expired_mail_goes_back_to_its_sender_at_once(self):
+        def on(command, session, argument):
+            if command == "RCPT" and "b@example.net" in argument:
+                return "451 4.2.1 mailbox busy"
+        peer = self.peer(on=on)
+        server = self.mansio(relay_config(peer.port))
+        with Client(server.port) as client:
+            client.cmd("EHLO test")
+            client.message("a@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
+        server.wait_event("delivery", status="deferred")
+        server.cli("queue", "expire", "--match", "recipient=b@example.net")
+        wait_for(lambda: peer.count() == 1, "the bounce")
+        (bounce,) = peer.messages
+        self.assertEqual((bounce.sender, bounce.recipients), ("", ["a@example.org"]))
+        self.assertIn(b"Action: failed", bounce.content)
+        self.assertIn(b"Status: 4.2.1", bounce.content)
+        self.assertIn("mailbox busy", server.wait_event("delivery", to="b@example.net", status="expired")[0]["text"])
+        wait_for(lambda: server.queue() == [], "an empty queue")
 
 
 if __name__ == "__main__":

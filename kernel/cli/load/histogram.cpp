@@ -26,6 +26,30 @@ void Histogram::add(std::uint64_t value) {
   sum_ += static_cast<double>(value);
 }
 
+std::vector<Histogram::Bar> Histogram::bars() const {
+  std::vector<Bar> bars;
+  std::uint64_t end = 1, decade = 1;
+  Bar bar{end, 0};
+  const auto next = [&] {
+    if (bar.count != 0 || !bars.empty()) bars.push_back(bar);
+    if (end > ~std::uint64_t{0} / 10) {
+      end = ~std::uint64_t{0};
+    } else {
+      end = end == decade ? 2 * decade : end == 2 * decade ? 5 * decade : (decade *= 10);
+    }
+    bar = {end, 0};
+  };
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < buckets_.size() && seen < count_; ++i) {
+    if (buckets_[i] == 0) continue;
+    while (upper(i) > end) next();
+    bar.count += buckets_[i];
+    seen += buckets_[i];
+  }
+  if (bar.count != 0) bars.push_back(bar);
+  return bars;
+}
+
 std::uint64_t Histogram::quantile(double q) const {
   if (count_ == 0) return 0;
   const auto rank = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_))));

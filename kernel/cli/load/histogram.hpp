@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 namespace mansio::cli::load {
 
@@ -15,6 +16,13 @@ class Histogram {
   double mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
   // The value that `q` (0..1) of the samples do not exceed; the upper end of its bucket, never above max().
   std::uint64_t quantile(double q) const;
+
+  // How many values lie above the bar before and at or below `upto`, which is 1, 2 or 5 times a power of ten. Whole
+  // buckets are counted, so that a bar's end is exact to a bucket's width. Empty bars between others are there too.
+  struct Bar {
+    std::uint64_t upto = 0, count = 0;
+  };
+  std::vector<Bar> bars() const;
 
  private:
   static constexpr unsigned kSteps = 32;  // buckets for each power of two; values below it are exact

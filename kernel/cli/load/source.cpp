@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -130,6 +131,7 @@ class Load {
   void print(double seconds) const;
 
  private:
+  void print_histogram() const;
   Task<> session(std::size_t number);
   Task<Outcome> attempt(std::unique_ptr<SmtpClient> &client, std::uint64_t &on_connection,
                         const OutgoingMessage &message);
@@ -244,24 +246,40 @@ Task<> Load::session(std::size_t number) {
   if (--sessions_ == 0) watchdog_.stop();
 }
 
+// One line a bar, as wide as its share of the messages.
+void Load::print_histogram() const {
+  constexpr std::uint64_t kWidth = 50;
+  const auto bars = latency_.bars();
+  std::uint64_t most = 1;
+  for (const auto &bar : bars) most = std::max(most, bar.count);
+  for (const auto &bar : bars)
+    fmt::print("{:>10} ms {:>10}  {}\n", fmt::format("<= {}", static_cast<double>(bar.upto) / 1000), bar.count,
+               std::string(static_cast<std::size_t>((bar.count * kWidth + most - 1) / most), '#'));
+}
+
 void Load::print(double seconds) const {
   const double rate = seconds > 0 ? static_cast<double>(accepted_) / seconds : 0;
   const auto ms = [](std::uint64_t us) { return static_cast<double>(us) / 1000; };
   if (options_.json) {
+    std::string histogram;
+    for (const auto &bar : latency_.bars())
+      histogram +=
+          fmt::format("{}[{},{}]", histogram.empty() ? "" : ",", static_cast<double>(bar.upto) / 1000, bar.count);
     fmt::print(
         "{{\"messages\":{},\"accepted\":{},\"partly\":{},\"refused\":{},\"lost\":{},\"recipients\":{},\"retries\":{},"
         "\"connections\":{},\"seconds\":{:.3f},\"messages_per_second\":{:.1f},\"latency_ms\":{{\"mean\":{:.3f},\"p50\":"
         "{:.3f},"
-        "\"p90\":{:.3f},\"p99\":{:.3f},\"max\":{:.3f}}}}}\n",
+        "\"p90\":{:.3f},\"p99\":{:.3f},\"max\":{:.3f},\"histogram\":[{}]}}}}\n",
         options_.messages, accepted_, partly_, refused_, lost_, recipients_, retries_, connections_, seconds, rate,
         latency_.mean() / 1000, ms(latency_.quantile(0.5)), ms(latency_.quantile(0.9)), ms(latency_.quantile(0.99)),
-        ms(latency_.max()));
+        ms(latency_.max()), histogram);
   } else {
     fmt::print("messages {}: accepted {}, partly {}, refused {}, lost {}; recipients accepted {}\n", options_.messages,
                accepted_, partly_, refused_, lost_, recipients_);
     fmt::print("{:.3f} s, {:.1f} msg/s, connections {}, retries {}\n", seconds, rate, connections_, retries_);
     fmt::print("latency ms: mean {:.3f}  p50 {:.3f}  p90 {:.3f}  p99 {:.3f}  max {:.3f}\n", latency_.mean() / 1000,
                ms(latency_.quantile(0.5)), ms(latency_.quantile(0.9)), ms(latency_.quantile(0.99)), ms(latency_.max()));
+    print_histogram();
   }
   for (const auto &[reason, count] : reasons_) fmt::print(stderr, "mansio source: {} x {}\n", count, reason);
 }

@@ -1,4 +1,5 @@
-#include "../address.hpp"
+// From an address to the path of its mailbox: no address leads out of its directory.
+#include "plugins/transport-maildir/address.hpp"
 
 #include <gtest/gtest.h>
 

@@ -10,18 +10,20 @@ namespace mansio::smtp {
 namespace {
 
 using plugin::BadConfig;
+using plugin::Config;
 
-TlsLevel parse_level(std::string_view text, const char *option) {
+std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
+
+// `holds`: it is an element of a list.
+TlsLevel parse_level(std::string_view text, const char *option, bool holds) {
   if (text == "none") return TlsLevel::None;
   if (text == "may") return TlsLevel::May;
   if (text == "encrypt") return TlsLevel::Encrypt;
   if (text == "verify") return TlsLevel::Verify;
   if (text == "secure") return TlsLevel::Secure;
-  if (text.starts_with("dane") || text == "fingerprint")
-    throw BadConfig{std::string{option} + ": the level \"" + std::string{text} +
-                    "\" is not supported; expected none, may, encrypt, verify or secure"};
-  throw BadConfig{std::string{option} + ": \"" + std::string{text} +
-                  "\" is none of none, may, encrypt, verify, secure"};
+  throw BadConfig{option, (holds ? "holds level " : "is ") + quoted(text) +
+                              (text.starts_with("dane") || text == "fingerprint" ? ", which is not supported" : "") +
+                              ", expected none, may, encrypt, verify or secure"};
 }
 
 std::string parse_match(std::string_view text, const char *option) {
@@ -30,8 +32,7 @@ std::string parse_match(std::string_view text, const char *option) {
   const bool dot = name.starts_with('.');
   const auto domain = to_ascii_domain(name.substr(dot ? 1 : 0));
   if (!domain)
-    throw BadConfig{std::string{option} + ": \"" + std::string{name} +
-                    "\" is neither hostname, nexthop, dot-nexthop nor a domain"};
+    throw BadConfig{option, "holds " + quoted(name) + ", expected hostname, nexthop, dot-nexthop or a domain"};
   return (dot ? "." : "") + *domain;
 }
 
@@ -39,45 +40,49 @@ std::string parse_match(std::string_view text, const char *option) {
 TlsPolicy parse_policy(std::string_view text) {
   constexpr auto option = "tls_policy";
   auto colon = std::min(text.find(':'), text.size());
-  TlsPolicy policy{parse_level(trim(text.substr(0, colon)), option), {}};
+  TlsPolicy policy{parse_level(trim(text.substr(0, colon)), option, true), {}};
   while (colon < text.size()) {
     text.remove_prefix(colon + 1);
     colon = std::min(text.find(':'), text.size());
     policy.match.push_back(parse_match(text.substr(0, colon), option));
   }
   if (!policy.match.empty() && !policy.authenticates())
-    throw BadConfig{"tls_policy: names to match mean nothing below the level verify"};
+    throw BadConfig{option,
+                    "holds names for a certificate at level none, may or encrypt, expected them at verify or "
+                    "secure only"};
   return policy;
 }
 
-std::map<std::string, std::vector<plugin::Endpoint>> parse_pools(const Host &host) {
+std::map<std::string, std::vector<plugin::Endpoint>> parse_pools(const Config &host) {
   std::map<std::string, std::vector<plugin::Endpoint>> pools;
   for (const auto &entry : host.list("source_pools")) {
     const auto text = trim(entry);
     const auto equal = std::min(text.find('='), text.size());
     const auto endpoint = plugin::Endpoint::ip(trim(text.substr(std::min(equal + 1, text.size()))), 0);
     if (equal == 0 || !endpoint)
-      throw BadConfig{"source_pools: expected names of pools with lists of IP addresses, not \"" + entry + "\""};
+      throw BadConfig{"source_pools",
+                      "holds " + quoted(entry) + ", expected names of pools with lists of IP addresses"};
     pools[std::string{trim(text.substr(0, equal))}].push_back(*endpoint);
   }
   return pools;
 }
 
-std::optional<plugin::Endpoint> parse_bind(const Host &host, const char *option, int family) {
+std::optional<plugin::Endpoint> parse_bind(const Config &host, const char *option, int family) {
   const auto text = host.option(option);
   if (text.empty()) return std::nullopt;
   auto endpoint = plugin::Endpoint::ip(text, 0);
   if (!endpoint || endpoint->family() != family)
-    throw BadConfig{std::string{option} + ": \"" + text + "\" is no address of its family"};
+    throw BadConfig{option,
+                    "is " + quoted(text) + ", expected an " + (family == AF_INET ? "IPv4" : "IPv6") + " address"};
   return endpoint;
 }
 
 template <class T>
-T in_range(const Host &host, const std::string &option, std::int64_t least, std::int64_t most) {
+T in_range(const Config &host, const std::string &option, std::int64_t least, std::int64_t most) {
   const auto value = host.integer(option.c_str());
   if (value < least || value > most)
-    throw BadConfig{option + ": " + std::to_string(value) + " is not between " + std::to_string(least) + " and " +
-                    std::to_string(most)};
+    throw BadConfig{option, "is " + std::to_string(value) + ", expected an integer from " + std::to_string(least) +
+                                " to " + std::to_string(most)};
   return static_cast<T>(value);
 }
 
@@ -96,49 +101,60 @@ TlsPolicy Options::tls_for(const std::string &domain) const {
   return policy;
 }
 
-Options read_options(const Host &host, const Personality &personality) {
+Options read_options(const Config &host, const Personality &personality) {
   const auto named = [&](const char *name) { return personality.prefix + std::string{name}; };
   Options o;
+  plugin::Problems problems{host};
   const auto helo_name = named(personality.lmtp ? "lhlo_name" : "helo_name");
   o.helo_name = host.option(helo_name.c_str());
   if (o.helo_name.empty()) o.helo_name = host.fact("myhostname");
   if (o.helo_name.empty()) o.helo_name = "localhost";
-  if (o.helo_name.find_first_of(std::string_view{" \t\r\n\0", 5}) != std::string::npos)
-    throw BadConfig{helo_name + ": has white space in it"};
-  o.port = in_range<std::uint16_t>(host, named("tcp_port"), 1, 65535);
-  o.tls_level = parse_level(host.option("tls_security_level"), "tls_security_level");
+  problems.of([&] {
+    if (o.helo_name.find_first_of(std::string_view{" \t\r\n\0", 5}) != std::string::npos)
+      throw BadConfig{helo_name, "is " + quoted(o.helo_name) + ", expected a name without white space"};
+  });
+  problems.of([&] { o.port = in_range<std::uint16_t>(host, named("tcp_port"), 1, 65535); });
+  problems.of([&] { o.tls_level = parse_level(host.option("tls_security_level"), "tls_security_level", false); });
   for (const auto &entry : host.list("tls_policy")) {
-    const auto text = trim(entry);
-    const auto equal = text.find('=');
-    if (equal == std::string_view::npos || equal == 0)
-      throw BadConfig{"tls_policy: expected domain=level, not \"" + entry + "\""};
-    o.tls_policy.emplace_back(lower(trim(text.substr(0, equal))), parse_policy(text.substr(equal + 1)));
+    problems.of([&] {
+      const auto text = trim(entry);
+      const auto equal = text.find('=');
+      if (equal == std::string_view::npos || equal == 0)
+        throw BadConfig{"tls_policy",
+                        "holds " + quoted(text) + ", expected DOMAIN=LEVEL such as \"example.com=encrypt\""};
+      o.tls_policy.emplace_back(lower(trim(text.substr(0, equal))), parse_policy(text.substr(equal + 1)));
+    });
   }
-  for (const auto &name : host.list("tls_verify_cert_match"))
-    o.tls_verify_cert_match.push_back(parse_match(name, "tls_verify_cert_match"));
-  for (const auto &name : host.list("tls_secure_cert_match"))
-    o.tls_secure_cert_match.push_back(parse_match(name, "tls_secure_cert_match"));
+  for (const auto &[name, to] : {std::pair{"tls_verify_cert_match", &o.tls_verify_cert_match},
+                                 std::pair{"tls_secure_cert_match", &o.tls_secure_cert_match}}) {
+    for (const auto &match : host.list(name))
+      problems.of([&, option = name, into = to] { into->push_back(parse_match(match, option)); });
+  }
   o.tls_ca_file = host.option("tls_CAfile");
   o.tls_ca_path = host.option("tls_CApath");
-  o.source_pools = parse_pools(host);
+  problems.of([&] { o.source_pools = parse_pools(host); });
   o.use_chunking = host.flag("use_chunking");
   for (const auto &word : host.list(named("discard_ehlo_keywords").c_str()))
     o.discard_ehlo_keywords.push_back(lower(trim(word)));
-  o.mx_address_limit = in_range<std::size_t>(host, named("mx_address_limit"), 0, 10000);
-  o.mx_session_limit = in_range<std::size_t>(host, named("mx_session_limit"), 0, 10000);
+  problems.of([&] { o.mx_address_limit = in_range<std::size_t>(host, named("mx_address_limit"), 0, 10000); });
+  problems.of([&] { o.mx_session_limit = in_range<std::size_t>(host, named("mx_session_limit"), 0, 10000); });
   o.randomize_addresses = host.flag(named("randomize_addresses").c_str());
   const auto protocols = host.option("inet_protocols");
-  if (protocols != "all" && protocols != "ipv4" && protocols != "ipv6")
-    throw BadConfig{"inet_protocols: \"" + protocols + "\" is none of all, ipv4, ipv6"};
+  problems.of([&] {
+    if (protocols != "all" && protocols != "ipv4" && protocols != "ipv6")
+      throw BadConfig{"inet_protocols", "is " + quoted(protocols) + ", expected all, ipv4 or ipv6"};
+  });
   o.ipv4 = protocols != "ipv6";
   o.ipv6 = protocols != "ipv4";
-  o.bind_address = parse_bind(host, "bind_address", AF_INET);
-  o.bind_address6 = parse_bind(host, "bind_address6", AF_INET6);
-  o.conversion_size_limit = host.size("conversion_size_limit");
-  o.connection_cache_time_limit = host.duration("connection_cache_time_limit");
-  o.connection_reuse_time_limit = host.duration("connection_reuse_time_limit");
-  o.connection_reuse_count_limit = in_range<std::uint32_t>(host, std::string{"connection_reuse_count_limit"}, 0,
-                                                           std::numeric_limits<std::uint32_t>::max());
+  problems.of([&] { o.bind_address = parse_bind(host, "bind_address", AF_INET); });
+  problems.of([&] { o.bind_address6 = parse_bind(host, "bind_address6", AF_INET6); });
+  problems.of([&] { o.conversion_size_limit = host.size("conversion_size_limit"); });
+  problems.of([&] { o.connection_cache_time_limit = host.duration("connection_cache_time_limit"); });
+  problems.of([&] { o.connection_reuse_time_limit = host.duration("connection_reuse_time_limit"); });
+  problems.of([&] {
+    o.connection_reuse_count_limit = in_range<std::uint32_t>(host, std::string{"connection_reuse_count_limit"}, 0,
+                                                             std::numeric_limits<std::uint32_t>::max());
+  });
   const std::pair<const char *, std::int64_t Options::*> timeouts[] = {
       {"connect_timeout", &Options::connect_timeout},     {"helo_timeout", &Options::helo_timeout},
       {"starttls_timeout", &Options::starttls_timeout},   {"mail_timeout", &Options::mail_timeout},
@@ -148,13 +164,16 @@ Options read_options(const Host &host, const Personality &personality) {
   };
   for (const auto &[word, member] : timeouts) {
     const auto name = named(word);
-    o.*member = host.duration(name.c_str());
-    if (o.*member <= 0) throw BadConfig{name + ": must be above 0"};
+    problems.of([&, to = member] {
+      o.*to = host.duration(name.c_str());
+      if (o.*to <= 0) throw BadConfig{name, "is 0 or less, expected a time above 0"};
+    });
   }
   o.skip_quit_response = host.flag(named("skip_quit_response").c_str());
   for (const auto &address : host.fact_list("self_addresses")) {
     if (auto ip = canonical_ip(trim(address)); !ip.empty()) o.self_addresses.push_back(std::move(ip));
   }
+  problems.end();
   return o;
 }
 

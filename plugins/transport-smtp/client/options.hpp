@@ -63,7 +63,8 @@ struct Options {
   TlsPolicy tls_for(const std::string &domain) const;
 };
 
-Options read_options(const Host &host, const Personality &personality);  // throws BadConfig
+// Reports every bad value, then throws.
+Options read_options(const plugin::Config &config, const Personality &personality);
 
 // The table of options, with Postfix's names and therefore a prefix of the protocol where it has one.
 #define MANSIO_SMTP_CLIENT_OPTIONS(P, HELO, PORT, LEVEL)                                                               \

@@ -26,6 +26,9 @@ class Transport {
   std::unordered_map<std::uint64_t, DeliveryJob *> jobs_;  // owned by their coroutines
 };
 
+// Throws what the constructor would, but for a CA file that this process may not read.
+void check_options(const plugin::Config &config, const Personality &personality);
+
 // What MANSIO_TRANSPORT_PLUGIN wants to know.
 template <const Personality &personality>
 class Instance : public Transport {
@@ -33,6 +36,7 @@ class Instance : public Transport {
   static constexpr plugin::Info info{personality.plugin, "0.1", MANSIO_NEEDS_NETWORK};
   static constexpr const mansio_option *options = personality.lmtp ? kLmtpOptions : kSmtpOptions;
   explicit Instance(Host host) : Transport(host, personality) {}
+  static void check(const plugin::Config &config) { check_options(config, personality); }
 };
 using SmtpTransport = Instance<kSmtp>;
 using LmtpTransport = Instance<kLmtp>;

@@ -150,5 +150,27 @@ TEST_F(SmtpCertificates, AConfigurationThatCannotWorkIsRefused) {
   EXPECT_NO_THROW(starts({{"tls_security_level", "secure"}}));  // with the system's authorities
 }
 
+TEST_F(SmtpCertificates, ACheckSaysOfEveryBadValueWhatWasExpected) {
+  const auto check = [](const Options &options) {
+    return FakeHost::check(plugin::TransportGlue<SmtpTransport>::entry(), options);
+  };
+  EXPECT_EQ(check({}), "");
+  EXPECT_EQ(check({{"smtp_tcp_port", "99999"},
+                   {"tls_policy", "x,example.com=dane"},
+                   {"inet_protocols", "ipv5"},
+                   {"bind_address", "::1"},
+                   {"smtp_helo_timeout", "0"}}),
+            "smtp_tcp_port is 99999, expected an integer from 1 to 65535\n"
+            "tls_policy holds \"x\", expected DOMAIN=LEVEL such as \"example.com=encrypt\"\n"
+            "tls_policy holds level \"dane\", which is not supported, expected none, may, encrypt, verify or secure\n"
+            "inet_protocols is \"ipv5\", expected all, ipv4 or ipv6\n"
+            "bind_address is \"::1\", expected an IPv4 address\n"
+            "smtp_helo_timeout is 0 or less, expected a time above 0\n");
+  EXPECT_TRUE(
+      check({{"tls_CAfile", "/nowhere/ca.pem"}}).starts_with("tls_CAfile names /nowhere/ca.pem, expected a file"));
+  EXPECT_TRUE(check({{"tls_CAfile", "/etc/passwd"}}).starts_with("tls_CAfile names /etc/passwd, expected a file"));
+  EXPECT_TRUE(check({{"tls_CApath", "/nowhere"}}).starts_with("tls_CApath names /nowhere, expected a directory"));
+}
+
 }  // namespace
 }  // namespace mansio::smtp::test

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define MANSIO_EXPORT __attribute__((visibility("default")))
-#define MANSIO_ABI_BUILD 2u /* grows with every change until 1.0 */
+#define MANSIO_ABI_BUILD 3u /* grows with every change until 1.0 */
 
 typedef struct mansio_str { /* bytes; no terminating NUL promised; p may be NULL when n is 0 */
   const char *p;
@@ -100,6 +100,13 @@ typedef struct mansio_host_config { /* "mansio.host.config/1~draft" [any] */
    * ','). */
   mansio_str (*fact)(const mansio_host *host, const char *name);
 } mansio_host_config;
+
+typedef struct mansio_host_problem { /* "mansio.host.problem/1~draft" [init] */
+  /* Of check() and create(): what is wrong with the value of `option`, and what was expected, put so that it goes on
+   * from the option's name: "is 99999, expected a port from 1 to 65535". An empty `option`: the options as a whole.
+   * The host adds file and line. Any number of them; values of secrets have no place in them. */
+  void (*report)(const mansio_host *host, mansio_str option, mansio_str text);
+} mansio_host_problem;
 
 typedef struct mansio_host_op { /* "mansio.host.op/1~draft" [any] */
   /* Result of one recipient of a delivery, by its index there; as soon as it is known. */
@@ -189,9 +196,14 @@ typedef struct mansio_plugin {
   const char *version;
   const mansio_option *options;
   uint32_t needs;                                                /* MANSIO_NEEDS_*: what the sandbox must leave open */
-  mansio_status (*create)(const mansio_host *host, void **self); /* [init] on failure: log why */
+  mansio_status (*create)(const mansio_host *host, void **self); /* [init] on failure: report problems, or log why */
   void (*destroy)(void *self);                                   /* [loop] no operation is under way */
   const void *(*get)(void *self, const char *iface);             /* [init] vtable of a kind, or NULL */
+  /* [init] Judges the values of the options, whose types the host has checked, and reports every problem; what it lets
+   * pass, create() takes. Runs when a configuration is checked and before each start and reload, in a process that may
+   * be nobody's and have no network: it starts nothing, changes nothing, and leaves a file that it may not read to
+   * create(). The host offers log, config and problem. NULL: all values are fine. */
+  void (*check)(const mansio_host *host);
 } mansio_plugin;
 
 MANSIO_EXPORT const mansio_plugin *mansio_plugin_entry_1(void); /* the one exported symbol */

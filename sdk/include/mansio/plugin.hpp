@@ -12,30 +12,25 @@
 //   };
 //   MANSIO_TRANSPORT_PLUGIN(Drop)
 //
-// The glue here is the one place where exceptions meet C: a constructor that throws BadConfig refuses the
+// The glue here is the one place where exceptions meet C: a constructor or check that throws BadConfig refuses the
 // configuration, an exception out of start() completes the operation with MANSIO_INTERNAL, one out of a callback is
 // logged. Everything that is borrowed by the ABI's rules is copied (Delivery, Answer) before your code sees it.
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "mansio/abi.h"
+#include "mansio/config.hpp"
 
 namespace mansio::plugin {
-
-inline std::string_view view(mansio_str s) { return s.n ? std::string_view{s.p, s.n} : std::string_view{}; }
-inline std::string string(mansio_str s) { return std::string{view(s)}; }
-inline mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
 
 // A record as this build knows it: what the other side did not fill in (its `size` is smaller) is zero.
 template <class Record>
@@ -51,10 +46,6 @@ template <class Record>
 Record read_record(const void *array, std::size_t i, std::size_t stride) {
   return read_record<Record>(static_cast<const char *>(array) + i * stride);
 }
-
-struct BadConfig : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 struct Info {
   const char *name;  // "transport-maildir"
@@ -232,19 +223,16 @@ struct DnsAnswer {
 // ---- the host ----------------------------------------------------------------------------------------------------
 
 // Handle on the host's services; copy it freely, it lives as long as the instance. Thread tags as in abi.h. All are
-// noexcept but the option accessors, which throw BadConfig on values that the host would not have let through.
-class Host {
+// noexcept but the option accessors.
+class Host : public Config {
  public:
   explicit Host(const mansio_host *host)
-      : host_(host),
+      : Config(host),
         log_(get<mansio_host_log>("mansio.host.log/1~draft")),
-        config_(get<mansio_host_config>("mansio.host.config/1~draft")),
         op_(get<mansio_host_op>("mansio.host.op/1~draft")),
         reactor_(get<mansio_host_reactor>("mansio.host.reactor/1~draft")),
         dns_(get<mansio_host_dns>("mansio.host.dns/1~draft")),
         message_(get<mansio_host_message>("mansio.host.message/1~draft")) {}
-
-  const mansio_host *raw() const noexcept { return host_; }
 
   // log [any]
   void log(int level, std::string_view text, mansio_op op = {}) const noexcept {
@@ -254,23 +242,6 @@ class Host {
   void info(std::string_view text, mansio_op op = {}) const noexcept { log(MANSIO_LOG_INFO, text, op); }
   void warn(std::string_view text, mansio_op op = {}) const noexcept { log(MANSIO_LOG_WARN, text, op); }
   void error(std::string_view text, mansio_op op = {}) const noexcept { log(MANSIO_LOG_ERROR, text, op); }
-
-  // configuration [any]
-  std::string option(const char *name) const { return string(config_->get(host_, name)); }
-  std::string fact(const char *name) const { return string(config_->fact(host_, name)); }
-  bool flag(const char *name) const { return view(config_->get(host_, name)) == "true"; }
-  std::int64_t integer(const char *name) const {  // also durations (ns) and sizes (bytes)
-    const auto text = view(config_->get(host_, name));
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size())
-      throw BadConfig{std::string{name} + ": not an integer: " + std::string{text}};
-    return value;
-  }
-  std::int64_t duration(const char *name) const { return integer(name); }
-  std::uint64_t size(const char *name) const { return static_cast<std::uint64_t>(integer(name)); }
-  std::vector<std::string> list(const char *name) const { return split(view(config_->get(host_, name))); }
-  std::vector<std::string> fact_list(const char *name) const { return split(view(config_->fact(host_, name))); }
 
   // operations [any]
   void rcpt(mansio_op op, std::size_t index, const Reply &reply) const noexcept {
@@ -353,21 +324,6 @@ class Host {
   }
 
  private:
-  template <class Table>
-  const Table *get(const char *iface) const {
-    const auto *table = static_cast<const Table *>(host_->get(host_, iface));
-    if (!table) throw BadConfig{std::string{"this host does not offer "} + iface};
-    return table;
-  }
-  static std::vector<std::string> split(std::string_view text) {
-    std::vector<std::string> parts;
-    while (!text.empty()) {
-      const auto comma = std::min(text.find(','), text.size());
-      parts.emplace_back(text.substr(0, comma));
-      text.remove_prefix(std::min(comma + 1, text.size()));
-    }
-    return parts;
-  }
   // T may offer `host()` to have what it throws logged.
   template <class T, class F>
   static void shield(void *arg, F f) noexcept {
@@ -381,9 +337,7 @@ class Host {
     }
   }
 
-  const mansio_host *host_;
   const mansio_host_log *log_;
-  const mansio_host_config *config_;
   const mansio_host_op *op_;
   const mansio_host_reactor *reactor_;
   const mansio_host_dns *dns_;
@@ -392,7 +346,8 @@ class Host {
 
 // ---- glue --------------------------------------------------------------------------------------------------------
 
-// P: static info and options, P(Host), void start(mansio_op, Delivery), and if it likes void cancel(mansio_op).
+// P: static info and options, P(Host), void start(mansio_op, Delivery), and if it likes void cancel(mansio_op) and
+// static void check(const Config &), which throws what the constructor would throw for the values of the options.
 template <class P>
 struct TransportGlue {
   struct Box {
@@ -405,8 +360,10 @@ struct TransportGlue {
     try {
       *self = new Box{raw};
       return MANSIO_OK;
+    } catch (const Problems::Reported &) {
+      return MANSIO_BAD_CONFIG;
     } catch (const BadConfig &e) {
-      say(raw, e.what());
+      say(raw, e);
       return MANSIO_BAD_CONFIG;
     } catch (const std::exception &e) {
       say(raw, e.what());
@@ -414,6 +371,20 @@ struct TransportGlue {
       say(raw, "unknown exception while starting");
     }
     return MANSIO_INTERNAL;
+  }
+  static void check(const mansio_host *raw) noexcept {
+    if constexpr (requires(const Config &config) { P::check(config); }) {
+      try {
+        P::check(Config{raw});
+      } catch (const Problems::Reported &) {
+      } catch (const BadConfig &e) {
+        say(raw, e);
+      } catch (const std::exception &e) {
+        say(raw, BadConfig{std::string{"cannot be checked: "} + e.what()});
+      } catch (...) {
+        say(raw, BadConfig{"cannot be checked: unknown exception"});
+      }
+    }
   }
   static void destroy(void *self) noexcept { delete static_cast<Box *>(self); }
   static void start(void *self, mansio_op op, const mansio_delivery *delivery) noexcept {
@@ -451,7 +422,8 @@ struct TransportGlue {
                                           P::info.needs,
                                           create,
                                           destroy,
-                                          get};
+                                          get,
+                                          check};
     return &plugin;
   }
 
@@ -459,6 +431,10 @@ struct TransportGlue {
   static void say(const mansio_host *raw, const char *text) noexcept {
     const auto *log = static_cast<const mansio_host_log *>(raw->get(raw, "mansio.host.log/1~draft"));
     if (log) log->log(raw, MANSIO_LOG_ERROR, mansio_op{}, str(text));
+  }
+  static void say(const mansio_host *raw, const BadConfig &bad) noexcept {
+    const auto *problem = static_cast<const mansio_host_problem *>(raw->get(raw, "mansio.host.problem/1~draft"));
+    if (problem) problem->report(raw, str(bad.option), str(bad.text));
   }
   static void fail(const Host &host, mansio_op op, std::string_view text) noexcept {
     mansio_reply r{};

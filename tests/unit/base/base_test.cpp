@@ -1,3 +1,5 @@
+// The lowest layer: checksums against published values, ids and statuses in their text forms, and log lines that stay
+// one JSON object whatever is in them.
 #include <gtest/gtest.h>
 
 #include <vector>

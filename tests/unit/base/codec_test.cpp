@@ -1,3 +1,5 @@
+// The codec of channels and spool: what is written is read back, and no truncated, padded or lying input is taken or
+// makes it allocate.
 #include "kernel/base/codec.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,9 @@
+// The parts of the load tools that need no connection: the histogram behind the figures, fault rules, end points. The
+// tools themselves run in tests/system/test_load_tools.py.
 #include <gtest/gtest.h>
+
+#include <utility>
+#include <vector>
 
 #include "kernel/cli/load/endpoint.hpp"
 #include "kernel/cli/load/faults.hpp"
@@ -29,6 +34,22 @@ TEST(LoadHistogram, TakesTheWholeRange) {
   EXPECT_EQ(h.quantile(0.5), 31u);
   EXPECT_EQ(h.quantile(0.75), 32u);
   EXPECT_EQ(h.quantile(1), ~std::uint64_t{0});
+}
+
+TEST(LoadHistogram, BarsCountEverySampleOnce) {
+  Histogram h;
+  EXPECT_TRUE(h.bars().empty());
+  for (const std::uint64_t v : {0, 1, 2, 6, 7, 400}) h.add(v);
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> got;
+  for (const auto &bar : h.bars()) got.emplace_back(bar.upto, bar.count);
+  // From the first that is not empty to the last.
+  const decltype(got) expected{{1, 2}, {2, 1}, {5, 0}, {10, 2}, {20, 0}, {50, 0}, {100, 0}, {200, 0}, {500, 1}};
+  EXPECT_EQ(got, expected);
+  h.add(~std::uint64_t{0});
+  std::uint64_t sum = 0;
+  for (const auto &bar : h.bars()) sum += bar.count;
+  EXPECT_EQ(sum, h.count());
+  EXPECT_EQ(h.bars().back().upto, ~std::uint64_t{0});
 }
 
 TEST(LoadFaults, RulesAreReadAsWritten) {

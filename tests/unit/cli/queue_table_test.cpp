@@ -1,3 +1,5 @@
+// The table of `mansio queue list`: postqueue's form, and nothing that a sender chose reaches the terminal as a control
+// character.
 #include "kernel/cli/queue_table.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// Settings that are well-formed one by one and impossible together are refused: routes, listeners, TLS, relaying, times
+// and limits.
 #include <gmock/gmock.h>
 
 #include "tests/unit/config/memory_files.hpp"

@@ -1,3 +1,5 @@
+// How files of the configuration are opened: in a certain order, and only regular files, so that a FIFO cannot hang a
+// start.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 

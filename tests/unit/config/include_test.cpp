@@ -1,3 +1,5 @@
+// `include` and secrets from files: how tables merge, that a problem names the file it is in, and that no message shows
+// a secret.
 #include <gmock/gmock.h>
 
 #include "tests/unit/config/memory_files.hpp"

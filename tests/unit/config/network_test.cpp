@@ -1,3 +1,4 @@
+// Networks of `mynetworks` and its like. Who may relay depends on them, so what is no network must not pass for one.
 #include "kernel/config/network.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// A configuration text becomes Settings, or a list of all its problems, each with file, line, key and what was
+// expected.
 #include "kernel/config/parse.hpp"
 
 #include <gmock/gmock.h>
@@ -86,6 +88,32 @@ listen = ["x"]
   EXPECT_THAT(text, HasSubstr("/etc/m.toml:9: lisener is not an option at top level; did you mean listener?\n"));
   EXPECT_THAT(text, HasSubstr("/etc/m.toml: listener is missing"));
   EXPECT_THAT(text, HasSubstr("/etc/m.toml: route is missing"));
+}
+
+TEST(Settings, AnOptionOfAnotherTableOrWithPostfixsNameIsShownItsPlace) {
+  EXPECT_THAT(all(parse_with_rest("log_format = \"postfix\"\n")),
+              HasSubstr("/etc/m.toml:1: log_format is not an option at top level; expected it as format in [log]\n"));
+  EXPECT_THAT(all(parse_with_rest("smtpd_timeout = 5\n")), HasSubstr("expected it as timeout in [smtpd]\n"));
+  EXPECT_THAT(all(parse_with_rest("message_size_limit = 5\n")),
+              HasSubstr("expected it as message_size_limit in [smtpd]\n"));
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\nmydestination = []\n")),
+              HasSubstr("expected it as mydestination at top level\n"));
+  EXPECT_THAT(all(parse_with_rest("process_limit = 5\n")), HasSubstr("in [transport.NAME]\n"));
+}
+
+TEST(Settings, AnOptionLikeNoOtherIsToldWhatIsAllowed) {
+  EXPECT_THAT(all(parse_with_rest("[log]\nfoo = 1\n")),
+              HasSubstr("log.foo is not an option in [log], expected one of format, level, target, syslog_name\n"));
+  EXPECT_THAT(all(parse_with_rest("nosuch = 1\n")), HasSubstr(", expected one of include, log, smtpd, "));
+}
+
+TEST(Settings, TheSyslogNameIsOneThatLogLinesCanCarry) {
+  EXPECT_EQ(parse_with_rest("").settings.log.syslog_name, "mansio");
+  EXPECT_EQ(parse_with_rest("[log]\nsyslog_name = \"postfix/out\"\n").settings.log.syslog_name, "postfix/out");
+  for (const auto *bad : {"", "a b", "a:", "a[1]"})
+    EXPECT_THAT(all(parse_with_rest("[log]\nsyslog_name = \"" + std::string{bad} + "\"\n")),
+                HasSubstr("log.syslog_name is"))
+        << bad;
 }
 
 TEST(Settings, WrongTypesOfTablesAreProblems) {

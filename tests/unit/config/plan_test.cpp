@@ -1,3 +1,5 @@
+// What the supervisor derives from Settings without knowing more of them: processes, listeners, and the descriptors
+// they need.
 #include "kernel/config/plan.hpp"
 
 #include <gmock/gmock.h>

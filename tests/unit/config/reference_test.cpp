@@ -1,3 +1,4 @@
+// docs/configuration.md and examples/ agree with the option tables of the program.
 #include "kernel/config/reference.hpp"
 
 #include <gtest/gtest.h>

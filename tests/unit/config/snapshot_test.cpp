@@ -1,3 +1,4 @@
+// Settings survive the snapshot by which children get them, whatever their values, and no file is read for it again.
 #include "kernel/config/snapshot.hpp"
 
 #include <gmock/gmock.h>
@@ -148,6 +149,7 @@ class RandomSettings {
         {&kLocalUser, {"user", "U@example.com", "@example.com"}},
         {&kMailbox, {"postmaster", "p@example.com"}},
         {&kLogTarget, {"stderr", "syslog", "/var/log/m\"x"}},
+        {&kSyslogName, {"mansio", "postfix/out"}},
         {&kPlugin, {"transport-smtp"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},

@@ -1,3 +1,5 @@
+// Single values: durations, sizes and text as they are read and printed, suggestions for misspelt names, options of
+// plugins.
 #include "kernel/config/values.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The control socket's judgement: who may do what, which requests are understood, and the form of the metrics.
 #include <gtest/gtest.h>
 
 #include "kernel/control/access.hpp"

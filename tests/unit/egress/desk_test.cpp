@@ -60,6 +60,7 @@ class DeskTest : public ::testing::Test {
   }
   void receive(io::Message &m) {
     if (m.type == wire::EgressHello::kType) hellos_.push_back(*decode<wire::EgressHello>(m.payload));
+    if (m.type == wire::ForgetSegment::kType) missing_.push_back(*decode<wire::ForgetSegment>(m.payload));
     if (m.type == wire::Outcomes::kType) outcomes_.push_back(*decode<wire::Outcomes>(m.payload));
   }
   // Everything that can happen now has happened afterwards; a time instead would be too short on a busy machine.
@@ -99,6 +100,7 @@ class DeskTest : public ::testing::Test {
   std::shared_ptr<io::Channel> queue_;
   std::vector<wire::EgressHello> hellos_;
   std::vector<wire::Outcomes> outcomes_;
+  std::vector<wire::ForgetSegment> missing_;
   int lost_ = 0;
 };
 
@@ -121,6 +123,18 @@ TEST_F(DeskTest, GivesTheTransportTheMessagesBytes) {
   char bytes[4];
   ASSERT_EQ(::pread(slice.fd, bytes, sizeof bytes, static_cast<off_t>(slice.offset)), 4);
   EXPECT_EQ(std::string_view(bytes, 4), "2345");
+}
+
+TEST_F(DeskTest, SaysWhichDescriptorDidNotArrive) {
+  queue_->send(wire::SegmentFd{3, 7});  // as it looks when there was no room for it
+  auto l = lease(1);
+  l.slices = {{3, 7, 2, 4}};
+  give(l);
+  ASSERT_EQ(missing_.size(), 1u);
+  EXPECT_EQ((std::pair{missing_[0].segment, missing_[0].epoch}), (std::pair{3u, 7u}));
+  EXPECT_TRUE(transport_.started.empty());
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_TRUE(outcomes_[0].done);
 }
 
 TEST_F(DeskTest, ReportsEachRecipientAsItsReplyArrives) {

@@ -1,3 +1,5 @@
+// Loading a plugin: one of another ABI, without the entry, or that others may write is refused with the reason; so are
+// options its table does not have.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -5,6 +7,7 @@
 
 #include <filesystem>
 
+#include "kernel/host/option_check.hpp"
 #include "kernel/host/plugin.hpp"
 
 namespace mansio::host {
@@ -72,9 +75,32 @@ TEST(PluginOptions, AreCheckedAndGivenTheirDefaults) {
   EXPECT_EQ(fine->at("limit"), "1024");
   const auto bad = check_options(**plugin, {{"limit", "much"}, {"colour", "red"}});
   ASSERT_FALSE(bad.ok());
-  EXPECT_THAT(bad.error().text, HasSubstr("name: required by transport-odd"));
-  EXPECT_THAT(bad.error().text, HasSubstr("limit: "));
-  EXPECT_THAT(bad.error().text, HasSubstr("colour: no option of transport-odd; it has: mode, limit, name"));
+  EXPECT_THAT(bad.error().text, HasSubstr("name is missing; transport-odd demands it"));
+  EXPECT_THAT(bad.error().text, HasSubstr("limit is \"much\", expected a size"));
+  EXPECT_THAT(bad.error().text, HasSubstr("colour is not an option of transport-odd, which has mode, limit, name"));
+}
+
+std::string judged(const OptionTexts &given) {
+  const auto plugin = load_plugin(MANSIO_FIXTURES "/transport-odd.so");
+  if (!plugin) return plugin.error().text;
+  std::string out;
+  for (const auto &problem : judge_options(**plugin, given, {})) out += to_string(problem) + '\n';
+  return out;
+}
+
+TEST(PluginOptions, AreJudgedByThePluginWithoutAnInstance) {
+  EXPECT_EQ(judged({{"name", "n"}}), "");
+  EXPECT_EQ(judged({{"name", "n"}, {"mode", "picky"}, {"limit", "5"}}),
+            "limit is 5, expected another\ndo not go together\n");
+}
+
+TEST(PluginOptions, OfAWrongTypeAreReportedOnceBesideWhatThePluginSaysOfTheOthers) {
+  EXPECT_EQ(judged({{"name", "n"}, {"mode", "picky"}, {"limit", "x"}}).find("limit is 5"), std::string::npos);
+  EXPECT_THAT(judged({{"name", "n"}, {"mode", "picky"}, {"limit", "x"}}), HasSubstr("do not go together"));
+}
+
+TEST(PluginOptions, AreNotJudgedByThePluginWhileOneThatItDemandsIsMissing) {
+  EXPECT_EQ(judged({{"mode", "picky"}}), "name is missing; transport-odd demands it\n");
 }
 
 }  // namespace

@@ -170,6 +170,7 @@ TEST_F(TransportInstanceTest, SaysWhenAPluginRefusesItsConfiguration) {
   ASSERT_TRUE(error_.has_value());
   EXPECT_EQ(error_->status, Status::BadConfig);
   EXPECT_THAT(lines_.text, ::testing::HasSubstr("mode is refuse"));
+  EXPECT_THAT(error_->text, ::testing::HasSubstr("transport odd: transport-odd did not start: mode is refuse"));
 }
 
 TEST_F(TransportInstanceTest, MayGoAwayWithOperationsUnderWay) {

@@ -1,3 +1,4 @@
+// Commands and their parameters, line by line: what RFC 5321 allows, what is tolerated, and what is refused.
 #include "kernel/ingress/command.hpp"
 
 #include <gtest/gtest.h>

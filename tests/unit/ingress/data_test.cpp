@@ -1,3 +1,4 @@
+// The content decoder: one message in every smuggling variant, the same result however the bytes are cut.
 #include "kernel/ingress/data.hpp"
 
 #include <gtest/gtest.h>

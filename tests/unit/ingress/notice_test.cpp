@@ -1,3 +1,4 @@
+// Transcripts for the postmaster: which sessions send one, how often, and that a message's content is never in one.
 #include <gmock/gmock.h>
 
 #include "tests/unit/ingress/fixture.hpp"

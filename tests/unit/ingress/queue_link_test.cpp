@@ -1,3 +1,5 @@
+// The ingress's side of its channel to the queue: segments ahead of need, notices that are numbered, and life while the
+// queue is away.
 #include "kernel/ingress/queue_link.hpp"
 
 #include <fcntl.h>

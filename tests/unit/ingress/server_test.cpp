@@ -1,3 +1,4 @@
+// Listeners: IPv4, IPv6, and what happens when the process has no descriptor left.
 #include "kernel/ingress/server.hpp"
 
 #include <arpa/inet.h>

@@ -1,3 +1,5 @@
+// SMTP sessions over a socket pair, dialogue by dialogue: replies, their order, limits, and `250` after the commit
+// only.
 #include <gmock/gmock.h>
 
 #include "tests/unit/ingress/fixture.hpp"

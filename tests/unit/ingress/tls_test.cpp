@@ -1,10 +1,9 @@
+// STARTTLS in the server: nothing said in clear has an effect after the handshake, and certificates are replaced while
+// in use.
 #include "kernel/ingress/tls.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -13,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/self_signed.hpp"
 #include "tests/unit/ingress/fixture.hpp"
 
 namespace mansio::ingress {
@@ -22,36 +22,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-struct Pair {
-  std::string certificate, key;
-};
-
-std::string text_of(BIO *bio) {
-  char *data = nullptr;
-  const auto n = BIO_get_mem_data(bio, &data);
-  std::string out{data, static_cast<std::size_t>(n)};
-  BIO_free(bio);
-  return out;
-}
-
-Pair self_signed() {
-  EVP_PKEY *key = EVP_EC_gen("P-256");
-  X509 *x = X509_new();
-  ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-  X509_gmtime_adj(X509_getm_notBefore(x), 0);
-  X509_gmtime_adj(X509_getm_notAfter(x), 86400);
-  X509_set_pubkey(x, key);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char *>("mx.test"), -1, -1, 0);
-  X509_set_issuer_name(x, X509_get_subject_name(x));
-  X509_sign(x, key, EVP_sha256());
-  BIO *certificate_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
-  PEM_write_bio_X509(certificate_bio, x);
-  PEM_write_bio_PrivateKey(key_bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-  X509_free(x);
-  EVP_PKEY_free(key);
-  return {text_of(certificate_bio), text_of(key_bio)};
-}
+using mansio::testing::self_signed;
+using Pair = mansio::testing::CertificateAndKey;
 
 class TlsTest : public testing::SmtpServerTest {
  protected:

@@ -1,3 +1,4 @@
+// Channels between processes: order, descriptors, backpressure, and peers that end or send nonsense.
 #include "kernel/io/channel.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The resolver and its reading of answers, against a server of the test's own and against bytes no server should send.
 #include "kernel/io/dns.hpp"
 
 #include <arpa/inet.h>

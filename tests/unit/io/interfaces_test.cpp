@@ -1,3 +1,4 @@
+// The addresses of this host's interfaces, by which mail that loops is known.
 #include "kernel/io/interfaces.hpp"
 
 #include <gmock/gmock.h>

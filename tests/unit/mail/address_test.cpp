@@ -1,3 +1,4 @@
+// Addresses and paths: RFC 5321's forms with their lengths, RFC 6531's, and what only a tolerant server takes.
 #include "kernel/mail/address.hpp"
 
 #include <gtest/gtest.h>

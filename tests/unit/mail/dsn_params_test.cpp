@@ -1,3 +1,4 @@
+// The parameters of RFC 3461, from the wire and back to it: xtext, NOTIFY, RET, ENVID, ORCPT.
 #include "kernel/mail/dsn_params.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Templates of notifications: what a file replaces, and that its mistakes are named by line.
 #include "kernel/mail/dsn_template.hpp"
 
 #include <gmock/gmock.h>

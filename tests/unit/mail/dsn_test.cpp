@@ -1,3 +1,4 @@
+// Notifications as RFC 3464, 3461 and 6533 want them, and that nothing a remote server says can forge a part of one.
 #include "kernel/mail/dsn.hpp"
 
 #include <gmock/gmock.h>
@@ -197,6 +198,21 @@ TEST(Dsn, LongDiagnosticsAreFoldedAndCut) {
     const auto newline = message.find('\n');
     EXPECT_LE(newline, 998u);
     message.remove_prefix(newline + 1);
+  }
+}
+
+TEST(Dsn, TheBuiltInTextsStayWithinRfc5322sAdvisedWidth) {
+  for (const auto kind : {Kind::Failure, Kind::Delay, Kind::Success, Kind::PostmasterCopy, Kind::PostmasterDelay}) {
+    auto in = failure();
+    in.kind = kind;
+    in.recipients[0].will_retry_until = in.now + 5 * 86400 * kSecond;
+    const auto message = text(in);
+    std::string_view rest = parts(message).at(0);
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find("\r\n"));
+      EXPECT_LE(line.size(), 78u) << line;
+      rest.remove_prefix(std::min(rest.size(), line.size() + 2));
+    }
   }
 }
 

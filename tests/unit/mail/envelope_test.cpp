@@ -1,3 +1,4 @@
+// The stored envelope: every field survives, fields of later versions are passed over, damage is refused.
 #include "kernel/mail/envelope.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// What is learned of a message while it passes by, the same however it is cut: header fields, hops, eight-bit text.
 #include "kernel/mail/headers.hpp"
 
 #include <gtest/gtest.h>

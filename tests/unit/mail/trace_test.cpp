@@ -1,3 +1,4 @@
+// Received and the lines of final delivery: what they say, and that no client can write lines of its own into them.
 #include "kernel/mail/trace.hpp"
 
 #include <gtest/gtest.h>

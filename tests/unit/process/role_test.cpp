@@ -236,9 +236,9 @@ TEST_F(RoleTest, AsksAgainForAChannelWhoseDescriptorWasLost) {
 }
 
 TEST(SyslogPacket, FramesALineForDevLog) {
-  const auto p = syslog_packet(LogLevel::Warn, "queue", 77, 0, "hello\n");
+  const auto p = syslog_packet(LogLevel::Warn, "postfix/queue", 77, 0, "hello\n");
   EXPECT_TRUE(p.starts_with("<20>")) << p;
-  EXPECT_TRUE(p.ends_with("mansio/queue[77]: hello")) << p;
+  EXPECT_TRUE(p.ends_with(" postfix/queue[77]: hello")) << p;
 }
 
 TEST(LogOutput, GoesOnInTheNewFileWhenReopened) {

@@ -1,3 +1,5 @@
+// The shared table that counts connections over all processes: never too few, never for ever, also when processes are
+// killed half-way.
 #include "kernel/process/shared.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The operator's commands on the queue core: what they list, what they change, and when that must wait for an egress.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {

@@ -1,3 +1,5 @@
+// From lease to outcome in the queue core: grouping, retries, expiry, clock steps, and the delivery line of each
+// recipient.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {
@@ -64,6 +66,21 @@ TEST_F(Delivery, SendsADescriptorOnceAndForgetsItWhenIdle) {
   EXPECT_EQ(egress_.link->take<wire::ForgetSegment>().size(), 1u);
   EXPECT_EQ(store_->bad_unpins, 0);
   EXPECT_EQ((store_->pins[{kSegment, kEpoch}]), 1);  // the writer's
+}
+
+TEST_F(Delivery, SendsADescriptorAgainThatDidNotArrive) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto first = leases();
+  ASSERT_EQ(first.size(), 1u);
+  const auto sent = egress_.link->take<wire::SegmentFd>();
+  ASSERT_EQ(sent.size(), 1u);
+  say(egress_, wire::ForgetSegment{sent[0].segment, sent[0].epoch});
+  mail_to({"b@example.org"});
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_EQ(egress_.link->take<wire::SegmentFd>().size(), 1u);
+  report(first[0], DeliveryStatus::Deferred);
+  EXPECT_EQ(store_->bad_unpins, 0);
 }
 
 TEST_F(Delivery, RetriesADeferredRecipientAfterTheBackoff) {
@@ -263,6 +280,7 @@ TEST_F(Delivery, ARouteErrorBounces) {
 
 TEST_F(Delivery, PrintsPostfixsLine) {
   settings_.log.format = config::LogFormat::Postfix;
+  settings_.log.syslog_name = "postfix";
   begin();
   auto e = envelope({"a@example.com"});
   e.recipients[0].original = "alias@example.net";
@@ -273,7 +291,7 @@ TEST_F(Delivery, PrintsPostfixsLine) {
   o.outcomes[0].connection_use = 3;
   say(egress_, o);
   run();
-  EXPECT_NE(sink_.text.find("mx mansio/smtp[200]: " + id +
+  EXPECT_NE(sink_.text.find("mx postfix/smtp[200]: " + id +
                             ": to=<a@example.com>, orig_to=<alias@example.net>, relay=mx.example.com[192.0.2.25]:25, "
                             "conn_use=3, delay=0, delays=0/0/0.01/1.2, dsn=2.0.0, status=sent (250 ok)\n"),
             std::string::npos)

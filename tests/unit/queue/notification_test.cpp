@@ -1,3 +1,4 @@
+// When the queue asks for a notification, to whom, and that each is written once whatever dies in between.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {

@@ -1,3 +1,5 @@
+// What the queue knows after a start, clean or not: nothing acknowledged is lost, and nothing is leased that somebody
+// may still hold.
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {
@@ -337,21 +339,40 @@ TEST_F(Restart, WhatWasBroughtForwardIsLeasedOnceTheDiskKnows) {
     c.verb = verb;
     c.ids = {to_string(id)};
     say(control, c);  // and no sync comes
-    for (int i = 0; i < 5; ++i) core_->turn();
+    for (int i = 0; i < 3; ++i) core_->turn();
     EXPECT_TRUE(egress_.link->take<wire::Lease>().empty()) << verb;
   }
-  for (const auto &request : router_.link->take<wire::RouteRequest>()) {
+  const auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  for (const auto &request : requests) {
     wire::RouteReply reply;
     reply.request = request.request;
     reply.id = request.id;
     reply.routes.emplace_back(0, Route{"smtp", ""});
     say(router_, reply);
-    for (int i = 0; i < 5; ++i) core_->turn();
+    for (int i = 0; i < 3; ++i) core_->turn();
     EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
   }
   ASSERT_EQ(leases().size(), 1u);
   start();
   EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate);
+}
+
+TEST_F(Restart, WhatIsBroughtForwardTwiceIsLeased) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto control = attach(wire::RoleKind::Control, "control", 400);
+  for (int n = 0; n < 2; ++n) {
+    wire::QueueCommand c;
+    c.request = 1;
+    c.verb = "flush";
+    c.ids = {to_string(id)};
+    say(control, c);
+    for (int i = 0; i < 3; ++i) core_->turn();
+  }
+  EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
+  EXPECT_EQ(leases().size(), 1u);
 }
 
 TEST_F(Restart, NothingNewIsLeasedWhileTheJournalCannotBeWritten) {

@@ -1,3 +1,4 @@
+// Who may send to whom. No spelling of an address makes this server an open relay.
 #include "kernel/route/relay.hpp"
 
 #include <gtest/gtest.h>

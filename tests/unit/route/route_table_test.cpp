@@ -1,3 +1,4 @@
+// The route table: the first match wins, and postmaster always has a way.
 #include "kernel/route/route_table.hpp"
 
 #include <gtest/gtest.h>

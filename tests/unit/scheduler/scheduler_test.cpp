@@ -1,3 +1,5 @@
+// The scheduler behind its seam: order, fairness, concurrency, back-off; at the end its invariants under random
+// workloads.
 #include "kernel/scheduler/scheduler.hpp"
 
 #include <gtest/gtest.h>

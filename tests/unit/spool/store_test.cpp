@@ -1,3 +1,4 @@
+// The queue's side of the spool: locking, space, damaged files, and when a segment may be used again.
 #include <algorithm>
 
 #include "kernel/spool/inspect.hpp"

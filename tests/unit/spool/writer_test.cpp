@@ -1,3 +1,5 @@
+// The writer's side of the spool: `250` means that power cuts do not matter, with what that costs in syncs and what is
+// left when it fails.
 #include "kernel/spool/segment.hpp"
 #include "tests/unit/spool/spool_rig.hpp"
 

@@ -1,3 +1,5 @@
+// The supervisor's parts that need no process: back-off, the sum of descriptors, what a reload may change, listeners,
+// files.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -71,28 +71,17 @@ class FakeHost {
 
   // Options as a user writes them; those not given take the plugin's defaults. Throws when create() fails.
   explicit FakeHost(const mansio_plugin *plugin, const Options &options = {}, Options facts = {})
-      : plugin_(plugin), facts_(std::move(facts)) {
-    facts_.try_emplace("instance", "test");
-    facts_.try_emplace("myhostname", "mail.example.test");
-    facts_.try_emplace("self_addresses", "");
-    wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    host_ = {sizeof host_, MANSIO_ABI_BUILD, this,
-             [](const mansio_host *, const char *iface) noexcept { return service(iface); }};
-    for (const auto *o = plugin->options; o && o->name; ++o) {
-      const auto given = options.find(o->name);
-      if (given == options.end() && (o->flags & MANSIO_OPT_REQUIRED))
-        throw std::invalid_argument{std::string{"option not given: "} + o->name};
-      const std::string text = given != options.end() ? given->second : o->fallback ? o->fallback : "";
-      options_[o->name] = canonical(o->type, text);
-    }
-    for (const auto &[name, value] : options)
-      if (!options_.contains(name)) throw std::invalid_argument{"no such option: " + name};
+      : FakeHost(plugin, options, std::move(facts), NotYet{}) {
     const auto status = plugin_->create(&host_, &self_);
-    if (status != MANSIO_OK) {
-      ::close(wake_);
-      throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
-    }
+    // Delegation is complete, so the destructor runs.
+    if (status != MANSIO_OK) throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
     transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1~draft"));
+  }
+  // What check() reports of these options, "OPTION TEXT", a line each.
+  static std::string check(const mansio_plugin *plugin, const Options &options = {}) {
+    FakeHost host{plugin, options, {}, NotYet{}};
+    if (plugin->check) plugin->check(&host.host_);
+    return host.log;
   }
   ~FakeHost() {
     stop();
@@ -174,10 +163,30 @@ class FakeHost {
 
   std::map<std::pair<std::string, std::uint16_t>, FakeDnsAnswer> dns;  // names not here: NOT_FOUND
   std::vector<std::pair<std::string, std::uint16_t>> dns_queries;
-  std::string log;                  // a line for each call
+  std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
  private:
+  struct NotYet {};
+  FakeHost(const mansio_plugin *plugin, const Options &options, Options facts, NotYet)
+      : plugin_(plugin), facts_(std::move(facts)) {
+    facts_.try_emplace("instance", "test");
+    facts_.try_emplace("myhostname", "mail.example.test");
+    facts_.try_emplace("self_addresses", "");
+    host_ = {sizeof host_, MANSIO_ABI_BUILD, this,
+             [](const mansio_host *, const char *iface) noexcept { return service(iface); }};
+    for (const auto *o = plugin->options; o && o->name; ++o) {
+      const auto given = options.find(o->name);
+      if (given == options.end() && (o->flags & MANSIO_OPT_REQUIRED))
+        throw std::invalid_argument{std::string{"option not given: "} + o->name};
+      const std::string text = given != options.end() ? given->second : o->fallback ? o->fallback : "";
+      options_[o->name] = canonical(o->type, text);
+    }
+    for (const auto &[name, value] : options)
+      if (!options_.contains(name)) throw std::invalid_argument{"no such option: " + name};
+    wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  }
+
   struct Op {
     int fd = -1;
     std::size_t length = 0, recipients = 0;
@@ -335,6 +344,10 @@ class FakeHost {
     static constexpr mansio_host_config kConfig{
         [](const mansio_host *h, const char *name) noexcept { return find(of(h).options_, name); },
         [](const mansio_host *h, const char *name) noexcept { return find(of(h).facts_, name); }};
+    static constexpr mansio_host_problem kProblem{
+        [](const mansio_host *h, mansio_str option, mansio_str text) noexcept {
+          of(h).log += plugin::string(option) + ' ' + plugin::string(text) + "\n";
+        }};
     static constexpr mansio_host_op kOp{
         [](const mansio_host *h, mansio_op op, std::uint32_t index, const mansio_reply *r) noexcept {
           of(h).answer(op.id, index, r);
@@ -411,6 +424,7 @@ class FakeHost {
     const std::string_view id{iface};
     if (id == "mansio.host.log/1~draft") return &kLog;
     if (id == "mansio.host.config/1~draft") return &kConfig;
+    if (id == "mansio.host.problem/1~draft") return &kProblem;
     if (id == "mansio.host.op/1~draft") return &kOp;
     if (id == "mansio.host.reactor/1~draft") return &kReactor;
     if (id == "mansio.host.dns/1~draft") return &kDns;

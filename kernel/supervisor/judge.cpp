@@ -1,0 +1,176 @@
+#include "kernel/supervisor/judge.hpp"
+
+#include <pwd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "kernel/host/option_check.hpp"
+#include "kernel/host/plugin.hpp"
+#include "kernel/io/certificate.hpp"
+#include "kernel/mail/dsn_template.hpp"
+#include "kernel/route/check.hpp"
+#include "kernel/supervisor/checked.hpp"
+
+namespace mansio::supervisor {
+namespace {
+
+class Judge {
+ public:
+  Judge(const std::string &path, config::Files &files) : path_(path), files_(files) {
+    out_.parsed = config::parse_settings(path, files);
+    out_.problems = out_.parsed.problems;
+    const auto &settings = out_.parsed.settings;
+    out_.plugin_dir = settings.plugin_dir.empty() ? default_plugin_dir() : settings.plugin_dir;
+  }
+
+  Judgement run(bool as_root) {
+    const auto &settings = out_.parsed.settings;
+    if (as_root) user(settings.user);
+    certificate("smtpd", settings.smtpd);
+    for (const auto &listener : settings.listeners) {
+      const auto of = "listener." + listener.name;
+      if (given(of + ".tls_cert_file") || given(of + ".tls_key_file")) certificate(of, listener.smtpd);
+    }
+    bounce_template(settings.queue.bounce_template_file);
+    // A route table made of what is left after a mistake would tell of ways that nobody meant.
+    if (std::none_of(out_.problems.begin(), out_.problems.end(), concerns_routes)) {
+      for (auto &problem : route::check_routes(out_.parsed, path_)) out_.problems.push_back(std::move(problem));
+    }
+    for (const auto &transport : settings.transports) judge_transport(transport);
+    return std::move(out_);
+  }
+
+ private:
+  bool given(const std::string &key) const { return out_.parsed.places.contains(key); }
+
+  static bool concerns_routes(const config::Problem &problem) {
+    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.", "dns.", "user"};
+    return std::none_of(std::begin(others), std::end(others),
+                        [&](std::string_view other) { return problem.key.starts_with(other); });
+  }
+
+  // Reported at `key` or, when that is not in the files, at its table.
+  void add(const std::string &key, std::string text) {
+    const auto &places = out_.parsed.places;
+    auto place = places.find(key);
+    if (place == places.end()) place = places.find(key.substr(0, key.rfind('.')));
+    if (place == places.end()) {
+      out_.problems.push_back({path_, 0, key, std::move(text)});
+    } else {
+      out_.problems.push_back({place->second.file, place->second.line, key, std::move(text)});
+    }
+  }
+
+  void user(const std::string &name) {
+    User found;
+    if (name.empty()) return;  // the files could not be read
+    if (find_user(name, found)) {
+      out_.uid = found.uid;
+      out_.gid = found.gid;
+    } else {
+      add("user", "is \"" + name +
+                      "\", but there is no such system user; create it (useradd --system), or name another one that "
+                      "owns nothing else");
+    }
+  }
+
+  std::optional<std::string> read(const std::string &key, const std::string &path, const char *expected) {
+    if (path.empty()) return std::nullopt;
+    auto text = files_.read(path);
+    if (text) return *std::move(text);
+    add(key, "names " + path + ", which " + text.error().text + "; expected " + expected);
+    return std::nullopt;
+  }
+
+  // `of`: the table; the file of a pair that is not named there is inherited from [smtpd].
+  void certificate(const std::string &of, const config::Smtpd &smtpd) {
+    const auto key_of = [&](const char *name) {
+      return given(of + '.' + name) ? of + '.' + name : std::string{"smtpd."} + name;
+    };
+    const auto cert_key = key_of("tls_cert_file"), key_key = key_of("tls_key_file");
+    if (!read_pairs_.emplace(smtpd.tls_cert_file, smtpd.tls_key_file).second) return;
+    const auto chain = read(cert_key, smtpd.tls_cert_file, "a certificate and its chain in PEM");
+    const auto key = read(key_key, smtpd.tls_key_file, "a private key in PEM");
+    if (!chain || !key) return;
+    asio::ssl::context context{asio::ssl::context::tls_server};
+    const auto fault = io::use_pair(context, *chain, *key);
+    if (!fault) return;
+    switch (fault->part) {
+      case io::PairFault::Part::Certificate:
+        return add(cert_key, "names " + smtpd.tls_cert_file + ", which cannot be used (" + fault->reason +
+                                 "); expected a certificate and its chain in PEM, the server's own first");
+      case io::PairFault::Part::Key:
+        return add(key_key, "names " + smtpd.tls_key_file + ", which cannot be used (" + fault->reason +
+                                "); expected a private key in PEM, without a password");
+      case io::PairFault::Part::Pair:
+        return add(key_key, "names " + smtpd.tls_key_file + ", which is not the key of the first certificate in " +
+                                smtpd.tls_cert_file + "; expected a pair that belongs together");
+    }
+  }
+
+  void bounce_template(const std::string &path) {
+    const auto *const key = "queue.bounce_template_file";
+    const auto text = read(key, path, "a file with templates as bounce(5) describes them");
+    if (!text) return;
+    if (const auto parsed = dsn::parse_templates(*text, path); !parsed)
+      add(key, "names a file that cannot be used: " + parsed.error().text);
+  }
+
+  void judge_transport(const config::Transport &transport) {
+    out_.needs.push_back(0);
+    if (transport.plugin.empty()) return;  // reported before
+    const auto prefix = "transport." + transport.name;
+    const auto plugin = host::load_plugin(out_.plugin_dir + '/' + transport.plugin + ".so");
+    if (!plugin)
+      return add(prefix + ".plugin", "is \"" + transport.plugin + "\": " + plugin.error().text + available());
+    out_.needs.back() = (*plugin)->needs;
+    const auto facts = host::OptionTexts{
+        {"instance", transport.name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
+    for (auto &problem : host::judge_options(**plugin, transport.options, facts)) {
+      const auto key = problem.option.empty() ? prefix : prefix + '.' + problem.option;
+      // What could not be read at all stands in the files, too, and has been reported.
+      if (!problem.option.empty() && !transport.options.contains(problem.option) && given(key)) continue;
+      add(key, std::move(problem.text));
+    }
+    // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
+    for (const auto &option : host::options_of(**plugin))
+      if (const auto value = transport.options.find(option.name);
+          option.type == config::PluginOption::Type::Path && value != transport.options.end())
+        out_.files.push_back(value->second);
+  }
+
+  std::string available() const {
+    std::set<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator file{out_.plugin_dir, error}, end; !error && file != end;
+         file.increment(error))
+      if (file->path().extension() == ".so") names.insert(file->path().stem().string());
+    std::string out;
+    for (const auto &name : names) out += (out.empty() ? "; expected " : ", ") + name;
+    return out;
+  }
+
+  const std::string &path_;
+  config::Files &files_;
+  Judgement out_;
+  std::set<std::pair<std::string, std::string>> read_pairs_;
+};
+
+}  // namespace
+
+bool find_user(const std::string &name, User &user) {
+  passwd entry{}, *found = nullptr;
+  std::string buffer(16384, '\0');
+  if (::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || !found) return false;
+  user = {found->pw_uid, found->pw_gid};
+  return true;
+}
+
+Judgement judge(const std::string &path, config::Files &files, bool as_root) { return Judge{path, files}.run(as_root); }
+
+}  // namespace mansio::supervisor

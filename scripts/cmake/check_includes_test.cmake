@@ -1,0 +1,71 @@
+cmake_policy(VERSION 3.25)
+# The test of check_includes.cmake: each way round the rules that was thought of, in a tree made up for it.
+#
+#   cmake -D WORK=folder to use -P check_includes_test.cmake
+
+set(failures "")
+
+# expect(VERDICT FILE LINE): the tree with this line in this file passes ("allowed"), or does not and the file is named.
+function(expect verdict file line)
+  file(REMOVE_RECURSE ${WORK})
+  file(WRITE ${WORK}/layers.txt "base:\nmail:base\ncli:base,mail\n")
+  foreach(path kernel/base/a.hpp kernel/mail/a.hpp kernel/cli/a.hpp tests/support/a.hpp sdk/include/mansio/a.h
+               plugins/one/a.hpp plugins/two/a.hpp)
+    file(WRITE ${WORK}/${path} "#pragma once\n")
+  endforeach()
+  file(WRITE ${WORK}/${file} "// ${file}\n${line}\n")
+  execute_process(COMMAND ${CMAKE_COMMAND} -D SOURCE=${WORK} -D RULES=${WORK}/layers.txt
+                          -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/check_includes.cmake
+                  RESULT_VARIABLE status ERROR_VARIABLE said OUTPUT_QUIET)
+  # Long lines of a message are wrapped.
+  string(REGEX REPLACE "[ \n]+" "" said "${said}")
+  if(verdict STREQUAL "allowed")
+    if(NOT status EQUAL 0)
+      list(APPEND failures "${file} with ${line}: refused")
+    endif()
+  elseif(status EQUAL 0)
+    list(APPEND failures "${file} with ${line}: passed")
+  elseif(NOT said MATCHES "includedirectionviolated:.*/${file}:")
+    list(APPEND failures "${file} with ${line}: not named in ${said}")
+  endif()
+  set(failures "${failures}" PARENT_SCOPE)
+endfunction()
+
+expect(allowed kernel/mail/b.cpp "#include \"kernel/base/a.hpp\"")
+expect(allowed kernel/mail/b.cpp "#include <kernel/mail/a.hpp>")
+expect(allowed kernel/mail/b.cpp "#include <sys/socket.h>")
+expect(allowed kernel/mail/b.cpp "#include \"a.hpp\"")
+expect(allowed kernel/mail/b.cpp "#include \"mansio/a.h\"")
+expect(refused kernel/mail/b.cpp "#include \"kernel/cli/a.hpp\"")
+expect(refused kernel/mail/b.hpp "#include <kernel/cli/a.hpp>")
+expect(refused kernel/mail/b.h "#include \"kernel/cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "  #  include  \"kernel/cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include\"kernel/cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include \"../cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include <kernel/base/../cli/a.hpp>")
+expect(refused kernel/mail/b.cpp "#include \"kernel//cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include \"./a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include \"${WORK}/kernel/cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include HEADER")
+expect(refused kernel/mail/b.cpp "#include_next \"kernel/cli/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include \"plugins/one/a.hpp\"")
+expect(refused kernel/mail/b.cpp "#include \"tests/support/a.hpp\"")
+
+expect(allowed plugins/one/b.cpp "#include \"mansio/a.h\"")
+expect(allowed plugins/one/b.cpp "#include <mansio/a.h>")
+expect(allowed plugins/one/b.cpp "#include \"plugins/two/a.hpp\"")
+expect(allowed plugins/one/b.cpp "#include \"a.hpp\"")
+expect(refused plugins/one/b.cpp "#include \"kernel/base/a.hpp\"")
+expect(refused plugins/one/b.h "#include <kernel/base/a.hpp>")
+expect(refused plugins/one/b.c "#include \"../../kernel/base/a.hpp\"")
+expect(refused plugins/one/tests/b.cpp "#include \"../../../kernel/base/a.hpp\"")
+expect(refused plugins/one/b.cpp "#include \"tests/support/a.hpp\"")
+expect(allowed sdk/include/mansio/b.hpp "#include \"mansio/a.h\"")
+expect(refused sdk/include/mansio/b.hpp "#include \"kernel/base/a.hpp\"")
+expect(refused sdk/testing/b.hpp "#include \"plugins/one/a.hpp\"")
+
+file(REMOVE_RECURSE ${WORK})
+if(failures)
+  list(JOIN failures "\n  " text)
+  message(FATAL_ERROR "check_includes.cmake is wrong:\n  ${text}")
+endif()

@@ -1,0 +1,109 @@
+"""Processes that run out of file descriptors: they refuse, they do not spin, they go on when there are some again."""
+import os
+import select
+import subprocess
+import unittest
+
+from rig import SLOW, Client, TestCase, relay_config, wait_for
+
+IDLE = 3 * SLOW  # seconds
+
+
+def descriptors(pid):
+    return {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
+
+
+def lowest_free(pid):
+    used = descriptors(pid)
+    return next(n for n in range(len(used) + 1) if n not in used)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Descriptors(TestCase):
+    def start(self, extra=""):
+        self.hop = self.peer()
+        config = relay_config(self.hop.port, "ingress_processes = 1").replace("[smtpd]", f'[smtpd]\ntimeout = "{IDLE}s"')
+        return self.mansio(config + extra)
+
+    def pid(self, server, name):
+        return next(pid for pid, role in server.children().items() if role.startswith(name))
+
+    def limit(self, pid, number):
+        """Sets the soft limit; returns what puts the old one back. Done as the user of the process, since not every
+        root may do it to others."""
+        with open(f"/proc/{pid}/limits") as f:
+            old = int(next(line for line in f if line.startswith("Max open files")).split()[3])
+        with open(f"/proc/{pid}/status") as f:
+            ids = {line.split()[0]: int(line.split()[1]) for line in f if line.startswith(("Uid:", "Gid:"))}
+        account = {"user": ids["Uid:"], "group": ids["Gid:"], "extra_groups": []} if os.geteuid() == 0 else {}
+
+        def put(soft):
+            subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={soft}:"], check=True, **account)
+        put(number)
+        return lambda: put(old)
+
+    def send(self, server):
+        with Client(server.port) as c:
+            c.cmd("EHLO test")
+            c.message("a@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
+
+    def test_an_ingress_without_descriptors_refuses_rests_and_recovers(self):
+        server = self.start()
+        ingress = self.pid(server, "ingress")
+        put_back = self.limit(ingress, max(descriptors(ingress)) + 1)
+        held, refused, connections = [], 0, 1
+        while not refused:  # fills what gaps there are
+            connections += 1
+            client = Client(server.port, greet=False)
+            self.addCleanup(client.close)
+            code, text = client.reply()
+            if code == 220:
+                held.append(client)
+            else:
+                self.assertEqual(code, 421, text)
+                self.assertIn("too busy", text)
+                refused = 1
+        if not held:  # no gap: one is made, for somebody who waits
+            self.limit(ingress, max(descriptors(ingress)) + 2)
+            held.append(Client(server.port))
+            self.addCleanup(held[0].close)
+        # Others keep coming until the first, idle, is sent away for that.
+        self.assertEqual(held[0].cmd("NOOP")[0], 250)
+        before = cpu_seconds(ingress)
+        for client in held[1:]:
+            client.close()
+        while not select.select([held[0].sock], [], [], 0)[0]:
+            with Client(server.port, greet=False) as client:
+                self.assertIn(client.reply()[0], (220, 421))  # 220: in the place of another that has gone
+            connections += 1
+        self.assertEqual(held[0].reply()[0], 421)
+        self.assertLess(cpu_seconds(ingress) - before, IDLE / 4)
+        # Each futile attempt is logged. There is one for somebody who is sent away, or behind the last who is not: the
+        # system finds that there is no descriptor before it looks whether somebody waits.
+        self.assertLessEqual(len(server.events("cannot accept connections for want of resources; raise the descriptor limit "
+                                               "or lower connection_limit")), connections)
+        put_back()
+        self.send(server)
+        wait_for(lambda: self.hop.count() == 1, "the message")
+        self.assertEqual(self.pid(server, "ingress"), ingress)
+
+    def test_an_egress_without_descriptors_defers_and_delivers_later(self):
+        server = self.start("[queue]\nminimal_backoff_time = 1\nmaximal_backoff_time = 1\n")
+        egress = self.pid(server, "egress.relay")
+        put_back = self.limit(egress, lowest_free(egress))
+        self.send(server)
+        server.wait_event("delivery", status="deferred")
+        self.assertEqual(self.hop.connections, 0)
+        put_back()
+        wait_for(lambda: self.hop.count() == 1, "the message")
+        wait_for(lambda: server.queue() == [], "an empty queue")
+        self.assertEqual(self.pid(server, "egress.relay"), egress)
+
+
+if __name__ == "__main__":
+    unittest.main()
