@@ -77,7 +77,7 @@ void EgressProcess::receive(Frame &frame) {
       return;
     }
     case wire::OutcomesAck::kType:
-      for (const auto lease : decode<wire::OutcomesAck>(frame.payload)->leases) {
+      for (const auto acks = *decode<wire::OutcomesAck>(frame.payload); const auto lease : acks.leases) {
         for (const auto &o : kept_[lease]) world_.acknowledged(o);
         kept_.erase(lease);
       }

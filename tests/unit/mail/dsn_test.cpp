@@ -207,7 +207,8 @@ TEST(Dsn, TheBuiltInTextsStayWithinRfc5322sAdvisedWidth) {
     in.kind = kind;
     in.recipients[0].will_retry_until = in.now + 5 * 86400 * kSecond;
     const auto message = text(in);
-    std::string_view rest = parts(message).at(0);
+    const auto first = parts(message).at(0);
+    std::string_view rest = first;
     while (!rest.empty()) {
       const auto line = rest.substr(0, rest.find("\r\n"));
       EXPECT_LE(line.size(), 78u) << line;
