@@ -163,7 +163,7 @@ struct SegmentFd {  // queue -> egress, with the read-only descriptor
     v(s.segment, s.epoch);
   }
 };
-struct ForgetSegment {  // queue -> egress: close that descriptor
+struct ForgetSegment {  // queue -> egress, router: close that descriptor; back: it did not arrive
   static constexpr std::uint16_t kType = 123;
   std::uint32_t segment = 0, epoch = 0;
   template <class Self, class V>
