@@ -238,7 +238,9 @@ void Fleet::end_hung(Post &asker, const wire::EndPeer &hung) {
   }
   for (auto &p : posts_) {
     if (!p.child || p.child->self != hung.peer || p.child->ended) continue;
-    log_.warn("process killed", {{"role", p.name}, {"pid", hung.peer.pid}, {"reason", hung.reason}});
+    // The queue asks again for each delivery that misses its time before the process is reaped.
+    if (p.child->failure != hung.reason)
+      log_.warn("process killed", {{"role", p.name}, {"pid", hung.peer.pid}, {"reason", hung.reason}});
     p.child->failure = hung.reason;
     kill_child(*p.child);
   }
