@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include "kernel/base/without_controls.hpp"
+
 namespace mansio::cli {
 namespace {
 
@@ -17,13 +19,6 @@ std::string line_of(const std::string &name, std::size_t name_width, const auto 
   auto out = fmt::format("{:>{}}", name, name_width);
   for (std::size_t i = 0; i < numbers.size(); ++i) out += fmt::format(" {:>{}}", numbers[i], widths[i]);
   return out + "\n";
-}
-
-// A next hop is the operator's word or a domain some sender chose: it must not steer a terminal.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text;
 }
 
 }  // namespace
@@ -45,7 +40,8 @@ void ShapeTable::add(std::string_view json_line) {
   const auto *name = o.if_contains("destination");
   const auto *ages = o.if_contains("ages");
   if (!name || !name->is_string() || !ages || !ages->is_array() || ages->get_array().size() + 1 != head_.size()) return;
-  Row row{printable(std::string{name->get_string()}), {0}};
+  // A next hop is the operator's word or a domain some sender chose.
+  Row row{without_controls(std::string{name->get_string()}), {0}};
   for (const auto &n : ages->get_array()) {
     row.numbers.push_back(n.is_int64() ? n.get_int64() : 0);
     row.numbers[0] += row.numbers.back();

@@ -6,6 +6,8 @@
 #include <boost/json.hpp>
 #include <ctime>
 
+#include "kernel/base/without_controls.hpp"
+
 namespace mansio::cli {
 namespace {
 
@@ -38,15 +40,8 @@ std::string arrival(std::int64_t seconds) {
   return {text, n};
 }
 
-// What came from a peer must not steer the operator's terminal.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text;
-}
-
 std::string reason_line(const std::string &reason) {
-  const auto text = "(" + printable(reason) + ")";
+  const auto text = "(" + without_controls(reason) + ")";
   return std::string(text.size() < kReasonEnd ? kReasonEnd - text.size() : 0, ' ') + text + "\n";
 }
 
@@ -64,7 +59,7 @@ std::string QueueTable::row(std::string_view json_line) {
   if (state == "active") id += '*';
   if (state == "hold") id += '!';
   if (forced && forced->is_bool() && forced->get_bool()) id += '#';
-  auto sender = printable(text_of(m, "sender"));
+  auto sender = without_controls(text_of(m, "sender"));
   if (sender.empty()) sender = "MAILER-DAEMON";
   const auto size = number_of(m, "message_size");
 
@@ -85,7 +80,7 @@ std::string QueueTable::row(std::string_view json_line) {
         out += reason_line(why);
         last = why;
       }
-      out += std::string(kAddressColumn, ' ') + printable(text_of(r.get_object(), "address")) + "\n";
+      out += std::string(kAddressColumn, ' ') + without_controls(text_of(r.get_object(), "address")) + "\n";
     }
   return out;
 }

@@ -86,9 +86,7 @@ class Session {
   }
 
   Task<> queue(wire::QueueCommand command) {
-    const bool changes = command.verb != "list" && command.verb != "show" && command.verb != "summary" &&
-                         command.verb != "qshape";
-    if (changes)
+    if (!command.reads())
       log_.info("operator command",
                 {{"by", by_}, {"command", "queue " + command.verb}, {"ids", command.ids.size()}, {"all", command.all}});
     command.by = by_;

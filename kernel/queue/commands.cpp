@@ -74,8 +74,8 @@ std::string problem_of(const wire::QueueCommand &c) {
       return "cannot match by " + key + ": expected sender, recipient, domain, state, transport or older";
     if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
   }
-  const bool reads = c.verb == "list" || c.verb == "summary" || c.verb == "qshape";
-  if (!reads && !c.all && c.ids.empty() && c.match.empty()) return "which messages? give queue ids, all or a match";
+  const bool of_all = c.reads() && c.verb != "show";
+  if (!of_all && !c.all && c.ids.empty() && c.match.empty()) return "which messages? give queue ids, all or a match";
   return "";
 }
 
@@ -83,9 +83,7 @@ std::string problem_of(const wire::QueueCommand &c) {
 
 void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
   const auto problem = problem_of(request);
-  const bool reads =
-      request.verb == "list" || request.verb == "show" || request.verb == "summary" || request.verb == "qshape";
-  if (!reads) {
+  if (!request.reads()) {
     std::string what;
     for (const auto &id : request.ids) what += (what.empty() ? "" : " ") + id;
     for (const auto &[key, value] : request.match) what += (what.empty() ? "" : " ") + key + "=" + value;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "kernel/base/without_controls.hpp"
+
 namespace mansio::queue {
 namespace {
 
@@ -35,12 +37,7 @@ std::string dsn_of(const wire::RecipientOutcome &o) {
 }
 
 // A log line is one line of printable text whatever a server or client sent.
-std::string clean(std::string_view text) {
-  std::string out{text};
-  std::replace_if(
-      out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return out;
-}
+std::string clean(std::string_view text) { return without_controls(std::string{text}); }
 
 }  // namespace
 

@@ -101,13 +101,10 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   std::uint64_t active = 0;
   for (const auto &[lease, l] : leases_) active += l.routing ? 0 : 1;
   const auto counts = scheduler_->counts();
-  constexpr std::pair<const char *, QueueName> names[] = {{"incoming", QueueName::Incoming},
-                                                          {"active", QueueName::Active},
-                                                          {"deferred", QueueName::Deferred},
-                                                          {"hold", QueueName::Hold},
-                                                          {"corrupt", QueueName::Corrupt}};
-  for (const auto &[name, state] : names)
-    put("mansio_queue_messages{state=\"" + std::string{name} + "\"}", number(index_.count(state)));
+  for (std::size_t i = 0; i < kQueueNames; ++i) {
+    const auto name = static_cast<QueueName>(i);
+    put("mansio_queue_messages{state=\"" + std::string{name_of(name)} + "\"}", number(index_.count(name)));
+  }
   put("mansio_queue_groups{state=\"ready\"}", number(counts.ready));
   put("mansio_queue_groups{state=\"active\"}", number(active));
   put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));
