@@ -27,6 +27,17 @@ std::size_t utf8_sequence(std::string_view s) {
   return 0;
 }
 
+// Octets that stand for themselves in a JSON string, at the front of `s`.
+std::size_t plain_run(std::string_view s) {
+  std::size_t n = 0;
+  while (n < s.size()) {
+    const auto c = static_cast<unsigned char>(s[n]);
+    if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') break;
+    ++n;
+  }
+  return n;
+}
+
 constexpr std::string_view level_name(LogLevel level) {
   constexpr std::string_view names[] = {"debug", "info", "warn", "error"};
   return names[static_cast<int>(level)];
@@ -44,7 +55,11 @@ struct AppendValue {
 
 void append_json_string(std::string &out, std::string_view bytes) {
   out.push_back('"');
-  while (!bytes.empty()) {
+  while (true) {
+    const auto plain = plain_run(bytes);
+    out.append(bytes.substr(0, plain));
+    bytes.remove_prefix(plain);
+    if (bytes.empty()) break;
     const auto c = static_cast<unsigned char>(bytes.front());
     std::size_t n = 1;
     if (c == '"' || c == '\\') {
