@@ -10,6 +10,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "kernel/base/chunked.hpp"
@@ -110,6 +111,14 @@ class Index {
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
 
+  // It will be looked at soon: has it and its message fetched into the cache.
+  void prefetch(GroupSlot slot) {
+    __builtin_prefetch(&groups_[slot]);
+    const auto before = std::exchange(prefetched_[next_prefetched_++ % prefetched_.size()], slot);
+    if (before < groups_.size() && groups_[before].message < messages_.size())
+      __builtin_prefetch(&messages_[groups_[before].message]);
+  }
+
   // After a change of `held` or `corrupt`; set_state() and the like see to themselves.
   void recount(MessageSlot slot);
   std::uint64_t count(QueueName name) const { return counts_[static_cast<std::size_t>(name)]; }
@@ -155,6 +164,9 @@ class Index {
   std::unordered_map<std::uint64_t, std::uint16_t> segment_names_;
   std::array<std::uint64_t, kQueueNames + 1> counts_{};
   std::uint64_t bytes_ = 0;
+  // Groups whose memory is on its way; only then can their messages be fetched without waiting.
+  std::array<GroupSlot, 4> prefetched_{kNone, kNone, kNone, kNone};
+  std::size_t next_prefetched_ = 0;
 };
 
 }  // namespace mansio::queue

@@ -38,6 +38,7 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
                                              .maximal_backoff_time = settings.queue.maximal_backoff_time,
                                              .jitter = settings.queue.backoff_jitter},
                                             seed);
+  scheduler_->on_soon([this](GroupSlot group) { index_.prefetch(group); });
   for (const auto &t : settings.transports) transport_named(t.name, true);
   route_transport_ = transport_named(std::string{kRouting}, false);
 }

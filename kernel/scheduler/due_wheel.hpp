@@ -1,8 +1,8 @@
 // DueWheel: deferred groups by due time, so that neither putting one in nor taking one out costs more when millions
 // wait. A tick is 2^27 ns (0.13 s). Groups whose tick has come lie in a small heap, in exact order. The others lie in
-// buckets, as lists linked through the groups themselves: of one tick, of 1,024 ticks (2.3 minutes), of 1,024 times
-// that (39 hours), and again (4.5 years). As time reaches a bucket its groups move one level down; a bucket may hold a
-// million, so they move a bounded number at a time.
+// buckets, unordered: of one tick, of 1,024 ticks (2.3 minutes), of 1,024 times that (39 hours), and again (4.5 years).
+// As time reaches a bucket its groups move one level down; a bucket may hold a million, so they move a bounded number
+// at a time.
 #pragma once
 
 #include <algorithm>
@@ -11,19 +11,22 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "kernel/base/clock.hpp"
+#include "kernel/scheduler/bags.hpp"
 #include "kernel/scheduler/due_heap.hpp"
 
 namespace mansio::scheduler {
 
-// Owner: `Nanos due(id)`, `uint32_t &position(id)` and `uint32_t &next_in_bucket(id)`, both the wheel's while the group
-// is in it, and `bool &soon(id)`. Ids are below 2^31.
+// Owner: `Nanos due(id)`, `uint32_t &position(id)` and `uint32_t &spot(id)`, both the wheel's while the group is in it,
+// and `bool &soon(id)`. Two hints: `prefetch(id)`, the wheel is about to look at this group; `due_soon(id)`, its tick
+// has come.
 template <class Owner>
 class DueWheel {
  public:
   explicit DueWheel(Owner &owner) : owner_(owner), soon_(owner) {
-    for (auto &level : heads_) level.fill(kNone);
+    for (auto &level : heads_) level.fill(Bags::kNone);
   }
 
   std::size_t size() const { return size_; }
@@ -38,7 +41,7 @@ class DueWheel {
     if (owner_.soon(id))
       soon_.erase(id);
     else
-      unlink(id);
+      take_out(id);
   }
 
   // Takes time further, moving at most `budget` groups.
@@ -46,8 +49,13 @@ class DueWheel {
     const auto to = tick_of(now);
     while (budget > 0) {
       if (const auto at = moving_bucket()) {
-        for (auto id = head(*at); id != kNone && budget > 0; id = head(*at), --budget) {
-          unlink(id);
+        const auto prefetch = [this](std::uint32_t id) { owner_.prefetch(id); };
+        auto &first = head(*at);
+        bags_.each_of_top(first, prefetch);
+        for (auto top = Bags::kNone; first != Bags::kNone && budget > 0; --budget) {
+          if (std::exchange(top, first) != first) bags_.each_below(first, prefetch);
+          const auto id = bags_.last(first);
+          take_out(id);
           place(id);
         }
         continue;
@@ -79,7 +87,6 @@ class DueWheel {
  private:
   static constexpr unsigned kTickBits = 27, kBits = 10, kLevels = 4;  // together more than 63 bits
   static constexpr std::uint64_t kBuckets = 1u << kBits;
-  static constexpr std::uint32_t kNone = UINT32_MAX, kHead = 0x80000000u;
 
   struct At {
     unsigned level;
@@ -88,7 +95,7 @@ class DueWheel {
 
   static std::uint64_t tick_of(Nanos t) { return t <= 0 ? 0 : static_cast<std::uint64_t>(t) >> kTickBits; }
   static Nanos time_of(std::uint64_t tick) { return static_cast<Nanos>(tick << kTickBits); }
-  std::uint32_t &head(At at) { return heads_[at.level][at.bucket]; }
+  Bags::Head &head(At at) { return heads_[at.level][at.bucket]; }
   std::size_t buckets() const { return size_ - soon_.size(); }  // groups in them
 
   // A level's buckets are those of the turn of the level above that the cursor is in, so a tick has one place.
@@ -96,32 +103,24 @@ class DueWheel {
     const auto tick = tick_of(owner_.due(id));
     if (tick <= cursor_) {
       owner_.soon(id) = true;
+      owner_.due_soon(id);
       return soon_.push(id);
     }
     unsigned level = 0;
     while (level + 1 < kLevels && tick >> (kBits * (level + 1)) != cursor_ >> (kBits * (level + 1))) ++level;
-    link({level, (tick >> (kBits * level)) % kBuckets}, id);
+    put_in({level, (tick >> (kBits * level)) % kBuckets}, id);
   }
-  void link(At at, std::uint32_t id) {
+  void put_in(At at, std::uint32_t id) {
     owner_.soon(id) = false;
-    auto &first = head(at);
-    owner_.position(id) = kHead | at.level << kBits | static_cast<std::uint32_t>(at.bucket);
-    owner_.next_in_bucket(id) = first;
-    if (first != kNone) owner_.position(first) = id;
-    first = id;
+    owner_.position(id) = at.level << kBits | static_cast<std::uint32_t>(at.bucket);
+    owner_.spot(id) = bags_.add(head(at), id);
     used_[at.level][at.bucket / 64] |= std::uint64_t{1} << at.bucket % 64;
   }
-  void unlink(std::uint32_t id) {
-    const auto before = owner_.position(id);
-    const auto after = owner_.next_in_bucket(id);
-    if (after != kNone) owner_.position(after) = before;
-    if (!(before & kHead)) {
-      owner_.next_in_bucket(before) = after;
-      return;
-    }
-    const At at{(before & ~kHead) >> kBits, before % kBuckets};
-    head(at) = after;
-    if (after == kNone) used_[at.level][at.bucket / 64] &= ~(std::uint64_t{1} << at.bucket % 64);
+  void take_out(std::uint32_t id) {
+    const At at{owner_.position(id) >> kBits, owner_.position(id) % kBuckets};
+    const auto spot = owner_.spot(id);
+    if (const auto moved = bags_.remove(head(at), spot); moved != Bags::kNone) owner_.spot(moved) = spot;
+    if (head(at) == Bags::kNone) used_[at.level][at.bucket / 64] &= ~(std::uint64_t{1} << at.bucket % 64);
   }
   bool used(At at) const { return used_[at.level][at.bucket / 64] >> at.bucket % 64 & 1; }
 
@@ -149,7 +148,8 @@ class DueWheel {
   DueHeap<Owner> soon_;
   std::size_t size_ = 0;
   std::uint64_t cursor_ = 0;  // a tick: all up to it has been moved to `soon_`, unless moving_bucket() says otherwise
-  std::array<std::array<std::uint32_t, kBuckets>, kLevels> heads_;
+  Bags bags_;
+  std::array<std::array<Bags::Head, kBuckets>, kLevels> heads_;
   std::array<std::array<std::uint64_t, kBuckets / 64>, kLevels> used_{};
 };
 

@@ -6,6 +6,7 @@
 // fifo_destinations.cpp (windows, dead ones, forgetting), fifo_decisions.cpp (what goes next), why.cpp.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <queue>
 #include <unordered_map>
@@ -21,6 +22,7 @@ class FifoScheduler final : public Scheduler {
   FifoScheduler(Backoff backoff, std::uint64_t seed);
 
   void backoff(const Backoff &backoff) override { backoff_ = backoff; }
+  void on_soon(std::function<void(GroupId)> hint) override { on_soon_ = std::move(hint); }
   TransportId transport(const TransportLimits &limits) override;
   DestinationId destination(TransportId transport, std::string_view nexthop) override;
   void transport_available(TransportId transport, std::uint32_t capacity) override;
@@ -46,8 +48,13 @@ class FifoScheduler final : public Scheduler {
 
   // For DueWheel, as is due().
   std::uint32_t &position(GroupId id) { return slots_[id].prev; }
-  std::uint32_t &next_in_bucket(GroupId id) { return slots_[id].next; }
+  std::uint32_t &spot(GroupId id) { return slots_[id].next; }
   bool &soon(GroupId id) { return slots_[id].soon; }
+  void prefetch(GroupId id) const { __builtin_prefetch(&slots_[id]); }
+  void due_soon(GroupId id) const {
+    __builtin_prefetch(&destinations_[slots_[id].destination]);
+    if (on_soon_) on_soon_(id);
+  }
 
  private:
   Slot &enter(const Group &group);
@@ -96,6 +103,7 @@ class FifoScheduler final : public Scheduler {
   std::size_t turn_ = 0;  // whose turn it is among the transports
   DueWheel<FifoScheduler> wheel_;
   Counts counts_;
+  std::function<void(GroupId)> on_soon_;
 };
 
 }  // namespace mansio::scheduler

@@ -42,6 +42,10 @@ Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, s
   file_ = std::move(*file);
   const auto size = file_->size();
   if (!size) return size.error();
+  // Room for both slots from the beginning: a start on a full disk must find it.
+  if (*size < 2 * kPage) {
+    if (auto r = file_->zero_fill(*size, 2 * kPage); !r) return r;
+  }
   std::string page(kPage, '\0');
   int found = 0;
   for (std::uint64_t i = 0; i < 2; ++i) {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kFillStep = 1024 * 1024;  // zero-filled ahead, so that most syncs journal no metadata
 constexpr std::uint64_t kTooManyFiles = 16;       // restarts without a checkpoint
+constexpr std::uint64_t kFrugal = 4;              // times as much journal as usual: when room is short
 constexpr auto kRetry = std::chrono::milliseconds{200};
 constexpr std::size_t kPacked = 32 * 1024;  // octets of entries in one record, about
 
@@ -118,10 +119,11 @@ void Journal::checkpoint_ended(bool complete) {
   });
 }
 
-bool Journal::wants_checkpoint() const {
+bool Journal::wants_checkpoint(bool frugal) const {
   if (checkpointing_) return false;
-  return since_checkpoint_ > std::max(options_.rotate_bytes, checkpoint_bytes_) ||
-         files_since_checkpoint_ > kTooManyFiles;
+  const auto enough = std::max(options_.rotate_bytes, checkpoint_bytes_);
+  if (frugal) return since_checkpoint_ > kFrugal * enough;
+  return since_checkpoint_ > enough || files_since_checkpoint_ > kTooManyFiles;
 }
 
 Result<void> Journal::flush() {
@@ -218,6 +220,7 @@ bool Journal::attempt(std::unique_lock<std::mutex> &lock) {
     }
   } else {
     report(result.error().text);
+    if (result.error().status == Status::Busy) void_checkpoint();
   }
   lock.lock();
   if (!result) {
@@ -227,19 +230,33 @@ bool Journal::attempt(std::unique_lock<std::mutex> &lock) {
   return result.ok();
 }
 
-Result<void> Journal::write(const Batch &batch) {
+// Its parts need more room than what they replace gives back at once, and outcomes must not wait behind them: what an
+// outcome frees is what the disk lacks. So the checkpoint is tried again when there is room, and the batch without it
+// now.
+void Journal::void_checkpoint() {
+  checkpoint_file_ = 0;
+  std::erase_if(batch_.items, [this](const Item &item) {
+    if (item.type != RecordType::Table && item.type != RecordType::Snapshot) return false;
+    unwritten_.fetch_sub(kRecordHeader + item.payload.size(), std::memory_order_relaxed);
+    return true;
+  });
+}
+
+Result<void> Journal::write(Batch &batch) {
   if (batch.new_file || !file_) {
     if (auto r = open_file(number_ + 1); !r) {
       (void)files_.remove(path(number_));
       if (r.error().status == Status::Busy) give_up_reserve();
       return r;
     }
-    checkpoint_file_ = batch.new_file ? number_ : 0;
+    checkpoint_file_ = std::exchange(batch.new_file, false) ? number_ : 0;
   }
   const RecordSeal seal{header_};
   std::string bytes;
   std::string packed;
   for (auto item = batch.items.begin(); item != batch.items.end(); ++item) {
+    const bool part = item->type == RecordType::Table || item->type == RecordType::Snapshot;
+    if (part && checkpoint_file_ == 0) continue;  // of one that is void
     if (item->type == RecordType::Checkpoint) {
       if (checkpoint_file_ != 0)
         append_record(bytes, seal, item->type, item->sequence,

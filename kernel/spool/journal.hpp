@@ -76,7 +76,8 @@ class Journal {
   void begin_checkpoint(std::vector<std::string> tables);
   void snapshot(std::string_view payload);
   void end_checkpoint();
-  bool wants_checkpoint() const;                                                        // never while there is one
+  // Never while there is one. `frugal`: a checkpoint takes room before it gives any back, so only if it gives much.
+  bool wants_checkpoint(bool frugal) const;
   std::size_t unwritten() const { return unwritten_.load(std::memory_order_relaxed); }  // bytes that wait in memory
   std::uint64_t last_sequence() const { return sequence_; }
   std::uint64_t synced() const { return synced_.load(std::memory_order_acquire); }
@@ -102,7 +103,8 @@ class Journal {
   void wake(Nanos after = 0);
   void begin();
   bool attempt(std::unique_lock<std::mutex> &lock);
-  Result<void> write(const Batch &batch);
+  void void_checkpoint();
+  Result<void> write(Batch &batch);
   Result<void> open_file(std::uint32_t number);
   void remove_before(std::uint32_t number);
   bool give_up_reserve();

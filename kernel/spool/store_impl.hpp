@@ -50,7 +50,7 @@ class StoreImpl : public Store {
   void on_synced(std::function<void(std::uint64_t)> callback) override {
     synced_callbacks_.push_back(std::move(callback));
   }
-  bool wants_checkpoint() const override { return journal_.wants_checkpoint(); }
+  bool wants_checkpoint() const override { return journal_.wants_checkpoint(disk_full_); }
   void begin_checkpoint() override;
   bool checkpoint_has_room() const override { return journal_.unwritten() < kCheckpointAhead; }
   void snapshot(std::string_view bytes) override { journal_.snapshot(bytes); }

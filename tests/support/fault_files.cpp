@@ -81,6 +81,10 @@ class FaultFiles::Handle final : public io::File {
     const bool was_dead = state_->dead;
     const auto r = state_->step(Op::Write, path_, true);
     if (was_dead) return r;
+    if (!state_->dead && !state_->fits(path_, inode_->cached.size(), w.end())) {
+      ++state_->failures;
+      return Error{Status::Busy, path_ + ": no space"};
+    }
     if (!r) {
       w.length = state_->random() % (w.length + 1);
       if (!w.bytes.empty()) w.bytes.resize(w.length);
@@ -279,6 +283,14 @@ void FaultFiles::heal() {
   state_->rules.clear();
   for (auto &[path, inode] : state_->names) inode->spoiled.clear();
 }
+void FaultFiles::most(std::string part, std::uint64_t bytes) {
+  const std::lock_guard lock{state_->mutex};
+  if (bytes == 0)
+    state_->most.erase(part);
+  else
+    state_->most[std::move(part)] = bytes;
+}
+
 void FaultFiles::set_free(std::uint64_t bytes) {
   const std::lock_guard lock{state_->mutex};
   state_->free = bytes;

@@ -52,6 +52,8 @@ class FaultFiles final : public io::FileSystem {
   };
   std::vector<Unread> take_unread();  // since it was last asked
   void set_free(std::uint64_t bytes);
+  // A full disk: no file whose path contains `part` can grow past this size any more. 0: it can.
+  void most(std::string part, std::uint64_t bytes);
   std::uint64_t count(Op op, const std::string &part) const;
 
   void flip(const std::string &path, std::uint64_t offset, std::uint8_t mask = 1);  // on the platter

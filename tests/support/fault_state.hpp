@@ -90,6 +90,7 @@ struct FaultFiles::State {
   std::uint64_t operations = 0, cut = 0, failures = 0;
   bool dead = false;
   std::uint64_t free = 1ull << 40;
+  std::map<std::string, std::uint64_t> most;  // size of a file, by part of its path
   struct Rule {
     std::optional<Op> op;  // none: any call that changes something
     std::string part;
@@ -116,6 +117,11 @@ struct FaultFiles::State {
       return Error{rule.status, path + ": injected failure"};
     }
     return {};
+  }
+  bool fits(const std::string &path, std::uint64_t size, std::uint64_t end) const {
+    return std::none_of(most.begin(), most.end(), [&](const auto &m) {
+      return path.find(m.first) != std::string::npos && end > std::max(size, m.second);
+    });
   }
   Error off(const std::string &path) const { return {Status::Internal, path + ": power is off"}; }
   void change(const std::string &path, std::function<void(Names &)> apply) {

@@ -13,14 +13,16 @@ namespace {
 struct Owner {
   struct Slot {
     Nanos due = 0;
-    std::uint32_t position = 0, next = 0;
+    std::uint32_t position = 0, spot = 0;
     bool soon = false;
   };
   std::vector<Slot> slots;
   Nanos due(std::uint32_t id) const { return slots[id].due; }
   std::uint32_t &position(std::uint32_t id) { return slots[id].position; }
-  std::uint32_t &next_in_bucket(std::uint32_t id) { return slots[id].next; }
+  std::uint32_t &spot(std::uint32_t id) { return slots[id].spot; }
   bool &soon(std::uint32_t id) { return slots[id].soon; }
+  void prefetch(std::uint32_t) {}
+  void due_soon(std::uint32_t) {}
 };
 
 class DueWheelProperty : public ::testing::TestWithParam<unsigned> {};

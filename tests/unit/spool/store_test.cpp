@@ -549,6 +549,26 @@ TEST(SpoolStore, JournalTakesItsReserveWhenTheDiskIsFull) {
   EXPECT_TRUE(disk.paths("/spool/reserve").empty());
 }
 
+TEST(SpoolStore, ACheckpointThatFindsNoRoomDoesNotHoldUpWhatComesAfterIt) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.store->journal("before");
+  ASSERT_TRUE(rig.finish_journal());
+  disk.most("/journal/", 256 * 1024);
+  rig.store->begin_checkpoint();
+  const std::string part(8 * 1024, 'p');
+  for (int i = 0; i < 200; ++i) rig.store->snapshot(part);
+  rig.store->end_checkpoint();
+  const auto sequence = rig.store->journal("outcome");
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->synced_sequence() >= sequence; }));
+  // It is void: what stood before it counts, and another is wanted when there is room.
+  EXPECT_TRUE(rig.run_until([&] { return rig.store->wants_checkpoint(); }));
+  const auto after = disk.power_cut(0);
+  Rig again{*after};
+  EXPECT_EQ(std::count(again.entries.begin(), again.entries.end(), "before"), 1);
+  EXPECT_EQ(std::count(again.entries.begin(), again.entries.end(), "outcome"), 1);
+}
+
 TEST(SpoolStore, LaterFormatIsRefusedAndLeftAlone) {
   FaultFiles disk;
   FileHeader header;
