@@ -212,7 +212,8 @@ class QueueCore {
   void request_route(GroupSlot group);
   void on_route_reply(const wire::RouteReply &reply);
   void route_again(GroupSlot group);  // not leased
-  void reroute_orphans(Nanos now);
+  void reroute_orphans();
+  bool reroute_some();
 
   // notifications.cpp
   void notify(MessageSlot slot);
@@ -279,7 +280,8 @@ class QueueCore {
   std::vector<DsnName> adopted_;                   // notifications found meanwhile
   std::vector<MessageId> maybe_active_;            // found, and may have been under way at the end of an earlier life
   std::vector<std::function<void()>> afterwards_;  // what peers said meanwhile of mail that may be yet to be found
-  std::optional<MessageSlot> unpark_at_;           // the gate is open, and these are yet to be let out
+  std::optional<MessageSlot> orphans_at_;  // some transport is gone, and from here on its mail is yet to be routed
+  std::optional<MessageSlot> unpark_at_;   // the gate is open, and these are yet to be let out
   std::vector<std::pair<spool::Place, std::uint64_t>> retire_later_;
   std::uint64_t last_reason_ = 0, reasons_before_ = 0;  // numbers in the journal: the last, and before the checkpoint
   std::optional<MessageSlot> checkpoint_at_;            // the next message of the checkpoint being written

@@ -18,6 +18,7 @@ bool QueueCore::turn() {
   check_deadlines(now);
   send_acks();
   bool more = unpark_some();
+  more |= reroute_some();
   more |= lease_some();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
@@ -42,7 +43,7 @@ void QueueCore::tick(Nanos now) {
   forget_idle_descriptors(now);
   check_holders(now);
   update_pressure();
-  reroute_orphans(now);
+  reroute_orphans();
   if (!dsn_later_.empty() && now >= dsn_retry_at_) {
     for (const auto &name : dsn_later_) dsn_queue_.push_back({name, 0});
     dsn_later_.clear();

@@ -151,8 +151,7 @@ void QueueCore::foreign_done(Connection &c, std::uint64_t lease) {
     const auto slot = index_.find(message);
     if (slot != kNone) unpark(slot);
   } else if (--transports_[c.transport].unknown_foreign == 0) {
-    for (MessageSlot slot = 0; slot < index_.slots(); ++slot)
-      if (index_.message(slot).used) unpark(slot);
+    unpark_at_ = 0;
   }
 }
 

@@ -6,6 +6,11 @@
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
+namespace {
+
+constexpr int kReroutedPerTurn = 512;
+
+}  // namespace
 
 void QueueCore::request_route(GroupSlot slot) {
   const auto message = index_.group(slot).message;
@@ -97,7 +102,7 @@ void QueueCore::route_again(GroupSlot slot) {
 }
 
 // A transport that a reload took away: no process runs it, and processes of a later configuration are there.
-void QueueCore::reroute_orphans(Nanos) {
+void QueueCore::reroute_orphans() {
   std::uint32_t newest = 0;
   for (const auto &t : transports_) newest = std::max(newest, t.generation);
   for (std::size_t i = 0; i < transports_.size(); ++i) {
@@ -109,17 +114,27 @@ void QueueCore::reroute_orphans(Nanos) {
     });
     if (running) continue;
     t.orphan = true;
-    std::uint64_t groups = 0;
-    for (MessageSlot slot = 0; slot < index_.slots(); ++slot) {
-      if (!index_.message(slot).used) continue;
-      index_.each_group(slot, [&](GroupSlot g) {
-        if (scheduler_->transport_of(g) != id || index_.group(g).state == GroupState::Leased) return;
-        ++groups;
-        route_again(g);
-      });
-    }
-    if (groups > 0) log_.info("transport is gone, routing its mail again", {{"transport", t.name}, {"groups", groups}});
+    const auto groups = scheduler_->groups(id);
+    if (groups == 0) continue;
+    log_.info("transport is gone, routing its mail again", {{"transport", t.name}, {"groups", groups}});
+    orphans_at_ = 0;
   }
+}
+
+bool QueueCore::reroute_some() {
+  if (!orphans_at_) return false;
+  auto &slot = *orphans_at_;
+  for (int n = 0; n < kReroutedPerTurn && slot < index_.slots(); ++n, ++slot) {
+    if (!index_.message(slot).used) continue;
+    index_.each_group(slot, [&](GroupSlot g) {
+      const auto transport = scheduler_->transport_of(g);
+      if (transport != route_transport_ && transports_[transport].orphan && index_.group(g).state != GroupState::Leased)
+        route_again(g);
+    });
+  }
+  if (slot < index_.slots()) return true;
+  orphans_at_.reset();
+  return false;
 }
 
 }  // namespace mansio::queue

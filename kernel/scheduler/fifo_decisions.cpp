@@ -7,6 +7,7 @@ namespace mansio::scheduler {
 namespace {
 
 constexpr int kMovedAtOnce = 256, kWokenAtOnce = 64;
+constexpr int kRounds = 4;  // of these in one call: where millions fall due together, it is asked again
 
 }  // namespace
 
@@ -30,15 +31,16 @@ void FifoScheduler::wake(Nanos now) {
 
 std::optional<Decision> FifoScheduler::next(Nanos now) {
   forget_idle();
-  for (;;) {
+  for (int round = 0; round < kRounds; ++round) {
     wake(now);
     if (auto decision = next_suspended()) return decision;
     for (std::size_t n = 0; n < transports_.size(); ++n) {
       turn_ = (turn_ + 1) % transports_.size();
       if (auto decision = next_of(static_cast<TransportId>(turn_), now)) return decision;
     }
-    if (!wheel_.due(now) && !wheel_.behind(now)) return std::nullopt;
+    if (!wheel_.due(now) && !wheel_.behind(now)) break;
   }
+  return std::nullopt;
 }
 
 std::optional<Decision> FifoScheduler::next_suspended() {

@@ -89,7 +89,9 @@ class Scheduler {
   virtual void set_alone(GroupId group, bool alone) = 0;          // from its next turn on
   virtual void flush(GroupId group, Nanos now) = 0;               // deferred -> ready, destination revived
 
-  // Takes the next decision, or nothing. The group is leased from then on.
+  // Takes the next decision, or nothing. The group is leased from then on. A call does a bounded amount of work: if
+  // next_due() has come and there was nothing, more mail is falling due than one call looks at, and it is to be called
+  // again.
   virtual std::optional<Decision> next(Nanos now) = 0;
   // The lease ended. `again`: recipients remain, of a message of this age; the group becomes deferred and its due time
   // is returned.

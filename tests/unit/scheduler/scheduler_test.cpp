@@ -135,6 +135,26 @@ TEST_F(SchedulerTest, FlushRevivesADeadDestination) {
   EXPECT_FALSE(d->suspended);
 }
 
+TEST_F(SchedulerTest, WhereMoreFallsDueThanOneCallLooksAtItIsCalledAgain) {
+  const GroupId count = 20'000;
+  // Two days away: all lie together where time is coarse, until it has come near.
+  for (GroupId i = 0; i < count; ++i)
+    scheduler_->add_deferred(group(i, "d" + std::to_string(i % 100)), now_ + 172'800 * kSecond + i, now_);
+  now_ += 172'801 * kSecond;
+  EXPECT_FALSE(scheduler_->next(now_).has_value());
+  std::set<GroupId> seen;
+  for (std::size_t calls = 0; seen.size() < count && calls < 3 * count; ++calls) {
+    const auto due = scheduler_->next_due();
+    ASSERT_TRUE(due.has_value());
+    EXPECT_LE(*due, now_);
+    while (const auto d = scheduler_->next(now_)) {
+      EXPECT_TRUE(seen.insert(d->group).second);
+      scheduler_->finished(d->group, Result::Delivered, std::nullopt, now_);
+    }
+  }
+  EXPECT_EQ(seen.size(), count);
+}
+
 TEST_F(SchedulerTest, NewMailAndRetriedMailTakeTurns) {
   for (GroupId i = 0; i < 3; ++i) scheduler_->add_deferred(group(i, "example.com"), now_ - 1, now_);
   for (GroupId i = 3; i < 6; ++i) add(i, "example.com");
