@@ -49,7 +49,7 @@ class Disk {
     if (auto r = file_->write_at(at_, content_); !r) return r;
     at_ += bytes;
     const auto begin = Steady::now();
-    const auto r = file_->data_sync();
+    auto r = file_->data_sync();
     syncs.add(micros(Steady::now() - begin));
     return r;
   }

@@ -118,6 +118,7 @@ class Checker {
       return;
     }
     std::vector<std::string_view> names;
+    names.reserve(s_.transports.size());
     for (const auto &transport : s_.transports) names.push_back(transport.name);
     const RouteRule *catch_all = nullptr;
     for (std::size_t i = 0; i < s_.routes.size(); ++i) {

@@ -49,8 +49,7 @@ Result<std::unique_ptr<TransportInstance>> TransportInstance::create(asio::io_co
 
 Instance::Instance(asio::io_context &loop, const Clock &clock, Logger &log, io::Dns &dns, const mansio_plugin &plugin,
                    InstanceOptions options, Events events)
-    : loop_(loop),
-      clock_(clock),
+    : clock_(clock),
       log_(log),
       dns_(dns),
       plugin_(plugin),

@@ -69,7 +69,6 @@ class Instance final : public TransportInstance {
   void complain(const std::string &line);
   void misbehaves(std::string_view what, MessageId message = {});
 
-  asio::io_context &loop_;
   const Clock &clock_;
   Logger &log_;
   io::Dns &dns_;

@@ -80,6 +80,10 @@ void QueueLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t
   link_.sealed(segment, epoch, bad_from);
 }
 
+bool QueueLink::disk_full() const {
+  return link_.connected() && !pressure_.accept && pressure_.enhanced == EnhancedStatus{4, 3, 1};
+}
+
 std::optional<Reply> QueueLink::refusal() const {
   if (!link_.connected()) return Reply{451, {4, 3, 2}, "Queue service is unavailable, try again later"};
   if (pressure_.accept) return std::nullopt;

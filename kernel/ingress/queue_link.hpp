@@ -33,6 +33,8 @@ class QueueLink final : public spool::SegmentSource, public Intake {
   Task<Result<spool::SegmentGrant>> next(std::uint64_t least) override;
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
 
+  bool disk_full() const override;
+
   // Intake
   std::optional<Reply> refusal() const override;
   void committed(const spool::Committed &message, const Envelope &envelope) override;

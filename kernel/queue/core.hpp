@@ -72,6 +72,7 @@ class QueueCore {
   void draining(const wire::Peer &peer);  // it gets nothing new
   void reload(const config::Settings &settings);
   void wanted(std::uint32_t segment, std::uint32_t epoch);  // Store::on_wanted
+  void unadmitted(std::uint32_t segment, std::uint32_t epoch) { scan({segment, epoch}, nullptr); }  // on_unadmitted
 
   void drain();  // lease nothing more
   bool drained() const { return leases_.empty(); }

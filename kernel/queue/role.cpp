@@ -37,6 +37,7 @@ class QueueRole final : public process::Role {
     core_->on_wake([this] { schedule(); });
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
     store_->on_wanted([this](std::uint32_t segment, std::uint32_t epoch) { core_->wanted(segment, epoch); });
+    store_->on_unadmitted([this](std::uint32_t segment, std::uint32_t epoch) { core_->unadmitted(segment, epoch); });
     store_->on_synced([this](std::uint64_t) {
       core_->synced();
       schedule();

@@ -81,6 +81,7 @@ void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<v
     std::shared_ptr<io::File> file;
   };
   auto made = std::make_shared<Made>();
+  promised_ += size;
   thread_->run(
       [this, made, header = segment.header, zero_fill, name = segment_path(number)] {
         auto file = files_.open(name, io::OpenMode::CreateExclusive);
@@ -96,7 +97,8 @@ void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<v
         if (r) r = files_.sync_directory(path("segments"));
         if (!r) (void)files_.remove(name);
       },
-      [this, made, number, done = std::move(done)] {
+      [this, made, number, size, done = std::move(done)] {
+        promised_ -= size;
         if (!made->result) {
           log_.error("no new spool segment", {{"error", made->result.error().text}});
           forget(number);
@@ -260,10 +262,14 @@ void StoreImpl::examine(Segment &segment) {
         s.large = found->large;
         if (set_aside_damage(s, found->report) > 0 && s.phase == Phase::Broken) return;
         if (found->unreadable) return keep_unreadable(s);
+        bool unadmitted = false;
         for (const auto &message : found->messages) {
-          if (learn(s, message)) log_.warn("commit without a notice", {{"qid", message.id}, {"segment", number}});
+          if (!learn(s, message)) continue;
+          unadmitted = true;
+          log_.warn("commit without a notice", {{"qid", message.id}, {"segment", number}});
         }
         s.enumerated = true;
+        if (unadmitted && unadmitted_) unadmitted_(number, s.header.epoch);
         consider(s);
       });
 }

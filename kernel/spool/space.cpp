@@ -1,5 +1,6 @@
 // Room on the disk: what is prepared ahead of need, what is kept back, and when new mail must be refused. New mail
-// never spends the reserve: it is for journal and bounces, so that a full disk still drains.
+// does not spend the reserve: it is for journal and bounces, so that a full disk still drains. (A large body grows as
+// it comes, and is refused in its middle within a tick after the reserve was reached.)
 #include <chrono>
 
 #include "kernel/spool/store_impl.hpp"

@@ -96,6 +96,9 @@ class Store {
   // recycled before that is closed, whatever the pins say: the kernel knows who reads better than we do.
   virtual void on_wanted(std::function<void(std::uint32_t segment, std::uint32_t epoch)>) {}
 
+  // Commits were found there that nobody has told of: scan() hands them over.
+  virtual void on_unadmitted(std::function<void(std::uint32_t segment, std::uint32_t epoch)>) {}
+
   // Appends to the journal; returns its sequence number. `synced_sequence()` grows within sync interval;
   // on_synced(sequence) runs on the loop afterwards.
   virtual std::uint64_t journal(std::string_view bytes) = 0;

@@ -45,6 +45,9 @@ class StoreImpl : public Store {
   void pin(const Place &place) override;
   void unpin(const Place &place) override;
   void on_wanted(std::function<void(std::uint32_t, std::uint32_t)> callback) override { wanted_ = std::move(callback); }
+  void on_unadmitted(std::function<void(std::uint32_t, std::uint32_t)> callback) override {
+    unadmitted_ = std::move(callback);
+  }
   std::uint64_t journal(std::string_view bytes) override;
   std::uint64_t synced_sequence() const override { return journal_.synced(); }
   void on_synced(std::function<void(std::uint64_t)> callback) override {
@@ -117,7 +120,9 @@ class StoreImpl : public Store {
   std::size_t free_count() const;
 
   // space.cpp
-  bool room_for(std::uint64_t bytes) const { return !space_known_ || disk_free_ >= options_.reserve_bytes + bytes; }
+  bool room_for(std::uint64_t bytes) const {
+    return !space_known_ || disk_free_ >= options_.reserve_bytes + promised_ + bytes;
+  }
   void keep_spares();
   void keep_reserve();
   void check_space();
@@ -182,10 +187,11 @@ class StoreImpl : public Store {
   std::unique_ptr<Finding> finding_;                        // until all mail of an earlier life is found
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // for what is posted to the loop
   std::uint64_t disk_free_ = 0;
+  std::uint64_t promised_ = 0;  // of it, to files that are being made
 
   std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence
   std::vector<std::function<void(std::uint64_t)>> synced_callbacks_;
-  std::function<void(std::uint32_t, std::uint32_t)> wanted_;
+  std::function<void(std::uint32_t, std::uint32_t)> wanted_, unadmitted_;
   asio::steady_timer timer_, held_timer_;
   bool held_timer_set_ = false;
   std::unique_ptr<IoThread> thread_;

@@ -130,6 +130,10 @@ class DraftImpl final : public Draft {
 
   Task<Result<void>> flush() {
     if (buffer_.empty()) co_return Result<void>{};
+    if (core_->source() && core_->source()->disk_full()) {
+      Error full{Status::Busy, "insufficient system storage", {4, 3, 1}};
+      co_return full;
+    }
     auto bytes = std::make_shared<std::string>(std::move(buffer_));
     buffer_.clear();
     const auto writing = take_held();  // until it is written

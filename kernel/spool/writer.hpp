@@ -40,6 +40,8 @@ class SegmentSource {
   // The segment will not be written any more (full, or abandoned after an error at `bad_from`; 0 = none).
   // `bad_from` = kFirstRecord: nothing in it is of use, as for a large body that was never committed.
   virtual void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) = 0;
+  // The disk's reserve has been reached: a large body, whose file grows as it comes, must not go on.
+  virtual bool disk_full() const { return false; }
 };
 
 struct WriterOptions {

@@ -53,6 +53,7 @@ Result<void> QueueProcess::start() {
   core = std::make_unique<queue::QueueCore>(clock_, log, settings_, *store, seed_);
   if (auto r = core->recover(); !r) return r;
   store->on_wanted([this](std::uint32_t segment, std::uint32_t epoch) { core->wanted(segment, epoch); });
+  store->on_unadmitted([this](std::uint32_t segment, std::uint32_t epoch) { core->unadmitted(segment, epoch); });
   store->on_synced([this](std::uint64_t) { core->synced(); });
   return {};
 }

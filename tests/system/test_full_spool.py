@@ -133,6 +133,27 @@ reserve = {reserve}
         os.unlink(ballast)
         self.accepts_again(40)
 
+    def test_large_messages_under_way_stop_at_the_reserve(self):
+        self.start()
+        line = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n"
+        clients = [rig.Client(self.server.port) for _ in range(3)]
+        for c in clients:
+            self.addCleanup(c.close)
+            for command in ("EHLO test", "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.net>", "DATA"):
+                self.assertIn(c.cmd(command)[0], (250, 354))
+            c.send(b"Subject: large\r\n\r\n" + line * 32768)  # 2 MiB: it has its segment
+        ballast = self.ballast(leave=RESERVE - (1 << 20))
+        rig.wait_for(lambda: self.send(0).split()[:2] == ["452", "4.3.1"], "mail to be refused")
+        for c in clients:
+            c.send(line * 65536 + b".\r\n")  # 4 MiB each
+        for c in clients:
+            code, text = c.reply()
+            self.assertEqual((code, text.split()[0]), (452, "4.3.1"))
+        self.assertGreater(self.free(), RESERVE - (3 << 20))
+        self.assertEqual(self.waiting(), 0)
+        os.unlink(ballast)
+        self.accepts_again(1)
+
     def test_a_message_that_finds_no_space_in_its_middle_leaves_nothing(self):
         self.start(reserve=0)
         self.ballast(leave=1 << 20)

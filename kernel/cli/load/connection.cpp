@@ -156,6 +156,7 @@ Task<bool> Connection::write(std::string_view bytes) {
 Task<bool> Connection::write(const std::vector<std::string_view> &pieces) {
   if (!open()) co_return false;
   std::vector<asio::const_buffer> buffers;
+  buffers.reserve(pieces.size());
   for (const auto piece : pieces) buffers.emplace_back(piece.data(), piece.size());
   ErrorCode error;
   arm();

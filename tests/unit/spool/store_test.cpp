@@ -450,8 +450,11 @@ TEST(SpoolStore, CommitWhoseNoticeWasLostKeepsItsSegmentAndIsFoundByScan) {
   ASSERT_EQ(known->commit.segment, lost->commit.segment);
   rig.store->admit(*known);
   rig.done(*known);
+  std::uint32_t unadmitted = 0;
+  rig.store->on_unadmitted([&](std::uint32_t segment, std::uint32_t) { unadmitted = segment; });
   rig.writer->close();
   ASSERT_TRUE(rig.run_until([&] { return rig.sink.said("commit without a notice"); }));
+  EXPECT_EQ(unadmitted, lost->commit.segment);
   EXPECT_EQ(rig.body_of(*lost), "Received: x\r\nlost");
   EXPECT_EQ(rig.scan(lost->commit), std::vector<MessageId>{lost->id});
 }
