@@ -31,6 +31,9 @@ install_packages() {
     die "apt-get could not install the packages above; install them by hand and run this again"
 }
 
+# readable_by USER: may that user read the tree? For root only.
+readable_by() { runuser -u "$1" -- test -r "$ROOT/scripts/lib.sh"; }
+
 # build PRESET [TARGET...]
 build() {
   local preset=$1
