@@ -1,332 +1,177 @@
-"""The comparison behind scripts/bench/relay. Everything on loopback, each server in a directory of its own."""
+"""The comparison behind scripts/bench/relay. Everything on loopback, each server in a directory of its own; whoever is
+not measured is idle. Ratios are taken round by round and the median of them counts: the machine's speed drifts, the
+ratio of two figures that were taken one after the other does not."""
 import argparse
+import contextlib
 import json
 import os
-import pwd
-import re
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
 
-SOURCE, SINK = "/usr/sbin/smtp-source", "/usr/sbin/smtp-sink"
+from figures import RELAY, table
+from machine import Disk, cpu_seconds, end_on_signals, fail, free_port, processes, say, wait_growth, wait_port, written_bytes
+from next_hop_down import compare_down
+from servers import Postfix, Sink, Source, relay
 
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_port(port, limit=60):
-    end = time.monotonic() + limit
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise SystemExit(f"error: nothing listens on port {port} after {limit} s")
-            time.sleep(0.05)
-
-
-def tree_cpu(pid):
-    """CPU seconds of a process and its living descendants, and of the children they have reaped."""
-    total, stack, ticks = 0.0, [pid], os.sysconf("SC_CLK_TCK")
-    while stack:
-        p = stack.pop()
-        try:
-            fields = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
-            total += sum(int(x) for x in fields[11:15]) / ticks
-            for task in os.listdir(f"/proc/{p}/task"):
-                stack += [int(c) for c in open(f"/proc/{p}/task/{task}/children").read().split()]
-        except OSError:
-            pass
-    return total
-
-
-class Sink:
-    """smtp-sink with -c, whose counter tells how many messages have come."""
-
-    def __init__(self, port=None):
-        self.port = port or free_port()
-
-    def __enter__(self):
-        self.out = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([SINK, "-u", "nobody", "-c", f"127.0.0.1:{self.port}", "1000"], stdout=self.out, stderr=subprocess.DEVNULL)
-        wait_port(self.port)
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-
-    def count(self):
-        # sess=3 quit=2 mesg=100, separated by carriage returns
-        size = os.fstat(self.out.fileno()).st_size
-        tail = os.pread(self.out.fileno(), 200, max(0, size - 200)).decode(errors="replace")
-        found = re.findall(r"mesg=(\d+)", tail)
-        return int(found[-1]) if found else 0
-
-
-class Postfix:
-    name = "Postfix"
-
-    def __init__(self, directory, sink_port):
-        self.dir, self.port = os.path.join(directory, "postfix"), free_port()
-        etc, spool, data = (os.path.join(self.dir, d) for d in ("etc", "spool", "data"))
-        for d in (etc, spool, data):
-            os.makedirs(d)
-        os.chown(data, pwd.getpwnam("postfix").pw_uid, -1)
-        with open(os.path.join(etc, "main.cf"), "w") as f:
-            f.write(f"""compatibility_level = 3.6
-queue_directory = {spool}
-data_directory = {data}
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-maillog_file = /dev/null
-maillog_file_prefixes = /dev, /tmp
-myhostname = bench.example.org
-mydestination =
-mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-relayhost = [127.0.0.1]:{sink_port}
-smtp_tls_security_level = none
-smtpd_tls_security_level = none
-smtp_host_lookup = native
-smtpd_client_connection_count_limit = 0
-smtpd_peername_lookup = no
-disable_dns_lookups = yes
-default_process_limit = 200
-default_destination_concurrency_limit = 100
-initial_destination_concurrency = 100
-qmgr_message_active_limit = 20000
-in_flow_delay = 0
-alias_maps =
-local_recipient_maps =
-""")
-        with open(os.path.join(etc, "master.cf"), "w") as f:
-            f.write(f"127.0.0.1:{self.port} inet n - n - - smtpd\n")
-            for line in ("pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr",
-                         "tlsmgr unix - - n 1000? 1 tlsmgr", "rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce",
-                         "defer unix - - n - 0 bounce", "trace unix - - n - 0 bounce", "verify unix - - n - 1 verify",
-                         "flush unix n - n 1000? 0 flush", "proxymap unix - - n - - proxymap", "smtp unix - - n - - smtp",
-                         "relay unix - - n - - smtp", "showq unix n - n - - showq", "error unix - - n - - error",
-                         "retry unix - - n - - error", "discard unix - - n - - discard", "anvil unix - - n - 1 anvil",
-                         "scache unix - - n - 1 scache", "postlog unix-dgram n - n - 1 postlogd"):
-                f.write(line + "\n")
-        self.etc = etc
-
-    def start(self):
-        result = subprocess.run(["/usr/sbin/postfix", "-c", self.etc, "start"], capture_output=True, text=True)
-        if result.returncode:
-            raise SystemExit("error: Postfix did not start:\n" + result.stdout + result.stderr)
-        wait_port(self.port)
-        self.pid = int(open(os.path.join(self.dir, "spool/pid/master.pid")).read())
-
-    def stop(self):
-        subprocess.run(["/usr/sbin/postfix", "-c", self.etc, "stop"], capture_output=True)
-
-    def wait_deferred(self, _):
-        """None is being tried."""
-        active, incoming = (os.path.join(self.dir, "spool", d) for d in ("active", "incoming"))
-        while any(files for d in (active, incoming) for _, _, files in os.walk(d)):
-            time.sleep(0.2)
-
-    def flush(self):
-        subprocess.run(["/usr/sbin/postqueue", "-c", self.etc, "-f"], capture_output=True)
-
-
-class Mansio:
-    name = "Mansio"
-
-    def __init__(self, directory, sink_port, args):
-        self.dir, self.port, self.args = os.path.join(directory, "mansio"), free_port(), args
-        os.makedirs(self.dir)
-        os.chown(self.dir, pwd.getpwnam("nobody").pw_uid, -1)
-        self.config = os.path.join(self.dir, "mansio.toml")
-        with open(self.config, "w") as f:
-            f.write(f"""myhostname = "bench.example.org"
-spool = "{self.dir}/spool"
-user = "nobody"
-plugin_dir = "{os.path.abspath(args.plugins)}"
-mydestination = []
-log = {{ target = "/dev/null" }}
-[smtpd]
-mynetworks = ["127.0.0.0/8"]
-client_name_lookup = false
-client_connection_count_limit = 0
-[listener.smtp]
-listen = ["127.0.0.1:{self.port}"]
-[transport.relay]
-plugin = "transport-smtp"
-process_limit = 100
-initial_destination_concurrency = 20
-destination_concurrency_limit = 100
-[[route]]
-transport = "relay"
-nexthop = "[127.0.0.1]:{sink_port}"
-""")
-
-    def start(self):
-        self.process = subprocess.Popen([self.args.mansio, "run", "--config", self.config])
-        self.pid = self.process.pid
-        wait_port(self.port)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
-
-    def tool(self, *words):
-        return subprocess.run([self.args.mansio, *words, "--config", self.config], capture_output=True, text=True).stdout
-
-    def wait_deferred(self, messages):
-        while json.loads(self.tool("status", "--json"))["queue"]["deferred"] < messages:
-            time.sleep(0.2)
-
-    def flush(self):
-        self.tool("queue", "flush", "--all")
-
-
-def writes_to_disk(pid):
-    """Bytes that a process and its living descendants have sent towards the disk."""
-    total, stack = 0, [pid]
-    while stack:
-        p = stack.pop()
-        try:
-            total += int(re.search(r"^write_bytes: (\d+)", open(f"/proc/{p}/io").read(), re.M)[1])
-            for task in os.listdir(f"/proc/{p}/task"):
-                stack += [int(c) for c in open(f"/proc/{p}/task/{task}/children").read().split()]
-        except OSError:
-            pass
-    return total
-
-
-def flushes(directory):
-    """Flush requests that the block device under the directory has completed, all programs together."""
-    device = os.stat(directory).st_dev
-    path = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat"
-    fields = open(path).read().split() if os.path.exists(path) else []
-    return int(fields[15]) if len(fields) > 15 else 0
+WARM_UPS = 6  # rounds at most until Mansio makes no new segment
 
 
 class Case:
-    def __init__(self, title, sessions=20, length=5120, messages=5000, recipients=1, persistent=True):
-        self.title, self.sessions, self.length, self.messages = title, sessions, length, messages
-        self.recipients, self.persistent = recipients, persistent
+    """The rates are compared, so the slow server may get fewer messages; each gets so many that starting does not weigh."""
 
-    def source(self, port):
-        words = ["-s", str(self.sessions), "-m", str(self.messages), "-l", str(self.length), "-f", "from@example.org",
-                 "-t", "to@example.net"]
-        words += ["-d"] if self.persistent else []
-        words += ["-r", str(self.recipients)] if self.recipients > 1 else []
-        return subprocess.Popen([SOURCE, *words, f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+    def __init__(self, title, args, share=1.0, **how):
+        self.title, self.how = title, how
+        self.fast, self.slow = max(1, int(args.messages * share)), max(1, int(args.postfix_messages * max(share, 0.5)))
+
+    def messages(self, name):
+        return self.slow if name == "Postfix" else self.fast
 
 
-def wait_count(sink, wanted, process=None, limit=900):
-    end = time.monotonic() + limit
-    while sink.count() < wanted:
-        if time.monotonic() > end:
-            raise SystemExit(f"error: {wanted - sink.count()} messages did not arrive in {limit} s")
-        time.sleep(0.002)
+def mail_bytes(args, case):
+    """Of one message as it is on the wire, with the header section that smtp-source puts before its payload."""
+    port, some = free_port(), 20
+    sink = subprocess.Popen([args.mansio, "sink", f"127.0.0.1:{port}", "--quit-after", str(some), "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        wait_port(port)
+        with Source(port, some, **dict(case.how, sessions=1)) as source:
+            source.wait(60)
+        return json.loads(sink.communicate(timeout=60)[0].splitlines()[-1])["bytes"] / some
+    finally:
+        sink.kill()
+        sink.wait()
 
 
-def end_to_end(port, sink, case):
-    """Messages a second until the sink has 95 %, then waits for all of them."""
-    before, start = sink.count(), time.monotonic()
-    source = case.source(port)
-    wait_count(sink, before + int(0.95 * case.messages))
-    rate = 0.95 * case.messages / (time.monotonic() - start)
-    source.wait()
-    wait_count(sink, before + case.messages, limit=60)
+def end_to_end(case, name, port, sink, settle):
+    """Messages a second until the sink has 95 %. Then all must come, and none twice: `settle` returns when none is left."""
+    messages, before = case.messages(name), sink.rest()
+    enough, what = before + int(0.95 * messages), f"{case.title}, {name}: arrived"
+    begin = time.monotonic()
+    with Source(port, messages, **case.how) as source:
+        wait_growth(sink.count, enough, what, check=source.check)
+        rate = (enough - before) / (time.monotonic() - begin)
+        source.wait(120)
+    wait_growth(sink.count, before + messages, what)
+    settle()
+    if sink.count() != before + messages:
+        fail(f"{what} {sink.count() - before} of {messages}: some came twice")
     return rate
 
 
-def ratio(rates, a, b):
-    return statistics.median(x / y for x, y in zip(rates[a], rates[b]))
+def warm_up(case, sink, postfix, mansio):
+    """A round of each that does not count, and of Mansio's as many more as it takes until its segments are recycled ones."""
+    end_to_end(case, "straight", sink.port, sink, lambda: None)
+    end_to_end(case, postfix.name, postfix.port, sink, postfix.wait_empty)
+    for _ in range(WARM_UPS):
+        segments = mansio.metric("mansio_spool_segments")
+        end_to_end(case, mansio.name, mansio.port, sink, mansio.wait_empty)
+        if mansio.metric("mansio_spool_segments") == segments:
+            break
 
 
-def compare(case, sink, servers, rounds, directory):
+class Use:
+    """What a server and the disk under it spend on a round, a message."""
+
+    def __init__(self, server, disk, messages):
+        self.server, self.disk, self.messages, self.cpu, self.flushes = server, disk, messages, [], []
+
+    def round(self, run):
+        cpu, flushes = cpu_seconds(self.server.pid), self.disk.flushes()
+        rate = run()
+        self.cpu.append((cpu_seconds(self.server.pid) - cpu) / self.messages * 1e6)
+        if self.disk.counts_flushes:
+            self.flushes.append((self.disk.flushes() - flushes) / self.messages)
+        return rate
+
+    def flushes_each(self):
+        return statistics.median(self.flushes) if self.flushes else "not available"
+
+    def show(self):
+        flushes = self.flushes_each()
+        return (f"   CPU {statistics.median(self.cpu):6.0f} us a message   flushes "
+                + (flushes if isinstance(flushes, str) else f"{flushes:.3f} a message"))
+
+
+def compare(case, sink, servers, args, disk):
+    """Prints the case; returns its figures by name."""
+    warm_up(case, sink, *servers)
+    mail, mansio = mail_bytes(args, case), servers[-1]
     rates = {"straight": [], **{s.name: [] for s in servers}}
-    cpu, disk, flushed = ({s.name: [] for s in servers} for _ in range(3))
-    for _ in range(rounds):
-        rates["straight"].append(end_to_end(sink.port, sink, case))
-        for server in servers:
-            used, wrote, before = tree_cpu(server.pid), writes_to_disk(server.pid), flushes(directory)
-            rates[server.name].append(end_to_end(server.port, sink, case))
-            cpu[server.name].append((tree_cpu(server.pid) - used) / case.messages * 1e6)
-            disk[server.name].append((writes_to_disk(server.pid) - wrote) / case.messages / case.length)
-            flushed[server.name].append((flushes(directory) - before) / case.messages)
-    print(f"\n{case.title}: messages/s end to end, {rounds} rounds of {case.messages}")
+    use = {s.name: Use(s, disk, case.messages(s.name)) for s in servers}
+    alive, wrote, segments = set(processes(mansio.pid)), written_bytes(mansio.pid), mansio.metric("mansio_spool_segments")
+    for _ in range(args.rounds):
+        rates["straight"].append(end_to_end(case, "straight", sink.port, sink, lambda: None))
+        for s in servers:
+            rates[s.name].append(use[s.name].round(lambda s=s: end_to_end(case, s.name, s.port, sink, s.wait_empty)))
+    if gone := alive - set(processes(mansio.pid)):
+        fail(f"{case.title}: processes of Mansio died: {gone}")
+    written = (written_bytes(mansio.pid) - wrote) / (args.rounds * case.fast * mail)
+    say(f"\n{case.title}: messages/s end to end, {args.rounds} rounds")
     for name, values in rates.items():
-        line = f"  {name:10} median {statistics.median(values):8.0f}   min {min(values):8.0f}   max {max(values):8.0f}"
-        if name in cpu:
-            line += (f"   CPU {statistics.median(cpu[name]):6.0f} us   flushes {statistics.median(flushed[name]):6.3f}"
-                     f"   written {statistics.median(disk[name]):5.2f} x")
-        print(line)
-    print(f"  Mansio / Postfix {ratio(rates, 'Mansio', 'Postfix'):6.2f}    Mansio / straight {ratio(rates, 'Mansio', 'straight'):6.2f}", flush=True)
+        line = f"  {name:10} {case.messages(name):6} a round   median {statistics.median(values):8.0f}   min {min(values):8.0f}   max {max(values):8.0f}"
+        say(line + (use[name].show() if name in use else ""))
+    against = {name: statistics.median(m / x for m, x in zip(rates["Mansio"], rates[name])) for name in ("Postfix", "straight")}
+    say(f"  Mansio / Postfix {against['Postfix']:.2f}    Mansio / straight {against['straight']:.2f}    Mansio wrote {written:.3f} bytes a byte of "
+        f"mail ({mail:.0f} a message), in all rounds together; segments: {segments:.0f} at their start, "
+        f"{mansio.metric('mansio_spool_segments'):.0f} at their end")
+    return {**against, "cpu": statistics.median(use["Mansio"].cpu), "flushes": use["Mansio"].flushes_each(), "written": written}
 
 
-def accept_and_drain(args, directory):
-    """With the next hop down, then up: what is taken a second, and how fast what waited goes out."""
-    port, rates, drains = free_port(), {}, {}
-    servers = [Postfix(os.path.join(directory, "down"), port), Mansio(os.path.join(directory, "down"), port, args)]
-    for server in servers:
-        server.start()
-        case = Case("", messages=args.backlog)
-        start = time.monotonic()
-        case.source(server.port).wait()
-        rates[server.name] = args.backlog / (time.monotonic() - start)
-        server.wait_deferred(args.backlog)
-        with Sink(port) as sink:
-            start = time.monotonic()
-            server.flush()
-            wait_count(sink, int(0.95 * args.backlog))
-            drains[server.name] = 0.95 * args.backlog / (time.monotonic() - start)
-            wait_count(sink, args.backlog)
-        server.stop()
-    print(f"\n{args.backlog} messages of 5120 bytes, next hop down, then up: messages/s")
-    for what, values in (("accepted", rates), ("drained", drains)):
-        print(f"  {what:10} Postfix {values['Postfix']:8.0f}   Mansio {values['Mansio']:8.0f}   Mansio / Postfix {values['Mansio'] / values['Postfix']:6.2f}", flush=True)
+def cases_of(args):
+    """Each with the figures of the final table that it gives: {key there: name here}."""
+    return [
+        (Case("5 KiB, 20 sessions, persistent connections", args),
+         {"persistent": "Postfix", "straight": "straight", "cpu": "cpu", "flushes20": "flushes", "written5": "written"}),
+        (Case("5 KiB, 100 sessions, persistent connections", args, sessions=100), {"flushes100": "flushes"}),
+        (Case("5 KiB, 20 sessions, a connection a message", args, persistent=False), {"connection": "Postfix"}),
+        (Case("5 KiB, 100 sessions, a connection a message", args, sessions=100, persistent=False), {}),
+        (Case("100 KiB, 20 sessions, persistent connections", args, 0.25, length=102400), {"written100": "written"}),
+        (Case("5 KiB, 50 recipients, 20 sessions, persistent connections", args, 0.25, recipients=50), {}),
+    ]
+
+
+def run(args, directory, began, values):
+    disk = Disk(directory)
+    say(disk.describe())
+    cases = [(case, keys) for case, keys in cases_of(args) if not args.only or args.only in case.title]
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        servers = [Postfix(directory, sink.port), relay(directory, sink.port, args)] if cases else []
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        for case, keys in cases:
+            seen = compare(case, sink, servers, args, disk)
+            values.update({key: seen[name] for key, name in keys.items()})
+    if args.backlog:
+        compare_down(args, directory, began, values)
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mansio", required=True)
     parser.add_argument("--plugins", required=True)
+    parser.add_argument("--directory", default=os.environ.get("MANSIO_BENCH_DIR"), help="where the spools are made, on the disk to be measured")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--messages", type=int, default=20_000, help="a round, straight and through Mansio; of large mail a quarter")
+    parser.add_argument("--postfix-messages", type=int, help="a round through Postfix, a tenth of those; of large mail half")
     parser.add_argument("--backlog", type=int, default=100_000, help="messages for accept-only and drain; 0: leave them out")
+    parser.add_argument("--drains", type=int, default=3, help="passes of accept-only and drain, if the time allows")
+    parser.add_argument("--minutes", type=int, default=30, help="no further pass is begun that would end later")
     parser.add_argument("--only", help="only cases whose title has this in it")
     args = parser.parse_args()
-    cases = [Case("5 KiB, 20 sessions, persistent connections", messages=args.messages),
-             Case("5 KiB, 100 sessions, persistent connections", sessions=100, messages=args.messages),
-             Case("5 KiB, 20 sessions, a connection a message", messages=args.messages, persistent=False),
-             Case("5 KiB, 100 sessions, a connection a message", sessions=100, messages=args.messages, persistent=False),
-             Case("100 KiB, 20 sessions, persistent connections", length=102400, messages=args.messages // 4),
-             Case("5 KiB, 50 recipients, 20 sessions, persistent connections", recipients=50, messages=args.messages // 4)]
-    cases = [case for case in cases if not args.only or args.only in case.title]
-    directory = tempfile.mkdtemp(prefix="mansio-bench-")
+    args.postfix_messages = args.postfix_messages or max(1, args.messages // 10)
+    end_on_signals()
+    began, values = time.monotonic(), {}
+    directory = tempfile.mkdtemp(prefix="mansio-bench-", dir=args.directory)
     os.chmod(directory, 0o755)
-    servers = []
     try:
-        with Sink() as sink:
-            servers = [Postfix(directory, sink.port), Mansio(directory, sink.port, args)]
-            for server in servers:
-                server.start()
-            for case in cases:
-                compare(case, sink, servers, args.rounds, directory)
-            for server in servers:
-                server.stop()
-        if args.backlog:
-            accept_and_drain(args, directory)
+        run(args, directory, began, values)
+        say(f"\nIn {(time.monotonic() - began) / 60:.0f} minutes; ratios and amounts are medians of rounds, bytes written a sum of all rounds:\n")
+        table(RELAY, values)
     finally:
-        for server in servers:
-            server.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -1,0 +1,65 @@
+"""The figures that are promised, each with its target, and the table that says which of them a run has held."""
+from machine import say
+
+
+class Figure:
+    def __init__(self, key, text, target, undone=None, least=False, unit="", digits=2):
+        self.key, self.text, self.target, self.undone = key, text, target, undone
+        self.least, self.unit, self.digits = least, unit, digits  # least: the target is a lower bound
+
+    def show(self, value):
+        return f"{value:.{self.digits}f}{self.unit}"
+
+    def bound(self):
+        return (">= " if self.least else "<= ") + f"{self.target:g}{self.unit}"
+
+    def reaches(self, value, bound):
+        return value >= bound if self.least else value <= bound
+
+    def held(self, value):
+        if self.reaches(value, self.target):
+            return "yes"
+        return "no" if self.undone is None or self.reaches(value, self.undone) else "not done"
+
+
+RELAY = [
+    Figure("persistent", "end to end, 20 sessions, persistent, against Postfix", 10, 8, True, " x"),
+    Figure("straight", "the same against source straight into sink", 0.40, 0.33, True, " x"),
+    Figure("cpu", "CPU of all Mansio processes per message, same run", 180, 220, False, " us", 0),
+    Figure("connection", "end to end, a connection a message, against Postfix", 8, 6, True, " x"),
+    Figure("accept", "accept-only, next hop down, against Postfix", 8, 5, True, " x"),
+    Figure("drain", "draining deferred messages into the sink, against Postfix", 6, 4, True, " x"),
+    Figure("flushes20", "device flushes per message, 20 sessions", 0.35, 0.50, digits=3),
+    Figure("flushes100", "device flushes per message, 100 sessions", 0.10, 0.20, digits=3),
+    Figure("written5", "bytes written to the spool per byte of mail, 5 KiB", 1.35, 1.6, False, " x", 3),
+    Figure("written100", "bytes written to the spool per byte of mail, 100 KiB", 1.05, 1.1, False, " x", 3),
+]
+
+BACKLOG = [
+    Figure("memory", "resident memory of the queue process", 128, None, False, " MB", 1),
+    Figure("disk", "disk beyond the bodies, per message", 300, None, False, " B", 0),
+    Figure("first", "restart after kill -9: to first accepted message", 1, None, False, " s"),
+    Figure("index", "restart after kill -9: to complete index", 5, None, False, " s"),
+    Figure("memory_after", "resident memory of the queue process after it", 128, None, False, " MB", 1),
+    Figure("qshape", "mansio qshape deferred", 0.3, None, False, " s"),
+    Figure("list", "full queue list --json", 15, None, False, " s"),
+    Figure("stall", "longest turn of the queue process meanwhile", 10, None, False, " ms", 1),
+    Figure("accept", "accept rate with the backlog, against an empty spool", 0.9, None, True, " x"),
+    Figure("decision", "queue CPU per delivery from the backlog, against from a thousand", 1.3, None, False, " x"),
+]
+
+
+def table(figures, values):
+    """Values: by key; one that is missing was not measured, a text says why there is none."""
+    undone = any(f.undone is not None for f in figures)
+    rows = [("figure", "value", "target", *(("not done below",) if undone else ()), "held")]
+    for f in figures:
+        value = values.get(f.key, "not measured")
+        known = not isinstance(value, str)
+        limit = "" if f.undone is None else f"{f.undone:g}{f.unit}"
+        rows.append((f.text, f.show(value) if known else value, f.bound(), *((limit,) if undone else ()), f.held(value) if known else "?"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for i, row in enumerate(rows):
+        say("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
+        if i == 0:
+            say("|" + "|".join("-" * (width + 2) for width in widths) + "|")
