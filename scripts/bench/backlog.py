@@ -1,198 +1,218 @@
-"""The figures behind scripts/bench/backlog: one instance on loopback whose name server answers nobody, so that all
-mail it takes is deferred after one attempt; it is then looked at, killed, started again and given more."""
+"""The figures behind scripts/bench/backlog: an instance on loopback whose name server answers nobody, so that all mail it
+takes is deferred after one attempt. It is looked at, killed, started again, given more, and made to deliver some; an
+instance with an empty or small queue does the same beside it, in alternating rounds, for the ratios."""
 import argparse
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
-import signal
 import socket
-import subprocess
+import statistics
 import tempfile
 import time
 
-from relay import free_port
+from figures import BACKLOG, table
+from machine import Disk, end_on_signals, fail, free_port, output, own_cpu_seconds, say, wait_growth, wait_until
+from resolver import Resolver
+from servers import Instance, Sink
 
 SIZE = 2048
+THOUSAND = 1000  # of what the decision in a large backlog is compared with
 
 
-def status_kb(pid, field):
-    return int(re.search(rf"{field}:\s+(\d+) kB", open(f"/proc/{pid}/status").read())[1])
-
-
-class Instance:
-    def __init__(self, args, directory):
-        self.args, self.port, self.spool = args, free_port(), os.path.join(directory, "spool")
-        self.config = os.path.join(directory, "mansio.toml")
-        os.makedirs(directory)
-        if os.getuid() == 0:
-            shutil.chown(directory, "nobody")
-        user = 'user = "nobody"' if os.getuid() == 0 else ""
-        with open(self.config, "w") as f:
-            f.write(f"""myhostname = "bench.example.org"
-spool = "{self.spool}"
-{user}
-plugin_dir = "{os.path.abspath(args.plugins)}"
-mydestination = []
-log = {{ target = "/dev/null" }}
-[smtpd]
-mynetworks = ["127.0.0.0/8"]
-client_name_lookup = false
-client_connection_count_limit = 0
-[listener.smtp]
-listen = ["127.0.0.1:{self.port}"]
-[queue]
+class Backlogged(Instance):
+    def __init__(self, directory, args, name_server, sink_port):
+        super().__init__(directory, args, f"""[queue]
 minimal_backoff_time = "30d"
 maximal_backoff_time = "30d"
 maximal_queue_lifetime = "365d"
 [transport.smtp]
 plugin = "transport-smtp"
+smtp_tcp_port = {sink_port}
 [[route]]
 transport = "smtp"
 [dns]
-servers = ["127.0.0.1:{free_port()}"]
+servers = ["127.0.0.1:{name_server}"]
 timeout = "100ms"
 tries = 1
+min_ttl = "0s"
 """)
 
-    def start(self):
-        self.process = subprocess.Popen([self.args.mansio, "run", "--config", self.config])
-
-    def children(self):
-        pid = self.process.pid
-        return [int(c) for c in open(f"/proc/{pid}/task/{pid}/children").read().split()]
-
-    def queue_pid(self):
-        return next(c for c in self.children() if open(f"/proc/{c}/comm").read().strip() == "queue")
-
-    def kill(self):
-        children = self.children()
-        self.process.kill()
-        self.process.wait()
-        for child in children:  # they die with their parent
-            while os.path.exists(f"/proc/{child}"):
-                time.sleep(0.005)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(120)
-
-    def tool(self, *words):
-        return subprocess.run([self.args.mansio, *words, "--config", self.config], capture_output=True, text=True)
-
-    def summary(self):
-        got = self.tool("status", "--json")
-        return json.loads(got.stdout)["queue"] if got.returncode == 0 else None
-
-    def metric(self, name):
-        text = self.tool("status", "--metrics").stdout
-        found = re.search(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M)
-        return float(found[1]) if found else 0.0
-
-    def accept(self, messages, sessions=400):
+    def accept(self, messages, domains):
         """Messages a second that are taken, by the generator's own clock."""
-        out = subprocess.run([self.args.mansio, "source", f"127.0.0.1:{self.port}", "-m", str(messages), "-s", str(sessions),
-                              "-l", str(SIZE), "-t", "user@d{d}.example", "--domains", str(self.args.domains), "--per-connection", "1000", "--json"],
-                             capture_output=True, text=True, check=True)
-        return messages / json.loads(out.stdout)["seconds"]
+        out = output([self.args.mansio, "source", f"127.0.0.1:{self.port}", "-m", str(messages), "-s", str(min(400, messages)), "-l", str(SIZE),
+                      "-t", "user@d{d}.example", "--domains", str(domains), "--per-connection", "1000", "--json"], 600 + messages / 50)
+        return messages / json.loads(out)["seconds"]
 
-    def wait_first_accept(self):
-        begin = time.monotonic()
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as s:
-                    f = s.makefile("rwb", buffering=0)
-                    f.readline()
-                    for line in (b"HELO bench", b"MAIL FROM:<a@example.org>", b"RCPT TO:<b@d0.example>", b"DATA"):
-                        f.write(line + b"\r\n")
-                        if f.readline()[:1] not in b"23":
-                            raise OSError("not yet")
-                    f.write(b"Subject: first\r\n\r\n.\r\n")
-                    if f.readline()[:3] == b"250":
-                        return time.monotonic() - begin
-            except OSError:
-                pass
-            time.sleep(0.005)
+    def memory(self):
+        """Now, and the most so far, MB."""
+        status = open(f"/proc/{self.queue_pid()}/status").read()
+        return [int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) * 1024 / 1e6 for field in ("VmRSS", "VmHWM")]
+
+    def first_accept(self):
+        """Whether a message is taken."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as s:
+                s.settimeout(60)  # whoever has a session waits: one given up may have left its message
+                f = s.makefile("rwb", buffering=0)
+                f.readline()
+                for line in (b"HELO bench", b"MAIL FROM:<a@example.org>", b"RCPT TO:<b@d0.example>", b"DATA"):
+                    f.write(line + b"\r\n")
+                    if f.readline()[:1] not in (b"2", b"3"):
+                        return False
+                f.write(b"Subject: first\r\n\r\n.\r\n")
+                return f.readline()[:3] == b"250"
+        except OSError:
+            return False
 
 
 def disk_used(spool):
-    """Bytes of the pages that hold anything: segments and journal are filled with zeros ahead of need."""
-    page, used = 4096, 0
+    """Bytes of the pages that hold anything, since segments and journal are filled with zeros ahead of need; and of
+    journal/spare, an old file kept for its blocks, whose content means nothing: preallocation too, though not zeros."""
+    page, used, spare = 4096, 0, 0
     for folder in ("segments", "journal"):
         for name in os.listdir(os.path.join(spool, folder)):
+            path = os.path.join(spool, folder, name)
             if name == "spare":
+                spare = os.path.getsize(path)
                 continue
-            with open(os.path.join(spool, folder, name), "rb") as f:
+            with open(path, "rb") as f:
                 while chunk := f.read(1 << 20):
                     if chunk.count(0) == len(chunk):
                         continue
                     used += sum(page for i in range(0, len(chunk), page) if chunk.count(0, i, i + page) < len(chunk[i:i + page]))
-    return used
+    return used, spare
+
+
+def look(m, directory, values):
+    """Memory, qshape, listing, disk. Returns the ids."""
+    values["memory"], most = m.memory()
+    say(f"  queue process: {values['memory']:.1f} MB resident, {most:.1f} MB at most so far")
+    begin = time.monotonic()
+    m.tool("qshape", "deferred")
+    values["qshape"] = time.monotonic() - begin
+    m.metric("mansio_queue_longest_turn_seconds")  # it begins anew whenever it is asked for
+    listed = os.path.join(directory, "list")
+    begin = time.monotonic()
+    m.tool("queue", "list", "--json", to=listed, limit=600)
+    values["list"] = time.monotonic() - begin
+    values["stall"] = m.metric("mansio_queue_longest_turn_seconds") * 1000
+    ids, bodies = [], 0
+    with open(listed) as lines:
+        for line in lines:
+            message = json.loads(line)
+            ids.append(message["queue_id"])
+            bodies += message["message_size"]
+    used, spare = disk_used(m.spool)
+    values["disk"] = (used - bodies) / len(ids)
+    say(f"  disk: {used / 1e6:.1f} MB for {bodies / 1e6:.1f} MB of bodies; journal/spare, not counted (preallocation): {spare / 1e6:.1f} MB")
+    return ids
+
+
+def restart(m, times, values):
+    """After kill -9, some times: each adds one message."""
+    first, complete, now, most = [], [], [], []
+    for _ in range(times):
+        before = m.count("messages")
+        m.kill()
+        m.start(wait=False)
+        begin = time.monotonic()
+        wait_until(m.first_accept, "the first message taken after a restart", 120, 0.005)
+        first.append(time.monotonic() - begin)
+        wait_growth(lambda: m.count("messages"), before, "in the index after a restart", 120, 0.02)
+        complete.append(time.monotonic() - begin)
+        for values_, value in zip((now, most), m.memory()):
+            values_.append(value)
+    for key, seen in (("first", first), ("index", complete), ("memory_after", now)):
+        values[key] = statistics.median(seen)
+    say(f"  {times} restarts after kill -9: first accept " + " ".join(f"{t:.2f}" for t in first) + " s, index complete "
+        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {values['memory_after']:.1f} MB, {max(most):.1f} MB at most")
+
+
+def accept_rates(empty, full, args, values):
+    """In turns; who is not measured has deferred all it has. The empty spool is emptied each time, the full one grows."""
+    rates, had = [], full.count("messages")
+    for i in range(1, args.rounds + 1):
+        there = empty.accept(args.probe, args.domains)
+        empty.wait_deferred(args.probe, 300)
+        empty.tool("queue", "delete", "--all", limit=300)
+        empty.wait_empty(300)
+        here = full.accept(args.probe, args.domains)
+        full.wait_deferred(had + i * args.probe, 300)
+        rates.append((here, there))
+    values["accept"] = statistics.median(here / there for here, there in rates)
+    say(f"  accepted/s with the backlog / with an empty spool, rounds of {args.probe}: " + ", ".join(f"{a:.0f} / {b:.0f}" for a, b in rates))
+
+
+def deliver(m, ids, resolver, port):
+    """CPU of the queue process for each of these messages, from the order to try them now to the outcome: us."""
+    had = m.count("messages")
+    with resolver, Sink(port) as sink:
+        before = own_cpu_seconds(m.queue_pid())
+        m.tool("queue", "flush", "-", input="\n".join(ids) + "\n", limit=300)
+        wait_growth(sink.count, len(ids), "delivered out of the backlog")
+        used = own_cpu_seconds(m.queue_pid()) - before
+        wait_until(lambda: m.count("messages") == had - len(ids), "the outcomes of what was delivered", 60)
+        if sink.count() != len(ids):
+            fail(f"{sink.count()} messages came where {len(ids)} were to be tried")
+    return used / len(ids) * 1e6
+
+
+def decisions(small, full, ids, resolver, port, args, values):
+    """What it costs the queue process to decide on a message, lease it and take its outcome: by turns a thousand drawn by
+    lot from the backlog, and a backlog of just a thousand, each of these to as many destinations."""
+    costs, each = [], min(THOUSAND, len(ids) // args.rounds)
+    random.shuffle(ids)
+    for i in range(args.rounds):
+        small.accept(each, min(each, args.domains))
+        small.wait_deferred(each, 300)
+        few = [json.loads(line)["queue_id"] for line in small.tool("queue", "list", "--json").splitlines()]
+        there = deliver(small, few, resolver, port)
+        costs.append((deliver(full, ids[i * each:(i + 1) * each], resolver, port), there))
+    values["decision"] = statistics.median(here / there for here, there in costs)
+    say(f"  queue CPU, us a delivery, out of the backlog / out of {each}: " + ", ".join(f"{a:.1f} / {b:.1f}" for a, b in costs))
+
+
+def run(args, directory, values):
+    say(Disk(directory).describe())
+    with contextlib.ExitStack() as stack:
+        resolver, port = Resolver(), free_port()
+        small, full = (Backlogged(os.path.join(directory, name), args, resolver.port, port) for name in ("small", "full"))
+        for instance in (small, full):
+            stack.callback(instance.stop)
+            instance.start()
+        rate = full.accept(args.messages, args.domains)
+        say(f"\n{args.messages} messages of {SIZE} bytes to {args.domains} destinations, taken at {rate:.0f}/s")
+        full.wait_deferred(args.messages, 300)
+        ids = look(full, directory, values)
+        restart(full, args.restarts, values)
+        full.wait_deferred(full.count("messages"), 300)
+        decisions(small, full, ids, resolver, port, args, values)
+        accept_rates(small, full, args, values)
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mansio", required=True)
     parser.add_argument("--plugins", required=True)
+    parser.add_argument("--directory", default=os.environ.get("MANSIO_BENCH_DIR"), help="where the spools are made, on the disk to be measured")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--domains", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5, help="of what is compared with a small queue")
+    parser.add_argument("--probe", type=int, default=20_000, help="messages in a round of accepting")
+    parser.add_argument("--restarts", type=int, default=3)
     args = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="mansio-backlog-", dir=os.environ.get("MANSIO_BENCH_DIR"))
+    end_on_signals()
+    values = {}
+    directory = tempfile.mkdtemp(prefix="mansio-backlog-", dir=args.directory)
     os.chmod(directory, 0o755)
-    instances = []
-
-    def say(what, value, target):
-        print(f"  {what:62} {value:>14}   {target}", flush=True)
-
     try:
-        probe = 20_000
-        empty = Instance(args, os.path.join(directory, "empty"))
-        instances.append(empty)
-        empty.start()
-        empty.wait_first_accept()
-        empty_rate = max(empty.accept(probe) for _ in range(2))
-        empty.stop()
-
-        m = Instance(args, os.path.join(directory, "full"))
-        instances.append(m)
-        m.start()
-        m.wait_first_accept()
-        rate = m.accept(args.messages)
-        print(f"\n{args.messages} messages of {SIZE} bytes to {args.domains} destinations, taken at {rate:.0f}/s")
-        while (s := m.summary())["deferred"] < args.messages:
-            time.sleep(0.5)
-        rss = status_kb(m.queue_pid(), "VmRSS")
-        say("resident memory of the queue process", f"{rss / 1000:.1f} MB", "<= 128 MB for a million")
-        begin = time.monotonic()
-        m.tool("qshape", "deferred")
-        say("qshape deferred", f"{time.monotonic() - begin:.2f} s", "<= 0.3 s")
-        full_rate = m.accept(probe)
-        say("accept rate against an empty spool", f"{full_rate / empty_rate:.2f} x", ">= 0.9 x")
-
-        m.metric("mansio_queue_longest_turn_seconds")
-        begin = time.monotonic()
-        with open(os.path.join(directory, "list"), "w") as out:
-            subprocess.run([args.mansio, "queue", "list", "--json", "--config", m.config], stdout=out, check=True)
-        say("queue list --json", f"{time.monotonic() - begin:.2f} s", "<= 15 s")
-        say("longest turn of the queue process meanwhile", f"{m.metric('mansio_queue_longest_turn_seconds') * 1000:.1f} ms", "<= 10 ms")
-        with open(os.path.join(directory, "list")) as listed:
-            sizes = [json.loads(line)["message_size"] for line in listed]
-        say("disk beyond bodies a message", f"{(disk_used(m.spool) - sum(sizes)) / len(sizes):.0f} B", "<= 300 B")
-
-        before = m.summary()["messages"]
-        m.kill()
-        m.start()
-        begin = time.monotonic()
-        say("restart after kill -9: first message accepted", f"{m.wait_first_accept():.2f} s", "<= 1 s")
-        while not (s := m.summary()) or s["messages"] < before:
-            time.sleep(0.02)
-        say("restart after kill -9: index complete", f"{time.monotonic() - begin:.2f} s", "<= 5 s")
-        say("resident memory of the queue process then", f"{status_kb(m.queue_pid(), 'VmRSS') / 1000:.1f} MB", "")
-        m.stop()
+        run(args, directory, values)
+        say("\nRatios and restarts are medians; the targets are those for a million:\n")
+        table(BACKLOG, values)
     finally:
-        for instance in instances:
-            if instance.process.poll() is None:
-                instance.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -63,15 +63,27 @@ def wait_growth(count, wanted, what, stall=60, step=0.002, check=lambda: None):
             fail(f"{what}: {seen} of {wanted}, and no more for {stall} s")
 
 
-def quiet(words, limit=120, **more):
-    """A tool's output; the tool must succeed."""
+def wait_quiet(count, what, limit=60, still=1.0):
+    """Until count() has not changed for a while."""
+    def same():
+        before = count()
+        time.sleep(still)
+        return count() == before
+
+    wait_until(same, what, limit)
+
+
+def output(words, limit=120, to=None, **more):
+    """What a tool prints, or the empty text if that goes to a file; the tool must succeed."""
     try:
-        got = subprocess.run(words, capture_output=True, text=True, timeout=limit, **more)
+        with open(to or os.devnull, "w") as file:
+            out = file if to else subprocess.PIPE
+            got = subprocess.run(words, stdout=out, stderr=subprocess.PIPE, text=True, timeout=limit, **more)
     except subprocess.TimeoutExpired:
         fail(f"{' '.join(words)} did not end in {limit} s")
     if got.returncode:
-        fail(f"{' '.join(words)} said:\n{got.stdout}{got.stderr}")
-    return got.stdout
+        fail(f"{' '.join(words)} said:\n{got.stdout or ''}{got.stderr}")
+    return got.stdout or ""
 
 
 def processes(pid):

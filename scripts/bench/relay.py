@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from figures import RELAY, table
-from machine import Disk, cpu_seconds, end_on_signals, fail, free_port, processes, say, wait_growth, wait_port, written_bytes
+from machine import Disk, cpu_seconds, end_on_signals, fail, free_port, processes, say, wait_growth, wait_port, wait_quiet, written_bytes
 from next_hop_down import compare_down
 from servers import Postfix, Sink, Source, relay
 
@@ -61,7 +61,8 @@ def end_to_end(case, name, port, sink, settle):
 
 
 def warm_up(case, sink, postfix, mansio):
-    """A round of each that does not count, and of Mansio's as many more as it takes until its segments are recycled ones."""
+    """A round of each that does not count, and of Mansio's as many more as it takes until its segments are recycled ones;
+    then until the zeros of those that were made on the way have been written."""
     end_to_end(case, "straight", sink.port, sink, lambda: None)
     end_to_end(case, postfix.name, postfix.port, sink, postfix.wait_empty)
     for _ in range(WARM_UPS):
@@ -69,6 +70,7 @@ def warm_up(case, sink, postfix, mansio):
         end_to_end(case, mansio.name, mansio.port, sink, mansio.wait_empty)
         if mansio.metric("mansio_spool_segments") == segments:
             break
+    wait_quiet(lambda: written_bytes(mansio.pid), "Mansio to write nothing more")
 
 
 class Use:

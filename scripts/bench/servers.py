@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from machine import fail, free_port, processes, quiet, wait_growth, wait_port, wait_until
+from machine import fail, free_port, output, processes, wait_growth, wait_port, wait_until
 
 SOURCE, SINK = "/usr/sbin/smtp-source", "/usr/sbin/smtp-sink"
 LONG = "6h"  # with the next hop down, nobody retries by himself while another is measured
@@ -135,7 +135,7 @@ local_recipient_maps =
                 f.write(line + "\n")
 
     def start(self):
-        quiet(["/usr/sbin/postfix", "-c", self.etc, "start"])
+        output(["/usr/sbin/postfix", "-c", self.etc, "start"])
         self.pid = int(open(os.path.join(self.spool, "pid/master.pid")).read())
         wait_port(self.port)
 
@@ -159,7 +159,7 @@ local_recipient_maps =
             fail(f"Postfix holds {held} messages where {messages} were sent")
 
     def flush(self):
-        quiet(["/usr/sbin/postqueue", "-c", self.etc, "-f"])
+        output(["/usr/sbin/postqueue", "-c", self.etc, "-f"])
 
 
 class Instance:
@@ -218,7 +218,7 @@ listen = ["127.0.0.1:{self.port}"]
         return [self.args.mansio, *words, "--config", self.config]
 
     def tool(self, *words, **more):
-        return quiet(self.words(*words), **more)
+        return output(self.words(*words), **more)
 
     def summary(self):
         """The queue's counts; None while it does not answer."""
