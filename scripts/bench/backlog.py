@@ -15,7 +15,7 @@ import time
 
 from figures import BACKLOG, table
 from machine import Disk, end_on_signals, fail, free_port, output, own_cpu_seconds, say, wait_growth, wait_until
-from resolver import Resolver
+from resolver import EVERYWHERE, Resolver
 from servers import Instance, Sink
 
 SIZE = 2048
@@ -113,7 +113,7 @@ def look(m, directory, values):
 
 def restart(m, times, values):
     """After kill -9, some times: each adds one message."""
-    first, complete, now, most = [], [], [], []
+    first, complete, memory = [], [], []
     for _ in range(times):
         before = m.count("messages")
         m.kill()
@@ -123,12 +123,11 @@ def restart(m, times, values):
         first.append(time.monotonic() - begin)
         wait_growth(lambda: m.count("messages"), before, "in the index after a restart", 120, 0.02)
         complete.append(time.monotonic() - begin)
-        for values_, value in zip((now, most), m.memory()):
-            values_.append(value)
-    for key, seen in (("first", first), ("index", complete), ("memory_after", now)):
+        memory.append(m.memory())
+    for key, seen in (("first", first), ("index", complete), ("memory_after", [now for now, _ in memory])):
         values[key] = statistics.median(seen)
     say(f"  {times} restarts after kill -9: first accept " + " ".join(f"{t:.2f}" for t in first) + " s, index complete "
-        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {values['memory_after']:.1f} MB, {max(most):.1f} MB at most")
+        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {values['memory_after']:.1f} MB, {max(most for _, most in memory):.1f} MB at most")
 
 
 def accept_rates(empty, full, args, values):
@@ -149,7 +148,7 @@ def accept_rates(empty, full, args, values):
 def deliver(m, ids, resolver, port):
     """CPU of the queue process for each of these messages, from the order to try them now to the outcome: us."""
     had = m.count("messages")
-    with resolver, Sink(port) as sink:
+    with resolver, Sink(port, EVERYWHERE) as sink:
         before = own_cpu_seconds(m.queue_pid())
         m.tool("queue", "flush", "-", input="\n".join(ids) + "\n", limit=300)
         wait_growth(sink.count, len(ids), "delivered out of the backlog")
@@ -163,14 +162,15 @@ def deliver(m, ids, resolver, port):
 def decisions(small, full, ids, resolver, port, args, values):
     """What it costs the queue process to decide on a message, lease it and take its outcome: by turns a thousand drawn by
     lot from the backlog, and a backlog of just a thousand, each of these to as many destinations."""
-    costs, each = [], min(THOUSAND, len(ids) // args.rounds)
+    costs, each = [], min(THOUSAND, len(ids) // (args.rounds + 1))
     random.shuffle(ids)
-    for i in range(args.rounds):
+    for i in range(args.rounds + 1):
         small.accept(each, min(each, args.domains))
         small.wait_deferred(each, 300)
         few = [json.loads(line)["queue_id"] for line in small.tool("queue", "list", "--json").splitlines()]
         there = deliver(small, few, resolver, port)
         costs.append((deliver(full, ids[i * each:(i + 1) * each], resolver, port), there))
+    del costs[0]  # of processes that have never delivered
     values["decision"] = statistics.median(here / there for here, there in costs)
     say(f"  queue CPU, us a delivery, out of the backlog / out of {each}: " + ", ".join(f"{a:.1f} / {b:.1f}" for a, b in costs))
 

@@ -39,10 +39,10 @@ def wait_until(condition, what, limit, step=0.05):
     return got
 
 
-def wait_port(port, limit=60):
+def wait_port(port, limit=60, host="127.0.0.1"):
     def up():
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((host, port), 1).close()
             return True
         except OSError:
             return False

@@ -1,4 +1,5 @@
-"""A name server that, while it is open, says of every name that its address is 127.0.0.1; closed, it answers nobody."""
+"""A name server that, while it is open, says of every name that its address is 127.0.0.2; closed, it answers nobody.
+Not 127.0.0.1: that is an address of this host, to which Mansio refuses to send other domains' mail."""
 import socket
 import struct
 import threading
@@ -6,6 +7,7 @@ import threading
 from machine import free_port
 
 A = 1
+EVERYWHERE = "127.0.0.2"
 
 
 def reply(query):
@@ -14,7 +16,7 @@ def reply(query):
         end += 1 + query[end]
     end += 5  # the root label, type, class
     (kind,) = struct.unpack("!H", query[end - 4:end - 2])
-    answer = b"\xc0\x0c" + struct.pack("!HHIH", A, 1, 1, 4) + socket.inet_aton("127.0.0.1") if kind == A else b""
+    answer = b"\xc0\x0c" + struct.pack("!HHIH", A, 1, 1, 4) + socket.inet_aton(EVERYWHERE) if kind == A else b""
     return query[:2] + struct.pack("!HHHHH", 0x8580, 1, bool(answer), 0, 0) + query[12:end] + answer
 
 

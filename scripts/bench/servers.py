@@ -19,15 +19,15 @@ LONG = "6h"  # with the next hop down, nobody retries by himself while another i
 class Sink:
     """smtp-sink, whose running counter tells how many messages have come."""
 
-    def __init__(self, port=None):
-        self.port, self._last = port or free_port(), 0
+    def __init__(self, port=None, host="127.0.0.1"):
+        self.port, self.host, self._last = port or free_port(), host, 0
 
     def __enter__(self):
         self._out = os.memfd_create("sink")
         user = ["-u", "nobody"] if os.getuid() == 0 else []
-        self._process = subprocess.Popen([SINK, *user, "-c", f"127.0.0.1:{self.port}", "1000"], stdout=self._out, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([SINK, *user, "-c", f"{self.host}:{self.port}", "1000"], stdout=self._out, stderr=subprocess.DEVNULL)
         try:
-            wait_port(self.port)
+            wait_port(self.port, host=self.host)
         except BaseException:
             self.__exit__()
             raise
