@@ -118,9 +118,9 @@ def own_cpu_seconds(pid):
     return sum(int(open(f"/proc/{pid}/task/{t}/schedstat").read().split()[0]) for t in tasks) / 1e9
 
 
-def written_bytes(pid):
-    """What a process and its living descendants have made dirty. What the dead wrote is lost from this count, so the
-    caller sees to it that nobody dies meanwhile."""
+def dirtied_bytes(pid):
+    """What a process and its living descendants have written to the page cache; good for telling whether they still do.
+    Not for amounts: a kernel with large folios counts all of a folio (64 KiB and more) when one page of it is written."""
     return sum(int(re.search(r"^write_bytes: (\d+)", open(f"/proc/{p}/io").read(), re.M)[1]) for p in processes(pid))
 
 
@@ -159,10 +159,18 @@ class Disk:
                 return os.path.join(path, "stat")
         return None
 
+    def _field(self, n):
+        fields = open(self._stat).read().split() if self._stat else []
+        return int(fields[n]) if len(fields) > n else None
+
     def flushes(self):
         """Completed so far, of all programs together; None: there is no such count."""
-        fields = open(self._stat).read().split() if self._stat else []
-        return int(fields[15]) if len(fields) > 15 else None
+        return self._field(15)
+
+    def written(self):
+        """Bytes so far, of all programs together; None: there is no such count."""
+        sectors = self._field(6)
+        return None if sectors is None else sectors * 512
 
     def _probe(self):
         """Median of a sync of one page that the file has already; and whether the count of flushes rose with each."""
@@ -187,12 +195,15 @@ class Disk:
         text = f"{self.directory}: {self.kind}, fdatasync of 4 KiB takes {self.sync_ms:.2f} ms (median of {PROBES})"
         if self.sync_ms < 0.02:
             text += "; so fast a disk does not sync, and the ratios below say little"
-        if not self.counts_flushes:
-            return text + "; no count of device flushes available"
-        before, begin = self.flushes(), time.monotonic()
+        if self._stat is None:
+            return text + "; it has no statistics"
+        flushes, written, begin = self.flushes(), self.written(), time.monotonic()
         time.sleep(2)
-        rate = (self.flushes() - before) / (time.monotonic() - begin)
-        return text + f"; other programs flush it {rate:.1f} times/s just now"
+        seconds = time.monotonic() - begin
+        text += f"; other programs write {(self.written() - written) / seconds / 1e6:.2f} MB/s to the disk just now"
+        if not self.counts_flushes:
+            return text + "; it does not count flushes"
+        return text + f" and flush it {(self.flushes() - flushes) / seconds:.1f} times/s"
 
 
 def say(*words):

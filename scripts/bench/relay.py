@@ -12,11 +12,11 @@ import tempfile
 import time
 
 from figures import RELAY, table
-from machine import Disk, cpu_seconds, end_on_signals, fail, free_port, processes, say, wait_growth, wait_port, wait_quiet, written_bytes
+from machine import Disk, cpu_seconds, dirtied_bytes, end_on_signals, fail, free_port, processes, say, wait_growth, wait_port, wait_quiet
 from next_hop_down import compare_down
 from servers import Postfix, Sink, Source, relay
 
-WARM_UPS = 6  # rounds at most until Mansio makes no new segment
+WARM_UPS = 8  # rounds at most until Mansio makes no new segment
 
 
 class Case:
@@ -65,35 +65,45 @@ def warm_up(case, sink, postfix, mansio):
     then until the zeros of those that were made on the way have been written."""
     end_to_end(case, "straight", sink.port, sink, lambda: None)
     end_to_end(case, postfix.name, postfix.port, sink, postfix.wait_empty)
+    same = 0
     for _ in range(WARM_UPS):
-        segments = mansio.metric("mansio_spool_segments")
+        segments = mansio.segments()
         end_to_end(case, mansio.name, mansio.port, sink, mansio.wait_empty)
-        if mansio.metric("mansio_spool_segments") == segments:
+        same = same + 1 if mansio.segments() == segments else 0
+        if same == 2:
             break
-    wait_quiet(lambda: written_bytes(mansio.pid), "Mansio to write nothing more")
+    wait_quiet(lambda: dirtied_bytes(mansio.pid), "Mansio to write nothing more")
 
 
 class Use:
-    """What a server and the disk under it spend on a round, a message."""
+    """What a server spends on a message, and the disk meanwhile, on which nobody else should be at work."""
 
-    def __init__(self, server, disk, messages):
-        self.server, self.disk, self.messages, self.cpu, self.flushes = server, disk, messages, [], []
+    def __init__(self, server, disk, messages, mail):
+        self.server, self.disk, self.messages, self.mail = server, disk, messages, mail
+        self.cpu, self.flushes, self.bytes = [], [], []
 
     def round(self, run):
-        cpu, flushes = cpu_seconds(self.server.pid), self.disk.flushes()
+        segments = self.server.segments()
+        cpu, flushes, written = cpu_seconds(self.server.pid), self.disk.flushes(), self.disk.written()
         rate = run()
         self.cpu.append((cpu_seconds(self.server.pid) - cpu) / self.messages * 1e6)
         if self.disk.counts_flushes:
             self.flushes.append((self.disk.flushes() - flushes) / self.messages)
+        os.sync()  # what was left to be written later is part of the round
+        if written is not None and self.server.segments() == segments:
+            self.bytes.append((self.disk.written() - written) / self.messages / self.mail)
         return rate
 
-    def flushes_each(self):
-        return statistics.median(self.flushes) if self.flushes else "not available"
+    def figures(self):
+        """Bytes are those of all rounds together, since what is written now and then falls into one or another; but of
+        rounds that made no new segment, for the zeros that fill it are preallocation."""
+        return {"cpu": statistics.median(self.cpu),
+                "flushes": statistics.median(self.flushes) if self.flushes else "not available",
+                "written": statistics.mean(self.bytes) if self.bytes else "not available"}
 
     def show(self):
-        flushes = self.flushes_each()
-        return (f"   CPU {statistics.median(self.cpu):6.0f} us a message   flushes "
-                + (flushes if isinstance(flushes, str) else f"{flushes:.3f} a message"))
+        f = {key: value if isinstance(value, str) else f"{value:.3f}" for key, value in self.figures().items()}
+        return f"   CPU {statistics.median(self.cpu):5.0f} us a message   flushes {f['flushes']} a message   written {f['written']} bytes a byte of mail"
 
 
 def compare(case, sink, servers, args, disk):
@@ -101,24 +111,23 @@ def compare(case, sink, servers, args, disk):
     warm_up(case, sink, *servers)
     mail, mansio = mail_bytes(args, case), servers[-1]
     rates = {"straight": [], **{s.name: [] for s in servers}}
-    use = {s.name: Use(s, disk, case.messages(s.name)) for s in servers}
-    alive, wrote, segments = set(processes(mansio.pid)), written_bytes(mansio.pid), mansio.metric("mansio_spool_segments")
+    use = {s.name: Use(s, disk, case.messages(s.name), mail) for s in servers}
+    alive, segments = set(processes(mansio.pid)), mansio.segments()
+    os.sync()
     for _ in range(args.rounds):
         rates["straight"].append(end_to_end(case, "straight", sink.port, sink, lambda: None))
         for s in servers:
             rates[s.name].append(use[s.name].round(lambda s=s: end_to_end(case, s.name, s.port, sink, s.wait_empty)))
     if gone := alive - set(processes(mansio.pid)):
         fail(f"{case.title}: processes of Mansio died: {gone}")
-    written = (written_bytes(mansio.pid) - wrote) / (args.rounds * case.fast * mail)
-    say(f"\n{case.title}: messages/s end to end, {args.rounds} rounds")
+    say(f"\n{case.title}: messages/s end to end, {args.rounds} rounds, {mail:.0f} bytes a message with its headers")
     for name, values in rates.items():
-        line = f"  {name:10} {case.messages(name):6} a round   median {statistics.median(values):8.0f}   min {min(values):8.0f}   max {max(values):8.0f}"
+        line = f"  {name:9}{case.messages(name):7} a round   median {statistics.median(values):6.0f}   min {min(values):6.0f}   max {max(values):6.0f}"
         say(line + (use[name].show() if name in use else ""))
     against = {name: statistics.median(m / x for m, x in zip(rates["Mansio"], rates[name])) for name in ("Postfix", "straight")}
-    say(f"  Mansio / Postfix {against['Postfix']:.2f}    Mansio / straight {against['straight']:.2f}    Mansio wrote {written:.3f} bytes a byte of "
-        f"mail ({mail:.0f} a message), in all rounds together; segments: {segments:.0f} at their start, "
-        f"{mansio.metric('mansio_spool_segments'):.0f} at their end")
-    return {**against, "cpu": statistics.median(use["Mansio"].cpu), "flushes": use["Mansio"].flushes_each(), "written": written}
+    say(f"  Mansio / Postfix {against['Postfix']:.2f}    Mansio / straight {against['straight']:.2f}    Mansio's segments: {segments} before the "
+        f"rounds, {mansio.segments()} after them; bytes written are of the {len(use['Mansio'].bytes)} rounds that made none")
+    return {**against, **use["Mansio"].figures()}
 
 
 def cases_of(args):

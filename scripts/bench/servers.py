@@ -146,6 +146,9 @@ local_recipient_maps =
         except subprocess.TimeoutExpired:
             subprocess.run(["/usr/sbin/postfix", "-c", self.etc, "abort"], capture_output=True, timeout=60)
 
+    def segments(self):
+        return 0
+
     def _held(self, *queues):
         return sum(len(files) for q in queues for _, _, files in os.walk(os.path.join(self.spool, q)))
 
@@ -230,6 +233,9 @@ listen = ["127.0.0.1:{self.port}"]
     def metric(self, name):
         found = re.search(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", self.tool("status", "--metrics"), re.M)
         return float(found[1]) if found else 0.0
+
+    def segments(self):
+        return int(self.metric("mansio_spool_segments"))
 
     def count(self, state):
         return (self.summary() or {}).get(state, -1)
