@@ -127,7 +127,8 @@ def restart(m, times, values):
     for key, seen in (("first", first), ("index", complete), ("memory_after", [now for now, _ in memory])):
         values[key] = statistics.median(seen)
     say(f"  {times} restarts after kill -9: first accept " + " ".join(f"{t:.2f}" for t in first) + " s, index complete "
-        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {values['memory_after']:.1f} MB, {max(most for _, most in memory):.1f} MB at most")
+        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {values['memory_after']:.1f} MB, "
+        f"{max(most for _, most in memory):.1f} MB at most")
 
 
 def accept_rates(empty, full, args, values):

@@ -103,7 +103,8 @@ class Use:
 
     def show(self):
         f = {key: value if isinstance(value, str) else f"{value:.3f}" for key, value in self.figures().items()}
-        return f"   CPU {statistics.median(self.cpu):5.0f} us a message   flushes {f['flushes']} a message   written {f['written']} bytes a byte of mail"
+        return (f"   CPU {statistics.median(self.cpu):5.0f} us a message   flushes {f['flushes']} a message   "
+                f"written {f['written']} bytes a byte of mail")
 
 
 def compare(case, sink, servers, args, disk):
@@ -122,7 +123,8 @@ def compare(case, sink, servers, args, disk):
         fail(f"{case.title}: processes of Mansio died: {gone}")
     say(f"\n{case.title}: messages/s end to end, {args.rounds} rounds, {mail:.0f} bytes a message with its headers")
     for name, values in rates.items():
-        line = f"  {name:9}{case.messages(name):7} a round   median {statistics.median(values):6.0f}   min {min(values):6.0f}   max {max(values):6.0f}"
+        line = (f"  {name:9}{case.messages(name):7} a round   median {statistics.median(values):6.0f}   min {min(values):6.0f}   "
+                f"max {max(values):6.0f}")
         say(line + (use[name].show() if name in use else ""))
     against = {name: statistics.median(m / x for m, x in zip(rates["Mansio"], rates[name])) for name in ("Postfix", "straight")}
     say(f"  Mansio / Postfix {against['Postfix']:.2f}    Mansio / straight {against['straight']:.2f}    Mansio's segments: {segments} before the "
@@ -180,7 +182,7 @@ def main():
     os.chmod(directory, 0o755)
     try:
         run(args, directory, began, values)
-        say(f"\nIn {(time.monotonic() - began) / 60:.0f} minutes; ratios and amounts are medians of rounds, bytes written a sum of all rounds:\n")
+        say(f"\nIn {(time.monotonic() - began) / 60:.0f} minutes; ratios and amounts are medians of rounds, bytes written those of all together:\n")
         table(RELAY, values)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
