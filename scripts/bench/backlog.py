@@ -169,6 +169,7 @@ def decisions(small, full, ids, resolver, port, args, values):
         small.accept(each, min(each, args.domains))
         small.wait_deferred(each, 300)
         few = [json.loads(line)["queue_id"] for line in small.tool("queue", "list", "--json").splitlines()]
+        random.shuffle(few)
         there = deliver(small, few, resolver, port)
         costs.append((deliver(full, ids[i * each:(i + 1) * each], resolver, port), there))
     del costs[0]  # of processes that have never delivered
