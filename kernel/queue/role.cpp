@@ -102,8 +102,8 @@ class QueueRole final : public process::Role {
 
   void stats(const std::function<void(std::string, double)> &put) override {
     core_->stats(put);
-    put("mansio_queue_longest_turn_seconds", static_cast<double>(longest_turn_) / kSecond);
-    longest_turn_ = 0;  // since it was last asked for
+    put("mansio_queue_longest_stall_seconds", static_cast<double>(longest_stall_) / kSecond);
+    longest_stall_ = 0;  // since it was last asked for
   }
 
  private:
@@ -111,6 +111,7 @@ class QueueRole final : public process::Role {
   void schedule() {
     if (scheduled_ || finished_) return;
     scheduled_ = true;
+    wanted_ = context_->clock.mono();
     asio::post(context_->loop, [this] {
       scheduled_ = false;
       turn();
@@ -119,10 +120,10 @@ class QueueRole final : public process::Role {
 
   void turn() {
     if (finished_) return;
-    const auto begin = context_->clock.mono();
     const bool more = core_->turn();
     const auto now = context_->clock.mono();
-    longest_turn_ = std::max(longest_turn_, now - begin);
+    // From when it was wanted: what else the loop did meanwhile held it up as well.
+    longest_stall_ = std::max(longest_stall_, now - wanted_);
     if (draining_ && (core_->drained() || now >= drain_until_)) return finish();
     if (more) return schedule();
     auto at = core_->wake_at();
@@ -153,7 +154,7 @@ class QueueRole final : public process::Role {
   std::unique_ptr<QueueCore> core_;
   std::unique_ptr<asio::steady_timer> timer_;
   std::map<ConnectionId, std::shared_ptr<io::Channel>> channels_;
-  Nanos drain_until_ = 0, longest_turn_ = 0;
+  Nanos drain_until_ = 0, longest_stall_ = 0, wanted_ = 0;
   bool scheduled_ = false, draining_ = false, finished_ = false;
 };
 

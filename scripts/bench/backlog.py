@@ -93,12 +93,12 @@ def look(m, directory, values):
     begin = time.monotonic()
     m.tool("qshape", "deferred")
     values["qshape"] = time.monotonic() - begin
-    m.metric("mansio_queue_longest_turn_seconds")  # it begins anew whenever it is asked for
+    m.metric("mansio_queue_longest_stall_seconds")  # it begins anew whenever it is asked for
     listed = os.path.join(directory, "list")
     begin = time.monotonic()
     m.tool("queue", "list", "--json", to=listed, limit=600)
     values["list"] = time.monotonic() - begin
-    values["stall"] = m.metric("mansio_queue_longest_turn_seconds") * 1000
+    values["stall"] = m.metric("mansio_queue_longest_stall_seconds") * 1000
     ids, bodies = [], 0
     with open(listed) as lines:
         for line in lines:

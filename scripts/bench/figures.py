@@ -43,7 +43,7 @@ BACKLOG = [
     Figure("memory_after", "resident memory of the queue process after it", 128, None, False, " MB", 1),
     Figure("qshape", "mansio qshape deferred", 0.3, None, False, " s"),
     Figure("list", "full queue list --json", 15, None, False, " s"),
-    Figure("stall", "longest turn of the queue process meanwhile", 10, None, False, " ms", 1),
+    Figure("stall", "longest scheduling stall meanwhile", 10, None, False, " ms", 1),
     Figure("accept", "accept rate with the backlog, against an empty spool", 0.9, None, True, " x"),
     Figure("decision", "queue CPU per delivery from the backlog, against from a thousand", 1.3, None, False, " x"),
 ]
