@@ -27,7 +27,8 @@ Task<> Supervisor::reload() {
 }
 
 Task<Result<void>> Supervisor::change_to_new() {
-  auto next = co_await load(++epochs_);
+  ++epochs_;
+  auto next = co_await load(epochs_);
   if (!next) co_return next.error();
   if (stop_requests_ != 0) co_return Error{Status::Cancelled, "told to stop"};
   if (auto opened = listeners_.open((*next)->checked.plan.listeners); !opened) co_return opened.error();

@@ -163,7 +163,8 @@ void Supervisor::log_ready() {
 }
 
 Task<int> Supervisor::run() {
-  auto first = co_await load(++epochs_);
+  ++epochs_;
+  auto first = co_await load(epochs_);
   if (!first) {
     log_.error("not started", {{"reason", first.error().text}, {"config", options_.config}});
     co_return first.error().status == Status::BadConfig ? kExitConfig : kExitFailed;
