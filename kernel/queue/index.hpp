@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/prefetch.hpp"
 #include "kernel/queue/id_table.hpp"
 #include "kernel/queue/journal.hpp"
 #include "kernel/queue/pending.hpp"
@@ -113,10 +114,10 @@ class Index {
 
   // It will be looked at soon: has it and its message fetched into the cache.
   void prefetch(GroupSlot slot) {
-    __builtin_prefetch(&groups_[slot]);
+    mansio::prefetch(groups_[slot]);
     const auto before = std::exchange(prefetched_[next_prefetched_++ % prefetched_.size()], slot);
     if (before < groups_.size() && groups_[before].message < messages_.size())
-      __builtin_prefetch(&messages_[groups_[before].message]);
+      mansio::prefetch(messages_[groups_[before].message]);
   }
 
   // After a change of `held` or `corrupt`; set_state() and the like see to themselves.

@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/prefetch.hpp"
 #include "kernel/scheduler/destination.hpp"
 #include "kernel/scheduler/due_wheel.hpp"
 
@@ -50,9 +51,11 @@ class FifoScheduler final : public Scheduler {
   std::uint32_t &position(GroupId id) { return slots_[id].prev; }
   std::uint32_t &spot(GroupId id) { return slots_[id].next; }
   bool &soon(GroupId id) { return slots_[id].soon; }
-  void prefetch(GroupId id) const { __builtin_prefetch(&slots_[id]); }
+  void prefetch(GroupId id) const { mansio::prefetch(slots_[id]); }
   void due_soon(GroupId id) const {
-    __builtin_prefetch(&destinations_[slots_[id].destination]);
+    const auto &d = destinations_[slots_[id].destination];
+    mansio::prefetch(d.fresh);
+    mansio::prefetch(d.busy);
     if (on_soon_) on_soon_(id);
   }
 

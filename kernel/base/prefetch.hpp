@@ -1,0 +1,16 @@
+// prefetch(): has an object's memory fetched into the cache while we go on. Small objects in arrays often lie across
+// two lines, so both of its ends are asked for.
+#pragma once
+
+#include <cstddef>
+
+namespace mansio {
+
+template <class T>
+void prefetch(const T &object) {
+  static_assert(sizeof(T) <= 64, "more than two lines");
+  __builtin_prefetch(&object);
+  __builtin_prefetch(reinterpret_cast<const std::byte *>(&object) + sizeof(T) - 1);
+}
+
+}  // namespace mansio
