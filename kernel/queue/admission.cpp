@@ -125,6 +125,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
                                  const Record *record) {
   auto &m = index_.message(slot);
   const auto now = clock_.wall();
+  (void)steps_.latest();
   // Why a recipient waits, if it was deferred before.
   std::map<std::uint32_t, std::pair<const Deferral *, const Reason *>> waits;
   if (record)

@@ -14,7 +14,7 @@ class ClockSteps {
  public:
   static constexpr Nanos kTolerance = 10 * kSecond;  // slewing stays below this between two looks
 
-  explicit ClockSteps(const Clock &clock) : clock_(clock), offset_(clock.wall() - clock.mono()) {}
+  explicit ClockSteps(const Clock &clock) : clock_(clock), offset_(clock.wall() - clock.mono()), highest_(offset_) {}
 
   // To be called at least once a second or so. Returns the size of a step found, 0 if none.
   Nanos look() {
@@ -25,6 +25,13 @@ class ClockSteps {
     if (step > 0) steps_.push_back({clock_.wall() - step, step});
     if (steps_.size() > 64) steps_.erase(steps_.begin());
     return step;
+  }
+
+  // A clock that is never behind any wall clock of this process's life, and never goes back: whatever was said to be
+  // due at a wall time, and is begun now, was due before this.
+  Nanos latest() {
+    highest_ = std::max(highest_, clock_.wall() - clock_.mono());
+    return clock_.mono() + highest_;
   }
 
   Nanos age(Nanos arrival) const {
@@ -39,7 +46,7 @@ class ClockSteps {
     Nanos at, size;  // wall time at which it jumped, by how much
   };
   const Clock &clock_;
-  Nanos offset_;
+  Nanos offset_, highest_;
   std::vector<Step> steps_;
 };
 

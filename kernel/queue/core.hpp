@@ -292,6 +292,8 @@ class QueueCore {
   std::set<std::pair<Nanos, std::uint64_t>> deadlines_;
   bool marked_active_ = false;
   std::uint64_t active_sequence_ = 0;  // of the journal entry that says so
+  Nanos active_until_ = 0;             // and until which time (ClockSteps::latest)
+  Nanos leased_until_ = 0;             // the same, as far as it is synced
   struct Waking {
     std::uint64_t sequence = 0;  // of the journal entry that says so
     bool wanted = false;         // a group of it was to be leased already

@@ -19,6 +19,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Woken = 11,
   Waiting = 12,
   Reason = 13,
+  LeasedUntil = 14,
 };
 
 template <class... T>
@@ -95,6 +96,7 @@ std::string waiting(MessageId id, const Deferral &deferral) { return make_small(
 std::string reason(std::uint64_t number, const Reason &reason) {
   return make(Kind::Reason, MessageId{}, number, reason);
 }
+std::string leased_until(Nanos latest) { return make(Kind::LeasedUntil, MessageId{}, latest); }
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
 }  // namespace entry
@@ -104,7 +106,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Reason) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::LeasedUntil) {
     ++skipped_;
     return;
   }
@@ -126,6 +128,12 @@ void Replay::apply(std::string_view bytes) {
       if (!finished()) return;
       last_reason_ = std::max(last_reason_, number);
       reasons_[number] = std::move(reason);
+      return;
+    }
+    case Kind::LeasedUntil: {
+      Nanos latest = 0;
+      d(latest);
+      if (finished()) leased_until_ = std::max(leased_until_, latest);
       return;
     }
     case Kind::Gone:

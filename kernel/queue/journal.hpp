@@ -106,6 +106,7 @@ std::string woken(MessageId id);  // an operator brought its next attempt forwar
 std::string record(MessageId id, const Record &record);
 std::string waiting(MessageId id, const Deferral &deferral);  // a record of nothing but that: these wait, and no others
 std::string reason(std::uint64_t number, const Reason &reason);
+std::string leased_until(Nanos latest);  // nothing that was due later has been leased
 std::string start(std::uint32_t number);  // this queue process is the number-th: makes lease ids unique
 
 }  // namespace entry
@@ -123,6 +124,7 @@ class Replay {
   bool gone(MessageId id) const;
   std::optional<Record> find(MessageId id);  // none: nothing was said of it
   std::uint32_t starts() const { return starts_; }
+  Nanos leased_until() const { return leased_until_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t last_reason() const { return last_reason_; }
   const Reason &reason(std::uint64_t number) const;  // an empty one if it is not known
@@ -152,6 +154,7 @@ class Replay {
   std::unordered_map<std::uint64_t, Reason> reasons_;
   std::uint64_t last_reason_ = 0;
   std::uint32_t starts_ = 0;
+  Nanos leased_until_ = 0;
   std::uint64_t skipped_ = 0;
 };
 

@@ -10,6 +10,8 @@ namespace {
 constexpr int kLeasesPerTurn = 256;           // one turn's worth leaves in shared frames
 constexpr Nanos kCancelGrace = 30 * kSecond;  // at most; from being told to give up to being killed
 constexpr Nanos kJournalPatience = 5 * kSecond;
+constexpr Nanos kActiveAhead = 5 * kSecond;  // the disk is told of leases so far ahead
+constexpr Nanos kTurn = kSecond;             // longer than any turn, or a sync
 
 Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, transport.delivery_time_limit); }
 
@@ -161,16 +163,20 @@ void QueueCore::lease(GroupSlot slot) {
 }
 
 // The first delivery after a quiet time waits until the disk knows that mail may be under way: whatever stops us
-// then, the next start flags what may be delivered twice.
+// then, the next start flags what may be delivered twice. It learns from the disk what was due by then, as the wall
+// clock may have gone back meanwhile: so the disk hears of the time too, some seconds ahead.
 bool QueueCore::active_on_disk() {
-  if (!marked_active_) {
+  const auto latest = steps_.latest();
+  if (!marked_active_ || latest + 2 * kTurn > active_until_) {
     const auto due = scheduler_->next_due();
     if (scheduler_->counts().ready == 0 && !(due && *due <= clock_.mono())) return false;
-    marked_active_ = true;
-    idle_since_ = clock_.mono();
+    if (!std::exchange(marked_active_, true)) idle_since_ = clock_.mono();
+    active_until_ = latest + kActiveAhead;
+    journal(entry::leased_until(active_until_));
     active_sequence_ = store_.mark_active(true);
   }
-  return store_.synced_sequence() >= active_sequence_;
+  if (store_.synced_sequence() >= active_sequence_) leased_until_ = active_until_;
+  return latest + kTurn <= leased_until_;
 }
 
 void QueueCore::end_lease(LeaseMap::iterator at) {

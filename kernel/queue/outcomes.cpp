@@ -123,6 +123,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
 
 Deferral QueueCore::deferral_of(GroupSlot group, Nanos due) {
   const auto &g = index_.group(group);
+  (void)steps_.latest();  // hears of every clock by which something is due
   Deferral out{due, g.attempts, {}, false};
   for (const auto &p : g.recipients) out.recipients.emplace_back(p.index, reason_number(p.reason));
   return out;
@@ -328,6 +329,7 @@ void QueueCore::send_acks() {
     if (auto *c = find(id); c && c->link) c->link->send(ack);
   if (marked_active_ && leases_.empty() && acks_.empty() && clock_.mono() >= idle_since_ + kActiveIdle) {
     marked_active_ = false;
+    leased_until_ = 0;
     store_.mark_active(false);
   }
 }

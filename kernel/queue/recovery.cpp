@@ -25,10 +25,16 @@ Result<void> QueueCore::recover() {
   return {};
 }
 
-// A commit that the spool holds. `noticed`: its writer spoke of it to us, so no earlier life knew of it.
+// A commit that the spool holds. `noticed`: its writer spoke of it to us, so no earlier life knew of it, unless that one
+// had looked into the segment before the writer got round to saying so: then the journal says that it knew.
 void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
-  if (!replay_) return admit(at, std::move(envelope), nullptr, true);
   if (index_.find(at.id) != kNone) return;
+  if (!replay_) {
+    admit(at, std::move(envelope), nullptr, true);
+    const auto slot = noticed ? kNone : index_.find(at.id);
+    if (slot != kNone) wake(index_.message(slot));  // not leased before that is on the disk
+    return;
+  }
   if (replay_->gone(at.id)) {
     if (envelope.dsn_parent.id) adopted_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
     store_.admit(at);
@@ -40,11 +46,13 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
     for (const auto &intent : record->intents) dsn_queue_.push_back({{at.id, intent.event}, 0});
   admit(at, std::move(envelope), record ? &*record : nullptr, noticed);
   const auto slot = index_.find(at.id);
-  if (noticed || slot == kNone || index_.message(slot).possible_duplicate) return;
+  if ((noticed && !record) || slot == kNone || index_.message(slot).possible_duplicate) return;
   // May have been under way when we stopped; what is held too, as it may have been held in a lease.
   auto &m = index_.message(slot);
+  // The wall clock may be behind by now: what an earlier life could lease is what counts.
   bool active = m.held;
-  index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= clock_.wall(); });
+  const auto until = std::max(clock_.wall(), replay_->leased_until());
+  index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= until; });
   if (active) maybe_active_.push_back(at.id);
 }
 
@@ -130,6 +138,7 @@ std::string QueueCore::snapshot_of(const Message &m) {
 void QueueCore::begin_checkpoint() {
   store_.begin_checkpoint();
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
+  if (marked_active_) store_.snapshot(entry::leased_until(active_until_));
   reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
 }

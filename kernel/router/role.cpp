@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
@@ -15,6 +16,8 @@
 
 namespace mansio::router {
 namespace {
+
+constexpr std::size_t kRemembered = 1000;  // notifications; more than a queue asks for at once
 
 class RouterRole final : public process::Role {
  public:
@@ -98,6 +101,13 @@ class RouterRole final : public process::Role {
         return;
       case wire::DsnRequest::kType:
         if (auto r = decode<wire::DsnRequest>(m.payload)) {
+          // A queue process that was started anew asks again for what its predecessor had asked for, maybe just before
+          // it reads our answer.
+          const auto [at, first] = notified_.try_emplace({r->parent.id, r->parent.event});
+          if (!first) {
+            if (at->second && queue_) queue_->send(wire::DsnWritten{r->parent, at->second, false, {}});
+            return;
+          }
           ++writing_;
           asio::co_spawn(context_->loop, notify(std::move(*r)), asio::detached);
         }
@@ -124,6 +134,20 @@ class RouterRole final : public process::Role {
     if (queue_) queue_->send(reply);
   }
 
+  using Name = std::pair<MessageId, std::uint32_t>;  // of a notification: its parent, and which event of it
+
+  void remember(const Name &name, MessageId id) {
+    if (!id) {
+      notified_.erase(name);
+      return;
+    }
+    notified_[name] = id;
+    remembered_.push_back(name);
+    if (remembered_.size() <= kRemembered) return;
+    notified_.erase(remembered_.front());
+    remembered_.pop_front();
+  }
+
   Task<> notify(wire::DsnRequest request) {
     auto written = co_await write(request);
     wire::DsnWritten answer;
@@ -138,6 +162,7 @@ class RouterRole final : public process::Role {
           answer.refused ? "notification refused by its route" : "notification not written; the queue will ask again",
           {{"qid", request.parent.id}, {"to", request.to}, {"error", answer.reason}});
     }
+    remember({request.parent.id, request.parent.event}, answer.id);
     if (queue_) queue_->send(answer);
     if (--writing_ == 0 && draining_) finish();
   }
@@ -200,6 +225,8 @@ class RouterRole final : public process::Role {
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
   std::size_t writing_ = 0;
+  std::map<Name, MessageId> notified_;  // notifications being written (no id yet), and the last that were
+  std::deque<Name> remembered_;
   std::uint64_t written_ = 0, routed_ = 0;
   bool draining_ = false;
 };

@@ -93,4 +93,14 @@ struct TableEntry {
   }
 };
 
+// A write or sync failed there: from this offset on nothing of it counts, whatever the page cache shows.
+struct GivenUpEntry {
+  std::uint32_t segment = 0, epoch = 0;
+  std::uint64_t bad_from = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.segment, s.epoch, s.bad_from);
+  }
+};
+
 }  // namespace mansio::spool

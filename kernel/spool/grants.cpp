@@ -192,6 +192,11 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
               {{"owner", segment->owner}, {"segment", number}, {"epoch", epoch}, {"bad_from", bad_from}});
   }
   segment->bad_from = bad_from;
+  if (bad_from != 0) {
+    // The next process would believe the page cache, which a later sync that succeeds does not make true.
+    journal_.append(RecordType::GivenUp, encode(GivenUpEntry{number, epoch, bad_from}));
+    journal_.hurry();
+  }
   if (bad_from == kFirstRecord && segment->commits.size() == 0) segment->enumerated = true;
   if (segment->phase == Phase::Open) segment->phase = Phase::Sealed;
   segment->commits.shrink();

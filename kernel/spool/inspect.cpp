@@ -237,6 +237,8 @@ std::string_view name(RecordType type) {
       return "ACTIVE";
     case RecordType::Clean:
       return "CLEAN";
+    case RecordType::GivenUp:
+      return "GIVENUP";
   }
   return "unknown";
 }

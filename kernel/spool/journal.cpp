@@ -52,6 +52,13 @@ Result<void> Journal::start(const Replayed &replayed) {
   files_since_checkpoint_ = replayed.files;
   synced_ = sequence_;
   number_ = replayed.last_file;
+  // A process that was killed may have written entries and not synced them. We read them from the page cache and act on
+  // them, so from here on they must be true whatever happens.
+  for (const auto number : replayed.read) {
+    auto file = files_.open(path(number), io::OpenMode::Read);
+    if (!file) return file.error();
+    if (auto r = (*file)->data_sync(); !r) return r;
+  }
   if (auto r = open_file(number_ + 1); !r) return r;
   started_ = true;
   if (!options_.turns) thread_ = std::thread{[this] { run(); }};

@@ -44,11 +44,12 @@ struct Replayed {
   std::uint64_t last_sequence = 0;
   std::uint64_t bytes = 0;  // of records replayed
   std::uint64_t files = 0;
+  std::vector<std::uint32_t> read;  // which they are
   std::uint64_t damaged = 0;  // places where records that had been synced are gone
   bool clean = false;         // the last record is Clean
   bool active = true;         // deliveries may have been under way
 };
-// Reads the journal without changing it. `each` gets Entry, Snapshot and Table records, oldest first.
+// Reads the journal without changing it. `each` gets Entry, Snapshot, Table and GivenUp records, oldest first.
 Result<Replayed> replay_journal(io::FileSystem &files, const std::string &directory,
                                 const std::function<void(RecordType, std::string_view)> &each);
 

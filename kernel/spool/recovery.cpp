@@ -17,8 +17,13 @@ constexpr std::size_t kSearches = 2;  // one segment is read while another's mes
 Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &entry) {
   finding_ = std::make_unique<Finding>();
   auto &[out, table, order, next, left, committed, done] = *finding_;
+  std::vector<GivenUpEntry> given_up;
   auto replayed = replay_journal(files_, path("journal"), [&](RecordType type, std::string_view bytes) {
-    if (type != RecordType::Table) return entry(bytes);
+    if (type == RecordType::Entry || type == RecordType::Snapshot) return entry(bytes);
+    if (type == RecordType::GivenUp) {
+      if (auto g = decode<GivenUpEntry>(bytes)) given_up.push_back(*g);
+      return;
+    }
     if (auto t = decode<TableEntry>(bytes))
       table[t->segment] = std::move(*t);
     else
@@ -41,6 +46,8 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
     segment->bad_from = entry_.bad_from;
     if (!segment->commits.decode_done(entry_.done)) ++out.corrupt_records;
   }
+  for (const auto &g : given_up)
+    if (auto *segment = find(g.segment, g.epoch)) segment->bad_from = g.bad_from;
   std::uint32_t newest = 0;
   for (auto &[number, segment] : segments_) {
     newest = std::max(newest, segment.header.epoch);
@@ -107,6 +114,8 @@ void StoreImpl::all_found() {
 Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
   auto names = files_.list(path("segments"));
   if (!names) return names.error();
+  // A segment made by a process that was killed may have a name in memory only, and is about to be given out.
+  if (auto r = files_.sync_directory(path("segments")); !r) return r;
   for (const auto &name : *names) {
     const auto number = parse_file_name(name);
     if (!number) continue;
@@ -135,6 +144,14 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, const TableEntry *ent
     // Its making was not finished, unless its first page is damage: a page of zeros takes both copies of the header.
     FileBytes bytes{**file};
     unused = all_zero(bytes, page.size());
+  }
+  if (free) {
+    // It may say so in the page cache only: what was done in it is known to nobody once its journal is gone.
+    if (auto r = (*file)->data_sync(); !r) {
+      log_.error("free segment cannot be synced: not used", {{"segment", number}, {"error", r.error().text}});
+      unreadable_[number] = entry ? *entry : TableEntry{};
+      return {};
+    }
   }
   if (unused) {
     (void)files_.remove(name);
@@ -215,8 +232,8 @@ bool StoreImpl::set_aside(const std::string &name, Segment &segment, std::uint64
     return false;
   };
   if (auto old = files_.open(target, io::OpenMode::Read)) {
-    const auto size = (*old)->size();
-    if (size && *size >= to - from) return true;  // found at an earlier start
+    const auto size = (*old)->size();  // found at an earlier start, which may have been killed before its sync
+    if (size && *size >= to - from && (*old)->data_sync() && files_.sync_directory(path("corrupt"))) return true;
   }
   auto in = file_of(segment);
   if (!in) return keep(in.error());

@@ -71,6 +71,7 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
   for (std::size_t i = first; i < opened.size(); ++i) {
     auto &o = opened[i];
     ++out.files;
+    out.read.push_back(o.header.number);
     FileBytes bytes{*o.file};
     const bool snapshot = i == first;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
@@ -88,12 +89,14 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
         case RecordType::Active:
         case RecordType::Clean:
         case RecordType::Checkpoint:
+        case RecordType::GivenUp:
           if (r.header.id <= out.last_sequence) return;
           out.last_sequence = r.header.id;
           out.clean = r.header.type == RecordType::Clean;
           if (r.header.type == RecordType::Active) out.active = payload_of(bytes, r) != std::string(1, '\0');
           if (r.header.type == RecordType::Entry)
             unpack(payload_of(bytes, r), [&](std::string_view piece) { each(RecordType::Entry, piece); });
+          if (r.header.type == RecordType::GivenUp) each(r.header.type, payload_of(bytes, r));
           return;
         default:
           return;

@@ -125,7 +125,7 @@ void append_record(std::string &out, const RecordSeal &seal, RecordType type, st
 
 bool known_type(RecordType type) {
   const auto t = static_cast<std::uint8_t>(type);
-  return (t >= 1 && t <= 4) || (t >= 16 && t <= 21);
+  return (t >= 1 && t <= 4) || (t >= 16 && t <= 22);
 }
 
 std::string encode_commit(const CommitPayload &c, const Place &at) {

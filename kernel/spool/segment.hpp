@@ -55,6 +55,7 @@ enum class RecordType : std::uint8_t {
   Checkpoint = 19,  // journal: the checkpoint is complete
   Active = 20,      // journal: deliveries may be under way (payload 1) or not (0)
   Clean = 21,       // journal: orderly stop
+  GivenUp = 22,     // journal: a segment's writer gave it up from some offset on
 };
 
 struct RecordHeader {

@@ -224,7 +224,7 @@ std::uint64_t StoreImpl::journal(std::string_view bytes) { return journal_.appen
 void StoreImpl::begin_checkpoint() {
   std::vector<std::string> tables;
   for (const auto &[number, segment] : segments_) {
-    if (segment.header.epoch == 0 || segment.commits.size() == 0) continue;
+    if (segment.header.epoch == 0 || (segment.commits.size() == 0 && segment.bad_from == 0)) continue;
     if (segment.phase == Phase::Free || segment.phase == Phase::Granting) continue;
     tables.push_back(encode(TableEntry{number, segment.header.epoch, segment.bad_from,
                                        segment.commits.count(CommitState::Live), segment.commits.encode_done()}));

@@ -39,10 +39,11 @@ void WatchedStore::find_mail(OnCommit committed, std::function<void(const spool:
 
 QueueProcess::QueueProcess(FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
                            std::uint64_t seed)
-    : Process(disk, clock, sink, "queue"), clock_(clock), settings_(settings), seed_(seed) {}
+    : Process(disk, clock, sink, "queue"), clock_(clock), settings_(settings), events_(sink.events), seed_(seed) {}
 
 QueueProcess::~QueueProcess() {
   files.kill();
+  if (store) events_.checkpoints += store->checkpoints;
   core.reset();
   store.reset();
 }
@@ -60,8 +61,8 @@ Result<void> QueueProcess::start() {
 
 // ---- the machine ----------------------------------------------------------------------------------------------------
 
-Machine::Machine(World &world, VirtualClock &clock, FaultFiles &disk, std::uint64_t seed)
-    : world_(world), clock_(clock), disk_(disk), random_(seed) {
+Machine::Machine(World &world, VirtualClock &clock, FaultFiles &disk, Events &events, std::uint64_t seed)
+    : world_(world), clock_(clock), disk_(disk), random_(seed), sink_(events) {
   settings_.myhostname = "mx.example.net";
   config::Transport smtp;
   smtp.name = "smtp";
@@ -80,23 +81,27 @@ Machine::~Machine() {
 }
 
 bool Machine::start_queue(bool alone) {
+  for (;;) {
+    bool started = false;
+    if (survives([&] { started = start_once(alone); })) return started;
+    note_unread();
+    leave_queue();
+  }
+}
+
+bool Machine::start_once(bool alone) {
   ++world_.starts;
   attached_ = false;
   (void)disk_.take_unread();
   queue_ = std::make_unique<QueueProcess>(disk_, clock_, sink_, settings_, random_());
+  if (!alone && random_() % 8 == 0) queue_->files.kill_after(1 + random_() % 16, random_() % 2);
   auto started = queue_->start();
   if (started) queue_->core->on_hung([this](const wire::Peer &, std::string_view) { hung_ = true; });
   if (started && !alone && random_() % 2 == 0) {
-    start_others();
+    attach_others();
     attached_ = true;
   }
-  // Until all mail is found, or the power goes.
-  while (started && queue_->core->recovering() && !(attached_ && disk_.dead())) {
-    if (attached_ && random_() % 4 == 0) take_early_step();
-    if (attached_ && random_() % 2 == 0 && progress()) continue;
-    if (queue_->poll() || queue_->turns.run_one(random_)) continue;
-    started = Error{Status::Fail, "the recovery does not end"};
-  }
+  if (started && !find_mail()) started = Error{Status::Fail, "the recovery does not end"};
   if (disk_.dead()) started = Error{Status::Fail, "the power is off"};
   note_unread();
   if (started) return true;
@@ -104,6 +109,44 @@ bool Machine::start_queue(bool alone) {
   refusal = started.error().text;
   queue_.reset();
   return false;
+}
+
+// Until all of it is found, or the power goes.
+bool Machine::find_mail() {
+  while (queue_->core->recovering() && !(attached_ && disk_.dead())) {
+    bool done = false;
+    const bool alive = survives([&] {
+      if (attached_ && random_() % 4 == 0) take_early_step();
+      done = (attached_ && random_() % 2 == 0 && progress()) || queue_->poll() || queue_->turns.run_one(random_);
+    });
+    if (!queue_->files.alive()) throw Killed{};
+    if (!alive)
+      replace_killed();
+    else if (!done)
+      return false;
+  }
+  return true;
+}
+
+// The queue process is dead. What it had sent is read by the others; what they had sent is not.
+void Machine::leave_queue() {
+  each_actor([&](Actor &a) {
+    while (pass_frame(a, false)) {
+    }
+    a.lost();
+  });
+  attached_ = false;
+  queue_.reset();
+}
+
+void Machine::replace_killed() {
+  const auto replace = [&] {
+    if (ingress_ && !ingress_->files.alive()) kill_ingress();
+    if (router_ && !router_->files.alive()) kill_router();
+    if (queue_ && !queue_->files.alive()) restart_queue();
+  };
+  while (!survives(replace)) {
+  }
 }
 
 // What this start could not read. What fails in one piece is read again by pages, and a header by sectors: two of them
@@ -115,7 +158,7 @@ void Machine::note_unread() {
   for (const auto &[path, from, to] : disk_.take_unread()) {
     tolerance.journal_damaged |= path.find("/journal/") != std::string::npos;
     if (path.find("/segments/") == std::string::npos || to - from > spool::kPage) continue;
-    tolerance.some_unread_now = true;
+    tolerance.some_unread_now = tolerance.some_unread = true;
     if (to <= spool::kPage) {
       auto &copies = headers[path];
       if (to - from == 512) copies.insert(from);
@@ -136,6 +179,10 @@ std::shared_ptr<WriterProcess> Machine::make_writer(wire::RoleKind kind, const c
 }
 
 void Machine::start_others() {
+  if (!survives([&] { attach_others(); })) replace_killed();
+}
+
+void Machine::attach_others() {
   if (std::exchange(attached_, false)) return;
   if (!ingress_) ingress_ = make_writer(wire::RoleKind::Ingress, "ingress.0");
   if (!router_) router_ = make_writer(wire::RoleKind::Router, "router");
@@ -155,12 +202,14 @@ void Machine::attach(Actor &actor) {
 
 // What it had said is still heard, then the supervisor says that it was reaped.
 void Machine::dead(Actor &actor) {
-  if (!queue_) return;
+  if (!queue_ || !queue_->files.alive()) return;
   while (pass_frame(actor, true)) {
   }
   if (actor.from_queue) actor.from_queue->open = false;
-  queue_->core->closed(actor.connection);
-  queue_->core->dead({actor.peer, true, 0, true});
+  (void)survives([&] {
+    queue_->core->closed(actor.connection);
+    queue_->core->dead({actor.peer, true, 0, true});
+  });
 }
 
 bool Machine::pass_frame(Actor &actor, bool to_queue) {
@@ -172,10 +221,10 @@ bool Machine::pass_frame(Actor &actor, bool to_queue) {
     actor.receive(frame);
     return true;
   }
-  if (!queue_) return true;
+  if (!queue_ || !queue_->files.alive()) return true;
   if (frame.type == wire::Outcomes::kType) world_.reported(*decode<wire::Outcomes>(frame.payload));
   io::Message message{frame.type, frame.payload, frame.fds};
-  queue_->core->receive(actor.connection, message);
+  (void)survives([&] { queue_->core->receive(actor.connection, message); });
   return true;
 }
 
@@ -227,7 +276,7 @@ bool Machine::progress() {
         break;
     }
     if (!done) continue;
-    if (random_() % 3 == 0) queue_->core->turn();
+    if (random_() % 3 == 0 && queue_->files.alive()) queue_->core->turn();
     return true;
   }
   return queue_->core->turn();
@@ -242,7 +291,7 @@ bool Machine::deliver_everything() {
     if (std::exchange(hung_, false)) kill_egress();
     if (progress() || egress_->work(true)) continue;
     if (world_.everything_delivered() && ingress_->sessions() == 0 && router_->sessions() == 0) return true;
-    ++quiet;
+    if (++quiet == 300) control_.to_queue->send(wire::QueueCommand{1, "flush", {}, true, {}, "test"});
     ingress_->catch_up();  // a hint of a notification written just now may be lost too
     router_->catch_up();
     clock_.advance(quiet % 8 == 0 ? 500 * kSecond
@@ -251,12 +300,28 @@ bool Machine::deliver_everything() {
   return world_.everything_delivered();
 }
 
-void Machine::stop_cleanly() {
-  if (!queue_) return;
-  for (int i = 0; i < 200 && progress(); ++i) {
+// What its thread has yet to do is done first: whoever waits for a thread to end cannot be killed there, in this model.
+Result<void> Machine::stop_queue() {
+  while (queue_->turns.run_one(random_)) {
   }
-  (void)queue_->core->stop();
-  queue_.reset();
+  return queue_->core->stop();
+}
+
+void Machine::stop_cleanly(bool cut) {
+  if (!queue_) return;
+  for (int i = 0; i < 200; ++i) {
+    bool more = false;
+    (void)survives([&] { more = progress(); });
+    replace_killed();
+    if (!more || disk_.dead()) break;
+  }
+  if (disk_.dead()) return;
+  if (cut) disk_.cut_after(1 + random_() % 6);
+  (void)survives([&] { (void)stop_queue(); });
+  leave_queue();
+  // Those who write may go on for a moment.
+  for (auto n = random_() % 40; n > 0; --n)
+    (void)survives([&] { (void)(ingress_->poll() || ingress_->turns.run_one(random_)); });
 }
 
 std::string Machine::log() const {

@@ -17,6 +17,11 @@ namespace mansio::test {
 class WatchedStore final : public spool::StoreImpl {
  public:
   using StoreImpl::StoreImpl;
+  void end_checkpoint() override {
+    ++checkpoints;
+    StoreImpl::end_checkpoint();
+  }
+  std::uint64_t checkpoints = 0;
   void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override;
   spool::Recovered found;
 };
@@ -32,6 +37,7 @@ struct QueueProcess final : Process {
  private:
   const Clock &clock_;
   const config::Settings &settings_;
+  Events &events_;
   std::uint64_t seed_;
 };
 
@@ -67,7 +73,7 @@ struct ControlActor final : Actor {
 
 class Machine {
  public:
-  Machine(World &world, VirtualClock &clock, FaultFiles &disk, std::uint64_t seed);
+  Machine(World &world, VirtualClock &clock, FaultFiles &disk, Events &events, std::uint64_t seed);
   ~Machine();
 
   // The queue process, until all mail is found; alone, or with the others beside it already, and new mail coming in.
@@ -83,7 +89,8 @@ class Machine {
   void live(std::uint64_t steps, Durability durability, bool mixed);
   // No more new mail; true once all that was accepted is delivered.
   bool deliver_everything();
-  void stop_cleanly();
+  // The queue process, as an orderly end of the program does it; the power may go meanwhile (`cut`).
+  void stop_cleanly(bool cut);
   std::uint64_t corrupt_records() const { return queue_->store->found.corrupt_records; }
   void note(const std::string &text) { sink_.emit(LogLevel::Info, text + "\n"); }
   std::string log() const;
@@ -99,8 +106,27 @@ class Machine {
   void kill_ingress();
   void kill_router();
   void kill_egress();
+  void kill_inside();
+  void restart_cleanly();
+  void set_clock();
 
  private:
+  bool start_once(bool alone);
+  bool find_mail();
+  void attach_others();
+  Result<void> stop_queue();
+  void leave_queue();
+  void replace_killed();
+  template <class F>
+  bool survives(F &&what) {  // false: kill_inside() took effect
+    try {
+      what();
+      return true;
+    } catch (const Killed &) {
+      ++sink_.events.killed_inside;
+      return false;
+    }
+  }
   void take_step();
   void take_early_step();
   void note_unread();

@@ -81,16 +81,33 @@ class PipeLink final : public queue::Link {
   std::shared_ptr<Pipe> pipe_;
 };
 
+// What happened in a run: a test of what never happens shows nothing.
+struct Events {
+  std::uint64_t recycled = 0, checkpoints = 0, flagged = 0, clean_starts = 0, abandoned = 0, set_aside = 0;
+  std::uint64_t killed_inside = 0, clock_steps = 0;
+  void note(std::string_view line) {
+    const auto says = [&](std::string_view text) { return line.find(text) != std::string_view::npos; };
+    recycled += says("segment recycled");
+    flagged += says("mail that may have been under way may be delivered twice");
+    clean_starts += says("spool recovered") && says("\"clean_stop\":true");
+    abandoned += says("segment abandoned by its writer");
+    set_aside += says(": set aside");
+  }
+};
+
 // The last lines, for a failure's report.
 class TailSink final : public LogSink {
  public:
+  explicit TailSink(Events &all) : events(all) {}
   void emit(LogLevel, std::string_view line) override {
+    events.note(line);
     static const bool trace = std::getenv("MANSIO_POWER_TRACE") != nullptr;
     if (trace) std::fprintf(stderr, "%.*s", static_cast<int>(line.size()), line.data());
     lines.emplace_back(line);
     if (lines.size() > 40) lines.pop_front();
   }
   std::deque<std::string> lines;
+  Events &events;
 };
 
 // What every process has.

@@ -1,7 +1,8 @@
-// Random lives of a spool, each ended by a power cut at any call that changes the disk. After every cut the queue
-// process starts on what is left, several times over with different luck, and the world's claims must hold.
+// Lives of a spool, each ended by a power cut at some call that changes the disk: random ones, and first lives of which
+// every call is cut in turn. After every cut the queue process starts on what is left, often on several such disks with
+// different luck, and the world's claims must hold.
 //
-// MANSIO_POWER_CUTS=N runs N cuts instead of a few thousand; MANSIO_POWER_SEED=S with --gtest_filter repeats one seed.
+// MANSIO_POWER_CUTS=N makes N cuts instead of a few thousand; MANSIO_POWER_SEED=S with --gtest_filter repeats one seed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,10 +23,12 @@ struct Kind {
 };
 
 constexpr unsigned kCutsOfALineage = 10;
-constexpr unsigned kImages = 3;  // of each cut
+constexpr std::uint64_t kCuts = 3000;   // if nobody says otherwise
+constexpr std::uint64_t kEnough = 150;  // cuts in which everything must have happened that can
 
 struct Tally {
-  std::uint64_t lineages = 0, cuts = 0, starts = 0, faults = 0, refused = 0;
+  std::uint64_t lineages = 0, cuts = 0, images = 0, starts = 0, faults = 0, told_twice = 0;
+  Events events;
 };
 
 // ---- faults
@@ -76,95 +79,138 @@ Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
   return t;
 }
 
-// ---- lineages
-// --------------------------------------------------------------------------------------------------------
+// ---- lives
+// ----------------------------------------------------------------------------------------------------------
 
-// One spool through several lives, each ended by a cut.
-void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
-  Random random{seed};
+struct Spool {
+  explicit Spool(Tally &t) : tally(t) {}
   World world;
   VirtualClock clock;
   Tolerance tolerance;
-  tolerance.failing = kind.faults != Faults::None;
-  auto disk = std::make_unique<FaultFiles>();
-  const auto start = [&](Machine &machine, FaultFiles &on, bool alone) {
+  Tally &tally;
+
+  template <class F>
+  void on(FaultFiles &disk, std::uint64_t seed, F &&what) {
+    Machine machine{world, clock, disk, tally.events, seed};
+    try {
+      what(machine);
+    } catch (const Failure &f) {
+      throw Failure{f.text + "\n" + machine.log()};
+    }
+  }
+  bool start(Machine &machine, FaultFiles &disk, bool alone) {
     machine.note("start");
     machine.tolerance = tolerance;
     ++tally.starts;
     if (machine.start_queue(alone)) return true;
-    if (!on.dead()) throw Failure{"the queue does not start: " + machine.refusal + "\n" + machine.log()};
+    if (!disk.dead()) throw Failure{"the queue does not start: " + machine.refusal};
     return false;
-  };
-  const auto run = [&](Machine &machine, auto &&what) {
-    try {
-      what();
-    } catch (const Failure &f) {
-      throw Failure{f.text + "\n" + machine.log()};
-    }
-  };
+  }
+  // One of the disks that a cut may leave.
+  void look_at(const FaultFiles &after, std::uint64_t luck, std::uint64_t seed) {
+    const auto image = after.power_cut(luck);
+    ++tally.images;
+    on(*image, seed, [&](Machine &machine) {
+      if (start(machine, *image, true)) machine.check(true);
+    });
+  }
+};
+
+// One spool through several lives, each ended by a cut.
+void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
+  Random random{seed};
+  Spool spool{tally};
+  auto &tolerance = spool.tolerance;
+  tolerance.failing = kind.faults != Faults::None;
+  auto disk = std::make_unique<FaultFiles>();
   for (unsigned life = 0; life < kCutsOfALineage; ++life) {
-    // Now and then the power goes while a start is still recovering.
+    // Now and then the power goes while a start is still recovering, and now and then in or after an orderly stop.
     const bool early = life > 0 && random() % 6 == 0;
+    const bool orderly = !early && random() % 8 == 0;
     if (early) disk->cut_after(1 + random() % 12);
-    {
-      Machine machine{world, clock, *disk, random()};
-      run(machine, [&] {
-        if (!start(machine, *disk, false)) return;
-        machine.check(life > 0);
-        if (disk->dead()) return;
-        machine.adopt(life > 0);
-        machine.start_others();
-        if (!early) disk->cut_after(1 + random() % 200);
-        if (kind.faults == Faults::Writing && random() % 3) break_something(*disk, random);
-        if (kind.faults == Faults::Reading && random() % 4 == 0)
-          disk->fail(Op::Read, random_part(random), 1 + random() % 40, Status::Internal, random() % 4 == 0);
-        machine.live(400 + random() % 1500, kind.durability, kind.mixed);
-        if (random() % 3) disk->heal();
-        machine.live(random() % 800, kind.durability, kind.mixed);
-        tolerance = machine.tolerance;
-        tally.faults += disk->failures();
-        if (random() % 8 == 0 && !disk->dead()) machine.stop_cleanly();
-      });
-    }
-    clock.advance(static_cast<Nanos>(random() % 100) * kSecond);
-    for (unsigned image = 1; image < kImages; ++image) {
-      const auto other = disk->power_cut(random());
-      Machine machine{world, clock, *other, random()};
-      ++tally.cuts;
-      run(machine, [&] {
-        if (start(machine, *other, true)) machine.check(true);
-      });
-    }
-    disk = disk->power_cut(random());
+    const auto live = [&](Machine &machine) {
+      if (!spool.start(machine, *disk, false)) return;
+      machine.check(life > 0);
+      if (disk->dead()) return;
+      machine.adopt(life > 0);
+      machine.start_others();
+      if (!early && !orderly) disk->cut_after(1 + random() % 200);
+      if (kind.faults == Faults::Writing && random() % 3) break_something(*disk, random);
+      if (kind.faults == Faults::Reading && random() % 4 == 0)
+        disk->fail(Op::Read, random_part(random), 1 + random() % 40, Status::Internal, random() % 4 == 0);
+      machine.live(orderly ? random() % 400 : 400 + random() % 1500, kind.durability, kind.mixed);
+      if (random() % 3) disk->heal();
+      machine.live(random() % (orderly ? 200 : 800), kind.durability, kind.mixed);
+      if (orderly && !disk->dead()) machine.stop_cleanly(random() % 2);
+    };
+    spool.on(*disk, random(), [&](Machine &machine) {
+      live(machine);
+      tolerance = machine.tolerance;
+      tally.faults += disk->failures();
+    });
+    spool.clock.advance(static_cast<Nanos>(random() % 100) * kSecond);
+    // The clock that a machine wakes up with may be behind.
+    if (random() % 4 == 0) spool.clock.step_wall(-static_cast<Nanos>(random() % 2000) * kSecond);
     ++tally.cuts;
-    if (kind.faults == Faults::Reading && random() % 3 == 0) {
-      auto t = damage(*disk, world, random);
-      tolerance.damaged.merge(t.damaged);
-      tolerance.journal_damaged |= t.journal_damaged;
+    if (random() % 3 == 0) spool.look_at(*disk, random(), random());
+    disk = disk->power_cut(random());
+    ++tally.images;
+    if (kind.faults == Faults::Reading) {
+      for (auto n = random() % 3; n > 0; --n) {
+        auto t = damage(*disk, spool.world, random);
+        tolerance.damaged.merge(t.damaged);
+        tolerance.journal_damaged |= t.journal_damaged;
+      }
     }
   }
-  Machine last{world, clock, *disk, seed};
-  run(last, [&] {
-    start(last, *disk, true);
+  spool.on(*disk, seed, [&](Machine &last) {
+    spool.start(last, *disk, true);
     last.check(true);
     last.adopt(true);
     last.start_others();
     std::string what;
-    if (kind.faults != Faults::Reading && !last.deliver_everything()) {
-      world.everything_delivered(&what);
+    if (kind.faults == Faults::Reading) return;
+    if (!last.deliver_everything()) {
+      spool.world.everything_delivered(&what);
       throw Failure{"was never delivered: " + what};
     }
+    last.check(true);
   });
+  tally.told_twice += spool.world.told_twice.size();
 }
+
+// A first life, cut at its n-th call; 0: not at all. Returns how many calls it took.
+std::uint64_t first_life(std::uint64_t seed, std::uint64_t n, Tally &tally) {
+  Spool spool{tally};
+  FaultFiles disk;
+  if (n > 0) disk.cut_after(n);
+  spool.on(disk, seed, [&](Machine &machine) {
+    if (!spool.start(machine, disk, false)) return;
+    machine.check(false);
+    machine.adopt(false);
+    machine.start_others();
+    machine.live(500, Durability::Power, false);
+    if (seed % 4 == 0 && !disk.dead()) machine.stop_cleanly(false);
+  });
+  if (n > 0) {
+    ++tally.cuts;
+    spool.look_at(disk, seed + n, n);
+  }
+  return disk.operations();
+}
+
+// ---- runs
+// ----------------------------------------------------------------------------------------------------------
 
 std::uint64_t from_environment(const char *name, std::uint64_t otherwise) {
   const auto *text = std::getenv(name);
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-// `share`: of all cuts, in hundredths.
-void lineages(const Kind &kind, unsigned share) {
-  const auto cuts = from_environment("MANSIO_POWER_CUTS", 3000) * share / 100;
+// `share`: of all cuts, in hundredths. `expect`: what must have happened in a whole run.
+template <class Life, class Expect>
+void run(unsigned share, Life &&life, Expect &&expect) {
+  const auto cuts = from_environment("MANSIO_POWER_CUTS", kCuts) * share / 100;
   const auto only = from_environment("MANSIO_POWER_SEED", 0);
   const auto first = only ? only : from_environment("MANSIO_POWER_FIRST_SEED", 1);
   const auto *test = ::testing::UnitTest::GetInstance()->current_test_info();
@@ -173,7 +219,7 @@ void lineages(const Kind &kind, unsigned share) {
   for (auto seed = first; tally.cuts < cuts && (!only || seed == only); ++seed) {
     ++tally.lineages;
     try {
-      lineage(seed, kind, tally);
+      life(seed, tally);
     } catch (const Failure &f) {
       ++failures;
       ADD_FAILURE() << "seed " << seed << ": " << f.text << "\nrepeat: MANSIO_POWER_SEED=" << seed
@@ -181,13 +227,40 @@ void lineages(const Kind &kind, unsigned share) {
       if (failures >= 10) break;
     }
   }
-  std::printf("%s: cuts=%llu seeds=%llu..%llu starts=%llu faults=%llu failures=%u\n", test->name(),
-              static_cast<unsigned long long>(tally.cuts), static_cast<unsigned long long>(first),
-              static_cast<unsigned long long>(first + tally.lineages - 1),
-              static_cast<unsigned long long>(tally.starts), static_cast<unsigned long long>(tally.faults), failures);
+  const auto &e = tally.events;
+  const auto n = [](std::uint64_t v) { return static_cast<unsigned long long>(v); };
+  std::printf("%s: cuts=%llu images=%llu seeds=%llu..%llu starts=%llu faults=%llu failures=%u\n", test->name(),
+              n(tally.cuts), n(tally.images), n(first), n(first + tally.lineages - 1), n(tally.starts), n(tally.faults),
+              failures);
+  std::printf(
+      "  recycled %llu, checkpoints %llu, killed in a call %llu, flagged %llu, clean starts %llu, "
+      "segments given up %llu, set aside %llu, clock set %llu, told twice %llu\n",
+      n(e.recycled), n(e.checkpoints), n(e.killed_inside), n(e.flagged), n(e.clean_starts), n(e.abandoned),
+      n(e.set_aside), n(e.clock_steps), n(tally.told_twice));
+  if (only || failures > 0 || tally.cuts < kEnough) return;
+  EXPECT_GT(e.recycled, 0u);
+  EXPECT_GT(e.checkpoints, 0u);
+  EXPECT_GT(e.killed_inside, 0u);
+  EXPECT_GT(e.flagged, 0u);
+  EXPECT_GT(e.clean_starts, 0u);
+  EXPECT_GT(e.clock_steps, 0u);
+  expect(e);
 }
 
-TEST(PowerCut, WhatWasAcknowledgedIsThereAndWhatIsDoneStaysDone) { lineages({}, 50); }
+void lineages(const Kind &kind, unsigned share) {
+  run(
+      share, [&](std::uint64_t seed, Tally &tally) { lineage(seed, kind, tally); },
+      [&](const Events &e) {
+        if (kind.faults == Faults::Writing) {
+          EXPECT_GT(e.abandoned, 0u);
+        }
+        if (kind.faults == Faults::Reading) {
+          EXPECT_GT(e.set_aside, 0u);
+        }
+      });
+}
+
+TEST(PowerCut, WhatWasAcknowledgedIsThereAndWhatIsDoneStaysDone) { lineages({}, 35); }
 
 TEST(PowerCut, ProcessDurabilityMayLoseMailButNeverMixesIt) { lineages({.durability = Durability::Process}, 10); }
 
@@ -196,6 +269,16 @@ TEST(PowerCut, BothDurabilitiesShareASpool) { lineages({.mixed = true}, 15); }
 TEST(PowerCut, FailedWritesAndSyncsLoseNothing) { lineages({.mixed = true, .faults = Faults::Writing}, 15); }
 
 TEST(PowerCut, UnreadableSectorsAndFlippedBitsCostOnlyWhatLiesThere) { lineages({.faults = Faults::Reading}, 10); }
+
+TEST(PowerCut, AFirstLifeMayEndAtEachOfItsCalls) {
+  run(
+      15,
+      [](std::uint64_t seed, Tally &tally) {
+        const auto calls = first_life(seed, 0, tally);
+        for (std::uint64_t n = 1; n <= calls; ++n) first_life(seed, n, tally);
+      },
+      [](const Events &) {});
+}
 
 }  // namespace
 }  // namespace mansio::test

@@ -18,13 +18,14 @@ constexpr std::array kSteps{
     Step{24, &Machine::accept_mail},  Step{4, &Machine::accept_large_mail}, Step{30, &Machine::deliver},
     Step{3, &Machine::checkpoint},    Step{4, &Machine::operate},           Step{6, &Machine::wait_a_while},
     Step{1, &Machine::restart_queue}, Step{1, &Machine::kill_ingress},      Step{1, &Machine::kill_router},
-    Step{1, &Machine::kill_egress},
+    Step{1, &Machine::kill_egress},   Step{4, &Machine::kill_inside},       Step{1, &Machine::restart_cleanly},
+    Step{1, &Machine::set_clock},
 };
 
 // While earlier mail is being found.
 constexpr std::array kEarlySteps{
     &Machine::accept_mail,  &Machine::accept_mail,  &Machine::accept_large_mail, &Machine::operate,
-    &Machine::wait_a_while, &Machine::kill_ingress, &Machine::kill_egress,
+    &Machine::wait_a_while, &Machine::kill_ingress, &Machine::kill_egress,       &Machine::set_clock,
 };
 
 struct Down {};  // the machine does nothing more
@@ -43,7 +44,10 @@ void Machine::live(std::uint64_t steps, Durability durability, bool mixed) {
   try {
     for (std::uint64_t i = 0; i < steps && !disk_.dead() && queue_; ++i) {
       if (std::exchange(hung_, false)) kill_egress();
-      if (random_() % 4 == 0 || !progress()) take_step();
+      (void)survives([&] {
+        if (random_() % 4 == 0 || !progress()) take_step();
+      });
+      replace_killed();
     }
   } catch (const Down &) {
   }
@@ -114,21 +118,35 @@ void Machine::wait_a_while() {
   queue_->core->turn();
 }
 
-// kill -9 of the queue process. What it had sent is read by the others; what they had sent is not.
+// kill -9 of the queue process.
 void Machine::restart_queue() {
-  each_actor([&](Actor &a) {
-    while (pass_frame(a, false)) {
-    }
-    a.lost();
-  });
-  queue_.reset();
+  leave_queue();
   if (!start_queue(false)) {
     if (disk_.dead() || disk_.failures() > 0) throw Down{};
     throw Failure{"the queue did not start again: " + refusal};
   }
   check(false);
   adopt(false);
-  start_others();
+  attach_others();
+}
+
+void Machine::restart_cleanly() {
+  (void)stop_queue();
+  restart_queue();
+}
+
+// kill -9 in the middle of something: between a write and its sync, as likely as not.
+void Machine::kill_inside() {
+  std::array<ProcessFiles *, 4> all{&queue_->files, &queue_->files, &ingress_->files, &router_->files};
+  all[random_() % all.size()]->kill_after(1 + random_() % 12, random_() % 2);
+}
+
+// By an operator, by NTP, or by a machine that was asleep.
+void Machine::set_clock() {
+  constexpr std::array<Nanos, 3> kSteps{20 * kSecond, 400 * kSecond, 3000 * kSecond};
+  const auto step = kSteps[random_() % kSteps.size()];
+  clock_.step_wall(random_() % 2 ? step : -step);
+  ++sink_.events.clock_steps;
 }
 
 void Machine::kill_writer(std::shared_ptr<WriterProcess> &writer, wire::RoleKind kind, const char *name) {

@@ -95,6 +95,44 @@ void World::acknowledged(const wire::Outcomes &o) {
   }
 }
 
+void World::asked(const wire::DsnRequest &request) {
+  std::set<std::string> recipients;
+  if (request.kind == wire::DsnKind::Failure)
+    for (const auto &r : request.recipients) recipients.insert(r.address);
+  const auto [at, first] = told_.emplace(key(request.parent), recipients);
+  if (!first && at->second != recipients) renamed_.insert(at->first);
+}
+
+// Whose sender waits for a bounce must still be in the queue, or the bounce is, or it was delivered: one for each
+// event.
+void World::check_notifications(const queue::Index &index, bool power, const Tolerance &t) const {
+  if (t.journal_damaged) return;
+  std::set<Name> there;
+  std::set<MessageId> doubtful;  // parents
+  for (const auto &[id, m] : mail) {
+    if (!m.envelope.dsn_parent.id || !m.committing) continue;
+    const auto name = key(m.envelope.dsn_parent);
+    if (t.damaged.contains(id) || was_unread(id, t) || t.some_unread_now) doubtful.insert(name.first);
+    const bool present = index.find(id) != queue::kNone;
+    if (!present && !finished(m)) continue;
+    if (!there.insert(name).second && (present || !m.deleted)) told_twice.insert(name);
+  }
+  if (!t.failing && !renamed_.empty())
+    fail("another notification under the name of an earlier one: " + to_string(renamed_.begin()->first));
+  for (const auto &[id, m] : mail) {
+    if (!m.acknowledged || m.deleted || m.envelope.sender.empty() || index.find(id) != queue::kNone) continue;
+    if (t.damaged.contains(id) || was_unread(id, t) || doubtful.contains(id)) continue;
+    if (m.durability == Durability::Process && (power || t.failing)) continue;
+    for (std::size_t i = 0; i < m.recipients.size(); ++i) {
+      if (!m.recipients[i].stable || m.recipients[i].fate != Fate::Bounced) continue;
+      bool told = false;
+      for (auto at = told_.lower_bound({id, 0}); at != told_.end() && at->first.first == id; ++at)
+        told |= at->second.contains(m.envelope.recipients[i].address) && there.contains(at->first);
+      if (!told) fail("bounced, gone, and nobody is told: " + to_string(id) + " recipient " + std::to_string(i));
+    }
+  }
+}
+
 void World::check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &t) const {
   const auto &index = core.index();
   for (queue::MessageSlot slot = 0; slot < index.slots(); ++slot) {
@@ -106,7 +144,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
     const auto &m = known->second;
     // Of what was done the journal alone knows that it was.
     const bool forgotten = t.journal_damaged && finished(m);
-    if (m.vanished && !forgotten && !t.damaged.contains(message.id) && !t.unread.contains(message.id))
+    if (m.vanished && !forgotten && !t.damaged.contains(message.id) && !was_unread(message.id, t))
       fail("was not found after an earlier power cut, and now is: " + name);
     if (t.damaged.contains(message.id)) continue;
     const auto commit = store.read_commit(message.id, index.commit_of(slot));
@@ -128,7 +166,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
         if (d.fate == Fate::Waiting && !m.deleted) fail("recipient lost: " + who);
         continue;
       }
-      if (t.journal_damaged || t.unread.contains(message.id)) continue;
+      if (t.journal_damaged || was_unread(message.id, t)) continue;
       if (d.stable) fail("came back although its outcome is stable: " + who);
       if (d.active && !message.possible_duplicate) fail("may have been active and is not flagged: " + who);
     }
@@ -136,7 +174,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
   for (const auto &[id, m] : mail) {
     const bool present = index.find(id) != queue::kNone;
     const bool stable = std::all_of(m.recipients.begin(), m.recipients.end(), [](auto &d) { return d.stable; });
-    if (present && stable && all(m, Fate::Sent) && !t.journal_damaged && !t.unread.contains(id))
+    if (present && stable && all(m, Fate::Sent) && !t.journal_damaged && !was_unread(id, t))
       fail("finished and still there: " + to_string(id));
     if (present || !m.acknowledged || m.deleted || t.damaged.contains(id) || t.unread_now.contains(id)) continue;
     if (m.acknowledged_in == starts) continue;  // its writer will say so
@@ -144,6 +182,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
     for (const auto &d : m.recipients)
       if (d.fate == Fate::Waiting) fail("acknowledged and lost: " + to_string(id));
   }
+  check_notifications(index, power, t);
   // Where mail once was: nothing else is ever shown for it.
   for (const auto &[id, at] : places) {
     const auto envelope = store.read_envelope(at);
@@ -168,7 +207,7 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
       m.recipients[i].fate = Fate::Waiting;
       m.recipients[i].stable = false;
       // Nobody knows any more that it was under way: nor will a lease say so.
-      if (t.journal_damaged || t.unread.contains(id)) m.recipients[i].active = false;
+      if (t.journal_damaged || was_unread(id, t)) m.recipients[i].active = false;
     }
   }
 }

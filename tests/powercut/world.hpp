@@ -47,8 +47,8 @@ struct Tolerance {
   // Lie where some start could not read: it did not find them, and what later checkpoints say of outcomes is without
   // them. Once the disk gives the bytes again they must be there, perhaps as they once were.
   std::set<MessageId> unread;
-  std::set<MessageId> unread_now;  // by this start
-  bool some_unread_now = false;
+  std::set<MessageId> unread_now;                     // by this start
+  bool some_unread_now = false, some_unread = false;  // what was found by a scan only may lie there too
   bool failing = false;          // of what was not synced nothing is promised, even without a power cut
   bool journal_damaged = false;  // outcomes may be forgotten: mail may come back, without a flag
 };
@@ -62,6 +62,7 @@ class World {
   void delivered(MessageId id, std::uint32_t recipient);
   void reported(const wire::Outcomes &outcomes);
   void acknowledged(const wire::Outcomes &outcomes);
+  void asked(const wire::DsnRequest &request);
 
   // What a queue process knows after its start. `power`: there was a power cut, not just the end of a process.
   void check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &tolerance) const;
@@ -74,9 +75,21 @@ class World {
 
   std::uint64_t starts = 0;  // of the queue process so far
   std::map<MessageId, Mail> mail;
+  // Notifications written twice. Once is what is wanted; twice is what deaths of the queue and the router at the same
+  // time may still cost, so it is counted.
+  mutable std::set<std::pair<MessageId, std::uint32_t>> told_twice;
   std::map<MessageId, spool::Committed> places;  // where commits were, for ever
 
  private:
+  using Name = std::pair<MessageId, std::uint32_t>;  // of a notification: its parent, and which event of it
+  static Name key(const DsnParent &name) { return {name.id, name.event}; }
+  void check_notifications(const queue::Index &index, bool power, const Tolerance &t) const;
+  bool was_unread(MessageId id, const Tolerance &t) const {
+    return t.unread.contains(id) || (t.some_unread && !places.contains(id));
+  }
+
+  std::map<Name, std::set<std::string>> told_;  // of which recipients' failures each tells
+  std::set<Name> renamed_;                      // was asked for again with others
   std::set<MessageId> ids_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> fillings_;
 };

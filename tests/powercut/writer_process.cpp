@@ -162,12 +162,20 @@ void WriterProcess::on_route_request(const wire::RouteRequest &request) {
 }
 
 void WriterProcess::on_dsn_request(const wire::DsnRequest &request) {
+  world_.asked(request);
+  const auto [at, first] = notified_.try_emplace({request.parent.id, request.parent.event});
+  if (!first) {  // by a queue process before this one
+    if (at->second) to_queue->send(wire::DsnWritten{request.parent, at->second, false, {}});
+    return;
+  }
   Envelope e;
   e.recipients.push_back({request.to, {}, {}, 0, 0});
   e.routes.push_back({"smtp", ""});
   e.dsn_parent = request.parent;
   e.arrival = clock_.wall();
   accept(600, std::move(e), Durability::Power, [this, parent = request.parent](std::optional<MessageId> id) {
+    notified_[{parent.id, parent.event}] = id.value_or(MessageId{});
+    if (!id) notified_.erase({parent.id, parent.event});
     if (to_queue) to_queue->send(wire::DsnWritten{parent, id.value_or(MessageId{}), false, id ? "" : "no room"});
   });
 }

@@ -63,6 +63,7 @@ class WriterProcess : public Process,
   std::map<std::uint32_t, std::shared_ptr<Request>> requests_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writing_;
   std::vector<Sealed> unreported_;
+  std::map<std::pair<MessageId, std::uint32_t>, MessageId> notified_;  // as the router remembers
   std::unique_ptr<spool::Writer> writer_;
 };
 

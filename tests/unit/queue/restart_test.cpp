@@ -310,6 +310,27 @@ TEST_F(Restart, FlagsWhatAnOperatorHeldInItsLeaseOrBroughtForward) {
   EXPECT_TRUE(core_->index().message(core_->index().find(held)).possible_duplicate);
 }
 
+// What is under way was due once, by a clock that is not that of the start, or not even that of the lease.
+TEST_F(Restart, FlagsWhatWasUnderWayThoughTheClockIsBehind) {
+  for (const bool before : {true, false}) {
+    for (const bool checkpoint : {true, false}) {
+      disk_ = {};
+      begin();
+      const auto id = mail_to({"a@example.com"});
+      report(leases().at(0), DeliveryStatus::Deferred);
+      if (before) clock_.step_wall(-7200 * kSecond);
+      advance(3600 * kSecond);
+      ASSERT_EQ(leases().size(), 1u);
+      store_->want_checkpoint = checkpoint;
+      advance(kSecond);
+      ASSERT_EQ(store_->checkpoints, checkpoint ? 1 : 0);
+      if (!before) clock_.step_wall(-7200 * kSecond);
+      start();
+      EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate) << before << checkpoint;
+    }
+  }
+}
+
 TEST_F(Restart, AFailureOfOneGroupDoesNotUnsayThatAnotherWasBroughtForward) {
   begin();
   const auto id = mail_to({"a@example.com", "b@example.org"});

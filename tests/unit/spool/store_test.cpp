@@ -540,6 +540,29 @@ TEST(SpoolStore, JournalGoesOnInANewFileAfterAFailedSync) {
   EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
 }
 
+// As a process leaves them that is killed between write and sync.
+TEST(SpoolStore, WhatAStartReadsFromTheJournalSurvivesAPowerCut) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    ASSERT_TRUE(rig.finish_journal());
+    rig.store->journal("precious");
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  for (const auto &path : disk.paths("/spool/journal/")) {
+    const auto bytes = disk.content(path);
+    ASSERT_TRUE(disk.remove(path));
+    ASSERT_TRUE((*disk.open(path, io::OpenMode::Create))->write_at(0, bytes));
+  }
+  {
+    Rig rig{disk};
+    ASSERT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
+  }
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
+}
+
 TEST(SpoolStore, JournalTakesItsReserveWhenTheDiskIsFull) {
   FaultFiles disk;
   auto options = Rig::small();
