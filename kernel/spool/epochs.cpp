@@ -62,6 +62,9 @@ Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, s
   if (lost) next_ += kLost;
   limit_ = next_;
   if (auto r = reserve(); !r) return r;
+  // Both slots: the one just written may be lost next, and the other must not lead back then.
+  if (lost)
+    if (auto r = reserve(); !r) return r;
   return files.sync_directory(directory);
 }
 

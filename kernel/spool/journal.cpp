@@ -53,10 +53,15 @@ Result<void> Journal::start(const Replayed &replayed) {
   synced_ = sequence_;
   number_ = replayed.last_file;
   // A process that was killed may have written entries and not synced them. We read them from the page cache and act on
-  // them, so from here on they must be true whatever happens.
-  for (const auto number : replayed.read) {
-    auto file = files_.open(path(number), io::OpenMode::Read);
+  // them, so from here on they must be true whatever happens. (Written again: had their sync failed, the pages would
+  // count as clean.)
+  for (const auto &[number, from, to] : replayed.read) {
+    auto file = files_.open(path(number), io::OpenMode::ReadWrite);
     if (!file) return file.error();
+    std::string bytes(to > from ? to - from : 0, '\0');
+    const auto n = (*file)->read_at(from, bytes.data(), bytes.size());
+    if (n && *n == bytes.size() && *n > 0)
+      if (auto r = (*file)->write_at(from, bytes); !r) return r;
     if (auto r = (*file)->data_sync(); !r) return r;
   }
   if (auto r = open_file(number_ + 1); !r) return r;

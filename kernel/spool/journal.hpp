@@ -44,7 +44,11 @@ struct Replayed {
   std::uint64_t last_sequence = 0;
   std::uint64_t bytes = 0;  // of records replayed
   std::uint64_t files = 0;
-  std::vector<std::uint32_t> read;  // which they are
+  struct File {
+    std::uint32_t number;
+    std::uint64_t from, to;  // its last batch, of which nothing says that it was synced
+  };
+  std::vector<File> read;  // which they are
   std::uint64_t damaged = 0;  // places where records that had been synced are gone
   bool clean = false;         // the last record is Clean
   bool active = true;         // deliveries may have been under way

@@ -71,7 +71,6 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
   for (std::size_t i = first; i < opened.size(); ++i) {
     auto &o = opened[i];
     ++out.files;
-    out.read.push_back(o.header.number);
     FileBytes bytes{*o.file};
     const bool snapshot = i == first;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
@@ -103,6 +102,7 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
       }
     });
     out.bytes += scan.end;
+    out.read.push_back({o.header.number, std::max(scan.synced, kFirstRecord), scan.end});
   }
   return out;
 }

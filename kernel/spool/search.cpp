@@ -129,7 +129,7 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
     auto *segment = find(search->place);
     const bool gone = !segment || (segment->bad_from != 0 && at >= segment->bad_from);
     const bool known = segment && segment->commits.known(at) && segment->commits.state(at) != CommitState::Seen;
-    if (search->unsynced && !gone && !known && at >= search->report.scan.synced) 
+    if (search->unsynced && !gone && !known && at >= search->report.scan.synced)
       distrust(search->found[search->next].commit);
     if (!gone && !known)
       consider_found(*segment, found.commit, found.body_intact,

@@ -254,7 +254,9 @@ Result<void> StoreImpl::close_clean() {
   timer_.cancel();
   held_timer_.cancel();
   thread_.reset();
-  if (!finding_) journal_.append(RecordType::Clean, {});
+  // By itself: of a batch that is cut short its end may be there without the rest.
+  if (auto r = journal_.flush(); !r || finding_) return r;
+  journal_.append(RecordType::Clean, {});
   return journal_.flush();
 }
 

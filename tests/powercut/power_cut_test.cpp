@@ -27,7 +27,7 @@ constexpr std::uint64_t kCuts = 3000;   // if nobody says otherwise
 constexpr std::uint64_t kEnough = 150;  // cuts in which everything must have happened that can
 
 struct Tally {
-  std::uint64_t lineages = 0, cuts = 0, images = 0, starts = 0, faults = 0, told_twice = 0;
+  std::uint64_t lineages = 0, cuts = 0, images = 0, starts = 0, faults = 0;
   Events events;
 };
 
@@ -176,7 +176,6 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
     }
     last.check(true);
   });
-  tally.told_twice += spool.world.told_twice.size();
 }
 
 // A first life, cut at its n-th call; 0: not at all. Returns how many calls it took.
@@ -234,9 +233,9 @@ void run(unsigned share, Life &&life, Expect &&expect) {
               failures);
   std::printf(
       "  recycled %llu, checkpoints %llu, killed in a call %llu, flagged %llu, clean starts %llu, "
-      "segments given up %llu, set aside %llu, clock set %llu, told twice %llu\n",
+      "segments given up %llu, set aside %llu, clock set %llu\n",
       n(e.recycled), n(e.checkpoints), n(e.killed_inside), n(e.flagged), n(e.clean_starts), n(e.abandoned),
-      n(e.set_aside), n(e.clock_steps), n(tally.told_twice));
+      n(e.set_aside), n(e.clock_steps));
   if (only || failures > 0 || tally.cuts < kEnough) return;
   EXPECT_GT(e.recycled, 0u);
   EXPECT_GT(e.checkpoints, 0u);

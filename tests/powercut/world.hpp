@@ -75,9 +75,6 @@ class World {
 
   std::uint64_t starts = 0;  // of the queue process so far
   std::map<MessageId, Mail> mail;
-  // Notifications written twice. Once is what is wanted; twice is what deaths of the queue and the router at the same
-  // time may still cost, so it is counted.
-  mutable std::set<std::pair<MessageId, std::uint32_t>> told_twice;
   std::map<MessageId, spool::Committed> places;  // where commits were, for ever
 
  private:
