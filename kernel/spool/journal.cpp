@@ -247,6 +247,7 @@ bool Journal::attempt(std::unique_lock<std::mutex> &lock) {
 // now.
 void Journal::void_checkpoint() {
   checkpoint_file_ = 0;
+  batch_.new_file = false;
   std::erase_if(batch_.items, [this](const Item &item) {
     if (item.type != RecordType::Table && item.type != RecordType::Snapshot) return false;
     unwritten_.fetch_sub(kRecordHeader + item.payload.size(), std::memory_order_relaxed);
