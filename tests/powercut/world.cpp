@@ -82,6 +82,7 @@ void World::reported(const wire::Outcomes &o) {
     auto &d = m.recipients.at(o.recipients.at(i));
     if (o.outcomes[i].status == wire::DeliveryStatus::Sent) d.fate = Fate::Sent;
     if (o.outcomes[i].status == wire::DeliveryStatus::Bounced) d.fate = Fate::Bounced;
+    d.told |= d.fate != Fate::Waiting;
     if (o.outcomes[i].status == wire::DeliveryStatus::Deferred && !d.reached) d.active = false;
   }
 }
@@ -167,7 +168,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
       const auto &d = m.recipients[i];
       const auto who = name + " recipient " + std::to_string(i);
       if (!pending.contains(i)) {
-        if (d.fate == Fate::Waiting && !m.deleted && !t.journal_damaged) fail("recipient lost: " + who);
+        if (d.fate == Fate::Waiting && !m.deleted && !(t.journal_damaged && d.told)) fail("recipient lost: " + who);
         continue;
       }
       if (t.journal_damaged || was_unread(message.id, t)) continue;
@@ -184,7 +185,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
     if (m.acknowledged_in == starts) continue;  // its writer will say so
     if (m.durability == Durability::Process && (power || t.failing)) continue;
     for (const auto &d : m.recipients)
-      if (d.fate == Fate::Waiting) fail("acknowledged and lost: " + to_string(id));
+      if (d.fate == Fate::Waiting && !(t.journal_damaged && d.told)) fail("acknowledged and lost: " + to_string(id));
   }
   check_notifications(index, power, t);
   // Where mail once was: nothing else is ever shown for it.

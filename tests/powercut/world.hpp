@@ -26,6 +26,7 @@ struct Destiny {              // of one recipient
   bool stable = false;        // and said that this is on stable storage
   bool active = false;        // leased, and no word since, or delivered: another delivery may be a duplicate
   bool reached = false;       // some delivery said Sent
+  bool told = false;          // a queue process was told once how it ended: a journal read again may say so again
 };
 
 struct Mail {
