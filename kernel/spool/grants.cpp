@@ -294,7 +294,8 @@ void StoreImpl::recycle(Segment &segment) {
   auto state = std::make_shared<Done>();
   const bool keep = segment.header.kind == FileKind::Segment && segment.size == options_.segment_size &&
                     free_count() < options_.free_segments && !disk_full_;
-  const bool had_commits = segment.commits.size() > 0;
+  // Of what its writer gave up, too: the journal forgets that, and the file may come back.
+  const bool had_commits = segment.commits.size() > 0 || segment.bad_from != 0;
   auto header = segment.header;
   header.epoch = 0;
   thread_->run(
