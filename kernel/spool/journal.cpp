@@ -64,7 +64,12 @@ Result<void> Journal::start(const Replayed &replayed) {
       if (auto r = (*file)->write_at(from, bytes); !r) return r;
     if (auto r = (*file)->data_sync(); !r) return r;
   }
-  if (auto r = open_file(number_ + 1); !r) return r;
+  auto opened = open_file(number_ + 1);
+  if (!opened && opened.error().status == Status::Busy && give_up_reserve()) opened = open_file(number_);
+  if (!opened) {
+    (void)files_.remove(path(number_));
+    return opened;
+  }
   started_ = true;
   if (!options_.turns) thread_ = std::thread{[this] { run(); }};
   return {};

@@ -11,6 +11,12 @@
 
 #include "tests/powercut/machine.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+// A process that is killed inside a call frees nothing: what it had is left as it was.
+extern "C" int __lsan_is_turned_off();
+extern "C" int __lsan_is_turned_off() { return 1; }
+#endif
+
 namespace mansio::test {
 namespace {
 
