@@ -221,11 +221,15 @@ void Fleet::lost_peer(Post &post, const wire::Peer &peer) {
   }
   // A moment later: if the peer is dying, its death comes first and settles it.
   if (!client || !client->child) return;
+  // Both ends may say so of one channel: two channels in its place would be two to lose.
+  if (std::exchange(client->child->reconnecting, true)) return;
   const auto again = std::make_shared<asio::steady_timer>(loop_);
   again->expires_after(std::chrono::nanoseconds{kRetryConnect});
   again->async_wait([this, again, client, weak = std::weak_ptr{client->child}](ErrorCode) {
     const auto c = weak.lock();
-    if (ending_ || !c || c->ended || client->child != c || !c->serving()) return;
+    if (!c) return;
+    c->reconnecting = false;
+    if (ending_ || c->ended || client->child != c || !c->serving()) return;
     if (!connect_to_queue(*client)) retry_serve(*client);
   });
 }

@@ -40,6 +40,7 @@ struct Child {
   Nanos started = 0;
   bool asked_to_stop = false;
   bool closed = false, ended = false;  // its channel; its process
+  bool reconnecting = false;           // its channel to the queue was lost; another is made in a moment
   Exit exit;
   std::string failure;  // what Failed said
   std::shared_ptr<io::Channel> channel;

@@ -28,7 +28,9 @@ class Descriptors(TestCase):
     def start(self, extra=""):
         self.hop = self.peer()
         config = relay_config(self.hop.port, "ingress_processes = 1").replace("[smtpd]", f'[smtpd]\ntimeout = "{IDLE}s"')
-        return self.mansio(config + extra)
+        server = self.mansio(config + extra)
+        Client(server.port).close()  # whoever answers has all that its start gives it
+        return server
 
     def pid(self, server, name):
         return next(pid for pid, role in server.children().items() if role.startswith(name))
