@@ -13,7 +13,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 // A process that is killed inside a call frees nothing: what it had is left as it was.
-extern "C" int __lsan_is_turned_off();
+extern "C" [[gnu::visibility("default")]] int __lsan_is_turned_off();
 extern "C" int __lsan_is_turned_off() { return 1; }
 #endif
 
