@@ -351,8 +351,13 @@ void QueueCore::do_expire(MessageSlot slot) {
 void QueueCore::do_flush(MessageSlot slot) {
   bool woken = false;
   index_.each_group(slot, [&](GroupSlot g) {
-    if (index_.group(g).state != GroupState::Scheduled) return;
-    scheduler_->flush(g, clock_.mono());
+    const auto state = index_.group(g).state;
+    if (state == GroupState::Parked)
+      scheduler_->set_due(g, clock_.mono());  // it is let out soon after a start
+    else if (state == GroupState::Scheduled)
+      scheduler_->flush(g, clock_.mono());
+    else
+      return;
     woken = true;
   });
   if (woken) wake(index_.message(slot));

@@ -349,6 +349,24 @@ TEST_F(Restart, AFailureOfOneGroupDoesNotUnsayThatAnotherWasBroughtForward) {
   EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate);
 }
 
+TEST_F(Restart, WhatIsBroughtForwardBeforeAllHaveSpokenIsLeasedThen) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  store_->sync();
+  begin();
+  ASSERT_FALSE(core_->leasing());
+  wire::QueueCommand c;
+  c.request = 1;
+  c.verb = "flush";
+  c.ids = {to_string(id)};
+  say(attach(wire::RoleKind::Control, "control", 400), c);
+  run();
+  ASSERT_FALSE(core_->leasing());
+  advance(kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
 TEST_F(Restart, WhatWasBroughtForwardIsLeasedOnceTheDiskKnows) {
   begin();
   const auto id = mail_to({"a@example.com"});
