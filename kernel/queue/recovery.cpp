@@ -25,16 +25,11 @@ Result<void> QueueCore::recover() {
   return {};
 }
 
-// A commit that the spool holds. `noticed`: its writer spoke of it to us, so no earlier life knew of it, unless that one
-// had looked into the segment before the writer got round to saying so: then the journal says that it knew.
+// A commit that the spool holds. `noticed`: its writer speaks of it, for the first time. Which says nothing of whether
+// an earlier life knew of it: that one may have looked into the segment before the writer got round to saying so.
 void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
   if (index_.find(at.id) != kNone) return;
-  if (!replay_) {
-    admit(at, std::move(envelope), nullptr, true);
-    const auto slot = noticed ? kNone : index_.find(at.id);
-    if (slot != kNone) wake(index_.message(slot));  // not leased before that is on the disk
-    return;
-  }
+  if (!replay_) return admit(at, std::move(envelope), nullptr, true);
   if (replay_->gone(at.id)) {
     if (envelope.dsn_parent.id) adopted_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
     store_.admit(at);
@@ -44,9 +39,10 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   const auto record = replay_->find(at.id);
   if (record)
     for (const auto &intent : record->intents) dsn_queue_.push_back({{at.id, intent.event}, 0});
-  admit(at, std::move(envelope), record ? &*record : nullptr, noticed);
+  const bool ours = at.commit.epoch >= store_.first_epoch();
+  admit(at, std::move(envelope), record ? &*record : nullptr, noticed || ours);
   const auto slot = index_.find(at.id);
-  if ((noticed && !record) || slot == kNone || index_.message(slot).possible_duplicate) return;
+  if (ours || slot == kNone || index_.message(slot).possible_duplicate) return;
   // May have been under way when we stopped; what is held too, as it may have been held in a lease.
   auto &m = index_.message(slot);
   // The wall clock may be behind by now: what an earlier life could lease is what counts.

@@ -15,6 +15,7 @@ class Epochs {
   // `seen`: the highest epoch found anywhere in the spool, in case the file was lost.
   Result<void> open(io::FileSystem &files, const std::string &directory, std::uint32_t seen);
   Result<std::uint32_t> next();
+  std::uint32_t coming() const { return next_; }  // what next() gives, or less
 
  private:
   Result<void> reserve();

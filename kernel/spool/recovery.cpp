@@ -60,6 +60,7 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
             [&](auto a, auto b) { return segments_.at(a).header.epoch < segments_.at(b).header.epoch; });
 
   if (auto r = epochs_.open(files_, options_.directory, newest); !r) return r.error();
+  first_epoch_ = epochs_.coming();
   if (auto r = journal_.start(*replayed); !r) return r.error();
   start_threads();
   return {};

@@ -66,6 +66,8 @@ class Store {
   // last. Until then no segment found is used again.
   using OnCommit = std::function<void(const Committed &, const Envelope &)>;
   virtual void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) = 0;
+  // The lowest epoch that is granted from recover() on: what lies in a lower one an earlier life may have known.
+  virtual std::uint32_t first_epoch() const = 0;
 
   // A segment for a writer; `owner` names it in logs ("ingress.0"). `use`: whether it may spend the reserve.
   virtual void grant(std::string_view owner, std::uint64_t least, GrantFor use,

@@ -32,6 +32,7 @@ class StoreImpl : public Store {
   void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) override;
   void grant(std::string_view owner, std::uint64_t least, GrantFor use,
              std::function<void(Result<SegmentGrant>)> done) override;
+  std::uint32_t first_epoch() const override { return first_epoch_; }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override;
   void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
@@ -177,6 +178,7 @@ class StoreImpl : public Store {
   io::UniqueFd lock_;
   Journal journal_;
   Epochs epochs_;                                   // the thread's, once it runs
+  std::uint32_t first_epoch_ = 0;
   std::map<std::uint32_t, Segment> segments_;       // by number; references stay valid
   std::map<std::uint32_t, TableEntry> unreadable_;  // segments of which not even the header can be read now
   std::uint32_t next_number_ = 1;

@@ -69,6 +69,7 @@ class Bench : public ::testing::Test {
       store_.reset();
     }
     store_ = std::make_unique<FakeStore>(disk_);
+    store_->slow_finding = slow_finding_;
     core_ = std::make_unique<QueueCore>(clock_, log_, settings_, *store_, 1);
     core_->on_hung([this](const wire::Peer &peer, std::string_view) { hung_.push_back(peer); });
     ASSERT_TRUE(core_->recover().ok());
@@ -140,13 +141,13 @@ class Bench : public ::testing::Test {
     e.client_address = "192.0.2.1";
     return e;
   }
-  spool::Committed commit(const Envelope &e) {
+  spool::Committed commit(const Envelope &e, std::uint32_t epoch = kEpoch) {
     spool::Committed at;
-    at.id = MessageId::make(0, kEpoch, next_++);
+    at.id = MessageId::make(0, epoch, next_++);
     const auto offset = 4096ull * next_;
-    at.body = {kSegment, kEpoch, offset, 1000};
-    at.envelope = {kSegment, kEpoch, offset + 1000, 100};
-    at.commit = {kSegment, kEpoch, offset + 1104, 16};
+    at.body = {kSegment, epoch, offset, 1000};
+    at.envelope = {kSegment, epoch, offset + 1000, 100};
+    at.commit = {kSegment, epoch, offset + 1104, 16};
     disk_.commits.emplace_back(at, e);
     return at;
   }
@@ -208,6 +209,7 @@ class Bench : public ::testing::Test {
   NoteSink sink_;
   Logger log_{sink_, clock_, "queue"};
   config::Settings settings_;
+  bool slow_finding_ = false;  // of the next start
   FakeDisk disk_;
   std::unique_ptr<FakeStore> store_;
   std::unique_ptr<QueueCore> core_;

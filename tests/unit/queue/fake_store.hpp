@@ -53,6 +53,7 @@ class FakeStore final : public spool::Store {
     g.fd = io::UniqueFd{::open("/dev/null", O_RDWR | O_CLOEXEC)};
     done(std::move(g));
   }
+  std::uint32_t first_epoch() const override { return 110; }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override { orphaned_.insert({segment, epoch}); }
   void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,

@@ -331,6 +331,27 @@ TEST_F(Restart, FlagsWhatWasUnderWayThoughTheClockIsBehind) {
   }
 }
 
+// A life may find mail, lease it and end before the writer gets round to speaking of it.
+TEST_F(Restart, FlagsWhatAnEarlierLifeLeasedThoughItsWriterSpeaksOfItOnlyNow) {
+  begin();
+  const auto e = envelope({"a@example.com"});
+  const auto old = commit(e);
+  begin();
+  advance(kSecond);
+  ASSERT_EQ(leases().size(), 1u);
+  slow_finding_ = true;
+  start();
+  const auto fresh = commit(e, store_->first_epoch());
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
+  std::uint64_t sequence = 0;
+  for (const auto &at : {old, fresh})
+    say(ingress_, wire::Notice{++sequence, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+  store_->finding();
+  const auto flagged = [&](MessageId id) { return core_->index().message(core_->index().find(id)).possible_duplicate; };
+  EXPECT_TRUE(flagged(old.id));
+  EXPECT_FALSE(flagged(fresh.id));
+}
+
 TEST_F(Restart, AFailureOfOneGroupDoesNotUnsayThatAnotherWasBroughtForward) {
   begin();
   const auto id = mail_to({"a@example.com", "b@example.org"});
