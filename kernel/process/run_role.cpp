@@ -276,6 +276,7 @@ void Runner::drain(Nanos within) {
     end_now();
   });
   role_->drain(clock_.mono() + within);
+  supervisor_->send(wire::Drain{within});
 }
 
 void Runner::finished() {

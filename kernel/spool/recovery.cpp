@@ -41,10 +41,15 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
 
   if (auto r = load_segments(table, out); !r) return r;
   for (auto &[number, entry_] : table) {
-    auto *segment = find(number, entry_.epoch);
-    if (!segment) continue;
-    segment->bad_from = entry_.bad_from;
-    if (!segment->commits.decode_done(entry_.done)) ++out.corrupt_records;
+    const auto i = segments_.find(number);
+    if (i == segments_.end()) continue;
+    auto &[_, segment] = *i;
+    // What is given up as a whole includes every filling before that (load_segment() has a use for it).
+    const bool meant = segment.header.epoch == entry_.epoch ||
+                       (segment.header.epoch < entry_.epoch && entry_.bad_from == kFirstRecord);
+    if (!meant || segment.header.epoch == 0) continue;
+    segment.bad_from = entry_.bad_from;
+    if (!segment.commits.decode_done(entry_.done)) ++out.corrupt_records;
   }
   for (const auto &g : given_up)
     if (auto *segment = find(g.segment, g.epoch)) segment->bad_from = g.bad_from;
@@ -61,6 +66,9 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
 
   if (auto r = epochs_.open(files_, options_.directory, newest); !r) return r.error();
   first_epoch_ = epochs_.coming();
+  // What was free once holds nothing of what was granted before, though its header may come to say again that it does.
+  for (auto &[number, entry_] : unreadable_)
+    if (entry_.bad_from == kFirstRecord && entry_.epoch == 0) entry_.epoch = first_epoch_ - 1;
   if (auto r = journal_.start(*replayed); !r) return r.error();
   start_threads();
   return {};
@@ -150,7 +158,7 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, const TableEntry *ent
     // It may say so in the page cache only: what was done in it is known to nobody once its journal is gone.
     if (auto r = (*file)->data_sync(); !r) {
       log_.error("free segment cannot be synced: not used", {{"segment", number}, {"error", r.error().text}});
-      unreadable_[number] = entry ? *entry : TableEntry{};
+      unreadable_[number] = {number, 0, kFirstRecord, 0, {}};
       return {};
     }
   }

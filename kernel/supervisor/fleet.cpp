@@ -143,6 +143,9 @@ void Fleet::on_message(Post &post, const std::shared_ptr<Child> &child, io::Mess
       child->timer.cancel();
       log_.info("process ready", {{"role", post.name}, {"pid", child->self.pid}, {"epoch", child->self.generation}});
       return on_ready(post);
+    case wire::Drain::kType:
+      child->takes_work = false;
+      return hooks_.changed();
     case wire::Failed::kType:
       if (const auto failed = decode<wire::Failed>(m.payload)) child->failure = failed->reason;
       return;

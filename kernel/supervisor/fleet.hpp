@@ -39,6 +39,7 @@ struct Child {
   ChildState state = ChildState::Starting;
   Nanos started = 0;
   bool asked_to_stop = false;
+  bool takes_work = true;              // until it has answered that
   bool closed = false, ended = false;  // its channel; its process
   bool reconnecting = false;           // its channel to the queue was lost; another is made in a moment
   Exit exit;
@@ -73,7 +74,7 @@ class Fleet {
   struct Hooks {
     std::function<void(Post &, io::Message &)> message;  // what the fleet does not handle itself
     std::function<void(Post &)> ready;
-    std::function<void()> changed;                 // somebody became ready or died
+    std::function<void()> changed;                 // somebody became ready, takes no more work, or died
     std::function<Result<io::UniqueFd>()> log_fd;  // a descriptor of the log for a new child
   };
   Fleet(asio::io_context &loop, const Clock &clock, Logger &log, Launcher &launcher, process::SharedMemory &shared,

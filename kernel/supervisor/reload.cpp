@@ -1,5 +1,7 @@
 // SIGHUP: a new generation beside the old one. Nothing of the old changes until all of the new is ready; whatever
 // fails before that leaves the old in force, with the reason in the log and at whoever asked.
+#include <algorithm>
+
 #include "kernel/process/memfd.hpp"
 #include "kernel/supervisor/files.hpp"
 #include "kernel/supervisor/supervisor.hpp"
@@ -45,6 +47,13 @@ Task<Result<void>> Supervisor::change_to_new() {
   if (auto log = open_log_output((*next)->checked.plan); !log)
     log_.error("log not changed", {{"reason", log.error().text}});
   switch_to(std::move(*next), posts);
+  // Until a client can meet the new configuration only. Whoever does not answer is killed at its deadline.
+  const auto old_at_work = [this] {
+    const auto &all = fleet_->posts();
+    return std::any_of(all.begin(), all.end(),
+                       [](const Post &p) { return p.child && p.child->asked_to_stop && p.child->takes_work; });
+  };
+  while (old_at_work() && stop_requests_ == 0) co_await event(kSecond);
   co_return Result<void>{};
 }
 

@@ -103,7 +103,7 @@ struct Listener {
   }
 };
 
-// supervisor -> role: take no new work, finish what is in hand, exit by the deadline.
+// supervisor -> role: take no new work, finish what is in hand, exit by the deadline. Back: none is taken any more.
 struct Drain {
   static constexpr std::uint16_t kType = 8;
   std::int64_t within_ns = 0;

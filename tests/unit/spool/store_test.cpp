@@ -253,6 +253,42 @@ TEST(SpoolStore, ASegmentWhoseHeaderCouldNotBeReadIsThereWhenItCan) {
   EXPECT_EQ(rig.found.size(), 2u);
 }
 
+// The header is in the page cache only, as a process leaves it that is killed between write and sync; what was done in
+// the segment nobody knows any more.
+TEST(SpoolStore, WhatWasFreeButCouldNotBeSyncedBringsNoMailBack) {
+  FaultFiles disk;
+  std::string path;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    const auto r = rig.wait(rig.send("done"));
+    ASSERT_TRUE(r.ok());
+    path = segment_file(r->commit.segment);
+  }
+  {
+    std::string page(kPage, '\0');
+    auto file = disk.open(path, io::OpenMode::ReadWrite);
+    ASSERT_TRUE((*file)->read_at(0, page.data(), page.size()).ok());
+    auto header = parse_header(page);
+    ASSERT_TRUE(header);
+    header->epoch = 0;
+    ASSERT_TRUE((*file)->write_at(0, encode_header(*header)).ok());
+  }
+  disk.fail(Op::Sync, path, 1, Status::Internal);
+  {
+    Rig rig{disk};
+    EXPECT_TRUE(rig.found.empty());
+    rig.store->begin_checkpoint();
+    rig.store->end_checkpoint();
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  EXPECT_TRUE(rig.found.empty());
+  rig.open_writer();
+  ASSERT_TRUE(rig.wait(rig.send("more")).ok());
+}
+
 TEST(SpoolStore, ALargeMessageOutlivesThatItsBodyCouldNotBeRead) {
   FaultFiles disk;
   Committed large;
