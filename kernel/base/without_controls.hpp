@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace mansio {
 
-inline std::string without_controls(std::string text) {
+inline std::string without_controls(std::string_view from) {
+  std::string text{from};
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
   return text;

@@ -80,9 +80,7 @@ void QueueLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t
   link_.sealed(segment, epoch, bad_from);
 }
 
-bool QueueLink::disk_full() const {
-  return link_.connected() && !pressure_.accept && pressure_.enhanced == EnhancedStatus{4, 3, 1};
-}
+bool QueueLink::disk_full() const { return link_.connected() && pressure_.disk_full; }
 
 std::optional<Reply> QueueLink::refusal() const {
   if (!link_.connected()) return Reply{451, {4, 3, 2}, "Queue service is unavailable, try again later"};

@@ -4,11 +4,10 @@
 #include <chrono>
 #include <optional>
 
-#include "kernel/wire/queue_messages.hpp"
-
 namespace mansio::process {
 namespace {
 
+constexpr std::size_t kGivenUp = 64;                // remembered
 constexpr std::size_t kInlineEnvelope = 32 * 1024;  // a larger one is read from the spool
 
 }  // namespace
@@ -33,10 +32,10 @@ void WriterLink::hello() {
   wire::WriterHello hello;
   hello.segments = writing_;
   for (const auto &s : unreported_) hello.segments.emplace_back(s.segment, s.epoch);
+  hello.given_up = given_up_;
   if (!channel_->send(hello)) return catch_up();
   auto left = unreported_.begin();
-  while (left != unreported_.end() && channel_->send(wire::SegmentSealed{left->segment, left->epoch, left->bad_from}))
-    ++left;
+  while (left != unreported_.end() && channel_->send(*left)) ++left;
   unreported_.erase(unreported_.begin(), left);
   if (!unreported_.empty()) catch_up();
 }
@@ -105,6 +104,10 @@ Task<Result<spool::SegmentGrant>> WriterLink::next(std::uint64_t least) {
 
 void WriterLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) {
   std::erase(writing_, std::pair{segment, epoch});
+  if (bad_from != 0) {
+    if (given_up_.size() == kGivenUp) given_up_.erase(given_up_.begin());
+    given_up_.push_back({segment, epoch, bad_from});
+  }
   // While behind, a hint of a commit in it may have been lost: the hello that follows must still name it.
   if (!connected() || behind_ || !channel_->send(wire::SegmentSealed{segment, epoch, bad_from})) {
     unreported_.push_back({segment, epoch, bad_from});

@@ -13,6 +13,7 @@
 #include "kernel/io/asio.hpp"
 #include "kernel/io/channel.hpp"
 #include "kernel/spool/writer.hpp"
+#include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::process {
 
@@ -42,12 +43,9 @@ class WriterLink final : public spool::SegmentSource {
   std::shared_ptr<io::Channel> channel_;
   std::map<std::uint32_t, Pending *> pending_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writing_;  // (segment, epoch)
-  struct Sealed {
-    std::uint32_t segment, epoch;
-    std::uint64_t bad_from;
-  };
   // Sealed before the queue could be told; it must still scan them once.
-  std::vector<Sealed> unreported_;
+  std::vector<wire::SegmentSealed> unreported_;
+  std::vector<wire::SegmentSealed> given_up_;  // of late
   asio::steady_timer retry_;
   std::uint32_t next_request_ = 0;
   std::uint64_t sequence_ = 0;

@@ -64,7 +64,6 @@ QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
 
 // `anew`: it has just come. While mail of an earlier life is being found, all waits until the gate opens.
 void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew) {
-  if (index_.find(at.id) != kNone) return;
   if (!store_.admit(at)) return;
   const auto slot = index_.add(at);
   if (slot == kNone) {
@@ -114,7 +113,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
   const auto stored = std::make_shared<const Stored>(Stored{at, std::move(envelope)});
   if (anew) cache_.put(stored);
   place_recipients(slot, stored->envelope, recipients, record);
-  if (parent.id && replay_) adopted_.push_back({parent.id, parent.event});
+  if (parent.id && replay_) adopted_.push_back({{parent.id, parent.event}, at.commit});
   if (parent.id && !replay_) notification_written(parent.id, parent.event);
   if (m.groups == kNone || m.deleted) settle(slot);
   if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)

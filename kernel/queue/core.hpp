@@ -71,7 +71,7 @@ class QueueCore {
 
   void draining(const wire::Peer &peer);  // it gets nothing new
   void reload(const config::Settings &settings);
-  void wanted(std::uint32_t segment, std::uint32_t epoch);  // Store::on_wanted
+  void wanted(std::uint32_t segment, std::uint32_t epoch);                                          // Store::on_wanted
   void unadmitted(std::uint32_t segment, std::uint32_t epoch) { scan({segment, epoch}, nullptr); }  // on_unadmitted
 
   void drain();  // lease nothing more
@@ -134,7 +134,7 @@ class QueueCore {
   void on_writer_hello(Connection &c, const wire::WriterHello &hello);
   void writer_dead(Connection &c);
   void adopt(Connection &c, const Segment &segment);
-  void abandon(Connection &c, const Segment &segment, std::uint64_t bad_from);
+  void take_back(Connection &c, const Segment &segment, std::uint64_t bad_from);
   using Scanned = std::function<void(bool whole)>;
   void scan(const Segment &segment, Scanned then);
   void scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then);
@@ -171,7 +171,7 @@ class QueueCore {
   void lease(GroupSlot group);
   void wake(Message &m);
   bool wakes(GroupSlot group);
-  void woken();
+  bool woken();
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
@@ -224,6 +224,7 @@ class QueueCore {
   bool send_notification(MessageSlot slot, const Intent &intent);
   void on_dsn_written(const wire::DsnWritten &written);
   void notification_undeliverable(const DsnName &name, const std::string &reason);
+  void adopt_notifications();
   void notification_written(MessageId parent, std::uint32_t event);
   void router_lost(ConnectionId id);
   bool notifies(config::NotifyMask what) const;
@@ -277,9 +278,9 @@ class QueueCore {
   Nanos gate_at_ = 0;
   std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
   bool recovered_any_ = false;
-  std::unique_ptr<Replay> replay_;                 // until all that was there is in the index
-  std::vector<DsnName> adopted_;                   // notifications found meanwhile
-  std::vector<MessageId> maybe_active_;            // found, and may have been under way at the end of an earlier life
+  std::unique_ptr<Replay> replay_;                         // until all that was there is in the index
+  std::vector<std::pair<DsnName, spool::Place>> adopted_;  // notifications found meanwhile, until writers have spoken
+  std::uint64_t flagged_ = 0;                      // of what was found: may have been under way in an earlier life
   std::vector<std::function<void()>> afterwards_;  // what peers said meanwhile of mail that may be yet to be found
   std::optional<MessageSlot> orphans_at_;  // some transport is gone, and from here on its mail is yet to be routed
   std::optional<MessageSlot> unpark_at_;   // the gate is open, and these are yet to be let out

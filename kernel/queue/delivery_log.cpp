@@ -36,9 +36,6 @@ std::string dsn_of(const wire::RecipientOutcome &o) {
   }
 }
 
-// A log line is one line of printable text whatever a server or client sent.
-std::string clean(std::string_view text) { return without_controls(std::string{text}); }
-
 }  // namespace
 
 std::string said_text(std::uint16_t smtp_code, EnhancedStatus enhanced, std::string_view text, std::string_view relay,
@@ -92,12 +89,13 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
   const auto text = l.expired ? "delivery time expired" + (said.empty() ? "" : ": " + said) : said;
   const std::string_view relay = o.relay.empty() ? "none" : std::string_view{o.relay};
   if (postfix_) {
-    std::string line = fmt::format("to=<{}>, ", clean(l.recipient.address));
+    std::string line = fmt::format("to=<{}>, ", without_controls(l.recipient.address));
     if (!l.recipient.original.empty() && l.recipient.original != l.recipient.address)
-      line += fmt::format("orig_to=<{}>, ", clean(l.recipient.original));
-    line += fmt::format("relay={}, ", clean(relay));
+      line += fmt::format("orig_to=<{}>, ", without_controls(l.recipient.original));
+    line += fmt::format("relay={}, ", without_controls(relay));
     if (o.connection_use > 1) line += fmt::format("conn_use={}, ", o.connection_use);
-    line += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn_of(o), status, clean(text));
+    line += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn_of(o), status,
+                        without_controls(text));
     return postfix(l.transport, l.pid != 0 ? l.pid : ::getpid(), l.id, line);
   }
   log_->info("delivery", {{"qid", l.id},
@@ -120,8 +118,8 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
 void DeliveryLog::active(MessageId id, const Envelope &envelope) {
   if (postfix_) {
     postfix("qmgr", ::getpid(), id,
-            fmt::format("from=<{}>, size={}, nrcpt={} (queue active)", clean(envelope.sender), envelope.body.size,
-                        envelope.recipients.size()));
+            fmt::format("from=<{}>, size={}, nrcpt={} (queue active)", without_controls(envelope.sender),
+                        envelope.body.size, envelope.recipients.size()));
   } else if (log_->enabled(LogLevel::Debug)) {
     log_->debug(
         "queue active",
@@ -137,7 +135,7 @@ void DeliveryLog::removed(MessageId id) {
 void DeliveryLog::expired(MessageId id, const Envelope &envelope) {
   if (postfix_)
     return postfix("qmgr", ::getpid(), id,
-                   fmt::format("from=<{}>, status=expired, returned to sender", clean(envelope.sender)));
+                   fmt::format("from=<{}>, status=expired, returned to sender", without_controls(envelope.sender)));
   log_->info("expired", {{"qid", id}, {"from", envelope.sender}});
 }
 

@@ -1,7 +1,7 @@
-// Index: every message in the spool that is not gone, in memory: forty bytes a message, eight for its id's place in
-// the table, and for each group (the recipients that share transport and destination) 24 bytes here and as many in the
-// scheduler, which knows the group's destination and due time. The envelope and the places of its records stay in the
-// spool: the COMMIT record names them. Slots are used again; references stay good until the slot is erased.
+// Index: every message in the spool that is not gone, in memory: forty bytes a message, five to seven for its id's
+// place in the table, and for each group (the recipients that share transport and destination) 24 bytes here and as
+// many in the scheduler, which knows the group's destination and due time. The envelope and the places of its records
+// stay in the spool: the COMMIT record names them. Slots are used again; references stay good until the slot is erased.
 #pragma once
 
 #include <array>

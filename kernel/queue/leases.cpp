@@ -7,6 +7,7 @@
 namespace mansio::queue {
 namespace {
 
+constexpr int kWokenPerTurn = 2048;
 constexpr int kLeasesPerTurn = 256;           // one turn's worth leaves in shared frames
 constexpr Nanos kCancelGrace = 30 * kSecond;  // at most; from being told to give up to being killed
 constexpr Nanos kJournalPatience = 5 * kSecond;
@@ -108,9 +109,11 @@ bool QueueCore::wakes(GroupSlot slot) {
   return true;
 }
 
-void QueueCore::woken() {
+// True: there are more.
+bool QueueCore::woken() {
   const auto synced = store_.synced_sequence();
-  for (; !waking_order_.empty() && waking_order_.front().first <= synced; waking_order_.pop_front()) {
+  for (int n = 0; !waking_order_.empty() && waking_order_.front().first <= synced; waking_order_.pop_front()) {
+    if (++n > kWokenPerTurn) return true;
     const auto at = waking_.find(waking_order_.front().second);
     if (at == waking_.end() || at->second.sequence > synced) continue;  // said again since
     const auto slot = at->second.wanted ? index_.find(at->first) : kNone;
@@ -123,6 +126,7 @@ void QueueCore::woken() {
       scheduler_->release(g, due, clock_.mono());
     });
   }
+  return false;
 }
 
 void QueueCore::lease(GroupSlot slot) {

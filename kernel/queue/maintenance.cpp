@@ -17,7 +17,8 @@ bool QueueCore::turn() {
   if (now >= next_tick_) tick(now);
   check_deadlines(now);
   send_acks();
-  bool more = unpark_some();
+  bool more = woken();
+  more |= unpark_some();
   more |= reroute_some();
   more |= lease_some();
   if (!commands_.empty()) more |= step_commands();
@@ -58,9 +59,9 @@ void QueueCore::update_pressure() {
   const auto limit = settings_->queue.backlog_limit;
   const auto resume = pressure_.accept ? limit : limit - limit / 20;  // not at every single message
   if (store_.disk_full()) {
-    next = {false, 452, {4, 3, 1}, "Insufficient system storage"};
+    next = {false, true, 452, {4, 3, 1}, "Insufficient system storage"};
   } else if (limit > 0 && index_.size() >= resume) {
-    next = {false, 452, {4, 3, 2}, "Too much mail is waiting, try again later"};
+    next = {false, false, 452, {4, 3, 2}, "Too much mail is waiting, try again later"};
   }
   if (next.accept == pressure_.accept && next.reason == pressure_.reason) return;
   pressure_ = next;

@@ -152,6 +152,7 @@ void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaste
 }
 
 void QueueCore::send_notifications() {
+  if (!retire_open_) return;  // what exists already is yet to be known
   while (!dsn_queue_.empty() && dsn_requests_.size() < kRequestsAtOnce && router()) {
     // Not before the intent is on stable storage: the notification must not be there when its intent is not, or
     // another event of the message would get its name.
@@ -254,6 +255,14 @@ void QueueCore::notification_undeliverable(const DsnName &name, const std::strin
     }
   }
   notification_written(name.parent, name.event);
+}
+
+// Those that exist already count as written, whatever the order in which parent and child were found: unless their
+// writer says that they may not be on stable storage, though the page cache shows them.
+void QueueCore::adopt_notifications() {
+  for (const auto &[name, commit] : std::exchange(adopted_, {}))
+    if (!store_.is_given_up(commit)) notification_written(name.parent, name.event);
+  send_notifications();
 }
 
 void QueueCore::notification_written(MessageId parent, std::uint32_t event) {

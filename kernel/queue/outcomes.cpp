@@ -314,7 +314,6 @@ void QueueCore::synced() {
   journal_moved_ = clock_.mono();
   journal_stuck_ = false;
   send_acks();
-  woken();
   check_gates();
   send_notifications();
 }

@@ -276,6 +276,7 @@ void QueueCore::check_gates() {
     retire_open_ = true;
     for (const auto &[commit, sequence] : retire_later_) store_.retire(commit, sequence);
     retire_later_ = {};
+    adopt_notifications();
   }
   if (!gate_open_ && egress && clock_.mono() >= gate_at_ && store_.synced_sequence() >= start_sequence_) open_gate();
 }

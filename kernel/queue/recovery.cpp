@@ -1,6 +1,4 @@
 // Recovery and checkpoint: what was journaled, put together with what the segments hold.
-#include <malloc.h>
-
 #include <utility>
 
 #include "kernel/queue/core.hpp"
@@ -31,7 +29,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   if (index_.find(at.id) != kNone) return;
   if (!replay_) return admit(at, std::move(envelope), nullptr, true);
   if (replay_->gone(at.id)) {
-    if (envelope.dsn_parent.id) adopted_.push_back({envelope.dsn_parent.id, envelope.dsn_parent.event});
+    if (envelope.dsn_parent.id) adopted_.push_back({{envelope.dsn_parent.id, envelope.dsn_parent.event}, {}});
     store_.admit(at);
     retire(at.commit, 0);
     return;
@@ -42,40 +40,30 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   const bool ours = at.commit.epoch >= store_.first_epoch();
   admit(at, std::move(envelope), record ? &*record : nullptr, noticed || ours);
   const auto slot = index_.find(at.id);
-  if (ours || slot == kNone || index_.message(slot).possible_duplicate) return;
+  if (ours || slot == kNone || index_.message(slot).possible_duplicate || !store_.was_active()) return;
   // May have been under way when we stopped; what is held too, as it may have been held in a lease.
   auto &m = index_.message(slot);
   // The wall clock may be behind by now: what an earlier life could lease is what counts.
   bool active = m.held;
   const auto until = std::max(clock_.wall(), replay_->leased_until());
   index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= until; });
-  if (active) maybe_active_.push_back(at.id);
+  if (!active) return;
+  m.possible_duplicate = true;
+  journal_state(m);
+  ++flagged_;
 }
 
 void QueueCore::recovered(const spool::Recovered &found) {
   if (replay_->skipped() > 0) log_.error("journal entries that could not be read", {{"entries", replay_->skipped()}});
   replay_.reset();
-  // Notifications that exist already are adopted, whatever the order in which parent and child were found.
-  for (const auto &name : std::exchange(adopted_, {})) notification_written(name.parent, name.event);
-
-  std::uint64_t flagged = 0;
-  for (const auto id : std::exchange(maybe_active_, {})) {
-    const auto slot = index_.find(id);
-    if (slot == kNone || found.clean_stop || !found.was_active) continue;
-    auto &m = index_.message(slot);
-    m.possible_duplicate = true;
-    journal_state(m);
-    ++flagged;
-  }
   recovered_any_ = index_.size() > 0;
-  if (flagged > 0)
-    log_.warn("unclean stop: mail that may have been under way may be delivered twice", {{"messages", flagged}});
-  counters_.possible_duplicates += flagged;
+  if (flagged_ > 0)
+    log_.warn("unclean stop: mail that may have been under way may be delivered twice", {{"messages", flagged_}});
+  counters_.possible_duplicates += flagged_;
   log_.info("spool recovered", {{"messages", index_.size()},
                                 {"corrupt", found.corrupt_records},
                                 {"clean_stop", found.clean_stop},
                                 {"notifications", dsn_queue_.size()}});
-  ::malloc_trim(0);  // the replay was of about the index's size
   for (auto &[id, c] : connections_)
     if (!c->hello) c->answer_by = clock_.mono() + kHelloLimit;
   for (auto &event : std::exchange(afterwards_, {})) event();

@@ -39,8 +39,8 @@ class QueueRole final : public process::Role {
     store_->on_wanted([this](std::uint32_t segment, std::uint32_t epoch) { core_->wanted(segment, epoch); });
     store_->on_unadmitted([this](std::uint32_t segment, std::uint32_t epoch) { core_->unadmitted(segment, epoch); });
     store_->on_synced([this](std::uint64_t) {
-      core_->synced();
       schedule();
+      core_->synced();
     });
     return {};
   }
@@ -53,8 +53,8 @@ class QueueRole final : public process::Role {
     channels_[id] = channel;
     channel->start(
         [this, id](io::Message &message) {
-          core_->receive(id, message);
           schedule();
+          core_->receive(id, message);
         },
         [this, id, peer, weak = std::weak_ptr{channel}](std::string_view why) {
           const auto at = channels_.find(id);
@@ -128,9 +128,12 @@ class QueueRole final : public process::Role {
     if (more) return schedule();
     auto at = core_->wake_at();
     if (draining_) at = std::min(at, drain_until_);
-    timer_->expires_after(std::chrono::nanoseconds(std::max<Nanos>(at - now, kMillisecond)));
-    timer_->async_wait([this](ErrorCode e) {
-      if (!e) schedule();
+    at = std::max(at, now + kMillisecond);
+    timer_->expires_after(std::chrono::nanoseconds(at - now));
+    timer_->async_wait([this, at](ErrorCode e) {
+      if (e) return;
+      schedule();
+      wanted_ = std::min(wanted_, at);
     });
   }
 

@@ -29,7 +29,7 @@ void QueueCore::on_segment_request(Connection &c, const wire::SegmentRequest &re
                  const bool sent = writer && writer->link && writer->link->send(reply, std::move(fds));
                  if (!grant || sent) return;
                  if (writer)
-                   abandon(*writer, {reply.segment, reply.epoch}, 0);  // it never got it
+                   take_back(*writer, {reply.segment, reply.epoch}, 0);  // it never got it
                  else
                    store_.sealed(reply.segment, reply.epoch, 0);
                });
@@ -40,7 +40,7 @@ void QueueCore::adopt(Connection &c, const Segment &segment) {
   if (c.segments.insert(segment).second) store_.pin({segment.first, segment.second, 0, 0});
 }
 
-void QueueCore::abandon(Connection &c, const Segment &segment, std::uint64_t bad_from) {
+void QueueCore::take_back(Connection &c, const Segment &segment, std::uint64_t bad_from) {
   store_.sealed(segment.first, segment.second, bad_from);
   if (c.segments.erase(segment) > 0) store_.unpin({segment.first, segment.second, 0, 0});
 }
@@ -49,9 +49,9 @@ void QueueCore::on_segment_sealed(Connection &c, const wire::SegmentSealed &seal
   // kFirstRecord: it was never used, or so little that the writer alone had something to say about it.
   if (sealed.bad_from > spool::kFirstRecord)
     log_.error(
-        "segment abandoned after a write error: look at the disk",
+        "segment given up after a write error: look at the disk",
         {{"peer", c.peer.name}, {"segment", sealed.segment}, {"epoch", sealed.epoch}, {"from", sealed.bad_from}});
-  abandon(c, {sealed.segment, sealed.epoch}, sealed.bad_from);
+  take_back(c, {sealed.segment, sealed.epoch}, sealed.bad_from);
 }
 
 // `then` runs when everything in it is admitted; whole: all of it could be read. The reading takes its time elsewhere;
@@ -111,6 +111,7 @@ void QueueCore::on_notice(Connection &c, wire::Notice &notice) {
 void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
   c.hello = true;
   c.sequence = 0;
+  for (const auto &s : hello.given_up) store_.give_up(s.segment, s.epoch, s.bad_from);
   for (const auto &segment : hello.segments) adopt(c, segment);
   scan_all(c, {hello.segments.begin(), hello.segments.end()}, nullptr);
   check_gates();

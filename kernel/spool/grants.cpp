@@ -12,7 +12,7 @@
 namespace mansio::spool {
 namespace {
 
-constexpr std::uint64_t kFrugal = 4ull << 20;  // size of a segment made from the reserve: bounces are small
+constexpr std::uint64_t kSmallSegment = 4ull << 20;  // size of a segment made from the reserve: bounces are small
 constexpr auto kHeldRetry = std::chrono::milliseconds{200};
 
 }  // namespace
@@ -55,7 +55,7 @@ void StoreImpl::serve() {
     }
     auto shared = std::make_shared<Request>(std::move(request));
     const bool large = shared->least != 0;
-    const auto ordinary = disk_full_ ? std::min(options_.segment_size, kFrugal) : options_.segment_size;
+    const auto ordinary = disk_full_ ? std::min(options_.segment_size, kSmallSegment) : options_.segment_size;
     if (shared->use == GrantFor::NewMail && !room_for(large ? shared->least : ordinary)) {
       asio::post(loop_, [shared] { shared->done(Error{Status::Busy, "insufficient system storage", {4, 3, 1}}); });
       continue;
@@ -188,19 +188,29 @@ void StoreImpl::sealed(std::uint32_t number, std::uint32_t epoch, std::uint64_t 
   auto *segment = find(number, epoch);
   if (!segment) return;
   if (bad_from > kFirstRecord) {
-    log_.warn("segment abandoned by its writer",
+    log_.warn("segment given up by its writer",
               {{"owner", segment->owner}, {"segment", number}, {"epoch", epoch}, {"bad_from", bad_from}});
   }
-  segment->bad_from = bad_from;
-  if (bad_from != 0) {
-    // The next process would believe the page cache, which a later sync that succeeds does not make true.
-    journal_.append(RecordType::GivenUp, encode(GivenUpEntry{number, epoch, bad_from}));
-    journal_.hurry();
-  }
+  give_up(number, epoch, bad_from);
   if (bad_from == kFirstRecord && segment->commits.size() == 0) segment->enumerated = true;
   if (segment->phase == Phase::Open) segment->phase = Phase::Sealed;
   segment->commits.shrink();
   consider(*segment);
+}
+
+void StoreImpl::give_up(std::uint32_t number, std::uint32_t epoch, std::uint64_t bad_from) {
+  auto *segment = find(number, epoch);
+  if (!segment || bad_from == 0 || segment->bad_from == bad_from) return;
+  segment->bad_from = bad_from;
+  // The next process would believe the page cache, which a later sync that succeeds does not make true.
+  journal_.append(RecordType::GivenUp, encode(GivenUpEntry{number, epoch, bad_from}));
+  journal_.hurry();
+}
+
+bool StoreImpl::is_given_up(const Place &commit) const {
+  const auto i = segments_.find(commit.segment);
+  return i != segments_.end() && i->second.header.epoch == commit.epoch && i->second.bad_from != 0 &&
+         commit.offset >= i->second.bad_from;
 }
 
 void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kFillStep = 1024 * 1024;  // zero-filled ahead, so that most syncs journal no metadata
 constexpr std::uint64_t kTooManyFiles = 16;       // restarts without a checkpoint
-constexpr std::uint64_t kFrugal = 4;              // times as much journal as usual: when room is short
+constexpr std::uint64_t kFrugalTimes = 4;         // times as much journal as usual: when room is short
 constexpr auto kRetry = std::chrono::milliseconds{200};
 constexpr std::size_t kPacked = 32 * 1024;  // octets of entries in one record, about
 
@@ -49,7 +49,7 @@ Result<void> Journal::start(const Replayed &replayed) {
   // Files that cannot be read today may be read tomorrow: what is written now must count as later than what they hold.
   sequence_ = std::max(replayed.last_sequence, std::uint64_t{replayed.last_file} << 32);
   since_checkpoint_ = replayed.bytes;
-  files_since_checkpoint_ = replayed.files;
+  files_since_checkpoint_ = replayed.read.size();
   synced_ = sequence_;
   number_ = replayed.last_file;
   // A process that was killed may have written entries and not synced them. We read them from the page cache and act on
@@ -139,7 +139,7 @@ void Journal::checkpoint_ended(bool complete) {
 bool Journal::wants_checkpoint(bool frugal) const {
   if (checkpointing_) return false;
   const auto enough = std::max(options_.rotate_bytes, checkpoint_bytes_);
-  if (frugal) return since_checkpoint_ > kFrugal * enough;
+  if (frugal) return since_checkpoint_ > kFrugalTimes * enough;
   return since_checkpoint_ > enough || files_since_checkpoint_ > kTooManyFiles;
 }
 

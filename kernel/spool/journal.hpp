@@ -43,12 +43,11 @@ struct Replayed {
   std::uint32_t last_file = 0;  // highest number seen
   std::uint64_t last_sequence = 0;
   std::uint64_t bytes = 0;  // of records replayed
-  std::uint64_t files = 0;
   struct File {
     std::uint32_t number;
     std::uint64_t from, to;  // its last batch, of which nothing says that it was synced
   };
-  std::vector<File> read;  // which they are
+  std::vector<File> read;     // the files replayed, oldest first
   std::uint64_t damaged = 0;  // places where records that had been synced are gone
   bool clean = false;         // the last record is Clean
   bool active = true;         // deliveries may have been under way

@@ -32,7 +32,7 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
   if (!replayed) return replayed.error();
   out.clean_stop = replayed->clean;
   // The mark may be among what is damaged.
-  out.was_active = !replayed->clean && (replayed->active || replayed->damaged > 0) && replayed->last_sequence > 0;
+  was_active_ = !replayed->clean && (replayed->active || replayed->damaged > 0) && replayed->last_sequence > 0;
   if (replayed->damaged > 0) {
     log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
                {{"places", replayed->damaged}});
@@ -52,7 +52,10 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
     if (!segment.commits.decode_done(entry_.done)) ++out.corrupt_records;
   }
   for (const auto &g : given_up)
-    if (auto *segment = find(g.segment, g.epoch)) segment->bad_from = g.bad_from;
+    if (auto *segment = find(g.segment, g.epoch))
+      segment->bad_from = g.bad_from;
+    else if (const auto u = unreadable_.find(g.segment); u != unreadable_.end() && u->second.epoch == g.epoch)
+      u->second.bad_from = g.bad_from;
   std::uint32_t newest = 0;
   for (auto &[number, segment] : segments_) {
     newest = std::max(newest, segment.header.epoch);
@@ -125,6 +128,8 @@ Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
   if (!names) return names.error();
   // A segment made by a process that was killed may have a name in memory only, and is about to be given out.
   if (auto r = files_.sync_directory(path("segments")); !r) return r;
+  // What an earlier start set aside and was killed before it had synced that must not be taken for safe.
+  if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
   for (const auto &name : *names) {
     const auto number = parse_file_name(name);
     if (!number) continue;
@@ -155,8 +160,11 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, const TableEntry *ent
     unused = all_zero(bytes, page.size());
   }
   if (free) {
-    // It may say so in the page cache only: what was done in it is known to nobody once its journal is gone.
-    if (auto r = (*file)->data_sync(); !r) {
+    // It may say so in the page cache only: what was done in it is known to nobody once its journal is gone. Written
+    // again, as after an error of sync its page counts as clean.
+    auto r = (*file)->write_at(0, encode_header(*header));
+    if (r) r = (*file)->data_sync();
+    if (!r) {
       log_.error("free segment cannot be synced: not used", {{"segment", number}, {"error", r.error().text}});
       unreadable_[number] = {number, 0, kFirstRecord, 0, {}};
       return {};
@@ -242,7 +250,7 @@ bool StoreImpl::set_aside(const std::string &name, Segment &segment, std::uint64
   };
   if (auto old = files_.open(target, io::OpenMode::Read)) {
     const auto size = (*old)->size();  // found at an earlier start, which may have been killed before its sync
-    if (size && *size >= to - from && (*old)->data_sync() && files_.sync_directory(path("corrupt"))) return true;
+    if (size && *size >= to - from && (*old)->data_sync()) return true;
   }
   auto in = file_of(segment);
   if (!in) return keep(in.error());

@@ -70,7 +70,6 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
   }
   for (std::size_t i = first; i < opened.size(); ++i) {
     auto &o = opened[i];
-    ++out.files;
     FileBytes bytes{*o.file};
     const bool snapshot = i == first;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {

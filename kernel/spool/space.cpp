@@ -1,6 +1,7 @@
 // Room on the disk: what is prepared ahead of need, what is kept back, and when new mail must be refused. New mail
 // does not spend the reserve: it is for journal and bounces, so that a full disk still drains. (A large body grows as
-// it comes, and is refused in its middle within a tick after the reserve was reached.)
+// it comes, and is refused in its middle within two ticks after the reserve was reached, if the queue process is there
+// to say so.)
 #include <chrono>
 
 #include "kernel/spool/store_impl.hpp"
@@ -18,7 +19,9 @@ void StoreImpl::keep_spares() {
   making_spare_ = true;
   make_segment(options_.segment_size, true, [this](Result<std::uint32_t> number) {
     making_spare_ = false;
-    if (number) keep_spares();
+    if (!number) return;
+    check_space();  // what it took is not there for another
+    keep_spares();
   });
 }
 

@@ -40,7 +40,6 @@ struct Recovered {
   std::uint64_t messages = 0;
   std::uint64_t corrupt_records = 0;  // set aside under corrupt/ with their bytes
   bool clean_stop = false;            // the last stop was orderly
-  bool was_active = false;            // unclean, and deliveries may have been under way (mark_active)
 };
 
 struct Usage {
@@ -66,6 +65,8 @@ class Store {
   // last. Until then no segment found is used again.
   using OnCommit = std::function<void(const Committed &, const Envelope &)>;
   virtual void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) = 0;
+  // The last stop was not orderly, and deliveries may have been under way (mark_active).
+  virtual bool was_active() const = 0;
   // The lowest epoch that is granted from recover() on: what lies in a lower one an earlier life may have known.
   virtual std::uint32_t first_epoch() const = 0;
 
@@ -73,6 +74,10 @@ class Store {
   virtual void grant(std::string_view owner, std::uint64_t least, GrantFor use,
                      std::function<void(Result<SegmentGrant>)> done) = 0;
   virtual void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) = 0;
+  // From this offset on nothing of the segment counts, as a write or sync failed there. Notifications among it are not
+  // taken for written: is_given_up(). (Other mail is delivered all the same if it can be read.)
+  virtual void give_up(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) = 0;
+  virtual bool is_given_up(const Place &commit) const = 0;
   // As sealed(), for a writer that is dead, after a scan of all it had: a large body that no commit cites goes.
   virtual void orphaned(std::uint32_t segment, std::uint32_t epoch) = 0;
   // Scans a segment for commits not admitted yet: a hint was lost, or its writer died. The reading is done elsewhere;

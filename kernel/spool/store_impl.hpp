@@ -1,6 +1,6 @@
 // The store's inside. store.cpp: opening, reading, retiring. grants.cpp: segments given out and taken back.
 // space.cpp: room for them.
-// recovery.cpp: what a start finds. rescan.cpp: what a writer left unsaid.
+// recovery.cpp: what a start finds. search.cpp: what a writer left unsaid.
 #pragma once
 
 #include <map>
@@ -32,7 +32,10 @@ class StoreImpl : public Store {
   void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) override;
   void grant(std::string_view owner, std::uint64_t least, GrantFor use,
              std::function<void(Result<SegmentGrant>)> done) override;
+  bool was_active() const override { return was_active_; }
   std::uint32_t first_epoch() const override { return first_epoch_; }
+  void give_up(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
+  bool is_given_up(const Place &commit) const override;
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override;
   void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
@@ -177,8 +180,9 @@ class StoreImpl : public Store {
   Turns *const turns_;
   io::UniqueFd lock_;
   Journal journal_;
-  Epochs epochs_;                                   // the thread's, once it runs
+  Epochs epochs_;  // the thread's, once it runs
   std::uint32_t first_epoch_ = 0;
+  bool was_active_ = false;
   std::map<std::uint32_t, Segment> segments_;       // by number; references stay valid
   std::map<std::uint32_t, TableEntry> unreadable_;  // segments of which not even the header can be read now
   std::uint32_t next_number_ = 1;

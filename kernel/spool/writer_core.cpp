@@ -272,10 +272,10 @@ void WriterCore::finished(std::uint64_t end, bool synced, const Result<void> &re
     for (const auto &message : messages) resolve(*message, message->committed);
   } else {
     const auto &header = current_->header;
-    log_->error("spool segment abandoned", {{"segment", header.number},
-                                            {"epoch", header.epoch},
-                                            {"bad_from", current_->synced},
-                                            {"error", result.error().text}});
+    log_->error("spool segment given up", {{"segment", header.number},
+                                           {"epoch", header.epoch},
+                                           {"bad_from", current_->synced},
+                                           {"error", result.error().text}});
     const bool full = result.error().status == Status::Busy;
     const Error error{
         full ? Status::Busy : Status::Defer, result.error().text, {4, 3, static_cast<std::uint16_t>(full ? 1 : 0)}};

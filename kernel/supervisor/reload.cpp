@@ -47,11 +47,12 @@ Task<Result<void>> Supervisor::change_to_new() {
   if (auto log = open_log_output((*next)->checked.plan); !log)
     log_.error("log not changed", {{"reason", log.error().text}});
   switch_to(std::move(*next), posts);
-  // Until a client can meet the new configuration only. Whoever does not answer is killed at its deadline.
+  // Until a client can meet the new configuration only. Whoever does not answer loses its channel at its deadline.
   const auto old_at_work = [this] {
     const auto &all = fleet_->posts();
-    return std::any_of(all.begin(), all.end(),
-                       [](const Post &p) { return p.child && p.child->asked_to_stop && p.child->takes_work; });
+    return std::any_of(all.begin(), all.end(), [](const Post &p) {
+      return p.child && p.child->serving() && p.child->asked_to_stop && p.child->takes_work;
+    });
   };
   while (old_at_work() && stop_requests_ == 0) co_await event(kSecond);
   co_return Result<void>{};

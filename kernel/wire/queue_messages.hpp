@@ -58,25 +58,28 @@ struct Notice {
     v(s.sequence, s.id, s.commit, s.envelope, s.body, s.envelope_bytes);
   }
 };
-// writer -> queue, on every attach before anything else: segments it still writes, and its last sequence.
+// writer -> queue, on every attach before anything else: segments it still writes, or has sealed without the queue
+// knowing, and those it gave up after an error of late: a queue process that was killed may not have kept that.
 struct WriterHello {
   static constexpr std::uint16_t kType = 104;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> segments;  // (segment, epoch)
+  std::vector<SegmentSealed> given_up = {};
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.segments);
+    v(s.segments, s.given_up);
   }
 };
 // queue -> ingress: whether new MAIL is welcome; sent on attach and at every change.
 struct Pressure {
   static constexpr std::uint16_t kType = 105;
   bool accept = true;
+  bool disk_full = false;  // what is being received is refused as well, if it takes a segment of its own
   std::uint16_t code = 451;
   EnhancedStatus enhanced;
   std::string reason;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.accept, s.code, s.enhanced, s.reason);
+    v(s.accept, s.disk_full, s.code, s.enhanced, s.reason);
   }
 };
 

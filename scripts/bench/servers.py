@@ -232,7 +232,9 @@ listen = ["127.0.0.1:{self.port}"]
 
     def metric(self, name):
         found = re.search(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", self.tool("status", "--metrics"), re.M)
-        return float(found[1]) if found else 0.0
+        if not found:
+            fail(f"Mansio has no metric {name}")
+        return float(found[1])
 
     def segments(self):
         return int(self.metric("mansio_spool_segments"))

@@ -31,7 +31,7 @@ add_compile_definitions(BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
 function(mansio_layer name)
   cmake_parse_arguments(L "" "" "DEPENDS;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernel/${name}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/(main|allocator)\\.cpp$")
   if(sources)
     add_library(mansio_${name} STATIC ${sources})
     set(scope PUBLIC)

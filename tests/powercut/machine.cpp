@@ -31,10 +31,7 @@ void WatchedStore::find_mail(OnCommit committed, std::function<void(const spool:
         if (!seen->insert(at.id).second) throw Failure{"twice in the spool: " + to_string(at.id)};
         committed(at, envelope);
       },
-      [this, done = std::move(done)](const spool::Recovered &all) {
-        found = all;
-        done(all);
-      });
+      std::move(done));
 }
 
 QueueProcess::QueueProcess(FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
@@ -179,7 +176,9 @@ std::shared_ptr<WriterProcess> Machine::make_writer(wire::RoleKind kind, const c
 }
 
 void Machine::start_others() {
-  if (!survives([&] { attach_others(); })) replace_killed();
+  unless_down([&] {
+    if (!survives([&] { attach_others(); })) replace_killed();
+  });
 }
 
 void Machine::attach_others() {
@@ -309,13 +308,15 @@ Result<void> Machine::stop_queue() {
 
 void Machine::stop_cleanly(bool cut) {
   if (!queue_) return;
-  for (int i = 0; i < 200; ++i) {
-    bool more = false;
-    (void)survives([&] { more = progress(); });
-    replace_killed();
-    if (!more || disk_.dead()) break;
-  }
-  if (disk_.dead()) return;
+  unless_down([&] {
+    for (int i = 0; i < 200; ++i) {
+      bool more = false;
+      (void)survives([&] { more = progress(); });
+      replace_killed();
+      if (!more || disk_.dead()) break;
+    }
+  });
+  if (!queue_ || disk_.dead()) return;
   if (cut) disk_.cut_after(1 + random_() % 6);
   (void)survives([&] { (void)stop_queue(); });
   leave_queue();

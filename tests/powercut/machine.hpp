@@ -23,7 +23,6 @@ class WatchedStore final : public spool::StoreImpl {
   }
   std::uint64_t checkpoints = 0;
   void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override;
-  spool::Recovered found;
 };
 
 struct QueueProcess final : Process {
@@ -91,7 +90,6 @@ class Machine {
   bool deliver_everything();
   // The queue process, as an orderly end of the program does it; the power may go meanwhile (`cut`).
   void stop_cleanly(bool cut);
-  std::uint64_t corrupt_records() const { return queue_->store->found.corrupt_records; }
   void note(const std::string &text) { sink_.emit(LogLevel::Info, text + "\n"); }
   std::string log() const;
 
@@ -125,6 +123,14 @@ class Machine {
     } catch (const Killed &) {
       ++sink_.events.killed_inside;
       return false;
+    }
+  }
+  struct Down {};  // thrown: the machine does nothing more
+  template <class F>
+  void unless_down(F &&what) {
+    try {
+      what();
+    } catch (const Down &) {
     }
   }
   void take_step();

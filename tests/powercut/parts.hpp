@@ -90,7 +90,7 @@ struct Events {
     recycled += says("segment recycled");
     flagged += says("mail that may have been under way may be delivered twice");
     clean_starts += says("spool recovered") && says("\"clean_stop\":true");
-    abandoned += says("segment abandoned by its writer");
+    abandoned += says("segment given up by its writer");
     set_aside += says(": set aside");
   }
 };

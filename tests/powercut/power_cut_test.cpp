@@ -1,6 +1,6 @@
 // Lives of a spool, each ended by a power cut at some call that changes the disk: random ones, and first lives of which
-// every call is cut in turn. After every cut the queue process starts on what is left, often on several such disks with
-// different luck, and the world's claims must hold.
+// every call is cut in turn. After every cut the queue process starts on what is left, now and then on two such disks
+// with different luck, and the world's claims must hold.
 //
 // MANSIO_POWER_CUTS=N makes N cuts instead of a few thousand; MANSIO_POWER_SEED=S with --gtest_filter repeats one seed.
 #include <gtest/gtest.h>

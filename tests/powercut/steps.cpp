@@ -28,8 +28,6 @@ constexpr std::array kEarlySteps{
     &Machine::wait_a_while, &Machine::kill_ingress, &Machine::kill_egress,       &Machine::set_clock,
 };
 
-struct Down {};  // the machine does nothing more
-
 unsigned total() {
   unsigned sum = 0;
   for (const auto &s : kSteps) sum += s.weight;
@@ -41,7 +39,7 @@ unsigned total() {
 void Machine::live(std::uint64_t steps, Durability durability, bool mixed) {
   durability_ = durability;
   mixed_ = mixed;
-  try {
+  unless_down([&] {
     for (std::uint64_t i = 0; i < steps && !disk_.dead() && queue_; ++i) {
       if (std::exchange(hung_, false)) kill_egress();
       (void)survives([&] {
@@ -49,8 +47,7 @@ void Machine::live(std::uint64_t steps, Durability durability, bool mixed) {
       });
       replace_killed();
     }
-  } catch (const Down &) {
-  }
+  });
 }
 
 void Machine::take_step() {

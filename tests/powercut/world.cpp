@@ -203,6 +203,8 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
     if (slot == queue::kNone) {
       if (!power || m.sent_in == starts || (m.deleted && m.deleted_in == starts) || t.unread_now.contains(id)) continue;
       if (t.some_unread_now && !places.contains(id)) continue;  // may lie there: it was not said where
+      // What waited for its notification alone, and no more since it was found, may do so again.
+      if (finished(m) && !all(m, Fate::Sent)) continue;
       m.vanished = true;
       m.acknowledged = false;
       continue;

@@ -36,9 +36,9 @@ void WriterProcess::attached() {
   wire::WriterHello hello;
   hello.segments = writing_;
   for (const auto &s : unreported_) hello.segments.emplace_back(s.segment, s.epoch);
+  hello.given_up = given_up_;
   to_queue->send(hello);
-  for (const auto &s : std::exchange(unreported_, {}))
-    to_queue->send(wire::SegmentSealed{s.segment, s.epoch, s.bad_from});
+  for (const auto &s : std::exchange(unreported_, {})) to_queue->send(s);
 }
 
 void WriterProcess::lost() {
@@ -66,6 +66,7 @@ Task<Result<spool::SegmentGrant>> WriterProcess::next(std::uint64_t least) {
 
 void WriterProcess::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) {
   std::erase(writing_, std::pair{segment, epoch});
+  if (bad_from != 0) given_up_.push_back({segment, epoch, bad_from});
   if (to_queue && !behind_)
     to_queue->send(wire::SegmentSealed{segment, epoch, bad_from});
   else

@@ -40,10 +40,6 @@ class WriterProcess : public Process,
     std::optional<Result<spool::SegmentGrant>> result;
     spool::Event done;
   };
-  struct Sealed {
-    std::uint32_t segment, epoch;
-    std::uint64_t bad_from;
-  };
   static Task<> session(std::shared_ptr<WriterProcess> self, std::size_t size, Envelope envelope, Durability durability,
                         std::function<void(std::optional<MessageId>)> then);
   static Task<std::optional<MessageId>> write(WriterProcess &self, std::size_t size, Envelope envelope,
@@ -62,7 +58,7 @@ class WriterProcess : public Process,
   std::uint64_t sequence_ = 0;
   std::map<std::uint32_t, std::shared_ptr<Request>> requests_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writing_;
-  std::vector<Sealed> unreported_;
+  std::vector<wire::SegmentSealed> unreported_, given_up_;
   std::map<std::pair<MessageId, std::uint32_t>, MessageId> notified_;  // as the router remembers
   std::unique_ptr<spool::Writer> writer_;
 };

@@ -155,6 +155,13 @@ TEST_F(QueueLinkTest, SaysFromWhereASegmentSealedWhileTheQueueWasAwayIsBad) {
   ASSERT_EQ(seals.size(), 1u);
   EXPECT_EQ(seals[0].segment, 1u);
   EXPECT_EQ(seals[0].bad_from, 8192u);
+  // Whoever was told may have been killed since.
+  queue->close();
+  settle();
+  attach();
+  ASSERT_EQ(hellos.size(), 3u);
+  ASSERT_EQ(hellos[2].given_up.size(), 1u);
+  EXPECT_EQ(hellos[2].given_up[0].bad_from, 8192u);
 }
 
 TEST_F(QueueLinkTest, NumbersItsNotices) {
@@ -173,10 +180,11 @@ TEST_F(QueueLinkTest, RefusesNewMailUnderPressureOrWithoutAQueue) {
   EXPECT_EQ(link.refusal()->code, 451);
   attach();
   EXPECT_FALSE(link.refusal());
-  ASSERT_TRUE(queue->send(wire::Pressure{false, 452, {4, 3, 1}, "no space"}));
+  ASSERT_TRUE(queue->send(wire::Pressure{false, true, 452, {4, 3, 1}, "no space"}));
   settle();
   ASSERT_TRUE(link.refusal());
   EXPECT_EQ(to_string(*link.refusal()), "452 4.3.1 no space");
+  EXPECT_TRUE(link.disk_full());
   ASSERT_TRUE(queue->send(wire::Pressure{}));
   settle();
   EXPECT_FALSE(link.refusal());

@@ -28,7 +28,7 @@ class FakeStore final : public spool::Store {
     for (const auto &e : disk_.journal) entry(e);
     found_.messages = disk_.commits.size();
     found_.clean_stop = disk_.clean;
-    found_.was_active = !disk_.clean && disk_.active;
+    was_active_ = !disk_.clean && disk_.active;
     disk_.clean = false;
     return {};
   }
@@ -53,6 +53,14 @@ class FakeStore final : public spool::Store {
     g.fd = io::UniqueFd{::open("/dev/null", O_RDWR | O_CLOEXEC)};
     done(std::move(g));
   }
+  void give_up(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override {
+    bad_[{segment, epoch}] = bad_from;
+  }
+  bool is_given_up(const spool::Place &commit) const override {
+    const auto at = bad_.find({commit.segment, commit.epoch});
+    return at != bad_.end() && commit.offset >= at->second;
+  }
+  bool was_active() const override { return was_active_; }
   std::uint32_t first_epoch() const override { return 110; }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override { orphaned_.insert({segment, epoch}); }
@@ -159,8 +167,9 @@ class FakeStore final : public spool::Store {
   }
 
   FakeDisk &disk_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> bad_;
   spool::Recovered found_;
-  bool unsynced_active_ = false;
+  bool was_active_ = false, unsynced_active_ = false;
   std::size_t replaced_ = 0;  // entries that the checkpoint takes the place of
   std::set<MessageId> done_before_;
   std::set<MessageId> admitted_;

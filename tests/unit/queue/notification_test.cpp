@@ -255,6 +255,32 @@ TEST_F(Notification, IsNotAskedForAgainBeforeItIsKnownWhatADeadRouterWrote) {
   EXPECT_EQ(store_->bad_unpins, 0);
 }
 
+// After an error of sync the page cache shows what the medium may not have.
+TEST_F(Notification, OneThatItsWriterGaveUpDoesNotCountAsWrittenAfterARestart) {
+  for (const bool given_up : {false, true}) {
+    disk_ = {};
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    report(leases().at(0), DeliveryStatus::Bounced);
+    const auto n = notifications();
+    ASSERT_EQ(n.size(), 1u);
+    auto dsn = envelope({"sender@example.org"}, "");
+    dsn.dsn_parent = n[0].parent;
+    const auto at = commit(dsn);
+    start();
+    router_ = attach(wire::RoleKind::Router, "router", 300);
+    core_->attach_done();
+    run();
+    EXPECT_TRUE(known(id));
+    EXPECT_TRUE(notifications().empty());
+    wire::WriterHello hello;
+    if (given_up) hello.given_up.push_back({kSegment, kEpoch, at.commit.offset});
+    say(router_, hello);
+    EXPECT_EQ(notifications().size(), given_up ? 1u : 0u);
+    EXPECT_EQ(known(id), given_up);
+  }
+}
+
 TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
   begin();
   mail_to({"a@example.com"});

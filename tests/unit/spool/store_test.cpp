@@ -33,7 +33,7 @@ TEST(SpoolStore, OrderlyStopIsReportedAsSuch) {
     const auto after = disk.power_cut(1);
     Rig rig{*after};
     EXPECT_TRUE(rig.recovered.clean_stop);
-    EXPECT_FALSE(rig.recovered.was_active);
+    EXPECT_FALSE(rig.store->was_active());
   }
 }
 
@@ -47,7 +47,7 @@ TEST(SpoolStore, StopWithDeliveriesUnderWayIsRemembered) {
   const auto after = disk.power_cut(0);
   Rig rig{*after};
   EXPECT_FALSE(rig.recovered.clean_stop);
-  EXPECT_TRUE(rig.recovered.was_active);
+  EXPECT_TRUE(rig.store->was_active());
 }
 
 TEST(SpoolStore, DiskReserveRefusesNewSegmentsUntilThereIsSpaceAgain) {
@@ -349,7 +349,7 @@ TEST(SpoolStore, ADamagedJournalCountsAsDeliveriesUnderWay) {
   Rig rig{*after};
   ASSERT_FALSE(rig.error);
   EXPECT_GT(rig.recovered.corrupt_records, 0u);
-  EXPECT_TRUE(rig.recovered.was_active);
+  EXPECT_TRUE(rig.store->was_active());
 }
 
 TEST(SpoolStore, OneDamagedHeaderCopyCostsNothing) {
