@@ -262,7 +262,6 @@ void QueueCore::notification_undeliverable(const DsnName &name, const std::strin
 void QueueCore::adopt_notifications() {
   for (const auto &[name, commit] : std::exchange(adopted_, {}))
     if (!store_.is_given_up(commit)) notification_written(name.parent, name.event);
-  send_notifications();
 }
 
 void QueueCore::notification_written(MessageId parent, std::uint32_t event) {

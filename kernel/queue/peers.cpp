@@ -273,10 +273,11 @@ void QueueCore::check_gates() {
     if (is_writer(*c)) writers = false;
   }
   if (!retire_open_ && writers) {
+    adopt_notifications();
     retire_open_ = true;
     for (const auto &[commit, sequence] : retire_later_) store_.retire(commit, sequence);
     retire_later_ = {};
-    adopt_notifications();
+    send_notifications();
   }
   if (!gate_open_ && egress && clock_.mono() >= gate_at_ && store_.synced_sequence() >= start_sequence_) open_gate();
 }

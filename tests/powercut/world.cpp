@@ -204,9 +204,12 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
       if (!power || m.sent_in == starts || (m.deleted && m.deleted_in == starts) || t.unread_now.contains(id)) continue;
       if (t.some_unread_now && !places.contains(id)) continue;  // may lie there: it was not said where
       // What waited for its notification alone, and no more since it was found, may do so again.
-      if (finished(m) && !all(m, Fate::Sent)) continue;
-      m.vanished = true;
-      m.acknowledged = false;
+      const bool notified = finished(m) && !all(m, Fate::Sent);
+      // An outcome that a damaged journal hid may be known again, and hidden once more.
+      const bool hidden = t.journal_damaged && std::all_of(m.recipients.begin(), m.recipients.end(),
+                                                           [](const Destiny &d) { return d.told; });
+      m.vanished = !notified && !hidden;
+      m.acknowledged = notified && m.durability == Durability::Power;
       continue;
     }
     m.vanished = false;  // check() knows why it was away
