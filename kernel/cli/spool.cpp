@@ -76,12 +76,13 @@ int check(io::FileSystem &files, const std::string &directory) {
       spool::inspect_spool(files, directory, [](const std::string &text) { std::printf("%s\n", text.c_str()); });
   if (!found) return refuse(found.error().text);
   std::printf(
-      "%llu segments, %llu of them free; %llu messages, %llu unfinished ones; %llu journal files, %llu records; %llu "
+      "%llu segments, %llu of them free; %llu messages, %llu of them twice, %llu unfinished ones; %llu journal files, "
+      "%llu records; %llu "
       "problems\n",
       static_cast<unsigned long long>(found->segments), static_cast<unsigned long long>(found->free_segments),
-      static_cast<unsigned long long>(found->messages), static_cast<unsigned long long>(found->fragments),
-      static_cast<unsigned long long>(found->journal_files), static_cast<unsigned long long>(found->journal_records),
-      static_cast<unsigned long long>(found->problems));
+      static_cast<unsigned long long>(found->messages), static_cast<unsigned long long>(found->copies),
+      static_cast<unsigned long long>(found->fragments), static_cast<unsigned long long>(found->journal_files),
+      static_cast<unsigned long long>(found->journal_records), static_cast<unsigned long long>(found->problems));
   return found->problems == 0 ? 0 : 1;
 }
 

@@ -39,15 +39,17 @@ Result<SharedStored> QueueCore::read_stored(MessageSlot slot) {
 SharedStored QueueCore::stored_of(MessageSlot slot) {
   auto stored = read_stored(slot);
   if (stored) return cache_.put(std::move(*stored));
-  auto &m = index_.message(slot);
-  if (!m.corrupt) {
-    ++counters_.corrupt;
-    m.corrupt = true;  // do_hold() has it counted
-    log_.error("envelope unreadable: the message is set aside",
-               {{"qid", m.id}, {"segment", index_.commit_of(slot).segment}, {"error", stored.error().text}});
-    do_hold(slot, "envelope unreadable: " + stored.error().text);
-  }
+  set_aside(slot, "envelope unreadable: " + stored.error().text);
   return nullptr;
+}
+
+void QueueCore::set_aside(MessageSlot slot, const std::string &why) {
+  auto &m = index_.message(slot);
+  if (m.corrupt) return;
+  ++counters_.corrupt;
+  m.corrupt = true;  // do_hold() has it counted
+  log_.error("the message is set aside", {{"qid", m.id}, {"segment", index_.commit_of(slot).segment}, {"error", why}});
+  do_hold(slot, why);
 }
 
 // For operators: a look at everything must not push out of the cache what is being delivered.

@@ -10,7 +10,8 @@
 //
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), crashes.cpp,
-// routing.cpp, notifications.cpp, commands.cpp and listing.cpp (operators), maintenance.cpp (time, pressure, end).
+// routing.cpp, notifications.cpp, compaction.cpp, commands.cpp and listing.cpp (operators), maintenance.cpp (time,
+// pressure, end).
 #pragma once
 
 #include <deque>
@@ -43,10 +44,10 @@
 
 namespace mansio::queue {
 
-class QueueCore {
+class QueueCore : private spool::Mover {
  public:
   QueueCore(const Clock &clock, Logger &log, const config::Settings &settings, spool::Store &store, std::uint64_t seed);
-  ~QueueCore();
+  ~QueueCore() override;
 
   // First of all: the journal. What lies in the segments comes in afterwards, from the loop; until all of it is known,
   // nothing is leased, and what was said of it by others waits.
@@ -136,8 +137,8 @@ class QueueCore {
   void adopt(Connection &c, const Segment &segment);
   void take_back(Connection &c, const Segment &segment, std::uint64_t bad_from);
   using Scanned = std::function<void(bool whole)>;
-  void scan(const Segment &segment, Scanned then);
-  void scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then);
+  void scan(const Segment &segment, Scanned then, bool over = false);
+  void scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then, bool over = false);
   void retire(const spool::Place &commit, std::uint64_t sequence);
 
   // admission.cpp
@@ -163,6 +164,14 @@ class QueueCore {
   MessageState state_of(const Message &m) const;
   void begin_checkpoint();
   bool step_checkpoint();
+
+  // compaction.cpp
+  void compact();
+  bool may_move(MessageId id, const spool::Place &commit) override;
+  void moved(const spool::Committed &copy, const spool::Place &from) override;
+  void damaged(MessageId id, const spool::Place &commit) override;
+  void found_again(MessageSlot slot, const spool::Committed &at);
+  void set_aside(MessageSlot slot, const std::string &why);
 
   // leases.cpp
   bool lease_some();

@@ -23,8 +23,8 @@ std::string_view name_of(QueueName name) {
   return names[static_cast<std::size_t>(name)];
 }
 
-MessageSlot Index::add(const spool::Committed &at) {
-  const Segment named{at.commit.segment, at.commit.epoch, 0};
+std::optional<std::uint16_t> Index::enter(const spool::Place &commit) {
+  const Segment named{commit.segment, commit.epoch, 0};
   auto name = segment_names_.find(key(named));
   if (name == segment_names_.end()) {
     std::uint16_t fresh = 0;
@@ -36,16 +36,28 @@ MessageSlot Index::add(const spool::Committed &at) {
       fresh = static_cast<std::uint16_t>(segments_.size());
       segments_.push_back(named);
     } else {
-      return kNone;
+      return std::nullopt;
     }
     name = segment_names_.emplace(key(named), fresh).first;
   }
   ++segments_[name->second].messages;
+  return name->second;
+}
 
+void Index::leave(std::uint16_t name) {
+  auto &segment = segments_[name];
+  if (--segment.messages > 0) return;
+  segment_names_.erase(key(segment));
+  free_segments_.push_back(name);
+}
+
+MessageSlot Index::add(const spool::Committed &at) {
+  const auto segment = enter(at.commit);
+  if (!segment) return kNone;
   const auto slot = take(free_messages_, messages_);
   auto &m = messages_[slot];
   m.id = at.id;
-  m.segment = name->second;
+  m.segment = *segment;
   m.commit = static_cast<std::uint32_t>(at.commit.offset / 8);
   m.size16 = static_cast<std::uint32_t>(std::min<std::uint64_t>((at.body.length + 15) / 16, (1u << 28) - 1)) &
              ((1u << 28) - 1);
@@ -61,6 +73,21 @@ spool::Place Index::commit_of(MessageSlot slot) const {
   const auto &m = messages_[slot];
   const auto &s = segments_[m.segment];
   return {s.number, s.epoch, static_cast<std::uint64_t>(m.commit) * 8, 0};
+}
+
+bool Index::lies_at(MessageSlot slot, const spool::Place &commit) const {
+  const auto at = commit_of(slot);
+  return at.segment == commit.segment && at.epoch == commit.epoch && at.offset == commit.offset;
+}
+
+bool Index::move(MessageSlot slot, const spool::Place &commit) {
+  const auto segment = enter(commit);
+  if (!segment) return false;
+  auto &m = messages_[slot];
+  leave(m.segment);
+  m.segment = *segment;
+  m.commit = static_cast<std::uint32_t>(commit.offset / 8);
+  return true;
 }
 
 void Index::recount(MessageSlot slot) {
@@ -82,11 +109,7 @@ void Index::erase(MessageSlot slot) {
   --counts_[m.counted];
   bytes_ -= m.size();
   by_id_.erase(m.id);
-  auto &segment = segments_[m.segment];
-  if (--segment.messages == 0) {
-    segment_names_.erase(key(segment));
-    free_segments_.push_back(m.segment);
-  }
+  leave(m.segment);
   m = Message{};
   free_messages_.push_back(slot);
 }

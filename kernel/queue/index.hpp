@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -104,6 +105,8 @@ class Index {
   MessageSlot add(const spool::Committed &at);  // kNone: it lies in more segments than can be named (65,536)
   MessageSlot find(MessageId id) const { return by_id_.find(id); }
   spool::Place commit_of(MessageSlot slot) const;  // without its length
+  bool lies_at(MessageSlot slot, const spool::Place &commit) const;
+  bool move(MessageSlot slot, const spool::Place &commit);  // false: as for add()
   GroupCounts counts(MessageSlot slot) const;
   void erase(MessageSlot slot);  // its groups are gone already
 
@@ -153,6 +156,8 @@ class Index {
     std::uint32_t number = 0, epoch = 0;
     std::uint32_t messages = 0;
   };
+  std::optional<std::uint16_t> enter(const spool::Place &commit);  // one more message there
+  void leave(std::uint16_t name);
   static std::uint64_t key(const Segment &s) { return static_cast<std::uint64_t>(s.number) << 32 | s.epoch; }
 
   Chunked<Message> messages_;

@@ -20,6 +20,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Waiting = 12,
   Reason = 13,
   LeasedUntil = 14,
+  Moved = 15,
 };
 
 template <class... T>
@@ -97,6 +98,9 @@ std::string reason(std::uint64_t number, const Reason &reason) {
   return make(Kind::Reason, MessageId{}, number, reason);
 }
 std::string leased_until(Nanos latest) { return make(Kind::LeasedUntil, MessageId{}, latest); }
+std::string moved(MessageId id, const spool::Place &to) {
+  return make(Kind::Moved, id, to.segment, to.epoch, to.offset);
+}
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
 }  // namespace entry
@@ -106,7 +110,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::LeasedUntil) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Moved) {
     ++skipped_;
     return;
   }
@@ -136,8 +140,16 @@ void Replay::apply(std::string_view bytes) {
       if (finished()) leased_until_ = std::max(leased_until_, latest);
       return;
     }
+    case Kind::Moved: {
+      spool::Place to;
+      d(to.segment, to.epoch, to.offset);
+      if (finished()) moved_[id] = to;
+      return;
+    }
     case Kind::Gone:
-      if (finished()) head(id) = {id, {}, {}, true};
+      if (!finished()) return;
+      head(id) = {id, {}, {}, true};
+      moved_.erase(id);
       return;
     case Kind::Record:
     case Kind::Waiting:  // all there is to know: what was said before does not count
@@ -178,6 +190,11 @@ void Replay::keep(Head &head, std::string_view entry) {
 bool Replay::gone(MessageId id) const {
   const auto slot = by_id_.find(id);
   return slot != IdTable<Replay>::kNobody && heads_[slot].gone;
+}
+
+std::optional<spool::Place> Replay::moved(MessageId id) const {
+  const auto at = moved_.find(id);
+  return at == moved_.end() ? std::nullopt : std::optional{at->second};
 }
 
 std::optional<Record> Replay::find(MessageId id) {

@@ -106,8 +106,9 @@ std::string woken(MessageId id);  // an operator brought its next attempt forwar
 std::string record(MessageId id, const Record &record);
 std::string waiting(MessageId id, const Deferral &deferral);  // a record of nothing but that: these wait, and no others
 std::string reason(std::uint64_t number, const Reason &reason);
-std::string leased_until(Nanos latest);  // nothing that was due later has been leased
-std::string start(std::uint32_t number);  // this queue process is the number-th: makes lease ids unique
+std::string moved(MessageId id, const spool::Place &to);  // its COMMIT's copy there is on stable storage, and counts
+std::string leased_until(Nanos latest);                   // nothing that was due later has been leased
+std::string start(std::uint32_t number);                  // this queue process is the number-th: makes lease ids unique
 
 }  // namespace entry
 
@@ -122,7 +123,8 @@ class Replay {
   void apply(std::string_view bytes);
 
   bool gone(MessageId id) const;
-  std::optional<Record> find(MessageId id);  // none: nothing was said of it
+  std::optional<Record> find(MessageId id);               // none: nothing was said of it
+  std::optional<spool::Place> moved(MessageId id) const;  // where it was copied last, since the checkpoint
   std::uint32_t starts() const { return starts_; }
   Nanos leased_until() const { return leased_until_; }
   std::uint64_t skipped() const { return skipped_; }
@@ -152,6 +154,7 @@ class Replay {
   IdTable<Replay> by_id_;
   std::vector<std::string> chunks_;
   std::unordered_map<std::uint64_t, Reason> reasons_;
+  std::unordered_map<MessageId, spool::Place> moved_;
   std::uint64_t last_reason_ = 0;
   std::uint32_t starts_ = 0;
   Nanos leased_until_ = 0;

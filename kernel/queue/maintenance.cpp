@@ -52,6 +52,7 @@ void QueueCore::tick(Nanos now) {
   send_notifications();
   // What is gone and not yet retired would be in neither the index nor the checkpoint's table.
   if (!replay_ && retire_open_ && store_.wants_checkpoint()) begin_checkpoint();
+  compact();
 }
 
 void QueueCore::update_pressure() {
@@ -133,6 +134,8 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_spool_free_segments", number(usage.free_segments));
   put("mansio_spool_bytes", number(usage.bytes));
   put("mansio_spool_disk_free_bytes", number(usage.disk_free));
+  put("mansio_compacted_segments_total", number(usage.compacted_segments));
+  put("mansio_compacted_messages_total", number(usage.compacted_messages));
 }
 
 }  // namespace mansio::queue

@@ -298,7 +298,9 @@ void QueueCore::settle(MessageSlot slot) {
 
 void QueueCore::finish(MessageSlot slot) {
   const auto id = index_.id_of(slot);
-  journal(entry::gone(id));
+  const auto gone = entry::gone(id);
+  journal(gone);
+  if (replay_) replay_->apply(gone);  // a copy of it may be yet to be found
   retire(index_.commit_of(slot), last_sequence_);
   delivery_log_.removed(id);
   ++counters_.removed;

@@ -26,7 +26,7 @@ Result<void> QueueCore::recover() {
 // A commit that the spool holds. `noticed`: its writer speaks of it, for the first time. Which says nothing of whether
 // an earlier life knew of it: that one may have looked into the segment before the writer got round to saying so.
 void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
-  if (index_.find(at.id) != kNone) return;
+  if (const auto slot = index_.find(at.id); slot != kNone) return found_again(slot, at);
   if (!replay_) return admit(at, std::move(envelope), nullptr, true);
   if (replay_->gone(at.id)) {
     if (envelope.dsn_parent.id) adopted_.push_back({{envelope.dsn_parent.id, envelope.dsn_parent.event}, {}});
@@ -37,6 +37,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   const auto record = replay_->find(at.id);
   if (record)
     for (const auto &intent : record->intents) dsn_queue_.push_back({{at.id, intent.event}, 0});
+  // What compaction moves is never taken for ours: no copy is made before all mail is found.
   const bool ours = at.commit.epoch >= store_.first_epoch();
   admit(at, std::move(envelope), record ? &*record : nullptr, noticed || ours);
   const auto slot = index_.find(at.id);

@@ -56,10 +56,10 @@ void QueueCore::on_segment_sealed(Connection &c, const wire::SegmentSealed &seal
 
 // `then` runs when everything in it is admitted; whole: all of it could be read. The reading takes its time elsewhere;
 // the queue waits for nobody.
-void QueueCore::scan(const Segment &segment, Scanned then) {
+void QueueCore::scan(const Segment &segment, Scanned then, bool over) {
   ++counters_.scans;
   store_.scan(
-      segment.first, segment.second,
+      segment.first, segment.second, over,
       [this](const spool::Committed &at, const Envelope &e) { found(at, Envelope{e}, false); },
       [this, segment, then = std::move(then)](const Result<void> &result) {
         if (!result)
@@ -71,7 +71,7 @@ void QueueCore::scan(const Segment &segment, Scanned then) {
 }
 
 // Scans them all. Notifications that a router wrote must be known before any is asked for again.
-void QueueCore::scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then) {
+void QueueCore::scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then, bool over) {
   const bool router = c.peer.kind == wire::RoleKind::Router;
   if (router) {
     ++router_scans_;
@@ -90,7 +90,7 @@ void QueueCore::scan_all(const Connection &c, const std::set<Segment> &segments,
     refresh_capacity(route_transport_);
     send_notifications();
   };
-  for (const auto &segment : segments) scan(segment, one);
+  for (const auto &segment : segments) scan(segment, one, over);
   one(true);
 }
 
@@ -120,15 +120,18 @@ void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
 // Its segments stay pinned until all are scanned: only then is it known which large bodies were never committed.
 void QueueCore::writer_dead(Connection &c) {
   const auto segments = std::exchange(c.segments, {});
-  scan_all(c, segments, [this, segments](bool whole) {
-    for (const auto &[segment, epoch] : segments) {
-      if (whole)
-        store_.orphaned(segment, epoch);
-      else
-        store_.sealed(segment, epoch, 0);
-      store_.unpin({segment, epoch, 0, 0});
-    }
-  });
+  scan_all(
+      c, segments,
+      [this, segments](bool whole) {
+        for (const auto &[segment, epoch] : segments) {
+          if (whole)
+            store_.orphaned(segment, epoch);
+          else
+            store_.sealed(segment, epoch, 0);
+          store_.unpin({segment, epoch, 0, 0});
+        }
+      },
+      true);
 }
 
 // Until every living writer has said which segments it fills, none may look finished.

@@ -45,6 +45,7 @@ class Layout {
 
     commit.synced = segment_.synced;
     commit.ordinal = ++segment_.ordinal;
+    commit.moves = p.moves;
     Place place{h.number, h.epoch, at() + kRecordHeader, 0};
     const auto payload = encode_commit(commit, place);
     place.length = payload.size();

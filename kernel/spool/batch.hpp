@@ -41,6 +41,7 @@ struct Pending {
   std::string prefix, body, envelope;
   std::optional<LargePlace> large;
   Durability durability = Durability::Power;
+  std::uint32_t moves = 0;      // a copy's: CommitPayload::moves
   std::shared_ptr<void> keeps;  // its large body, or its share of the memory
   bool *written = nullptr;      // of what it keeps: set when its records may reach the disk
   Committed committed;

@@ -30,13 +30,26 @@ class Commits {
   void set(std::uint64_t offset, CommitState state) {
     const auto i = position(offset);
     if (i == at_.size() || at_[i] != offset / 8) {
+      if (i < at_.size()) count_span(i, -1);  // which begins at the new one from here on
       at_.insert(at_.begin() + static_cast<std::ptrdiff_t>(i), static_cast<std::uint32_t>(offset / 8));
       state_.insert(state_.begin() + static_cast<std::ptrdiff_t>(i), state);
+      if (i + 1 < at_.size()) count_span(i + 1, 1);
     } else {
+      count_span(i, -1);
       --counts_[static_cast<std::size_t>(state_[i])];
       state_[i] = state;
     }
+    count_span(i, 1);
     ++counts_[static_cast<std::size_t>(state)];
+  }
+  // Octets from each live commit back to the one before it: what lies between is what it names, and padding.
+  std::uint64_t live_bytes() const { return static_cast<std::uint64_t>(live_) * 8; }
+  // The first live ones behind this offset.
+  std::vector<std::uint64_t> live_after(std::uint64_t offset, std::size_t most) const {
+    std::vector<std::uint64_t> out;
+    for (auto i = position(offset + 8); i < at_.size() && out.size() < most; ++i)
+      if (state_[i] == CommitState::Live) out.push_back(std::uint64_t{at_[i]} * 8);
+    return out;
   }
   std::size_t size() const { return at_.size(); }
   void shrink() {  // nothing more is expected
@@ -70,6 +83,10 @@ class Commits {
   }
 
  private:
+  void count_span(std::size_t i, int sign) {
+    if (state_[i] != CommitState::Live) return;
+    live_ += static_cast<std::uint32_t>(sign) * (at_[i] - (i == 0 ? 0 : at_[i - 1]));
+  }
   std::size_t position(std::uint64_t offset) const {
     const auto key = static_cast<std::uint32_t>(offset / 8);
     if (at_.empty() || at_.back() < key) return at_.size();  // they mostly come in order
@@ -79,6 +96,7 @@ class Commits {
   std::vector<std::uint32_t> at_;  // offset / 8, sorted
   std::vector<CommitState> state_;
   std::array<std::uint64_t, 4> counts_{};
+  std::uint32_t live_ = 0;  // live_bytes() / 8
 };
 
 // A checkpoint's word on one segment.

@@ -1,5 +1,7 @@
 #include "kernel/spool/epochs.hpp"
 
+#include <vector>
+
 #include "kernel/base/codec.hpp"
 #include "kernel/base/crc32c.hpp"
 #include "kernel/spool/segment.hpp"
@@ -48,14 +50,20 @@ Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, s
   }
   std::string page(kPage, '\0');
   int found = 0;
+  std::vector<Error> unreadable;
   for (std::uint64_t i = 0; i < 2; ++i) {
     Slot slot;
     const auto n = file_->read_at(i * kPage, page.data(), page.size());
+    if (!n) unreadable.push_back(n.error());
     if (!n || !parse_slot(std::string_view{page}.substr(0, *n), slot)) continue;
     ++found;
     writes_ = std::max(writes_, slot.writes);
     next_ = std::max(next_, slot.limit);
   }
+  // What a disk does not give today it may give tomorrow. A disk that gives nothing shows no epoch in its segments
+  // either, so what is out is not known at all, and to begin anew would give epochs, and with them ids, twice.
+  if (unreadable.size() == 2)
+    return Error{Status::Internal, unreadable.front().text + ": without the counter of epochs no mail can be accepted"};
   // The slot that is gone may have been the newer one, and epochs below its limit may be out. (A first slot is alone.)
   const bool lost = found == 0 ? *size > 0 || seen > 0 : found == 1 && writes_ > 1;
   next_ = std::max(next_, seen + 1);

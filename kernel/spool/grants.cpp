@@ -12,7 +12,6 @@
 namespace mansio::spool {
 namespace {
 
-constexpr std::uint64_t kSmallSegment = 4ull << 20;  // size of a segment made from the reserve: bounces are small
 constexpr auto kHeldRetry = std::chrono::milliseconds{200};
 
 }  // namespace
@@ -55,8 +54,8 @@ void StoreImpl::serve() {
     }
     auto shared = std::make_shared<Request>(std::move(request));
     const bool large = shared->least != 0;
-    const auto ordinary = disk_full_ ? std::min(options_.segment_size, kSmallSegment) : options_.segment_size;
-    if (shared->use == GrantFor::NewMail && !room_for(large ? shared->least : ordinary)) {
+    const auto ordinary = ordinary_size();
+    if (!room_for(shared->use, large ? shared->least : ordinary)) {
       asio::post(loop_, [shared] { shared->done(Error{Status::Busy, "insufficient system storage", {4, 3, 1}}); });
       continue;
     }

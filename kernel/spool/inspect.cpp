@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -73,6 +74,13 @@ class Inspector {
     }
   }
 
+  void count_messages() {
+    std::sort(whole_.begin(), whole_.end());
+    const auto copies = whole_.end() - std::unique(whole_.begin(), whole_.end());
+    out_.copies = static_cast<std::uint64_t>(copies);
+    out_.messages = whole_.size() - out_.copies;
+  }
+
   void journal(std::vector<Opened> &all) {
     for (auto &o : all) {
       ++out_.journal_files;
@@ -113,7 +121,7 @@ class Inspector {
         wrong(fmt::format("message {}: envelope: {}", to_string(found.message.id), envelope.error().text));
         return;
       }
-      ++out_.messages;
+      whole_.push_back(found.message.id.value);
     });
     for (const auto &found : broken) {
       if (found.message.commit.offset >= report.scan.synced)
@@ -142,6 +150,7 @@ class Inspector {
 
   const std::function<void(const std::string &)> &problem_;
   Inspection &out_;
+  std::vector<std::uint64_t> whole_;  // ids
 };
 
 }  // namespace
@@ -155,6 +164,7 @@ Result<Inspection> inspect_spool(io::FileSystem &files, const std::string &direc
   Inspection out;
   Inspector inspector{problem, out};
   inspector.segments(*segments);
+  inspector.count_messages();
   inspector.journal(*journal);
   return out;
 }
@@ -190,6 +200,7 @@ Result<void> copy_body(io::FileSystem &files, const std::string &directory, Mess
                        const std::function<bool(std::string_view)> &out) {
   auto all = open_all(files, directory + "/segments");
   if (!all) return all.error();
+  Error error{Status::NotFound, "no such message"};
   for (auto &o : *all) {
     if (!o.header || o.header->epoch == 0) continue;
     FileBytes bytes{*o.file};
@@ -199,10 +210,14 @@ Result<void> copy_body(io::FileSystem &files, const std::string &directory, Mess
     });
     if (!wanted) continue;
     auto *holder = find(*all, wanted->message.body);
-    if (!wanted->intact || !holder) return Error{Status::Fail, "the message is damaged, or its body was given up"};
+    if (!wanted->intact || !holder) {  // a copy of it may be whole
+      error = {Status::Fail, "the message is damaged, or its body was given up"};
+      continue;
+    }
     FileBytes body{*holder->file};
     if (wanted->body_elsewhere && !large_body_intact(body, *holder->header, wanted->message, wanted->commit)) {
-      return Error{Status::Fail, "the body is damaged"};
+      error = {Status::Fail, "the body is damaged"};
+      continue;
     }
     const auto &place = wanted->message.body;
     for (std::uint64_t at = 0; at < place.length;) {
@@ -212,7 +227,7 @@ Result<void> copy_body(io::FileSystem &files, const std::string &directory, Mess
     }
     return {};
   }
-  return Error{Status::NotFound, "no such message"};
+  return error;
 }
 
 std::string_view name(RecordType type) {

@@ -18,6 +18,7 @@ namespace mansio::spool {
 struct Inspection {
   std::uint64_t segments = 0, free_segments = 0;
   std::uint64_t messages = 0;   // intact, finished ones that still lie there included
+  std::uint64_t copies = 0;     // compaction's, of messages counted already: the old place is not used again yet
   std::uint64_t fragments = 0;  // never acknowledged: no damage
   std::uint64_t journal_files = 0, journal_records = 0;
   std::uint64_t problems = 0;

@@ -96,7 +96,7 @@ void StoreImpl::search_next() {
   auto &finding = *finding_;
   if (finding.next == finding.order.size()) return;
   const auto number = finding.order[finding.next++];
-  search(number, segments_.at(number).header.epoch, true, finding.committed,
+  search(number, segments_.at(number).header.epoch, Look::First, finding.committed,
          [this, number](const Result<void> &result) {
            if (!result)
              log_.error("segment not wholly readable", {{"segment", number}, {"error", result.error().text}});

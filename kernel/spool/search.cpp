@@ -21,6 +21,23 @@ void distrust(FoundCommit &found) {
   found.envelope = encode_envelope(*envelope);
 }
 
+// The batches that no later record vouches for: had their sync failed before their writer died, their pages would count
+// as clean.
+Result<void> write_again(io::File &file, std::uint64_t from, const Place &last) {
+  constexpr std::uint64_t kPart = 1 << 20;
+  const auto end = round_up(last.offset + last.length, kPage);
+  std::string bytes;
+  for (from = std::max(from, kFirstRecord); from < end; from += bytes.size()) {
+    bytes.resize(std::min(end - from, kPart));
+    const auto n = file.read_at(from, bytes.data(), bytes.size());
+    if (!n) return n.error();
+    if (*n == 0) break;
+    bytes.resize(*n);
+    if (auto r = file.write_at(from, bytes); !r) return r;
+  }
+  return {};
+}
+
 }  // namespace
 
 struct StoreImpl::Search {
@@ -35,23 +52,29 @@ struct StoreImpl::Search {
   std::uint64_t bad_from = 0;
   std::shared_ptr<io::File> file;
   Commits known;  // as of the beginning
-  bool first = false;
+  Look look = Look::First;
   std::vector<Found> found;
   std::size_t next = 0;
   SegmentReport report;
   bool large = false, read_errors = false;
   std::optional<Error> unsynced;  // what was found may be in the page cache only
+  // Nobody fills it any more.
+  bool over() const {
+    if (look != Look::First) return look == Look::Over;
+    const auto shared = file->shared();
+    return shared && !*shared;
+  }
   OnCommit committed;
   std::function<void(Result<void>)> done;
 };
 
-void StoreImpl::scan(std::uint32_t number, std::uint32_t epoch, OnCommit committed,
+void StoreImpl::scan(std::uint32_t number, std::uint32_t epoch, bool over, OnCommit committed,
                      std::function<void(Result<void>)> done) {
-  search(number, epoch, false, std::move(committed), std::move(done));
+  search(number, epoch, over ? Look::Over : Look::Filling, std::move(committed), std::move(done));
 }
 
-// `first`: by recovery. Then damage is set aside; later, examine() does that.
-void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, bool first, OnCommit committed,
+// In a first look damage is set aside; later, examine() does that.
+void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, Look look, OnCommit committed,
                        std::function<void(Result<void>)> done) {
   auto *segment = find(number, epoch);
   Result<std::shared_ptr<io::File>> file = std::shared_ptr<io::File>{};
@@ -59,7 +82,7 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, bool first, On
   if (!segment || !file || !thread_) {
     Result<void> result;
     if (!file) result = file.error();
-    if (!file && first) segment->phase = Phase::Broken;
+    if (!file && look == Look::First) segment->phase = Phase::Broken;
     return asio::post(loop_, [result, done = std::move(done)] { done(result); });
   }
   const auto search = std::make_shared<Search>();
@@ -68,7 +91,7 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, bool first, On
   search->bad_from = segment->bad_from;
   search->file = *file;
   search->known = segment->commits;
-  search->first = first;
+  search->look = look;
   search->committed = std::move(committed);
   search->done = std::move(done);
   pin(search->place);
@@ -85,8 +108,11 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, bool first, On
         s.read_errors = bytes.read_errors();
         // What its writer did not sync before it was killed is in the page cache only, and will be acted on. (After the
         // look, not before: a living writer goes on.)
-        if (!s.found.empty())
-          if (auto r = s.file->data_sync(); !r) s.unsynced = r.error();
+        if (s.found.empty()) return;
+        Result<void> r;
+        if (s.over()) r = write_again(*s.file, s.report.scan.synced, s.found.back().commit.message.commit);
+        if (r) r = s.file->data_sync();
+        if (!r) s.unsynced = r.error();
       },
       [this, search] { look_at_bodies(search); });
 }
@@ -133,7 +159,8 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
       distrust(search->found[search->next].commit);
     if (!gone && !known)
       consider_found(*segment, found.commit, found.body_intact,
-                     search->first ? std::optional{search->report.scan.synced} : std::nullopt, search->committed);
+                     search->look == Look::First ? std::optional{search->report.scan.synced} : std::nullopt,
+                     search->committed);
     if (found.file) unpin(found.commit.message.body);
   }
   if (search->next < search->found.size())
@@ -142,8 +169,8 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
     });
   if (auto *segment = find(search->place)) {
     segment->large |= search->large;
-    if (search->first) finding_->out.corrupt_records += set_aside_damage(*segment, search->report);
-    if (search->first && search->read_errors) keep_unreadable(*segment);
+    if (search->look == Look::First) finding_->out.corrupt_records += set_aside_damage(*segment, search->report);
+    if (search->look == Look::First && search->read_errors) keep_unreadable(*segment);
   }
   if (search->unsynced)
     log_.error("segment cannot be synced: a power cut may lose mail of it",
@@ -196,7 +223,7 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool 
 }
 
 void StoreImpl::report_damaged(const Segment &segment, const Committed &message, std::string_view part) {
-  ++finding_->out.corrupt_records;
+  if (finding_) ++finding_->out.corrupt_records;
   log_.error("message damaged: set aside", {{"qid", message.id},
                                             {"segment", segment.header.number},
                                             {"offset", message.commit.offset},

@@ -141,6 +141,7 @@ std::string encode_commit(const CommitPayload &c, const Place &at) {
   if (elsewhere) e(c.body.segment, c.body.epoch, c.body_gap);
   e.varint(elsewhere ? c.body.offset : at.offset - c.body.offset);
   e.varint(c.body.length);
+  if (c.moves > 0) e.varint(c.moves);
   return out;
 }
 
@@ -162,6 +163,7 @@ std::optional<CommitPayload> parse_commit(std::string_view payload, const Place 
     c.body.offset = at.offset - d.varint();
   }
   c.body.length = d.varint();
+  if (d.ok() && !d.rest().empty()) c.moves = static_cast<std::uint32_t>(d.varint());
   // Bytes that follow belong to a later version and change nothing of the above.
   if (!d.ok() || c.synced > at.offset || c.envelope.offset > at.offset) return std::nullopt;
   if (!(flags & kBodyElsewhere) && c.body.offset > at.offset) return std::nullopt;

@@ -97,6 +97,7 @@ struct CommitPayload {
   bool body_synced = true;                       // before this record was written, if it lies in another segment
   std::uint64_t synced = 0;                      // this segment was on stable storage up to here
   std::uint32_t ordinal = 0;                     // 1, 2, 3 ... in the segment: a vanished commit shows
+  std::uint32_t moves = 0;                       // how often compaction has copied the message
 };
 
 // `at`: the COMMIT's own payload. Places of the same segment are kept as distances.

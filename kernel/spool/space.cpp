@@ -2,6 +2,7 @@
 // does not spend the reserve: it is for journal and bounces, so that a full disk still drains. (A large body grows as
 // it comes, and is refused in its middle within two ticks after the reserve was reached, if the queue process is there
 // to say so.)
+#include <algorithm>
 #include <chrono>
 
 #include "kernel/spool/store_impl.hpp"
@@ -10,8 +11,20 @@ namespace mansio::spool {
 namespace {
 
 constexpr auto kTick = std::chrono::seconds{1};
+constexpr std::uint64_t kSmallSegment = 4ull << 20;  // size of a segment made from the reserve: bounces are small
 
 }  // namespace
+
+// Half the reserve is the journal's: compaction gives space back, but later, and the journal must be able to say so.
+bool StoreImpl::room_for(GrantFor use, std::uint64_t bytes) const {
+  if (use == GrantFor::NewMail) return room_for(bytes);
+  if (use == GrantFor::Bounces || !space_known_) return true;
+  return disk_free_ >= options_.reserve_bytes / 2 + promised_ + bytes;
+}
+
+std::uint64_t StoreImpl::ordinary_size() const {
+  return disk_full_ ? std::min(options_.segment_size, kSmallSegment) : options_.segment_size;
+}
 
 void StoreImpl::keep_spares() {
   if (making_spare_ || closing_ || disk_full_ || !thread_ || free_count() >= options_.spare_segments) return;

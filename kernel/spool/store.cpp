@@ -15,8 +15,8 @@ Result<std::unique_ptr<Store>> Store::open(asio::io_context &loop, const Clock &
   return std::unique_ptr<Store>{std::move(store)};
 }
 
-StoreImpl::StoreImpl(asio::io_context &loop, const Clock &, Logger &log, io::FileSystem &files, StoreOptions options,
-                     Turns *turns)
+StoreImpl::StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files,
+                     StoreOptions options, Turns *turns)
     : loop_(loop),
       log_(log),
       files_(files),
@@ -25,6 +25,7 @@ StoreImpl::StoreImpl(asio::io_context &loop, const Clock &, Logger &log, io::Fil
       journal_(loop, log, files,
                {options_.directory + "/journal", options_.directory + "/reserve", options_.journal_reserve,
                 options_.node, options_.journal_sync_interval, options_.journal_rotate_bytes, turns}),
+      clock_(clock),
       timer_(loop),
       held_timer_(loop) {
   journal_.on_synced([this](std::uint64_t sequence) { journal_synced(sequence); });
@@ -156,7 +157,8 @@ Result<std::string> StoreImpl::read_record(const Place &place, RecordType type, 
   return bytes.substr(kRecordHeader);
 }
 
-Result<Committed> StoreImpl::read_commit(MessageId id, const Place &commit) {
+// Fills in the place's length.
+Result<CommitPayload> StoreImpl::read_commit_payload(MessageId id, Place &commit) {
   constexpr std::size_t kMost = 512;  // more than any COMMIT record takes
   auto *segment = find(commit);
   if (!segment) return Error{Status::NotFound, "the segment was recycled"};
@@ -168,14 +170,27 @@ Result<Committed> StoreImpl::read_commit(MessageId id, const Place &commit) {
   bytes.resize(*n);
   MemoryBytes memory{bytes};
   const auto record = record_at(memory, RecordSeal{segment->header}, 0);
-  const Place at{commit.segment, commit.epoch, commit.offset, record ? record->header.length : 0};
+  commit.length = record ? record->header.length : 0;
   const auto said = record && record->header.type == RecordType::Commit && record->header.id == id.value
-                        ? parse_commit(payload_of(memory, *record), at)
+                        ? parse_commit(payload_of(memory, *record), commit)
                         : std::nullopt;
   if (!said)
     return Error{Status::Fail,
                  fmt::format("damaged record in segment {} at {}", file_name(commit.segment), commit.offset)};
+  return *said;
+}
+
+Result<Committed> StoreImpl::read_commit(MessageId id, const Place &commit) {
+  auto at = commit;
+  const auto said = read_commit_payload(id, at);
+  if (!said) return said.error();
   return Committed{id, at, said->envelope, said->body};
+}
+
+std::uint32_t StoreImpl::moves(MessageId id, const Place &commit) {
+  auto at = commit;
+  const auto said = read_commit_payload(id, at);
+  return said ? said->moves : UINT32_MAX;
 }
 
 Result<Envelope> StoreImpl::read_envelope(const Committed &message) {
@@ -246,6 +261,8 @@ Usage StoreImpl::usage() const {
   usage.free_segments = free_count();
   for (const auto &[number, segment] : segments_) usage.bytes += segment.size;
   usage.disk_free = disk_free_;
+  usage.compacted_segments = compacted_segments_;
+  usage.compacted_messages = compacted_messages_;
   return usage;
 }
 

@@ -33,6 +33,7 @@ struct StoreOptions {
   std::uint64_t journal_rotate_bytes = 64ull << 20;
   std::uint64_t journal_reserve = 16ull << 20;  // a file that is given up so that a full disk still drains
   std::uint32_t free_segments = 16;             // retired segments kept for use again; more are removed
+  Nanos compact_after = 10 * kSecond;           // what is sparse for so long is not about to empty by itself
 };
 
 // What recovery found.
@@ -44,11 +45,25 @@ struct Recovered {
 
 struct Usage {
   std::uint64_t segments = 0, free_segments = 0, bytes = 0, disk_free = 0;
+  std::uint64_t compacted_segments = 0, compacted_messages = 0;  // since the start
 };
 
 // What a segment is wanted for. New mail is refused below the reserve; a bounce is what ends old mail, so a full disk
-// would not drain without it.
-enum class GrantFor : std::uint8_t { NewMail, Bounces };
+// would not drain without it. Compaction frees more than it takes, but only later: it leaves what the journal needs.
+enum class GrantFor : std::uint8_t { NewMail, Bounces, Compaction };
+
+// Whose messages compaction moves (docs/decisions/0009): it alone knows where each is looked for, and who is at it.
+// Called on the loop.
+class Mover {
+ public:
+  virtual ~Mover() = default;
+  // The message is looked for at this place, and nobody is at it: it may be copied.
+  virtual bool may_move(MessageId id, const Place &commit) = 0;
+  // A copy is on stable storage. One of the two places is to be admitted and the other to be retired, in this call.
+  virtual void moved(const Committed &copy, const Place &from) = 0;
+  // What lies there does not verify, and is in corrupt/.
+  virtual void damaged(MessageId id, const Place &commit) = 0;
+};
 
 class Store {
  public:
@@ -83,7 +98,8 @@ class Store {
   // Scans a segment for commits not admitted yet: a hint was lost, or its writer died. The reading is done elsewhere;
   // then, on the loop, `committed` runs for each that is not admitted by then, and `done` last. The segment is pinned
   // until after that, so it may be sealed meanwhile. (Neither runs once the store is closed: the next start finds it.)
-  virtual void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+  // `over`: its writer is dead, so that what it may not have synced can be made stable.
+  virtual void scan(std::uint32_t segment, std::uint32_t epoch, bool over, OnCommit committed,
                     std::function<void(Result<void>)> done) = 0;
 
   // Admission: the queue has taken this commit into its index. False if it was admitted before.
@@ -119,6 +135,12 @@ class Store {
   virtual bool checkpoint_has_room() const = 0;
   virtual void snapshot(std::string_view bytes) = 0;
   virtual void end_checkpoint() = 0;
+
+  // To be called about once a second: begins, or goes on with, the compaction of a sparse segment, if one is due.
+  virtual void compact(Mover &) {}
+  // How often the message whose COMMIT lies here was copied. Of two places found without a word in the journal, the one
+  // copied less often is what the other was copied from.
+  virtual std::uint32_t moves(MessageId, const Place &) { return 0; }
 
   virtual Usage usage() const = 0;
   virtual bool disk_full() const = 0;  // below the reserve: refuse new mail, keep delivering

@@ -1,6 +1,6 @@
 // The store's inside. store.cpp: opening, reading, retiring. grants.cpp: segments given out and taken back.
 // space.cpp: room for them.
-// recovery.cpp: what a start finds. search.cpp: what a writer left unsaid.
+// recovery.cpp: what a start finds. search.cpp: what a writer left unsaid. compaction.cpp: sparse segments emptied.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/spool/batch.hpp"
 #include "kernel/spool/commits.hpp"
 #include "kernel/spool/epochs.hpp"
 #include "kernel/spool/io_thread.hpp"
@@ -38,7 +39,7 @@ class StoreImpl : public Store {
   bool is_given_up(const Place &commit) const override;
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override;
-  void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+  void scan(std::uint32_t segment, std::uint32_t epoch, bool over, OnCommit committed,
             std::function<void(Result<void>)> done) override;
   bool admit(const Committed &message) override;
   void retire(const Place &commit, std::uint64_t sequence) override;
@@ -57,11 +58,15 @@ class StoreImpl : public Store {
   void on_synced(std::function<void(std::uint64_t)> callback) override {
     synced_callbacks_.push_back(std::move(callback));
   }
-  bool wants_checkpoint() const override { return journal_.wants_checkpoint(disk_full_); }
+  // Not while copies are being written: a checkpoint would forget that a message is done of which a copy is on the
+  // disk, and name neither the copy nor the message.
+  bool wants_checkpoint() const override { return !copying_ && journal_.wants_checkpoint(disk_full_); }
   void begin_checkpoint() override;
   bool checkpoint_has_room() const override { return journal_.unwritten() < kCheckpointAhead; }
   void snapshot(std::string_view bytes) override { journal_.snapshot(bytes); }
   void end_checkpoint() override { journal_.end_checkpoint(); }
+  void compact(Mover &mover) override;
+  std::uint32_t moves(MessageId id, const Place &commit) override;
   Usage usage() const override;
   bool disk_full() const override { return disk_full_; }
   std::uint64_t mark_active(bool any) override;
@@ -96,6 +101,9 @@ class StoreImpl : public Store {
     bool held = false;         // retired, but a descriptor is open somewhere
     bool unread = false;       // found at the start, and not yet looked through
     bool fresh = false;        // made by this process and never given out: nobody can have read it
+    bool spoiled = false;      // something in it cannot be copied: compaction would not empty it
+    std::optional<Nanos> sparse_since;
+    std::uint64_t live_before = 0;  // messages, when compaction looked last
   };
   struct Request {
     std::string owner;
@@ -127,6 +135,8 @@ class StoreImpl : public Store {
   bool room_for(std::uint64_t bytes) const {
     return !space_known_ || disk_free_ >= options_.reserve_bytes + promised_ + bytes;
   }
+  bool room_for(GrantFor use, std::uint64_t bytes) const;
+  std::uint64_t ordinary_size() const;  // of a segment made now
   void keep_spares();
   void keep_reserve();
   void check_space();
@@ -135,7 +145,8 @@ class StoreImpl : public Store {
 
   // search.cpp
   struct Search;
-  void search(std::uint32_t number, std::uint32_t epoch, bool first, OnCommit committed,
+  enum class Look : std::uint8_t { First, Filling, Over };  // by recovery; beside a writer; after its death
+  void search(std::uint32_t number, std::uint32_t epoch, Look look, OnCommit committed,
               std::function<void(Result<void>)> done);
   void look_at_bodies(std::shared_ptr<Search> search);
   void hand_over(std::shared_ptr<Search> search);
@@ -143,7 +154,20 @@ class StoreImpl : public Store {
                       const OnCommit &committed);
   void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
 
+  // compaction.cpp
+  struct Compaction;
+  struct Portion;
+  bool sparse(const Segment &segment) const;
+  void list_portion(std::shared_ptr<Compaction> c);
+  void copy_portion(std::shared_ptr<Compaction> c);
+  void settle_portion(std::shared_ptr<Compaction> c, Portion &portion);
+  void take_cold(std::shared_ptr<Compaction> c);
+  void seal_cold(std::uint64_t bad_from);
+  void end_compaction(std::shared_ptr<Compaction> c);
+  void set_damaged_aside(Segment &segment, const Committed &message);
+
   // store.cpp
+  Result<CommitPayload> read_commit_payload(MessageId id, Place &at);
   struct Waiting {
     std::uint32_t segment, epoch;
     std::uint64_t offset;
@@ -194,6 +218,13 @@ class StoreImpl : public Store {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // for what is posted to the loop
   std::uint64_t disk_free_ = 0;
   std::uint64_t promised_ = 0;  // of it, to files that are being made
+
+  const Clock &clock_;
+  std::shared_ptr<Compaction> compaction_;  // the one under way
+  std::shared_ptr<OpenSegment> cold_;       // where copies go; the thread's while `copying_`
+  bool copying_ = false;                    // there may be copies on the disk that the loop does not know
+  Nanos compact_at_ = 0;                    // after trouble: not before
+  std::uint64_t compacted_segments_ = 0, compacted_messages_ = 0;
 
   std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence
   std::vector<std::function<void(std::uint64_t)>> synced_callbacks_;

@@ -15,8 +15,9 @@ spool::StoreOptions store_options() {
   o.free_segments = 3;
   o.reserve_bytes = 1 << 20;
   o.journal_sync_interval = 0;
-  o.journal_rotate_bytes = 6000;
+  o.journal_rotate_bytes = 2500;
   o.journal_reserve = 8192;
+  o.compact_after = 0;
   return o;
 }
 
@@ -25,28 +26,36 @@ spool::StoreOptions store_options() {
 // ---- the queue process ---------------------------------------------------------------------------------------------
 
 void WatchedStore::find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) {
+  using Seen = std::set<std::pair<std::uint32_t, std::uint64_t>>;  // copies have places of their own
   StoreImpl::find_mail(
-      [seen = std::make_shared<std::set<MessageId>>(), committed = std::move(committed)](const spool::Committed &at,
-                                                                                         const Envelope &envelope) {
-        if (!seen->insert(at.id).second) throw Failure{"twice in the spool: " + to_string(at.id)};
+      [seen = std::make_shared<Seen>(), committed = std::move(committed)](const spool::Committed &at,
+                                                                          const Envelope &envelope) {
+        if (!seen->insert({at.commit.segment, at.commit.offset}).second)
+          throw Failure{"shown twice: " + to_string(at.id)};
         committed(at, envelope);
       },
       std::move(done));
 }
 
-QueueProcess::QueueProcess(FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
-                           std::uint64_t seed)
-    : Process(disk, clock, sink, "queue"), clock_(clock), settings_(settings), events_(sink.events), seed_(seed) {}
+QueueProcess::QueueProcess(World &world, FaultFiles &disk, const Clock &clock, TailSink &sink,
+                           const config::Settings &settings, std::uint64_t seed)
+    : Process(disk, clock, sink, "queue"),
+      world_(world),
+      clock_(clock),
+      settings_(settings),
+      events_(sink.events),
+      seed_(seed) {}
 
 QueueProcess::~QueueProcess() {
   files.kill();
   if (store) events_.checkpoints += store->checkpoints;
+  if (store) events_.copied += store->usage().compacted_messages;
   core.reset();
   store.reset();
 }
 
 Result<void> QueueProcess::start() {
-  store = std::make_unique<WatchedStore>(loop, clock_, log, files, store_options(), &turns);
+  store = std::make_unique<WatchedStore>(world_, loop, clock_, log, files, store_options(), &turns);
   if (auto r = store->prepare(); !r) return r;
   core = std::make_unique<queue::QueueCore>(clock_, log, settings_, *store, seed_);
   if (auto r = core->recover(); !r) return r;
@@ -90,7 +99,7 @@ bool Machine::start_once(bool alone) {
   ++world_.starts;
   attached_ = false;
   (void)disk_.take_unread();
-  queue_ = std::make_unique<QueueProcess>(disk_, clock_, sink_, settings_, random_());
+  queue_ = std::make_unique<QueueProcess>(world_, disk_, clock_, sink_, settings_, random_());
   if (!alone && random_() % 8 == 0) queue_->files.kill_after(1 + random_() % 16, random_() % 2);
   auto started = queue_->start();
   if (started) queue_->core->on_hung([this](const wire::Peer &, std::string_view) { hung_ = true; });

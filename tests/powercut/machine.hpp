@@ -13,20 +13,29 @@
 
 namespace mansio::test {
 
-// Also holds that recovery shows no commit twice.
+// Also holds that recovery shows no commit twice, and tells the world where messages lie.
 class WatchedStore final : public spool::StoreImpl {
  public:
-  using StoreImpl::StoreImpl;
+  WatchedStore(World &world, asio::io_context &loop, const Clock &clock, Logger &log, io::FileSystem &files,
+               spool::StoreOptions options, spool::Turns *turns)
+      : StoreImpl(loop, clock, log, files, std::move(options), turns), world_(world) {}
+  bool admit(const spool::Committed &message) override {
+    world_.lies(message);
+    return StoreImpl::admit(message);
+  }
   void end_checkpoint() override {
     ++checkpoints;
     StoreImpl::end_checkpoint();
   }
   std::uint64_t checkpoints = 0;
   void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override;
+
+ private:
+  World &world_;
 };
 
 struct QueueProcess final : Process {
-  QueueProcess(FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
+  QueueProcess(World &world, FaultFiles &disk, const Clock &clock, TailSink &sink, const config::Settings &settings,
                std::uint64_t seed);
   ~QueueProcess() override;
   Result<void> start();
@@ -34,6 +43,7 @@ struct QueueProcess final : Process {
   std::unique_ptr<queue::QueueCore> core;
 
  private:
+  World &world_;
   const Clock &clock_;
   const config::Settings &settings_;
   Events &events_;
@@ -80,6 +90,7 @@ class Machine {
   bool start_queue(bool alone);
   std::string refusal;
   Tolerance tolerance;
+  bool fail_copies = false;  // now and then compaction's sync fails
   void check(bool power) const { world_.check(*queue_->core, *queue_->store, power, tolerance); }
   void adopt(bool power) { world_.adopt(*queue_->core, power, tolerance); }
   void start_others();
@@ -98,6 +109,7 @@ class Machine {
   void accept_large_mail();
   void deliver();
   void checkpoint();
+  void compact();
   void operate();
   void wait_a_while();
   void restart_queue();
@@ -134,6 +146,7 @@ class Machine {
     }
   }
   void take_step();
+  void hear_others();
   void take_early_step();
   void note_unread();
   bool progress();  // one thing that can happen happens

@@ -84,6 +84,7 @@ class PipeLink final : public queue::Link {
 // What happened in a run: a test of what never happens shows nothing.
 struct Events {
   std::uint64_t recycled = 0, checkpoints = 0, flagged = 0, clean_starts = 0, abandoned = 0, set_aside = 0;
+  std::uint64_t copied = 0;  // messages, by compaction
   std::uint64_t killed_inside = 0, clock_steps = 0;
   void note(std::string_view line) {
     const auto says = [&](std::string_view text) { return line.find(text) != std::string_view::npos; };

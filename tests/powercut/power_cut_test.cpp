@@ -76,6 +76,7 @@ Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
   if (random() % 2) {
     disk.flip(path, offset, static_cast<std::uint8_t>(1u << random() % 8));
   } else {
+    if (path.ends_with("/epoch")) offset %= spool::kPage;  // one of two slots: without both there is no start
     disk.spoil(path, offset);
     from = offset / spool::kPage * spool::kPage;  // read by pages
     to = from + spool::kPage;
@@ -140,6 +141,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
       if (disk->dead()) return;
       machine.adopt(life > 0);
       machine.start_others();
+      machine.fail_copies = kind.faults == Faults::Writing;
       if (!early && !orderly) disk->cut_after(1 + random() % 200);
       if (kind.faults == Faults::Writing && random() % 3) break_something(*disk, random);
       if (kind.faults == Faults::Reading && random() % 4 == 0)
@@ -239,9 +241,9 @@ void run(unsigned share, Life &&life, Expect &&expect) {
               failures);
   std::printf(
       "  recycled %llu, checkpoints %llu, killed in a call %llu, flagged %llu, clean starts %llu, "
-      "segments given up %llu, set aside %llu, clock set %llu\n",
+      "segments given up %llu, set aside %llu, clock set %llu, copied %llu\n",
       n(e.recycled), n(e.checkpoints), n(e.killed_inside), n(e.flagged), n(e.clean_starts), n(e.abandoned),
-      n(e.set_aside), n(e.clock_steps));
+      n(e.set_aside), n(e.clock_steps), n(e.copied));
   if (only || failures > 0 || tally.cuts < kEnough) return;
   EXPECT_GT(e.recycled, 0u);
   EXPECT_GT(e.checkpoints, 0u);
@@ -256,6 +258,7 @@ void lineages(const Kind &kind, unsigned share) {
   run(
       share, [&](std::uint64_t seed, Tally &tally) { lineage(seed, kind, tally); },
       [&](const Events &e) {
+        EXPECT_GT(e.copied, 0u);
         if (kind.faults == Faults::Writing) {
           EXPECT_GT(e.abandoned, 0u);
         }

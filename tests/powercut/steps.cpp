@@ -19,7 +19,7 @@ constexpr std::array kSteps{
     Step{3, &Machine::checkpoint},    Step{4, &Machine::operate},           Step{6, &Machine::wait_a_while},
     Step{1, &Machine::restart_queue}, Step{1, &Machine::kill_ingress},      Step{1, &Machine::kill_router},
     Step{1, &Machine::kill_egress},   Step{4, &Machine::kill_inside},       Step{1, &Machine::restart_cleanly},
-    Step{1, &Machine::set_clock},
+    Step{1, &Machine::set_clock},     Step{8, &Machine::compact},
 };
 
 // While earlier mail is being found.
@@ -72,7 +72,7 @@ void Machine::accept_mail() {
         {"user" + std::to_string(i) + "@d" + std::to_string(random_() % 3) + ".example", {}, {}, 0, 0});
   e.routes.push_back({"smtp", ""});
   e.arrival = clock_.wall();
-  if (random_() % 40 == 0) e.hold_until = std::numeric_limits<Nanos>::max();
+  if (random_() % 16 == 0) e.hold_until = std::numeric_limits<Nanos>::max();
   auto durability = durability_;
   if (mixed_ && random_() % 2) durability = Durability::Process;
   ingress_->accept(random_() % 2500, std::move(e), durability);
@@ -93,6 +93,42 @@ void Machine::deliver() { egress_->work(only_success_); }
 void Machine::checkpoint() {
   if (queue_->store->wants_checkpoint()) clock_.advance(kSecond);  // a tick does it
   queue_->core->turn();
+}
+
+// Compaction looks at the segments. Then its thread goes ahead of the loop, which hears of other things first: of what
+// is copied just now some is delivered, and a checkpoint may be due. Now and then that is all there was time for.
+void Machine::compact() {
+  clock_.advance(kSecond);
+  queue_->core->turn();
+  for (auto n = random_() % 8; n > 0; --n) (void)(queue_->turns.run_one(random_) || queue_->poll());
+  if (fail_copies && random_() % 4 == 0) disk_.fail(Op::Sync, "segments/", 1, Status::Internal);
+  for (auto n = random_() % 3 == 0 ? 10 + random_() % 40 : 0; n > 0; --n) hear_others();
+  if (random_() % 4 == 0) restart_queue();
+}
+
+// What the queue's threads and its delivery process do, without a look at what the threads have done.
+void Machine::hear_others() {
+  switch (random_() % 8) {
+    case 0:
+    case 1:
+    case 2:
+      queue_->turns.run_one(random_);
+      return;
+    case 3:
+      egress_->work(true);
+      return;
+    case 4:
+      pass_frame(*egress_, true);
+      return;
+    case 5:
+      pass_frame(*egress_, false);
+      return;
+    case 6:
+      clock_.advance(random_() % 4 == 0 ? 400 * kSecond : kSecond);
+      [[fallthrough]];
+    default:
+      queue_->core->turn();
+  }
 }
 
 void Machine::operate() {
@@ -140,8 +176,8 @@ void Machine::kill_inside() {
 
 // By an operator, by NTP, or by a machine that was asleep.
 void Machine::set_clock() {
-  constexpr std::array<Nanos, 3> kSteps{20 * kSecond, 400 * kSecond, 3000 * kSecond};
-  const auto step = kSteps[random_() % kSteps.size()];
+  constexpr std::array<Nanos, 3> kBy{20 * kSecond, 400 * kSecond, 3000 * kSecond};
+  const auto step = kBy[random_() % kBy.size()];
   clock_.step_wall(random_() % 2 ? step : -step);
   ++sink_.events.clock_steps;
 }

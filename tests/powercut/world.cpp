@@ -46,6 +46,13 @@ void World::granted(std::uint32_t segment, std::uint32_t epoch) {
     fail("an epoch was given twice: " + std::to_string(segment) + "/" + std::to_string(epoch));
 }
 
+void World::lies(const spool::Committed &at) {
+  const auto first = places.find(at.id);
+  if (first != places.end() && first->second.commit == at.commit) return;
+  const auto [from, to] = copies_.equal_range(at.id);
+  if (std::none_of(from, to, [&](const auto &c) { return c.second.commit == at.commit; })) copies_.emplace(at.id, at);
+}
+
 Mail &World::sent(MessageId id, std::string bytes, Envelope envelope, Durability durability) {
   auto &m = mail[id];
   m.bytes = std::move(bytes);
@@ -140,10 +147,12 @@ void World::check_notifications(const queue::Index &index, bool power, const Tol
 
 void World::check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &t) const {
   const auto &index = core.index();
+  std::set<MessageId> indexed;
   for (queue::MessageSlot slot = 0; slot < index.slots(); ++slot) {
     const auto &message = index.message(slot);
     if (!message.used) continue;
     const auto name = to_string(message.id);
+    if (!indexed.insert(message.id).second) fail("twice in the index: " + name);
     const auto known = mail.find(message.id);
     if (known == mail.end() || !known->second.committing) fail("nobody committed " + name);
     const auto &m = known->second;
@@ -189,11 +198,11 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
   }
   check_notifications(index, power, t);
   // Where mail once was: nothing else is ever shown for it.
-  for (const auto &[id, at] : places) {
+  each_place([&](const spool::Committed &at) {
     const auto envelope = store.read_envelope(at);
-    if (envelope && encode_envelope(*envelope) != encode_envelope(mail.at(id).envelope))
-      fail("a place shows another message: " + to_string(id));
-  }
+    if (envelope && encode_envelope(*envelope) != encode_envelope(mail.at(at.id).envelope))
+      fail("a place shows another message: " + to_string(at.id));
+  });
 }
 
 void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) {
@@ -226,14 +235,14 @@ std::set<MessageId> World::lying_in(const std::string &path, std::uint64_t from,
   std::set<MessageId> out;
   if (path.find("/segments/") == std::string::npos) return out;
   const auto number = *spool::parse_file_name(path.substr(path.rfind('/') + 1));
-  for (const auto &[id, at] : places) {
+  each_place([&](const spool::Committed &at) {
     // Of a large body the record's header stands far before it.
     auto body = at.body;
     if (body.segment != at.commit.segment) body = {body.segment, body.epoch, 4096 + 24, body.offset + body.length};
     if (overlaps(at.commit, number, from, to) || overlaps(at.envelope, number, from, to) ||
         overlaps(body, number, from, to))
-      out.insert(id);
-  }
+      out.insert(at.id);
+  });
   return out;
 }
 

@@ -74,7 +74,8 @@ class World {
   // All that had to be delivered was.
   bool everything_delivered(std::string *what = nullptr) const;
 
-  std::uint64_t starts = 0;  // of the queue process so far
+  void lies(const spool::Committed &at);  // the queue process takes it in
+  std::uint64_t starts = 0;               // of the queue process so far
   std::map<MessageId, Mail> mail;
   std::map<MessageId, spool::Committed> places;  // where commits were, for ever
 
@@ -88,6 +89,12 @@ class World {
 
   std::map<Name, std::set<std::string>> told_;  // of which recipients' failures each tells
   std::set<Name> renamed_;                      // was asked for again with others
+  template <class F>
+  void each_place(F &&f) const {
+    for (const auto &[id, at] : places) f(at);
+    for (const auto &[id, at] : copies_) f(at);
+  }
+  std::multimap<MessageId, spool::Committed> copies_;  // where else they were
   std::set<MessageId> ids_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> fillings_;
 };

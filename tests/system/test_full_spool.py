@@ -18,9 +18,8 @@ BODY = b"Subject: %d\r\n\r\n" + b"0123456789abcdef0123456789abcdef0123456789abcd
 
 class FullSpool(rig.TestCase):
     def start(self, reserve=RESERVE):
-        self.up = False
-        self.peer = super().peer(on=lambda command, session, argument: None if self.up else
-                                 "421 4.3.2 not now" if command == "CONNECT" else None)
+        self.up = self.some_wait = False
+        self.peer = super().peer(on=self.answer)
         config = rig.relay_config(self.peer.port) + f"""
 [queue]
 minimal_backoff_time = "1s"
@@ -43,14 +42,21 @@ reserve = {reserve}
         self.client.cmd("EHLO test")
         self.accepted = []
 
+    def answer(self, command, session, argument):
+        if self.up:
+            return None
+        if self.some_wait:
+            return "450 4.2.0 later" if command == "RCPT" and "later@" in argument else None
+        return "421 4.3.2 not now" if command == "CONNECT" else None
+
     def reconnect(self):
         self.client.close()
         self.client = rig.Client(self.server.port)
         self.client.cmd("EHLO test")
 
-    def send(self, number, content=None):
+    def send(self, number, content=None, to="b@example.net"):
         """The first reply that is not what a client hopes for, or that to the content."""
-        for command, hoped in (("RSET", 250), ("MAIL FROM:<a@example.org>", 250), ("RCPT TO:<b@example.net>", 250), ("DATA", 354)):
+        for command, hoped in (("RSET", 250), ("MAIL FROM:<a@example.org>", 250), (f"RCPT TO:<{to}>", 250), ("DATA", 354)):
             code, text = self.client.cmd(command)
             if code != hoped:
                 return f"{code} {text}"
@@ -88,6 +94,10 @@ reserve = {reserve}
             self.assertTrue(content.endswith(BODY % number), f"message {number} is not whole")
             numbers.append(number)
         return sorted(numbers)
+
+    def metric(self, name):
+        return float(next(line.split()[1] for line in self.server.cli("status", "--metrics").splitlines()
+                          if line.split()[0].split("{")[0] == name))
 
     def waiting(self):
         return len(self.server.queue())
@@ -132,6 +142,27 @@ reserve = {reserve}
         self.drained()
         os.unlink(ballast)
         self.accepts_again(40)
+
+    def test_a_few_waiting_messages_do_not_keep_a_full_disk_full(self):
+        reserve = 16 << 20
+        self.start(reserve)
+        self.some_wait = True
+        waiting = range(0, 120, 10)
+        for number in range(120):  # each segment holds about ten, and some one that waits
+            self.assertEqual(self.send(number, to="later@example.net" if number in waiting else "b@example.net").split()[0], "250")
+        rig.wait_for(lambda: len(self.arrived()) == 120 - len(waiting) == 120 - self.waiting(), "what does not wait")
+
+        def full():
+            self.ballast(leave=reserve - (6 << 20))  # more than what is being filled could give back
+            return self.send(200).split()[:2] == ["452", "4.3.1"] and self.metric("mansio_spool_free_segments") == 0
+        rig.wait_for(full, "mail to be refused")
+        # Nothing is delivered and nobody else gives space back.
+        rig.wait_for(lambda: self.send(201).startswith("250 "), "mail to be accepted again")
+        self.assertGreater(self.metric("mansio_compacted_messages_total"), 0)
+        self.assertGreaterEqual(self.waiting(), len(waiting))
+        self.some_wait = False
+        self.drained()
+        self.accepts_again(202)
 
     def test_large_messages_under_way_stop_at_the_reserve(self):
         self.start()

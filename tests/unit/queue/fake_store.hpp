@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,9 @@
 namespace mansio::queue {
 
 struct FakeDisk {  // what outlives the queue process
+  using PlaceOf = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>;
+  static PlaceOf place_of(const spool::Place &commit) { return {commit.segment, commit.epoch, commit.offset}; }
+  std::map<PlaceOf, std::uint32_t> copied;  // how often
   std::vector<std::pair<spool::Committed, Envelope>> commits;
   std::vector<std::string> journal;  // synced
   bool clean = true, active = false;
@@ -35,7 +39,7 @@ class FakeStore final : public spool::Store {
   void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override {
     finding = [this, committed = std::move(committed), done = std::move(done)] {
       for (const auto &[at, envelope] : std::vector{disk_.commits})
-        if (!admitted_.contains(at.id)) committed(at, envelope);
+        if (!admitted_.contains(place_of(at.commit))) committed(at, envelope);
       done(found_);
     };
     if (!slow_finding) std::exchange(finding, nullptr)();
@@ -64,12 +68,12 @@ class FakeStore final : public spool::Store {
   std::uint32_t first_epoch() const override { return 110; }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override { orphaned_.insert({segment, epoch}); }
-  void scan(std::uint32_t segment, std::uint32_t epoch, OnCommit committed,
+  void scan(std::uint32_t segment, std::uint32_t epoch, bool, OnCommit committed,
             std::function<void(Result<void>)> done) override {
     ++scans;
     auto work = [this, segment, epoch, committed, done] {
       for (const auto &[at, envelope] : std::vector{disk_.commits})
-        if (at.commit.segment == segment && at.commit.epoch == epoch && !admitted_.contains(at.id))
+        if (at.commit.segment == segment && at.commit.epoch == epoch && !admitted_.contains(place_of(at.commit)))
           committed(at, envelope);
       done({});
     };
@@ -81,11 +85,14 @@ class FakeStore final : public spool::Store {
   void finish_scans() {
     for (auto &work : std::exchange(scanning, {})) work();
   }
-  bool admit(const spool::Committed &m) override { return admitted_.insert(m.id).second; }
+  bool admit(const spool::Committed &m) override { return admitted_.insert(place_of(m.commit)).second; }
   void retire(const spool::Place &commit, std::uint64_t) override {
+    retired_places.insert(place_of(commit));
     for (const auto &[at, envelope] : disk_.commits)
       if (same_commit(at, commit)) retired.insert(at.id);
   }
+  std::uint32_t moves(MessageId, const spool::Place &commit) override { return disk_.copied[place_of(commit)]; }
+  void compact(spool::Mover &m) override { mover = &m; }
   Result<spool::Committed> read_commit(MessageId id, const spool::Place &commit) override {
     for (const auto &[at, envelope] : disk_.commits)
       if (at.id == id && same_commit(at, commit)) return at;
@@ -156,6 +163,10 @@ class FakeStore final : public spool::Store {
   int scans = 0, envelope_reads = 0, bad_unpins = 0;
   std::uint32_t next_segment = 10;
   std::set<MessageId> retired;
+  using PlaceOf = FakeDisk::PlaceOf;
+  static PlaceOf place_of(const spool::Place &commit) { return FakeDisk::place_of(commit); }
+  std::set<PlaceOf> retired_places;
+  spool::Mover *mover = nullptr;  // once it was asked for
   std::set<std::pair<std::uint32_t, std::uint32_t>> sealed_, orphaned_;
   bool slow_scans = false;  // they end with finish_scans()
   std::vector<std::function<void()>> scanning;
@@ -172,7 +183,7 @@ class FakeStore final : public spool::Store {
   bool was_active_ = false, unsynced_active_ = false;
   std::size_t replaced_ = 0;  // entries that the checkpoint takes the place of
   std::set<MessageId> done_before_;
-  std::set<MessageId> admitted_;
+  std::set<PlaceOf> admitted_;
   std::vector<std::string> unsynced_;
   std::uint64_t sequence_ = 0, synced_ = 0;
 };

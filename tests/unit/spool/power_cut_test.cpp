@@ -146,7 +146,7 @@ class Generation {
   void scan_sealed() {
     for (std::size_t i = 0; i < rig_.source.seals.size(); ++i) {
       rig_.store->scan(
-          rig_.source.seals[i].first, rig_.source.sealed_epochs[i],
+          rig_.source.seals[i].first, rig_.source.sealed_epochs[i], false,
           [this](const Committed &message, const Envelope &) { admit(message); }, [](const Result<void> &) {});
     }
   }

@@ -200,7 +200,7 @@ struct Rig {
     std::vector<MessageId> ids;
     bool ended = false;
     store->scan(
-        place.segment, place.epoch,
+        place.segment, place.epoch, false,
         [&](const Committed &message, const Envelope &) {
           ids.push_back(message.id);
           if (admitting) store->admit(message);

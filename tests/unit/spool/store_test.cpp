@@ -459,6 +459,36 @@ TEST(SpoolStore, RetiredSegmentIsNotReusedWhileADescriptorOfItIsOpen) {
   EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));
 }
 
+// After a sync that failed the page cache shows a free segment, a later sync has nothing to do, and the disk still has
+// the mail.
+TEST(SpoolStore, WhatWasDoneDoesNotComeBackThoughItsSegmentCouldNotBeFreedAtFirst) {
+  FaultFiles disk;
+  std::optional<Rig> rig{std::in_place, disk};
+  rig->open_writer();
+  const auto r = rig->wait(rig->send("hello"));
+  ASSERT_TRUE(r.ok());
+  rig->store->admit(*r);
+  disk.fail(Op::Sync, segment_file(r->commit.segment), 1, Status::Internal);
+  rig->done(*r);
+  rig->writer->close();
+  ASSERT_TRUE(rig->run_until([&] { return rig->sink.said("segment cannot be recycled"); }));
+  disk.heal();
+  rig.reset();
+  {
+    const auto after = disk.power_cut(0);
+    const Rig cut{*after};
+    ASSERT_EQ(cut.found.size(), 1u) << "the sync did its work: this test shows nothing";
+  }
+  rig.emplace(disk);
+  EXPECT_TRUE(rig->found.empty());
+  rig->store->begin_checkpoint();
+  rig->store->end_checkpoint();
+  ASSERT_TRUE(rig->finish_journal());
+  const auto after = disk.power_cut(0);
+  const Rig cut{*after};
+  EXPECT_TRUE(cut.found.empty());
+}
+
 TEST(SpoolStore, PinnedSegmentIsNotReused) {
   FaultFiles disk;
   Rig rig{disk};
@@ -504,7 +534,7 @@ TEST(SpoolStore, AScanPassesOverWhatIsAdmittedWhileItReads) {
   int found = 0;
   bool ended = false;
   rig.store->scan(
-      r->commit.segment, r->commit.epoch, [&](const Committed &, const Envelope &) { ++found; },
+      r->commit.segment, r->commit.epoch, false, [&](const Committed &, const Envelope &) { ++found; },
       [&](const Result<void> &) { ended = true; });
   EXPECT_FALSE(ended);
   EXPECT_TRUE(rig.store->admit(*r));  // its notice comes
