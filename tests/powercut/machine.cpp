@@ -15,7 +15,7 @@ spool::StoreOptions store_options() {
   o.free_segments = 3;
   o.reserve_bytes = 1 << 20;
   o.journal_sync_interval = 0;
-  o.journal_rotate_bytes = 2500;
+  o.journal_rotate_bytes = 1500;
   o.journal_reserve = 8192;
   o.compact_after = 0;
   return o;
@@ -35,6 +35,17 @@ void WatchedStore::find_mail(OnCommit committed, std::function<void(const spool:
         committed(at, envelope);
       },
       std::move(done));
+}
+
+// Compaction has nowhere to copy to yet.
+void WatchedStore::grant(std::string_view owner, std::uint64_t least, spool::GrantFor use,
+                         std::function<void(Result<spool::SegmentGrant>)> done) {
+  if (use != spool::GrantFor::Compaction) return StoreImpl::grant(owner, least, use, std::move(done));
+  mover.copying = false;
+  StoreImpl::grant(owner, least, use, [this, done = std::move(done)](Result<spool::SegmentGrant> given) {
+    if (given) cold = "segments/" + spool::file_name(given->segment);
+    done(std::move(given));
+  });
 }
 
 QueueProcess::QueueProcess(World &world, FaultFiles &disk, const Clock &clock, TailSink &sink,

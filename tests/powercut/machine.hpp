@@ -13,6 +13,23 @@
 
 namespace mansio::test {
 
+// Knows while copies may be on the disk that the queue has not heard of.
+class WatchedMover final : public spool::Mover {
+ public:
+  bool may_move(MessageId id, const spool::Place &commit) override {
+    const bool may = queue->may_move(id, commit);
+    copying |= may;
+    return may;
+  }
+  void moved(const spool::Committed &copy, const spool::Place &from) override {
+    copying = false;
+    queue->moved(copy, from);
+  }
+  void damaged(MessageId id, const spool::Place &commit) override { queue->damaged(id, commit); }
+  spool::Mover *queue = nullptr;
+  bool copying = false;
+};
+
 // Also holds that recovery shows no commit twice, and tells the world where messages lie.
 class WatchedStore final : public spool::StoreImpl {
  public:
@@ -23,6 +40,14 @@ class WatchedStore final : public spool::StoreImpl {
     world_.lies(message);
     return StoreImpl::admit(message);
   }
+  void compact(spool::Mover &queue) override {
+    mover.queue = &queue;
+    StoreImpl::compact(mover);
+  }
+  void grant(std::string_view owner, std::uint64_t least, spool::GrantFor use,
+             std::function<void(Result<spool::SegmentGrant>)> done) override;
+  WatchedMover mover;
+  std::string cold;  // file in which its last cold segment lies
   void end_checkpoint() override {
     ++checkpoints;
     StoreImpl::end_checkpoint();

@@ -95,20 +95,27 @@ void Machine::checkpoint() {
   queue_->core->turn();
 }
 
-// Compaction looks at the segments. Then its thread goes ahead of the loop, which hears of other things first: of what
-// is copied just now some is delivered, and a checkpoint may be due. Now and then that is all there was time for.
+// Compaction looks at the segments. When it copies, its thread often goes ahead of the loop, which hears of other
+// things first: of what is copied just now some is delivered, and a checkpoint may be due. Now and then that is all
+// there was time for.
 void Machine::compact() {
   clock_.advance(kSecond);
   queue_->core->turn();
-  for (auto n = random_() % 8; n > 0; --n) (void)(queue_->turns.run_one(random_) || queue_->poll());
-  if (fail_copies && random_() % 4 == 0) disk_.fail(Op::Sync, "segments/", 1, Status::Internal);
-  for (auto n = random_() % 3 == 0 ? 10 + random_() % 40 : 0; n > 0; --n) hear_others();
-  if (random_() % 4 == 0) restart_queue();
+  for (auto n = random_() % 60; n > 0 && !queue_->store->mover.copying; --n)
+    (void)(queue_->turns.run_one(random_) || queue_->poll());
+  if (!queue_->store->mover.copying || random_() % 3 == 0) return;
+  if (fail_copies && random_() % 2) disk_.fail(Op::Sync, queue_->store->cold, 1, Status::Internal);
+  // All of it becomes due, and the journal grows.
+  constexpr std::array<const char *, 4> kVerbs{"flush", "release", "requeue", "requeue"};
+  for (auto n = random_() % 5; n > 0; --n)
+    control_.to_queue->send(wire::QueueCommand{1, kVerbs[random_() % kVerbs.size()], {}, true, {}, "test"});
+  for (auto n = random_() % 160; n > 0; --n) hear_others();
+  if (random_() % 2) restart_queue();
 }
 
 // What the queue's threads and its delivery process do, without a look at what the threads have done.
 void Machine::hear_others() {
-  switch (random_() % 8) {
+  switch (random_() % 9) {
     case 0:
     case 1:
     case 2:
@@ -124,7 +131,10 @@ void Machine::hear_others() {
       pass_frame(*egress_, false);
       return;
     case 6:
-      clock_.advance(random_() % 4 == 0 ? 400 * kSecond : kSecond);
+      pass_frame(control_, true);
+      return;
+    case 7:
+      clock_.advance(kSecond);
       [[fallthrough]];
     default:
       queue_->core->turn();

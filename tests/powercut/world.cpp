@@ -218,7 +218,7 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
       const bool hidden = t.journal_damaged && std::all_of(m.recipients.begin(), m.recipients.end(),
                                                            [](const Destiny &d) { return d.told; });
       m.vanished = !notified && !hidden;
-      m.acknowledged = notified && m.durability == Durability::Power;
+      m.acknowledged &= notified && m.durability == Durability::Power;
       continue;
     }
     m.vanished = false;  // check() knows why it was away
