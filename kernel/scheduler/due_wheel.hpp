@@ -74,12 +74,12 @@ class DueWheel {
   }
   // The first whose time has come, if advance() has got so far.
   std::optional<std::uint32_t> due(Nanos now) const {
-    if (soon_.empty() || owner_.due(soon_.top()) > now) return std::nullopt;
+    if (soon_.empty() || soon_.first() > now) return std::nullopt;
     return soon_.top();
   }
   // When to advance() again: no later than the first is due.
   Nanos next() const {
-    auto at = soon_.empty() ? std::numeric_limits<Nanos>::max() : owner_.due(soon_.top());
+    auto at = soon_.empty() ? std::numeric_limits<Nanos>::max() : soon_.first();
     if (moving_bucket()) return std::min(at, time_of(cursor_));
     return buckets() == 0 ? at : std::min(at, time_of(next_tick()));
   }
