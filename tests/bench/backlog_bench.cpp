@@ -29,9 +29,7 @@ constexpr int kRounds = 15;
 constexpr std::uint64_t kDecisions = 70'000;  // in a round, at least
 constexpr Nanos kSpan = 4000 * kSecond;       // retries are spread over this
 constexpr std::uint64_t kFound = 300'000, kStepped = 300'000;
-// Every 39 hours the scheduler's wheel turns at its coarsest: then all that waits beyond moves. The longest step is
-// taken across it, decisions are not: they come long before.
-constexpr Nanos kTurn = Nanos{1} << 47, kBegin = kTurn / 2;
+constexpr Nanos kBegin = Nanos{1} << 47;
 
 std::uint64_t resident_bytes() {
   std::ifstream file{"/proc/self/statm"};
@@ -92,6 +90,11 @@ class Backlog {
   }
   double bytes() const { return static_cast<double>(resident_bytes() - empty_) / static_cast<double>(messages_); }
 
+  // Until each message has been tried: from then on all wait as they do after many attempts.
+  double settle() {
+    for (std::uint64_t n = 0; n < messages_;) n += step();
+    return static_cast<double>(messages_);
+  }
   // Seconds a decision.
   double decide() {
     const auto decisions = std::max(kDecisions, messages_ / kRounds);
@@ -106,9 +109,10 @@ class Backlog {
       found += index_.find(MessageId{random_below(messages_) + 1}) != queue::kNone;
     return (cpu_seconds() - begin) / static_cast<double>(found);
   }
+  // A step, when all that waits has fallen due at once.
   double longest() {
     double longest = 0;
-    now_ = std::max(now_, kTurn - kSecond);
+    now_ += 2 * kSpan;
     for (std::uint64_t n = 0; n < kStepped;) {
       const auto begin = cpu_seconds();
       n += step();
@@ -169,6 +173,7 @@ class Process {
       const double answer = what == 'a'   ? backlog.fill()
                             : what == 'b' ? backlog.bytes()
                             : what == 'n' ? static_cast<double>(backlog.destinations())
+                            : what == 's' ? backlog.settle()
                             : what == 'd' ? backlog.decide()
                             : what == 'f' ? backlog.find()
                                           : backlog.longest();
@@ -204,6 +209,7 @@ int main(int argc, char **argv) {
     const auto destinations = p.tell('n'), add = p.tell('a'), bytes = p.tell('b');
     rows.push_back({p, destinations, add, bytes, {}, {}});
   }
+  for (const auto &row : rows) row.process.tell('s');
   for (int round = 0; round < kRounds; ++round) {
     for (auto &row : rows) {
       row.decide.push_back(row.process.tell('d'));
