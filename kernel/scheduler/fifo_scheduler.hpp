@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/large_array.hpp"
 #include "kernel/base/prefetch.hpp"
 #include "kernel/scheduler/destination.hpp"
 #include "kernel/scheduler/due_wheel.hpp"
@@ -93,7 +94,7 @@ class FifoScheduler final : public Scheduler {
 
   Backoff backoff_;
   std::uint64_t random_;
-  Chunked<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
+  LargeArray<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
   Chunked<Destination, 256> destinations_;
   std::vector<DestinationId> free_destinations_;
   std::deque<DestinationId> idle_;
