@@ -6,7 +6,7 @@ namespace mansio::queue {
 namespace {
 
 template <class T>
-std::uint32_t take(Chunked<std::uint32_t> &free, Chunked<T> &all) {
+std::uint32_t take(Chunked<std::uint32_t> &free, LargeArray<T> &all) {
   if (free.empty()) {
     all.grow();
     return static_cast<std::uint32_t>(all.size() - 1);

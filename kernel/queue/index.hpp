@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/large_array.hpp"
 #include "kernel/base/prefetch.hpp"
 #include "kernel/queue/id_table.hpp"
 #include "kernel/queue/journal.hpp"
@@ -160,8 +161,8 @@ class Index {
   void leave(std::uint16_t name);
   static std::uint64_t key(const Segment &s) { return static_cast<std::uint64_t>(s.number) << 32 | s.epoch; }
 
-  Chunked<Message> messages_;
-  Chunked<Group> groups_;
+  LargeArray<Message> messages_;
+  LargeArray<Group> groups_;
   Chunked<MessageSlot> free_messages_;
   Chunked<GroupSlot> free_groups_;
   IdTable<Index> by_id_;

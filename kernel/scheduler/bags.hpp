@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdint>
 
-#include "kernel/base/chunked.hpp"
+#include "kernel/base/large_array.hpp"
 
 namespace mansio::scheduler {
 
@@ -79,7 +79,7 @@ class Bags {
     return block;
   }
 
-  Chunked<Block, 256> blocks_;
+  LargeArray<Block> blocks_;
   Head free_ = kNone;
 };
 

@@ -2,6 +2,7 @@
 // are in the groups' slots, so a group leaves from anywhere in O(1).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -39,8 +40,9 @@ struct Slot {
 };
 static_assert(sizeof(Slot) == 24);
 
-struct Destination {
-  std::string nexthop;
+// All that a decision looks at lies in the first line of memory: among a million messages each one's destination has to
+// be waited for.
+struct alignas(64) Destination {
   Window window;
   ReadyList fresh, retried;  // new mail and mail that was deferred take turns: neither starves the other
   Nanos dead_until = 0;
@@ -53,10 +55,12 @@ struct Destination {
   bool suspending = false;  // in the list of dead destinations with ready groups
   bool idle = false;        // in the list of those that may be forgotten
   bool used = false;
+  std::string nexthop;
 
   bool any_ready() const { return !fresh.empty() || !retried.empty(); }
   bool eligible() const { return !dead && any_ready() && busy < window.size; }
 };
+static_assert(sizeof(Destination) == 128 && offsetof(Destination, nexthop) <= 64);
 
 struct TransportState {
   TransportLimits limits;

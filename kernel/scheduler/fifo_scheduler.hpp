@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/large_array.hpp"
 #include "kernel/base/prefetch.hpp"
 #include "kernel/scheduler/destination.hpp"
 #include "kernel/scheduler/due_wheel.hpp"
@@ -53,9 +54,7 @@ class FifoScheduler final : public Scheduler {
   bool &soon(GroupId id) { return slots_[id].soon; }
   void prefetch(GroupId id) const { mansio::prefetch(slots_[id]); }
   void due_soon(GroupId id) const {
-    const auto &d = destinations_[slots_[id].destination];
-    mansio::prefetch(d.fresh);
-    mansio::prefetch(d.busy);
+    __builtin_prefetch(&destinations_[slots_[id].destination]);  // its first line
     if (on_soon_) on_soon_(id);
   }
 
@@ -95,7 +94,7 @@ class FifoScheduler final : public Scheduler {
 
   Backoff backoff_;
   std::uint64_t random_;
-  Chunked<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
+  LargeArray<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
   Chunked<Destination, 256> destinations_;
   std::vector<DestinationId> free_destinations_;
   std::deque<DestinationId> idle_;
