@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/clock.hpp"
 
 namespace mansio::scheduler {
 

@@ -68,6 +68,9 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     opened.push_back(std::move(o));
     if (opened.back().checkpoint) first = opened.size() - 1;
   }
+  // Older files go only once a checkpoint is complete: if some are gone and none is, it was damaged.
+  const bool complete = std::any_of(opened.begin(), opened.end(), [](const Opened &o) { return o.checkpoint; });
+  if (!numbers.empty() && numbers.front() > 1 && !complete) ++out.damaged;
   for (std::size_t i = first; i < opened.size(); ++i) {
     auto &o = opened[i];
     FileBytes bytes{*o.file};

@@ -226,7 +226,7 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
       m.recipients[i].fate = Fate::Waiting;
       m.recipients[i].stable = false;
       // Nobody knows any more that it was under way: nor will a lease say so.
-      if (t.journal_damaged || was_unread(id, t)) m.recipients[i].active = false;
+      if (t.journal_damaged || was_unread(id, t)) m.recipients[i].active = m.recipients[i].reached = false;
     }
   }
 }

@@ -352,6 +352,26 @@ TEST(SpoolStore, ADamagedJournalCountsAsDeliveriesUnderWay) {
   EXPECT_TRUE(rig.store->was_active());
 }
 
+// Its older files are gone: nothing else would show that there was anything in them.
+TEST(SpoolStore, ADamagedCheckpointCountsAsDeliveriesUnderWay) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.store->begin_checkpoint();
+    rig.store->snapshot("a message");
+    rig.store->end_checkpoint();
+    ASSERT_TRUE(rig.finish_journal());
+    for (int i = 0; i < 20 && disk.paths("/spool/journal/0").size() > 1; ++i) rig.poll();
+  }
+  const auto files = disk.paths("/spool/journal/0");
+  ASSERT_EQ(files.size(), 1u);
+  disk.flip(files[0], kFirstRecord + kRecordHeader);
+  Rig rig{disk};
+  ASSERT_FALSE(rig.error);
+  EXPECT_GT(rig.recovered.corrupt_records, 0u);
+  EXPECT_TRUE(rig.store->was_active());
+}
+
 TEST(SpoolStore, OneDamagedHeaderCopyCostsNothing) {
   FaultFiles disk;
   Committed message;
