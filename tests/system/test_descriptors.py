@@ -72,8 +72,14 @@ class Descriptors(TestCase):
                 refused = 1
         if not held:  # no gap: one is made, for somebody who waits
             self.limit(ingress, max(descriptors(ingress)) + 2)
-            held.append(Client(server.port))
-            self.addCleanup(held[0].close)
+
+            def admitted():  # not while the last who was refused still holds it
+                nonlocal connections
+                connections += 1
+                client = Client(server.port, greet=False)
+                self.addCleanup(client.close)
+                return client.reply()[0] == 220 and held.append(client) is None
+            wait_for(admitted, "a client to find the gap")
         # Others keep coming until the first, idle, is sent away for that.
         self.assertEqual(held[0].cmd("NOOP")[0], 250)
         before = cpu_seconds(ingress)
