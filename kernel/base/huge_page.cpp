@@ -2,12 +2,10 @@
 
 #include <sys/mman.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25  // newer than some C libraries
-#endif
-
 namespace mansio {
 
-void make_huge_page(void *begin) { (void)::madvise(begin, kHugePage, MADV_COLLAPSE); }
+// To have it moved into a huge page once it is full (MADV_COLLAPSE) would leave no part of one unused, but the caller
+// waits for ten milliseconds on a busy machine.
+void want_huge_page(void *begin) { (void)::madvise(begin, kHugePage, MADV_HUGEPAGE); }
 
 }  // namespace mansio

@@ -8,9 +8,8 @@ namespace mansio {
 
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-// Has this memory, a huge page's worth and aligned like one, moved into one. To be called when all of it is in use: a
-// huge page asked for earlier would be resident before there is anything in it. Where the system has none (Linux before
-// 6.1, other architectures' sizes) all stays as it is.
-void make_huge_page(void *begin);
+// This memory, a huge page's worth and aligned like one, is about to be used: it is to lie in one. Where the system has
+// none to give all stays as it is.
+void want_huge_page(void *begin);
 
 }  // namespace mansio

@@ -1,5 +1,6 @@
 // LargeArray: an array of millions of small elements that only grows. Nothing moves when it does, so references stay
-// good; what is not used yet is address space only, and what is full lies in huge pages.
+// good; what is not used yet is address space only. All but its first two megabytes lie in huge pages: a small one
+// takes what it needs, a large one at most one huge page more.
 #pragma once
 
 #include <cstddef>
@@ -27,12 +28,13 @@ class LargeArray {
 
   T &grow() {
     const auto i = size_ % kPerChunk;
-    if (size_ == chunks_.size() * kPerChunk)
-      chunks_.emplace_back(static_cast<T *>(::operator new(kPerChunk * sizeof(T), kAlignment)));
-    auto &fresh = *std::construct_at(chunks_.back().get() + i);
+    if (i == 0) chunks_.emplace_back(static_cast<T *>(::operator new(kPerChunk * sizeof(T), kAlignment)));
+    auto *chunk = chunks_.back().get();
+    const auto page = ((i + 1) * sizeof(T) - 1) / kHugePage;  // of its last byte
+    const bool first_in_page = i == 0 || page != (i * sizeof(T) - 1) / kHugePage;
+    if (first_in_page && size_ > 0) want_huge_page(reinterpret_cast<std::byte *>(chunk) + page * kHugePage);
+    auto &fresh = *std::construct_at(chunk + i);
     ++size_;
-    if (const auto end = (i + 1) * sizeof(T); end % kHugePage < sizeof(T))
-      make_huge_page(reinterpret_cast<std::byte *>(chunks_.back().get()) + (end / kHugePage - 1) * kHugePage);
     return fresh;
   }
 
