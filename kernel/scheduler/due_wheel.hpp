@@ -1,9 +1,8 @@
 // DueWheel: deferred groups by due time, so that neither putting one in nor taking one out costs more when millions
-// wait. A tick is 2^30 ns (1.1 s). Groups whose tick has come lie in a small heap, in exact order. The others lie in
-// buckets, unordered, each level's 4,096 counted from where time is now: of one tick (73 minutes in all, which is more
-// than the longest backoff unless that is set otherwise: whoever is put there is not touched before its time has come),
-// of 256 ticks (4.6 minutes; 13 days in all), of 256 times that (9 years), and again. As time reaches a bucket its
-// groups move down; it may hold a million, so they move a bounded number at a time.
+// wait. A tick is 2^27 ns (0.13 s). Groups whose tick has come lie in a small heap, in exact order. The others lie in
+// buckets, unordered: of one tick, of 1,024 ticks (2.3 minutes), of 1,024 times that (39 hours), and again (4.5 years).
+// As time reaches a bucket its groups move one level down; a bucket may hold a million, so they move a bounded number
+// at a time.
 #pragma once
 
 #include <algorithm>
@@ -75,21 +74,19 @@ class DueWheel {
   }
   // The first whose time has come, if advance() has got so far.
   std::optional<std::uint32_t> due(Nanos now) const {
-    if (soon_.empty() || soon_.first() > now) return std::nullopt;
+    if (soon_.empty() || owner_.due(soon_.top()) > now) return std::nullopt;
     return soon_.top();
   }
   // When to advance() again: no later than the first is due.
   Nanos next() const {
-    auto at = soon_.empty() ? std::numeric_limits<Nanos>::max() : soon_.first();
+    auto at = soon_.empty() ? std::numeric_limits<Nanos>::max() : owner_.due(soon_.top());
     if (moving_bucket()) return std::min(at, time_of(cursor_));
     return buckets() == 0 ? at : std::min(at, time_of(next_tick()));
   }
 
  private:
-  static constexpr unsigned kTickBits = 30, kLevelBits = 8, kLevels = 4;
-  static constexpr std::uint64_t kBuckets = 64 * 64;
-  // The uppermost level's buckets reach to the end of time.
-  static_assert(63 - kTickBits - kLevelBits * (kLevels - 1) < 12);
+  static constexpr unsigned kTickBits = 27, kBits = 10, kLevels = 4;  // together more than 63 bits
+  static constexpr std::uint64_t kBuckets = 1u << kBits;
 
   struct At {
     unsigned level;
@@ -99,9 +96,9 @@ class DueWheel {
   static std::uint64_t tick_of(Nanos t) { return t <= 0 ? 0 : static_cast<std::uint64_t>(t) >> kTickBits; }
   static Nanos time_of(std::uint64_t tick) { return static_cast<Nanos>(tick << kTickBits); }
   Bags::Head &head(At at) { return heads_[at.level][at.bucket]; }
-  static std::uint64_t turn_of(std::uint64_t tick, unsigned level) { return tick >> (kLevelBits * level); }
   std::size_t buckets() const { return size_ - soon_.size(); }  // groups in them
 
+  // A level's buckets are those of the turn of the level above that the cursor is in, so a tick has one place.
   void place(std::uint32_t id) {
     const auto tick = tick_of(owner_.due(id));
     if (tick <= cursor_) {
@@ -110,64 +107,42 @@ class DueWheel {
       return soon_.push(id);
     }
     unsigned level = 0;
-    while (turn_of(tick, level) - turn_of(cursor_, level) >= kBuckets) ++level;
-    put_in({level, turn_of(tick, level) % kBuckets}, id);
+    while (level + 1 < kLevels && tick >> (kBits * (level + 1)) != cursor_ >> (kBits * (level + 1))) ++level;
+    put_in({level, (tick >> (kBits * level)) % kBuckets}, id);
   }
   void put_in(At at, std::uint32_t id) {
     owner_.soon(id) = false;
-    owner_.position(id) = static_cast<std::uint32_t>(at.level * kBuckets + at.bucket);
+    owner_.position(id) = at.level << kBits | static_cast<std::uint32_t>(at.bucket);
     owner_.spot(id) = bags_.add(head(at), id);
-    auto &used = used_[at.level];
-    used.words[at.bucket / 64] |= std::uint64_t{1} << at.bucket % 64;
-    used.any |= std::uint64_t{1} << at.bucket / 64;
+    used_[at.level][at.bucket / 64] |= std::uint64_t{1} << at.bucket % 64;
   }
   void take_out(std::uint32_t id) {
-    const At at{owner_.position(id) / static_cast<std::uint32_t>(kBuckets), owner_.position(id) % kBuckets};
+    const At at{owner_.position(id) >> kBits, owner_.position(id) % kBuckets};
     const auto spot = owner_.spot(id);
     if (const auto moved = bags_.remove(head(at), spot); moved != Bags::kNone) owner_.spot(moved) = spot;
-    if (head(at) != Bags::kNone) return;
-    auto &used = used_[at.level];
-    used.words[at.bucket / 64] &= ~(std::uint64_t{1} << at.bucket % 64);
-    if (used.words[at.bucket / 64] == 0) used.any &= ~(std::uint64_t{1} << at.bucket / 64);
+    if (head(at) == Bags::kNone) used_[at.level][at.bucket / 64] &= ~(std::uint64_t{1} << at.bucket % 64);
   }
-  bool used(At at) const { return used_[at.level].words[at.bucket / 64] >> at.bucket % 64 & 1; }
+  bool used(At at) const { return used_[at.level][at.bucket / 64] >> at.bucket % 64 & 1; }
 
   // The highest bucket that the cursor is in and that still holds groups: they are to move down.
   std::optional<At> moving_bucket() const {
     for (auto level = kLevels; level-- > 0;)
-      if (const At at{level, turn_of(cursor_, level) % kBuckets}; used(at)) return at;
+      if (const At at{level, (cursor_ >> (kBits * level)) % kBuckets}; used(at)) return at;
     return std::nullopt;
   }
-  // The first tick after the cursor at which a bucket begins that holds groups. There is one, and none is moving.
+  // The first tick after the cursor at which a bucket begins that holds groups. There is one.
   std::uint64_t next_tick() const {
-    auto first = std::numeric_limits<std::uint64_t>::max();
     for (unsigned level = 0; level < kLevels; ++level) {
-      const auto &used = used_[level];
-      if (used.any == 0) continue;
-      const auto turn = turn_of(cursor_, level);
-      const auto away = (used.next(turn % kBuckets) - turn) % kBuckets;
-      first = std::min(first, (turn + away) << (kLevelBits * level));
-    }
-    return first;
-  }
-
-  // Of a level: which buckets hold groups.
-  struct Used {
-    std::array<std::uint64_t, 64> words{};
-    std::uint64_t any = 0;  // which words are not zero
-
-    // The first from this one on; after the last comes the first.
-    std::uint64_t next(std::uint64_t from) const {
-      auto word = from / 64;
-      auto bits = words[word] >> from % 64 << from % 64;
-      if (bits == 0) {
-        const auto above = any & UINT64_MAX << word << 1;
-        word = static_cast<std::uint64_t>(std::countr_zero(above ? above : any));
-        bits = words[word];
+      const auto turn = cursor_ >> (kBits * level);
+      for (auto i = turn % kBuckets + 1; i < kBuckets; i = (i / 64 + 1) * 64) {
+        const auto word = used_[level][i / 64] >> i % 64;
+        if (word == 0) continue;
+        const auto bucket = i + static_cast<unsigned>(std::countr_zero(word));
+        return (turn / kBuckets * kBuckets + bucket) << (kBits * level);
       }
-      return word * 64 + static_cast<std::uint64_t>(std::countr_zero(bits));
     }
-  };
+    return cursor_ + 1;
+  }
 
   Owner &owner_;
   DueHeap<Owner> soon_;
@@ -175,7 +150,7 @@ class DueWheel {
   std::uint64_t cursor_ = 0;  // a tick: all up to it has been moved to `soon_`, unless moving_bucket() says otherwise
   Bags bags_;
   std::array<std::array<Bags::Head, kBuckets>, kLevels> heads_;
-  std::array<Used, kLevels> used_;
+  std::array<std::array<std::uint64_t, kBuckets / 64>, kLevels> used_{};
 };
 
 }  // namespace mansio::scheduler

@@ -73,7 +73,7 @@ class Scheduler {
 
   virtual void backoff(const Backoff &backoff) = 0;                  // from the next result on
   virtual TransportId transport(const TransportLimits &limits) = 0;  // adds or updates by name
-  // A hint, within a second or so of a deferred group's time: its owner can have its memory fetched.
+  // A hint, within some tenths of a second of a deferred group's time: its owner can have its memory fetched.
   virtual void on_soon(std::function<void(GroupId)> hint) = 0;
   // Interned. Good until the next call of next() unless a group was added with it: an idle one is forgotten then.
   virtual DestinationId destination(TransportId transport, std::string_view nexthop) = 0;
