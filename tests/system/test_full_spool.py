@@ -17,14 +17,16 @@ BODY = b"Subject: %d\r\n\r\n" + b"0123456789abcdef0123456789abcdef0123456789abcd
 
 
 class FullSpool(rig.TestCase):
-    def start(self, reserve=RESERVE):
+    def start(self, reserve=RESERVE, extra=""):
         self.up = self.some_wait = False
         self.peer = super().peer(on=self.answer)
-        config = rig.relay_config(self.peer.port) + f"""
+        config = rig.relay_config(self.peer.port, extra=extra) + f"""
 [queue]
 minimal_backoff_time = "1s"
 maximal_backoff_time = "1s"
 notify_classes = []
+[log]
+level = "debug"
 [segments]
 segment_size = "1M"
 reserve = {reserve}
@@ -146,24 +148,24 @@ reserve = {reserve}
 
     def test_a_few_waiting_messages_do_not_keep_a_full_disk_full(self):
         reserve = 16 << 20
-        self.start(reserve)
-        self.some_wait = True
-        waiting = range(0, 120, 10)
-        for number in range(120):  # each segment holds about ten, and some one that waits
+        self.start(reserve, extra="ingress_processes = 1")
+        waiting = range(0, 120, 8)
+        for number in range(120):  # each segment takes about ten, one or two of which are to wait
             self.assertEqual(self.send(number, to="later@example.net" if number in waiting else "b@example.net").split()[0], "250")
-        rig.wait_for(lambda: len(self.arrived()) == 120 - len(waiting) == 120 - self.waiting(), "what does not wait")
 
         def full():
-            self.ballast(leave=reserve - (6 << 20))  # more than what is being filled could give back
+            self.ballast(leave=reserve - (6 << 20))  # more than spare segments could give back
             self.reconnect()  # who is refused often is hung up on
-            return self.send(200).split()[:2] == ["452", "4.3.1"] and self.metric("mansio_spool_free_segments") == 0
+            return self.send(200).split()[:2] == ["452", "4.3.1"]
         rig.wait_for(full, "mail to be refused")
+        self.some_wait = True
 
         def accepts():
             self.reconnect()
             return self.send(201).startswith("250 ")
         rig.wait_for(accepts, "mail to be accepted again")
-        rig.wait_for(lambda: self.metric("mansio_compacted_messages_total") >= len(waiting) / 2, "the few to be moved together")
+        self.assertTrue(self.server.events("segment compacted"))
+        rig.wait_for(lambda: self.metric("mansio_compacted_messages_total") > 0, "what was moved to be counted")
         self.assertGreaterEqual(self.waiting(), len(waiting))
         self.some_wait = False
         self.drained()
