@@ -108,7 +108,7 @@ std::string waiting(MessageId id, const Deferral &deferral);  // a record of not
 std::string reason(std::uint64_t number, const Reason &reason);
 std::string moved(MessageId id, const spool::Place &to);  // its COMMIT's copy there is on stable storage, and counts
 std::string leased_until(Nanos latest);                   // nothing that was due later has been leased
-std::string start(std::uint32_t number);                  // this queue process is the number-th: makes lease ids unique
+std::string start(std::uint32_t number);                  // makes lease ids unique: they begin with it
 
 }  // namespace entry
 

@@ -29,7 +29,9 @@ void QueueCore::set_reason(PendingRecipient &p, const Reason &reason) {
 
 void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   const auto at = leases_.find(o.lease);
-  if (at == leases_.end() || at->second.connection != c.id || at->second.routing) return foreign_outcomes(c, o);
+  const bool ours = at != leases_.end() && at->second.connection == c.id && !at->second.routing &&
+                    index_.id_of(at->second.message) == o.id;
+  if (!ours) return foreign_outcomes(c, o);
   auto &l = at->second;
   const auto slot = l.message;
   const auto group = l.group;

@@ -1,4 +1,5 @@
 // Recovery and checkpoint: what was journaled, put together with what the segments hold.
+#include <algorithm>
 #include <utility>
 
 #include "kernel/queue/core.hpp"
@@ -15,8 +16,10 @@ Result<void> QueueCore::recover() {
   auto replayed = store_.recover([this](std::string_view bytes) { replay_->apply(bytes); });
   if (!replayed) return replayed;
   last_reason_ = reasons_before_ = replay_->last_reason();
-  next_lease_ = static_cast<std::uint64_t>(replay_->starts() + 1) << 32;
-  start_sequence_ = journal(entry::start(replay_->starts() + 1));
+  // Epochs grow with every start too, and are known though the journal be damaged.
+  const auto number = std::max(replay_->starts() + 1, store_.first_epoch());
+  next_lease_ = static_cast<std::uint64_t>(number) << 32;
+  start_sequence_ = journal(entry::start(number));
   store_.find_mail(
       [this](const spool::Committed &at, const Envelope &envelope) { found(at, Envelope{envelope}, false); },
       [this](const spool::Recovered &all) { recovered(all); });

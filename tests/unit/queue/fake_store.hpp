@@ -22,6 +22,7 @@ struct FakeDisk {  // what outlives the queue process
   std::vector<std::pair<spool::Committed, Envelope>> commits;
   std::vector<std::string> journal;  // synced
   bool clean = true, active = false;
+  std::uint32_t epochs = 110;  // the next to be given
 };
 
 class FakeStore final : public spool::Store {
@@ -34,6 +35,7 @@ class FakeStore final : public spool::Store {
     found_.clean_stop = disk_.clean;
     was_active_ = !disk_.clean && disk_.active;
     disk_.clean = false;
+    first_epoch_ = std::exchange(disk_.epochs, disk_.epochs + 64);
     return {};
   }
   void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override {
@@ -65,7 +67,7 @@ class FakeStore final : public spool::Store {
     return at != bad_.end() && commit.offset >= at->second;
   }
   bool was_active() const override { return was_active_; }
-  std::uint32_t first_epoch() const override { return 110; }
+  std::uint32_t first_epoch() const override { return first_epoch_; }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override { orphaned_.insert({segment, epoch}); }
   void scan(std::uint32_t segment, std::uint32_t epoch, bool, OnCommit committed,
@@ -180,6 +182,7 @@ class FakeStore final : public spool::Store {
   FakeDisk &disk_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> bad_;
   spool::Recovered found_;
+  std::uint32_t first_epoch_ = 0;
   bool was_active_ = false, unsynced_active_ = false;
   std::size_t replaced_ = 0;  // entries that the checkpoint takes the place of
   std::set<MessageId> done_before_;

@@ -352,6 +352,35 @@ TEST_F(Restart, FlagsWhatAnEarlierLifeLeasedThoughItsWriterSpeaksOfItOnlyNow) {
   EXPECT_FALSE(flagged(fresh.id));
 }
 
+// A delivery process that outlived it may still report on a lease of an earlier life.
+TEST_F(Restart, LeasesAreNotNumberedAnewThoughTheJournalIsLost) {
+  begin();
+  mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  const auto before = l[0].lease;
+  disk_.journal.clear();
+  begin();
+  advance(kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_GT(l[0].lease, before);
+}
+
+TEST_F(Restart, AnOutcomeIsOfTheMessageItNamesWhateverItsLeaseIsCalled) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Sent);
+  o.id = MessageId::make(0, kEpoch - 1, 1);  // of an earlier life, and gone
+  say(egress_, o);
+  run();
+  EXPECT_TRUE(known(id));
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+}
+
 TEST_F(Restart, AFailureOfOneGroupDoesNotUnsayThatAnotherWasBroughtForward) {
   begin();
   const auto id = mail_to({"a@example.com", "b@example.org"});
