@@ -121,7 +121,8 @@ void World::check_notifications(const queue::Index &index, bool power, const Tol
     if (!m.envelope.dsn_parent.id || !m.committing) continue;
     const auto name = key(m.envelope.dsn_parent);
     if (t.damaged.contains(id) || was_unread(id, t) || t.some_unread_now) doubtful.insert(name.first);
-    const bool present = index.find(id) != queue::kNone;
+    // What was acknowledged since this start its writer will say, or has said.
+    const bool present = index.find(id) != queue::kNone || (m.acknowledged && m.acknowledged_in == starts);
     const bool done = std::none_of(m.recipients.begin(), m.recipients.end(),
                                    [](const Destiny &d) { return d.fate == Fate::Waiting; });
     if (present || finished(m)) there.insert(name);
