@@ -179,7 +179,9 @@ reserve = {reserve}
             self.addCleanup(c.close)
             for command in ("EHLO test", "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.net>", "DATA"):
                 self.assertIn(c.cmd(command)[0], (250, 354))
-            c.send(b"Subject: large\r\n\r\n" + line * 32768)  # 2 MiB: it has its segment
+            c.send(b"Subject: large\r\n\r\n" + line * 32768)  # 2 MiB: it gets a segment of its own
+        rig.wait_for(lambda: sum(e["size"] > 1 << 20 for e in self.server.events("segment granted")) == len(clients),
+                     "each to have its segment")
         ballast = self.ballast(leave=RESERVE - (1 << 20))
         writers = sum(name.startswith("ingress") for name in self.server.children().values())
         rig.wait_for(lambda: len(self.server.events("new mail is refused for now")) == writers, "all to be told")
