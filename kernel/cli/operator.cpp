@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "kernel/cli/json_fields.hpp"
 #include "kernel/cli/queue_table.hpp"
 
 namespace mansio::cli {
@@ -21,15 +22,6 @@ int complain(const std::string &text) {
 }
 
 void put(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-std::string text_of(const json::object &o, std::string_view key) {
-  const auto *v = o.if_contains(key);
-  return v && v->is_string() ? std::string{v->get_string()} : "";
-}
-std::int64_t number_of(const json::object &o, std::string_view key) {
-  const auto *v = o.if_contains(key);
-  return v && v->is_int64() ? v->get_int64() : 0;
-}
 
 std::string duration(std::int64_t seconds) {
   if (seconds < 120) return fmt::format("{}s", seconds);

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "kernel/base/without_controls.hpp"
+#include "kernel/cli/json_fields.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -18,17 +19,6 @@ namespace json = boost::json;
 constexpr std::string_view kHeader = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n";
 constexpr std::size_t kReasonEnd = 76;  // the column a reason is right-aligned to
 constexpr std::size_t kAddressColumn = 41;
-
-std::string text_of(const json::object &from, std::string_view key) {
-  const auto *v = from.if_contains(key);
-  return v && v->is_string() ? std::string{v->get_string()} : std::string{};
-}
-std::int64_t number_of(const json::object &from, std::string_view key) {
-  const auto *v = from.if_contains(key);
-  if (!v) return 0;
-  if (v->is_int64()) return v->get_int64();
-  return v->is_uint64() ? static_cast<std::int64_t>(v->get_uint64()) : 0;
-}
 
 // asctime's first 19 characters and a blank: "Sun Nov 22 06:25:00 ".
 std::string arrival(std::int64_t seconds) {

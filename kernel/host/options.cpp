@@ -54,6 +54,7 @@ TableCheck check_table(const mansio_plugin &plugin, const OptionTexts &given) {
     }
   }
   std::vector<std::string_view> names;
+  names.reserve(table.size());
   for (const auto &option : table) names.push_back(option.name);
   for (const auto &[name, value] : given) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;

@@ -57,7 +57,7 @@ class IngressRole final : public process::Role {
       auto &service = services_[listener.name];
       service.name = listener.name;
       service.smtpd = listener.smtpd;
-      if (const auto ready = prepare_tls(service); !ready) return ready;
+      if (auto ready = prepare_tls(service); !ready) return ready;
     }
     return {};
   }

@@ -328,7 +328,8 @@ Task<DnsResult> Dns::query(std::string name, DnsType type) {
         auto held = std::make_shared<decltype(handler)>(std::move(handler));
         query(std::string_view{name}, type, [held](const DnsResult &result) {
           const auto executor = asio::get_associated_executor(*held);
-          asio::dispatch(executor, [held, result]() mutable { std::move (*held)(std::move(result)); });
+          asio::dispatch(executor,
+                         [held, result = DnsResult{result}]() mutable { std::move (*held)(std::move(result)); });
         });
       },
       asio::use_awaitable);

@@ -19,7 +19,7 @@ int hex(char c) {
 
 bool xchar(char c) { return c >= 33 && c <= 126 && c != '+' && c != '='; }
 bool control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-bool high(char c) { return static_cast<unsigned char>(c) > 127; }
+bool eight_bit(char c) { return static_cast<unsigned char>(c) > 127; }
 
 Error bad(std::string text) { return {Status::Fail, std::move(text), {5, 5, 4}}; }
 
@@ -122,7 +122,7 @@ std::optional<std::string> utf8_xtext_decode(std::string_view text) {
       const auto c = embedded(text, i);
       if (!c) return std::nullopt;
       append_utf8(out, *c);
-    } else if (xchar(text[i]) || high(text[i])) {
+    } else if (xchar(text[i]) || eight_bit(text[i])) {
       out.push_back(text[i++]);
     } else {
       return std::nullopt;

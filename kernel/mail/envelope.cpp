@@ -99,9 +99,9 @@ class Writer {
 };
 
 // Walks the fields of one level. A wrong value or a second occurrence makes the whole envelope unreadable.
-class Reader {
+class FieldReader {
  public:
-  explicit Reader(std::string_view bytes) : decoder_(bytes) {}
+  explicit FieldReader(std::string_view bytes) : decoder_(bytes) {}
 
   bool next() {
     if (!ok_ || decoder_.finished()) return false;
@@ -149,7 +149,7 @@ void write_pair(std::string &out, std::string_view first, std::string_view secon
 }
 
 bool read_pair(std::string_view bytes, std::string &first, std::string &second) {
-  Reader r{bytes};
+  FieldReader r{bytes};
   while (r.next()) {
     if (r.tag() == kFirst) r.text(first);
     if (r.tag() == kSecond) r.text(second);
@@ -158,7 +158,7 @@ bool read_pair(std::string_view bytes, std::string &first, std::string &second) 
 }
 
 bool read_recipient(std::string_view bytes, Recipient &recipient) {
-  Reader r{bytes};
+  FieldReader r{bytes};
   while (r.next()) {
     switch (r.tag()) {
       case kAddress:
@@ -183,7 +183,7 @@ bool read_recipient(std::string_view bytes, Recipient &recipient) {
   return r.ok() && !recipient.address.empty();
 }
 
-void read_flags(Reader &r, Envelope &e) {
+void read_flags(FieldReader &r, Envelope &e) {
   unsigned flags = 0;
   r.number(flags);
   if (r.tag() == kBodyFlags) {
@@ -197,7 +197,7 @@ void read_flags(Reader &r, Envelope &e) {
   }
 }
 
-void read_field(Reader &r, Envelope &e) {
+void read_field(FieldReader &r, Envelope &e) {
   constexpr auto kMaxTime = static_cast<std::uint64_t>(std::numeric_limits<Nanos>::max());
   switch (r.tag()) {
     case kSender:
@@ -326,7 +326,7 @@ Result<Envelope> decode_envelope(std::string_view bytes) {
   if (bytes.empty() || bytes.front() != kEncoding)
     return bad("the envelope has an encoding this version does not know");
   Envelope e;
-  Reader r{bytes.substr(1)};
+  FieldReader r{bytes.substr(1)};
   while (r.next()) {
     read_field(r, e);
   }

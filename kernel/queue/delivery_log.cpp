@@ -41,7 +41,7 @@ std::string dsn_of(const wire::RecipientOutcome &o) {
 std::string said_text(std::uint16_t smtp_code, EnhancedStatus enhanced, std::string_view text, std::string_view relay,
                       bool sent) {
   if (smtp_code == 0) return std::string{text};
-  const auto reply = fmt::format("{} {}{}{}", smtp_code, enhanced.empty() ? "" : to_string(enhanced),
+  auto reply = fmt::format("{} {}{}{}", smtp_code, enhanced.empty() ? "" : to_string(enhanced),
                                  enhanced.empty() ? "" : " ", text);
   if (sent || relay.empty() || relay == "none" || relay == "local") return reply;
   const auto host = relay.ends_with(']') ? relay : relay.substr(0, relay.rfind(':'));  // without the port

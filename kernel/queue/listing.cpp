@@ -130,8 +130,8 @@ std::string QueueCore::summary() const {
   j.key("leases").number(leases_.size());
   j.key("groups_ready").number(counts.ready).key("groups_deferred").number(counts.deferred);
   j.key("transports").open('{');
-  for (scheduler::TransportId t = 0; t < transports_.size(); ++t)
-    if (const auto groups = scheduler_->groups(t); groups > 0) j.key(transports_[t].name).number(groups);
+  for (std::size_t t = 0; t < transports_.size(); ++t)
+    if (const auto groups = scheduler_->groups(static_cast<scheduler::TransportId>(t)); groups > 0) j.key(transports_[t].name).number(groups);
   j.close('}').close('}');
   return std::move(j).line();
 }

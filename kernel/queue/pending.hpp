@@ -68,6 +68,7 @@ class Pending {
 
   bool holds_many() const { return (one_.reason & kMany) != 0; }
   std::vector<PendingRecipient> *many() const {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): 16 bytes a recipient are what this is for
     return reinterpret_cast<std::vector<PendingRecipient> *>(static_cast<std::uintptr_t>(one_.reason & ~kMany) << 32 |
                                                              one_.index);
   }

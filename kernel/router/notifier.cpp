@@ -69,7 +69,7 @@ Result<Envelope> dsn_envelope(const wire::DsnRequest &request, const dsn::Notifi
   if (request.kind == wire::DsnKind::PostmasterCopy || request.kind == wire::DsnKind::PostmasterDelay)
     envelope.sender = settings.double_bounce_sender + "@" + settings.myhostname;
   Recipient to;
-  to.address = decision.address.empty() ? request.to : std::move(decision.address);
+  to.address = decision.address.empty() ? request.to : decision.address;
   to.notify = kNotifyNever;
   envelope.recipients.push_back(std::move(to));
   envelope.routes.push_back(std::move(decision.route));

@@ -41,7 +41,7 @@ struct StoreImpl::Compaction {
   std::uint64_t messages = 0, bytes = 0;
   std::uint32_t into = 0;
   void put_back(std::deque<Item> &which) {
-    for (; !which.empty(); which.pop_back()) items.push_front(std::move(which.back()));
+    for (; !which.empty(); which.pop_back()) items.push_front(which.back());
   }
 };
 
@@ -162,7 +162,7 @@ void StoreImpl::list_portion(std::shared_ptr<Compaction> c) {
             item.intact = said.has_value();
             if (said) item.commit = *said;
           }
-          listed->push_back(std::move(item));
+          listed->push_back(item);
         }
       },
       [this, c, listed] {
@@ -192,7 +192,7 @@ void StoreImpl::copy_portion(std::shared_ptr<Compaction> c) {
     }
     if (!c->mover->may_move(item.id, item.at)) continue;
     bytes += item.bytes();
-    portion->items.push_back(std::move(item));
+    portion->items.push_back(item);
   }
   if (portion->items.empty()) return list_portion(c);
   auto file = file_of(*segment);
@@ -219,14 +219,14 @@ void StoreImpl::copy_portion(std::shared_ptr<Compaction> c) {
                                 : verified(bytes, seal, said.body, 0, RecordType::Body, item.id, said.body_crc);
           if (!envelope || !body) {
             item.unreadable = bytes.read_errors();
-            portion->bad.push_back(std::move(item));
+            portion->bad.push_back(item);
             continue;
           }
           p->envelope = std::move(*envelope);
           p->body = std::move(*body);
           if (elsewhere) p->large = LargePlace{said.body, said.body_crc, said.body_gap, said.body_synced};
           messages.push_back(std::move(p));
-          items.push_back(std::move(item));
+          items.push_back(item);
         }
         portion->items.clear();
         if (messages.empty()) return;
@@ -236,7 +236,7 @@ void StoreImpl::copy_portion(std::shared_ptr<Compaction> c) {
           if (i < laid)
             portion->from.push_back(items[i].at);
           else
-            portion->items.push_back(std::move(items[i]));
+            portion->items.push_back(items[i]);
         }
         if (laid == 0) return;
         portion->result = cold->file->write_at(portion->batch.offset, portion->batch.pieces);

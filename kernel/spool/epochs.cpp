@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint32_t kBlock = 64;
 constexpr std::uint32_t kLost = 1u << 16;  // skipped when the file is unreadable: more than could be out
-constexpr std::string_view kMagic = "MANSIOEP";
+constexpr std::string_view kEpochsMagic = "MANSIOEP";
 
 struct Slot {
   std::uint64_t writes = 0;
@@ -20,7 +20,7 @@ struct Slot {
 
 // Two slots, a page each, written in turn: one of them always survives.
 std::string encode_slot(const Slot &slot) {
-  std::string out{kMagic};
+  std::string out{kEpochsMagic};
   Encoder e{out};
   e(slot.writes, slot.limit);
   e(crc32c(out));
@@ -30,10 +30,10 @@ std::string encode_slot(const Slot &slot) {
 
 bool parse_slot(std::string_view bytes, Slot &slot) {
   Decoder d{bytes};
-  const auto magic = d.raw(kMagic.size());
+  const auto magic = d.raw(kEpochsMagic.size());
   std::uint32_t crc = 0;
   d(slot.writes, slot.limit, crc);
-  return d.ok() && magic == kMagic && crc == crc32c(bytes.substr(0, kMagic.size() + 12));
+  return d.ok() && magic == kEpochsMagic && crc == crc32c(bytes.substr(0, kEpochsMagic.size() + 12));
 }
 
 }  // namespace

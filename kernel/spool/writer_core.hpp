@@ -18,6 +18,7 @@ namespace mansio::spool {
 class Held {
  public:
   explicit Held(std::shared_ptr<class WriterCore> core) : core_(std::move(core)) {}
+  // NOLINTNEXTLINE(performance-move-constructor-init): the other one may take a share again
   Held(Held &&from) noexcept : core_(from.core_), bytes_(std::exchange(from.bytes_, 0)) {}
   Held(const Held &) = delete;
   Held &operator=(const Held &) = delete;

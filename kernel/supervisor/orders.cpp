@@ -62,7 +62,7 @@ void Supervisor::on_message(Post &post, io::Message &m) {
 void Supervisor::answer(Reply to, bool ok, std::string json) {
   for (auto &p : fleet_->posts())
     if (p.kind == wire::RoleKind::Control && p.child && p.child->slot == to.first)
-      p.child->channel->send(wire::CommandResult{to.second, ok, std::move(json)});
+      return (void)p.child->channel->send(wire::CommandResult{to.second, ok, std::move(json)});
 }
 
 void Supervisor::on_command(Post &post, const wire::Command &command) {

@@ -111,6 +111,7 @@ TEST_F(TransportMaildirTest, ReportsEachRecipientOnItsOwn) {
 
 TEST_F(TransportMaildirTest, DeliversManyAtOnce) {
   std::vector<std::uint64_t> ops;
+  ops.reserve(100);
   for (int i = 0; i < 100; ++i)
     ops.push_back(host().deliver({.sender = "a@b", .recipients = {{"bob@example.com", "", "", 0}}, .content = "\r\n"}));
   ASSERT_TRUE(host().run_until(

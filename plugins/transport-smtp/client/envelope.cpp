@@ -35,7 +35,7 @@ bool is_quoted_string(std::string_view local) {
   return true;
 }
 
-std::string quoted(std::string_view local) {
+std::string in_quotes(std::string_view local) {
   std::string out = "\"";
   for (const char c : local) {
     if (c == '"' || c == '\\') out += '\\';
@@ -100,7 +100,7 @@ std::optional<std::string> wire_address(std::string_view address, bool utf8) {
   const auto local = local_of(address);
   const auto domain = domain_of(address);
   if (local.empty() || (!utf8 && has_eight_bit(local))) return std::nullopt;
-  std::string out = is_dot_string(local) || is_quoted_string(local) ? std::string{local} : quoted(local);
+  std::string out = is_dot_string(local) || is_quoted_string(local) ? std::string{local} : in_quotes(local);
   if (address.rfind('@') == std::string_view::npos) return out;  // "postmaster"
   out += '@';
   if (!utf8 && has_eight_bit(domain)) {

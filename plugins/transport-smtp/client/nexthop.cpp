@@ -114,7 +114,7 @@ std::optional<std::string> to_ascii_domain(std::string_view domain) {
 
 std::string canonical_ip(std::string_view text) {
   char shown[INET6_ADDRSTRLEN];
-  const std::string z{text};
+  std::string z{text};
   in6_addr v6{};
   if (in_addr v4{}; ::inet_pton(AF_INET, z.c_str(), &v4) == 1) return z;
   if (::inet_pton(AF_INET6, z.c_str(), &v6) != 1) return {};

@@ -56,6 +56,7 @@ void check_options(const plugin::Config &config, const Personality &personality)
 
 Transport::~Transport() {
   std::vector<mansio_op> left;  // none, if the host keeps its promise
+  left.reserve(jobs_.size());
   for (const auto &[id, job] : jobs_) left.push_back({id});
   for (const auto op : left) cancel(op);
 }

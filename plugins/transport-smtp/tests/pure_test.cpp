@@ -14,7 +14,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 // ---- replies ----
 
@@ -108,6 +107,7 @@ TEST(NextHop, RefusesTheRest) {
 Target at(std::string address, std::uint16_t preference) { return {"h", std::move(address), 25, preference}; }
 std::vector<std::string> addresses(const std::vector<Target> &targets) {
   std::vector<std::string> out;
+  out.reserve(targets.size());
   for (const auto &t : targets) out.push_back(t.address);
   return out;
 }

@@ -10,7 +10,6 @@
 namespace mansio::smtp::test {
 namespace {
 
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

@@ -104,6 +104,7 @@ class FakeHost {
   std::uint64_t deliver(const FakeMail &mail) {
     const auto op = open(mail.content, mail.recipients.size());
     std::vector<mansio_recipient> recipients;
+    recipients.reserve(mail.recipients.size());
     for (const auto &r : mail.recipients)
       recipients.push_back(
           {sizeof(mansio_recipient), r.notify, plugin::str(r.address), plugin::str(r.original), plugin::str(r.orcpt)});
@@ -394,6 +395,7 @@ class FakeHost {
       const std::lock_guard lock{self.mutex_};
       self.posts_.push_back([answer, done, arg] {
         std::vector<mansio_dns_record> records;
+        records.reserve(answer.records.size());
         for (const auto &r : answer.records)
           records.push_back({sizeof(mansio_dns_record), r.preference, plugin::str(r.data)});
         done(arg, answer.status, plugin::str(answer.text), records.data(), records.size(), sizeof(mansio_dns_record));

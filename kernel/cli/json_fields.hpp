@@ -1,0 +1,23 @@
+// What a command prints of an answer: a field that is missing, or of another type, prints as nothing or 0.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace mansio::cli {
+
+inline std::string text_of(const boost::json::object &from, std::string_view key) {
+  const auto *v = from.if_contains(key);
+  return v && v->is_string() ? std::string{v->get_string()} : std::string{};
+}
+
+inline std::int64_t number_of(const boost::json::object &from, std::string_view key) {
+  const auto *v = from.if_contains(key);
+  if (!v) return 0;
+  if (v->is_int64()) return v->get_int64();
+  return v->is_uint64() ? static_cast<std::int64_t>(v->get_uint64()) : 0;
+}
+
+}  // namespace mansio::cli
