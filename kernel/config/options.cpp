@@ -164,7 +164,7 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::header_size_limit>("header_size_limit", size(1024, 64 << 20), "Largest header section."),
         option<&T::recipient_limit>("recipient_limit", integer(1, 100000),
                                     "Recipients a message; further ones get 452."),
-        option<&T::command_limit>("command_limit", integer(10), "Commands a session; then 421."),
+        option<&T::command_limit>("command_limit", integer(10), "Commands a session, counted from the last message that was taken; then 421."),
         option<&T::junk_command_limit>(
             "junk_command_limit", integer(1),
             "Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors."),

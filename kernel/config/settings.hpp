@@ -44,7 +44,7 @@ struct Smtpd {
   std::uint64_t command_length_limit = 2048;  // of a command line
   std::uint64_t header_size_limit = 102400;   // whole header section
   std::uint32_t recipient_limit = 1000;
-  std::uint32_t command_limit = 10000;  // per session
+  std::uint32_t command_limit = 10000;  // per session, from the last message on
   std::uint32_t junk_command_limit = 100;
   std::uint32_t soft_error_limit = 10;
   std::uint32_t hard_error_limit = 20;

@@ -9,20 +9,12 @@
 namespace mansio::ingress {
 namespace {
 
-int family_of(int fd) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr *>(&address), &length) != 0) return AF_INET;
-  return address.ss_family;
-}
-
 auto result_in(ErrorCode &error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 }  // namespace
 
-Connection::Connection(asio::io_context &loop, io::UniqueFd socket)
+Connection::Connection(asio::io_context &loop, io::UniqueFd socket, int family)
     : socket_(loop), buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {
-  const int family = family_of(socket.get());
   socket_.assign(asio::generic::stream_protocol{family, 0}, socket.get(), error_);
   if (error_) return;
   socket.release();
@@ -49,11 +41,12 @@ Task<bool> Connection::read_more() {
   co_return !error_;
 }
 
-bool Connection::write_now(std::string_view &bytes) {
+bool Connection::write_now(std::string_view &bytes, bool last) {
   if (error_) return false;
   if (tls_) return bytes.empty();
   while (!bytes.empty()) {
-    const auto n = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const auto n = ::send(socket_.native_handle(), bytes.data(), bytes.size(),
+                          MSG_NOSIGNAL | MSG_DONTWAIT | (last ? MSG_MORE : 0));
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) error_ = ErrorCode{errno, boost::system::system_category()};

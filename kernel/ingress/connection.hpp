@@ -22,7 +22,7 @@ class Connection {
  public:
   static constexpr std::size_t kBuffer = 32 * 1024;
 
-  Connection(asio::io_context &loop, io::UniqueFd socket);
+  Connection(asio::io_context &loop, io::UniqueFd socket, int family);  // family: AF_INET, AF_INET6 or AF_UNIX
 
   // What was read and not consumed yet.
   std::string_view buffered() const { return {buffer_.get() + begin_, end_ - begin_}; }
@@ -32,8 +32,9 @@ class Connection {
   Task<bool> read_more();
   bool full() const { return end_ - begin_ == kBuffer; }
 
-  // True if all of `bytes` left at once, without waiting; else `bytes` is what remains, for write().
-  bool write_now(std::string_view &bytes);
+  // True if all of `bytes` left at once, without waiting; else `bytes` is what remains, for write(). `last`: they may
+  // leave together with the FIN of linger_close(), which has to follow at once; the client then wakes up once.
+  bool write_now(std::string_view &bytes, bool last = false);
   Task<bool> write(std::string_view bytes);
 
   // Server side of the handshake.

@@ -37,12 +37,9 @@ bool exempt(const config::Smtpd &smtpd, const Client &client) {
 
 }  // namespace
 
-Client client_of(int socket, const config::Smtpd &smtpd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
+Client client_of(const sockaddr_storage &storage, const config::Smtpd &smtpd) {
   Client client;
   client.address = "unix";
-  if (::getpeername(socket, reinterpret_cast<sockaddr *>(&storage), &length) != 0) return client;
   char text[INET6_ADDRSTRLEN] = "";
   if (storage.ss_family == AF_INET) {
     const auto &in = reinterpret_cast<const sockaddr_in &>(storage);
@@ -84,6 +81,8 @@ void Server::listen(Service &service, io::UniqueFd listening) {
   if (draining_) return;
   auto door = std::make_shared<Door>(env_.loop, service);
   ::fcntl(listening.get(), F_SETFL, ::fcntl(listening.get(), F_GETFL) | O_NONBLOCK);
+  const int on = 1;
+  ::setsockopt(listening.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // each connection inherits it
   ErrorCode error;
   door->socket.assign(listening.get(), error);
   if (error) {
@@ -103,10 +102,13 @@ Task<void> Server::accept_from(std::shared_ptr<Door> door) {
                                      asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return;  // closed by drain()
     for (int i = 0; i < kAcceptBurst && !draining_; ++i) {
-      io::UniqueFd socket{::accept4(door->socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      sockaddr_storage peer{};
+      socklen_t length = sizeof peer;
+      io::UniqueFd socket{::accept4(door->socket.native_handle(), reinterpret_cast<sockaddr *>(&peer), &length,
+                                    SOCK_NONBLOCK | SOCK_CLOEXEC)};
       if (socket) {
         rest = kFirstRest;
-        serve(door->service, std::move(socket));
+        serve(door->service, std::move(socket), peer);
         continue;
       }
       const int why = errno;
@@ -148,14 +150,12 @@ bool Server::admit(Service &service, const Client &client, int socket) {
   return false;
 }
 
-void Server::serve(Service &service, io::UniqueFd socket) {
-  auto client = client_of(socket.get(), service.smtpd);
+void Server::serve(Service &service, io::UniqueFd socket, const sockaddr_storage &peer) {
+  auto client = client_of(peer, service.smtpd);
   if (!admit(service, client, socket.get())) return;
-  const int on = 1;
-  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ++service.counters.connections;
   ++service.counters.sessions;
-  const auto session = std::make_shared<Session>(env_, service, std::move(socket), std::move(client));
+  const auto session = std::make_shared<Session>(env_, service, std::move(socket), peer.ss_family, std::move(client));
   sessions_.emplace(session.get(), session);
   start_sweeping();
   asio::co_spawn(env_.loop, session->run(), [this, session](std::exception_ptr failure) {

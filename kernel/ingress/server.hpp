@@ -5,6 +5,8 @@
 // and lets the listener rest for a while that doubles while it lasts.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <memory>
 #include <unordered_map>
@@ -24,8 +26,8 @@ class Server {
   ~Server();
 
   void listen(Service &service, io::UniqueFd listening);
-  // One connection; takes part in the limits.
-  void serve(Service &service, io::UniqueFd socket);
+  // One connection, and who is at its other end; takes part in the limits.
+  void serve(Service &service, io::UniqueFd socket, const sockaddr_storage &peer);
   // No new connections, no new transactions; `done` runs once no session is left.
   void drain(std::function<void()> done);
   // Ends sessions that are past their time. Runs by itself four times a second while there are sessions.
@@ -49,7 +51,7 @@ class Server {
   io::UniqueFd reserve_;
 };
 
-// Who is at the other end of a connected socket.
-Client client_of(int socket, const config::Smtpd &smtpd);
+// Who is at that address.
+Client client_of(const sockaddr_storage &address, const config::Smtpd &smtpd);
 
 }  // namespace mansio::ingress

@@ -20,11 +20,11 @@ bool ends_group(Verb verb) {
 
 }  // namespace
 
-Session::Session(Environment &environment, Service &service, io::UniqueFd socket, Client client)
+Session::Session(Environment &environment, Service &service, io::UniqueFd socket, int family, Client client)
     : env_(environment),
       service_(service),
       smtpd_(service.smtpd),
-      connection_(environment.loop, std::move(socket)),
+      connection_(environment.loop, std::move(socket), family),
       client_(std::move(client)),
       notify_(config::notify_mask(environment.settings.queue.notify_classes)) {
   transcript_.keep((notify_ & ~(config::kNotifyDoubleBounce | config::kNotifyDelayed)) != 0);
@@ -37,7 +37,7 @@ Task<void> Session::run() {
   if (stop_ != Stop::None)
     co_await say_why_stopped();
   else
-    co_await flush();
+    co_await flush(true);
   deadline_ = env_.clock.mono() + kLastWords;
   waiting_ = Waiting::Write;
   co_await connection_.end_tls();
@@ -83,7 +83,8 @@ Task<void> Session::converse() {
     }
     command_begun_ = false;
     const auto errors_before = errors_;
-    if (++counts_.commands > smtpd_.command_limit) {
+    ++counts_.commands;
+    if (++commands_ > smtpd_.command_limit) {
       hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
       break;
     }
@@ -143,6 +144,7 @@ std::optional<std::string_view> Session::take_line() {
     const bool skipped = std::exchange(skipping_line_, false);
     if (too_long || skipped) {
       ++counts_.commands;
+      ++commands_;
       refuse({500, {5, 5, 2}, "Error: line too long"});
       if (!open_) return std::nullopt;
       continue;
@@ -168,10 +170,10 @@ Task<bool> Session::wait_input(Waiting what) {
   co_return ok &&stop_ == Stop::None;
 }
 
-Task<bool> Session::flush() {
+Task<bool> Session::flush(bool last) {
   transcript_.out(out_);
   std::string_view rest = out_;
-  if (!connection_.write_now(rest)) {
+  if (!connection_.write_now(rest, last)) {
     deadline_ = env_.clock.mono() + smtpd_.timeout;
     waiting_ = Waiting::Write;
     const bool ok = co_await connection_.write(rest);

@@ -35,7 +35,7 @@ struct Transaction {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Environment &environment, Service &service, io::UniqueFd socket, Client client);
+  Session(Environment &environment, Service &service, io::UniqueFd socket, int family, Client client);
 
   Task<void> run();
 
@@ -61,7 +61,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<void> say_why_stopped();
   std::optional<std::string_view> take_line();
   Task<bool> wait_input(Waiting what);
-  Task<bool> flush();
+  Task<bool> flush(bool last = false);  // last: linger_close() follows
   Task<void> slow_down(std::uint32_t errors_before);
   bool synchronised(Verb verb);
   void stop(Stop why);
@@ -121,7 +121,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end
   std::optional<Transaction> transaction_;
   Counts counts_;
-  std::uint32_t errors_ = 0, junk_ = 0;
+  std::uint32_t errors_ = 0, junk_ = 0, commands_ = 0;
   Transcript transcript_;
   config::NotifyMask notify_ = 0, troubles_ = 0;  // what the postmaster wants to know, what there was
 

@@ -157,7 +157,7 @@ Task<Reply> Session::finish_message() {
     ++(outcome.code < 500 ? service_.counters.deferred_messages : service_.counters.rejected_messages);
     log_reject(t.chunked ? "BDAT" : "DATA", outcome);
   } else {
-    errors_ = junk_ = 0;
+    errors_ = junk_ = commands_ = 0;
     if (troubles_ == 0) transcript_.forget();
   }
   reset();

@@ -167,7 +167,9 @@ class SmtpServerTest : public ::testing::Test {
   Peer dial() {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    server->serve(service, io::UniqueFd{ends[0]});
+    sockaddr_storage address{};
+    address.ss_family = AF_UNIX;
+    server->serve(service, io::UniqueFd{ends[0]}, address);
     return Peer{ends[1]};
   }
   Peer connect() {  // past the greeting

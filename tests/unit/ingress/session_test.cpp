@@ -360,6 +360,16 @@ TEST_F(SmtpServer, LimitsCommands) {
   EXPECT_TRUE(peer.closed());
 }
 
+TEST_F(SmtpServer, CountsCommandsFromTheLastMessageOn) {
+  service.smtpd.command_limit = 4;
+  auto peer = greet();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(say(peer, "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n"), HasSubstr("354 "));
+    EXPECT_THAT(say(peer, "Subject: x\r\n\r\n.\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
+  }
+  EXPECT_THAT(say(peer, "RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n"), EndsWith("421 4.7.0 mx.test Error: too many commands\r\n"));
+}
+
 TEST_F(SmtpServer, HangsUpAfterTooManyErrors) {
   service.smtpd.hard_error_limit = 3;
   auto peer = greet();
@@ -447,7 +457,9 @@ TEST_F(SmtpServer, RefusesAClientThatTalksFirst) {
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
   testing::Peer peer{ends[1]};
   peer.send("EHLO x\r\n");
-  server->serve(service, io::UniqueFd{ends[0]});
+  sockaddr_storage address{};
+    address.ss_family = AF_UNIX;
+    server->serve(service, io::UniqueFd{ends[0]}, address);
   settle();
   EXPECT_EQ(peer.received(), "554 5.5.0 Error: SMTP protocol synchronization\r\n");
   EXPECT_TRUE(peer.closed());
