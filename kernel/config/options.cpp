@@ -113,8 +113,9 @@ std::span<const Option<Settings>> top_level_options() {
       option<&T::proxy_interfaces>("proxy_interfaces", list(kIp),
                                    "Further addresses that are this host, such as those of a proxy or of an address "
                                    "translator; needed to detect mail loops."),
-      option<&T::ingress_processes>("ingress_processes", integer(0, 16),
-                                    "Processes that receive mail; 0 means one a processor core, at most 4."),
+      option<&T::ingress_processes>(
+          "ingress_processes", integer(0, 16),
+          "Processes that receive mail; 0 means one for every two processor cores, at least 1 and at most 4."),
       option<&T::default_process_limit>("default_process_limit", integer(1, 100000),
                                         "Default of each transport's `process_limit`."),
       option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
@@ -164,7 +165,8 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::header_size_limit>("header_size_limit", size(1024, 64 << 20), "Largest header section."),
         option<&T::recipient_limit>("recipient_limit", integer(1, 100000),
                                     "Recipients a message; further ones get 452."),
-        option<&T::command_limit>("command_limit", integer(10), "Commands a session, counted from the last message that was taken; then 421."),
+        option<&T::command_limit>("command_limit", integer(10),
+                                  "Commands a session, counted from the last message that was taken; then 421."),
         option<&T::junk_command_limit>(
             "junk_command_limit", integer(1),
             "Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors."),

@@ -39,8 +39,8 @@ Plan make_plan(const Settings &settings) {
   plan.plugin_dir = settings.plugin_dir;
   plan.stop_timeout = settings.stop_timeout;
   plan.sandbox = settings.sandbox;
-  plan.ingress_processes =
-      settings.ingress_processes ? settings.ingress_processes : std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+  plan.ingress_processes = settings.ingress_processes ? settings.ingress_processes
+                                                      : std::clamp(std::thread::hardware_concurrency() / 2, 1u, 4u);
   plan.log_target = settings.log.target;
   plan.log_level = settings.log.level;
   plan.syslog_name = settings.log.syslog_name;
