@@ -25,10 +25,7 @@ const TomlValue *file_table(const TomlValue &value) {
   return table && table->size() == 1 && table->front().key == "file" ? &table->front().value : nullptr;
 }
 
-bool has_control(const std::string &text) {
-  std::string copy = text;
-  return !kLine.canonical(copy);
-}
+bool is_line(std::string text) { return kLine.canonical(text); }
 
 }  // namespace
 
@@ -140,7 +137,7 @@ std::optional<Datum> ValueReader::read(const TomlValue &value, const std::string
       break;
     }
     case OptionType::Path:
-      if (const auto *path = value.as<std::string>(); path && !has_control(*path)) {
+      if (const auto *path = value.as<std::string>(); path && is_line(*path)) {
         return path->empty() ? *path : resolve_path(*path, *value.place.file);
       }
       break;
