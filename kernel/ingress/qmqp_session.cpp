@@ -225,7 +225,7 @@ Task<void> QmqpSession::answer(Reply reply) {
   const auto text = qmqp_reply(reply);
   std::string_view rest = text;
   connection_.forgive();
-  if (connection_.write_now(rest)) co_return;
+  if (connection_.write_now(rest, true)) co_return;  // linger_close() follows
   deadline_ = env_.clock.mono() + (stop_ == Stop::None ? qmqpd_.timeout : kLastWords);
   waiting_ = true;
   co_await connection_.write(rest);

@@ -356,7 +356,8 @@ class SmtpSinkOptions(unittest.TestCase):
             os.chmod(directory, 0o777)
             with Sink("-u", "nobody", "-R", directory, "-D", "/sub/all") as sink:
                 self.assertEqual(os.readlink(f"/proc/{sink.process.pid}/root"), os.path.realpath(directory))
-                self.assertNotIn("Uid:\t0", open(f"/proc/{sink.process.pid}/status").read())
+                with open(f"/proc/{sink.process.pid}/status") as status:
+                    self.assertNotIn("Uid:\t0", status.read())
                 source(sink.address, "-m", "2")
                 sink.stop()
             with open(f"{directory}/sub/all") as f:
