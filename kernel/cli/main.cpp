@@ -24,8 +24,8 @@ struct Tool {
   int (*main)(int, char **);
 };
 constexpr Tool kTools[] = {
-    {"source", "SMTP and LMTP load generator", mansio::cli::source_main},
-    {"sink", "SMTP and LMTP sink", mansio::cli::sink_main},
+    {"source", "SMTP, LMTP and QMQP load generator", mansio::cli::source_main},
+    {"sink", "SMTP, LMTP and QMQP sink", mansio::cli::sink_main},
     {"spool", "check a spool, dump its records, or measure its disk", mansio::cli::spool_main},
 };
 

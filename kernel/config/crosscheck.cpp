@@ -89,6 +89,21 @@ class Checker {
               fmt::format("holds {} a second time; listener.{} has it already", address, other->second));
       }
       smtpd(name, listener.smtpd);
+      qmqpd(name, listener);
+    }
+  }
+
+  void qmqpd(const std::string &of, const Listener &listener) {
+    if (listener.protocol == "qmqp") {
+      if (listener.qmqpd_authorized_clients.empty())
+        add(of + ".qmqpd_authorized_clients",
+            "names no client, so nobody could use this listener; expected the networks of its clients",
+            {of + ".protocol", of});
+      return;
+    }
+    for (const auto *option : {"qmqpd_authorized_clients", "qmqpd_timeout", "qmqpd_error_delay"}) {
+      if (const auto key = of + '.' + option; places_.contains(key))
+        add(key, "is for QMQP, expected protocol = \"qmqp\" in the same table");
     }
   }
 

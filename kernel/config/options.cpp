@@ -239,19 +239,35 @@ std::span<const Option<Smtpd>> smtpd_options() {
 
 std::span<const Option<Listener>> listener_options() {
   using T = Listener;
-  static constexpr std::string_view kProtocols[] = {"smtp"};
+  static constexpr std::string_view kProtocols[] = {"smtp", "qmqp"};
   static const auto rows = [] {
     std::vector<Option<T>> r{
         option<&T::listen>("listen", list(kListen),
                            "Addresses and ports; \"*:25\" stands for every address of this host, IPv4 and IPv6.",
                            "must be given"),
-        option<&T::protocol>("protocol", choice(kProtocols), "What is spoken there.", "\"smtp\""),
+        option<&T::protocol>("protocol", choice(kProtocols),
+                             "What is spoken there. Over QMQP a client brings one message for a connection and hears "
+                             "one reply for all recipients; of the SMTP server's options those count that are about "
+                             "content, numbers of recipients and connections, client names, `transaction_timeout` and "
+                             "`durability`.",
+                             "\"smtp\""),
+        option<&T::qmqpd_authorized_clients>(
+            "qmqpd_authorized_clients", list(kNetwork),
+            "The only clients that may use a QMQP listener; they may send to anywhere.", "must be given for QMQP"),
+        option<&T::qmqpd_timeout>("qmqpd_timeout", duration(kSecond, 86400 * kSecond),
+                                  "How long a QMQP listener waits for the client to send or to take something."),
+        option<&T::qmqpd_error_delay>("qmqpd_error_delay", duration(0, 600 * kSecond),
+                                      "How long a QMQP listener waits before it says that a message is not taken."),
     };
-    // A choice is an index; this one lives in a text.
-    r.back().set = [](T &to, Datum value) {
-      to.protocol = kProtocols[static_cast<std::size_t>(std::get<std::int64_t>(value))];
-    };
-    r.back().get = [](const T &) -> Datum { return std::int64_t{0}; };
+    for (auto &row : r) {
+      if (row.name.starts_with("qmqpd_")) row.given = [](const T &from) { return from.protocol == "qmqp"; };
+      if (row.name != "protocol") continue;
+      // A choice is an index; this one lives in a text.
+      row.set = [](T &to, Datum value) {
+        to.protocol = kProtocols[static_cast<std::size_t>(std::get<std::int64_t>(value))];
+      };
+      row.get = [](const T &from) -> Datum { return std::int64_t{from.protocol == kProtocols[1] ? 1 : 0}; };
+    }
     return r;
   }();
   return rows;

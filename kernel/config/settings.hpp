@@ -73,7 +73,10 @@ struct Smtpd {
 struct Listener {
   std::string name;                 // [listener.NAME]
   std::vector<std::string> listen;  // "127.0.0.1:2525", "[::1]:2525", "*:25"
-  std::string protocol = "smtp";
+  std::string protocol = "smtp";    // or "qmqp"
+  std::vector<Network> qmqpd_authorized_clients;
+  Nanos qmqpd_timeout = 300 * kSecond;
+  Nanos qmqpd_error_delay = 1 * kSecond;
   Smtpd smtpd;  // [smtpd] with this listener's overrides
 
   bool operator==(const Listener &) const = default;

@@ -61,10 +61,18 @@ class Census {
   virtual void disconnect(const process::ClientKey &client) = 0;
 };
 
+// What a QMQP listener has besides.
+struct Qmqpd {
+  std::vector<config::Network> authorized_clients;
+  Nanos timeout = 300 * kSecond;
+  Nanos error_delay = 1 * kSecond;
+};
+
 // One [listener.NAME]; lives as long as its sessions.
 struct Service {
   std::string name;
   config::Smtpd smtpd;
+  std::optional<Qmqpd> qmqpd;       // null: SMTP is spoken
   std::shared_ptr<TlsContext> tls;  // null: no STARTTLS
 
   // Counters, for this process.

@@ -57,6 +57,8 @@ class IngressRole final : public process::Role {
       auto &service = services_[listener.name];
       service.name = listener.name;
       service.smtpd = listener.smtpd;
+      if (listener.protocol == "qmqp")
+        service.qmqpd = Qmqpd{listener.qmqpd_authorized_clients, listener.qmqpd_timeout, listener.qmqpd_error_delay};
       if (auto ready = prepare_tls(service); !ready) return ready;
     }
     return {};

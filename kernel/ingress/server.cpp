@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "kernel/ingress/qmqp_session.hpp"
 #include "kernel/ingress/session.hpp"
 
 namespace mansio::ingress {
@@ -25,7 +26,12 @@ constexpr auto kFirstRest = 100ms, kLongestRest = 2000ms;
 io::UniqueFd spare_descriptor() { return io::UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)}; }
 
 // For connections that get no session. The kernel's buffer takes one line; if not, it is no loss.
-void say(int socket, std::string_view line) {
+void say(const Service &service, int socket, const Reply &reply) {
+  std::string line;
+  if (service.qmqpd)
+    line = qmqp_reply(reply);
+  else
+    append(line, reply);
   [[maybe_unused]] const auto sent = ::send(socket, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -119,7 +125,7 @@ Task<void> Server::accept_from(std::shared_ptr<Door> door) {
           "connection_limit",
           {{"listener", door->service.name}, {"error", std::strerror(why)}});
       ++door->service.counters.refused_connections;
-      shed(door->socket.native_handle());
+      shed(door->service, door->socket.native_handle());
       door->rest.expires_after(rest);
       co_await door->rest.async_wait(asio::redirect_error(asio::use_awaitable, error));
       rest = std::min<std::chrono::milliseconds>(rest * 2, kLongestRest);
@@ -128,10 +134,10 @@ Task<void> Server::accept_from(std::shared_ptr<Door> door) {
   }
 }
 
-void Server::shed(int listening) {
+void Server::shed(const Service &service, int listening) {
   reserve_.reset();
   if (const io::UniqueFd socket{::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)})
-    say(socket.get(), "421 4.3.2 " + env_.settings.myhostname + " Error: too busy, try again later\r\n");
+    say(service, socket.get(), {421, {4, 3, 2}, env_.settings.myhostname + " Error: too busy, try again later"});
   reserve_ = spare_descriptor();
 }
 
@@ -142,11 +148,13 @@ bool Server::admit(Service &service, const Client &client, int socket) {
   if (admission == process::Admission::Admitted) return true;
   ++service.counters.refused_connections;
   const bool client_limit = admission == process::Admission::ClientLimit;
-  const std::string line =
-      client_limit ? "421 4.7.0 " + env_.settings.myhostname + " Error: too many connections from " + client.address
-                   : "421 4.3.2 " + env_.settings.myhostname + " Error: all server ports are busy";
-  say(socket, line + "\r\n");
-  env_.log.info("connection refused", {{"client", client.address}, {"reply", line}, {"listener", service.name}});
+  const Reply reply =
+      client_limit
+          ? Reply{421, {4, 7, 0}, env_.settings.myhostname + " Error: too many connections from " + client.address}
+          : Reply{421, {4, 3, 2}, env_.settings.myhostname + " Error: all server ports are busy"};
+  say(service, socket, reply);
+  env_.log.info("connection refused",
+                {{"client", client.address}, {"reply", to_string(reply)}, {"listener", service.name}});
   return false;
 }
 
@@ -155,7 +163,11 @@ void Server::serve(Service &service, io::UniqueFd socket, const sockaddr_storage
   if (!admit(service, client, socket.get())) return;
   ++service.counters.connections;
   ++service.counters.sessions;
-  const auto session = std::make_shared<Session>(env_, service, std::move(socket), peer.ss_family, std::move(client));
+  std::shared_ptr<ClientSession> session;
+  if (service.qmqpd)
+    session = std::make_shared<QmqpSession>(env_, service, std::move(socket), peer.ss_family, std::move(client));
+  else
+    session = std::make_shared<Session>(env_, service, std::move(socket), peer.ss_family, std::move(client));
   sessions_.emplace(session.get(), session);
   start_sweeping();
   asio::co_spawn(env_.loop, session->run(), [this, session](std::exception_ptr failure) {
@@ -170,7 +182,7 @@ void Server::serve(Service &service, io::UniqueFd socket, const sockaddr_storage
   });
 }
 
-void Server::ended(Session *session) {
+void Server::ended(ClientSession *session) {
   env_.census.disconnect(session->client().key);
   --session->service().counters.sessions;
   sessions_.erase(session);

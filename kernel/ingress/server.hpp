@@ -18,7 +18,7 @@
 
 namespace mansio::ingress {
 
-class Session;
+class ClientSession;
 
 class Server {
  public:
@@ -37,13 +37,13 @@ class Server {
  private:
   struct Door;
   Task<void> accept_from(std::shared_ptr<Door> door);
-  void shed(int listening);
+  void shed(const Service &service, int listening);
   void start_sweeping();
-  void ended(Session *session);
+  void ended(ClientSession *session);
   bool admit(Service &service, const Client &client, int socket);
 
   Environment env_;
-  std::unordered_map<Session *, std::shared_ptr<Session>> sessions_;
+  std::unordered_map<ClientSession *, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::weak_ptr<Door>> doors_;
   asio::steady_timer sweeper_;
   bool sweeping_ = false, draining_ = false;

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernel/ingress/client_session.hpp"
 #include "kernel/ingress/command.hpp"
 #include "kernel/ingress/connection.hpp"
 #include "kernel/ingress/data.hpp"
@@ -33,17 +34,17 @@ struct Transaction {
   bool chunked = false;  // by BDAT
 };
 
-class Session : public std::enable_shared_from_this<Session> {
+class Session final : public ClientSession {
  public:
   Session(Environment &environment, Service &service, io::UniqueFd socket, int family, Client client);
 
-  Task<void> run();
+  Task<void> run() override;
 
-  void sweep(Nanos now);                    // ends the session if it is past a limit of time or rate
-  void drain();                             // 421 as soon as no content is under way
-  void abandon() { transaction_.reset(); }  // the spool goes away before the coroutine does
-  const Client &client() const { return client_; }
-  Service &service() { return service_; }
+  void sweep(Nanos now) override;
+  void drain() override;  // 421 as soon as no content is under way
+  void abandon() override { transaction_.reset(); }
+  const Client &client() const override { return client_; }
+  Service &service() override { return service_; }
 
  private:
   enum class Waiting : std::uint8_t { Nothing, Command, Content, Write, Handshake };

@@ -1,6 +1,5 @@
 // The commands that are answered at once: everything but DATA, BDAT and STARTTLS.
-#include <algorithm>
-
+#include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/params.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
@@ -48,14 +47,6 @@ Reply path_refusal(const Error &error, EnhancedStatus fallback) {
   const auto enhanced = error.enhanced.empty() ? fallback : error.enhanced;
   const bool needs_utf8 = enhanced == EnhancedStatus{5, 6, 7};
   return {static_cast<std::uint16_t>(needs_utf8 ? 553 : 501), enhanced, error.text};
-}
-
-// A recipient list mostly has one route; the last one used is the likeliest.
-std::uint16_t intern(std::vector<Route> &routes, Route route) {
-  const auto at = std::find(routes.rbegin(), routes.rend(), route);
-  if (at != routes.rend()) return static_cast<std::uint16_t>(routes.rend() - at - 1);
-  routes.push_back(std::move(route));
-  return static_cast<std::uint16_t>(routes.size() - 1);
 }
 
 bool printable_ascii(std::string_view s) {

@@ -1,8 +1,8 @@
 // STARTTLS, and content: DATA and BDAT from the client through the decoder into a draft, and the commit. Whatever is
 // wrong with content is said once all of it was read, because only then does the client listen.
+#include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
-#include "kernel/mail/trace.hpp"
 
 namespace mansio::ingress {
 
@@ -167,7 +167,6 @@ Task<Reply> Session::finish_message() {
 Task<Reply> Session::commit() {
   auto &t = *transaction_;
   auto &e = t.envelope;
-  e.config_epoch = env_.config_epoch;
   e.client_address = client_.address;
   e.client_name = client_.name;
   e.client_port = client_.port;
@@ -176,38 +175,9 @@ Task<Reply> Session::commit() {
   e.tls_version = connection_.tls_version();
   e.tls_cipher = connection_.tls_cipher();
   e.listener = service_.name;
-  const auto id = co_await env_.writer.reserve_id();
-  if (!id) {
-    env_.log.warn("no segment to write to", {{"client", client_.address}, {"error", id.error().text}});
-    co_return commit_refusal(id.error());
-  }
-  const auto trace = received_header(e, env_.settings.myhostname, *id);
-  const auto content_size = t.scanner.size();
-  e.body = t.scanner.info();
-  e.body.size += trace.size();  // the body in the spool begins with it
-  ++e.body.hops;
-  const auto committed = co_await env_.writer.commit(*id, trace, std::move(t.draft), e, smtpd_.durability);
-  if (!committed) {
-    env_.log.warn("message not committed",
-                  {{"qid", *id}, {"client", client_.address}, {"error", committed.error().text}});
-    co_return commit_refusal(committed.error());
-  }
-  env_.intake.committed(*committed, e);
+  const auto id = co_await deposit(env_, service_, e, std::move(t.draft), t.scanner);
+  if (!id) co_return commit_refusal(id.error());
   ++counts_.messages;
-  ++service_.counters.messages;
-  service_.counters.recipients += e.recipients.size();
-  service_.counters.bytes += content_size;
-  env_.log.info("accepted", {{"qid", *id},
-                             {"client", client_.address},
-                             {"client_name", client_.name},
-                             {"from", e.sender},
-                             {"size", content_size},
-                             {"nrcpt", e.recipients.size()},
-                             {"proto", e.protocol},
-                             {"helo", helo_},
-                             {"tls", e.tls_version},
-                             {"cipher", e.tls_cipher},
-                             {"listener", service_.name}});
   co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};
 }
 

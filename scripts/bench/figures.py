@@ -48,6 +48,13 @@ BACKLOG = [
     Figure("decision", "queue CPU per delivery from the backlog, against from a thousand", 1.3, None, False, " x"),
 ]
 
+FAILOVER = [
+    Figure("silent_kept", "one of two exchangers never greets, connections kept, against both up", 0.8, None, True),
+    Figure("lost_kept", "one's packets vanish, connections kept, against both up", 0.8, None, True),
+    Figure("silent", "one never greets, a connection a message", 0.8, None, True),
+    Figure("lost", "one's packets vanish, a connection a message", 0.8, None, True),
+]
+
 
 def table(figures, values):
     """Values: by key; one that is missing was not measured, a text says why there is none."""

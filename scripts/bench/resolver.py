@@ -37,10 +37,13 @@ class Resolver:
         self._thread.join()
         self._socket.close()
 
+    def reply(self, query):
+        return reply(query)
+
     def _serve(self):
         while True:
             query, peer = self._socket.recvfrom(4096)
             if not query:
                 return
             if len(query) > 16:
-                self._socket.sendto(reply(query), peer)
+                self._socket.sendto(self.reply(query), peer)

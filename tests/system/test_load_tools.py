@@ -1,4 +1,6 @@
-"""mansio source and mansio sink, against each other and against Postfix's smtp-source and smtp-sink."""
+"""mansio source and mansio sink, against each other and against Postfix's smtp-source, smtp-sink, qmqp-source and qmqp-sink."""
+import contextlib
+import glob
 import json
 import os
 import re
@@ -14,6 +16,8 @@ from rig import LIMIT, MANSIO, free_port, run_program
 
 SMTP_SINK = "/usr/sbin/smtp-sink"
 SMTP_SOURCE = "/usr/sbin/smtp-source"
+QMQP_SINK = "/usr/sbin/qmqp-sink"
+QMQP_SOURCE = "/usr/sbin/qmqp-source"
 
 
 class Sink:
@@ -60,25 +64,74 @@ def dumped(directory):
             yield f.read()
 
 
+@contextlib.contextmanager
+def postfix_sink(*argv):
+    """The port that a sink of Postfix listens on."""
+    port = free_port()
+    sink = subprocess.Popen([*argv, f"127.0.0.1:{port}", "100"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + LIMIT
+        while time.monotonic() < until:
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        yield port
+    finally:
+        sink.kill()
+        sink.wait()
+
+
+def smtp_sink(*options):
+    return postfix_sink(SMTP_SINK, *(["-u", "nobody"] if os.getuid() == 0 else []), *options)
+
+
 class AgainstPostfix(unittest.TestCase):
     def test_our_source_into_smtp_sink(self):
-        port = free_port()
-        sink = subprocess.Popen([SMTP_SINK, "-u", "nobody", f"127.0.0.1:{port}", "100"] if os.getuid() == 0
-                                else [SMTP_SINK, f"127.0.0.1:{port}", "100"], stderr=subprocess.PIPE)
-        try:
-            until = time.monotonic() + LIMIT
-            while time.monotonic() < until:
-                with socket.socket() as s:
-                    if s.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-            for extra in ([], ["--no-pipelining"], ["--per-connection", "1"]):
+        with smtp_sink() as port:
+            for extra in ([], ["--no-pipelining"], ["--per-connection", "1"], ["-o"], ["-N"]):
                 status, totals, errors = source(f"127.0.0.1:{port}", "-m", "200", "-s", "5", "-r", "3", *extra)
                 self.assertEqual(status, 0, errors)
                 self.assertEqual((totals["accepted"], totals["recipients"]), (200, 600))
-        finally:
-            sink.kill()
-            sink.wait()
-            sink.stderr.close()
+
+    def test_our_source_speaks_lmtp_to_smtp_sink(self):
+        with smtp_sink("-L") as port:
+            status, totals, errors = source(f"127.0.0.1:{port}", "-L", "-m", "50", "-s", "5", "-r", "3")
+            self.assertEqual((status, totals["recipients"]), (0, 150), errors)
+
+    def test_our_source_into_qmqp_sink(self):
+        with postfix_sink(QMQP_SINK) as port:
+            status, totals, errors = source(f"127.0.0.1:{port}", "--qmqp", "-m", "200", "-s", "5", "-r", "3", "-l", "20000")
+            self.assertEqual((status, totals["accepted"], totals["recipients"]), (0, 200, 600), errors)
+
+    def test_qmqp_source_into_our_sink(self):
+        with tempfile.TemporaryDirectory() as directory:
+            with Sink("--qmqp", "-M", "100", "--dump", directory) as sink:
+                subprocess.run([QMQP_SOURCE, "-m", "100", "-s", "5", "-r", "2", "-l", "2000", "-f", "a@b.example", "-t", "user@example.com",
+                                sink.address], check=True, timeout=LIMIT)
+                totals = sink.wait()
+            self.assertEqual((totals["messages"], totals["recipients"], totals["protocol_errors"]), (100, 200, 0))
+            self.assertEqual(len(list(dumped(directory))), 100)
+            self.assertTrue(all(b"X-Sink-Sender: <a@b.example> " in content for content in dumped(directory)))
+
+    def test_both_sinks_dump_alike(self):
+        def fields(directory):
+            (name,) = glob.glob(f"{directory}/2*/d.*")
+            with open(name) as f:
+                text = f.read()
+            text = re.sub(r"id [0-9a-f]+;\n\t.*\n", "id X;\n", text)
+            return re.sub(r"by \S+ \((mansio sink|smtp-sink)\)", "by X", re.sub(r"\nDate: .*\nMessage-Id: .*", "", text, flags=re.I))
+
+        found = []
+        for start in (lambda d: smtp_sink("-d", f"{d}/%Y/d.", "-S", "From x\\n"), None):
+            with tempfile.TemporaryDirectory() as directory:
+                os.chmod(directory, 0o777)
+                with contextlib.ExitStack() as stack:
+                    ours = stack.enter_context(Sink("-d", f"{directory}/%Y/d.", "-S", "From x\\n")) if start is None else None
+                    address = ours.address if ours else f"127.0.0.1:{stack.enter_context(start(directory))}"
+                    subprocess.run([SMTP_SOURCE, "-M", "client.example", "-r", "2", "-l", "30", "-t", "user@example.com", address],
+                                   check=True, timeout=LIMIT)
+                found.append(fields(directory))
+        self.assertEqual(*found)
 
     def test_smtp_source_into_our_sink(self):
         for extra in (["-d"], []):
@@ -197,6 +250,120 @@ class AgainstEachOther(unittest.TestCase):
                 self.assertEqual(sorted(f.read().split()), [f"x.{n}@source.invalid" for n in range(5)])
 
 
+class SmtpSinkOptions(unittest.TestCase):
+    """What smtp-sink's letters do, as smtp-source's do from the other side."""
+
+    def outcome(self, sink_options, source_options=()):
+        with Sink(*sink_options) as sink:
+            status, sent, errors = source(sink.address, "-m", "2", *source_options)
+            return sent, errors, sink.stop()
+
+    def test_refusals(self):
+        for options, said in ((["-f", "rcpt"], "500 5.3.0 Error: command failed"), (["-r", "MAIL"], "450 4.3.0 Error: command failed"),
+                              (["-r", ".", "-b", "451 4.1.1 soft"], "451 4.1.1 soft"), (["-f", "data", "-B", "554 5.1.1 hard"], "554 5.1.1 hard"),
+                              (["-Q", "RCPT"], "421 4.0.0 Server closing connection")):
+            sent, errors, taken = self.outcome(options)
+            self.assertEqual((sent["accepted"], taken["messages"]), (0, 0), (options, errors))
+            self.assertIn(said, errors)
+
+    def test_drops(self):
+        for at in ("CONNECT", "EHLO", "."):
+            sent, errors, taken = self.outcome(["-q", at])
+            self.assertEqual((sent["lost"], taken["dropped_connections"]), (2, 2), errors)
+
+    def test_a_command_is_not_a_stage(self):
+        sent, errors, taken = self.outcome(["-f", "EHLO"])  # the source says HELO then
+        self.assertEqual(sent["accepted"], 2, errors)
+
+    def test_a_server_behind_a_pix(self):
+        with Sink("-P") as sink, sink.connect() as s, s.makefile("rwb") as stream:
+            self.assertEqual(set(stream.readline().decode().strip()), set("20 *"))
+            for command, code in ((b"EHLO x\r\n", b"500"), (b"HELO x\r\n", b"250")):
+                stream.write(command)
+                stream.flush()
+                self.assertTrue(stream.readline().startswith(code))
+
+    def test_keywords_left_out(self):
+        with Sink("-8", "-E", "-N", "-p") as sink, sink.connect() as s, s.makefile("rwb") as stream:
+            stream.readline()
+            stream.write(b"EHLO x\r\n")
+            stream.flush()
+            offered = b""
+            while not offered.endswith(b"\r\n") or b"250 " not in offered:
+                offered += stream.readline()
+            for keyword in (b"8BITMIME", b"ENHANCEDSTATUSCODES", b"DSN", b"PIPELINING"):
+                self.assertNotIn(keyword, offered)
+            self.assertIn(b"SIZE", offered)
+
+    def test_content_refused_unread(self):
+        sent, errors, taken = self.outcome(["-A", "0"], ["-l", "5000000", "--per-connection", "1"])
+        self.assertEqual((sent["accepted"], taken["messages"], taken["refused_messages"]), (0, 0, 2), errors)
+
+    def test_delays(self):
+        begin = time.monotonic()
+        sent, errors, taken = self.outcome(["-w", "200ms", "-H", "100ms", "-W", "rcpt:100ms"], ["-w", "100ms", "-R", "1ms"])
+        self.assertEqual(sent["accepted"], 2, errors)
+        self.assertGreater(time.monotonic() - begin, 0.9)
+
+    def test_an_end_after_so_many_sessions_or_so_long(self):
+        with Sink("-n", "3") as sink:
+            source(sink.address, "-m", "3", "--per-connection", "1")
+            self.assertEqual(sink.wait()["connections"], 3)
+        with Sink("-x", "100ms") as sink:
+            self.assertEqual(sink.wait()["connections"], 0)
+
+    def test_no_more_connections_at_once_than_asked_for(self):
+        with Sink("-m", "2") as sink:
+            status, sent, errors = source(sink.address, "-m", "40", "-s", "8", "--per-connection", "1")
+            self.assertEqual((status, sent["accepted"]), (0, 40), errors)
+            self.assertEqual(sink.stop()["refused_connections"], 0)
+
+    def test_counters_and_conversations_are_shown(self):
+        with subprocess.Popen([MANSIO, "sink", "-c", "-v", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sink:
+            address = sink.stdout.readline().split()[-1]
+            shown = run_program("source", "-c", "-v", "-m", "2", address).stderr
+            sink.terminate()
+            _, errors = sink.communicate(timeout=LIMIT)
+        self.assertIn("sess=1 quit=1 mesg=2", errors)
+        self.assertIn("< MAIL FROM:<source@source.invalid>", errors)
+        self.assertIn("> MAIL FROM:<source@source.invalid>", shown)
+        self.assertRegex(shown, "(?m)^2$")  # a carriage return, as a text is read
+
+    def test_recipients_are_numbered_as_smtp_source_numbers_them(self):
+        with tempfile.TemporaryDirectory() as directory:
+            with Sink("--dump", directory) as sink:
+                source(sink.address, "-r", "3", "-t", "u@d.example")
+                source(sink.address, "-N", "-m", "2", "-r", "2", "-t", "u@d.example")
+                sink.stop()
+            found = [re.findall(rb"X-Sink-Recipient: <(.*?)>", content) for content in dumped(directory)]
+            self.assertEqual(found, [[b"3u@d.example", b"2u@d.example", b"u@d.example"], [b"1u@d.example", b"2u@d.example"],
+                                     [b"3u@d.example", b"4u@d.example"]])
+
+    def test_connecting_again_to_a_server_that_refuses(self):
+        port = free_port()
+        late = subprocess.Popen([MANSIO, "source", "-C", "100", f"127.0.0.1:{port}", "--json"], stdout=subprocess.PIPE, text=True)
+        with Sink("-M", "1", listen=f"127.0.0.1:{port}") as sink:
+            self.assertEqual(sink.wait()["messages"], 1)
+        self.assertEqual(json.loads(late.communicate(timeout=LIMIT)[0])["accepted"], 1)
+
+    def test_user_and_root_directory(self):
+        if os.getuid() != 0:  # nobody else may change them
+            for option in (["-u", "nobody"], ["-R", "/tmp"]):
+                done = run_program("sink", *option, "127.0.0.1:0")
+                self.assertEqual((done.returncode, done.stderr.endswith("Operation not permitted\n")), (2, True), done.stderr)
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o777)
+            with Sink("-u", "nobody", "-R", directory, "-D", "/sub/all") as sink:
+                self.assertEqual(os.readlink(f"/proc/{sink.process.pid}/root"), os.path.realpath(directory))
+                with open(f"/proc/{sink.process.pid}/status") as status:
+                    self.assertNotIn("Uid:\t0", status.read())
+                source(sink.address, "-m", "2")
+                sink.stop()
+            with open(f"{directory}/sub/all") as f:
+                self.assertEqual(f.read().count("X-Client-Addr: 127.0.0.1\n"), 2)
+
+
 class ByHand(unittest.TestCase):
     """What neither tool sends: BDAT, terminators cut anywhere, commands hidden before the handshake."""
 
@@ -262,7 +429,12 @@ class Usage(unittest.TestCase):
                                 (["sink", "127.0.0.1:0", "--delay", "RCPT:soon"], "expected a time"),
                                 (["sink", "nonsense"], "expected host:port"),
                                 (["source", "unix:"], "a socket's path"),
-                                (["source", "127.0.0.1:1", "--message", "/nonexistent"], "cannot be read")):
+                                (["source", "127.0.0.1:1", "--message", "/nonexistent"], "cannot be read"),
+                                (["source", "--qmqp", "--lmtp", "127.0.0.1:1"], "excludes"),
+                                (["sink", "127.0.0.1:0", "-f", "EXPN"], "expected one of CONNECT"),
+                                (["sink", "127.0.0.1:0", "-W", "RCPT"], "expected command:delay"),
+                                (["sink", "127.0.0.1:0", "-b", "999"], "expected a reply"),
+                                (["sink", "127.0.0.1:0", "-u", "no-such-user"], "there is no such user")):
             done = run_program(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(said, done.stderr)

@@ -167,7 +167,7 @@ class Stalled(Base):
 
     def test_a_peer_that_answers_before_it_reads_is_sent_no_other_mail(self):
         peer = self.peer_of(b"250 2.0.0 Ok\r\n")
-        self.start(peer, "connection_reuse_count_limit = 1\n")
+        self.start(peer, "smtp_connection_reuse_count_limit = 1\n")
         segment = self.stalled_one(peer)
         self.server.wait_event("delivery", status="sent")
         self.fill_past(peer, self.given_up(segment))

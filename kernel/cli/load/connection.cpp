@@ -1,13 +1,20 @@
 #include "kernel/cli/load/connection.hpp"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/write.hpp>
+#include <cstdio>
+
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::cli::load {
 namespace {
@@ -20,6 +27,11 @@ void no_delay(Protocol::socket &socket) {
 }
 
 }  // namespace
+
+void limit_window(int socket, int bytes) {
+  (void)::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  (void)::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
 
 void Watchdog::tick() {
   const auto now = std::chrono::steady_clock::now();
@@ -60,10 +72,33 @@ void Connection::close(std::string_view why) {
   socket_.close(ignored);
 }
 
-Task<bool> Connection::connect(const Endpoint &to) {
+std::string Connection::peer() const {
   ErrorCode error;
-  arm();
-  co_await socket_.async_connect(to.address, asio::redirect_error(asio::use_awaitable, error));
+  const auto remote = socket_.remote_endpoint(error);
+  char host[NI_MAXHOST];
+  const bool ip = !error && (remote.data()->sa_family == AF_INET || remote.data()->sa_family == AF_INET6);
+  if (!ip || ::getnameinfo(remote.data(), static_cast<socklen_t>(remote.size()), host, sizeof host, nullptr, 0,
+                           NI_NUMERICHOST) != 0)
+    return "unknown";
+  return remote.data()->sa_family == AF_INET6 ? fmt::format("ipv6:{}", host) : std::string{host};
+}
+
+Task<bool> Connection::connect(const Endpoint &to, ConnectOptions options) {
+  constexpr auto kPause = std::chrono::milliseconds{100};
+  trace_ = options.trace;
+  ErrorCode error;
+  for (unsigned tries = 1;; ++tries) {
+    socket_.open(to.address.protocol(), error);
+    if (!error && options.window > 0) limit_window(socket_.native_handle(), options.window);
+    arm();
+    if (!error) co_await socket_.async_connect(to.address, asio::redirect_error(asio::use_awaitable, error));
+    const bool refused = error == asio::error::connection_refused || error == asio::error::connection_reset;
+    if (!refused || tries >= options.tries || !open()) break;
+    ErrorCode ignored;
+    socket_.close(ignored);
+    asio::steady_timer timer{socket_.get_executor(), kPause};
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
   if (!settle(error)) co_return false;
   no_delay(socket_);
   co_return true;
@@ -134,6 +169,7 @@ Task<std::optional<std::string_view>> Connection::read_line() {
       auto line = std::string_view{in_}.substr(at_, newline - at_);
       at_ = newline + 1;
       if (line.ends_with('\r')) line.remove_suffix(1);
+      if (trace_) show('<', line);
       co_return line;
     }
     if (in_.size() - at_ > kLongestLine) close("a line without an end");
@@ -148,6 +184,19 @@ Task<std::optional<std::string_view>> Connection::read_some() {
   co_return bytes;
 }
 
+// Content in large pieces is only counted.
+void Connection::show(char direction, std::string_view bytes) const {
+  constexpr std::size_t kMost = 4096;
+  if (bytes.size() > kMost) return fmt::print(stderr, "{} [{} octets]\n", direction, bytes.size());
+  while (!bytes.empty()) {
+    const auto end = std::min(bytes.find('\n'), bytes.size());
+    auto line = bytes.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    fmt::print(stderr, "{} {}\n", direction, printable(line, true));
+    bytes.remove_prefix(std::min(end + 1, bytes.size()));
+  }
+}
+
 Task<bool> Connection::write(std::string_view bytes) {
   const std::vector<std::string_view> pieces{bytes};
   co_return co_await write(pieces);
@@ -157,7 +206,10 @@ Task<bool> Connection::write(const std::vector<std::string_view> &pieces) {
   if (!open()) co_return false;
   std::vector<asio::const_buffer> buffers;
   buffers.reserve(pieces.size());
-  for (const auto piece : pieces) buffers.emplace_back(piece.data(), piece.size());
+  for (const auto piece : pieces) {
+    buffers.emplace_back(piece.data(), piece.size());
+    if (trace_) show('>', piece);
+  }
   ErrorCode error;
   arm();
   if (tls_) {

@@ -20,6 +20,12 @@ namespace mansio::cli::load {
 
 class Connection;
 
+struct ConnectOptions {
+  unsigned tries = 1;  // at a server that refuses the connection or resets it
+  int window = 0;      // bytes of the TCP window; 0: the system's
+  bool trace = false;  // show on standard error what is said
+};
+
 class Watchdog {
  public:
   Watchdog(asio::io_context &loop, std::chrono::nanoseconds patience) : timer_(loop), patience_(patience) {}
@@ -38,6 +44,8 @@ class Watchdog {
   std::shared_ptr<Registry> connections_ = std::make_shared<Registry>();
 };
 
+void limit_window(int socket, int bytes);
+
 class Connection {
  public:
   Connection(asio::io_context &loop, Watchdog &watchdog);   // to connect() with
@@ -46,7 +54,7 @@ class Connection {
   Connection(const Connection &) = delete;
   Connection &operator=(const Connection &) = delete;
 
-  Task<bool> connect(const Endpoint &to);
+  Task<bool> connect(const Endpoint &to, ConnectOptions options = {});
   // Bytes received in clear but not yet read are an attack or a fault: the handshake is refused then.
   // `name` is the server's, for SNI and for its certificate; an IP address is no SNI.
   Task<bool> start_tls(asio::ssl::context &context, const std::string &name, bool verify_name);
@@ -65,7 +73,9 @@ class Connection {
   bool secure() const { return tls_ != nullptr; }
   bool open() const { return error_.empty(); }
   const std::string &error() const { return error_; }
+  std::string peer() const;  // "192.0.2.1", "ipv6:2001:db8::1", "unknown"
   void close(std::string_view why = "closed");
+  void trace() { trace_ = true; }
 
  private:
   friend class Watchdog;
@@ -74,6 +84,7 @@ class Connection {
   bool begin_tls(asio::ssl::context &context);
   bool settle(const ErrorCode &error);  // true unless `error`
   void arm();
+  void show(char direction, std::string_view bytes) const;
 
   Protocol::socket socket_;
   Watchdog &watchdog_;
@@ -82,6 +93,7 @@ class Connection {
   std::string in_;
   std::size_t at_ = 0;  // of in_, not yet read
   std::string error_;
+  bool trace_ = false;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
 

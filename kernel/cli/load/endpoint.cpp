@@ -16,7 +16,7 @@ Error bad(std::string text) { return {Status::BadConfig, std::move(text), {}}; }
 
 }  // namespace
 
-Result<Endpoint> parse_endpoint(std::string_view text, bool passive) {
+Result<Endpoint> parse_endpoint(std::string_view text, bool passive, EndpointHints preferred) {
   Endpoint endpoint;
   endpoint.text = text;
   if (text.starts_with("unix:")) {
@@ -30,18 +30,24 @@ Result<Endpoint> parse_endpoint(std::string_view text, bool passive) {
     endpoint.address = Protocol::endpoint{&address, sizeof address};
     return endpoint;
   }
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon + 1 == text.size()) {
+  auto host = text;
+  if (host.starts_with("inet:")) host.remove_prefix(5);
+  std::string service{preferred.port};
+  const auto colon = host.rfind(':');
+  if (colon != std::string_view::npos && !host.ends_with(']')) {
+    service = host.substr(colon + 1);
+    host = host.substr(0, colon);
+  }
+  if (service.empty() || (host.empty() && !passive)) {
     return bad(fmt::format("{}: expected host:port, [address]:port or unix:/path", text));
   }
-  auto host = text.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   endpoint.host = host;
 
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
+  hints.ai_family = preferred.family;
   hints.ai_flags = passive ? AI_PASSIVE : AI_ADDRCONFIG;
-  const std::string service{text.substr(colon + 1)};
   const int rc =
       ::getaddrinfo(endpoint.host.empty() ? nullptr : endpoint.host.c_str(), service.c_str(), &hints, &found);
   if (rc != 0) return bad(fmt::format("{}: {}", text, ::gai_strerror(rc)));

@@ -1,4 +1,4 @@
-// Where the load tools connect to or listen on: "host:port", "[::1]:port", "unix:/path".
+// Where the load tools connect to or listen on: "host:port", "[::1]:port", "unix:/path", with or without "inet:".
 #pragma once
 
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -21,7 +21,12 @@ struct Endpoint {
   std::string unix_path;  // "" for TCP
 };
 
-Result<Endpoint> parse_endpoint(std::string_view text, bool passive);
+struct EndpointHints {
+  int family = 0;         // AF_INET or AF_INET6; 0: either
+  const char *port = "";  // "" = must be given
+};
+// "inet:" may stand before a host, as Postfix's tools have it.
+Result<Endpoint> parse_endpoint(std::string_view text, bool passive, EndpointHints hints = {});
 
 // The bound address, with the port that the system chose for port 0.
 std::string bound_name(const Acceptor &acceptor, const Endpoint &asked);

@@ -7,6 +7,8 @@
 // Stages: CONNECT HELO (HELO, EHLO, LHLO) STARTTLS MAIL RCPT DATA BDAT DATA_END RSET QUIT. With ~text a rule is for
 // those only whose argument holds that text; DATA_END in LMTP asks for each recipient, whose address is its argument.
 // The first rule of a kind that matches and whose die falls right acts; a delay comes before a drop or a reply.
+//
+// Rules that smtp-sink's options make name a command instead of a stage, so that EHLO is not HELO: see add_commands().
 #pragma once
 
 #include <chrono>
@@ -21,21 +23,29 @@
 
 namespace mansio::cli::load {
 
-enum class FaultKind : std::uint8_t { Reply, Drop, Delay };
+enum class FaultKind : std::uint8_t { Reply, Drop, Delay, Log };
 
 struct FaultRule {
   FaultKind kind = FaultKind::Reply;
   std::string stage, text;
-  std::string reply;  // "450 4.0.0 as asked"
+  bool command = false;  // `stage` is a command as smtp-sink names it
+  std::string reply;     // "450 4.0.0 as asked"
   std::chrono::nanoseconds delay{};
   double probability = 1;
+  unsigned odds = 0;  // the delay is taken again as often as a die of 100 falls below it
 };
 
 Result<FaultRule> parse_fault(FaultKind kind, std::string_view spec);
 
+// A rule for each of the commands in `list` ("ehlo, RCPT ."): CONNECT HELO EHLO LHLO MAIL RCPT VRFY DATA . RSET NOOP
+// QUIT. `rule` is one without stage.
+Result<std::vector<FaultRule>> command_rules(std::string_view list, const FaultRule &rule);
+// "command:delay" or "command:delay:odds", as smtp-sink's -W has it.
+Result<FaultRule> parse_delay(std::string_view spec);
+
 struct Verdict {
   std::chrono::nanoseconds delay{};
-  bool drop = false;
+  bool drop = false, log = false;
   const std::string *reply = nullptr;  // nullptr: answer as usual
 };
 
@@ -43,7 +53,8 @@ class Faults {
  public:
   explicit Faults(std::uint64_t seed = 1) : random_(seed) {}
   void add(FaultRule rule) { rules_.push_back(std::move(rule)); }
-  Verdict judge(std::string_view stage, std::string_view argument);
+  // `command`: what it is called on the wire, if not as the stage.
+  Verdict judge(std::string_view stage, std::string_view argument, std::string_view command = {});
 
  private:
   std::vector<FaultRule> rules_;

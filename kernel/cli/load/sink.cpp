@@ -1,14 +1,20 @@
-// `mansio sink`: options, listening, and the end of it.
+// `mansio sink`: listening, and the end of it.
 #include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cerrno>
 #include <chrono>
-#include <filesystem>
+#include <cstring>
 #include <memory>
 
 #include "kernel/cli/load/sink.hpp"
+#include "kernel/cli/load/sink_options.hpp"
+#include "kernel/cli/load/sink_qmqp.hpp"
 #include "kernel/cli/load/sink_session.hpp"
 
 namespace mansio::cli {
@@ -16,88 +22,34 @@ namespace {
 
 using namespace load;
 
-struct Options {
-  std::string listen;
-  std::vector<std::string> replies, drops, delays, without;
-  bool lmtp = false, tls = false, implicit_tls = false, json = false;
-  std::string certificate, key, dump, log, hostname = "sink.invalid", timeout = "5m";
-  std::size_t max_connections = 10'000, size_limit = 0;
-  std::uint64_t quit_after = 0, seed = 1;
-};
-
-void declare(CLI::App &app, Options &o) {
-  app.add_option("listen", o.listen, "host:port, [address]:port (port 0: any) or unix:/path")->required();
-  app.add_flag("--lmtp", o.lmtp, "speak LMTP: a reply for each recipient after the content");
-  app.add_flag("--tls", o.tls, "offer STARTTLS, with a certificate made for this run unless one is given");
-  app.add_flag("--implicit-tls", o.implicit_tls, "TLS from the first octet");
-  app.add_option("--cert", o.certificate, "certificate chain, PEM");
-  app.add_option("--key", o.key, "private key, PEM (default: in the file of --cert)");
-  app.add_option("--hostname", o.hostname, "name in the greeting");
-  app.add_option("--without", o.without, "do not offer this EHLO keyword")->delimiter(',');
-  app.add_option("--size-limit", o.size_limit, "largest message, bytes; 0 = none");
-  app.add_option("--max-connections", o.max_connections, "more are answered 421");
-  app.add_option("--reply", o.replies, "STAGE[~text]:REPLY[:probability], such as RCPT:450:0.3")
-      ->allow_extra_args(false);
-  app.add_option("--drop", o.drops, "STAGE[~text][:probability], such as DATA_END:0.1: close without a reply")
-      ->allow_extra_args(false);
-  app.add_option("--delay", o.delays, "STAGE[~text]:TIME[:probability], such as CONNECT:2s")->allow_extra_args(false);
-  app.add_option("--seed", o.seed, "of the dice behind the probabilities");
-  app.add_option("--dump", o.dump, "write each message to DIR/new, after X-Sink- fields with its envelope");
-  app.add_option("--log", o.log, "append a line for each message to this file");
-  app.add_option("--quit-after", o.quit_after, "stop after that many messages");
-  app.add_option("--timeout", o.timeout, "longest wait for a client");
-  app.add_flag("--json", o.json, "print the totals as JSON");
-  app.footer(
-      "Stages: CONNECT HELO STARTTLS MAIL RCPT DATA BDAT DATA_END RSET QUIT. With ~text a rule is for those only\n"
-      "whose argument holds that text; DATA_END in LMTP asks for each recipient.");
-}
-
-Result<void> add_rules(Faults &faults, FaultKind kind, const std::vector<std::string> &specs) {
-  for (const auto &spec : specs) {
-    auto rule = parse_fault(kind, spec);
-    if (!rule) return rule.error();
-    faults.add(std::move(*rule));
+// After chroot() there is no passwd file, and after setuid() no chroot().
+Result<void> confine(const SinkCommandLine &o) {
+  const auto failed = [](const std::string &what) {
+    return Error{Status::BadConfig, fmt::format("{}: {}", what, std::strerror(errno)), {}};
+  };
+  const passwd *user = nullptr;
+  if (!o.user.empty()) {
+    user = ::getpwnam(o.user.c_str());
+    if (user == nullptr) return Error{Status::BadConfig, o.user + ": there is no such user", {}};
+    if (::initgroups(o.user.c_str(), user->pw_gid) != 0) return failed(o.user);
   }
-  return {};
-}
-
-Result<void> configure(const Options &o, Sink &sink) {
-  sink.options.lmtp = o.lmtp;
-  sink.options.hostname = o.hostname;
-  sink.options.without.insert(o.without.begin(), o.without.end());
-  sink.options.implicit_tls = o.implicit_tls;
-  sink.options.size_limit = o.size_limit;
-  if (o.tls || o.implicit_tls || !o.certificate.empty()) {
-    auto tls = o.certificate.empty() ? self_signed_tls(o.hostname)
-                                     : server_tls(o.certificate, o.key.empty() ? o.certificate : o.key);
-    if (!tls) return tls.error();
-    sink.options.tls = *tls;
-  }
-  if (!o.dump.empty()) {
-    std::error_code error;
-    for (const auto *part : {"/tmp", "/new", "/cur"}) {
-      if (!error) std::filesystem::create_directories(o.dump + part, error);
-    }
-    if (error) return Error{Status::BadConfig, o.dump + ": " + error.message(), {}};
-    sink.options.dump_directory = o.dump;
-  }
-  for (const auto &[kind, specs] :
-       {std::pair{FaultKind::Reply, &o.replies}, {FaultKind::Drop, &o.drops}, {FaultKind::Delay, &o.delays}}) {
-    if (auto added = add_rules(sink.faults, kind, *specs); !added) return added;
-  }
+  if (!o.root.empty() && (::chroot(o.root.c_str()) != 0 || ::chdir("/") != 0)) return failed(o.root);
+  if (user != nullptr && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) return failed(o.user);
   return {};
 }
 
 // Listening, counting sessions, stopping: at --quit-after, or when a signal says so.
 class Server {
  public:
-  Server(asio::io_context &loop, Sink &sink, const Options &options)
+  Server(asio::io_context &loop, Sink &sink, const SinkCommandLine &options)
       : loop_(loop),
         sink_(sink),
         options_(options),
         acceptor_(loop),
         grace_(loop),
         retry_(loop),
+        room_(loop),
+        end_(loop),
         signals_(loop, SIGINT, SIGTERM) {
     sink_.message_taken = [this] {
       if (options_.quit_after != 0 && ++answered_ == options_.quit_after) stop(std::chrono::milliseconds{500});
@@ -112,20 +64,33 @@ class Server {
     ErrorCode error;
     acceptor_.open(at.address.protocol(), error);
     if (!error && at.unix_path.empty()) acceptor_.set_option(asio::socket_base::reuse_address{true}, error);
+    if (!error && options_.window > 0) limit_window(acceptor_.native_handle(), options_.window);
     if (!error) acceptor_.bind(at.address, error);
-    if (!error) acceptor_.listen(4096, error);
+    if (!error) acceptor_.listen(options_.backlog, error);
     if (error) return Error{Status::BadConfig, at.text + ": " + error.message(), {}};
+    if (auto done = confine(options_); !done) return done;
     fmt::print("listening on {}\n", bound_name(acceptor_, at));
     std::fflush(stdout);
     sink_.watchdog.start();
     asio::co_spawn(loop_, accept(), asio::detached);
     return {};
   }
+  void stop_after(std::chrono::nanoseconds time) {
+    end_.expires_after(time);
+    end_.async_wait([this](const ErrorCode &error) {
+      if (!error) stop(std::chrono::milliseconds{0});
+    });
+  }
 
  private:
   Task<> accept() {
     while (!stopping_) {
       ErrorCode error;
+      if (options_.connections_at_once != 0 && sink_.sessions >= options_.connections_at_once) {
+        room_.expires_at(std::chrono::steady_clock::time_point::max());
+        co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+        continue;
+      }
       Protocol::socket socket{loop_};
       co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
       if (stopping_) co_return;
@@ -146,11 +111,16 @@ class Server {
   }
 
   Task<> serve(Protocol::socket socket) {
-    {
+    if (sink_.options.qmqp) {
+      QmqpSinkSession session{sink_, std::move(socket)};
+      co_await session.run();
+    } else {
       SinkSession session{sink_, std::move(socket)};
       co_await session.run();
     }
     --sink_.sessions;
+    room_.cancel();
+    if (options_.sessions != 0 && sink_.totals.ended >= options_.sessions) stop(std::chrono::milliseconds{500});
     if (stopping_ && sink_.sessions == 0) loop_.stop();
   }
 
@@ -160,6 +130,8 @@ class Server {
     stopping_ = true;
     ErrorCode ignored;
     acceptor_.close(ignored);
+    room_.cancel();
+    end_.cancel();
     if (sink_.sessions == 0) return loop_.stop();
     grace_.expires_after(grace);
     grace_.async_wait([this](const ErrorCode &) { loop_.stop(); });
@@ -167,9 +139,9 @@ class Server {
 
   asio::io_context &loop_;
   Sink &sink_;
-  const Options &options_;
+  const SinkCommandLine &options_;
   Acceptor acceptor_;
-  asio::steady_timer grace_, retry_;
+  asio::steady_timer grace_, retry_, room_, end_;
   asio::signal_set signals_;
   std::uint64_t answered_ = 0;
   bool stopping_ = false;
@@ -196,8 +168,8 @@ void print_totals(const SinkTotals &t, double seconds, bool json) {
 }  // namespace
 
 int sink_main(int argc, char **argv) {
-  Options options;
-  CLI::App app{"Takes mail over SMTP or LMTP and forgets it; misbehaves on request.", "mansio sink"};
+  SinkCommandLine options;
+  CLI::App app{"Takes mail over SMTP, LMTP or QMQP and forgets it; misbehaves on request.", "mansio sink"};
   declare(app, options);
   try {
     app.parse(argc, argv);
@@ -210,12 +182,22 @@ int sink_main(int argc, char **argv) {
   };
   const auto patience = parse_duration(options.timeout);
   if (!patience) return refuse(patience.error());
-  const auto endpoint = parse_endpoint(options.listen, true);
+  const auto endpoint = parse_endpoint(options.listen, true,
+                                       {options.ipv4   ? AF_INET
+                                        : options.ipv6 ? AF_INET6
+                                                       : AF_UNSPEC});
   if (!endpoint) return refuse(endpoint.error());
 
   asio::io_context loop{1};
   Sink sink{loop, *patience, options.seed};
   if (const auto ok = configure(options, sink); !ok) return refuse(ok.error());
+  if (const auto ok = prepare_dumps(sink.options.dumps); !ok) return refuse(ok.error());
+  std::chrono::nanoseconds stop_after{};
+  if (!options.stop_after.empty()) {
+    const auto time = parse_duration(options.stop_after);
+    if (!time) return refuse(time.error());
+    stop_after = *time;
+  }
   const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{
       options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
   if (!options.log.empty() && !log) return refuse({Status::BadConfig, options.log + ": cannot be opened", {}});
@@ -224,6 +206,7 @@ int sink_main(int argc, char **argv) {
   const auto begin = std::chrono::steady_clock::now();
   Server server{loop, sink, options};
   if (const auto ok = server.listen(*endpoint); !ok) return refuse(ok.error());
+  if (stop_after.count() > 0) server.stop_after(stop_after);
   loop.run();
   print_totals(sink.totals, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
                options.json);

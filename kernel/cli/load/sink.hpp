@@ -1,5 +1,5 @@
-// `mansio sink`: an SMTP/LMTP sink that misbehaves on request. Source and sink share only the byte streams below them,
-// so that a fault of the server cannot hide in its own client.
+// `mansio sink`: an SMTP, LMTP and QMQP sink that misbehaves on request. Source and sink share only the byte streams
+// below them, so that a fault of the server cannot hide in its own client.
 #pragma once
 
 namespace mansio::cli {

@@ -1,14 +1,8 @@
 #include "kernel/cli/load/sink_session.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 
-#include "kernel/mail/headers.hpp"
 #include "kernel/mail/utf8.hpp"
 
 namespace mansio::cli::load {
@@ -49,23 +43,28 @@ Task<bool> SinkSession::flush() {
   co_return true;
 }
 
+SinkSession::SinkSession(Sink &sink, Protocol::socket socket)
+    : sink_(sink), connection_(std::move(socket), sink.watchdog) {
+  message_.client_address = connection_.peer();
+  message_.protocol = sink.options.lmtp ? "LMTP" : "SMTP";
+  if (sink.options.trace) connection_.trace();
+}
+
 // Applies the rules for a stage. False: the connection ends here. `reply` is what a rule says instead of ours.
-Task<bool> SinkSession::judge(std::string_view stage, std::string_view argument, const std::string *&reply) {
-  const auto verdict = sink_.faults.judge(stage, argument);
+Task<bool> SinkSession::judge(std::string_view stage, std::string_view argument, const std::string *&reply,
+                              std::string_view command) {
+  const auto verdict = sink_.faults.judge(stage, argument, command);
   reply = verdict.reply;
-  if (verdict.delay.count() > 0) {
+  if (verdict.delay.count() > 0 || verdict.drop) {
     if (!co_await flush()) co_return false;
-    asio::steady_timer timer{sink_.loop, verdict.delay};
-    ErrorCode ignored;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  if (verdict.drop) {
-    ++sink_.totals.dropped_connections;
-    if (!co_await flush()) co_return false;
-    connection_.close();
-    co_return false;
-  }
-  co_return true;
+  co_return co_await obey(sink_, connection_, verdict, command.empty() ? stage : command, argument);
+}
+
+Task<> SinkSession::wait(std::chrono::nanoseconds time) {
+  asio::steady_timer timer{sink_.loop, time};
+  ErrorCode ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 Task<> SinkSession::run() {
@@ -79,6 +78,7 @@ Task<> SinkSession::run() {
   }
   for (; taken_ > 0; --taken_) sink_.message_taken();
   connection_.close();
+  sink_.count(&SinkTotals::ended);
 }
 
 Task<bool> SinkSession::greet() {
@@ -95,7 +95,13 @@ Task<bool> SinkSession::greet() {
     if (!co_await flush() || reply->front() >= '4') co_return false;
     co_return true;
   }
-  answer(fmt::format("220 {} {} Mansio sink", sink_.options.hostname, sink_.options.lmtp ? "LMTP" : "ESMTP"));
+  const auto &options = sink_.options;
+  // A PIX hides all of a greeting but its digits and what surrounds them.
+  answer(options.pix ? std::string{"220 ****************0******0*********20 **200**0*********0*00"}
+                     : fmt::format("220 {} {} Mansio sink", options.hostname,
+                                   options.lmtp    ? "LMTP"
+                                   : options.esmtp ? "ESMTP"
+                                                   : "SMTP"));
   co_return co_await flush();
 }
 
@@ -111,7 +117,7 @@ Task<bool> SinkSession::command(std::string_view line) {
   const std::string *reply = nullptr;
   if (!accepted_bdat) {
     const std::string_view stage = hello_verb ? std::string_view{"HELO"} : std::string_view{verb};
-    if (!co_await judge(stage, argument, reply)) co_return false;
+    if (!co_await judge(stage, argument, reply, verb)) co_return false;
   }
   if (reply && reply->front() >= '4') {
     if (verb == "RCPT") ++sink_.totals.refused_recipients;
@@ -123,7 +129,7 @@ Task<bool> SinkSession::command(std::string_view line) {
     co_return true;
   }
   const auto replied = out_.size();
-  if (hello_verb) {
+  if (hello_verb && !(verb == "EHLO" && !sink_.options.esmtp)) {
     if (!co_await hello(verb, argument)) co_return false;
   } else if (verb == "MAIL") {
     mail(argument);
@@ -143,6 +149,7 @@ Task<bool> SinkSession::command(std::string_view line) {
   } else if (verb == "VRFY") {
     answer("252 2.0.0 Try it");
   } else if (verb == "QUIT") {
+    sink_.count(&SinkTotals::quits);
     answer("221 2.0.0 Bye");
     co_await flush();
     co_return false;
@@ -165,7 +172,8 @@ Task<bool> SinkSession::hello(std::string_view verb, std::string_view argument) 
     answer(options.lmtp ? "500 5.5.1 This is LMTP: say LHLO" : "500 5.5.1 This is SMTP");
     co_return true;
   }
-  helo_ = argument;
+  message_.helo = argument;
+  if (!options.lmtp) message_.protocol = verb == "HELO" ? "SMTP" : "ESMTP";
   if (verb == "HELO") {
     answer(fmt::format("250 {}", options.hostname));
     co_return true;
@@ -203,11 +211,11 @@ Task<bool> SinkSession::start_tls() {
 }
 
 void SinkSession::mail(std::string_view argument) {
-  if (mail_seen_ || (helo_.empty() && sink_.options.lmtp)) {
+  if (mail_seen_ || (message_.helo.empty() && sink_.options.lmtp)) {
     ++sink_.totals.protocol_errors;
     return answer("503 5.5.1 Not now");
   }
-  split_path(argument, sender_, sender_parameters_);
+  split_path(argument, message_.sender, message_.sender_parameters);
   mail_seen_ = true;
   answer("250 2.1.0 Ok");
 }
@@ -217,23 +225,36 @@ void SinkSession::take_recipient(std::string_view argument) {
     ++sink_.totals.protocol_errors;
     return answer("503 5.5.1 MAIL first");
   }
-  auto &recipient = recipients_.emplace_back();
+  auto &recipient = message_.recipients.emplace_back();
   split_path(argument, recipient.address, recipient.parameters);
   answer("250 2.1.5 Ok");
 }
 
 void SinkSession::store(std::string_view bytes) {
   size_ += bytes.size();
-  if (keep() && content_.size() < (std::size_t{1} << 30)) content_.append(bytes);
+  if (sink_.keeps_content() && message_.content.size() < (std::size_t{1} << 30)) message_.content.append(bytes);
 }
 
 Task<bool> SinkSession::data() {
-  if (recipients_.empty()) {  // no error of a client that pipelines
+  if (message_.recipients.empty()) {  // no error of a client that pipelines
     answer("503 5.5.1 No valid recipient");
     co_return true;
   }
   answer("354 End with a dot on a line of its own");
   if (!co_await flush()) co_return false;
+  const auto &options = sink_.options;
+  if (options.abort_data) {
+    co_await wait(*options.abort_data);
+    ++sink_.totals.refused_messages;
+    answer("550 5.3.0 Error: command failed");
+    co_await flush();
+    co_return false;
+  }
+  if (options.read_delay.count() > 0) co_await wait(options.read_delay);
+  co_return co_await content();
+}
+
+Task<bool> SinkSession::content() {
   // The terminator may be cut anywhere, so its last octets stay in `tail` until more come. The command's line end
   // counts as the one before a dot that comes at once.
   std::string tail = "\r\n";
@@ -259,10 +280,10 @@ Task<bool> SinkSession::data() {
     }
     tail.erase(0, keep_from);
   }
-  for (auto at = content_.starts_with('.') ? 0 : content_.find("\n."); at != std::string::npos;
-       at = content_.find("\n.", at)) {
-    at += content_[at] == '\n' ? 1 : 0;
-    content_.erase(at, 1);
+  for (auto at = message_.content.starts_with('.') ? 0 : message_.content.find("\n."); at != std::string::npos;
+       at = message_.content.find("\n.", at)) {
+    at += message_.content[at] == '\n' ? 1 : 0;
+    message_.content.erase(at, 1);
   }
   co_return co_await end_of_data();
 }
@@ -278,7 +299,7 @@ Task<bool> SinkSession::bdat(std::string_view argument) {
     co_await flush();
     co_return false;  // where its octets end nobody knows
   }
-  const bool welcome = !recipients_.empty();
+  const bool welcome = !message_.recipients.empty();
   while (length > 0) {
     const auto bytes = co_await connection_.read_some();
     if (!bytes) co_return false;
@@ -287,7 +308,7 @@ Task<bool> SinkSession::bdat(std::string_view argument) {
     if (welcome) store(bytes->substr(0, n));
     length -= n;
   }
-  bdat_seen_ = true;
+  message_.bdat = true;
   if (!welcome) {
     answer("503 5.5.1 No valid recipient");
     co_return true;
@@ -302,12 +323,12 @@ Task<bool> SinkSession::bdat(std::string_view argument) {
 
 // The one reply of SMTP, or one for each recipient of LMTP.
 Task<bool> SinkSession::end_of_data() {
-  const std::size_t replies = sink_.options.lmtp ? recipients_.size() : 1;
+  const std::size_t replies = sink_.options.lmtp ? message_.recipients.size() : 1;
   std::size_t taken = 0;
   for (std::size_t i = 0; i < replies; ++i) {
     const std::string *reply = nullptr;
-    const std::string argument = sink_.options.lmtp ? recipients_[i].address : sender_;
-    if (!co_await judge("DATA_END", argument, reply)) co_return false;
+    const std::string argument = sink_.options.lmtp ? message_.recipients[i].address : message_.sender;
+    if (!co_await judge("DATA_END", argument, reply, ".")) co_return false;
     if (reply && reply->front() >= '4') {
       if (sink_.options.lmtp) ++sink_.totals.refused_recipients;
       answer(*reply);
@@ -323,7 +344,9 @@ Task<bool> SinkSession::end_of_data() {
     }
   }
   if (taken > 0) {
-    take_message(sink_.options.lmtp ? taken : recipients_.size());
+    ++taken_;
+    message_.tls = connection_.secure();
+    sink_.take(message_, size_, sink_.options.lmtp ? taken : message_.recipients.size());
   } else {
     ++sink_.totals.refused_messages;
   }
@@ -331,46 +354,12 @@ Task<bool> SinkSession::end_of_data() {
   co_return true;
 }
 
-void SinkSession::take_message(std::size_t recipients) {
-  ++sink_.totals.messages;
-  ++taken_;
-  sink_.totals.recipients += recipients;
-  sink_.totals.bytes += size_;
-  if (sink_.log) {
-    const auto id = find_header(header_section(content_), "Message-ID").value_or("");
-    std::string line =
-        fmt::format("from=<{}> message-id={} size={} tls={}", sender_, id, size_, connection_.secure() ? 1 : 0);
-    for (const auto &recipient : recipients_) line += fmt::format(" to=<{}>", recipient.address);
-    line += '\n';
-    std::fputs(line.c_str(), sink_.log);
-    std::fflush(sink_.log);
-  }
-  if (!sink_.options.dump_directory.empty()) dump();
-}
-
-// One file a message, the envelope in fields before the header section; whole when it appears in new/.
-void SinkSession::dump() {
-  const auto name = fmt::format("{:09}.{}", sink_.totals.messages, ::getpid());
-  const auto &directory = sink_.options.dump_directory;
-  std::ofstream out{directory + "/tmp/" + name, std::ios::binary};
-  out << "X-Sink-Helo: " << helo_ << "\r\nX-Sink-TLS: " << (connection_.secure() ? "yes" : "no")
-      << "\r\nX-Sink-Command: " << (bdat_seen_ ? "BDAT" : "DATA") << "\r\nX-Sink-Sender: <" << sender_ << "> "
-      << sender_parameters_ << "\r\n";
-  for (const auto &recipient : recipients_)
-    out << "X-Sink-Recipient: <" << recipient.address << "> " << recipient.parameters << "\r\n";
-  out << content_;
-  out.close();
-  std::error_code error;
-  std::filesystem::rename(directory + "/tmp/" + name, directory + "/new/" + name, error);
-  if (error || !out) fmt::print(stderr, "mansio sink: {}/new/{}: cannot be written\n", directory, name);
-}
-
 void SinkSession::reset() {
-  mail_seen_ = bdat_seen_ = false;
-  sender_.clear();
-  sender_parameters_.clear();
-  recipients_.clear();
-  content_.clear();
+  mail_seen_ = message_.bdat = false;
+  message_.sender.clear();
+  message_.sender_parameters.clear();
+  message_.recipients.clear();
+  message_.content.clear();
   size_ = 0;
 }
 

@@ -1,6 +1,7 @@
 #include "kernel/cli/load/smtp_client.hpp"
 
 #include <fmt/format.h>
+
 #include <algorithm>
 
 #include "kernel/mail/utf8.hpp"
@@ -51,11 +52,12 @@ bool SmtpClient::fail(const Reply &reply, std::string_view at) {
 }
 
 Task<bool> SmtpClient::open() {
-  if (!co_await connection_.connect(options_.target)) co_return false;
+  if (!co_await connection_.connect(options_.target, options_.connect)) co_return false;
   if (options_.implicit_tls && !co_await connection_.start_tls(*options_.tls, options_.server_name, options_.verify))
     co_return false;
   const auto greeting = co_await read_reply();
   if (!greeting.positive()) co_return fail(greeting, "greeting");
+  if (!options_.greet) co_return true;
   if (!co_await hello()) co_return false;
   if (!options_.tls || connection_.secure()) co_return true;
   if (!starttls_) co_return fail(lost_reply("the server does not offer it"), "STARTTLS");

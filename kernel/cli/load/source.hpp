@@ -1,5 +1,5 @@
-// `mansio source`: an SMTP/LMTP load generator. Source and sink share only the byte streams below them, so that a
-// fault of the server cannot hide in its own client.
+// `mansio source`: an SMTP, LMTP and QMQP load generator. Source and sink share only the byte streams below them, so
+// that a fault of the server cannot hide in its own client.
 #pragma once
 
 namespace mansio::cli {

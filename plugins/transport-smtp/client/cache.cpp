@@ -20,11 +20,12 @@ bool ConnectionCache::too_old(const Connection &connection) const {
          (options.connection_reuse_count_limit && connection.uses >= options.connection_reuse_count_limit);
 }
 
-bool ConnectionCache::give_back(std::unique_ptr<Connection> connection, const std::string &nexthop) {
+bool ConnectionCache::give_back(std::unique_ptr<Connection> connection, const std::string &nexthop,
+                                bool worth_keeping) {
   const auto limit = context_.options.connection_cache_time_limit;
   connection->stream->set_cancel(nullptr);
   if (!connection->usable) return false;  // closed by its destructor
-  if (limit <= 0 || too_old(*connection) || !connection->buffer.data().empty()) {
+  if (limit <= 0 || !worth_keeping || too_old(*connection) || !connection->buffer.data().empty()) {
     dismiss(std::move(connection));
     return false;
   }
@@ -59,7 +60,8 @@ bool ConnectionCache::serves(const Connection &connection, const OpenRequest &wa
   if (tls.authenticates() && !(connection.authenticated == tls && connection.authenticated_for == wanted.nexthop))
     return false;
   if (wanted.require_tls && !(connection.encrypted() && connection.caps.require_tls)) return false;
-  return connection.source_pool == wanted.source_pool;
+  if (connection.pix && wanted.old && !connection.worked_around) return false;
+  return connection.source_pool == wanted.source_pool && connection.segment == wanted.segment;
 }
 
 template <class Match>

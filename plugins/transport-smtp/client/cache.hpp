@@ -19,8 +19,8 @@ class ConnectionCache {
   ConnectionCache(const ConnectionCache &) = delete;
   ConnectionCache &operator=(const ConnectionCache &) = delete;
 
-  // Keeps the connection (true), or says goodbye to it when it may not be used again.
-  bool give_back(std::unique_ptr<Connection> connection, const std::string &nexthop);
+  // Keeps the connection (true), or says goodbye to it when it may not be used again or is not worth keeping.
+  bool give_back(std::unique_ptr<Connection> connection, const std::string &nexthop, bool worth_keeping);
   // The one used last; null if there is none. By next hop only those of its best preference.
   std::unique_ptr<Connection> take_for_nexthop(const std::string &nexthop, const OpenRequest &wanted);
   std::unique_ptr<Connection> take_for_target(const OpenRequest &wanted);

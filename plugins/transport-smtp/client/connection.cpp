@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "plugins/transport-smtp/client/pix.hpp"
 #include "plugins/transport-smtp/client/text.hpp"
 
 namespace mansio::smtp {
@@ -36,10 +37,13 @@ class Opener {
     connection->target = request_.target;
     connection->relay = request_.target.label();
     connection->source_pool = request_.source_pool;
+    connection->segment = request_.segment;
 
     if (!co_await connect(*connection, opened)) co_return Greeted::No;
     opened.reached = true;
-    auto greeting = co_await connection->read_reply(options.helo_timeout);
+    const auto spent = context_.host.now() - started;
+    auto greeting = co_await connection->read_reply(limited(options.helo_timeout, spent));
+    opened.greeted = opened.greeted || static_cast<bool>(greeting);
     if (!greeting) {
       opened.failure = io_failure(*connection, greeting.io, "waiting for the greeting");
       co_return Greeted::No;
@@ -48,6 +52,11 @@ class Opener {
     if (!greeting.reply.positive()) {
       opened.failure = remote_failure(*connection, greeting.reply, "the connection", true);
       co_return Greeted::No;
+    }
+    if (is_pix_greeting(greeting.reply.text)) {
+      connection->pix = true;
+      connection->worked_around = request_.old;
+      if (request_.old) context_.host.info("enabling PIX workarounds for " + connection->relay);
     }
     if (!co_await hello(*connection, opened)) co_return Greeted::No;
 
@@ -73,6 +82,11 @@ class Opener {
   }
 
  private:
+  // What is left of the request's patience, if that is less.
+  std::int64_t limited(std::int64_t timeout, std::int64_t spent) const {
+    return request_.patience == 0 ? timeout : std::min(timeout, std::max<std::int64_t>(request_.patience - spent, 1));
+  }
+
   Task<bool> connect(Connection &connection, Opened &opened) {
     const auto &options = context_.options;
     const auto &target = request_.target;
@@ -87,9 +101,11 @@ class Opener {
         opened.failure = plugin::defer({4, 3, 5}, "source pool " + printable(request_.source_pool) +
                                                       " has no address of the family of " + target.address);
         opened.failure.relay("none");
+        opened.ours = true;
         co_return false;
       }
-      io = co_await socket->connect(*endpoint, from, context_.host.now() + options.connect_timeout);
+      socket->limit_segment(request_.segment);
+      io = co_await socket->connect(*endpoint, from, context_.host.now() + limited(options.connect_timeout, 0));
     }
     connection.stream = std::move(socket);
     if (!io) {
@@ -134,14 +150,16 @@ class Opener {
 
   Task<bool> hello(Connection &connection, Opened &opened) {
     const auto &options = context_.options;
-    const std::string verb = context_.personality.hello;
+    const bool old_style = connection.worked_around && options.pix_disable_esmtp && !context_.personality.lmtp;
+    const std::string verb = old_style ? "HELO" : context_.personality.hello;
     auto answer = co_await connection.command(verb + ' ' + options.helo_name + "\r\n", options.helo_timeout);
     if (answer && answer.reply.positive()) {
       for (const auto &word : options.discard_ehlo_keywords) discard(answer.reply, word);
-      connection.caps = parse_ehlo(answer.reply);
+      connection.caps = old_style ? Capabilities{} : parse_ehlo(answer.reply);
+      if (connection.pix) connection.caps.chunking = false;  // which no fixup lets pass
       co_return true;
     }
-    if (answer && answer.reply.permanent() && !context_.personality.lmtp && !connection.encrypted()) {
+    if (!old_style && answer && answer.reply.permanent() && !context_.personality.lmtp && !connection.encrypted()) {
       connection.caps = {};
       answer = co_await connection.command("HELO " + options.helo_name + "\r\n", options.helo_timeout);
       if (answer && answer.reply.positive()) co_return true;

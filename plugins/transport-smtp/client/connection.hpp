@@ -52,8 +52,11 @@ struct Connection {
   TlsPolicy authenticated;        // that the server's certificate was checked by; May: it was not
   std::string authenticated_for;  // the next hop that it was checked for
   std::string source_pool;
-  bool best = false;  // of the next hop's best preference: may serve it again without a lookup
-  std::string out;    // the batch being written; kept for its capacity
+  int segment = 0;             // TCP_MAXSEG it was opened with; 0: the system's
+  bool pix = false;            // behind a PIX that fixes SMTP up
+  bool worked_around = false;  // ... and spoken to accordingly
+  bool best = false;           // of the next hop's best preference: may serve it again without a lookup
+  std::string out;             // the batch being written; kept for its capacity
 
   Task<ReplyResult> read_reply(std::int64_t timeout);
   // Writes one command line and reads its reply.
@@ -70,13 +73,18 @@ struct Opened {
   std::unique_ptr<Connection> connection;  // null: see failure
   plugin::Reply failure{MANSIO_DEFER, {4, 4, 1}, "not tried"};
   bool reached = false;  // the server was connected to: counts as a session
+  bool greeted = false;  // it is there and answers, whatever it says
+  bool ours = false;     // we did not even try to connect
 };
 struct OpenRequest {
   Target target;
   std::string nexthop;  // its name, for certificates
   TlsPolicy tls;
-  bool require_tls = false;  // RFC 8689
-  std::string source_pool;   // "": none
+  bool require_tls = false;   // RFC 8689
+  std::string source_pool;    // "": none
+  int segment = 0;            // TCP_MAXSEG; 0: the system's
+  bool old = false;           // the message is old enough for pix_workarounds
+  std::int64_t patience = 0;  // for connecting and the greeting together; 0: only the time limits in the options
 };
 Task<Opened> open_connection(const Context &context, OpenRequest request, Cancel &cancel);
 

@@ -1,5 +1,7 @@
 #include "plugins/transport-smtp/client/delivery.hpp"
 
+#include <chrono>
+
 #include "plugins/transport-smtp/client/text.hpp"
 
 namespace mansio::smtp {
@@ -33,83 +35,149 @@ Task<> DeliveryJob::deliver() {
     server_used_ = true;  // no server is to blame
     co_return;
   }
-  nexthop_key_ = nexthop->key();
   if (!delivery_.source_pool.empty() && !options.source_pools.contains(delivery_.source_pool)) {
     auto reply = plugin::defer({4, 3, 5}, "there is no source pool " + printable(delivery_.source_pool));
     give_up(reply.relay("none"));
     server_used_ = true;
     co_return;
   }
+  const auto key = nexthop->key();
+  nexthop_key_ = key;
+  nexthop_name_ = nexthop->name;
+  shared_.demand.begin(key, context_.host.now());
+  const auto request = request_for(*nexthop);
+  co_await by_cached_connection(request);
+  if (!done() && session_left()) {
+    auto found = co_await resolve(context_, *nexthop, cancel_);
+    if (found.failure) give_up(*found.failure);
+    // Mail that nobody takes for good is not for a relay, and from what we are an exchanger of it would come back.
+    const bool fall_back = !options.fallback_relay.empty() && !found.self &&
+                           (!found.failure || found.not_found || found.failure->status() == MANSIO_DEFER);
+    if (!found.failure) co_await by_targets(std::move(found.targets), request, !fall_back);
+    if (fall_back && !done()) co_await by_fallback_relays();
+  }
+  shared_.demand.end(key, context_.host.now());
+}
+
+OpenRequest DeliveryJob::request_for(const NextHop &nexthop) const {
+  const auto &options = context_.options;
   OpenRequest request;
-  request.nexthop = nexthop->name;
+  request.nexthop = nexthop.name;
   request.source_pool = delivery_.source_pool;
-  request.tls = options.tls_for(nexthop->name);
+  request.tls = options.tls_for(nexthop.name);
   request.require_tls = delivery_.has(MANSIO_MSG_REQUIRETLS);
+  request.segment = options.maxseg_for(nexthop.name);
+  request.old = old_enough();
+  return request;
+}
 
-  std::size_t sessions = 0;
-  std::string tried;
-  const auto last_session = [&] { return options.mx_session_limit && sessions + 1 >= options.mx_session_limit; };
+bool DeliveryJob::old_enough() const {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return delivery_.arrival != 0 && now - delivery_.arrival >= context_.options.pix_workaround_threshold_time;
+}
 
-  // An idle connection to the best servers spares lookups and set-up. A dead one costs nothing.
-  while (auto connection = cache_.take_for_nexthop(nexthop_key_, request)) {
-    ledger_.last_server(last_session());
+// An idle connection to the best servers spares lookups and set-up. A dead one costs nothing.
+Task<> DeliveryJob::by_cached_connection(const OpenRequest &request) {
+  while (auto connection = shared_.cache.take_for_nexthop(nexthop_key_, request)) {
+    ledger_.last_server(last_session() && context_.options.fallback_relay.empty());
     const auto end = co_await use(*connection);
     if (end == Transaction::End::Stale && !cancel_.requested()) continue;
-    tried = connection->target.key();
-    ++sessions;
+    tried_ = connection->target.key();
+    ++sessions_;
     finish(std::move(connection));
     break;
   }
-  if (ledger_.pending().empty() || cancel_.requested() || (sessions && sessions == options.mx_session_limit)) co_return;
+}
 
-  const auto found = co_await resolve(context_, *nexthop, cancel_);
-  if (found.failure) {
-    give_up(*found.failure);
-    co_return;
-  }
-  const auto &targets = found.targets;
+Task<> DeliveryJob::by_targets(std::vector<Target> targets, OpenRequest request, bool last) {
+  std::uint16_t best = UINT16_MAX;
+  for (const auto &target : targets) best = std::min(best, target.preference);
+  shared_.health.order(targets, context_.host.now());
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (ledger_.pending().empty() || cancel_.requested()) co_return;
-    if (targets[i].key() == tried) continue;
-    if (options.mx_session_limit && sessions >= options.mx_session_limit) co_return;
+    if (done() || !session_left()) co_return;
+    if (targets[i].key() == tried_) continue;
     request.target = targets[i];
-    ledger_.last_server(last_session() || i + 1 == targets.size());
+    const bool last_target = i + 1 == targets.size();
+    ledger_.last_server(last && (last_session() || last_target));
 
-    auto connection = cache_.take_for_target(request);
+    auto connection = shared_.cache.take_for_target(request);
     auto end = Transaction::End::Stale;
     if (connection) {
       connection->target = targets[i];  // perhaps known by another name so far
       connection->relay = targets[i].label();
-      connection->best = targets[i].preference == targets.front().preference;
+      connection->best = targets[i].preference == best;
       end = co_await use(*connection);
     }
     if (end == Transaction::End::Stale && !cancel_.requested()) {
-      auto opened = co_await open_connection(context_, request, cancel_);
-      if (opened.reached) ++sessions;
+      auto opened = co_await open(request, !last_target || !last);
+      if (opened.reached) ++sessions_;
       if (!opened.connection) {
         give_up(opened.failure);
         continue;
       }
       connection = std::move(opened.connection);
-      connection->best = targets[i].preference == targets.front().preference;
+      connection->best = targets[i].preference == best;
       co_await use(*connection);
     } else {
-      ++sessions;
+      ++sessions_;
     }
     finish(std::move(connection));
   }
 }
 
+Task<> DeliveryJob::by_fallback_relays() {
+  const auto &relays = context_.options.fallback_relay;
+  for (std::size_t i = 0; i < relays.size(); ++i) {
+    if (done()) co_return;
+    nexthop_key_ = relays[i].key();
+    nexthop_name_ = relays[i].name;
+    sessions_ = 0;
+    tried_.clear();
+    auto found = co_await resolve(context_, relays[i], cancel_);
+    if (found.failure) {
+      // What is wrong with the relay is no reason to return the mail.
+      auto reply = plugin::defer({4, 4, 4}, "fallback relay: " + found.failure->text());
+      give_up(reply.relay("none"));
+      continue;
+    }
+    if (found.self) continue;
+    shared_.demand.begin(nexthop_key_, context_.host.now());
+    co_await by_targets(std::move(found.targets), request_for(relays[i]), i + 1 == relays.size());
+    shared_.demand.end(nexthop_key_, context_.host.now());
+    kept_ = false;  // it leads elsewhere
+  }
+}
+
+Task<Opened> DeliveryJob::open(OpenRequest request, bool others_left) {
+  auto &health = shared_.health;
+  const auto key = request.target.key();
+  const auto began = context_.host.now();
+  request.patience = others_left ? health.patience(key) : 0;
+  health.begin(key, began);
+  auto opened = co_await open_connection(context_, request, cancel_);
+  if (cancel_.requested() || opened.ours)
+    health.withdrawn(key, began);
+  else if (opened.greeted)
+    health.answered(key, began);
+  else
+    health.failed(key, began, context_.host.now());
+  co_return opened;
+}
+
 Task<Transaction::End> DeliveryJob::use(Connection &connection) {
   connection.stream->set_cancel(&cancel_);
-  Transaction transaction{context_, connection, op_, delivery_, ledger_};
+  Transaction transaction{context_, connection, op_, delivery_, ledger_, cancel_};
   const auto end = co_await transaction.run(ledger_.pending());
   server_used_ = server_used_ || transaction.answered();
   co_return end;
 }
 
 void DeliveryJob::finish(std::unique_ptr<Connection> connection) {
-  kept_ = cache_.give_back(std::move(connection), nexthop_key_);
+  const auto &options = context_.options;
+  const bool worth_keeping = options.cached_destination(nexthop_name_) ||
+                             (options.connection_cache_on_demand && shared_.demand.high(nexthop_key_));
+  kept_ = shared_.cache.give_back(std::move(connection), nexthop_key_, worth_keeping);
 }
 
 }  // namespace mansio::smtp

@@ -1,6 +1,7 @@
 #include "plugins/transport-smtp/client/options.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 
 #include "plugins/transport-smtp/client/nexthop.hpp"
@@ -86,15 +87,76 @@ T in_range(const Config &host, const std::string &option, std::int64_t least, st
   return static_cast<T>(value);
 }
 
+bool matches(std::string_view pattern, std::string_view domain) {
+  return pattern == domain || (pattern.starts_with('.') && domain.ends_with(pattern));
+}
+
+// The entry with the longest pattern that matches; null if there is none.
+template <class T>
+const std::pair<std::string, T> *best_match(const std::vector<std::pair<std::string, T>> &entries,
+                                            const std::string &domain) {
+  const std::pair<std::string, T> *best = nullptr;
+  for (const auto &entry : entries) {
+    if (matches(entry.first, domain) && (!best || entry.first.size() > best->first.size())) best = &entry;
+  }
+  return best;
+}
+
+// What TCP_MAXSEG takes on Linux.
+constexpr int kLeastSegment = 88, kLargestSegment = 32767;
+
+std::vector<std::pair<std::string, int>> parse_maxseg(const Config &host, const std::string &option) {
+  std::vector<std::pair<std::string, int>> entries;
+  for (const auto &entry : host.list(option.c_str())) {
+    const auto text = trim(entry);
+    const auto equal = std::min(text.find('='), text.size());
+    const auto number = trim(text.substr(std::min(equal + 1, text.size())));
+    int bytes = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), bytes);
+    if (equal == 0 || error != std::errc{} || end != number.data() + number.size() || bytes < kLeastSegment ||
+        bytes > kLargestSegment)
+      throw BadConfig{option, "holds " + quoted(entry) + ", expected DOMAIN=BYTES such as \"example.com=536\", from " +
+                                  std::to_string(kLeastSegment) + " to " + std::to_string(kLargestSegment)};
+    entries.emplace_back(lower(trim(text.substr(0, equal))), bytes);
+  }
+  return entries;
+}
+
+void read_pix(const Config &host, const std::string &option, Options &o) {
+  for (const auto &entry : host.list(option.c_str())) {
+    const auto word = trim(entry);
+    if (word == "disable_esmtp")
+      o.pix_disable_esmtp = true;
+    else if (word == "delay_dotcrlf")
+      o.pix_delay_dotcrlf = true;
+    else
+      throw BadConfig{option, "holds " + quoted(word) + ", expected disable_esmtp or delay_dotcrlf"};
+  }
+}
+
+std::vector<NextHop> parse_fallback(const Config &host, const std::string &option, std::uint16_t port) {
+  std::vector<NextHop> relays;
+  for (const auto &entry : host.list(option.c_str())) {
+    auto relay = parse_nexthop(trim(entry), port);
+    if (!relay) throw BadConfig{option, "holds " + quoted(entry) + ", expected a next hop such as \"[host]:port\""};
+    relays.push_back(std::move(*relay));
+  }
+  return relays;
+}
+
 }  // namespace
 
+int Options::maxseg_for(const std::string &domain) const {
+  const auto *best = best_match(tcp_maxseg, domain);
+  return best ? best->second : 0;
+}
+
+bool Options::cached_destination(const std::string &domain) const {
+  return std::ranges::any_of(connection_cache_destinations, [&](const auto &p) { return matches(p, domain); });
+}
+
 TlsPolicy Options::tls_for(const std::string &domain) const {
-  const std::pair<std::string, TlsPolicy> *best = nullptr;
-  for (const auto &entry : tls_policy) {
-    const auto &pattern = entry.first;
-    const bool match = pattern == domain || (pattern.starts_with('.') && domain.ends_with(pattern));
-    if (match && (!best || pattern.size() > best->first.size())) best = &entry;
-  }
+  const auto *best = best_match(tls_policy, domain);
   auto policy = best ? best->second : TlsPolicy{tls_level, {}};
   if (policy.match.empty() && policy.authenticates())
     policy.match = policy.level == TlsLevel::Verify ? tls_verify_cert_match : tls_secure_cert_match;
@@ -149,12 +211,26 @@ Options read_options(const Config &host, const Personality &personality) {
   problems.of([&] { o.bind_address = parse_bind(host, "bind_address", AF_INET); });
   problems.of([&] { o.bind_address6 = parse_bind(host, "bind_address6", AF_INET6); });
   problems.of([&] { o.conversion_size_limit = host.size("conversion_size_limit"); });
-  problems.of([&] { o.connection_cache_time_limit = host.duration("connection_cache_time_limit"); });
-  problems.of([&] { o.connection_reuse_time_limit = host.duration("connection_reuse_time_limit"); });
+  o.connection_cache_on_demand = host.flag(named("connection_cache_on_demand").c_str());
+  for (const auto &entry : host.list(named("connection_cache_destinations").c_str()))
+    o.connection_cache_destinations.push_back(lower(trim(entry)));
   problems.of([&] {
-    o.connection_reuse_count_limit = in_range<std::uint32_t>(host, std::string{"connection_reuse_count_limit"}, 0,
+    o.connection_reuse_count_limit = in_range<std::uint32_t>(host, named("connection_reuse_count_limit"), 0,
                                                              std::numeric_limits<std::uint32_t>::max());
   });
+  problems.of([&] { o.fallback_relay = parse_fallback(host, named("fallback_relay"), o.port); });
+  problems.of([&] { o.tcp_maxseg = parse_maxseg(host, named("tcp_maxseg")); });
+  problems.of([&] { read_pix(host, named("pix_workarounds"), o); });
+  const std::pair<const char *, std::int64_t Options::*> times[] = {
+      {"connection_cache_time_limit", &Options::connection_cache_time_limit},
+      {"connection_reuse_time_limit", &Options::connection_reuse_time_limit},
+      {"pix_workaround_threshold_time", &Options::pix_workaround_threshold_time},
+      {"pix_workaround_delay_time", &Options::pix_workaround_delay_time},
+      {"failover_time", &Options::failover_time},
+      {"probe_interval", &Options::probe_interval},
+  };
+  for (const auto &[word, member] : times)
+    problems.of([&, name = named(word), to = member] { o.*to = host.duration(name.c_str()); });
   const std::pair<const char *, std::int64_t Options::*> timeouts[] = {
       {"connect_timeout", &Options::connect_timeout},     {"helo_timeout", &Options::helo_timeout},
       {"starttls_timeout", &Options::starttls_timeout},   {"mail_timeout", &Options::mail_timeout},

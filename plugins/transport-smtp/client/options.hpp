@@ -10,6 +10,7 @@
 
 #include "mansio/plugin.hpp"
 #include "mansio/socket.hpp"
+#include "plugins/transport-smtp/client/nexthop.hpp"
 
 namespace mansio::smtp {
 
@@ -53,14 +54,25 @@ struct Options {
   std::size_t mx_address_limit = 5, mx_session_limit = 2, conversion_size_limit = 0;
   std::optional<plugin::Endpoint> bind_address, bind_address6;
   std::map<std::string, std::vector<plugin::Endpoint>> source_pools;
+  bool connection_cache_on_demand = true;
+  std::vector<std::string> connection_cache_destinations;  // as tls_policy's
   std::int64_t connection_cache_time_limit = 0, connection_reuse_time_limit = 0;
   std::uint32_t connection_reuse_count_limit = 0;
   std::int64_t connect_timeout = 0, helo_timeout = 0, starttls_timeout = 0, mail_timeout = 0, rcpt_timeout = 0,
                data_init_timeout = 0, data_xfer_timeout = 0, data_done_timeout = 0, rset_timeout = 0, quit_timeout = 0;
   std::vector<std::string> self_addresses;  // canonical
+  bool pix_disable_esmtp = false, pix_delay_dotcrlf = false;
+  std::int64_t pix_workaround_threshold_time = 0, pix_workaround_delay_time = 0;
+  std::vector<std::pair<std::string, int>> tcp_maxseg;  // as tls_policy
+  std::vector<NextHop> fallback_relay;
+  std::int64_t failover_time = 0, probe_interval = 0;
 
   // The policy for a destination: the longest entry that matches, else tls_level; `match` is filled in.
   TlsPolicy tls_for(const std::string &domain) const;
+  // The largest TCP segment for a destination; 0: the system's.
+  int maxseg_for(const std::string &domain) const;
+  // Connections to it are always worth keeping.
+  bool cached_destination(const std::string &domain) const;
 };
 
 // Reports every bad value, then throws.
@@ -99,12 +111,34 @@ Options read_options(const plugin::Config &config, const Personality &personalit
         {"source_pools", MANSIO_OPT_LIST, 0, "",                                                                       \
          "Source addresses by the pool that a message names, as { bulk = [\"192.0.2.1\", \"2001:db8::1\"] }; one of "  \
          "the server's address family is taken at random."},                                                           \
-        {"connection_cache_time_limit", MANSIO_OPT_DURATION, 0, "2s",                                                  \
+        {P "fallback_relay", MANSIO_OPT_LIST, 0, "",                                                                   \
+         "Next hops to try when the destination is not found or no server of it takes the mail for now."},             \
+        {P "failover_time", MANSIO_OPT_DURATION, 0, "5s",                                                              \
+         "How long a server may take to connect and greet while another is left to try; it doubles with each "         \
+         "failure in a row, up to eight times; 0 means as long as the time limits below allow."},                      \
+        {P "probe_interval", MANSIO_OPT_DURATION, 0, "30s",                                                            \
+         "How long a server address that did not connect or greet is left alone while there are others; then one "     \
+         "delivery tries it. It doubles with each failure in a row, up to eight times."},                              \
+        {P "connection_cache_on_demand", MANSIO_OPT_BOOLEAN, 0, "true",                                                \
+         "Keep connections for a while after use where a next hop has several deliveries at once or in close "         \
+         "succession."},                                                                                               \
+        {P "connection_cache_destinations", MANSIO_OPT_LIST, 0, "",                                                    \
+         "Next hops whose connections are always kept: example.com, .example.com for its subdomains, or an address."}, \
+        {P "connection_cache_time_limit", MANSIO_OPT_DURATION, 0, "2s",                                                \
          "How long an idle connection is kept; 0 turns reuse off."},                                                   \
-        {"connection_reuse_time_limit", MANSIO_OPT_DURATION, 0, "300s",                                                \
+        {P "connection_reuse_time_limit", MANSIO_OPT_DURATION, 0, "300s",                                              \
          "Age at which a connection is no longer reused."},                                                            \
-        {"connection_reuse_count_limit", MANSIO_OPT_INTEGER, 0, "0",                                                   \
+        {P "connection_reuse_count_limit", MANSIO_OPT_INTEGER, 0, "0",                                                 \
          "Deliveries after which a connection is no longer reused; 0 is no limit."},                                   \
+        {P "pix_workarounds", MANSIO_OPT_LIST, 0, "disable_esmtp, delay_dotcrlf",                                      \
+         "What to do about a server behind a Cisco PIX that fixes SMTP up: disable_esmtp (say HELO), delay_dotcrlf "   \
+         "(send the final dot after a pause, in a packet of its own)."},                                               \
+        {P "pix_workaround_threshold_time", MANSIO_OPT_DURATION, 0, "500s",                                            \
+         "Age of a message from which on pix_workarounds apply to it."},                                               \
+        {P "pix_workaround_delay_time", MANSIO_OPT_DURATION, 0, "10s", "The pause of delay_dotcrlf."},                 \
+        {P "tcp_maxseg", MANSIO_OPT_LIST, 0, "",                                                                       \
+         "Largest TCP segment by next hop, for paths whose MTU cannot be found out: example.com=536; .example.com "    \
+         "means its subdomains."},                                                                                     \
         {"conversion_size_limit", MANSIO_OPT_SIZE, 0, "67108864",                                                      \
          "Largest message that is converted for a server without 8BITMIME; larger ones bounce (5.6.3)."},              \
         {P "connect_timeout", MANSIO_OPT_DURATION, 0, "30s", "Time limit for connecting to one address."},             \

@@ -98,6 +98,7 @@ Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel
       if (hosts.empty()) {
         result.failure = null_mx ? hopeless({5, 1, 10}, nexthop.name + " does not accept mail (null MX)")
                                  : hopeless({5, 4, 4}, "no usable mail exchanger for " + nexthop.name);
+        result.not_found = !null_mx;
         co_return result;
       }
       std::stable_sort(hosts.begin(), hosts.end(), [](auto &a, auto &b) { return a.preference < b.preference; });
@@ -116,10 +117,11 @@ Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel
   if (found.targets.empty()) {
     result.failure = found.temporary ? try_later(nexthop.name, found.why)
                                      : hopeless({5, 4, 4}, "no address found for " + nexthop.name);
+    result.not_found = !found.temporary;
     co_return result;
   }
-  if (by_mx && nexthop.port == options.port && prune_self(found.targets, options.self_addresses) &&
-      found.targets.empty()) {
+  result.self = by_mx && nexthop.port == options.port && prune_self(found.targets, options.self_addresses);
+  if (result.self && found.targets.empty()) {
     result.failure = hopeless({5, 4, 6}, "mail for " + nexthop.name + " loops back to myself");
     co_return result;
   }

@@ -11,6 +11,8 @@ namespace mansio::smtp {
 struct Resolution {
   std::vector<Target> targets;  // in the order to try; empty: see failure
   std::optional<plugin::Reply> failure;
+  bool not_found = false;  // the failure: there is no such destination
+  bool self = false;       // we are one of its mail exchangers
 };
 Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel);
 

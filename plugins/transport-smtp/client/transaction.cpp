@@ -277,8 +277,17 @@ Task<IoResult> Transaction::write_content(std::string_view before, std::string_v
   co_return io;
 }
 
-// DATA content with its dots doubled, and the final dot.
-Task<IoResult> Transaction::write_stuffed() {
+// The final dot and its CRLF in a packet of their own, after all before them has long arrived.
+Task<IoResult> Transaction::write_late_dot() {
+  const auto &options = context_.options;
+  // It wakes up early, and without a sign, when the delivery is cancelled; the write sees that then.
+  (void)co_await plugin::Sleep{context_.host, options.pix_workaround_delay_time, &cancel_};
+  const std::string_view dot = ".\r\n";
+  co_return co_await connection_.stream->write({&dot, 1}, options.data_xfer_timeout);
+}
+
+// DATA content with its dots doubled, and `end`.
+Task<IoResult> Transaction::write_stuffed(std::string_view end) {
   const auto timeout = context_.options.data_xfer_timeout;
   ContentFilter filter{true};
   auto &out = connection_.out;
@@ -303,7 +312,7 @@ Task<IoResult> Transaction::write_stuffed() {
     }
   }
   filter.finish(out);
-  out += ".\r\n";
+  out += end;
   const std::string_view piece = out;
   co_return co_await connection_.stream->write({&piece, 1}, timeout);
 }
@@ -367,8 +376,8 @@ void Transaction::on_rcpt(std::uint32_t recipient, const Reply &reply) {
 Task<Transaction::End> Transaction::finish_data() {
   if (accepted_.empty()) {
     // RFC 2920 section 3.1: an empty message to nobody, and the reply to it means nothing.
-    const std::string_view dot = ".\r\n";
-    const auto io = co_await connection_.stream->write({&dot, 1}, context_.options.data_xfer_timeout);
+    const std::string_view nothing = ".\r\n";
+    const auto io = co_await connection_.stream->write({&nothing, 1}, context_.options.data_xfer_timeout);
     if (!io || context_.personality.lmtp) {
       connection_.usable = false;
       co_return End::Done;
@@ -377,12 +386,15 @@ Task<Transaction::End> Transaction::finish_data() {
     connection_.needs_rset = true;
     co_return End::Done;
   }
+  const bool pause = connection_.worked_around && context_.options.pix_delay_dotcrlf;
+  const std::string_view dot = ".\r\n";
   IoResult io;  // (no ?: here: gcc 12 awaits both sides of one)
   if (stuff_) {
-    io = co_await write_stuffed();
+    io = co_await write_stuffed(pause ? std::string_view{} : dot);
   } else {
-    io = co_await write_content({}, ".\r\n");
+    io = co_await write_content({}, pause ? std::string_view{} : dot);
   }
+  if (io && pause) io = co_await write_late_dot();
   if (read_error_) {
     connection_.usable = false;
     const auto left = todo_;
@@ -429,7 +441,8 @@ Task<Transaction::End> Transaction::final_replies(const Reply *first) {
 
 Transaction::End Transaction::lost(const IoResult &io, const char *doing) {
   connection_.usable = false;
-  if (reused_ && !any_reply_ && !content_sent_ && (io.status == IoStatus::Eof || (io.status == IoStatus::Error && io.error != 0)))
+  if (reused_ && !any_reply_ && !content_sent_ &&
+      (io.status == IoStatus::Eof || (io.status == IoStatus::Error && io.error != 0)))
     return End::Stale;
   auto failure = about(io_failure(connection_, io, doing));
   // 4.4.2 either way; after the last byte the message may have been delivered.

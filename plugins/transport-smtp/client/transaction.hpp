@@ -22,8 +22,8 @@ namespace mansio::smtp {
 class Transaction {
  public:
   Transaction(const Context &context, Connection &connection, mansio_op op, const plugin::Delivery &delivery,
-              Ledger &ledger)
-      : context_(context), connection_(connection), op_(op), delivery_(delivery), ledger_(ledger) {}
+              Ledger &ledger, Cancel &cancel)
+      : context_(context), connection_(connection), op_(op), delivery_(delivery), ledger_(ledger), cancel_(cancel) {}
 
   enum class End {
     Done,   // every recipient has an answer of this server's, settled or soft
@@ -46,7 +46,8 @@ class Transaction {
   Task<End> round();
   Task<IoResult> write_batch();
   Task<IoResult> write_content(std::string_view before, std::string_view after);
-  Task<IoResult> write_stuffed();
+  Task<IoResult> write_stuffed(std::string_view end);
+  Task<IoResult> write_late_dot();
   Verdict on_reply(const Step &step, const Reply &reply);
   void on_rcpt(std::uint32_t recipient, const Reply &reply);
   Task<End> finish_data();
@@ -63,6 +64,7 @@ class Transaction {
   mansio_op op_;
   const plugin::Delivery &delivery_;
   Ledger &ledger_;
+  Cancel &cancel_;
 
   // Content: in `bytes_`, or (large) read from the message while it is sent.
   std::string bytes_;

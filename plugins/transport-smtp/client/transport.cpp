@@ -41,7 +41,7 @@ plugin::SslContext make_ssl(const Options &options) {
 }  // namespace
 
 Transport::Transport(Host host, const Personality &personality)
-    : context_{host, personality, read_options(host, personality), nullptr}, cache_(context_) {
+    : context_{host, personality, read_options(host, personality), nullptr}, shared_(context_) {
   context_.ssl = make_ssl(context_.options);
   plugin::ignore_sigpipe();
 }
@@ -62,7 +62,7 @@ Transport::~Transport() {
 }
 
 void Transport::start(mansio_op op, plugin::Delivery delivery) {
-  auto job = std::make_unique<DeliveryJob>(context_, cache_, op, std::move(delivery));
+  auto job = std::make_unique<DeliveryJob>(context_, shared_, op, std::move(delivery));
   jobs_[op.id] = job.get();
   plugin::spawn(serve(op, std::move(job)), [this, op](const char *what) {
     jobs_.erase(op.id);

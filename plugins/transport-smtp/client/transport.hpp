@@ -22,7 +22,7 @@ class Transport {
   Task<> serve(mansio_op op, std::unique_ptr<DeliveryJob> job);
 
   Context context_;
-  ConnectionCache cache_;
+  Shared shared_;
   std::unordered_map<std::uint64_t, DeliveryJob *> jobs_;  // owned by their coroutines
 };
 

@@ -461,7 +461,7 @@ TEST(SmtpDelivery, SaysWhereAConnectionStaysOpen) {
   EXPECT_EQ(last(), "example.com:" + std::to_string(server.port));
   mail.nexthop = "[127.0.0.99]:1";
   EXPECT_EQ(last(), "");
-  TestHost without{kSmtp, {{"connection_cache_time_limit", "0"}}};
+  TestHost without{kSmtp, {{"smtp_connection_cache_time_limit", "0"}}};
   mail.nexthop = server.nexthop;
   const auto op = without.fake().deliver(mail);
   EXPECT_TRUE(without.fake().run_until([&] { return without.fake().completed(op); }));

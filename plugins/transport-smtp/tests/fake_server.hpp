@@ -48,6 +48,9 @@ struct Behaviour {
   std::function<void(SSL_CTX *)> identity = {};  // certificate and key; else a self-signed one without a name
   bool tls_broken = false;                       // ... and sends garbage instead of a handshake
   bool inject_clear = false;                     // ... and a further reply behind "220 go ahead"
+  // The failures on the way that look like a server's: content is never answered ...
+  bool pix = false;         // ... unless its final dot and CRLF come in a packet of their own
+  int largest_segment = 0;  // ... if it came in segments larger than that: what a black hole does to large packets
 };
 
 class FakeServer {
@@ -118,6 +121,7 @@ class FakeServer {
       const auto got =
           ssl_ ? SSL_read(ssl_, block, sizeof block) : static_cast<int>(::recv(fd_, block, sizeof block, 0));
       if (got <= 0) return false;
+      chunk_at_ = taken_ + in_.size();
       in_.append(block, static_cast<std::size_t>(got));
       return true;
     }
@@ -125,7 +129,9 @@ class FakeServer {
       for (;;) {
         if (const auto end = in_.find("\r\n"); end != std::string::npos) {
           auto text = in_.substr(0, end);
+          fresh_ = taken_ == chunk_at_ && in_.size() == end + 2;
           in_.erase(0, end + 2);
+          taken_ += end + 2;
           return text;
         }
         if (!fill()) return std::nullopt;
@@ -136,6 +142,7 @@ class FakeServer {
         if (!fill()) return std::nullopt;
       auto text = in_.substr(0, n);
       in_.erase(0, n);
+      taken_ += n;
       return text;
     }
     void send(std::string text) {
@@ -158,11 +165,19 @@ class FakeServer {
       return true;
     }
     bool encrypted() const { return ssl_; }
+    bool line_came_alone() const { return fresh_; }  // the last one: in one packet, with nothing else in it
+    int segment() const {
+      tcp_info info{};
+      socklen_t size = sizeof info;
+      return ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? static_cast<int>(info.tcpi_rcv_mss) : 0;
+    }
 
    private:
     int fd_;
     SSL *ssl_ = nullptr;
     std::string in_;
+    std::size_t taken_ = 0, chunk_at_ = 0;  // octets: read by us, received before the last packet
+    bool fresh_ = false;
   };
 
   template <class T>
@@ -253,6 +268,9 @@ class FakeServer {
         if (!go) continue;
         while (const auto text = peer.line()) {
           if (*text == ".") {
+            if ((behaviour_.pix && !peer.line_came_alone()) ||
+                (behaviour_.largest_segment != 0 && peer.segment() > behaviour_.largest_segment))
+              return peer.drain();
             if (!end_of_content(peer, now)) return;
             break;
           }

@@ -260,8 +260,8 @@ TEST(SmtpReuse, ReplacesAConnectionThatTheServerIsTiredOf) {
 
 TEST(SmtpReuse, EndsWithTheAgeOfAConnectionOrItsUses) {
   for (const auto &[option, value] :
-       {std::pair{"connection_reuse_time_limit", "0"}, std::pair{"connection_cache_time_limit", "0"},
-        std::pair{"connection_reuse_count_limit", "1"}}) {
+       {std::pair{"smtp_connection_reuse_time_limit", "0"}, std::pair{"smtp_connection_cache_time_limit", "0"},
+        std::pair{"smtp_connection_reuse_count_limit", "1"}}) {
     FakeServer server;
     TestHost host{kSmtp, {{option, value}}};
     Mail mail;
@@ -272,9 +272,56 @@ TEST(SmtpReuse, EndsWithTheAgeOfAConnectionOrItsUses) {
   }
 }
 
+TEST(SmtpReuse, KeepsConnectionsOnDemandOnceMailFollowsClosely) {
+  FakeServer server;
+  TestHost host{kSmtp, {{"smtp_connection_cache_destinations", ""}, {"smtp_connection_cache_time_limit", "1h"}}};
+  Mail mail;
+  mail.nexthop = server.nexthop;
+  host.deliver(mail);  // nothing says that more will come
+  for (int i = 0; i < 4; ++i) host.deliver(mail);
+  EXPECT_EQ(server.connections(), 2u);
+}
+
+TEST(SmtpReuse, KeepsConnectionsOnDemandWhereDeliveriesRunBesideEachOther) {
+  FakeServer server;
+  TestHost host{kSmtp, {{"smtp_connection_cache_destinations", ""}, {"smtp_connection_cache_time_limit", "1h"}}};
+  Mail mail;
+  mail.nexthop = server.nexthop;
+  const auto one = host.fake().deliver(mail), two = host.fake().deliver(mail);
+  ASSERT_TRUE(host.fake().run_until([&] { return host.fake().completed(one) && host.fake().completed(two); }));
+  host.deliver(mail);
+  EXPECT_EQ(server.connections(), 2u);
+}
+
+TEST(SmtpReuse, KeepsNoneWithoutDemandAndList) {
+  FakeServer server;
+  TestHost host{kSmtp,
+                {{"smtp_connection_cache_destinations", "example.org"}, {"smtp_connection_cache_on_demand", "false"}}};
+  Mail mail;
+  mail.nexthop = server.nexthop;
+  for (int i = 0; i < 3; ++i) host.deliver(mail);
+  EXPECT_EQ(server.connections(), 3u);
+}
+
+TEST(SmtpReuse, DemandIsOverASecondAfterTheLastDelivery) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  Demand demand;
+  demand.begin("a", 0);
+  EXPECT_FALSE(demand.high("a"));
+  demand.end("a", 5);
+  demand.begin("a", 5 + kSecond);
+  EXPECT_TRUE(demand.high("a"));
+  demand.end("a", 2 * kSecond);
+  demand.begin("a", 3 * kSecond + 1);
+  EXPECT_FALSE(demand.high("a"));
+  demand.begin("a", 4 * kSecond);
+  EXPECT_TRUE(demand.high("a"));
+  EXPECT_FALSE(demand.high("b"));
+}
+
 TEST(SmtpReuse, SaysQuitToAConnectionIdleForTooLong) {
   FakeServer server;
-  TestHost host{kSmtp, {{"connection_cache_time_limit", "1ms"}, {"smtp_skip_quit_response", "false"}}};
+  TestHost host{kSmtp, {{"smtp_connection_cache_time_limit", "1ms"}, {"smtp_skip_quit_response", "false"}}};
   Mail mail;
   mail.nexthop = server.nexthop;
   host.deliver(mail);

@@ -32,8 +32,8 @@ TEST(SmtpSourcePool, ChoosesTheAddress) {
 
 TEST(SmtpSourcePool, AnyOfItsAddressesIsUsed) {
   FakeServer server;
-  TestHost host{kSmtp,
-                {{"source_pools", "both=127.0.0.9,both=127.0.0.10,both=::1"}, {"connection_cache_time_limit", "0"}}};
+  TestHost host{
+      kSmtp, {{"source_pools", "both=127.0.0.9,both=127.0.0.10,both=::1"}, {"smtp_connection_cache_time_limit", "0"}}};
   for (int i = 0; i < 40; ++i) EXPECT_EQ(host.deliver(from_pool(server, "both")).at(0).status, MANSIO_OK);
   const auto peers = server.peers();
   EXPECT_EQ(std::set<std::string>(peers.begin(), peers.end()), (std::set<std::string>{"127.0.0.9", "127.0.0.10"}));

@@ -30,7 +30,11 @@ struct Mail : mansio::testing::FakeMail {
 class TestHost {
  public:
   explicit TestHost(const Personality &personality = kSmtp, std::map<std::string, std::string> options = {})
-      : lmtp_(personality.lmtp), options_(std::move(options)) {}
+      : lmtp_(personality.lmtp), options_(std::move(options)) {
+    // Most tests do not care whether anything says that more mail will come.
+    options_.try_emplace(std::string{personality.prefix} + "connection_cache_destinations",
+                         "127.0.0.1, 127.0.0.2, 127.0.0.3, example.com, .example.com, mx.example.net");
+  }
 
   std::map<std::string, std::string> facts{{"myhostname", "client.example.net"}};
 

@@ -126,6 +126,8 @@ class Socket final : public Stream {
   explicit Socket(Host host) : watch_(host) {}
   ~Socket() override { Socket::close(); }
 
+  // The largest TCP segment of the next connection, either way; 0: the system's.
+  void limit_segment(int bytes) { segment_ = bytes; }
   // Connects from `from`, if given (port 0 = any).
   Task<IoResult> connect(const Endpoint &to, const Endpoint *from, std::int64_t deadline) {
     close();
@@ -137,6 +139,8 @@ class Socket final : public Stream {
     if (to.family() != AF_UNIX) {
       const int on = 1;  // we write whole batches, so there is nothing for Nagle to gather
       ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      if (segment_ > 0 && ::setsockopt(fd_, IPPROTO_TCP, TCP_MAXSEG, &segment_, sizeof segment_) < 0)
+        co_return IoResult{IoStatus::Error, 0, errno};
     }
     if (::connect(fd_, to.address(), to.length()) == 0) co_return IoResult{};
     if (errno != EINPROGRESS) co_return IoResult{IoStatus::Error, 0, errno};
@@ -234,6 +238,7 @@ class Socket final : public Stream {
 
  private:
   FdWatch watch_;
+  int segment_ = 0;
   int fd_ = -1;
 };
 

@@ -60,6 +60,20 @@ TEST(CrossCheck, NextHopsHaveAForm) {
   }
 }
 
+TEST(CrossCheck, AQmqpListenerNamesItsClientsAndOnlyIt) {
+  const std::string listener = "[listener.q]\nlisten = [\"127.0.0.1:628\"]\n";
+  const auto good = parse_text(std::string{kRest} + listener +
+                               "protocol = \"qmqp\"\nqmqpd_authorized_clients = [\"192.0.2.0/24\"]\n");
+  EXPECT_THAT(all(good), IsEmpty());
+  const auto again = parse_snapshot(good.snapshot);
+  ASSERT_TRUE(again.ok()) << again.error().text;
+  EXPECT_EQ(*again, good.settings);
+  EXPECT_THAT(all(parse_with_rest(listener + "protocol = \"qmqp\"\n")),
+              HasSubstr("/etc/m.toml:3: listener.q.qmqpd_authorized_clients names no client"));
+  EXPECT_THAT(all(parse_with_rest(listener + "qmqpd_timeout = 5\n")),
+              HasSubstr("/etc/m.toml:3: listener.q.qmqpd_timeout is for QMQP"));
+}
+
 TEST(CrossCheck, AListenerHasItsOwnAddress) {
   EXPECT_THAT(all(parse_with_rest("[listener.x]\n")), HasSubstr("/etc/m.toml:1: listener.x has no listen"));
   EXPECT_THAT(all(parse_with_rest("[listener.x]\nlisten = []\n")),
