@@ -123,6 +123,17 @@ class Dns(TestCase):
         self.assertIn("Status: 5.4.6", text)
         self.assertIn("loops back", text)
 
+    def test_a_backup_keeps_mail_while_the_best_mx_cannot_be_found(self):
+        best = self.hop("127.0.0.2")
+        self.dns.failing.add("one.example.net")
+        server = self.start({("example.net", "MX"): [(10, "one.example.net"), (20, "two.example.net")],
+                             ("one.example.net", "A"): ["127.0.0.2"], ("two.example.net", "A"): ["127.0.0.1"]})
+        self.send(server, "b@example.net")
+        (line, *_) = server.wait_event("delivery", status="deferred")
+        self.assertEqual(line["dsn"], "4.4.4")
+        self.dns.failing.clear()
+        wait_for(lambda: best.count() == 1, "the delivery once the name server answers")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -173,15 +173,14 @@ void order_targets(std::vector<Target> &targets, std::size_t limit,
   });
 }
 
-bool prune_self(std::vector<Target> &targets, const std::vector<std::string> &self_addresses) {
+std::optional<std::uint16_t> prune_self(std::vector<Target> &targets, const std::vector<std::string> &self_addresses) {
   std::optional<std::uint16_t> own;
   for (const auto &target : targets) {
     if (std::find(self_addresses.begin(), self_addresses.end(), target.address) != self_addresses.end())
       own = std::min(own.value_or(target.preference), target.preference);
   }
-  if (!own) return false;
-  std::erase_if(targets, [&](const Target &t) { return t.preference >= *own; });
-  return true;
+  if (own) std::erase_if(targets, [&](const Target &t) { return t.preference >= *own; });
+  return own;
 }
 
 }  // namespace mansio::smtp

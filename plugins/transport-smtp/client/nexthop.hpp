@@ -54,7 +54,7 @@ void order_targets(std::vector<Target> &targets, std::size_t limit,
                    const std::function<std::size_t(std::size_t)> &random);
 
 // RFC 5321 section 5.1: our own address means that we are an MX; only better ones may be tried.
-// Returns true when we are among them; `targets` may be empty then: mail loops back to myself.
-bool prune_self(std::vector<Target> &targets, const std::vector<std::string> &self_addresses);
+// Returns our own preference when we are among them; `targets` may be empty then.
+std::optional<std::uint16_t> prune_self(std::vector<Target> &targets, const std::vector<std::string> &self_addresses);
 
 }  // namespace mansio::smtp

@@ -1,6 +1,7 @@
 #include "plugins/transport-smtp/client/resolve.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include "plugins/transport-smtp/client/text.hpp"
@@ -58,6 +59,11 @@ Task<Addresses> addresses_of(const Context &context, std::vector<MailHost> hosts
 
 plugin::Reply try_later(const std::string &name, const std::string &why) {
   auto reply = plugin::defer({4, 4, 3}, "DNS lookup for " + name + " failed" + (why.empty() ? "" : ": " + why));
+  return reply.relay("none");
+}
+plugin::Reply no_better_server(const std::string &name, const std::string &why) {
+  auto reply = plugin::defer({4, 4, 4}, "no address found for a better mail exchanger of " + name + " than this host" +
+                                            (why.empty() ? "" : ": ") + why);
   return reply.relay("none");
 }
 plugin::Reply hopeless(plugin::Enhanced enhanced, std::string text) {
@@ -120,9 +126,14 @@ Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel
     result.not_found = !found.temporary;
     co_return result;
   }
-  result.self = by_mx && nexthop.port == options.port && prune_self(found.targets, options.self_addresses);
-  if (result.self && found.targets.empty()) {
-    result.failure = hopeless({5, 4, 6}, "mail for " + nexthop.name + " loops back to myself");
+  const auto own = by_mx && nexthop.port == options.port ? prune_self(found.targets, options.self_addresses)
+                                                         : std::optional<std::uint16_t>{};
+  result.self = own.has_value();
+  if (own && found.targets.empty()) {
+    // A backup that cannot find the better servers now keeps their mail: that is what it is for.
+    result.failure = hosts.front().preference >= *own
+                         ? hopeless({5, 4, 6}, "mail for " + nexthop.name + " loops back to myself")
+                         : no_better_server(nexthop.name, found.why);
     co_return result;
   }
   std::minstd_rand random{std::random_device{}()};

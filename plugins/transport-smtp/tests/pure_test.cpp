@@ -134,9 +134,9 @@ TEST(TargetOrder, LimitKeepsBothFamilies) {
 }
 TEST(PruneSelf, KeepsOnlyBetterServersThanOurselves) {
   std::vector<Target> t{at("10.0.0.1", 10), at("10.0.0.2", 20), at("10.0.0.3", 20), at("10.0.0.4", 30)};
-  EXPECT_TRUE(prune_self(t, {"10.0.0.3"}));
+  EXPECT_EQ(prune_self(t, {"10.0.0.3"}), 20);
   EXPECT_THAT(addresses(t), ElementsAre("10.0.0.1"));
-  EXPECT_FALSE(prune_self(t, {"10.0.0.3"}));
+  EXPECT_EQ(prune_self(t, {"10.0.0.3"}), std::nullopt);
 }
 
 // ---- commands ----

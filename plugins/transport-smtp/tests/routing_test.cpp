@@ -175,6 +175,19 @@ TEST(SmtpRouting, BouncesMailThatLoopsBack) {
   EXPECT_THAT(r[0].text, HasSubstr("loops back to myself"));
 }
 
+TEST(SmtpRouting, KeepsMailAsABackupWhileTheBetterServersHaveNoAddress) {
+  for (const auto status : {MANSIO_DEFER, MANSIO_NOT_FOUND}) {
+    TestHost host;
+    host.facts["self_addresses"] = "192.0.2.7";
+    host.answer("example.com", MANSIO_DNS_MX, {{"mx.example.com", 10}, {"me.example.com", 20}});
+    host.answer("mx.example.com", MANSIO_DNS_A, status);
+    host.answer("me.example.com", MANSIO_DNS_A, {{"192.0.2.7", 0}});
+    const auto r = host.deliver(Mail{});
+    EXPECT_EQ(r[0].status, MANSIO_DEFER) << status;
+    EXPECT_EQ(r[0].enhanced, "4.4.4") << status;
+  }
+}
+
 TEST(SmtpRouting, DefersForABadNextHopOfTheRoute) {
   TestHost host;
   Mail mail;
