@@ -1,4 +1,7 @@
 // mansio: one binary with subcommands. `--role NAME` is how the supervisor starts its children, and not for people.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -28,6 +31,12 @@ constexpr Tool kTools[] = {
     {"sink", "SMTP, LMTP and QMQP sink", mansio::cli::sink_main},
     {"spool", "check a spool, dump its records, or measure its disk", mansio::cli::spool_main},
 };
+
+// Libraries write messages to these numbers; a file that is opened later, such as a segment, must not get one.
+void keep_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDWR);  // takes the lowest number that is free: this one
+}
 
 int child_main(const char *role) {
   // The supervisor alone answers signals, also those that a terminal or a service manager sends to all.
@@ -86,6 +95,7 @@ void add_qshape(CLI::App &app, cli::Where &where, cli::ShapeOrder &order, int &s
 }  // namespace
 
 int main(int argc, char **argv) {
+  keep_standard_streams();
   if (argc == 3 && std::strcmp(argv[1], supervisor::kRoleFlag) == 0) return child_main(argv[2]);
   for (const auto &tool : kTools)
     if (argc > 1 && tool.main != nullptr && std::strcmp(argv[1], tool.name) == 0) return tool.main(argc - 1, argv + 1);

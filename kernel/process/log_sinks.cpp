@@ -2,8 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
 #include <ctime>
 
 #include "kernel/process/syslog.hpp"
@@ -11,20 +18,63 @@
 namespace mansio::process {
 namespace {
 
+constexpr int kPatience = 50;  // milliseconds that a line may wait for the log's reader
+
+// A log that cannot be written must not stop mail. A reader that is slow (of a pipe, of a service manager's socket) is
+// waited for a moment; one that has stopped costs lines, whose number is told once it reads again.
 class DescriptorOutput final : public LogOutput {
  public:
-  explicit DescriptorOutput(io::UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit DescriptorOutput(io::UniqueFd fd) : fd_(std::move(fd)) { look(); }
   void emit(LogLevel, std::string_view line) override {
-    // A log that cannot be written must not stop mail: the line is dropped.
-    [[maybe_unused]] const auto n = ::write(fd_.get(), line.data(), line.size());
+    if (const auto lost = dropped_.load(); lost != 0) {
+      const auto note = fmt::format(R"({}{{"level":"warn","event":"log lines dropped, nobody read them","lines":{}}})",
+                                    torn_ ? "\n" : "", lost);
+      if (!put(note + '\n', 0)) {
+        ++dropped_;
+        return;
+      }
+      dropped_ -= lost;
+      torn_ = false;
+    }
+    if (!put(line, kPatience)) ++dropped_;
   }
   // The number stays and what it names changes, in one system call: no writer sees a closed descriptor.
   void reopen(io::UniqueFd fd) override {
-    if (fd) ::dup3(fd.get(), fd_.get(), O_CLOEXEC);
+    if (!fd) return;
+    ::dup3(fd.get(), fd_.get(), O_CLOEXEC);
+    look();
   }
 
  private:
+  void look() {
+    struct stat st {};
+    const bool known = ::fstat(fd_.get(), &st) == 0;
+    socket_ = known && S_ISSOCK(st.st_mode);
+    may_stall_ = known && !S_ISREG(st.st_mode);
+    torn_ = false;
+  }
+  // False: not all of it was written.
+  bool put(std::string_view text, int patience) {
+    const auto whole = text.size();
+    while (!text.empty()) {
+      pollfd room{fd_.get(), POLLOUT, 0};
+      if (may_stall_ && ::poll(&room, 1, patience) == 0) break;
+      // No more than a pipe with room takes at once: where we could not have a descriptor of our own it would wait.
+      const auto piece = may_stall_ ? text.substr(0, PIPE_BUF) : text;
+      const auto n = socket_ ? ::send(fd_.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                             : ::write(fd_.get(), piece.data(), piece.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) break;
+      text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    if (!text.empty() && text.size() != whole) torn_ = true;
+    return text.empty();
+  }
+
   io::UniqueFd fd_;
+  std::atomic<bool> socket_{false}, may_stall_{false};
+  std::atomic<bool> torn_{false};  // the end of the last line is missing
+  std::atomic<std::uint64_t> dropped_{0};
 };
 
 class SyslogOutput final : public LogOutput {

@@ -55,12 +55,19 @@ GlobAnswer glob_paths(const std::string &pattern) {
 
 Result<io::UniqueFd> open_log(const std::string &target) {
   if (target == "stderr" || target == "syslog") {
+    // Opened anew where that can be: O_NONBLOCK on a copy would hold for everybody who has the same stderr.
+    struct stat st {};
+    if (::fstat(STDERR_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))) {
+      const auto own = fmt::format("/proc/self/fd/{}", STDERR_FILENO);
+      io::UniqueFd fd{::open(own.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)};
+      if (fd) return fd;
+    }
     io::UniqueFd copy{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)};
     if (!copy) copy.reset(::open("/dev/null", O_WRONLY | O_CLOEXEC));
     if (!copy) return failed("stderr");
     return copy;
   }
-  io::UniqueFd fd{::open(target.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640)};
+  io::UniqueFd fd{::open(target.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0640)};
   if (!fd) return failed(target);
   return fd;
 }

@@ -23,7 +23,8 @@ struct GlobAnswer {
 };
 GlobAnswer glob_paths(const std::string &pattern);
 
-// The log file: appended to, made if missing, readable by owner and group.
+// The log file: appended to, made if missing, readable by owner and group. Where its reader may stand still (a pipe, a
+// terminal) writing does not wait, if that can be had; a named pipe that nobody reads is refused.
 Result<io::UniqueFd> open_log(const std::string &target);
 
 // Makes the spool directory (and those above it) and gives it to its user. An existing one keeps its mode, but must

@@ -22,6 +22,12 @@ constexpr Nanos kTryAgain = 100 * kMillisecond;
 
 constexpr std::size_t kShownProblems = 10;
 
+// Until the configuration names another.
+io::UniqueFd first_log() {
+  auto fd = open_log("stderr");
+  return fd ? std::move(*fd) : io::UniqueFd{};
+}
+
 }  // namespace
 
 Supervisor::Supervisor(asio::io_context &loop, const Clock &clock, Launcher &launcher, Options options)
@@ -29,7 +35,7 @@ Supervisor::Supervisor(asio::io_context &loop, const Clock &clock, Launcher &lau
       clock_(clock),
       launcher_(launcher),
       options_(std::move(options)),
-      output_(process::make_log_output("stderr", io::UniqueFd{::dup(STDERR_FILENO)}, "mansio/supervisor")),
+      output_(process::make_log_output("stderr", first_log(), "mansio/supervisor")),
       log_(*output_, clock, "supervisor"),
       wake_(loop),
       born_(clock.mono()) {}

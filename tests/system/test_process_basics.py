@@ -1,5 +1,6 @@
 """Start, stop, reload and restart: what the supervisor promises."""
 import contextlib
+import fcntl
 import os
 import resource
 import signal
@@ -166,6 +167,34 @@ class ProcessBasics(rig.TestCase):
         rig.wait_for(lambda: os.path.exists(log), "the new log file")
         self.send(server, 1)
         rig.wait_for(lambda: has(log, '"event":"delivery"'), "a role's line in the new file")
+
+    def start_by_hand(self, **kw):
+        self.sink = self.peer()
+        server = rig.Mansio(self.dir, rig.relay_config(self.sink.port))
+        server.process = self.spawn([rig.MANSIO, "run", "--config", server.config], **kw)
+        rig.wait_for_port(server.port)
+        return server
+
+    def test_mail_goes_on_when_nobody_reads_the_log(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        server = self.start_by_hand(stdout=writing, stderr=writing)
+        os.close(writing)
+        for n in range(1, 31):
+            self.send(server, n)
+        self.assertEqual(server.stop(), 0)
+
+    def test_no_file_of_ours_takes_the_place_of_a_closed_standard_stream(self):
+        def close_all():
+            for fd in range(3):
+                os.close(fd)
+        server = self.start_by_hand(preexec_fn=close_all)
+        self.send(server, 1)
+        for pid in [server.process.pid, *server.children()]:
+            for fd in range(3):
+                self.assertEqual(os.readlink(f"/proc/{pid}/fd/{fd}"), "/dev/null", f"{fd} of {pid}")
+        self.assertEqual(server.stop(), 0)
 
     def test_the_operator_sees_and_steers(self):
         server = self.start()

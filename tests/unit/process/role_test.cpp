@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -239,6 +240,45 @@ TEST(SyslogPacket, FramesALineForDevLog) {
   const auto p = syslog_packet(LogLevel::Warn, "postfix/queue", 77, 0, "hello\n");
   EXPECT_TRUE(p.starts_with("<20>")) << p;
   EXPECT_TRUE(p.ends_with(" postfix/queue[77]: hello")) << p;
+}
+
+// One reader that has stopped, and reads again after many lines.
+void expect_lines_dropped_not_waited_for(int from, int to) {
+  const auto output = make_log_output("stderr", io::UniqueFd{to}, "x");
+  const std::string line = std::string(999, 'x') + "\n";
+  for (int i = 0; i < 2000; ++i) output->emit(LogLevel::Info, line);
+  std::string block(1 << 22, '\0'), text;
+  const auto read_all = [&] {
+    for (ssize_t n; (n = ::read(from, block.data(), block.size())) > 0;)
+      text.append(block, 0, static_cast<std::size_t>(n));
+  };
+  read_all();
+  const auto whole = text.size() / line.size();
+  EXPECT_GT(whole, 0u);
+  EXPECT_LT(whole, 2000u);
+  text.clear();
+  output->emit(LogLevel::Info, "again\n");
+  read_all();
+  const auto note = text.find("{\"level\":\"warn\",\"event\":\"log lines dropped, nobody read them\",\"lines\":" +
+                              std::to_string(2000 - whole) + "}\nagain\n");
+  EXPECT_NE(note, std::string::npos) << text;
+  ::close(from);
+}
+
+TEST(LogOutput, DropsLinesWhenNobodyReadsAPipeWhetherItsWriterMayWaitOrNot) {
+  for (const int flags : {0, O_NONBLOCK}) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, flags), 0);
+    ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    expect_lines_dropped_not_waited_for(ends[0], ends[1]);
+  }
+}
+
+TEST(LogOutput, DropsLinesWhenNobodyReadsASocket) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  expect_lines_dropped_not_waited_for(ends[0], ends[1]);
 }
 
 TEST(LogOutput, GoesOnInTheNewFileWhenReopened) {
