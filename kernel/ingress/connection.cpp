@@ -84,7 +84,11 @@ std::string Connection::tls_cipher() const { return tls_ ? SSL_get_cipher_name(t
 bool Connection::input_waiting() {
   if (begin_ != end_) return true;
   if (error_) return false;
-  if (tls_) return SSL_pending(tls_->native_handle()) > 0;
+  if (tls_) {
+    // Records that were read off the socket, whole or in part, and not given out yet.
+    SSL *const ssl = tls_->native_handle();
+    if (SSL_has_pending(ssl) == 1 || BIO_ctrl_pending(SSL_get_rbio(ssl)) > 0) return true;
+  }
   char byte;
   return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }

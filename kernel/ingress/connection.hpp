@@ -45,7 +45,8 @@ class Connection {
 
   Task<void> end_tls();  // says close_notify and waits for the client's; nothing to do in clear
 
-  // Has the client sent anything that was not read yet? (In clear: the socket too.)
+  // Has the client sent anything that was not read yet? The socket counts too, also under TLS: a client that waits for
+  // an answer has no reason to send a record of any kind.
   bool input_waiting();
 
   void cancel();        // waiting calls return false

@@ -76,6 +76,12 @@ class TlsPeer {
     stream_.async_read_some(asio::buffer(block_),
                             [this](const ErrorCode &, std::size_t n) { received.append(block_, n); });
   }
+  // Each in a record of its own, all of them before the server sees the first.
+  void send_records(std::initializer_list<std::string_view> records) {
+    for (const auto record : records) asio::write(stream_, asio::buffer(record));
+    stream_.async_read_some(asio::buffer(block_),
+                            [this](const ErrorCode &, std::size_t n) { received.append(block_, n); });
+  }
   bool shaken = false;
   std::string received;
 
@@ -138,6 +144,19 @@ TEST_F(SmtpServerTls, DropsInjectedCommandsEvenWherePipeliningIsTolerated) {
   tls.send("RCPT TO:<c@d.example>\r\n");
   settle();
   EXPECT_EQ(tls.received, "503 5.5.1 Error: need MAIL command\r\n");
+}
+
+TEST_F(SmtpServerTls, RefusesPipeliningInARecordOfItsOwn) {
+  enable();
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  TlsPeer tls{loop, peer.release().release()};
+  tls.handshake();
+  settle();
+  ASSERT_TRUE(tls.shaken);
+  tls.send_records({"EHLO client.test\r\n", "MAIL FROM:<a@b.example>\r\n"});
+  settle();
+  EXPECT_EQ(tls.received, "554 5.5.0 Error: SMTP protocol synchronization\r\n");
 }
 
 TEST_F(SmtpServerTls, EndsTheSessionWhenTheHandshakeFails) {
