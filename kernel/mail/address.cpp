@@ -134,7 +134,8 @@ class Reader {
       if (dots && options_.strict) return fail("a dot is misplaced in the local part");
     }
     if (failed_) return;
-    if (begin.size() - rest_.size() > kMaxLocalPart) return fail("the local part is longer than 64 octets");
+    if (options_.strict && begin.size() - rest_.size() > kMaxLocalPart)
+      return fail("the local part is longer than 64 octets");
     if (!is_ascii(out)) check_utf8(out);
   }
 

@@ -33,7 +33,10 @@ struct Address {
 
 struct PathOptions {
   bool smtputf8 = false;  // MAIL carried SMTPUTF8
-  bool strict = true;     // false: also without angle brackets, and dots anywhere in the local part
+  // false: also without angle brackets, dots anywhere in the local part, and as long a one as the path may hold:
+  // senders that name a recipient of theirs (VERP) are often above 64 octets (RFC 5321 section 4.5.3.1 asks for no
+  // limit).
+  bool strict = true;
 };
 
 struct ParsedPath {

@@ -155,6 +155,12 @@ TEST_F(SmtpServer, RefusesBadAddresses) {
   EXPECT_EQ(say(peer, "RCPT TO:<\xc3\xbc@d.example>\r\n"), "250 2.1.5 Ok\r\n");
 }
 
+TEST_F(SmtpServer, TakesASenderWithALongLocalPart) {
+  auto peer = greet();
+  const std::string verp = "bounces-4711-20261128-a.rather.long.name=a.subdomain.of.a.customer.example";
+  EXPECT_EQ(say(peer, "MAIL FROM:<" + verp + "@b.example>\r\n"), "250 2.1.0 Ok\r\n");
+}
+
 TEST_F(SmtpServer, AcceptsPostmasterWithoutDomain) {
   auto peer = greet();
   say(peer, "MAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\n");

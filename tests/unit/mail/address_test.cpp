@@ -92,6 +92,12 @@ TEST(Path, EnforcesTheLengthsOfRfc5321) {
   EXPECT_FALSE(parse_reverse_path("<aaa@" + long_domain + "d>").ok());
 }
 
+TEST(Path, TakesALongLocalPartWhenNotStrict) {
+  const std::string local(200, 'l');
+  EXPECT_EQ(reverse("<" + local + "@example.com>", {.strict = false}), local + "@example.com");
+  EXPECT_EQ(reverse("<" + local + local + "@example.com>", {.strict = false}), "error 5.1.7");
+}
+
 TEST(Path, TakesUtf8OnlyWithSmtputf8) {
   const PathOptions utf8{.smtputf8 = true};
   EXPECT_EQ(reverse("<用户@example.com>"), "error 5.6.7");
