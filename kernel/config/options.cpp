@@ -53,6 +53,7 @@ auto option(std::string_view name, Form form, std::string_view help, std::string
 constexpr std::int64_t kCount = 1'000'000'000;  // of things that are counted
 constexpr Nanos kYear = 365 * 86400 * kSecond;
 constexpr std::int64_t kAnySize = std::int64_t{1} << 50;
+constexpr std::int64_t kLargestMessage = std::int64_t{4095} << 20;  // the spool's records have lengths of 32 bits
 
 constexpr Form boolean() { return {.type = OptionType::Boolean}; }
 constexpr Form integer(std::int64_t least, std::int64_t most = kCount) {
@@ -109,7 +110,8 @@ std::span<const Option<Settings>> top_level_options() {
                              "where a `[[route]]` refuses it. Without a domain it is in `myhostname`."),
       option<&T::double_bounce_sender>(
           "double_bounce_sender", text(kMailbox),
-          "Sender of reports to the postmaster about bounces that could not be delivered; mail to it is discarded."),
+          "Sender of reports to the postmaster: one that cannot be delivered is recognised by it and dropped, not "
+          "reported again. Without a domain it is in `myhostname`. No mail needs to reach it."),
       option<&T::proxy_interfaces>("proxy_interfaces", list(kIp),
                                    "Further addresses that are this host, such as those of a proxy or of an address "
                                    "translator; needed to detect mail loops."),
@@ -157,7 +159,7 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "Look up the client's name (PTR, confirmed by an address lookup); without it clients are \"unknown\"."),
         option<&T::client_name_timeout>("client_name_timeout", duration(kMillisecond, 600 * kSecond),
                                         "How long that lookup may take before the client is \"unknown\"."),
-        option<&T::message_size_limit>("message_size_limit", size(1024),
+        option<&T::message_size_limit>("message_size_limit", size(1024, kLargestMessage),
                                        "Largest message content; announced with SIZE."),
         option<&T::line_length_limit>("line_length_limit", size(1000, 1 << 20),
                                       "Longest line of content; a message with a longer one is refused, never folded."),

@@ -11,7 +11,14 @@ const T *by_name(const std::vector<T> &all, std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
+std::string in_domain(const std::string &mailbox, const std::string &domain) {
+  return mailbox.find('@') == mailbox.npos ? mailbox + '@' + domain : mailbox;
+}
+
 }  // namespace
+
+std::string Settings::postmaster_address() const { return in_domain(postmaster, myhostname); }
+std::string Settings::double_bounce_address() const { return in_domain(double_bounce_sender, myhostname); }
 
 const Transport *Settings::transport(std::string_view name) const { return by_name(transports, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }

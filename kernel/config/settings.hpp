@@ -158,7 +158,7 @@ struct Settings {
   std::vector<std::string> mydestination;     // own domains: accepted
   std::vector<std::string> relay_domains;     // accepted, relayed onward
   std::vector<std::string> local_recipients;  // if given, others in mydestination are refused 5.1.1
-  std::string postmaster = "postmaster";      // address of the postmaster; without a domain: @myhostname
+  std::string postmaster = "postmaster";
   std::string double_bounce_sender = "double-bounce";
   std::vector<std::string> proxy_interfaces;  // further addresses that are "me", for loop detection
   std::uint32_t ingress_processes = 0;        // 0 = one a core, at most 4
@@ -174,6 +174,9 @@ struct Settings {
   SpoolSettings spool_settings;
   Dns dns;
 
+  // These mailboxes with their domain: `myhostname` where none is given.
+  std::string postmaster_address() const;
+  std::string double_bounce_address() const;
   const Transport *transport(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool operator==(const Settings &) const = default;

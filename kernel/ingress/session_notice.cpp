@@ -61,7 +61,7 @@ Task<void> Session::notify_postmaster() {
   const auto failed = [&](std::string_view why) {
     env_.log.warn("notice to the postmaster not written", {{"client", client_.address}, {"reason", why}});
   };
-  const auto sender = env_.settings.double_bounce_sender + "@" + env_.settings.myhostname;
+  const auto sender = env_.settings.double_bounce_address();
   Client us;
   us.trusted = true;
   auto verdict = env_.policy.recipient(us, sender, "postmaster");

@@ -188,10 +188,7 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
   request.kind = intent.kind;
   request.sender = envelope->sender;
   request.to = envelope->sender;
-  if (intent.postmaster) {
-    request.to = settings_->postmaster;
-    if (request.to.find('@') == std::string::npos) request.to += "@" + settings_->myhostname;
-  }
+  if (intent.postmaster) request.to = settings_->postmaster_address();
   for (const auto &r : intent.recipients) {
     const auto &who = envelope->recipients[r.recipient];
     request.recipients.push_back({who.address, who.original, who.orcpt, who.notify, r.outcome});

@@ -67,7 +67,7 @@ Result<Envelope> dsn_envelope(const wire::DsnRequest &request, const dsn::Notifi
   Envelope envelope;
   // What goes to the postmaster has a sender of its own, so that its failure is recognised and ends there.
   if (request.kind == wire::DsnKind::PostmasterCopy || request.kind == wire::DsnKind::PostmasterDelay)
-    envelope.sender = settings.double_bounce_sender + "@" + settings.myhostname;
+    envelope.sender = settings.double_bounce_address();
   Recipient to;
   to.address = decision.address.empty() ? request.to : decision.address;
   to.notify = kNotifyNever;

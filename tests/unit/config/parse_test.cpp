@@ -64,6 +64,12 @@ maximal_queue_lifetime = 0
   EXPECT_EQ(s.queue.maximal_queue_lifetime, 0);
 }
 
+TEST(Settings, NoMessageMayBeLargerThanTheSpoolTakes) {
+  const auto text = all(parse_text("[smtpd]\nmessage_size_limit = \"4G\"\n"));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:2: smtpd.message_size_limit is \"4G\", expected a size"));
+  EXPECT_THAT(text, HasSubstr(" from 1K to 4095M\n"));
+}
+
 TEST(Settings, EveryProblemIsReportedWithFileLineKeyAndWhatWasExpected) {
   const auto parsed = parse_text(R"(spol = "/x"
 stop_timeout = "5 parsecs"

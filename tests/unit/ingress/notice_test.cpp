@@ -47,6 +47,14 @@ TEST_F(Notices, APolicyRefusalSendsThePostmasterTheTranscript) {
   EXPECT_EQ(intake.noticed, std::vector{m.id});
 }
 
+TEST_F(Notices, HaveASenderInItsOwnDomainIfItNamesOne) {
+  settings.queue.notify_classes = {"policy"};
+  settings.double_bounce_sender = "db@d.example";
+  auto peer = greet();
+  say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n");
+  EXPECT_EQ(notice().envelope.sender, "db@d.example");
+}
+
 TEST_F(Notices, TheClassDecides) {
   settings.queue.notify_classes = {"protocol", "2bounce", "delay"};
   auto peer = greet();
