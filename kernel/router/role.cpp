@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,14 +28,8 @@ class RouterRole final : public process::Role {
     routes_ = std::make_unique<route::RouteTable>(context.settings, addresses);
     link_ = std::make_unique<process::WriterLink>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
-    templates_ = dsn::default_templates();
+    load_templates(context.settings.queue.bounce_template_file);
     return {};
-  }
-
-  void run() override {
-    const auto &file = context_->settings.queue.bounce_template_file;
-    if (file.empty()) return;
-    context_->open_file(file, [this, file](Result<io::UniqueFd> fd) { load_templates(file, std::move(fd)); });
   }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
@@ -60,15 +55,23 @@ class RouterRole final : public process::Role {
   }
 
  private:
-  void load_templates(const std::string &file, Result<io::UniqueFd> fd) {
-    if (!fd) {
+  // Before the first notification is asked for. The file was fine when the configuration was checked; a router that is
+  // started anew later must not fail for it.
+  void load_templates(const std::string &file) {
+    templates_ = dsn::default_templates();
+    if (file.empty()) return;
+    std::optional<Result<io::UniqueFd>> fd;
+    context_->open_file(file, [&](Result<io::UniqueFd> opened) { fd.emplace(std::move(opened)); });
+    while (!fd && context_->loop.run_one() > 0) {
+    }
+    if (!fd || !*fd) {
       context_->log.warn("bounce template not read, built-in texts are used",
-                         {{"file", file}, {"error", fd.error().text}});
+                         {{"file", file}, {"error", fd ? fd->error().text : "no answer from the supervisor"}});
       return;
     }
     std::string text;
     char buffer[8192];
-    for (::ssize_t n; (n = ::read(fd->get(), buffer, sizeof buffer)) > 0;)
+    for (::ssize_t n; (n = ::read((*fd)->get(), buffer, sizeof buffer)) > 0;)
       text.append(buffer, static_cast<std::size_t>(n));
     auto parsed = dsn::parse_templates(text, file);
     if (parsed) {
