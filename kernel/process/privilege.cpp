@@ -31,18 +31,14 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       p.network = false;
       p.writable.push_back(start.spool);
       break;
-    case wire::RoleKind::Ingress:
-      // Certificates come through open_file; their directory is watched for changes.
-      for (const auto &l : settings.listeners) {
-        p.readable.push_back(l.smtpd.tls_cert_file);
-        p.readable.push_back(l.smtpd.tls_key_file);
-      }
+    case wire::RoleKind::Ingress:  // its files come through open_file; DNS needs the network
       break;
     case wire::RoleKind::Router:
-      p.readable.push_back(settings.queue.bounce_template_file);
+      p.network = false;
       break;
     case wire::RoleKind::Egress:
       p.readable.push_back(start.plugin_dir);
+      p.network = (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;
       // No Landlock on writing if it writes (paths hold user names), nor if it executes: the program inherits it.
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;

@@ -187,6 +187,7 @@ typedef struct mansio_option { /* the table ends with name == NULL */
   const char *help;     /* one sentence for the configuration reference */
 } mansio_option;
 
+/* Internet sockets and the host's DNS; writing files; executing programs. What is not named is refused. */
 enum { MANSIO_NEEDS_NETWORK = 1u, MANSIO_NEEDS_WRITE = 2u, MANSIO_NEEDS_EXEC = 4u };
 
 typedef struct mansio_plugin {

@@ -80,6 +80,27 @@ TEST(DropPrivileges, RootIsLeftForGood) {
             ::geteuid() == 0 || ::getuid() != 0 ? 7 : 8);
 }
 
+TEST(PrivilegesFor, OnlyTransportsThatNeedItHaveTheNetwork) {
+  config::Settings settings;
+  wire::Start start;
+  start.self.kind = wire::RoleKind::Egress;
+  EXPECT_FALSE(privileges_for(start, settings).network);
+  start.needs = 1;
+  EXPECT_TRUE(privileges_for(start, settings).network);
+  start.self.kind = wire::RoleKind::Router;
+  EXPECT_FALSE(privileges_for(start, settings).network);
+  start.self.kind = wire::RoleKind::Ingress;
+  EXPECT_TRUE(privileges_for(start, settings).network);
+}
+
+TEST(PrivilegesFor, NoKeyIsOpenToTheProcessesThatTakeMail) {
+  config::Settings settings;
+  settings.listeners.emplace_back().smtpd.tls_key_file = "/etc/mansio/key.pem";
+  wire::Start start;
+  start.self.kind = wire::RoleKind::Ingress;
+  EXPECT_EQ(privileges_for(start, settings).readable, std::vector<std::string>{});
+}
+
 TEST(PrivilegesFor, OnlyTransportsThatNeedItMayWriteAnywhere) {
   config::Settings settings;
   wire::Start start;
