@@ -290,8 +290,7 @@ plugin::Reply remote_failure(const Connection &connection, const Reply &reply, s
 Task<Opened> open_connection(const Context &context, OpenRequest request, Cancel &cancel) {
   Opened opened;
   const auto wanted = request.tls.level;
-  auto tls = request.target.unix_socket && wanted == TlsLevel::May ? TlsLevel::None : wanted;
-  if (request.require_tls) tls = std::max(tls, TlsLevel::Encrypt);
+  const auto tls = request.target.unix_socket && wanted == TlsLevel::May ? TlsLevel::None : wanted;
   Opener first{context, request, tls, cancel};
   const auto greeted = co_await first.run(opened);
   if (greeted == Greeted::ClearInstead && !cancel.requested()) {

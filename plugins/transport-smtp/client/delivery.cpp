@@ -64,8 +64,11 @@ OpenRequest DeliveryJob::request_for(const NextHop &nexthop) const {
   OpenRequest request;
   request.nexthop = nexthop.name;
   request.source_pool = delivery_.source_pool;
-  request.tls = options.tls_for(nexthop.name);
   request.require_tls = delivery_.has(MANSIO_MSG_REQUIRETLS);
+  request.tls = options.tls_for(nexthop.name);
+  // RFC 8689 section 4.2.1: the server must be known to be the right one, and what DNS says of its name is not signed.
+  if (request.require_tls && request.tls.level < TlsLevel::Secure)
+    request.tls = {TlsLevel::Secure, options.tls_secure_cert_match};
   request.segment = options.maxseg_for(nexthop.name);
   request.old = old_enough();
   return request;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plugins/transport-smtp/tests/fake_server.hpp"
+#include "plugins/transport-smtp/tests/test_ca.hpp"
 #include "plugins/transport-smtp/tests/test_host.hpp"
 
 namespace mansio::smtp::test {
@@ -117,17 +118,27 @@ TEST(SmtpTls, TimesOutInAHandshakeThatStalls) {
 }
 
 TEST(SmtpTls, RequireTlsGoesOnlyToServersThatSupportIt) {
-  auto b = tls();
+  const TestCa ca;
+  auto known = tls();
+  known.identity = ca.identity("DNS:mx.example.com");
+  auto b = known;
   b.extensions.push_back("REQUIRETLS");
   FakeServer able{b};
-  TestHost host;
+  TestHost host{kSmtp, {{"tls_CAfile", ca.file()}}};
   auto mail = by_name(host, able);
   mail.flags = MANSIO_MSG_REQUIRETLS;
   EXPECT_EQ(host.deliver(mail)[0].status, MANSIO_OK);
   EXPECT_THAT(able.transactions().at(0).mail, EndsWith(" REQUIRETLS"));
 
+  b.identity = ca.identity("DNS:mx.example.net");
+  FakeServer impostor{b};
+  mail = by_name(host, impostor);
+  mail.flags = MANSIO_MSG_REQUIRETLS;
+  EXPECT_EQ(host.deliver(mail)[0].enhanced, "4.7.5");
+  EXPECT_EQ(impostor.count("MAIL"), 0u);
+
   for (const bool with_tls : {false, true}) {
-    FakeServer unable{with_tls ? tls() : Behaviour{}};
+    FakeServer unable{with_tls ? known : Behaviour{}};
     mail = by_name(host, unable);
     mail.flags = MANSIO_MSG_REQUIRETLS;
     const auto r = host.deliver(mail);
