@@ -159,6 +159,8 @@ void Session::help() {
 
 void Session::mail(const Command &command) {
   ++counts_.mail;
+  // A client that always has the next command waiting would keep us from ever being done.
+  if (draining_) return hang_up(goodbye({4, 3, 2}, "Service shutting down"));
   if (smtpd_.helo_required && helo_.empty()) return refuse({503, {5, 5, 1}, "Error: send HELO/EHLO first"});
   if (transaction_) return refuse({503, {5, 5, 1}, "Error: nested MAIL command"});
   MailParameters parameters;

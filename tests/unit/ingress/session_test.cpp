@@ -514,6 +514,17 @@ TEST_F(SmtpServer, DrainsIdleSessionsAtOnceAndContentWhenItIsDone) {
   EXPECT_EQ(census.now, 0);
 }
 
+TEST_F(SmtpServer, BeginsNoTransactionWhileItDrainsThoughItIsAskedAlready) {
+  auto busy = ready_for_data();
+  bool drained = false;
+  server->drain([&] { drained = true; });
+  settle();
+  EXPECT_THAT(say(busy, "x\r\n.\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"),
+              EndsWith("\r\n421 4.3.2 mx.test Service shutting down\r\n"));
+  EXPECT_EQ(writer.stored_messages.size(), 1u);
+  EXPECT_TRUE(drained);
+}
+
 TEST_F(SmtpServer, DrainsAtOnceWithoutSessions) {
   bool drained = false;
   server->drain([&] { drained = true; });
