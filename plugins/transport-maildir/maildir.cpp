@@ -38,24 +38,6 @@ class Fd {
 
 Result failed(std::string what) { return {Outcome::SystemError, errno, std::move(what)}; }
 
-bool sync_directory(Files &files, const std::string &path) {
-  const Fd fd{files, files.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)};
-  return fd.get() >= 0 && files.sync(fd.get()) == 0;
-}
-
-std::string parent(const std::string &path) {
-  const auto slash = path.find_last_of('/');
-  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-}
-
-// Like mkdir -p; a new name is durable before anything is put below it.
-bool make_directories(Files &files, const std::string &path) {
-  if (files.mkdir(path, 0700) == 0) return sync_directory(files, parent(path));
-  if (errno == EEXIST) return true;
-  if (errno != ENOENT || path == "/") return false;
-  return make_directories(files, parent(path)) && make_directories(files, path);
-}
-
 bool is_directory(const std::string &path) {
   struct stat s {};
   return ::stat(path.c_str(), &s) == 0 && S_ISDIR(s.st_mode);
@@ -126,16 +108,16 @@ std::int64_t write_message(Files &files, int fd, const Message &message, bool &u
 
 }  // namespace
 
-Result deliver(const Folder &folder, const Message &message) {
+Result deliver(const Folder &folder, const Message &message, Directories &directories) {
   Files files;
-  return deliver(folder, message, files);
+  return deliver(folder, message, directories, files);
 }
 
-Result deliver(const Folder &folder, const Message &message, Files &files) {
+Result deliver(const Folder &folder, const Message &message, Directories &directories, Files &files) {
   const auto tmp = folder.path + "/tmp", fresh = folder.path + "/new";
   if (!folder.create && !is_directory(folder.path)) return {Outcome::NoMailbox, 0, folder.path};
   for (const auto &directory : {tmp, fresh, folder.path + "/cur"})
-    if (!make_directories(files, directory)) return failed("create " + directory);
+    if (!directories.make(files, directory)) return failed("create " + directory);
   if (folder.quota > 0 && maildir_size(folder.path) + message.headers.size() + message.length > folder.quota)
     return {Outcome::OverQuota, 0, folder.path};
 

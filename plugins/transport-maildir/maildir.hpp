@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "directories.hpp"
 #include "files.hpp"
 
 namespace maildir {
@@ -38,8 +39,9 @@ struct Result {
   std::string what;  // "create /var/mail/x/tmp/..."
 };
 
-Result deliver(const Folder &folder, const Message &message, Files &files);
-Result deliver(const Folder &folder, const Message &message);  // with the system's files
+// `directories`: shared by all deliveries.
+Result deliver(const Folder &folder, const Message &message, Directories &directories, Files &files);
+Result deliver(const Folder &folder, const Message &message, Directories &directories);  // with the system's files
 
 // Whether the header section has a "Delivered-To:" of this address: then the message has been here before. False too
 // when it cannot be read: delivering it will tell.

@@ -132,7 +132,7 @@ class TransportMaildir {
     }
   }
 
-  Reply deliver(mansio_op op, const Delivery &mail, const Recipient &recipient) const {
+  Reply deliver(mansio_op op, const Delivery &mail, const Recipient &recipient) {
     const auto mailbox = parse_mailbox(recipient.address, settings_.delimiter, settings_.fold_case);
     auto folder = settings_.folder;
     if (mailbox) folder.path = expand(settings_.directory, *mailbox);
@@ -146,7 +146,7 @@ class TransportMaildir {
     message.headers =
         "Return-Path: <" + header_safe(mail.sender) + ">\nDelivered-To: " + header_safe(recipient.address) +
         "\nX-Original-To: " + header_safe(recipient.original.empty() ? recipient.address : recipient.original) + "\n";
-    return reply(op, maildir::deliver(folder, message), recipient);
+    return reply(op, maildir::deliver(folder, message, directories_), recipient);
   }
 
   Reply reply(mansio_op op, const Result &result, const Recipient &recipient) const {
@@ -157,6 +157,7 @@ class TransportMaildir {
 
   Host host_;
   Settings settings_;
+  Directories directories_;
   std::unique_ptr<Pool> pool_;  // last: its threads use the rest
 };
 

@@ -3,6 +3,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <map>
+#include <set>
 #include <string>
 
 #include "plugins/transport-maildir/status.hpp"
@@ -39,6 +41,30 @@ class FailingFiles final : public Files {
   }
   int left_;
   int error_;
+};
+
+// Remembers which directories and files were synced; the first sync of `fails` fails.
+class RecordingFiles final : public Files {
+ public:
+  int open(const std::string &path, int flags, mode_t mode) override {
+    const int fd = Files::open(path, flags, mode);
+    paths_[fd] = path;
+    return fd;
+  }
+  int sync(int fd) override {
+    if (paths_[fd] == fails) {
+      fails.clear();
+      errno = EIO;
+      return -1;
+    }
+    synced.insert(paths_[fd]);
+    return Files::sync(fd);
+  }
+  std::string fails;
+  std::set<std::string> synced;
+
+ private:
+  std::map<int, std::string> paths_;
 };
 
 class Failures : public ::testing::Test {
@@ -79,7 +105,8 @@ TEST_F(Failures, WhicheverCallFailsNothingIsLeftAndTheErrorIsReported) {
     for (;; ++calls) {
       fs::remove_all(folder_.path);
       FailingFiles failing{calls, error};
-      const auto result = deliver(folder_, message_, failing);
+      Directories directories;
+      const auto result = deliver(folder_, message_, directories, failing);
       if (!failing.failed) break;
       // Directories that are there already need not be created, and a descriptor that is only read from may fail to
       // close; every other failure is the delivery's.
@@ -93,6 +120,28 @@ TEST_F(Failures, WhicheverCallFailsNothingIsLeftAndTheErrorIsReported) {
     }
     EXPECT_GT(calls, 10);
   }
+}
+
+TEST_F(Failures, AMailboxWhoseNameCouldNotBeSyncedIsSyncedBeforeMailIsInIt) {
+  Directories directories;
+  RecordingFiles files;
+  files.fails = root_;
+  EXPECT_EQ(deliver(folder_, message_, directories, files).error, EIO);
+  files.synced.clear();
+  EXPECT_EQ(deliver(folder_, message_, directories, files).outcome, Outcome::Delivered);
+  EXPECT_TRUE(files.synced.contains(root_));
+}
+
+TEST_F(Failures, WhatIsKnownToBeOnStableStorageIsNotSyncedAgain) {
+  Directories directories;
+  RecordingFiles files;
+  ASSERT_EQ(deliver(folder_, message_, directories, files).outcome, Outcome::Delivered);
+  files.synced.clear();
+  ASSERT_EQ(deliver(folder_, message_, directories, files).outcome, Outcome::Delivered);
+  EXPECT_EQ(files.synced.size(), 2u);  // the message, and new/
+  fs::remove_all(folder_.path);
+  ASSERT_EQ(deliver(folder_, message_, directories, files).outcome, Outcome::Delivered);
+  EXPECT_TRUE(files.synced.contains(root_));
 }
 
 TEST_F(Failures, EachErrorHasItsStatus) {
