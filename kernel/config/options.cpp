@@ -122,6 +122,9 @@ std::span<const Option<Settings>> top_level_options() {
                                         "Default of each transport's `process_limit`."),
       option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
                                "How long a stop waits for work in hand."),
+      option<&T::drain_timeout>("drain_timeout", duration(kSecond, 86400 * kSecond),
+                                "How long processes of the configuration before a reload may finish what they have in "
+                                "hand."),
       option<&T::sandbox>("sandbox", boolean(),
                           "Restrict each process's system calls and file access (seccomp, Landlock)."),
   };

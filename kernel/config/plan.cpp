@@ -38,6 +38,7 @@ Plan make_plan(const Settings &settings) {
   plan.spool = settings.spool;
   plan.plugin_dir = settings.plugin_dir;
   plan.stop_timeout = settings.stop_timeout;
+  plan.drain_timeout = settings.drain_timeout;
   plan.sandbox = settings.sandbox;
   plan.ingress_processes = settings.ingress_processes ? settings.ingress_processes
                                                       : std::clamp(std::thread::hardware_concurrency() / 2, 1u, 4u);

@@ -59,7 +59,7 @@ struct Plan {
   std::string user;  // to drop to when started as root
   std::string spool;
   std::string plugin_dir;  // "" = beside the binary
-  Nanos stop_timeout = 0;
+  Nanos stop_timeout = 0, drain_timeout = 0;
   bool sandbox = true;
   std::uint32_t ingress_processes = 1;  // never 0: resolved
   std::string log_target;               // "stderr", "syslog" or a path
@@ -77,8 +77,8 @@ struct Plan {
   bool operator==(const Plan &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.sandbox, s.ingress_processes, s.log_target, s.log_level,
-      s.syslog_name, s.listeners, s.transports, s.files, s.ingress_descriptors, s.queue_descriptors,
+    v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.drain_timeout, s.sandbox, s.ingress_processes, s.log_target,
+      s.log_level, s.syslog_name, s.listeners, s.transports, s.files, s.ingress_descriptors, s.queue_descriptors,
       s.supervisor_descriptors, s.other_descriptors, s.connection_limit);
   }
   std::uint32_t connection_limit = 0;  // the largest of all listeners

@@ -163,8 +163,9 @@ struct Settings {
   std::vector<std::string> proxy_interfaces;  // further addresses that are "me", for loop detection
   std::uint32_t ingress_processes = 0;        // 0 = one a core, at most 4
   std::uint32_t default_process_limit = 100;
-  Nanos stop_timeout = 30 * kSecond;  // SIGTERM to the end
-  bool sandbox = true;                // seccomp and Landlock in the children
+  Nanos stop_timeout = 30 * kSecond;    // SIGTERM to the end
+  Nanos drain_timeout = 600 * kSecond;  // a reload to the end of the processes before it
+  bool sandbox = true;                  // seccomp and Landlock in the children
   Log log;
   Smtpd smtpd;
   std::vector<Listener> listeners;

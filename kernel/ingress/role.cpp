@@ -86,7 +86,7 @@ class IngressRole final : public process::Role {
   void drain(Nanos) override {
     server_->drain([this] {
       // No session is left, so nothing is being committed: the segments can be handed back.
-      stopped_ = true;
+      if (std::exchange(stopped_, true)) return;
       if (tick_) tick_->cancel();
       for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
       writer_->close();

@@ -59,7 +59,8 @@ class Role {
   virtual void draining(const wire::Peer &) {}
   // queue and control: a new configuration. `settings` lives as long as the role. False: drain me and start me anew.
   virtual bool reload(const config::Settings & /*settings*/, std::uint32_t /*config_epoch*/) { return false; }
-  // Take no new work, finish what is in hand, then call context.finished(). Called at most once.
+  // Take no new work, finish what is in hand, then call context.finished(). Called again only with an earlier deadline,
+  // and not once finished.
   virtual void drain(Nanos deadline_mono) = 0;
   // Counters and gauges by Prometheus name, for `mansio status` and the metrics endpoint.
   virtual void stats(const std::function<void(std::string name, double value)> &) {}

@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "kernel/config/parse.hpp"
 #include "kernel/process/log_sinks.hpp"
@@ -63,6 +64,7 @@ class Runner {
   wire::Start start_;
   std::vector<io::UniqueFd> start_fds_;
   bool started_ = false, ready_ = false, draining_ = false, finished_ = false, unwinding_ = false, forced_ = false;
+  Nanos drain_until_ = 0;
   int exit_code_ = 0;
 
   std::deque<config::Settings> settings_;  // never shrinks: roles keep references
@@ -267,16 +269,18 @@ void Runner::opened(io::Message &m) {
 }
 
 void Runner::drain(Nanos within) {
-  if (draining_) return;
-  draining_ = true;
+  const auto until = clock_.mono() + within;
+  if (finished_ || (draining_ && until >= drain_until_)) return;
+  const bool first = !std::exchange(draining_, true);
+  drain_until_ = until;
   deadline_.expires_after(std::chrono::nanoseconds{within});
   deadline_.async_wait([this](ErrorCode e) {
     if (e) return;
     log_->warn("stopped at the deadline with work in hand");
     end_now();
   });
-  role_->drain(clock_.mono() + within);
-  supervisor_->send(wire::Drain{within});
+  role_->drain(until);
+  if (first) supervisor_->send(wire::Drain{within});
 }
 
 void Runner::finished() {

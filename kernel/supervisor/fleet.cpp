@@ -254,12 +254,16 @@ void Fleet::end_hung(Post &asker, const wire::EndPeer &hung) {
 }
 
 void Fleet::drain(Post &post, Nanos within) {
-  if (!post.child || post.child->asked_to_stop) return;
+  if (!post.child) return;
   auto &child = *post.child;
-  child.asked_to_stop = true;
-  if (child.state == ChildState::Ready) child.state = ChildState::Draining;
-  if (auto *q = queue(); q && q != &post && q->ready() && post.in_service)
-    q->child->channel->send(wire::Draining{child.self});
+  const auto by = clock_.mono() + within;
+  if (child.asked_to_stop && by >= child.stops_by) return;
+  child.stops_by = by;
+  if (!std::exchange(child.asked_to_stop, true)) {
+    if (child.state == ChildState::Ready) child.state = ChildState::Draining;
+    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service)
+      q->child->channel->send(wire::Draining{child.self});
+  }
   child.channel->send(wire::Drain{within});
   arm(post.child, within + kSecond, "did not stop in time");
 }

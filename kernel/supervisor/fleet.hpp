@@ -39,6 +39,7 @@ struct Child {
   ChildState state = ChildState::Starting;
   Nanos started = 0;
   bool asked_to_stop = false;
+  Nanos stops_by = 0;                  // mono: when it was asked to have ended; 0: killed
   bool takes_work = true;              // until it has answered that
   bool closed = false, ended = false;  // its channel; its process
   bool reconnecting = false;           // its channel to the queue was lost; another is made in a moment

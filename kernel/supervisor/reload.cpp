@@ -79,7 +79,7 @@ void Supervisor::switch_to(std::shared_ptr<Generation> next, const std::vector<P
   for (auto &p : fleet_->posts()) {
     if (p.generation != old) continue;
     fleet_->retire(p);
-    fleet_->drain(p, old->checked.plan.stop_timeout);
+    fleet_->drain(p, current_->checked.plan.drain_timeout);
   }
   fleet_->sweep();
 }

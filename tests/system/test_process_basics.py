@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import time
 import unittest
 
 import rig
@@ -112,6 +113,26 @@ class ProcessBasics(rig.TestCase):
         rig.wait_for(lambda: not any(alive(p) for p in ingress), "the old generation's end")
         self.accepted(server)
         self.send(server, 1)
+
+    def test_a_reload_lets_what_is_under_way_finish_and_a_stop_does_not_wait_for_it(self):
+        server = self.start('stop_timeout = "1s"')
+        text = rig.relay_config(self.sink.port, 'stop_timeout = "1s"\nmydomain = "other.test"')
+        with rig.Client(server.port) as c, rig.Client(server.port) as late:
+            for client in (c, late):
+                self.assertEqual(client.cmd("EHLO client.test")[0], 250)
+                self.assertEqual(client.cmd("MAIL FROM:<a@example.com>")[0], 250)
+                self.assertEqual(client.cmd("RCPT TO:<b@example.org>")[0], 250)
+                self.assertEqual(client.cmd("DATA")[0], 354)
+                client.send("Subject: x\r\n\r\nhel")
+            self.replace(server, text)
+            server.wait_event("reloaded", epoch=2)
+            begun = time.monotonic()
+            rig.wait_for(lambda: time.monotonic() > begun + 3, "longer than a stop may take")
+            c.send("lo\r\n.\r\n")
+            self.assertEqual(c.reply()[0], 250)
+            rig.wait_for(lambda: self.sink.count() == 1, "the message at the sink")
+            self.assertEqual(server.stop(), 0)
+            self.assertNotEqual(late.reply()[0], 250)
 
     def test_a_second_instance_on_the_same_spool_is_refused(self):
         server = self.start()

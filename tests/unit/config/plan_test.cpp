@@ -23,6 +23,7 @@ constexpr auto kText = R"(
 spool = "/s"
 ingress_processes = 3
 stop_timeout = 9
+drain_timeout = 99
 [smtpd]
 connection_limit = 100
 tls_cert_file = "/c"
@@ -47,6 +48,7 @@ TEST(Plan, HoldsWhatTheSupervisorNeeds) {
   EXPECT_EQ(plan.user, "mansio");
   EXPECT_EQ(plan.ingress_processes, 3u);
   EXPECT_EQ(plan.stop_timeout, 9 * kSecond);
+  EXPECT_EQ(plan.drain_timeout, 99 * kSecond);
   ASSERT_EQ(plan.listeners.size(), 2u);
   EXPECT_THAT(plan.listeners[0].addresses,
               ElementsAre(PlanAddress{"0.0.0.0", 25}, PlanAddress{"::", 25}, PlanAddress{"::1", 26}));

@@ -51,7 +51,7 @@ class StubRole : public Role {
   }
   void drain(Nanos) override {
     note("drain");
-    context_->finished();
+    if (context_->settings.myhostname != "busy.test") context_->finished();
   }
   void stats(const std::function<void(std::string, double)> &each) override {
     for (int i = 0; i < 2000; ++i) each("mansio_stub_number_" + std::to_string(i) + "_total", i);
@@ -81,7 +81,7 @@ std::string snapshot(const std::string &hostname) {
 
 class RoleTest : public ::testing::Test {
  protected:
-  void birth(bool fail = false) {
+  void birth(bool fail = false, const std::string &hostname = "one.test") {
     auto pair = io::channel_pair();
     ASSERT_TRUE(pair.ok());
     channel_ = io::Channel::create(loop_, std::move(pair->first));
@@ -90,7 +90,7 @@ class RoleTest : public ::testing::Test {
       const RoleFactory make = [&] { return std::make_unique<StubRole>(events_, fail); };
       status_ = run_role(make, std::move(fd));
     });
-    const auto text = snapshot("one.test");
+    const auto text = snapshot(hostname);
     auto memory = SharedMemory::create();
     ASSERT_TRUE(memory.ok());
     std::vector<io::UniqueFd> fds;
@@ -153,6 +153,17 @@ TEST_F(RoleTest, BecomesReadyAndEndsWhenDrained) {
   EXPECT_EQ(status_, 0);
   EXPECT_EQ(events_.seen.front(), "prepare one.test");
   EXPECT_EQ(events_.seen.back(), "drain");
+}
+
+TEST_F(RoleTest, AnotherDrainShortensTheTimeAndNeverLengthensIt) {
+  birth(false, "busy.test");
+  run_until([this] { return got(wire::Ready::kType); });
+  channel_->send(wire::Drain{3600 * kSecond});
+  run_until([this] { return got(wire::Drain::kType); });
+  channel_->send(wire::Drain{kSecond});
+  channel_->send(wire::Drain{7200 * kSecond});
+  end();
+  EXPECT_EQ(std::count(events_.seen.begin(), events_.seen.end(), "drain"), 2);
 }
 
 TEST_F(RoleTest, SaysWhyItFailed) {

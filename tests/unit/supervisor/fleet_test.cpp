@@ -37,6 +37,8 @@ class Record {
   std::map<wire::RoleKind, std::vector<std::string>> notes_;
 };
 
+constexpr Nanos kLong = 1800 * kSecond;  // in which a stub has more in hand than it can finish
+
 // "Command" with verb "die" is this test's way to make a stub end by itself.
 int stub(Record &record, wire::RoleKind kind, io::UniqueFd fd) {
   asio::io_context loop;
@@ -60,7 +62,8 @@ int stub(Record &record, wire::RoleKind kind, io::UniqueFd fd) {
         } else if (m.type == wire::Listener::kType) {
           record.note(kind, "listener " + decode<wire::Listener>(m.payload)->name);
         } else if (m.type == wire::Drain::kType) {
-          loop.stop();
+          record.note(kind, "drain");
+          if (decode<wire::Drain>(m.payload)->within_ns < kLong) loop.stop();
         } else if (m.type == wire::Command::kType) {
           channel->send(wire::Failed{"told to die"});
           channel->flush_now();
@@ -209,6 +212,24 @@ TEST_F(FleetTest, AnnouncesADrainToTheQueueAndDoesNotReplaceWhoWasRetired) {
   fleet_->sweep();
   EXPECT_EQ(fleet_->posts().size(), 1u);
   EXPECT_EQ(record_.count(K::Egress, "start"), 1u);
+}
+
+TEST_F(FleetTest, AStopShortensTheTimeThatAReloadHasGiven) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  ready(queue);
+  ready(egress);
+  fleet_->enter_service(queue);
+  fleet_->enter_service(egress);
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->retire(egress);
+  fleet_->drain(egress, 2 * kLong);
+  run_until(heard(K::Egress, "drain"));
+  fleet_->drain(egress, 3 * kLong);
+  fleet_->drain(egress, kSecond);
+  run_until(heard(K::Queue, "dead egress.x 0"));
+  EXPECT_EQ(record_.count(K::Egress, "drain"), 2u);
+  EXPECT_EQ(record_.count(K::Queue, "draining egress.x"), 1u);
 }
 
 TEST_F(FleetTest, AReplacedProcessIsStartedAnewAtOnce) {
