@@ -117,7 +117,10 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
   place_recipients(slot, stored->envelope, recipients, record);
   if (parent.id && replay_) adopted_.push_back({{parent.id, parent.event}, at.commit});
   if (parent.id && !replay_) notification_written(parent.id, parent.event);
-  if (m.groups == kNone || m.deleted) settle(slot);
+  if (m.groups == kNone || m.deleted)
+    settle(slot);
+  else if (m.extra && !(m.extra->failed.empty() && m.extra->succeeded.empty()))
+    tell_in_time(slot);
   if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
     update_pressure();
 }

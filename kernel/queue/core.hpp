@@ -206,6 +206,8 @@ class QueueCore : private spool::Mover {
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope);
   void conclude(MessageSlot slot, Batch &&batch);
   void settle(MessageSlot slot);
+  void tell_in_time(MessageSlot slot);
+  void tell_overdue(Nanos now);
   void finish(MessageSlot slot);
   void acknowledge(ConnectionId connection, std::uint64_t lease);
   void send_acks();
@@ -329,6 +331,7 @@ class QueueCore : private spool::Mover {
   std::deque<DsnDue> dsn_queue_;
   std::map<DsnName, Nanos> dsn_failing_;  // since when (mono)
   std::vector<DsnName> dsn_later_;
+  std::deque<std::pair<Nanos, MessageId>> tell_by_;  // in order: what failed is told of by then (mono)
   std::map<DsnName, std::pair<ConnectionId, spool::Place>> dsn_requests_;
   Nanos dsn_retry_at_ = 0;
   Nanos trouble_told_at_ = 0;

@@ -55,6 +55,7 @@ struct Extra {
   std::uint32_t next_event = 1;
   GroupCounts counts;  // if the message ever had more than one group; else its group tells
   bool counted = false;
+  bool told_in_time = false;  // what failed will be told of though other recipients are not tried
 };
 
 // What a message is counted as: whoever holds it, then whether a delivery was ever tried. Of Postfix's queues, "active"

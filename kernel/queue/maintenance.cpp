@@ -43,6 +43,7 @@ void QueueCore::tick(Nanos now) {
   refresh_capacities();
   forget_idle_descriptors(now);
   check_holders(now);
+  tell_overdue(now);
   update_pressure();
   reroute_orphans();
   if (!dsn_later_.empty() && now >= dsn_retry_at_) {

@@ -1,6 +1,7 @@
 // Outcomes: what egress reports, recorded. One pass: apply each recipient's outcome, return the group when the lease
 // is over, journal what changed in one entry, then see what the message needs next.
 #include <algorithm>
+#include <utility>
 
 #include "kernel/queue/core.hpp"
 
@@ -290,12 +291,35 @@ void QueueCore::settle(MessageSlot slot) {
     });
     return finish(slot);
   }
-  // One notification for all that failed in this round of deliveries, not one for each lease.
-  if (m.extra && counts.leased == 0 && counts.fresh == 0 && !(m.extra->failed.empty() && m.extra->succeeded.empty()))
-    notify(slot);
+  // One notification for all that failed in this round of deliveries, not one for each lease. But the rest may not come
+  // to its turn for long: nobody may run its transport.
+  if (m.extra && !(m.extra->failed.empty() && m.extra->succeeded.empty())) {
+    if (counts.leased == 0 && counts.fresh == 0)
+      notify(slot);
+    else if (counts.fresh > 0)
+      tell_in_time(slot);
+  }
   if (m.groups != kNone) return;
   if (m.extra && !(m.extra->intents.empty() && m.extra->failed.empty() && m.extra->succeeded.empty())) return;
   finish(slot);
+}
+
+void QueueCore::tell_in_time(MessageSlot slot) {
+  auto &m = index_.message(slot);
+  if (std::exchange(m.extra->told_in_time, true)) return;
+  tell_by_.emplace_back(clock_.mono() + settings_->queue.minimal_backoff_time, m.id);
+}
+
+void QueueCore::tell_overdue(Nanos now) {
+  while (!tell_by_.empty() && tell_by_.front().first <= now) {
+    const auto slot = index_.find(tell_by_.front().second);
+    tell_by_.pop_front();
+    auto *extra = slot == kNone ? nullptr : index_.message(slot).extra.get();
+    if (!extra) continue;
+    extra->told_in_time = false;
+    // What is in a lease comes back and is seen to then.
+    if (index_.counts(slot).leased == 0 && !(extra->failed.empty() && extra->succeeded.empty())) notify(slot);
+  }
 }
 
 void QueueCore::finish(MessageSlot slot) {

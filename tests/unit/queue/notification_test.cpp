@@ -38,6 +38,29 @@ TEST_F(Notification, DoesNotWaitForRecipientsThatAreDeferred) {
   EXPECT_EQ(notifications().size(), 1u);
 }
 
+TEST_F(Notification, DoesNotWaitForLongForRecipientsWhoseTransportNobodyRuns) {
+  config::Transport other;
+  other.name = "other";
+  settings_.transports.push_back(other);
+  begin();
+  auto e = envelope({"a@example.com", "b@example.org"});
+  e.routes.push_back({"other", ""});
+  e.recipients[1].route = 1;
+  for (const bool restart : {false, true}) {
+    const auto id = mail(e);
+    report(leases().at(0), DeliveryStatus::Bounced);
+    EXPECT_TRUE(notifications().empty());
+    if (restart) begin();
+    advance(settings_.queue.minimal_backoff_time + 2 * kSecond);
+    const auto n = notifications();
+    ASSERT_EQ(n.size(), 1u);
+    ASSERT_EQ(n[0].recipients.size(), 1u);
+    EXPECT_EQ(n[0].recipients[0].address, "a@example.com");
+    say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, false, ""});
+    EXPECT_TRUE(known(id));
+  }
+}
+
 TEST_F(Notification, NeverIsRespected) {
   begin();
   auto e = envelope({"a@example.com"});
