@@ -190,12 +190,10 @@ class Composer {
     field(fields, "Arrival-Date", rfc5322_date(in_.arrival));
     for (const auto &r : in_.recipients) {
       fields.append("\r\n");
-      if (!r.orcpt.empty()) {
+      if (!r.orcpt.empty()) {  // without ORCPT the field must not appear (RFC 3461 section 6.3)
         const auto semicolon = std::min(r.orcpt.find(';'), r.orcpt.size() - 1);
         field(fields, "Original-Recipient",
               fmt::format("{}; {}", clean(r.orcpt.substr(0, semicolon)), clean(r.orcpt.substr(semicolon + 1))));
-      } else if (!r.original.empty()) {
-        field(fields, "Original-Recipient", typed_address(r.original));
       }
       field(fields, "Final-Recipient", typed_address(r.address));
       field(fields, "Action", word(r.action));

@@ -121,6 +121,13 @@ TEST(Dsn, HonoursEnvidAndOrcpt) {
   EXPECT_THAT(text(in), HasSubstr("\r\nOriginal-Recipient: rfc822; Old.Name@example.com\r\n"));
 }
 
+TEST(Dsn, HasNoOriginalRecipientWithoutOrcpt) {
+  auto in = failure();
+  in.recipients[0].original = "postmaster";
+  EXPECT_THAT(text(in), Not(HasSubstr("Original-Recipient")));
+  EXPECT_THAT(text(in), HasSubstr("(for <postmaster>)"));
+}
+
 TEST(Dsn, DelaySaysUntilWhenAttemptsGoOn) {
   auto in = failure();
   in.kind = Kind::Delay;
