@@ -53,6 +53,7 @@ auto option(std::string_view name, Form form, std::string_view help, std::string
 constexpr std::int64_t kCount = 1'000'000'000;  // of things that are counted
 constexpr Nanos kYear = 365 * 86400 * kSecond;
 constexpr std::int64_t kAnySize = std::int64_t{1} << 50;
+constexpr std::int64_t kLongestCommand = 31 << 10;                  // fits into the buffer of a session
 constexpr std::int64_t kLargestMessage = std::int64_t{4095} << 20;  // the spool's records have lengths of 32 bits
 
 constexpr Form boolean() { return {.type = OptionType::Boolean}; }
@@ -166,7 +167,7 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                        "Largest message content; announced with SIZE."),
         option<&T::line_length_limit>("line_length_limit", size(1000, 1 << 20),
                                       "Longest line of content; a message with a longer one is refused, never folded."),
-        option<&T::command_length_limit>("command_length_limit", size(512, 65536), "Longest command line."),
+        option<&T::command_length_limit>("command_length_limit", size(512, kLongestCommand), "Longest command line."),
         option<&T::header_size_limit>("header_size_limit", size(1024, 64 << 20), "Largest header section."),
         option<&T::recipient_limit>("recipient_limit", integer(1, 100000),
                                     "Recipients a message; further ones get 452."),

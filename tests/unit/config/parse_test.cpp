@@ -70,6 +70,10 @@ TEST(Settings, NoMessageMayBeLargerThanTheSpoolTakes) {
   EXPECT_THAT(text, HasSubstr(" from 1K to 4095M\n"));
 }
 
+TEST(Settings, NoCommandMayBeLongerThanTheServersBuffer) {
+  EXPECT_THAT(all(parse_text("[smtpd]\ncommand_length_limit = \"64K\"\n")), HasSubstr(" from 512 to 31K\n"));
+}
+
 TEST(Settings, EveryProblemIsReportedWithFileLineKeyAndWhatWasExpected) {
   const auto parsed = parse_text(R"(spol = "/x"
 stop_timeout = "5 parsecs"

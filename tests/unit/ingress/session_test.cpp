@@ -358,6 +358,13 @@ TEST_F(SmtpServer, RefusesALongCommandLine) {
   EXPECT_EQ(say(peer, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
 }
 
+TEST_F(SmtpServer, TakesACommandLineAsLongAsTheLimitMayBe) {
+  service.smtpd.command_length_limit = 31 * 1024;
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "NOOP " + std::string(31 * 1024 - 5, 'x') + "\r\n"), "250 2.0.0 Ok\r\n");
+  EXPECT_EQ(say(peer, "NOOP " + std::string(31 * 1024 - 4, 'x') + "\r\n"), "500 5.5.2 Error: line too long\r\n");
+}
+
 TEST_F(SmtpServer, LimitsCommands) {
   service.smtpd.command_limit = 3;
   auto peer = greet();
