@@ -50,7 +50,7 @@ class DescriptorOutput final : public LogOutput {
     struct stat st {};
     const bool known = ::fstat(fd_.get(), &st) == 0;
     socket_ = known && S_ISSOCK(st.st_mode);
-    may_stall_ = known && !S_ISREG(st.st_mode);
+    may_stall_ = known && (socket_ || S_ISFIFO(st.st_mode) || ::isatty(fd_.get()) == 1);
     torn_ = false;
   }
   // False: not all of it was written.
