@@ -344,6 +344,13 @@ std::span<const Option<Queue>> queue_options() {
                                        "other mail are read back when needed."),
       option<&T::backlog_limit>("backlog_limit", integer(0),
                                 "Messages waiting above which new mail gets 452; 0 means no limit."),
+      option<&T::in_flow_delay>("in_flow_delay", duration(0, 10 * kSecond),
+                                "How long MAIL waits for its answer while mail comes in faster than it goes out, which "
+                                "`in_flow_backlog` tells. First it waits for clients that bring more than the average "
+                                "of all, and at twice the backlog for everybody; 0 means never."),
+      option<&T::in_flow_backlog>("in_flow_backlog", integer(0),
+                                  "Messages that wait for their first attempt from which on `in_flow_delay` holds; 0 "
+                                  "means never."),
       option<&T::notify_classes>(
           "notify_classes", list(kNotifyClass),
           "What the postmaster is told about. Of mail in the queue: `bounce` (copies of the headers of bounced mail; "

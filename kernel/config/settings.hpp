@@ -119,6 +119,8 @@ struct Queue {
   Nanos delay_warning_time = 0;                // 0: off
   std::uint32_t envelope_cache_limit = 20000;  // recipients
   std::uint64_t backlog_limit = 0;             // messages waiting before new MAIL gets 452; 0 = none
+  Nanos in_flow_delay = 1 * kSecond;           // before MAIL is answered; 0: off
+  std::uint64_t in_flow_backlog = 20000;       // messages not tried yet before it is; 0: off
   std::vector<std::string> notify_classes = {"resource", "software"};
   std::string bounce_template_file;
   std::uint64_t bounce_size_limit = 50000;

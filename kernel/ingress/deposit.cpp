@@ -1,14 +1,19 @@
 #include "kernel/ingress/deposit.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "kernel/mail/trace.hpp"
 
 namespace mansio::ingress {
 
-Task<Result<MessageId>> deposit(Environment &env, Service &service, Envelope &e, std::unique_ptr<spool::Draft> draft,
-                                const ContentScanner &content) {
+Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
+                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content) {
   e.config_epoch = env.config_epoch;
+  e.client_address = client.address;
+  e.client_name = client.name;
+  e.client_port = client.port;
+  e.listener = service.name;
   const auto id = co_await env.writer.reserve_id();
   if (!id) {
     env.log.warn("no segment to write to", {{"client", e.client_address}, {"error", id.error().text}});
@@ -40,6 +45,15 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, Envelope &e,
                             {"cipher", e.tls_cipher},
                             {"listener", e.listener}});
   co_return *id;
+}
+
+Task<void> hold_back(Environment &env, Service &service, const Client &client) {
+  const auto delay = env.settings.queue.in_flow_delay;
+  if (delay <= 0 || !env.intake.slows(client)) co_return;
+  ++service.counters.braked_messages;
+  asio::steady_timer timer{env.loop, std::chrono::nanoseconds{delay}};
+  ErrorCode ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 // A recipient list mostly has one route; the last one used is the likeliest.

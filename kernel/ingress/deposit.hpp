@@ -10,10 +10,13 @@
 
 namespace mansio::ingress {
 
-// `envelope` lacks nothing but its body and configuration epoch, which are filled in; `content` has seen the whole
-// draft. An error is logged here and means to the client what commit_refusal() says.
-Task<Result<MessageId>> deposit(Environment &env, Service &service, Envelope &envelope,
+// What the envelope holds of its client and listener, its body and configuration epoch are filled in; `content` has
+// seen the whole draft. An error is logged here and means to the client what commit_refusal() says.
+Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &envelope,
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content);
+
+// Waits for in_flow_delay if the client has to; before its next message is taken up.
+Task<void> hold_back(Environment &env, Service &service, const Client &client);
 
 // The route's place in `routes`, where it is added if it is new.
 std::uint16_t intern(std::vector<Route> &routes, Route route);

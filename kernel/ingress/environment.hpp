@@ -48,7 +48,8 @@ class Policy {
 class Intake {
  public:
   virtual ~Intake() = default;
-  virtual std::optional<Reply> refusal() const = 0;  // why no new MAIL is welcome
+  virtual std::optional<Reply> refusal() const = 0;    // why no new MAIL is welcome
+  virtual bool slows(const Client &client) const = 0;  // its next message is to wait for in_flow_delay
   virtual void committed(const spool::Committed &message, const Envelope &envelope) = 0;
 };
 
@@ -79,6 +80,7 @@ struct Service {
   struct Counters {
     std::uint64_t connections = 0, refused_connections = 0, messages = 0, recipients = 0, bytes = 0;
     std::uint64_t rejected_recipients = 0, rejected_messages = 0, deferred_messages = 0, timeouts = 0;
+    std::uint64_t braked_messages = 0;  // that had to wait for in_flow_delay
     std::uint64_t protocol_errors = 0, tls_sessions = 0, tls_failures = 0, noncanonical_messages = 0;
     std::uint64_t sessions = 0;  // now
   } counters;

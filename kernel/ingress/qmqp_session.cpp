@@ -69,6 +69,7 @@ Task<void> QmqpSession::run() {
 
 Task<std::optional<Reply>> QmqpSession::receive() {
   if (const auto why = env_.intake.refusal()) co_return *why;
+  co_await hold_back(env_, service_, client_);
   for (;;) {
     auto bytes = connection_.buffered();
     const auto had = bytes.size();
@@ -193,13 +194,9 @@ Task<Reply> QmqpSession::finish() {
   if (const auto why = wrong_as_a_whole()) co_return *why;
   auto &e = envelope_;
   e.body_type = scanner_.info().eight_bit ? BodyType::EightBitMime : BodyType::SevenBit;
-  e.client_address = client_.address;
-  e.client_name = client_.name;
-  e.client_port = client_.port;
   e.helo = client_.name;
   e.protocol = "QMQP";
-  e.listener = service_.name;
-  const auto id = co_await deposit(env_, service_, e, std::move(draft_), scanner_);
+  const auto id = co_await deposit(env_, service_, client_, e, std::move(draft_), scanner_);
   if (!id) co_return commit_refusal(id.error());
   co_return Reply{250, {}, "Ok: queued as " + to_string(*id)};
 }

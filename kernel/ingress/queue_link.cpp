@@ -1,5 +1,6 @@
 #include "kernel/ingress/queue_link.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -87,6 +88,11 @@ std::optional<Reply> QueueLink::refusal() const {
   if (pressure_.accept) return std::nullopt;
   return Reply{pressure_.code, pressure_.enhanced.empty() ? EnhancedStatus{4, 3, 2} : pressure_.enhanced,
                pressure_.reason.empty() ? "Try again later" : pressure_.reason};
+}
+
+bool QueueLink::slows(const Client &client) const {
+  if (!link_.connected() || pressure_.brake == 0) return false;
+  return pressure_.brake > 1 || std::ranges::binary_search(pressure_.heavy, client.address);
 }
 
 void QueueLink::committed(const spool::Committed &message, const Envelope &envelope) {

@@ -37,6 +37,7 @@ class QueueLink final : public spool::SegmentSource, public Intake {
 
   // Intake
   std::optional<Reply> refusal() const override;
+  bool slows(const Client &client) const override;
   void committed(const spool::Committed &message, const Envelope &envelope) override;
 
   bool attached() const { return link_.connected(); }

@@ -111,6 +111,7 @@ class IngressRole final : public process::Role {
       give("recipients_rejected_total", c.rejected_recipients);
       give("messages_rejected_total", c.rejected_messages);
       give("messages_deferred_total", c.deferred_messages);
+      give("messages_held_back_total", c.braked_messages);
       give("timeouts_total", c.timeouts);
       give("protocol_errors_total", c.protocol_errors);
       give("tls_sessions_total", c.tls_sessions);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernel/ingress/client_name.hpp"
+#include "kernel/ingress/deposit.hpp"
 #include "kernel/mail/trace.hpp"
 
 namespace mansio::ingress {
@@ -107,6 +108,14 @@ Task<void> Session::dispatch(const Command &command) {
     case Verb::StartTls:
       if (syntax_ok(command)) co_await starttls();
       break;
+    case Verb::Mail: {
+      if (env_.intake.slows(client_)) {
+        const bool told = co_await flush();
+        if (told) co_await hold_back(env_, service_, client_);
+      }
+      answer(command);
+      break;
+    }
     default:
       answer(command);
   }

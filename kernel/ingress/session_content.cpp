@@ -167,15 +167,11 @@ Task<Reply> Session::finish_message() {
 Task<Reply> Session::commit() {
   auto &t = *transaction_;
   auto &e = t.envelope;
-  e.client_address = client_.address;
-  e.client_name = client_.name;
-  e.client_port = client_.port;
   e.helo = helo_;
   e.protocol = protocol();
   e.tls_version = connection_.tls_version();
   e.tls_cipher = connection_.tls_cipher();
-  e.listener = service_.name;
-  const auto id = co_await deposit(env_, service_, e, std::move(t.draft), t.scanner);
+  const auto id = co_await deposit(env_, service_, client_, e, std::move(t.draft), t.scanner);
   if (!id) co_return commit_refusal(id.error());
   ++counts_.messages;
   co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};

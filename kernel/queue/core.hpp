@@ -35,6 +35,7 @@
 #include "kernel/queue/delivery_log.hpp"
 #include "kernel/queue/envelope_cache.hpp"
 #include "kernel/queue/index.hpp"
+#include "kernel/queue/inflow.hpp"
 #include "kernel/queue/link.hpp"
 #include "kernel/queue/peers.hpp"
 #include "kernel/scheduler/scheduler.hpp"
@@ -263,6 +264,7 @@ class QueueCore : private spool::Mover {
   // maintenance.cpp
   void tick(Nanos now);
   void update_pressure();
+  std::uint8_t brake_now() const;
 
   const Clock &clock_;
   Logger &log_;
@@ -338,7 +340,8 @@ class QueueCore : private spool::Mover {
 
   std::list<Command> commands_;
   Nanos next_tick_ = 0;
-  wire::Pressure pressure_;
+  wire::Pressure pressure_;  // as ingress was last told
+  Inflow inflow_;
 
   struct Counters {
     std::uint64_t admitted = 0, removed = 0, sent = 0, deferred = 0, bounced = 0, expired = 0, uncertain = 0;

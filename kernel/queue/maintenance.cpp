@@ -8,6 +8,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr Nanos kTick = kSecond;
+constexpr std::size_t kMostHeavy = 500;  // addresses, which fit a frame
 
 }  // namespace
 
@@ -56,6 +57,18 @@ void QueueCore::tick(Nanos now) {
   compact();
 }
 
+// Mail that nobody has tried to deliver yet is what has come in and not gone out.
+std::uint8_t QueueCore::brake_now() const {
+  const auto limit = settings_->queue.in_flow_backlog;
+  if (limit == 0 || settings_->queue.in_flow_delay == 0) return 0;
+  const auto waiting = index_.count(QueueName::Incoming);
+  const auto least = [&](std::uint8_t level) {  // lower once it holds: not on and off at every message
+    const auto at = limit * level;
+    return pressure_.brake >= level ? at - at / 20 : at;
+  };
+  return waiting >= least(2) ? 2 : waiting >= least(1) ? 1 : 0;
+}
+
 void QueueCore::update_pressure() {
   wire::Pressure next;
   const auto limit = settings_->queue.backlog_limit;
@@ -65,9 +78,16 @@ void QueueCore::update_pressure() {
   } else if (limit > 0 && index_.size() >= resume) {
     next = {false, false, 452, {4, 3, 2}, "Too much mail is waiting, try again later"};
   }
-  if (next.accept == pressure_.accept && next.reason == pressure_.reason) return;
+  next.brake = brake_now();
+  if (next.brake == 1) next.heavy = inflow_.heavy(clock_.mono(), kMostHeavy);
+  const bool as_before = next.accept == pressure_.accept && next.reason == pressure_.reason;
+  if (as_before && next.brake == pressure_.brake && next.heavy == pressure_.heavy) return;
+  if (!as_before) log_.warn(next.accept ? "accepting mail again" : "refusing new mail", {{"reason", next.reason}});
+  if (next.brake != pressure_.brake)
+    log_.info(next.brake > pressure_.brake ? "mail comes in faster than it goes out: slowing clients down"
+                                           : "slowing clients down less",
+              {{"level", next.brake}, {"incoming", index_.count(QueueName::Incoming)}});
   pressure_ = next;
-  log_.warn(next.accept ? "accepting mail again" : "refusing new mail", {{"reason", next.reason}});
   for (auto &[id, c] : connections_)
     if (c->peer.kind == wire::RoleKind::Ingress && c->link) c->link->send(pressure_);
 }

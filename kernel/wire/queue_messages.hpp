@@ -77,9 +77,11 @@ struct Pressure {
   std::uint16_t code = 451;
   EnhancedStatus enhanced;
   std::string reason;
+  std::uint8_t brake = 0;               // mail comes in faster than it goes out: 1 the heavy clients are to wait, 2 all
+  std::vector<std::string> heavy = {};  // addresses, sorted
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.accept, s.disk_full, s.code, s.enhanced, s.reason);
+    v(s.accept, s.disk_full, s.code, s.enhanced, s.reason, s.brake, s.heavy);
   }
 };
 

@@ -321,7 +321,7 @@ class Peer:
             return len(self.messages)
 
     def session(self, handler):
-        state = {"sender": None, "recipients": [], "args": [], "messages": 0}
+        state = {"sender": None, "recipients": [], "args": [], "messages": 0, "socket": handler.connection}
         with self.lock:
             self.connections += 1
             state["number"] = self.connections

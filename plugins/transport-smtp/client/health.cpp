@@ -5,7 +5,9 @@
 namespace mansio::smtp {
 namespace {
 
-constexpr std::int64_t kSlow = 1'000'000'000;  // an opening that lasts so long makes others look elsewhere
+// An opening that lasts so long makes others look elsewhere: first at addresses of the same preference, which are as
+// good; then at any, which may be meant for worse days.
+constexpr std::int64_t kLate = 100'000'000, kSlow = 1'000'000'000;
 constexpr unsigned kMostDoublings = 3;
 constexpr std::size_t kManyEntries = 4096;
 
@@ -24,6 +26,11 @@ std::size_t Health::openings(const std::string &key) const {
   return at == entries_.end() ? 0 : at->second.opening.size();
 }
 
+bool Health::late(const std::string &key, std::int64_t now) const {
+  const auto at = entries_.find(key);
+  return at != entries_.end() && !at->second.opening.empty() && now - *at->second.opening.begin() >= kLate;
+}
+
 std::int64_t Health::patience(const std::string &key) const {
   const auto at = entries_.find(key);
   return failover_time_ << (at == entries_.end() ? 0 : std::min(at->second.failures, kMostDoublings));
@@ -34,17 +41,15 @@ void Health::order(std::vector<Target> &targets, std::int64_t now) const {
   struct Rank {
     bool bad;
     std::uint16_t preference;
+    bool late;
     std::size_t openings;
-    bool operator<(const Rank &other) const {
-      if (bad != other.bad) return other.bad;
-      return preference != other.preference ? preference < other.preference : openings < other.openings;
-    }
+    auto operator<=>(const Rank &) const = default;
   };
   std::vector<std::pair<Rank, Target>> ranked;
   ranked.reserve(targets.size());
   for (auto &target : targets) {
     const auto key = target.key();
-    const Rank rank{!trusted(key, now), target.preference, openings(key)};
+    const Rank rank{!trusted(key, now), target.preference, late(key, now), openings(key)};
     ranked.emplace_back(rank, std::move(target));
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto &a, const auto &b) { return a.first < b.first; });

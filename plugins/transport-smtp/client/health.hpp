@@ -26,8 +26,8 @@ class Health {
 
   // The time that opening the address may take while another one is left; 0 = no limit of ours.
   std::int64_t patience(const std::string &key) const;
-  // Those to be trusted first, whatever their preference; inside one preference those with the fewest openings under
-  // way first. Otherwise the order stays.
+  // Those to be trusted first, whatever their preference; inside one preference first those where no opening is late,
+  // then those with the fewest openings under way. Otherwise the order stays.
   void order(std::vector<Target> &targets, std::int64_t now) const;
 
   // An opening begins; it ends with one of the three below.
@@ -46,6 +46,7 @@ class Health {
   };
   bool trusted(const std::string &key, std::int64_t now) const;
   std::size_t openings(const std::string &key) const;
+  bool late(const std::string &key, std::int64_t now) const;
   void end(const std::string &key, std::int64_t began);
   void forget_old(std::int64_t now);
 

@@ -49,6 +49,15 @@ TEST_F(AddressHealth, OpeningsSpreadOverAddressesOfOnePreference) {
   EXPECT_EQ(order(), "abc");
 }
 
+TEST_F(AddressHealth, AnOpeningThatIsLateMakesOthersGoElsewhereInItsPreference) {
+  health.begin(key("a"), now);
+  now += kSecond / 10 - 1;
+  for (int i = 0; i < 3; ++i) health.begin(key("b"), now);
+  EXPECT_EQ(order(), "abc");
+  now += 1;
+  EXPECT_EQ(order(), "bac");
+}
+
 TEST_F(AddressHealth, AnOpeningThatLastsMakesOthersGoElsewhereEvenToAWorsePreference) {
   health.begin(key("a"), now);
   health.begin(key("b"), now);

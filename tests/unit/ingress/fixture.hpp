@@ -93,9 +93,11 @@ class FakePolicy final : public Policy {
 class FakeIntake final : public Intake {
  public:
   std::optional<Reply> refusal() const override { return why; }
+  bool slows(const Client &) const override { return slow; }
   void committed(const spool::Committed &message, const Envelope &) override { noticed.push_back(message.id); }
   std::optional<Reply> why;
   std::vector<MessageId> noticed;
+  bool slow = false;
 };
 
 class FakeCensus final : public Census {

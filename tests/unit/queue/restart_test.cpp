@@ -576,6 +576,37 @@ TEST_F(Restart, RefusesNewMailWhenTheDiskIsFullAndSaysWhenItIsOver) {
   EXPECT_TRUE(p[0].accept);
 }
 
+TEST_F(Restart, SlowsClientsDownWhileMailComesInFasterThanItGoesOut) {
+  settings_.queue.in_flow_backlog = 20;
+  begin();
+  ingress_.link->take<wire::Pressure>();
+  const auto told = [&] {
+    advance(kSecond);
+    const auto p = ingress_.link->take<wire::Pressure>();
+    return p.empty() ? -1 : static_cast<int>(p.back().brake);
+  };
+  std::vector<MessageId> mail;
+  const auto more = [&](int n) {
+    for (int i = 0; i < n; ++i) mail.push_back(mail_to({"a@example.com"}));
+  };
+  // What is leased is under way: it is not waiting for its first attempt any more.
+  more(20);
+  const auto under_way = leases().size();
+  ASSERT_LT(under_way, 20u);
+  more(static_cast<int>(under_way) - 1);
+  EXPECT_EQ(told(), -1);
+  more(1);
+  advance(kSecond);
+  const auto first = ingress_.link->take<wire::Pressure>();
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_TRUE(first[0].accept);
+  EXPECT_EQ(first[0].brake, 1);
+  EXPECT_EQ(first[0].heavy, std::vector<std::string>{"192.0.2.1"});
+  more(20);
+  EXPECT_EQ(told(), 2);
+  EXPECT_EQ(told(), -1);
+}
+
 using Crash = Bench;
 
 TEST_F(Crash, MailOfADeadWorkerIsLeasedAnewAtOnceAndAlone) {
