@@ -77,6 +77,8 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     const bool snapshot = i == first;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
       switch (r.header.type) {
+      if (snapshot && (r.header.type == RecordType::Snapshot || r.header.type == RecordType::Table))
+        out.checkpoint_bytes += r.end - r.at;
         case RecordType::Snapshot:
           if (snapshot)
             unpack(payload_of(bytes, r), [&](std::string_view piece) { each(RecordType::Snapshot, piece); });

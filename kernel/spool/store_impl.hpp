@@ -60,7 +60,7 @@ class StoreImpl : public Store {
   }
   // Not while copies are being written: a checkpoint would forget that a message is done of which a copy is on the
   // disk, and name neither the copy nor the message.
-  bool wants_checkpoint() const override { return !copying_ && journal_.wants_checkpoint(disk_full_); }
+  bool wants_checkpoint() const override { return !copying_ && journal_.wants_checkpoint(journal_room()); }
   void begin_checkpoint() override;
   bool checkpoint_has_room() const override { return journal_.unwritten() < kCheckpointAhead; }
   void snapshot(std::string_view bytes) override { journal_.snapshot(bytes); }
@@ -139,6 +139,7 @@ class StoreImpl : public Store {
   std::uint64_t ordinary_size() const;  // of a segment made now
   void keep_spares();
   void keep_reserve();
+  std::uint64_t journal_room() const;
   void check_space();
   void give_back();
   void tick();

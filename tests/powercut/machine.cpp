@@ -15,8 +15,8 @@ spool::StoreOptions store_options() {
   o.free_segments = 3;
   o.reserve_bytes = 1 << 20;
   o.journal_sync_interval = 0;
-  o.journal_rotate_bytes = 1500;
-  o.journal_reserve = 8192;
+  o.journal_rotate_bytes = 40 * 1024;
+  o.journal_reserve = 64 * 1024;
   o.compact_after = 0;
   return o;
 }

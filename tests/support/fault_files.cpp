@@ -81,9 +81,15 @@ class FaultFiles::Handle final : public io::File {
     const bool was_dead = state_->dead;
     const auto r = state_->step(Op::Write, path_, true);
     if (was_dead) return r;
-    if (!state_->dead && !state_->fits(path_, inode_->cached.size(), w.end())) {
-      ++state_->failures;
-      return Error{Status::Busy, path_ + ": no space"};
+    bool full = false;
+    if (!state_->dead && w.end() > inode_->cached.size()) {
+      const auto reach = state_->reach(path_, inode_->cached.size());
+      full = w.end() > reach;
+      if (full) {
+        ++state_->failures;
+        w.length = reach > w.offset ? reach - w.offset : 0;
+        if (!w.bytes.empty()) w.bytes.resize(w.length);
+      }
     }
     if (!r) {
       w.length = state_->random() % (w.length + 1);
@@ -101,6 +107,7 @@ class FaultFiles::Handle final : public io::File {
 
   std::shared_ptr<State> state_;
   std::shared_ptr<Inode> inode_;
+    if (full) return Error{Status::Busy, path_ + ": no space"};
   std::string path_;
 };
 
@@ -208,7 +215,9 @@ Result<void> FaultFiles::sync_directory(const std::string &path) {
 
 Result<io::Space> FaultFiles::space(const std::string &) {
   const std::lock_guard lock{state_->mutex};
-  return io::Space{state_->free, 1ull << 40};
+  if (state_->limit == 0) return io::Space{state_->free, 1ull << 40};
+  const auto taken = state_->used();
+  return io::Space{state_->limit > taken ? state_->limit - taken : 0, state_->limit};
 }
 
 Result<io::UniqueFd> FaultFiles::lock(const std::string &path, std::string_view text) {
@@ -264,6 +273,7 @@ std::unique_ptr<FaultFiles> FaultFiles::power_cut(std::uint64_t seed) const {
 
 void FaultFiles::fail(Op op, std::string part, std::uint64_t nth, Status status, bool forever) {
   const std::lock_guard lock{state_->mutex};
+  out->state_->limit = state_->limit;
   state_->rules.push_back({op, std::move(part), nth, status, forever});
 }
 void FaultFiles::fail_any(std::uint64_t nth, Status status, bool forever) {
@@ -315,6 +325,18 @@ void FaultFiles::flip(const std::string &path, std::uint64_t offset, std::uint8_
 }
 void FaultFiles::spoil(const std::string &path, std::uint64_t offset) {
   const std::lock_guard lock{state_->mutex};
+void FaultFiles::limit(std::uint64_t bytes) {
+  const std::lock_guard lock{state_->mutex};
+  state_->limit = bytes;
+}
+std::uint64_t FaultFiles::used() const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->used();
+}
+void FaultFiles::hold_pages(unsigned one_in) {
+  const std::lock_guard lock{state_->mutex};
+  state_->hold_pages = one_in;
+}
   state_->names.at(path)->spoiled.insert(offset / kSector);
 }
 std::string FaultFiles::content(const std::string &path) const {

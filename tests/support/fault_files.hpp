@@ -52,6 +52,10 @@ class FaultFiles final : public io::FileSystem {
   };
   std::vector<Unread> take_unread();  // since it was last asked
   void set_free(std::uint64_t bytes);
+  // A disk of this size: when its files together have reached it none can grow, and of a write that would make one grow
+  // further there is what fits. 0: there is no end to it.
+  void limit(std::uint64_t bytes);
+  std::uint64_t used() const;  // by all files that have a name
   // A full disk: no file whose path contains `part` can grow past this size any more. 0: it can.
   void most(std::string part, std::uint64_t bytes);
   std::uint64_t count(Op op, const std::string &part) const;

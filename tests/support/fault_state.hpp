@@ -89,7 +89,7 @@ struct FaultFiles::State {
   std::map<ino_t, std::weak_ptr<Inode>> inodes;  // of which a descriptor was given out
   std::uint64_t operations = 0, cut = 0, failures = 0;
   bool dead = false;
-  std::uint64_t free = 1ull << 40;
+  std::uint64_t free = 1ull << 40, limit = 0;
   std::map<std::string, std::uint64_t> most;  // size of a file, by part of its path
   struct Rule {
     std::optional<Op> op;  // none: any call that changes something
@@ -118,10 +118,23 @@ struct FaultFiles::State {
     }
     return {};
   }
-  bool fits(const std::string &path, std::uint64_t size, std::uint64_t end) const {
-    return std::none_of(most.begin(), most.end(), [&](const auto &m) {
-      return path.find(m.first) != std::string::npos && end > std::max(size, m.second);
-    });
+  std::uint64_t used() const {
+    std::set<const Inode *> seen;  // a name may be that of another
+    std::uint64_t sum = 0;
+    for (const auto &[path, inode] : names)
+      if (seen.insert(inode.get()).second) sum += inode->cached.size();
+    return sum;
+  }
+  // How far a write may reach into a file that has this size now.
+  std::uint64_t reach(const std::string &path, std::uint64_t size) const {
+    auto out = UINT64_MAX;
+    for (const auto &[part, bytes] : most)
+      if (path.find(part) != std::string::npos) out = std::min(out, std::max(size, bytes));
+    if (limit != 0) {
+      const auto taken = used();
+      out = std::min(out, size + (limit > taken ? limit - taken : 0));
+    }
+    return out;
   }
   Error off(const std::string &path) const { return {Status::Internal, path + ": power is off"}; }
   void change(const std::string &path, std::function<void(Names &)> apply) {

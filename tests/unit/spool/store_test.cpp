@@ -715,3 +715,45 @@ TEST(SpoolSegment, RecordOfAnotherEpochOrAForgedOneIsNotFound) {
 
 }  // namespace
 }  // namespace mansio::spool
+// A few octets at a time: each batch takes a page.
+TEST(SpoolStore, ACheckpointIsWantedForWhatTheJournalTakesNotForWhatItSays) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.journal_rotate_bytes = 256 * 1024;
+  Rig rig{disk, options};
+  const auto written = [&] { return disk.count(Op::Write, "/journal/0"); };
+  const auto before = written();
+  for (int i = 0; i < 200 && written() < before + 100; ++i) ASSERT_TRUE(rig.finish_journal());
+  EXPECT_TRUE(rig.store->wants_checkpoint());
+  rig.store->begin_checkpoint();
+  rig.store->end_checkpoint();
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_FALSE(rig.store->wants_checkpoint());
+}
+
+// Nothing is finished, so nothing gives space back, and each attempt is written down.
+TEST(SpoolStore, AttemptsOnAFullDiskDoNotUseUpWhatTheJournalHas) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.journal_reserve = 4 << 20;
+  options.journal_rotate_bytes = 16 << 20;
+  Rig rig{disk, options};
+  ASSERT_TRUE(rig.run_until([&] { return disk.count(Op::Sync, "/spool/reserve") > 0; }));
+  disk.limit(disk.used() + 1000);
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->disk_full() && rig.store->usage().free_segments == 0; }));
+  disk.limit(disk.used());
+  int checkpoints = 0;
+  for (int i = 0; i < 4000; ++i) {
+    ASSERT_TRUE(rig.finish_journal()) << "no room for attempt " << i << ", after " << checkpoints << " checkpoints";
+    if (!rig.store->wants_checkpoint()) continue;
+    ++checkpoints;
+    rig.store->begin_checkpoint();
+    rig.store->snapshot("what waits");
+    rig.store->end_checkpoint();
+  }
+  const auto after = disk.power_cut(0);
+  Rig again{*after};
+  ASSERT_FALSE(again.error) << again.error->text;
+  EXPECT_EQ(std::count(again.entries.begin(), again.entries.end(), "what waits"), 1);
+}
+
