@@ -16,7 +16,7 @@ constexpr std::size_t kSearches = 2;  // one segment is read while another's mes
 
 Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &entry) {
   finding_ = std::make_unique<Finding>();
-  auto &[out, table, order, next, left, committed, done] = *finding_;
+  auto &[out, of_journal, table, order, next, left, committed, done] = *finding_;
   std::vector<GivenUpEntry> given_up;
   auto replayed = replay_journal(files_, path("journal"), [&](RecordType type, std::string_view bytes) {
     if (type == RecordType::Entry || type == RecordType::Snapshot) return entry(bytes);
@@ -30,13 +30,14 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
       ++out.corrupt_records;
   });
   if (!replayed) return replayed.error();
-  out.clean_stop = replayed->clean;
-  // The mark may be among what is damaged.
-  was_active_ = !replayed->clean && (replayed->active || replayed->damaged > 0) && replayed->last_sequence > 0;
+  // The mark may be among what is damaged, and so may all that was said after an orderly stop.
+  out.clean_stop = replayed->clean && replayed->damaged == 0;
+  was_active_ = replayed->damaged > 0 || (!replayed->clean && replayed->active && replayed->last_sequence > 0);
   if (replayed->damaged > 0) {
     log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
                {{"places", replayed->damaged}});
     out.corrupt_records += replayed->damaged;
+    of_journal = replayed->damaged;
   }
 
   if (auto r = load_segments(table, out); !r) return r;
@@ -116,7 +117,12 @@ void StoreImpl::all_found() {
         large && !segment.cited && segment.commits.size() == 0 && segment.phase == Phase::Sealed) {
       const auto file = file_of(segment);
       const auto shared = file ? (*file)->shared() : Result<bool>{true};
-      if (segment.enumerated || (shared && !*shared)) segment.bad_from = kFirstRecord;
+      const bool over = segment.enumerated || (shared && !*shared);
+      // Or the COMMIT is among what is damaged, and then this is all there is of the message.
+      if (over && segment.large && finding->out.corrupt_records > finding->of_journal)
+        set_aside(fmt::format("segment-{}-{}-body", file_name(number), segment.header.epoch), segment, kFirstRecord,
+                  segment.size);
+      if (over && segment.phase == Phase::Sealed) segment.bad_from = kFirstRecord;
     }
     consider(segment);
   }

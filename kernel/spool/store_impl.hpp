@@ -155,6 +155,7 @@ class StoreImpl : public Store {
                       const OnCommit &committed);
   void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
 
+  void set_body_aside(const Committed &message);
   // compaction.cpp
   struct Compaction;
   struct Portion;
@@ -184,6 +185,7 @@ class StoreImpl : public Store {
     Recovered out;
     Table table;
     std::vector<std::uint32_t> order;  // segments, older fillings first: mail comes back about as it came
+    std::uint64_t of_journal = 0;  // of the damage
     std::size_t next = 0, left = 0;
     OnCommit committed;
     std::function<void(const Recovered &)> done;
