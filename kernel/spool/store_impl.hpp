@@ -191,7 +191,13 @@ class StoreImpl : public Store {
     std::function<void(const Recovered &)> done;
   };
   Result<void> load_segments(const Table &table, Recovered &out);
-  Result<void> load_segment(std::uint32_t number, const TableEntry *entry, Recovered &out);
+  struct Opened {
+    std::uint32_t number = 0;
+    std::unique_ptr<io::File> file;
+    Result<FileHeader> header;
+    std::uint64_t read = 0;  // bytes of its first page
+  };
+  Result<void> load_segment(Opened &opened, const TableEntry *entry, Recovered &out);
   Result<void> set_file_aside(std::uint32_t number);
   void search_next();
   void all_found();

@@ -791,3 +791,39 @@ TEST(SpoolStore, AttemptsOnAFullDiskDoNotUseUpWhatTheJournalHas) {
   EXPECT_EQ(std::count(again.entries.begin(), again.entries.end(), "what waits"), 1);
 }
 
+TEST(SpoolStore, LaterFormatIsRefusedAndLeftAlone) {
+  FaultFiles disk;
+  FileHeader header;
+  header.number = 1;
+  header.epoch = 1;
+  header.least_reader = kFormatVersion + 1;
+  auto file = disk.open(segment_file(1), io::OpenMode::Create);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->write_at(0, encode_header(header)).ok());
+  // Nor is what an older version would have put in order before it came to that.
+  ASSERT_TRUE((*disk.open(segment_file(0), io::OpenMode::Create))->zero_fill(0, 64 * 1024).ok());
+  Rig rig{disk};
+  ASSERT_TRUE(rig.error);
+  EXPECT_EQ(rig.error->status, Status::Unsupported);
+  EXPECT_EQ(disk.paths("/spool/segments/").size(), 2u);
+}
+
+TEST(SpoolSegment, RecordOfAnotherEpochOrAForgedOneIsNotFound) {
+  FileHeader header;
+  header.number = 3;
+  header.epoch = 8;
+  header.salt = 42;
+  auto forged = header;
+  forged.salt = 43;
+  std::string bytes = encode_header(header);
+  append_record(bytes, RecordSeal{forged}, RecordType::Envelope, 1, "forged");
+  MemoryBytes memory{bytes};
+  int found = 0;
+  (void)scan_records(memory, header, kFirstRecord, [&](const Record &) { ++found; });
+  header.epoch = 9;
+  (void)scan_records(memory, header, kFirstRecord, [&](const Record &) { ++found; });
+  EXPECT_EQ(found, 0);
+}
+
+}  // namespace
+}  // namespace mansio::spool
