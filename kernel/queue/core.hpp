@@ -148,8 +148,9 @@ class QueueCore : private spool::Mover {
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
   Result<SharedStored> read_stored(MessageSlot slot);  // from the cache or the spool
-  SharedStored stored_of(MessageSlot slot);            // kept in the cache; null: unreadable, and set aside
-  SharedStored peek(MessageSlot slot);                 // past the cache; null: unreadable
+  // Kept in the cache; null: unreadable, and set aside. `cold`: set if it was read from the spool.
+  SharedStored stored_of(MessageSlot slot, bool *cold = nullptr);
+  SharedStored peek(MessageSlot slot);  // past the cache; null: unreadable
   SharedEnvelope envelope_of(MessageSlot slot);
   Nanos wall_of(Nanos mono) const { return mono + clock_.wall() - clock_.mono(); }
   Nanos mono_of(Nanos wall) const { return wall + clock_.mono() - clock_.wall(); }
@@ -178,6 +179,8 @@ class QueueCore : private spool::Mover {
   bool active_on_disk();
   bool journal_stuck();
   void lease(GroupSlot group);
+  bool verified(GroupSlot group, const spool::Committed &at);
+  void go_on(MessageSlot slot);
   void wake(Message &m);
   bool wakes(GroupSlot group);
   bool woken();
@@ -315,6 +318,7 @@ class QueueCore : private spool::Mover {
   Nanos idle_since_ = 0;
 
   struct Ack {
+  std::set<MessageId> verifying_;                                 // their bodies are being read
     std::uint64_t sequence;
     ConnectionId connection;
     std::uint64_t lease;

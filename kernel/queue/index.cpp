@@ -99,7 +99,7 @@ void Index::recount(MessageSlot slot) {
                    : groups.fresh > 0  ? QueueName::Incoming
                                        : QueueName::Deferred;
   --counts_[m.counted];
-  m.counted = static_cast<std::uint32_t>(now) & 15;
+  m.counted = static_cast<std::uint32_t>(now) & 7;
   ++counts_[m.counted];
 }
 

@@ -71,8 +71,9 @@ struct Message {
   GroupSlot groups = kNone;
   std::uint32_t commit = 0;       // where its COMMIT record lies in the segment, in units of 8 bytes
   std::uint32_t size16 : 28 = 0;  // of the body, in units of 16 bytes, rounded up; the largest there is for all beyond
-  std::uint32_t counted : 4 = static_cast<std::uint32_t>(QueueName::None);
-  std::uint16_t segment = 0;  // the index's own short name of the segment
+  std::uint32_t counted : 3 = static_cast<std::uint32_t>(QueueName::None);
+  std::uint32_t verified : 1 = 0;  // the body was whole when it was last read from the disk
+  std::uint16_t segment = 0;       // the index's own short name of the segment
   std::uint16_t kills : 3 = 0;
   bool held : 1 = false;
   bool corrupt : 1 = false;

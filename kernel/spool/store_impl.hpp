@@ -45,6 +45,8 @@ class StoreImpl : public Store {
   void retire(const Place &commit, std::uint64_t sequence) override;
   Result<Committed> read_commit(MessageId id, const Place &commit) override;
   Result<Envelope> read_envelope(const Committed &message) override;
+  Result<void> verify_body(const Committed &message) override;
+  void verify_body(const Committed &message, std::function<void(Result<void>)> done) override;
   Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) override;
   Result<io::UniqueFd> open_for_reading(std::uint32_t segment, std::uint32_t epoch) override;
   void pin(const Place &place) override;
