@@ -48,6 +48,7 @@ SharedStored QueueCore::stored_of(MessageSlot slot, bool *cold) {
 void QueueCore::set_aside(MessageSlot slot, const std::string &why) {
   auto &m = index_.message(slot);
   if (m.corrupt) return;
+  changing(slot);
   ++counters_.corrupt;
   m.corrupt = true;    // do_hold() has it counted
   cache_.erase(m.id);  // who releases it wants it to be read again

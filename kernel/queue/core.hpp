@@ -259,6 +259,9 @@ class QueueCore : private spool::Mover {
   void do_expire(MessageSlot slot);
   void do_flush(MessageSlot slot);
   bool shape(Command &command);
+  void take_snapshot(Command &command);
+  void changing(MessageSlot slot, bool fresh = false);
+  void end_snapshots();
   std::string list_line(MessageSlot slot);
   std::string show_line(MessageSlot slot);
   std::string summary() const;
@@ -315,10 +318,10 @@ class QueueCore : private spool::Mover {
   };
   std::unordered_map<MessageId, Waking> waking_;                  // brought forward, and not yet on the disk
   std::deque<std::pair<std::uint64_t, MessageId>> waking_order_;  // as journaled
+  std::set<MessageId> verifying_;                                 // their bodies are being read
   Nanos idle_since_ = 0;
 
   struct Ack {
-  std::set<MessageId> verifying_;                                 // their bodies are being read
     std::uint64_t sequence;
     ConnectionId connection;
     std::uint64_t lease;
@@ -341,6 +344,7 @@ class QueueCore : private spool::Mover {
   Nanos trouble_told_at_ = 0;
 
   std::list<Command> commands_;
+  std::size_t snapshots_ = 0;  // of them that are
   Nanos next_tick_ = 0;
   wire::Pressure pressure_;
 

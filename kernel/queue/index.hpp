@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -118,6 +119,10 @@ class Index {
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
 
+  // Somebody wants to hear of a message before it goes or its groups change, and of one that has just come.
+  using Watch = std::function<void(MessageSlot slot, bool fresh)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
+
   // It will be looked at soon: has it and its message fetched into the cache.
   void prefetch(GroupSlot slot) {
     mansio::prefetch(groups_[slot]);
@@ -173,6 +178,7 @@ class Index {
   std::unordered_map<std::uint64_t, std::uint16_t> segment_names_;
   std::array<std::uint64_t, kQueueNames + 1> counts_{};
   std::uint64_t bytes_ = 0;
+  Watch watch_;
   // Groups whose memory is on its way; only then can their messages be fetched without waiting.
   std::array<GroupSlot, 4> prefetched_{kNone, kNone, kNone, kNone};
   std::size_t next_prefetched_ = 0;

@@ -139,9 +139,9 @@ class StoreImpl : public Store {
   }
   bool room_for(GrantFor use, std::uint64_t bytes) const;
   std::uint64_t ordinary_size() const;  // of a segment made now
+  std::uint64_t journal_room() const;
   void keep_spares();
   void keep_reserve();
-  std::uint64_t journal_room() const;
   void check_space();
   void give_back();
   void tick();
@@ -155,9 +155,9 @@ class StoreImpl : public Store {
   void hand_over(std::shared_ptr<Search> search);
   void consider_found(Segment &segment, const FoundCommit &found, bool body_intact, std::optional<std::uint64_t> synced,
                       const OnCommit &committed);
+  void set_body_aside(const Committed &message);
   void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
 
-  void set_body_aside(const Committed &message);
   // compaction.cpp
   struct Compaction;
   struct Portion;
@@ -185,9 +185,9 @@ class StoreImpl : public Store {
   // Between recover() and all_found().
   struct Finding {
     Recovered out;
+    std::uint64_t of_journal = 0;  // of the damage
     Table table;
     std::vector<std::uint32_t> order;  // segments, older fillings first: mail comes back about as it came
-    std::uint64_t of_journal = 0;  // of the damage
     std::size_t next = 0, left = 0;
     OnCommit committed;
     std::function<void(const Recovered &)> done;
