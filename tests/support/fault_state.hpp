@@ -74,13 +74,19 @@ struct Inode {
 };
 using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
+inline bool lies_in(const std::string &path, const std::string &directory) {
+  return path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
+}
 inline std::string directory_of(const std::string &path) { return path.substr(0, path.rfind('/')); }
 
 struct FaultFiles::State {
   mutable std::mutex mutex;
   Names names, durable;
-  std::set<std::string> directories;
-  // Changes of names since their directory was synced, in order: a journalling file system keeps a prefix.
+  // Whose name is not stable before the directory that it is in was synced. (That of one in the root is.)
+  std::set<std::string> directories, durable_directories;
+  unsigned hold_pages = 0;
+  // Changes of names since their directory was synced, in order. A journalling file system keeps the first of them;
+  // others may keep any.
   struct Change {
     std::string directory;
     std::function<void(Names &)> apply;
