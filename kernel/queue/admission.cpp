@@ -36,7 +36,9 @@ Result<SharedStored> QueueCore::read_stored(MessageSlot slot) {
   return std::make_shared<const Stored>(Stored{*at, std::move(*envelope)});
 }
 
-SharedStored QueueCore::stored_of(MessageSlot slot) {
+SharedStored QueueCore::stored_of(MessageSlot slot, bool *cold) {
+  if (auto cached = cache_.find(index_.id_of(slot))) return cached;
+  if (cold) *cold = true;
   auto stored = read_stored(slot);
   if (stored) return cache_.put(std::move(*stored));
   set_aside(slot, "envelope unreadable: " + stored.error().text);
@@ -46,8 +48,10 @@ SharedStored QueueCore::stored_of(MessageSlot slot) {
 void QueueCore::set_aside(MessageSlot slot, const std::string &why) {
   auto &m = index_.message(slot);
   if (m.corrupt) return;
+  changing(slot);
   ++counters_.corrupt;
-  m.corrupt = true;  // do_hold() has it counted
+  m.corrupt = true;    // do_hold() has it counted
+  cache_.erase(m.id);  // who releases it wants it to be read again
   log_.error("the message is set aside", {{"qid", m.id}, {"segment", index_.commit_of(slot).segment}, {"error", why}});
   do_hold(slot, why);
 }

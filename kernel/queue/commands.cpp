@@ -13,6 +13,7 @@ namespace {
 constexpr int kVisitsPerTurn = 128;
 constexpr std::size_t kShapeVisitsPerTurn = 8192;  // a fraction of a millisecond: nothing is read from the spool
 constexpr std::size_t kReplyBytes = 32 * 1024;
+constexpr std::string_view kLate = "the queue changed faster than its list was read: what is listed last is of later";
 
 // "90", "90s", "15m", "2h", "5d", "1w".
 std::optional<Nanos> parse_age(std::string_view text) {
@@ -93,6 +94,7 @@ void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
   auto &command = commands_.emplace_back();
   command.connection = c.id;
   command.request = std::move(request);
+  if (problem.empty() && command.request.verb == "list" && command.request.ids.empty()) take_snapshot(command);
   if (problem.empty()) return;
   if (c.link) c.link->send(wire::QueueReply{command.request.request, "", true, problem, 0});
   commands_.pop_back();
@@ -107,10 +109,16 @@ void QueueCore::on_credit(Connection &c, const wire::QueueCommandCredit &credit)
 // True: some command can go on without waiting for anything.
 bool QueueCore::step_commands() {
   bool more = false;
+  const auto end = [this](std::list<Command>::iterator command) {
+    const bool snapshot = command->snapshot;
+    const auto next = commands_.erase(command);
+    if (snapshot) end_snapshots();
+    return next;
+  };
   for (auto at = commands_.begin(); at != commands_.end();) {
     auto *c = find(at->connection);
     if (!c || !c->link) {
-      at = commands_.erase(at);
+      at = end(at);
       continue;
     }
     if (at->lines.size() < kReplyBytes && !at->walked) at->walked = !step(*at);
@@ -121,11 +129,12 @@ bool QueueCore::step_commands() {
       if (cut > kReplyBytes + 16 * 1024) cut = at->lines.rfind('\n', kReplyBytes + 16 * 1024) + 1;
       if (cut == 0) cut = std::min<std::size_t>(at->lines.size(), kReplyBytes + 16 * 1024);
       const bool done = at->walked && cut == at->lines.size();
-      if (c->link->send(wire::QueueReply{at->request.request, at->lines.substr(0, cut), done, "", at->affected})) {
+      const std::string error{done && at->late ? kLate : ""};
+      if (c->link->send(wire::QueueReply{at->request.request, at->lines.substr(0, cut), done, error, at->affected})) {
         at->lines.erase(0, cut);
         --at->credit;
         if (done) {
-          at = commands_.erase(at);
+          at = end(at);
           continue;
         }
       }
@@ -149,9 +158,9 @@ bool QueueCore::step(Command &command) {
       if (command.cursor >= command.request.ids.size()) return false;
       slot = index_.find(*parse_message_id(command.request.ids[command.cursor++]));
     } else {
-      if (command.cursor >= index_.slots()) return false;
+      if (command.cursor >= (command.snapshot ? command.listed.size() : index_.slots())) return false;
       slot = static_cast<MessageSlot>(command.cursor++);
-      if (!index_.message(slot).used) slot = kNone;
+      if (!index_.message(slot).used || (command.snapshot && command.listed[slot])) slot = kNone;
     }
     if (slot == kNone || !matches(command, slot)) continue;
     if (act(command, slot)) ++command.affected;
@@ -230,6 +239,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
   if (verb == "list") return command.lines += list_line(slot), true;
   if (verb == "show") return command.lines += show_line(slot), true;
   if (m.deleted) return false;
+  changing(slot);
   log_.info("queue command applied", {{"qid", m.id}, {"verb", verb}, {"by", command.request.by}});
   if (verb == "hold") {
     if (m.held) return false;

@@ -149,8 +149,9 @@ class QueueCore : private spool::Mover {
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
   Result<SharedStored> read_stored(MessageSlot slot);  // from the cache or the spool
-  SharedStored stored_of(MessageSlot slot);            // kept in the cache; null: unreadable, and set aside
-  SharedStored peek(MessageSlot slot);                 // past the cache; null: unreadable
+  // Kept in the cache; null: unreadable, and set aside. `cold`: set if it was read from the spool.
+  SharedStored stored_of(MessageSlot slot, bool *cold = nullptr);
+  SharedStored peek(MessageSlot slot);  // past the cache; null: unreadable
   SharedEnvelope envelope_of(MessageSlot slot);
   Nanos wall_of(Nanos mono) const { return mono + clock_.wall() - clock_.mono(); }
   Nanos mono_of(Nanos wall) const { return wall + clock_.mono() - clock_.wall(); }
@@ -179,6 +180,8 @@ class QueueCore : private spool::Mover {
   bool active_on_disk();
   bool journal_stuck();
   void lease(GroupSlot group);
+  bool verified(GroupSlot group, const spool::Committed &at);
+  void go_on(MessageSlot slot);
   void wake(Message &m);
   bool wakes(GroupSlot group);
   bool woken();
@@ -257,6 +260,9 @@ class QueueCore : private spool::Mover {
   void do_expire(MessageSlot slot);
   void do_flush(MessageSlot slot);
   bool shape(Command &command);
+  void take_snapshot(Command &command);
+  void changing(MessageSlot slot, bool fresh = false);
+  void end_snapshots();
   std::string list_line(MessageSlot slot);
   std::string show_line(MessageSlot slot);
   std::string summary() const;
@@ -314,6 +320,7 @@ class QueueCore : private spool::Mover {
   };
   std::unordered_map<MessageId, Waking> waking_;                  // brought forward, and not yet on the disk
   std::deque<std::pair<std::uint64_t, MessageId>> waking_order_;  // as journaled
+  std::set<MessageId> verifying_;                                 // their bodies are being read
   Nanos idle_since_ = 0;
 
   struct Ack {
@@ -339,6 +346,7 @@ class QueueCore : private spool::Mover {
   Nanos trouble_told_at_ = 0;
 
   std::list<Command> commands_;
+  std::size_t snapshots_ = 0;  // of them that are
   Nanos next_tick_ = 0;
   wire::Pressure pressure_;  // as ingress was last told
   Inflow inflow_;

@@ -55,6 +55,7 @@ MessageSlot Index::add(const spool::Committed &at) {
   const auto segment = enter(at.commit);
   if (!segment) return kNone;
   const auto slot = take(free_messages_, messages_);
+  if (watch_) watch_(slot, true);
   auto &m = messages_[slot];
   m.id = at.id;
   m.segment = *segment;
@@ -99,11 +100,12 @@ void Index::recount(MessageSlot slot) {
                    : groups.fresh > 0  ? QueueName::Incoming
                                        : QueueName::Deferred;
   --counts_[m.counted];
-  m.counted = static_cast<std::uint32_t>(now) & 15;
+  m.counted = static_cast<std::uint32_t>(now) & 7;
   ++counts_[m.counted];
 }
 
 void Index::erase(MessageSlot slot) {
+  if (watch_) watch_(slot, false);
   auto &m = messages_[slot];
   assert(m.groups == kNone);
   --counts_[m.counted];
@@ -141,6 +143,7 @@ GroupSlot Index::add_group(MessageSlot message) {
 
 void Index::set_state(GroupSlot slot, GroupState state) {
   auto &g = groups_[slot];
+  if (watch_) watch_(g.message, false);
   const auto &m = messages_[g.message];
   auto *counts = m.extra && m.extra->counted ? &m.extra->counts : nullptr;
   if (counts && counts_as_fresh(g)) --counts->fresh;

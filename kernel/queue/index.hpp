@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -71,8 +72,9 @@ struct Message {
   GroupSlot groups = kNone;
   std::uint32_t commit = 0;       // where its COMMIT record lies in the segment, in units of 8 bytes
   std::uint32_t size16 : 28 = 0;  // of the body, in units of 16 bytes, rounded up; the largest there is for all beyond
-  std::uint32_t counted : 4 = static_cast<std::uint32_t>(QueueName::None);
-  std::uint16_t segment = 0;  // the index's own short name of the segment
+  std::uint32_t counted : 3 = static_cast<std::uint32_t>(QueueName::None);
+  std::uint32_t verified : 1 = 0;  // the body was whole when it was last read from the disk
+  std::uint16_t segment = 0;       // the index's own short name of the segment
   std::uint16_t kills : 3 = 0;
   bool held : 1 = false;
   bool corrupt : 1 = false;
@@ -116,6 +118,10 @@ class Index {
   void erase_group(GroupSlot slot, Reasons &reasons);
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
+
+  // Somebody wants to hear of a message before it goes or its groups change, and of one that has just come.
+  using Watch = std::function<void(MessageSlot slot, bool fresh)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
 
   // It will be looked at soon: has it and its message fetched into the cache.
   void prefetch(GroupSlot slot) {
@@ -172,6 +178,7 @@ class Index {
   std::unordered_map<std::uint64_t, std::uint16_t> segment_names_;
   std::array<std::uint64_t, kQueueNames + 1> counts_{};
   std::uint64_t bytes_ = 0;
+  Watch watch_;
   // Groups whose memory is on its way; only then can their messages be fetched without waiting.
   std::array<GroupSlot, 4> prefetched_{kNone, kNone, kNone, kNone};
   std::size_t next_prefetched_ = 0;

@@ -11,8 +11,9 @@ constexpr int kWokenPerTurn = 2048;
 constexpr int kLeasesPerTurn = 256;           // one turn's worth leaves in shared frames
 constexpr Nanos kCancelGrace = 30 * kSecond;  // at most; from being told to give up to being killed
 constexpr Nanos kJournalPatience = 5 * kSecond;
-constexpr Nanos kActiveAhead = 5 * kSecond;  // the disk is told of leases so far ahead
-constexpr Nanos kTurn = kSecond;             // longer than any turn, or a sync
+constexpr Nanos kActiveAhead = 5 * kSecond;    // the disk is told of leases so far ahead
+constexpr Nanos kTurn = kSecond;               // longer than any turn, or a sync
+constexpr std::uint64_t kAtOnce = 128 * 1024;  // a body that the loop itself reads
 
 Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, transport.delivery_time_limit); }
 
@@ -118,14 +119,42 @@ bool QueueCore::woken() {
     if (at == waking_.end() || at->second.sequence > synced) continue;  // said again since
     const auto slot = at->second.wanted ? index_.find(at->first) : kNone;
     waking_.erase(at);
-    if (slot == kNone) continue;
-    index_.each_group(slot, [&](GroupSlot g) {
-      if (index_.group(g).state != GroupState::Scheduled) return;
-      const auto due = scheduler_->due(g);
-      scheduler_->hold(g);
-      scheduler_->release(g, due, clock_.mono());
-    });
+    if (slot != kNone) go_on(slot);
   }
+  return false;
+}
+
+// What was kept back when its turn came has its turn again.
+void QueueCore::go_on(MessageSlot slot) {
+  index_.each_group(slot, [&](GroupSlot g) {
+    if (index_.group(g).state != GroupState::Scheduled) return;
+    const auto due = scheduler_->due(g);
+    scheduler_->hold(g);
+    scheduler_->release(g, due, clock_.mono());
+  });
+}
+
+// A body that is read back for the first time since it was written may have gone bad on the disk meanwhile. A small one
+// lies beside the envelope that was just read. For another the group waits: false, as for one that is set aside.
+bool QueueCore::verified(GroupSlot slot, const spool::Committed &at) {
+  const auto message = index_.group(slot).message;
+  if (at.body.segment == at.commit.segment && at.body.length <= kAtOnce) {
+    const auto whole = store_.verify_body(at);
+    index_.message(message).verified = whole.ok();
+    if (!whole) set_aside(message, "body unreadable: " + whole.error().text);
+    return whole.ok();
+  }
+  scheduler_->hold(slot);
+  if (!verifying_.insert(at.id).second) return false;
+  store_.verify_body(at, [this, at](const Result<void> &whole) {
+    verifying_.erase(at.id);
+    const auto found = index_.find(at.id);
+    if (found == kNone) return;
+    if (!whole && index_.lies_at(found, at.commit)) return set_aside(found, "body unreadable: " + whole.error().text);
+    index_.message(found).verified = whole.ok();  // if not, it was moved meanwhile, and is read again there
+    go_on(found);
+    if (wake_) wake_();
+  });
   return false;
 }
 
@@ -134,8 +163,10 @@ void QueueCore::lease(GroupSlot slot) {
   const auto message = index_.group(slot).message;
   const auto transport = scheduler_->transport_of(slot);
   auto *c = egress_of(transport);
-  const auto stored = stored_of(message);
+  bool cold = false;
+  const auto stored = stored_of(message, &cold);
   if (!stored) return;  // set aside
+  if (cold && !index_.message(message).verified && !verified(slot, stored->at)) return;
   const auto body = stored->at.body;
   // Not now: the group waits as it did, and nothing more goes to this process before the next tick.
   const auto later = [&] {

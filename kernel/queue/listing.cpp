@@ -1,4 +1,4 @@
-// What an operator sees of a message: JSON lines with Postfix's postqueue -j keys and ours beside them.
+// Lists, and what an operator sees of a message: JSON lines with Postfix's postqueue -j keys and ours beside them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,8 @@
 
 namespace mansio::queue {
 namespace {
+
+constexpr std::size_t kKept = 8 * 1024 * 1024;  // of lines of a snapshot that nobody has taken yet
 
 std::string reason_text(const Reason &r) {
   if (r.smtp_code != 0) return said_text(r.smtp_code, r.enhanced, r.text, r.relay, false);
@@ -21,6 +23,32 @@ void put_place(Json &j, const spool::Place &p) {
 }
 
 }  // namespace
+
+void QueueCore::take_snapshot(Command &command) {
+  command.snapshot = true;
+  command.listed.assign(index_.slots(), false);
+  if (snapshots_++ == 0) index_.watch([this](MessageSlot slot, bool fresh) { changing(slot, fresh); });
+}
+
+// To be called before anything changes that a list shows of the message; `fresh`: it has just come.
+void QueueCore::changing(MessageSlot slot, bool fresh) {
+  if (snapshots_ == 0) return;
+  for (auto &command : commands_) {
+    if (!command.snapshot || slot < command.cursor || slot >= command.listed.size() || command.listed[slot]) continue;
+    if (!fresh && command.lines.size() >= kKept) {
+      command.late = true;
+      continue;
+    }
+    command.listed[slot] = true;
+    if (!fresh && matches(command, slot) && act(command, slot)) ++command.affected;
+  }
+}
+
+void QueueCore::end_snapshots() {
+  const auto left = std::count_if(commands_.begin(), commands_.end(), [](const Command &c) { return c.snapshot; });
+  snapshots_ = static_cast<std::size_t>(left);
+  if (snapshots_ == 0) index_.watch({});
+}
 
 std::string QueueCore::list_line(MessageSlot slot) {
   const auto &m = index_.message(slot);
@@ -131,7 +159,8 @@ std::string QueueCore::summary() const {
   j.key("groups_ready").number(counts.ready).key("groups_deferred").number(counts.deferred);
   j.key("transports").open('{');
   for (std::size_t t = 0; t < transports_.size(); ++t)
-    if (const auto groups = scheduler_->groups(static_cast<scheduler::TransportId>(t)); groups > 0) j.key(transports_[t].name).number(groups);
+    if (const auto groups = scheduler_->groups(static_cast<scheduler::TransportId>(t)); groups > 0)
+      j.key(transports_[t].name).number(groups);
   j.close('}').close('}');
   return std::move(j).line();
 }

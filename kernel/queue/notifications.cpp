@@ -136,6 +136,7 @@ void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaste
   if (recipients.empty()) return;
   const auto envelope = envelope_of(slot);
   if (!envelope) return;
+  changing(slot);
   auto &m = index_.message(slot);
   auto &extra = m.more();
   for (std::size_t from = 0; from < recipients.size();) {
@@ -271,6 +272,7 @@ void QueueCore::notification_written(MessageId parent, std::uint32_t event) {
   }
   const auto slot = index_.find(parent);
   if (slot == kNone || !index_.message(slot).extra) return;
+  changing(slot);
   auto &m = index_.message(slot);
   if (std::erase_if(m.extra->intents, [&](const Intent &i) { return i.event == event; }) == 0) return;
   ++counters_.notifications;

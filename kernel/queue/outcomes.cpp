@@ -37,6 +37,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   const auto slot = l.message;
   const auto group = l.group;
   const auto envelope = l.envelope;
+  changing(slot);
   const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased};
   Batch batch;
   for (const auto &outcome : o.outcomes) {
@@ -77,6 +78,7 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
       std::string_view transport;
       if (c.has_transport) transport = transports_[c.transport].name;
       const LeaseContext context{transport, c.peer.pid, now, now};
+      changing(slot);
       Batch batch;
       std::set<GroupSlot> deferred;
       for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {

@@ -177,6 +177,7 @@ void QueueCore::close(Connection &c) {
   refresh_capacities();
   if (c.peer.kind == wire::RoleKind::Control) {  // it holds nothing
     std::erase_if(commands_, [&](const Command &command) { return command.connection == c.id; });
+    end_snapshots();
     connections_.erase(c.id);
   }
 }

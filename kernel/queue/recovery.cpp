@@ -30,7 +30,14 @@ Result<void> QueueCore::recover() {
 // an earlier life knew of it: that one may have looked into the segment before the writer got round to saying so.
 void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
   if (const auto slot = index_.find(at.id); slot != kNone) return found_again(slot, at);
-  if (!replay_) return admit(at, std::move(envelope), nullptr, true);
+  // Who found it has read all of it.
+  const auto seen = [&] {
+    if (const auto slot = index_.find(at.id); slot != kNone) index_.message(slot).verified = !noticed;
+  };
+  if (!replay_) {
+    admit(at, std::move(envelope), nullptr, true);
+    return seen();
+  }
   if (replay_->gone(at.id)) {
     if (envelope.dsn_parent.id) adopted_.push_back({{envelope.dsn_parent.id, envelope.dsn_parent.event}, {}});
     store_.admit(at);
@@ -43,6 +50,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   // What compaction moves is never taken for ours: no copy is made before all mail is found.
   const bool ours = at.commit.epoch >= store_.first_epoch();
   admit(at, std::move(envelope), record ? &*record : nullptr, noticed || ours);
+  seen();
   const auto slot = index_.find(at.id);
   if (ours || slot == kNone || index_.message(slot).possible_duplicate || !store_.was_active()) return;
   // May have been under way when we stopped; what is held too, as it may have been held in a lease.

@@ -43,6 +43,7 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
   const auto envelope = at->second.envelope;
   const LeaseContext context{"router", 0, at->second.taken_up, at->second.leased};
   const auto asked = at->second.recipients;
+  changing(slot);
   end_lease(at);
   auto &m = index_.message(slot);
   Batch batch;

@@ -176,7 +176,7 @@ void StoreImpl::copy_portion(std::shared_ptr<Compaction> c) {
   if (closing_) return;
   auto *segment = find(c->from);
   if (!segment || c->given_up) return end_compaction(c);
-  if (journal_.wants_checkpoint(disk_full_)) {  // else it would hardly find the moment between two portions
+  if (journal_.wants_checkpoint(journal_room())) {  // else it would hardly find the moment between two portions
     c->waiting = true;
     return;
   }

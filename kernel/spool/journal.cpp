@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::uint64_t kFillStep = 1024 * 1024;  // zero-filled ahead, so that most syncs journal no metadata
 constexpr std::uint64_t kTooManyFiles = 16;       // restarts without a checkpoint
-constexpr std::uint64_t kFrugalTimes = 4;         // times as much journal as usual: when room is short
+constexpr std::uint64_t kShortPart = 8;           // of the usual size: when room is short, so that there is some left
+constexpr std::uint64_t kShortSlack = 4 * kPage;  // a header, and the ends of batches
 constexpr auto kRetry = std::chrono::milliseconds{200};
 constexpr std::size_t kPacked = 32 * 1024;  // octets of entries in one record, about
 
@@ -48,7 +49,8 @@ Journal::~Journal() {
 Result<void> Journal::start(const Replayed &replayed) {
   // Files that cannot be read today may be read tomorrow: what is written now must count as later than what they hold.
   sequence_ = std::max(replayed.last_sequence, std::uint64_t{replayed.last_file} << 32);
-  since_checkpoint_ = replayed.bytes;
+  since_checkpoint_ = replayed.bytes - std::min(replayed.bytes, replayed.checkpoint_bytes);
+  checkpoint_bytes_ = replayed.checkpoint_bytes;
   files_since_checkpoint_ = replayed.read.size();
   synced_ = sequence_;
   number_ = replayed.last_file;
@@ -64,12 +66,7 @@ Result<void> Journal::start(const Replayed &replayed) {
       if (auto r = (*file)->write_at(from, bytes); !r) return r;
     if (auto r = (*file)->data_sync(); !r) return r;
   }
-  auto opened = open_file(number_ + 1);
-  if (!opened && opened.error().status == Status::Busy && give_up_reserve()) opened = open_file(number_);
-  if (!opened) {
-    (void)files_.remove(path(number_));
-    return opened;
-  }
+  if (auto r = next_file(); !r) return r;
   started_ = true;
   if (!options_.turns) thread_ = std::thread{[this] { run(); }};
   return {};
@@ -104,6 +101,7 @@ void Journal::hurry() {
 void Journal::begin_checkpoint(std::vector<std::string> tables) {
   checkpointing_ = true;
   since_checkpoint_ = checkpoint_bytes_ = files_since_checkpoint_ = 0;
+  padding_.store(0, std::memory_order_relaxed);
   parts_ = tables.size();
   Batch batch;
   batch.new_file = true;
@@ -136,11 +134,14 @@ void Journal::checkpoint_ended(bool complete) {
   });
 }
 
-bool Journal::wants_checkpoint(bool frugal) const {
+bool Journal::wants_checkpoint(std::uint64_t room) const {
   if (checkpointing_) return false;
-  const auto enough = std::max(options_.rotate_bytes, checkpoint_bytes_);
-  if (frugal) return since_checkpoint_ > kFrugalTimes * enough;
-  return since_checkpoint_ > enough || files_since_checkpoint_ > kTooManyFiles;
+  const auto written = since_checkpoint_ + padding_.load(std::memory_order_relaxed);
+  if (room == kPlenty)
+    return written > std::max(options_.rotate_bytes, checkpoint_bytes_) || files_since_checkpoint_ > kTooManyFiles;
+  // It takes room before it gives any back: no more than the last one did and what was said since.
+  const auto takes = checkpoint_bytes_ + since_checkpoint_ + kShortSlack;
+  return written > std::max(options_.rotate_bytes / kShortPart, checkpoint_bytes_) && takes <= room;
 }
 
 Result<void> Journal::flush() {
@@ -262,19 +263,17 @@ void Journal::void_checkpoint() {
 
 Result<void> Journal::write(Batch &batch) {
   if (batch.new_file || !file_) {
-    if (auto r = open_file(number_ + 1); !r) {
-      (void)files_.remove(path(number_));
-      if (r.error().status == Status::Busy) give_up_reserve();
-      return r;
-    }
+    if (auto r = next_file(); !r) return r;
     checkpoint_file_ = std::exchange(batch.new_file, false) ? number_ : 0;
   }
   const RecordSeal seal{header_};
   std::string bytes;
   std::string packed;
+  std::uint64_t counted = 0;  // of it, when it was appended
   for (auto item = batch.items.begin(); item != batch.items.end(); ++item) {
     const bool part = item->type == RecordType::Table || item->type == RecordType::Snapshot;
     if (part && checkpoint_file_ == 0) continue;  // of one that is void
+    counted += kRecordHeader + item->payload.size();
     if (item->type == RecordType::Checkpoint) {
       if (checkpoint_file_ != 0)
         append_record(bytes, seal, item->type, item->sequence,
@@ -286,6 +285,7 @@ Result<void> Journal::write(Batch &batch) {
       Encoder{packed}.put(item->payload);
       for (auto next = item + 1; next != batch.items.end() && next->type == item->type && packed.size() < kPacked;
            ++next) {
+        counted += kRecordHeader + next->payload.size();
         Encoder{packed}.put(next->payload);
         item = next;
       }
@@ -314,6 +314,7 @@ Result<void> Journal::write(Batch &batch) {
   }
   end_ += bytes.size();
   filled_ = std::max(filled_, end_);
+  if (bytes.size() > counted) padding_.fetch_add(bytes.size() - counted, std::memory_order_relaxed);
   return {};
 }
 
@@ -321,6 +322,13 @@ bool Journal::give_up_reserve() {
   if (!files_.remove(options_.reserve)) return false;
   report("disk full: the journal takes its reserve");
   return true;
+}
+
+Result<void> Journal::next_file() {
+  auto opened = open_file(number_ + 1);
+  if (!opened && opened.error().status == Status::Busy && give_up_reserve()) opened = open_file(number_);
+  if (!opened) (void)files_.remove(path(number_));
+  return opened;
 }
 
 Result<void> Journal::open_file(std::uint32_t number) {

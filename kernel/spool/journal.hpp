@@ -47,10 +47,11 @@ struct Replayed {
     std::uint32_t number;
     std::uint64_t from, to;  // its last batch, of which nothing says that it was synced
   };
-  std::vector<File> read;     // the files replayed, oldest first
-  std::uint64_t damaged = 0;  // places where records that had been synced are gone
-  bool clean = false;         // the last record is Clean
-  bool active = true;         // deliveries may have been under way
+  std::vector<File> read;              // the files replayed, oldest first
+  std::uint64_t checkpoint_bytes = 0;  // of the parts of the checkpoint that they begin with
+  std::uint64_t damaged = 0;           // places where records that had been synced are gone
+  bool clean = false;                  // the last record is Clean
+  bool active = true;                  // deliveries may have been under way
 };
 // Reads the journal without changing it. `each` gets Entry, Snapshot, Table and GivenUp records, oldest first.
 Result<Replayed> replay_journal(io::FileSystem &files, const std::string &directory,
@@ -80,8 +81,9 @@ class Journal {
   void begin_checkpoint(std::vector<std::string> tables);
   void snapshot(std::string_view payload);
   void end_checkpoint();
-  // Never while there is one. `frugal`: a checkpoint takes room before it gives any back, so only if it gives much.
-  bool wants_checkpoint(bool frugal) const;
+  // Never while there is one. `room`: bytes that the journal has to grow in; kPlenty: the disk is not full.
+  static constexpr std::uint64_t kPlenty = UINT64_MAX;
+  bool wants_checkpoint(std::uint64_t room) const;
   std::size_t unwritten() const { return unwritten_.load(std::memory_order_relaxed); }  // bytes that wait in memory
   std::uint64_t last_sequence() const { return sequence_; }
   std::uint64_t synced() const { return synced_.load(std::memory_order_acquire); }
@@ -109,6 +111,7 @@ class Journal {
   bool attempt(std::unique_lock<std::mutex> &lock);
   void void_checkpoint();
   Result<void> write(Batch &batch);
+  Result<void> next_file();
   Result<void> open_file(std::uint32_t number);
   void remove_before(std::uint32_t number);
   bool give_up_reserve();
@@ -124,7 +127,8 @@ class Journal {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read on the loop only
   std::uint64_t sequence_ = 0;
   std::uint64_t since_checkpoint_ = 0, checkpoint_bytes_ = 0, files_since_checkpoint_ = 0;
-  std::uint64_t parts_ = 0;  // of the checkpoint being written
+  std::atomic<std::uint64_t> padding_{0};  // what pages took beyond that: most of the file when there is little to do
+  std::uint64_t parts_ = 0;                // of the checkpoint being written
   bool checkpointing_ = false;
 
   // The thread's own.

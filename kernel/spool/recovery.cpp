@@ -16,7 +16,7 @@ constexpr std::size_t kSearches = 2;  // one segment is read while another's mes
 
 Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &entry) {
   finding_ = std::make_unique<Finding>();
-  auto &[out, table, order, next, left, committed, done] = *finding_;
+  auto &[out, of_journal, table, order, next, left, committed, done] = *finding_;
   std::vector<GivenUpEntry> given_up;
   auto replayed = replay_journal(files_, path("journal"), [&](RecordType type, std::string_view bytes) {
     if (type == RecordType::Entry || type == RecordType::Snapshot) return entry(bytes);
@@ -30,13 +30,14 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
       ++out.corrupt_records;
   });
   if (!replayed) return replayed.error();
-  out.clean_stop = replayed->clean;
-  // The mark may be among what is damaged.
-  was_active_ = !replayed->clean && (replayed->active || replayed->damaged > 0) && replayed->last_sequence > 0;
+  // The mark may be among what is damaged, and so may all that was said after an orderly stop.
+  out.clean_stop = replayed->clean && replayed->damaged == 0;
+  was_active_ = replayed->damaged > 0 || (!replayed->clean && replayed->active && replayed->last_sequence > 0);
   if (replayed->damaged > 0) {
     log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
                {{"places", replayed->damaged}});
     out.corrupt_records += replayed->damaged;
+    of_journal = replayed->damaged;
   }
 
   if (auto r = load_segments(table, out); !r) return r;
@@ -116,7 +117,12 @@ void StoreImpl::all_found() {
         large && !segment.cited && segment.commits.size() == 0 && segment.phase == Phase::Sealed) {
       const auto file = file_of(segment);
       const auto shared = file ? (*file)->shared() : Result<bool>{true};
-      if (segment.enumerated || (shared && !*shared)) segment.bad_from = kFirstRecord;
+      const bool over = segment.enumerated || (shared && !*shared);
+      // Or the COMMIT is among what is damaged, and then this is all there is of the message.
+      if (over && segment.large && finding->out.corrupt_records > finding->of_journal)
+        set_aside(fmt::format("segment-{}-{}-body", file_name(number), segment.header.epoch), segment, kFirstRecord,
+                  segment.size);
+      if (over && segment.phase == Phase::Sealed) segment.bad_from = kFirstRecord;
     }
     consider(segment);
   }
@@ -130,40 +136,45 @@ Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
   if (auto r = files_.sync_directory(path("segments")); !r) return r;
   // What an earlier start set aside and was killed before it had synced that must not be taken for safe.
   if (auto r = files_.sync_directory(path("corrupt")); !r) return r;
+  std::vector<Opened> opened;
   for (const auto &name : *names) {
     const auto number = parse_file_name(name);
     if (!number) continue;
-    next_number_ = std::max(next_number_, *number + 1);
-    const auto entry = table.find(*number);
-    if (auto r = load_segment(*number, entry == table.end() ? nullptr : &entry->second, out); !r) return r;
+    auto file = files_.open(segment_path(*number), io::OpenMode::ReadWrite);
+    if (!file) return file.error();
+    std::string page;
+    auto header = read_file_header(**file, page);
+    // Before anything is changed.
+    if (!header && header.error().status == Status::Unsupported)
+      return Error{Status::Unsupported, fmt::format("{}: {}", segment_path(*number), header.error().text)};
+    opened.push_back({*number, std::move(*file), std::move(header), page.size()});
+  }
+  for (auto &segment : opened) {
+    next_number_ = std::max(next_number_, segment.number + 1);
+    const auto entry = table.find(segment.number);
+    if (auto r = load_segment(segment, entry == table.end() ? nullptr : &entry->second, out); !r) return r;
   }
   return {};
 }
 
 // `entry`: the checkpoint speaks of it, so it was given out once.
-Result<void> StoreImpl::load_segment(std::uint32_t number, const TableEntry *entry, Recovered &out) {
+Result<void> StoreImpl::load_segment(Opened &opened, const TableEntry *entry, Recovered &out) {
+  auto &[number, file, header, read] = opened;
   const auto name = segment_path(number);
-  auto file = files_.open(name, io::OpenMode::ReadWrite);
-  if (!file) return file.error();
-  auto size = (*file)->size();
+  auto size = file->size();
   if (!size) return size.error();
-  std::string page;
-  const auto header = read_file_header(**file, page);
-  if (!header && header.error().status == Status::Unsupported) {
-    return Error{Status::Unsupported, fmt::format("{}: {}", name, header.error().text)};
-  }
   const bool free = header && header->epoch == 0;
   bool unused = free && *size != options_.segment_size;  // another size is wanted now
   if (!header && header.error().status == Status::NotFound && !entry) {
     // Its making was not finished, unless its first page is damage: a page of zeros takes both copies of the header.
-    FileBytes bytes{**file};
-    unused = all_zero(bytes, page.size());
+    FileBytes bytes{*file};
+    unused = all_zero(bytes, read);
   }
   if (free) {
     // It may say so in the page cache only: what was done in it is known to nobody once its journal is gone. Written
     // again, as after an error of sync its page counts as clean.
-    auto r = (*file)->write_at(0, encode_header(*header));
-    if (r) r = (*file)->data_sync();
+    auto r = file->write_at(0, encode_header(*header));
+    if (r) r = file->data_sync();
     if (!r) {
       log_.error("free segment cannot be synced: not used", {{"segment", number}, {"error", r.error().text}});
       unreadable_[number] = {number, 0, kFirstRecord, 0, {}};
@@ -188,7 +199,7 @@ Result<void> StoreImpl::load_segment(std::uint32_t number, const TableEntry *ent
   auto &segment = segments_[number];
   segment.header = *header;
   segment.size = *size;
-  segment.file = std::move(*file);
+  segment.file = std::move(file);
   segment.phase = free ? Phase::Free : Phase::Sealed;
   if (!free) {
     // A writer that outlived the last queue process may still fill it; a look at the end decides.

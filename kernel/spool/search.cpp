@@ -193,6 +193,7 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool 
         found.body_elsewhere ? message.envelope.offset : std::min(message.envelope.offset, message.body.offset);
     report_damaged(segment, message, "records");
     set_aside("message-" + to_string(message.id), segment, first - kRecordHeader, offset + message.commit.length);
+    if (found.body_elsewhere) set_body_aside(message);
     return;
   }
   if (found.body_elsewhere && unreadable_.contains(message.body.segment)) {
@@ -216,10 +217,15 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool 
   report_damaged(segment, message, envelope ? "body" : "envelope");
   const auto name = "message-" + to_string(message.id);
   set_aside(name, segment, std::min(message.envelope.offset, offset) - kRecordHeader, offset + message.commit.length);
-  if (auto *large = found.body_elsewhere ? find(message.body) : nullptr) {
-    set_aside(name + "-body", *large, kFirstRecord, large->size);
-    large->cited = true;
-  }
+  if (found.body_elsewhere) set_body_aside(message);
+}
+
+// It lies in a segment of its own, and nobody else will ask for it.
+void StoreImpl::set_body_aside(const Committed &message) {
+  auto *large = find(message.body);
+  if (!large) return;
+  set_aside("message-" + to_string(message.id) + "-body", *large, kFirstRecord, large->size);
+  large->cited = true;
 }
 
 void StoreImpl::report_damaged(const Segment &segment, const Committed &message, std::string_view part) {

@@ -26,6 +26,17 @@ std::uint64_t StoreImpl::ordinary_size() const {
   return disk_full_ ? std::min(options_.segment_size, kSmallSegment) : options_.segment_size;
 }
 
+// What a full disk still has for the journal: the rest of the reserve, what was put aside, and the old file that the
+// next one is made of.
+std::uint64_t StoreImpl::journal_room() const {
+  if (!disk_full_) return Journal::kPlenty;
+  auto room = disk_free_;
+  for (const auto *name : {"reserve", "journal/spare"})
+    if (const auto file = files_.open(path(name), io::OpenMode::Read))
+      if (const auto size = (*file)->size()) room += *size;
+  return room;
+}
+
 void StoreImpl::keep_spares() {
   if (making_spare_ || closing_ || disk_full_ || !thread_ || free_count() >= options_.spare_segments) return;
   if (!room_for(options_.segment_size)) return;

@@ -199,6 +199,37 @@ Result<Envelope> StoreImpl::read_envelope(const Committed &message) {
   return decode_envelope(*bytes);
 }
 
+Result<void> StoreImpl::verify_body(const Committed &message) {
+  const auto bytes = read_record(message.body, RecordType::Body, message.id);
+  return bytes ? Result<void>{} : Result<void>{bytes.error()};
+}
+
+void StoreImpl::verify_body(const Committed &message, std::function<void(Result<void>)> done) {
+  auto *segment = find(message.body);
+  auto file = segment ? file_of(*segment) : Result<std::shared_ptr<io::File>>{std::shared_ptr<io::File>{}};
+  if (!segment || !file || !thread_) {
+    const auto error = file ? Error{Status::NotFound, "the segment was recycled"} : file.error();
+    return asio::post(loop_, [error, done = std::move(done)] { done(error); });
+  }
+  const auto result = std::make_shared<Result<void>>();
+  pin(message.body);
+  thread_->run(
+      [result, message, file = *file, header = segment->header] {
+        FileBytes bytes{*file};
+        const bool alone = message.body.segment != message.commit.segment || message.body.epoch != message.commit.epoch;
+        const auto record =
+            record_at(bytes, RecordSeal{header}, alone ? kFirstRecord : message.body.offset - kRecordHeader);
+        if (!record || record->header.type != RecordType::Body || record->header.id != message.id.value ||
+            record->payload != message.body.offset || record->header.length != message.body.length)
+          *result = Error{Status::Fail, fmt::format("damaged record in segment {} at {}",
+                                                    file_name(message.body.segment), message.body.offset)};
+      },
+      [this, result, message, done = std::move(done)] {
+        if (!closing_) done(*result);
+        unpin(message.body);
+      });
+}
+
 Result<std::string> StoreImpl::read(const Place &place, std::uint64_t offset, std::uint64_t length) {
   auto *segment = find(place);
   if (!segment) return Error{Status::NotFound, "the segment was recycled"};

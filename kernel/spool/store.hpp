@@ -110,6 +110,10 @@ class Store {
   // What the COMMIT record at this place says of the message `id`. The place's length is not looked at.
   virtual Result<Committed> read_commit(MessageId id, const Place &commit) = 0;
   virtual Result<Envelope> read_envelope(const Committed &message) = 0;  // CRC checked
+  // Is the body what was committed? Reads all of it, so for small ones only, and those not in segments of their own.
+  virtual Result<void> verify_body(const Committed &message) = 0;
+  // The same for any, elsewhere; then `done` runs on the loop. (Not once the store is closed.)
+  virtual void verify_body(const Committed &message, std::function<void(Result<void>)> done) = 0;
   virtual Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) = 0;
   // A read-only descriptor of the segment, for a lease; valid only while pinned.
   virtual Result<io::UniqueFd> open_for_reading(std::uint32_t segment, std::uint32_t epoch) = 0;

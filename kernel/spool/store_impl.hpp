@@ -45,6 +45,8 @@ class StoreImpl : public Store {
   void retire(const Place &commit, std::uint64_t sequence) override;
   Result<Committed> read_commit(MessageId id, const Place &commit) override;
   Result<Envelope> read_envelope(const Committed &message) override;
+  Result<void> verify_body(const Committed &message) override;
+  void verify_body(const Committed &message, std::function<void(Result<void>)> done) override;
   Result<std::string> read(const Place &place, std::uint64_t offset, std::uint64_t length) override;
   Result<io::UniqueFd> open_for_reading(std::uint32_t segment, std::uint32_t epoch) override;
   void pin(const Place &place) override;
@@ -60,7 +62,7 @@ class StoreImpl : public Store {
   }
   // Not while copies are being written: a checkpoint would forget that a message is done of which a copy is on the
   // disk, and name neither the copy nor the message.
-  bool wants_checkpoint() const override { return !copying_ && journal_.wants_checkpoint(disk_full_); }
+  bool wants_checkpoint() const override { return !copying_ && journal_.wants_checkpoint(journal_room()); }
   void begin_checkpoint() override;
   bool checkpoint_has_room() const override { return journal_.unwritten() < kCheckpointAhead; }
   void snapshot(std::string_view bytes) override { journal_.snapshot(bytes); }
@@ -137,6 +139,7 @@ class StoreImpl : public Store {
   }
   bool room_for(GrantFor use, std::uint64_t bytes) const;
   std::uint64_t ordinary_size() const;  // of a segment made now
+  std::uint64_t journal_room() const;
   void keep_spares();
   void keep_reserve();
   void check_space();
@@ -152,6 +155,7 @@ class StoreImpl : public Store {
   void hand_over(std::shared_ptr<Search> search);
   void consider_found(Segment &segment, const FoundCommit &found, bool body_intact, std::optional<std::uint64_t> synced,
                       const OnCommit &committed);
+  void set_body_aside(const Committed &message);
   void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
 
   // compaction.cpp
@@ -181,6 +185,7 @@ class StoreImpl : public Store {
   // Between recover() and all_found().
   struct Finding {
     Recovered out;
+    std::uint64_t of_journal = 0;  // of the damage
     Table table;
     std::vector<std::uint32_t> order;  // segments, older fillings first: mail comes back about as it came
     std::size_t next = 0, left = 0;
@@ -188,7 +193,13 @@ class StoreImpl : public Store {
     std::function<void(const Recovered &)> done;
   };
   Result<void> load_segments(const Table &table, Recovered &out);
-  Result<void> load_segment(std::uint32_t number, const TableEntry *entry, Recovered &out);
+  struct Opened {
+    std::uint32_t number = 0;
+    std::unique_ptr<io::File> file;
+    Result<FileHeader> header;
+    std::uint64_t read = 0;  // bytes of its first page
+  };
+  Result<void> load_segment(Opened &opened, const TableEntry *entry, Recovered &out);
   Result<void> set_file_aside(std::uint32_t number);
   void search_next();
   void all_found();

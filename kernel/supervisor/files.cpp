@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 namespace mansio::supervisor {
 namespace {
@@ -75,10 +76,20 @@ Result<io::UniqueFd> open_log(const std::string &target) {
 Result<void> make_spool(const std::string &path, std::int64_t uid, std::int64_t gid) {
   const std::filesystem::path spool{path};
   std::error_code e;
+  std::vector<std::filesystem::path> missing;  // the innermost first
+  for (auto p = spool; !p.empty() && !std::filesystem::exists(p, e) && p != p.parent_path(); p = p.parent_path())
+    missing.push_back(p);
+  e.clear();
   if (spool.has_parent_path()) std::filesystem::create_directories(spool.parent_path(), e);
   if (e) return Error{Status::Fail, spool.parent_path().string() + ": " + e.message()};
   const bool made = ::mkdir(path.c_str(), 0750) == 0;
   if (!made && errno != EEXIST) return failed(path);
+  // What is in it is worth nothing if a power cut takes its name.
+  for (const auto &p : missing) {
+    const auto parent = p.has_parent_path() ? p.parent_path().string() : std::string{"."};
+    const io::UniqueFd in{::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!in || ::fsync(in.get()) != 0) return failed(parent);
+  }
   const io::UniqueFd directory{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!directory) return failed(path);
   struct stat st {};

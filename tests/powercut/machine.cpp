@@ -15,8 +15,8 @@ spool::StoreOptions store_options() {
   o.free_segments = 3;
   o.reserve_bytes = 1 << 20;
   o.journal_sync_interval = 0;
-  o.journal_rotate_bytes = 1500;
-  o.journal_reserve = 8192;
+  o.journal_rotate_bytes = 40 * 1024;
+  o.journal_reserve = 64 * 1024;
   o.compact_after = 0;
   return o;
 }
@@ -309,14 +309,29 @@ bool Machine::deliver_everything() {
     if (disk_.dead()) return false;
     if (std::exchange(hung_, false)) kill_egress();
     if (progress() || egress_->work(true)) continue;
-    if (world_.everything_delivered() && ingress_->sessions() == 0 && router_->sessions() == 0) return true;
+    if (world_.everything_delivered(tolerance) && ingress_->sessions() == 0 && router_->sessions() == 0) return true;
     if (++quiet == 300) control_.to_queue->send(wire::QueueCommand{1, "flush", {}, true, {}, "test"});
     ingress_->catch_up();  // a hint of a notification written just now may be lost too
     router_->catch_up();
     clock_.advance(quiet % 8 == 0 ? 500 * kSecond
                                   : std::max<Nanos>(queue_->core->wake_at() - clock_.mono(), 50 * kMillisecond));
   }
-  return world_.everything_delivered();
+  return world_.everything_delivered(tolerance);
+}
+
+bool Machine::accepts_again() {
+  const auto accepted = [this] {
+    return std::count_if(world_.mail.begin(), world_.mail.end(), [](const auto &m) { return m.second.acknowledged; });
+  };
+  const auto before = accepted();
+  for (int quiet = 0; quiet < 20;) {
+    if (accepted() > before) return true;
+    if (progress()) continue;
+    ++quiet;
+    clock_.advance(kSecond);
+    if (ingress_->sessions() == 0) accept_mail();
+  }
+  return false;
 }
 
 // What its thread has yet to do is done first: whoever waits for a thread to end cannot be killed there, in this model.

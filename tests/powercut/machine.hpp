@@ -122,12 +122,15 @@ class Machine {
 
   // Random life until the power is off or `steps` are over.
   void live(std::uint64_t steps, Durability durability, bool mixed);
-  // No more new mail; true once all that was accepted is delivered.
+  // No more new mail; true once all that was accepted is delivered, but for what is damaged.
   bool deliver_everything();
+  // True once mail is accepted again.
+  bool accepts_again();
   // The queue process, as an orderly end of the program does it; the power may go meanwhile (`cut`).
   void stop_cleanly(bool cut);
   void note(const std::string &text) { sink_.emit(LogLevel::Info, text + "\n"); }
   std::string log() const;
+  const std::set<std::string> &set_aside() const { return sink_.aside; }
 
   // Steps of a random life (steps.cpp); a new kind of step is one more line in the table there.
   void accept_mail();

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +87,8 @@ struct Events {
   std::uint64_t recycled = 0, checkpoints = 0, flagged = 0, clean_starts = 0, abandoned = 0, set_aside = 0;
   std::uint64_t copied = 0;  // messages, by compaction
   std::uint64_t killed_inside = 0, clock_steps = 0;
+  std::uint64_t damage = 0;  // that was reported: of segments, of messages or of the journal
+  std::uint64_t full = 0, replaced = 0;
   void note(std::string_view line) {
     const auto says = [&](std::string_view text) { return line.find(text) != std::string_view::npos; };
     recycled += says("segment recycled");
@@ -93,6 +96,9 @@ struct Events {
     clean_starts += says("spool recovered") && says("\"clean_stop\":true");
     abandoned += says("segment given up by its writer");
     set_aside += says(": set aside");
+    damage += says("damaged") || says("commits missing from segment");
+    full += says("disk reserve reached");
+    replaced += says("segment not filled anew");
   }
 };
 
@@ -104,10 +110,14 @@ class TailSink final : public LogSink {
     events.note(line);
     static const bool trace = std::getenv("MANSIO_POWER_TRACE") != nullptr;
     if (trace) std::fprintf(stderr, "%.*s", static_cast<int>(line.size()), line.data());
+    if (line.find("message damaged: set aside") != std::string_view::npos)
+      if (const auto at = line.find("\"qid\":\""); at != std::string_view::npos)
+        aside.emplace(line.substr(at + 7, line.find('"', at + 7) - at - 7));
     lines.emplace_back(line);
     if (lines.size() > 40) lines.pop_front();
   }
   std::deque<std::string> lines;
+  std::set<std::string> aside;  // names of messages of which the log says that their bytes are in corrupt/
   Events &events;
 };
 

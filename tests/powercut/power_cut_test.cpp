@@ -20,7 +20,7 @@ extern "C" int __lsan_is_turned_off() { return 1; }
 namespace mansio::test {
 namespace {
 
-enum class Faults { None, Writing, Reading };
+enum class Faults { None, Writing, Reading, Space };
 
 struct Kind {
   Durability durability = Durability::Power;
@@ -29,11 +29,14 @@ struct Kind {
 };
 
 constexpr unsigned kCutsOfALineage = 10;
-constexpr std::uint64_t kCuts = 3000;   // if nobody says otherwise
-constexpr std::uint64_t kEnough = 150;  // cuts in which everything must have happened that can
+constexpr std::uint64_t kLittleRoom = 300 << 10;   // less than the reserve: a queue drains there
+constexpr std::uint64_t kEnoughRoom = 1400 << 10;  // more than the reserve
+constexpr std::uint64_t kCuts = 3000;              // if nobody says otherwise
+constexpr std::uint64_t kEnough = 150;             // cuts in which everything must have happened that can
 
 struct Tally {
   std::uint64_t lineages = 0, cuts = 0, images = 0, starts = 0, faults = 0;
+  std::uint64_t refused = 0;  // starts, for want of room
   Events events;
 };
 
@@ -86,6 +89,12 @@ Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
   return t;
 }
 
+// Another program's files leave so much of the disk: none, a little, less than the reserve, or enough for some mail.
+void fill(FaultFiles &disk, Random &random) {
+  constexpr std::array<std::uint64_t, 6> kLeft{0, 24 << 10, 200 << 10, 700 << 10, 1300 << 10, 2000 << 10};
+  disk.limit(disk.used() + kLeft[random() % kLeft.size()]);
+}
+
 // ---- lives
 // ----------------------------------------------------------------------------------------------------------
 
@@ -95,23 +104,50 @@ struct Spool {
   VirtualClock clock;
   Tolerance tolerance;
   Tally &tally;
+  Faults faults = Faults::None;
+  std::set<std::string> aside;
 
   template <class F>
   void on(FaultFiles &disk, std::uint64_t seed, F &&what) {
     Machine machine{world, clock, disk, tally.events, seed};
+    const auto damage = tally.events.damage;
     try {
       what(machine);
+      // What a cut or a failed call leaves behind is never taken for damage.
+      if (faults != Faults::Reading && tally.events.damage > damage) throw Failure{"nothing was damaged"};
     } catch (const Failure &f) {
       throw Failure{f.text + "\n" + machine.log()};
     }
+    aside.insert(machine.set_aside().begin(), machine.set_aside().end());
   }
   bool start(Machine &machine, FaultFiles &disk, bool alone) {
     machine.note("start");
     machine.tolerance = tolerance;
     ++tally.starts;
-    if (machine.start_queue(alone)) return true;
+    bool started = machine.start_queue(alone);
+    if (!started && faults == Faults::Space && machine.refusal.ends_with("no space")) {
+      disk.limit(0);  // what was put aside for it is used up: somebody makes room
+      ++tally.refused;
+      started = machine.start_queue(alone);
+    }
+    if (started) {
+      keeps_what_was_set_aside(disk);
+      return true;
+    }
     if (!disk.dead()) throw Failure{"the queue does not start: " + machine.refusal};
     return false;
+  }
+  // An unreadable message goes to corrupt/ with its bytes, or stays where it is; never to nowhere.
+  void keeps_what_was_set_aside(const FaultFiles &disk) const {
+    if (aside.empty()) return;
+    std::string all;
+    for (const auto *folder : {"/spool/segments/", "/spool/corrupt/"})
+      for (const auto &path : disk.paths(folder)) all += disk.content(path);
+    for (const auto &name : aside) {
+      const auto mail = world.mail.find(*parse_message_id(name));
+      if (mail == world.mail.end() || mail->second.bytes.size() < 200) continue;  // its name is in it many times
+      if (all.find(name) == std::string::npos) throw Failure{"set aside, and now nowhere: " + name};
+    }
   }
   // One of the disks that a cut may leave.
   void look_at(const FaultFiles &after, std::uint64_t luck, std::uint64_t seed) {
@@ -129,12 +165,15 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
   Spool spool{tally};
   auto &tolerance = spool.tolerance;
   tolerance.failing = kind.faults != Faults::None;
+  spool.faults = kind.faults;
   auto disk = std::make_unique<FaultFiles>();
+  disk->hold_pages(8);
   for (unsigned life = 0; life < kCutsOfALineage; ++life) {
     // Now and then the power goes while a start is still recovering, and now and then in or after an orderly stop.
     const bool early = life > 0 && random() % 6 == 0;
     const bool orderly = !early && random() % 8 == 0;
     if (early) disk->cut_after(1 + random() % 12);
+    if (kind.faults == Faults::Space && life > 0) fill(*disk, random);
     const auto live = [&](Machine &machine) {
       if (!spool.start(machine, *disk, false)) return;
       machine.check(life > 0);
@@ -148,6 +187,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
         disk->fail(Op::Read, random_part(random), 1 + random() % 40, Status::Internal, random() % 4 == 0);
       machine.live(orderly ? random() % 400 : 400 + random() % 1500, kind.durability, kind.mixed);
       if (random() % 3) disk->heal();
+      if (kind.faults == Faults::Space) fill(*disk, random);
       machine.live(random() % (orderly ? 200 : 800), kind.durability, kind.mixed);
       if (orderly && !disk->dead()) machine.stop_cleanly(random() % 2);
     };
@@ -171,18 +211,25 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
       }
     }
   }
+  if (kind.faults == Faults::Space) disk->limit(disk->used() + kLittleRoom);
+  if (kind.faults == Faults::Reading) disk->heal();  // but for bits that have flipped
   spool.on(*disk, seed, [&](Machine &last) {
     spool.start(last, *disk, true);
     last.check(true);
     last.adopt(true);
     last.start_others();
-    std::string what;
-    if (kind.faults == Faults::Reading) return;
-    if (!last.deliver_everything()) {
-      spool.world.everything_delivered(&what);
+    const auto deliver = [&] {
+      std::string what;
+      if (last.deliver_everything()) return;
+      spool.world.everything_delivered(last.tolerance, &what);
       throw Failure{"was never delivered: " + what};
-    }
+    };
+    deliver();
     last.check(true);
+    if (kind.faults != Faults::Space) return;
+    disk->limit(disk->used() + kEnoughRoom);
+    if (!last.accepts_again()) throw Failure{"an empty queue on a disk with room accepts nothing"};
+    deliver();
   });
 }
 
@@ -241,9 +288,10 @@ void run(unsigned share, Life &&life, Expect &&expect) {
               failures);
   std::printf(
       "  recycled %llu, checkpoints %llu, killed in a call %llu, flagged %llu, clean starts %llu, "
-      "segments given up %llu, set aside %llu, clock set %llu, copied %llu\n",
+      "segments given up %llu, set aside %llu, clock set %llu, copied %llu, replaced %llu, disk full %llu, "
+      "starts refused %llu\n",
       n(e.recycled), n(e.checkpoints), n(e.killed_inside), n(e.flagged), n(e.clean_starts), n(e.abandoned),
-      n(e.set_aside), n(e.clock_steps), n(e.copied));
+      n(e.set_aside), n(e.clock_steps), n(e.copied), n(e.replaced), n(e.full), n(tally.refused));
   if (only || failures > 0 || tally.cuts < kEnough) return;
   EXPECT_GT(e.recycled, 0u);
   EXPECT_GT(e.checkpoints, 0u);
@@ -259,6 +307,10 @@ void lineages(const Kind &kind, unsigned share) {
       share, [&](std::uint64_t seed, Tally &tally) { lineage(seed, kind, tally); },
       [&](const Events &e) {
         EXPECT_GT(e.copied, 0u);
+        EXPECT_GT(e.replaced, 0u);
+        if (kind.faults == Faults::Space) {
+          EXPECT_GT(e.full, 0u);
+        }
         if (kind.faults == Faults::Writing) {
           EXPECT_GT(e.abandoned, 0u);
         }
@@ -268,13 +320,15 @@ void lineages(const Kind &kind, unsigned share) {
       });
 }
 
-TEST(PowerCut, WhatWasAcknowledgedIsThereAndWhatIsDoneStaysDone) { lineages({}, 35); }
+TEST(PowerCut, WhatWasAcknowledgedIsThereAndWhatIsDoneStaysDone) { lineages({}, 30); }
 
 TEST(PowerCut, ProcessDurabilityMayLoseMailButNeverMixesIt) { lineages({.durability = Durability::Process}, 10); }
 
-TEST(PowerCut, BothDurabilitiesShareASpool) { lineages({.mixed = true}, 15); }
+TEST(PowerCut, BothDurabilitiesShareASpool) { lineages({.mixed = true}, 10); }
 
 TEST(PowerCut, FailedWritesAndSyncsLoseNothing) { lineages({.mixed = true, .faults = Faults::Writing}, 15); }
+
+TEST(PowerCut, AFullDiskDrainsAndAcceptsMailAgain) { lineages({.mixed = true, .faults = Faults::Space}, 10); }
 
 TEST(PowerCut, UnreadableSectorsAndFlippedBitsCostOnlyWhatLiesThere) { lineages({.faults = Faults::Reading}, 10); }
 

@@ -72,7 +72,7 @@ class World {
   // Whose mail lies there?
   std::set<MessageId> lying_in(const std::string &path, std::uint64_t from, std::uint64_t to) const;
   // All that had to be delivered was.
-  bool everything_delivered(std::string *what = nullptr) const;
+  bool everything_delivered(const Tolerance &tolerance, std::string *what = nullptr) const;
 
   void lies(const spool::Committed &at);  // the queue process takes it in
   std::uint64_t starts = 0;               // of the queue process so far

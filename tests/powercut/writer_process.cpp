@@ -23,6 +23,7 @@ void WriterProcess::kill() {
   to_queue.reset();
   from_queue.reset();
   writer_.reset();
+  segments_.clear();
   lost();
   loop.restart();
   loop.poll();  // sessions end
@@ -76,6 +77,16 @@ void WriterProcess::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint
 void WriterProcess::receive(Frame &frame) {
   if (frame.type == wire::RouteRequest::kType) return on_route_request(*decode<wire::RouteRequest>(frame.payload));
   if (frame.type == wire::DsnRequest::kType) return on_dsn_request(*decode<wire::DsnRequest>(frame.payload));
+  if (frame.type == wire::SegmentFd::kType) {
+    const auto s = *decode<wire::SegmentFd>(frame.payload);
+    segments_[{s.segment, s.epoch}] = files.adopt(std::move(frame.fds.at(0)), "quoted");
+    return;
+  }
+  if (frame.type == wire::ForgetSegment::kType) {
+    const auto s = *decode<wire::ForgetSegment>(frame.payload);
+    segments_.erase({s.segment, s.epoch});
+    return;
+  }
   if (frame.type != wire::SegmentReply::kType) return;
   const auto reply = *decode<wire::SegmentReply>(frame.payload);
   const auto found = requests_.find(reply.request);
@@ -162,7 +173,23 @@ void WriterProcess::on_route_request(const wire::RouteRequest &request) {
   to_queue->send(reply);
 }
 
+// A notification holds bytes of its parent: they must be that one's.
+void WriterProcess::quote(const wire::DsnRequest &request) {
+  std::string bytes;
+  for (const auto &slice : request.slices) {
+    const auto file = segments_.find({slice.segment, slice.epoch});
+    if (file == segments_.end())
+      throw Failure{"a notification without its parent's segment: " + to_string(request.parent.id)};
+    std::string part(slice.length, '\0');
+    if (!file->second->read_at(slice.offset, part.data(), part.size())) return;
+    bytes += part;
+  }
+  if (bytes != world_.mail.at(request.parent.id).bytes)
+    throw Failure{"a notification quotes other bytes than its parent's: " + to_string(request.parent.id)};
+}
+
 void WriterProcess::on_dsn_request(const wire::DsnRequest &request) {
+  quote(request);
   world_.asked(request);
   const auto [at, first] = notified_.try_emplace({request.parent.id, request.parent.event});
   if (!first) {  // by a queue process before this one

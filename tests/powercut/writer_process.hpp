@@ -48,6 +48,7 @@ class WriterProcess : public Process,
   void committed(const spool::Committed &message, const Envelope &envelope);
   void on_route_request(const wire::RouteRequest &request);
   void on_dsn_request(const wire::DsnRequest &request);
+  void quote(const wire::DsnRequest &request);
 
   World &world_;
   Random &random_;
@@ -59,7 +60,8 @@ class WriterProcess : public Process,
   std::map<std::uint32_t, std::shared_ptr<Request>> requests_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writing_;
   std::vector<wire::SegmentSealed> unreported_, given_up_;
-  std::map<std::pair<MessageId, std::uint32_t>, MessageId> notified_;  // as the router remembers
+  std::map<std::pair<MessageId, std::uint32_t>, MessageId> notified_;                      // as the router remembers
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<io::File>> segments_;  // it reads
   std::unique_ptr<spool::Writer> writer_;
 };
 

@@ -74,6 +74,11 @@ class FaultFiles::Handle final : public io::File {
     const std::lock_guard lock{state_->mutex};
     return inode_->token && !inode_->reopen(LOCK_EX);
   }
+  Result<bool> forget_pages() override {
+    const std::lock_guard lock{state_->mutex};
+    if (state_->dead) return state_->off(path_);
+    return state_->hold_pages == 0 || state_->random() % state_->hold_pages != 0;
+  }
 
  private:
   Result<void> write(Write w) {
@@ -81,9 +86,15 @@ class FaultFiles::Handle final : public io::File {
     const bool was_dead = state_->dead;
     const auto r = state_->step(Op::Write, path_, true);
     if (was_dead) return r;
-    if (!state_->dead && !state_->fits(path_, inode_->cached.size(), w.end())) {
-      ++state_->failures;
-      return Error{Status::Busy, path_ + ": no space"};
+    bool full = false;
+    if (!state_->dead && w.end() > inode_->cached.size()) {
+      const auto reach = state_->reach(path_, inode_->cached.size());
+      full = w.end() > reach;
+      if (full) {
+        ++state_->failures;
+        w.length = reach > w.offset ? reach - w.offset : 0;
+        if (!w.bytes.empty()) w.bytes.resize(w.length);
+      }
     }
     if (!r) {
       w.length = state_->random() % (w.length + 1);
@@ -96,6 +107,7 @@ class FaultFiles::Handle final : public io::File {
       inode_->pending.push_back(std::move(w));
     }
     if (state_->dead) return state_->off(path_);
+    if (full) return Error{Status::Busy, path_ + ": no space"};
     return r;
   }
 
@@ -148,6 +160,7 @@ std::unique_ptr<io::File> FaultFiles::adopt(io::UniqueFd fd, std::string name) {
     Result<void> truncate(std::uint64_t n) override { return file->truncate(n); }
     Result<io::UniqueFd> duplicate(bool r) override { return file->duplicate(r); }
     Result<bool> shared() override { return file->shared(); }
+    Result<bool> forget_pages() override { return file->forget_pages(); }
     std::unique_ptr<io::File> file;
     io::UniqueFd held;
   };
@@ -177,7 +190,11 @@ Result<void> FaultFiles::remove(const std::string &path) {
 
 Result<void> FaultFiles::make_directory(const std::string &path) {
   const std::lock_guard lock{state_->mutex};
+  if (state_->directories.contains(path)) return {};
+  if (auto r = state_->step(Op::Open, path, true); !r) return r;
   state_->directories.insert(path);
+  if (state_->dead) return state_->off(path);
+  if (directory_of(path).empty()) state_->durable_directories.insert(path);
   return {};
 }
 
@@ -203,12 +220,16 @@ Result<void> FaultFiles::sync_directory(const std::string &path) {
       rest.push_back(std::move(change));
   }
   state_->changes = std::move(rest);
+  for (const auto &directory : state_->directories)
+    if (directory_of(directory) == path) state_->durable_directories.insert(directory);
   return {};
 }
 
 Result<io::Space> FaultFiles::space(const std::string &) {
   const std::lock_guard lock{state_->mutex};
-  return io::Space{state_->free, 1ull << 40};
+  if (state_->limit == 0) return io::Space{state_->free, 1ull << 40};
+  const auto taken = state_->used();
+  return io::Space{state_->limit > taken ? state_->limit - taken : 0, state_->limit};
 }
 
 Result<io::UniqueFd> FaultFiles::lock(const std::string &path, std::string_view text) {
@@ -241,11 +262,24 @@ std::unique_ptr<FaultFiles> FaultFiles::power_cut(std::uint64_t seed) const {
   std::mt19937_64 random{seed};
   auto out = std::make_unique<FaultFiles>();
   out->state_->random.seed(seed);
-  out->state_->directories = state_->directories;
+  std::vector<std::string> lost;
+  for (const auto &directory : state_->directories)
+    if (!state_->durable_directories.contains(directory) && (seed == 0 || random() % 2)) lost.push_back(directory);
+  const auto is_lost = [&](const std::string &path) {
+    return std::any_of(lost.begin(), lost.end(), [&](const auto &d) { return path == d || lies_in(path, d); });
+  };
+  for (const auto &directory : state_->directories)
+    if (!is_lost(directory)) out->state_->directories.insert(directory);
+  out->state_->durable_directories = out->state_->directories;
+  out->state_->hold_pages = state_->hold_pages;
   out->state_->free = state_->free;
+  out->state_->limit = state_->limit;
   auto names = state_->durable;
   const auto kept = seed == 0 ? 0 : random() % (state_->changes.size() + 1);
-  for (std::size_t i = 0; i < kept; ++i) state_->changes[i].apply(names);
+  const bool in_order = seed == 0 || random() % 2;
+  for (std::size_t i = 0; i < state_->changes.size(); ++i)
+    if (in_order ? i < kept : random() % 2) state_->changes[i].apply(names);
+  std::erase_if(names, [&](const auto &name) { return is_lost(name.first); });
   std::map<Inode *, std::shared_ptr<Inode>> copies;
   for (const auto &[path, inode] : names) {
     auto &copy = copies[inode.get()];
@@ -291,6 +325,18 @@ void FaultFiles::most(std::string part, std::uint64_t bytes) {
     state_->most[std::move(part)] = bytes;
 }
 
+void FaultFiles::limit(std::uint64_t bytes) {
+  const std::lock_guard lock{state_->mutex};
+  state_->limit = bytes;
+}
+std::uint64_t FaultFiles::used() const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->used();
+}
+void FaultFiles::hold_pages(unsigned one_in) {
+  const std::lock_guard lock{state_->mutex};
+  state_->hold_pages = one_in;
+}
 void FaultFiles::set_free(std::uint64_t bytes) {
   const std::lock_guard lock{state_->mutex};
   state_->free = bytes;

@@ -1,6 +1,6 @@
 // A disk for tests, in memory: what was written is in the page cache, what was synced is on the platter. A power
-// cut keeps of the rest what it likes, sector by sector and in any order. Any call can be made to fail, any sector to
-// become unreadable, any bit to flip. A power cut costs what was changed, not the size of the disk.
+// cut keeps of the rest what it likes, sector by sector and in any order, names too. Any call can be made to fail, any
+// sector to become unreadable, any bit to flip. A power cut costs what was changed, not the size of the disk.
 #pragma once
 
 #include <functional>
@@ -52,9 +52,16 @@ class FaultFiles final : public io::FileSystem {
   };
   std::vector<Unread> take_unread();  // since it was last asked
   void set_free(std::uint64_t bytes);
+  // A disk of this size: when its files together have reached it none can grow, and of a write that would make one grow
+  // further there is what fits. 0: there is no end to it.
+  void limit(std::uint64_t bytes);
+  std::uint64_t used() const;  // by all files that have a name
   // A full disk: no file whose path contains `part` can grow past this size any more. 0: it can.
   void most(std::string part, std::uint64_t bytes);
   std::uint64_t count(Op op, const std::string &part) const;
+
+  // One in so many times the pages of a file cannot be dropped from memory, as a socket has some. 0: never.
+  void hold_pages(unsigned one_in);
 
   void flip(const std::string &path, std::uint64_t offset, std::uint8_t mask = 1);  // on the platter
   // The sector that holds this octet cannot be read until it is written again.

@@ -74,13 +74,19 @@ struct Inode {
 };
 using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
+inline bool lies_in(const std::string &path, const std::string &directory) {
+  return path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
+}
 inline std::string directory_of(const std::string &path) { return path.substr(0, path.rfind('/')); }
 
 struct FaultFiles::State {
   mutable std::mutex mutex;
   Names names, durable;
-  std::set<std::string> directories;
-  // Changes of names since their directory was synced, in order: a journalling file system keeps a prefix.
+  // Whose name is not stable before the directory that it is in was synced. (That of one in the root is.)
+  std::set<std::string> directories, durable_directories;
+  unsigned hold_pages = 0;
+  // Changes of names since their directory was synced, in order. A journalling file system keeps the first of them;
+  // others may keep any.
   struct Change {
     std::string directory;
     std::function<void(Names &)> apply;
@@ -89,7 +95,7 @@ struct FaultFiles::State {
   std::map<ino_t, std::weak_ptr<Inode>> inodes;  // of which a descriptor was given out
   std::uint64_t operations = 0, cut = 0, failures = 0;
   bool dead = false;
-  std::uint64_t free = 1ull << 40;
+  std::uint64_t free = 1ull << 40, limit = 0;
   std::map<std::string, std::uint64_t> most;  // size of a file, by part of its path
   struct Rule {
     std::optional<Op> op;  // none: any call that changes something
@@ -118,10 +124,23 @@ struct FaultFiles::State {
     }
     return {};
   }
-  bool fits(const std::string &path, std::uint64_t size, std::uint64_t end) const {
-    return std::none_of(most.begin(), most.end(), [&](const auto &m) {
-      return path.find(m.first) != std::string::npos && end > std::max(size, m.second);
-    });
+  std::uint64_t used() const {
+    std::set<const Inode *> seen;  // a name may be that of another
+    std::uint64_t sum = 0;
+    for (const auto &[path, inode] : names)
+      if (seen.insert(inode.get()).second) sum += inode->cached.size();
+    return sum;
+  }
+  // How far a write may reach into a file that has this size now.
+  std::uint64_t reach(const std::string &path, std::uint64_t size) const {
+    auto out = UINT64_MAX;
+    for (const auto &[part, bytes] : most)
+      if (path.find(part) != std::string::npos) out = std::min(out, std::max(size, bytes));
+    if (limit != 0) {
+      const auto taken = used();
+      out = std::min(out, size + (limit > taken ? limit - taken : 0));
+    }
+    return out;
   }
   Error off(const std::string &path) const { return {Status::Internal, path + ": power is off"}; }
   void change(const std::string &path, std::function<void(Names &)> apply) {

@@ -123,6 +123,10 @@ class ProcessFiles final : public io::FileSystem {
       if (!life_->alive) return gone();
       return file_->shared();
     }
+    Result<bool> forget_pages() override {
+      if (!life_->alive) return gone();
+      return file_->forget_pages();
+    }
 
    private:
     static std::string_view half(std::string_view bytes) { return bytes.substr(0, bytes.size() / kPage / 2 * kPage); }

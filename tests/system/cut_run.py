@@ -165,8 +165,7 @@ segment_size = "1M"
         if number <= cuts:
             rig.no_reports(server.log_text(), server.log)
             os.rename(f"{server.log}.{number}", server.log)
-    # Of a message whose 250 did not come the id is not known here.
-    unflagged = [t for t in twice if t in acknowledged and load.injector.ids[t] not in flagged]
+    unflagged = [t for t in twice if not {a.qid for a in sink.seen[t]} <= flagged]
     print(f"cuts {cuts}, {early} of them during a start, acknowledged {len(acknowledged)}, lost {len(missing())}, "
           f"delivered without a 250 {len(sink.arrivals.keys() - acknowledged)}, "
           f"duplicates {sum(twice.values())} of {len(twice)} messages, not flagged {len(unflagged)}, "

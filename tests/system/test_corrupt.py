@@ -36,37 +36,58 @@ class Corrupt(rig.TestCase):
                 return
         self.fail(f"{mark} is not in the spool")
 
-    def test_damaged_messages_are_set_aside_and_the_others_of_the_segment_are_delivered(self):
-        up = False
-        peer = self.peer(on=lambda command, session, argument: "421 4.3.2 not now" if command == "CONNECT" and not up else None)
-        self.server = server = self.mansio(rig.relay_config(peer.port, extra="ingress_processes = 1") + """
+    def start(self, reply, backoff):
+        """A next hop that takes nothing until `self.up`."""
+        self.up = False
+        self.next_hop = self.peer(on=lambda command, session, argument: reply[command] if command in reply and not self.up else None)
+        self.server = self.mansio(rig.relay_config(self.next_hop.port, extra="ingress_processes = 1") + f"""
 [queue]
-minimal_backoff_time = "1s"
-maximal_backoff_time = "1s"
+minimal_backoff_time = "{backoff}"
+maximal_backoff_time = "{backoff}"
 """)
         ids = {}
-        with rig.Client(server.port) as client:
+        with rig.Client(self.server.port) as client:
             client.cmd("EHLO test")
             for number in range(6):
                 _, text = client.message("a@example.org", [f"user{number}@example.net"], content(number))
                 ids[number] = text.split()[-1]
+        return ids
+
+    def arrived(self):
+        with self.next_hop.lock:
+            return {int(m.recipients[0][4:].split("@")[0]): m.content for m in self.next_hop.messages}
+
+    def only(self, whole):
+        """Nothing but these arrives, and nothing else is left than what is corrupt."""
+        rig.wait_for(lambda: self.arrived().keys() >= whole, "the messages that are whole")
+        for number, got in self.arrived().items():
+            self.assertTrue(got.endswith(content(number) + b"\r\n"))
+        rig.wait_for(lambda: all(m["queue_name"] == "corrupt" for m in self.server.queue()), "nothing but what is corrupt")
+        self.assertEqual(self.arrived().keys(), whole)
+
+    def test_what_goes_bad_while_it_waits_is_not_delivered(self):
+        ids = self.start({"RCPT": "450 4.2.0 later"}, "1h")
+        self.server.wait_event("delivery", count=len(ids), status="deferred")
+        damaged = {1, LARGE}
+        self.flip(b"number 1\r\n")
+        self.flip(b"%061d.\r\n" % LARGE)
+        self.up = True
+        self.server.cli("queue", "flush", "--all")
+        self.only(ids.keys() - damaged)
+        self.assertEqual({m["queue_id"] for m in self.server.queue()}, {ids[n] for n in damaged})
+        self.assertEqual({e["qid"] for e in self.server.events("the message is set aside")}, {ids[n] for n in damaged})
+
+    def test_damaged_messages_are_set_aside_and_the_others_of_the_segment_are_delivered(self):
+        ids = self.start({"CONNECT": "421 4.3.2 not now"}, "1s")
+        server = self.server
         server.kill()
         self.flip(b"number 1\r\n")           # of a body
         self.flip(b"user2@example.net")      # of an envelope
         self.flip(b"%061d.\r\n" % LARGE)     # of a body in a segment of its own
         damaged = {1, 2, LARGE}
-        up = True
+        self.up = True
         server.start()
-        whole = {n for n in ids if n not in damaged}
-
-        def arrived():
-            with peer.lock:
-                return {int(m.recipients[0][4:].split("@")[0]): m.content for m in peer.messages}
-        rig.wait_for(lambda: arrived().keys() >= whole, "the messages that are whole")
-        for number, got in arrived().items():
-            self.assertTrue(got.endswith(content(number) + b"\r\n"))
-        rig.wait_for(lambda: all(m["queue_name"] == "corrupt" for m in server.queue()), "nothing but what is corrupt")
-        self.assertEqual(arrived().keys(), whole)
+        self.only(ids.keys() - damaged)
         # Reported by name, and the bytes are there, all but the bit.
         reported = {e["qid"] for e in server.events("message damaged: set aside")}
         self.assertEqual(reported, {ids[n] for n in damaged})

@@ -15,9 +15,8 @@ LINES = 4000  # 250 KiB: sent by sendfile() from an ordinary segment
 FILL = 12  # messages that fill more than three segments
 
 
-def content(name):
-    return b"Subject: %s\r\n\r\n" % name + (name * LINE)[:LINE - 2] + b"\r\n" + (
-        (name * LINE)[:LINE - 2] + b"\r\n") * (LINES - 1)
+def content(name, lines=LINES):
+    return b"Subject: %s\r\n\r\n" % name + ((name * LINE)[:LINE - 2] + b"\r\n") * lines
 
 
 def others(received, name):
@@ -73,8 +72,8 @@ class Base(rig.TestCase):
         self.client.cmd("EHLO test")
         self.sent = 0
 
-    def send(self, name, sender="a"):
-        self.client.message(f"{sender}@example.com", ["b@example.net"], content(name))
+    def send(self, name, sender="a", to="b", lines=LINES):
+        self.client.message(f"{sender}@example.com", [f"{to}@example.net"], content(name, lines))
 
     def grants(self, segment=None):
         return [g for g in self.server.events("segment granted") if segment in (None, g["segment"])]
@@ -102,11 +101,11 @@ class Base(rig.TestCase):
 
 
 class Stalled(Base):
-    def start(self, peer, extra=""):
+    def start(self, peer, extra="", backoff="1s"):
         config = rig.relay_config(peer.port, extra="ingress_processes = 1").replace(
             'plugin = "transport-smtp"', 'plugin = "transport-smtp"\ndestination_concurrency_failed_cohort_limit = 0\n'
             + extra)
-        self.begin(config + '[queue]\nminimal_backoff_time = "1s"\nmaximal_backoff_time = "1s"\n')
+        self.begin(config + f'[queue]\nminimal_backoff_time = "{backoff}"\nmaximal_backoff_time = "{backoff}"\n')
 
     def peer_of(self, answer):
         peer = Staller(answer)
@@ -154,6 +153,25 @@ class Stalled(Base):
         segment = self.stalled_one(peer)
         egress = {name: pid for pid, name in self.server.children().items()}["egress.relay"]
         os.kill(egress, signal.SIGKILL)
+        self.fill_past(peer, self.given_up(segment))
+        self.let_it_read(peer)
+
+    def test_what_the_kernel_still_sends_of_a_message_that_was_compacted_is_not_filled_anew(self):
+        peer = self.peer_of(None)
+        peer.on = lambda command, session, argument: (
+            "450 4.2.0 later" if command == "RCPT" and "later@" in argument and peer.stalled.is_set() else None)
+        self.start(peer, backoff="1h")
+        fits = LINES * 3 // 4  # less than a quarter of a segment
+        self.send(b"old.", to="later", lines=fits)
+        self.assertTrue(peer.stalled.wait(rig.LIMIT))
+        segment = self.segment_of(b"old.")
+        egress = {name: pid for pid, name in self.server.children().items()}["egress.relay"]
+        os.kill(egress, signal.SIGKILL)
+        self.server.wait_event("delivery", status="deferred")
+        self.fill_past(peer, lambda: self.sent >= FILL)
+        self.send(b"two.", to="later", lines=fits)  # one sparse segment alone is not emptied
+        self.fill_past(peer, lambda: self.sent >= 2 * FILL)
+        rig.wait_for(lambda: segment in {e["segment"] for e in self.server.events("segment compacted")}, "it to be emptied")
         self.fill_past(peer, self.given_up(segment))
         self.let_it_read(peer)
 

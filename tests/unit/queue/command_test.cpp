@@ -28,6 +28,46 @@ class QueueCommand : public Bench {
     EXPECT_TRUE(all.done);
     return all;
   }
+  // A list of all, of which no more is read than fits in one reply.
+  std::string begin_list() {
+    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
+    wire::QueueCommand c;
+    c.request = ++request_;
+    c.verb = "list";
+    c.all = true;
+    say(control_, c);
+    run();
+    std::string lines;
+    for (const auto &r : control_.link->take<wire::QueueReply>())
+      if (r.request == request_) lines += r.lines;
+    return lines;
+  }
+  // The rest of it.
+  wire::QueueReply end_list() {
+    wire::QueueReply all;
+    for (int i = 0; i < 10000 && !all.done; ++i) {
+      say(control_, wire::QueueCommandCredit{request_});
+      run();
+      for (auto &r : control_.link->take<wire::QueueReply>()) {
+        if (r.request != request_) continue;
+        all.lines += r.lines;
+        all.done = r.done;
+        all.error = r.error;
+        all.affected = r.affected;
+      }
+    }
+    EXPECT_TRUE(all.done);
+    return all;
+  }
+  static std::multiset<std::string> lines_of(const std::string &text) {
+    std::multiset<std::string> out;
+    for (std::size_t at = 0; at < text.size();) {
+      const auto end = text.find('\n', at);
+      out.insert(text.substr(at, end - at));
+      at = end + 1;
+    }
+    return out;
+  }
   wire::QueueReply ask(const std::string &verb, MessageId id) {
     wire::QueueCommand c;
     c.verb = verb;
@@ -67,6 +107,61 @@ TEST_F(QueueCommand, StreamsALongListByCredit) {
   const auto r = ask("list");
   EXPECT_EQ(std::count(r.lines.begin(), r.lines.end(), '\n'), 1000);
   EXPECT_EQ(r.affected, 1000u);
+}
+
+TEST_F(QueueCommand, AListIsOfTheMomentAtWhichItWasAskedFor) {
+  begin();
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 1500; ++i) ids.push_back(mail_to({"a@d" + std::to_string(i) + ".example"}));
+  auto given = leases();
+  ASSERT_EQ(given.size(), 100u);
+  const auto before = lines_of(ask("list").lines);
+  ASSERT_EQ(before.size(), 1500u);
+  auto lines = begin_list();
+  ASSERT_LT(lines_of(lines).size(), 500u);
+  // Whose turn is yet to come: delivered, deferred, bounced, leased, held, gone; and new ones in their place.
+  for (int round = 0; round < 8; ++round) {
+    for (std::size_t i = 0; i < given.size(); ++i)
+      report(given[i], i % 3 == 0   ? DeliveryStatus::Sent
+                       : i % 3 == 1 ? DeliveryStatus::Deferred
+                                    : DeliveryStatus::Bounced);
+    for (int i = 0; i < 20; ++i) mail_to({"new@d" + std::to_string(i) + ".example"});
+    given = leases();
+  }
+  for (std::size_t i = 1200; i < 1500; i += 2) {
+    wire::QueueCommand c;
+    c.request = 1000 + static_cast<std::uint32_t>(i);
+    c.verb = i % 4 == 0 ? "hold" : "delete";
+    c.ids = {to_string(ids[i])};
+    say(control_, c);
+    run();
+  }
+  const auto rest = end_list();
+  EXPECT_EQ(rest.error, "");
+  EXPECT_EQ(lines_of(lines + rest.lines), before);
+  EXPECT_NE(lines_of(ask("list").lines), before);
+}
+
+TEST_F(QueueCommand, AListThatIsReadTooSlowlySaysThatItIsNotOfOneMoment) {
+  begin();
+  std::vector<std::string> many;
+  for (int i = 0; i < 100; ++i) many.push_back(std::string(200, 'x') + std::to_string(i) + "@example.com");
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 500; ++i) ids.push_back(mail_to(many));
+  core_->draining(egress_.peer);
+  run();
+  const auto lines = begin_list();
+  wire::QueueCommand hold;
+  hold.request = 1000;
+  hold.verb = "hold";
+  hold.all = true;
+  say(control_, hold);
+  run();
+  const auto rest = end_list();
+  EXPECT_NE(rest.error, "");
+  std::set<std::string> listed;
+  for (const auto &line : lines_of(lines + rest.lines)) EXPECT_TRUE(listed.insert(line).second);
+  EXPECT_EQ(listed.size(), ids.size());
 }
 
 TEST_F(QueueCommand, HoldsAndReleases) {

@@ -24,6 +24,46 @@ TEST_F(Delivery, LeasesFreshMailWithoutReadingItsEnvelopeBack) {
   EXPECT_NE(sink_.text.find("\"status\":\"sent\""), std::string::npos);
 }
 
+TEST_F(Delivery, ABodyIsVerifiedWhenItIsFirstReadBack) {
+  begin();
+  const auto whole = mail_to({"a@example.com"}), bad = mail_to({"b@example.net"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  EXPECT_EQ(store_->bodies_read, 0);  // they have just been written
+  store_->rotten.insert(bad);
+  advance(400 * kSecond);
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].id, whole);
+  EXPECT_EQ(stat("mansio_queue_messages{state=\"corrupt\"}"), 1);
+  report(l[0], DeliveryStatus::Deferred);
+  advance(4000 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_EQ(store_->bodies_read, 2);  // once each
+}
+
+TEST_F(Delivery, ALargeBodyIsVerifiedElsewhereWhileItsMessageWaits) {
+  begin();
+  const auto send = [&] {
+    const auto e = envelope({"a@example.com", "b@example.net"});
+    auto at = commit(e);
+    at.body.length = disk_.commits.back().first.body.length = 1 << 20;
+    say(ingress_, wire::Notice{++sequence_, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+    return at.id;
+  };
+  const auto whole = send(), bad = send();
+  store_->rotten.insert(bad);
+  advance(400 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  ASSERT_EQ(store_->reading.size(), 2u);  // not for each of their groups
+  for (const auto &read : std::exchange(store_->reading, {})) read();
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  for (const auto &lease : l) EXPECT_EQ(lease.id, whole);
+  EXPECT_EQ(stat("mansio_queue_messages{state=\"corrupt\"}"), 1);
+  EXPECT_EQ(store_->reading.size(), 0u);
+}
+
 TEST_F(Delivery, GroupsRecipientsByDestinationUpToTheLimit) {
   begin();
   mail_to({"a@example.com", "b@Example.COM", "c@example.com", "d@example.org"});

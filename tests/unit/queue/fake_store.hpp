@@ -106,6 +106,13 @@ class FakeStore final : public spool::Store {
       if (at.id == m.id && !unreadable) return envelope;
     return Error{Status::Fail, "checksum"};
   }
+  Result<void> verify_body(const spool::Committed &m) override {
+    ++bodies_read;
+    return rotten.contains(m.id) ? Result<void>{Error{Status::Fail, "checksum"}} : Result<void>{};
+  }
+  void verify_body(const spool::Committed &m, std::function<void(Result<void>)> done) override {
+    reading.push_back([this, m, done] { done(verify_body(m)); });
+  }
   Result<std::string> read(const spool::Place &, std::uint64_t, std::uint64_t) override { return std::string{}; }
   Result<io::UniqueFd> open_for_reading(std::uint32_t, std::uint32_t) override {
     return io::UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
@@ -162,7 +169,9 @@ class FakeStore final : public spool::Store {
   bool full = false, want_checkpoint = false, unreadable = false;
   bool checkpoint_room = true;
   int checkpoints = 0;
-  int scans = 0, envelope_reads = 0, bad_unpins = 0;
+  int scans = 0, envelope_reads = 0, bodies_read = 0, bad_unpins = 0;
+  std::set<MessageId> rotten;                  // their bodies do not verify
+  std::vector<std::function<void()>> reading;  // of large bodies, under way
   std::uint32_t next_segment = 10;
   std::set<MessageId> retired;
   using PlaceOf = FakeDisk::PlaceOf;

@@ -217,14 +217,14 @@ TEST_F(SpoolCompaction, WhatIsDoneWhileItIsCopiedDoesNotComeBack) {
 // It would drop the word that a message is done and could not name the copy, which then would come back.
 TEST_F(SpoolCompaction, NoCheckpointBeginsBeforeTheCopiesAreKnown) {
   auto o = options();
-  o.journal_rotate_bytes = 100'000;
+  o.journal_rotate_bytes = 2'000'000;
   begin(o);
   sparse();
   ASSERT_FALSE(rig->store->wants_checkpoint());
   bool asked = false;
   places->before_move = [&] {
     if (std::exchange(asked, true)) return;
-    rig->store->journal(std::string(200'000, 'x'));
+    rig->store->journal(std::string(3'000'000, 'x'));
     EXPECT_FALSE(rig->store->wants_checkpoint());
   };
   ASSERT_TRUE(rig->run_until([&] {
@@ -321,7 +321,7 @@ TEST_F(SpoolCompaction, FullDiskDrainsButTheJournalKeepsItsRoom) {
   auto o = options();
   o.segment_size = 1 << 20;
   o.reserve_bytes = 4 << 20;
-  o.journal_rotate_bytes = 1 << 20;
+  o.journal_rotate_bytes = 64 << 20;  // nobody writes checkpoints here
   begin(o);
   for (std::size_t i = 0; i < 900; ++i) send(i);
   for (std::size_t i = 0; i < 900; ++i)

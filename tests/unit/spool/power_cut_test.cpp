@@ -25,7 +25,7 @@ class Generation {
 
   static StoreOptions options() {
     auto o = Rig::small();
-    o.journal_rotate_bytes = 2000;
+    o.journal_rotate_bytes = 40'000;
     return o;
   }
 

@@ -146,6 +146,37 @@ TEST(SpoolStore, FlippedBitSetsOneMessageAsideAndServesTheRest) {
   EXPECT_NE(kept.find("ond message"), std::string::npos);
 }
 
+// Whichever of its records is damaged: the body lies in a segment of its own, and must not go with it.
+TEST(SpoolStore, ADamagedEnvelopeOrCommitDoesNotCostALargeBody) {
+  for (const bool commit : {false, true}) {
+    SCOPED_TRACE(commit ? "commit" : "envelope");
+    FaultFiles disk;
+    std::optional<Committed> sent;
+    {
+      Rig rig{disk};
+      WriterOptions o;
+      o.large_body = 1000;
+      rig.open_writer(o);
+      const auto r = rig.wait(rig.send(std::string(5000, 'L') + "the end"));
+      ASSERT_TRUE(r.ok());
+      ASSERT_NE(r->body.segment, r->commit.segment);
+      sent = *r;
+      ASSERT_TRUE(rig.wait(rig.send("which vouches for it")).ok());
+    }
+    auto after = disk.power_cut(0);
+    const auto &place = commit ? sent->commit : sent->envelope;
+    after->flip(segment_file(place.segment), place.offset + 3);
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_EQ(rig.found.size(), 1u);
+    EXPECT_TRUE(rig.run_until([&] { return after->paths(segment_file(sent->body.segment)).empty(); }));
+    std::string kept;
+    const auto cut = after->power_cut(0);
+    for (const auto &path : cut->paths("/spool/corrupt/")) kept += cut->content(path);
+    EXPECT_NE(kept.find("the end"), std::string::npos);
+  }
+}
+
 TEST(SpoolStore, AnEpochIsNotGivenAgainWhenTheNewerSlotOfTheCounterIsDamaged) {
   for (const bool unreadable : {false, true}) {
     FaultFiles disk;
@@ -348,6 +379,43 @@ TEST(SpoolStore, ADamagedJournalCountsAsDeliveriesUnderWay) {
   after->flip("/spool/journal/00000001", kFirstRecord + kRecordHeader);  // the mark
   Rig rig{*after};
   ASSERT_FALSE(rig.error);
+  EXPECT_GT(rig.recovered.corrupt_records, 0u);
+  EXPECT_TRUE(rig.store->was_active());
+}
+
+TEST(SpoolStore, AnOrderlyStopBeforeWhatIsDamagedSaysNothing) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    ASSERT_TRUE(rig.store->close_clean().ok());
+  }
+  {
+    Rig rig{disk};
+    ASSERT_TRUE(rig.recovered.clean_stop);
+    rig.store->mark_active(true);
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  const auto newest = after->paths("/spool/journal/0").back();
+  for (const auto copy : {0, 2048}) after->flip(newest, copy);
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error);
+  EXPECT_FALSE(rig.recovered.clean_stop);
+  EXPECT_TRUE(rig.store->was_active());
+}
+
+TEST(SpoolStore, AnUnreadableLastBatchOfTheJournalCountsAsDeliveriesUnderWay) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.store->mark_active(true);
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  const auto file = after->paths("/spool/journal/0").back();
+  for (std::uint64_t at = kFirstRecord; at < after->size(file); at += 512) after->spoil(file, at);
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error) << rig.error->text;
   EXPECT_GT(rig.recovered.corrupt_records, 0u);
   EXPECT_TRUE(rig.store->was_active());
 }
@@ -681,6 +749,48 @@ TEST(SpoolStore, ACheckpointThatFindsNoRoomDoesNotHoldUpWhatComesAfterIt) {
   EXPECT_EQ(std::count(again.entries.begin(), again.entries.end(), "outcome"), 1);
 }
 
+// A few octets at a time: each batch takes a page.
+TEST(SpoolStore, ACheckpointIsWantedForWhatTheJournalTakesNotForWhatItSays) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.journal_rotate_bytes = 256 * 1024;
+  Rig rig{disk, options};
+  const auto written = [&] { return disk.count(Op::Write, "/journal/0"); };
+  const auto before = written();
+  for (int i = 0; i < 200 && written() < before + 100; ++i) ASSERT_TRUE(rig.finish_journal());
+  EXPECT_TRUE(rig.store->wants_checkpoint());
+  rig.store->begin_checkpoint();
+  rig.store->end_checkpoint();
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_FALSE(rig.store->wants_checkpoint());
+}
+
+// Nothing is finished, so nothing gives space back, and each attempt is written down.
+TEST(SpoolStore, AttemptsOnAFullDiskDoNotUseUpWhatTheJournalHas) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.journal_reserve = 4 << 20;
+  options.journal_rotate_bytes = 16 << 20;
+  Rig rig{disk, options};
+  ASSERT_TRUE(rig.run_until([&] { return disk.count(Op::Sync, "/spool/reserve") > 0; }));
+  disk.limit(disk.used() + 1000);
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->disk_full() && rig.store->usage().free_segments == 0; }));
+  disk.limit(disk.used());
+  int checkpoints = 0;
+  for (int i = 0; i < 4000; ++i) {
+    ASSERT_TRUE(rig.finish_journal()) << "no room for attempt " << i << ", after " << checkpoints << " checkpoints";
+    if (!rig.store->wants_checkpoint()) continue;
+    ++checkpoints;
+    rig.store->begin_checkpoint();
+    rig.store->snapshot("what waits");
+    rig.store->end_checkpoint();
+  }
+  const auto after = disk.power_cut(0);
+  Rig again{*after};
+  ASSERT_FALSE(again.error) << again.error->text;
+  EXPECT_EQ(std::count(again.entries.begin(), again.entries.end(), "what waits"), 1);
+}
+
 TEST(SpoolStore, LaterFormatIsRefusedAndLeftAlone) {
   FaultFiles disk;
   FileHeader header;
@@ -690,10 +800,12 @@ TEST(SpoolStore, LaterFormatIsRefusedAndLeftAlone) {
   auto file = disk.open(segment_file(1), io::OpenMode::Create);
   ASSERT_TRUE(file.ok());
   ASSERT_TRUE((*file)->write_at(0, encode_header(header)).ok());
+  // Nor is what an older version would have put in order before it came to that.
+  ASSERT_TRUE((*disk.open(segment_file(0), io::OpenMode::Create))->zero_fill(0, 64 * 1024).ok());
   Rig rig{disk};
   ASSERT_TRUE(rig.error);
   EXPECT_EQ(rig.error->status, Status::Unsupported);
-  EXPECT_EQ(disk.paths(segment_file(1)).size(), 1u);
+  EXPECT_EQ(disk.paths("/spool/segments/").size(), 2u);
 }
 
 TEST(SpoolSegment, RecordOfAnotherEpochOrAForgedOneIsNotFound) {
