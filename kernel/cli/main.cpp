@@ -8,7 +8,9 @@
 #include "kernel/cli/check.hpp"
 #include "kernel/cli/load/sink.hpp"
 #include "kernel/cli/load/source.hpp"
+#include "kernel/cli/lookup.hpp"
 #include "kernel/cli/operator.hpp"
+#include "kernel/cli/plugin.hpp"
 #include "kernel/cli/qshape.hpp"
 #include "kernel/cli/roles.hpp"
 #include "kernel/cli/spool.hpp"
@@ -83,6 +85,27 @@ void add_qshape(CLI::App &app, cli::Where &where, cli::ShapeOrder &order, int &s
   command->callback([&] { status = cli::qshape_main(where, order); });
 }
 
+void add_lookup(CLI::App &app, cli::LookupOrder &order, int &status) {
+  auto *command = app.add_subcommand("lookup", "ask a configured table");
+  order.config = cli::Where{}.config;
+  command->add_option("--config", order.config, "configuration file")->capture_default_str();
+  command->add_option("table", order.table, "NAME of a [lookup.NAME]")->required();
+  command->add_option("keys", order.keys, "what to look for; - reads keys from standard input, one a line")->required();
+  command->callback([&] { status = cli::lookup_main(order); });
+}
+
+struct PluginOrder {
+  std::string config = cli::Where{}.config, directory;
+};
+
+void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
+  auto *plugin = app.add_subcommand("plugin", "see what plugins there are")->require_subcommand(1);
+  auto *list = plugin->add_subcommand("list", "every plugin of the plugin directory");
+  list->add_option("--config", order.config, "configuration file")->capture_default_str();
+  list->add_option("directory", order.directory, "instead of the configured plugin_dir");
+  list->callback([&] { status = cli::plugin_list_main(order.config, order.directory); });
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -119,6 +142,10 @@ int main(int argc, char **argv) {
   add_queue(app, where, order, status);
   cli::ShapeOrder shape;
   add_qshape(app, where, shape, status);
+  cli::LookupOrder lookup;
+  add_lookup(app, lookup, status);
+  PluginOrder plugin;
+  add_plugin(app, plugin, status);
   for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
                                    std::pair{"stop", "stop, as SIGTERM does"},
                                    std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {

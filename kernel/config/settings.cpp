@@ -14,6 +14,7 @@ const T *by_name(const std::vector<T> &all, std::string_view name) {
 }  // namespace
 
 const Transport *Settings::transport(std::string_view name) const { return by_name(transports, name); }
+const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }
 
 }  // namespace mansio::config

@@ -6,7 +6,8 @@
 #include <chrono>
 
 #include "kernel/egress/desk.hpp"
-#include "kernel/host/plugin.hpp"
+#include "kernel/host/tables.hpp"
+#include "kernel/host/transport.hpp"
 #include "kernel/io/dns.hpp"
 #include "kernel/io/interfaces.hpp"
 #include "kernel/process/shared.hpp"
@@ -30,6 +31,7 @@ class Egress final : public process::Role {
   // The instance goes first: its plugin may still speak while it is taken down.
   ~Egress() override {
     instance_.reset();
+    tables_.reset();
     desk_.reset();
   }
 
@@ -55,17 +57,22 @@ class Egress final : public process::Role {
 
     auto self = io::interface_addresses();
     self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
+    const auto &budget = settings->budget;
     host::InstanceOptions instance{
         name,
         *options,
-        {{"instance", name}, {"myhostname", context.settings.myhostname}, {"self_addresses", joined(self)}}};
+        {{"instance", name}, {"myhostname", context.settings.myhostname}, {"self_addresses", joined(self)}},
+        {std::max<std::size_t>(budget.in_flight_limit, settings->process_limit), budget.threads,
+         budget.log_rate_limit}};
     desk_ = std::make_unique<Desk>(context.loop, context.log, name, std::max(settings->process_limit, 1u));
     auto events = desk_->events();
     events.working_on = [&context](std::uint64_t message) {
       context.shared.working_on(context.start.slot, MessageId{message});
     };
-    auto made = host::TransportInstance::create(context.loop, context.clock, context.log, *dns_, **plugin,
-                                                std::move(instance), std::move(events));
+    const host::Surroundings around{context.loop, context.clock, context.log, *dns_};
+    tables_ = host::TableSet::in_process(context.settings, context.start.plugin_dir, around);
+    auto made = host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get()},
+                                                **plugin, std::move(instance), std::move(events));
     if (!made) return made.error();
     instance_ = std::move(*made);
     desk_->employ(instance_.get());
@@ -98,8 +105,8 @@ class Egress final : public process::Role {
     add("mansio_leases_refused_total" + label + "}", static_cast<double>(c.refused));
     add("mansio_deliveries_in_flight" + label + "}", static_cast<double>(desk_->running()));
     add("mansio_outcomes_unacknowledged" + label + "}", static_cast<double>(desk_->held() - desk_->running()));
-    if (instance_)
-      add("mansio_plugin_misbehaviours_total" + label + "}", static_cast<double>(instance_->misbehaviours()));
+    if (instance_) instance_->stats(add);
+    if (tables_) tables_->stats(add);
   }
 
  private:
@@ -114,6 +121,7 @@ class Egress final : public process::Role {
     finished_ = true;
     desk_->employ(nullptr);
     instance_.reset();
+    tables_.reset();  // its plugins may have connections, too
     context_->finished();
   }
   void after(Nanos time, std::function<void()> run) {
@@ -126,6 +134,7 @@ class Egress final : public process::Role {
   process::RoleContext *context_ = nullptr;
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<Desk> desk_;
+  std::unique_ptr<host::TableSet> tables_;
   std::unique_ptr<host::TransportInstance> instance_;
   std::unique_ptr<asio::steady_timer> timer_;
   bool finished_ = false;

@@ -18,6 +18,18 @@ enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4 };
 
 Error system_error(const char *what) { return {Status::Internal, std::string{what} + ": " + std::strerror(errno)}; }
 
+// What lookup plugins in this process need: their code, and the files that their options name. The directory of each as
+// well, for a file that is replaced by rename is another one.
+void read_tables(Privileges &p, const wire::Start &start, const config::Settings &settings) {
+  p.readable.push_back(start.plugin_dir);
+  for (const auto &lookup : settings.lookups)
+    for (const auto &[key, value] : lookup.options)
+      if (value.starts_with('/')) {
+        p.readable.push_back(value);
+        if (const auto slash = value.rfind('/'); slash > 0) p.readable.push_back(value.substr(0, slash));
+      }
+}
+
 }  // namespace
 
 Privileges privileges_for(const wire::Start &start, const config::Settings &settings) {
@@ -32,6 +44,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       p.writable.push_back(start.spool);
       break;
     case wire::RoleKind::Ingress:
+      read_tables(p, start, settings);
       // Certificates come through open_file; their directory is watched for changes.
       for (const auto &l : settings.listeners) {
         p.readable.push_back(l.smtpd.tls_cert_file);
@@ -39,10 +52,11 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       }
       break;
     case wire::RoleKind::Router:
+      read_tables(p, start, settings);
       p.readable.push_back(settings.queue.bounce_template_file);
       break;
     case wire::RoleKind::Egress:
-      p.readable.push_back(start.plugin_dir);
+      read_tables(p, start, settings);
       p.exec = (start.needs & kNeedsExec) != 0;
       // No Landlock on writing if it writes (paths hold user names), nor if it executes: the program inherits it.
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
