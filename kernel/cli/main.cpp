@@ -11,6 +11,8 @@
 #include "kernel/cli/lookup.hpp"
 #include "kernel/cli/operator.hpp"
 #include "kernel/cli/plugin.hpp"
+#include "kernel/cli/plugin_check.hpp"
+#include "kernel/cli/plugin_new.hpp"
 #include "kernel/cli/qshape.hpp"
 #include "kernel/cli/roles.hpp"
 #include "kernel/cli/spool.hpp"
@@ -96,14 +98,40 @@ void add_lookup(CLI::App &app, cli::LookupOrder &order, int &status) {
 
 struct PluginOrder {
   std::string config = cli::Where{}.config, directory;
+  cli::PluginCheck check;
+  std::vector<std::string> options;
+  cli::NewPlugin made;
 };
 
 void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
-  auto *plugin = app.add_subcommand("plugin", "see what plugins there are")->require_subcommand(1);
+  auto *plugin = app.add_subcommand("plugin", "see, check and begin plugins")->require_subcommand(1);
   auto *list = plugin->add_subcommand("list", "every plugin of the plugin directory");
   list->add_option("--config", order.config, "configuration file")->capture_default_str();
   list->add_option("directory", order.directory, "instead of the configured plugin_dir");
   list->callback([&] { status = cli::plugin_list_main(order.config, order.directory); });
+
+  auto *check = plugin->add_subcommand("check", "does a plugin keep the rules? Tried in a process of its own");
+  check->add_option("file", order.check.file, "FILE.so")->required();
+  check->add_option("--option", order.options, "NAME=VALUE, as it would be configured");
+  check->callback([&] {
+    for (const auto &option : order.options) {
+      const auto equals = option.find('=');
+      if (equals == option.npos) throw CLI::ValidationError{"--option", "expected NAME=VALUE, not " + option};
+      order.check.options.insert_or_assign(option.substr(0, equals), option.substr(equals + 1));
+    }
+    status = cli::plugin_check_main(order.check);
+  });
+
+  auto *made = plugin->add_subcommand("new", "a project for a plugin, which builds and has a test");
+  made->add_option("--kind", order.made.kind, "lookup or transport")
+      ->required()
+      ->check(CLI::IsMember({"lookup", "transport"}));
+  made->add_option("--name", order.made.name, "its name, with or without the kind before it")->required();
+  made->add_option("--lang", order.made.language, "c++ or c")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"c", "c++"}));
+  made->add_option("directory", order.made.directory, "where; otherwise a directory of the plugin's name, here");
+  made->callback([&] { status = cli::plugin_new_main(order.made); });
 }
 
 }  // namespace

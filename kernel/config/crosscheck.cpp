@@ -132,8 +132,8 @@ class Checker {
     }
     for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
     if (workers > kMaxWorkers) {
-      add("transport", fmt::format("and lookup tables with ingress_processes make {} processes, expected at most {}",
-                                   workers, kMaxWorkers));
+      add("transport",
+          fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
     }
   }
 

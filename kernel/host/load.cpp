@@ -78,6 +78,9 @@ Result<void> check_entry(const std::string &path, const mansio_plugin *plugin) {
     return refuse(path, "its entry describes no whole plugin");
   if (plugin->threading != MANSIO_LOOP && plugin->threading != MANSIO_BLOCKING)
     return refuse(path, fmt::format("asks for threading {}, which this Mansio does not know", plugin->threading));
+  for (const auto *o = plugin->options; o && o->name; ++o)
+    if (o->type > MANSIO_OPT_LIST)
+      return refuse(path, fmt::format("option {} is of type {}, which this Mansio does not know", o->name, o->type));
   std::string kinds;
   for (const auto *kind = plugin->kinds; *kind; ++kind) {
     if (known_kind(*kind)) return {};

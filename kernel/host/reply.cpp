@@ -86,6 +86,8 @@ Answer read_reply(const mansio_reply *reply) {
   o.enhanced = {cls, 0, 0};
   if (r.enhanced[0] != 0 && r.enhanced[1] <= 999 && r.enhanced[2] <= 999)
     o.enhanced = {cls, r.enhanced[1], r.enhanced[2]};
+  o.plugin_failed = r.status != MANSIO_OK && r.status != MANSIO_FAIL && r.status != MANSIO_DEFER &&
+                    r.status != MANSIO_UNCERTAIN && r.status != MANSIO_BUSY && r.status != MANSIO_CANCELLED;
   o.text = clean(r.text, kMaxText);
   o.remote_mta = clean(r.remote_mta, kMaxName);
   o.relay = clean(r.relay, kMaxName);

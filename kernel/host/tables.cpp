@@ -54,6 +54,31 @@ std::unique_ptr<TableSet> TableSet::in_process(const config::Settings &settings,
   return set;
 }
 
+std::unique_ptr<TableSet> TableSet::as_configured(const config::Settings &settings, std::string plugin_dir,
+                                                  Surroundings around) {
+  auto set = std::make_unique<TableSet>(settings, around.clock, around.log, nullptr);
+  around.tables = set.get();
+  set->make_ = [dir = std::move(plugin_dir), &settings, around,
+                set = set.get()](const config::Lookup &lookup) -> Result<std::unique_ptr<LookupInstance>> {
+    if (lookup.budget.isolation == config::Isolation::InProcess) return make_in_process(lookup, dir, settings, around);
+    auto remote = std::make_unique<RemoteLookup>(around.loop, around.clock, lookup.name, lookup.budget.in_flight_limit);
+    set->remotes_[lookup.name] = remote.get();
+    return std::unique_ptr<LookupInstance>{std::move(remote)};
+  };
+  return set;
+}
+
+bool TableSet::attach(std::string_view host, std::shared_ptr<io::Channel> channel) {
+  constexpr std::string_view kPrefix = "host.lookup.";
+  if (!host.starts_with(kPrefix)) return false;
+  const auto *lookup = settings_.lookup(host.substr(kPrefix.size()));
+  if (!lookup || !instance(*lookup)) return false;
+  const auto remote = remotes_.find(lookup->name);
+  if (remote == remotes_.end()) return false;
+  remote->second->attach(std::move(channel));
+  return true;
+}
+
 Result<LookupInstance *> TableSet::instance(const config::Lookup &lookup) {
   auto &table = tables_[lookup.name];
   if (table.instance) return table.instance.get();

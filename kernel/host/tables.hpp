@@ -18,6 +18,7 @@
 
 #include "kernel/config/settings.hpp"
 #include "kernel/host/lookup.hpp"
+#include "kernel/host/remote.hpp"
 #include "kernel/host/table_cache.hpp"
 
 namespace mansio::host {
@@ -32,7 +33,12 @@ class TableSet final : public io::Tables {
   // One whose instances all run in this process, with these tables for those that ask others.
   static std::unique_ptr<TableSet> in_process(const config::Settings &settings, std::string plugin_dir,
                                               Surroundings around);
+  // As configured: tables with isolation = "process" are asked over the channels that attach() brings.
+  static std::unique_ptr<TableSet> as_configured(const config::Settings &settings, std::string plugin_dir,
+                                                 Surroundings around);
   ~TableSet() override;
+  // A channel to the host process of that name ("host.lookup.NAME"); false: it hosts no table.
+  bool attach(std::string_view host, std::shared_ptr<io::Channel> channel);
 
   Result<void> load(std::string_view table);  // and those that it asks
   bool has(std::string_view table) const override { return settings_.lookup(table) != nullptr; }
@@ -60,6 +66,7 @@ class TableSet final : public io::Tables {
   Factory make_;
   TableCache cache_;
   std::map<std::string, Table, std::less<>> tables_;
+  std::map<std::string, RemoteLookup *, std::less<>> remotes_;  // those of tables_ that are
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 

@@ -30,6 +30,7 @@ Answer trouble(wire::DeliveryStatus status, std::string text) {
   a.outcome.enhanced = {4, 3, 0};
   a.outcome.text = std::move(text);
   a.outcome.relay = "none";
+  a.outcome.plugin_failed = true;
   return a;
 }
 
