@@ -79,8 +79,9 @@ class Host final : public process::Role {
     dns.max_ttl = settings.dns.max_ttl;
     dns.max_negative_ttl = settings.dns.max_negative_ttl;
     dns_ = io::Dns::create(context.loop, context.clock, std::move(dns));
+    // Tables that have a process of their own are not to be reached from here, and answer "try later".
     tables_ =
-        TableSet::in_process(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});
+        TableSet::as_configured(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});
     auto self = io::interface_addresses();
     self.insert(self.end(), settings.proxy_interfaces.begin(), settings.proxy_interfaces.end());
     InstanceOptions instance{name,
