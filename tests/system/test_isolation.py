@@ -79,7 +79,7 @@ class Isolation(rig.TestCase):
         return self.mansio(config.replace('"transport-smtp"', f'"{name}"'), plugins=plugins)
 
     def test_a_message_that_kills_its_process_again_and_again_is_held(self):
-        server = self.sinner("sin-segfaults", "breaker_deaths = 100")
+        server = self.sinner("sin-aborts", "breaker_deaths = 100")
         self.send(server, ["a@one.example"])
         held = server.wait_event("message held: release it once the plugin is repaired")
         self.assertIn("2 delivery processes", held[0]["reason"])
@@ -87,7 +87,7 @@ class Isolation(rig.TestCase):
         self.assertEqual(server.events("a delivery process died"), [], "the egress lives on")
 
     def test_a_breaker_stops_the_restarts(self):
-        server = self.sinner("sin-segfaults", 'breaker_deaths = 2\nbreaker_time = "3600s"')
+        server = self.sinner("sin-aborts", 'breaker_deaths = 2\nbreaker_time = "3600s"')
         self.send(server, ["a@one.example", "b@one.example", "c@one.example"])
         server.wait_event("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers")
         rig.wait_for(lambda: self.host(server) == [], "the process to be gone")

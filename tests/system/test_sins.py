@@ -32,6 +32,8 @@ transport = "good"
 [queue]
 minimal_backoff_time = "300s"
 '''
+# What a sanitizer reports, as it must, and ends in a way of its own.
+REPORTED = {"sin-segfaults", "sin-eats-memory"} if rig.SLOW > 1 else set()
 LIMITS = 'memory_limit = "128M"\ndescriptor_limit = 100\n'
 
 
@@ -108,6 +110,8 @@ def test_of(name, mode, outcome, regex):
 
 
 for sin, expectations in sins().items():
+    if sin in REPORTED:
+        continue
     assert expectations, f"{sin} does not say what is expected of it"
     for mode, outcome, regex in expectations:
         for each in ("inproc", "process") if mode == "both" else (mode,):
