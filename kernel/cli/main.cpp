@@ -11,7 +11,11 @@
 #include "kernel/cli/check.hpp"
 #include "kernel/cli/load/sink.hpp"
 #include "kernel/cli/load/source.hpp"
+#include "kernel/cli/lookup.hpp"
 #include "kernel/cli/operator.hpp"
+#include "kernel/cli/plugin.hpp"
+#include "kernel/cli/plugin_check.hpp"
+#include "kernel/cli/plugin_new.hpp"
 #include "kernel/cli/qshape.hpp"
 #include "kernel/cli/roles.hpp"
 #include "kernel/cli/spool.hpp"
@@ -92,6 +96,53 @@ void add_qshape(CLI::App &app, cli::Where &where, cli::ShapeOrder &order, int &s
   command->callback([&] { status = cli::qshape_main(where, order); });
 }
 
+void add_lookup(CLI::App &app, cli::LookupOrder &order, int &status) {
+  auto *command = app.add_subcommand("lookup", "ask a configured table");
+  order.config = cli::Where{}.config;
+  command->add_option("--config", order.config, "configuration file")->capture_default_str();
+  command->add_option("table", order.table, "NAME of a [lookup.NAME]")->required();
+  command->add_option("keys", order.keys, "what to look for; - reads keys from standard input, one a line")->required();
+  command->callback([&] { status = cli::lookup_main(order); });
+}
+
+struct PluginOrder {
+  std::string config = cli::Where{}.config, directory;
+  cli::PluginCheck check;
+  std::vector<std::string> options;
+  cli::NewPlugin made;
+};
+
+void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
+  auto *plugin = app.add_subcommand("plugin", "see, check and begin plugins")->require_subcommand(1);
+  auto *list = plugin->add_subcommand("list", "every plugin of the plugin directory");
+  list->add_option("--config", order.config, "configuration file")->capture_default_str();
+  list->add_option("directory", order.directory, "instead of the configured plugin_dir");
+  list->callback([&] { status = cli::plugin_list_main(order.config, order.directory); });
+
+  auto *check = plugin->add_subcommand("check", "does a plugin keep the rules? Tried in a process of its own");
+  check->add_option("file", order.check.file, "FILE.so")->required();
+  check->add_option("--option", order.options, "NAME=VALUE, as it would be configured");
+  check->callback([&] {
+    for (const auto &option : order.options) {
+      const auto equals = option.find('=');
+      if (equals == option.npos) throw CLI::ValidationError{"--option", "expected NAME=VALUE, not " + option};
+      order.check.options.insert_or_assign(option.substr(0, equals), option.substr(equals + 1));
+    }
+    status = cli::plugin_check_main(order.check);
+  });
+
+  auto *made = plugin->add_subcommand("new", "a project for a plugin, which builds and has a test");
+  made->add_option("--kind", order.made.kind, "lookup or transport")
+      ->required()
+      ->check(CLI::IsMember({"lookup", "transport"}));
+  made->add_option("--name", order.made.name, "its name, with or without the kind before it")->required();
+  made->add_option("--lang", order.made.language, "c++ or c")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"c", "c++"}));
+  made->add_option("directory", order.made.directory, "where; otherwise a directory of the plugin's name, here");
+  made->callback([&] { status = cli::plugin_new_main(order.made); });
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -129,6 +180,10 @@ int main(int argc, char **argv) {
   add_queue(app, where, order, status);
   cli::ShapeOrder shape;
   add_qshape(app, where, shape, status);
+  cli::LookupOrder lookup;
+  add_lookup(app, lookup, status);
+  PluginOrder plugin;
+  add_plugin(app, plugin, status);
   for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
                                    std::pair{"stop", "stop, as SIGTERM does"},
                                    std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {

@@ -2,6 +2,7 @@
 
 #include "kernel/control/role.hpp"
 #include "kernel/egress/role.hpp"
+#include "kernel/host/role.hpp"
 #include "kernel/ingress/role.hpp"
 #include "kernel/process/role.hpp"
 #include "kernel/queue/role.hpp"
@@ -26,6 +27,9 @@ int role_main(wire::RoleKind kind, io::UniqueFd channel) {
       break;
     case wire::RoleKind::Router:
       make = router::make_role;
+      break;
+    case wire::RoleKind::Host:
+      make = host::make_role;
       break;
     case wire::RoleKind::Egress:
       make = egress::make_role;

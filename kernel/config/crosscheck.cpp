@@ -22,6 +22,7 @@ class Checker {
     if (s_.spool.empty()) add("spool", "is empty, expected a directory");
     listeners();
     transports();
+    lookups();
     routes();
     times();
   }
@@ -121,10 +122,74 @@ class Checker {
                         transport.initial_destination_concurrency, transport.destination_concurrency_limit));
       }
     }
-    if (s_.ingress_processes + s_.transports.size() > kMaxWorkers) {
-      add("transport", fmt::format("tables and ingress_processes make {} processes, expected at most {}",
-                                   s_.ingress_processes + s_.transports.size(), kMaxWorkers));
+    auto workers = s_.ingress_processes + s_.transports.size();
+    for (const auto &transport : s_.transports) {
+      budget("transport." + transport.name, transport.budget);
+      workers += transport.budget.isolation == Isolation::Process;
+      if (transport.budget.on_failure == OnFailure::Skip)
+        add("transport." + transport.name + ".on_failure",
+            "is \"skip\", which a transport cannot; expected \"defer\" or \"hold\"");
     }
+    for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
+    if (workers > kMaxWorkers) {
+      add("transport",
+          fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
+    }
+  }
+
+  // Limits that only a process of its own can have.
+  void budget(const std::string &of, const Budget &b) {
+    if (b.isolation == Isolation::Process) return;
+    const auto needs_process = [&](const char *name, bool given) {
+      if (given)
+        add(of + '.' + name, "bounds a process of its own; expected isolation = \"process\" beside it",
+            {of + ".isolation"});
+    };
+    needs_process("memory_limit", b.memory_limit != 0);
+    needs_process("cpu_limit", b.cpu_limit != 0);
+    needs_process("descriptor_limit", b.descriptor_limit != 0);
+  }
+
+  void lookups() {
+    std::vector<std::string_view> names;
+    for (const auto &lookup : s_.lookups) names.push_back(lookup.name);
+    for (const auto &lookup : s_.lookups) {
+      const auto of = "lookup." + lookup.name;
+      budget(of, lookup.budget);
+      if (lookup.budget.on_failure == OnFailure::Hold)
+        add(of + ".on_failure", "is \"hold\", but a table has no message to hold; expected \"defer\" or \"skip\"");
+      const int ways = !lookup.plugin.empty() + !lookup.pipemap.empty() + !lookup.unionmap.empty();
+      if (ways != 1 && !places_.contains(of + ".plugin"))
+        add(of, "needs exactly one of plugin, pipemap and unionmap");
+      else if (ways > 1)
+        add(of + ".plugin", "stands beside pipemap or unionmap, expected only one of them");
+      for (const auto &[key, parts] :
+           {std::pair{of + ".pipemap", &lookup.pipemap}, {of + ".unionmap", &lookup.unionmap}})
+        for (const auto &part : *parts) {
+          if (s_.lookup(part)) continue;
+          const auto near = suggestion(part, names);
+          add(key, fmt::format("names \"{}\", but there is no [lookup.{}]{}", part, part,
+                               near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+        }
+      if (ways == 1 && lookup.plugin.empty() && !lookup.options.empty())
+        add(of + '.' + lookup.options.begin()->first, "is an option of no combination of tables");
+      std::vector<std::string_view> path;
+      if (asks_itself(lookup, path)) add(of, fmt::format("asks itself: {}", fmt::join(path, " -> ")));
+    }
+  }
+
+  bool asks_itself(const Lookup &lookup, std::vector<std::string_view> &path) const {
+    if (!path.empty() && path.front() == lookup.name) {
+      path.push_back(lookup.name);
+      return true;
+    }
+    if (std::find(path.begin(), path.end(), lookup.name) != path.end()) return false;  // a circle of others
+    path.push_back(lookup.name);
+    for (const auto *parts : {&lookup.pipemap, &lookup.unionmap})
+      for (const auto &part : *parts)
+        if (const auto *next = s_.lookup(part); next && asks_itself(*next, path)) return true;
+    path.pop_back();
+    return false;
   }
 
   void routes() {

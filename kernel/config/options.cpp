@@ -78,6 +78,8 @@ constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
 constexpr std::string_view kBareNewlines[] = {"normalize", "reject"};
 constexpr std::string_view kTlsLevels[] = {"none", "may", "encrypt"};
 constexpr std::string_view kDurabilities[] = {"power", "process"};
+constexpr std::string_view kIsolations[] = {"inproc", "process"};
+constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
 
 }  // namespace
 
@@ -128,6 +130,8 @@ std::span<const Option<Settings>> top_level_options() {
                                 "hand."),
       option<&T::sandbox>("sandbox", boolean(),
                           "Restrict each process's system calls and file access (seccomp, Landlock)."),
+      option<&T::lookup_cache_size>("lookup_cache_size", size(0),
+                                    "Memory for answers of tables that may be reused (`cache_ttl`), in each process."),
   };
   return rows;
 }
@@ -298,6 +302,69 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
                                       "How long one delivery may take. Then it is told to give up; a process that does "
                                       "not do so within as long again, at most 30s, is killed and started anew."),
+  };
+  return rows;
+}
+
+std::span<const Option<Lookup>> lookup_options() {
+  using T = Lookup;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that looks up, such as \"lookup-file\".",
+                         "must be given, or one of the next two"),
+      option<&T::pipemap>(
+          "pipemap", list(kTableName),
+          "Other tables, asked one after another, each for what the one before it found; not found when "
+          "any of them does not find it.",
+          "none"),
+      option<&T::unionmap>(
+          "unionmap", list(kTableName),
+          "Other tables, all asked for the same key; what they find together, in their order. One that "
+          "cannot say makes the whole \"try later\".",
+          "none"),
+      option<&T::time_limit>("time_limit", duration(kMillisecond, 600 * kSecond),
+                             "How long one lookup may take; then it counts as \"try later\"."),
+      option<&T::cache_ttl>("cache_ttl", duration(0, 86400 * kSecond),
+                            "How long what was found is reused where the plugin does not say; 0 means not at all."),
+      option<&T::cache_negative_ttl>("cache_negative_ttl", duration(0, 86400 * kSecond),
+                                     "How long \"not found\" is reused where the plugin does not say."),
+  };
+  return rows;
+}
+
+std::span<const Option<Budget>> budget_options() {
+  using T = Budget;
+  static const Option<T> rows[] = {
+      option<&T::isolation>(
+          "isolation", choice(kIsolations),
+          "Where the plugin's code runs: in the process that uses it, or in one of its own, whose end "
+          "harms nobody else."),
+      option<&T::in_flight_limit>(
+          "in_flight_limit", integer(1, 1000000),
+          "Operations that the plugin may have under way; more are refused with \"try later\"."),
+      option<&T::threads>("threads", integer(0, 1024),
+                          "Threads for a plugin that blocks; 0 means as many as the plugin asks for."),
+      option<&T::log_rate_limit>("log_rate_limit", integer(1),
+                                 "Lines a second that the plugin may log, with bursts of ten seconds' worth; more are "
+                                 "dropped and counted."),
+      option<&T::memory_limit>(
+          "memory_limit", size(0),
+          "Address space of the plugin's own process, on top of what an idle one takes; 0 means no "
+          "limit."),
+      option<&T::cpu_limit>("cpu_limit", {.type = OptionType::Number, .least = 0, .most = 1024},
+                            "Seconds of CPU that the plugin's own process may use a second, over ten seconds; one that "
+                            "uses more is ended. 0 means no limit."),
+      option<&T::descriptor_limit>("descriptor_limit", integer(0),
+                                   "Open files of the plugin's own process; 0 means no limit but the system's."),
+      option<&T::breaker_deaths>("breaker_deaths", integer(1, 1000),
+                                 "Ends of the plugin's own process, within `breaker_window`, after which its breaker "
+                                 "opens: `on_failure` answers at once, and nothing is started."),
+      option<&T::breaker_window>("breaker_window", duration(kSecond), "See `breaker_deaths`."),
+      option<&T::breaker_time>("breaker_time", duration(kMillisecond),
+                               "How long an open breaker waits before it tries the plugin again."),
+      option<&T::on_failure>(
+          "on_failure", choice(kOnFailures),
+          "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "
+          "not there (a lookup: not found; a transport cannot); or hold the message for an operator."),
   };
   return rows;
 }

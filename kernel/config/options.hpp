@@ -47,6 +47,8 @@ std::span<const Option<Log>> log_options();
 std::span<const Option<Smtpd>> smtpd_options();  // of [smtpd] and of each [listener.NAME]
 std::span<const Option<Listener>> listener_options();
 std::span<const Option<Transport>> transport_options();
+std::span<const Option<Lookup>> lookup_options();
+std::span<const Option<Budget>> budget_options();  // of each [transport.NAME] and [lookup.NAME]
 std::span<const Option<RouteRule>> route_options();
 std::span<const Option<Queue>> queue_options();
 std::span<const Option<SpoolSettings>> segment_options();

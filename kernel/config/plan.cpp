@@ -65,7 +65,30 @@ Plan make_plan(const Settings &settings) {
     plan.transports.push_back(
         {transport.name, transport.plugin, kDescriptorsOfAProcess + 4 * std::uint64_t{transport.process_limit}});
   }
-  const auto processes = 2 * (plan.ingress_processes + plan.transports.size() + 1) + 2;  // router; queue and control
+  const auto host = [&](const Budget &budget) -> PlanHost * {
+    if (budget.isolation != Isolation::Process) return nullptr;
+    auto &h = plan.hosts.emplace_back();
+    h.breaker_deaths = budget.breaker_deaths;
+    h.breaker_window = budget.breaker_window;
+    h.breaker_time = budget.breaker_time;
+    h.descriptors = kDescriptorsOfAProcess;
+    return &h;
+  };
+  for (const auto &transport : settings.transports) {
+    if (auto *h = host(transport.budget)) {
+      h->name = "host.transport." + transport.name;
+      h->transport = transport.name;
+      h->descriptors += 4 * std::uint64_t{transport.process_limit};
+    }
+  }
+  for (const auto &lookup : settings.lookups) {
+    if (auto *h = host(lookup.budget)) {
+      h->name = "host.lookup." + lookup.name;
+      h->lookup = lookup.name;
+    }
+  }
+  const auto processes =
+      2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
   plan.ingress_descriptors = kDescriptorsOfAProcess + sockets + 2 * std::uint64_t{plan.connection_limit};
   plan.queue_descriptors = kDescriptorsOfAProcess + 4 * kSegmentAllowance;
   plan.supervisor_descriptors = kDescriptorsOfAProcess + sockets + 4 * processes;
@@ -76,6 +99,7 @@ Plan make_plan(const Settings &settings) {
 std::uint64_t Plan::descriptors() const {
   auto most = std::max({ingress_descriptors, queue_descriptors, supervisor_descriptors, other_descriptors});
   for (const auto &transport : transports) most = std::max(most, transport.descriptors);
+  for (const auto &host : hosts) most = std::max(most, host.descriptors);
   return most;
 }
 

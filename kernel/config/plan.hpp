@@ -55,6 +55,21 @@ struct PlanTransport {
   }
 };
 
+// A plugin instance with a process of its own.
+struct PlanHost {
+  std::string name;               // "host.lookup.users"
+  std::string lookup, transport;  // one of them: the table's name
+  std::uint32_t needs = 0;        // MANSIO_NEEDS_* of its plugin
+  std::uint32_t breaker_deaths = 5;
+  Nanos breaker_window = 0, breaker_time = 0;
+  std::uint64_t descriptors = 0;  // that its process needs
+  bool operator==(const PlanHost &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.name, s.lookup, s.transport, s.needs, s.breaker_deaths, s.breaker_window, s.breaker_time, s.descriptors);
+  }
+};
+
 struct Plan {
   std::string user;  // to drop to when started as root
   std::string spool;
@@ -67,6 +82,7 @@ struct Plan {
   std::string syslog_name;
   std::vector<PlanListener> listeners;
   std::vector<PlanTransport> transports;
+  std::vector<PlanHost> hosts;
   std::vector<std::string> files;  // that children may ask to have opened; sorted, each once
   std::uint64_t ingress_descriptors = 0, queue_descriptors = 0, supervisor_descriptors = 0, other_descriptors = 0;
 
@@ -78,7 +94,7 @@ struct Plan {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.drain_timeout, s.sandbox, s.ingress_processes, s.log_target,
-      s.log_level, s.syslog_name, s.listeners, s.transports, s.files, s.ingress_descriptors, s.queue_descriptors,
+      s.log_level, s.syslog_name, s.listeners, s.transports, s.hosts, s.files, s.ingress_descriptors, s.queue_descriptors,
       s.supervisor_descriptors, s.other_descriptors, s.connection_limit);
   }
   std::uint32_t connection_limit = 0;  // the largest of all listeners

@@ -14,8 +14,8 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include", "log",   "smtpd",    "listener", "transport",
-                                        "route",   "queue", "segments", "dns"};
+constexpr std::string_view kTables[] = {"include", "log",   "smtpd", "listener", "transport",
+                                        "lookup",  "route", "queue", "segments", "dns"};
 constexpr std::string_view kFileSuffix = "_file";
 
 // Where an option of this name stands, also under the name that Postfix has for it at its one level: "log_format" is
@@ -38,6 +38,7 @@ std::string home_of(std::string_view name) {
   look("segments", segment_options());
   look("dns", dns_options());
   look("transport", transport_options(), "transport.NAME");
+  look("lookup", lookup_options(), "lookup.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
 }
@@ -65,6 +66,7 @@ class Reader {
                    [&](const TomlEntry &entry, const TomlTable &table) { read_listener(s, entry.key, table); });
     for_each_table("transport",
                    [&](const TomlEntry &entry, const TomlTable &table) { read_transport(s, entry.key, table); });
+    for_each_table("lookup", [&](const TomlEntry &entry, const TomlTable &table) { read_lookup(s, entry.key, table); });
     read_routes(s);
     return s;
   }
@@ -196,9 +198,8 @@ class Reader {
     const auto prefix = "transport." + name + '.';
     for (const auto &entry : table) {
       if (take(table, entry, prefix, transport_options(), transport)) continue;
-      const auto key = prefix + entry.key;
-      places_.emplace(key, entry.place);
-      if (auto text = values_.plugin_text(entry.value, key)) transport.options.emplace(entry.key, std::move(*text));
+      if (take(table, entry, prefix, budget_options(), transport.budget)) continue;
+      plugin_option(transport.options, entry, prefix);
     }
     // The default follows a lower limit; a value that someone wrote is checked against it instead.
     if (!given(prefix + "initial_destination_concurrency") && transport.destination_concurrency_limit != 0) {
@@ -206,6 +207,25 @@ class Reader {
           std::min(transport.initial_destination_concurrency, transport.destination_concurrency_limit);
     }
     s.transports.push_back(std::move(transport));
+  }
+
+  void read_lookup(Settings &s, const std::string &name, const TomlTable &table) {
+    Lookup lookup;
+    lookup.name = name;
+    const auto prefix = "lookup." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, lookup_options(), lookup)) continue;
+      if (take(table, entry, prefix, budget_options(), lookup.budget)) continue;
+      plugin_option(lookup.options, entry, prefix);
+    }
+    s.lookups.push_back(std::move(lookup));
+  }
+
+  // What the kernel does not know is the plugin's to judge.
+  void plugin_option(std::map<std::string, std::string> &to, const TomlEntry &entry, const std::string &prefix) {
+    const auto key = prefix + entry.key;
+    places_.emplace(key, entry.place);
+    if (auto text = values_.plugin_text(entry.value, key)) to.emplace(entry.key, std::move(*text));
   }
 
   void read_routes(Settings &s) {

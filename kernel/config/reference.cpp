@@ -78,6 +78,15 @@ std::string configuration_reference() {
       "Options that are not listed here are the plugin's own; its README has them, and `mansio check` knows them.\n\n";
   table(out, transport_options(), Transport{});
   out +=
+      "\n## [lookup.NAME]\n\nA table, by name: an instance of a lookup plugin or a combination of other tables. "
+      "A lookup has three outcomes: found, not found, and \"try later\", which defers mail and never bounces it. "
+      "Options that are not listed here are the plugin's own.\n\n";
+  table(out, lookup_options(), Lookup{});
+  out +=
+      "\n## Budgets\n\nIn every `[transport.NAME]` and `[lookup.NAME]`: where the plugin's code runs, what it may use, "
+      "and what happens when it fails.\n\n";
+  table(out, budget_options(), Budget{});
+  out +=
       "\n## [[route]]\n\nWhich transport delivers to a recipient: the first route that matches. All conditions of a "
       "route must hold; "
       "in the list of one condition any element is enough. The last route has no condition and takes what is left.\n\n";

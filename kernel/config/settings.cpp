@@ -21,6 +21,7 @@ std::string Settings::postmaster_address() const { return in_domain(postmaster, 
 std::string Settings::double_bounce_address() const { return in_domain(double_bounce_sender, myhostname); }
 
 const Transport *Settings::transport(std::string_view name) const { return by_name(transports, name); }
+const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }
 
 }  // namespace mansio::config

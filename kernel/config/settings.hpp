@@ -82,6 +82,27 @@ struct Listener {
   bool operator==(const Listener &) const = default;
 };
 
+enum class Isolation : std::uint8_t { InProcess, Process };
+enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
+
+// What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME] and
+// [lookup.NAME] alike. Memory, CPU and descriptors need a process of its own.
+struct Budget {
+  Isolation isolation = Isolation::InProcess;
+  std::uint32_t in_flight_limit = 1000;  // operations
+  std::uint32_t threads = 0;             // of a blocking plugin; 0 = what the plugin asks for
+  std::uint32_t log_rate_limit = 100;    // lines a second
+  std::uint64_t memory_limit = 0;        // bytes of address space; 0 = none
+  double cpu_limit = 0;                  // seconds of CPU a second, over ten seconds; 0 = none
+  std::uint32_t descriptor_limit = 0;    // 0 = as the kernel's processes
+  std::uint32_t breaker_deaths = 5;      // deaths within breaker_window that open the breaker
+  Nanos breaker_window = 60 * kSecond;
+  Nanos breaker_time = 60 * kSecond;  // how long it stays open
+  OnFailure on_failure = OnFailure::Defer;
+
+  bool operator==(const Budget &) const = default;
+};
+
 // One [transport.NAME]: an instance of a plugin. Plugin options are checked against the plugin's own table.
 struct Transport {
   std::string name;
@@ -93,8 +114,23 @@ struct Transport {
   std::uint32_t destination_concurrency_failed_cohort_limit = 1;
   std::uint32_t destination_recipient_limit = 50;
   Nanos delivery_time_limit = 3600 * kSecond;  // a lease's deadline
+  Budget budget;
 
   bool operator==(const Transport &) const = default;
+};
+
+// One [lookup.NAME]: a table, which is an instance of a plugin or a combination of other tables.
+struct Lookup {
+  std::string name;
+  std::string plugin;                          // "lookup-file"; or
+  std::vector<std::string> pipemap, unionmap;  // names of tables
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos time_limit = 10 * kSecond;
+  Nanos cache_ttl = 0;           // how long "found" is reused where the plugin does not say; 0 = not at all
+  Nanos cache_negative_ttl = 0;  // the same of "not found"
+  Budget budget;
+
+  bool operator==(const Lookup &) const = default;
 };
 
 // The first route that matches a recipient is taken. Empty conditions match everything.
@@ -168,10 +204,12 @@ struct Settings {
   Nanos stop_timeout = 30 * kSecond;    // SIGTERM to the end
   Nanos drain_timeout = 600 * kSecond;  // a reload to the end of the processes before it
   bool sandbox = true;                  // seccomp and Landlock in the children
+  std::uint64_t lookup_cache_size = 16ull << 20;  // of each process, for all tables
   Log log;
   Smtpd smtpd;
   std::vector<Listener> listeners;
   std::vector<Transport> transports;
+  std::vector<Lookup> lookups;
   std::vector<RouteRule> routes;
   Queue queue;
   SpoolSettings spool_settings;
@@ -181,6 +219,7 @@ struct Settings {
   std::string postmaster_address() const;
   std::string double_bounce_address() const;
   const Transport *transport(std::string_view name) const;
+  const Lookup *lookup(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool operator==(const Settings &) const = default;
 };

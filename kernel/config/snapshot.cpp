@@ -61,7 +61,14 @@ std::string write_snapshot(const Settings &s) {
   for (const auto &transport : s.transports) {
     header(out, "transport." + toml_string(transport.name));
     given_rows(out, transport_options(), transport);
+    rows(out, budget_options(), transport.budget);
     for (const auto &[name, value] : transport.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+  }
+  for (const auto &lookup : s.lookups) {
+    header(out, "lookup." + toml_string(lookup.name));
+    given_rows(out, lookup_options(), lookup);
+    rows(out, budget_options(), lookup.budget);
+    for (const auto &[name, value] : lookup.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
   }
   for (const auto &rule : s.routes) {
     out += "[[route]]\n";

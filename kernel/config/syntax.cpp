@@ -221,6 +221,7 @@ const Syntax kLogTarget{"log target", "\"stderr\", \"syslog\" or an absolute pat
 const Syntax kSyslogName{"syslog name", "at most 32 letters, digits, '-', '_', '.' and '/', such as \"mansio\"",
                          canonical_syslog_name};
 const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", canonical_plugin};
+const Syntax kTableName{"table", "the name of a [lookup.NAME] table", canonical_transport};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
 const Syntax kUser{"user", "the name of a system user", canonical_user};

@@ -32,6 +32,7 @@ extern const Syntax kRefusal;        // "550 5.1.1 no such user"
 extern const Syntax kLogTarget;      // "stderr", "syslog" or an absolute path
 extern const Syntax kSyslogName;     // "mansio", "postfix/out"
 extern const Syntax kPlugin;         // "transport-smtp"
+extern const Syntax kTableName;      // name of a [lookup.NAME]
 extern const Syntax kTransportName;  // name of a [transport.NAME]
 extern const Syntax kEhloKeyword;
 extern const Syntax kUser;  // a system user

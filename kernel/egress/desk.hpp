@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "kernel/base/log.hpp"
-#include "kernel/host/plugin.hpp"
+#include "kernel/host/transport.hpp"
 #include "kernel/io/asio.hpp"
 #include "kernel/io/channel.hpp"
 #include "kernel/io/fd.hpp"

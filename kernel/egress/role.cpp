@@ -6,9 +6,12 @@
 #include <chrono>
 
 #include "kernel/egress/desk.hpp"
-#include "kernel/host/plugin.hpp"
+#include "kernel/host/remote.hpp"
+#include "kernel/host/tables.hpp"
+#include "kernel/host/transport.hpp"
 #include "kernel/io/dns.hpp"
 #include "kernel/io/interfaces.hpp"
+#include "kernel/process/privilege.hpp"
 #include "kernel/process/shared.hpp"
 
 namespace mansio::egress {
@@ -30,6 +33,7 @@ class Egress final : public process::Role {
   // The instance goes first: its plugin may still speak while it is taken down.
   ~Egress() override {
     instance_.reset();
+    tables_.reset();
     desk_.reset();
   }
 
@@ -38,11 +42,6 @@ class Egress final : public process::Role {
     const auto &name = context.start.transport;
     const auto *settings = context.settings.transport(name);
     if (!settings) return Error{Status::BadConfig, fmt::format("transport {}: not in the configuration", name)};
-    const auto plugin = host::load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, settings->plugin));
-    if (!plugin) return plugin.error();
-    const auto options = host::check_options(**plugin, settings->options);
-    if (!options) return Error{Status::BadConfig, fmt::format("transport {}: {}", name, options.error().text)};
-
     const auto &dns = context.settings.dns;
     io::DnsOptions dns_options;
     dns_options.servers = dns.servers;
@@ -53,27 +52,34 @@ class Egress final : public process::Role {
     dns_options.max_negative_ttl = dns.max_negative_ttl;
     dns_ = io::Dns::create(context.loop, context.clock, std::move(dns_options));
 
-    auto self = io::interface_addresses();
-    self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
-    host::InstanceOptions instance{
-        name,
-        *options,
-        {{"instance", name}, {"myhostname", context.settings.myhostname}, {"self_addresses", joined(self)}}};
     desk_ = std::make_unique<Desk>(context.loop, context.log, name, std::max(settings->process_limit, 1u));
     auto events = desk_->events();
     events.working_on = [&context](std::uint64_t message) {
       context.shared.working_on(context.start.slot, MessageId{message});
     };
-    auto made = host::TransportInstance::create(context.loop, context.clock, context.log, *dns_, **plugin,
-                                                std::move(instance), std::move(events));
-    if (!made) return made.error();
-    instance_ = std::move(*made);
-    desk_->employ(instance_.get());
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
+    if (settings->budget.isolation == config::Isolation::Process) {
+      auto remote =
+          std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
+      remote_ = remote.get();
+      instance_ = std::move(remote);
+    } else {
+      auto made = create_here(*settings, std::move(events));
+      if (!made) return made.error();
+      instance_ = std::move(*made);
+    }
+    desk_->employ(instance_.get());
     return {};
   }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (peer.kind == wire::RoleKind::Host) {
+      if (remote_ && peer.name == "host.transport." + context_->start.transport)
+        remote_->attach(std::move(channel));
+      else if (tables_)
+        tables_->attach(peer.name, std::move(channel));
+      return;
+    }
     if (peer.kind != wire::RoleKind::Queue) return;
     desk_->attach(std::move(channel), [this, peer] { context_->lost_peer(peer); });
   }
@@ -98,11 +104,36 @@ class Egress final : public process::Role {
     add("mansio_leases_refused_total" + label + "}", static_cast<double>(c.refused));
     add("mansio_deliveries_in_flight" + label + "}", static_cast<double>(desk_->running()));
     add("mansio_outcomes_unacknowledged" + label + "}", static_cast<double>(desk_->held() - desk_->running()));
-    if (instance_)
-      add("mansio_plugin_misbehaviours_total" + label + "}", static_cast<double>(instance_->misbehaviours()));
+    if (instance_) instance_->stats(add);
+    if (tables_) tables_->stats(add);
   }
 
  private:
+  // The transport in this process, which runs nothing else.
+  Result<std::unique_ptr<host::TransportInstance>> create_here(const config::Transport &settings,
+                                                               host::TransportInstance::Events events) {
+    const auto &context = *context_;
+    const auto plugin = host::load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, settings.plugin));
+    if (!plugin) return plugin.error();
+    auto options = host::check_options(**plugin, settings.options);
+    if (!options) return Error{Status::BadConfig, fmt::format("transport {}: {}", settings.name, options.error().text)};
+    const host::Surroundings around{context.loop, context.clock, context.log, *dns_};
+    tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir, around);
+
+    auto self = io::interface_addresses();
+    self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
+    const auto &budget = settings.budget;
+    host::InstanceOptions instance{
+        settings.name,
+        std::move(*options),
+        {{"myhostname", context.settings.myhostname}, {"self_addresses", joined(self)}},
+        {std::max<std::size_t>(budget.in_flight_limit, settings.process_limit), budget.threads, budget.log_rate_limit}};
+    if ((*plugin)->needs & MANSIO_NEEDS_STATE)
+      instance.facts["state_directory"] = process::state_directory(context.start);
+    return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get()}, **plugin,
+                                           std::move(instance), std::move(events));
+  }
+
   void nothing_in_hand() {
     if (desk_->held() == 0) return finish();
     after(kQueueReturns, [this] { finish(); });
@@ -113,7 +144,9 @@ class Egress final : public process::Role {
     if (finished_) return;
     finished_ = true;
     desk_->employ(nullptr);
+    remote_ = nullptr;
     instance_.reset();
+    tables_.reset();  // its plugins may have connections, too
     context_->finished();
   }
   void after(Nanos time, std::function<void()> run) {
@@ -126,7 +159,9 @@ class Egress final : public process::Role {
   process::RoleContext *context_ = nullptr;
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<Desk> desk_;
+  std::unique_ptr<host::TableSet> tables_;
   std::unique_ptr<host::TransportInstance> instance_;
+  host::RemoteTransport *remote_ = nullptr;  // instance_, when it is one
   std::unique_ptr<asio::steady_timer> timer_;
   bool finished_ = false;
 };

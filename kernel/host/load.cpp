@@ -6,12 +6,21 @@
 
 #include <boost/dll/shared_library.hpp>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "kernel/host/plugin.hpp"
+#include "mansio/draft/build.h"
 
 namespace mansio::host {
 namespace {
+
+// Of mansio_plugin in 1.0, which is what the oldest plugin has.
+constexpr std::size_t kFirstSize = offsetof(mansio_plugin, check) + sizeof(mansio_plugin::check);
+
+bool known_kind(std::string_view kind) {
+  return kind == kTransportKind || kind == kLookupKind || kind.ends_with("~draft");
+}
 
 Error refuse(const std::string &path, std::string_view why) {
   return {Status::BadConfig, fmt::format("plugin {}: {}", path, why)};
@@ -48,13 +57,42 @@ Result<const mansio_plugin *> load_plugin(const std::string &path) {
   } catch (...) {
     return refuse(path, "its entry threw an exception");
   }
-  if (!plugin) return refuse(path, "its entry returned nothing");
-  if (plugin->abi_build != MANSIO_ABI_BUILD)
-    return refuse(path, fmt::format("built for ABI build {}, this is build {}; compile it against this version's sdk/",
-                                    plugin->abi_build, MANSIO_ABI_BUILD));
-  if (plugin->size < sizeof(mansio_plugin) || !plugin->name || !plugin->create || !plugin->destroy || !plugin->get)
-    return refuse(path, "its entry describes no whole plugin");
+  if (auto checked = check_entry(path, plugin); !checked) return checked.error();
   return plugin;
+}
+
+// Nothing beyond `size` may be read, and nothing at all before the numbers agree.
+Result<void> check_entry(const std::string &path, const mansio_plugin *plugin) {
+  if (!plugin) return refuse(path, "its entry returned nothing");
+  if (plugin->size < kFirstSize) return refuse(path, "its entry describes no whole plugin");
+  if (plugin->abi_minor > MANSIO_ABI_MINOR)
+    return refuse(path, fmt::format("needs ABI 1.{}, this Mansio has 1.{}; use a newer Mansio, or build the plugin for "
+                                    "this one",
+                                    plugin->abi_minor, MANSIO_ABI_MINOR));
+  if (plugin->draft_build != 0 && plugin->draft_build != MANSIO_DRAFT_BUILD)
+    return refuse(path,
+                  fmt::format("uses drafts of build {}, this Mansio has those of build {}; compile it against this "
+                              "version's sdk/",
+                              plugin->draft_build, MANSIO_DRAFT_BUILD));
+  if (!plugin->name || !plugin->version || !plugin->kinds || !plugin->create || !plugin->destroy || !plugin->get)
+    return refuse(path, "its entry describes no whole plugin");
+  if (plugin->threading != MANSIO_LOOP && plugin->threading != MANSIO_BLOCKING)
+    return refuse(path, fmt::format("asks for threading {}, which this Mansio does not know", plugin->threading));
+  for (const auto *o = plugin->options; o && o->name; ++o)
+    if (o->type > MANSIO_OPT_LIST)
+      return refuse(path, fmt::format("option {} is of type {}, which this Mansio does not know", o->name, o->type));
+  std::string kinds;
+  for (const auto *kind = plugin->kinds; *kind; ++kind) {
+    if (known_kind(*kind)) return {};
+    kinds += (kinds.empty() ? "" : ", ") + std::string{*kind};
+  }
+  return refuse(path, fmt::format("offers {}, none of which this Mansio knows", kinds.empty() ? "nothing" : kinds));
+}
+
+bool offers(const mansio_plugin &plugin, std::string_view kind) {
+  for (const auto *k = plugin.kinds; *k; ++k)
+    if (kind == *k) return true;
+  return false;
 }
 
 }  // namespace mansio::host

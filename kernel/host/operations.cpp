@@ -2,8 +2,7 @@
 
 namespace mansio::host {
 
-std::uint64_t Operations::open(Operation operation, MessageSource source) {
-  auto shared = std::make_shared<const MessageSource>(std::move(source));
+std::uint64_t Operations::open(Operation operation, std::shared_ptr<const MessageSource> source) {
   const std::lock_guard lock{mutex_};
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(slots_.size()));
@@ -15,7 +14,7 @@ std::uint64_t Operations::open(Operation operation, MessageSource source) {
   if (++s.generation == 0) s.generation = 1;  // so that no number is 0
   s.open = s.alive = true;
   s.operation = std::move(operation);
-  s.source = std::move(shared);
+  s.source = std::move(source);
   ++size_;
   return std::uint64_t{s.generation} << 32 | index;
 }
@@ -30,6 +29,12 @@ void Operations::close(std::uint64_t op) {
   s->operation = {};
   free_.push_back(static_cast<std::uint32_t>(op));
   --size_;
+}
+
+Operation Operations::take(std::uint64_t op) {
+  auto operation = std::move(*find(op));
+  close(op);
+  return operation;
 }
 
 void Operations::no_more_alive(std::uint64_t op) {

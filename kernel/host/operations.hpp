@@ -16,21 +16,24 @@
 
 #include "kernel/base/id.hpp"
 #include "kernel/host/plugin.hpp"
+#include "kernel/host/reply.hpp"
 
 namespace mansio::host {
 
 struct Operation {
-  std::uint64_t lease = 0;
+  std::uint64_t lease = 0;  // of a delivery
   MessageId message;
   std::size_t recipients = 0;
   std::vector<bool> reported;
   bool site_failure = false;
-  std::uint64_t timer = 0;  // its deadline
+  std::function<void(Answer &&)> done;  // of a lookup
+  std::uint64_t timer = 0;              // its deadline
+  Nanos started = 0;
 };
 
 class Operations {
  public:
-  std::uint64_t open(Operation operation, MessageSource source);
+  std::uint64_t open(Operation operation, std::shared_ptr<const MessageSource> source);
   void close(std::uint64_t op);          // its number is stale from now on
   void no_more_alive(std::uint64_t op);  // cancelled: alive() is false, answers still count
 
@@ -38,6 +41,7 @@ class Operations {
   Operation *find(std::uint64_t op);
   std::size_t size() const { return size_; }
   std::vector<std::uint64_t> all() const;
+  Operation take(std::uint64_t op);  // and close it
 
   // From any thread.
   bool alive(std::uint64_t op) const;

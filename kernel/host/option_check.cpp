@@ -35,9 +35,9 @@ constexpr mansio_host_log kLog{[](const mansio_host *, int, mansio_op, mansio_st
 
 const void *service(const mansio_host *, const char *iface) noexcept {
   const std::string_view id{iface ? iface : ""};
-  if (id == "mansio.host.config/1~draft") return &kConfig;
-  if (id == "mansio.host.problem/1~draft") return &kProblem;
-  if (id == "mansio.host.log/1~draft") return &kLog;
+  if (id == "mansio.host.config/1") return &kConfig;
+  if (id == "mansio.host.problem/1") return &kProblem;
+  if (id == "mansio.host.log/1") return &kLog;
   return nullptr;
 }
 
@@ -57,7 +57,7 @@ std::vector<OptionProblem> judge_options(const mansio_plugin &plugin, const Opti
     if ((o->flags & MANSIO_OPT_REQUIRED) != 0 && !given.contains(o->name)) return std::move(table.problems);
   if (!plugin.check) return std::move(table.problems);
   CheckHost check{table.values, facts};
-  const mansio_host host{sizeof host, MANSIO_ABI_BUILD, &check, service};
+  const mansio_host host{sizeof host, MANSIO_ABI_MINOR, &check, service};
   try {
     plugin.check(&host);
   } catch (...) {

@@ -1,14 +1,16 @@
-// LoadedPlugin: one shared object, checked and opened; Instance: one configured use of it with its host services.
+// A plugin's shared object, checked and opened, and what an instance of it is given. The instances by kind are in
+// transport.hpp and lookup.hpp.
 //
 // Loading refuses a file that others may write (owner and mode, as Postfix does for its maps), lacks the entry
-// symbol, or was built for another ABI. Handles are never closed: static destructors and TLS make unloading
-// unsound, and a changed file needs a new process anyway.
+// symbol, needs a later ABI, or is none of the kinds we know. Handles are never closed: static destructors and TLS make
+// unloading unsound, and a changed file needs a new process anyway.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/base/log.hpp"
@@ -16,23 +18,46 @@
 #include "kernel/config/parse.hpp"
 #include "kernel/io/asio.hpp"
 #include "kernel/io/dns.hpp"
-#include "kernel/wire/queue_messages.hpp"
+#include "kernel/io/tables.hpp"
 #include "mansio/abi.h"
 
 namespace mansio::host {
 
+inline constexpr const char *kTransportKind = "mansio.transport/1";
+inline constexpr const char *kLookupKind = "mansio.lookup/1";
+
 // Fails with Status::BadConfig and a text that names the file, what is wrong with it and what helps.
 Result<const mansio_plugin *> load_plugin(const std::string &path);
+// The same of what an entry has returned: version, size, what must be there.
+Result<void> check_entry(const std::string &path, const mansio_plugin *plugin);
+bool offers(const mansio_plugin &plugin, std::string_view kind);
 std::vector<config::PluginOption> options_of(const mansio_plugin &plugin);
 // Checks the given options against the table; fills in defaults. Problems name the option and what was expected. What
 // the plugin itself says of the values is option_check.hpp's.
 Result<std::map<std::string, std::string>> check_options(const mansio_plugin &plugin,
                                                          const std::map<std::string, std::string> &given);
 
+// What the process has that an instance works with. All outlive it.
+struct Surroundings {
+  asio::io_context &loop;
+  const Clock &clock;
+  Logger &log;
+  io::Dns &dns;
+  io::Tables *tables = nullptr;  // null: every table is one that does not exist
+};
+
+// What an instance may use at most. Its process sets the others (memory, CPU, descriptors).
+struct Limits {
+  std::size_t in_flight = 10000;  // operations not answered; more are refused with "try later"
+  std::uint32_t threads = 0;      // of a blocking plugin; 0 = what the plugin says
+  std::uint32_t log_rate = 100;   // lines a second; the burst is ten times that
+};
+
 struct InstanceOptions {
   std::string name;                            // "smtp"
   std::map<std::string, std::string> options;  // canonical, from check_options
-  std::map<std::string, std::string> facts;    // "instance", "myhostname", "self_addresses"
+  std::map<std::string, std::string> facts;    // "instance", "myhostname", "self_addresses", "state_directory"
+  Limits limits{};
 };
 
 // A message whose bytes can be read: descriptors stay the caller's, open for as long as `keep` is held. (A plugin's
@@ -42,28 +67,7 @@ struct MessageSource {
   std::shared_ptr<const void> keep;
 };
 
-// A transport plugin at work in this process. All calls on the loop's thread, create() included; callbacks run on it
-// too, never inside plugin code. They may come before start() returns, but complete() comes exactly once a start().
-class TransportInstance {
- public:
-  struct Events {
-    std::function<void(std::uint64_t lease, const wire::RecipientOutcome &)> recipient;
-    // Every recipient not reported before takes `status`/text of `last`.
-    // `destination`: where a connection stays open and idle; "" = nowhere.
-    std::function<void(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
-                       const std::string &destination)>
-        complete;
-    // Called with the message's id (0 = unknown) before and with 0 after each call into plugin code.
-    std::function<void(std::uint64_t message)> working_on;
-  };
-  static Result<std::unique_ptr<TransportInstance>> create(asio::io_context &loop, const Clock &clock, Logger &log,
-                                                           io::Dns &dns, const mansio_plugin &plugin,
-                                                           InstanceOptions options, Events events);
-  virtual ~TransportInstance() = default;
-  virtual void start(const wire::Lease &lease, MessageSource message) = 0;
-  virtual void cancel(std::uint64_t lease) = 0;
-  virtual std::size_t in_flight() const = 0;
-  virtual std::uint64_t misbehaviours() const = 0;  // second, late or unknown answers, exceptions: ignored but counted
-};
+// Takes a metric: name with labels ("mansio_x_total{instance=\"a\"}") and value.
+using StatsSink = std::function<void(std::string name, double value)>;
 
 }  // namespace mansio::host

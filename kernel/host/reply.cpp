@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::size_t kMaxText = 2048;
 constexpr std::size_t kMaxName = 512;
+constexpr std::size_t kMostValues = 10'000;
+constexpr std::size_t kMostValueBytes = 1 << 20;
 
 std::string clean(mansio_str s, std::size_t limit) {
   std::string out{s.n && s.p ? std::string_view{s.p, std::min(s.n, limit)} : std::string_view{}};
@@ -16,7 +18,40 @@ std::string clean(mansio_str s, std::size_t limit) {
   return out;
 }
 
+// Values are data: any byte may be in them.
+void read_values(Answer &a, const mansio_reply &r) {
+  std::size_t bytes = 0;
+  if (r.n_values <= kMostValues)
+    for (std::size_t i = 0; i < r.n_values && bytes <= kMostValueBytes; ++i) bytes += r.values[i].n;
+  if (r.n_values > kMostValues || bytes > kMostValueBytes) {
+    a.status = MANSIO_DEFER;
+    return;
+  }
+  a.values.reserve(r.n_values);
+  for (std::size_t i = 0; i < r.n_values; ++i) {
+    const auto &v = r.values[i];
+    a.values.emplace_back(v.p ? std::string_view{v.p, v.n} : std::string_view{});
+  }
+}
+
 }  // namespace
+
+io::TableAnswer table_answer(Answer &&answer) {
+  using Outcome = io::TableAnswer::Outcome;
+  io::TableAnswer out;
+  out.ttl = answer.ttl;
+  if (answer.status == MANSIO_NOT_FOUND) {
+    out.outcome = Outcome::NotFound;
+  } else if (answer.status == MANSIO_OK && !answer.values.empty()) {
+    out.outcome = Outcome::Found;
+    out.values = std::move(answer.values);
+  } else {
+    out.failed = answer.status == MANSIO_INTERNAL || answer.status == MANSIO_OK;
+    out.text = std::move(answer.outcome.text);
+    if (out.text.empty()) out.text = answer.status == MANSIO_OK ? "the plugin found no value" : "the plugin failed";
+  }
+  return out;
+}
 
 wire::DeliveryStatus delivery_status(mansio_status status) {
   switch (status) {
@@ -38,6 +73,10 @@ Answer read_reply(const mansio_reply *reply) {
   else
     r.status = MANSIO_INTERNAL;
   Answer a;
+  a.status = r.status;
+  a.ttl = r.ttl_ns;
+  a.retry = std::max<Nanos>(r.retry_ns, 0);
+  if (r.values && r.n_values > 0) read_values(a, r);
   auto &o = a.outcome;
   o.status = delivery_status(r.status);
   o.smtp_code = r.smtp_code >= 200 && r.smtp_code <= 599 ? r.smtp_code : 0;
@@ -47,6 +86,8 @@ Answer read_reply(const mansio_reply *reply) {
   o.enhanced = {cls, 0, 0};
   if (r.enhanced[0] != 0 && r.enhanced[1] <= 999 && r.enhanced[2] <= 999)
     o.enhanced = {cls, r.enhanced[1], r.enhanced[2]};
+  o.plugin_failed = r.status != MANSIO_OK && r.status != MANSIO_FAIL && r.status != MANSIO_DEFER &&
+                    r.status != MANSIO_UNCERTAIN && r.status != MANSIO_BUSY && r.status != MANSIO_CANCELLED;
   o.text = clean(r.text, kMaxText);
   o.remote_mta = clean(r.remote_mta, kMaxName);
   o.relay = clean(r.relay, kMaxName);

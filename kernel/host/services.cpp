@@ -50,6 +50,20 @@ constexpr mansio_host_reactor kReactor{
 constexpr mansio_host_dns kDns{[](const mansio_host *host, mansio_str name, std::uint16_t type, mansio_dns_fn done,
                                   void *arg) noexcept { of(host).query(view(name), type, done, arg); }};
 
+constexpr mansio_host_lookup kLookup{[](const mansio_host *host, mansio_str table, mansio_str key,
+                                        mansio_lookup_fn done,
+                                        void *arg) noexcept { of(host).look_up(view(table), view(key), done, arg); }};
+
+constexpr mansio_host_metrics kMetrics{
+    [](const mansio_host *host, std::uint32_t type, const char *name, const char *) noexcept {
+      return of(host).metrics().define(type, name ? name : "");
+    },
+    [](const mansio_host *host, std::uint32_t metric, std::int64_t by) noexcept { of(host).metrics().add(metric, by); },
+    [](const mansio_host *host, std::uint32_t metric, std::int64_t value) noexcept {
+      of(host).metrics().set(metric, value);
+    },
+};
+
 constexpr mansio_host_message kMessage{
     [](const mansio_host *host, mansio_op op) noexcept { return of(host).message_length(op.id); },
     [](const mansio_host *host, mansio_op op, std::uint64_t offset, char *to, std::size_t n) noexcept {
@@ -64,13 +78,15 @@ constexpr mansio_host_message kMessage{
 
 const void *service(const char *iface) {
   const std::string_view id{iface ? iface : ""};
-  if (id == "mansio.host.log/1~draft") return &kLog;
-  if (id == "mansio.host.config/1~draft") return &kConfig;
-  if (id == "mansio.host.problem/1~draft") return &kProblem;
-  if (id == "mansio.host.op/1~draft") return &kOp;
-  if (id == "mansio.host.reactor/1~draft") return &kReactor;
-  if (id == "mansio.host.dns/1~draft") return &kDns;
-  if (id == "mansio.host.message/1~draft") return &kMessage;
+  if (id == "mansio.host.log/1") return &kLog;
+  if (id == "mansio.host.config/1") return &kConfig;
+  if (id == "mansio.host.problem/1") return &kProblem;
+  if (id == "mansio.host.op/1") return &kOp;
+  if (id == "mansio.host.reactor/1") return &kReactor;
+  if (id == "mansio.host.dns/1") return &kDns;
+  if (id == "mansio.host.lookup/1") return &kLookup;
+  if (id == "mansio.host.metrics/1") return &kMetrics;
+  if (id == "mansio.host.message/1") return &kMessage;
   return nullptr;
 }
 

@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,9 +15,21 @@ namespace mansio::process {
 namespace {
 
 // MANSIO_NEEDS_* of sdk/include/mansio/abi.h, which this layer does not include: the supervisor passes them on.
-enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4 };
+enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4, kNeedsState = 8 };
 
-Error system_error(const char *what) { return {Status::Internal, std::string{what} + ": " + std::strerror(errno)}; }
+Error system_error(const std::string &what) { return {Status::Internal, what + ": " + std::strerror(errno)}; }
+
+// What lookup plugins in this process need: their code, and the files that their options name. The directory of each as
+// well, for a file that is replaced by rename is another one.
+void read_tables(Privileges &p, const wire::Start &start, const config::Settings &settings) {
+  p.readable.push_back(start.plugin_dir);
+  for (const auto &lookup : settings.lookups)
+    for (const auto &[key, value] : lookup.options)
+      if (value.starts_with('/')) {
+        p.readable.push_back(value);
+        if (const auto slash = value.rfind('/'); slash > 0) p.readable.push_back(value.substr(0, slash));
+      }
+}
 
 }  // namespace
 
@@ -25,20 +38,23 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
   p.uid = start.uid;
   p.gid = start.gid;
   p.sandbox = settings.sandbox;
+  const bool tables = !settings.lookups.empty();  // any of them may ask a server
   switch (start.self.kind) {
     case wire::RoleKind::Queue:
     case wire::RoleKind::Control:
       p.network = false;
       p.writable.push_back(start.spool);
       break;
-    case wire::RoleKind::Ingress:  // its files come through open_file; DNS needs the network
+    case wire::RoleKind::Ingress:  // its own files come through open_file; DNS needs the network
+      read_tables(p, start, settings);
       break;
     case wire::RoleKind::Router:
-      p.network = false;
+      read_tables(p, start, settings);
+      p.network = tables;
       break;
     case wire::RoleKind::Egress:
-      p.readable.push_back(start.plugin_dir);
-      p.network = (start.needs & kNeedsNetwork) != 0;
+      read_tables(p, start, settings);
+      p.network = tables || (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;
       // No Landlock on writing if it writes (paths hold user names), nor if it executes: the program inherits it.
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
@@ -46,12 +62,25 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
         for (const auto &[key, value] : t->options)
           if (value.starts_with('/')) p.readable.push_back(value);
       break;
+    case wire::RoleKind::Host:
+      read_tables(p, start, settings);
+      p.network = (start.needs & kNeedsNetwork) != 0;
+      p.exec = (start.needs & kNeedsExec) != 0;
+      p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
+      if (const auto *t = settings.transport(start.transport))
+        for (const auto &[key, value] : t->options)
+          if (value.starts_with('/')) p.readable.push_back(value);
+      break;
     case wire::RoleKind::Supervisor:
     case wire::RoleKind::Config:
-    case wire::RoleKind::Host:
       break;
   }
+  if ((start.needs & kNeedsState) != 0) p.own.push_back(state_directory(start));
   return p;
+}
+
+std::string state_directory(const wire::Start &start) {
+  return start.spool + "/state/" + (start.lookup.empty() ? "transport." + start.transport : "lookup." + start.lookup);
 }
 
 void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
@@ -71,6 +100,10 @@ Result<void> become(std::int64_t uid, std::int64_t gid) {
 
 Result<std::string> drop_privileges(const Privileges &keep) {
   if (auto changed = become(keep.uid, keep.gid); !changed) return changed.error();
+  for (const auto &path : keep.own) {
+    ::mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("mkdir " + path);
+  }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("no_new_privs");
 #ifdef MANSIO_TRACES_ITSELF
   ::prctl(PR_SET_DUMPABLE, 1);

@@ -221,6 +221,8 @@ class QueueCore : private spool::Mover {
   void set_reason(PendingRecipient &p, const Reason &reason);
 
   // crashes.cpp
+  void host_dead(const wire::Dead &dead);
+  void plugin_failed(MessageSlot slot, GroupSlot group, const wire::Outcomes &o);
   void egress_dead(Connection &c, const wire::Dead &dead);
   void hold_killer(MessageSlot slot);
 

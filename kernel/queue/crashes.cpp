@@ -77,6 +77,22 @@ void QueueCore::egress_dead(Connection &c, const wire::Dead &dead) {
   }
 }
 
+// A plugin's own process died. Its client has the lease and reports; what remains to be known is whose fault it was.
+void QueueCore::host_dead(const wire::Dead &dead) {
+  const MessageId culprit{dead.culprit};
+  if (!dead.crashed || !culprit || dead.killed) return;
+  ++counters_.worker_deaths;
+  log_.error("a plugin's process died", {{"process", dead.peer.name}, {"pid", dead.peer.pid}, {"qid", culprit}});
+  const auto slot = index_.find(culprit);
+  if (slot == kNone) return;
+  auto &m = index_.message(slot);
+  if (m.kills < Message::kMostKills) ++m.kills;
+  journal_state(m);
+  index_.each_group(slot, [&](GroupSlot g) { scheduler_->set_alone(g, true); });
+  if (!m.held && settings_->queue.worker_kill_limit > 0 && m.kills >= settings_->queue.worker_kill_limit)
+    hold_killer(slot);
+}
+
 void QueueCore::hold_killer(MessageSlot slot) {
   auto &m = index_.message(slot);
   const auto reason = std::to_string(m.kills) + " delivery processes in a row died while they worked on it";

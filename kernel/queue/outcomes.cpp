@@ -41,6 +41,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased};
   Batch batch;
   for (const auto &outcome : o.outcomes) {
+    l.plugin_failed |= outcome.plugin_failed;
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
@@ -60,12 +61,28 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     silent.text = o.reason.empty() ? "no result was reported" : o.reason;
     for (std::uint32_t i = 0; i < l.recipients.size(); ++i)
       if (!l.reported[i]) apply(batch, group, l.recipients[i], silent, *envelope, context);
-    const auto result = l.site_failure ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
+    // A plugin that failed says nothing about the destination, nor that the message does no harm.
+    const auto result = l.plugin_failed  ? scheduler::Result::NoFeedback
+                        : l.site_failure ? scheduler::Result::SiteFailure
+                                         : scheduler::Result::Delivered;
+    if (l.plugin_failed) plugin_failed(slot, group, o);
     end_lease(at);
     return_group(group, result, batch, *envelope);
   }
   conclude(slot, std::move(batch));
   if (o.done) acknowledge(c.id, o.lease);
+}
+
+// on_failure = "hold": an operator decides what becomes of mail on which the plugin failed.
+void QueueCore::plugin_failed(MessageSlot slot, GroupSlot group, const wire::Outcomes &o) {
+  const auto *transport = settings_->transport(transport_of(group).name);
+  if (!transport || transport->budget.on_failure != config::OnFailure::Hold || index_.message(slot).held) return;
+  const auto failed = std::find_if(o.outcomes.begin(), o.outcomes.end(), [](const auto &x) { return x.plugin_failed; });
+  const auto reason = "transport " + transport->name + " failed" +
+                      (failed == o.outcomes.end() || failed->text.empty() ? "" : ": " + failed->text);
+  ++counters_.held;
+  log_.warn("message held: its transport failed", {{"qid", o.id}, {"reason", reason}});
+  do_hold(slot, reason);
 }
 
 // Of a lease given before our restart, or one that was over already (it was presented again).

@@ -375,6 +375,7 @@ void QueueCore::draining(const wire::Peer &peer) {
 }
 
 void QueueCore::dead(const wire::Dead &dead) {
+  if (dead.peer.kind == wire::RoleKind::Host) return host_dead(dead);
   for (auto at = connections_.begin(); at != connections_.end(); ++at) {
     auto &c = *at->second;
     if (!same_process(c.peer, dead.peer)) continue;

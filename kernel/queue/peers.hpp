@@ -75,6 +75,7 @@ struct LeaseState {
   bool missed = false;    // not answered by then either
   bool unlisted = false;  // its holder reattached without naming it
   bool site_failure = false;
+  bool plugin_failed = false;
 };
 using LeaseMap = std::unordered_map<std::uint64_t, LeaseState>;
 

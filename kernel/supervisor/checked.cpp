@@ -23,6 +23,7 @@ std::string descriptor_shortage(const config::Plan &plan, std::uint64_t limit, b
   auto all = plan.ingress_descriptors + plan.queue_descriptors + plan.supervisor_descriptors +
              (plan.ingress_processes + 1) * plan.other_descriptors;
   for (const auto &t : plan.transports) all += t.descriptors;
+  for (const auto &h : plan.hosts) all += h.descriptors;
   if (all <= limit) return {};
   return fmt::format(
       "all roles in one process may need {} open files, but the limit is {}: raise it (ulimit -n), "

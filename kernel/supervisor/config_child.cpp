@@ -132,6 +132,13 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
   checked.plan.files.insert(checked.plan.files.end(), judged.files.begin(), judged.files.end());
   checked.uid = judged.uid;
   checked.gid = judged.gid;
+  const auto &settings = parsed.settings;
+  for (auto &host : checked.plan.hosts) {
+    for (std::size_t i = 0; i < settings.transports.size(); ++i)
+      if (!host.transport.empty() && settings.transports[i].name == host.transport) host.needs = judged.needs[i];
+    for (std::size_t i = 0; i < settings.lookups.size(); ++i)
+      if (!host.lookup.empty() && settings.lookups[i].name == host.lookup) host.needs = judged.lookup_needs[i];
+  }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);
   return checked;

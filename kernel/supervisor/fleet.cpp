@@ -107,6 +107,7 @@ Result<void> Fleet::launch(Post &post) {
   start.config_epoch = generation.epoch;
   start.snapshot_size = generation.checked.snapshot.size();
   start.transport = post.transport;
+  start.lookup = post.lookup;
   start.plugin_dir = generation.checked.plan.plugin_dir;
   start.spool = generation.checked.plan.spool;
   start.uid = generation.checked.uid;
@@ -163,7 +164,8 @@ void Fleet::on_message(Post &post, const std::shared_ptr<Child> &child, io::Mess
 void Fleet::on_ready(Post &post) {
   if (post.kind == wire::RoleKind::Queue) {
     for (auto &p : posts_)
-      if (&p != &post && p.in_service && p.child && p.child->serving()) connect_to_queue(p);
+      if (&p != &post && p.kind != wire::RoleKind::Host && p.in_service && p.child && p.child->serving())
+        connect_to_queue(p);
     post.child->channel->send(wire::AttachDone{});
   } else if (post.in_service) {
     serve(post);
@@ -175,9 +177,12 @@ void Fleet::on_ready(Post &post) {
 void Fleet::enter_service(Post &post) {
   post.in_service = true;
   if (post.ready() && post.kind != wire::RoleKind::Queue) serve(post);
+  if (post.kind == wire::RoleKind::Host && !post.child) start_later(post, post.backoff.died(clock_.mono()));
 }
 
 void Fleet::serve(Post &post) {
+  if (!connect_hosts(post)) retry_serve(post);
+  if (post.kind == wire::RoleKind::Host) return;
   if (!connect_to_queue(post)) retry_serve(post);
   if (post.kind != wire::RoleKind::Ingress) return;
   for (const auto &l : listeners_.all()) {
@@ -202,17 +207,39 @@ void Fleet::retry_serve(Post &post) {
 bool Fleet::connect_to_queue(Post &post) {
   auto *q = queue();
   if (!q || !q->ready()) return true;  // done when the queue is ready
+  return connect(post, *q);
+}
+
+bool Fleet::connect(Post &client, Post &server) {
   auto pair = io::channel_pair();
   if (!pair) {
-    log_.error("processes not connected", {{"role", post.name}, {"reason", pair.error().text}});
+    log_.error("processes not connected",
+               {{"role", client.name}, {"peer", server.name}, {"reason", pair.error().text}});
     return false;
   }
   std::vector<io::UniqueFd> one, other;
   one.push_back(std::move(pair->first));
   other.push_back(std::move(pair->second));
-  post.child->channel->send(wire::Attach{q->child->self}, std::move(one));
-  q->child->channel->send(wire::Attach{post.child->self}, std::move(other));
+  client.child->channel->send(wire::Attach{server.child->self}, std::move(one));
+  server.child->channel->send(wire::Attach{client.child->self}, std::move(other));
   return true;
+}
+
+// Whichever of the two enters service last connects them.
+bool Fleet::connect_hosts(Post &post) {
+  const auto uses = [](const Post &client, const Post &host) {
+    if (client.generation != host.generation) return false;
+    if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
+    return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
+           client.kind == wire::RoleKind::Egress;
+  };
+  bool all = true;
+  for (auto &other : posts_) {
+    if (!other.in_service || !other.child || !other.child->serving()) continue;
+    if (post.kind == wire::RoleKind::Host && uses(other, post)) all = connect(other, post) && all;
+    if (other.kind == wire::RoleKind::Host && uses(post, other)) all = connect(post, other) && all;
+  }
+  return all;
 }
 
 void Fleet::lost_peer(Post &post, const wire::Peer &peer) {
@@ -261,7 +288,7 @@ void Fleet::drain(Post &post, Nanos within) {
   child.stops_by = by;
   if (!std::exchange(child.asked_to_stop, true)) {
     if (child.state == ChildState::Ready) child.state = ChildState::Draining;
-    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service)
+    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service && post.kind != wire::RoleKind::Host)
       q->child->channel->send(wire::Draining{child.self});
   }
   child.channel->send(wire::Drain{within});
@@ -315,7 +342,13 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
   if (post.wanted && post.replace) {
     start(post);
   } else if (post.wanted && post.in_service) {
-    start_later(post, post.backoff.died(clock_.mono()));
+    auto wait = post.backoff.died(clock_.mono());
+    if (const auto pause = post.breaker.died(clock_.mono()); post.kind == wire::RoleKind::Host && pause) {
+      wait = *pause;
+      log_.error("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers",
+                 {{"role", post.name}, {"reason", post.last_failure}, {"seconds", wait / kSecond}});
+    }
+    start_later(post, wait);
   }
   hooks_.changed();
 }

@@ -17,6 +17,7 @@
 #include "kernel/io/channel.hpp"
 #include "kernel/process/shared.hpp"
 #include "kernel/supervisor/backoff.hpp"
+#include "kernel/supervisor/breaker.hpp"
 #include "kernel/supervisor/checked.hpp"
 #include "kernel/supervisor/launcher.hpp"
 #include "kernel/supervisor/listeners.hpp"
@@ -55,7 +56,7 @@ struct Post {
   explicit Post(asio::io_context &loop) : restart(loop) {}
   wire::RoleKind kind = wire::RoleKind::Supervisor;
   std::uint32_t instance = 0;
-  std::string name, transport;
+  std::string name, transport, lookup;
   std::uint32_t needs = 0;
   std::shared_ptr<const Generation> generation;
   bool wanted = true;       // to be filled; false: its child is the last one
@@ -64,6 +65,7 @@ struct Post {
   std::uint32_t deaths = 0;
   std::string last_failure;
   Backoff backoff;
+  Breaker breaker;  // of a host
   std::shared_ptr<Child> child;
   asio::steady_timer restart;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // for handlers that may outlive the post
@@ -110,6 +112,8 @@ class Fleet {
   void start_later(Post &post, Nanos wait);
   void serve(Post &post);
   bool connect_to_queue(Post &post);
+  bool connect(Post &client, Post &server);
+  bool connect_hosts(Post &post);
   void retry_serve(Post &post);
   void arm(const std::shared_ptr<Child> &child, Nanos within, std::string_view why);
   Result<void> launch(Post &post);

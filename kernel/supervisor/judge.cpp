@@ -42,6 +42,7 @@ class Judge {
       for (auto &problem : route::check_routes(out_.parsed, path_)) out_.problems.push_back(std::move(problem));
     }
     for (const auto &transport : settings.transports) judge_transport(transport);
+    for (const auto &lookup : settings.lookups) judge_lookup(lookup);
     return std::move(out_);
   }
 
@@ -122,26 +123,47 @@ class Judge {
   }
 
   void judge_transport(const config::Transport &transport) {
-    out_.needs.push_back(0);
-    if (transport.plugin.empty()) return;  // reported before
-    const auto prefix = "transport." + transport.name;
-    const auto plugin = host::load_plugin(out_.plugin_dir + '/' + transport.plugin + ".so");
-    if (!plugin)
-      return add(prefix + ".plugin", "is \"" + transport.plugin + "\": " + plugin.error().text + available());
-    out_.needs.back() = (*plugin)->needs;
-    const auto facts = host::OptionTexts{
-        {"instance", transport.name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
-    for (auto &problem : host::judge_options(**plugin, transport.options, facts)) {
+    out_.needs.push_back(judge_plugin("transport." + transport.name, transport.name, transport.plugin,
+                                      transport.options, host::kTransportKind));
+  }
+
+  void judge_lookup(const config::Lookup &lookup) {
+    const auto of = "lookup." + lookup.name;
+    const auto needs = judge_plugin(of, lookup.name, lookup.plugin, lookup.options, host::kLookupKind);
+    out_.lookup_needs.push_back(needs);
+    if (lookup.budget.isolation == config::Isolation::InProcess && (needs & (MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC)))
+      add(of + ".isolation",
+          "is \"inproc\", but " + lookup.plugin +
+              " writes files or starts programs, which the processes that would run it may not; expected \"process\"");
+  }
+
+  // Returns what the plugin needs.
+  std::uint32_t judge_plugin(const std::string &prefix, const std::string &name, const std::string &file,
+                             const std::map<std::string, std::string> &given_options, const char *kind) {
+    if (file.empty()) return 0;  // reported before, or none
+    const auto plugin = host::load_plugin(out_.plugin_dir + '/' + file + ".so");
+    if (!plugin) {
+      add(prefix + ".plugin", "is \"" + file + "\": " + plugin.error().text + available());
+      return 0;
+    }
+    if (!host::offers(**plugin, kind)) {
+      add(prefix + ".plugin", "is \"" + file + "\", which does not offer " + kind);
+      return 0;
+    }
+    const auto facts =
+        host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
+    for (auto &problem : host::judge_options(**plugin, given_options, facts)) {
       const auto key = problem.option.empty() ? prefix : prefix + '.' + problem.option;
       // What could not be read at all stands in the files, too, and has been reported.
-      if (!problem.option.empty() && !transport.options.contains(problem.option) && given(key)) continue;
+      if (!problem.option.empty() && !given_options.contains(problem.option) && given(key)) continue;
       add(key, std::move(problem.text));
     }
     // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
     for (const auto &option : host::options_of(**plugin))
-      if (const auto value = transport.options.find(option.name);
-          option.type == config::PluginOption::Type::Path && value != transport.options.end())
+      if (const auto value = given_options.find(option.name);
+          option.type == config::PluginOption::Type::Path && value != given_options.end())
         out_.files.push_back(value->second);
+    return (*plugin)->needs;
   }
 
   std::string available() const {

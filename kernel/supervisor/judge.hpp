@@ -16,10 +16,11 @@ namespace mansio::supervisor {
 struct Judgement {
   std::vector<config::Problem> problems;  // the rest holds only if there is none
   config::Parsed parsed;
-  std::string plugin_dir;            // resolved
-  std::int64_t uid = -1, gid = -1;   // of `user`, when as_root
-  std::vector<std::uint32_t> needs;  // MANSIO_NEEDS_* of each transport
-  std::vector<std::string> files;    // that options of plugins name
+  std::string plugin_dir;                   // resolved
+  std::int64_t uid = -1, gid = -1;          // of `user`, when as_root
+  std::vector<std::uint32_t> needs;         // MANSIO_NEEDS_* of each transport
+  std::vector<std::uint32_t> lookup_needs;  // and of each [lookup.NAME]
+  std::vector<std::string> files;           // that options of plugins name
 };
 
 // `as_root`: the processes will drop to `user`, who must exist then.

@@ -135,13 +135,25 @@ Task<Result<void>> Supervisor::start_queue() {
 std::vector<Post *> Supervisor::start_generation(const std::shared_ptr<const Generation> &generation) {
   const auto &checked = generation->checked;
   std::vector<Post *> posts;
+  // First, so that those who use them find them.
+  for (std::uint32_t i = 0; i < checked.plan.hosts.size(); ++i) {
+    const auto &host = checked.plan.hosts[i];
+    auto &post = fleet_->add(wire::RoleKind::Host, i, host.name, generation);
+    post.transport = host.transport;
+    post.lookup = host.lookup;
+    post.needs = host.needs;
+    post.breaker = Breaker{host.breaker_deaths, host.breaker_window, host.breaker_time};
+    posts.push_back(&post);
+  }
   posts.push_back(&fleet_->add(wire::RoleKind::Router, 0, "router", generation));
   for (std::uint32_t i = 0; i < checked.plan.ingress_processes; ++i)
     posts.push_back(&fleet_->add(wire::RoleKind::Ingress, i, fmt::format("ingress.{}", i), generation));
   for (std::uint32_t i = 0; i < checked.plan.transports.size(); ++i) {
     auto &post = fleet_->add(wire::RoleKind::Egress, i, "egress." + checked.plan.transports[i].name, generation);
     post.transport = checked.plan.transports[i].name;
-    post.needs = checked.needs[i];
+    const auto isolated = std::any_of(checked.plan.hosts.begin(), checked.plan.hosts.end(),
+                                      [&](const auto &host) { return host.transport == post.transport; });
+    post.needs = isolated ? 0 : checked.needs[i];  // its plugin runs elsewhere
     posts.push_back(&post);
   }
   for (auto *p : posts) fleet_->start(*p);
@@ -153,6 +165,8 @@ Task<Result<void>> Supervisor::all_ready(const std::vector<Post *> &posts) {
   for (;;) {
     bool all = true;
     for (const auto *p : posts) {
+      // A plugin that does not start must not keep mail from flowing that does not need it.
+      if (p->kind == wire::RoleKind::Host && !p->child) continue;
       if (!p->child) co_return Error{Status::Fail, p->name + ": " + p->last_failure};
       all = all && p->ready();
     }

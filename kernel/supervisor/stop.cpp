@@ -11,6 +11,7 @@ namespace {
 
 constexpr wire::RoleKind kSources[] = {wire::RoleKind::Ingress};
 constexpr wire::RoleKind kWorkers[] = {wire::RoleKind::Egress, wire::RoleKind::Router, wire::RoleKind::Control};
+constexpr wire::RoleKind kHosts[] = {wire::RoleKind::Host};  // nobody uses them any more
 constexpr wire::RoleKind kQueue[] = {wire::RoleKind::Queue};
 constexpr Nanos kHurry = 2 * kSecond;
 constexpr Nanos kKilled = 5 * kSecond;  // a killed process is gone by then unless the system is stuck
@@ -25,6 +26,7 @@ Task<> Supervisor::shut_down() {
   for (auto &p : fleet_->posts()) fleet_->retire(p);
   co_await drain_kinds(kSources, begin + total / 2);
   co_await drain_kinds(kWorkers, begin + total * 4 / 5);
+  co_await drain_kinds(kHosts, begin + total * 9 / 10);
   co_await drain_kinds(kQueue, begin + total);
   log_.info("stopped", {{"seconds", static_cast<double>(clock_.mono() - begin) / kSecond}});
 }

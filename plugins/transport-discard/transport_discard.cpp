@@ -8,19 +8,18 @@ using namespace mansio::plugin;
 
 class Discard {
  public:
-  static constexpr Info info{"transport-discard", "1.0", 0};
+  static constexpr Info info{"transport-discard", "1.0"};
   static constexpr mansio_option options[] = {
       {"text", MANSIO_OPT_TEXT, 0, "discarded", "what the delivery log line says"},
       {},
   };
 
-  explicit Discard(Host host) : host_(host), text_(host.option("text")) {}
+  explicit Discard(Host host) : text_(host.option("text")) {}
 
   // Recipients without a result of their own take the status of complete().
-  void start(mansio_op op, Delivery) { host_.complete(op, sent(text_).relay("none")); }
+  void start(Token token, Delivery) { token.complete(sent(text_).relay("none")); }
 
  private:
-  Host host_;
   std::string text_;
 };
 

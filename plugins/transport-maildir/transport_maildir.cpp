@@ -18,6 +18,7 @@ using mansio::plugin::Delivery;
 using mansio::plugin::Host;
 using mansio::plugin::Recipient;
 using mansio::plugin::Reply;
+using mansio::plugin::Token;
 
 // Addresses go into header lines: nothing in them may end one.
 std::string header_safe(std::string_view text) {
@@ -110,25 +111,33 @@ class TransportMaildir {
       : host_(host), settings_(read_settings(host)), pool_(std::make_unique<Pool>(settings_.threads)) {}
   static void check(const Config &config) { read_settings(config); }
 
-  void start(mansio_op op, Delivery delivery) {
-    pool_->run([this, op, mail = std::make_shared<const Delivery>(std::move(delivery))] { deliver(op, *mail); });
+  void start(Token token, Delivery delivery) {
+    auto job = std::make_shared<Job>(std::move(token), std::move(delivery));
+    pool_->run([this, job] { deliver(job->token, job->mail); });
   }
 
  private:
+  struct Job {
+    Job(Token t, Delivery m) : token(std::move(t)), mail(std::move(m)) {}
+    Token token;
+    Delivery mail;
+  };
+
   // On a thread of the pool.
-  void deliver(mansio_op op, const Delivery &mail) noexcept {
+  void deliver(Token &token, const Delivery &mail) noexcept {
+    const auto op = token.op();
     try {
       for (std::size_t i = 0; i < mail.recipients.size(); ++i) {
-        if (!host_.alive(op))  // cancelled, or out of time
-          return host_.complete(op, mansio::plugin::defer({4, 4, 7}, "delivery was cancelled").relay("local"));
+        if (!token.alive())  // cancelled, or out of time
+          return token.complete(mansio::plugin::defer({4, 4, 7}, "delivery was cancelled").relay("local"));
         const auto began = host_.now();
         auto reply = deliver(op, mail, mail.recipients[i]);
-        host_.rcpt(op, i, reply.relay("local").times(0, host_.now() - began));
+        token.rcpt(i, reply.relay("local").times(0, host_.now() - began));
       }
-      host_.complete(op, mansio::plugin::sent());
+      token.complete(mansio::plugin::sent());
     } catch (const std::exception &e) {
       host_.error(e.what(), op);
-      host_.complete(op, Reply{MANSIO_INTERNAL});
+      token.complete(Reply{MANSIO_INTERNAL});
     }
   }
 

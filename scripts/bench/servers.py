@@ -254,14 +254,15 @@ listen = ["127.0.0.1:{self.port}"]
         self.tool("queue", "flush", "--all")
 
 
-def relay(directory, sink_port, args, retries=True):
-    """Mansio that relays everything to one next hop."""
+def relay(directory, sink_port, args, retries=True, transport=""):
+    """Mansio that relays everything to one next hop; `transport`: further lines of its table."""
     patience = "" if retries else f'[queue]\nminimal_backoff_time = "{LONG}"\nmaximal_backoff_time = "{LONG}"\n'
     return Instance(directory, args, f"""[transport.relay]
 plugin = "transport-smtp"
 process_limit = 100
 initial_destination_concurrency = 20
 destination_concurrency_limit = 100
+{transport}
 [[route]]
 transport = "relay"
 nexthop = "[127.0.0.1]:{sink_port}"

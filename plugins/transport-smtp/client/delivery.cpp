@@ -18,7 +18,7 @@ Task<> DeliveryJob::run() {
   if (kept_ && !delivery_.recipients.empty())
     last.destination(lower(delivery_.nexthop.empty() ? domain_of(delivery_.recipients.front().address)
                                                      : std::string_view{delivery_.nexthop}));
-  context_.host.complete(op_, last);
+  token_.complete(last);
 }
 
 Task<> DeliveryJob::deliver() {

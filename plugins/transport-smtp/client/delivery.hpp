@@ -23,12 +23,13 @@ struct Shared {
 
 class DeliveryJob {
  public:
-  DeliveryJob(const Context &context, Shared &shared, mansio_op op, plugin::Delivery delivery)
+  DeliveryJob(const Context &context, Shared &shared, plugin::Token token, plugin::Delivery delivery)
       : context_(context),
         shared_(shared),
-        op_(op),
+        token_(std::move(token)),
+        op_(token_.op()),
         delivery_(std::move(delivery)),
-        ledger_(context.host, op, delivery_.recipients.size()) {}
+        ledger_(context.host, op_, delivery_.recipients.size()) {}
 
   Task<> run();  // ends with complete()
   Cancel &cancel() { return cancel_; }
@@ -55,6 +56,7 @@ class DeliveryJob {
 
   const Context &context_;
   Shared &shared_;
+  plugin::Token token_;
   mansio_op op_;
   plugin::Delivery delivery_;
   Ledger ledger_;

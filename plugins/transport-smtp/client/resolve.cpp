@@ -41,7 +41,7 @@ Task<Addresses> addresses_of(const Context &context, std::vector<MailHost> hosts
     }
   }
   if (questions.empty()) co_return found;
-  const auto answers = co_await plugin::Lookup{context.host, std::move(questions), &cancel};
+  const auto answers = co_await plugin::Resolve{context.host, std::move(questions), &cancel};
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const auto &host = hosts[host_of[i]];
     if (answers[i].status == MANSIO_OK) {
@@ -89,7 +89,7 @@ Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel
   const bool by_mx = nexthop.kind == NextHop::Kind::Domain && !context.personality.lmtp;
   if (by_mx) {
     std::vector<plugin::Question> question{{nexthop.name, MANSIO_DNS_MX}};
-    const auto answers = co_await plugin::Lookup{context.host, std::move(question), &cancel};
+    const auto answers = co_await plugin::Resolve{context.host, std::move(question), &cancel};
     const auto &mx = answers.front();
     if (mx.status == MANSIO_OK) {
       hosts.clear();

@@ -61,12 +61,14 @@ Transport::~Transport() {
   for (const auto op : left) cancel(op);
 }
 
-void Transport::start(mansio_op op, plugin::Delivery delivery) {
-  auto job = std::make_unique<DeliveryJob>(context_, shared_, op, std::move(delivery));
+void Transport::start(plugin::Token token, plugin::Delivery delivery) {
+  const auto op = token.op();
+  auto job = std::make_unique<DeliveryJob>(context_, shared_, std::move(token), std::move(delivery));
   jobs_[op.id] = job.get();
+  // A job that throws is gone by then, and its token with it: the operation ended there.
   plugin::spawn(serve(op, std::move(job)), [this, op](const char *what) {
     jobs_.erase(op.id);
-    context_.host.complete(op, plugin::Reply{MANSIO_INTERNAL, {4, 3, 0}, what});
+    context_.host.error(what, op);
   });
 }
 

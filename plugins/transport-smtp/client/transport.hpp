@@ -15,7 +15,7 @@ class Transport {
   Transport(const Transport &) = delete;
   Transport &operator=(const Transport &) = delete;
 
-  void start(mansio_op op, plugin::Delivery delivery);
+  void start(plugin::Token token, plugin::Delivery delivery);
   void cancel(mansio_op op);
 
  private:

@@ -152,7 +152,7 @@ TEST_F(SmtpCertificates, AConfigurationThatCannotWorkIsRefused) {
 
 TEST_F(SmtpCertificates, ACheckSaysOfEveryBadValueWhatWasExpected) {
   const auto check = [](const Options &options) {
-    return FakeHost::check(plugin::TransportGlue<SmtpTransport>::entry(), options);
+    return FakeHost::check(plugin::Glue<SmtpTransport, plugin::TransportKind>::entry(), options);
   };
   EXPECT_EQ(check({}), "");
   EXPECT_EQ(check({{"smtp_tcp_port", "99999"},

@@ -91,7 +91,8 @@ TEST(SmtpPix, OtherServersAreNotSuspected) {
 }
 
 TEST(SmtpPix, WrongWordsAreNamed) {
-  const auto said = FakeHost::check(plugin::TransportGlue<SmtpTransport>::entry(), {{"smtp_pix_workarounds", "ehlo"}});
+  const auto said =
+      FakeHost::check(plugin::Glue<SmtpTransport, plugin::TransportKind>::entry(), {{"smtp_pix_workarounds", "ehlo"}});
   EXPECT_THAT(said, HasSubstr("smtp_pix_workarounds holds \"ehlo\", expected disable_esmtp or delay_dotcrlf"));
 }
 
@@ -137,7 +138,8 @@ TEST(SmtpPathMtu, TheLongestPatternCounts) {
 
 TEST(SmtpPathMtu, WrongSizesAreNamed) {
   for (const auto *bad : {"example.com", "example.com=", "=536", "example.com=87", "example.com=40000", "a=1x"}) {
-    const auto said = FakeHost::check(plugin::TransportGlue<SmtpTransport>::entry(), {{"smtp_tcp_maxseg", bad}});
+    const auto said =
+        FakeHost::check(plugin::Glue<SmtpTransport, plugin::TransportKind>::entry(), {{"smtp_tcp_maxseg", bad}});
     EXPECT_THAT(said, HasSubstr("smtp_tcp_maxseg holds ")) << bad;
   }
 }

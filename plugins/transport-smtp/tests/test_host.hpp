@@ -41,9 +41,9 @@ class TestHost {
   // Made on first use, so that facts can be set before.
   FakeHost &fake() {
     if (!fake_)
-      fake_ = std::make_unique<FakeHost>(
-          lmtp_ ? plugin::TransportGlue<LmtpTransport>::entry() : plugin::TransportGlue<SmtpTransport>::entry(),
-          options_, facts);
+      fake_ = std::make_unique<FakeHost>(lmtp_ ? plugin::Glue<LmtpTransport, plugin::TransportKind>::entry()
+                                               : plugin::Glue<SmtpTransport, plugin::TransportKind>::entry(),
+                                         options_, facts);
     return *fake_;
   }
   void answer(const std::string &name, std::uint16_t type, std::vector<plugin::DnsRecord> records) {

@@ -36,8 +36,8 @@ class Config {
  public:
   explicit Config(const mansio_host *host)
       : host_(host),
-        config_(get<mansio_host_config>("mansio.host.config/1~draft")),
-        problem_(get<mansio_host_problem>("mansio.host.problem/1~draft")) {}
+        config_(get<mansio_host_config>("mansio.host.config/1")),
+        problem_(get<mansio_host_problem>("mansio.host.problem/1")) {}
 
   const mansio_host *raw() const noexcept { return host_; }
 

@@ -2,7 +2,7 @@
 //
 //   Task<> serve(Host host, Cancel &cancel) {
 //     co_await Sleep{host, 1'000'000'000, &cancel};
-//     const auto answers = co_await Lookup{host, {{"example.com", MANSIO_DNS_MX}}, &cancel};
+//     const auto answers = co_await Resolve{host, {{"example.com", MANSIO_DNS_MX}}, &cancel};
 //   }
 //   spawn(serve(host, cancel), [](const char *what) { ... });
 //
@@ -282,14 +282,14 @@ struct Question {
   std::uint16_t type;  // MANSIO_DNS_*
 };
 
-// co_await Lookup{host, questions, &cancel} -> one DnsAnswer a question, all asked at once. The host's service sets
+// co_await Resolve{host, questions, &cancel} -> one DnsAnswer a question, all asked at once. The host's service sets
 // the time limit. Cancelled questions answer DEFER; the host's late callbacks then find nobody.
-class Lookup final : Waiter {
+class Resolve final : Waiter {
  public:
-  Lookup(Host host, std::vector<Question> questions, Cancel *cancel = nullptr)
+  Resolve(Host host, std::vector<Question> questions, Cancel *cancel = nullptr)
       : host_(host), questions_(std::move(questions)), cancel_(cancel) {}
-  Lookup(const Lookup &) = delete;
-  Lookup &operator=(const Lookup &) = delete;
+  Resolve(const Resolve &) = delete;
+  Resolve &operator=(const Resolve &) = delete;
 
   bool await_ready() {
     state_ = std::make_shared<State>();
@@ -298,7 +298,7 @@ class Lookup final : Waiter {
     return questions_.empty() || (cancel_ && cancel_->requested());
   }
   void await_suspend(std::coroutine_handle<> h) {
-    state_->lookup = this;
+    state_->waiter = this;
     waiting_ = h;
     if (cancel_) cancel_->waits(this);
     for (std::size_t i = 0; i < questions_.size(); ++i)
@@ -310,7 +310,7 @@ class Lookup final : Waiter {
   struct State {
     std::vector<DnsAnswer> answers;
     std::size_t left = 0;
-    Lookup *lookup = nullptr;  // null once nobody waits
+    Resolve *waiter = nullptr;  // null once nobody waits
   };
   struct Slot {
     std::shared_ptr<State> state;
@@ -320,17 +320,17 @@ class Lookup final : Waiter {
                        std::size_t n, std::size_t stride) {
     const std::unique_ptr<Slot> slot{static_cast<Slot *>(arg)};
     auto &state = *slot->state;
-    if (!state.lookup) return;
+    if (!state.waiter) return;
     try {
       state.answers[slot->index] = DnsAnswer::copy(status, text, records, n, stride);
     } catch (const std::exception &) {
       state.answers[slot->index] = DnsAnswer{};  // out of memory: DEFER
     }
-    if (--state.left == 0) state.lookup->resume();
+    if (--state.left == 0) state.waiter->resume();
   }
   void cancelled() override { resume(); }
   void resume() {
-    state_->lookup = nullptr;
+    state_->waiter = nullptr;
     if (cancel_) cancel_->done();
     waiting_.resume();
   }
@@ -341,5 +341,68 @@ class Lookup final : Waiter {
   std::shared_ptr<State> state_;
   std::coroutine_handle<> waiting_;
 };
+
+// ---- tables ------------------------------------------------------------------------------------------------------
+
+// co_await TableLookup{host, table, key, &cancel} -> the Reply of a configured table: OK with values, NOT_FOUND, or
+// anything else for "try later". Cancelled: CANCELLED, and the host's late callback finds nobody.
+class TableLookup final : Waiter {
+ public:
+  TableLookup(Host host, std::string table, std::string key, Cancel *cancel = nullptr)
+      : host_(host), table_(std::move(table)), key_(std::move(key)), cancel_(cancel) {}
+  TableLookup(const TableLookup &) = delete;
+  TableLookup &operator=(const TableLookup &) = delete;
+
+  bool await_ready() const { return cancel_ && cancel_->requested(); }
+  void await_suspend(std::coroutine_handle<> h) {
+    waiting_ = h;
+    link_ = std::make_shared<TableLookup *>(this);
+    if (cancel_) cancel_->waits(this);
+    host_.lookup(table_, key_, &answered, new std::shared_ptr<TableLookup *>(link_));
+  }
+  Reply await_resume() { return std::move(reply_); }
+
+ private:
+  static void answered(void *arg, const mansio_reply *reply) {
+    const std::unique_ptr<std::shared_ptr<TableLookup *>> mine{static_cast<std::shared_ptr<TableLookup *> *>(arg)};
+    auto *self = **mine;
+    if (!self) return;
+    try {
+      self->reply_ = Reply::copy(reply);
+    } catch (const std::exception &) {
+      self->reply_ = defer("out of memory");
+    }
+    self->resume();
+  }
+  void cancelled() override { resume(); }
+  void resume() {
+    *link_ = nullptr;
+    if (cancel_) cancel_->done();
+    waiting_.resume();
+  }
+
+  Host host_;
+  std::string table_, key_;
+  Cancel *cancel_;
+  std::shared_ptr<TableLookup *> link_;  // to null once nobody waits
+  Reply reply_{MANSIO_CANCELLED};
+  std::coroutine_handle<> waiting_;
+};
+
+// ---- answers -----------------------------------------------------------------------------------------------------
+
+// Completes `token` with what `task` returns, or with MANSIO_INTERNAL and what it throws: a lookup as a coroutine is
+//   void lookup(LookupRequest request, Token token) { answer(std::move(token), find(std::move(request))); }
+inline void answer(Token token, Task<Reply> task) {
+  auto shared = std::make_shared<Token>(std::move(token));
+  spawn(
+      [](std::shared_ptr<Token> to, Task<Reply> from) -> Task<> {
+        const auto reply = co_await std::move(from);
+        to->complete(reply);
+      }(shared, std::move(task)),
+      [shared](const char *what) {
+        shared->complete(Reply{MANSIO_INTERNAL, {4, 3, 0}, what});
+      });
+}
 
 }  // namespace mansio::plugin

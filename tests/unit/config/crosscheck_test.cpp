@@ -135,5 +135,45 @@ TEST(CrossCheck, ProcessesFitInTheSharedTable) {
               HasSubstr("transport tables and ingress_processes make 41 processes, expected at most 28"));
 }
 
+std::string with_lookups(const std::string &lookups) {
+  return with_routes("[[route]]\ntransport = \"smtp\"\n" + lookups);
+}
+
+TEST(CrossCheck, ATableIsAPluginOrACombinationOfTablesThatExist) {
+  const std::string two = "[lookup.a]\nplugin = \"lookup-file\"\n[lookup.b]\nplugin = \"lookup-file\"\n";
+  EXPECT_THAT(with_lookups(two + "[lookup.c]\npipemap = [\"a\", \"b\"]\n"), IsEmpty());
+  EXPECT_THAT(with_lookups(two + "[lookup.c]\nunionmap = [\"a\", \"b\"]\ncache_ttl = \"5s\"\n"), IsEmpty());
+  EXPECT_THAT(with_lookups("[lookup.c]\ntime_limit = \"5s\"\n"),
+              HasSubstr("lookup.c needs exactly one of plugin, pipemap and unionmap"));
+  EXPECT_THAT(with_lookups(two + "[lookup.c]\nplugin = \"lookup-file\"\npipemap = [\"a\"]\n"),
+              HasSubstr("lookup.c.plugin stands beside pipemap or unionmap"));
+  EXPECT_THAT(with_lookups(two + "[lookup.c]\npipemap = [\"a\", \"x\"]\n"),
+              HasSubstr("lookup.c.pipemap names \"x\", but there is no [lookup.x]"));
+  EXPECT_THAT(with_lookups(two + "[lookup.c]\npipemap = [\"a\"]\ncolour = \"red\"\n"),
+              HasSubstr("lookup.c.colour is an option of no combination of tables"));
+}
+
+TEST(CrossCheck, ATableDoesNotAskItself) {
+  EXPECT_THAT(with_lookups("[lookup.a]\npipemap = [\"a\"]\n"), HasSubstr("lookup.a asks itself: a -> a"));
+  EXPECT_THAT(with_lookups("[lookup.a]\npipemap = [\"b\"]\n[lookup.b]\nunionmap = [\"a\"]\n"),
+              HasSubstr("lookup.a asks itself: a -> b -> a"));
+}
+
+TEST(CrossCheck, LimitsOfAProcessNeedAProcess) {
+  for (const auto *limit : {"memory_limit = \"64M\"", "cpu_limit = 0.5", "descriptor_limit = 100"}) {
+    const auto table = "[lookup.a]\nplugin = \"lookup-file\"\n" + std::string{limit} + '\n';
+    EXPECT_THAT(with_lookups(table), HasSubstr("bounds a process of its own")) << limit;
+    EXPECT_THAT(with_lookups(table + "isolation = \"process\"\n"), IsEmpty()) << limit;
+  }
+}
+
+TEST(CrossCheck, AFailureIsAnsweredByWhatTheKindCan) {
+  EXPECT_THAT(with_lookups("[lookup.a]\nplugin = \"lookup-file\"\non_failure = \"hold\"\n"),
+              HasSubstr("a table has no message to hold"));
+  EXPECT_THAT(with_lookups("[lookup.a]\nplugin = \"lookup-file\"\non_failure = \"skip\"\n"), IsEmpty());
+  EXPECT_THAT(with_lookups("[transport.t]\nplugin = \"transport-x\"\non_failure = \"skip\"\n"),
+              HasSubstr("which a transport cannot"));
+}
+
 }  // namespace
 }  // namespace mansio::config

@@ -78,5 +78,17 @@ TEST(Plan, ResolvesTheNumberOfIngressProcesses) {
   EXPECT_LE(plan.ingress_processes, 4u);
 }
 
+TEST(Plan, HasAProcessForEachPluginThatIsIsolated) {
+  const auto plan = plan_of(kText + std::string{"[lookup.here]\nplugin = \"lookup-a\"\n"
+                                                "[lookup.users]\nplugin = \"lookup-a\"\nisolation = \"process\"\n"
+                                                "breaker_deaths = 7\nbreaker_time = \"9s\"\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.lookup.users");
+  EXPECT_EQ(plan.hosts[0].lookup, "users");
+  EXPECT_EQ(plan.hosts[0].transport, "");
+  EXPECT_EQ(plan.hosts[0].breaker_deaths, 7u);
+  EXPECT_EQ(plan.hosts[0].breaker_time, 9 * kSecond);
+}
+
 }  // namespace
 }  // namespace mansio::config

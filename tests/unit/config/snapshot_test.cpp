@@ -21,6 +21,9 @@ TEST(Snapshot, OfAParsedFileGivesTheSameSettings) {
       {"/etc/a.toml",
        "[smtpd]\nclient_event_limit_exceptions = []\nbanner = \"Grüße \\\"quoted\\\" \\\\ end\"\n"
        "[transport.\"a-b_1\"]\nplugin = \"transport-x\"\n\"odd key\" = \"line\\nend\\u007f\"\n"
+       "isolation = \"process\"\non_failure = \"hold\"\ncpu_limit = 1.5\n"
+       "[lookup.l]\nplugin = \"lookup-x\"\npath = \"/x\"\ncache_ttl = \"5s\"\nmemory_limit = \"64M\"\n"
+       "isolation = \"process\"\n[lookup.u]\nunionmap = [\"l\", \"l\"]\n"
        "[[route]]\nsender = [\"<>\"]\nerror = \"450 4.7.0 later\"\n"},
       {"/etc/pm", "x@example.com\n"},
   });

@@ -27,6 +27,7 @@ class FakeTransport final : public host::TransportInstance {
   void cancel(std::uint64_t lease) override { cancelled.push_back(lease); }
   std::size_t in_flight() const override { return started.size(); }
   std::uint64_t misbehaviours() const override { return 0; }
+  void stats(const host::StatsSink &) const override {}
   std::vector<wire::Lease> started;
   std::vector<host::MessageSource> sources;
   std::vector<std::uint64_t> cancelled;

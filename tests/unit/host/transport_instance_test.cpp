@@ -7,7 +7,7 @@
 #include <chrono>
 #include <optional>
 
-#include "kernel/host/plugin.hpp"
+#include "kernel/host/transport.hpp"
 
 namespace mansio::host {
 namespace {
@@ -45,7 +45,7 @@ class TransportInstanceTest : public ::testing::Test {
       EXPECT_TRUE(done_.emplace(lease, Done{last, site}).second) << "completed twice";
     };
     events.working_on = [this](std::uint64_t message) { marker_.push_back(message); };
-    auto made = TransportInstance::create(loop_, clock_, log_, dns_, **plugin, options, events);
+    auto made = TransportInstance::create({loop_, clock_, log_, dns_}, **plugin, options, events);
     if (made)
       instance_ = std::move(*made);
     else
@@ -114,7 +114,7 @@ TEST_F(TransportInstanceTest, EndsAnOperationAtItsDeadlineAsUncertainWhenThePlug
   create("rude");
   start(1, "never", 5 * kMillisecond);
   EXPECT_EQ(finished(1).last.status, DeliveryStatus::Uncertain);
-  EXPECT_EQ(finished(1).last.text, "delivery time limit exceeded");
+  EXPECT_EQ(finished(1).last.text, "delivery: time limit exceeded");
   EXPECT_EQ(instance_->in_flight(), 0u);
 }
 

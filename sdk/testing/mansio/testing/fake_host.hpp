@@ -5,9 +5,13 @@
 //   host.run_until([&] { return host.completed(op); });
 //   EXPECT_EQ(host.result(op).recipients.at(0).status, MANSIO_OK);
 //
+//   FakeHost host{mansio_plugin_entry_1(), {{"path", file}}};
+//   EXPECT_EQ(host.lookup("alice").values, std::vector<std::string>{"bob"});
+//
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
-// queries with what the test put in `dns`, and keeps messages in memfds. What would be a fault of the plugin in a real
-// host (a second completion, a recipient that is not there) is listed in `faults`. The plugin goes before the host.
+// queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
+// messages in memfds. What would be a fault of the plugin in a real host (a second completion, a recipient that is not
+// there) is listed in `faults`. The plugin goes before the host.
 #pragma once
 
 #include <poll.h>
@@ -19,7 +23,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -27,43 +33,15 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "mansio/plugin.hpp"
+#include "mansio/testing/fake_pool.hpp"
+#include "mansio/testing/fake_records.hpp"
 
 namespace mansio::testing {
-
-struct FakeReply {  // mansio_reply, owned
-  mansio_status status = MANSIO_OK;
-  int smtp_code = 0;
-  std::string enhanced;  // "4.2.2", "" = none
-  std::string text, remote_mta, relay, tls, destination;
-  std::uint32_t connection_use = 0, flags = 0;
-};
-
-struct FakeResult {
-  std::map<std::size_t, FakeReply> recipients;  // each one's; complete() fills in those not reported
-  std::optional<FakeReply> last;
-};
-
-struct FakeMail {
-  std::string sender{};
-  std::vector<plugin::Recipient> recipients{};
-  std::string content{};  // canonical: CRLF line ends
-  std::string nexthop{};
-  std::uint32_t flags = 0;  // MANSIO_MSG_*
-  std::uint8_t ret = 0;
-  std::string envid{};
-  std::string source_pool{};
-  std::chrono::nanoseconds time_limit = std::chrono::hours{1};
-};
-
-struct FakeDnsAnswer {
-  mansio_status status = MANSIO_OK;
-  std::vector<plugin::DnsRecord> records{};
-  std::string text{};
-};
 
 class FakeHost {
  public:
@@ -75,7 +53,10 @@ class FakeHost {
     const auto status = plugin_->create(&host_, &self_);
     // Delegation is complete, so the destructor runs.
     if (status != MANSIO_OK) throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
-    transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1~draft"));
+    transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1"));
+    lookup_ = static_cast<const mansio_lookup *>(plugin_->get(self_, "mansio.lookup/1"));
+    if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
+    started_ = true;
   }
   // What check() reports of these options, "OPTION TEXT", a line each.
   static std::string check(const mansio_plugin *plugin, const Options &options = {}) {
@@ -87,6 +68,8 @@ class FakeHost {
     stop();
     for (const auto &[id, op] : ops_) ::close(op.fd);
     ::close(wake_);
+    std::error_code ignored;
+    if (!own_state_.empty()) std::filesystem::remove_all(own_state_, ignored);
   }
   FakeHost(const FakeHost &) = delete;
   FakeHost &operator=(const FakeHost &) = delete;
@@ -98,40 +81,71 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       for (auto &[id, op] : ops_) op.over = true;
     }
+    if (pool_) pool_->stop();
     plugin_->destroy(std::exchange(self_, nullptr));
   }
 
   std::uint64_t deliver(const FakeMail &mail) {
+    if (!transport_) throw std::logic_error{"the plugin is no transport"};
     const auto op = open(mail.content, mail.recipients.size());
-    std::vector<mansio_recipient> recipients;
-    recipients.reserve(mail.recipients.size());
-    for (const auto &r : mail.recipients)
-      recipients.push_back(
-          {sizeof(mansio_recipient), r.notify, plugin::str(r.address), plugin::str(r.original), plugin::str(r.orcpt)});
-    mansio_delivery d{};
-    d.size = sizeof d;
-    d.flags = mail.flags;
-    d.queue_id = plugin::str("0123456789ABC");
-    d.sender = plugin::str(mail.sender);
-    d.nexthop = plugin::str(mail.nexthop);
-    d.recipients = recipients.data();
-    d.n_recipients = recipients.size();
-    d.recipient_stride = sizeof(mansio_recipient);
-    d.length = mail.content.size();
-    d.ret = mail.ret;
-    d.envid = plugin::str(mail.envid);
-    d.source_pool = plugin::str(mail.source_pool);
-    d.arrival = std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
-    d.deadline = now() + mail.time_limit.count();
-    transport_->start(self_, mansio_op{op}, &d);
+    call([this, op, mail, deadline = now() + mail.time_limit.count()] {
+      std::vector<mansio_recipient> recipients;
+      recipients.reserve(mail.recipients.size());
+      for (const auto &r : mail.recipients)
+        recipients.push_back({sizeof(mansio_recipient), r.notify, plugin::str(r.address), plugin::str(r.original),
+                              plugin::str(r.orcpt)});
+      std::vector<mansio_pair> metadata;
+      metadata.reserve(mail.metadata.size());
+      for (const auto &[name, value] : mail.metadata) metadata.push_back({plugin::str(name), plugin::str(value)});
+      mansio_delivery d{};
+      d.size = sizeof d;
+      d.flags = mail.flags;
+      d.queue_id = plugin::str("0123456789ABC");
+      d.sender = plugin::str(mail.sender);
+      d.nexthop = plugin::str(mail.nexthop);
+      d.recipients = recipients.data();
+      d.n_recipients = recipients.size();
+      d.recipient_stride = sizeof(mansio_recipient);
+      d.length = mail.content.size();
+      d.ret = mail.ret;
+      d.envid = plugin::str(mail.envid);
+      d.source_pool = plugin::str(mail.source_pool);
+      d.tls_policy = plugin::str(mail.tls_policy);
+      d.metadata = metadata.data();
+      d.n_metadata = metadata.size();
+      d.arrival = std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
+      d.deadline = deadline;
+      transport_->start(self_, mansio_op{op}, &d);
+    });
     return op;
   }
+  // Begins a lookup. `table` is what the instance would be called.
+  std::uint64_t look_up(const std::string &key, const std::string &table = "test",
+                        std::chrono::nanoseconds time_limit = std::chrono::hours{1}) {
+    if (!lookup_) throw std::logic_error{"the plugin is no lookup"};
+    const auto op = open("", 0);
+    call([this, op, key, table, deadline = now() + time_limit.count()] {
+      const mansio_lookup_request request{sizeof request, 0, plugin::str(table), plugin::str(key), deadline};
+      lookup_->start(self_, mansio_op{op}, &request);
+    });
+    return op;
+  }
+  // look_up() and its answer.
+  FakeReply lookup(const std::string &key, const std::string &table = "test") { return finish(look_up(key, table)); }
+  // Waits for the last word of an operation.
+  FakeReply finish(std::uint64_t op) {
+    if (!run_until([&] { return completed(op); })) throw std::runtime_error{"the operation never completed"};
+    return *result(op).last;
+  }
+
+  // As the host does at a deadline or when nobody wants the answer any more.
   void cancel(std::uint64_t op) {
     {
       const std::lock_guard lock{mutex_};
       ops_.at(op).alive = false;
     }
-    if (transport_->cancel) transport_->cancel(self_, mansio_op{op});
+    const auto run = transport_ ? transport_->cancel : lookup_->cancel;
+    if (run) run(self_, mansio_op{op});
   }
 
   bool completed(std::uint64_t op) const {
@@ -156,14 +170,20 @@ class FakeHost {
   // deliver() and wait for its completion.
   FakeResult run(const FakeMail &mail) {
     const auto op = deliver(mail);
-    if (!run_until([&] { return completed(op); })) throw std::runtime_error{"the operation never completed"};
+    finish(op);
     return result(op);
+  }
+  std::int64_t metric(const std::string &name) const {  // 0 when there is none
+    const std::lock_guard lock{mutex_};
+    const auto i = metrics_.find(name);
+    return i == metrics_.end() ? 0 : values_[i->second - 1];
   }
 
   const mansio_host *raw() const { return &host_; }
 
   std::map<std::pair<std::string, std::uint16_t>, FakeDnsAnswer> dns;  // names not here: NOT_FOUND
   std::vector<std::pair<std::string, std::uint16_t>> dns_queries;
+  std::map<std::pair<std::string, std::string>, FakeTableAnswer> tables;  // {table, key}; those not here: NOT_FOUND
   std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
@@ -174,14 +194,19 @@ class FakeHost {
     facts_.try_emplace("instance", "test");
     facts_.try_emplace("myhostname", "mail.example.test");
     facts_.try_emplace("self_addresses", "");
-    host_ = {sizeof host_, MANSIO_ABI_BUILD, this,
+    if ((plugin->needs & MANSIO_NEEDS_STATE) != 0 && !facts_.contains("state_directory")) {
+      auto pattern = (std::filesystem::temp_directory_path() / "mansio-state.XXXXXX").string();
+      if (!::mkdtemp(pattern.data())) throw std::runtime_error{"cannot make " + pattern};
+      facts_["state_directory"] = own_state_ = pattern;
+    }
+    host_ = {sizeof host_, MANSIO_ABI_MINOR, this,
              [](const mansio_host *, const char *iface) noexcept { return service(iface); }};
     for (const auto *o = plugin->options; o && o->name; ++o) {
       const auto given = options.find(o->name);
       if (given == options.end() && (o->flags & MANSIO_OPT_REQUIRED))
         throw std::invalid_argument{std::string{"option not given: "} + o->name};
       const std::string text = given != options.end() ? given->second : o->fallback ? o->fallback : "";
-      options_[o->name] = canonical(o->type, text);
+      options_[o->name] = canonical_option(o->type, text);
     }
     for (const auto &[name, value] : options)
       if (!options_.contains(name)) throw std::invalid_argument{"no such option: " + name};
@@ -201,6 +226,13 @@ class FakeHost {
   };
   using Job = std::function<void()>;
 
+  // Plugin code of start(): where its threading wants it.
+  void call(Job f) {
+    if (pool_)
+      pool_->run(std::move(f));
+    else
+      f();
+  }
   static FakeHost &of(const mansio_host *host) { return *static_cast<FakeHost *>(host->ctx); }
 
   std::uint64_t open(const std::string &content, std::size_t recipients) {
@@ -218,46 +250,6 @@ class FakeHost {
     return last_op_;
   }
 
-  static std::string canonical(std::uint32_t type, const std::string &text) {
-    if (type != MANSIO_OPT_SIZE && type != MANSIO_OPT_DURATION) return text;
-    if (text.empty()) return "0";
-    std::size_t end = 0;
-    const auto number = std::stoll(text, &end);
-    const auto unit = text.substr(end);
-    static const std::map<std::string, std::int64_t> sizes{{"", 1},
-                                                           {"B", 1},
-                                                           {"k", 1 << 10},
-                                                           {"K", 1 << 10},
-                                                           {"M", 1 << 20},
-                                                           {"G", 1 << 30},
-                                                           {"T", std::int64_t{1} << 40}};
-    static const std::map<std::string, std::int64_t> times{
-        {"ms", 1'000'000},       {"", 1'000'000'000},      {"s", 1'000'000'000},        {"m", 60'000'000'000},
-        {"h", 3600'000'000'000}, {"d", 86400'000'000'000}, {"w", 7 * 86400'000'000'000}};
-    const auto &units = type == MANSIO_OPT_SIZE ? sizes : times;
-    const auto factor = units.find(unit);
-    if (factor == units.end()) throw std::invalid_argument{"not understood: " + text};
-    return std::to_string(number * factor->second);
-  }
-
-  static FakeReply copy(const mansio_reply *reply) {
-    const auto r = plugin::read_record<mansio_reply>(reply);
-    FakeReply out{r.status,
-                  r.smtp_code,
-                  "",
-                  plugin::string(r.text),
-                  plugin::string(r.remote_mta),
-                  plugin::string(r.relay),
-                  plugin::string(r.tls),
-                  plugin::string(r.destination),
-                  r.connection_use,
-                  r.flags};
-    if (r.enhanced[0])
-      out.enhanced =
-          std::to_string(r.enhanced[0]) + "." + std::to_string(r.enhanced[1]) + "." + std::to_string(r.enhanced[2]);
-    return out;
-  }
-
   void answer(std::uint64_t id, std::int64_t index, const mansio_reply *reply) {
     const std::lock_guard lock{mutex_};
     const auto i = ops_.find(id);
@@ -265,12 +257,12 @@ class FakeHost {
     auto &op = i->second;
     if (index >= 0) {
       if (static_cast<std::size_t>(index) >= op.recipients) return faults.push_back("no such recipient");
-      if (!op.result.recipients.emplace(index, copy(reply)).second) faults.push_back("recipient reported twice");
+      if (!op.result.recipients.emplace(index, copy_reply(reply)).second) faults.push_back("recipient reported twice");
       return;
     }
     op.over = true;
     op.alive = false;
-    op.result.last = copy(reply);
+    op.result.last = copy_reply(reply);
     for (std::size_t r = 0; r < op.recipients; ++r) op.result.recipients.emplace(r, *op.result.last);
     wake();
   }
@@ -387,12 +379,12 @@ class FakeHost {
                                              mansio_dns_fn done, void *arg) noexcept {
       auto &self = of(h);
       std::pair question{plugin::string(name), type};
+      const std::lock_guard lock{self.mutex_};
       self.dns_queries.push_back(question);
       const auto known = self.dns.find(question);
       const auto answer = known == self.dns.end()
                               ? FakeDnsAnswer{MANSIO_NOT_FOUND, {}, "no such name: " + question.first}
                               : known->second;
-      const std::lock_guard lock{self.mutex_};
       self.posts_.push_back([answer, done, arg] {
         std::vector<mansio_dns_record> records;
         records.reserve(answer.records.size());
@@ -402,6 +394,39 @@ class FakeHost {
       });
       self.wake();
     }};
+    static constexpr mansio_host_lookup kLookup{
+        [](const mansio_host *h, mansio_str table, mansio_str key, mansio_lookup_fn done, void *arg) noexcept {
+          auto &self = of(h);
+          const std::lock_guard lock{self.mutex_};
+          const auto known = self.tables.find({plugin::string(table), plugin::string(key)});
+          const auto answer = known == self.tables.end() ? FakeTableAnswer{MANSIO_NOT_FOUND} : known->second;
+          self.posts_.push_back([answer, done, arg] {
+            plugin::Reply reply{answer.status, {}, answer.text};
+            for (const auto &value : answer.values) reply.value(value);
+            reply.with_abi([&](const mansio_reply &r) { done(arg, &r); });
+          });
+          self.wake();
+        }};
+    static constexpr mansio_host_metrics kMetrics{
+        [](const mansio_host *h, std::uint32_t, const char *name, const char *) noexcept -> std::uint32_t {
+          auto &self = of(h);
+          const std::lock_guard lock{self.mutex_};
+          const auto id = static_cast<std::uint32_t>(self.values_.size() + 1);
+          if (self.started_ || !self.metrics_.emplace(name, id).second) {
+            self.faults.push_back(std::string{"defined a metric too late or twice: "} + name);
+            return 0;
+          }
+          self.values_.push_back(0);
+          return id;
+        },
+        [](const mansio_host *h, std::uint32_t metric, std::int64_t by) noexcept {
+          const std::lock_guard lock{of(h).mutex_};
+          if (metric > 0 && metric <= of(h).values_.size()) of(h).values_[metric - 1] += by;
+        },
+        [](const mansio_host *h, std::uint32_t metric, std::int64_t value) noexcept {
+          const std::lock_guard lock{of(h).mutex_};
+          if (metric > 0 && metric <= of(h).values_.size()) of(h).values_[metric - 1] = value;
+        }};
     static constexpr mansio_host_message kMessage{
         [](const mansio_host *h, mansio_op op) noexcept -> std::uint64_t {
           const auto m = of(h).message(op);
@@ -424,13 +449,15 @@ class FakeHost {
           return 2 - from;
         }};
     const std::string_view id{iface};
-    if (id == "mansio.host.log/1~draft") return &kLog;
-    if (id == "mansio.host.config/1~draft") return &kConfig;
-    if (id == "mansio.host.problem/1~draft") return &kProblem;
-    if (id == "mansio.host.op/1~draft") return &kOp;
-    if (id == "mansio.host.reactor/1~draft") return &kReactor;
-    if (id == "mansio.host.dns/1~draft") return &kDns;
-    if (id == "mansio.host.message/1~draft") return &kMessage;
+    if (id == "mansio.host.log/1") return &kLog;
+    if (id == "mansio.host.config/1") return &kConfig;
+    if (id == "mansio.host.problem/1") return &kProblem;
+    if (id == "mansio.host.op/1") return &kOp;
+    if (id == "mansio.host.reactor/1") return &kReactor;
+    if (id == "mansio.host.dns/1") return &kDns;
+    if (id == "mansio.host.lookup/1") return &kLookup;
+    if (id == "mansio.host.metrics/1") return &kMetrics;
+    if (id == "mansio.host.message/1") return &kMessage;
     return nullptr;
   }
   struct Message {
@@ -449,11 +476,17 @@ class FakeHost {
   mansio_host host_{};
   void *self_ = nullptr;
   const mansio_transport *transport_ = nullptr;
+  const mansio_lookup *lookup_ = nullptr;
+  std::optional<FakePool> pool_;
+  bool started_ = false;  // create() is over
+  std::string own_state_;
   int wake_ = -1;
   mutable std::mutex mutex_;  // what plugins may touch from their threads
   std::map<std::uint64_t, Op> ops_;
   std::uint64_t last_op_ = 0;
   std::vector<Job> posts_;
+  std::map<std::string, std::uint32_t> metrics_;
+  std::vector<std::int64_t> values_;
   std::map<int, std::vector<Watch>> watches_;
   std::map<std::pair<std::int64_t, std::uint64_t>, Job> timers_;
   std::uint64_t last_timer_ = 0;

@@ -1,0 +1,285 @@
+#include "kernel/cli/plugin_check.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "kernel/cli/exported_symbols.hpp"
+#include "kernel/host/lookup.hpp"
+#include "kernel/host/option_check.hpp"
+#include "kernel/host/transport.hpp"
+#include "kernel/io/dns.hpp"
+
+namespace mansio::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned kWhole = 60;  // seconds for everything
+constexpr Nanos kLimit = 10 * kSecond;
+constexpr auto kSettle = 500ms;  // what is late shows by then
+constexpr int kRounds = 40;
+
+// What the host has to say of the plugin, which is what a check is for.
+class Findings final : public LogSink {
+ public:
+  void emit(LogLevel level, std::string_view line) override {
+    if (level >= LogLevel::Warn) lines.emplace_back(line.substr(0, line.find('\n')));
+  }
+  std::vector<std::string> lines;
+};
+
+std::size_t entries(const char *directory) {
+  std::size_t n = 0;
+  std::error_code e;
+  for (std::filesystem::directory_iterator i{directory, e}, end; !e && i != end; i.increment(e)) ++n;
+  return n;
+}
+std::size_t descriptors() { return entries("/proc/self/fd"); }
+std::size_t threads() { return entries("/proc/self/task"); }
+
+class Check {
+ public:
+  explicit Check(const PluginCheck &order) : order_(order), dns_(io::Dns::create(loop_, clock_, {})) {}
+
+  int run() {
+    const auto loaded = host::load_plugin(order_.file);
+    if (!result("loads", loaded ? "" : loaded.error().text)) return 1;
+    const auto &plugin = **loaded;
+    fmt::print("     {} {}, ABI 1.{}{}\n", plugin.name, plugin.version, plugin.abi_minor,
+               plugin.draft_build ? fmt::format(", drafts of build {}", plugin.draft_build) : "");
+    symbols();
+    result("its name is that of its file", std::filesystem::path{order_.file}.stem() == plugin.name
+                                               ? ""
+                                               : fmt::format("it calls itself {}", plugin.name));
+    table(plugin);
+    const auto judged = host::judge_options(plugin, order_.options, facts());
+    std::string problems;
+    for (const auto &p : judged) problems += (problems.empty() ? "" : "; ") + to_string(p);
+    if (!problems.empty()) problems += " (give options with --option NAME=VALUE)";
+    if (!result("takes its options", problems)) return 1;
+    values_ = host::check_table(plugin, order_.options).values;
+
+    const bool lookup = host::offers(plugin, host::kLookupKind);
+    const bool transport = host::offers(plugin, host::kTransportKind);
+    const auto threads_before = threads();
+    if (lookup) life(plugin, "lookup", [&] { return use_lookup(plugin); });
+    if (transport) life(plugin, "transport", [&] { return use_transport(plugin); });
+    if (!lookup && !transport) fmt::print("     its kinds are drafts, which are not tried\n");
+    settle();
+    result("leaves no thread behind",
+           threads() > threads_before ? fmt::format("{} more than before", threads() - threads_before) : "");
+    return failed_ ? 1 : 0;
+  }
+
+ private:
+  bool result(const std::string &what, const std::string &wrong) {
+    if (wrong.empty()) {
+      fmt::print("ok   {}\n", what);
+    } else {
+      fmt::print("FAIL {}: {}\n", what, wrong);
+      failed_ = true;
+    }
+    std::fflush(stdout);
+    return wrong.empty();
+  }
+
+  host::Surroundings around() { return {loop_, clock_, log_, *dns_}; }
+  static host::OptionTexts facts() { return {{"instance", "check"}, {"myhostname", "check.invalid"}}; }
+  host::InstanceOptions options() const { return {"check", values_, facts(), {}}; }
+
+  void symbols() {
+    const auto found = exported_symbols(order_.file);
+    std::string wrong;
+    if (!found) {
+      wrong = found.error().text;
+    } else {
+      for (const auto &name : *found)
+        if (name != "mansio_plugin_entry_1") wrong += (wrong.empty() ? "" : ", ") + name;
+      if (!wrong.empty()) wrong += " beside it; link with sdk/plugin.map";
+    }
+    result("exports its entry alone", wrong);
+  }
+
+  void table(const mansio_plugin &plugin) {
+    std::string wrong;
+    std::set<std::string> names;
+    for (const auto *o = plugin.options; o && o->name; ++o) {
+      const std::string name{o->name};
+      const bool good = !name.empty() && name.find_first_not_of(
+                                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                             "0123456789_") == name.npos;
+      if (!good) wrong += fmt::format("\"{}\" is no name; ", name);
+      if (!names.insert(name).second) wrong += fmt::format("{} is there twice; ", name);
+      if (!o->help || !*o->help) wrong += fmt::format("{} has no help; ", name);
+      if ((o->flags & MANSIO_OPT_REQUIRED) && o->fallback)
+        wrong += fmt::format("{} is required and has a default; ", name);
+    }
+    if (!wrong.empty()) wrong.resize(wrong.size() - 2);
+    result("has an option table in order", wrong);
+    constexpr auto kKnown = MANSIO_NEEDS_NETWORK | MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
+    result("needs what there is",
+           plugin.needs & ~kKnown ? fmt::format("unknown bits {:#x}", plugin.needs & ~kKnown) : "");
+  }
+
+  // One instance from its creation to its end: twice in a row, and what it holds afterwards it leaks.
+  template <class F>
+  void life(const mansio_plugin &, const std::string &kind, F use) {
+    if (!use()) return;
+    settle();
+    const auto before = descriptors();
+    use_quietly_ = true;
+    use();
+    settle();
+    use_quietly_ = false;
+    result(fmt::format("as {}: closes what it opens", kind),
+           descriptors() > before ? fmt::format("{} descriptors more after a second instance", descriptors() - before)
+                                  : "");
+    std::string said;
+    for (const auto &line : findings_.lines)
+      if (line.find("plugin misbehaves") != line.npos) said = line;
+    result(fmt::format("as {}: keeps the rules of operations, exceptions and threads", kind), said);
+    findings_.lines.clear();
+  }
+
+  bool use_lookup(const mansio_plugin &plugin) {
+    auto made = host::LookupInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as lookup: starts", made ? "" : made.error().text)) return false;
+    }
+    const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
+    std::string unanswered;
+    std::size_t before = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      if (round == 5) before = descriptors();
+      for (const auto &key : {std::string{"check@mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
+        int answers = 0;
+        (*made)->lookup(key, kLimit, [&](const io::TableAnswer &) { ++answers; });
+        if (!until([&] { return answers > 0; })) unanswered = fmt::format("a key of {} bytes", key.size());
+      }
+      if (!unanswered.empty()) break;
+    }
+    const auto after = descriptors();
+    const auto late = timed_out();
+    (*made)->lookup("in time", kMillisecond, [](const io::TableAnswer &) {});  // perhaps; it must cope
+    settle();
+    if (use_quietly_) return true;
+    result("as lookup: answers every key", unanswered.empty() ? late : unanswered + " was never answered");
+    result("as lookup: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} keys", after - before, 4 * kRounds) : "");
+    return true;
+  }
+
+  bool use_transport(const mansio_plugin &plugin) {
+    int completed = 0;
+    host::TransportInstance::Events events;
+    events.complete = [&](std::uint64_t, const wire::RecipientOutcome &, bool, const std::string &) { ++completed; };
+    auto made = host::TransportInstance::create(around(), plugin, options(), std::move(events));
+    if (!use_quietly_ || !made) {
+      if (!result("as transport: starts", made ? "" : made.error().text)) return false;
+    }
+    const char text[] = "From: <check@mansio.invalid>\r\nSubject: check\r\n\r\nThis message was made by a check.\r\n";
+    const int fd = ::memfd_create("message", MFD_CLOEXEC);
+    if (fd < 0 || ::write(fd, text, sizeof text - 1) != static_cast<ssize_t>(sizeof text - 1)) return false;
+    std::size_t before = 0;
+    int started = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      if (round == 5) before = descriptors();
+      wire::Lease lease;
+      lease.lease = static_cast<std::uint64_t>(++started);
+      lease.id = MessageId{lease.lease};
+      lease.sender = "check@mansio.invalid";
+      lease.recipients = {{0, "check@mansio.invalid", "", "", 0}};
+      lease.deadline = clock_.mono() + kLimit;
+      (*made)->start(lease, {{{sizeof(mansio_slice), fd, 0, sizeof text - 1}}, nullptr});
+      if (round % 4 == 3) (*made)->cancel(lease.lease);
+      if (!until([&] { return completed == started; })) break;
+    }
+    const auto after = descriptors();
+    settle();
+    const bool all = completed == started;
+    made->reset();
+    ::close(fd);
+    if (use_quietly_) return true;
+    result("as transport: completes every delivery", all ? timed_out() : "one was never completed");
+    result("as transport: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+    return true;
+  }
+
+  // An operation that only its deadline ended.
+  std::string timed_out() const {
+    for (const auto &line : findings_.lines)
+      if (line.find("exceeded its time limit") != line.npos) return "one was ended by its deadline alone";
+    return {};
+  }
+
+  template <class P>
+  bool until(P done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds{2 * kLimit};
+    while (!done() && std::chrono::steady_clock::now() < end) {
+      loop_.restart();
+      loop_.run_one_for(100ms);
+    }
+    return done();
+  }
+  void settle() {
+    loop_.restart();
+    loop_.run_for(kSettle);
+  }
+
+  const PluginCheck &order_;
+  asio::io_context loop_{1};
+  SystemClock clock_;
+  Findings findings_;
+  Logger log_{findings_, clock_, "check"};
+  std::unique_ptr<io::Dns> dns_;
+  host::OptionTexts values_;
+  bool failed_ = false, use_quietly_ = false;
+};
+
+}  // namespace
+
+int plugin_check_main(const PluginCheck &order) {
+  const auto file = std::filesystem::absolute(order.file).string();
+  std::fflush(stdout);
+  const auto pid = ::fork();
+  if (pid == 0) {
+    ::alarm(kWhole);  // a plugin that hangs ends the child
+    auto absolute = order;
+    absolute.file = file;
+    int status = 1;
+    try {
+      status = Check{absolute}.run();
+    } catch (const std::exception &e) {
+      fmt::print("FAIL the check itself: {}\n", e.what());
+    }
+    std::fflush(stdout);
+    ::_exit(status == 0 ? 42 : 1);  // a plugin that calls exit(0) must not look like success
+  }
+  int status = 0;
+  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) return 1;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 42) {
+    fmt::print("{} keeps the rules\n", order.file);
+    return 0;
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+    fmt::print("FAIL it hangs: not through after {} seconds\n", kWhole);
+  else if (WIFSIGNALED(status))
+    fmt::print("FAIL it ends its process: {}\n", ::strsignal(WTERMSIG(status)));
+  else if (WEXITSTATUS(status) != 1)
+    fmt::print("FAIL it ends its process: exit status {}\n", WEXITSTATUS(status));
+  return 1;
+}
+
+}  // namespace mansio::cli

@@ -1,0 +1,76 @@
+// A lookup plugin in this process.
+#include <fmt/format.h>
+
+#include "kernel/host/instance.hpp"
+#include "kernel/host/lookup.hpp"
+
+namespace mansio::host {
+namespace {
+
+mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
+
+Answer try_later(std::string text) {
+  Answer a;  // whose status is INTERNAL
+  a.outcome.text = std::move(text);
+  return a;
+}
+
+class InProcess final : public LookupInstance {
+ public:
+  InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
+      : clock_(around.clock),
+        message_(std::make_shared<const MessageSource>()),
+        instance_(around, plugin, std::move(options), "lookup", {nullptr, nullptr, try_later, nullptr}) {}
+
+  Result<void> begin() {
+    const auto table = instance_.begin(kLookupKind);
+    if (!table) return table.error();
+    table_ = static_cast<const mansio_lookup *>(*table);
+    if (!table_->start)
+      return Error{Status::BadConfig, fmt::format("lookup {}: the plugin has no start()", instance_.name())};
+    instance_.on_cancel(table_->cancel);
+    return {};
+  }
+
+  void lookup(std::string_view key, Nanos time_limit, Done done) override {
+    const auto deadline = clock_.mono() + time_limit;
+    Operation operation;
+    operation.done = [done](Answer &&answer) { done(table_answer(std::move(answer))); };
+    const auto op = instance_.open(std::move(operation), message_, deadline);
+    if (op == 0) return done(table_answer(try_later("the lookup has too much to do")));
+    if (instance_.blocking()) {
+      instance_.run_blocking(op, [this, op, deadline, key = std::string{key}] { start(op, key, deadline); });
+    } else {
+      instance_.run(op, [&] { start(op, key, deadline); });
+    }
+  }
+  std::size_t in_flight() const override { return instance_.in_flight(); }
+  std::uint64_t misbehaviours() const override { return instance_.misbehaviours(); }
+  void stats(const StatsSink &add) const override { instance_.stats(add); }
+
+ private:
+  void start(std::uint64_t op, std::string_view key, Nanos deadline) const {
+    mansio_lookup_request request{};
+    request.size = sizeof request;
+    request.table = str(instance_.name());
+    request.key = str(key);
+    request.deadline = deadline;
+    table_->start(instance_.self(), mansio_op{op}, &request);
+  }
+
+  const Clock &clock_;
+  const std::shared_ptr<const MessageSource> message_;  // none; every operation has one
+  const mansio_lookup *table_ = nullptr;
+  Instance instance_;  // last: it goes first
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LookupInstance>> LookupInstance::create(const Surroundings &around, const mansio_plugin &plugin,
+                                                               InstanceOptions options) {
+  auto instance = std::make_unique<InProcess>(around, plugin, std::move(options));
+  if (auto begun = instance->begin(); !begun) return begun.error();
+  return std::unique_ptr<LookupInstance>{std::move(instance)};
+}
+
+}  // namespace mansio::host

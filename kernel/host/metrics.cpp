@@ -1,0 +1,63 @@
+#include "kernel/host/metrics.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace mansio::host {
+namespace {
+
+constexpr std::size_t kMost = 200;
+constexpr std::size_t kLongestName = 100;
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestName && !(name[0] >= '0' && name[0] <= '9') &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+}
+
+// What the host counts goes by names of the same form.
+constexpr std::string_view kHosts[] = {"operations",       "failed",        "refused",           "timed_out",
+                                       "late_answers",     "misbehaviours", "log_lines_dropped", "operations_in_flight",
+                                       "operation_seconds"};
+
+}  // namespace
+
+std::uint32_t Metrics::define(std::uint32_t type, std::string_view name) {
+  if (frozen_ || type > MANSIO_METRIC_GAUGE || !is_name(name) || metrics_.size() >= kMost) return 0;
+  if (std::find(std::begin(kHosts), std::end(kHosts), name) != std::end(kHosts)) return 0;
+  for (const auto &m : metrics_)
+    if (m.name == name) return 0;
+  metrics_.emplace_back(std::string{name}, type == MANSIO_METRIC_GAUGE);
+  return static_cast<std::uint32_t>(metrics_.size());
+}
+
+void Metrics::add(std::uint32_t metric, std::int64_t by) {
+  if (metric == 0 || metric > metrics_.size()) return;
+  auto &m = metrics_[metric - 1];
+  if (m.gauge || by > 0) m.value.fetch_add(by, std::memory_order_relaxed);
+}
+
+void Metrics::set(std::uint32_t metric, std::int64_t value) {
+  if (metric == 0 || metric > metrics_.size() || !metrics_[metric - 1].gauge) return;
+  metrics_[metric - 1].value.store(value, std::memory_order_relaxed);
+}
+
+void Metrics::stats(const std::string &labels, std::size_t in_flight, const StatsSink &add) const {
+  const auto count = [&](const char *name, std::uint64_t n) {
+    add(std::string{"mansio_plugin_"} + name + labels, static_cast<double>(n));
+  };
+  count("operations_total", host.operations);
+  count("failed_total", host.failed);
+  count("refused_total", host.refused);
+  count("timed_out_total", host.timed_out);
+  count("late_answers_total", host.late);
+  count("misbehaviours_total", host.misbehaviours);
+  count("log_lines_dropped_total", host.log_dropped);
+  count("operations_in_flight", in_flight);
+  add("mansio_plugin_operation_seconds_total" + labels, static_cast<double>(host.busy) / 1e9);
+  for (const auto &m : metrics_)
+    add("mansio_plugin_" + m.name + (m.gauge ? "" : "_total") + labels,
+        static_cast<double>(m.value.load(std::memory_order_relaxed)));
+}
+
+}  // namespace mansio::host

@@ -1,0 +1,249 @@
+#include "kernel/host/role.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "kernel/host/lookup.hpp"
+#include "kernel/host/tables.hpp"
+#include "kernel/host/transport.hpp"
+#include "kernel/host/watchdog.hpp"
+#include "kernel/io/dns.hpp"
+#include "kernel/io/interfaces.hpp"
+#include "kernel/process/privilege.hpp"
+#include "kernel/process/shared.hpp"
+#include "kernel/wire/host_messages.hpp"
+
+namespace mansio::host {
+namespace {
+
+constexpr Nanos kHang = 5 * kSecond;
+
+std::uint64_t address_space() {
+  std::ifstream in{"/proc/self/statm"};
+  std::uint64_t pages = 0;
+  in >> pages;
+  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+Result<void> limit(int resource, const char *name, std::uint64_t value) {
+  const rlimit to{value, value};
+  if (::setrlimit(static_cast<__rlimit_resource>(resource), &to) != 0)
+    return Error{Status::Internal, fmt::format("{} cannot be set to {}", name, value)};
+  return {};
+}
+
+std::string joined(const std::vector<std::string> &parts) {
+  std::string out;
+  for (const auto &part : parts) out += (out.empty() ? "" : ",") + part;
+  return out;
+}
+
+class Host final : public process::Role {
+ public:
+  ~Host() override {
+    for (const auto &channel : channels_) channel->close();
+    watchdog_.reset();
+    lookup_.reset();
+    transport_.reset();
+    tables_.reset();
+  }
+
+  Result<void> prepare(process::RoleContext &context) override {
+    context_ = &context;
+    const auto &settings = context.settings;
+    const auto *lookup = settings.lookup(context.start.lookup);
+    const auto *transport = settings.transport(context.start.transport);
+    if (!lookup && !transport) return Error{Status::BadConfig, "neither table nor transport to host"};
+    const auto &budget = lookup ? lookup->budget : transport->budget;
+    const auto &file = lookup ? lookup->plugin : transport->plugin;
+    const auto &name = lookup ? lookup->name : transport->name;
+
+    const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
+    if (!plugin) return plugin.error();
+    auto options = check_options(**plugin, lookup ? lookup->options : transport->options);
+    if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", name, options.error().text)};
+
+    io::DnsOptions dns;
+    dns.servers = settings.dns.servers;
+    dns.timeout = settings.dns.timeout;
+    dns.tries = settings.dns.tries;
+    dns.min_ttl = settings.dns.min_ttl;
+    dns.max_ttl = settings.dns.max_ttl;
+    dns.max_negative_ttl = settings.dns.max_negative_ttl;
+    dns_ = io::Dns::create(context.loop, context.clock, std::move(dns));
+    // Tables that have a process of their own are not to be reached from here, and answer "try later".
+    tables_ =
+        TableSet::as_configured(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});
+    auto self = io::interface_addresses();
+    self.insert(self.end(), settings.proxy_interfaces.begin(), settings.proxy_interfaces.end());
+    InstanceOptions instance{name,
+                             std::move(*options),
+                             {{"myhostname", settings.myhostname}, {"self_addresses", joined(self)}},
+                             {budget.in_flight_limit, budget.threads, budget.log_rate_limit}};
+    if (transport) instance.limits.in_flight = std::max<std::size_t>(budget.in_flight_limit, transport->process_limit);
+    if ((*plugin)->needs & MANSIO_NEEDS_STATE)
+      instance.facts["state_directory"] = process::state_directory(context.start);
+
+    if (!context.start.threaded) {
+      if (auto limited = restrict_to(budget); !limited) return limited;
+      watchdog_ = std::make_unique<Watchdog>(context.loop, kHang, budget.cpu_limit, [](const char *why) {
+        std::fprintf(stderr, "host process ends itself: %s\n", why);  // the log belongs to the loop's thread
+        std::abort();
+      });
+    }
+    const Surroundings around{context.loop, context.clock, context.log, *dns_, tables_.get()};
+    if (lookup) {
+      auto made = LookupInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      lookup_ = std::move(*made);
+    } else {
+      auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
+      if (!made) return made.error();
+      transport_ = std::move(*made);
+    }
+    return {};
+  }
+
+  void attach(const wire::Peer &, std::shared_ptr<io::Channel> channel) override {
+    channels_.insert(channel);
+    const std::weak_ptr weak{channel};
+    channel->start([this, weak](io::Message &m) { receive(weak, m); },
+                   [this, which = channel.get()](std::string_view) { gone(which); });
+  }
+
+  // Its clients drain first; when the last of them has gone there is nothing left to do.
+  void drain(Nanos) override {
+    draining_ = true;
+    check_idle();
+  }
+
+  void stats(const StatsSink &add) override {
+    if (lookup_) lookup_->stats(add);
+    if (transport_) transport_->stats(add);
+  }
+
+ private:
+  static Result<void> restrict_to(const config::Budget &budget) {
+    if (budget.descriptor_limit != 0)
+      if (auto set = limit(RLIMIT_NOFILE, "descriptor_limit", budget.descriptor_limit); !set) return set;
+    if (budget.memory_limit != 0)
+      if (auto set = limit(RLIMIT_AS, "memory_limit", address_space() + budget.memory_limit); !set) return set;
+    return {};
+  }
+
+  void receive(const std::weak_ptr<io::Channel> &from, io::Message &m) {
+    switch (m.type) {
+      case wire::LookupCall::kType:
+        if (const auto call = decode<wire::LookupCall>(m.payload); call && lookup_) look_up(from, *call);
+        return;
+      case wire::Lease::kType:
+        if (const auto lease = decode<wire::Lease>(m.payload); lease && transport_) deliver(*lease, m.fds);
+        return;
+      case wire::DeliveryCancel::kType:
+        if (const auto c = decode<wire::DeliveryCancel>(m.payload); c && transport_) transport_->cancel(c->lease);
+        return;
+      default:
+        context_->log.warn("unknown message from a client", {{"type", m.type}});
+    }
+  }
+
+  void look_up(const std::weak_ptr<io::Channel> &from, const wire::LookupCall &call) {
+    lookup_->lookup(call.key, call.time_limit, [from, number = call.number](const io::TableAnswer &answer) {
+      const auto to = from.lock();
+      if (!to) return;
+      const wire::LookupResult result{
+          number, static_cast<std::uint8_t>(answer.outcome), answer.values, answer.text, answer.failed, answer.ttl};
+      if (to->send(result)) return;
+      // Too large for a frame, or the client is far behind: it waits no longer than its time limit.
+      to->send(wire::LookupResult{number,
+                                  static_cast<std::uint8_t>(io::TableAnswer::Outcome::TryLater),
+                                  {},
+                                  "the answer is too large",
+                                  true,
+                                  0});
+    });
+  }
+
+  void deliver(const wire::Lease &lease, std::vector<io::UniqueFd> &fds) {
+    if (fds.empty() || !fds[0]) {
+      wire::RecipientOutcome lost;
+      lost.enhanced = {4, 3, 0};
+      lost.text = "the message's descriptor was lost";
+      lost.plugin_failed = true;
+      tell(wire::DeliveryDone{lease.lease, lost, false, {}});
+      return;
+    }
+    struct stat st {};
+    ::fstat(fds[0].get(), &st);
+    auto keep = std::make_shared<io::UniqueFd>(std::move(fds[0]));
+    MessageSource source;
+    if (st.st_size > 0)
+      source.slices.push_back({sizeof(mansio_slice), keep->get(), 0, static_cast<std::uint64_t>(st.st_size)});
+    source.keep = std::move(keep);
+    transport_->start(lease, std::move(source));
+  }
+
+  TransportInstance::Events events() {
+    TransportInstance::Events e;
+    e.recipient = [this](std::uint64_t lease, const wire::RecipientOutcome &outcome) {
+      tell(wire::DeliveryRecipient{lease, outcome});
+    };
+    e.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
+                        const std::string &destination) {
+      tell(wire::DeliveryDone{lease, last, site_failure, destination});
+      check_idle();
+    };
+    e.working_on = [this](std::uint64_t message) {
+      context_->shared.working_on(context_->start.slot, MessageId{message});
+    };
+    return e;
+  }
+
+  // A transport has one client.
+  template <class M>
+  void tell(const M &message) {
+    for (const auto &channel : channels_) channel->send(message);
+  }
+
+  // Deliveries of an egress that is gone may be given to another at any time: nothing here may go on with them.
+  void gone(const io::Channel *which) {
+    std::erase_if(channels_, [&](const auto &c) { return c.get() == which; });
+    if (transport_ && transport_->in_flight() > 0) std::_Exit(0);
+    check_idle();
+  }
+
+  void check_idle() {
+    if (!draining_ || !channels_.empty() || finished_) return;
+    finished_ = true;
+    asio::post(context_->loop, [this] {
+      watchdog_.reset();
+      lookup_.reset();
+      transport_.reset();
+      tables_.reset();
+      context_->finished();
+    });
+  }
+
+  process::RoleContext *context_ = nullptr;
+  std::unique_ptr<io::Dns> dns_;
+  std::unique_ptr<TableSet> tables_;
+  std::unique_ptr<LookupInstance> lookup_;
+  std::unique_ptr<TransportInstance> transport_;
+  std::unique_ptr<Watchdog> watchdog_;
+  std::set<std::shared_ptr<io::Channel>> channels_;
+  bool draining_ = false, finished_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<process::Role> make_role() { return std::make_unique<Host>(); }
+
+}  // namespace mansio::host

@@ -1,0 +1,69 @@
+// Messages between a process that uses a plugin and the host process that runs it (kernel/host). Types 170..179.
+//
+// Deliveries: the client sends the Lease it holds itself with one descriptor, a sealed memfd of the message (so a
+// plugin sees one message and no segment). Nothing here is acknowledged: when either process dies, the channel's end
+// says so, and the client settles what was under way.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernel/wire/queue_messages.hpp"
+
+namespace mansio::wire {
+
+struct LookupCall {  // client -> host
+  static constexpr std::uint16_t kType = 170;
+  std::uint64_t number = 0;  // of this channel
+  std::string key;
+  std::int64_t time_limit = 0;  // ns
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.key, s.time_limit);
+  }
+};
+struct LookupResult {  // host -> client
+  static constexpr std::uint16_t kType = 171;
+  std::uint64_t number = 0;
+  std::uint8_t outcome = 0;  // io::TableAnswer::Outcome
+  std::vector<std::string> values;
+  std::string text;
+  bool failed = false;
+  std::int64_t ttl = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.outcome, s.values, s.text, s.failed, s.ttl);
+  }
+};
+
+struct DeliveryCancel {  // client -> host
+  static constexpr std::uint16_t kType = 172;
+  std::uint64_t lease = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.lease);
+  }
+};
+struct DeliveryRecipient {  // host -> client
+  static constexpr std::uint16_t kType = 173;
+  std::uint64_t lease = 0;
+  RecipientOutcome outcome;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.lease, s.outcome);
+  }
+};
+struct DeliveryDone {  // host -> client
+  static constexpr std::uint16_t kType = 174;
+  std::uint64_t lease = 0;
+  RecipientOutcome last;
+  bool site_failure = false;
+  std::string destination;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.lease, s.last, s.site_failure, s.destination);
+  }
+};
+
+}  // namespace mansio::wire

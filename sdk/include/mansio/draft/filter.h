@@ -1,0 +1,57 @@
+/*
+ * Draft kinds that watch a session: filter ("mansio.filter/1~draft") and policy ("mansio.policy/1~draft"). A policy is
+ * a filter that edits nothing: its reply is its verdict. Several of them see a stage in the order of the configuration;
+ * each sees what the ones before it changed; the first that does not answer OK or SKIP decides.
+ *
+ * Replies: OK (edits apply), SKIP (edits dropped), DEFER (4xx), FAIL (5xx); smtp_code, enhanced and text are the reply
+ * to the client, where the stage has one.
+ */
+#ifndef MANSIO_DRAFT_FILTER_H
+#define MANSIO_DRAFT_FILTER_H
+
+#include "services.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {                           /* in the order of a session; arguments in brackets */
+       MANSIO_STAGE_CONNECT = 0, /* [client address, client name or "unknown", port] */
+       MANSIO_STAGE_HELO = 1,    /* [name] */
+       MANSIO_STAGE_STARTTLS = 2,
+       MANSIO_STAGE_AUTH = 3, /* [mechanism, user] */
+       MANSIO_STAGE_MAIL = 4, /* [address, parameters...] */
+       MANSIO_STAGE_RCPT = 5, /* [address, parameters...] */
+       MANSIO_STAGE_DATA = 6,
+       MANSIO_STAGE_HEADER = 7,          /* [name, value] */
+       MANSIO_STAGE_END_OF_HEADERS = 8,  /* RFC 5322's empty line */
+       MANSIO_STAGE_BODY = 9,            /* [chunk] */
+       MANSIO_STAGE_END_OF_MESSAGE = 10, /* the message service works; edits */
+       MANSIO_STAGE_DISCONNECT = 11      /* no reply is heard */
+};
+
+typedef struct mansio_stage {
+  uint32_t size;
+  uint32_t stage;      /* MANSIO_STAGE_* */
+  mansio_str session;  /* id of the session */
+  mansio_str queue_id; /* empty while there is no message */
+  const mansio_str *arguments;
+  size_t n_arguments;
+  const mansio_pair *macros; /* facts of session and message: "client_address", "tls_version", "auth_user", ... */
+  size_t n_macros;
+  uint64_t length;  /* of the message, at its end */
+  int64_t deadline; /* monotonic; see mansio.host.progress */
+} mansio_stage;
+
+typedef struct mansio_filter {
+  uint64_t (*stages)(void *self);                                     /* [init] bit 1 << stage: what it wants to see */
+  void (*start)(void *self, mansio_op op, const mansio_stage *stage); /* [loop], [pool] when BLOCKING */
+  void (*cancel)(void *self, mansio_op op);                           /* [loop] may be NULL */
+  void (*abort)(void *self, mansio_str session, mansio_str queue_id); /* [loop] RSET, lost client; may be NULL */
+} mansio_filter;
+typedef mansio_filter mansio_policy;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,91 @@
+/*
+ * Draft host services: what a filter, policy or script does to a session and a message.
+ */
+#ifndef MANSIO_DRAFT_SERVICES_H
+#define MANSIO_DRAFT_SERVICES_H
+
+#include "build.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Metadata: names and values that travel with a session or a message, and with the message into the spool. Names:
+ * [a-z0-9._-], up to 64 bytes; values up to 4 KiB. What is set counts when the operation completes with OK. */
+typedef struct mansio_host_meta { /* "mansio.host.meta/1~draft" [any] */
+  /* Up to n bytes of the value; returns its whole length, -1 when there is none. */
+  int64_t (*session)(const mansio_host *host, mansio_op op, mansio_str name, char *to, size_t n);
+  int64_t (*message)(const mansio_host *host, mansio_op op, mansio_str name, char *to, size_t n);
+  mansio_status (*set_session)(const mansio_host *host, mansio_op op, mansio_str name, mansio_str value);
+  mansio_status (*set_message)(const mansio_host *host, mansio_op op, mansio_str name, mansio_str value);
+} mansio_host_meta;
+
+/* Edits of the message of an operation: a journal, applied in order and as a whole when the operation completes with
+ * OK, and dropped otherwise. Each returns OK, UNSUPPORTED (not at this stage) or FAIL (stale, malformed). A header
+ * value is what follows "Name:", folded or not, without a final line end. `version` 0 is the message of all recipients;
+ * others are made by version(): each starts as the message is, edits to it are its alone. */
+typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
+  mansio_status (*add_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name,
+                              mansio_str value);
+  /* Before the header field that is `position`th of all, from 0. */
+  mansio_status (*insert_header)(const mansio_host *host, mansio_op op, uint32_t version, uint32_t position,
+                                 mansio_str name, mansio_str value);
+  /* The `nth` field of that name, from 1. */
+  mansio_status (*change_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name, uint32_t nth,
+                                 mansio_str value);
+  mansio_status (*delete_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name,
+                                 uint32_t nth);
+  mansio_status (*set_sender)(const mansio_host *host, mansio_op op, mansio_str address);
+  mansio_status (*add_recipient)(const mansio_host *host, mansio_op op, mansio_str address);
+  mansio_status (*delete_recipient)(const mansio_host *host, mansio_op op, mansio_str address);
+  /* Appends to the new body; the first call begins one. Bare CR and LF become CRLF. */
+  mansio_status (*replace_body)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str chunk);
+  mansio_status (*hold)(const mansio_host *host, mansio_op op, mansio_str reason); /* accepted, kept back: quarantine */
+  /* A version for these recipients; returns its number, 0 on failure. */
+  uint32_t (*version)(const mansio_host *host, mansio_op op, const mansio_str *recipients, size_t n);
+} mansio_host_edit;
+
+typedef struct mansio_host_progress {                      /* "mansio.host.progress/1~draft" [any] */
+  void (*progress)(const mansio_host *host, mansio_op op); /* still at it: the deadline moves on, up to a limit */
+} mansio_host_progress;
+
+typedef struct mansio_submission {
+  uint32_t size;
+  uint32_t flags;    /* MANSIO_MSG_SMTPUTF8, MANSIO_MSG_BODY_8BITMIME */
+  mansio_str sender; /* empty = null sender */
+  const mansio_str *recipients;
+  size_t n_recipients;
+  mansio_str content; /* whole message; line ends are made canonical */
+  const mansio_pair *metadata;
+  size_t n_metadata;
+} mansio_submission;
+
+/* OK: on stable storage, `text` is the queue id. DEFER: not taken, try later. FAIL: refused for good. */
+typedef void (*mansio_submit_fn)(void *arg, mansio_status status, mansio_str text);
+
+typedef struct mansio_host_submit { /* "mansio.host.submit/1~draft" [any] */
+  void (*submit)(const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done, void *arg);
+} mansio_host_submit;
+
+/* `granted` of `want` may go now; when 0, not before `retry_ns`. */
+typedef void (*mansio_rate_fn)(void *arg, uint32_t granted, int64_t retry_ns);
+
+typedef struct mansio_host_rate { /* "mansio.host.rate/1~draft" [any] */
+  void (*take)(const mansio_host *host, mansio_str limit, mansio_str key, uint32_t want, mansio_rate_fn done,
+               void *arg);
+} mansio_host_rate;
+
+/* [loop] `arguments` of the command line; answer with op service's complete(): OK or FAIL, `text`, `values` a line
+ * each. */
+typedef void (*mansio_command_fn)(void *arg, mansio_op op, const mansio_str *arguments, size_t n);
+
+typedef struct mansio_host_control { /* "mansio.host.control/1~draft" [init] */
+  /* `mansio plugin call INSTANCE NAME ARGUMENT...` */
+  mansio_status (*command)(const mansio_host *host, const char *name, const char *help, mansio_command_fn run,
+                           void *arg);
+} mansio_host_control;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,105 @@
+"""Plugins in processes of their own: transports and tables deliver and answer through them, a message that kills them is
+held, a breaker stops their restarts, and on_failure decides what becomes of their mail."""
+import os
+import signal
+import unittest
+
+import rig
+
+FIXTURES = os.environ["MANSIO_FIXTURES"]
+
+CONFIG = '''
+myhostname = "mx.mansio.test"
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[transport.relay]
+plugin = "transport-smtp"
+isolation = "process"
+%s
+[[route]]
+transport = "relay"
+nexthop = "[127.0.0.1]:%d"
+[queue]
+minimal_backoff_time = "1s"
+maximal_backoff_time = "1s"
+worker_kill_limit = 2
+'''
+
+
+class Isolation(rig.TestCase):
+    def send(self, server, recipients, content="Subject: x\r\n\r\nHello.\r\n"):
+        with rig.Client(server.port) as c:
+            self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+            for r in recipients:
+                c.message("a@example.com", [r], content)
+
+    def host(self, server):
+        return [pid for pid, name in server.children().items() if name.startswith("host.")]
+
+    def test_a_transport_delivers_through_its_process(self):
+        sink = self.peer()
+        server = self.mansio(CONFIG % ("", sink.port))
+        self.assertEqual(len(self.host(server)), 1)
+        self.send(server, [f"{i}@one.example" for i in range(20)])
+        rig.wait_for(lambda: sink.count() == 20, "every message at the sink")
+        rig.wait_for(lambda: server.queue() == [], "an empty queue")
+        with sink.lock:
+            self.assertIn(b"Hello.", sink.messages[0].content)
+        self.assertEqual(server.stop(), 0)
+
+    def test_mail_waits_out_the_death_of_the_process(self):
+        sink = self.peer()
+        server = self.mansio(CONFIG % ("", sink.port))
+        old = self.host(server)
+        os.kill(old[0], signal.SIGKILL)
+        self.send(server, [f"{i}@one.example" for i in range(10)])
+        rig.wait_for(lambda: sink.count() >= 10, "every message at the sink")
+        rig.wait_for(lambda: server.queue() == [], "an empty queue")
+        self.assertNotEqual(self.host(server), old)
+
+    def test_a_reload_changes_to_a_new_process_without_losing_mail(self):
+        sink = self.peer()
+        server = self.mansio(CONFIG % ("", sink.port))
+        old = self.host(server)
+        self.send(server, [f"{i}@one.example" for i in range(10)])
+        server.cli("reload")
+        self.send(server, [f"{i}@two.example" for i in range(10)])
+        rig.wait_for(lambda: sink.count() == 20, "every message at the sink")
+        rig.wait_for(lambda: len(self.host(server)) == 1 and self.host(server) != old, "the old process to end")
+        self.assertEqual(server.events("process killed"), [])
+
+    def sinner(self, name, options):
+        plugins = self.path("plugins")
+        os.mkdir(plugins)
+        for file in (os.path.join(FIXTURES, name + ".so"), os.path.join(rig.PLUGINS, "transport-smtp.so")):
+            os.symlink(file, os.path.join(plugins, os.path.basename(file)))
+        config = CONFIG % (options, 1)
+        return self.mansio(config.replace('"transport-smtp"', f'"{name}"'), plugins=plugins)
+
+    def test_a_message_that_kills_its_process_again_and_again_is_held(self):
+        server = self.sinner("sin-aborts", "breaker_deaths = 100")
+        self.send(server, ["a@one.example"])
+        held = server.wait_event("message held: release it once the plugin is repaired")
+        self.assertIn("2 delivery processes", held[0]["reason"])
+        self.assertEqual([m["queue_name"] for m in server.queue()], ["hold"])
+        self.assertEqual(server.events("a delivery process died"), [], "the egress lives on")
+
+    def test_a_breaker_stops_the_restarts(self):
+        server = self.sinner("sin-aborts", 'breaker_deaths = 2\nbreaker_time = "3600s"')
+        self.send(server, ["a@one.example", "b@one.example", "c@one.example"])
+        server.wait_event("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers")
+        rig.wait_for(lambda: self.host(server) == [], "the process to be gone")
+        self.assertEqual(len(server.queue()), 3)
+
+    def test_mail_on_which_the_plugin_fails_is_held_where_that_is_configured(self):
+        server = self.sinner("sin-throws-in-call", 'on_failure = "hold"')
+        self.send(server, ["a@one.example"])
+        held = server.wait_event("message held: its transport failed")
+        self.assertIn("the plugin failed", held[0]["reason"])
+        rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the message to be held")
+
+
+if __name__ == "__main__":
+    unittest.main()

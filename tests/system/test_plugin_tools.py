@@ -1,0 +1,127 @@
+"""`mansio plugin new`, `check` and `list`, `mansio lookup`, and the installed SDK: a plugin begun from nothing builds with
+CMake and with pkg-config alone, passes its test and the check, and answers."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import rig
+
+BUILD = os.environ["MANSIO_BUILD"]
+FIXTURES = os.environ["MANSIO_FIXTURES"]
+
+
+def run(*argv, **kw):
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=4 * rig.LIMIT, **kw)
+    if result.returncode != 0:
+        raise AssertionError(f"{argv}: {result.returncode}\n{result.stdout[-6000:]}{result.stderr[-6000:]}")
+    return result.stdout
+
+
+class PluginTools(rig.TestCase):
+    def sdk(self):
+        prefix = self.path("prefix")
+        run("cmake", "--install", BUILD, "--prefix", prefix, "--component", "sdk")
+        return prefix
+
+    def new(self, kind, name, language):
+        directory = self.path(f"{kind}-{name}")
+        made = rig.run_program("plugin", "new", "--kind", kind, "--name", name, "--lang", language, directory)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        return directory
+
+    def test_a_new_plugin_builds_passes_its_test_and_answers(self):
+        prefix = self.sdk()
+        env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(prefix, "lib/pkgconfig"))
+        for kind, language in (("lookup", "c++"), ("lookup", "c"), ("transport", "c++"), ("transport", "c")):
+            with self.subTest(kind=kind, language=language):
+                name = "mine" + ("" if language == "c" else "pp")
+                directory = self.new(kind, name, language)
+                build = os.path.join(directory, "build")
+                run("cmake", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}")
+                run("cmake", "--build", build)
+                run("ctest", "--test-dir", build, "--no-tests=error", "--output-on-failure")
+                library = os.path.join(build, f"{kind}-{name}.so")
+                self.assertIn("keeps the rules", run(rig.MANSIO, "plugin", "check", library))
+                # The README's line, as it stands there.
+                with open(os.path.join(directory, "README.md")) as readme:
+                    line = next(text for text in readme if "pkg-config --cflags" in text)
+                run("sh", "-ec", line, cwd=directory, env=env)
+                run(rig.MANSIO, "plugin", "check", os.path.join(directory, f"{kind}-{name}.so"))
+
+    def test_a_lookup_answers_on_the_command_line(self):
+        directory = self.path("plugins")
+        os.mkdir(directory)
+        for name in ("lookup-odd", "lookup-blocking"):
+            shutil.copy(os.path.join(FIXTURES, name + ".so"), directory)
+        shutil.copy(os.path.join(rig.PLUGINS, "transport-discard.so"), directory)
+        server = rig.Mansio(self.dir, '''
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[transport.discard]
+plugin = "transport-discard"
+[[route]]
+transport = "discard"
+[lookup.odd]
+plugin = "lookup-odd"
+[lookup.blocking]
+plugin = "lookup-blocking"
+[lookup.both]
+unionmap = ["odd", "blocking"]
+[lookup.chain]
+pipemap = ["odd", "blocking"]
+''', plugins=directory)
+
+        def lookup(*args):
+            result = rig.run_program("lookup", "--config", server.config, *args)
+            return result.returncode, result.stdout, result.stderr
+        self.assertEqual(rig.run_program("check", "--config", server.config).returncode, 0)
+        self.assertEqual(lookup("odd", "value"), (0, "value in odd\n", ""))
+        self.assertEqual(lookup("odd", "two"), (0, "a\nb\n", ""))
+        self.assertEqual(lookup("blocking", "value"), (0, "value in blocking\n", ""))
+        self.assertEqual(lookup("both", "two"), (0, "a\nb\na\nb\n", ""))
+        self.assertEqual(lookup("odd", "no")[:2], (1, ""))
+        self.assertEqual(lookup("odd", "value", "no")[:2], (1, "value\tvalue in odd\n"))
+        self.assertEqual(lookup("odd", "down")[0], 75)
+        self.assertIn("the server  is down", lookup("odd", "down")[2])
+        self.assertEqual(lookup("chain", "value")[0], 75)
+        self.assertEqual(lookup("nothing", "key")[0], 64)
+
+    def test_list_shows_plugins_and_what_cannot_be_loaded(self):
+        directory = self.path("plugins")
+        os.mkdir(directory)
+        for name in ("lookup-blocking", "no-entry"):
+            shutil.copy(os.path.join(FIXTURES, name + ".so"), directory)
+        result = rig.run_program("plugin", "list", directory)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stdout, r"lookup-blocking +1 +1\.0 +mansio\.lookup/1 +blocking")
+        self.assertRegex(result.stdout, r"no-entry .*has no symbol mansio_plugin_entry_1")
+        os.remove(os.path.join(directory, "no-entry.so"))
+        self.assertEqual(rig.run_program("plugin", "list", directory).returncode, 0)
+
+    def test_check_finds_the_sins(self):
+        expected = {
+            "sin-no-entry": "has no symbol",
+            "sin-unknown-option": "which this Mansio does not know",
+            "sin-throws-in-constructor": "did not start",
+            "sin-throws-in-call": "threw an exception",
+            "sin-completes-twice": "answered an operation that is over",
+            "sin-wrong-thread": "wrong thread",
+            "sin-segfaults": "ends its process: Segmentation fault",
+            "sin-aborts": "ends its process: Aborted",
+            "sin-exits": "ends its process: exit status 0",
+            "sin-leaks-descriptors": "descriptor",
+            "sin-never-completes": "ended by its deadline alone|hangs",
+        }
+        if rig.SLOW > 1:  # sanitizers end the process in their own way
+            del expected["sin-segfaults"], expected["sin-aborts"]
+        for name, regex in expected.items():
+            with self.subTest(name):
+                result = subprocess.run([rig.MANSIO, "plugin", "check", os.path.join(FIXTURES, name + ".so")],
+                                        capture_output=True, text=True, timeout=3 * rig.LIMIT)
+                self.assertEqual(result.returncode, 1, result.stdout)
+                self.assertRegex(result.stdout, regex)
+
+
+if __name__ == "__main__":
+    unittest.main()

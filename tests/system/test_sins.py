@@ -1,0 +1,122 @@
+"""One plugin for each way to break the rules (tests/fixtures/sins), in the process that uses it and in one of its own.
+What is expected stands in the plugin's file. Whatever a plugin does, no message that was acknowledged is lost, and mail
+that does not need it keeps flowing."""
+import os
+import re
+import unittest
+
+import rig
+
+FIXTURES = os.environ["MANSIO_FIXTURES"]
+SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "sins")
+GOOD = 40  # messages for others, while the plugin sins
+
+CONFIG = '''
+myhostname = "mx.mansio.test"
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[transport.good]
+plugin = "transport-discard"
+[transport.sin]
+plugin = "%s"
+isolation = "%s"
+delivery_time_limit = "%ds"
+%s
+[[route]]
+domain = ["sin.example"]
+transport = "sin"
+[[route]]
+transport = "good"
+[queue]
+minimal_backoff_time = "300s"
+'''
+# What a sanitizer reports, as it must, and ends in a way of its own.
+REPORTED = {"sin-segfaults", "sin-eats-memory"} if rig.SLOW > 1 else set()
+LIMITS = 'memory_limit = "128M"\ndescriptor_limit = 100\n'
+
+
+def sins():
+    """{name: [(mode, outcome, regex)]} of the files."""
+    found = {}
+    for file in sorted(os.listdir(SOURCES)):
+        name, extension = os.path.splitext(file)
+        if extension not in (".c", ".cpp"):
+            continue
+        with open(os.path.join(SOURCES, file)) as f:
+            comment = f.read().split("*/")[0]
+        found[name] = re.findall(r"expect: (load|inproc|process|both) (?:(sent|kept|down) )?(.*?)\s*$", comment, re.M)
+    return found
+
+
+class Sins(rig.TestCase):
+    def plugins(self, name):
+        """A plugin directory with the one that sins beside a good one."""
+        directory = self.path("plugins-" + name)
+        os.makedirs(directory, exist_ok=True)
+        for path in (os.path.join(FIXTURES, name + ".so"), os.path.join(rig.PLUGINS, "transport-discard.so")):
+            if not os.path.lexists(link := os.path.join(directory, os.path.basename(path))):
+                os.symlink(path, link)
+        return directory
+
+    def config(self, name, mode):
+        return CONFIG % (name, mode, 2 * rig.SLOW, LIMITS if mode == "process" else "")
+
+    def refused(self, name, regex):
+        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name))
+        result = rig.run_program("check", "--config", server.config)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertRegex(result.stderr, regex)
+
+    def does_not_start(self, name, regex):
+        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name))
+        server.start(wait=False)
+        self.assertNotEqual(server.process.wait(rig.LIMIT), 0)
+        self.assertRegex(server.log_text(), regex)
+
+    def runs(self, name, mode, outcome, regex):
+        server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}", plugins=self.plugins(name))
+        self.addCleanup(server.close)
+        server.start()
+        with rig.Client(server.port) as c:
+            self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+            c.message("a@example.com", ["first@sin.example"], "Subject: sin\r\n\r\nx")
+            for i in range(GOOD):
+                c.message("a@example.com", [f"{i}@good.example"], "Subject: good\r\n\r\nx")
+        server.wait_event("delivery", count=GOOD, transport="good", status="sent")
+        rig.wait_for(lambda: re.search(regex, server.log_text()), f"a log line like {regex}")
+        if outcome == "sent":
+            server.wait_event("delivery", transport="sin", status="sent")
+            rig.wait_for(lambda: server.queue() == [], "an empty queue")
+        else:
+            # It is still there, has not gone back to its sender, and nothing claims that it was delivered.
+            self.assertEqual(len(server.queue()), 1, server.log_text()[-4000:])
+            self.assertEqual(server.deliveries(transport="sin", status="sent"), [])
+            self.assertEqual(server.deliveries(status="bounced"), [])
+        server.close()
+        server.process = None
+
+
+def test_of(name, mode, outcome, regex):
+    def run(self):
+        if mode == "load":
+            self.refused(name, regex)
+        elif outcome == "down":
+            self.does_not_start(name, regex)
+        else:
+            self.runs(name, mode, outcome, regex)
+    return run
+
+
+for sin, expectations in sins().items():
+    if sin in REPORTED:
+        continue
+    assert expectations, f"{sin} does not say what is expected of it"
+    for mode, outcome, regex in expectations:
+        for each in ("inproc", "process") if mode == "both" else (mode,):
+            setattr(Sins, f"test_{sin}_{each}".replace("-", "_"), test_of(sin, each, outcome, regex))
+
+
+if __name__ == "__main__":
+    unittest.main()
