@@ -12,6 +12,7 @@
 #include "kernel/cli/load/sink.hpp"
 #include "kernel/cli/load/source.hpp"
 #include "kernel/cli/lookup.hpp"
+#include "kernel/cli/map.hpp"
 #include "kernel/cli/operator.hpp"
 #include "kernel/cli/plugin.hpp"
 #include "kernel/cli/plugin_check.hpp"
@@ -33,6 +34,7 @@ struct Tool {
 constexpr Tool kTools[] = {
     {"source", "SMTP, LMTP and QMQP load generator", mansio::cli::source_main},
     {"sink", "SMTP, LMTP and QMQP sink", mansio::cli::sink_main},
+    {"map", "make tables for lookup-lmdb, and look into one", mansio::cli::map_main},
     {"spool", "check a spool, dump its records, or measure its disk", mansio::cli::spool_main},
 };
 

@@ -1,0 +1,42 @@
+// A socketmap server's bytes: the same netstring whether they come at once or one by one, and an answer that is one of
+// three, with text that may go into a log.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "plugins/lookup-socketmap/protocol.hpp"
+
+namespace {
+
+using namespace mansio::lookup;
+using State = Netstring::State;
+
+void require(bool what) {
+  if (!what) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  if (size > 2000) return 0;
+  constexpr std::size_t kLimit = 1000;
+  const std::string_view all{reinterpret_cast<const char *>(data), size};
+  const auto whole = parse_netstring(all, kLimit);
+  for (std::size_t n = 0; n <= size; ++n) {
+    const auto part = parse_netstring(all.substr(0, n), kLimit);
+    if (part.state == State::Partial) continue;
+    require(part.state == whole.state && part.content == whole.content && part.size == whole.size);
+    break;
+  }
+  if (whole.state == State::Complete) {
+    require(whole.size <= size && whole.content.size() <= kLimit);
+    require(all.substr(0, whole.size).ends_with(netstring(whole.content).substr(1)) || all.starts_with('0'));
+  }
+  for (const auto content : {all, whole.content}) {
+    const auto answer = parse_answer(content);
+    if (!answer) continue;
+    require((answer->outcome == Answer::Outcome::Found) == !answer->values.empty());
+    for (const char c : answer->text) require(static_cast<unsigned char>(c) >= 0x20);
+  }
+  return 0;
+}
