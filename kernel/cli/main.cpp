@@ -18,7 +18,9 @@
 #include "kernel/cli/plugin_check.hpp"
 #include "kernel/cli/plugin_new.hpp"
 #include "kernel/cli/qshape.hpp"
+#include "kernel/cli/queue_why.hpp"
 #include "kernel/cli/roles.hpp"
+#include "kernel/cli/simulate/simulate.hpp"
 #include "kernel/cli/spool.hpp"
 #include "kernel/supervisor/supervisor.hpp"
 
@@ -35,6 +37,7 @@ constexpr Tool kTools[] = {
     {"source", "SMTP, LMTP and QMQP load generator", mansio::cli::source_main},
     {"sink", "SMTP, LMTP and QMQP sink", mansio::cli::sink_main},
     {"map", "make tables for lookup-lmdb, and look into one", mansio::cli::map_main},
+    {"simulate", "run the scheduler on a scenario under a virtual clock", mansio::cli::simulate_main},
     {"spool", "check a spool, dump its records, or measure its disk", mansio::cli::spool_main},
 };
 
@@ -56,7 +59,36 @@ void add_where(CLI::App &command, cli::Where &where) {
 }
 
 // `run` is given the status that the program ends with.
-void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, int &status) {
+void add_why(CLI::App &queue, cli::Where &where, cli::WhyOrder &order, int &status) {
+  const auto add = [&](const char *verb, const char *what) {
+    auto *command = queue.add_subcommand(verb, what);
+    add_where(*command, where);
+    command->callback([&where, &order, &status, verb] {
+      order.verb = verb;
+      status = cli::why_main(where, order);
+    });
+    return command;
+  };
+  auto *why = add("why", "why mail does not move: the limit that binds, who else waits for it, and until when");
+  why->add_option("ids", order.ids, "queue ids");
+  why->add_option("--destination", order.destination, "of a domain or next hop")->excludes("ids");
+  why->add_flag("--json", order.json, "JSON lines");
+  for (auto *command : {add("suspend", "do not try some mail for a while; the time does not count for its age"),
+                        add("resume", "end a suspension")}) {
+    auto *one = command->add_option_group("of", "one of");
+    one->add_option("--destination", order.destination, "a domain or next hop; .example.com: its subdomains");
+    one->add_option("--tenant", order.tenant, "a tenant's mail");
+    one->add_option("--campaign", order.campaign, "a campaign's mail");
+    one->add_option("--sender", order.sender, "mail from this address; @example.com: from a domain");
+    one->require_option(1);
+    if (command->get_name() == "resume") continue;
+    command->add_option("--for", order.time, "so long (30, 15m, 2h, 5d); without: until it is resumed");
+    command->add_option("--reason", order.reason, "what others are told who ask");
+  }
+  add("suspensions", "what is suspended")->add_flag("--json", order.json, "JSON lines");
+}
+
+void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::WhyOrder &why, int &status) {
   auto *queue = app.add_subcommand("queue", "see and change what waits")->require_subcommand(1);
   const auto add = [&](const char *verb, const char *what) {
     auto *command = queue->add_subcommand(verb, what);
@@ -79,6 +111,7 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, int &st
   add("delete", "remove without notice to the sender");
   add("expire", "return to the sender as undeliverable");
   add("flush", "try now");
+  add_why(*queue, where, why, status);
 }
 
 void add_qshape(CLI::App &app, cli::Where &where, cli::ShapeOrder &order, int &status) {
@@ -179,7 +212,8 @@ int main(int argc, char **argv) {
                                      : json  ? cli::StatusForm::Json
                                              : cli::StatusForm::Human);
   });
-  add_queue(app, where, order, status);
+  cli::WhyOrder why;
+  add_queue(app, where, order, why, status);
   cli::ShapeOrder shape;
   add_qshape(app, where, shape, status);
   cli::LookupOrder lookup;

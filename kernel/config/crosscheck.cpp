@@ -24,6 +24,7 @@ class Checker {
     transports();
     lookups();
     routes();
+    parties();
     times();
   }
 
@@ -115,11 +116,13 @@ class Checker {
         if (!places_.contains(name + ".plugin"))
           add(name, "has no plugin, expected plugin = \"transport-smtp\" or another");
       }
-      if (transport.destination_concurrency_limit != 0 &&
-          transport.initial_destination_concurrency > transport.destination_concurrency_limit) {
-        add("transport." + transport.name + ".initial_destination_concurrency",
-            fmt::format("is {}, expected at most destination_concurrency_limit, {}",
-                        transport.initial_destination_concurrency, transport.destination_concurrency_limit));
+      const auto table = "transport." + transport.name;
+      destination(table, transport);
+      for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
+        const auto name = fmt::format("{}.destination[{}]", table, i + 1);
+        destination(name, transport.destinations[i].limits);
+        if (transport.destinations[i].match.empty())
+          add(name, "has no match, expected match = [\"example.com\"] or other destinations", {name + ".match"});
       }
     }
     auto workers = s_.ingress_processes + s_.transports.size();
@@ -192,6 +195,16 @@ class Checker {
     return false;
   }
 
+  void destination(const std::string &of, const DestinationLimits &limits) {
+    if (limits.destination_concurrency_limit == 0 ||
+        limits.initial_destination_concurrency <= limits.destination_concurrency_limit)
+      return;
+    add(of + ".initial_destination_concurrency",
+        fmt::format("is {}, expected at most destination_concurrency_limit, {}", limits.initial_destination_concurrency,
+                    limits.destination_concurrency_limit),
+        {of});
+  }
+
   void routes() {
     if (s_.routes.empty()) {
       add("route", "is missing, expected at least [[route]] with transport = \"NAME\", by which all mail goes");
@@ -228,6 +241,31 @@ class Checker {
       add("route",
           "has no default: mail that no route matches has no way; expected a last [[route]] without recipient, domain "
           "and sender");
+    }
+  }
+
+  void parties() {
+    for (std::size_t i = 0; i < s_.tenants.size(); ++i) {
+      const auto name = fmt::format("tenant[{}]", i + 1);
+      if (!places_.contains(name + ".name")) add(name, "has no name, expected name = \"TENANT\"");
+      for (std::size_t k = 0; k < i; ++k)
+        if (s_.tenants[k].name == s_.tenants[i].name)
+          add(name + ".name", fmt::format("is \"{}\" a second time, expected each tenant once", s_.tenants[i].name));
+    }
+    for (std::size_t i = 0; i < s_.rate_limits.size(); ++i) {
+      const auto name = fmt::format("rate_limit[{}]", i + 1);
+      for (const auto *key : {"key", "rate"})
+        if (!places_.contains(name + '.' + key)) add(name, fmt::format("has no {}", key));
+      condition(name, "match", s_.rate_limits[i].match);
+    }
+    for (std::size_t i = 0; i < s_.responses.size(); ++i) {
+      const auto name = fmt::format("response[{}]", i + 1);
+      const auto &r = s_.responses[i];
+      bool any = condition(name, "destination", r.destination);
+      any = condition(name, "code", r.code) || any;
+      if (!any && r.pattern.empty()) add(name, "matches every reply, expected code, pattern or destination");
+      if ((r.action == ResponseAction::Pool) != !r.pool.empty())
+        add(name, "has action \"pool\" or a pool without the other, expected both or neither");
     }
   }
 

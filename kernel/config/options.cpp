@@ -77,6 +77,9 @@ constexpr std::string_view kLogFormats[] = {"json", "postfix"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
 constexpr std::string_view kBareNewlines[] = {"normalize", "reject"};
 constexpr std::string_view kTlsLevels[] = {"none", "may", "encrypt"};
+constexpr std::string_view kDestinationKeys[] = {"nexthop", "recipient"};
+constexpr std::string_view kResponseActions[] = {"suspend", "slow", "concurrency", "bounce", "pool"};
+constexpr std::string_view kRateKeys[] = {"tenant", "campaign", "sender"};
 constexpr std::string_view kDurabilities[] = {"power", "process"};
 constexpr std::string_view kIsolations[] = {"inproc", "process"};
 constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
@@ -290,18 +293,95 @@ std::span<const Option<Transport>> transport_options() {
                          "must be given"),
       option<&T::process_limit>("process_limit", integer(1, 100000), "Deliveries of this transport at once.",
                                 "`default_process_limit`"),
+      option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
+                                      "How long one delivery may take. Then it is told to give up; a process that does "
+                                      "not do so within as long again, at most 30s, is killed and started anew."),
+      option<&T::transport_retry_time>("transport_retry_time", duration(0),
+                                       "How long a transport may be without a process to run it before its mail is "
+                                       "deferred as after a failed attempt; 0 means that it waits."),
+      option<&T::destination_key>(
+          "destination_key", choice(kDestinationKeys),
+          "What counts as a destination: the next hop (where a route names none, the recipient's domain), or each "
+          "recipient, as suits delivery to mailboxes."),
+      option<&T::transport_rate_delay>(
+          "transport_rate_delay", duration(0),
+          "Least time from the beginning of a delivery to that of the next, over the whole "
+          "transport; fractions of a second work. 0 means none."),
+      option<&T::transport_rate_limit>(
+          "transport_rate_limit", text(kRate),
+          "Deliveries in a time, over the whole transport, such as \"100/s\" or \"5000/h\".", "none"),
+      option<&T::transport_rate_burst>("transport_rate_burst", integer(1),
+                                       "How many of these may follow each other at once after a quiet time."),
+      option<&T::delivery_slot_cost>(
+          "delivery_slot_cost", integer(0, 1'000'000),
+          "A list, that is a message with at least this many times `minimum_delivery_slots` deliveries on the "
+          "transport, "
+          "lets one other delivery go ahead of its own for each so many of them; below 2 mail goes strictly in order."),
+      option<&T::delivery_slot_loan>("delivery_slot_loan", integer(0, 1'000'000),
+                                     "How many others may go ahead before the list has had the deliveries for it."),
+      option<&T::delivery_slot_discount>("delivery_slot_discount", integer(0, 100),
+                                         "Percent of that cost that may be missing when another goes ahead."),
+      option<&T::minimum_delivery_slots>("minimum_delivery_slots", integer(0, 1'000'000), "See `delivery_slot_cost`."),
+  };
+  return rows;
+}
+
+std::span<const Option<DestinationRule>> destination_rule_options() {
+  using T = DestinationRule;
+  static const Option<T> rows[] = {
+      option<&T::match>(
+          "match", list(kDestination),
+          "Destinations: \"example.com\", \".example.com\" for all its subdomains but not itself, or a next "
+          "hop as a route names it, such as \"[192.0.2.1]:25\".",
+          "must be given"),
+      option<&T::site>("site", text(kDomain),
+                       "A name for those that match together, such as one provider's domains: they share one set of "
+                       "limits, one concurrency and one health, as if they were one destination.",
+                       "each by itself"),
+  };
+  return rows;
+}
+
+std::span<const Option<DestinationLimits>> destination_options() {
+  using T = DestinationLimits;
+  static const Option<T> rows[] = {
       option<&T::initial_destination_concurrency>("initial_destination_concurrency", integer(1, 100000),
                                                   "Deliveries at once to a destination that is new."),
       option<&T::destination_concurrency_limit>("destination_concurrency_limit", integer(0, 100000),
                                                 "Deliveries at once to one destination at most; 0 means no limit."),
+      option<&T::destination_concurrency_positive_feedback>(
+          "destination_concurrency_positive_feedback", text(kFeedback),
+          "What a delivery that reached the destination adds to its concurrency: \"1\", \"0.2\", \"1/5\", "
+          "\"1/concurrency\" or \"1/sqrt_concurrency\"."),
+      option<&T::destination_concurrency_negative_feedback>(
+          "destination_concurrency_negative_feedback", text(kFeedback),
+          "What a delivery that failed to connect or to shake hands takes from it."),
       option<&T::destination_concurrency_failed_cohort_limit>(
           "destination_concurrency_failed_cohort_limit", integer(0),
-          "Rounds of failed deliveries after which a destination counts as dead; 0 means never."),
-      option<&T::destination_recipient_limit>("destination_recipient_limit", integer(1, 100000),
-                                              "Recipients in one delivery."),
-      option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
-                                      "How long one delivery may take. Then it is told to give up; a process that does "
-                                      "not do so within as long again, at most 30s, is killed and started anew."),
+          "Rounds of failed deliveries after which a destination counts as dead: for `minimal_backoff_time` its mail "
+          "is "
+          "deferred without an attempt. A round is as many deliveries as its concurrency; 0 means never."),
+      option<&T::destination_recipient_limit>(
+          "destination_recipient_limit", integer(1, 100000),
+          "Recipients in one delivery; a message with more is delivered in several."),
+      option<&T::destination_rate_delay>(
+          "destination_rate_delay", duration(0),
+          "Time from the end of a delivery to the beginning of the next, which makes "
+          "deliveries follow one another; fractions of a second work. 0 means none. Raise "
+          "`destination_concurrency_failed_cohort_limit` with it: with one delivery at "
+          "once a single failure is a whole round."),
+      option<&T::destination_rate_limit>("destination_rate_limit", text(kRate),
+                                         "Deliveries in a time, such as \"10/s\", \"100/m\" or \"500/15m\".", "none"),
+      option<&T::destination_rate_burst>("destination_rate_burst", integer(1),
+                                         "How many of these may follow each other at once after a quiet time."),
+      option<&T::adaptive_rate_minimum>("adaptive_rate_minimum", text(kRate),
+                                        "Where a `[[response]]` slows a destination down: never below this rate."),
+      option<&T::adaptive_rate_decrease>("adaptive_rate_decrease", {.type = OptionType::Number, .least = 0, .most = 1},
+                                         "What the rate is multiplied by when a reply asks for less, at most once in "
+                                         "ten seconds."),
+      option<&T::adaptive_rate_increase>("adaptive_rate_increase", {.type = OptionType::Number, .least = 0, .most = 1},
+                                         "What is added to it in each second of deliveries that go well, as a part of "
+                                         "the rate at which it began; at twice that it is free again."),
   };
   return rows;
 }
@@ -392,6 +472,63 @@ std::span<const Option<RouteRule>> route_options() {
   return rows;
 }
 
+std::span<const Option<ResponseRule>> response_options() {
+  using T = ResponseRule;
+  static const Option<T> rows[] = {
+      option<&T::destination>("destination", list(kDestination),
+                              "Destinations it is for, as in "
+                              "`[[transport.NAME.destination]]`.",
+                              "every destination"),
+      option<&T::code>(
+          "code", list(kReplyCode),
+          "SMTP codes and enhanced codes, such as \"421\" or \"4.7.1\"; a '*' at the end stands for any rest.",
+          "every code"),
+      option<&T::pattern>("pattern", text(kPattern),
+                          "A Perl-compatible regular expression that the reply's text, or the reason why there was no "
+                          "connection, must match somewhere; \"(?i)\" before it makes case not count.",
+                          "every text"),
+      option<&T::threshold>("threshold", integer(1, 100'000), "How many such replies of one destination it takes ..."),
+      option<&T::window>("window", duration(kSecond), "... within this time."),
+      option<&T::action>(
+          "action", choice(kResponseActions),
+          "`suspend`: its mail waits for `time`, which counts neither for its age nor for its back-off. `slow`: a rate "
+          "is "
+          "found by trying (`adaptive_rate_minimum` and those beside it). `concurrency`: at most `concurrency` "
+          "deliveries "
+          "at once, until successes raise that again. `bounce`: that mail is returned. `pool`: its mail leaves from "
+          "source pool `pool` for `time`."),
+      option<&T::time>("time", duration(kSecond), "How long a suspension or another pool lasts."),
+      option<&T::concurrency>("concurrency", integer(1, 100'000), "See `action`."),
+      option<&T::pool>("pool", text(kLine), "See `action`.", "none"),
+  };
+  return rows;
+}
+
+std::span<const Option<TenantRule>> tenant_options() {
+  using T = TenantRule;
+  static const Option<T> rows[] = {
+      option<&T::name>("name", text(kLine), "The tenant.", "must be given"),
+      option<&T::weight>(
+          "weight", integer(1, 1'000'000),
+          "Its part of a transport's sessions and of a destination's, in proportion to that of others who "
+          "want some; tenants that are not named here have 1."),
+  };
+  return rows;
+}
+
+std::span<const Option<RateRule>> rate_limit_options() {
+  using T = RateRule;
+  static const Option<T> rows[] = {
+      option<&T::key>("key", choice(kRateKeys), "Whose deliveries are counted."),
+      option<&T::match>("match", list(kLine),
+                        "Names it is for; \".example.com\" and \"@example.com\" stand for all that end so.",
+                        "every tenant, campaign or sender"),
+      option<&T::rate>("rate", text(kRate), "Deliveries in a time, such as \"100/m\".", "must be given"),
+      option<&T::burst>("burst", integer(1), "How many may follow each other at once after a quiet time."),
+  };
+  return rows;
+}
+
 std::span<const Option<Queue>> queue_options() {
   using T = Queue;
   static const Option<T> rows[] = {
@@ -400,7 +537,16 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::maximal_backoff_time>("maximal_backoff_time", duration(kMillisecond),
                                        "Longest time between two attempts."),
       option<&T::backoff_jitter>("backoff_jitter", {.type = OptionType::Number, .least = 0, .most = 1},
-                                 "How far these times vary by chance, as a fraction both ways."),
+                                 "How far these times vary by chance, as a fraction both ways, so that what failed "
+                                 "together does not come back together."),
+      option<&T::queue_run_delay>(
+          "queue_run_delay", duration(0),
+          "Round the time of each next attempt up to a whole multiple of this; 0 means not. There "
+          "is no scan: mail is tried when its time has come."),
+      option<&T::qmgr_message_active_limit>("qmgr_message_active_limit", integer(1),
+                                            "Messages under delivery at once, over all transports."),
+      option<&T::qmgr_message_recipient_limit>("qmgr_message_recipient_limit", integer(1),
+                                               "Recipients under delivery at once, over all transports."),
       option<&T::maximal_queue_lifetime>("maximal_queue_lifetime", duration(0),
                                          "Age at which mail that still fails is returned; 0 means one attempt."),
       option<&T::bounce_queue_lifetime>("bounce_queue_lifetime", duration(0), "The same for bounces."),

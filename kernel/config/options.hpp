@@ -49,7 +49,12 @@ std::span<const Option<Listener>> listener_options();
 std::span<const Option<Transport>> transport_options();
 std::span<const Option<Lookup>> lookup_options();
 std::span<const Option<Budget>> budget_options();  // of each [transport.NAME] and [lookup.NAME]
+std::span<const Option<DestinationLimits>> destination_options();  // of each transport and [[transport.NAME.destination]]
+std::span<const Option<DestinationRule>> destination_rule_options();
 std::span<const Option<RouteRule>> route_options();
+std::span<const Option<TenantRule>> tenant_options();
+std::span<const Option<RateRule>> rate_limit_options();
+std::span<const Option<ResponseRule>> response_options();
 std::span<const Option<Queue>> queue_options();
 std::span<const Option<SpoolSettings>> segment_options();
 std::span<const Option<Dns>> dns_options();

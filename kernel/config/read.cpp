@@ -14,9 +14,10 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include", "log",   "smtpd", "listener", "transport",
-                                        "lookup",  "route", "queue", "segments", "dns"};
+constexpr std::string_view kTables[] = {"include", "log",      "smtpd", "listener", "transport",  "lookup",  "route",
+                                        "queue",   "segments", "dns",   "tenant",   "rate_limit", "response"};
 constexpr std::string_view kFileSuffix = "_file";
+constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
 // Where an option of this name stands, also under the name that Postfix has for it at its one level: "log_format" is
 // format in [log], "smtpd_banner" is banner in [smtpd]. Empty if there is none.
@@ -39,6 +40,7 @@ std::string home_of(std::string_view name) {
   look("dns", dns_options());
   look("transport", transport_options(), "transport.NAME");
   look("lookup", lookup_options(), "lookup.NAME");
+  look("transport", destination_options(), "transport.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
 }
@@ -68,6 +70,9 @@ class Reader {
                    [&](const TomlEntry &entry, const TomlTable &table) { read_transport(s, entry.key, table); });
     for_each_table("lookup", [&](const TomlEntry &entry, const TomlTable &table) { read_lookup(s, entry.key, table); });
     read_routes(s);
+    read_list("tenant", tenant_options(), s.tenants);
+    read_list("rate_limit", rate_limit_options(), s.rate_limits);
+    read_list("response", response_options(), s.responses);
     return s;
   }
 
@@ -196,16 +201,16 @@ class Reader {
     transport.name = name;
     transport.process_limit = s.default_process_limit;
     const auto prefix = "transport." + name + '.';
+    DestinationLimits &limits = transport;
     for (const auto &entry : table) {
       if (take(table, entry, prefix, transport_options(), transport)) continue;
       if (take(table, entry, prefix, budget_options(), transport.budget)) continue;
+      if (take(table, entry, prefix, destination_options(), limits)) continue;
+      if (entry.key == kDestinations) continue;
       plugin_option(transport.options, entry, prefix);
     }
-    // The default follows a lower limit; a value that someone wrote is checked against it instead.
-    if (!given(prefix + "initial_destination_concurrency") && transport.destination_concurrency_limit != 0) {
-      transport.initial_destination_concurrency =
-          std::min(transport.initial_destination_concurrency, transport.destination_concurrency_limit);
-    }
+    follow_limit(prefix, limits);
+    if (const auto *entry = find(table, kDestinations)) read_destinations(transport, prefix, *entry);
     s.transports.push_back(std::move(transport));
   }
 
@@ -226,6 +231,68 @@ class Reader {
     const auto key = prefix + entry.key;
     places_.emplace(key, entry.place);
     if (auto text = values_.plugin_text(entry.value, key)) to.emplace(entry.key, std::move(*text));
+  }
+
+  // The default follows a lower limit; a value that someone wrote is checked against it instead.
+  void follow_limit(const std::string &prefix, DestinationLimits &limits) const {
+    if (given(prefix + "initial_destination_concurrency") || limits.destination_concurrency_limit == 0) return;
+    limits.initial_destination_concurrency =
+        std::min(limits.initial_destination_concurrency, limits.destination_concurrency_limit);
+  }
+
+  void read_destinations(Transport &transport, const std::string &of, const TomlEntry &entry) {
+    const auto *list = entry.value.as<TomlList>();
+    const auto table_name = of + std::string{kDestinations};
+    if (!list) {
+      problems_.add(entry.place, table_name,
+                    fmt::format("is {}, expected tables [[{}]]", entry.value.kind(), table_name));
+      return;
+    }
+    std::size_t number = 0;
+    for (const auto &value : *list) {
+      const auto name = fmt::format("{}[{}]", table_name, ++number);
+      const auto *table = value.as<TomlTable>();
+      if (!table) {
+        problems_.add(value.place, name, fmt::format("is {}, expected a table [[{}]]", value.kind(), table_name));
+        continue;
+      }
+      DestinationRule rule;
+      rule.limits = transport;
+      const auto prefix = name + '.';
+      places_.emplace(name, value.place);
+      for (const auto &row : *table) {
+        if (take(*table, row, prefix, destination_rule_options(), rule)) continue;
+        if (take(*table, row, prefix, destination_options(), rule.limits)) continue;
+        std::vector<std::string_view> names;
+        for (const auto &option : destination_rule_options()) names.push_back(option.name);
+        for (const auto &option : destination_options()) names.push_back(option.name);
+        unknown(row, prefix, names);
+      }
+      follow_limit(prefix, rule.limits);
+      transport.destinations.push_back(std::move(rule));
+    }
+  }
+
+  // Tables [[NAME]].
+  template <class T>
+  void read_list(const std::string &name, std::span<const Option<T>> options, std::vector<T> &to) {
+    const auto *entry = find(root_, name);
+    if (!entry) return;
+    const auto *list = entry->value.as<TomlList>();
+    if (!list) {
+      problems_.add(entry->place, name, fmt::format("is {}, expected tables [[{}]]", entry->value.kind(), name));
+      return;
+    }
+    std::size_t number = 0;
+    for (const auto &value : *list) {
+      const auto prefix = fmt::format("{}[{}].", name, ++number);
+      if (const auto *table = value.as<TomlTable>()) {
+        places_.emplace(prefix.substr(0, prefix.size() - 1), value.place);
+        rows(*table, prefix, options, to.emplace_back());
+      } else {
+        problems_.add(value.place, name, fmt::format("is {}, expected a table [[{}]]", value.kind(), name));
+      }
+    }
   }
 
   void read_routes(Settings &s) {

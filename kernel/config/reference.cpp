@@ -77,6 +77,12 @@ std::string configuration_reference() {
       "other options. "
       "Options that are not listed here are the plugin's own; its README has them, and `mansio check` knows them.\n\n";
   table(out, transport_options(), Transport{});
+  out += "\nOf each destination, which is a next hop or, where a route names none, the recipient's domain:\n\n";
+  table(out, destination_options(), DestinationLimits{});
+  out +=
+      "\n## [[transport.NAME.destination]]\n\nOther values of the options of a destination, for those that match; what "
+      "is not given here is as in `[transport.NAME]`. The first table that matches counts.\n\n";
+  table(out, destination_rule_options(), DestinationRule{});
   out +=
       "\n## [lookup.NAME]\n\nA table, by name: an instance of a lookup plugin or a combination of other tables. "
       "A lookup has three outcomes: found, not found, and \"try later\", which defers mail and never bounces it. "
@@ -91,6 +97,20 @@ std::string configuration_reference() {
       "route must hold; "
       "in the list of one condition any element is enough. The last route has no condition and takes what is left.\n\n";
   table(out, route_options(), RouteRule{});
+  out += "\n## [[tenant]]\n\nWhose mail it is, a policy says. Tenants take turns wherever they compete.\n\n";
+  table(out, tenant_options(), TenantRule{});
+  out +=
+      "\n## [[rate_limit]]\n\nRates by whose mail it is; each tenant, campaign or sender is counted by itself, over "
+      "all "
+      "destinations. The first table with its key that matches counts. One for senders counts for mail that comes "
+      "after "
+      "it was set up.\n\n";
+  table(out, rate_limit_options(), RateRule{});
+  out +=
+      "\n## [[response]]\n\nWhat next hops' replies make Mansio do. The first table that a reply matches counts; so "
+      "one "
+      "with a narrow `code` or `pattern` comes before a wide one.\n\n";
+  table(out, response_options(), ResponseRule{});
   out += "\n## [queue]\n\n";
   table(out, queue_options(), Queue{});
   out += "\n## [segments]\n\nThe store in the spool directory (`spool` at top level is the directory itself).\n\n";

@@ -21,6 +21,8 @@ namespace mansio::config {
 
 enum class LogFormat : std::uint8_t { Json, Postfix };
 enum class BareNewline : std::uint8_t { Normalize, Reject };
+enum class DestinationKey : std::uint8_t { Nexthop, Recipient };
+enum class RateKey : std::uint8_t { Tenant, Campaign, Sender };
 enum class TlsLevel : std::uint8_t { None, May, Encrypt };
 
 struct Log {
@@ -103,18 +105,49 @@ struct Budget {
   bool operator==(const Budget &) const = default;
 };
 
+// What bounds deliveries to one destination: in [transport.NAME] for all of them, in [[transport.NAME.destination]] for
+// those that match.
+struct DestinationLimits {
+  std::uint32_t initial_destination_concurrency = 5;
+  std::uint32_t destination_concurrency_limit = 20;
+  std::string destination_concurrency_positive_feedback = "1", destination_concurrency_negative_feedback = "1";
+  std::uint32_t destination_concurrency_failed_cohort_limit = 1;
+  std::uint32_t destination_recipient_limit = 50;
+  Nanos destination_rate_delay = 0;     // 0: none
+  std::string destination_rate_limit;   // "100/m"; "" = none
+  std::uint32_t destination_rate_burst = 1;
+  std::string adaptive_rate_minimum = "1/m";
+  double adaptive_rate_decrease = 0.5, adaptive_rate_increase = 0.05;
+
+  bool operator==(const DestinationLimits &) const = default;
+};
+
+struct DestinationRule {
+  std::vector<std::string> match;  // domains, ".example.com" for subdomains, next hops
+  std::string site;                // those that match count as one destination; "" = each by itself
+  DestinationLimits limits;        // the transport's, with this rule's overrides
+
+  bool operator==(const DestinationRule &) const = default;
+};
+
 // One [transport.NAME]: an instance of a plugin. Plugin options are checked against the plugin's own table.
-struct Transport {
+struct Transport : DestinationLimits {
   std::string name;
   std::string plugin;                          // "transport-smtp"; file <plugin_dir>/transport-smtp.so
   std::map<std::string, std::string> options;  // everything the kernel does not know, as text
   std::uint32_t process_limit = 100;           // deliveries at once (Postfix: maxproc)
-  std::uint32_t initial_destination_concurrency = 5;
-  std::uint32_t destination_concurrency_limit = 20;
-  std::uint32_t destination_concurrency_failed_cohort_limit = 1;
-  std::uint32_t destination_recipient_limit = 50;
   Nanos delivery_time_limit = 3600 * kSecond;  // a lease's deadline
   Budget budget;
+  Nanos transport_retry_time = 60 * kSecond;   // 0: never dead
+  DestinationKey destination_key = DestinationKey::Nexthop;
+  Nanos transport_rate_delay = 0;
+  std::string transport_rate_limit;
+  std::uint32_t transport_rate_burst = 1;
+  std::uint32_t delivery_slot_cost = 5;
+  std::uint32_t delivery_slot_loan = 3;
+  std::uint32_t delivery_slot_discount = 50;  // percent
+  std::uint32_t minimum_delivery_slots = 3;
+  std::vector<DestinationRule> destinations;   // the first that matches counts
 
   bool operator==(const Transport &) const = default;
 };
@@ -146,10 +179,47 @@ struct RouteRule {
   bool operator==(const RouteRule &) const = default;
 };
 
+enum class ResponseAction : std::uint8_t { Suspend, Slow, Concurrency, Bounce, Pool };
+
+// One [[response]].
+struct ResponseRule {
+  std::vector<std::string> destination, code;  // empty: any
+  std::string pattern;                         // "": any
+  std::uint32_t threshold = 1;
+  Nanos window = 60 * kSecond;
+  ResponseAction action = ResponseAction::Suspend;
+  Nanos time = 600 * kSecond;
+  std::uint32_t concurrency = 1;
+  std::string pool;
+
+  bool operator==(const ResponseRule &) const = default;
+};
+
+// One [[tenant]].
+struct TenantRule {
+  std::string name;
+  std::uint32_t weight = 1;
+
+  bool operator==(const TenantRule &) const = default;
+};
+
+// One [[rate_limit]]: of each tenant, campaign or sender that matches, by itself.
+struct RateRule {
+  RateKey key = RateKey::Tenant;
+  std::vector<std::string> match;  // empty: every one that has a name
+  std::string rate;                // "100/m"
+  std::uint32_t burst = 1;
+
+  bool operator==(const RateRule &) const = default;
+};
+
 struct Queue {
   Nanos minimal_backoff_time = 300 * kSecond;
   Nanos maximal_backoff_time = 4000 * kSecond;
   double backoff_jitter = 0.1;                         // fraction, both ways
+  Nanos queue_run_delay = 0;                           // 0: exact times
+  std::uint32_t qmgr_message_active_limit = 20000;
+  std::uint32_t qmgr_message_recipient_limit = 20000;
   Nanos maximal_queue_lifetime = 5 * 86400 * kSecond;  // 0: one try
   Nanos bounce_queue_lifetime = 5 * 86400 * kSecond;
   Nanos delay_warning_time = 0;                // 0: off
@@ -211,6 +281,9 @@ struct Settings {
   std::vector<Transport> transports;
   std::vector<Lookup> lookups;
   std::vector<RouteRule> routes;
+  std::vector<TenantRule> tenants;
+  std::vector<RateRule> rate_limits;
+  std::vector<ResponseRule> responses;
   Queue queue;
   SpoolSettings spool_settings;
   Dns dns;

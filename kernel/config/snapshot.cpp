@@ -62,7 +62,13 @@ std::string write_snapshot(const Settings &s) {
     header(out, "transport." + toml_string(transport.name));
     given_rows(out, transport_options(), transport);
     rows(out, budget_options(), transport.budget);
+    given_rows<DestinationLimits>(out, destination_options(), transport);
     for (const auto &[name, value] : transport.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+    for (const auto &rule : transport.destinations) {
+      out += "[[transport." + toml_string(transport.name) + ".destination]]\n";
+      given_rows(out, destination_rule_options(), rule);
+      given_rows(out, destination_options(), rule.limits);
+    }
   }
   for (const auto &lookup : s.lookups) {
     header(out, "lookup." + toml_string(lookup.name));
@@ -74,6 +80,18 @@ std::string write_snapshot(const Settings &s) {
     out += "[[route]]\n";
     out += "where = " + toml_string(rule.where) + '\n';
     given_rows(out, route_options(), rule);
+  }
+  for (const auto &tenant : s.tenants) {
+    out += "[[tenant]]\n";
+    rows(out, tenant_options(), tenant);
+  }
+  for (const auto &rule : s.rate_limits) {
+    out += "[[rate_limit]]\n";
+    given_rows(out, rate_limit_options(), rule);
+  }
+  for (const auto &rule : s.responses) {
+    out += "[[response]]\n";
+    given_rows(out, response_options(), rule);
   }
   return out;
 }

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "kernel/config/feedback.hpp"
 #include "kernel/config/network.hpp"
 #include "kernel/config/notify.hpp"
+#include "kernel/config/pattern.hpp"
+#include "kernel/config/rate.hpp"
 #include "kernel/config/values.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -163,6 +166,21 @@ bool canonical_keyword(std::string &text) {
 }
 bool canonical_notify_class(std::string &text) { return notify_class(text) != 0; }
 
+bool canonical_destination(std::string &text) {
+  auto pattern = text;
+  if (canonical_pattern(pattern)) return text = std::move(pattern), true;
+  return !text.empty() && canonical_nexthop(text);
+}
+bool canonical_rate(std::string &text) { return parse_rate(text).has_value(); }
+bool canonical_reply_code(std::string &text) {
+  std::string_view rest = text;
+  if (rest.ends_with('*')) rest.remove_suffix(1);
+  return !rest.empty() && (rest.front() == '4' || rest.front() == '5') && rest.size() <= 9 &&
+         rest.find_first_not_of("0123456789.") == rest.npos;
+}
+bool canonical_regular(std::string &text) { return !text.empty() && Pattern::compile(text); }
+bool canonical_feedback(std::string &text) { return parse_feedback(text).has_value(); }
+
 }  // namespace
 
 bool is_table_name(std::string_view name) { return word(name, 32); }
@@ -229,5 +247,15 @@ const Syntax kNotifyClass{
     "notify class",
     "\"bounce\", \"2bounce\", \"data\", \"delay\", \"policy\", \"protocol\", \"resource\" or \"software\"",
     canonical_notify_class};
+const Syntax kDestination{
+    "destination",
+    "a domain such as \"example.com\", \".example.com\" for its subdomains, or a next hop such as "
+    "\"[192.0.2.1]:25\"",
+    canonical_destination};
+const Syntax kRate{"rate", "a number in a time such as \"10/s\", \"100/m\" or \"500/15m\"", canonical_rate};
+const Syntax kReplyCode{"reply code", "a reply code such as \"421\", \"4.7.1\" or \"4.7.*\"", canonical_reply_code};
+const Syntax kPattern{"regular expression", "a Perl-compatible regular expression", canonical_regular};
+const Syntax kFeedback{"feedback", "\"1\", \"0.5\", \"1/5\", \"1/concurrency\" or \"1/sqrt_concurrency\", from 0 to 1",
+                       canonical_feedback};
 
 }  // namespace mansio::config

@@ -130,6 +130,13 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     update_pressure();
 }
 
+scheduler::FlowId QueueCore::flow_of(const Envelope &envelope) {
+  return scheduler_->flow({.tenant = envelope.tenant,
+                           .campaign = envelope.campaign,
+                           .sender = envelope.sender,
+                           .priority = static_cast<std::int8_t>(envelope.priority)});
+}
+
 void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients,
                                  const Record *record) {
   auto &m = index_.message(slot);
@@ -144,7 +151,9 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
   struct Open {
     GroupSlot group;
     std::size_t bytes;
+    std::uint32_t limit;  // of recipients
   };
+  const auto flow = flow_of(envelope);
   using Key = std::tuple<scheduler::TransportId, std::string, std::string, const Deferral *>;
   std::map<Key, Open> open;
   std::vector<GroupSlot> made;
@@ -155,12 +164,15 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     const auto wait = waits.find(i);
     const auto *deferral = wait == waits.end() ? nullptr : wait->second.first;
     const auto transport = known ? *known : route_transport_;
+    const bool by_recipient = known && transports_[transport].by_recipient;
     Key key{transport, known ? lower(route.nexthop) : "",
-            known && route.nexthop.empty() ? lower(split_address(recipient.address).domain) : "", deferral};
+            by_recipient                     ? lower(recipient.address)
+            : known && route.nexthop.empty() ? lower(split_address(recipient.address).domain)
+                                             : "",
+            deferral};
     auto at = open.find(key);
-    if (at != open.end() &&
-        (index_.group(at->second.group).recipients.size() >= transports_[transport].recipient_limit ||
-         at->second.bytes + weight(recipient) > kGroupBytes)) {
+    if (at != open.end() && (index_.group(at->second.group).recipients.size() >= at->second.limit ||
+                             at->second.bytes + weight(recipient) > kGroupBytes)) {
       open.erase(at);
       at = open.end();
     }
@@ -175,19 +187,30 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
         due = envelope.hold_until;
       }
       made.push_back(g);
-      at = open.emplace(std::move(key), Open{g, 0}).first;
+      at = open.emplace(std::move(key), Open{g, 0, 0}).first;
       const auto &[_, nexthop, domain, waiting] = at->first;
-      const auto destination = known ? std::string_view{nexthop.empty() ? domain : nexthop} : "router";
+      const auto name = known ? std::string_view{domain.empty() ? nexthop : domain} : "router";
+      const auto destination = scheduler_->destination(transport, name);
+      at->second.limit = scheduler_->recipient_limit(destination);
       // Known to the scheduler from here on, which keeps the destination.
       scheduler_->add_held({.id = g,
                             .transport = transport,
-                            .destination = scheduler_->destination(transport, destination),
+                            .destination = destination,
                             .due = mono_of(due),
+                            .flow = flow,
                             .alone = m.kills > 0});
     }
     index_.group(at->second.group).recipients.push({i, 0});
     if (deferral) set_reason(*index_.group(at->second.group).recipients.find(i), *wait->second.second);
     at->second.bytes += weight(recipient);
+  }
+  if (made.size() > 1) {
+    std::map<scheduler::TransportId, std::uint64_t> deliveries;
+    for (const auto g : made) ++deliveries[scheduler_->transport_of(g)];
+    for (const auto g : made) {
+      const auto transport = scheduler_->transport_of(g);
+      if (scheduler_->is_list(transport, deliveries[transport])) scheduler_->set_list(g, true);
+    }
   }
   for (const auto g : made) {
     if (m.held)

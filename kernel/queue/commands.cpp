@@ -15,6 +15,8 @@ constexpr std::size_t kShapeVisitsPerTurn = 8192;  // a fraction of a millisecon
 constexpr std::size_t kReplyBytes = 32 * 1024;
 constexpr std::string_view kLate = "the queue changed faster than its list was read: what is listed last is of later";
 
+}  // namespace
+
 // "90", "90s", "15m", "2h", "5d", "1w".
 std::optional<Nanos> parse_age(std::string_view text) {
   std::int64_t n = 0;
@@ -28,6 +30,8 @@ std::optional<Nanos> parse_age(std::string_view text) {
   if (unit == "w") return std::min<std::int64_t>(n, 5200) * 7 * 86400 * kSecond;
   return std::nullopt;
 }
+
+namespace {
 
 std::string_view match_of(const Command &command, std::string_view name) {
   for (const auto &[key, value] : command.request.match)
@@ -61,10 +65,13 @@ bool shape_option(const std::string &key, const std::string &value, Buckets *buc
 // "" if the request makes sense, else what was expected.
 std::string problem_of(const wire::QueueCommand &c) {
   constexpr std::string_view verbs[] = {"list",   "show",   "hold",  "release", "requeue",
-                                        "delete", "expire", "flush", "summary", "qshape"};
+                                        "delete", "expire", "flush", "summary", "qshape",
+                                        "why", "suspend", "resume", "suspensions"};
   if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
   for (const auto &id : c.ids)
     if (!parse_message_id(id)) return "not a queue id: " + id;
+  if (c.verb == "suspend" || c.verb == "resume") return QueueCore::problem_of_suspension(c);
+  if (c.verb == "why" && c.match.size() == 1 && c.match.front().first == "destination" && c.ids.empty()) return "";
   for (const auto &[key, value] : c.match) {
     constexpr std::string_view keys[] = {"sender", "recipient", "domain", "state", "transport", "older"};
     if (c.verb == "qshape") {
@@ -75,7 +82,7 @@ std::string problem_of(const wire::QueueCommand &c) {
       return "cannot match by " + key + ": expected sender, recipient, domain, state, transport or older";
     if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
   }
-  const bool of_all = c.reads() && c.verb != "show";
+  const bool of_all = c.reads() && c.verb != "show" && c.verb != "why";
   if (!of_all && !c.all && c.ids.empty() && c.match.empty()) return "which messages? give queue ids, all or a match";
   return "";
 }
@@ -152,6 +159,11 @@ bool QueueCore::step(Command &command) {
     return false;
   }
   if (command.request.verb == "qshape") return shape(command);
+  if (command.request.verb == "suspend" || command.request.verb == "resume") return step_suspension(command);
+  if (command.request.verb == "suspensions") return command.lines = suspension_lines(), false;
+  if (command.request.verb == "why")
+    if (const auto of = match_of(command, "destination"); !of.empty())
+      return command.lines = why_destination(std::string{of}), false;
   for (int n = 0; n < kVisitsPerTurn; ++n) {
     MessageSlot slot = kNone;
     if (!command.request.ids.empty()) {
@@ -237,6 +249,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
   const auto &verb = command.request.verb;
   auto &m = index_.message(slot);
   if (verb == "list") return command.lines += list_line(slot), true;
+  if (verb == "why") return command.lines += why_line(slot), true;
   if (verb == "show") return command.lines += show_line(slot), true;
   if (m.deleted) return false;
   changing(slot);

@@ -9,9 +9,10 @@
 //  - Nothing a peer sends can stop it: unknown leases, recipients and messages are ignored.
 //
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
-// admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), crashes.cpp,
-// routing.cpp, notifications.cpp, compaction.cpp, commands.cpp and listing.cpp (operators), maintenance.cpp (time,
-// pressure, end).
+// admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp (what
+// replies make us do), crashes.cpp,
+// routing.cpp, notifications.cpp, compaction.cpp, commands.cpp, listing.cpp and suspensions.cpp (operators),
+// maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -38,12 +39,17 @@
 #include "kernel/queue/inflow.hpp"
 #include "kernel/queue/link.hpp"
 #include "kernel/queue/peers.hpp"
+#include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 #include "kernel/spool/store.hpp"
 #include "kernel/wire/process_messages.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::queue {
+
+std::optional<Nanos> parse_age(std::string_view text);  // of an operator: "90", "15m", "2h", "5d"
+
+class Json;
 
 class QueueCore : private spool::Mover {
  public:
@@ -82,6 +88,8 @@ class QueueCore : private spool::Mover {
   Result<void> stop();
 
   void stats(const std::function<void(std::string, double)> &put) const;
+
+  static std::string problem_of_suspension(const wire::QueueCommand &command);  // "": none
 
   // For tests.
   const Index &index() const { return index_; }
@@ -127,6 +135,7 @@ class QueueCore : private spool::Mover {
   void drop_descriptor(Connection &c, const spool::Place &place);
   void forget_idle_descriptors(Nanos now);
   scheduler::TransportId transport_named(const std::string &name, bool configured);
+  void set_limits();
   std::optional<scheduler::TransportId> known_transport(const std::string &name) const;
 
   // writers.cpp
@@ -145,6 +154,7 @@ class QueueCore : private spool::Mover {
   // admission.cpp
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
   void admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew);
+  scheduler::FlowId flow_of(const Envelope &envelope);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record);
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
@@ -179,6 +189,7 @@ class QueueCore : private spool::Mover {
   bool lease_some();
   bool active_on_disk();
   bool journal_stuck();
+  void check_active_limits();
   void lease(GroupSlot group);
   bool verified(GroupSlot group, const spool::Committed &at);
   void go_on(MessageSlot slot);
@@ -188,7 +199,7 @@ class QueueCore : private spool::Mover {
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
-  void suspend(GroupSlot group);
+  void suspend(GroupSlot group, bool dead_transport);
   void check_deadlines(Nanos now);
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);
@@ -197,6 +208,8 @@ class QueueCore : private spool::Mover {
   // outcomes.cpp
   void on_outcomes(Connection &c, const wire::Outcomes &o);
   void foreign_outcomes(Connection &c, const wire::Outcomes &o);
+  void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
+  const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
   void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
   Deferral deferral_of(GroupSlot group, Nanos due);
   std::uint64_t reason_number(ReasonId reason);
@@ -206,7 +219,7 @@ class QueueCore : private spool::Mover {
   bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
              const Envelope &envelope, const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);
-  bool expired(const Message &m) const;
+  bool expired(GroupSlot group) const;
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope);
   void conclude(MessageSlot slot, Batch &&batch);
   void settle(MessageSlot slot);
@@ -269,6 +282,15 @@ class QueueCore : private spool::Mover {
   std::string show_line(MessageSlot slot);
   std::string summary() const;
 
+  // suspensions.cpp
+  bool step_suspension(Command &command);
+  std::string suspension_lines() const;
+  void put_why(Json &json, GroupSlot group) const;
+  std::string why_line(MessageSlot slot) const;
+  std::string why_destination(const std::string &name) const;
+  Nanos age_of(GroupSlot group) const;
+  void keep_scheduling();
+
   // maintenance.cpp
   void tick(Nanos now);
   void update_pressure();
@@ -292,6 +314,8 @@ class QueueCore : private spool::Mover {
   std::size_t router_scans_ = 0;           // of segments of routers, under way
   std::vector<TransportInfo> transports_;  // by scheduler::TransportId
   scheduler::TransportId route_transport_ = 0;
+  scheduler::Responses responses_;
+  std::map<std::string, std::pair<std::string, Nanos>, std::less<>> pools_;  // by destination, that replies chose: until
   std::unordered_map<MessageId, std::uint32_t> foreign_;       // in leases given before our restart: how many
   std::map<scheduler::DestinationId, ReasonId> site_reasons_;  // why each was last out of reach
 
@@ -311,6 +335,7 @@ class QueueCore : private spool::Mover {
 
   std::uint64_t next_lease_ = 0;
   LeaseMap leases_;
+  std::uint64_t leased_recipients_ = 0;
   std::set<std::pair<Nanos, std::uint64_t>> deadlines_;
   bool marked_active_ = false;
   std::uint64_t active_sequence_ = 0;  // of the journal entry that says so
@@ -349,8 +374,9 @@ class QueueCore : private spool::Mover {
 
   std::list<Command> commands_;
   std::size_t snapshots_ = 0;  // of them that are
-  Nanos next_tick_ = 0;
-  wire::Pressure pressure_;  // as ingress was last told
+  Nanos next_tick_ = 0, keep_scheduling_at_ = 0;
+  std::string scheduling_;    // as it was written last
+  wire::Pressure pressure_;   // as ingress was last told
   Inflow inflow_;
 
   struct Counters {

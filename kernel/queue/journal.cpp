@@ -21,6 +21,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Reason = 13,
   LeasedUntil = 14,
   Moved = 15,
+  Scheduling = 16,
 };
 
 template <class... T>
@@ -101,6 +102,7 @@ std::string leased_until(Nanos latest) { return make(Kind::LeasedUntil, MessageI
 std::string moved(MessageId id, const spool::Place &to) {
   return make(Kind::Moved, id, to.segment, to.epoch, to.offset);
 }
+std::string scheduling(std::string_view state) { return make(Kind::Scheduling, MessageId{}, state); }
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
 }  // namespace entry
@@ -110,7 +112,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Moved) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Scheduling) {
     ++skipped_;
     return;
   }
@@ -132,6 +134,12 @@ void Replay::apply(std::string_view bytes) {
       if (!finished()) return;
       last_reason_ = std::max(last_reason_, number);
       reasons_[number] = std::move(reason);
+      return;
+    }
+    case Kind::Scheduling: {
+      std::string state;
+      d(state);
+      if (finished()) scheduling_ = std::move(state);
       return;
     }
     case Kind::LeasedUntil: {

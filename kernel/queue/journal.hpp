@@ -108,6 +108,7 @@ std::string waiting(MessageId id, const Deferral &deferral);  // a record of not
 std::string reason(std::uint64_t number, const Reason &reason);
 std::string moved(MessageId id, const spool::Place &to);  // its COMMIT's copy there is on stable storage, and counts
 std::string leased_until(Nanos latest);                   // nothing that was due later has been leased
+std::string scheduling(std::string_view state);           // what Scheduler::save() gave; the last one counts
 std::string start(std::uint32_t number);                  // makes lease ids unique: they begin with it
 
 }  // namespace entry
@@ -127,6 +128,7 @@ class Replay {
   std::optional<spool::Place> moved(MessageId id) const;  // where it was copied last, since the checkpoint
   std::uint32_t starts() const { return starts_; }
   Nanos leased_until() const { return leased_until_; }
+  const std::string &scheduling() const { return scheduling_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t last_reason() const { return last_reason_; }
   const Reason &reason(std::uint64_t number) const;  // an empty one if it is not known
@@ -158,6 +160,7 @@ class Replay {
   std::uint64_t last_reason_ = 0;
   std::uint32_t starts_ = 0;
   Nanos leased_until_ = 0;
+  std::string scheduling_;
   std::uint64_t skipped_ = 0;
 };
 

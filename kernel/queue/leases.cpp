@@ -23,16 +23,32 @@ Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, tran
 bool QueueCore::lease_some() {
   if (!leasing() || !active_on_disk() || journal_stuck()) return false;
   for (int n = 0; n < kLeasesPerTurn; ++n) {
+    check_active_limits();
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
     if (decision->suspended)
-      suspend(decision->group);
+      suspend(decision->group, decision->dead_transport);
     else if (decision->transport == route_transport_)
       request_route(decision->group);
     else
       lease(decision->group);
   }
   return true;
+}
+
+void QueueCore::check_active_limits() {
+  const auto &q = settings_->queue;
+  const auto messages = index_.count(QueueName::Active);
+  const auto over = [&](const char *limit, std::uint64_t least, const char *what) {
+    scheduler_->pause(scheduler::Why{limit, std::to_string(least) + what + " under delivery at once", 0,
+                                     static_cast<double>(least), 0});
+  };
+  if (messages >= q.qmgr_message_active_limit)
+    over("qmgr_message_active_limit", q.qmgr_message_active_limit, " messages");
+  else if (leased_recipients_ >= q.qmgr_message_recipient_limit)
+    over("qmgr_message_recipient_limit", q.qmgr_message_recipient_limit, " recipients");
+  else
+    scheduler_->pause(std::nullopt);
 }
 
 // Outcomes that cannot be written down pile up in memory, and after a crash are all delivered again.
@@ -60,6 +76,7 @@ LeaseState &QueueCore::begin_lease(GroupSlot slot, Connection &c, const SharedSt
   l.deadline = clock_.mono() + transport_of(slot).delivery_time_limit;
   deadlines_.emplace(l.deadline, l.lease);
   ++c.leases;
+  leased_recipients_ += l.recipients.size();
   index_.set_state(slot, GroupState::Leased);
   return leases_.emplace(l.lease, std::move(l)).first->second;
 }
@@ -85,7 +102,7 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.client_address = e.client_address;
   out.client_name = e.client_name;
   out.client_helo = e.helo;
-  out.source_pool = e.source_pool;
+  out.source_pool = pool_of(l.group, e);
   out.arrival = m.arrival;
   out.deadline = l.deadline;
   out.possible_duplicate = m.possible_duplicate;
@@ -222,20 +239,22 @@ void QueueCore::end_lease(LeaseMap::iterator at) {
     if (!l.routing) drop_descriptor(*c, l.body);
   }
   if (!l.routing) store_.unpin(l.body);
+  leased_recipients_ -= l.recipients.size();
   leases_.erase(at);
   if (leases_.empty()) idle_since_ = clock_.mono();
 }
 
-// A dead destination: counts as a failed attempt, without a connection.
-void QueueCore::suspend(GroupSlot slot) {
+// A dead destination or transport: counts as a failed attempt, without a connection.
+void QueueCore::suspend(GroupSlot slot, bool dead_transport) {
   const auto message = index_.group(slot).message;
   const auto envelope = envelope_of(message);
   if (!envelope) return;
   Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
   const auto known = site_reasons_.find(scheduler_->destination_of(slot));
-  if (known != site_reasons_.end()) {
+  if (dead_transport)
+    reason = {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
+  else if (known != site_reasons_.end())
     reason.text += ": " + reasons_.get(known->second).text;
-  }
   index_.set_state(slot, GroupState::Leased);
   Batch batch;
   const auto outcome = outcome_of(reason, wire::DeliveryStatus::Deferred);

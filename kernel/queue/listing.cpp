@@ -110,13 +110,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
     j.open('{').key("transport").text(transport_of(s).name).key("attempts").number(g.attempts);
     if (envelope && !g.recipients.empty())
       j.key("nexthop").text(route_of(m, *envelope, g.recipients.begin()->index).nexthop);
-    if (g.state == GroupState::Parked) {
-      j.key("why").text("restart").key("detail").text("a delivery process may still have it from before a restart");
-    } else {
-      const auto why = scheduler_->why(s, clock_.mono());
-      j.key("why").text(why.limit).key("detail").text(why.detail);
-      if (why.eligible > 0) j.key("eligible").text(rfc3339(clock_.wall() + why.eligible - clock_.mono()));
-    }
+    put_why(j, s);
     j.key("recipients").open('[');
     for (const auto &p : g.recipients) {
       j.open('{');

@@ -9,6 +9,7 @@ namespace {
 
 constexpr Nanos kTick = kSecond;
 constexpr std::size_t kMostHeavy = 500;  // addresses, which fit a frame
+constexpr Nanos kSchedulingKept = 60 * kSecond;  // what a crash may forget of destinations' health and rates
 
 }  // namespace
 
@@ -52,6 +53,10 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
+  if (!replay_ && now >= keep_scheduling_at_) {
+    keep_scheduling_at_ = now + kSchedulingKept;
+    keep_scheduling();
+  }
   // What is gone and not yet retired would be in neither the index nor the checkpoint's table.
   if (!replay_ && retire_open_ && store_.wants_checkpoint()) begin_checkpoint();
   compact();
@@ -96,10 +101,7 @@ void QueueCore::reload(const config::Settings &settings) {
   settings_ = &settings;
   delivery_log_ = DeliveryLog{log_, clock_, settings};
   cache_.limit(settings.queue.envelope_cache_limit);
-  scheduler_->backoff({.minimal_backoff_time = settings.queue.minimal_backoff_time,
-                       .maximal_backoff_time = settings.queue.maximal_backoff_time,
-                       .jitter = settings.queue.backoff_jitter});
-  for (const auto &t : settings.transports) transport_named(t.name, true);
+  set_limits();
   update_pressure();
 }
 
@@ -115,6 +117,7 @@ Result<void> QueueCore::stop() {
     m.possible_duplicate = true;
     journal_state(m);
   }
+  if (!replay_) keep_scheduling();
   auto closed = store_.close_clean();
   send_acks();
   return closed;

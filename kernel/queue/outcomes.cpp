@@ -40,10 +40,12 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   changing(slot);
   const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased};
   Batch batch;
-  for (const auto &outcome : o.outcomes) {
+  bool counted = false;
+  for (auto outcome : o.outcomes) {
     l.plugin_failed |= outcome.plugin_failed;
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
+    respond(group, outcome, counted);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
   }
   l.site_failure |= o.site_failure;
@@ -128,7 +130,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   auto &m = index_.message(g.message);
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
   if (!tried) return;
-  if (expired(m)) {
+  if (expired(group)) {
     expire_group(group, batch, envelope);
     scheduler_->remove(group);
     index_.erase_group(group, reasons_);
@@ -138,7 +140,7 @@ void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &enve
   if (g.attempts < UINT16_MAX) ++g.attempts;
   index_.set_state(group, GroupState::Parked);
   const auto &q = settings_->queue;
-  const auto wait = std::max(q.minimal_backoff_time, std::min(steps_.age(m.arrival), q.maximal_backoff_time));
+  const auto wait = std::max(q.minimal_backoff_time, std::min(age_of(group), q.maximal_backoff_time));
   scheduler_->set_due(group, clock_.mono() + wait);
   journal(m, entry::deferred(m.id, deferral_of(group, clock_.wall() + wait)));
 }
@@ -221,10 +223,11 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   return true;
 }
 
-bool QueueCore::expired(const Message &m) const {
+bool QueueCore::expired(GroupSlot group) const {
+  const auto &m = index_.message(index_.group(group).message);
   if (m.forced_expire) return true;
   const auto limit = m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime;
-  return steps_.age(m.arrival) >= limit;
+  return age_of(group) >= limit;
 }
 
 void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope) {
@@ -264,14 +267,15 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     journal_state(m);
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
-  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(m)) expire_group(group, batch, envelope);
+  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(group))
+    expire_group(group, batch, envelope);
   if (g.recipients.empty() || m.deleted) {
     scheduler_->finished(group, result, std::nullopt, clock_.mono());
     index_.erase_group(group, reasons_);
     return;
   }
   if (g.attempts < UINT16_MAX) ++g.attempts;
-  scheduler_->finished(group, result, steps_.age(m.arrival), clock_.mono());
+  scheduler_->finished(group, result, age_of(group), clock_.mono());
   journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   index_.set_state(group, GroupState::Scheduled);
   cache_.erase(m.id);  // minutes will pass

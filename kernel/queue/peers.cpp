@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/queue/core.hpp"
+#include "kernel/queue/limits.hpp"
 
 namespace mansio::queue {
 namespace {
@@ -34,16 +35,22 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
       delivery_log_(log, clock, settings),
       cache_(settings.queue.envelope_cache_limit),
       steps_(clock) {
-  scheduler_ = scheduler::Scheduler::create({.minimal_backoff_time = settings.queue.minimal_backoff_time,
-                                             .maximal_backoff_time = settings.queue.maximal_backoff_time,
-                                             .jitter = settings.queue.backoff_jitter},
-                                            seed);
+  scheduler_ = scheduler::Scheduler::create(backoff_of(settings.queue), seed);
   scheduler_->on_soon([this](GroupSlot group) { index_.prefetch(group); });
-  for (const auto &t : settings.transports) transport_named(t.name, true);
+  set_limits();
   route_transport_ = transport_named(std::string{kRouting}, false);
 }
 
 QueueCore::~QueueCore() = default;
+
+// What the configuration says of transports, tenants and rates, to the scheduler.
+void QueueCore::set_limits() {
+  scheduler_->backoff(backoff_of(settings_->queue));
+  scheduler_->tenants(weights_of(*settings_));
+  scheduler_->rates(rates_of(*settings_));
+  responses_.set(responses_of(*settings_));
+  for (const auto &t : settings_->transports) transport_named(t.name, true);
+}
 
 Connection *QueueCore::find(ConnectionId id) {
   const auto at = connections_.find(id);
@@ -57,15 +64,14 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
   TransportInfo info;
   info.name = name;
   if (settings) {
-    limits.sessions = settings->process_limit;
-    limits.initial_destination_concurrency = settings->initial_destination_concurrency;
-    limits.destination_concurrency_limit = settings->destination_concurrency_limit;
-    limits.destination_concurrency_failed_cohort_limit = settings->destination_concurrency_failed_cohort_limit;
-    info.recipient_limit = settings->destination_recipient_limit;
+    limits = limits_of(*settings);
+    info.by_recipient = settings->destination_key == config::DestinationKey::Recipient;
     info.delivery_time_limit = settings->delivery_time_limit;
   } else if (name == kRouting) {  // requests to the router: many at once, none of them a "site"
-    limits.sessions = limits.initial_destination_concurrency = limits.destination_concurrency_limit = 200;
-    limits.destination_concurrency_failed_cohort_limit = 0;
+    limits.sessions = 200;
+    limits.transport_retry_time = 0;
+    limits.destination.window = {.initial = 200, .limit = 200, .failed_cohort_limit = 0};
+    limits.slots.cost = 0;
     info.delivery_time_limit = 300 * kSecond;
   }
   const auto id = scheduler_->transport(limits);
@@ -73,7 +79,7 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
     transports_.resize(id + 1u);
     transports_[id] = info;
   }
-  transports_[id].recipient_limit = info.recipient_limit;
+  transports_[id].by_recipient = info.by_recipient;
   transports_[id].delivery_time_limit = info.delivery_time_limit;
   return id;
 }

@@ -52,7 +52,7 @@ struct Connection {
 
 struct TransportInfo {
   std::string name;
-  std::uint32_t recipient_limit = 50;
+  bool by_recipient = false;  // each recipient is a destination
   Nanos delivery_time_limit = 3600 * kSecond;
   std::uint32_t generation = 0;       // newest egress seen
   bool orphan = false;                // gone from the configuration; its mail was routed again

@@ -67,6 +67,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
 
 void QueueCore::recovered(const spool::Recovered &found) {
   if (replay_->skipped() > 0) log_.error("journal entries that could not be read", {{"entries", replay_->skipped()}});
+  scheduler_->restore(replay_->scheduling(), clock_.wall() - clock_.mono(), clock_.mono());
   replay_.reset();
   recovered_any_ = index_.size() > 0;
   if (flagged_ > 0)
@@ -135,6 +136,8 @@ void QueueCore::begin_checkpoint() {
   store_.begin_checkpoint();
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
   if (marked_active_) store_.snapshot(entry::leased_until(active_until_));
+  scheduling_ = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
+  store_.snapshot(entry::scheduling(scheduling_));
   reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
 }

@@ -90,11 +90,13 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
 void QueueCore::route_again(GroupSlot slot) {
   auto &m = index_.message(index_.group(slot).message);
   if (index_.group(slot).attempts > 0 && !m.held) wake(m);  // on the disk it may wait for longer
+  const auto flow = scheduler_->flow_of(slot);
   scheduler_->remove(slot);
   scheduler_->add_held({.id = slot,
                         .transport = route_transport_,
                         .destination = scheduler_->destination(route_transport_, "router"),
                         .due = clock_.mono(),
+                        .flow = flow,
                         .alone = false});
   if (m.held)
     index_.set_state(slot, GroupState::Held);

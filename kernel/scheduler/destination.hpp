@@ -1,18 +1,18 @@
-// What the scheduler keeps for a destination and a transport. Lists of ready groups are intrusive: their links
-// are in the groups' slots, so a group leaves from anywhere in O(1).
+// What the scheduler keeps for a destination and a transport.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <vector>
 
+#include "kernel/scheduler/lane.hpp"
 #include "kernel/scheduler/scheduler.hpp"
-#include "kernel/scheduler/window.hpp"
+#include "kernel/scheduler/slot.hpp"
 
 namespace mansio::scheduler {
-
-inline constexpr std::uint32_t kNobody = UINT32_MAX;
 
 // A suspect needs its transport for itself. It waits this long for that to happen by itself, then nothing new
 // starts there for a while; if even that does not empty the transport, others go on before the next try.
@@ -22,57 +22,57 @@ inline constexpr Nanos kSuspectPatience = 5 * kSecond;
 inline constexpr Nanos kSuspectDrain = 30 * kSecond;
 inline constexpr Nanos kSuspectPause = 300 * kSecond;
 
-struct ReadyList {
-  GroupId head = kNobody, tail = kNobody;
-  bool empty() const { return head == kNobody; }
-};
-
-enum class SlotState : std::uint8_t { Free, Ready, Suspect, Leased, Suspended, Deferred, Held };
-
-struct Slot {
-  Nanos due = 0;
-  DestinationId destination = 0;
-  GroupId prev = kNobody, next = kNobody;  // in a ready list; of a deferred one they are the wheel's
-  SlotState state = SlotState::Free;
-  bool alone = false;
-  bool retried = false;
-  bool soon = false;  // the wheel's
-};
-static_assert(sizeof(Slot) == 24);
+inline constexpr std::uint16_t kNoRule = UINT16_MAX;
 
 // All that a decision looks at lies in the first line of memory: among a million messages each one's destination has to
 // be waited for.
 struct alignas(64) Destination {
   Window window;
-  ReadyList fresh, retried;  // new mail and mail that was deferred take turns: neither starves the other
+  Ends lanes;
   Nanos dead_until = 0;
-  std::uint32_t busy = 0;    // leases
-  std::uint32_t groups = 0;  // of any state
+  std::uint32_t busy = 0;  // leases
+  std::uint32_t idle_lanes = 0;
+  std::uint32_t ready = 0;       // groups in lanes
+  DestinationId site = kNobody;  // whose limits and lanes these are; kNobody: its own
   TransportId transport = 0;
-  bool retried_next = false;
-  bool dead = false;
-  bool queued = false;      // in the transport's round
-  bool suspending = false;  // in the list of dead destinations with ready groups
-  bool idle = false;        // in the list of those that may be forgotten
-  bool used = false;
+  std::uint16_t rule = kNoRule;  // of its transport's: whose limits count
+  bool dead : 1 = false;
+  bool shut : 1 = false;  // by a rate, until its timer
+  bool suspended : 1 = false;
+  bool giving_up : 1 = false;  // in the list of dead destinations with ready groups
+  bool idle : 1 = false;       // in the list of those that may be forgotten
+  bool used : 1 = false;
+  bool adapted : 1 = false;  // it has a rate found by trying
+  std::uint32_t lane_count = 0;
+  std::uint32_t own_busy = 0;  // leases of groups for this very destination, wherever they count
+  // Second line.
+  std::uint32_t groups = 0;   // of any state
+  std::uint32_t members = 0;  // of a site
+  Nanos open_at = 0;          // when a rate lets the next delivery begin
+  TokenBucket tokens;
   std::string nexthop;
 
-  bool any_ready() const { return !fresh.empty() || !retried.empty(); }
-  bool eligible() const { return !dead && any_ready() && busy < window.size; }
+  bool eligible() const { return !lanes.empty() && busy < window.size && !dead && !shut && !suspended; }
 };
-static_assert(sizeof(Destination) == 128 && offsetof(Destination, nexthop) <= 64);
+static_assert(sizeof(Destination) == 128 && offsetof(Destination, groups) <= 64);
 
 struct TransportState {
   TransportLimits limits;
-  WindowLimits window;
   std::uint32_t capacity = 0;
   std::uint32_t leased = 0;
-  std::uint64_t groups = 0;         // of any state
-  std::deque<DestinationId> round;  // destinations that may be eligible; checked when their turn comes
-  std::deque<GroupId> suspects;     // may hold groups that have left; checked likewise
-  Nanos drain_from = 0;             // when suspects have waited long enough for others to make room
-  Nanos burst_until = 0;            // suspects follow each other until then
+  std::uint64_t groups = 0;  // of any state
+  std::uint64_t ready = 0;
+  Ends under, over;              // shares with something to offer
+  std::uint64_t weight = 0;      // of shares that offer or hold something
+  std::vector<ShareId> shares;   // by tenant
+  std::deque<GroupId> suspects;  // may hold groups that have left; checked when their turn comes
+  Nanos drain_from = 0;          // when suspects have waited long enough for others to make room
+  Nanos burst_until = 0;         // suspects follow each other until then
+  Nanos unavailable_since = 0;   // 0: it is available, or was not looked at since it is not
+  Nanos open_at = 0;             // when a rate lets the next delivery begin
+  TokenBucket tokens;
   bool alone_running = false;
+  bool dead = false;  // unavailable for longer than transport_retry_time
 
   std::uint32_t sessions() const { return limits.sessions ? std::min(limits.sessions, capacity) : capacity; }
 };

@@ -20,8 +20,8 @@
 namespace mansio::scheduler {
 
 // Owner: `Nanos due(id)`, `uint32_t &position(id)` and `uint32_t &spot(id)`, both the wheel's while the group is in it,
-// and `bool &soon(id)`. Two hints: `prefetch(id)`, the wheel is about to look at this group; `due_soon(id)`, its tick
-// has come.
+// and a bit of it, `bool soon(id)` and `soon(id, bool)`. Two hints: `prefetch(id)`, the wheel is about to look at this
+// group; `due_soon(id)`, its tick has come.
 template <class Owner>
 class DueWheel {
  public:
@@ -102,7 +102,7 @@ class DueWheel {
   void place(std::uint32_t id) {
     const auto tick = tick_of(owner_.due(id));
     if (tick <= cursor_) {
-      owner_.soon(id) = true;
+      owner_.soon(id, true);
       owner_.due_soon(id);
       return soon_.push(id);
     }
@@ -111,7 +111,7 @@ class DueWheel {
     put_in({level, (tick >> (kBits * level)) % kBuckets}, id);
   }
   void put_in(At at, std::uint32_t id) {
-    owner_.soon(id) = false;
+    owner_.soon(id, false);
     owner_.position(id) = at.level << kBits | static_cast<std::uint32_t>(at.bucket);
     owner_.spot(id) = bags_.add(head(at), id);
     used_[at.level][at.bucket / 64] |= std::uint64_t{1} << at.bucket % 64;

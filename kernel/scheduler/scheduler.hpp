@@ -15,25 +15,21 @@
 
 #include "kernel/base/clock.hpp"
 #include "kernel/base/id.hpp"
+#include "kernel/scheduler/limits.hpp"
+#include "kernel/scheduler/suspension.hpp"
 
 namespace mansio::scheduler {
 
 using GroupId = std::uint32_t;  // the queue's handle for (message, transport, destination)
 using TransportId = std::uint16_t;
 using DestinationId = std::uint32_t;  // interned (transport, nexthop)
-
-struct TransportLimits {
-  std::string name;
-  std::uint32_t sessions = 100;  // leases at once over the whole transport
-  std::uint32_t initial_destination_concurrency = 5;
-  std::uint32_t destination_concurrency_limit = 20;               // 0 = no limit
-  std::uint32_t destination_concurrency_failed_cohort_limit = 1;  // 0 = never dead
-};
+using FlowId = std::uint32_t;         // interned Party
 
 struct Backoff {
   Nanos minimal_backoff_time = 300 * kSecond;
   Nanos maximal_backoff_time = 4000 * kSecond;
   double jitter = 0.1;
+  Nanos queue_run_delay = 0;  // next attempts fall on whole multiples of it; 0: on any time
 };
 
 struct Group {
@@ -41,7 +37,8 @@ struct Group {
   TransportId transport = 0;
   DestinationId destination = 0;
   Nanos due = 0;  // of one added as held: what due() says until it is released
-  std::uint8_t priority = 0;
+  FlowId flow = 0;
+  bool list = false;   // one of many deliveries of its message on this transport: is_list()
   bool alone = false;  // suspected of killing workers: leased only while nothing else runs on its transport
 };
 
@@ -54,16 +51,21 @@ enum class Result : std::uint8_t {
 struct Decision {
   GroupId group = 0;
   TransportId transport = 0;
-  // The destination is dead: count this as a failed attempt without trying ("delivery temporarily suspended"),
-  // then say finished(group, NoFeedback, ...). Without it, mail that waits behind others would never expire.
+  // The destination is dead, or the transport: count this as a failed attempt without trying ("delivery temporarily
+  // suspended", "mail transport unavailable"), then say finished(group, NoFeedback, ...). Without it, mail that waits
+  // behind others would never expire.
   bool suspended = false;
+  bool dead_transport = false;
 };
 
 // Why a group is not moving: the limit that binds, its value, the next eligible time.
 struct Why {
-  std::string limit;  // "destination_concurrency_limit", "backoff", "dead_destination", "transport_sessions", "hold"
+  std::string
+      limit;  // "destination_concurrency_limit", "backoff", "dead_destination", "transport_sessions", "hold", ...
   std::string detail;
-  Nanos eligible = 0;  // mono; 0 = when a delivery under way ends
+  Nanos eligible = 0;        // mono; 0: when a delivery under way ends, or an operator says so
+  double value = 0;          // of the limit as it is now: deliveries at once, or seconds between two
+  std::uint64_t others = 0;  // groups that wait for the same
 };
 
 class Scheduler {
@@ -71,12 +73,34 @@ class Scheduler {
   static std::unique_ptr<Scheduler> create(Backoff backoff, std::uint64_t seed);
   virtual ~Scheduler() = default;
 
-  virtual void backoff(const Backoff &backoff) = 0;                  // from the next result on
-  virtual TransportId transport(const TransportLimits &limits) = 0;  // adds or updates by name
+  virtual void backoff(const Backoff &backoff) = 0;  // from the next result on
+  // Adds or updates by name; new limits count at once, and a concurrency above them shrinks to them.
+  virtual TransportId transport(const TransportLimits &limits) = 0;
+  virtual std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const = 0;
+  struct DestinationState {
+    std::uint32_t busy = 0, concurrency = 0, ready = 0, groups = 0;
+    Nanos dead_until = 0, open_at = 0;  // mono; 0: not
+    double adaptive_rate = 0;           // deliveries a second; 0: none
+    const Suspension *suspension = nullptr;
+    std::string_view site;
+  };
+  virtual DestinationState state_of(DestinationId destination) const = 0;
+  virtual std::optional<GroupId> first_ready(DestinationId destination) const = 0;
   // A hint, within some tenths of a second of a deferred group's time: its owner can have its memory fetched.
   virtual void on_soon(std::function<void(GroupId)> hint) = 0;
   // Interned. Good until the next call of next() unless a group was added with it: an idle one is forgotten then.
   virtual DestinationId destination(TransportId transport, std::string_view nexthop) = 0;
+  // Domains on one provider: the destination shares limits, concurrency and health with all of the same site on its
+  // transport from now on. "": with nobody.
+  virtual void set_site(DestinationId destination, std::string_view site) = 0;
+  virtual std::uint32_t recipient_limit(DestinationId destination) const = 0;
+  // A message with so many deliveries on this transport lets others go ahead.
+  virtual bool is_list(TransportId transport, std::uint64_t deliveries) const = 0;
+  // Interned, good as a destination's id is. Where a sender is not limited, all senders are one.
+  virtual FlowId flow(const Party &party) = 0;
+  virtual void tenants(std::vector<TenantWeight> weights) = 0;  // those not named weigh 1
+  // The first rule of a kind that matches counts. A rule for senders counts for mail that is added from then on.
+  virtual void rates(std::vector<RateRule> rules) = 0;
   virtual void transport_available(TransportId transport, std::uint32_t capacity) = 0;  // 0: its workers are gone
 
   virtual void add(const Group &group, Nanos now) = 0;  // ready at once
@@ -86,8 +110,24 @@ class Scheduler {
   // From any state, a lease included (its result is lost, no feedback).
   virtual void hold(GroupId group) = 0;
   virtual void release(GroupId group, Nanos due, Nanos now) = 0;  // held -> deferred, or ready if due <= now
-  virtual void set_alone(GroupId group, bool alone) = 0;          // from its next turn on
-  virtual void flush(GroupId group, Nanos now) = 0;               // deferred -> ready, destination revived
+  virtual void set_flow(GroupId group, FlowId flow, Nanos now) = 0;
+  virtual void set_list(GroupId group, bool list) = 0;    // of a held one
+  virtual void set_alone(GroupId group, bool alone) = 0;  // from its next turn on
+  virtual void flush(GroupId group, Nanos now) = 0;       // deferred -> ready, destination revived
+
+  // A next hop there asked for less: a rate is found by trying, within DestinationLimits::adaptive.
+  virtual void push_back(DestinationId destination, Nanos now) = 0;
+  // So many deliveries at once at most, until successes raise that again.
+  virtual void lower_concurrency(DestinationId destination, std::uint32_t to) = 0;
+  // Mail that it covers waits until then, or until resume(), with no attempt. In place of one of the same name.
+  virtual void suspend(Suspension suspension, Nanos now) = 0;
+  virtual bool resume(Suspension::Key key, std::string_view name, Nanos now) = 0;  // false: there is none
+  virtual const Suspensions &suspensions() const = 0;
+  // How long of the time since then the group was suspended. It counts neither for its age nor for its back-off.
+  virtual Nanos suspended_time(GroupId group, Nanos since, Nanos now) const = 0;
+
+  // While there is a reason, nothing is leased; what counts as tried without an attempt still does.
+  virtual void pause(std::optional<Why> why) = 0;
 
   // Takes the next decision, or nothing. The group is leased from then on. A call does a bounded amount of work: if
   // next_due() has come and there was nothing, more mail is falling due than one call looks at, and it is to be called
@@ -101,11 +141,17 @@ class Scheduler {
   virtual Nanos due(GroupId group) const = 0;
   virtual void set_due(GroupId group, Nanos due) = 0;  // of a held one
   virtual TransportId transport_of(GroupId group) const = 0;
+  virtual FlowId flow_of(GroupId group) const = 0;
   virtual DestinationId destination_of(GroupId group) const = 0;
   virtual std::string_view nexthop_of(DestinationId destination) const = 0;  // good as long as the id
   // The next time at which next() may give more without any other event.
   virtual std::optional<Nanos> next_due() const = 0;
   virtual Why why(GroupId group, Nanos now) const = 0;
+
+  // Of what is known of destinations, rates and suspensions, the part that still counts; restore() after transports,
+  // tenants and rates are set. `offset`: wall minus mono. Bytes that cannot be read are ignored.
+  virtual std::string save(Nanos offset, Nanos now) const = 0;
+  virtual void restore(std::string_view bytes, Nanos offset, Nanos now) = 0;
 
   struct Counts {
     std::uint64_t ready = 0, leased = 0, deferred = 0, held = 0;

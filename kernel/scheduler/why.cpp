@@ -1,15 +1,36 @@
 // Why a group is not moving: the first limit that binds, in the order in which next() meets them.
+#include <fmt/format.h>
+
 #include <string>
 
-#include "kernel/scheduler/fifo_scheduler.hpp"
+#include "kernel/scheduler/fair_scheduler.hpp"
 
 namespace mansio::scheduler {
+namespace {
 
-Why FifoScheduler::why(GroupId id, Nanos now) const {
+double seconds(Nanos t) { return static_cast<double>(t) / kSecond; }
+
+std::string rate_text(const RateLimit &limit) {
+  return fmt::format("one delivery each {:.3g} s, {} at once", seconds(limit.interval), limit.burst);
+}
+
+}  // namespace
+
+Why FairScheduler::why(GroupId id, Nanos now) const {
   if (id >= slots_.size()) return {"unknown", "", 0};
   const auto &s = slots_[id];
-  const auto &d = destinations_[s.destination];
-  switch (s.state) {
+  const auto &d = destinations_[owner_of(s.destination)];
+  const auto &t = transports_[d.transport];
+  const auto &limits = limits_of(d);
+  const auto *suspension = suspensions_.active().empty() ? nullptr : suspensions_.find(subject_of(id));
+  const auto suspended_until = [&](Nanos at_least) -> Why {
+    constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender"};
+    return {"suspended",
+            fmt::format("{} {} is suspended{}{}", names[static_cast<std::size_t>(suspension->key)], suspension->name,
+                        suspension->reason.empty() ? "" : ": ", suspension->reason),
+            suspension->until == kForGood ? 0 : std::max(suspension->until, at_least), 0, d.ready};
+  };
+  switch (s.state()) {
     case SlotState::Free:
       return {"unknown", "", 0};
     case SlotState::Leased:
@@ -17,25 +38,66 @@ Why FifoScheduler::why(GroupId id, Nanos now) const {
     case SlotState::Suspended:
       return {"dead_destination", d.nexthop, d.dead_until};
     case SlotState::Held:
-      return {"hold", "held until it is released", 0};
+      return {"hold", "held until it is released", 0, 0, counts_.held - 1};
     case SlotState::Deferred:
-      return {"backoff", "waits for its next attempt", s.due};
+      if (suspension && suspension->until > s.due) return suspended_until(s.due);
+      return {"backoff", "waits for its next attempt", s.due, 0, counts_.deferred - 1};
     case SlotState::Ready:
     case SlotState::Suspect:
       break;
   }
-  const auto &t = transports_[d.transport];
-  if (d.dead) return {"dead_destination", d.nexthop, d.dead_until};
-  if (t.capacity == 0) return {"transport_unavailable", t.limits.name + " has no process to run it", 0};
-  if (t.alone_running) return {"alone", "a message suspected of killing workers runs alone on " + t.limits.name, 0};
-  if (s.state == SlotState::Suspect)
+  if (suspension) return suspended_until(now);
+  const auto there = d.ready - (s.state() == SlotState::Ready ? 1u : 0u);
+  if (d.dead) return {"dead_destination", d.nexthop, d.dead_until, 0, there};
+  if (t.capacity == 0)
+    return {"transport_unavailable", t.limits.name + " has no process to run it",
+            t.unavailable_since == 0 ? 0 : t.unavailable_since + t.limits.transport_retry_time, 0, t.ready - 1};
+  if (t.alone_running)
+    return {"alone", "a message suspected of killing workers runs alone on " + t.limits.name, 0, 1, t.ready - 1};
+  if (s.state() == SlotState::Suspect)
     return {"alone", "suspected of killing workers: waits until nothing else runs on " + t.limits.name,
-            t.drain_from > now ? t.drain_from : 0};
-  if (t.leased >= t.sessions())
-    return {"transport_sessions", t.limits.name + ": " + std::to_string(t.sessions()) + " deliveries at once", 0};
+            t.drain_from > now ? t.drain_from : 0, static_cast<double>(t.leased), t.ready - 1};
+  if (paused_) {
+    auto why = *paused_;
+    why.others = counts_.ready - 1;
+    return why;
+  }
+  // What is its destination's own first: that does not pass when a session becomes free.
+  if (d.shut && d.adapted && limits.rate_delay == 0) {
+    const auto rate = rate_of(owner_of(s.destination));
+    return {"adaptive_rate", fmt::format("{} asked for less: {}", d.nexthop, rate_text(rate)), d.open_at,
+            seconds(rate.interval), there};
+  }
+  if (d.shut) {
+    const bool delay = limits.rate_delay > 0;
+    return {
+        delay ? "destination_rate_delay" : "destination_rate_limit",
+        d.nexthop + ": " +
+            (delay ? fmt::format("{:.3g} s between deliveries", seconds(limits.rate_delay)) : rate_text(limits.rate)),
+        d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there};
+  }
   if (d.busy >= d.window.size)
-    return {"destination_concurrency_limit", d.nexthop + ": " + std::to_string(d.window.size) + " at once now", 0};
-  return {"turn", "ready, others are before it", 0};
+    return {"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
+            static_cast<double>(d.window.size), there};
+  if (const auto b = closed_bucket(flows_[s.flow], now); b != kNobody) {
+    constexpr std::string_view names[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
+    const auto &bucket = buckets_[b];
+    const auto others = bucket.ready - (s.state() == SlotState::Ready ? 1u : 0u);
+    return {std::string{names[static_cast<std::size_t>(bucket.key)]}, bucket.name + ": " + rate_text(bucket.limit),
+            bucket.tokens.next(bucket.limit), seconds(bucket.limit.interval), others};
+  }
+  if (t.open_at > now) {
+    const bool delay = t.limits.rate_delay > 0;
+    return {delay ? "transport_rate_delay" : "transport_rate_limit",
+            t.limits.name + ": " +
+                (delay ? fmt::format("{:.3g} s between deliveries", seconds(t.limits.rate_delay))
+                       : rate_text(t.limits.rate)),
+            t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval), t.ready - 1};
+  }
+  if (t.leased >= t.sessions())
+    return {"transport_sessions", fmt::format("{}: {} deliveries at once", t.limits.name, t.sessions()), 0,
+            static_cast<double>(t.sessions()), t.ready - 1};
+  return {"turn", "ready, others are before it", 0, 0, t.ready - 1};
 }
 
 }  // namespace mansio::scheduler

@@ -291,7 +291,8 @@ struct DsnWritten {  // router -> queue
 
 // ---- control <-> queue -------------------------------------------------------------------------------------
 
-// One operator's request. `verb`: list show hold release requeue delete expire flush summary qshape.
+// One operator's request. `verb`: list show hold release requeue delete expire flush summary qshape why suspend resume
+// suspensions.
 // Replies come as a stream of JSON lines (one a message for list/show), the last with `done`.
 struct QueueCommand {
   static constexpr std::uint16_t kType = 160;
@@ -301,7 +302,10 @@ struct QueueCommand {
   bool all = false;
   std::vector<std::pair<std::string, std::string>> match;  // sender=, recipient=, domain=, state=, transport=, older=
   std::string by;                                          // who asked, for the log
-  bool reads() const { return verb == "list" || verb == "show" || verb == "summary" || verb == "qshape"; }
+  bool reads() const {
+    return verb == "list" || verb == "show" || verb == "summary" || verb == "qshape" || verb == "why" ||
+           verb == "suspensions";
+  }
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.request, s.verb, s.ids, s.all, s.match, s.by);

@@ -269,5 +269,45 @@ TEST(Problems, PrintOnOneLine) {
   EXPECT_EQ(to_string(Problem{"f", 0, "", "cannot be read"}), "f: cannot be read");
 }
 
+TEST(Parse, DestinationsOverrideTheirTransport) {
+  const auto parsed = parse_with_rest(R"(
+[transport.x]
+plugin = "transport-x"
+destination_concurrency_limit = 10
+destination_concurrency_negative_feedback = "1/concurrency"
+[[transport.x.destination]]
+match = ["Slow.Example", ".example.org"]
+destination_concurrency_limit = 2
+[[transport.x.destination]]
+match = ["[192.0.2.1]:2525"]
+destination_recipient_limit = 7
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &x = *parsed.settings.transport("x");
+  ASSERT_EQ(x.destinations.size(), 2u);
+  EXPECT_EQ(x.destinations[0].match, (std::vector<std::string>{"slow.example", ".example.org"}));
+  EXPECT_EQ(x.destinations[0].limits.destination_concurrency_limit, 2u);
+  EXPECT_EQ(x.destinations[0].limits.initial_destination_concurrency, 2u);  // follows
+  EXPECT_EQ(x.destinations[0].limits.destination_concurrency_negative_feedback, "1/concurrency");
+  EXPECT_EQ(x.destinations[1].limits.destination_concurrency_limit, 10u);
+  EXPECT_EQ(x.destinations[1].limits.destination_recipient_limit, 7u);
+}
+
+TEST(Parse, RefusesDestinationsThatMakeNoSense) {
+  const auto problem = [](const std::string &text) {
+    return all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\n" + text));
+  };
+  EXPECT_THAT(problem("[[transport.x.destination]]\ndestination_concurrency_limit = 2\n"), HasSubstr("has no match"));
+  EXPECT_THAT(problem("destination = 5\n"), HasSubstr("expected tables [[transport.x.destination]]"));
+  EXPECT_THAT(problem("[[transport.x.destination]]\nmatch = [\"a.example\"]\nprocess_limit = 2\n"),
+              HasSubstr("is not an option"));
+  EXPECT_THAT(problem("destination_concurrency_positive_feedback = \"2/concurrency/3\"\n"),
+              HasSubstr("1/sqrt_concurrency"));
+  EXPECT_THAT(problem("destination_concurrency_positive_feedback = \"2\"\n"), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(problem("[[transport.x.destination]]\nmatch = [\"a.example\"]\ninitial_destination_concurrency = 9\n"
+                      "destination_concurrency_limit = 3\n"),
+              HasSubstr("initial_destination_concurrency is 9"));
+}
+
 }  // namespace
 }  // namespace mansio::config

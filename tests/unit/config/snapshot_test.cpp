@@ -71,7 +71,15 @@ class RandomSettings {
       Transport transport;
       fill(transport_options(), transport);
       transport.name = "t" + std::to_string(i);
-      transport.initial_destination_concurrency = 1;
+      DestinationLimits &limits = transport;
+      fill(destination_options(), limits);
+      limits.initial_destination_concurrency = 1;
+      for (auto rules = below(3); rules > 0; --rules) {
+        DestinationRule rule{{"example.com", "[192.0.2.1]:25"}, below(2) ? "site.example" : "", limits};
+        fill(destination_options(), rule.limits);
+        rule.limits.initial_destination_concurrency = 1;
+        transport.destinations.push_back(rule);
+      }
       for (std::uint64_t k = below(4); k > 0; --k) transport.options["x " + text()] = text();
       s.transports.push_back(transport);
     }
@@ -84,6 +92,21 @@ class RandomSettings {
       if (below(2)) rule.nexthop = "[::1]:25";
       rule.transport = "t0";
       s.routes.push_back(rule);
+    }
+    for (std::uint64_t i = below(3); i > 0; --i) {
+      fill(tenant_options(), s.tenants.emplace_back());
+      s.tenants.back().name = "tenant " + std::to_string(i);
+    }
+    for (std::uint64_t i = below(3); i > 0; --i) {
+      auto &rule = s.responses.emplace_back();
+      fill(response_options(), rule);
+      rule.code = {"421"};
+      rule.pool = rule.action == ResponseAction::Pool ? "pool" : "";
+    }
+    for (std::uint64_t i = below(3); i > 0; --i) {
+      auto &rule = s.rate_limits.emplace_back();
+      fill(rate_limit_options(), rule);
+      rule.match = {"@a.example"};
     }
     s.routes.push_back({});
     s.routes.back().error = "550 5.1.1 " + std::string{"no such \"user\" \\ here"};
@@ -156,6 +179,11 @@ class RandomSettings {
         {&kPlugin, {"transport-smtp"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},
+        {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},
+        {&kRate, {"10/s", "100/m", "500/15m"}},
+        {&kReplyCode, {"421", "4.7.1", "4.7.*"}},
+        {&kPattern, {"(?i)too many", "^a\"b"}},
+        {&kFeedback, {"1", "0.25", "1/5", "1/concurrency", "0.5/sqrt_concurrency"}},
         {&kNotifyClass, {"bounce", "2bounce", "data", "delay", "policy", "protocol", "resource", "software"}},
     };
     for (const auto &[known, texts] : samples) {

@@ -20,7 +20,8 @@ struct Owner {
   Nanos due(std::uint32_t id) const { return slots[id].due; }
   std::uint32_t &position(std::uint32_t id) { return slots[id].position; }
   std::uint32_t &spot(std::uint32_t id) { return slots[id].spot; }
-  bool &soon(std::uint32_t id) { return slots[id].soon; }
+  bool soon(std::uint32_t id) const { return slots[id].soon; }
+  void soon(std::uint32_t id, bool value) { slots[id].soon = value; }
   void prefetch(std::uint32_t) {}
   void due_soon(std::uint32_t) {}
 };

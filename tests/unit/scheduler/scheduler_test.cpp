@@ -222,8 +222,7 @@ TEST_P(SchedulerProperty, HoldsUnderRandomWorkloads) {
   for (std::uint32_t i = 0; i < 2; ++i) {
     transports[i] = scheduler->transport({.name = "t" + std::to_string(i),
                                           .sessions = kSessions,
-                                          .initial_destination_concurrency = 2,
-                                          .destination_concurrency_limit = kLimit});
+                                          .destination = {.window = {.initial = 2, .limit = kLimit}}});
     scheduler->transport_available(transports[i], 100);
   }
   struct Known {

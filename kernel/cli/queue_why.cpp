@@ -1,0 +1,84 @@
+#include "kernel/cli/queue_why.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "kernel/base/without_controls.hpp"
+#include "kernel/cli/json_fields.hpp"
+
+namespace mansio::cli {
+namespace {
+
+namespace json = boost::json;
+
+// Names and replies come from outside.
+std::string shown(const json::object &o, const char *key) { return without_controls(std::string{text_of(o, key)}); }
+
+}  // namespace
+
+std::string why_text(std::string_view line) {
+  boost::system::error_code e;
+  const auto value = json::parse({line.data(), line.size()}, e);
+  if (e || !value.is_object()) return "";
+  const auto &o = value.get_object();
+  std::string out;
+  if (o.contains("key")) {
+    out = fmt::format("{} {}: since {}", shown(o, "key"), shown(o, "name"), shown(o, "since"));
+    out += o.contains("until") ? ", until " + shown(o, "until") : std::string{", until resumed"};
+    return out + (shown(o, "reason").empty() ? "" : " (" + shown(o, "reason") + ")") + "\n";
+  }
+  if (o.contains("queue_id")) out = shown(o, "queue_id") + " ";
+  out += fmt::format("{} {}", shown(o, "transport"), shown(o, "destination"));
+  if (o.contains("site")) out += " (site " + shown(o, "site") + ")";
+  if (o.contains("concurrency"))
+    out += fmt::format(", {} of {} deliveries at once, {} ready, {} in all", number_of(o, "deliveries"),
+                       number_of(o, "concurrency"), number_of(o, "ready"), number_of(o, "groups"));
+  if (o.contains("recipients"))
+    out += fmt::format(", {} recipient{}", number_of(o, "recipients"), number_of(o, "recipients") == 1 ? "" : "s");
+  out += "\n  " + shown(o, "why");
+  if (!shown(o, "detail").empty()) out += ": " + shown(o, "detail");
+  if (number_of(o, "others") > 0) out += fmt::format("; {} others wait for it", number_of(o, "others"));
+  if (o.contains("eligible")) out += "; next at " + shown(o, "eligible");
+  return out + "\n";
+}
+
+int why_main(const Where &where, const WhyOrder &order) {
+  const auto complain = [](const std::string &text) {
+    std::cerr << "mansio: " << text << "\n";
+    return 1;
+  };
+  json::object match;
+  for (const auto &[key, value] : {std::pair{"destination", &order.destination}, std::pair{"tenant", &order.tenant},
+                                   std::pair{"campaign", &order.campaign}, std::pair{"sender", &order.sender},
+                                   std::pair{"for", &order.time}, std::pair{"reason", &order.reason}})
+    if (!value->empty()) match[key] = *value;
+  json::array ids;
+  for (const auto &id : order.ids) ids.emplace_back(id);
+  if (order.verb == "why" && ids.empty() && order.destination.empty())
+    return complain("why what? give queue ids or --destination");
+  auto control = ControlClient::connect(where);
+  if (!control) return complain(control.error().text);
+  std::size_t shown = 0;
+  const auto asked = control->ask(json::serialize(json::object{{"command", "queue"},
+                                                               {"verb", order.verb},
+                                                               {"ids", std::move(ids)},
+                                                               {"all", false},
+                                                               {"match", std::move(match)}}),
+                                  [&](std::string_view line) {
+                                    ++shown;
+                                    const auto text = order.json ? std::string{line} + "\n" : why_text(line);
+                                    std::fwrite(text.data(), 1, text.size(), stdout);
+                                  });
+  if (!asked) {
+    std::fflush(stdout);
+    return complain(asked.error().text);
+  }
+  if (order.verb == "why") return shown != 0 ? 0 : complain("nothing of that is in the queue");
+  if (order.verb == "resume" && *asked == 0) return complain("there is no suspension of that name");
+  return 0;
+}
+
+}  // namespace mansio::cli

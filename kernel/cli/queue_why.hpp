@@ -1,0 +1,24 @@
+// `mansio queue why`, `suspend`, `resume` and `suspensions`: why mail does not move, and keeping some from moving.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernel/cli/instance.hpp"
+
+namespace mansio::cli {
+
+struct WhyOrder {
+  std::string verb;
+  std::vector<std::string> ids;
+  std::string destination, tenant, campaign, sender;
+  std::string time, reason;  // of `suspend`
+  bool json = false;
+};
+
+int why_main(const Where &where, const WhyOrder &order);
+
+// One of the queue process's lines for people.
+std::string why_text(std::string_view json_line);
+
+}  // namespace mansio::cli

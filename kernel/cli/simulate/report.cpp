@@ -1,0 +1,89 @@
+#include "kernel/cli/simulate/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace mansio::cli::simulate {
+namespace {
+
+constexpr std::size_t kRows = 20;  // of tenants and destinations, those with most
+
+std::string seconds(std::uint64_t microseconds) {
+  const auto s = static_cast<double>(microseconds) * 1e-6;
+  return s < 10 ? fmt::format("{:.2f}", s) : s < 1000 ? fmt::format("{:.1f}", s) : fmt::format("{:.0f}", s);
+}
+
+std::string row(const std::string &name, const Totals &t, double over) {
+  return fmt::format("{:<26.26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8.1f} {:>7} {:>7} {:>7} {:>7} {:>6.3f}\n",
+                     name, t.offered, t.delivered, t.deferred, t.suspended, t.rejected, t.expired, t.waiting(),
+                     over > 0 ? static_cast<double>(t.delivered) / over : 0, seconds(t.delay.quantile(0.5)),
+                     seconds(t.delay.quantile(0.9)), seconds(t.delay.quantile(0.99)), seconds(t.delay.max()), t.jain());
+}
+
+std::vector<const Totals *> largest(const std::vector<Totals> &all) {
+  std::vector<const Totals *> out;
+  for (const auto &t : all) out.push_back(&t);
+  std::stable_sort(out.begin(), out.end(), [](auto *a, auto *b) { return a->offered > b->offered; });
+  if (out.size() > kRows) out.resize(kRows);
+  return out;
+}
+
+std::string quoted(std::string text) {  // RFC 4180
+  for (std::size_t i = 0; (i = text.find('"', i)) != text.npos; i += 2) text.insert(i, 1, '"');
+  return '"' + text + '"';
+}
+
+}  // namespace
+
+std::string table(const Scenario &s, const Report &r) {
+  const auto over = static_cast<double>(r.ended) / kSecond;
+  std::string out = s.title.empty() ? s.name + "\n" : s.name + ": " + s.title + "\n";
+  out += fmt::format(
+      "{:.0f} s of mail, the last delivery after {:.0f} s; counts are deliveries, delays seconds from arrival\n\n",
+      static_cast<double>(s.duration) / kSecond, over);
+  out += fmt::format("{:<26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6}\n", "",
+                     "offered", "delivered", "deferred", "suspended", "rejected", "expired", "waiting", "each s", "p50",
+                     "p90", "p99", "max", "Jain");
+  auto all = r.all;
+  all.jain_sum = r.tenants_jain;
+  all.jain_steps = 1;
+  out += row("all", all, over);
+  for (const auto *t : largest(r.destinations)) out += row(t->name, *t, over);
+  if (r.destinations.size() > kRows) out += fmt::format("... and {} more\n", r.destinations.size() - kRows);
+  const bool named = std::any_of(s.arrivals.begin(), s.arrivals.end(), [](const auto &a) { return !a.name.empty(); });
+  if (named) {
+    out += "\nby arrival\n";
+    for (const auto &t : r.arrivals) out += row(t.name, t, over);
+  }
+  if (r.tenants.size() > 1) {
+    out += "\nby tenant\n";
+    for (const auto *t : largest(r.tenants)) out += row(t->name.empty() ? "(none)" : t->name, *t, over);
+    if (r.tenants.size() > kRows) out += fmt::format("... and {} more\n", r.tenants.size() - kRows);
+  }
+  out +=
+      "\nJain's index: of all, between tenants that wait; of a destination, between those of its row that are "
+      "served.\n";
+  out += fmt::format("{} decisions, {:.2f} us each\n", r.decisions,
+                     r.decisions == 0 ? 0 : r.decision_seconds * 1e6 / static_cast<double>(r.decisions));
+  if (r.violations.empty())
+    return out + "no limit was exceeded, nothing waited that could go, nothing was leased twice or lost\n";
+  for (const auto &v : r.violations) out += "VIOLATED " + v + "\n";
+  return out;
+}
+
+std::string csv(const Scenario &s, const Report &r) {
+  std::string out = "seconds,arrived,delivered,deferred,suspended,rejected,expired,waiting,under_way,mean_delay";
+  for (const auto &d : s.destinations) out += ',' + quoted("delivered " + d.name);
+  out += '\n';
+  for (const auto &step : r.steps) {
+    out += fmt::format("{:.3f},{},{},{},{},{},{},{},{},{:.3f}", static_cast<double>(step.at) / kSecond, step.arrived,
+                       step.delivered, step.deferred, step.suspended, step.rejected, step.expired, step.waiting,
+                       step.under_way, step.mean_delay);
+    for (const auto n : step.by_destination) out += fmt::format(",{}", n);
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace mansio::cli::simulate

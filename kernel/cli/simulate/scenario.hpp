@@ -1,0 +1,68 @@
+// Scenario: what the simulator is given: limits as in Mansio's own configuration, next hops with their latency, errors
+// and capacity over time, and mail that arrives for them. docs/scheduling.md has the options.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/base/result.hpp"
+#include "kernel/config/settings.hpp"
+
+namespace mansio::cli::simulate {
+
+// How next hops behave from a time on. Several hosts of a destination are tried in random order.
+struct Behaviour {
+  Nanos from = 0;
+  Nanos latency = 100 * kMillisecond;  // of a delivery
+  double spread = 0.5;                 // of the latency, as a fraction both ways
+  double error = 0;                    // of deliveries: 4xx for the recipient
+  double refuse = 0;                   // of deliveries: the connection fails at once
+  double reject = 0;                   // of deliveries: 5xx
+  std::uint32_t connections = 0;       // at once; one more is refused; 0: any number
+  double rate = 0;                     // deliveries a second; what is beyond gets 4xx; 0: any
+  std::uint32_t hosts = 1;
+  std::uint32_t hanging = 0;  // of these, do not answer at all
+
+  bool operator==(const Behaviour &) const = default;
+};
+
+struct DestinationSpec {
+  std::string name;  // with count above 1, '#' stands for the number
+  std::uint32_t count = 1;
+  std::string transport;
+  Nanos connect_timeout = 30 * kSecond;
+  Nanos host_memory = 60 * kSecond;  // a host that hung is not tried again for so long, but for one probe; 0: no memory
+  std::vector<Behaviour> phases;     // in the order of their times; the first is from the beginning
+};
+
+struct ArrivalSpec {
+  std::string name;         // for the report
+  std::string destination;  // name of a DestinationSpec
+  std::string tenant, campaign, sender;
+  int priority = 0;
+  Nanos from = 0, to = 0;
+  double rate = 0;               // messages a second, at random times
+  std::uint64_t messages = 0;    // or so many, evenly from `from` to `to`; all at once if these are the same
+  std::uint32_t recipients = 1;  // of each message, one after the other over the spec's destinations
+  std::uint32_t tenants = 1;     // '#' in the tenant's name stands for one of so many
+};
+
+struct Scenario {
+  std::string name, title;
+  Nanos duration = 3600 * kSecond;
+  Nanos step = 10 * kSecond;  // of the plot and the CSV
+  std::uint64_t seed = 1;
+  bool drain = true;  // after `duration` nothing arrives, and the run goes on until all mail is delivered or expired
+  Nanos drain_limit = 5 * 86400 * kSecond;
+  config::Settings settings;  // [queue], [transport.NAME], [[tenant]], [[rate_limit]]
+  std::vector<DestinationSpec> destinations;
+  std::vector<ArrivalSpec> arrivals;
+};
+
+// Problems are reported as `mansio check` does, one a line.
+Result<Scenario> parse_scenario(const std::string &path, const std::string &text);
+Result<Scenario> read_scenario(const std::string &path);
+
+}  // namespace mansio::cli::simulate

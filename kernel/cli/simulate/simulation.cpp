@@ -1,0 +1,360 @@
+#include "kernel/cli/simulate/simulation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "kernel/queue/limits.hpp"
+
+namespace mansio::cli::simulate {
+namespace {
+
+constexpr Nanos kBegin = 1'000'000 * kSecond;  // of the scheduler's clock
+constexpr std::size_t kViolations = 20;
+constexpr int kLookedAt = 2;  // waiting deliveries after each round of decisions
+
+std::string numbered(const std::string &name, std::uint64_t number) {
+  const auto at = name.find('#');
+  return at == name.npos ? name : name.substr(0, at) + std::to_string(number) + name.substr(at + 1);
+}
+
+double real_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Simulation::Simulation(const Scenario &scenario) : s_(scenario), random_(scenario.seed) { build(); }
+Simulation::~Simulation() = default;
+
+void Simulation::build() {
+  scheduler_ = scheduler::Scheduler::create(queue::backoff_of(s_.settings.queue), s_.seed);
+  scheduler_->tenants(queue::weights_of(s_.settings));
+  scheduler_->rates(queue::rates_of(s_.settings));
+  for (const auto &t : s_.settings.transports) {
+    const auto limits = queue::limits_of(t);
+    const auto id = scheduler_->transport(limits);
+    scheduler_->transport_available(id, t.process_limit);
+    transports_.push_back(id);
+    transport_counts_.resize(id + 1u);
+    transport_counts_[id].limit = t.process_limit;
+    transport_counts_[id].rate = limits.rate_delay > 0 ? scheduler::RateLimit{limits.rate_delay, 1} : limits.rate;
+  }
+  for (std::size_t i = 0; i < s_.destinations.size(); ++i) {
+    const auto &spec = s_.destinations[i];
+    first_hop_.push_back(hops_.size());
+    report_.destinations.push_back({.name = spec.name});
+    const auto at = std::find_if(s_.settings.transports.begin(), s_.settings.transports.end(),
+                                 [&](const auto &t) { return t.name == spec.transport; });
+    const auto transport = transports_[static_cast<std::size_t>(at - s_.settings.transports.begin())];
+    const auto limits = queue::limits_of(*at);
+    for (std::uint32_t n = 0; n < spec.count; ++n) {
+      const auto name = numbered(spec.name, n);
+      const auto rule = std::find_if(limits.rules.begin(), limits.rules.end(),
+                                     [&](const auto &r) { return scheduler::matches_any(r.match, name); });
+      const auto &own = rule == limits.rules.end() ? limits.destination : rule->limits;
+      const bool site = rule != limits.rules.end() && !rule->site.empty();
+      auto &count = destination_counts_[{transport, site ? rule->site : name}];
+      count.limit = own.effective_window().limit;
+      count.rate = own.rate;
+      hops_.push_back({NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count});
+    }
+  }
+  for (const auto &a : s_.arrivals) {
+    Source source{&a, 0, 0, 0, a.from};
+    while (s_.destinations[source.destination].name != a.destination) ++source.destination;
+    if (a.rate > 0) source.next += static_cast<Nanos>(random_.exponential() / a.rate * kSecond);
+    sources_.push_back(source);
+    report_.arrivals.push_back({.name = a.name.empty() ? a.destination : a.name});
+  }
+  step_.by_destination.resize(s_.destinations.size());
+}
+
+std::uint32_t Simulation::tenant_number(const std::string &name) {
+  const auto [at, fresh] = tenant_names_.try_emplace(name, static_cast<std::uint32_t>(report_.tenants.size()));
+  if (fresh) {
+    report_.tenants.push_back({.name = name});
+    tenant_states_.emplace_back();
+    auto &count = tenant_counts_.emplace_back();
+    for (const auto &rule : queue::rates_of(s_.settings))
+      if (rule.key == scheduler::RateRule::Key::Tenant && rule.matches(name) && !count.rate) count.rate = rule.limit;
+  }
+  return at->second;
+}
+
+// One message: its recipients go to the spec's destinations in turn, fifty or however many may share a delivery at
+// once.
+void Simulation::arrive(Source &source) {
+  const auto &a = *source.spec;
+  const auto &spec = s_.destinations[source.destination];
+  const auto tenant = tenant_number(numbered(a.tenant, a.tenants > 1 ? random_.below(a.tenants) : 0));
+  ++source.sent;
+  const auto first = a.recipients == 1 && spec.count > 1 ? random_.below(spec.count) : source.recipients;
+  source.recipients += a.recipients;
+  add(static_cast<std::size_t>(&source - sources_.data()), tenant, source.destination, first, a.recipients);
+  if (a.rate > 0) {
+    source.next += std::max<Nanos>(1, static_cast<Nanos>(random_.exponential() / a.rate * kSecond));
+    if (source.next >= a.to) source.next = std::numeric_limits<Nanos>::max();
+  } else if (source.sent >= a.messages) {
+    source.next = std::numeric_limits<Nanos>::max();
+  } else {
+    source.next = a.from + static_cast<Nanos>(static_cast<double>(a.to - a.from) * static_cast<double>(source.sent) /
+                                              static_cast<double>(a.messages));
+  }
+}
+
+void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t destination, std::uint64_t first,
+                     std::uint32_t recipients) {
+  const auto &a = s_.arrivals[arrival];
+  const auto &spec = s_.destinations[destination];
+  const auto transport = hops_[first_hop_[destination]].transport;
+  std::vector<std::uint32_t> hops;  // of each delivery
+  const auto spread = std::min<std::uint64_t>(spec.count, recipients);
+  for (std::uint64_t k = 0; k < spread; ++k) {
+    const auto hop = static_cast<std::uint32_t>(first_hop_[destination] + (first + k) % spec.count);
+    const auto there = recipients / spread + (k < recipients % spread ? 1 : 0);
+    const auto limit = scheduler_->recipient_limit(scheduler_->destination(transport, hops_[hop].hop.name()));
+    for (std::uint64_t n = 0; n < there; n += limit) hops.push_back(hop);
+  }
+  const bool list = scheduler_->is_list(transport, hops.size());
+  const auto flow = scheduler_->flow(
+      {.tenant = report_.tenants[tenant].name, .campaign = a.campaign, .sender = a.sender, .priority = a.priority});
+  for (const auto hop : hops) {
+    scheduler::GroupId id = 0;
+    if (free_.empty()) {
+      id = static_cast<scheduler::GroupId>(groups_.size());
+      groups_.emplace_back();
+    } else {
+      id = free_.back();
+      free_.pop_back();
+    }
+    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), State::Waiting};
+    auto &h = hops_[hop];
+    ++h.waiting;
+    ++tenant_states_[tenant].waiting;
+    ++waiting_;
+    ++step_.arrived;
+    each_total(groups_[id], [](Totals &t) { ++t.offered; });
+    scheduler_->add({.id = id,
+                     .transport = transport,
+                     .destination = scheduler_->destination(transport, h.hop.name()),
+                     .flow = flow,
+                     .list = list},
+                    kBegin + now_);
+  }
+}
+
+void Simulation::violation(const std::string &what) {
+  if (report_.violations.size() < kViolations)
+    report_.violations.push_back(fmt::format("{:.6f}s: {}", static_cast<double>(now_) / kSecond, what));
+}
+
+bool Simulation::expired(const Group &g) const { return now_ - g.arrived >= s_.settings.queue.maximal_queue_lifetime; }
+
+void Simulation::decide() {
+  const auto since = real_seconds();
+  double elsewhere = 0;
+  while (const auto decision = scheduler_->next(kBegin + now_)) {
+    ++report_.decisions;
+    const auto out = real_seconds();
+    begin(*decision);
+    elsewhere += real_seconds() - out;
+  }
+  report_.decision_seconds += real_seconds() - since - elsewhere;
+  check_waiting();
+}
+
+// Nothing that could go may be left.
+void Simulation::check_waiting() {
+  constexpr std::uint64_t kEach = 16;  // rounds: it costs more than a decision
+  if (!check_all_ && ++rounds_ % kEach != 0) return;
+  const auto due = scheduler_->next_due();
+  if (groups_.empty() || (due && *due <= kBegin + now_)) return;  // it is to be asked again
+  const auto look = [&](scheduler::GroupId id) {
+    if (groups_[id].state != State::Waiting) return;
+    const auto why = scheduler_->why(id, kBegin + now_);
+    if (why.limit == "turn")
+      violation("a delivery to " + hops_[groups_[id].hop].hop.name() + " waits though it could go");
+    if (why.limit == "unknown") violation("a waiting delivery is unknown to the scheduler");
+  };
+  if (check_all_) {
+    for (scheduler::GroupId id = 0; id < groups_.size(); ++id) look(id);
+  } else {
+    for (int n = 0; n < kLookedAt; ++n) look(static_cast<scheduler::GroupId>(random_.below(groups_.size())));
+  }
+}
+
+void Simulation::begin(const scheduler::Decision &decision) {
+  const auto id = decision.group;
+  auto &g = groups_[id];
+  if (g.state != State::Waiting) return violation("leased while it is not waiting");
+  auto &h = hops_[g.hop];
+  if (decision.suspended) {
+    ++step_.suspended;
+    each_total(g, [](Totals &t) { ++t.suspended; });
+    g.ending = Ending::Deferred;
+    g.state = State::UnderWay;
+    if (expired(g)) {
+      ++step_.expired;
+      each_total(g, [](Totals &t) { ++t.expired; });
+      scheduler_->finished(id, scheduler::Result::NoFeedback, std::nullopt, kBegin + now_);
+      return leave(id);
+    }
+    scheduler_->finished(id, scheduler::Result::NoFeedback, now_ - g.arrived, kBegin + now_);
+    g.state = State::Waiting;
+    return;
+  }
+  g.state = State::UnderWay;
+  ++under_way_;
+  const auto count = [&](Counted &c, const std::string &what) {
+    if (++c.under_way > c.limit && c.limit > 0) violation(fmt::format("{}: {} at once", what, c.under_way));
+    if (c.rate && !c.bucket.open(c.rate, kBegin + now_)) violation(what + ": faster than its rate");
+    c.bucket.take(c.rate, kBegin + now_);
+  };
+  count(transport_counts_[h.transport], h.hop.spec().transport);
+  count(*h.count, h.hop.name());
+  count(tenant_counts_[g.tenant], "tenant " + report_.tenants[g.tenant].name);
+  const auto verdict = h.hop.begin(now_, random_);
+  g.ending = verdict.ending;
+  ending_.push({now_ + std::max<Nanos>(verdict.takes, 1), id});
+}
+
+void Simulation::end(scheduler::GroupId id) {
+  auto &g = groups_[id];
+  auto &h = hops_[g.hop];
+  h.hop.end();
+  --under_way_;
+  --transport_counts_[h.transport].under_way;
+  --h.count->under_way;
+  --tenant_counts_[g.tenant].under_way;
+  report_.ended = now_;
+  const bool fails = g.ending == Ending::Deferred || g.ending == Ending::NoConnection;
+  const auto result = g.ending == Ending::NoConnection ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
+  const bool gives_up = fails && expired(g);
+  const auto since = real_seconds();
+  scheduler_->finished(id, result, fails && !gives_up ? std::optional{now_ - g.arrived} : std::nullopt, kBegin + now_);
+  report_.decision_seconds += real_seconds() - since;
+  if (fails) {
+    ++step_.deferred;
+    each_total(g, [](Totals &t) { ++t.deferred; });
+  }
+  if (fails && !gives_up) {
+    g.state = State::Waiting;
+    return;
+  }
+  if (gives_up) {
+    ++step_.expired;
+    each_total(g, [](Totals &t) { ++t.expired; });
+  } else if (g.ending == Ending::Rejected) {
+    ++step_.rejected;
+    each_total(g, [](Totals &t) { ++t.rejected; });
+  } else {
+    const auto delay = static_cast<std::uint64_t>((now_ - g.arrived) / 1000);
+    each_total(g, [&](Totals &t) {
+      ++t.delivered;
+      t.delay.add(delay);
+    });
+    ++step_.delivered;
+    ++step_.by_destination[h.spec];
+    step_delay_ += static_cast<double>(delay) * 1e-6;
+    ++h.delivered;
+    ++tenant_states_[g.tenant].delivered;
+  }
+  leave(id);
+}
+
+void Simulation::leave(scheduler::GroupId id) {
+  auto &g = groups_[id];
+  g.state = State::Gone;
+  --hops_[g.hop].waiting;
+  --tenant_states_[g.tenant].waiting;
+  --waiting_;
+  free_.push_back(id);
+}
+
+void Simulation::close_step(Nanos at) {
+  step_.at = at;
+  step_.waiting = waiting_;
+  step_.under_way = under_way_;
+  step_.mean_delay = step_.delivered == 0 ? 0 : step_delay_ / static_cast<double>(step_.delivered);
+  struct Sums {
+    double sum = 0, squares = 0;
+    std::uint64_t n = 0;
+    void add(double x) { sum += x, squares += x * x, ++n; }
+    double jain() const { return squares == 0 ? 1 : sum * sum / (static_cast<double>(n) * squares); }
+  };
+  std::vector<Sums> destinations(s_.destinations.size());
+  for (auto &h : hops_) {
+    if (h.waited && h.waiting > 0 && h.delivered > 0) destinations[h.spec].add(h.delivered);
+    h.waited = h.waiting > 0;
+    h.delivered = 0;
+  }
+  for (std::size_t i = 0; i < destinations.size(); ++i) {
+    if (destinations[i].n < 2) continue;
+    report_.destinations[i].jain_sum += destinations[i].jain();
+    ++report_.destinations[i].jain_steps;
+  }
+  Sums tenants;
+  for (auto &t : tenant_states_) {
+    if (t.waited && t.waiting > 0) tenants.add(static_cast<double>(t.delivered));
+    t.waited = t.waiting > 0;
+    t.delivered = 0;
+  }
+  if (tenants.n > 1 && tenants.squares > 0) {
+    tenants_jain_sum_ += tenants.jain();
+    ++tenants_jain_steps_;
+  }
+  report_.steps.push_back(step_);
+  step_ = {};
+  step_.by_destination.resize(s_.destinations.size());
+  step_delay_ = 0;
+}
+
+Report Simulation::run() {
+  constexpr auto kNever = std::numeric_limits<Nanos>::max();
+  Nanos boundary = s_.step;
+  std::uint64_t still = 0;  // rounds in which time did not go on
+  const auto limit = s_.drain ? s_.duration + s_.drain_limit : s_.duration;
+  for (;;) {
+    decide();
+    auto at = std::min(boundary, limit);
+    Nanos arrival = kNever;
+    for (const auto &source : sources_) arrival = std::min(arrival, source.next);
+    if (arrival >= s_.duration) arrival = kNever;
+    if (arrival == kNever && waiting_ == 0 && now_ >= s_.duration) break;
+    at = std::min(at, arrival);
+    if (!ending_.empty()) at = std::min(at, ending_.top().at);
+    if (const auto due = scheduler_->next_due()) at = std::min(at, std::max(*due - kBegin, now_));
+    if (still = at > now_ ? 0 : still + 1; still > 1'000'000) {
+      violation("the scheduler asks to be asked again without end");
+      break;
+    }
+    now_ = at;
+    for (auto &source : sources_)
+      while (source.next <= now_ && source.next < s_.duration) arrive(source);
+    for (; !ending_.empty() && ending_.top().at <= now_;) {
+      const auto id = ending_.top().group;
+      ending_.pop();
+      end(id);
+    }
+    if (now_ < boundary) continue;
+    close_step(boundary);
+    boundary += s_.step;
+    if (now_ >= limit) break;
+  }
+  if (step_.arrived + step_.delivered + step_.deferred + step_.suspended > 0) close_step(now_);
+  if (tenants_jain_steps_ > 0) report_.tenants_jain = tenants_jain_sum_ / static_cast<double>(tenants_jain_steps_);
+  const auto left = static_cast<std::uint64_t>(
+      std::count_if(groups_.begin(), groups_.end(), [](const Group &g) { return g.state != State::Gone; }));
+  if (left != waiting_ || report_.all.waiting() != waiting_)
+    violation(fmt::format("{} offered, {} delivered, rejected or expired, {} left: some are lost", report_.all.offered,
+                          report_.all.offered - report_.all.waiting(), left));
+  const auto counts = scheduler_->counts();
+  if (counts.ready + counts.leased + counts.deferred + counts.held != waiting_)
+    violation("the scheduler has another number of deliveries than wait");
+  return std::move(report_);
+}
+
+}  // namespace mansio::cli::simulate

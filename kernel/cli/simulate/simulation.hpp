@@ -1,0 +1,143 @@
+// Simulation: the queue's own scheduler under a virtual clock, between mail that arrives and next hops that behave as
+// the scenario says. The same scenario gives the same run. On the way it checks what must hold: no limit is exceeded,
+// nothing that could go waits while there is room for it, nothing is leased twice at once, nothing is lost.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "kernel/cli/load/histogram.hpp"
+#include "kernel/cli/simulate/scenario.hpp"
+#include "kernel/cli/simulate/world.hpp"
+#include "kernel/scheduler/scheduler.hpp"
+
+namespace mansio::cli::simulate {
+
+// Counts are of deliveries: a message's recipients in one transaction at one destination.
+struct Totals {
+  std::string name;
+  std::uint64_t offered = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
+  load::Histogram delay;  // microseconds from arrival to delivery
+  double jain_sum = 0;    // over steps, of those that waited at its beginning and its end
+  std::uint64_t jain_steps = 0;
+
+  std::uint64_t waiting() const { return offered - delivered - rejected - expired; }
+  double jain() const { return jain_steps == 0 ? 1 : jain_sum / static_cast<double>(jain_steps); }
+};
+
+struct Step {
+  Nanos at = 0;  // its end, from the beginning of the scenario
+  std::uint64_t arrived = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
+  std::uint64_t waiting = 0, under_way = 0;   // at its end
+  double mean_delay = 0;                      // of what was delivered, seconds
+  std::vector<std::uint32_t> by_destination;  // delivered, by DestinationSpec
+};
+
+struct Report {
+  Totals all;
+  std::vector<Totals> destinations, tenants, arrivals;  // by DestinationSpec; by name; by ArrivalSpec
+  double tenants_jain = 1;
+  std::vector<Step> steps;
+  Nanos ended = 0;  // when the last delivery ended, from the beginning
+  std::uint64_t decisions = 0;
+  double decision_seconds = 0;          // real time in the scheduler
+  std::vector<std::string> violations;  // of what must hold; the first few
+};
+
+class Simulation {
+ public:
+  explicit Simulation(const Scenario &scenario);
+  ~Simulation();
+  // Each waiting delivery is looked at after every decision, instead of a few: for small scenarios.
+  void check_all() { check_all_ = true; }
+  Report run();
+
+ private:
+  enum class State : std::uint8_t { Waiting, UnderWay, Gone };
+  struct Group {
+    Nanos arrived = 0;
+    std::uint32_t hop = 0, tenant = 0, arrival = 0;
+    State state = State::Gone;
+    Ending ending = Ending::Delivered;
+  };
+  struct Source {
+    const ArrivalSpec *spec;
+    std::size_t destination;  // index of the spec
+    std::uint64_t sent = 0, recipients = 0;
+    Nanos next = 0;
+  };
+  struct Counted {  // an independent count of what a limit allows
+    std::uint32_t under_way = 0, limit = 0;
+    scheduler::RateLimit rate;
+    scheduler::TokenBucket bucket;
+  };
+  struct Hop {
+    NextHop hop;
+    std::uint32_t spec;
+    scheduler::TransportId transport;
+    Counted *count = nullptr;  // shared by a site
+    std::uint32_t waiting = 0, delivered = 0;
+    bool waited = false;  // at the beginning of the step
+  };
+  struct Ended {
+    Nanos at;
+    scheduler::GroupId group;
+    bool operator>(const Ended &o) const { return at > o.at; }
+  };
+
+  void build();
+  void arrive(Source &source);
+  void add(std::size_t arrival, std::uint32_t tenant, std::size_t destination, std::uint64_t first,
+           std::uint32_t recipients);
+  template <class F>
+  void each_total(const Group &group, F &&f) {
+    f(report_.all);
+    f(report_.destinations[hops_[group.hop].spec]);
+    f(report_.tenants[group.tenant]);
+    f(report_.arrivals[group.arrival]);
+  }
+  void decide();
+  void begin(const scheduler::Decision &decision);
+  void end(scheduler::GroupId id);
+  void leave(scheduler::GroupId id);
+  void close_step(Nanos at);
+  void check_waiting();
+  void violation(const std::string &what);
+  bool expired(const Group &group) const;
+  std::uint32_t tenant_number(const std::string &name);
+
+  const Scenario &s_;
+  Random random_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::vector<Hop> hops_;
+  std::vector<std::size_t> first_hop_;  // by DestinationSpec
+  std::vector<Source> sources_;
+  std::vector<Group> groups_;
+  std::vector<scheduler::GroupId> free_;
+  std::priority_queue<Ended, std::vector<Ended>, std::greater<>> ending_;
+  std::vector<scheduler::TransportId> transports_;                                        // by settings_.transports
+  std::vector<Counted> transport_counts_;                                                 // by TransportId
+  std::map<std::pair<scheduler::TransportId, std::string>, Counted> destination_counts_;  // a site's, or a hop's own
+  std::vector<Counted> tenant_counts_;
+  std::map<std::string, std::uint32_t> tenant_names_;
+  struct TenantState {
+    std::uint64_t waiting = 0, delivered = 0;
+    bool waited = false;
+  };
+  std::vector<TenantState> tenant_states_;
+  Nanos now_ = 0;
+  Report report_;
+  Step step_;
+  double step_delay_ = 0, tenants_jain_sum_ = 0;
+  std::uint64_t tenants_jain_steps_ = 0;
+  std::uint64_t waiting_ = 0;
+  std::uint32_t under_way_ = 0;
+  bool check_all_ = false;
+  std::uint64_t rounds_ = 0;
+};
+
+}  // namespace mansio::cli::simulate

@@ -1,0 +1,98 @@
+#include "kernel/queue/limits.hpp"
+
+#include "kernel/config/feedback.hpp"
+#include "kernel/config/pattern.hpp"
+#include "kernel/config/rate.hpp"
+
+namespace mansio::queue {
+namespace {
+
+scheduler::Feedback feedback_of(const std::string &text) {
+  const auto f = config::parse_feedback(text).value_or(config::Feedback{});
+  using Over = config::Feedback::Over;
+  return {static_cast<float>(f.amount), f.over == Over::One           ? scheduler::Feedback::Over::One
+                                        : f.over == Over::Concurrency ? scheduler::Feedback::Over::Concurrency
+                                                                      : scheduler::Feedback::Over::SqrtConcurrency};
+}
+
+scheduler::RateLimit rate_of(const std::string &rate, std::uint32_t burst) {
+  return {config::parse_rate(rate).value_or(0), burst};
+}
+
+scheduler::DestinationLimits limits_of(const config::DestinationLimits &from) {
+  return {.window = {.initial = from.initial_destination_concurrency,
+                     .limit = from.destination_concurrency_limit,
+                     .failed_cohort_limit = from.destination_concurrency_failed_cohort_limit,
+                     .positive = feedback_of(from.destination_concurrency_positive_feedback),
+                     .negative = feedback_of(from.destination_concurrency_negative_feedback)},
+          .recipient_limit = from.destination_recipient_limit,
+          .rate_delay = from.destination_rate_delay,
+          .rate = rate_of(from.destination_rate_limit, from.destination_rate_burst),
+          .adaptive = {
+              .minimum = static_cast<double>(kSecond) /
+                         static_cast<double>(config::parse_rate(from.adaptive_rate_minimum).value_or(60 * kSecond)),
+              .decrease = from.adaptive_rate_decrease,
+              .increase = from.adaptive_rate_increase}};
+}
+
+}  // namespace
+
+scheduler::Backoff backoff_of(const config::Queue &q) {
+  return {.minimal_backoff_time = q.minimal_backoff_time,
+          .maximal_backoff_time = q.maximal_backoff_time,
+          .jitter = q.backoff_jitter,
+          .queue_run_delay = q.queue_run_delay};
+}
+
+scheduler::TransportLimits limits_of(const config::Transport &t) {
+  scheduler::TransportLimits limits;
+  limits.name = t.name;
+  limits.sessions = t.process_limit;
+  limits.transport_retry_time = t.transport_retry_time;
+  limits.rate_delay = t.transport_rate_delay;
+  limits.rate = rate_of(t.transport_rate_limit, t.transport_rate_burst);
+  limits.slots = {t.delivery_slot_cost, t.delivery_slot_loan, t.delivery_slot_discount, t.minimum_delivery_slots};
+  limits.destination = limits_of(static_cast<const config::DestinationLimits &>(t));
+  for (const auto &rule : t.destinations) limits.rules.push_back({rule.match, limits_of(rule.limits), rule.site});
+  return limits;
+}
+
+std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settings) {
+  using Action = scheduler::ResponseRule::Action;
+  constexpr Action actions[] = {Action::Suspend, Action::Slow, Action::Concurrency, Action::Bounce, Action::Pool};
+  std::vector<scheduler::ResponseRule> out;
+  for (const auto &r : settings.responses) {
+    scheduler::ResponseRule rule;
+    rule.destinations = r.destination;
+    rule.codes = r.code;
+    if (auto pattern = config::Pattern::compile(r.pattern); pattern && !r.pattern.empty())
+      rule.text = [p = std::move(*pattern)](std::string_view text) { return p.matches(text); };
+    rule.threshold = r.threshold;
+    rule.window = r.window;
+    rule.action = actions[static_cast<std::size_t>(r.action)];
+    rule.time = r.time;
+    rule.concurrency = r.concurrency;
+    rule.pool = r.pool;
+    out.push_back(std::move(rule));
+  }
+  return out;
+}
+
+std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings) {
+  std::vector<scheduler::TenantWeight> out;
+  for (const auto &t : settings.tenants) out.push_back({t.name, t.weight});
+  return out;
+}
+
+std::vector<scheduler::RateRule> rates_of(const config::Settings &settings) {
+  std::vector<scheduler::RateRule> out;
+  for (const auto &r : settings.rate_limits) {
+    const auto key = r.key == config::RateKey::Tenant     ? scheduler::RateRule::Key::Tenant
+                     : r.key == config::RateKey::Campaign ? scheduler::RateRule::Key::Campaign
+                                                          : scheduler::RateRule::Key::Sender;
+    out.push_back({key, r.match, rate_of(r.rate, r.burst)});
+  }
+  return out;
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,17 @@
+// The limits of the configuration as the scheduler takes them. The simulator uses them too: what it shows is what the
+// queue process does.
+#pragma once
+
+#include "kernel/config/settings.hpp"
+#include "kernel/scheduler/responses.hpp"
+#include "kernel/scheduler/scheduler.hpp"
+
+namespace mansio::queue {
+
+scheduler::Backoff backoff_of(const config::Queue &queue);
+scheduler::TransportLimits limits_of(const config::Transport &transport);
+std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings);
+std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settings);
+std::vector<scheduler::RateRule> rates_of(const config::Settings &settings);
+
+}  // namespace mansio::queue

@@ -1,0 +1,54 @@
+// What next hops' replies make us do, by [[response]] rules.
+#include <utility>
+
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+
+// `counted`: another reply in this delivery was: many recipients with the same reply are one event.
+void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted) {
+  if (responses_.empty() || outcome.status == wire::DeliveryStatus::Sent) return;
+  const auto destination = scheduler_->destination_of(group);
+  const auto name = scheduler_->nexthop_of(destination);
+  const auto code = outcome.smtp_code == 0 ? std::string{} : std::to_string(outcome.smtp_code);
+  const auto enhanced = outcome.enhanced.empty() ? std::string{} : to_string(outcome.enhanced);
+  const auto now = clock_.mono();
+  const auto *rule = responses_.match({name, code, enhanced, outcome.text});
+  using Action = scheduler::ResponseRule::Action;
+  if (!rule || (rule->action != Action::Bounce && std::exchange(counted, true))) return;
+  if (!responses_.reached(*rule, name, now)) return;
+  constexpr std::string_view names[] = {"suspend", "slow", "concurrency", "bounce", "pool"};
+  log_.info("a reply makes a difference", {{"destination", name},
+                                           {"action", names[static_cast<std::size_t>(rule->action)]},
+                                           {"code", code},
+                                           {"text", outcome.text}});
+  switch (rule->action) {
+    case Action::Suspend:
+      scheduler_->suspend({scheduler::Suspension::Key::Destination, std::string{name}, now, now + rule->time,
+                           "for its reply: " + outcome.text},
+                          now);
+      keep_scheduling();
+      break;
+    case Action::Slow:
+      scheduler_->push_back(destination, now);
+      break;
+    case Action::Concurrency:
+      scheduler_->lower_concurrency(destination, rule->concurrency);
+      break;
+    case Action::Bounce:
+      if (outcome.status == wire::DeliveryStatus::Deferred) outcome.status = wire::DeliveryStatus::Bounced;
+      break;
+    case Action::Pool:
+      std::erase_if(pools_, [&](const auto &p) { return p.second.second <= now; });
+      pools_.insert_or_assign(std::string{name}, std::pair{rule->pool, now + rule->time});
+      break;
+  }
+}
+
+const std::string &QueueCore::pool_of(GroupSlot group, const Envelope &envelope) const {
+  if (pools_.empty()) return envelope.source_pool;
+  const auto at = pools_.find(scheduler_->nexthop_of(scheduler_->destination_of(group)));
+  return at != pools_.end() && at->second.second > clock_.mono() ? at->second.first : envelope.source_pool;
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,55 @@
+// Adaptive: a rate found by trying, as TCP finds its own: each reply that asks for less multiplies it by a factor, time
+// without one adds to it. It begins when a next hop first asks, at a part of the pace that it was served at then, and
+// ends when it has grown to a multiple of that: the next hop takes what comes again.
+#pragma once
+
+#include <algorithm>
+
+#include "kernel/base/clock.hpp"
+#include "kernel/scheduler/rate.hpp"
+
+namespace mansio::scheduler {
+
+struct AdaptiveLimits {
+  double minimum = 1.0 / 60;    // deliveries a second, never less
+  double decrease = 0.5;        // the factor
+  double increase = 0.05;       // added in a second, as a part of the pace that it began at
+  double release = 2;           // times that pace: free again
+  Nanos settle = 10 * kSecond;  // replies within this time of a decrease are about what was before it
+  bool operator==(const AdaptiveLimits &) const = default;
+};
+
+class Adaptive {
+ public:
+  // `pace`: deliveries a second as it was served lately.
+  Adaptive(double pace, const AdaptiveLimits &limits, Nanos now)
+      : pace_(std::max(pace, limits.minimum)), rate_(pace_), grown_at_(now) {
+    (void)push_back(limits, now);
+  }
+
+  // False: too soon after the last one.
+  bool push_back(const AdaptiveLimits &limits, Nanos now) {
+    if (decreased_ && now < decreased_at_ + limits.settle) return false;
+    decreased_ = true;
+    decreased_at_ = grown_at_ = now;
+    rate_ = std::max(limits.minimum, rate_ * limits.decrease);
+    return true;
+  }
+  // A delivery went well. True: it is free again.
+  bool success(const AdaptiveLimits &limits, Nanos now) {
+    if (now < decreased_at_ + limits.settle) return false;
+    rate_ += limits.increase * pace_ * static_cast<double>(now - std::max(grown_at_, decreased_at_ + limits.settle)) /
+             kSecond;
+    grown_at_ = now;
+    return rate_ >= limits.release * pace_;
+  }
+  double rate() const { return rate_; }
+  RateLimit limit() const { return {static_cast<Nanos>(kSecond / rate_), 1}; }
+
+ private:
+  double pace_, rate_;
+  Nanos grown_at_, decreased_at_ = 0;
+  bool decreased_ = false;
+};
+
+}  // namespace mansio::scheduler

@@ -1,0 +1,174 @@
+// Lanes, the rounds they stand in, and the shares of tenants that the rounds belong to.
+#include <cassert>
+
+#include "kernel/scheduler/fair_scheduler.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+constexpr std::uint32_t kWalked = 8;  // lanes of a destination: with more they are found by a table
+
+}  // namespace
+
+LaneId FairScheduler::find_lane(DestinationId owner, FlowId flow, bool list) const {
+  const auto &d = destinations_[owner];
+  if (d.lane_count > kWalked) {
+    const auto at = by_key_.find({owner, flow << 1 | (list ? 1u : 0u)});
+    return at == by_key_.end() ? kNobody : at->second;
+  }
+  for (auto id = d.lanes.head; id != kNobody; id = lanes_[id].next)
+    if (lanes_[id].flow == flow && lanes_[id].list == list) return id;
+  return kNobody;
+}
+
+LaneId FairScheduler::lane_of(DestinationId owner, FlowId flow, bool list) {
+  if (const auto id = find_lane(owner, flow, list); id != kNobody) return id;
+  LaneId id = 0;
+  if (free_lanes_.empty()) {
+    id = static_cast<LaneId>(lanes_.size());
+    lanes_.grow();
+  } else {
+    id = free_lanes_.back();
+    free_lanes_.pop_back();
+  }
+  auto &lane = lanes_[id] = Lane{};
+  lane.destination = owner;
+  lane.flow = flow;
+  lane.list = list;
+  lane.turns = tenants_[flows_[flow].tenant].weight;
+  auto &d = destinations_[owner];
+  if (list) ++class_of(lane).lists;
+  LaneLinks::push_back(lanes_, d.lanes, id);
+  ++d.idle_lanes;
+  if (++d.lane_count > kWalked) {
+    for (auto other = d.lanes.head; other != kNobody; other = lanes_[other].next) {
+      if (lanes_[other].hashed) continue;
+      by_key_[key_of(lanes_[other])] = other;
+      lanes_[other].hashed = true;
+    }
+  }
+  return id;
+}
+
+// From wherever it stands to where it is to stand. One that leaves a round unserved passes on what it may have been let
+// in for: whoever waits for the same rate may go.
+void FairScheduler::place(LaneId id, Lane::Place to, BucketId bucket) {
+  auto &lane = lanes_[id];
+  auto &d = destinations_[lane.destination];
+  const auto &flow = flows_[lane.flow];
+  switch (lane.place) {
+    case Lane::Place::Idle:
+      --d.idle_lanes;
+      break;
+    case Lane::Place::Offered: {
+      const auto share = share_of(d.transport, flow.tenant);
+      auto &c = shares_[share].classes[flow.priority_class];
+      RoundLinks::erase(lanes_, c.rounds[lane.list ? 1 : 0], id);
+      lane.place = Lane::Place::Idle;
+      if (to != Lane::Place::Offered) settle(share);
+      break;
+    }
+    case Lane::Place::Blocked:
+      RoundLinks::erase(lanes_, buckets_[lane.bucket].blocked, id);
+      lane.bucket = kNobody;
+      break;
+  }
+  lane.place = to;
+  switch (to) {
+    case Lane::Place::Idle:
+      ++d.idle_lanes;
+      break;
+    case Lane::Place::Offered: {
+      const auto share = share_of(d.transport, flow.tenant);
+      RoundLinks::push_back(lanes_, shares_[share].classes[flow.priority_class].rounds[lane.list ? 1 : 0], id);
+      settle(share);
+      break;
+    }
+    case Lane::Place::Blocked:
+      lane.bucket = bucket;
+      RoundLinks::push_back(lanes_, buckets_[bucket].blocked, id);
+      arm(bucket);
+      break;
+  }
+}
+
+// One of its groups was taken: it goes behind the destination's other lanes, once it has had its tenant's turns.
+void FairScheduler::served(LaneId id) {
+  auto &lane = lanes_[id];
+  if (lane.empty()) return free_lane(id);
+  auto &d = destinations_[lane.destination];
+  if (--lane.turns == 0) {
+    lane.turns = tenants_[flows_[lane.flow].tenant].weight;
+    if (d.lanes.tail != id) {
+      LaneLinks::erase(lanes_, d.lanes, id);
+      LaneLinks::push_back(lanes_, d.lanes, id);
+    }
+  }
+  place(id, d.eligible() ? Lane::Place::Offered : Lane::Place::Idle);
+}
+
+void FairScheduler::free_lane(LaneId id) {
+  auto &lane = lanes_[id];
+  if (lane.place == Lane::Place::Offered) arm_all(flows_[lane.flow]);
+  if (lane.place != Lane::Place::Idle) place(id, Lane::Place::Idle);
+  auto &d = destinations_[lane.destination];
+  if (lane.list)
+    if (auto &c = class_of(lane); --c.lists == 0) c.slots = 0;  // a list that comes later earns its own
+  LaneLinks::erase(lanes_, d.lanes, id);
+  --d.idle_lanes;
+  --d.lane_count;
+  if (lane.hashed) by_key_.erase(key_of(lane));
+  free_lanes_.push_back(id);
+}
+
+void FairScheduler::offer(DestinationId owner) {
+  auto &d = destinations_[owner];
+  if (d.idle_lanes == 0 || !d.eligible()) return;
+  for (auto id = d.lanes.head; id != kNobody && d.idle_lanes > 0;) {
+    const auto next = lanes_[id].next;
+    if (lanes_[id].place == Lane::Place::Idle && !flows_[lanes_[id].flow].suspended) place(id, Lane::Place::Offered);
+    id = next;
+  }
+}
+
+Share::Class &FairScheduler::class_of(const Lane &lane) {
+  const auto &flow = flows_[lane.flow];
+  return shares_[share_of(destinations_[lane.destination].transport, flow.tenant)].classes[flow.priority_class];
+}
+
+ShareId FairScheduler::share_of(TransportId transport, std::uint32_t tenant) {
+  auto &shares = transports_[transport].shares;
+  if (tenant >= shares.size()) shares.resize(tenant + 1u, kNobody);
+  if (shares[tenant] != kNobody) return shares[tenant];
+  const auto id = static_cast<ShareId>(shares_.size());
+  auto &share = shares_.grow();
+  share.transport = transport;
+  share.tenant = tenant;
+  return shares[tenant] = id;
+}
+
+// It holds its part of the sessions, or more, while others want some.
+bool FairScheduler::over(const Share &s) const {
+  const auto &t = transports_[s.transport];
+  const auto own = weight(s);
+  return t.weight > own && s.leased * t.weight >= std::uint64_t{t.sessions()} * own;
+}
+
+// Puts it where what it offers and holds makes it belong.
+void FairScheduler::settle(ShareId id) {
+  auto &s = shares_[id];
+  auto &t = transports_[s.transport];
+  const bool offers = s.any_offered();
+  if (const bool counts = offers || s.leased > 0; counts != s.counted) {
+    s.counted = counts;
+    t.weight += counts ? weight(s) : -std::uint64_t{weight(s)};
+  }
+  const auto ring = !offers ? Share::Ring::None : over(s) ? Share::Ring::Over : Share::Ring::Under;
+  if (ring == s.ring) return;
+  if (s.ring != Share::Ring::None) ShareLinks::erase(shares_, s.ring == Share::Ring::Under ? t.under : t.over, id);
+  if (s.ring == Share::Ring::None && s.deficit <= 0) s.deficit = static_cast<std::int32_t>(weight(s));
+  s.ring = ring;
+  if (ring != Share::Ring::None) ShareLinks::push_back(shares_, ring == Share::Ring::Under ? t.under : t.over, id);
+}
+
+}  // namespace mansio::scheduler

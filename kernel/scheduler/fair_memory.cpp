@@ -1,0 +1,141 @@
+// What outlives a restart: health and concurrency of destinations, what is left of rates, suspensions. Times are
+// written as wall times, as a restart may be one of the machine.
+#include <algorithm>
+
+#include "kernel/base/codec.hpp"
+#include "kernel/scheduler/fair_scheduler.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+constexpr std::size_t kMost = 20'000;  // destinations: beyond that they are learned again
+
+struct SavedDestination {
+  std::string transport, nexthop;
+  std::uint32_t window = 0;
+  float success = 0, failure = 0, fail_cohorts = 0;
+  Nanos dead_until = 0, open_at = 0, full_at = 0;  // 0: not
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.transport, s.nexthop, s.window, s.success, s.failure, s.fail_cohorts, s.dead_until, s.open_at, s.full_at);
+  }
+};
+struct SavedRate {  // of a transport: kTransport
+  static constexpr std::uint8_t kTransport = 255;
+  std::uint8_t key = 0;
+  std::string name;
+  Nanos full_at = 0, open_at = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.key, s.name, s.full_at, s.open_at);
+  }
+};
+struct SavedSuspension {
+  Suspension::Key key = Suspension::Key::Destination;
+  std::string name, reason;
+  Nanos from = 0, until = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.key, s.name, s.reason, s.from, s.until);
+  }
+};
+struct Saved {
+  std::vector<SavedDestination> destinations;
+  std::vector<SavedRate> rates;
+  std::vector<SavedSuspension> active, past;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.destinations, s.rates, s.active, s.past);
+  }
+};
+
+Nanos shifted(Nanos at, Nanos by) { return at == 0 || at == kForGood ? at : at + by; }
+
+template <class To>
+void save_all(std::vector<SavedSuspension> &to, const To &from, Nanos offset) {
+  for (const auto &s : from) to.push_back({s.key, s.name, s.reason, shifted(s.from, offset), shifted(s.until, offset)});
+}
+
+bool plausible(const SavedSuspension &s) { return s.key <= Suspension::Key::Sender; }
+
+Suspension made(const SavedSuspension &s, Nanos offset) {
+  return {s.key, s.name, shifted(s.from, -offset), shifted(s.until, -offset), s.reason};
+}
+
+}  // namespace
+
+std::string FairScheduler::save(Nanos offset, Nanos now) const {
+  Saved out;
+  for (std::size_t i = 0; i < destinations_.size() && out.destinations.size() < kMost; ++i) {
+    const auto &d = destinations_[i];
+    if (!d.used || d.site != kNobody) continue;
+    const auto initial = limits_of(d).effective_window();
+    const bool as_new = d.window.size == initial.capped(initial.initial) && d.window.fail_cohorts == 0;
+    if (as_new && !d.dead && !d.shut && d.tokens.full_at <= now) continue;
+    out.destinations.push_back({transports_[d.transport].limits.name, d.nexthop, d.window.size, d.window.success,
+                                d.window.failure, d.window.fail_cohorts, d.dead ? shifted(d.dead_until, offset) : 0,
+                                d.shut ? shifted(d.open_at, offset) : 0,
+                                d.tokens.full_at > now ? shifted(d.tokens.full_at, offset) : 0});
+  }
+  for (const auto &[name, id] : bucket_names_)
+    if (const auto full_at = buckets_[id].tokens.full_at; full_at > now)
+      out.rates.push_back({static_cast<std::uint8_t>(name.first), name.second, full_at + offset, 0});
+  for (const auto &t : transports_)
+    if (t.tokens.full_at > now || t.open_at > now)
+      out.rates.push_back({SavedRate::kTransport, t.limits.name, t.tokens.full_at + offset, t.open_at + offset});
+  save_all(out.active, suspensions_.active(), offset);
+  save_all(out.past, suspensions_.past(), offset);
+  return encode(out);
+}
+
+void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
+  const auto saved = decode<Saved>(bytes);
+  if (!saved) return;
+  const auto transport_named = [&](const std::string &name) {
+    return std::find_if(transports_.begin(), transports_.end(), [&](const auto &t) { return t.limits.name == name; });
+  };
+  for (const auto &s : saved->destinations) {
+    const auto t = transport_named(s.transport);
+    if (t == transports_.end() || s.nexthop.empty()) continue;
+    const auto id = destination(static_cast<TransportId>(t - transports_.begin()), s.nexthop);
+    auto &d = destinations_[id];
+    if (d.busy > 0) continue;  // it has learned anew
+    const auto limits = limits_of(d);
+    d.window = {limits.effective_window().capped(s.window), s.success, s.failure, s.fail_cohorts};
+    // No rate or back-off of today is longer than its own time from now, whatever a clock said.
+    if (limits.rate)
+      d.tokens.full_at =
+          std::min(shifted(s.full_at, -offset), now + static_cast<Nanos>(limits.rate.burst) * limits.rate.interval);
+    if (const auto open_at =
+            std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
+        open_at > now)
+      shut(id, open_at);
+    const auto dead_until =
+        std::min(s.dead_until == 0 ? 0 : s.dead_until - offset, now + backoff_.minimal_backoff_time);
+    if (dead_until > now) kill(id, dead_until);
+  }
+  for (const auto &s : saved->rates) {
+    if (s.key == SavedRate::kTransport) {
+      const auto t = transport_named(s.name);
+      if (t == transports_.end()) continue;
+      if (const auto &rate = t->limits.rate; rate)
+        t->tokens.full_at = std::min(s.full_at - offset, now + static_cast<Nanos>(rate.burst) * rate.interval);
+      t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
+    } else if (s.key <= static_cast<std::uint8_t>(RateRule::Key::Sender)) {
+      const auto id = bucket_of(static_cast<RateRule::Key>(s.key), s.name);
+      if (id == kNobody) continue;
+      auto &b = buckets_[id];
+      b.tokens.full_at = std::min(s.full_at - offset, now + static_cast<Nanos>(b.limit.burst) * b.limit.interval);
+    }
+  }
+  std::vector<Suspension> active;
+  std::deque<Suspension> past;
+  for (const auto &s : saved->active)
+    if (plausible(s)) active.push_back(made(s, offset));
+  for (const auto &s : saved->past)
+    if (plausible(s)) past.push_back(made(s, offset));
+  suspensions_.restore(std::move(active), std::move(past));
+  suspensions_changed(now);
+}
+
+}  // namespace mansio::scheduler

@@ -1,0 +1,222 @@
+// Whose mail it is: flows, tenants, and the rates that bind them.
+#include <algorithm>
+#include <cassert>
+
+#include "kernel/scheduler/fair_scheduler.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+constexpr std::size_t kIdleFlows = 4096;  // remembered beyond this only while they have groups
+
+// RFC 6710 section 4.2: 4 and above is what needs to be quick; below 0 can wait.
+std::uint8_t class_of(int priority) { return priority >= 4 ? 0 : priority >= 0 ? 1 : 2; }
+
+}  // namespace
+
+FlowId FairScheduler::flow(const Party &party) {
+  const auto priority_class = class_of(party.priority);
+  // Senders are too many to tell apart for nothing.
+  const bool matters = suspensions_.find(Suspension::Key::Sender, party.sender) != nullptr;
+  const auto sender = matters || std::any_of(rules_.begin(), rules_.end(),
+                                             [&](const RateRule &r) {
+                                               return r.key == RateRule::Key::Sender && r.matches(party.sender);
+                                             })
+                          ? party.sender
+                          : std::string_view{};
+  std::string name;
+  name.reserve(party.tenant.size() + party.campaign.size() + sender.size() + 3);
+  name.append(party.tenant).append(1, '\0').append(party.campaign).append(1, '\0').append(sender);
+  name.append(1, static_cast<char>('0' + priority_class));
+  const auto [at, fresh] = flow_names_.try_emplace(std::move(name), 0);
+  if (!fresh) return at->second;
+  FlowId id = 0;
+  if (!free_flows_.empty()) {
+    id = free_flows_.back();
+    free_flows_.pop_back();
+  } else if (flows_.size() < (1u << Slot::kFlowBits)) {
+    id = static_cast<FlowId>(flows_.size());
+    flows_.grow();
+  } else {
+    flow_names_.erase(at);
+    return 0;
+  }
+  at->second = id;
+  auto &f = flows_[id] = Flow{};
+  f.used = true;
+  f.priority_class = priority_class;
+  f.campaign = party.campaign;
+  f.sender = sender;
+  if (const auto tenant = tenant_names_.find(party.tenant); tenant != tenant_names_.end()) {
+    f.tenant = tenant->second;
+  } else {
+    f.tenant = static_cast<std::uint32_t>(tenants_.size());
+    const auto weighted =
+        std::find_if(weights_.begin(), weights_.end(), [&](const auto &w) { return w.name == party.tenant; });
+    tenants_.push_back({std::string{party.tenant}, weighted == weights_.end() ? 1 : weighted->weight});
+    tenant_names_.emplace(party.tenant, f.tenant);
+  }
+  find_buckets(f);
+  if (!suspensions_.active().empty()) apply_suspensions(f);
+  leave_flow(id);  // no groups yet: it may be forgotten again
+  return id;
+}
+
+void FairScheduler::tenants(std::vector<TenantWeight> weights) {
+  weights_ = std::move(weights);
+  for (auto &t : tenants_) t.weight = 1;
+  for (auto &w : weights_) {
+    w.weight = std::max<std::uint32_t>(w.weight, 1);
+    if (const auto at = tenant_names_.find(w.name); at != tenant_names_.end()) tenants_[at->second].weight = w.weight;
+  }
+  for (auto &t : transports_) t.weight = 0;
+  for (std::size_t i = 0; i < shares_.size(); ++i)
+    if (shares_[i].counted) transports_[shares_[i].transport].weight += weight(shares_[i]);
+  for (std::size_t i = 0; i < shares_.size(); ++i) settle(static_cast<ShareId>(i));
+}
+
+void FairScheduler::rates(std::vector<RateRule> rules) {
+  rules_ = std::move(rules);
+  for (std::size_t i = 0; i < buckets_.size(); ++i) unblock_all(buckets_[i]);
+  for (auto &[name, id] : bucket_names_) {
+    const auto rule = std::find_if(rules_.begin(), rules_.end(), [&, &k = name](const RateRule &r) {
+      return r.key == k.first && r.matches(k.second);
+    });
+    buckets_[id].limit = rule == rules_.end() ? RateLimit{} : rule->limit;
+  }
+  for (std::size_t i = 0; i < flows_.size(); ++i) {
+    auto &f = flows_[i];
+    if (!f.used) continue;
+    const auto before = f.buckets;
+    find_buckets(f);
+    for (const auto id : before)
+      if (id != kNobody) --buckets_[id].users, buckets_[id].ready -= f.ready;
+  }
+}
+
+void FairScheduler::find_buckets(Flow &f) {
+  const std::string *names[] = {&tenants_[f.tenant].name, &f.campaign, &f.sender};
+  for (std::size_t k = 0; k < f.buckets.size(); ++k) {
+    f.buckets[k] = bucket_of(static_cast<RateRule::Key>(k), *names[k]);
+    if (f.buckets[k] != kNobody) ++buckets_[f.buckets[k]].users, buckets_[f.buckets[k]].ready += f.ready;
+  }
+}
+
+BucketId FairScheduler::bucket_of(RateRule::Key key, const std::string &name) {
+  const auto rule =
+      std::find_if(rules_.begin(), rules_.end(), [&](const RateRule &r) { return r.key == key && r.matches(name); });
+  if (rule == rules_.end() || !rule->limit) return kNobody;
+  const auto [at, fresh] = bucket_names_.try_emplace({key, name}, 0);
+  if (!fresh) return at->second;
+  BucketId id = 0;
+  if (free_buckets_.empty()) {
+    id = static_cast<BucketId>(buckets_.size());
+    buckets_.grow();
+  } else {
+    id = free_buckets_.back();
+    free_buckets_.pop_back();
+  }
+  auto &b = buckets_[id] = Bucket{};
+  b.limit = rule->limit;
+  b.key = key;
+  b.name = name;
+  return at->second = id;
+}
+
+// What is known of a rate goes with the last flow that uses it.
+void FairScheduler::drop_buckets(Flow &f) {
+  for (auto &id : f.buckets) {
+    if (id == kNobody) continue;
+    auto &b = buckets_[id];
+    if (--b.users == 0 && b.blocked.empty()) {
+      bucket_names_.erase({b.key, b.name});
+      b = Bucket{};
+      free_buckets_.push_back(id);
+    }
+    id = kNobody;
+  }
+}
+
+void FairScheduler::unblock_all(Bucket &b) {
+  while (!b.blocked.empty()) {
+    const auto lane = b.blocked.head;
+    place(lane, Lane::Place::Idle);
+    offer(lanes_[lane].destination);
+  }
+}
+
+// Lanes wait for it: it is to be looked at when it has something to give.
+void FairScheduler::arm(BucketId id) {
+  auto &b = buckets_[id];
+  if (b.blocked.empty()) return;
+  const auto at = std::max<Nanos>(b.tokens.next(b.limit), 1);
+  if (b.timer != 0 && b.timer <= at) return;
+  b.timer = at;
+  timers_.push({at, id, Timer::Kind::Bucket});
+}
+
+void FairScheduler::arm_all(const Flow &f) {
+  for (const auto id : f.buckets)
+    if (id != kNobody) arm(id);
+}
+
+// Lets in as many lanes as it has something for. They take it when their turn comes; until then as many again are let
+// in each time it is looked at, as those before may have to wait for something else.
+void FairScheduler::wake_bucket(BucketId id, Nanos now) {
+  constexpr Nanos kPatience = 50 * kMillisecond;
+  auto &b = buckets_[id];
+  b.timer = 0;
+  for (auto n = b.tokens.tokens(b.limit, now); n > 0 && !b.blocked.empty(); --budget_) {
+    if (budget_ <= 0) {
+      unfinished_ = true;
+      break;
+    }
+    const auto lane = b.blocked.head;
+    place(lane, Lane::Place::Idle);
+    const auto owner = lanes_[lane].destination;
+    if (!destinations_[owner].eligible()) continue;
+    place(lane, Lane::Place::Offered);
+    --n;
+  }
+  if (b.blocked.empty()) return;
+  b.timer = unfinished_ ? now : std::max(b.tokens.next(b.limit), now + kPatience);
+  timers_.push({b.timer, id, Timer::Kind::Bucket});
+}
+
+BucketId FairScheduler::closed_bucket(const Flow &f, Nanos now) const {
+  for (const auto id : f.buckets)
+    if (id != kNobody && !buckets_[id].tokens.open(buckets_[id].limit, now)) return id;
+  return kNobody;
+}
+
+void FairScheduler::leave_flow(FlowId id) {
+  auto &f = flows_[id];
+  if (f.idle || f.groups > 0 || id == 0) return;
+  f.idle = true;
+  idle_flows_.push_back(id);
+}
+
+void FairScheduler::forget_flows(Nanos now) {
+  for (int n = 0; n < 8 && idle_flows_.size() > kIdleFlows; ++n) {
+    const auto id = idle_flows_.front();
+    idle_flows_.pop_front();
+    auto &f = flows_[id];
+    f.idle = false;
+    if (f.groups > 0) continue;
+    const bool owes = std::any_of(f.buckets.begin(), f.buckets.end(), [&](BucketId b) {
+      return b != kNobody && buckets_[b].users == 1 && buckets_[b].tokens.full_at > now;
+    });
+    if (owes) {
+      leave_flow(id);
+      continue;
+    }
+    std::string name = tenants_[f.tenant].name;
+    name.append(1, '\0').append(f.campaign).append(1, '\0').append(f.sender);
+    flow_names_.erase(name.append(1, static_cast<char>('0' + f.priority_class)));
+    drop_buckets(f);
+    f = Flow{};
+    free_flows_.push_back(id);
+  }
+}
+
+}  // namespace mansio::scheduler

@@ -1,0 +1,245 @@
+// The scheduler behind the seam. Over a transport's sessions its tenants take turns; within a tenant, classes of
+// priority by weight; within a class, single messages and lists by slots; within those, lanes (a destination's mail of
+// one flow) in a round; within a lane, new mail and retried mail by turns, each first come, first served. What bounds
+// it: sessions and rates of a transport, concurrency and rates of a destination, rates of a flow.
+//
+// A decision costs O(1) amortised, or O(log n) when a due time is involved, whatever the number of groups, destinations
+// and lanes: what cannot go is in no list that a decision walks, and comes back by the event that lets it go (a
+// delivery that ends, a timer, an operator).
+//
+// The class is one; its parts are files: fair_scheduler.cpp (what it is told), fair_parties.cpp (whose mail, and its
+// rates), fair_groups.cpp (states and lists), fair_lanes.cpp (lanes, rounds, shares), fair_destinations.cpp (windows,
+// dead ones, sites, forgetting), fair_suspensions.cpp, fair_decisions.cpp (what goes next), fair_memory.cpp (what
+// outlives a restart), why.cpp.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <queue>
+#include <unordered_map>
+
+#include "kernel/base/chunked.hpp"
+#include "kernel/base/large_array.hpp"
+#include "kernel/base/prefetch.hpp"
+#include "kernel/scheduler/destination.hpp"
+#include "kernel/scheduler/due_wheel.hpp"
+
+namespace mansio::scheduler {
+
+class FairScheduler final : public Scheduler {
+ public:
+  FairScheduler(Backoff backoff, std::uint64_t seed);
+
+  void backoff(const Backoff &backoff) override { backoff_ = backoff; }
+  void on_soon(std::function<void(GroupId)> hint) override { on_soon_ = std::move(hint); }
+  TransportId transport(const TransportLimits &limits) override;
+  DestinationId destination(TransportId transport, std::string_view nexthop) override;
+  void set_site(DestinationId destination, std::string_view site) override;
+  std::uint32_t recipient_limit(DestinationId id) const override {
+    return limits_of(destinations_[id]).recipient_limit;
+  }
+  bool is_list(TransportId transport, std::uint64_t deliveries) const override {
+    return transports_[transport].limits.slots.is_list(deliveries);
+  }
+  FlowId flow(const Party &party) override;
+  void tenants(std::vector<TenantWeight> weights) override;
+  void rates(std::vector<RateRule> rules) override;
+  void transport_available(TransportId transport, std::uint32_t capacity) override;
+  void push_back(DestinationId destination, Nanos now) override;
+  void lower_concurrency(DestinationId destination, std::uint32_t to) override;
+  void suspend(Suspension suspension, Nanos now) override;
+  bool resume(Suspension::Key key, std::string_view name, Nanos now) override;
+  const Suspensions &suspensions() const override { return suspensions_; }
+  Nanos suspended_time(GroupId group, Nanos since, Nanos now) const override;
+  std::string save(Nanos offset, Nanos now) const override;
+  void restore(std::string_view bytes, Nanos offset, Nanos now) override;
+  std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const override;
+  DestinationState state_of(DestinationId destination) const override;
+  std::optional<GroupId> first_ready(DestinationId destination) const override {
+    const auto &lanes = destinations_[owner_of(destination)].lanes;
+    return lanes.empty() ? std::nullopt : std::optional{first_of(lanes_[lanes.head])};
+  }
+  void pause(std::optional<Why> why) override { paused_ = std::move(why); }
+  void add(const Group &group, Nanos now) override;
+  void add_deferred(const Group &group, Nanos due, Nanos now) override;
+  void add_held(const Group &group) override;
+  void remove(GroupId group) override;
+  void hold(GroupId group) override;
+  void release(GroupId group, Nanos due, Nanos now) override;
+  void set_flow(GroupId group, FlowId flow, Nanos now) override;
+  void set_list(GroupId group, bool list) override;
+  void set_alone(GroupId group, bool alone) override;
+  void flush(GroupId group, Nanos now) override;
+  std::optional<Decision> next(Nanos now) override;
+  std::optional<Nanos> finished(GroupId group, Result result, std::optional<Nanos> again, Nanos now) override;
+  Nanos due(GroupId group) const override { return slots_[group].due; }
+  void set_due(GroupId group, Nanos due) override { slots_[group].due = due; }
+  TransportId transport_of(GroupId group) const override { return destinations_[slots_[group].destination].transport; }
+  FlowId flow_of(GroupId group) const override { return slots_[group].flow; }
+  DestinationId destination_of(GroupId group) const override { return slots_[group].destination; }
+  std::string_view nexthop_of(DestinationId id) const override { return destinations_[id].nexthop; }
+  std::optional<Nanos> next_due() const override;
+  Why why(GroupId group, Nanos now) const override;
+  Counts counts() const override { return counts_; }
+  std::uint64_t groups(TransportId transport) const override { return transports_[transport].groups; }
+
+  // For DueWheel, as is due().
+  std::uint32_t &position(GroupId id) { return slots_[id].prev; }
+  std::uint32_t &spot(GroupId id) { return slots_[id].next; }
+  bool soon(GroupId id) const { return slots_[id].soon; }
+  void soon(GroupId id, bool soon) { slots_[id].soon = soon; }
+  void prefetch(GroupId id) const { mansio::prefetch(slots_[id]); }
+  void due_soon(GroupId id) const {
+    __builtin_prefetch(&destinations_[slots_[id].destination]);  // its first line
+    if (on_soon_) on_soon_(id);
+  }
+
+ private:
+  struct Timer {
+    enum class Kind : std::uint8_t { Dead, Rate, Suspended, Bucket };
+    Nanos at;
+    std::uint32_t id;
+    Kind kind;
+    bool operator>(const Timer &o) const { return at > o.at; }
+  };
+
+  // fair_groups.cpp
+  Slot &enter(const Group &group);
+  void make_ready(GroupId id, Nanos now);
+  void make_deferred(GroupId id, Nanos due);
+  void take_out(GroupId id);
+  void end_lease(GroupId id);
+  GroupId take_ready(Lane &lane);
+  GroupId first_of(const Lane &lane) const;
+
+  // fair_lanes.cpp
+  LaneId find_lane(DestinationId owner, FlowId flow, bool list) const;
+  LaneId lane_of(DestinationId owner, FlowId flow, bool list);
+  void place(LaneId id, Lane::Place place, BucketId bucket = kNobody);
+  void served(LaneId id);
+  void free_lane(LaneId id);
+  void offer(DestinationId owner);
+  Share::Class &class_of(const Lane &lane);
+  ShareId share_of(TransportId transport, std::uint32_t tenant);
+  void settle(ShareId id);
+  bool over(const Share &share) const;
+  std::uint32_t weight(const Share &share) const { return tenants_[share.tenant].weight; }
+
+  // fair_parties.cpp
+  void find_buckets(Flow &flow);
+  BucketId bucket_of(RateRule::Key key, const std::string &name);
+  void drop_buckets(Flow &flow);
+  void count_ready(Lane &lane, int by);
+  void unblock_all(Bucket &bucket);
+  void arm(BucketId id);
+  void arm_all(const Flow &flow);
+  void wake_bucket(BucketId id, Nanos now);
+  BucketId closed_bucket(const Flow &flow, Nanos now) const;
+  void leave_flow(FlowId id);
+  void forget_flows(Nanos now);
+
+  // fair_destinations.cpp
+  const DestinationLimits &limits_of(const Destination &destination) const;
+  DestinationId owner_of(DestinationId id) const {
+    const auto site = destinations_[id].site;
+    return site == kNobody ? id : site;
+  }
+  void find_rule(Destination &destination) const;
+  void join_site_of_rule(DestinationId id);
+  void feedback(DestinationId owner, Result result, Nanos now);
+  void kill(DestinationId owner, Nanos until);
+  void give_up(DestinationId owner);
+  void revive(DestinationId owner);
+  void shut(DestinationId owner, Nanos until);
+  RateLimit rate_of(DestinationId owner) const;
+  void leave(DestinationId id);
+  void drop(DestinationId id);
+  void forget_idle(Nanos now);
+
+  // fair_suspensions.cpp
+  void suspensions_changed(Nanos now);
+  void apply_suspensions(DestinationId id);
+  void apply_suspensions(Flow &flow) const;
+  Subject subject_of(GroupId id) const;
+
+  // fair_decisions.cpp
+  void wake(Nanos now);
+  void run_timers(Nanos now);
+  std::optional<Decision> next_suspended();
+  std::optional<Decision> next_of(TransportId id, Nanos now);
+  void look_at_processes(TransportState &transport, Nanos now) const;
+  std::optional<Decision> next_of_dead(TransportId id);
+  std::optional<Decision> next_suspect(TransportId id, Nanos now, bool &stop);
+  Decision suspended(GroupId group, bool dead_transport);
+  struct Choice {
+    LaneId lane;
+    std::uint8_t priority_class;
+    bool ahead;  // of a list that was there first: it costs slots
+  };
+  Choice choose(Share &share);
+  bool single_first(const Share::Class &c, const SlotLimits &slots, bool &ahead) const;
+  bool may_go(LaneId id, Nanos now);
+  Decision lease(GroupId id, Nanos now);
+  Nanos delay_for(Nanos age);
+
+  struct DestinationKey {
+    TransportId transport;
+    std::string nexthop;
+    auto operator<=>(const DestinationKey &) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const DestinationKey &k) const {
+      return std::hash<std::string>{}(k.nexthop) * 31 + k.transport;
+    }
+  };
+  struct LaneKey {
+    DestinationId owner;
+    std::uint32_t flow_and_list;
+    auto operator<=>(const LaneKey &) const = default;
+  };
+  struct LaneKeyHash {
+    std::size_t operator()(const LaneKey &k) const {
+      return std::hash<std::uint64_t>{}((static_cast<std::uint64_t>(k.owner) << 32 | k.flow_and_list) *
+                                        0x9E3779B97F4A7C15ull);
+    }
+  };
+  static LaneKey key_of(const Lane &lane) { return {lane.destination, lane.flow << 1 | (lane.list ? 1u : 0u)}; }
+
+  Backoff backoff_;
+  std::uint64_t random_;
+  LargeArray<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
+  Chunked<Destination, 256> destinations_;
+  std::vector<DestinationId> free_destinations_;
+  std::deque<DestinationId> idle_;
+  std::unordered_map<DestinationKey, DestinationId, KeyHash> by_name_;
+  std::deque<DestinationId> giving_up_;  // dead, with ready groups
+  Chunked<Lane, 256> lanes_;
+  std::vector<LaneId> free_lanes_;
+  std::unordered_map<LaneKey, LaneId, LaneKeyHash> by_key_;  // of destinations with many
+  Chunked<Share, 64> shares_;
+  std::vector<Tenant> tenants_;
+  std::map<std::string, std::uint32_t, std::less<>> tenant_names_;
+  std::vector<TenantWeight> weights_;
+  Chunked<Flow, 64> flows_;
+  std::vector<FlowId> free_flows_;
+  std::deque<FlowId> idle_flows_;
+  std::unordered_map<std::string, FlowId> flow_names_;
+  Chunked<Bucket, 64> buckets_;
+  std::vector<BucketId> free_buckets_;
+  std::map<std::pair<RateRule::Key, std::string>, BucketId> bucket_names_;
+  std::vector<RateRule> rules_;
+  Suspensions suspensions_;
+  std::unordered_map<DestinationId, Adaptive> adaptive_;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+  std::vector<TransportState> transports_;
+  std::size_t turn_ = 0;  // whose turn it is among the transports
+  DueWheel<FairScheduler> wheel_;
+  Counts counts_;
+  std::optional<Why> paused_;
+  Nanos now_ = 0;            // of the last next()
+  int budget_ = 0;           // of lanes that may be looked at in this call of next()
+  bool unfinished_ = false;  // it was not enough
+  std::function<void(GroupId)> on_soon_;
+};
+
+}  // namespace mansio::scheduler

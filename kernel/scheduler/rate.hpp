@@ -1,0 +1,37 @@
+// Rates: so many deliveries in a time, with bursts, as the generic cell rate algorithm does it. The whole state of a
+// bucket is one time, so it is cheap to keep and to write down, and nothing has to be refilled.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernel/base/clock.hpp"
+
+namespace mansio::scheduler {
+
+struct RateLimit {
+  Nanos interval = 0;       // between two deliveries on average; 0: no limit
+  std::uint32_t burst = 1;  // so many may follow each other at once after a quiet time
+
+  explicit operator bool() const { return interval > 0; }
+  bool operator==(const RateLimit &) const = default;
+};
+
+// `full_at`: when the bucket is full again if nothing more is taken. Times are mono.
+struct TokenBucket {
+  Nanos full_at = 0;
+
+  Nanos next(const RateLimit &limit) const { return full_at - static_cast<Nanos>(limit.burst - 1) * limit.interval; }
+  bool open(const RateLimit &limit, Nanos now) const { return !limit || next(limit) <= now; }
+  void take(const RateLimit &limit, Nanos now) {
+    if (limit) full_at = std::max(full_at, now) + limit.interval;
+  }
+  // How many could be taken at once now.
+  std::uint64_t tokens(const RateLimit &limit, Nanos now) const {
+    if (!open(limit, now)) return 0;
+    const auto used = std::max<Nanos>(full_at - now, 0);
+    return limit ? limit.burst - static_cast<std::uint64_t>((used + limit.interval - 1) / limit.interval) : UINT64_MAX;
+  }
+};
+
+}  // namespace mansio::scheduler

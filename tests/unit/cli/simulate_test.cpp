@@ -1,0 +1,320 @@
+// The simulator: what its scenarios show, and what must hold in any of them.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <random>
+
+#include "kernel/cli/simulate/report.hpp"
+
+namespace mansio::cli::simulate {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string path_of(const std::string &name) { return MANSIO_SOURCE_DIR "/examples/simulate/" + name + ".toml"; }
+
+Scenario example(const std::string &name) {
+  auto scenario = read_scenario(path_of(name));
+  EXPECT_TRUE(scenario) << scenario.error().text;
+  return scenario ? std::move(*scenario) : Scenario{};
+}
+
+Report run(const Scenario &scenario) {
+  auto report = Simulation{scenario}.run();
+  EXPECT_THAT(report.violations, IsEmpty()) << scenario.name;
+  return report;
+}
+
+const Totals &of(const std::vector<Totals> &all, const std::string &name) {
+  for (const auto &t : all)
+    if (t.name == name) return t;
+  ADD_FAILURE() << "no " << name;
+  return all.front();
+}
+
+// Deliveries between two times, from the beginning.
+std::uint64_t delivered(const Report &r, Nanos from, Nanos to, std::size_t destination = 0) {
+  std::uint64_t n = 0;
+  for (const auto &step : r.steps)
+    if (step.at > from && step.at <= to) n += step.by_destination[destination];
+  return n;
+}
+
+constexpr Nanos kMinute = 60 * kSecond;
+double seconds(std::uint64_t microseconds) { return static_cast<double>(microseconds) * 1e-6; }
+
+TEST(Scenario, EachThatIsShippedIsRight) {
+  int n = 0;
+  for (const auto &entry : std::filesystem::directory_iterator(MANSIO_SOURCE_DIR "/examples/simulate")) {
+    if (entry.path().extension() != ".toml") continue;
+    ++n;
+    const auto scenario = read_scenario(entry.path().string());
+    ASSERT_TRUE(scenario) << scenario.error().text;
+    EXPECT_FALSE(scenario->title.empty()) << entry.path();
+  }
+  EXPECT_GE(n, 8);
+}
+
+TEST(Scenario, ReportsAllThatIsWrongWithPlaces) {
+  const auto wrong = parse_scenario("s.toml", R"(
+durration = "1m"
+[transport.t]
+destination_concurrency_limit = "many"
+[[destination]]
+name = "a.example"
+count = 3
+error = 2
+[[destination.phase]]
+from = 0
+[[arrival]]
+destination = "b.example"
+)");
+  ASSERT_FALSE(wrong);
+  const auto &text = wrong.error().text;
+  EXPECT_THAT(text, HasSubstr("s.toml:2: durration is not an option here"));
+  EXPECT_THAT(text, HasSubstr("s.toml:4: transport.t.destination_concurrency_limit"));
+  EXPECT_THAT(text, HasSubstr("s.toml:8: destination[1].error is an integer, expected a number from 0 to 1"));
+  EXPECT_THAT(text, HasSubstr("destination[1].phase[1] is not later than the one before it"));
+  EXPECT_THAT(text, HasSubstr("expected '#'"));
+  EXPECT_THAT(text, HasSubstr("there is no such [[destination]]"));
+  EXPECT_THAT(text, HasSubstr("neither or both of rate and messages"));
+  EXPECT_FALSE(parse_scenario("s.toml", "[["));
+  EXPECT_FALSE(read_scenario("/nonexistent"));
+}
+
+TEST(Simulation, TheSameSeedGivesTheSameRun) {
+  auto scenario = example("fragile");
+  scenario.duration = 2 * kMinute;
+  const auto once = csv(scenario, run(scenario)), again = csv(scenario, run(scenario));
+  EXPECT_EQ(once, again);
+  scenario.seed = 2;
+  EXPECT_NE(once, csv(scenario, run(scenario)));
+}
+
+TEST(Simulation, WritesATableALineAStepAndAPlot) {
+  auto scenario = example("healthy");
+  scenario.duration = kMinute;
+  const auto report = run(scenario);
+  EXPECT_THAT(table(scenario, report), HasSubstr("provider.example"));
+  EXPECT_THAT(table(scenario, report), HasSubstr("no limit was exceeded"));
+  const auto lines = csv(scenario, report);
+  EXPECT_EQ(static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n')), report.steps.size() + 1);
+  EXPECT_THAT(lines, HasSubstr("\"delivered d#.example\""));
+  const auto plot = svg(scenario, report);
+  EXPECT_TRUE(plot.starts_with("<svg "));
+  EXPECT_THAT(plot, HasSubstr("<polyline"));
+  EXPECT_TRUE(plot.ends_with("</svg>\n"));
+}
+
+TEST(Simulation, HealthyMailIsDeliveredAsItComes) {
+  auto scenario = example("healthy");
+  scenario.duration = 5 * kMinute;
+  const auto report = run(scenario);
+  EXPECT_EQ(report.all.delivered + report.all.rejected, report.all.offered);
+  EXPECT_LT(seconds(report.all.delay.quantile(0.9)), 1);
+  EXPECT_EQ(report.all.suspended, 0u);
+}
+
+TEST(Simulation, ADeadAndASlowGiantCostTheOthersAtMostATwentieth) {
+  auto with = example("dead-giant"), without = example("healthy-beside");
+  with.duration = without.duration = 10 * kMinute;
+  const auto a = run(with), b = run(without);
+  const auto rate = static_cast<double>(of(a.destinations, "d#.example").delivered) /
+                    static_cast<double>(of(b.destinations, "d#.example").delivered);
+  EXPECT_GE(rate, 0.95);
+  EXPECT_GT(of(b.destinations, "d#.example").waiting(), 10'000u);  // the transport is full all the time
+}
+
+TEST(Simulation, HalfTheMxHostsHangingTakeAFifthAtMost) {
+  const auto r = run(example("half-mx-dead"));
+  const auto before = delivered(r, 5 * kMinute, 10 * kMinute), after = delivered(r, 15 * kMinute, 20 * kMinute);
+  EXPECT_GE(static_cast<double>(after), 0.8 * static_cast<double>(before));
+}
+
+// What the qshape document computes for Postfix: twenty at once, half of them losing thirty seconds.
+TEST(Simulation, WithoutMemoryOfHostsThatHangThroughputFallsToAboutOneASecond) {
+  auto scenario = example("half-mx-dead-no-memory");
+  scenario.drain = false;
+  const auto r = run(scenario);
+  const auto after = delivered(r, 15 * kMinute, 25 * kMinute);
+  EXPECT_GT(after, 600u);
+  EXPECT_LT(after, 1200u);
+  EXPECT_GT(delivered(r, 5 * kMinute, 10 * kMinute), 20'000u);
+}
+
+TEST(Simulation, AFragileDestinationDeliversMoreWithAHighCohortLimit) {
+  auto high = example("fragile");
+  high.duration = 10 * kMinute;
+  high.drain = false;
+  auto low = high;
+  low.settings.transports.front().destination_concurrency_failed_cohort_limit = 1;
+  low.destinations.front().phases.front().refuse = high.destinations.front().phases.front().refuse = 0.45;
+  const auto tolerant = run(high), strict = run(low);
+  EXPECT_EQ(tolerant.all.suspended, 0u);
+  EXPECT_GT(strict.all.suspended, 0u);
+  EXPECT_GT(tolerant.all.delivered, strict.all.delivered);
+}
+
+TEST(Simulation, ASlowTransportKeepsToItsDelay) {
+  auto scenario = example("slow");
+  scenario.duration = 10 * kMinute;
+  const auto r = run(scenario);
+  EXPECT_EQ(r.all.delivered, r.all.offered);
+  EXPECT_EQ(r.all.deferred, 0u);  // it never comes too fast
+}
+
+TEST(Simulation, AListStormDoesNotDelaySingleMail) {
+  const auto r = run(example("list-storm"));
+  EXPECT_LT(seconds(of(r.arrivals, "single, provider").delay.quantile(0.99)), 3);
+  EXPECT_LT(seconds(of(r.arrivals, "single, others").delay.quantile(0.99)), 3);
+  EXPECT_EQ(r.all.delivered, r.all.offered);
+}
+
+TEST(Simulation, BouncesOfADictionaryAttackDoNotDelayMail) {
+  auto scenario = example("dictionary-attack");
+  scenario.duration = 40 * kMinute;
+  const auto r = run(scenario);
+  const auto &mail = of(r.tenants, "mail");
+  EXPECT_LT(seconds(mail.delay.quantile(0.99)), 2);
+  EXPECT_GT(of(r.tenants, "bounces").waiting(), 10'000u);
+}
+
+TEST(Simulation, ABacklogReturnsSpreadOutAfterAnOutage) {
+  auto scenario = example("mass-return");
+  const auto spread = run(scenario);
+  scenario.settings.queue.backoff_jitter = 0;
+  const auto waves = run(scenario);
+  const auto most = [](const Report &r) {
+    std::uint64_t n = 0;
+    for (const auto &step : r.steps)
+      if (step.at > 150 * kMinute) n = std::max(n, step.arrived == 0 ? 0 : std::uint64_t{step.by_destination[0]});
+    return n;
+  };
+  EXPECT_LE(most(spread), most(waves));
+  EXPECT_EQ(spread.all.delivered, spread.all.offered);
+  EXPECT_LT(seconds(of(spread.destinations, "d#.example").delay.quantile(0.99)), 2);
+}
+
+TEST(Simulation, AnAbuserDoesNotDelayAHundredTenants) {
+  auto scenario = example("hundred-tenants");
+  scenario.duration = 10 * kMinute;
+  const auto r = run(scenario);
+  std::uint64_t worst = 0;
+  for (const auto &t : r.tenants)
+    if (t.name != "abuser") worst = std::max(worst, t.delay.quantile(0.99));
+  EXPECT_LT(seconds(worst), 2);
+  EXPECT_GT(of(r.tenants, "abuser").delivered, 10'000u);
+}
+
+// Random limits, next hops and mail: whatever they are, no limit is exceeded, nothing that could go waits, nothing is
+// lost, and all of it is delivered once its next hop lets it.
+class AnyScenario : public ::testing::TestWithParam<unsigned> {};
+
+Scenario random_scenario(unsigned seed) {
+  std::mt19937 random{seed};
+  const auto pick = [&](std::uint32_t n) { return std::uniform_int_distribution<std::uint32_t>{0, n - 1}(random); };
+  const auto one_of = [&](auto... x) {
+    const std::common_type_t<decltype(x)...> all[] = {x...};
+    return all[pick(sizeof...(x))];
+  };
+  Scenario s;
+  s.name = "random " + std::to_string(seed);
+  s.seed = seed;
+  s.duration = 120 * kSecond;
+  s.step = 20 * kSecond;
+  s.settings.queue.minimal_backoff_time = 10 * kSecond;
+  s.settings.queue.maximal_backoff_time = 60 * kSecond;
+  s.settings.queue.maximal_queue_lifetime = 30 * 86400 * kSecond;
+  s.settings.queue.queue_run_delay = one_of(Nanos{0}, Nanos{0}, 30 * kSecond);
+  const auto destination = [&](config::DestinationLimits &d) {
+    d.destination_concurrency_limit = one_of(0u, 1u, 2u, 5u, 20u);
+    d.initial_destination_concurrency =
+        d.destination_concurrency_limit == 0 ? 3 : std::min(5u, d.destination_concurrency_limit);
+    d.destination_concurrency_failed_cohort_limit = one_of(0u, 1u, 3u);
+    d.destination_concurrency_positive_feedback = one_of("1", "1/concurrency", "0.3");
+    d.destination_concurrency_negative_feedback = one_of("1", "1/sqrt_concurrency", "0");
+    d.destination_recipient_limit = one_of(1u, 3u, 50u);
+    d.destination_rate_delay = one_of(Nanos{0}, Nanos{0}, 100 * kMillisecond);
+    d.destination_rate_limit = one_of("", "", "5/s", "90/m");
+    d.destination_rate_burst = one_of(1u, 4u);
+  };
+  const auto transports = 1 + pick(3);
+  for (std::uint32_t i = 0; i < transports; ++i) {
+    auto &t = s.settings.transports.emplace_back();
+    t.name = "t" + std::to_string(i);
+    t.process_limit = one_of(1u, 4u, 20u, 100u);
+    t.transport_rate_delay = one_of(Nanos{0}, Nanos{0}, Nanos{0}, 20 * kMillisecond);
+    t.transport_rate_limit = one_of("", "", "20/s");
+    t.transport_rate_burst = one_of(1u, 10u);
+    if (t.transport_rate_delay > 0) t.transport_rate_limit.clear();
+    t.delivery_slot_cost = one_of(0u, 2u, 5u);
+    destination(t);
+    if (pick(2) == 0) {
+      auto &rule = t.destinations.emplace_back();
+      rule.match = {"d0." + std::to_string(i) + ".example", "d1." + std::to_string(i) + ".example"};
+      rule.site = one_of("", "site.example");
+      destination(rule.limits);
+    }
+  }
+  for (const auto *tenant : {"a", "b"}) s.settings.tenants.push_back({tenant, 1 + pick(4)});
+  if (pick(2) == 0) s.settings.rate_limits.push_back({config::RateKey::Tenant, {"a"}, "3/s", 1 + pick(3)});
+  if (pick(2) == 0) s.settings.rate_limits.push_back({config::RateKey::Sender, {}, "2/s", 1 + pick(3)});
+  if (pick(3) == 0) s.settings.rate_limits.push_back({config::RateKey::Campaign, {}, "10/s", 1 + pick(3)});
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    auto &d = s.destinations.emplace_back();
+    const auto transport = pick(transports);
+    d.name = "d#." + std::to_string(transport) + (i > 0 ? ".n" + std::to_string(i) : "") + ".example";
+    d.count = 1 + pick(4);
+    d.transport = "t" + std::to_string(transport);
+    d.connect_timeout = 5 * kSecond;
+    d.host_memory = one_of(Nanos{0}, 20 * kSecond);
+    auto &b = d.phases.emplace_back();
+    b.latency = one_of(kMillisecond, 300 * kMillisecond, 3 * kSecond);
+    b.error = one_of(0.0, 0.2);
+    b.refuse = one_of(0.0, 0.2);
+    b.reject = one_of(0.0, 0.1);
+    b.connections = one_of(0u, 0u, 2u);
+    b.rate = one_of(0.0, 0.0, 5.0);
+    b.hosts = 2;
+    if (pick(3) == 0) {
+      auto bad = b;
+      bad.from = 20 * kSecond;
+      bad.hanging = 1 + pick(2);
+      d.phases.push_back(bad);
+      b.from = 0;
+      auto good = d.phases.front();
+      good.from = 80 * kSecond;
+      d.phases.push_back(good);
+    }
+    auto &a = s.arrivals.emplace_back();
+    a.destination = d.name;
+    a.tenant = one_of("", "a", "b");
+    a.sender = one_of("", "s@example.com", "t@example.com");
+    a.campaign = one_of("", "c");
+    a.priority = one_of(-1, 0, 7);
+    a.to = s.duration;
+    if (pick(3) == 0) {
+      a.messages = 1 + pick(3);
+      a.recipients = 1 + pick(120);
+    } else {
+      a.rate = one_of(0.5, 2.0);
+    }
+  }
+  return s;
+}
+
+TEST_P(AnyScenario, KeepsItsLimitsAndLosesNothing) {
+  const auto scenario = random_scenario(GetParam());
+  Simulation simulation{scenario};
+  simulation.check_all();
+  const auto r = simulation.run();
+  EXPECT_THAT(r.violations, IsEmpty());
+  EXPECT_EQ(r.all.waiting(), 0u) << table(scenario, r);
+  EXPECT_GT(r.all.offered, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, AnyScenario, ::testing::Range(1u, 61u));
+
+}  // namespace
+}  // namespace mansio::cli::simulate

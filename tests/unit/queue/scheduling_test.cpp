@@ -1,0 +1,276 @@
+// What the configuration and operators say about who waits for what, through the queue core: suspensions, why, lists,
+// limits, rules on replies.
+#include <gmock/gmock.h>
+
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using wire::DeliveryStatus;
+
+class Scheduling : public Bench {
+ protected:
+  config::Transport &smtp() { return settings_.transports.front(); }
+  wire::QueueReply ask(const std::string &verb, std::vector<std::pair<std::string, std::string>> match,
+                       std::vector<std::string> ids = {}) {
+    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
+    wire::QueueCommand c;
+    c.request = ++request_;
+    c.verb = verb;
+    c.by = "root";
+    c.match = std::move(match);
+    c.ids = std::move(ids);
+    say(control_, c);
+    wire::QueueReply all;
+    for (int i = 0; i < 100 && !all.done; ++i) {
+      run();
+      for (auto &r : control_.link->take<wire::QueueReply>()) {
+        all.lines += r.lines;
+        all.done = r.done;
+        all.error = r.error;
+        all.affected = r.affected;
+        say(control_, wire::QueueCommandCredit{request_});
+      }
+    }
+    EXPECT_TRUE(all.done);
+    return all;
+  }
+  std::string why(MessageId id) { return ask("why", {}, {to_string(id)}).lines; }
+  void again() {  // after a clean stop
+    ASSERT_TRUE(core_->stop().ok());
+    begin();
+    control_ = {};
+  }
+  wire::Outcomes refused(const wire::Lease &l, std::uint16_t code, EnhancedStatus enhanced, const std::string &text) {
+    auto o = result(l, DeliveryStatus::Deferred);
+    for (auto &r : o.outcomes) r.smtp_code = code, r.enhanced = enhanced, r.text = text;
+    return o;
+  }
+  FakePeer control_;
+  std::uint32_t request_ = 0;
+};
+
+TEST_F(Scheduling, SuspendedMailWaitsUntilItIsResumedAlsoOverARestart) {
+  begin();
+  EXPECT_EQ(ask("suspend", {{"destination", "Example.COM"}, {"reason", "they move"}}).affected, 1u);
+  const auto id = mail_to({"a@example.com"});
+  mail_to({"a@example.net"});
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_THAT(why(id),
+              HasSubstr("\"why\":\"suspended\",\"detail\":\"destination example.com is suspended: they move\""));
+  EXPECT_THAT(ask("suspensions", {}).lines, HasSubstr("\"key\":\"destination\",\"name\":\"example.com\""));
+  EXPECT_THAT(ask("why", {{"destination", "example.com"}}).lines, HasSubstr("\"why\":\"suspended\""));
+  again();
+  advance(kSecond);
+  EXPECT_THAT(why(id), HasSubstr("suspended"));
+  EXPECT_EQ(ask("resume", {{"destination", "example.com"}}).affected, 1u);
+  EXPECT_EQ(ask("resume", {{"destination", "example.com"}}).affected, 0u);
+  const auto l = leases();
+  ASSERT_FALSE(l.empty());
+  EXPECT_TRUE(std::any_of(l.begin(), l.end(), [&](const auto &lease) { return lease.id == id; }));
+}
+
+TEST_F(Scheduling, ASuspensionEndsAfterItsTime) {
+  begin();
+  ask("suspend", {{"destination", "example.com"}, {"for", "10m"}});
+  mail_to({"a@example.com"});
+  advance(599 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(2 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Scheduling, SuspendedTimeCountsNeitherForTheLifetimeNorForTheBackOff) {
+  settings_.queue.maximal_queue_lifetime = 3600 * kSecond;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  // The lease is under way meanwhile; what comes back has waited for ten seconds.
+  ask("suspend", {{"destination", "example.com"}});
+  const auto second = mail_to({"b@example.com"});
+  advance(7200 * kSecond);
+  ask("resume", {{"destination", "example.com"}});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].id, second);
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_TRUE(known(second));  // not expired
+  advance(299 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(2 * kSecond);  // the least back-off, not that of mail that is two hours old
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_TRUE(known(id));
+}
+
+TEST_F(Scheduling, ASenderIsSuspendedWithWhatWaitsOfItAlready) {
+  begin();
+  auto mine = envelope({"a@example.com"}, "me@example.org"), other = envelope({"a@example.com"}, "you@example.org");
+  const auto a = mail(mine), b = mail(other);
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  EXPECT_EQ(ask("suspend", {{"sender", "me@example.org"}}).affected, 1u);
+  advance(301 * kSecond);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].id, b);
+  EXPECT_THAT(why(a), HasSubstr("sender me@example.org is suspended: by root"));
+  const auto later = mail(mine);
+  EXPECT_TRUE(leases().empty());
+  ask("resume", {{"sender", "me@example.org"}});
+  EXPECT_EQ(leases().size(), 2u);
+  EXPECT_TRUE(known(later));
+}
+
+TEST_F(Scheduling, RefusesSuspensionsThatMakeNoSense) {
+  begin();
+  EXPECT_THAT(ask("suspend", {}).error, HasSubstr("one of destination, tenant, campaign and sender"));
+  EXPECT_THAT(ask("suspend", {{"destination", "a"}, {"tenant", "b"}}).error, Not(IsEmpty()));
+  EXPECT_THAT(ask("suspend", {{"destination", "a"}, {"for", "soon"}}).error, HasSubstr("not a time"));
+  EXPECT_THAT(ask("resume", {{"destination", "a"}, {"for", "1h"}}).error, Not(IsEmpty()));
+  EXPECT_THAT(ask("why", {}).error, Not(IsEmpty()));
+}
+
+TEST_F(Scheduling, SaysWhoElseWaitsAndForWhat) {
+  begin();
+  MessageId last;
+  for (int i = 0; i < 12; ++i) last = mail_to({"a@example.com"});
+  EXPECT_EQ(leases().size(), 5u);
+  const auto line = why(last);
+  EXPECT_THAT(line, HasSubstr("\"why\":\"destination_concurrency_limit\""));
+  EXPECT_THAT(line, HasSubstr("\"value\":5,\"others\":6"));
+  EXPECT_THAT(ask("why", {{"destination", "example.com"}}).lines,
+              HasSubstr("\"deliveries\":5,\"concurrency\":5,\"ready\":7,\"groups\":12"));
+}
+
+TEST_F(Scheduling, ADestinationsHealthOutlivesARestart) {
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"a@dead.example"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred, true);
+  again();
+  const auto id = mail_to({"b@dead.example"});
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(why(id), HasSubstr("backoff"));  // deferred without an attempt
+}
+
+TEST_F(Scheduling, SingleMailGoesAheadOfAList) {
+  begin();
+  say(egress_, wire::EgressHello{"smtp", 4, {}, {}});
+  std::vector<std::string> many;
+  for (int i = 0; i < 60; ++i) many.push_back("u" + std::to_string(i) + "@example.com");
+  mail_to(many);  // thirty deliveries of two
+  auto under_way = leases();
+  ASSERT_EQ(under_way.size(), 4u);
+  report(under_way.back(), DeliveryStatus::Sent);
+  under_way = leases();
+  advance(kSecond);
+  const auto single = mail_to({"single@example.com"});
+  ASSERT_FALSE(under_way.empty());
+  report(under_way.front(), DeliveryStatus::Sent);
+  const auto next = leases();
+  ASSERT_FALSE(next.empty());
+  EXPECT_EQ(next.front().id, single);
+}
+
+TEST_F(Scheduling, RecipientsOfADeliveryAreLimitedByDestination) {
+  config::DestinationRule rule{{"one.example"}, "", smtp()};
+  rule.limits.destination_recipient_limit = 1;
+  smtp().destinations.push_back(rule);
+  begin();
+  mail_to({"a@one.example", "b@one.example", "c@two.example", "d@two.example"});
+  EXPECT_EQ(leases().size(), 3u);
+}
+
+TEST_F(Scheduling, EachRecipientMayBeADestination) {
+  smtp().destination_key = config::DestinationKey::Recipient;
+  smtp().initial_destination_concurrency = smtp().destination_concurrency_limit = 2;
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"busy@example.com"});
+  mail_to({"idle@example.com"});
+  EXPECT_EQ(leases().size(), 3u);
+}
+
+TEST_F(Scheduling, NoMoreIsUnderDeliveryThanTheActiveLimitsAllow) {
+  settings_.queue.qmgr_message_active_limit = 3;
+  begin();
+  MessageId last;
+  for (int i = 0; i < 6; ++i) last = mail_to({"a@d" + std::to_string(i) + ".example"});
+  auto l = leases();
+  EXPECT_EQ(l.size(), 3u);
+  EXPECT_THAT(why(last), HasSubstr("qmgr_message_active_limit"));
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Scheduling, NorThanTheLimitOfRecipients) {
+  settings_.queue.qmgr_message_recipient_limit = 3;
+  begin();
+  for (int i = 0; i < 6; ++i) mail_to({"a@d" + std::to_string(i) + ".example", "b@d" + std::to_string(i) + ".example"});
+  EXPECT_EQ(leases().size(), 2u);  // with the second it is reached
+}
+
+TEST_F(Scheduling, AReplySuspendsItsDestination) {
+  config::ResponseRule rule;
+  rule.code = {"421"};
+  rule.pattern = "(?i)too many";
+  rule.threshold = 2;
+  rule.time = 1000 * kSecond;
+  settings_.responses.push_back(rule);
+  begin();
+  for (int i = 0; i < 3; ++i) mail_to({"a@example.com", "b@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  say(egress_, refused(l[0], 421, {4, 7, 0}, "Too many connections"));
+  const auto id = mail_to({"c@example.com"});
+  EXPECT_EQ(leases().size(), 1u);  // two recipients with the same reply are one event
+  say(egress_, refused(l[1], 421, {4, 7, 0}, "Too many connections"));
+  const auto held = mail_to({"d@example.com"});
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(why(held), HasSubstr("is suspended: for its reply: Too many connections"));
+  advance(1001 * kSecond);
+  EXPECT_FALSE(leases().empty());
+  EXPECT_TRUE(known(id));
+}
+
+TEST_F(Scheduling, AReplyMayBounceOrTakeAnotherPool) {
+  config::ResponseRule bounce, pool;
+  bounce.code = {"4.7.1"};
+  bounce.action = config::ResponseAction::Bounce;
+  pool.code = {"4.7.2"};
+  pool.action = config::ResponseAction::Pool;
+  pool.pool = "spare";
+  pool.time = 3600 * kSecond;
+  settings_.responses = {bounce, pool};
+  begin();
+  const auto first = mail_to({"a@example.com"});
+  say(egress_, refused(leases().at(0), 450, {4, 7, 1}, "never"));
+  run();
+  EXPECT_EQ(notifications().size(), 1u);
+  mail_to({"a@example.com"});
+  say(egress_, refused(leases().at(0), 450, {4, 7, 2}, "not from there"));
+  advance(301 * kSecond);
+  EXPECT_EQ(leases().at(0).source_pool, "spare");
+  EXPECT_TRUE(known(first));  // until its notification is written
+}
+
+TEST_F(Scheduling, AReplySlowsItsDestinationDown) {
+  config::ResponseRule rule;
+  rule.code = {"421"};
+  rule.action = config::ResponseAction::Slow;
+  settings_.responses.push_back(rule);
+  begin();
+  for (int i = 0; i < 8; ++i) mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  say(egress_, refused(l[0], 421, {4, 7, 0}, "slow down"));
+  run();
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(ask("why", {{"destination", "example.com"}}).lines, HasSubstr("\"why\":\"adaptive_rate\""));
+  advance(kSecond);
+  EXPECT_FALSE(leases().empty());
+}
+
+}  // namespace
+}  // namespace mansio::queue

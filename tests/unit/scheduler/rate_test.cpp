@@ -1,0 +1,203 @@
+// Rates and delays of destinations, transports, tenants, campaigns and senders, to fractions of a second; what they do
+// not bind goes on beside them.
+#include "kernel/scheduler/rate.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/scheduler/lab.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+constexpr Nanos kTenth = 100 * kMillisecond;
+
+TEST(TokenBucket, LetsABurstGoAndThenOneEachInterval) {
+  const RateLimit limit{kSecond, 3};
+  TokenBucket bucket;
+  Nanos now = 100 * kSecond;
+  EXPECT_EQ(bucket.tokens(limit, now), 3u);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(bucket.open(limit, now));
+    bucket.take(limit, now);
+  }
+  EXPECT_FALSE(bucket.open(limit, now));
+  EXPECT_EQ(bucket.next(limit), now + kSecond);
+  now += kSecond;
+  EXPECT_EQ(bucket.tokens(limit, now), 1u);
+  bucket.take(limit, now);
+  EXPECT_FALSE(bucket.open(limit, now));
+  EXPECT_EQ(bucket.tokens(limit, now + 100 * kSecond), 3u);  // never more than the burst
+}
+
+std::vector<Nanos> gaps(const std::vector<Nanos> &times) {
+  std::vector<Nanos> out;
+  for (std::size_t i = 1; i < times.size(); ++i) out.push_back(times[i] - times[i - 1]);
+  return out;
+}
+
+TEST(DestinationRateDelay, WaitsFromTheEndOfOneDeliveryToTheBeginningOfTheNext) {
+  Lab lab;
+  const auto t = lab.transport({.name = "slow", .destination = {.rate_delay = kTenth}});
+  for (int i = 0; i < 5; ++i) lab.add(t, "slow.example", {}, false, "m");
+  for (int i = 0; i < 5; ++i) lab.add(t, "other.example", {}, false, "o");
+  const auto last = lab.add(t, "slow.example");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.sessions, 2u);  // one each
+  EXPECT_EQ(lab.why(last).limit, "destination_concurrency_limit");
+  lab.run(lab.now + kSecond + kMillisecond);
+  EXPECT_EQ(lab.why(last).limit, "destination_rate_delay");
+  EXPECT_EQ(lab.why(last).eligible, lab.ended.front().ended + kTenth);
+  EXPECT_EQ(lab.why(last).others, 4u);
+  lab.run();
+  EXPECT_EQ(gaps(lab.begins("m")), (std::vector<Nanos>(4, kSecond + kTenth)));
+  EXPECT_EQ(gaps(lab.begins("o")), (std::vector<Nanos>(4, kSecond + kTenth)));
+}
+
+// The "slow" transport: with one delivery at once a failure is a whole cohort, and the limit must be higher.
+TEST(DestinationRateDelay, WithAHighCohortLimitFailuresDoNotKillTheDestination) {
+  Lab lab;
+  const auto t =
+      lab.transport({.name = "slow", .destination = {.window = {.failed_cohort_limit = 100}, .rate_delay = kSecond}});
+  for (int i = 0; i < 20; ++i) lab.add(t, "slow.example");
+  lab.result = [](const auto &d) {
+    return d.group % 2 == 0 && d.begun < 1'000'100 * kSecond ? Result::SiteFailure : Result::Delivered;
+  };
+  lab.run();
+  EXPECT_EQ(lab.suspended, 0u);
+  EXPECT_EQ(lab.ended.size(), 20u);
+}
+
+TEST(TransportRateDelay, SpacesAllDeliveriesOfATransport) {
+  Lab lab;
+  lab.latency = [](const auto &) { return kMillisecond; };
+  const auto t = lab.transport({.name = "t", .rate_delay = kTenth / 10});
+  const auto free = lab.transport({.name = "free"});
+  for (int i = 0; i < 30; ++i) lab.add(t, "d" + std::to_string(i % 3), {}, false, "m");
+  for (int i = 0; i < 5; ++i) lab.add(free, "d", {}, false, "f");
+  lab.run(lab.now + 1);
+  const auto why = lab.why(29);
+  EXPECT_EQ(why.limit, "transport_rate_delay");
+  EXPECT_EQ(why.eligible, lab.began.front().begun + kTenth / 10);
+  EXPECT_EQ(lab.begins("f").size(), 5u);
+  lab.run();
+  EXPECT_EQ(gaps(lab.begins("m")), (std::vector<Nanos>(29, kTenth / 10)));
+}
+
+TEST(TransportRate, AllowsABurst) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t", .rate = {kTenth, 4}});
+  for (int i = 0; i < 8; ++i) lab.add(t, "d" + std::to_string(i), {}, false, "m");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.sessions, 4u);
+  EXPECT_EQ(lab.why(7).limit, "transport_rate_limit");
+  lab.run();
+  const auto g = gaps(lab.begins("m"));
+  EXPECT_EQ(g, (std::vector<Nanos>{0, 0, 0, kTenth, kTenth, kTenth, kTenth}));
+}
+
+TEST(DestinationRate, BindsEachDestinationByItself) {
+  Lab lab;
+  lab.latency = [](const auto &) { return kMillisecond; };
+  const auto t = lab.transport({.name = "t", .destination = {.rate = {kTenth, 2}}});
+  for (int i = 0; i < 6; ++i) lab.add(t, "a", {}, false, "a");
+  for (int i = 0; i < 6; ++i) lab.add(t, "b", {}, false, "b");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.under_way["a"], 2u);
+  EXPECT_EQ(lab.under_way["b"], 2u);
+  const auto why = lab.why(5);
+  EXPECT_EQ(why.limit, "destination_rate_limit");
+  EXPECT_EQ(why.eligible, lab.began.front().begun + kTenth);
+  EXPECT_DOUBLE_EQ(why.value, 0.1);
+  lab.run();
+  for (const auto *to : {"a", "b"})
+    EXPECT_EQ(gaps(lab.begins(to)), (std::vector<Nanos>{0, kTenth, kTenth, kTenth, kTenth}));
+}
+
+class PartyRate : public ::testing::TestWithParam<RateRule::Key> {
+ protected:
+  static Party party(std::string_view name) {
+    switch (GetParam()) {
+      case RateRule::Key::Tenant:
+        return {.tenant = name};
+      case RateRule::Key::Campaign:
+        return {.tenant = "t", .campaign = name};
+      case RateRule::Key::Sender:
+        break;
+    }
+    return {.tenant = "t", .sender = name};
+  }
+  static std::string limit() {
+    constexpr const char *names[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
+    return names[static_cast<std::size_t>(GetParam())];
+  }
+};
+
+TEST_P(PartyRate, BindsOneOverAllDestinationsAndLetsOthersPass) {
+  Lab lab;
+  lab.scheduler->rates({{GetParam(), {"a@x.example"}, {kTenth, 1}}});
+  const auto t = lab.transport({.name = "t", .destination = {.window = {.initial = 100, .limit = 100}}});
+  for (int i = 0; i < 50; ++i) lab.add(t, "d" + std::to_string(i % 10), party("a@x.example"), false, "a");
+  for (int i = 0; i < 50; ++i) lab.add(t, "d" + std::to_string(i % 10), party("b@x.example"), false, "b");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.begins("a").size(), 1u);
+  EXPECT_EQ(lab.begins("b").size(), 50u);
+  const auto why = lab.why(49);
+  EXPECT_EQ(why.limit, limit());
+  EXPECT_EQ(why.eligible, lab.began.front().begun + kTenth);
+  EXPECT_EQ(why.others, 48u);
+  lab.run();
+  EXPECT_EQ(gaps(lab.begins("a")), (std::vector<Nanos>(49, kTenth)));
+}
+
+TEST_P(PartyRate, EachThatMatchesHasARateOfItsOwn) {
+  Lab lab;
+  lab.scheduler->rates({{GetParam(), {"@x.example"}, {kTenth, 2}}});
+  const auto t = lab.transport({.name = "t", .destination = {.window = {.initial = 100, .limit = 100}}});
+  for (int i = 0; i < 10; ++i) lab.add(t, "d", party("a@x.example"), false, "a");
+  for (int i = 0; i < 10; ++i) lab.add(t, "d", party("b@x.example"), false, "b");
+  for (int i = 0; i < 10; ++i) lab.add(t, "d", party("c@y.example"), false, "c");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.begins("a").size(), 2u);
+  EXPECT_EQ(lab.begins("b").size(), 2u);
+  EXPECT_EQ(lab.begins("c").size(), 10u);
+}
+
+TEST_P(PartyRate, WhoeverCannotUseItsTurnPassesItOn) {
+  Lab lab;
+  lab.scheduler->rates({{GetParam(), {}, {kTenth, 1}}});
+  const auto t = lab.transport({.name = "t", .destination = {.window = {.initial = 1, .limit = 1}}});
+  lab.latency = [](const auto &d) { return d.to == "stuck" ? 1000 * kSecond : kMillisecond; };
+  for (int i = 0; i < 5; ++i) lab.add(t, "stuck", party("a@x.example"), false, "stuck");
+  for (int i = 0; i < 5; ++i) lab.add(t, "free", party("a@x.example"), false, "free");
+  lab.run(lab.now + 5 * kTenth + kMillisecond);
+  EXPECT_EQ(lab.begins("stuck").size(), 1u);
+  EXPECT_EQ(lab.begins("free").size(), 5u);
+}
+
+TEST_P(PartyRate, GoesWhenTheRuleGoes) {
+  Lab lab;
+  lab.scheduler->rates({{GetParam(), {}, {1000 * kSecond, 1}}});
+  const auto t = lab.transport({.name = "t", .destination = {.window = {.initial = 100, .limit = 100}}});
+  for (int i = 0; i < 50; ++i) lab.add(t, "d" + std::to_string(i), party("a@x.example"), false, "a");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.begins("a").size(), 1u);
+  lab.scheduler->rates({});
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.begins("a").size(), 50u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Keys, PartyRate,
+                         ::testing::Values(RateRule::Key::Tenant, RateRule::Key::Campaign, RateRule::Key::Sender));
+
+TEST(QueueRunDelay, RoundsTheNextAttemptUp) {
+  Lab lab{{.jitter = 0, .queue_run_delay = 300 * kSecond}};
+  const auto t = lab.transport({.name = "t"});
+  lab.result = [](const auto &) { return Result::NoFeedback; };
+  lab.add(t, "d");
+  lab.run(lab.now + 2 * kSecond);
+  EXPECT_EQ(lab.scheduler->due(0) % (300 * kSecond), 0);
+  EXPECT_GE(lab.scheduler->due(0), lab.now - kSecond + 300 * kSecond);
+}
+
+}  // namespace
+}  // namespace mansio::scheduler

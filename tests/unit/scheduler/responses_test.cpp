@@ -1,0 +1,113 @@
+// What replies make us do: which rule, when its threshold is reached, and the rate that is found by trying.
+#include "kernel/scheduler/responses.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/scheduler/lab.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+ResponseRule rule(std::vector<std::string> codes, ResponseRule::Action action = ResponseRule::Action::Suspend) {
+  ResponseRule r;
+  r.codes = std::move(codes);
+  r.action = action;
+  return r;
+}
+
+TEST(Responses, MatchByCodeEnhancedCodeTextAndDestination) {
+  Responses all;
+  auto text = rule({});
+  text.text = [](std::string_view t) { return t.find("too many") != t.npos; };
+  auto there = rule({"4*"});
+  there.destinations = {".example.com"};
+  all.set({rule({"421"}), rule({"4.7.*"}), text, there});
+  const auto index = [&](const Reply &r) {
+    const auto *found = all.match(r);
+    return !found ? -1 : found->text ? 2 : !found->destinations.empty() ? 3 : found->codes[0] == "421" ? 0 : 1;
+  };
+  EXPECT_EQ(index({"a.example", "421", "4.7.0", ""}), 0);
+  EXPECT_EQ(index({"a.example", "450", "4.7.1", ""}), 1);
+  EXPECT_EQ(index({"a.example", "450", "4.2.0", "too many connections"}), 2);
+  EXPECT_EQ(index({"a.example.com", "450", "4.2.0", ""}), 3);
+  EXPECT_EQ(index({"example.com", "450", "4.2.0", ""}), -1);
+  EXPECT_EQ(index({"a.example", "", "", "connection refused"}), -1);
+}
+
+TEST(Responses, ReachTheirThresholdWithinTheirWindowAndCountAnew) {
+  Responses all;
+  auto r = rule({"421"});
+  r.threshold = 3;
+  r.window = 60 * kSecond;
+  all.set({r});
+  const auto seen = [&](std::string_view to, Nanos at) {
+    return all.reached(*all.match({to, "421", "", ""}), to, at * kSecond);
+  };
+  EXPECT_FALSE(seen("a", 1000));
+  EXPECT_FALSE(seen("a", 1010));
+  EXPECT_FALSE(seen("b", 1011));
+  EXPECT_FALSE(seen("a", 1065));  // the first is out of the window
+  EXPECT_TRUE(seen("a", 1066));
+  EXPECT_FALSE(seen("a", 1067));
+  EXPECT_FALSE(seen("c", 2000));
+  EXPECT_EQ(all.remembered(), 1u);  // what is long ago is forgotten
+}
+
+TEST(Adaptive, HalvesAndGrowsWithinItsBounds) {
+  const AdaptiveLimits limits{.minimum = 1, .decrease = 0.5, .increase = 0.05, .release = 2};
+  Nanos now = 1000 * kSecond;
+  Adaptive a{16, limits, now};
+  EXPECT_DOUBLE_EQ(a.rate(), 8);
+  EXPECT_FALSE(a.push_back(limits, now + kSecond));  // still about the time before
+  for (int i = 0; i < 20; ++i) a.push_back(limits, now += 11 * kSecond);
+  EXPECT_DOUBLE_EQ(a.rate(), 1);
+  bool free = false;
+  const auto begin = now;
+  while (!free && now < begin + 3600 * kSecond) free = a.success(limits, now += kSecond);
+  EXPECT_TRUE(free);
+  EXPECT_NEAR(static_cast<double>(now - begin) / kSecond, 10 + (32 - 1) / (0.05 * 16), 2);  // 0.8 a second
+}
+
+// A next hop that takes ten a second and says so when it gets more: the loop finds that, with no knowledge of it.
+TEST(Adaptive, FindsWhatANextHopTakes) {
+  Lab lab;
+  lab.latency = [](const auto &) { return 100 * kMillisecond; };
+  const auto t = lab.transport({.name = "t", .destination = {.adaptive = {.minimum = 0.1}}});
+  const auto d = lab.scheduler->destination(t, "d.example");
+  for (int i = 0; i < 20'000; ++i) lab.add(t, "d.example");
+  Nanos full_at = 0;
+  std::uint64_t refused = 0;
+  lab.result = [&](const auto &) {
+    full_at = std::max(full_at, lab.now);
+    if (full_at - lab.now > kSecond) {
+      ++refused;
+      lab.scheduler->push_back(d, lab.now);
+      return Result::NoFeedback;
+    }
+    full_at += 100 * kMillisecond;
+    return Result::Delivered;
+  };
+  lab.run(lab.now + 600 * kSecond);
+  const auto before = lab.ended.size();
+  const auto refused_before = refused;
+  lab.run(lab.now + 600 * kSecond);
+  const auto rate = static_cast<double>(lab.ended.size() - before) / 600;
+  EXPECT_GT(rate, 5);
+  EXPECT_LE(rate, 10.1);
+  EXPECT_LT(static_cast<double>(refused - refused_before), 0.2 * static_cast<double>(lab.ended.size() - before));
+}
+
+TEST(LowerConcurrency, HoldsUntilSuccessesRaiseItAgain) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t"});
+  for (int i = 0; i < 60; ++i) lab.add(t, "d.example");
+  lab.run(lab.now + 5 * kSecond);
+  EXPECT_GT(lab.sessions, 5u);
+  lab.scheduler->lower_concurrency(lab.scheduler->destination(t, "d.example"), 2);
+  EXPECT_EQ(lab.scheduler->state_of(lab.scheduler->destination(t, "d.example")).concurrency, 2u);
+  lab.run();
+  EXPECT_EQ(lab.ended.size(), 60u);
+}
+
+}  // namespace
+}  // namespace mansio::scheduler

@@ -1,0 +1,202 @@
+// Suspended mail waits with no attempt and does not age; what is known of destinations and rates outlives a restart.
+#include "kernel/scheduler/suspension.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/scheduler/lab.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+constexpr Nanos kHour = 3600 * kSecond;
+
+TEST(Suspensions, TimesThatOverlapCountOnce) {
+  Suspensions all;
+  const Subject subject{"example.com", "tenant", "", ""};
+  all.add({Suspension::Key::Destination, "example.com", 0, kForGood, ""}, 100);
+  all.add({Suspension::Key::Tenant, "tenant", 0, 250, ""}, 150);
+  EXPECT_EQ(all.time(subject, 0, 200), 100);
+  EXPECT_TRUE(all.expire(250));
+  EXPECT_TRUE(all.remove(Suspension::Key::Destination, "example.com", 300));
+  EXPECT_EQ(all.time(subject, 0, 1000), 200);
+  EXPECT_EQ(all.time(subject, 280, 1000), 20);
+  EXPECT_EQ(all.time({"other.example", "", "", ""}, 0, 1000), 0);
+  all.add({Suspension::Key::Destination, ".com", 0, kForGood, ""}, 400);
+  EXPECT_EQ(all.time(subject, 0, 450), 250);
+}
+
+TEST(Suspensions, TheOneThatLastsLongestIsTheAnswer) {
+  Suspensions all;
+  all.add({Suspension::Key::Destination, "example.com", 0, 500, "short"}, 0);
+  all.add({Suspension::Key::Sender, "@example.org", 0, 900, "long"}, 0);
+  EXPECT_EQ(all.find({"example.com", "", "", "a@example.org"})->reason, "long");
+  EXPECT_EQ(all.find({"example.com", "", "", "b@example.net"})->reason, "short");
+  EXPECT_EQ(all.find({"example.net", "", "", ""}), nullptr);
+  EXPECT_EQ(all.next(), 500);
+}
+
+class SuspendTest : public ::testing::TestWithParam<Suspension::Key> {
+ protected:
+  Lab lab_{{.minimal_backoff_time = 300 * kSecond, .jitter = 0}};
+  TransportId t_ = lab_.transport({.name = "t", .sessions = 1000});
+  static Party party(int i) {
+    static const std::string names[] = {"one@x.example", "two@x.example"};
+    return {.tenant = names[i], .campaign = names[i], .sender = names[i]};
+  }
+  static std::string to(int i) { return i == 0 ? "one@x.example" : "two@x.example"; }
+};
+
+TEST_P(SuspendTest, HoldsBackWhatItNamesAndNothingElse) {
+  // Before the mail comes, as senders are told apart only where it matters.
+  lab_.scheduler->suspend({GetParam(), "one@x.example", 0, lab_.now + kHour, "maintenance"}, lab_.now);
+  for (int i = 0; i < 10; ++i) lab_.add(t_, to(i % 2), party(i % 2), false, i % 2 == 0 ? "one" : "two");
+  lab_.run(lab_.now + 100 * kSecond);
+  EXPECT_EQ(lab_.done("two"), 5u);
+  EXPECT_TRUE(lab_.begins("one").empty());
+  const auto why = lab_.why(0);
+  EXPECT_EQ(why.limit, "suspended");
+  EXPECT_NE(why.detail.find("maintenance"), std::string::npos);
+  EXPECT_EQ(why.eligible, lab_.began.front().added + kHour);
+  EXPECT_EQ(lab_.scheduler->suspended_time(0, lab_.now - 100 * kSecond, lab_.now), 100 * kSecond);
+  lab_.run(lab_.now + kHour);
+  EXPECT_EQ(lab_.done("one"), 5u);
+  EXPECT_GE(lab_.begins("one").front(), lab_.began.front().added + kHour);
+}
+
+TEST_P(SuspendTest, EndsWhenItIsResumed) {
+  lab_.scheduler->suspend({GetParam(), "@x.example", 0, kForGood, ""}, lab_.now);
+  lab_.add(t_, to(0), party(0), false, "one");
+  lab_.run(lab_.now + kHour);
+  EXPECT_EQ(lab_.why(0).limit, "suspended");
+  EXPECT_EQ(lab_.why(0).eligible, 0);
+  EXPECT_FALSE(lab_.scheduler->resume(GetParam(), "one@x.example", lab_.now));
+  EXPECT_TRUE(lab_.scheduler->resume(GetParam(), "@x.example", lab_.now));
+  lab_.run(lab_.now + 10 * kSecond);
+  EXPECT_EQ(lab_.done("one"), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Keys, SuspendTest,
+                         ::testing::Values(Suspension::Key::Destination, Suspension::Key::Tenant,
+                                           Suspension::Key::Campaign, Suspension::Key::Sender));
+
+TEST(Suspend, AMemberOfASiteIsSuspendedByItself) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t", .rules = {{{".p.example"}, {.window = {.initial = 4, .limit = 4}}, "p"}}});
+  lab.scheduler->suspend({Suspension::Key::Destination, "a.p.example", 0, kForGood, ""}, lab.now);
+  for (int i = 0; i < 10; ++i)
+    lab.add(t, i % 2 == 0 ? "a.p.example" : "b.p.example", {}, false, i % 2 == 0 ? "a" : "b");
+  lab.run(lab.now + kHour);
+  EXPECT_EQ(lab.done("a"), 0u);
+  EXPECT_EQ(lab.done("b"), 5u);
+  EXPECT_TRUE(lab.scheduler->resume(Suspension::Key::Destination, "a.p.example", lab.now));
+  lab.run();
+  EXPECT_EQ(lab.done("a"), 5u);
+}
+
+TEST(Suspend, ADeadDestinationIsNotTriedOnPaperMeanwhile) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t"});
+  lab.result = [](const auto &) { return Result::SiteFailure; };
+  for (int i = 0; i < 5; ++i) lab.add(t, "d.example");
+  lab.run(lab.now + 2 * kSecond);
+  EXPECT_EQ(lab.why(0).limit, "backoff");
+  lab.scheduler->suspend({Suspension::Key::Destination, "d.example", 0, kForGood, ""}, lab.now);
+  lab.add(t, "d.example");
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.suspended, 0u);
+  lab.scheduler->resume(Suspension::Key::Destination, "d.example", lab.now);
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.suspended, 1u);
+}
+
+TEST(SetFlow, MovesWhatWaitsAndWhatIsUnderWay) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t"});
+  for (int i = 0; i < 10; ++i) lab.add(t, "d.example", {.sender = "a@x.example"});
+  lab.run(lab.now + 1);
+  lab.scheduler->suspend({Suspension::Key::Sender, "a@x.example", 0, kForGood, ""}, lab.now);
+  const auto flow = lab.scheduler->flow({.tenant = "other", .sender = "a@x.example"});
+  for (GroupId i = 0; i < 10; ++i) lab.scheduler->set_flow(i, flow, lab.now);
+  EXPECT_EQ(lab.why(9).limit, "suspended");
+  lab.run(lab.now + kHour);
+  EXPECT_EQ(lab.ended.size(), 5u);  // what was under way
+  lab.scheduler->resume(Suspension::Key::Sender, "a@x.example", lab.now);
+  lab.run();
+  EXPECT_EQ(lab.ended.size(), 10u);
+}
+
+class MemoryTest : public ::testing::Test {
+ protected:
+  static constexpr Nanos kOffset = 1'700'000'000 * kSecond;
+  static TransportLimits limits() {
+    return {.name = "t", .rate = {10 * kSecond, 1}, .rules = {{{"slow.example"}, {.rate = {100 * kSecond, 2}}}}};
+  }
+  // In a scheduler of another life, whose clock began anew.
+  void restart(Nanos later) {
+    const auto saved = lab_.scheduler->save(kOffset, lab_.now);
+    const auto wall = lab_.now + kOffset + later;
+    again_.now = 5000 * kSecond;
+    t_again_ = again_.transport(limits());
+    again_.scheduler->rates(rates());
+    again_.scheduler->restore(saved, wall - again_.now, again_.now);
+  }
+  static std::vector<RateRule> rates() { return {{RateRule::Key::Tenant, {}, {50 * kSecond, 1}}}; }
+  Lab lab_, again_;
+  TransportId t_ = 0, t_again_ = 0;
+};
+
+TEST_F(MemoryTest, DeadDestinationsConcurrencyRatesAndSuspensionsOutliveARestart) {
+  t_ = lab_.transport(limits());
+  lab_.scheduler->rates(rates());
+  const auto dead = lab_.transport({.name = "u"});
+  again_.transport({.name = "u"});
+  lab_.result = [](const auto &d) { return d.to == "dead.example" ? Result::SiteFailure : Result::Delivered; };
+  for (int i = 0; i < 5; ++i) lab_.add(dead, "dead.example");
+  for (int i = 0; i < 30; ++i) lab_.add(dead, "good.example");
+  lab_.run(lab_.now + 5 * kSecond);
+  lab_.add(t_, "slow.example", {.tenant = "x"});
+  lab_.scheduler->suspend({Suspension::Key::Tenant, "y", 0, lab_.now + 1000 * kSecond, "why"}, lab_.now);
+  const auto before = lab_.scheduler->state_of(lab_.scheduler->destination(dead, "good.example")).concurrency;
+  EXPECT_GT(before, 5u);
+  lab_.run(lab_.now + 1);
+  const auto died = lab_.now - 5 * kSecond + kSecond - 1;
+  restart(5 * kSecond);
+  const auto u = again_.transport({.name = "u"});
+  const auto state = again_.scheduler->state_of(again_.scheduler->destination(u, "dead.example"));
+  EXPECT_NEAR(static_cast<double>(state.dead_until - again_.now),
+              static_cast<double>(died + 300 * kSecond - lab_.now - 5 * kSecond), 2.0 * kSecond);
+  EXPECT_EQ(again_.scheduler->state_of(again_.scheduler->destination(u, "good.example")).concurrency, before);
+  again_.add(t_again_, "slow.example", {.tenant = "x"});
+  again_.run(again_.now + 1);
+  EXPECT_EQ(again_.why(0).limit, "tenant_rate_limit");
+  EXPECT_NEAR(static_cast<double>(again_.why(0).eligible - again_.now), 45.0 * kSecond, 1.0 * kSecond);
+  again_.add(u, "a.example", {.tenant = "y"});
+  again_.run(again_.now + 1);
+  EXPECT_EQ(again_.why(1).limit, "suspended");
+  EXPECT_NEAR(static_cast<double>(again_.why(1).eligible - again_.now), 995.0 * kSecond, 1.0 * kSecond);
+}
+
+TEST_F(MemoryTest, AClockThatWasWrongDoesNotKeepADestinationDeadForLonger) {
+  t_ = lab_.transport({.name = "u"});
+  again_.transport({.name = "u"});
+  lab_.result = [](const auto &) { return Result::SiteFailure; };
+  for (int i = 0; i < 5; ++i) lab_.add(t_, "dead.example");
+  lab_.run(lab_.now + 2 * kSecond);
+  restart(-1'000'000 * kSecond);
+  const auto u = again_.transport({.name = "u"});
+  const auto state = again_.scheduler->state_of(again_.scheduler->destination(u, "dead.example"));
+  EXPECT_GT(state.dead_until, again_.now);
+  EXPECT_LE(state.dead_until, again_.now + 300 * kSecond);
+}
+
+TEST_F(MemoryTest, BytesThatCannotBeReadAreIgnored) {
+  t_ = lab_.transport(limits());
+  for (const auto *bytes : {"", "\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "nonsense"})
+    lab_.scheduler->restore(bytes, kOffset, lab_.now);
+  lab_.add(t_, "a.example");
+  lab_.run();
+  EXPECT_EQ(lab_.ended.size(), 1u);
+}
+
+}  // namespace
+}  // namespace mansio::scheduler

@@ -1,0 +1,117 @@
+// Why a group does not move: each kind of limit has its answer, with its value, who else waits, and until when.
+#include <gtest/gtest.h>
+
+#include "tests/unit/scheduler/lab.hpp"
+
+namespace mansio::scheduler {
+namespace {
+
+class WhyTest : public ::testing::Test {
+ protected:
+  void start(TransportLimits limits = {.name = "t"}, std::uint32_t capacity = 1000) {
+    t_ = lab_.transport(std::move(limits), capacity);
+  }
+  // Adds so many to one destination, lets go what can, and asks about the last.
+  Why last_of(int n, const std::string &to = "d.example", const Party &party = {}) {
+    GroupId id = 0;
+    for (int i = 0; i < n; ++i) id = lab_.add(t_, to, party);
+    lab_.run(lab_.now + 1);
+    return lab_.why(id);
+  }
+  Lab lab_;
+  TransportId t_ = 0;
+};
+
+TEST_F(WhyTest, Concurrency) {
+  start();
+  const auto why = last_of(12);
+  EXPECT_EQ(why.limit, "destination_concurrency_limit");
+  EXPECT_EQ(why.value, 5);
+  EXPECT_EQ(why.others, 6u);
+  EXPECT_EQ(why.eligible, 0);
+}
+
+TEST_F(WhyTest, Sessions) {
+  start({.name = "t", .sessions = 3});
+  const auto why = last_of(5);
+  EXPECT_EQ(why.limit, "transport_sessions");
+  EXPECT_EQ(why.value, 3);
+  EXPECT_EQ(why.others, 1u);
+}
+
+TEST_F(WhyTest, ADeliveryUnderWay) {
+  start();
+  EXPECT_EQ(last_of(1).limit, "delivery");
+}
+
+TEST_F(WhyTest, BackOff) {
+  start();
+  lab_.result = [](const auto &) { return Result::NoFeedback; };
+  const auto id = lab_.add(t_, "d.example");
+  lab_.run(lab_.now + 2 * kSecond);
+  EXPECT_EQ(lab_.why(id).limit, "backoff");
+  EXPECT_EQ(lab_.why(id).eligible, lab_.now - kSecond + 300 * kSecond);
+}
+
+TEST_F(WhyTest, ADeadDestination) {
+  start();
+  lab_.result = [](const auto &) { return Result::SiteFailure; };
+  for (int i = 0; i < 5; ++i) lab_.add(t_, "d.example");
+  lab_.run(lab_.now + 2 * kSecond);
+  // Handed out as tried on paper, and not yet said to be finished.
+  const auto id = 5u;
+  lab_.scheduler->add({.id = id, .transport = t_, .destination = lab_.scheduler->destination(t_, "d.example")},
+                      lab_.now);
+  EXPECT_EQ(lab_.why(id).limit, "dead_destination");
+  EXPECT_EQ(lab_.why(id).eligible, lab_.now - kSecond + 300 * kSecond);
+  ASSERT_TRUE(lab_.scheduler->next(lab_.now)->suspended);
+  EXPECT_EQ(lab_.why(id).limit, "dead_destination");
+  EXPECT_EQ(lab_.scheduler->state_of(lab_.scheduler->destination_of(id)).dead_until, lab_.why(id).eligible);
+}
+
+TEST_F(WhyTest, ATransportWithoutProcesses) {
+  start({.name = "t"}, 0);
+  const auto why = last_of(2);
+  EXPECT_EQ(why.limit, "transport_unavailable");
+  EXPECT_EQ(why.eligible, lab_.now - 1 + 60 * kSecond);
+  EXPECT_EQ(why.others, 1u);
+}
+
+TEST_F(WhyTest, AHold) {
+  start();
+  const auto id = lab_.add(t_, "d.example");
+  lab_.scheduler->hold(id);
+  EXPECT_EQ(lab_.why(id).limit, "hold");
+}
+
+TEST_F(WhyTest, APause) {
+  start();
+  lab_.scheduler->pause(Why{"qmgr_message_active_limit", "20 messages under delivery at once", 0, 20, 0});
+  const auto why = last_of(3);
+  EXPECT_EQ(why.limit, "qmgr_message_active_limit");
+  EXPECT_EQ(why.value, 20);
+  EXPECT_EQ(why.others, 2u);
+  lab_.scheduler->pause(std::nullopt);
+  lab_.run(lab_.now + 1);
+  EXPECT_EQ(lab_.sessions, 3u);
+}
+
+TEST_F(WhyTest, AnAdaptiveRate) {
+  start({.name = "t", .destination = {.window = {.initial = 10, .limit = 10}}});
+  lab_.latency = [](const auto &) { return kMillisecond; };
+  (void)last_of(10);
+  lab_.scheduler->push_back(lab_.scheduler->destination(t_, "d.example"), lab_.now);
+  const auto why = last_of(10);
+  EXPECT_EQ(why.limit, "adaptive_rate");
+  EXPECT_GT(why.eligible, lab_.now);
+  EXPECT_NEAR(why.value, 0.2, 0.001);  // ten at once, halved
+  EXPECT_NEAR(lab_.scheduler->state_of(lab_.scheduler->destination(t_, "d.example")).adaptive_rate, 5, 0.01);
+}
+
+TEST_F(WhyTest, OfWhatIsUnknown) {
+  start();
+  EXPECT_EQ(lab_.why(17).limit, "unknown");
+}
+
+}  // namespace
+}  // namespace mansio::scheduler
