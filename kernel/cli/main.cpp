@@ -1,4 +1,5 @@
-// mansio: one binary with subcommands. `--role NAME` is how the supervisor starts its children, and not for people.
+// mansio: one binary with subcommands, and with other names (kernel/cli/postfix). `--role NAME` is how the supervisor
+// starts its children, and not for people.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "kernel/cli/plugin.hpp"
 #include "kernel/cli/plugin_check.hpp"
 #include "kernel/cli/plugin_new.hpp"
+#include "kernel/cli/postfix/personality.hpp"
 #include "kernel/cli/qshape.hpp"
 #include "kernel/cli/queue_why.hpp"
 #include "kernel/cli/roles.hpp"
@@ -95,8 +97,9 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::Wh
     add_where(*command, where);
     command->add_option("ids", order.ids, "queue ids; - reads them from standard input");
     command->add_flag("--all", order.all, "every message");
-    command->add_option("--match", order.match,
-                        "messages by key=value: sender, recipient, domain, state, transport, older (15m, 2h, 5d)");
+    command->add_option(
+        "--match", order.match,
+        "messages by key=value: sender, recipient, domain, destination, state, transport, older (15m, 2h, 5d)");
     command->callback([&where, &order, &status, verb] {
       order.verb = verb;
       status = cli::queue_main(where, order);
@@ -110,24 +113,15 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::Wh
   add("requeue", "route again, as if it had just come");
   add("delete", "remove without notice to the sender");
   add("expire", "return to the sender as undeliverable");
-  add("flush", "try now");
+  add("flush", "try now")
+      ->add_option("--destination", order.destination, "what goes to this domain, \"@\" and a domain, or next hop");
   add_why(*queue, where, why, status);
 }
 
 void add_qshape(CLI::App &app, cli::Where &where, cli::ShapeOrder &order, int &status) {
-  auto *command =
-      app.add_subcommand("qshape", "what waits for which destination, by age, as Postfix's qshape prints it");
+  auto *command = app.add_subcommand("qshape", "whose mail waits, by age, as Postfix's qshape prints it");
   add_where(*command, where);
-  command->add_option("states", order.states, "incoming, active, deferred, hold; without: incoming and active")
-      ->check(CLI::IsMember({"incoming", "active", "deferred", "hold", "corrupt"}));
-  command->add_option("-b,--buckets", order.buckets, "number of age buckets")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
-  command->add_option("-t,--width", order.width, "minutes of the first bucket")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000));
-  command->add_flag("-l,--linear", order.linear, "buckets of one width, instead of each twice the one before");
-  command->add_flag("--json", order.json, "JSON lines: transport, destination, total, ages");
+  cli::add_shape_options(*command, order);
   command->callback([&] { status = cli::qshape_main(where, order); });
 }
 
@@ -182,6 +176,7 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
 
 int main(int argc, char **argv) {
   keep_standard_streams();
+  if (const auto tool = argc > 0 ? cli::postfix::personality(argv[0]) : nullptr) return tool(argc, argv);
   if (argc == 3 && std::strcmp(argv[1], supervisor::kRoleFlag) == 0) return child_main(argv[2]);
   for (const auto &tool : kTools)
     if (argc > 1 && tool.main != nullptr && std::strcmp(argv[1], tool.name) == 0) return tool.main(argc - 1, argv + 1);
@@ -200,7 +195,9 @@ int main(int argc, char **argv) {
 
   auto *check = app.add_subcommand("check", "check a configuration and say everything that is wrong with it");
   add_where(*check, where);
-  check->callback([&] { status = cli::check_main(where.config); });
+  bool system = false;
+  check->add_flag("--system", system, "look at the machine too: limits, sysctls, the spool's file system and its disk");
+  check->callback([&] { status = cli::check_main(where, system); });
 
   bool json = false, metrics = false;
   auto *show = app.add_subcommand("status", "processes and queue of a running Mansio");

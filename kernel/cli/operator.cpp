@@ -100,6 +100,7 @@ int queue_main(const Where &where, QueueOrder order) {
     if (equals == std::string::npos || equals == 0) return complain("--match takes key=value, not \"" + m + "\"");
     match[m.substr(0, equals)] = m.substr(equals + 1);
   }
+  if (!order.destination.empty()) match["destination"] = order.destination;
   if (std::erase(order.ids, "-") != 0)
     for (std::string line; std::getline(std::cin, line);)
       if (!line.empty()) order.ids.push_back(line);

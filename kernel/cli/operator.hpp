@@ -18,6 +18,7 @@ struct QueueOrder {
   std::vector<std::string> ids;  // "-" reads more from stdin
   bool all = false;
   std::vector<std::string> match;  // "key=value"
+  std::string destination;         // flush: of a message only what goes there
   bool json = false;               // list
 };
 int queue_main(const Where &where, QueueOrder order);

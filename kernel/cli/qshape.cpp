@@ -1,100 +1,131 @@
 #include "kernel/cli/qshape.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
+#include <ctime>
 #include <iostream>
 
-#include "kernel/base/without_controls.hpp"
+#include "kernel/cli/repaint.hpp"
 
 namespace mansio::cli {
 namespace {
 
 namespace json = boost::json;
 
-std::string line_of(const std::string &name, std::size_t name_width, const auto &numbers,
-                    const std::vector<std::size_t> &widths) {
-  auto out = fmt::format("{:>{}}", name, name_width);
-  for (std::size_t i = 0; i < numbers.size(); ++i) out += fmt::format(" {:>{}}", numbers[i], widths[i]);
-  return out + "\n";
+constexpr unsigned kTopOfTerminal = 20;
+
+int complain(const std::string &text) {
+  std::cerr << "mansio: " << text << "\n";
+  return 1;
+}
+
+// "deferred", or the path of Postfix's directory of that name.
+std::string queue_name(const std::string &given) {
+  const auto end = given.find_last_not_of('/');
+  const auto path = given.substr(0, end == std::string::npos ? 0 : end + 1);
+  return path.substr(path.rfind('/') + 1);
+}
+
+std::string request_of(const ShapeOrder &order) {
+  std::string states;
+  for (const auto &queue : order.queues) states += (states.empty() ? "" : ",") + queue;
+  const json::object match{{"state", states},
+                           {"by", order.destinations ? "destination"
+                                  : order.senders    ? "sender"
+                                                     : "recipient"},
+                           {"buckets", std::to_string(order.form.buckets)},
+                           {"width", std::to_string(order.form.minutes)},
+                           {"linear", order.form.linear ? "true" : "false"}};
+  return json::serialize(json::object{{"command", "queue"}, {"verb", "qshape"}, {"all", true}, {"match", match}});
+}
+
+Result<ShapeTable> ask(ControlClient &control, const ShapeOrder &order) {
+  ShapeTable table{order.form};
+  const auto asked = control.ask(request_of(order), [&](std::string_view line) { table.add(line); });
+  if (!asked) return asked.error();
+  return table;
+}
+
+std::string heading(const ShapeOrder &order, const std::string &rest) {
+  std::string out = "mansio qshape";
+  for (const auto &queue : order.queues) out += " " + queue;
+  return fmt::format("{} every {:g} s, {}\n\n", out, order.every, rest);
+}
+
+// The queue process may be away for a moment: the picture says so and the next one is tried.
+int watch(const Where &where, ShapeOrder order) {
+  Repaint screen;
+  const auto top = order.form.top;
+  do {
+    const auto size = screen.size();
+    order.form.width = std::max(order.form.width, size.columns);
+    const auto room = size.rows > 4 ? size.rows - 4 : 1;  // heading, blank, head of the table, and the cursor's line
+    order.form.top = top != 0 ? std::min(top, room) : room;
+    auto control = ControlClient::connect(where);
+    const auto table = control ? ask(*control, order) : Result<ShapeTable>{control.error()};
+    const auto now = std::time(nullptr);
+    screen.paint(heading(order, fmt::format("{:%H:%M:%S}", fmt::localtime(now))) +
+                 (table ? table->text() : table.error().text + "\n"));
+  } while (screen.wait(order.every));
+  return 0;
 }
 
 }  // namespace
 
-ShapeTable::ShapeTable(unsigned buckets, unsigned width, bool linear) : head_{"T"} {
-  std::uint64_t end = width;
-  for (unsigned i = 0; i < buckets; ++i) {
-    head_.push_back(std::to_string(end));
-    if (i + 1 < buckets) end = std::min<std::uint64_t>(linear ? end + width : end * 2, 1'000'000);
-  }
-  head_.push_back(std::to_string(end) + "+");
+void add_shape_options(CLI::App &command, ShapeOrder &order) {
+  auto &form = order.form;
+  command.add_option("queues", order.queues,
+                     "queues to count: incoming, active, deferred, hold, corrupt; without: incoming and active");
+  command.add_flag("-s,--sender", order.senders, "count messages by the sender's domain, not recipients by theirs");
+  command.add_flag("-p,--parents", form.parents, "count parent domains too; their names begin with a dot");
+  command.add_option("-m,--min-subdomains", form.min_subdomains, "subdomains a parent domain must have to be shown")
+      ->capture_default_str();
+  command.add_option("-b,--buckets", form.buckets, "number of age buckets; the last takes whatever is older")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command.add_option("-t,--minutes", form.minutes, "minutes of the first bucket")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  command.add_flag("-l,--linear", form.linear, "buckets of one width, instead of each twice the one before");
+  command.add_option("-w,--width", form.width, "columns of the output, above 80")->capture_default_str();
+  command.add_option("-n,--top", form.top, "lines to show on a terminal (default 20; 0: all); elsewhere all are");
+  // The whole is counted before a terminal could show a part.
+  command.add_option_function<unsigned>(
+      "-N,--interval", [](unsigned) {}, "taken for compatibility: there are no results in between to show");
+  command.add_flag("--destinations", order.destinations, "count recipients by next hop, as the scheduler does")
+      ->excludes("--sender");
+  auto *as_json = command.add_flag("--json", order.json, "JSON lines instead of a table");
+  command.add_flag("--watch", order.watch, "paint the terminal again and again; ends with Ctrl-C")->excludes(as_json);
+  command.add_option("--every", order.every, "seconds between two pictures of --watch")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  if (::isatty(STDOUT_FILENO) != 0) form.top = kTopOfTerminal;
 }
 
-void ShapeTable::add(std::string_view json_line) {
-  boost::system::error_code e;
-  const auto value = json::parse({json_line.data(), json_line.size()}, e);
-  if (e || !value.is_object()) return;
-  const auto &o = value.get_object();
-  const auto *name = o.if_contains("destination");
-  const auto *ages = o.if_contains("ages");
-  if (!name || !name->is_string() || !ages || !ages->is_array() || ages->get_array().size() + 1 != head_.size()) return;
-  // A next hop is the operator's word or a domain some sender chose.
-  Row row{without_controls(std::string{name->get_string()}), {0}};
-  for (const auto &n : ages->get_array()) {
-    row.numbers.push_back(n.is_int64() ? n.get_int64() : 0);
-    row.numbers[0] += row.numbers.back();
+int qshape_main(const Where &where, ShapeOrder order) {
+  if (::isatty(STDOUT_FILENO) == 0) {
+    order.form.top = 0;
+    if (order.watch) return complain("qshape --watch paints a terminal, and this is none");
   }
-  rows_.push_back(std::move(row));
-}
-
-std::string ShapeTable::text() const {
-  Row total{"TOTAL", std::vector<std::int64_t>(head_.size())};
-  std::size_t name_width = total.name.size();
-  for (const auto &row : rows_) {
-    name_width = std::max(name_width, row.name.size());
-    for (std::size_t i = 0; i < head_.size(); ++i) total.numbers[i] += row.numbers[i];
+  for (auto &queue : order.queues) {
+    queue = queue_name(queue);
+    constexpr std::string_view known[] = {"incoming", "active", "deferred", "hold", "corrupt", "maildrop"};
+    if (std::find(std::begin(known), std::end(known), queue) == std::end(known))
+      return complain("no such queue: " + queue + " (there are incoming, active, deferred, hold and corrupt)");
   }
-  std::vector<std::size_t> widths;  // the totals are the longest of their columns
-  for (std::size_t i = 0; i < head_.size(); ++i)
-    widths.push_back(std::max({head_[i].size(), std::to_string(total.numbers[i]).size(), std::size_t{3}}));
-  auto order = rows_;
-  std::stable_sort(order.begin(), order.end(), [](const Row &a, const Row &b) {
-    return a.numbers[0] != b.numbers[0] ? a.numbers[0] > b.numbers[0] : a.name < b.name;
-  });
-  auto out = line_of("", name_width, head_, widths) + line_of(total.name, name_width, total.numbers, widths);
-  for (const auto &row : order) out += line_of(row.name, name_width, row.numbers, widths);
-  return out;
-}
-
-int qshape_main(const Where &where, const ShapeOrder &order) {
-  const auto complain = [](const std::string &text) {
-    std::cerr << "mansio: " << text << "\n";
-    return 1;
-  };
+  if (order.queues.empty()) order.queues = {"incoming", "active"};
+  if (order.watch) return watch(where, std::move(order));
   auto control = ControlClient::connect(where);
   if (!control) return complain(control.error().text);
-  std::string states;
-  for (const auto &state : order.states) states += (states.empty() ? "" : ",") + state;
-  ShapeTable table{order.buckets, order.width, order.linear};
-  const json::object match{{"state", states.empty() ? "incoming,active" : states},
-                           {"buckets", std::to_string(order.buckets)},
-                           {"width", std::to_string(order.width)},
-                           {"linear", order.linear ? "true" : "false"}};
-  const auto request =
-      json::serialize(json::object{{"command", "queue"}, {"verb", "qshape"}, {"all", true}, {"match", match}});
-  const auto asked = control->ask(request, [&](std::string_view line) {
-    if (order.json)
-      std::fwrite((std::string{line} + "\n").data(), 1, line.size() + 1, stdout);
-    else
-      table.add(line);
-  });
-  if (!asked) return complain(asked.error().text);
-  if (!order.json) {
-    const auto text = table.text();
-    std::fwrite(text.data(), 1, text.size(), stdout);
-  }
+  const auto table = ask(*control, order);
+  if (!table) return complain(table.error().text);
+  const auto text = order.json ? table->json() : table->text();
+  std::fwrite(text.data(), 1, text.size(), stdout);
   return 0;
 }
 

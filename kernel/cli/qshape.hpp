@@ -1,37 +1,25 @@
-// `mansio qshape`: which destinations the mail waits for, and for how long it has, in the form of Postfix's qshape(1).
+// `mansio qshape`: whose mail waits, and for how long it has, with the options and in the form of Postfix's qshape(1).
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "kernel/cli/instance.hpp"
+#include "kernel/cli/shape_table.hpp"
 
 namespace mansio::cli {
 
 struct ShapeOrder {
-  std::vector<std::string> states;  // none: incoming and active
-  unsigned buckets = 10;
-  unsigned width = 5;  // minutes
-  bool linear = false;
+  ShapeForm form;
+  std::vector<std::string> queues;  // none: incoming and active; a path stands for its last name
+  bool senders = false;             // else recipients
+  bool destinations = false;        // by what the scheduler takes for one, instead of by domain
   bool json = false;
+  bool watch = false;  // paints the screen again and again, until SIGINT or SIGTERM
+  double every = 2;    // seconds
 };
-int qshape_main(const Where &where, const ShapeOrder &order);
-
-class ShapeTable {
- public:
-  ShapeTable(unsigned buckets, unsigned width, bool linear);
-  void add(std::string_view json_line);
-  // Head, TOTAL, then the destinations, most mail first.
-  std::string text() const;
-
- private:
-  struct Row {
-    std::string name;
-    std::vector<std::int64_t> numbers;  // the total, then by age
-  };
-  std::vector<std::string> head_;
-  std::vector<Row> rows_;
-};
+void add_shape_options(CLI::App &command, ShapeOrder &order);
+int qshape_main(const Where &where, ShapeOrder order);
 
 }  // namespace mansio::cli

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "kernel/cli/load/histogram.hpp"
 #include "kernel/spool/segment.hpp"
 
 namespace mansio::cli {
@@ -14,8 +13,6 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 constexpr std::uint64_t kFileBytes = 64ull << 20;  // a segment's
-// No device with a volatile cache or without its own power reserve syncs faster than this: it says so without doing so.
-constexpr std::uint64_t kImplausible = 15;  // microseconds
 
 std::uint64_t micros(Steady::duration d) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(d).count());
@@ -63,6 +60,17 @@ class Disk {
 
 }  // namespace
 
+Result<load::Histogram> measure_syncs(io::FileSystem &files, const std::string &directory, double seconds) {
+  Disk disk{files, directory + "/bench"};
+  if (auto r = disk.begin(true); !r) return r.error();
+  load::Histogram syncs;
+  const auto end = Steady::now() + std::chrono::duration<double>{seconds};
+  do {
+    if (auto r = disk.batch(1, syncs); !r) return r.error();
+  } while (Steady::now() < end);
+  return syncs;
+}
+
 Result<void> bench_spool(io::FileSystem &files, const std::string &directory, const SpoolBench &bench,
                          const std::function<void(std::string_view)> &out) {
   Disk disk{files, directory + "/bench"};
@@ -95,7 +103,7 @@ Result<void> bench_spool(io::FileSystem &files, const std::string &directory, co
   if (auto r = measure("one message, file not prepared", 1, false); !r) return r;
   out(fmt::format("group commit is worth {:.0f} times the rate of a sync for each message here\n",
                   alone > 0 ? best / alone : 0));
-  if (median < kImplausible)
+  if (median < kImplausibleSync)
     out("warning: no disk syncs so fast. What the spool lies on may not keep what it was told to keep (a file system "
         "in "
         "memory, a virtual disk or controller that ignores flushes): mail can be lost in a power cut\n");

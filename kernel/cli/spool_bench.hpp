@@ -9,9 +9,16 @@
 #include <string_view>
 
 #include "kernel/base/result.hpp"
+#include "kernel/cli/load/histogram.hpp"
 #include "kernel/io/file.hpp"
 
 namespace mansio::cli {
+
+// No device with a volatile cache or without its own power reserve syncs faster than this: it says so without doing so.
+inline constexpr std::uint64_t kImplausibleSync = 15;  // microseconds
+
+// How long a sync takes after one small write, in microseconds, over that time.
+Result<load::Histogram> measure_syncs(io::FileSystem &files, const std::string &directory, double seconds);
 
 struct SpoolBench {
   double seconds = 2;                  // for each line of the table

@@ -283,6 +283,9 @@ class Checker {
       add("queue.minimal_backoff_time", "is longer than maximal_backoff_time, expected at most that",
           {"queue.maximal_backoff_time"});
     }
+    for (const auto &name : s_.queue.defer_transports)
+      if (!s_.transport(name))
+        add("queue.defer_transports", fmt::format("holds \"{0}\", but there is no [transport.{0}]", name));
     if (s_.dns.min_ttl > s_.dns.max_ttl)
       add("dns.min_ttl", "is longer than max_ttl, expected at most that", {"dns.max_ttl"});
   }

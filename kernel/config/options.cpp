@@ -128,6 +128,10 @@ std::span<const Option<Settings>> top_level_options() {
                                         "Default of each transport's `process_limit`."),
       option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
                                "How long a stop waits for work in hand."),
+      option<&T::soft_bounce>("soft_bounce", boolean(),
+                              "Refuse nothing for good and return nothing: the SMTP server answers 4xx where it would "
+                              "5xx, and mail that would be returned stays in the queue until it expires. For trying "
+                              "out a configuration."),
       option<&T::drain_timeout>("drain_timeout", duration(kSecond, 86400 * kSecond),
                                 "How long processes of the configuration before a reload may finish what they have in "
                                 "hand."),
@@ -220,6 +224,11 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "(seen "
             "when the name lookup takes longer than the client's haste), before EHLO's answer, or after a command that "
             "must be the last of its group."),
+        option<&T::etrn_clients>("etrn_clients", list(kNetwork),
+                                 "Clients that may ask with ETRN (RFC 1985) that mail waiting for a domain be tried "
+                                 "now; with none it is not offered."),
+        option<&T::fast_flush_domains>("fast_flush_domains", list(kDomainPattern), "Domains that ETRN may name.",
+                                       "`relay_domains`"),
         option<&T::smtputf8>("smtputf8", boolean(), "Offer SMTPUTF8: addresses and headers in UTF-8."),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
@@ -557,6 +566,18 @@ std::span<const Option<Queue>> queue_options() {
                                        "other mail are read back when needed."),
       option<&T::backlog_limit>("backlog_limit", integer(0),
                                 "Messages waiting above which new mail gets 452; 0 means no limit."),
+      option<&T::defer_transports>(
+          "defer_transports", list(kTransportName),
+          "Transports whose mail waits until it is flushed (`mansio queue flush`, ETRN), such "
+          "as one over a line that is dialled; meanwhile it is deferred as after any attempt."),
+      option<&T::clog_warn_time>(
+          "clog_warn_time", duration(0),
+          "Least time between two warnings that mail for one destination fills the queue of what "
+          "is due; 0 means never (Postfix: `qmgr_clog_warn_time`)."),
+      option<&T::clog_warn_limit>(
+          "clog_warn_limit", integer(1),
+          "Deliveries to one destination that are due and wait for their turn, above which it is "
+          "warned of."),
       option<&T::in_flow_delay>("in_flow_delay", duration(0, 10 * kSecond),
                                 "How long MAIL waits for its answer while mail comes in faster than it goes out, which "
                                 "`in_flow_backlog` tells. First it waits for clients that bring more than the average "

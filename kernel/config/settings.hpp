@@ -61,6 +61,8 @@ struct Smtpd {
   bool client_event_limit_exceptions_given = false;
   BareNewline forbid_bare_newline = BareNewline::Normalize;
   bool forbid_unauth_pipelining = true;
+  std::vector<Network> etrn_clients;             // none: ETRN is not offered
+  std::vector<std::string> fast_flush_domains;   // that ETRN may name; none: relay_domains
   bool smtputf8 = true;
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
@@ -224,6 +226,9 @@ struct Queue {
   Nanos bounce_queue_lifetime = 5 * 86400 * kSecond;
   Nanos delay_warning_time = 0;                // 0: off
   std::uint32_t envelope_cache_limit = 20000;  // recipients
+  std::vector<std::string> defer_transports;   // transports whose mail waits for a flush
+  Nanos clog_warn_time = 300 * kSecond;        // between warnings about a destination; 0: none
+  std::uint32_t clog_warn_limit = 4000;        // deliveries of one destination waiting for their turn
   std::uint64_t backlog_limit = 0;             // messages waiting before new MAIL gets 452; 0 = none
   Nanos in_flow_delay = 1 * kSecond;           // before MAIL is answered; 0: off
   std::uint64_t in_flow_backlog = 20000;       // messages not tried yet before it is; 0: off
@@ -273,6 +278,7 @@ struct Settings {
   std::uint32_t default_process_limit = 100;
   Nanos stop_timeout = 30 * kSecond;    // SIGTERM to the end
   Nanos drain_timeout = 600 * kSecond;  // a reload to the end of the processes before it
+  bool soft_bounce = false;             // refuse and return nothing for good: 4xx for 5xx
   bool sandbox = true;                  // seccomp and Landlock in the children
   std::uint64_t lookup_cache_size = 16ull << 20;  // of each process, for all tables
   Log log;

@@ -164,6 +164,10 @@ Result<Request> parse_request(std::string_view line) {
     if (!all->is_bool()) return bad("all is neither true nor false");
     request.queue.all = all->get_bool();
   }
+  if (const auto *report = object.if_contains("report")) {
+    if (!report->is_bool()) return bad("report is neither true nor false");
+    request.queue.report = report->get_bool();
+  }
   if (const auto *match = object.if_contains("match")) {
     if (!match->is_object()) return bad("match is not an object");
     for (const auto &[key, v] : match->get_object()) {

@@ -29,7 +29,7 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
     {"RCPT", Verb::Rcpt},          {"DATA", Verb::Data},          {"BDAT", Verb::Bdat},
     {"RSET", Verb::Rset},          {"NOOP", Verb::Noop},          {"VRFY", Verb::Vrfy},
     {"HELP", Verb::Help},          {"QUIT", Verb::Quit},          {"STARTTLS", Verb::StartTls},
-    {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Unimplemented}, {"ETRN", Verb::Unimplemented},
+    {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Unimplemented}, {"ETRN", Verb::Etrn},
     {"TURN", Verb::Unimplemented}, {"ATRN", Verb::Unimplemented}, {"SEND", Verb::Unimplemented},
     {"SOML", Verb::Unimplemented}, {"SAML", Verb::Unimplemented}, {"GET", Verb::NotSmtp},
     {"POST", Verb::NotSmtp},       {"CONNECT", Verb::NotSmtp},
@@ -141,6 +141,11 @@ Command parse_command(std::string_view line) {
       break;
     case Verb::Rcpt:
       command.syntax = parse_path("TO", command);
+      break;
+    case Verb::Etrn:
+      command.syntax = bare                                                              ? Syntax::MissingArgument
+                       : command.argument.find_first_of(" \t") != std::string_view::npos ? Syntax::ExtraArgument
+                                                                                         : Syntax::Ok;
       break;
     case Verb::Bdat:
       command.syntax = parse_chunk(command);

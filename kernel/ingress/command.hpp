@@ -23,7 +23,8 @@ enum class Verb : std::uint8_t {
   Help,
   Quit,
   StartTls,
-  Unimplemented,  // SMTP, but not offered: EXPN, AUTH, ETRN, TURN, SEND, SOML, SAML
+  Etrn,
+  Unimplemented,  // SMTP, but not offered: EXPN, AUTH, TURN, SEND, SOML, SAML
   NotSmtp,        // another protocol's first words (HTTP, TLS): the client is lost
 };
 std::string_view name(Verb verb);
@@ -32,7 +33,7 @@ std::string_view name(Verb verb);
 enum class Syntax : std::uint8_t {
   Ok,
   MissingArgument,  // HELO without a name, BDAT without a size
-  ExtraArgument,    // DATA, RSET, QUIT or STARTTLS with one
+  ExtraArgument,    // DATA, RSET, QUIT or STARTTLS with one, ETRN with two
   BadPath,          // MAIL/RCPT without FROM:/TO: or a path that ends
   BadParameter,     // not keyword[=value]
   TooManyParameters,

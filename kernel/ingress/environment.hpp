@@ -51,6 +51,9 @@ class Intake {
   virtual std::optional<Reply> refusal() const = 0;    // why no new MAIL is welcome
   virtual bool slows(const Client &client) const = 0;  // its next message is to wait for in_flow_delay
   virtual void committed(const spool::Committed &message, const Envelope &envelope) = 0;
+  // Mail for that domain ("@domain": and its subdomains) is to be tried now. How many messages wait for it; an error: not
+  // now.
+  virtual Task<Result<std::uint64_t>> flush(std::string domain, std::string by) = 0;
 };
 
 // Connections over all ingress processes.

@@ -12,7 +12,7 @@
 namespace mansio::ingress {
 namespace {
 
-constexpr Nanos kLastWords = 5 * kSecond;
+constexpr Nanos kLastReply = 5 * kSecond;
 
 bool authorized(const Qmqpd &qmqpd, const Client &client) {
   return std::ranges::any_of(qmqpd.authorized_clients, [&](const auto &n) { return n.contains(client.key); });
@@ -223,7 +223,7 @@ Task<void> QmqpSession::answer(Reply reply) {
   std::string_view rest = text;
   connection_.forgive();
   if (connection_.write_now(rest, true)) co_return;  // linger_close() follows
-  deadline_ = env_.clock.mono() + (stop_ == Stop::None ? qmqpd_.timeout : kLastWords);
+  deadline_ = env_.clock.mono() + (stop_ == Stop::None ? qmqpd_.timeout : kLastReply);
   waiting_ = true;
   co_await connection_.write(rest);
   waiting_ = false;

@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace mansio::ingress {
+namespace {
+
+constexpr auto kFlushPatience = std::chrono::seconds{30};
+
+}  // namespace
 
 QueueLink::QueueLink(asio::io_context &loop, Logger &log, Nanos patience)
     : loop_(loop), log_(log), patience_(patience), link_(loop), attached_(loop) {}
@@ -15,7 +20,9 @@ void QueueLink::attach(std::shared_ptr<io::Channel> channel) {
                  [this](std::string_view why) {
                    log_.warn("queue process is away, new mail is refused for now", {{"reason", why}});
                    link_.lost();
+                   for (const auto &[request, asked] : asked_) asked->answered.cancel();
                  });
+  channel_ = channel;
   link_.attach(std::move(channel));
   attached_.cancel();
   refill();
@@ -29,6 +36,14 @@ void QueueLink::close() {
 
 void QueueLink::receive(io::Message &message) {
   if (link_.handle(message)) return;
+  if (message.type == wire::FlushReply::kType) {
+    const auto reply = decode<wire::FlushReply>(message.payload);
+    const auto asked = reply ? asked_.find(reply->request) : asked_.end();
+    if (asked == asked_.end()) return;
+    asked->second->reply = *reply;
+    asked->second->answered.cancel();
+    return;
+  }
   if (message.type != wire::Pressure::kType) return;
   auto pressure = decode<wire::Pressure>(message.payload);
   if (!pressure) return;
@@ -75,6 +90,21 @@ Task<Result<spool::SegmentGrant>> QueueLink::next(std::uint64_t least) {
     auto grant = co_await link_.next(least);
     if (grant || link_.connected()) co_return grant;
   }
+}
+
+// The queue answers once it has looked at all that waits.
+Task<Result<std::uint64_t>> QueueLink::flush(std::string domain, std::string by) {
+  const auto request = ++last_asked_;
+  if (!attached() || !channel_->send(wire::FlushRequest{request, std::move(domain), std::move(by)}))
+    co_return Error{Status::Busy, "the queue process is away"};
+  const auto asked = std::make_shared<Asked>(loop_);
+  asked_.emplace(request, asked);
+  asked->answered.expires_after(kFlushPatience);
+  ErrorCode ignored;
+  co_await asked->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  asked_.erase(request);
+  if (!asked->reply || !asked->reply->begun) co_return Error{Status::Busy, "the queue does not take it now"};
+  co_return asked->reply->messages;
 }
 
 void QueueLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) {

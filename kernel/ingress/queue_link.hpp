@@ -6,6 +6,7 @@
 // for the queue's return.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -39,11 +40,17 @@ class QueueLink final : public spool::SegmentSource, public Intake {
   std::optional<Reply> refusal() const override;
   bool slows(const Client &client) const override;
   void committed(const spool::Committed &message, const Envelope &envelope) override;
+  Task<Result<std::uint64_t>> flush(std::string domain, std::string by) override;
 
   bool attached() const { return link_.connected(); }
   bool spare() const { return spare_.has_value(); }
 
  private:
+  struct Asked {
+    explicit Asked(asio::io_context &loop) : answered(loop) {}
+    asio::steady_timer answered;  // cancelled by the answer
+    std::optional<wire::FlushReply> reply;
+  };
   Task<void> fetch_spare();
   void receive(io::Message &message);
 
@@ -55,6 +62,9 @@ class QueueLink final : public spool::SegmentSource, public Intake {
   wire::Pressure pressure_;
   std::optional<spool::SegmentGrant> spare_;
   bool fetching_ = false, closed_ = false;
+  std::shared_ptr<io::Channel> channel_;
+  std::map<std::uint32_t, std::shared_ptr<Asked>> asked_;  // flush()
+  std::uint32_t last_asked_ = 0;
 };
 
 }  // namespace mansio::ingress

@@ -18,6 +18,11 @@ std::string to_string(const Reply &reply) {
   return line;
 }
 
+void soften(Reply &reply) {
+  if (reply.code >= 500) reply.code = static_cast<std::uint16_t>(reply.code - 100);
+  if (reply.enhanced.cls == 5) reply.enhanced.cls = 4;
+}
+
 void append(std::string &out, const Reply &reply) {
   out += to_string(reply);
   out += "\r\n";

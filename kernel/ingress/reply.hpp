@@ -20,6 +20,9 @@ struct Reply {
 // "550 5.1.1 text\r\n". HELO, EHLO, the greeting and 354 have no enhanced code: leave it empty.
 void append(std::string &out, const Reply &reply);
 
+// soft_bounce: a refusal for good becomes one for now.
+void soften(Reply &reply);
+
 // "550 5.1.1 text" without line end, as in log lines.
 std::string to_string(const Reply &reply);
 

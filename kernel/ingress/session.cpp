@@ -105,6 +105,9 @@ Task<void> Session::dispatch(const Command &command) {
     case Verb::Bdat:
       if (syntax_ok(command)) co_await bdat(command.chunk_size, command.last);
       break;
+    case Verb::Etrn:
+      if (syntax_ok(command)) co_await etrn(command.argument);
+      break;
     case Verb::StartTls:
       if (syntax_ok(command)) co_await starttls();
       break;

@@ -1,6 +1,7 @@
 // Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
-// life of the connection, session_commands.cpp the commands that need no waiting, session_content.cpp DATA, BDAT
-// and the way into the spool, session_notice.cpp what the postmaster is told of it.
+// life of the connection, session_commands.cpp the commands that need no waiting, session_etrn.cpp the one that
+// waits for the queue, session_content.cpp DATA, BDAT and the way into the spool, session_notice.cpp what the
+// postmaster is told of it.
 //
 // Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
 // without reading. There is no timer a read: a session states what it waits for and until when, and the server's
@@ -66,7 +67,8 @@ class Session final : public ClientSession {
   Task<void> slow_down(std::uint32_t errors_before);
   bool synchronised(Verb verb);
   void stop(Stop why);
-  void reply(const Reply &reply) {
+  void reply(Reply reply) {
+    if (env_.settings.soft_bounce) soften(reply);
     append(out_, reply);
     if (reply.refusal()) troubles_ |= trouble_of(reply);
   }
@@ -90,6 +92,10 @@ class Session final : public ClientSession {
     transaction_.reset();
     transaction_deadline_ = 0;
   }
+
+  // session_etrn.cpp
+  bool may_etrn() const;
+  Task<void> etrn(std::string_view argument);
 
   // session_content.cpp
   Task<void> data();

@@ -57,6 +57,7 @@ bool printable_ascii(std::string_view s) {
 
 bool Session::offers(std::string_view keyword) const {
   if (keyword == "SMTPUTF8" && !smtpd_.smtputf8) return false;
+  if (keyword == "ETRN" && !may_etrn()) return false;
   if (keyword == "STARTTLS" && (!service_.tls || !service_.tls->current() || connection_.secure())) return false;
   return std::none_of(smtpd_.discard_ehlo_keywords.begin(), smtpd_.discard_ehlo_keywords.end(),
                       [&](const std::string &k) { return equal_nocase(k, keyword); });
@@ -141,7 +142,7 @@ void Session::helo(const Command &command) {
 void Session::ehlo_reply() {
   std::vector<std::string> lines{env_.settings.myhostname};
   for (const std::string_view keyword :
-       {"PIPELINING", "SIZE", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"}) {
+       {"PIPELINING", "SIZE", "ETRN", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"}) {
     if (!offers(keyword)) continue;
     lines.emplace_back(keyword);
     if (keyword == "SIZE") lines.back() += " " + std::to_string(smtpd_.message_size_limit);
@@ -154,7 +155,7 @@ void Session::ehlo_reply() {
 }
 
 void Session::help() {
-  reply({214, {2, 0, 0}, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS"});
+  reply({214, {2, 0, 0}, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS ETRN"});
 }
 
 void Session::mail(const Command &command) {

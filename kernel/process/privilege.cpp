@@ -22,6 +22,7 @@ Error system_error(const std::string &what) { return {Status::Internal, what + "
 // What lookup plugins in this process need: their code, and the files that their options name. The directory of each as
 // well, for a file that is replaced by rename is another one.
 void read_tables(Privileges &p, const wire::Start &start, const config::Settings &settings) {
+  if (settings.lookups.empty()) return;
   p.readable.push_back(start.plugin_dir);
   for (const auto &lookup : settings.lookups)
     for (const auto &[key, value] : lookup.options)
@@ -53,6 +54,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       p.network = tables;
       break;
     case wire::RoleKind::Egress:
+      p.readable.push_back(start.plugin_dir);
       read_tables(p, start, settings);
       p.network = tables || (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;
@@ -63,6 +65,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
           if (value.starts_with('/')) p.readable.push_back(value);
       break;
     case wire::RoleKind::Host:
+      p.readable.push_back(start.plugin_dir);
       read_tables(p, start, settings);
       p.network = (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;

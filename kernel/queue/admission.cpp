@@ -59,6 +59,7 @@ void QueueCore::set_aside(MessageSlot slot, const std::string &why) {
 // For operators: a look at everything must not push out of the cache what is being delivered.
 SharedStored QueueCore::peek(MessageSlot slot) {
   if (index_.message(slot).corrupt) return nullptr;
+  ++peeks_;
   auto stored = read_stored(slot);
   return stored ? std::move(*stored) : nullptr;
 }
@@ -80,6 +81,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
   auto &m = index_.message(slot);
   m.arrival = envelope.arrival;
   m.null_sender = envelope.sender.empty();
+  index_.set_sender(slot, envelope.sender);
   if (record) {
     const auto &s = record->state;
     m.journaled = true;
@@ -201,6 +203,8 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
                             .alone = m.kills > 0});
     }
     index_.group(at->second.group).recipients.push({i, 0});
+    index_.add_recipient(at->second.group, recipient.address,
+                         scheduler_->nexthop_of(scheduler_->destination_of(at->second.group)));
     if (deferral) set_reason(*index_.group(at->second.group).recipients.find(i), *wait->second.second);
     at->second.bytes += weight(recipient);
   }

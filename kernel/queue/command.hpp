@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,13 @@ struct Command {
   std::size_t cursor = 0;  // next message slot, or next of request.ids
   std::uint64_t affected = 0;
   std::uint32_t credit = 1;
-  std::string lines;             // ready to go
-  bool walked = false;           // nothing more to visit
-  bool snapshot = false;         // of the moment when it came
-  bool late = false;             // some of it is of later, as it was read too slowly
-  std::vector<bool> listed;      // of a snapshot, by slot: its line was made, or it came later
-  std::unique_ptr<Shape> shape;  // of qshape
+  std::string lines;                  // ready to go
+  bool walked = false;                // nothing more to visit
+  bool snapshot = false;              // of the moment when it came
+  bool late = false;                  // some of it is of later, as it was read too slowly
+  std::vector<bool> listed;           // of a snapshot, by slot: its line was made, or it came later
+  std::unique_ptr<Shape> shape;       // of qshape
+  std::optional<std::uint32_t> etrn;  // an ingress process asked, and is answered by a FlushReply of this number
 };
 
 }  // namespace mansio::queue

@@ -1,17 +1,18 @@
 // Operators' commands: which messages they mean, and what they do to them.
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
+#include "kernel/queue/command_words.hpp"
 #include "kernel/queue/core.hpp"
+#include "kernel/queue/json_line.hpp"
 
 namespace mansio::queue {
 namespace {
 
 constexpr int kVisitsPerTurn = 128;
-constexpr std::size_t kShapeVisitsPerTurn = 8192;  // a fraction of a millisecond: nothing is read from the spool
+constexpr int kFlushVisitsPerTurn = 4096;
 constexpr std::size_t kReplyBytes = 32 * 1024;
 constexpr std::string_view kLate = "the queue changed faster than its list was read: what is listed last is of later";
 
@@ -33,53 +34,23 @@ std::optional<Nanos> parse_age(std::string_view text) {
 
 namespace {
 
-std::string_view match_of(const Command &command, std::string_view name) {
-  for (const auto &[key, value] : command.request.match)
-    if (key == name) return value;
-  return "";
-}
-
-// `states`: some, with commas between.
-bool names_state(std::string_view states, std::string_view name) {
-  while (!states.empty()) {
-    const auto comma = std::min(states.find(','), states.size());
-    if (states.substr(0, comma) == name) return true;
-    states.remove_prefix(std::min(comma + 1, states.size()));
-  }
-  return false;
-}
-
-// An option of qshape, into `buckets` if given.
-bool shape_option(const std::string &key, const std::string &value, Buckets *buckets = nullptr) {
-  Buckets unused;
-  auto &b = buckets ? *buckets : unused;
-  if (key == "linear") return b.linear = value == "true", value == "true" || value == "false";
-  unsigned n = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
-  if (error != std::errc{} || end != value.data() + value.size() || n == 0) return false;
-  if (key == "buckets") return b.count = n, n <= Buckets::kMost;
-  if (key == "width") return b.width = n, n <= 1'000'000;
-  return false;
-}
-
 // "" if the request makes sense, else what was expected.
 std::string problem_of(const wire::QueueCommand &c) {
-  constexpr std::string_view verbs[] = {"list",   "show",   "hold",  "release", "requeue",
-                                        "delete", "expire", "flush", "summary", "qshape",
-                                        "why", "suspend", "resume", "suspensions"};
+  constexpr std::string_view verbs[] = {"list",  "show",    "hold",   "release", "requeue", "delete", "expire",
+                                        "flush", "summary", "qshape", "why",     "suspend", "resume", "suspensions"};
   if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
   for (const auto &id : c.ids)
     if (!parse_message_id(id)) return "not a queue id: " + id;
   if (c.verb == "suspend" || c.verb == "resume") return QueueCore::problem_of_suspension(c);
   if (c.verb == "why" && c.match.size() == 1 && c.match.front().first == "destination" && c.ids.empty()) return "";
   for (const auto &[key, value] : c.match) {
-    constexpr std::string_view keys[] = {"sender", "recipient", "domain", "state", "transport", "older"};
+    constexpr std::string_view keys[] = {"sender", "recipient", "domain", "destination", "state", "transport", "older"};
     if (c.verb == "qshape") {
       if (key == "state" || shape_option(key, value)) continue;
       return "qshape does not understand " + key + "=" + value;
     }
     if (std::find(std::begin(keys), std::end(keys), key) == std::end(keys))
-      return "cannot match by " + key + ": expected sender, recipient, domain, state, transport or older";
+      return "cannot match by " + key + ": expected sender, recipient, domain, destination, state, transport or older";
     if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
   }
   const bool of_all = c.reads() && c.verb != "show" && c.verb != "why";
@@ -88,6 +59,21 @@ std::string problem_of(const wire::QueueCommand &c) {
 }
 
 }  // namespace
+
+std::string_view match_of(const Command &command, std::string_view name) {
+  for (const auto &[key, value] : command.request.match)
+    if (key == name) return value;
+  return "";
+}
+
+bool names_state(std::string_view states, std::string_view name) {
+  while (!states.empty()) {
+    const auto comma = std::min(states.find(','), states.size());
+    if (states.substr(0, comma) == name) return true;
+    states.remove_prefix(std::min(comma + 1, states.size()));
+  }
+  return false;
+}
 
 void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
   const auto problem = problem_of(request);
@@ -129,6 +115,16 @@ bool QueueCore::step_commands() {
       continue;
     }
     if (at->lines.size() < kReplyBytes && !at->walked) at->walked = !step(*at);
+    if (at->etrn) {
+      more |= !at->walked;
+      if (!at->walked) {
+        ++at;
+        continue;
+      }
+      c->link->send(wire::FlushReply{*at->etrn, true, at->affected});
+      at = commands_.erase(at);
+      continue;
+    }
     const bool ready = at->walked || at->lines.size() >= kReplyBytes;
     if (ready && at->credit > 0) {
       // Whole lines, as many as a reply may hold.
@@ -164,7 +160,10 @@ bool QueueCore::step(Command &command) {
   if (command.request.verb == "why")
     if (const auto of = match_of(command, "destination"); !of.empty())
       return command.lines = why_destination(std::string{of}), false;
-  for (int n = 0; n < kVisitsPerTurn; ++n) {
+  // A flush mostly looks at the index alone, and only marks what it finds.
+  const auto visits = command.request.verb == "flush" ? kFlushVisitsPerTurn : kVisitsPerTurn;
+  const auto reads = peeks_;
+  for (int n = 0; n < visits && peeks_ < reads + kVisitsPerTurn; ++n) {
     MessageSlot slot = kNone;
     if (!command.request.ids.empty()) {
       if (command.cursor >= command.request.ids.size()) return false;
@@ -175,39 +174,14 @@ bool QueueCore::step(Command &command) {
       if (!index_.message(slot).used || (command.snapshot && command.listed[slot])) slot = kNone;
     }
     if (slot == kNone || !matches(command, slot)) continue;
-    if (act(command, slot)) ++command.affected;
+    const auto id = index_.id_of(slot);
+    if (!act(command, slot)) continue;
+    ++command.affected;
+    if (command.request.report && !command.request.reads())
+      command.lines += std::move(Json{}.open('{').key("queue_id").text(to_string(id)).close('}')).line();
     if (command.lines.size() >= kReplyBytes) return true;
   }
   return true;
-}
-
-// First all messages, then a row for each destination found.
-bool QueueCore::shape(Command &command) {
-  const auto &match = command.request.match;
-  if (!command.shape) {
-    Buckets buckets;
-    for (const auto &[key, value] : match) shape_option(key, value, &buckets);
-    command.shape = std::make_unique<Shape>(buckets);
-  }
-  std::array<bool, kQueueNames + 1> count{};
-  count.fill(match_of(command, "state").empty());
-  for (std::size_t i = 0; i < kQueueNames; ++i)
-    count[i] |= names_state(match_of(command, "state"), name_of(static_cast<QueueName>(i)));
-  const auto end = std::min<std::size_t>(index_.slots(), command.cursor + kShapeVisitsPerTurn);
-  for (; command.cursor < end; ++command.cursor) {
-    const auto slot = static_cast<MessageSlot>(command.cursor);
-    const auto &m = index_.message(slot);
-    if (!m.used || !count[m.counted]) continue;
-    ++command.affected;
-    const auto age = steps_.age(m.arrival);
-    for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
-      const auto destination = scheduler_->destination_of(g);
-      command.shape->add(destination, transport_of(g).name, scheduler_->nexthop_of(destination), age,
-                         index_.group(g).recipients.size());
-    }
-  }
-  if (command.cursor < index_.slots()) return true;
-  return command.shape->rows(command.lines, kReplyBytes);
 }
 
 bool QueueCore::matches(const Command &command, MessageSlot slot) {
@@ -215,9 +189,13 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
   SharedStored stored;
   for (const auto &[key, value] : command.request.match) {
     if (key == "state") {
-      if (name_of(index_.queue_of(slot)) != value) return false;
+      if (!names_state(value, name_of(index_.queue_of(slot)))) return false;
     } else if (key == "older") {
       if (steps_.age(m.arrival) < *parse_age(value)) return false;
+    } else if (key == "destination") {
+      bool any = false;
+      for (auto g = m.groups; g != kNone && !any; g = index_.group(g).next) any = goes_to(g, value, stored);
+      if (!any) return false;
     } else if (key == "transport") {
       bool any = false;
       for (auto g = m.groups; g != kNone && !any; g = index_.group(g).next) any = transport_of(g).name == value;
@@ -253,6 +231,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
   if (verb == "show") return command.lines += show_line(slot), true;
   if (m.deleted) return false;
   changing(slot);
+  if (verb == "flush") return do_flush(slot, match_of(command, "destination"));
   log_.info("queue command applied", {{"qid", m.id}, {"verb", verb}, {"by", command.request.by}});
   if (verb == "hold") {
     if (m.held) return false;
@@ -265,9 +244,8 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
   } else if (verb == "delete") {
     do_delete(slot);
   } else if (verb == "expire") {
+    if (m.forced_expire) return false;
     do_expire(slot);
-  } else if (verb == "flush") {
-    do_flush(slot);
   }
   return true;
 }
@@ -369,21 +347,6 @@ void QueueCore::do_expire(MessageSlot slot) {
   });
   if (batch.empty()) return;
   conclude(slot, std::move(batch));
-}
-
-void QueueCore::do_flush(MessageSlot slot) {
-  bool woken = false;
-  index_.each_group(slot, [&](GroupSlot g) {
-    const auto state = index_.group(g).state;
-    if (state == GroupState::Parked)
-      scheduler_->set_due(g, clock_.mono());  // it is let out soon after a start
-    else if (state == GroupState::Scheduled)
-      scheduler_->flush(g, clock_.mono());
-    else
-      return;
-    woken = true;
-  });
-  if (woken) wake(index_.message(slot));
 }
 
 }  // namespace mansio::queue

@@ -9,10 +9,10 @@
 //  - Nothing a peer sends can stop it: unknown leases, recipients and messages are ignored.
 //
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
-// admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp (what
-// replies make us do), crashes.cpp,
-// routing.cpp, notifications.cpp, compaction.cpp, commands.cpp, listing.cpp and suspensions.cpp (operators),
-// maintenance.cpp (time, pressure, end).
+// admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
+// (what replies make us do), crashes.cpp, routing.cpp, notifications.cpp, compaction.cpp, commands.cpp, flush.cpp,
+// shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp
+// (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -32,6 +32,7 @@
 #include "kernel/config/notify.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/queue/clock_steps.hpp"
+#include "kernel/queue/clog.hpp"
 #include "kernel/queue/command.hpp"
 #include "kernel/queue/delivery_log.hpp"
 #include "kernel/queue/envelope_cache.hpp"
@@ -199,7 +200,8 @@ class QueueCore : private spool::Mover {
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
-  void suspend(GroupSlot group, bool dead_transport);
+  void suspend(GroupSlot group, const Reason &reason);
+  Reason why_suspended(GroupSlot group, bool dead_transport) const;
   void check_deadlines(Nanos now);
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);
@@ -261,7 +263,7 @@ class QueueCore : private spool::Mover {
   bool is_notice(const Envelope &envelope) const;
   void tell_trouble(MessageSlot slot, const Envelope &envelope, const Reported &reported);
 
-  // commands.cpp, listing.cpp
+  // commands.cpp
   void on_command(Connection &c, wire::QueueCommand &command);
   void on_credit(Connection &c, const wire::QueueCommandCredit &credit);
   bool step_commands();
@@ -273,8 +275,22 @@ class QueueCore : private spool::Mover {
   void do_requeue(MessageSlot slot);
   void do_delete(MessageSlot slot);
   void do_expire(MessageSlot slot);
-  void do_flush(MessageSlot slot);
+
+  // flush.cpp
+  bool do_flush(MessageSlot slot, std::string_view destination);
+  bool goes_to(GroupSlot group, std::string_view destination, SharedStored &stored);
+  bool is_flushed(const Flushed &f) const;
+  bool flush_some();
+  void on_flush_request(Connection &c, const wire::FlushRequest &request);
+
+  // clog.cpp
+  bool watch_clogs();
+
+  // shape_command.cpp
   bool shape(Command &command);
+  bool count_in(Shape &shape, MessageSlot slot);
+
+  // listing.cpp
   void take_snapshot(Command &command);
   void changing(MessageSlot slot, bool fresh = false);
   void end_snapshots();
@@ -315,7 +331,8 @@ class QueueCore : private spool::Mover {
   std::vector<TransportInfo> transports_;  // by scheduler::TransportId
   scheduler::TransportId route_transport_ = 0;
   scheduler::Responses responses_;
-  std::map<std::string, std::pair<std::string, Nanos>, std::less<>> pools_;  // by destination, that replies chose: until
+  std::map<std::string, std::pair<std::string, Nanos>, std::less<>>
+      pools_;                                                  // by destination, that replies chose: until
   std::unordered_map<MessageId, std::uint32_t> foreign_;       // in leases given before our restart: how many
   std::map<scheduler::DestinationId, ReasonId> site_reasons_;  // why each was last out of reach
 
@@ -373,16 +390,19 @@ class QueueCore : private spool::Mover {
   Nanos trouble_told_at_ = 0;
 
   std::list<Command> commands_;
+  std::uint64_t peeks_ = 0;     // envelopes read for operators
+  std::uint64_t flushing_ = 0;  // groups yet to be let out
+  ClogWatch clog_;
   std::size_t snapshots_ = 0;  // of them that are
   Nanos next_tick_ = 0, keep_scheduling_at_ = 0;
-  std::string scheduling_;    // as it was written last
-  wire::Pressure pressure_;   // as ingress was last told
+  std::string scheduling_;   // as it was written last
+  wire::Pressure pressure_;  // as ingress was last told
   Inflow inflow_;
 
   struct Counters {
     std::uint64_t admitted = 0, removed = 0, sent = 0, deferred = 0, bounced = 0, expired = 0, uncertain = 0;
     std::uint64_t possible_duplicates = 0, notifications = 0, double_bounces_dropped = 0, worker_deaths = 0, held = 0;
-    std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0;
+    std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0, clogs = 0;
   } counters_;
 };
 

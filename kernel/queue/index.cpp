@@ -113,6 +113,8 @@ void Index::erase(MessageSlot slot) {
   by_id_.erase(m.id);
   leave(m.segment);
   m = Message{};
+  domains_.drop(sender_domains_.get(slot));
+  sender_domains_.set(slot, kNoDomain);
   free_messages_.push_back(slot);
 }
 
@@ -141,6 +143,28 @@ GroupSlot Index::add_group(MessageSlot message) {
   return slot;
 }
 
+void Index::set_sender(MessageSlot slot, std::string_view address) {
+  const auto before = sender_domains_.get(slot);
+  sender_domains_.set(slot, domains_.take(shape_name(address)));
+  domains_.drop(before);
+}
+
+void Index::add_recipient(GroupSlot slot, std::string_view address, std::string_view destination) {
+  const auto before = recipient_domains_.get(slot);
+  if (before == kInEnvelope) return;
+  auto name = shape_name(address);
+  const auto domain = name == destination ? kNoDomain : domains_.take(std::move(name));
+  if (groups_[slot].recipients.size() <= 1) return recipient_domains_.set(slot, domain);
+  domains_.drop(domain);
+  if (domain == before) return;
+  domains_.drop(before);
+  recipient_domains_.set(slot, kInEnvelope);
+}
+
+void Index::destination_changes(GroupSlot slot, std::string_view before) {
+  if (recipient_domains_.get(slot) == kNoDomain) recipient_domains_.set(slot, domains_.take(std::string{before}));
+}
+
 void Index::set_state(GroupSlot slot, GroupState state) {
   auto &g = groups_[slot];
   if (watch_) watch_(g.message, false);
@@ -163,6 +187,8 @@ void Index::erase_group(GroupSlot slot, Reasons &reasons) {
   if (g.next != kNone) groups_[g.next].previous = g.previous;
   if (m.extra && m.extra->counted) --m.extra->counts.all;
   g = Group{};
+  domains_.drop(recipient_domains_.get(slot));
+  recipient_domains_.set(slot, kNoDomain);
   free_groups_.push_back(slot);
 }
 

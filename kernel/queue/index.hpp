@@ -1,7 +1,8 @@
-// Index: every message in the spool that is not gone, in memory: forty bytes a message, five to seven for its id's
-// place in the table, and for each group (the recipients that share transport and destination) 24 bytes here and as
-// many in the scheduler, which knows the group's destination and due time. The envelope and the places of its records
-// stay in the spool: the COMMIT record names them. Slots are used again; references stay good until the slot is erased.
+// Index: every message in the spool that is not gone, in memory: 42 bytes a message, five to seven for its id's place
+// in the table, and for each group (the recipients that share transport and destination) 24 bytes here, or 26 where the
+// destination is not their domain, and 24 in the scheduler, which knows the group's destination and due time. The
+// envelope and the places of its records stay in the spool: the COMMIT record names them. Slots are used again;
+// references stay good until the slot is erased.
 #pragma once
 
 #include <array>
@@ -18,6 +19,8 @@
 #include "kernel/base/chunked.hpp"
 #include "kernel/base/large_array.hpp"
 #include "kernel/base/prefetch.hpp"
+#include "kernel/base/sparse_array.hpp"
+#include "kernel/queue/domains.hpp"
 #include "kernel/queue/id_table.hpp"
 #include "kernel/queue/journal.hpp"
 #include "kernel/queue/pending.hpp"
@@ -33,12 +36,16 @@ inline constexpr std::uint32_t kNone = UINT32_MAX;
 // Parked: recovered, and an egress process may be delivering it at this moment; the scheduler keeps it as held.
 enum class GroupState : std::uint8_t { Free, Parked, Scheduled, Leased, Held };
 
+// LetOut: tried before its time, until that attempt ends.
+enum class FlushState : std::uint8_t { None, Waiting, LetOut };
+
 struct Group {
   Pending recipients;
   MessageSlot message = kNone;
   GroupSlot previous = kNone, next = kNone;  // of the same message
   std::uint16_t attempts = 0;
   GroupState state = GroupState::Free;
+  FlushState flush = FlushState::None;
 };
 static_assert(sizeof(Group) == 24);
 
@@ -119,6 +126,14 @@ class Index {
   // Moves a group between states, keeping the message's counters.
   void set_state(GroupSlot slot, GroupState state);
 
+  // What qshape counts them under. A group is told of each recipient that it has got; kNoDomain means that its
+  // destination's name is the domain of all.
+  void set_sender(MessageSlot slot, std::string_view address);
+  void add_recipient(GroupSlot slot, std::string_view address, std::string_view destination);
+  void destination_changes(GroupSlot slot, std::string_view before);
+  DomainId sender_domain(MessageSlot slot) const { return sender_domains_.get(slot); }
+  DomainId recipient_domain(GroupSlot slot) const { return recipient_domains_.get(slot); }
+  std::string_view domain_name(DomainId id) const { return domains_.name(id); }
   // Somebody wants to hear of a message before it goes or its groups change, and of one that has just come.
   using Watch = std::function<void(MessageSlot slot, bool fresh)>;
   void watch(Watch watch) { watch_ = std::move(watch); }
@@ -170,6 +185,9 @@ class Index {
 
   LargeArray<Message> messages_;
   LargeArray<Group> groups_;
+  SparseArray<DomainId> sender_domains_;     // as messages_
+  SparseArray<DomainId> recipient_domains_;  // as groups_
+  Domains domains_;
   Chunked<MessageSlot> free_messages_;
   Chunked<GroupSlot> free_groups_;
   IdTable<Index> by_id_;

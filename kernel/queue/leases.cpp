@@ -27,7 +27,9 @@ bool QueueCore::lease_some() {
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
     if (decision->suspended)
-      suspend(decision->group, decision->dead_transport);
+      suspend(decision->group, why_suspended(decision->group, decision->dead_transport));
+    else if (transports_[decision->transport].deferred && index_.group(decision->group).flush != FlushState::LetOut)
+      suspend(decision->group, {0, {4, 3, 2}, "deferred transport", "", "none"});
     else if (decision->transport == route_transport_)
       request_route(decision->group);
     else
@@ -244,17 +246,19 @@ void QueueCore::end_lease(LeaseMap::iterator at) {
   if (leases_.empty()) idle_since_ = clock_.mono();
 }
 
-// A dead destination or transport: counts as a failed attempt, without a connection.
-void QueueCore::suspend(GroupSlot slot, bool dead_transport) {
+Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
+  if (dead_transport) return {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
+  Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
+  const auto known = site_reasons_.find(scheduler_->destination_of(slot));
+  if (known != site_reasons_.end()) reason.text += ": " + reasons_.get(known->second).text;
+  return reason;
+}
+
+// A dead destination or transport, or a transport that only flushes: counts as a failed attempt, without a connection.
+void QueueCore::suspend(GroupSlot slot, const Reason &reason) {
   const auto message = index_.group(slot).message;
   const auto envelope = envelope_of(message);
   if (!envelope) return;
-  Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
-  const auto known = site_reasons_.find(scheduler_->destination_of(slot));
-  if (dead_transport)
-    reason = {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
-  else if (known != site_reasons_.end())
-    reason.text += ": " + reasons_.get(known->second).text;
   index_.set_state(slot, GroupState::Leased);
   Batch batch;
   const auto outcome = outcome_of(reason, wire::DeliveryStatus::Deferred);

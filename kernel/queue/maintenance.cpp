@@ -22,9 +22,11 @@ bool QueueCore::turn() {
   bool more = woken();
   more |= unpark_some();
   more |= reroute_some();
+  more |= flush_some();
   more |= lease_some();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
+  more |= watch_clogs();
   return more;
 }
 
@@ -136,6 +138,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_queue_groups{state=\"active\"}", number(active));
   put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));
   put("mansio_queue_groups{state=\"hold\"}", number(counts.held));
+  put("mansio_queue_flushing_groups", number(flushing_));
   put("mansio_queue_corrupt_total", number(counters_.corrupt));
   put("mansio_queue_admitted_total", number(counters_.admitted));
   put("mansio_queue_removed_total", number(counters_.removed));
@@ -150,6 +153,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_worker_deaths_total", number(counters_.worker_deaths));
   put("mansio_messages_held_for_deaths_total", number(counters_.held));
   put("mansio_lease_deadlines_missed_total", number(counters_.missed_deadlines));
+  put("mansio_queue_clog_warnings_total", number(counters_.clogs));
   put("mansio_segment_scans_total", number(counters_.scans));
   put("mansio_queue_leases", number(leases_.size()));
   put("mansio_queue_reasons", number(reasons_.size()));

@@ -10,6 +10,14 @@ namespace {
 
 constexpr Nanos kActiveIdle = 5 * kSecond;
 
+// soft_bounce: what would be returned to the sender is tried again.
+wire::RecipientOutcome soft(wire::RecipientOutcome outcome) {
+  outcome.status = wire::DeliveryStatus::Deferred;
+  if (outcome.smtp_code >= 500) outcome.smtp_code = static_cast<std::uint16_t>(outcome.smtp_code - 100);
+  if (outcome.enhanced.cls == 5) outcome.enhanced.cls = 4;
+  return outcome;
+}
+
 }  // namespace
 
 std::uint64_t QueueCore::journal(const std::string &bytes) {
@@ -181,14 +189,18 @@ void QueueCore::foreign_done(Connection &c, std::uint64_t lease) {
 }
 
 // False: that recipient is not waiting (any more).
-bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
+bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &reported,
                       const Envelope &envelope, const LeaseContext &context) {
+  std::optional<wire::RecipientOutcome> softened;
+  if (settings_->soft_bounce && reported.status == wire::DeliveryStatus::Bounced) softened = soft(reported);
+  const auto &outcome = softened ? *softened : reported;
   auto &g = index_.group(group);
   auto *p = g.recipients.find(recipient);
   if (p == g.recipients.end()) return false;
   auto &m = index_.message(g.message);
   const auto &who = envelope.recipients[recipient];
-  if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3)
+  const bool tried = !transport_of(group).deferred || g.flush == FlushState::LetOut;
+  if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3 && tried)
     tell_trouble(g.message, envelope, {recipient, outcome});
   delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
                           context.leased, clock_.wall(), m.possible_duplicate});
@@ -275,6 +287,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     return;
   }
   if (g.attempts < UINT16_MAX) ++g.attempts;
+  g.flush = FlushState::None;
   scheduler_->finished(group, result, age_of(group), clock_.mono());
   journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   index_.set_state(group, GroupState::Scheduled);

@@ -81,6 +81,9 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
   }
   transports_[id].by_recipient = info.by_recipient;
   transports_[id].delivery_time_limit = info.delivery_time_limit;
+  transports_[id].flush_limit = std::max<std::uint32_t>(1, limits.sessions / 2);
+  const auto &deferred = settings_->queue.defer_transports;
+  transports_[id].deferred = settings && std::find(deferred.begin(), deferred.end(), name) != deferred.end();
   return id;
 }
 
@@ -158,6 +161,9 @@ void QueueCore::handle(Connection &c, io::Message &message) {
       return;
     case wire::DsnWritten::kType:
       if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);
+      return;
+    case wire::FlushRequest::kType:
+      if (const auto m = decode<wire::FlushRequest>(message.payload)) on_flush_request(c, *m);
       return;
     case wire::QueueCommand::kType:
       if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(c, *m);

@@ -1,6 +1,7 @@
 // What the queue knows of the processes attached to it, and of the leases they hold.
 #pragma once
 
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -50,11 +51,21 @@ struct Connection {
   std::uint64_t sequence = 0;
 };
 
+struct Flushed {
+  GroupSlot group = kNone;
+  MessageId message;
+  Nanos since = 0;  // mono
+};
+
 struct TransportInfo {
   std::string name;
   bool by_recipient = false;  // each recipient is a destination
   Nanos delivery_time_limit = 3600 * kSecond;
   std::uint32_t generation = 0;       // newest egress seen
+  std::deque<GroupSlot> to_flush;     // those in FlushState::Waiting; may hold others, whose slot was used again
+  std::vector<Flushed> flushed;       // let out, and perhaps still on their way
+  std::uint32_t flush_limit = 50;     // of these
+  bool deferred = false;              // in defer_transports: nothing goes but what is flushed
   bool orphan = false;                // gone from the configuration; its mail was routed again
   std::uint32_t unknown_foreign = 0;  // leases held by egress processes that did not say of what
 };

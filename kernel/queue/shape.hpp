@@ -1,11 +1,11 @@
-// Shape: how many recipients wait for each destination, by the age of their mail. It shows which destinations hold the
-// queue up, as Postfix's qshape(1) does, and is made from the index alone: no envelope is read, so that it costs a
-// fraction of a second for a million messages. A destination is what the scheduler takes for one: transport and next
-// hop.
+// Shape: how many messages or recipients wait, by domain and by the age of their mail. It shows who holds the queue up,
+// as Postfix's qshape(1) does, and is made from the index alone: an envelope is read only for recipients of several
+// domains that share a next hop, so that it costs a fraction of a second for a million messages.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,39 +16,46 @@
 
 namespace mansio::queue {
 
-// The upper ends of the buckets, in minutes: `width`, twice that, four times … (or twice, three times … if linear).
-// What is older than the last has a bucket of its own.
+// Of `count` buckets the first holds what is younger than `width` minutes, the next twice as much and so on (or as much
+// again, if linear), the last whatever is older.
 struct Buckets {
   static constexpr unsigned kMost = 64;
   unsigned count = 10;
   unsigned width = 5;  // minutes
   bool linear = false;
 
-  std::vector<Nanos> ends() const;
+  std::vector<Nanos> ends() const;  // of all but the last
 };
+
+// What is counted: recipients by their domain, messages by their sender's, or recipients by what the scheduler takes
+// for a destination, that is transport and next hop.
+enum class ShapeBy : std::uint8_t { Recipient, Sender, Destination };
+std::optional<ShapeBy> parse_shape_by(std::string_view text);  // "recipient", "sender", "destination"
 
 class Shape {
  public:
-  explicit Shape(const Buckets &buckets) : ends_(buckets.ends()) {}
+  Shape(const Buckets &buckets, ShapeBy by) : ends_(buckets.ends()), by_(by) {}
 
-  // `destination` is a hint: the same number mostly means the same names.
-  void add(std::uint32_t destination, std::string_view transport, std::string_view nexthop, Nanos age,
-           std::uint32_t recipients);
+  // `hint`: the same number mostly means the same names; kNoHint if there is none. `transport` only of destinations.
+  static constexpr std::uint32_t kNoHint = UINT32_MAX;
+  void add(std::uint32_t hint, std::string_view transport, std::string_view name, Nanos age, std::uint32_t n);
+  ShapeBy by() const { return by_; }
   // Appends rows, each a JSON line, until `out` has `enough` bytes; false: that was all.
   bool rows(std::string &out, std::size_t enough);
 
  private:
   struct Row {
-    std::string transport, nexthop;
+    std::string transport, name;
     std::vector<std::uint64_t> ages;
-    bool is(std::string_view t, std::string_view n) const { return nexthop == n && transport == t; }
+    bool is(std::string_view t, std::string_view n) const { return name == n && transport == t; }
   };
-  Row &row(std::uint32_t destination, std::string_view transport, std::string_view nexthop);
+  Row &row(std::uint32_t hint, std::string_view transport, std::string_view name);
 
   std::vector<Nanos> ends_;
+  ShapeBy by_;
   std::deque<Row> rows_;
   std::unordered_map<std::string, std::uint32_t> by_name_;
-  std::vector<std::uint32_t> by_destination_;  // index in rows_, or beyond: none
+  std::vector<std::uint32_t> by_hint_;  // index in rows_, or beyond: none
   std::size_t written_ = 0;
 };
 

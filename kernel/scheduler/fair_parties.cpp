@@ -10,12 +10,12 @@ namespace {
 constexpr std::size_t kIdleFlows = 4096;  // remembered beyond this only while they have groups
 
 // RFC 6710 section 4.2: 4 and above is what needs to be quick; below 0 can wait.
-std::uint8_t class_of(int priority) { return priority >= 4 ? 0 : priority >= 0 ? 1 : 2; }
+std::uint8_t priority_class_of(int priority) { return priority >= 4 ? 0 : priority >= 0 ? 1 : 2; }
 
 }  // namespace
 
 FlowId FairScheduler::flow(const Party &party) {
-  const auto priority_class = class_of(party.priority);
+  const auto priority_class = priority_class_of(party.priority);
   // Senders are too many to tell apart for nothing.
   const bool matters = suspensions_.find(Suspension::Key::Sender, party.sender) != nullptr;
   const auto sender = matters || std::any_of(rules_.begin(), rules_.end(),

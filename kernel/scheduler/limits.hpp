@@ -15,7 +15,7 @@
 namespace mansio::scheduler {
 
 struct DestinationLimits {
-  WindowLimits window;
+  WindowLimits window = {};
   std::uint32_t recipient_limit = 50;  // recipients in one delivery; the queue's to keep
   // Each delivery begins so long after the last one there has ended, so one runs at a time.
   Nanos rate_delay = 0;

@@ -196,21 +196,27 @@ Result<void> dump_spool(io::FileSystem &files, const std::string &directory,
   return {};
 }
 
-Result<void> copy_body(io::FileSystem &files, const std::string &directory, MessageId id,
-                       const std::function<bool(std::string_view)> &out) {
+Result<void> copy_message(io::FileSystem &files, const std::string &directory, MessageId id,
+                          std::optional<std::uint32_t> segment,
+                          const std::function<void(const Committed &, const Envelope &)> &head,
+                          const std::function<bool(std::string_view)> &out) {
   auto all = open_all(files, directory + "/segments");
   if (!all) return all.error();
+  std::vector<Opened *> order;
+  for (auto &o : *all)
+    if (o.header && o.header->epoch != 0) order.push_back(&o);
+  std::stable_partition(order.begin(), order.end(), [&](const Opened *o) { return o->number == segment; });
   Error error{Status::NotFound, "no such message"};
-  for (auto &o : *all) {
-    if (!o.header || o.header->epoch == 0) continue;
-    FileBytes bytes{*o.file};
+  for (auto *o : order) {
+    FileBytes bytes{*o->file};
     std::optional<FoundCommit> wanted;
-    (void)find_messages(bytes, *o.header, 0, false, [&](const FoundCommit &found) {
+    (void)find_messages(bytes, *o->header, 0, true, [&](const FoundCommit &found) {
       if (found.message.id == id) wanted = found;
     });
     if (!wanted) continue;
     auto *holder = find(*all, wanted->message.body);
-    if (!wanted->intact || !holder) {  // a copy of it may be whole
+    const auto envelope = decode_envelope(wanted->envelope);
+    if (!wanted->intact || !holder || !envelope) {  // a copy of it may be whole
       error = {Status::Fail, "the message is damaged, or its body was given up"};
       continue;
     }
@@ -219,6 +225,7 @@ Result<void> copy_body(io::FileSystem &files, const std::string &directory, Mess
       error = {Status::Fail, "the body is damaged"};
       continue;
     }
+    head(wanted->message, *envelope);
     const auto &place = wanted->message.body;
     for (std::uint64_t at = 0; at < place.length;) {
       const auto part = body.view(place.offset + at, place.length - at);
@@ -228,6 +235,12 @@ Result<void> copy_body(io::FileSystem &files, const std::string &directory, Mess
     return {};
   }
   return error;
+}
+
+Result<void> copy_body(io::FileSystem &files, const std::string &directory, MessageId id,
+                       const std::function<bool(std::string_view)> &out) {
+  return copy_message(
+      files, directory, id, std::nullopt, [](const Committed &, const Envelope &) {}, out);
 }
 
 std::string_view name(RecordType type) {

@@ -40,7 +40,12 @@ struct DumpedRecord {
 Result<void> dump_spool(io::FileSystem &files, const std::string &directory,
                         const std::function<void(const DumpedRecord &)> &each);
 
-// The bytes of one message, as they lie there. NotFound: no such message; Fail: it is damaged.
+// One message as it lies there: its envelope, then its bytes. `segment`: where its COMMIT is likely to be; all are
+// looked through otherwise. NotFound: no such message; Fail: it is damaged.
+Result<void> copy_message(io::FileSystem &files, const std::string &directory, MessageId id,
+                          std::optional<std::uint32_t> segment,
+                          const std::function<void(const Committed &, const Envelope &)> &head,
+                          const std::function<bool(std::string_view)> &out);
 Result<void> copy_body(io::FileSystem &files, const std::string &directory, MessageId id,
                        const std::function<bool(std::string_view)> &out);
 

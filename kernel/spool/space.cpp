@@ -30,7 +30,8 @@ std::uint64_t StoreImpl::ordinary_size() const {
 // next one is made of.
 std::uint64_t StoreImpl::journal_room() const {
   if (!disk_full_) return Journal::kPlenty;
-  auto room = disk_free_;
+  const auto space = files_.space(options_.directory);  // what the last tick saw may be used up by now, or given up since
+  auto room = space ? space->free : disk_free_;
   for (const auto *name : {"reserve", "journal/spare"})
     if (const auto file = files_.open(path(name), io::OpenMode::Read))
       if (const auto size = (*file)->size()) room += *size;

@@ -85,6 +85,29 @@ struct Pressure {
   }
 };
 
+// ingress -> queue: a client asks for the mail of a destination (ETRN, RFC 1985): "example.com", or "@example.com" for it
+// and its subdomains. Answered by FlushReply once it is known how much waits; that is tried a piece at a time.
+struct FlushRequest {
+  static constexpr std::uint16_t kType = 106;
+  std::uint32_t request = 0;
+  std::string destination;
+  std::string by;  // for the log
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.destination, s.by);
+  }
+};
+struct FlushReply {
+  static constexpr std::uint16_t kType = 107;
+  std::uint32_t request = 0;
+  bool begun = false;  // false: not now
+  std::uint64_t messages = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.begun, s.messages);
+  }
+};
+
 // ---- egress <-> queue ----------------------------------------------------------------------------------
 
 enum class DeliveryStatus : std::uint8_t { Sent, Deferred, Bounced, Uncertain };
@@ -302,13 +325,14 @@ struct QueueCommand {
   bool all = false;
   std::vector<std::pair<std::string, std::string>> match;  // sender=, recipient=, domain=, state=, transport=, older=
   std::string by;                                          // who asked, for the log
+  bool report = false;  // of what changes things: a line {"queue_id": ...} for each message that was changed
   bool reads() const {
     return verb == "list" || verb == "show" || verb == "summary" || verb == "qshape" || verb == "why" ||
            verb == "suspensions";
   }
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.verb, s.ids, s.all, s.match, s.by);
+    v(s.request, s.verb, s.ids, s.all, s.match, s.by, s.report);
   }
 };
 struct QueueReply {

@@ -3,6 +3,7 @@ line, key and what was expected, all problems at once."""
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import unittest
@@ -122,6 +123,17 @@ class ConfigCheck(rig.TestCase):
         server = self.mansio('include = ["conf.d/*.toml"]\n' + GOOD)
         check = rig.run_program("check", "--config", server.config)
         self.assertEqual(check.returncode, 0, check.stderr)
+
+    def test_the_machine_is_looked_at_too(self):
+        server = self.mansio(GOOD)
+        check = rig.run_program("check", "--system", "--config", server.config)
+        for subject in ("open files", "sync", "space", "spool " + os.path.realpath(server.spool)):
+            self.assertRegex(check.stdout, rf"(?m)^(ok|advice|PROBLEM) +{re.escape(subject)}: ")
+        self.assertEqual(check.returncode, 1 if "PROBLEM" in check.stdout else 0, check.stdout)
+        self.assertFalse(os.path.exists(os.path.join(server.spool, "bench")))
+        few = rig.run_program("check", "--system", "--config", server.config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))
+        self.assertEqual(few.returncode, 1)
+        self.assertRegex(few.stdout, r"PROBLEM +open files: 256, \d+ wanted by .*\n +-> .*LimitNOFILE=\d+")
 
     def test_the_syslog_name_stands_in_postfixs_lines(self):
         sink = self.peer()

@@ -21,8 +21,8 @@ namespace mansio::cli::simulate {
 struct Totals {
   std::string name;
   std::uint64_t offered = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
-  load::Histogram delay;  // microseconds from arrival to delivery
-  double jain_sum = 0;    // over steps, of those that waited at its beginning and its end
+  load::Histogram delay = {};  // microseconds from arrival to delivery
+  double jain_sum = 0;         // over steps, of those that waited at its beginning and its end
   std::uint64_t jain_steps = 0;
 
   std::uint64_t waiting() const { return offered - delivered - rejected - expired; }

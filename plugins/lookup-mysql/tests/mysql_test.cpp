@@ -26,7 +26,7 @@ struct Database {
     run("CREATE DATABASE mail");
     run("CREATE USER reader IDENTIFIED BY 'se''cret'");
     run("GRANT SELECT, EXECUTE ON mail.* TO reader");
-    run("CREATE TABLE mail.alias (address VARCHAR(200), goto TEXT, extra VARCHAR(200))");
+    run("CREATE TABLE mail.alias (address VARCHAR(200), goto MEDIUMTEXT, extra VARCHAR(200))");
     run("INSERT INTO mail.alias VALUES ('alice@example.com', 'bob@example.net', NULL), ('list@example.com', 'a@x', "
         "'b@y'), ('list@example.com', '', 'c@z'), ('o''brien@example.com', 'pat@x', NULL), ('num@example.com', 42, "
         "NULL), ('long@example.com', REPEAT('x', 100000), NULL)");

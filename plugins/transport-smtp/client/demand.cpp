@@ -4,12 +4,12 @@ namespace mansio::smtp {
 namespace {
 
 constexpr std::int64_t kSoon = 1'000'000'000;
-constexpr std::size_t kManyEntries = 4096;
+constexpr std::size_t kManyNexthops = 4096;
 
 }  // namespace
 
 void Demand::begin(const std::string &nexthop, std::int64_t now) {
-  if (entries_.size() >= kManyEntries)
+  if (entries_.size() >= kManyNexthops)
     std::erase_if(entries_, [&](const auto &e) { return e.second.running == 0 && now - e.second.ended > kSoon; });
   const auto [at, is_new] = entries_.try_emplace(nexthop);
   auto &entry = at->second;

@@ -9,7 +9,7 @@ namespace {
 // good; then at any, which may be meant for worse days.
 constexpr std::int64_t kLate = 100'000'000, kSlow = 1'000'000'000;
 constexpr unsigned kMostDoublings = 3;
-constexpr std::size_t kManyEntries = 4096;
+constexpr std::size_t kManyAddresses = 4096;
 
 }  // namespace
 
@@ -57,7 +57,7 @@ void Health::order(std::vector<Target> &targets, std::int64_t now) const {
 }
 
 void Health::begin(const std::string &key, std::int64_t now) {
-  if (entries_.size() >= kManyEntries) forget_old(now);
+  if (entries_.size() >= kManyAddresses) forget_old(now);
   entries_[key].opening.insert(now);
 }
 

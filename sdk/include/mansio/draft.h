@@ -2,11 +2,11 @@
 #ifndef MANSIO_DRAFT_H
 #define MANSIO_DRAFT_H
 
-#include "draft/auth.h"
-#include "draft/event.h"
-#include "draft/filter.h"
-#include "draft/rate.h"
-#include "draft/services.h"
-#include "draft/store.h"
+#include "mansio/draft/auth.h"
+#include "mansio/draft/event.h"
+#include "mansio/draft/filter.h"
+#include "mansio/draft/rate.h"
+#include "mansio/draft/services.h"
+#include "mansio/draft/store.h"
 
 #endif

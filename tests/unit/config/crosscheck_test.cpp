@@ -22,6 +22,11 @@ TEST(CrossCheck, ARouteNamesATransportThatExists) {
           "/etc/m.toml:6: route[1].transport is \"smpt\", but there is no [transport.smpt]; did you mean \"smtp\"?"));
 }
 
+TEST(CrossCheck, ADeferredTransportExists) {
+  EXPECT_THAT(with_routes("[[route]]\ntransport = \"smtp\"\n[queue]\ndefer_transports = [\"smtp\", \"dial\"]\n"),
+              HasSubstr("/etc/m.toml:8: queue.defer_transports holds \"dial\", but there is no [transport.dial]"));
+}
+
 TEST(CrossCheck, TheLastRouteAndOnlyTheLastTakesEverything) {
   EXPECT_THAT(with_routes("[[route]]\ndomain = [\"a.example\"]\ntransport = \"smtp\"\n"),
               HasSubstr("route has no default"));

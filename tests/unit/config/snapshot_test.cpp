@@ -177,6 +177,7 @@ class RandomSettings {
         {&kLogTarget, {"stderr", "syslog", "/var/log/m\"x"}},
         {&kSyslogName, {"mansio", "postfix/out"}},
         {&kPlugin, {"transport-smtp"}},
+        {&kTransportName, {"t0"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},

@@ -26,6 +26,12 @@ TEST(ControlRequest, TakesAQueueCommand) {
   EXPECT_EQ(r->queue.match[0].second, "x@y");
 }
 
+TEST(ControlRequest, MayAskWhichMessagesWereChanged) {
+  EXPECT_TRUE(parse_request(R"({"command":"queue","verb":"hold","all":true,"report":true})")->queue.report);
+  EXPECT_FALSE(parse_request(R"({"command":"queue","verb":"hold","all":true})")->queue.report);
+  EXPECT_FALSE(parse_request(R"({"command":"queue","verb":"hold","all":true,"report":"yes"})").ok());
+}
+
 TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
   for (const auto *text :
        {"", "[]", "{", "{}", R"({"command":1})", R"({"command":"shell"})", R"({"command":"queue"})",

@@ -95,8 +95,14 @@ class FakeIntake final : public Intake {
   std::optional<Reply> refusal() const override { return why; }
   bool slows(const Client &) const override { return slow; }
   void committed(const spool::Committed &message, const Envelope &) override { noticed.push_back(message.id); }
+  Task<Result<std::uint64_t>> flush(std::string domain, std::string by) override {
+    flushed.emplace_back(std::move(domain), std::move(by));
+    co_return waiting;
+  }
   std::optional<Reply> why;
   std::vector<MessageId> noticed;
+  std::vector<std::pair<std::string, std::string>> flushed;
+  Result<std::uint64_t> waiting = std::uint64_t{0};
   bool slow = false;
 };
 

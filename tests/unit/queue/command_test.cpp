@@ -326,26 +326,104 @@ TEST_F(QueueCommand, MatchesBySenderRecipientDomainStateTransportAndAge) {
   EXPECT_NE(ask("summary").lines.find("\"deferred\":2"), std::string::npos);
 }
 
-TEST_F(QueueCommand, ShapeCountsRecipientsByDestinationAndAge) {
+TEST_F(QueueCommand, ShapeCountsByDomainOrDestinationAndAge) {
   begin();
   mail_to({"a@example.com"});
   report(leases().at(0), DeliveryStatus::Deferred);
   advance(6 * 60 * kSecond);
-  mail_to({"b@example.org"});
+  mail(envelope({"b@Example.org", "c@example.org"}, ""));
   for (const auto &lease : leases()) report(lease, DeliveryStatus::Deferred);
-  const auto shape = ask("qshape", {{"state", "deferred"}, {"buckets", "2"}, {"width", "5"}, {"linear", "false"}});
-  EXPECT_EQ(shape.error, "");
-  EXPECT_NE(shape.lines.find(R"({"transport":"smtp","destination":"example.com","total":1,"ages":[0,1,0]})"
-                             "\n"),
-            std::string::npos)
-      << shape.lines;
-  EXPECT_NE(shape.lines.find(R"({"transport":"smtp","destination":"example.org","total":1,"ages":[1,0,0]})"
-                             "\n"),
-            std::string::npos)
-      << shape.lines;
+  const auto shape = [&](const std::string &by) {
+    const auto asked =
+        ask("qshape", {{"state", "deferred"}, {"by", by}, {"buckets", "3"}, {"width", "5"}, {"linear", "false"}});
+    EXPECT_EQ(asked.error, "");
+    return asked.lines;
+  };
+  EXPECT_EQ(shape("recipient"), R"({"domain":"example.com","total":1,"ages":[0,1,0]})"
+                                "\n"
+                                R"({"domain":"example.org","total":2,"ages":[2,0,0]})"
+                                "\n");
+  EXPECT_EQ(shape("sender"), R"({"domain":"example.org","total":1,"ages":[0,1,0]})"
+                             "\n"
+                             R"({"domain":"MAILER-DAEMON","total":1,"ages":[1,0,0]})"
+                             "\n");
+  EXPECT_EQ(shape("destination"), R"({"transport":"smtp","destination":"example.com","total":1,"ages":[0,1,0]})"
+                                  "\n"
+                                  R"({"transport":"smtp","destination":"example.org","total":2,"ages":[2,0,0]})"
+                                  "\n");
   EXPECT_EQ(ask("qshape", {{"state", "hold,corrupt"}}).lines, "");
   EXPECT_NE(ask("qshape", {{"buckets", "0"}}).error, "");
+  EXPECT_NE(ask("qshape", {{"by", "colour"}}).error, "");
   EXPECT_NE(ask("qshape", {{"domain", "example.com"}}).error, "");
+}
+
+TEST_F(QueueCommand, ShapeKnowsTheDomainsOfRecipientsThatShareANextHop) {
+  begin();
+  auto e = envelope({"a@example.com", "b@example.net"});
+  e.routes = {{"smtp", "[192.0.2.9]"}};
+  mail(e);
+  const auto lines = [&] { return ask("qshape", {{"buckets", "1"}}).lines; };
+  EXPECT_EQ(lines(), R"({"domain":"example.com","total":1,"ages":[1]})"
+                     "\n"
+                     R"({"domain":"example.net","total":1,"ages":[1]})"
+                     "\n");
+  const auto lease = leases().at(0);
+  auto half = result(lease, DeliveryStatus::Deferred);
+  half.outcomes[0] = outcome(0, DeliveryStatus::Sent, {2, 0, 0}, "250 ok");
+  say(egress_, half);
+  run();
+  EXPECT_EQ(lines(), R"({"domain":"example.net","total":1,"ages":[1]})"
+                     "\n");
+}
+
+TEST_F(QueueCommand, ShapeKnowsThemWhenTheNextHopIsOneOfThem) {
+  begin();
+  auto e = envelope({"a@example.com", "b@example.net"});
+  e.routes = {{"smtp", "example.com"}};
+  mail(e);
+  e.recipients.resize(1);
+  mail(e);
+  EXPECT_EQ(ask("qshape", {{"buckets", "1"}}).lines, R"({"domain":"example.com","total":2,"ages":[2]})"
+                                                     "\n"
+                                                     R"({"domain":"example.net","total":1,"ages":[1]})"
+                                                     "\n");
+}
+
+TEST(Domains, ForgetsWhatNobodyWaitsForAnyMore) {
+  Domains domains;
+  const auto one = domains.take("example.com"), again = domains.take("example.com"),
+             other = domains.take("example.net");
+  EXPECT_EQ(one, again);
+  EXPECT_NE(one, other);
+  domains.drop(one);
+  EXPECT_EQ(domains.name(one), "example.com");
+  domains.drop(again);
+  EXPECT_EQ(domains.size(), 1u);
+  EXPECT_EQ(domains.take("example.org"), one);  // its number is free again
+  domains.drop(kNoDomain);
+  domains.drop(kInEnvelope);
+  EXPECT_EQ(domains.size(), 2u);
+}
+
+TEST(Domains, HasNumbersForSoManyNames) {
+  Domains domains;
+  DomainId last = 0;
+  for (int i = 0; i < 70'000; ++i) last = domains.take("d" + std::to_string(i) + ".example");
+  EXPECT_EQ(last, kInEnvelope);
+  EXPECT_EQ(domains.size(), 65'534u);
+  EXPECT_EQ(domains.name(domains.take("d7.example")), "d7.example");
+  const auto freed = domains.take("d9.example");
+  domains.drop(freed);
+  domains.drop(freed);
+  EXPECT_EQ(domains.take("another.example"), freed);
+}
+
+TEST(Domains, ShapeNameIsTheDomainInLowerCase) {
+  EXPECT_EQ(shape_name(""), "MAILER-DAEMON");
+  EXPECT_EQ(shape_name("Postmaster"), "postmaster");
+  EXPECT_EQ(shape_name("\"a@b\"@Example.COM."), "example.com");
+  EXPECT_EQ(shape_name("a@"), "MAILER-DAEMON");
+  EXPECT_EQ(shape_name("a@."), ".");
 }
 
 TEST_F(QueueCommand, ShapeSendsEveryRowOfManyDestinations) {

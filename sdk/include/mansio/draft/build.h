@@ -6,7 +6,7 @@
 #ifndef MANSIO_DRAFT_BUILD_H
 #define MANSIO_DRAFT_BUILD_H
 
-#include "../abi.h"
+#include "mansio/abi.h"
 
 #define MANSIO_DRAFT_BUILD 1u /* grows with every change in mansio/draft/ */
 

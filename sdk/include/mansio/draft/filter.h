@@ -9,7 +9,7 @@
 #ifndef MANSIO_DRAFT_FILTER_H
 #define MANSIO_DRAFT_FILTER_H
 
-#include "services.h"
+#include "mansio/draft/services.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,7 +5,7 @@
 #ifndef MANSIO_DRAFT_RATE_H
 #define MANSIO_DRAFT_RATE_H
 
-#include "build.h"
+#include "mansio/draft/build.h"
 
 #ifdef __cplusplus
 extern "C" {

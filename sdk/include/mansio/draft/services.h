@@ -4,7 +4,7 @@
 #ifndef MANSIO_DRAFT_SERVICES_H
 #define MANSIO_DRAFT_SERVICES_H
 
-#include "build.h"
+#include "mansio/draft/build.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,0 +1,41 @@
+// Clog: which destination fills the queue of what is due, and what an operator can do about it. As Postfix's queue
+// manager warns (qmgr_clog_warn_time), with the limit that binds named by the scheduler.
+//
+// Only while much is due is it looked for: the index is walked, a piece at a time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "kernel/config/settings.hpp"
+#include "kernel/queue/index.hpp"
+#include "kernel/scheduler/scheduler.hpp"
+
+namespace mansio::queue {
+
+struct Clogged {
+  std::string destination, transport;
+  std::uint64_t waiting = 0;  // deliveries to it that are due
+  std::uint64_t due = 0;      // ... to all destinations
+  scheduler::Why why;         // one of them waits
+};
+
+// One or more sentences. `transport`: its settings; null if it is not configured (any more).
+std::string clog_advice(const Clogged &clogged, const config::Transport *transport);
+
+// The count under way, and whom was warned of when.
+struct ClogWatch {
+  struct Found {
+    std::uint64_t waiting = 0;
+    GroupSlot group = kNone;  // one of them
+  };
+  std::optional<MessageSlot> at;  // the next message to look at
+  std::unordered_map<scheduler::DestinationId, Found> found;
+  std::map<std::pair<std::string, std::string>, Nanos> warned;  // (transport, destination): mono
+  Nanos next = 0;                                               // mono: of the next count
+};
+
+}  // namespace mansio::queue

@@ -1,0 +1,113 @@
+// Flushes: mail that waits is tried before its time, because an operator or a client's ETRN says so. What is flushed is
+// mostly what fails, and slowly: all of it at once would take every session from new mail. So it is let out as earlier
+// of it ends, never more at a time than half of what its transport delivers at once.
+#include <algorithm>
+
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
+#include "kernel/queue/command_words.hpp"
+#include "kernel/queue/core.hpp"
+
+namespace mansio::queue {
+namespace {
+
+constexpr int kFlushedPerTurn = 256;
+constexpr Nanos kFlushPatience = 60 * kSecond;  // what does not begin by then (its destination is suspended) makes room
+
+// "example.com", or "@example.com" for it and its subdomains (RFC 1985 section 5.3).
+bool names_domain(std::string_view wanted, std::string_view domain) {
+  if (!wanted.starts_with('@')) return equals_nocase(wanted, domain);
+  wanted.remove_prefix(1);
+  if (domain.size() > wanted.size() && domain[domain.size() - wanted.size() - 1] == '.')
+    domain.remove_prefix(domain.size() - wanted.size());
+  return equals_nocase(wanted, domain);
+}
+
+}  // namespace
+
+// Whether mail of the group goes to that domain, or by that next hop.
+bool QueueCore::goes_to(GroupSlot group, std::string_view destination, SharedStored &stored) {
+  if (equals_nocase(scheduler_->nexthop_of(scheduler_->destination_of(group)), destination)) return true;
+  const auto domain = index_.recipient_domain(group);
+  if (domain == kNoDomain) return names_domain(destination, scheduler_->nexthop_of(scheduler_->destination_of(group)));
+  if (domain != kInEnvelope) return names_domain(destination, index_.domain_name(domain));
+  const auto &g = index_.group(group);
+  if (!stored) stored = peek(g.message);
+  return stored && std::any_of(g.recipients.begin(), g.recipients.end(), [&](const PendingRecipient &p) {
+           return names_domain(destination, split_address(stored->envelope.recipients[p.index].address).domain);
+         });
+}
+
+// True: something of the message was waiting, and is to be tried.
+bool QueueCore::do_flush(MessageSlot slot, std::string_view destination) {
+  bool any = false;
+  SharedStored stored;
+  index_.each_group(slot, [&](GroupSlot g) {
+    auto &group = index_.group(g);
+    if (group.state != GroupState::Parked && group.state != GroupState::Scheduled) return;
+    if (!destination.empty() && !goes_to(g, destination, stored)) return;
+    any = true;
+    if (group.state == GroupState::Parked) {  // it is let out soon after a start
+      scheduler_->set_due(g, clock_.mono());
+      wake(index_.message(slot));
+      return;
+    }
+    if (group.flush != FlushState::None) return;
+    group.flush = FlushState::Waiting;
+    transports_[scheduler_->transport_of(g)].to_flush.push_back(g);
+    ++flushing_;
+  });
+  return any;
+}
+
+// The group was let out, and its attempt has not ended.
+bool QueueCore::is_flushed(const Flushed &f) const {
+  const auto &g = index_.group(f.group);
+  if (g.flush != FlushState::LetOut || g.message == kNone || index_.id_of(g.message) != f.message) return false;
+  if (g.state == GroupState::Leased) return true;
+  const auto now = clock_.mono();
+  return g.state == GroupState::Scheduled && scheduler_->due(f.group) <= now && now < f.since + kFlushPatience;
+}
+
+// True: there is more to let out at once.
+bool QueueCore::flush_some() {
+  if (flushing_ == 0 || !leasing()) return false;
+  int n = 0;
+  for (auto &t : transports_) {
+    if (t.to_flush.empty()) continue;
+    std::erase_if(t.flushed, [&](const Flushed &f) { return !is_flushed(f); });
+    for (; !t.to_flush.empty() && t.flushed.size() < t.flush_limit && n < kFlushedPerTurn; ++n) {
+      const auto slot = t.to_flush.front();
+      t.to_flush.pop_front();
+      --flushing_;
+      auto &g = index_.group(slot);
+      if (g.flush != FlushState::Waiting) continue;  // gone, or another by now
+      g.flush = FlushState::None;
+      if (g.state != GroupState::Scheduled) continue;
+      g.flush = FlushState::LetOut;
+      const bool waited = scheduler_->due(slot) > clock_.mono();
+      scheduler_->flush(slot, clock_.mono());
+      if (waited) wake(index_.message(g.message));
+      t.flushed.push_back({slot, index_.id_of(g.message), clock_.mono()});
+    }
+  }
+  return n >= kFlushedPerTurn;
+}
+
+// An ingress process asks for a client (ETRN).
+void QueueCore::on_flush_request(Connection &c, const wire::FlushRequest &request) {
+  constexpr std::size_t kCommandsAtOnce = 64;
+  if (replay_ || draining_ || commands_.size() >= kCommandsAtOnce) {
+    if (c.link) c.link->send(wire::FlushReply{request.request, false, 0});
+    return;
+  }
+  auto &command = commands_.emplace_back();
+  command.connection = c.id;
+  command.etrn = request.request;
+  command.request.verb = "flush";
+  command.request.by = request.by;
+  command.request.match = {{"destination", request.destination}};
+  log_.info("queue command", {{"verb", "flush"}, {"by", request.by}, {"what", "destination=" + request.destination}});
+}
+
+}  // namespace mansio::queue

@@ -1,0 +1,149 @@
+// check --system: what is found fault with, and what it says to do.
+#include "kernel/cli/system_check.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace mansio::cli {
+namespace {
+
+constexpr std::string_view kMounts =
+    "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+    "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n"
+    "40 27 254:1 / /var rw,noatime shared:2 master:7 - xfs /dev/vdb rw,attr2\n"
+    "41 40 0:50 / /var/spool/my\\040mail rw,noatime - btrfs /dev/vdc rw,space_cache\n"
+    "broken line\n"
+    "42 27 254:2 / /var rw,sync - ext4 /dev/vdd rw,data=journal\n";
+
+TEST(MountOf, IsTheDeepestThatHoldsThePathAndOfTwoTheLater) {
+  EXPECT_EQ(mount_of(kMounts, "/home/x")->type, "ext4");
+  EXPECT_EQ(mount_of(kMounts, "/variable")->point, "/");
+  const auto var = mount_of(kMounts, "/var/spool/mansio");
+  EXPECT_EQ(var->type, "ext4");
+  EXPECT_TRUE(var->has("sync"));
+  EXPECT_TRUE(var->has("data=journal"));
+  EXPECT_EQ(mount_of(kMounts, "/var/spool/my mail")->type, "btrfs");
+  EXPECT_FALSE(mount_of("", "/"));
+}
+
+class SystemCheck : public ::testing::Test {
+ protected:
+  SystemCheck() {
+    settings.listeners.resize(1);
+    settings.listeners[0].name = "smtp";
+    settings.transports.resize(1);
+    settings.transports[0].name = "smtp";
+    facts.open_files = 1'000'000;
+    facts.sysctls = {{"fs.file-max", "9223372036854775807"},
+                     {"net.core.somaxconn", "4096"},
+                     {"net.ipv4.tcp_max_syn_backlog", "1024"},
+                     {"net.ipv4.ip_local_port_range", "32768 60999"},
+                     {"net.ipv4.tcp_syncookies", "1"},
+                     {"net.ipv4.tcp_tw_reuse", "2"},
+                     {"vm.overcommit_memory", "0"}};
+    facts.huge_pages = "always [madvise] never";
+    facts.spool = "/var/spool/mansio";
+    facts.mount = Mount{"/var", "ext4", {"rw", "noatime"}};
+    facts.space = io::Space{100ull << 30, 200ull << 30};
+    facts.syncs = SyncTimes{200, 900};
+  }
+  // The findings that are not Ok, as text.
+  std::string faults(Grade least = Grade::Advice) {
+    auto all = judge_system(facts, settings);
+    std::erase_if(all, [&](const Finding &f) { return f.grade < least; });
+    return to_text(all);
+  }
+  void expect(Grade grade, std::string_view found, std::string_view advice) {
+    const auto all = judge_system(facts, settings);
+    const auto at = std::find_if(all.begin(), all.end(), [&](const Finding &f) {
+      return f.grade == grade && (f.subject + ": " + f.found).find(found) != std::string::npos;
+    });
+    ASSERT_NE(at, all.end()) << to_text(all);
+    EXPECT_NE(at->advice.find(advice), std::string::npos) << at->advice;
+  }
+  config::Settings settings;
+  SystemFacts facts;
+};
+
+TEST_F(SystemCheck, FindsNoFaultWithAGoodMachine) {
+  EXPECT_EQ(faults(), "");
+  EXPECT_NE(to_text(judge_system(facts, settings)).find("ok       sync: 200 us"), std::string::npos);
+}
+
+TEST_F(SystemCheck, CountsDescriptors) {
+  facts.open_files = 1024;
+  expect(Grade::Problem, "open files: 1024", "LimitNOFILE=");
+  facts.sysctls["fs.file-max"] = "5000";
+  expect(Grade::Problem, "fs.file-max: 5000", "sysctl -w fs.file-max=");
+}
+
+TEST_F(SystemCheck, LooksAtWhatManyConnectionsNeed) {
+  facts.sysctls["net.core.somaxconn"] = "128";
+  expect(Grade::Advice, "net.core.somaxconn: 128", "sysctl -w net.core.somaxconn=1024");
+  facts.sysctls["net.ipv4.ip_local_port_range"] = "32768 40000";
+  facts.sysctls["net.ipv4.tcp_tw_reuse"] = "0";
+  EXPECT_EQ(faults().find("port_range"), std::string::npos) << "few deliveries do not need them";
+  settings.transports[0].process_limit = 2000;
+  expect(Grade::Advice, "ip_local_port_range: 32768 40000", "10240 65535");
+  expect(Grade::Advice, "tcp_tw_reuse: 0", "=1");
+  facts.sysctls.clear();
+  facts.huge_pages.clear();
+  EXPECT_EQ(faults(), "") << "what the system does not say is no fault";
+}
+
+TEST_F(SystemCheck, MemoryAndHugePages) {
+  facts.sysctls["vm.overcommit_memory"] = "2";
+  facts.huge_pages = "always madvise [never]";
+  expect(Grade::Advice, "vm.overcommit_memory: 2", "0 or 1");
+  expect(Grade::Advice, "huge pages", "madvise");
+}
+
+TEST_F(SystemCheck, AFileSystemThatLosesMailIsAProblem) {
+  for (const auto *type : {"tmpfs", "nfs4"}) {
+    facts.mount->type = type;
+    EXPECT_NE(faults(Grade::Problem), "") << type;
+  }
+  facts.mount->type = "ext4";
+  for (const auto *option : {"nobarrier", "barrier=0", "ro"}) {
+    facts.mount->options = {option, "noatime"};
+    EXPECT_NE(faults(Grade::Problem).find(option == std::string{"ro"} ? "read only" : option), std::string::npos);
+  }
+}
+
+TEST_F(SystemCheck, WhatOnlyCostsSpeedIsAdvice) {
+  facts.mount->options = {"rw", "relatime", "sync", "data=journal"};
+  facts.sync_attribute = true;
+  expect(Grade::Advice, "ext4 on /var, relatime", "remount,noatime /var");
+  expect(Grade::Advice, "ext4 on /var, sync", "remount without");
+  expect(Grade::Advice, "attribute S", "chattr -R -S");
+  expect(Grade::Advice, "data in the journal", "data=ordered");
+  EXPECT_EQ(faults(Grade::Problem), "");
+  facts.mount = Mount{"/var", "btrfs", {"noatime"}};
+  facts.sync_attribute = false;
+  expect(Grade::Advice, "copy on write", "chattr +C");
+  facts.no_cow_attribute = true;
+  EXPECT_EQ(faults(), "");
+}
+
+TEST_F(SystemCheck, SpaceIsMeasuredAgainstTheReserve) {
+  facts.space->free = settings.spool_settings.reserve - 1;
+  expect(Grade::Problem, "space", "make room");
+  facts.space->free = settings.spool_settings.reserve + 1;
+  expect(Grade::Advice, "space", "make room");
+}
+
+TEST_F(SystemCheck, SyncsThatAreTooFastOrTooSlow) {
+  facts.syncs = SyncTimes{3, 5};
+  expect(Grade::Problem, "sync: 3 us", "no disk is so fast");
+  facts.syncs = SyncTimes{30'000, 50'000};
+  expect(Grade::Advice, "sync: 30000 us", "mansio spool bench");
+  facts.syncs.reset();
+  facts.not_measured = "Permission denied";
+  expect(Grade::Advice, "not measured: Permission denied", "as root");
+  facts.exists = false;
+  EXPECT_EQ(faults(), "");
+}
+
+}  // namespace
+}  // namespace mansio::cli
