@@ -154,7 +154,12 @@ class Program {
       wait();
     }
   }
-  void freeze() const { ::kill(pid_, SIGSTOP); }
+  void freeze() const {
+    ::kill(pid_, SIGSTOP);
+    // Until each of its threads has stopped: before, one could still answer.
+    for (int status = 0; ::waitpid(pid_, &status, WUNTRACED) < 0 && errno == EINTR;) {
+    }
+  }
   void thaw() const { ::kill(pid_, SIGCONT); }
 
  private:

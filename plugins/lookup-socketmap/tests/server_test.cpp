@@ -106,7 +106,7 @@ class SocketmapServer {
 
 struct SocketmapTable : testing::Test {
   FakeHost::Options options(const std::string &hosts) {
-    return {{"hosts", hosts}, {"map", "virtual"}, {"timeout", "2s"}, {"retry_interval", "0"}};
+    return {{"hosts", hosts}, {"map", "virtual"}, {"timeout", "20s"}, {"retry_interval", "0"}};
   }
   std::map<std::string, std::string> answers{{"virtual alice@example.com", netstring("OK bob@example.com")},
                                              {"virtual temp", netstring("TEMP the database is down")},
@@ -153,17 +153,22 @@ TEST_F(SocketmapTable, TriesLaterWhenTheServerIsDownAndSurvivesItsRestart) {
   }
 }
 
-TEST_F(SocketmapTable, TriesLaterWhenTheAnswerIsNoneOrDoesNotCome) {
+TEST_F(SocketmapTable, TriesLaterWhenTheAnswerIsNone) {
+  SocketmapServer server{answers, port};
+  FakeHost host{mansio_plugin_entry_1(), options(tcp)};
+  EXPECT_THAT(host.lookup("garbage").text, HasSubstr("no netstring"));
+  EXPECT_THAT(host.lookup("odd").text, HasSubstr("none of OK"));
+  EXPECT_EQ(host.lookup("alice@example.com").status, MANSIO_OK);
+}
+
+TEST_F(SocketmapTable, TriesLaterWhenTheAnswerDoesNotCome) {
   SocketmapServer server{answers, port};
   auto impatient = options(tcp);
   impatient["timeout"] = "50ms";
   FakeHost host{mansio_plugin_entry_1(), impatient};
-  EXPECT_THAT(host.lookup("garbage").text, HasSubstr("no netstring"));
-  EXPECT_THAT(host.lookup("odd").text, HasSubstr("none of OK"));
   const auto silent = host.lookup("silence");
   EXPECT_EQ(silent.status, MANSIO_DEFER);
   EXPECT_THAT(silent.text, HasSubstr("no answer in time"));
-  EXPECT_EQ(host.lookup("alice@example.com").status, MANSIO_OK);
 }
 
 TEST_F(SocketmapTable, GoesOnToTheNextServer) {
