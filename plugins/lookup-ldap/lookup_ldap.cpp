@@ -58,7 +58,7 @@ class LookupLdap {
       {"tls_require_cert", MANSIO_OPT_BOOLEAN, 0, "true",
        "A server's certificate must be valid and be made out for the name in `server_host`."},
       {"tls_cipher_suite", MANSIO_OPT_TEXT, 0, nullptr, "Ciphers to offer, as the library of libldap names them."},
-      {"timeout", MANSIO_OPT_DURATION, 0, "10s", "Longest wait for a connection, and for the answer to a search."},
+      {"timeout", MANSIO_OPT_DURATION, 0, "4s", "Longest wait for a connection, and for the answer to a search."},
       {"dereference", MANSIO_OPT_INTEGER, 0, "0",
        "When LDAP's aliases are followed: 0 never, 1 when searching, 2 when locating the base, 3 always."},
       {"chase_referrals", MANSIO_OPT_BOOLEAN, 0, "false", "Referrals to other servers are followed."},

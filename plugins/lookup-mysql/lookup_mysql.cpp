@@ -55,7 +55,7 @@ class LookupMysql {
       kDomain,
       kExpansionLimit,
       kFoldCase,
-      {"timeout", MANSIO_OPT_DURATION, 0, "10s",
+      {"timeout", MANSIO_OPT_DURATION, 0, "4s",
        "Longest wait for a connection, and for an answer; counted in whole seconds."},
       kRetryInterval,
       kIdleInterval,

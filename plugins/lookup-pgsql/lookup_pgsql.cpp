@@ -57,7 +57,7 @@ class LookupPgsql {
       kDomain,
       kExpansionLimit,
       kFoldCase,
-      {"timeout", MANSIO_OPT_DURATION, 0, "10s", "Longest wait for a connection, and for an answer."},
+      {"timeout", MANSIO_OPT_DURATION, 0, "4s", "Longest wait for a connection, and for an answer."},
       kRetryInterval,
       kIdleInterval,
       {"encoding", MANSIO_OPT_TEXT, 0, "UTF8", "Character set of the connection."},

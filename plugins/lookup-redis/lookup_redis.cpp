@@ -49,7 +49,7 @@ class LookupRedis {
       kDomain,
       kExpansionLimit,
       kFoldCase,
-      {"timeout", MANSIO_OPT_DURATION, 0, "10s", "Longest wait for a connection, and for an answer."},
+      {"timeout", MANSIO_OPT_DURATION, 0, "4s", "Longest wait for a connection, and for an answer."},
       kRetryInterval,
       kIdleInterval,
       {}};

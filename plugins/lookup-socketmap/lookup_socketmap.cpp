@@ -45,7 +45,7 @@ class LookupSocketmap {
        "Servers in the order of preference: `unix:/path`, or `host:port` for TCP."},
       {"map", MANSIO_OPT_TEXT, MANSIO_OPT_REQUIRED, nullptr, "Name of the map, which goes before each key."},
       kFoldCase,
-      {"timeout", MANSIO_OPT_DURATION, 0, "10s", "Longest wait for a connection, and for an answer."},
+      {"timeout", MANSIO_OPT_DURATION, 0, "4s", "Longest wait for a connection, and for an answer."},
       kRetryInterval,
       kIdleInterval,
       {}};
