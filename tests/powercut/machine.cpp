@@ -79,7 +79,7 @@ Result<void> QueueProcess::start() {
 // ---- the machine ----------------------------------------------------------------------------------------------------
 
 Machine::Machine(World &world, VirtualClock &clock, FaultFiles &disk, Events &events, std::uint64_t seed)
-    : world_(world), clock_(clock), disk_(disk), random_(seed), sink_(events) {
+    : world_(world), clock_(clock), disk_(disk), random_(seed), sink_(events, disk_) {
   settings_.myhostname = "mx.example.net";
   config::Transport smtp;
   smtp.name = "smtp";

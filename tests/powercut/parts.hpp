@@ -96,21 +96,25 @@ struct Events {
     clean_starts += says("spool recovered") && says("\"clean_stop\":true");
     abandoned += says("segment given up by its writer");
     set_aside += says(": set aside");
-    damage += says("damaged") || says("commits missing from segment");
+    // A segment whose header a cut has torn holds nothing that anyone was told of; it is set aside, for nobody can tell it
+    // from one whose header has rotted.
+    damage += (says("damaged") && !says("segment header damaged")) || says("commits missing from segment");
     full += says("disk reserve reached");
     replaced += says("segment not filled anew");
   }
 };
 
-// The last lines, for a failure's report.
+// The last lines, for a failure's report. What a process says once the power is off means nothing: a disk without power
+// cannot be read, and nothing of it is done.
 class TailSink final : public LogSink {
  public:
-  explicit TailSink(Events &all) : events(all) {}
+  TailSink(Events &all, const FaultFiles &disk) : events(all), disk_(disk) {}
   void emit(LogLevel, std::string_view line) override {
-    events.note(line);
+    const bool counts = !disk_.dead();
+    if (counts) events.note(line);
     static const bool trace = std::getenv("MANSIO_POWER_TRACE") != nullptr;
     if (trace) std::fprintf(stderr, "%.*s", static_cast<int>(line.size()), line.data());
-    if (line.find("message damaged: set aside") != std::string_view::npos)
+    if (counts && line.find("message damaged: set aside") != std::string_view::npos)
       if (const auto at = line.find("\"qid\":\""); at != std::string_view::npos)
         aside.emplace(line.substr(at + 7, line.find('"', at + 7) - at - 7));
     lines.emplace_back(line);
@@ -119,6 +123,9 @@ class TailSink final : public LogSink {
   std::deque<std::string> lines;
   std::set<std::string> aside;  // names of messages of which the log says that their bytes are in corrupt/
   Events &events;
+
+ private:
+  const FaultFiles &disk_;
 };
 
 // What every process has.

@@ -129,13 +129,13 @@ TEST_F(LdapTable, BindsWithSasl) {
   FakeHost external{mansio_plugin_entry_1(),
                     options({{"server_host", slapd->local()}, {"bind", "sasl"}, {"sasl_mechs", "EXTERNAL"}})};
   EXPECT_EQ(external.lookup("carol@example.com").status, MANSIO_OK);
-  FakeHost::Options digest{
-      {"bind", "sasl"}, {"sasl_mechs", "DIGEST-MD5"}, {"bind_dn", "reader"}, {"bind_pw", "secret"}};
-  FakeHost password{mansio_plugin_entry_1(), options(digest)};
+  FakeHost::Options scram{
+      {"bind", "sasl"}, {"sasl_mechs", "SCRAM-SHA-256"}, {"bind_dn", "reader"}, {"bind_pw", "secret"}};
+  FakeHost password{mansio_plugin_entry_1(), options(scram)};
   const auto reply = password.lookup("carol@example.com");
   EXPECT_EQ(reply.status, MANSIO_OK) << reply.text;
-  digest["bind_pw"] = "wrong";
-  FakeHost refused{mansio_plugin_entry_1(), options(digest)};
+  scram["bind_pw"] = "wrong";
+  FakeHost refused{mansio_plugin_entry_1(), options(scram)};
   EXPECT_EQ(refused.lookup("carol@example.com").status, MANSIO_DEFER);
 }
 
