@@ -74,6 +74,9 @@ struct TransportState {
   bool alone_running = false;
   bool dead = false;  // unavailable for longer than transport_retry_time
 
+  // Another session for a tenant that has its part: a tenth stays free for those that have not, as what is taken for a
+  // slow delivery does not come back soon.
+  bool leaves_room() const { return leased + (sessions() + 9) / 10 < sessions(); }
   std::uint32_t sessions() const { return limits.sessions ? std::min(limits.sessions, capacity) : capacity; }
 };
 

@@ -175,6 +175,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
   bool stop = false;
   if (auto decision = next_suspect(id, now, stop)) return decision;
   while (!stop && t.leased < t.sessions() && t.open_at <= now) {
+    if (t.under.empty() && !t.leaves_room()) break;
     const auto share_id = !t.under.empty() ? t.under.head : t.over.head;
     if (share_id == kNobody) break;
     if (--budget_ <= 0) {

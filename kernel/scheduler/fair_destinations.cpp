@@ -59,7 +59,7 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
   const auto transport = destinations_[id].transport;
   const auto to = site.empty() ? id : destination(transport, site);
   const auto from = owner_of(id);
-  if (to == from || destinations_[to].site != kNobody || (to != id && destinations_[id].suspended)) return;
+  if (to == from || (to != id && (destinations_[to].site != kNobody || destinations_[id].suspended))) return;
   std::vector<GroupId> moved;
   for (auto lane = destinations_[from].lanes.head; lane != kNobody; lane = lanes_[lane].next)
     for (auto group : {lanes_[lane].fresh.head, lanes_[lane].retried.head})

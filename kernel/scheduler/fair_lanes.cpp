@@ -162,8 +162,23 @@ void FairScheduler::settle(ShareId id) {
   if (const bool counts = offers || s.leased > 0; counts != s.counted) {
     s.counted = counts;
     t.weight += counts ? weight(s) : -std::uint64_t{weight(s)};
+    parts_changed(t);
   }
-  const auto ring = !offers ? Share::Ring::None : over(s) ? Share::Ring::Over : Share::Ring::Under;
+  enter(id, !offers ? Share::Ring::None : over(s) ? Share::Ring::Over : Share::Ring::Under);
+}
+
+// Others have come or gone, or there are more sessions: everybody's part is another one now.
+void FairScheduler::parts_changed(TransportState &t) {
+  for (auto id = t.over.head; id != kNobody;) {
+    const auto next = shares_[id].next;
+    if (!over(shares_[id])) enter(id, Share::Ring::Under);
+    id = next;
+  }
+}
+
+void FairScheduler::enter(ShareId id, Share::Ring ring) {
+  auto &s = shares_[id];
+  auto &t = transports_[s.transport];
   if (ring == s.ring) return;
   if (s.ring != Share::Ring::None) ShareLinks::erase(shares_, s.ring == Share::Ring::Under ? t.under : t.over, id);
   if (s.ring == Share::Ring::None && s.deficit <= 0) s.deficit = static_cast<std::int32_t>(weight(s));

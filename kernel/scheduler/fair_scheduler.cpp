@@ -38,6 +38,7 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
     d.window.size = limits_of(d).effective_window().capped(d.window.size);
     offer(static_cast<DestinationId>(i));
   }
+  parts_changed(t);
   return id;
 }
 
@@ -45,6 +46,7 @@ void FairScheduler::transport_available(TransportId transport, std::uint32_t cap
   auto &t = transports_[transport];
   t.capacity = capacity;
   if (capacity == 0) return;
+  parts_changed(t);
   t.unavailable_since = 0;
   t.dead = false;
 }

@@ -122,6 +122,8 @@ class FairScheduler final : public Scheduler {
   Share::Class &class_of(const Lane &lane);
   ShareId share_of(TransportId transport, std::uint32_t tenant);
   void settle(ShareId id);
+  void enter(ShareId id, Share::Ring ring);
+  void parts_changed(TransportState &transport);
   bool over(const Share &share) const;
   std::uint32_t weight(const Share &share) const { return tenants_[share.tenant].weight; }
 

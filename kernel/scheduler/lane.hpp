@@ -40,8 +40,8 @@ using LaneLinks = Links<&Lane::next, &Lane::prev>;
 using RoundLinks = Links<&Lane::round_next, &Lane::round_prev>;
 
 // What one tenant may have of one transport. Shares take turns by deficit round robin, a delivery being the unit; one
-// that holds more than its part of the sessions waits for those that hold less, so that slow deliveries do not add up
-// to the whole transport.
+// that holds its part of the sessions waits for those that hold less, and leaves some free for them, so that slow
+// deliveries do not add up to the whole transport.
 struct Share {
   struct Class {
     std::array<Ends, 2> rounds;  // of lanes: single messages, lists

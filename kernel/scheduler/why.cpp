@@ -97,6 +97,15 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   if (t.leased >= t.sessions())
     return {"transport_sessions", fmt::format("{}: {} deliveries at once", t.limits.name, t.sessions()), 0,
             static_cast<double>(t.sessions()), t.ready - 1};
+  const auto tenant = flows_[s.flow].tenant;
+  if (tenant < t.shares.size() && t.shares[tenant] != kNobody) {
+    const auto &share = shares_[t.shares[tenant]];
+    if (share.ring == Share::Ring::Over && !t.leaves_room())
+      return {"tenant_share",
+              fmt::format("{}: {} deliveries of tenant {} are under way, the rest is for others", t.limits.name,
+                          share.leased, tenants_[tenant].name),
+              0, static_cast<double>(share.leased), t.ready - 1};
+  }
   return {"turn", "ready, others are before it", 0, 0, t.ready - 1};
 }
 

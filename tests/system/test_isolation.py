@@ -1,6 +1,7 @@
 """Plugins in processes of their own: transports and tables deliver and answer through them, a message that kills them is
 held, a breaker stops their restarts, and on_failure decides what becomes of their mail."""
 import os
+import shutil
 import signal
 import unittest
 
@@ -34,6 +35,11 @@ class Isolation(rig.TestCase):
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
             for r in recipients:
                 c.message("a@example.com", [r], content)
+
+    def ours(self, server):
+        """What the queue has of the mail sent here: a held message makes one to the postmaster besides, which goes the same
+        way."""
+        return [m["queue_name"] for m in server.queue() if m["sender"] == "a@example.com"]
 
     def host(self, server):
         return [pid for pid, name in server.children().items() if name.startswith("host.")]
@@ -74,7 +80,7 @@ class Isolation(rig.TestCase):
         plugins = self.path("plugins")
         os.mkdir(plugins)
         for file in (os.path.join(FIXTURES, name + ".so"), os.path.join(rig.PLUGINS, "transport-smtp.so")):
-            os.symlink(file, os.path.join(plugins, os.path.basename(file)))
+            shutil.copy(file, plugins)
         config = CONFIG % (options, 1)
         return self.mansio(config.replace('"transport-smtp"', f'"{name}"'), plugins=plugins)
 
@@ -83,7 +89,7 @@ class Isolation(rig.TestCase):
         self.send(server, ["a@one.example"])
         held = server.wait_event("message held: release it once the plugin is repaired")
         self.assertIn("2 delivery processes", held[0]["reason"])
-        self.assertEqual([m["queue_name"] for m in server.queue()], ["hold"])
+        self.assertEqual(self.ours(server), ["hold"])
         self.assertEqual(server.events("a delivery process died"), [], "the egress lives on")
 
     def test_a_breaker_stops_the_restarts(self):
@@ -91,14 +97,14 @@ class Isolation(rig.TestCase):
         self.send(server, ["a@one.example", "b@one.example", "c@one.example"])
         server.wait_event("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers")
         rig.wait_for(lambda: self.host(server) == [], "the process to be gone")
-        self.assertEqual(len(server.queue()), 3)
+        self.assertEqual(len(self.ours(server)), 3)
 
     def test_mail_on_which_the_plugin_fails_is_held_where_that_is_configured(self):
         server = self.sinner("sin-throws-in-call", 'on_failure = "hold"')
         self.send(server, ["a@one.example"])
         held = server.wait_event("message held: its transport failed")
         self.assertIn("the plugin failed", held[0]["reason"])
-        rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the message to be held")
+        rig.wait_for(lambda: self.ours(server) == ["hold"], "the message to be held")
 
 
 if __name__ == "__main__":

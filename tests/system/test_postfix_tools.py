@@ -33,7 +33,7 @@ class PostfixTools(rig.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         return result
 
-    def deferred(self, count=1, content="Subject: x\r\n\r\nhello\r\n", to=("b@example.net",)):
+    def deferred(self, count=1, content="Subject: x\r\n\r\nhello", to=("b@example.net",)):
         before = len(self.server.deliveries(status="deferred"))
         with rig.Client(self.server.port) as c:
             c.cmd("EHLO client.test")
@@ -107,12 +107,12 @@ class PostfixTools(rig.TestCase):
 
     def test_postsuper_requeues_and_expires(self):
         one, two = self.deferred(2)
-        tried = len(self.server.deliveries(status="deferred"))
         self.assertEqual(self.ok("postsuper", "-r", one).stderr, f"postsuper: {one}: requeued\npostsuper: Requeued: 1 message\n")
-        self.server.wait_event("delivery", tried + 1, status="deferred", qid=one)
+        self.server.wait_event("delivery", 2, status="deferred", qid=one)
         self.ok("postsuper", "-h", two)
-        self.assertEqual(self.ok("postsuper", "-f", two).stderr,
-                         f"postsuper: {two}: expired\npostsuper: Force-expired: 1 message\npostsuper: Released from hold: 0 messages\n")
+        # It leaves with its bounce, perhaps before the hold could be ended.
+        self.assertRegex(self.ok("postsuper", "-f", two).stderr, rf"\Apostsuper: {two}: expired\npostsuper: Force-expired: 1 message\n"
+                         rf"(postsuper: {two}: released from hold\npostsuper: Released from hold: 1 message|postsuper: Released from hold: 0 messages)\n\Z")
         rig.wait_for(lambda: any(m.sender == "" for m in self.sink.messages), "the bounce")
         self.assertEqual(self.ok("postsuper", "-e", "ALL", "hold").stderr, "postsuper: Force-expired: 0 messages\n")
 
@@ -125,7 +125,7 @@ class PostfixTools(rig.TestCase):
             nobody = pwd.getpwnam("games")
             result = self.tool("postsuper", "-d", "ALL", user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
             self.assertEqual(result.returncode, 1)
-            self.assertIn("not permitted", result.stderr)
+            self.assertRegex(result.stderr, r"postsuper: fatal: .*(not permitted|Permission denied)")  # by us, or by the spool's mode
         self.server.stop()
         result = self.tool("postsuper", "-d", "ALL")
         self.assertEqual(result.returncode, 1)
@@ -133,7 +133,7 @@ class PostfixTools(rig.TestCase):
 
     def test_postcat_prints_the_message_from_the_spool(self):
         header = "Subject: printed\r\nX-Long: one\r\n two\r\n"
-        (qid,) = self.deferred(content=header + "\r\n.dot\r\nFrom: no header\r\n", to=("done@example.org", "b@example.net"))
+        (qid,) = self.deferred(content=header + "\r\n..dot\r\nFrom: no header", to=("done@example.org", "b@example.net"))
         whole = self.ok("postcat", "-q", qid).stdout
         lines = whole.splitlines()
         self.assertEqual(lines[0], f"*** ENVELOPE RECORDS deferred/{qid} ***")
@@ -167,9 +167,9 @@ class PostfixTools(rig.TestCase):
             self.assertIn("postcat: fatal: " + text, result.stderr)
 
     def test_a_large_message_is_printed_whole(self):
-        body = "".join(f"{i:070}\r\n" for i in range(40000))  # in a segment of its own
+        body = "\r\n".join(f"{i:070}" for i in range(40000))  # in a segment of its own
         (qid,) = self.deferred(content="Subject: large\r\n\r\n" + body)
-        self.assertEqual(self.ok("postcat", "-qb", qid).stdout, "\n" + body.replace("\r\n", "\n"))
+        self.assertEqual(self.ok("postcat", "-qb", qid).stdout, "\n" + body.replace("\r\n", "\n") + "\n")
 
     def test_qshape_finds_the_instance_by_c(self):
         self.deferred(2)

@@ -13,24 +13,24 @@ TEST(ShapeTable, ShowsTotalsFirstThenDomainsWithMostMailFirst) {
   table.add(R"({"domain":"small.example","total":1,"ages":[1,0,0,0]})");
   table.add(R"({"domain":"large.example","total":1203,"ages":[1000,200,0,3]})");
   EXPECT_EQ(table.text(),
-            "                                                              T    5  10  20 20+\n"
-            "                                                     TOTAL 1204 1001 200   0   3\n"
-            "                                             large.example 1203 1000 200   0   3\n"
-            "                                             small.example    1    1   0   0   0\n");
+            "                                                               T    5  10 20 20+\n"
+            "                                                      TOTAL 1204 1001 200  0   3\n"
+            "                                              large.example 1203 1000 200  0   3\n"
+            "                                              small.example    1    1   0  0   0\n");
 }
 
 TEST(ShapeTable, ColumnsAreAsWideAsHeadOrTotalNeeds) {
   ShapeTable table{{.minutes = 1, .linear = true}};
   table.add(R"({"domain":"a.example","total":12,"ages":[12,0,0,0,0,0,0,0,0,0]})");
   EXPECT_EQ(table.text(),
-            "                                                T  1  2  3  4  5  6  7  8  9 9+\n"
-            "                                        TOTAL 12 12  0  0  0  0  0  0  0  0  0\n"
-            "                                    a.example 12 12  0  0  0  0  0  0  0  0  0\n");
+            "                                                 T  1  2  3  4  5  6  7  8  9 9+\n"
+            "                                          TOTAL 12 12  0  0  0  0  0  0  0  0  0\n"
+            "                                      a.example 12 12  0  0  0  0  0  0  0  0  0\n");
 }
 
 TEST(ShapeTable, OneBucketHasNoEnd) {
   ShapeTable table{{.buckets = 1}};
-  EXPECT_EQ(table.text(), std::string(76, ' ') + " T 0+\n" + std::string(69, ' ') + "TOTAL  0  0\n");
+  EXPECT_EQ(table.text(), std::string(76, ' ') + "T 0+\n" + std::string(69, ' ') + "TOTAL  0  0\n");
 }
 
 TEST(ShapeTable, LongNamesLoseTheirBeginning) {

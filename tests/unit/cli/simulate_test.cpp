@@ -282,7 +282,6 @@ Scenario random_scenario(unsigned seed) {
       bad.from = 20 * kSecond;
       bad.hanging = 1 + pick(2);
       d.phases.push_back(bad);
-      b.from = 0;
       auto good = d.phases.front();
       good.from = 80 * kSecond;
       d.phases.push_back(good);

