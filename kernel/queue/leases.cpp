@@ -185,7 +185,9 @@ void QueueCore::lease(GroupSlot slot) {
   bool cold = false;
   const auto stored = stored_of(message, &cold);
   if (!stored) return;  // set aside
-  if (cold && !index_.message(message).verified && !verified(slot, stored->at)) return;
+  // (While its body is being read its envelope is no longer cold, for another group of it.)
+  const bool unread = !index_.message(message).verified && (cold || verifying_.contains(stored->at.id));
+  if (unread && !verified(slot, stored->at)) return;
   const auto body = stored->at.body;
   // Not now: the group waits as it did, and nothing more goes to this process before the next tick.
   const auto later = [&] {

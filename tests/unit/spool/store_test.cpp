@@ -769,6 +769,7 @@ TEST(SpoolStore, ACheckpointIsWantedForWhatTheJournalTakesNotForWhatItSays) {
 TEST(SpoolStore, AttemptsOnAFullDiskDoNotUseUpWhatTheJournalHas) {
   FaultFiles disk;
   auto options = Rig::small();
+  options.reserve_bytes = 8 << 20;  // what was put aside does not make it a disk with room
   options.journal_reserve = 4 << 20;
   options.journal_rotate_bytes = 16 << 20;
   Rig rig{disk, options};
