@@ -66,7 +66,14 @@ Result<void> Journal::start(const Replayed &replayed) {
       if (auto r = (*file)->write_at(from, bytes); !r) return r;
     if (auto r = (*file)->data_sync(); !r) return r;
   }
-  if (auto r = next_file(); !r) return r;
+  auto opened = next_file();
+  if (!opened && opened.error().status == Status::Busy && replayed.damaged == 0 && !replayed.read.empty()) {
+    // A disk without any room: what the checkpoint replaced was to be used again, but its new name was not on the disk.
+    remove_before(replayed.read.front().number);
+    number_ = replayed.last_file;
+    opened = next_file();
+  }
+  if (!opened) return opened;
   started_ = true;
   if (!options_.turns) thread_ = std::thread{[this] { run(); }};
   return {};
