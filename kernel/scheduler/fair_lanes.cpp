@@ -69,7 +69,8 @@ void FairScheduler::place(LaneId id, Lane::Place to, BucketId bucket) {
       break;
     }
     case Lane::Place::Blocked:
-      RoundLinks::erase(lanes_, buckets_[lane.bucket].blocked, id);
+      RoundLinks::erase(lanes_, buckets_[lane.bucket].blocked_of(share_of(d.transport, flow.tenant)), id);
+      --buckets_[lane.bucket].waiting;
       lane.bucket = kNobody;
       break;
   }
@@ -86,7 +87,8 @@ void FairScheduler::place(LaneId id, Lane::Place to, BucketId bucket) {
     }
     case Lane::Place::Blocked:
       lane.bucket = bucket;
-      RoundLinks::push_back(lanes_, buckets_[bucket].blocked, id);
+      RoundLinks::push_back(lanes_, buckets_[bucket].blocked_of(share_of(d.transport, flow.tenant)), id);
+      ++buckets_[bucket].waiting;
       arm(bucket);
       break;
   }

@@ -128,7 +128,7 @@ void FairScheduler::drop_buckets(Flow &f) {
   for (auto &id : f.buckets) {
     if (id == kNobody) continue;
     auto &b = buckets_[id];
-    if (--b.users == 0 && b.blocked.empty()) {
+    if (--b.users == 0 && b.waiting == 0) {
       bucket_names_.erase({b.key, b.name});
       b = Bucket{};
       free_buckets_.push_back(id);
@@ -138,17 +138,19 @@ void FairScheduler::drop_buckets(Flow &f) {
 }
 
 void FairScheduler::unblock_all(Bucket &b) {
-  while (!b.blocked.empty()) {
-    const auto lane = b.blocked.head;
-    place(lane, Lane::Place::Idle);
-    offer(lanes_[lane].destination);
+  for (auto &[share, lanes] : b.blocked) {
+    while (!lanes.empty()) {
+      const auto lane = lanes.head;
+      place(lane, Lane::Place::Idle);
+      offer(lanes_[lane].destination);
+    }
   }
 }
 
 // Lanes wait for it: it is to be looked at when it has something to give.
 void FairScheduler::arm(BucketId id) {
   auto &b = buckets_[id];
-  if (b.blocked.empty()) return;
+  if (b.waiting == 0) return;
   const auto at = std::max<Nanos>(b.tokens.next(b.limit), 1);
   if (b.timer != 0 && b.timer <= at) return;
   b.timer = at;
@@ -160,25 +162,25 @@ void FairScheduler::arm_all(const Flow &f) {
     if (id != kNobody) arm(id);
 }
 
-// Lets in as many lanes as it has something for. They take it when their turn comes; until then as many again are let
-// in each time it is looked at, as those before may have to wait for something else.
+// Lets in as many lanes of each share as it has something for. They take it when their turn comes, and block the others
+// again; one that turns out not to be able to go passes it on.
 void FairScheduler::wake_bucket(BucketId id, Nanos now) {
   constexpr Nanos kPatience = 50 * kMillisecond;
   auto &b = buckets_[id];
   b.timer = 0;
-  for (auto n = b.tokens.tokens(b.limit, now); n > 0 && !b.blocked.empty(); --budget_) {
-    if (budget_ <= 0) {
-      unfinished_ = true;
-      break;
+  const auto tokens = b.tokens.tokens(b.limit, now);
+  for (auto &[share, lanes] : b.blocked) {
+    for (auto n = tokens; n > 0 && !lanes.empty() && budget_ > 0; --budget_) {
+      const auto lane = lanes.head;
+      place(lane, Lane::Place::Idle);
+      const auto &d = destinations_[lanes_[lane].destination];
+      if (!d.eligible() || flows_[lanes_[lane].flow].suspended) continue;
+      place(lane, Lane::Place::Offered);
+      --n;
     }
-    const auto lane = b.blocked.head;
-    place(lane, Lane::Place::Idle);
-    const auto owner = lanes_[lane].destination;
-    if (!destinations_[owner].eligible()) continue;
-    place(lane, Lane::Place::Offered);
-    --n;
   }
-  if (b.blocked.empty()) return;
+  unfinished_ |= budget_ <= 0;
+  if (b.waiting == 0) return;
   b.timer = unfinished_ ? now : std::max(b.tokens.next(b.limit), now + kPatience);
   timers_.push({b.timer, id, Timer::Kind::Bucket});
 }

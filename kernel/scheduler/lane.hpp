@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernel/scheduler/limits.hpp"
@@ -63,13 +64,20 @@ struct Share {
 };
 using ShareLinks = Links<&Share::next, &Share::prev>;
 
-// A rate that several lanes share; those it blocks wait here in order.
+// A rate that several lanes share; those it blocks wait here in order, those of each share by themselves: one share may
+// be unable to use what another could.
 struct Bucket {
   RateLimit limit;
   TokenBucket tokens;
-  Ends blocked;
-  Nanos timer = 0;  // when it is looked at; 0: not
+  std::vector<std::pair<ShareId, Ends>> blocked;
+  std::uint32_t waiting = 0;  // lanes in it
+  Nanos timer = 0;            // when it is looked at; 0: not
   std::uint32_t users = 0;
+  Ends &blocked_of(ShareId share) {
+    for (auto &[id, lanes] : blocked)
+      if (id == share) return lanes;
+    return blocked.emplace_back(share, Ends{}).second;
+  }
   std::uint64_t ready = 0;  // groups in lanes that it binds
   RateRule::Key key = RateRule::Key::Tenant;
   std::string name;

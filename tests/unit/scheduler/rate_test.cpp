@@ -174,6 +174,22 @@ TEST_P(PartyRate, WhoeverCannotUseItsTurnPassesItOn) {
   EXPECT_EQ(lab.begins("free").size(), 5u);
 }
 
+TEST_P(PartyRate, ATransportThatCannotUseItHoldsUpNoOther) {
+  Lab lab;
+  lab.scheduler->rates({{GetParam(), {}, {10 * kTenth, 1}}});
+  const auto full = lab.transport({.name = "full", .sessions = 1});
+  const auto free = lab.transport({.name = "free"});
+  lab.latency = [](const auto &d) { return d.tag == "full" ? 1000 * kSecond : kMillisecond; };
+  for (int i = 0; i < 20; ++i) lab.add(full, "d" + std::to_string(i), party("a@x.example"), false, "full");
+  lab.run(lab.now + 1);
+  const auto begin = lab.now;
+  for (int i = 0; i < 3; ++i) lab.add(free, "e" + std::to_string(i), party("a@x.example"), false, "free");
+  lab.run(lab.now + 31 * kTenth);
+  const auto begins = lab.begins("free");
+  ASSERT_EQ(begins.size(), 3u);
+  EXPECT_LE(begins.back(), begin + 30 * kTenth);
+}
+
 TEST_P(PartyRate, GoesWhenTheRuleGoes) {
   Lab lab;
   lab.scheduler->rates({{GetParam(), {}, {1000 * kSecond, 1}}});

@@ -100,13 +100,13 @@ TEST(Adaptive, FindsWhatANextHopTakes) {
 TEST(LowerConcurrency, HoldsUntilSuccessesRaiseItAgain) {
   Lab lab;
   const auto t = lab.transport({.name = "t"});
-  for (int i = 0; i < 60; ++i) lab.add(t, "d.example");
+  for (int i = 0; i < 300; ++i) lab.add(t, "d.example");
   lab.run(lab.now + 5 * kSecond + 1);
   EXPECT_GT(lab.sessions, 5u);
   lab.scheduler->lower_concurrency(lab.scheduler->destination(t, "d.example"), 2);
   EXPECT_EQ(lab.scheduler->state_of(lab.scheduler->destination(t, "d.example")).concurrency, 2u);
   lab.run();
-  EXPECT_EQ(lab.ended.size(), 60u);
+  EXPECT_EQ(lab.ended.size(), 300u);
 }
 
 }  // namespace
