@@ -274,7 +274,7 @@ struct Settings {
   std::string postmaster = "postmaster";
   std::string double_bounce_sender = "double-bounce";
   std::vector<std::string> proxy_interfaces;  // further addresses that are "me", for loop detection
-  std::uint32_t ingress_processes = 0;        // 0 = one a core, at most 4
+  std::uint32_t ingress_processes = 0;        // 0 = one for two cores, 1 to 4
   std::uint32_t default_process_limit = 100;
   Nanos stop_timeout = 30 * kSecond;    // SIGTERM to the end
   Nanos drain_timeout = 600 * kSecond;  // a reload to the end of the processes before it
