@@ -33,8 +33,10 @@ transport = "good"
 [queue]
 minimal_backoff_time = "300s"
 '''
-# What a sanitizer reports, as it must, and ends in a way of its own.
-REPORTED = {"sin-segfaults", "sin-eats-memory"} if rig.SLOW > 1 else set()
+# What a sanitizer reports, as it must, and ends in a way of its own. UBSan looks through a pipe whether an object can be
+# read at all: in a process that is out of descriptors it takes none for one.
+REPORTED = {("sin-segfaults", "inproc"), ("sin-segfaults", "process"), ("sin-eats-memory", "inproc"),
+            ("sin-eats-memory", "process"), ("sin-leaks-descriptors", "process")} if rig.SLOW > 1 else set()
 LIMITS = 'memory_limit = "128M"\ndescriptor_limit = 100\n'
 
 
@@ -110,11 +112,11 @@ def test_of(name, mode, outcome, regex):
 
 
 for sin, expectations in sins().items():
-    if sin in REPORTED:
-        continue
     assert expectations, f"{sin} does not say what is expected of it"
     for mode, outcome, regex in expectations:
         for each in ("inproc", "process") if mode == "both" else (mode,):
+            if (sin, each) in REPORTED:
+                continue
             setattr(Sins, f"test_{sin}_{each}".replace("-", "_"), test_of(sin, each, outcome, regex))
 
 
