@@ -281,6 +281,8 @@ class QueueCore : private spool::Mover {
   bool goes_to(GroupSlot group, std::string_view destination, SharedStored &stored);
   bool is_flushed(const Flushed &f) const;
   bool flush_some();
+  void wake_flushed(TransportInfo &t, int &n);
+  void let_out(TransportInfo &t);
   void on_flush_request(Connection &c, const wire::FlushRequest &request);
 
   // clog.cpp

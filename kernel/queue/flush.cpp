@@ -12,6 +12,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr int kFlushedPerTurn = 256;
+constexpr std::size_t kWokenAhead = 4096;       // more than what ends between two syncs of the journal
 constexpr Nanos kFlushPatience = 60 * kSecond;  // what does not begin by then (its destination is suspended) makes room
 
 // "example.com", or "@example.com" for it and its subdomains (RFC 1985 section 5.3).
@@ -69,29 +70,53 @@ bool QueueCore::is_flushed(const Flushed &f) const {
   return g.state == GroupState::Scheduled && scheduler_->due(f.group) <= now && now < f.since + kFlushPatience;
 }
 
-// True: there is more to let out at once.
+// True: there is more to do at once.
 bool QueueCore::flush_some() {
   if (flushing_ == 0 || !leasing()) return false;
   int n = 0;
   for (auto &t : transports_) {
-    if (t.to_flush.empty()) continue;
-    std::erase_if(t.flushed, [&](const Flushed &f) { return !is_flushed(f); });
-    for (; !t.to_flush.empty() && t.flushed.size() < t.flush_limit && n < kFlushedPerTurn; ++n) {
-      const auto slot = t.to_flush.front();
-      t.to_flush.pop_front();
-      --flushing_;
-      auto &g = index_.group(slot);
-      if (g.flush != FlushState::Waiting) continue;  // gone, or another by now
-      g.flush = FlushState::None;
-      if (g.state != GroupState::Scheduled) continue;
-      g.flush = FlushState::LetOut;
-      const bool waited = scheduler_->due(slot) > clock_.mono();
-      scheduler_->flush(slot, clock_.mono());
-      if (waited) wake(index_.message(g.message));
-      t.flushed.push_back({slot, index_.id_of(g.message), clock_.mono()});
-    }
+    wake_flushed(t, n);
+    let_out(t);
   }
   return n >= kFlushedPerTurn;
+}
+
+// An attempt begins only when the disk knows that it may: that is written down for some ahead, so that none waits for
+// it.
+void QueueCore::wake_flushed(TransportInfo &t, int &n) {
+  const auto ahead = std::max<std::size_t>(kWokenAhead, t.flush_limit);
+  for (; !t.to_flush.empty() && t.woken.size() < ahead && n < kFlushedPerTurn; ++n) {
+    const auto slot = t.to_flush.front();
+    t.to_flush.pop_front();
+    auto &g = index_.group(slot);
+    if (g.flush != FlushState::Waiting || g.state != GroupState::Scheduled) {  // gone, or another by now, or held
+      if (g.flush == FlushState::Waiting) g.flush = FlushState::None;
+      --flushing_;
+      continue;
+    }
+    g.flush = FlushState::Woken;
+    const bool waits = scheduler_->due(slot) > clock_.mono();
+    if (waits) wake(index_.message(g.message));
+    t.woken.push_back({slot, index_.id_of(g.message), waits ? last_sequence_ : 0});
+  }
+}
+
+void QueueCore::let_out(TransportInfo &t) {
+  const auto synced = store_.synced_sequence();
+  if (t.woken.empty() || t.woken.front().sequence > synced) return;
+  std::erase_if(t.flushed, [&](const Flushed &f) { return !is_flushed(f); });
+  for (; !t.woken.empty() && t.woken.front().sequence <= synced && t.flushed.size() < t.flush_limit;
+       t.woken.pop_front()) {
+    const auto [slot, id, sequence] = t.woken.front();
+    --flushing_;
+    auto &g = index_.group(slot);
+    if (g.flush != FlushState::Woken || g.message == kNone || index_.id_of(g.message) != id) continue;
+    g.flush = FlushState::None;
+    if (g.state != GroupState::Scheduled) continue;
+    g.flush = FlushState::LetOut;
+    scheduler_->flush(slot, clock_.mono());
+    t.flushed.push_back({slot, id, clock_.mono()});
+  }
 }
 
 // An ingress process asks for a client (ETRN).

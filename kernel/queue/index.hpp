@@ -36,8 +36,8 @@ inline constexpr std::uint32_t kNone = UINT32_MAX;
 // Parked: recovered, and an egress process may be delivering it at this moment; the scheduler keeps it as held.
 enum class GroupState : std::uint8_t { Free, Parked, Scheduled, Leased, Held };
 
-// LetOut: tried before its time, until that attempt ends.
-enum class FlushState : std::uint8_t { None, Waiting, LetOut };
+// Of what is to be tried before its time. Woken: the journal says so. LetOut: until that attempt ends.
+enum class FlushState : std::uint8_t { None, Waiting, Woken, LetOut };
 
 struct Group {
   Pending recipients;

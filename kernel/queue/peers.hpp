@@ -56,6 +56,11 @@ struct Flushed {
   MessageId message;
   Nanos since = 0;  // mono
 };
+struct Woken {
+  GroupSlot group = kNone;
+  MessageId message;
+  std::uint64_t sequence = 0;  // of the journal; it goes once that is synced
+};
 
 struct TransportInfo {
   std::string name;
@@ -63,6 +68,7 @@ struct TransportInfo {
   Nanos delivery_time_limit = 3600 * kSecond;
   std::uint32_t generation = 0;       // newest egress seen
   std::deque<GroupSlot> to_flush;     // those in FlushState::Waiting; may hold others, whose slot was used again
+  std::deque<Woken> woken;            // the next of them, in order; the slot may be used again here as well
   std::vector<Flushed> flushed;       // let out, and perhaps still on their way
   std::uint32_t flush_limit = 50;     // of these
   bool deferred = false;              // in defer_transports: nothing goes but what is flushed

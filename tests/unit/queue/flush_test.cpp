@@ -95,6 +95,20 @@ TEST_F(Flush, TakesNoMoreThanHalfOfItsTransportsDeliveriesAtOnce) {
   EXPECT_EQ(stat("mansio_queue_flushing_groups"), 0);
 }
 
+TEST_F(Flush, LetsTheNextOutWithoutWaitingForTheDisk) {
+  settings_.transports[0].process_limit = 8;
+  settings_.transports[0].destination_concurrency_failed_cohort_limit = 0;
+  begin();
+  for (int i = 0; i < 50; ++i) deferred("a@d" + std::to_string(i) + ".example");
+  flush({});
+  int tried = 0;
+  for (auto under_way = leases(); !under_way.empty(); under_way = egress_.link->take<wire::Lease>()) {
+    for (const auto &l : under_way) say(egress_, result(l, DeliveryStatus::Deferred)), ++tried;
+    for (int turns = 0; turns < 10; ++turns) core_->turn();  // and no sync
+  }
+  EXPECT_EQ(tried, 50);
+}
+
 TEST_F(Flush, AskedForTwiceItIsDoneOnce) {
   settings_.transports[0].process_limit = 2;
   begin();
