@@ -10,7 +10,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr Nanos kBetweenCounts = 10 * kSecond;
-constexpr int kVisitsPerTurn = 8192;
+constexpr int kLookedAtPerTurn = 8192;
 constexpr double kNearlyAll = 0.9;
 
 std::string of_limit(const Clogged &c, const config::Transport *t) {
@@ -60,7 +60,7 @@ bool QueueCore::watch_clogs() {
     w.at = 0;
     w.found.clear();
   }
-  for (int n = 0; n < kVisitsPerTurn && *w.at < index_.slots(); ++n, ++*w.at) {
+  for (int n = 0; n < kLookedAtPerTurn && *w.at < index_.slots(); ++n, ++*w.at) {
     if (!index_.message(*w.at).used) continue;
     for (auto g = index_.message(*w.at).groups; g != kNone; g = index_.group(g).next) {
       if (index_.group(g).state != GroupState::Scheduled || scheduler_->due(g) > now) continue;

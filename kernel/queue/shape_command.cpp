@@ -9,7 +9,7 @@
 namespace mansio::queue {
 namespace {
 
-constexpr std::size_t kVisitsPerTurn = 8192;  // a fraction of a millisecond: nothing is read from the spool
+constexpr std::size_t kShapedPerTurn = 8192;  // a fraction of a millisecond: nothing is read from the spool
 constexpr int kReadsPerTurn = 64;             // envelopes that had to be read after all
 constexpr std::size_t kReplyBytes = 32 * 1024;
 constexpr std::uint32_t kMostDomains = 1 << 16;  // hints above are destinations
@@ -42,7 +42,7 @@ bool QueueCore::shape(Command &command) {
   count.fill(match_of(command, "state").empty());
   for (std::size_t i = 0; i < kQueueNames; ++i)
     count[i] |= names_state(match_of(command, "state"), name_of(static_cast<QueueName>(i)));
-  const auto end = std::min<std::size_t>(index_.slots(), command.cursor + kVisitsPerTurn);
+  const auto end = std::min<std::size_t>(index_.slots(), command.cursor + kShapedPerTurn);
   for (int reads = 0; command.cursor < end && reads < kReadsPerTurn; ++command.cursor) {
     const auto slot = static_cast<MessageSlot>(command.cursor);
     const auto &m = index_.message(slot);

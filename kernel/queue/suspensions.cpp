@@ -10,7 +10,7 @@
 namespace mansio::queue {
 namespace {
 
-constexpr int kVisitsPerTurn = 128;
+constexpr int kSlotsPerTurn = 128;
 constexpr std::pair<std::string_view, scheduler::Suspension::Key> kKeys[] = {
     {"destination", scheduler::Suspension::Key::Destination},
     {"tenant", scheduler::Suspension::Key::Tenant},
@@ -72,7 +72,7 @@ bool QueueCore::step_suspension(Command &command) {
     if (key != scheduler::Suspension::Key::Sender) return false;
   }
   // Senders are told apart only where it matters: from now on it does, also for what waits already.
-  for (int n = 0; n < kVisitsPerTurn && command.cursor < index_.slots(); ++n, ++command.cursor) {
+  for (int n = 0; n < kSlotsPerTurn && command.cursor < index_.slots(); ++n, ++command.cursor) {
     const auto slot = static_cast<MessageSlot>(command.cursor);
     if (!index_.message(slot).used) continue;
     const auto stored = peek(slot);

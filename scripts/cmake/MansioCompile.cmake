@@ -4,6 +4,9 @@ add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow $<$<COMPILE_LANGUA
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # gcc 12 warns about its own standard library and coroutine frames at -O2; clang checks the same things.
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-dangling-pointer -Wno-stringop-overflow -Wno-array-bounds $<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete>)
+  if(CMAKE_UNITY_BUILD)  # it takes the anonymous namespace of a source file for one in a header
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+  endif()
   if(MANSIO_SANITIZE MATCHES "thread")
     add_compile_options(-Wno-tsan)
   endif()
