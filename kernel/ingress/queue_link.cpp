@@ -16,6 +16,7 @@ QueueLink::QueueLink(asio::io_context &loop, Logger &log, Nanos patience)
 
 void QueueLink::attach(std::shared_ptr<io::Channel> channel) {
   pressure_ = {};
+  if (channel_) channel_->close();  // or its end would count as that of the new one
   channel->start([this](io::Message &message) { receive(message); },
                  [this](std::string_view why) {
                    log_.warn("queue process is away, new mail is refused for now", {{"reason", why}});

@@ -109,8 +109,7 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
   c->listed.clear();
   c->hello = c->behind = c->cancelled = false;
   c->answer_by = clock_.mono() + kHelloLimit;
-  for (auto &[segment, descriptor] : c->descriptors) descriptor.idle_since = clock_.mono();
-  std::erase_if(c->descriptors, [](const auto &d) { return d.second.users == 0; });
+  c->descriptors.clear();  // it forgot them with the channel; deliveries under way hold their own
   if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
   return c->id;
 }

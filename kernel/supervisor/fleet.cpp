@@ -1,5 +1,6 @@
 #include "kernel/supervisor/fleet.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 
@@ -164,8 +165,10 @@ void Fleet::on_message(Post &post, const std::shared_ptr<Child> &child, io::Mess
 void Fleet::on_ready(Post &post) {
   if (post.kind == wire::RoleKind::Queue) {
     for (auto &p : posts_)
-      if (&p != &post && p.kind != wire::RoleKind::Host && p.in_service && p.child && p.child->serving())
-        connect_to_queue(p);
+      if (&p != &post && p.kind != wire::RoleKind::Host && p.in_service && p.child && p.child->serving()) {
+        if (!connect_to_queue(p)) retry_serve(p);
+        if (p.child->asked_to_stop) post.child->channel->send(wire::Draining{p.child->self});
+      }
     post.child->channel->send(wire::AttachDone{});
   } else if (post.in_service) {
     serve(post);
@@ -243,23 +246,27 @@ bool Fleet::connect_hosts(Post &post) {
 }
 
 void Fleet::lost_peer(Post &post, const wire::Peer &peer) {
-  auto *client = &post;
-  if (post.kind == wire::RoleKind::Queue) {
-    client = nullptr;
-    for (auto &p : posts_)
-      if (p.child && p.child->self == peer) client = &p;
-  }
-  // A moment later: if the peer is dying, its death comes first and settles it.
-  if (!client || !client->child) return;
+  const auto other =
+      std::find_if(posts_.begin(), posts_.end(), [&](const Post &p) { return p.child && p.child->self == peer; });
+  if (!post.child || other == posts_.end()) return;  // it is dead, which settles it
+  auto *client = post.kind == wire::RoleKind::Queue ? &*other : &post;
+  const auto lost = post.kind == wire::RoleKind::Queue ? post.child : other->child;
+  if (lost->self.kind != wire::RoleKind::Queue) return retry_serve(post);
   // Both ends may say so of one channel: two channels in its place would be two to lose.
-  if (std::exchange(client->child->reconnecting, true)) return;
+  if (client->child->reconnecting.lock() == lost) return;
+  client->child->reconnecting = lost;
+  // A moment later: if the peer is dying, its death comes first and settles it. A queue that took its place meanwhile
+  // was connected with everybody when it was ready.
   const auto again = std::make_shared<asio::steady_timer>(loop_);
   again->expires_after(std::chrono::nanoseconds{kRetryConnect});
-  again->async_wait([this, again, client, weak = std::weak_ptr{client->child}](ErrorCode) {
+  again->async_wait([this, again, client, alive = std::weak_ptr{client->alive}, weak = std::weak_ptr{client->child},
+                     to = std::weak_ptr{lost}](ErrorCode) {
     const auto c = weak.lock();
-    if (!c) return;
-    c->reconnecting = false;
+    const auto server = to.lock();
+    if (alive.expired() || !c) return;
+    if (c->reconnecting.lock() == server) c->reconnecting.reset();
     if (ending_ || c->ended || client->child != c || !c->serving()) return;
+    if (!server || queue()->child != server) return;
     if (!connect_to_queue(*client)) retry_serve(*client);
   });
 }

@@ -43,7 +43,7 @@ struct Child {
   Nanos stops_by = 0;                  // mono: when it was asked to have ended; 0: killed
   bool takes_work = true;              // until it has answered that
   bool closed = false, ended = false;  // its channel; its process
-  bool reconnecting = false;           // its channel to the queue was lost; another is made in a moment
+  std::weak_ptr<Child> reconnecting;   // the queue that its channel to was lost; another is made in a moment
   Exit exit;
   std::string failure;  // what Failed said
   std::shared_ptr<io::Channel> channel;

@@ -144,6 +144,15 @@ TEST_F(QueueLinkTest, NamesItsSegmentsWhenItAttachesAgain) {
   EXPECT_EQ(seals[0].segment, 1u);
 }
 
+TEST_F(QueueLinkTest, TheEndOfAChannelThatWasReplacedIsNotThatOfTheNewOne) {
+  attach();
+  const auto old = queue;
+  attach();
+  old->close();
+  settle();
+  EXPECT_FALSE(link.refusal());
+}
+
 TEST_F(QueueLinkTest, SaysFromWhereASegmentSealedWhileTheQueueWasAwayIsBad) {
   attach();
   grant(1);

@@ -243,6 +243,23 @@ TEST_F(Restart, ALeaseNamedInAnEarlierPartIsStillHeld) {
   EXPECT_TRUE(leases().empty());
 }
 
+// What an egress process had of it on the channel before is gone, also what a delivery under way still uses.
+TEST_F(Restart, OnANewChannelASegmentIsSentAnewThoughALeaseOfItIsOut) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  reattach(egress_);
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {l[0].id}});
+  mail_to({"b@example.org"});
+  ASSERT_EQ(leases().size(), 1u);
+  EXPECT_EQ(egress_.link->take<wire::SegmentFd>().size(), 1u);
+  report(l[0], DeliveryStatus::Sent);
+  mail_to({"c@example.net"});
+  ASSERT_EQ(leases().size(), 1u);
+  EXPECT_TRUE(egress_.link->take<wire::SegmentFd>().empty());
+}
+
 TEST_F(Restart, AHeldLeaseMayEndForAllItsRecipientsInOneReport) {
   begin();
   const auto id = mail_to({"a@example.com", "b@example.com"});

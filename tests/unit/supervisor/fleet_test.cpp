@@ -195,6 +195,62 @@ TEST_F(FleetTest, AQueueStartedAnewIsConnectedWithEverybodyBeforeAttachDone) {
   run_until(heard(K::Egress, "attach queue", 2));
 }
 
+// What the death of a queue does to channels is told too, and before that death is known.
+TEST_F(FleetTest, AQueueStartedAnewIsConnectedOnceWithThoseThatSayTheyLostTheOldOne) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  auto &control = post(K::Control, "control");
+  auto &ingress = post(K::Ingress, "ingress.0");
+  for (auto *p : {&queue, &egress, &control, &ingress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach ingress.0"));
+  fleet_->lost_peer(egress, queue.child->self);
+  fleet_->lost_peer(queue, control.child->self);
+  die(queue);
+  run_until(heard(K::Queue, "attach done", 2));
+  fleet_->lost_peer(ingress, queue.child->self);  // of the new one: seen to after the others
+  run_until(heard(K::Queue, "attach ingress.0", 3));
+  EXPECT_EQ(record_.count(K::Queue, "attach egress.x"), 2u);
+  EXPECT_EQ(record_.count(K::Queue, "attach control"), 2u);
+}
+
+TEST_F(FleetTest, AChannelToANewQueueThatIsLostRightAfterThatToTheOldOneIsMadeAnew) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&queue, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->lost_peer(egress, queue.child->self);
+  die(queue);
+  run_until(heard(K::Queue, "attach done", 2));
+  fleet_->lost_peer(egress, queue.child->self);
+  run_until(heard(K::Queue, "attach egress.x", 3));
+}
+
+TEST_F(FleetTest, AQueueStartedAnewHearsWhoDrains) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&queue, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->retire(egress);
+  fleet_->drain(egress, 2 * kLong);
+  run_until(heard(K::Queue, "draining egress.x"));
+  die(queue);
+  run_until(heard(K::Queue, "attach done", 2));
+  const auto order = record_.of(K::Queue);
+  const auto start = std::find(order.rbegin(), order.rend(), "start").base();
+  const auto attached = std::find(start, order.end(), "attach egress.x");
+  EXPECT_LT(attached, std::find(start, order.end(), "draining egress.x"));
+  EXPECT_LT(std::find(start, order.end(), "draining egress.x"), std::find(start, order.end(), "attach done"));
+}
+
 TEST_F(FleetTest, AnnouncesADrainToTheQueueAndDoesNotReplaceWhoWasRetired) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");
