@@ -108,7 +108,7 @@ void Desk::lease(std::string_view payload) {
     MessageId message;
     d(number, message);
     log_.error("a lease cannot be read", {{"transport", name_}, {"lease", number}});
-    if (d.ok()) refuse(number, message, "internal error: the lease could not be read");
+    if (d.ok()) refuse(number, message, "internal error: the lease could not be read", true);
     return;
   }
   if (held_.contains(lease->lease)) {
@@ -143,14 +143,15 @@ Result<host::MessageSource> Desk::source(const wire::Lease &lease) const {
   return source;
 }
 
-// Its recipients stay where they are: with no outcome of their own they are deferred.
-void Desk::refuse(std::uint64_t lease, MessageId message, std::string reason) {
+// Its recipients stay where they are. `tried`: and are deferred, as after an attempt, or they would come again at once.
+void Desk::refuse(std::uint64_t lease, MessageId message, std::string reason, bool tried) {
   ++counters_.refused;
   log_.warn("lease refused", {{"qid", message}, {"transport", name_}, {"reason", reason}});
   auto [held, fresh] = held_.try_emplace(lease);
   if (!fresh) return;
   held->second.message = message;
   held->second.done = true;
+  held->second.refused = !tried;
   held->second.reason = std::move(reason);
   changed(lease);
 }
@@ -259,6 +260,7 @@ bool Desk::send(std::uint64_t lease, Held &held) {
     }
     part.done = held.done && upto == held.outcomes.size();
     part.site_failure = part.done && held.site_failure;
+    part.refused = part.done && held.refused;
     if (part.done) part.reason = held.reason;
     if (part.done) part.destination = held.destination;
     if (!channel_->send(part)) return false;

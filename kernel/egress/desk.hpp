@@ -38,7 +38,7 @@ class Desk {
 
   // The transport reports here. `working_on` is the caller's to add.
   host::TransportInstance::Events events();
-  void employ(host::TransportInstance *transport) { transport_ = transport; }  // null: leases are refused
+  void employ(host::TransportInstance *transport) { transport_ = transport; }  // null: it takes none
 
   // A channel not started yet; it takes the place of an earlier one. `lost` runs when it closes.
   void attach(std::shared_ptr<io::Channel> channel, std::function<void()> lost);
@@ -60,7 +60,7 @@ class Desk {
     std::vector<bool> reported;
     std::vector<wire::RecipientOutcome> outcomes;  // in the order they came
     std::size_t sent = 0;                          // of these, on this channel
-    bool done = false, done_sent = false, site_failure = false;
+    bool done = false, done_sent = false, site_failure = false, refused = false;
     std::string reason, destination;
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;
@@ -68,7 +68,7 @@ class Desk {
   void hello();
   void receive(io::Message &message);
   void lease(std::string_view payload);
-  void refuse(std::uint64_t lease, MessageId message, std::string reason);
+  void refuse(std::uint64_t lease, MessageId message, std::string reason, bool tried = false);
   void acknowledged(const wire::OutcomesAck &ack);
   Result<host::MessageSource> source(const wire::Lease &lease) const;
   void recipient(std::uint64_t lease, const wire::RecipientOutcome &outcome);

@@ -46,6 +46,12 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   const auto group = l.group;
   const auto envelope = l.envelope;
   changing(slot);
+  if (o.done && o.refused) {  // no attempt: it goes again when there is room, and nothing more to this process for now
+    c.behind = true;
+    lease_lost(at, false, false);
+    refresh_capacity(c.transport);
+    return acknowledge(c.id, o.lease);
+  }
   const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased};
   Batch batch;
   bool counted = false;
@@ -178,6 +184,7 @@ void QueueCore::foreign_done(Connection &c, std::uint64_t lease) {
   if (at == c.foreign.end()) return;
   const auto message = at->second;
   c.foreign.erase(at);
+  refresh_capacity(c.transport);
   if (message) {
     const auto count = foreign_.find(message);
     if (count != foreign_.end() && --count->second == 0) foreign_.erase(count);

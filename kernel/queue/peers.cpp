@@ -217,7 +217,9 @@ Connection *QueueCore::router() {
 }
 
 void QueueCore::refresh_capacity(scheduler::TransportId transport) {
-  std::uint32_t capacity = 0;
+  std::uint32_t capacity = 0, taken = 0;
+  for (const auto &[id, c] : connections_)
+    if (c->has_transport && c->transport == transport) taken += static_cast<std::uint32_t>(c->foreign.size());
   if (gate_open_ && !draining_) {
     if (transport == route_transport_) {
       capacity = router() ? 200 : 0;
@@ -225,7 +227,7 @@ void QueueCore::refresh_capacity(scheduler::TransportId transport) {
       capacity = c->capacity;
     }
   }
-  scheduler_->transport_available(transport, capacity);
+  scheduler_->transport_available(transport, capacity, taken);
 }
 
 void QueueCore::refresh_capacities() {

@@ -60,6 +60,7 @@ struct TransportState {
   TransportLimits limits;
   std::uint32_t capacity = 0;
   std::uint32_t leased = 0;
+  std::uint32_t taken = 0;   // sessions, by deliveries of an earlier life
   std::uint64_t groups = 0;  // of any state
   std::uint64_t ready = 0;
   Ends under, over;              // shares with something to offer
@@ -76,7 +77,8 @@ struct TransportState {
 
   // Another session for a tenant that has its part: a tenth stays free for those that have not, as what is taken for a
   // slow delivery does not come back soon.
-  bool leaves_room() const { return leased + (sessions() + 9) / 10 < sessions(); }
+  bool leaves_room() const { return in_use() + (sessions() + 9) / 10 < sessions(); }
+  std::uint32_t in_use() const { return leased + taken; }
   std::uint32_t sessions() const { return limits.sessions ? std::min(limits.sessions, capacity) : capacity; }
 };
 

@@ -174,7 +174,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
   if (t.alone_running || paused_) return std::nullopt;
   bool stop = false;
   if (auto decision = next_suspect(id, now, stop)) return decision;
-  while (!stop && t.leased < t.sessions() && t.open_at <= now) {
+  while (!stop && t.in_use() < t.sessions() && t.open_at <= now) {
     if (t.under.empty() && !t.leaves_room()) break;
     const auto share_id = !t.under.empty() ? t.under.head : t.over.head;
     if (share_id == kNobody) break;
@@ -244,7 +244,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     }
     const bool others = !t.under.empty() || !t.over.empty();
     if (now >= t.burst_until && now < t.drain_from && others) return std::nullopt;  // others' turn
-    if (t.leased == 0) {
+    if (t.in_use() == 0) {
       t.suspects.pop_front();
       t.alone_running = true;
       if (now >= t.burst_until) t.burst_until = now + kSuspectBurst;
@@ -303,7 +303,7 @@ std::optional<Nanos> FairScheduler::next_due() const {
     const bool wants = !t.under.empty() || !t.over.empty() || !t.suspects.empty();
     if (!t.suspects.empty() && t.leased > 0 && !t.alone_running && t.sessions() > 0) take(t.drain_from + kSuspectDrain);
     if (t.unavailable_since != 0 && !t.dead && wants) take(t.unavailable_since + t.limits.transport_retry_time);
-    if (t.open_at > now_ && wants && t.leased < t.sessions()) take(t.open_at);
+    if (t.open_at > now_ && wants && t.in_use() < t.sessions()) take(t.open_at);
   }
   return least;
 }

@@ -42,9 +42,10 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   return id;
 }
 
-void FairScheduler::transport_available(TransportId transport, std::uint32_t capacity) {
+void FairScheduler::transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken) {
   auto &t = transports_[transport];
   t.capacity = capacity;
+  t.taken = taken;
   if (capacity == 0) return;
   parts_changed(t);
   t.unavailable_since = 0;

@@ -44,7 +44,7 @@ class FairScheduler final : public Scheduler {
   FlowId flow(const Party &party) override;
   void tenants(std::vector<TenantWeight> weights) override;
   void rates(std::vector<RateRule> rules) override;
-  void transport_available(TransportId transport, std::uint32_t capacity) override;
+  void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken) override;
   void push_back(DestinationId destination, Nanos now) override;
   void lower_concurrency(DestinationId destination, std::uint32_t to) override;
   void suspend(Suspension suspension, Nanos now) override;

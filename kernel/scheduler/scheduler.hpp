@@ -101,7 +101,8 @@ class Scheduler {
   virtual void tenants(std::vector<TenantWeight> weights) = 0;  // those not named weigh 1
   // The first rule of a kind that matches counts. A rule for senders counts for mail that is added from then on.
   virtual void rates(std::vector<RateRule> rules) = 0;
-  virtual void transport_available(TransportId transport, std::uint32_t capacity) = 0;  // 0: its workers are gone
+  // 0: its workers are gone. `taken`: sessions in use by deliveries that this scheduler knows nothing of.
+  virtual void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken = 0) = 0;
 
   virtual void add(const Group &group, Nanos now) = 0;  // ready at once
   virtual void add_deferred(const Group &group, Nanos due, Nanos now) = 0;

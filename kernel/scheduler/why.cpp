@@ -56,7 +56,7 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
     return {"alone", "a message suspected of killing workers runs alone on " + t.limits.name, 0, 1, t.ready - 1};
   if (s.state() == SlotState::Suspect)
     return {"alone", "suspected of killing workers: waits until nothing else runs on " + t.limits.name,
-            t.drain_from > now ? t.drain_from : 0, static_cast<double>(t.leased), t.ready - 1};
+            t.drain_from > now ? t.drain_from : 0, static_cast<double>(t.in_use()), t.ready - 1};
   if (paused_) {
     auto why = *paused_;
     why.others = counts_.ready - 1;
@@ -94,7 +94,7 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
                        : rate_text(t.limits.rate)),
             t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval), t.ready - 1};
   }
-  if (t.leased >= t.sessions())
+  if (t.in_use() >= t.sessions())
     return {"transport_sessions", fmt::format("{}: {} deliveries at once", t.limits.name, t.sessions()), 0,
             static_cast<double>(t.sessions()), t.ready - 1};
   const auto tenant = flows_[s.flow].tenant;

@@ -85,8 +85,8 @@ struct Pressure {
   }
 };
 
-// ingress -> queue: a client asks for the mail of a destination (ETRN, RFC 1985): "example.com", or "@example.com" for it
-// and its subdomains. Answered by FlushReply once it is known how much waits; that is tried a piece at a time.
+// ingress -> queue: a client asks for the mail of a destination (ETRN, RFC 1985): "example.com", or "@example.com" for
+// it and its subdomains. Answered by FlushReply once it is known how much waits; that is tried a piece at a time.
 struct FlushRequest {
   static constexpr std::uint16_t kType = 106;
   std::uint32_t request = 0;
@@ -211,9 +211,10 @@ struct Outcomes {
   bool site_failure = false;  // connect or handshake failed: negative feedback for the destination
   std::string reason;         // of site_failure, or for the unreported
   std::string destination;    // connection still open and idle, to prefer for the next lease ("" = none)
+  bool refused = false;       // with done: it was not taken up, so that this was no attempt
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination);
+    v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage

@@ -237,17 +237,18 @@ TEST_F(DeskTest, NamesEveryLeaseItHoldsInAsManyPartsAsThatTakes) {
   EXPECT_EQ(named.size(), kLeases);
 }
 
-TEST_F(DeskTest, DefersLeasesBeyondItsCapacity) {
+TEST_F(DeskTest, RefusesLeasesBeyondItsCapacity) {
   for (std::uint64_t n : {1, 2, 3}) give(lease(n));
   EXPECT_EQ(transport_.started.size(), 2u);
   ASSERT_EQ(outcomes_.size(), 1u);
   EXPECT_EQ(outcomes_[0].lease, 3u);
   EXPECT_TRUE(outcomes_[0].done);
+  EXPECT_TRUE(outcomes_[0].refused);
   EXPECT_TRUE(outcomes_[0].outcomes.empty());
   EXPECT_NE(outcomes_[0].reason, "");
 }
 
-TEST_F(DeskTest, DefersLeasesItCannotReadOrWhoseDescriptorIsLost) {
+TEST_F(DeskTest, DefersLeasesItCannotReadAndRefusesThoseWhoseDescriptorIsLost) {
   auto bytes = encode(lease(5));
   bytes.resize(bytes.size() - 3);
   queue_->send_raw(wire::Lease::kType, bytes);
@@ -256,11 +257,13 @@ TEST_F(DeskTest, DefersLeasesItCannotReadOrWhoseDescriptorIsLost) {
   ASSERT_EQ(outcomes_.size(), 1u);
   EXPECT_EQ(outcomes_[0].lease, 5u);
   EXPECT_EQ(outcomes_[0].id, MessageId{105});
+  EXPECT_FALSE(outcomes_[0].refused);  // it would come again at once, and be no better
   auto l = lease(6);
   l.slices = {{1, 1, 0, 1}};
   give(l);
   ASSERT_EQ(outcomes_.size(), 2u);
   EXPECT_EQ(outcomes_[1].lease, 6u);
+  EXPECT_TRUE(outcomes_[1].refused);
   EXPECT_TRUE(transport_.started.empty());
 }
 

@@ -274,6 +274,24 @@ TEST_F(Restart, AHeldLeaseMayEndForAllItsRecipientsInOneReport) {
   EXPECT_FALSE(known(id));
 }
 
+TEST_F(Restart, WhatAnEgressHoldsFromBeforeCountsAgainstWhatItTakes) {
+  begin();
+  say(egress_, wire::EgressHello{"smtp", 2, {}, {}});
+  for (int i = 0; i < 5; ++i) mail_to({"a@d" + std::to_string(i) + ".example"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  start();
+  reattach(egress_);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 2, {l[0].lease, l[1].lease}, {l[0].id, l[1].id}});
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_EQ(leases().size(), 1u);
+  report(l[1], DeliveryStatus::Sent);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
 TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
   begin();
   mail_to({"a@example.com"});
@@ -685,6 +703,33 @@ TEST_F(Crash, SuccessForgivesEarlierDeaths) {
   say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
   report(leases().at(0), DeliveryStatus::Deferred);
   EXPECT_EQ(core_->index().message(core_->index().find(id)).kills, 0);
+}
+
+TEST_F(Crash, ALeaseThatIsRefusedIsNoAttemptAndForgivesNothing) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  die(egress_, true, id);
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 201);
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  wire::Outcomes refused;
+  refused.lease = l[0].lease;
+  refused.id = id;
+  refused.done = refused.refused = true;
+  refused.reason = "more than it takes";
+  say(egress_, refused);
+  EXPECT_TRUE(leases().empty());  // not again at once
+  EXPECT_EQ(egress_.link->take<wire::OutcomesAck>().size(), 1u);
+  const auto slot = core_->index().find(id);
+  ASSERT_NE(slot, kNone);
+  EXPECT_EQ(core_->index().message(slot).kills, 1);
+  EXPECT_EQ(core_->index().group(core_->index().message(slot).groups).attempts, 0);
+  EXPECT_TRUE(notifications().empty());
+  advance(kSecond);
+  EXPECT_EQ(leases().size(), 1u);
 }
 
 TEST_F(Crash, AMissedDeadlineIsCancelledAndStaysPinnedUntilTheHolderIsDead) {
