@@ -9,6 +9,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr Nanos kActiveIdle = 5 * kSecond;
+constexpr std::ptrdiff_t kAcksAtOnce = 4000;  // leases, of 8 bytes each: a message that fits a frame
 
 // soft_bounce: what would be returned to the sender is tried again.
 wire::RecipientOutcome soft(wire::RecipientOutcome outcome) {
@@ -391,12 +392,20 @@ void QueueCore::synced() {
 
 void QueueCore::send_acks() {
   const auto synced = store_.synced_sequence();
-  std::map<ConnectionId, wire::OutcomesAck> out;
+  std::map<ConnectionId, std::vector<std::uint64_t>> out;
   for (; !acks_.empty() && acks_.front().sequence <= synced; acks_.pop_front())
-    out[acks_.front().connection].leases.push_back(acks_.front().lease);
-  // Not sent is not lost: the holder presents the lease again, and is acknowledged then.
-  for (const auto &[id, ack] : out)
-    if (auto *c = find(id); c && c->link) c->link->send(ack);
+    out[acks_.front().connection].push_back(acks_.front().lease);
+  for (const auto &[id, leases] : out) {
+    const auto *c = find(id);
+    if (!c || !c->link) continue;  // presented again when it is back, and acknowledged then
+    auto from = leases.begin();
+    while (from != leases.end()) {
+      const auto to = from + std::min<std::ptrdiff_t>(leases.end() - from, kAcksAtOnce);
+      if (!c->link->send(wire::OutcomesAck{{from, to}})) break;
+      from = to;
+    }
+    for (; from != leases.end(); ++from) acks_.push_front({0, id, *from});  // it is far behind: in a later turn
+  }
   if (marked_active_ && leases_.empty() && acks_.empty() && clock_.mono() >= idle_since_ + kActiveIdle) {
     marked_active_ = false;
     leased_until_ = 0;

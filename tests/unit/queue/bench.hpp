@@ -13,7 +13,7 @@ namespace mansio::queue {
 class FakeLink final : public Link {
  public:
   bool send_raw(std::uint16_t type, std::string_view payload, std::vector<io::UniqueFd> fds) override {
-    if (full) return false;
+    if (full || payload.size() > io::kMaxMessage) return false;
     sent.emplace_back(type, std::string{payload});
     n_fds += fds.size();
     return true;

@@ -350,5 +350,26 @@ TEST(FormatDelay, HasTwoSignificantDigits) {
   EXPECT_EQ(format_delay(340 * kSecond), "340");
 }
 
+TEST_F(Delivery, AnyNumberOfAcknowledgementsAtOnceArrives) {
+  constexpr std::uint64_t kLeases = 10'000;
+  begin();
+  for (std::uint64_t i = 1; i <= kLeases; ++i) {  // of leases that are over: presented again
+    wire::Outcomes o;
+    o.lease = i;
+    o.done = true;
+    say(egress_, o);
+  }
+  egress_.link->full = true;
+  run();
+  egress_.link->full = false;
+  advance(kSecond);
+  std::size_t acknowledged = 0;
+  for (const auto &ack : egress_.link->take<wire::OutcomesAck>()) {
+    EXPECT_LE(encode(ack).size(), io::kMaxMessage);
+    acknowledged += ack.leases.size();
+  }
+  EXPECT_EQ(acknowledged, kLeases);
+}
+
 }  // namespace
 }  // namespace mansio::queue
