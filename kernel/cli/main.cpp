@@ -52,6 +52,8 @@ void keep_standard_streams() {
 int child_main(const char *role) {
   // The supervisor alone answers signals, also those that a terminal or a service manager sends to all.
   for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE}) ::signal(s, SIG_IGN);
+  // What a plugin starts must not have it too: that it is closed is how the supervisor knows of our death.
+  ::fcntl(supervisor::kChannelFd, F_SETFD, FD_CLOEXEC);
   return cli::role_main(supervisor::kind_of(role), io::UniqueFd{supervisor::kChannelFd});
 }
 
