@@ -15,6 +15,10 @@ constexpr Nanos kActiveAhead = 5 * kSecond;    // the disk is told of leases so 
 constexpr Nanos kTurn = kSecond;               // longer than any turn, or a sync
 constexpr std::uint64_t kAtOnce = 128 * 1024;  // a body that the loop itself reads
 
+bool is_waited_for(wire::RoleKind kind) {
+  return kind == wire::RoleKind::Egress || kind == wire::RoleKind::Ingress || kind == wire::RoleKind::Router;
+}
+
 Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, transport.delivery_time_limit); }
 
 }  // namespace
@@ -300,7 +304,8 @@ void QueueCore::check_deadlines(Nanos now) {
 // Asked again for as long as it lives: the order may have been lost with a channel.
 void QueueCore::end_hung(Connection &c, MessageId on) {
   if (!c.hung) {
-    log_.error("a delivery process does not answer in time: it is killed",
+    log_.error(c.peer.kind == wire::RoleKind::Egress ? "a delivery process does not answer in time: it is killed"
+                                                     : "a process does not say what it writes: it is killed",
                {{"qid", on}, {"process", c.peer.name}, {"pid", c.peer.pid}, {"leases", c.leases + c.foreign.size()}});
     c.hung = true;
     c.hung_on = on;
@@ -309,11 +314,12 @@ void QueueCore::end_hung(Connection &c, MessageId on) {
 }
 
 // What no lease of ours watches: an egress process that does not even say what it holds keeps everything from being
-// leased after a restart, and one that holds leases given before the restart keeps those messages.
+// leased after a restart, a writer that does not say what it fills keeps bounces, checkpoints and segments, and an
+// egress process that holds leases given before the restart keeps those messages.
 void QueueCore::check_holders(Nanos now) {
   if (replay_) return;  // what they said waits
   for (auto &[id, c] : connections_) {
-    if (c->peer.kind != wire::RoleKind::Egress || c->answer_by == 0 || now < c->answer_by) continue;
+    if (!is_waited_for(c->peer.kind) || c->answer_by == 0 || now < c->answer_by) continue;
     if (c->hello && c->foreign.empty()) {
       c->answer_by = 0;
       continue;

@@ -110,6 +110,7 @@ void QueueCore::on_notice(Connection &c, wire::Notice &notice) {
 
 void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
   c.hello = true;
+  c.answer_by = 0;
   c.sequence = 0;
   for (const auto &s : hello.given_up) store_.give_up(s.segment, s.epoch, s.bad_from);
   for (const auto &segment : hello.segments) adopt(c, segment);

@@ -272,8 +272,10 @@ void Fleet::lost_peer(Post &post, const wire::Peer &peer) {
 }
 
 void Fleet::end_hung(Post &asker, const wire::EndPeer &hung) {
-  const bool holder = hung.peer.kind == wire::RoleKind::Egress || hung.peer.kind == wire::RoleKind::Host;
-  if (asker.kind != wire::RoleKind::Queue || !holder) {
+  const auto kind = hung.peer.kind;
+  const bool waited_for = kind == wire::RoleKind::Egress || kind == wire::RoleKind::Host ||
+                          kind == wire::RoleKind::Ingress || kind == wire::RoleKind::Router;
+  if (asker.kind != wire::RoleKind::Queue || !waited_for) {
     log_.error("order to end a process refused", {{"from", asker.name}, {"role", hung.peer.name}});
     return;
   }

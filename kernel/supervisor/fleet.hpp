@@ -92,7 +92,8 @@ class Fleet {
   void kill(Post &post);
   void retire(Post &post);  // no restart; drained or killed by the caller
   void lost_peer(Post &post, const wire::Peer &peer);
-  // `asker` says that this process hangs. Only the queue may, and only of those who hold leases of it.
+  // `asker` says that this process hangs. Only the queue may, and only of those that it waits for: who hold leases, and
+  // writers.
   void end_hung(Post &asker, const wire::EndPeer &hung);
 
   std::list<Post> &posts() { return posts_; }

@@ -226,8 +226,8 @@ struct LostPeer {
   }
 };
 
-// queue -> supervisor: that egress or host process does not answer in time; end it. What it held comes back with its
-// Dead, as after any death.
+// queue -> supervisor: that egress, host, ingress or router process does not answer in time; end it. What it held comes
+// back with its Dead, as after any death.
 struct EndPeer {
   static constexpr std::uint16_t kType = 20;
   Peer peer;

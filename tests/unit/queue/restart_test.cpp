@@ -796,6 +796,30 @@ TEST_F(Crash, OneThatDoesNotSayWhatItHoldsIsKilledAndTheRestGoesOn) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+// Bounces, checkpoints and segments that are done with wait for what writers fill.
+TEST_F(Crash, AWriterThatDoesNotSayWhatItFillsIsKilledAndTheRestGoesOn) {
+  begin();
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  say(router_, wire::WriterHello{});
+  advance(kSecond);
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  advance(30 * kSecond);
+  EXPECT_TRUE(hung_.empty());
+  EXPECT_TRUE(notifications().empty());
+  advance(31 * kSecond);
+  ASSERT_EQ(hung_, std::vector<wire::Peer>{ingress_.peer});
+  die(ingress_, true);
+  EXPECT_EQ(notifications().size(), 1u);
+  advance(61 * kSecond);
+  EXPECT_EQ(hung_.size(), 1u);
+}
+
 TEST_F(Crash, OneThatHangsOnALeaseOfBeforeARestartIsKilled) {
   begin();
   const auto id = mail_to({"a@example.com"});

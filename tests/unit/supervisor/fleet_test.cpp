@@ -303,22 +303,26 @@ TEST_F(FleetTest, EndsAHungProcessAtTheQueuesWordOnly) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");
   auto &ingress = post(K::Ingress, "ingress.0");
-  for (auto *p : {&queue, &egress, &ingress}) {
+  auto &control = post(K::Control, "control");
+  for (auto *p : {&queue, &egress, &ingress, &control}) {
     ready(*p);
     fleet_->enter_service(*p);
   }
   run_until(heard(K::Queue, "attach egress.x"));
   fleet_->end_hung(ingress, {egress.child->self, "hangs"});
-  fleet_->end_hung(queue, {ingress.child->self, "hangs"});
+  fleet_->end_hung(queue, {control.child->self, "hangs"});
   auto gone = egress.child->self;
   ++gone.pid;
   fleet_->end_hung(queue, {gone, "hangs"});
   fleet_->end_hung(queue, {egress.child->self, "hangs"});
   run_until(heard(K::Queue, "attach egress.x", 2));
   EXPECT_EQ(egress.last_failure, "hangs");
-  EXPECT_EQ(ingress.last_failure, "");
   EXPECT_EQ(record_.count(K::Egress, "start"), 2u);
   EXPECT_EQ(record_.count(K::Ingress, "start"), 1u);
+  EXPECT_EQ(record_.count(K::Control, "start"), 1u);
+  fleet_->end_hung(queue, {ingress.child->self, "does not speak"});
+  run_until(heard(K::Queue, "attach ingress.0", 2));
+  EXPECT_EQ(ingress.last_failure, "does not speak");
 }
 
 TEST_F(FleetTest, ALostChannelIsMadeAnew) {
