@@ -72,6 +72,7 @@ struct TransportState {
   Nanos unavailable_since = 0;   // 0: it is available, or was not looked at since it is not
   Nanos open_at = 0;             // when a rate lets the next delivery begin
   TokenBucket tokens;
+  bool suspect_waits = false;  // one could go if nothing else ran: at the last look
   bool alone_running = false;
   bool dead = false;  // unavailable for longer than transport_retry_time
 

@@ -101,27 +101,47 @@ std::optional<Decision> FairScheduler::next_suspended() {
 }
 
 void FairScheduler::look_at_processes(TransportState &t, Nanos now) const {
-  if (t.groups == 0 || t.limits.transport_retry_time == 0) return;
+  if (t.limits.transport_retry_time == 0) {  // as a reload may say while it is gone
+    t.unavailable_since = 0;
+    t.dead = false;
+    return;
+  }
+  if (t.groups == 0) return;
   if (t.unavailable_since == 0) t.unavailable_since = now;
   t.dead = now >= t.unavailable_since + t.limits.transport_retry_time;
 }
 
 std::optional<Decision> FairScheduler::next_of_dead(TransportId id) {
   auto &t = transports_[id];
-  for (; !t.suspects.empty(); t.suspects.pop_front()) {
+  for (int looked = 0; !t.suspects.empty() && looked < kSuspectsLookedAt; ++looked) {
     const auto group = t.suspects.front();
-    if (slots_[group].state() != SlotState::Suspect || transport_of(group) != id) continue;
     t.suspects.pop_front();
+    const auto &s = slots_[group];
+    if (s.state() != SlotState::Suspect || transport_of(group) != id) continue;
+    if (is_suspended(owner_of(s.destination), s.flow)) {
+      t.suspects.push_back(group);
+      continue;
+    }
     --counts_.ready;
     --t.ready;
     return suspended(group, true);
   }
-  const auto share = !t.under.empty() ? t.under.head : t.over.head;
-  if (share == kNobody) return std::nullopt;
-  const auto lane = choose(shares_[share]).lane;
-  const auto group = take_ready(lanes_[lane]);
-  served(lane);
-  return suspended(group, true);
+  for (;;) {
+    const auto share = !t.under.empty() ? t.under.head : t.over.head;
+    if (share == kNobody) return std::nullopt;
+    if (--budget_ <= 0) {
+      unfinished_ = true;
+      return std::nullopt;
+    }
+    const auto lane = choose(shares_[share]).lane;
+    if (is_suspended(lanes_[lane].destination, lanes_[lane].flow)) {  // since it was offered
+      leave_round(lane);
+      continue;
+    }
+    const auto group = take_ready(lanes_[lane]);
+    served(lane);
+    return suspended(group, true);
+  }
 }
 
 // What of a tenant's goes next: at least one lane is offered.
@@ -150,13 +170,18 @@ bool FairScheduler::single_first(const Share::Class &c, const SlotLimits &slots,
   return ahead;
 }
 
+// Unserved, until its destination offers it again.
+void FairScheduler::leave_round(LaneId id) {
+  place(id, Lane::Place::Idle);
+  arm_all(flows_[lanes_[id].flow]);
+}
+
 // Its turn has come. If it cannot go it leaves the round.
 bool FairScheduler::may_go(LaneId id, Nanos now) {
   const auto &lane = lanes_[id];
   const auto &flow = flows_[lane.flow];
   if (!destinations_[lane.destination].eligible() || flow.suspended) {
-    place(id, Lane::Place::Idle);
-    arm_all(flow);
+    leave_round(id);
     return false;
   }
   if (const auto bucket = closed_bucket(flow, now); bucket != kNobody) {
@@ -170,6 +195,7 @@ bool FairScheduler::may_go(LaneId id, Nanos now) {
 std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
   auto &t = transports_[id];
   if (t.capacity == 0) look_at_processes(t, now);
+  t.suspect_waits = false;
   if (t.dead) return next_of_dead(id);
   if (t.alone_running || paused_) return std::nullopt;
   bool stop = false;
@@ -228,7 +254,8 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
       continue;
     }
     const auto &d = destinations_[owner_of(s.destination)];
-    if (d.dead) {
+    const bool kept = is_suspended(owner_of(s.destination), s.flow);
+    if (d.dead && !kept) {
       t.suspects.pop_front();
       --counts_.ready;
       --t.ready;
@@ -236,8 +263,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     }
     if (t.sessions() == 0) return std::nullopt;
     // Not for want of sessions: another may go meanwhile.
-    if (d.shut || d.suspended || flows_[s.flow].suspended || t.open_at > now ||
-        closed_bucket(flows_[s.flow], now) != kNobody) {
+    if (kept || d.shut || t.open_at > now || closed_bucket(flows_[s.flow], now) != kNobody) {
       t.suspects.pop_front();
       t.suspects.push_back(group);
       continue;
@@ -253,6 +279,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
       --t.ready;
       return lease(group, now);
     }
+    t.suspect_waits = true;
     if (now >= t.drain_from + kSuspectDrain) t.drain_from = now + kSuspectPause;
     stop = now >= t.drain_from || now < t.burst_until;
     return std::nullopt;
@@ -301,7 +328,7 @@ std::optional<Nanos> FairScheduler::next_due() const {
   if (!timers_.empty()) take(timers_.top().at);
   for (const auto &t : transports_) {
     const bool wants = !t.under.empty() || !t.over.empty() || !t.suspects.empty();
-    if (!t.suspects.empty() && t.leased > 0 && !t.alone_running && t.sessions() > 0) take(t.drain_from + kSuspectDrain);
+    if (t.suspect_waits) take(t.drain_from + kSuspectDrain);
     if (t.unavailable_since != 0 && !t.dead && wants) take(t.unavailable_since + t.limits.transport_retry_time);
     if (t.open_at > now_ && wants && t.in_use() < t.sessions()) take(t.open_at);
   }

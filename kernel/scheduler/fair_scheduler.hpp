@@ -162,6 +162,9 @@ class FairScheduler final : public Scheduler {
   void suspensions_changed(Nanos now);
   void apply_suspensions(DestinationId id);
   void apply_suspensions(Flow &flow) const;
+  bool is_suspended(DestinationId owner, FlowId flow) const {
+    return destinations_[owner].suspended || flows_[flow].suspended;
+  }
   Subject subject_of(GroupId id) const;
 
   // fair_decisions.cpp
@@ -180,6 +183,7 @@ class FairScheduler final : public Scheduler {
   };
   Choice choose(Share &share);
   bool single_first(const Share::Class &c, const SlotLimits &slots, bool &ahead) const;
+  void leave_round(LaneId id);
   bool may_go(LaneId id, Nanos now);
   Decision lease(GroupId id, Nanos now);
   Nanos delay_for(Nanos age);

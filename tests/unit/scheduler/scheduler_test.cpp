@@ -201,6 +201,35 @@ TEST_F(SchedulerTest, ASuspectThatCannotRunDoesNotStopTheOthersForEver) {
   EXPECT_EQ(take_all(), (std::vector<GroupId>{4}));
 }
 
+TEST_F(SchedulerTest, ASuspectThatIsSuspendedKeepsNobodyAwakeAndNothingBack) {
+  add(0, "stalled.example");
+  ASSERT_EQ(take_all().size(), 1u);
+  auto suspect = group(1, "b.example");
+  suspect.alone = true;
+  scheduler_->add(suspect, now_);
+  scheduler_->suspend({Suspension::Key::Destination, "b.example", 0, kForGood, ""}, now_);
+  now_ += 60 * kSecond;
+  add(2, "c.example");
+  EXPECT_EQ(take_all(), (std::vector<GroupId>{2}));
+  const auto due = scheduler_->next_due();
+  EXPECT_TRUE(!due || *due > now_);
+  scheduler_->resume(Suspension::Key::Destination, "b.example", now_);
+  scheduler_->finished(0, Result::Delivered, std::nullopt, now_);
+  scheduler_->finished(2, Result::Delivered, std::nullopt, now_);
+  EXPECT_EQ(take_all(), (std::vector<GroupId>{1}));
+}
+
+TEST_F(SchedulerTest, SessionsThatOthersHaveTakenAreNotGivenTwice) {
+  scheduler_->transport_available(smtp_, 1000, 8);
+  for (GroupId i = 0; i < 5; ++i) add(i, "d" + std::to_string(i));
+  EXPECT_EQ(take_all().size(), 2u);
+  EXPECT_EQ(scheduler_->why(4, now_).limit, "transport_sessions");
+  scheduler_->transport_available(smtp_, 1000, 7);
+  EXPECT_EQ(take_all().size(), 1u);
+  scheduler_->transport_available(smtp_, 1000);
+  EXPECT_EQ(take_all().size(), 2u);
+}
+
 TEST_F(SchedulerTest, ForgetsIdleDestinations) {
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     add(0, "d" + std::to_string(i));

@@ -109,6 +109,24 @@ TEST(Suspend, ADeadDestinationIsNotTriedOnPaperMeanwhile) {
   EXPECT_EQ(lab.suspended, 1u);
 }
 
+TEST(Suspend, NorIsMailWhoseTransportIsGone) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t"}, 0);
+  lab.add(t, "a.example", {.tenant = "x"});
+  lab.add(t, "b.example", {.tenant = "y"});
+  lab.add(t, "c.example", {.tenant = "y"});
+  lab.run(lab.now + kSecond);
+  lab.scheduler->suspend({Suspension::Key::Tenant, "x", 0, kForGood, ""}, lab.now);
+  lab.scheduler->suspend({Suspension::Key::Destination, "b.example", 0, kForGood, ""}, lab.now);
+  lab.run(lab.now + 100 * kSecond);
+  EXPECT_EQ(lab.suspended, 1u);
+  EXPECT_EQ(lab.why(0).limit, "suspended");
+  EXPECT_EQ(lab.why(1).limit, "suspended");
+  lab.scheduler->resume(Suspension::Key::Tenant, "x", lab.now);
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.suspended, 2u);
+}
+
 TEST(SetFlow, MovesWhatWaitsAndWhatIsUnderWay) {
   Lab lab;
   const auto t = lab.transport({.name = "t"});

@@ -191,5 +191,15 @@ TEST_F(DestinationLimitsTest, ATransportThatComesBackInTimeDefersNothing) {
   EXPECT_EQ(leased("example.com", 0), 3u);
 }
 
+TEST_F(DestinationLimitsTest, OneThatMayBeWithoutAProcessForEverFromNowOnKeepsNobodyAwake) {
+  scheduler_->transport_available(smtp_, 0);
+  EXPECT_EQ(leased("example.com", 3), 0u);
+  limits_.transport_retry_time = 0;
+  scheduler_->transport(limits_);
+  now_ += 100 * kSecond;
+  EXPECT_FALSE(scheduler_->next(now_).has_value());
+  EXPECT_FALSE(scheduler_->next_due().has_value());
+}
+
 }  // namespace
 }  // namespace mansio::scheduler
