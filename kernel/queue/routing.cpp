@@ -107,6 +107,9 @@ void QueueCore::route_again(GroupSlot slot) {
 
 // A transport that a reload took away: no process runs it, and processes of a later configuration are there.
 void QueueCore::reroute_orphans() {
+  // The successor of one that has just gone may be here and not have spoken yet.
+  for (const auto &[id, c] : connections_)
+    if (c->peer.kind == wire::RoleKind::Egress && !c->has_transport) return;
   std::uint32_t newest = 0;
   for (const auto &t : transports_) newest = std::max(newest, t.generation);
   for (std::size_t i = 0; i < transports_.size(); ++i) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/process/writer_link.hpp"
+#include "kernel/router/answer.hpp"
 #include "kernel/router/notifier.hpp"
 #include "kernel/spool/writer.hpp"
 
@@ -19,6 +21,7 @@ namespace mansio::router {
 namespace {
 
 constexpr std::size_t kRemembered = 1000;  // notifications; more than a queue asks for at once
+constexpr auto kAgain = std::chrono::milliseconds{100};
 
 class RouterRole final : public process::Role {
  public:
@@ -27,6 +30,7 @@ class RouterRole final : public process::Role {
     const auto addresses = io::interface_addresses();
     routes_ = std::make_unique<route::RouteTable>(context.settings, addresses);
     link_ = std::make_unique<process::WriterLink>(context.loop);
+    again_ = std::make_unique<asio::steady_timer>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
     load_templates(context.settings.queue.bounce_template_file);
     return {};
@@ -35,6 +39,8 @@ class RouterRole final : public process::Role {
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind != wire::RoleKind::Queue) return;
     segments_.clear();
+    unsaid_.clear();
+    if (queue_) queue_->close();  // or its end would count as that of the new one
     queue_ = std::move(channel);
     queue_->start([this](io::Message &m) { receive(m); },
                   [this](std::string_view) {
@@ -100,7 +106,11 @@ class RouterRole final : public process::Role {
         return;
       }
       case wire::RouteRequest::kType:
-        if (auto r = decode<wire::RouteRequest>(m.payload)) route(*r);
+        if (const auto r = decode<wire::RouteRequest>(m.payload)) {
+          const auto reply = answer(*r, *routes_, context_->start.config_epoch);
+          routed_ += reply.routes.size();
+          say(reply);
+        }
         return;
       case wire::DsnRequest::kType:
         if (auto r = decode<wire::DsnRequest>(m.payload)) {
@@ -108,7 +118,7 @@ class RouterRole final : public process::Role {
           // it reads our answer.
           const auto [at, first] = notified_.try_emplace({r->parent.id, r->parent.event});
           if (!first) {
-            if (at->second && queue_) queue_->send(wire::DsnWritten{r->parent, at->second, false, {}});
+            if (at->second) say(wire::DsnWritten{r->parent, at->second, false, {}});
             return;
           }
           ++writing_;
@@ -120,21 +130,20 @@ class RouterRole final : public process::Role {
     }
   }
 
-  void route(const wire::RouteRequest &request) {
-    wire::RouteReply reply;
-    reply.request = request.request;
-    reply.id = request.id;
-    reply.config_epoch = context_->start.config_epoch;
-    for (const auto &[index, address] : request.recipients) {
-      auto decision = routes_->route(request.sender, address);
-      if (!decision.refusal) {
-        reply.routes.emplace_back(index, std::move(decision.route));
-      } else {
-        reply.refusals.push_back({index, decision.refusal->enhanced, decision.refusal->text});
-      }
-    }
-    routed_ += reply.routes.size();
-    if (queue_) queue_->send(reply);
+  // What the queue does not take yet it takes later: it waits for each answer, and does not ask twice.
+  template <class M>
+  void say(const M &message) {
+    if (!queue_ || (unsaid_.empty() && queue_->send(message))) return;  // without one: its successor asks again
+    unsaid_.emplace_back(M::kType, encode(message));
+    say_again();
+  }
+  void say_again() {
+    again_->expires_after(kAgain);
+    again_->async_wait([this](ErrorCode e) {
+      if (e || !queue_) return;
+      while (!unsaid_.empty() && queue_->send_raw(unsaid_.front().first, unsaid_.front().second)) unsaid_.pop_front();
+      if (!unsaid_.empty()) say_again();
+    });
   }
 
   using Name = std::pair<MessageId, std::uint32_t>;  // of a notification: its parent, and which event of it
@@ -153,20 +162,20 @@ class RouterRole final : public process::Role {
 
   Task<> notify(wire::DsnRequest request) {
     auto written = co_await write(request);
-    wire::DsnWritten answer;
-    answer.parent = request.parent;
+    wire::DsnWritten said;
+    said.parent = request.parent;
     if (written) {
-      answer.id = *written;
+      said.id = *written;
       ++written_;
     } else {
-      answer.refused = written.error().status == Status::Fail && written.error().enhanced.cls == 5;
-      answer.reason = written.error().text;
+      said.refused = written.error().status == Status::Fail && written.error().enhanced.cls == 5;
+      said.reason = written.error().text;
       context_->log.warn(
-          answer.refused ? "notification refused by its route" : "notification not written; the queue will ask again",
-          {{"qid", request.parent.id}, {"to", request.to}, {"error", answer.reason}});
+          said.refused ? "notification refused by its route" : "notification not written; the queue will ask again",
+          {{"qid", request.parent.id}, {"to", request.to}, {"error", said.reason}});
     }
-    remember({request.parent.id, request.parent.event}, answer.id);
-    if (queue_) queue_->send(answer);
+    remember({request.parent.id, request.parent.event}, said.id);
+    say(said);
     if (--writing_ == 0 && draining_) finish();
   }
 
@@ -215,6 +224,7 @@ class RouterRole final : public process::Role {
   }
 
   void finish() {
+    again_->cancel();
     writer_->close();
     if (queue_) queue_->flush_now();
     context_->finished();
@@ -230,6 +240,8 @@ class RouterRole final : public process::Role {
   std::size_t writing_ = 0;
   std::map<Name, MessageId> notified_;  // notifications being written (no id yet), and the last that were
   std::deque<Name> remembered_;
+  std::deque<std::pair<std::uint16_t, std::string>> unsaid_;  // answers: type and bytes
+  std::unique_ptr<asio::steady_timer> again_;
   std::uint64_t written_ = 0, routed_ = 0;
   bool draining_ = false;
 };

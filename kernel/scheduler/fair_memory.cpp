@@ -104,8 +104,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     d.window = {limits.effective_window().capped(s.window), s.success, s.failure, s.fail_cohorts};
     // No rate or back-off of today is longer than its own time from now, whatever a clock said.
     if (limits.rate)
-      d.tokens.full_at =
-          std::min(shifted(s.full_at, -offset), now + static_cast<Nanos>(limits.rate.burst) * limits.rate.interval);
+      d.tokens.full_at = std::min(shifted(s.full_at, -offset), now + limits.rate.tolerance() + limits.rate.interval);
     if (const auto open_at =
             std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
         open_at > now)
@@ -119,13 +118,13 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       const auto t = transport_named(s.name);
       if (t == transports_.end()) continue;
       if (const auto &rate = t->limits.rate; rate)
-        t->tokens.full_at = std::min(s.full_at - offset, now + static_cast<Nanos>(rate.burst) * rate.interval);
+        t->tokens.full_at = std::min(s.full_at - offset, now + rate.tolerance() + rate.interval);
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
     } else if (s.key <= static_cast<std::uint8_t>(RateRule::Key::Sender)) {
       const auto id = bucket_of(static_cast<RateRule::Key>(s.key), s.name);
       if (id == kNobody) continue;
       auto &b = buckets_[id];
-      b.tokens.full_at = std::min(s.full_at - offset, now + static_cast<Nanos>(b.limit.burst) * b.limit.interval);
+      b.tokens.full_at = std::min(s.full_at - offset, now + b.limit.tolerance() + b.limit.interval);
     }
   }
   std::vector<Suspension> active;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "kernel/base/clock.hpp"
 
@@ -14,6 +15,12 @@ struct RateLimit {
   std::uint32_t burst = 1;  // so many may follow each other at once after a quiet time
 
   explicit operator bool() const { return interval > 0; }
+  // What the deliveries of a burst after the first take on average; of absurd limits, more than anybody waits.
+  Nanos tolerance() const {
+    Nanos out = 0;
+    return __builtin_mul_overflow(Nanos{burst} - 1, interval, &out) ? kMostTolerance : std::min(out, kMostTolerance);
+  }
+  static constexpr Nanos kMostTolerance = std::numeric_limits<Nanos>::max() / 4;
   bool operator==(const RateLimit &) const = default;
 };
 
@@ -21,7 +28,7 @@ struct RateLimit {
 struct TokenBucket {
   Nanos full_at = 0;
 
-  Nanos next(const RateLimit &limit) const { return full_at - static_cast<Nanos>(limit.burst - 1) * limit.interval; }
+  Nanos next(const RateLimit &limit) const { return full_at - limit.tolerance(); }
   bool open(const RateLimit &limit, Nanos now) const { return !limit || next(limit) <= now; }
   void take(const RateLimit &limit, Nanos now) {
     if (limit) full_at = std::max(full_at, now) + limit.interval;

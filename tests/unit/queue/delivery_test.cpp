@@ -301,6 +301,22 @@ TEST_F(Delivery, RoutesAgainWhenTheTransportDoesNotExist) {
   EXPECT_EQ(l[0].nexthop, "[relay]:25");
 }
 
+// At a reload an old process may end before the new one of its transport has spoken.
+TEST_F(Delivery, ATransportWhoseNewProcessHasYetToSpeakIsNotGone) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  auto other = attach(wire::RoleKind::Egress, "egress.other", 210, 2);
+  auto next = attach(wire::RoleKind::Egress, "egress.smtp", 211, 2);
+  say(other, wire::EgressHello{"other", 100, {}, {}});
+  die(egress_, false);
+  advance(2 * kSecond);
+  EXPECT_TRUE(router_.link->take<wire::RouteRequest>().empty());
+  say(next, wire::EgressHello{"smtp", 100, {}, {}});
+  advance(2 * kSecond);
+  EXPECT_TRUE(router_.link->take<wire::RouteRequest>().empty());
+}
+
 TEST_F(Delivery, ARouteErrorBounces) {
   begin();
   auto e = envelope({"a@example.com"});

@@ -35,6 +35,17 @@ std::vector<Nanos> gaps(const std::vector<Nanos> &times) {
   return out;
 }
 
+TEST(TokenBucket, WithLimitsBeyondAllBoundsIsOpen) {
+  const RateLimit limit{365 * 86400 * kSecond, UINT32_MAX};
+  TokenBucket bucket;
+  const Nanos now = 1000 * kSecond;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(bucket.open(limit, now));
+    EXPECT_EQ(bucket.tokens(limit, now), UINT32_MAX - static_cast<std::uint64_t>(i));
+    if (i < 2) bucket.take(limit, now);
+  }
+}
+
 TEST(DestinationRateDelay, WaitsFromTheEndOfOneDeliveryToTheBeginningOfTheNext) {
   Lab lab;
   const auto t = lab.transport({.name = "slow", .destination = {.rate_delay = kTenth}});

@@ -1,0 +1,55 @@
+// What the router answers when routes are asked for again.
+#include "kernel/router/answer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "kernel/io/channel.hpp"
+
+namespace mansio::router {
+namespace {
+
+class AnswerTest : public ::testing::Test {
+ protected:
+  AnswerTest() {
+    settings_.myhostname = "mail.example.org";
+    config::RouteRule refused;
+    refused.domain = {"closed.example"};
+    refused.error = "550 5.1.2 closed for good";
+    config::RouteRule rest;
+    rest.transport = "smtp";
+    rest.nexthop = std::string(200, 'n') + ".example";
+    settings_.routes = {refused, rest};
+  }
+  wire::RouteReply ask(std::vector<std::string> recipients) const {
+    wire::RouteRequest request;
+    request.request = 7;
+    for (auto &r : recipients) request.recipients.emplace_back(request.recipients.size(), std::move(r));
+    return answer(request, route::RouteTable{settings_}, 3);
+  }
+  config::Settings settings_;
+};
+
+TEST_F(AnswerTest, SaysOfEachRecipientWhereItGoesOrWhyNowhere) {
+  const auto reply = ask({"a@open.example", "b@closed.example"});
+  EXPECT_EQ(reply.request, 7u);
+  EXPECT_EQ(reply.config_epoch, 3u);
+  ASSERT_EQ(reply.routes.size(), 1u);
+  EXPECT_EQ(reply.routes[0].first, 0u);
+  EXPECT_EQ(reply.routes[0].second.transport, "smtp");
+  ASSERT_EQ(reply.refusals.size(), 1u);
+  EXPECT_EQ(reply.refusals[0].recipient, 1u);
+  EXPECT_EQ(to_string(reply.refusals[0].status), "5.1.2");
+}
+
+TEST_F(AnswerTest, FitsInAMessageAndLeavesTheRestForLater) {
+  std::vector<std::string> all;
+  for (int i = 0; i < 1000; ++i) all.push_back(std::to_string(i) + "@open.example");
+  const auto reply = ask(all);
+  EXPECT_LE(encode(reply).size(), io::kMaxMessage);
+  EXPECT_GT(reply.routes.size(), 100u);
+  EXPECT_EQ(reply.routes.size() + reply.refusals.size(), all.size());
+  EXPECT_EQ(reply.refusals.back().status.cls, 4);
+}
+
+}  // namespace
+}  // namespace mansio::router
