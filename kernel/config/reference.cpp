@@ -68,7 +68,7 @@ std::string configuration_reference() {
       "is of `[smtpd]`, may be given here and then holds for this listener. What stands at top level or in another "
       "table "
       "holds for all of Mansio: which domains are its own, where mail for them goes and which recipients exist "
-      "(`mydestination`, `relay_domains`, `local_recipients`, `[[route]]`) is routing, which is decided again "
+      "(`mydestination`, `relay_domains`, `local_recipients`, `[[route]]`) is routing, which may be decided again "
       "for mail in the queue, when no listener is near, and `myhostname` is the name under which other hosts know "
       "this one, in traces and loop detection as well.\n\nBesides:\n\n";
   table(out, listener_options(), Listener{});
