@@ -50,12 +50,17 @@ Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, s
   }
   std::string page(kPage, '\0');
   int found = 0;
+  bool blank = true;  // what holds no slot holds nothing
   std::vector<Error> unreadable;
   for (std::uint64_t i = 0; i < 2; ++i) {
     Slot slot;
     const auto n = file_->read_at(i * kPage, page.data(), page.size());
     if (!n) unreadable.push_back(n.error());
-    if (!n || !parse_slot(std::string_view{page}.substr(0, *n), slot)) continue;
+    const auto bytes = std::string_view{page}.substr(0, n ? *n : 0);
+    if (!n || !parse_slot(bytes, slot)) {
+      blank = blank && n && bytes.find_first_not_of('\0') == std::string_view::npos;
+      continue;
+    }
     ++found;
     writes_ = std::max(writes_, slot.writes);
     next_ = std::max(next_, slot.limit);
@@ -64,8 +69,9 @@ Result<void> Epochs::open(io::FileSystem &files, const std::string &directory, s
   // either, so what is out is not known at all, and to begin anew would give epochs, and with them ids, twice.
   if (unreadable.size() == 2)
     return Error{Status::Internal, unreadable.front().text + ": without the counter of epochs no mail can be accepted"};
-  // The slot that is gone may have been the newer one, and epochs below its limit may be out. (A first slot is alone.)
-  const bool lost = found == 0 ? *size > 0 || seen > 0 : found == 1 && writes_ > 1;
+  // The slot that is gone may have been the newer one, and epochs below its limit may be out. (Beside the first slot
+  // there is nothing until the second is written.)
+  const bool lost = found == 0 ? *size > 0 || seen > 0 : found == 1 && (writes_ > 1 || !blank);
   next_ = std::max(next_, seen + 1);
   if (lost) next_ += kLost;
   limit_ = next_;

@@ -179,28 +179,31 @@ TEST(SpoolStore, ADamagedEnvelopeOrCommitDoesNotCostALargeBody) {
 
 TEST(SpoolStore, AnEpochIsNotGivenAgainWhenTheNewerSlotOfTheCounterIsDamaged) {
   for (const bool unreadable : {false, true}) {
-    FaultFiles disk;
-    std::uint32_t last = 0;
-    const auto next = [](Rig &rig) {
-      auto grant = rig.wait(rig.source.next(0));
-      const auto epoch = grant ? grant->epoch : 0;
-      if (grant) rig.source.sealed(grant->segment, epoch, kFirstRecord);  // its segment is soon free again
-      return epoch;
-    };
-    {
-      Rig rig{disk};
-      while (disk.count(Op::Write, "/epoch") < 3) ASSERT_GT(last = next(rig), 0u);
-      ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments == rig.store->usage().segments; }));
+    for (const std::uint64_t slots : {2, 3}) {
+      SCOPED_TRACE(slots);
+      FaultFiles disk;
+      std::uint32_t last = 0;
+      const auto next = [](Rig &rig) {
+        auto grant = rig.wait(rig.source.next(0));
+        const auto epoch = grant ? grant->epoch : 0;
+        if (grant) rig.source.sealed(grant->segment, epoch, kFirstRecord);  // its segment is soon free again
+        return epoch;
+      };
+      {
+        Rig rig{disk};
+        while (disk.count(Op::Write, "/epoch") < slots + 1) ASSERT_GT(last = next(rig), 0u);  // one made room for both
+        ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments == rig.store->usage().segments; }));
+      }
+      auto after = disk.power_cut(0);
+      const auto newer = (slots & 1) * kPage;
+      if (unreadable)
+        after->spoil("/spool/epoch", newer);
+      else
+        after->flip("/spool/epoch", newer + 12);
+      Rig rig{*after};
+      ASSERT_FALSE(rig.error) << rig.error->text;
+      EXPECT_GT(next(rig), last);
     }
-    auto after = disk.power_cut(0);
-    const auto newer = (disk.count(Op::Write, "/epoch") & 1) * kPage;
-    if (unreadable)
-      after->spoil("/spool/epoch", newer);
-    else
-      after->flip("/spool/epoch", newer + 12);
-    Rig rig{*after};
-    ASSERT_FALSE(rig.error) << rig.error->text;
-    EXPECT_GT(next(rig), last);
   }
 }
 
