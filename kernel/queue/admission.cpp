@@ -12,6 +12,12 @@ namespace {
 
 constexpr std::size_t kGroupBytes = 32 * 1024;  // of recipients: a lease must fit in a frame, with room for the rest
 
+// No attempt is put off for longer. A later time is another clock's: ours was behind at a start, or is.
+Nanos longest_wait(const config::Queue &q) {
+  const auto base = std::max(q.minimal_backoff_time, q.maximal_backoff_time);
+  return base + static_cast<Nanos>(static_cast<double>(base) * q.backoff_jitter) + q.queue_run_delay;
+}
+
 std::size_t weight(const Recipient &r) { return r.address.size() + r.original.size() + r.orcpt.size() + 32; }
 
 }  // namespace
@@ -183,7 +189,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
       auto &group = index_.group(g);
       auto due = now;
       if (deferral) {
-        due = deferral->woken ? std::min(deferral->due, now) : deferral->due;
+        due = std::min(deferral->due, deferral->woken ? now : now + longest_wait(settings_->queue));
         group.attempts = deferral->attempts;
       } else if (!record && envelope.hold_until > now && envelope.hold_until != std::numeric_limits<Nanos>::max()) {
         due = envelope.hold_until;

@@ -58,8 +58,10 @@ void save_all(std::vector<SavedSuspension> &to, const To &from, Nanos offset) {
 
 bool plausible(const SavedSuspension &s) { return s.key <= Suspension::Key::Sender; }
 
-Suspension made(const SavedSuspension &s, Nanos offset) {
-  return {s.key, s.name, shifted(s.from, -offset), shifted(s.until, -offset), s.reason};
+// It is no longer than it was, whatever a clock said. `last`: what of it is not later than now.
+Suspension made(const SavedSuspension &s, Nanos SavedSuspension::*last, Nanos offset, Nanos now) {
+  const auto by = -offset - std::max<Nanos>(0, s.*last - offset - now);
+  return {s.key, s.name, shifted(s.from, by), shifted(s.until, by), s.reason};
 }
 
 }  // namespace
@@ -130,9 +132,9 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
   std::vector<Suspension> active;
   std::deque<Suspension> past;
   for (const auto &s : saved->active)
-    if (plausible(s)) active.push_back(made(s, offset));
+    if (plausible(s)) active.push_back(made(s, &SavedSuspension::from, offset, now));
   for (const auto &s : saved->past)
-    if (plausible(s)) past.push_back(made(s, offset));
+    if (plausible(s)) past.push_back(made(s, &SavedSuspension::until, offset, now));
   suspensions_.restore(std::move(active), std::move(past));
   suspensions_changed(now);
 }

@@ -381,6 +381,16 @@ TEST_F(Restart, FlagsWhatAnEarlierLifeLeasedThoughItsWriterSpeaksOfItOnlyNow) {
   std::uint64_t sequence = 0;
   for (const auto &at : {old, fresh})
     say(ingress_, wire::Notice{++sequence, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+TEST_F(Restart, DeferredMailDoesNotWaitForAClockThatIsBehind) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  clock_.step_wall(-864'000 * kSecond);
+  begin();
+  advance(settings_.queue.maximal_backoff_time);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
   store_->finding();
   const auto flagged = [&](MessageId id) { return core_->index().message(core_->index().find(id)).possible_duplicate; };
   EXPECT_TRUE(flagged(old.id));

@@ -207,6 +207,20 @@ TEST_F(MemoryTest, AClockThatWasWrongDoesNotKeepADestinationDeadForLonger) {
   EXPECT_LE(state.dead_until, again_.now + 300 * kSecond);
 }
 
+TEST_F(MemoryTest, AClockThatWasWrongDoesNotMakeASuspensionLonger) {
+  t_ = lab_.transport(limits());
+  lab_.scheduler->suspend({Suspension::Key::Tenant, "y", 0, lab_.now + 1000 * kSecond, "why"}, lab_.now);
+  lab_.scheduler->suspend({Suspension::Key::Tenant, "z", 0, kForGood, "why"}, lab_.now);
+  restart(-1'000'000 * kSecond);
+  for (const auto *tenant : {"y", "z"}) again_.add(t_again_, "a.example", {.tenant = tenant});
+  again_.run(again_.now + 1);
+  EXPECT_EQ(again_.why(0).limit, "suspended");
+  EXPECT_LE(again_.why(0).eligible, again_.now + 1000 * kSecond);
+  again_.run(again_.now + 2000 * kSecond);
+  EXPECT_EQ(again_.ended.size(), 1u);
+  EXPECT_EQ(again_.why(1).limit, "suspended");
+}
+
 TEST_F(MemoryTest, BytesThatCannotBeReadAreIgnored) {
   t_ = lab_.transport(limits());
   for (const auto *bytes : {"", "\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "nonsense"})
