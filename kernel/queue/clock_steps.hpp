@@ -13,6 +13,12 @@ namespace mansio::queue {
 class ClockSteps {
  public:
   static constexpr Nanos kTolerance = 10 * kSecond;  // slewing stays below this between two looks
+  static constexpr std::size_t kRemembered = 64;
+
+  struct Step {
+    Nanos at = 0, size = 0;  // wall time at which it jumped forward, by how much
+    bool operator==(const Step &) const = default;
+  };
 
   explicit ClockSteps(const Clock &clock) : clock_(clock), offset_(clock.wall() - clock.mono()), highest_(offset_) {}
 
@@ -22,10 +28,17 @@ class ClockSteps {
     const auto step = offset - offset_;
     offset_ = offset;
     if (step < kTolerance && step > -kTolerance) return 0;
-    if (step > 0) steps_.push_back({clock_.wall() - step, step});
-    if (steps_.size() > 64) steps_.erase(steps_.begin());
+    if (step > 0) remember({clock_.wall() - step, step});
     return step;
   }
+
+  // Of this life, and of earlier ones as the journal knows them.
+  void remember(Step step) {
+    if (std::find(steps_.begin(), steps_.end(), step) != steps_.end()) return;
+    steps_.push_back(step);
+    if (steps_.size() > kRemembered) steps_.erase(steps_.begin());
+  }
+  const std::vector<Step> &steps() const { return steps_; }
 
   // A clock that is never behind any wall clock of this process's life, and never goes back: whatever was said to be
   // due at a wall time, and is begun now, was due before this.
@@ -42,9 +55,6 @@ class ClockSteps {
   }
 
  private:
-  struct Step {
-    Nanos at, size;  // wall time at which it jumped, by how much
-  };
   const Clock &clock_;
   Nanos offset_, highest_;
   std::vector<Step> steps_;

@@ -22,6 +22,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   LeasedUntil = 14,
   Moved = 15,
   Scheduling = 16,
+  ClockStep = 17,
 };
 
 template <class... T>
@@ -103,6 +104,7 @@ std::string moved(MessageId id, const spool::Place &to) {
   return make(Kind::Moved, id, to.segment, to.epoch, to.offset);
 }
 std::string scheduling(std::string_view state) { return make(Kind::Scheduling, MessageId{}, state); }
+std::string clock_step(const ClockSteps::Step &step) { return make(Kind::ClockStep, MessageId{}, step.at, step.size); }
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
 }  // namespace entry
@@ -112,7 +114,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Scheduling) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::ClockStep) {
     ++skipped_;
     return;
   }
@@ -140,6 +142,12 @@ void Replay::apply(std::string_view bytes) {
       std::string state;
       d(state);
       if (finished()) scheduling_ = std::move(state);
+      return;
+    }
+    case Kind::ClockStep: {
+      ClockSteps::Step step;
+      d(step.at, step.size);
+      if (finished()) clock_steps_.push_back(step);
       return;
     }
     case Kind::LeasedUntil: {

@@ -8,7 +8,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr Nanos kTick = kSecond;
-constexpr std::size_t kMostHeavy = 500;  // addresses, which fit a frame
+constexpr std::size_t kMostHeavy = 500;          // addresses, which fit a frame
 constexpr Nanos kSchedulingKept = 60 * kSecond;  // what a crash may forget of destinations' health and rates
 
 }  // namespace
@@ -41,8 +41,10 @@ Nanos QueueCore::wake_at() const {
 
 void QueueCore::tick(Nanos now) {
   next_tick_ = now + kTick;
-  if (const auto step = steps_.look(); step != 0)
+  if (const auto step = steps_.look(); step != 0) {
     log_.warn("the clock was set: the time it skipped does not count for mail's age", {{"seconds", step / kSecond}});
+    if (step > 0) journal(entry::clock_step(steps_.steps().back()));
+  }
   for (auto &[id, c] : connections_) c->behind = false;
   refresh_capacities();
   forget_idle_descriptors(now);

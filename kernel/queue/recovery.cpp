@@ -16,6 +16,7 @@ Result<void> QueueCore::recover() {
   auto replayed = store_.recover([this](std::string_view bytes) { replay_->apply(bytes); });
   if (!replayed) return replayed;
   last_reason_ = reasons_before_ = replay_->last_reason();
+  for (const auto &step : replay_->clock_steps()) steps_.remember(step);
   // Epochs grow with every start too, and are known though the journal be damaged.
   const auto number = std::max(replay_->starts() + 1, store_.first_epoch());
   next_lease_ = static_cast<std::uint64_t>(number) << 32;
@@ -140,6 +141,7 @@ void QueueCore::begin_checkpoint() {
   store_.snapshot(entry::scheduling(scheduling_));
   reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
+  for (const auto &step : steps_.steps()) store_.snapshot(entry::clock_step(step));
 }
 
 // Some messages a turn, at the disk's pace. What comes into the index behind the walk has its entries in the new file.

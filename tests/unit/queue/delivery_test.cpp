@@ -276,6 +276,30 @@ TEST_F(Delivery, AClockStepExpiresNothing) {
   EXPECT_TRUE(known(id));
 }
 
+// Mail taken while the clock was years behind, as after a boot, is tried after another start.
+TEST_F(Delivery, AClockStepExpiresNothingAfterAnotherStartEither) {
+  settings_.queue.maximal_queue_lifetime = 1000 * kSecond;
+  for (const bool checkpoint : {false, true}) {
+    disk_ = {};
+    core_.reset();
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    ASSERT_EQ(leases().size(), 1u);
+    clock_.step_wall(100'000 * kSecond);
+    advance(kSecond);
+    for (int starts = 0; starts < 2; ++starts) {
+      store_->want_checkpoint = checkpoint;
+      advance(2 * kSecond);
+      ASSERT_EQ(store_->checkpoints, checkpoint ? 1 : 0);
+      begin();
+      advance(kSecond);
+    }
+    report(leases().at(0), DeliveryStatus::Deferred);
+    EXPECT_TRUE(notifications().empty()) << checkpoint;
+    EXPECT_TRUE(known(id)) << checkpoint;
+  }
+}
+
 TEST_F(Delivery, LifetimeZeroMeansOneTry) {
   settings_.queue.maximal_queue_lifetime = 0;
   begin();
