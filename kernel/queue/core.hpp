@@ -213,6 +213,7 @@ class QueueCore : private spool::Mover {
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
   void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
+  SharedEnvelope nameless(MessageSlot slot);
   Deferral deferral_of(GroupSlot group, Nanos due);
   std::uint64_t reason_number(ReasonId reason);
   void foreign_done(Connection &c, std::uint64_t lease);

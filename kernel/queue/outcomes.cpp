@@ -104,39 +104,49 @@ void QueueCore::plugin_failed(MessageSlot slot, GroupSlot group, const wire::Out
 
 // Of a lease given before our restart, or one that was over already (it was presented again).
 void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
-  const auto slot = index_.find(o.id);
-  if (slot != kNone && !index_.message(slot).corrupt) {
-    if (const auto envelope = envelope_of(slot)) {
-      const auto now = clock_.wall();
-      // Not `? name : ""`, which would make a string of its own for the view to outlive.
-      std::string_view transport;
-      if (c.has_transport) transport = transports_[c.transport].name;
-      const LeaseContext context{transport, c.peer.pid, now, now};
-      changing(slot);
-      Batch batch;
-      std::set<GroupSlot> deferred;
-      for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
-        const auto recipient = o.recipients[i];
-        index_.each_group(slot, [&](GroupSlot g) {
-          auto &recipients = index_.group(g).recipients;
-          if (recipients.find(recipient) == recipients.end()) return;
-          apply(batch, g, recipient, o.outcomes[i], *envelope, context);
-          if (recipients.empty() && index_.group(g).state != GroupState::Leased) {
-            scheduler_->remove(g);
-            index_.erase_group(g, reasons_);
-            deferred.erase(g);  // while others of it were still to be told
-          } else if (index_.group(g).state == GroupState::Parked) {
-            deferred.insert(g);
-          }
-        });
-      }
-      for (const auto g : deferred) defer_parked(g, batch, *envelope);
-      conclude(slot, std::move(batch));
+  if (const auto slot = index_.find(o.id); slot != kNone) {
+    auto envelope = index_.message(slot).corrupt ? nullptr : envelope_of(slot);
+    if (!envelope) envelope = nameless(slot);  // what was delivered is, whatever can be read of it now
+    const auto now = clock_.wall();
+    // Not `? name : ""`, which would make a string of its own for the view to outlive.
+    std::string_view transport;
+    if (c.has_transport) transport = transports_[c.transport].name;
+    const LeaseContext context{transport, c.peer.pid, now, now};
+    changing(slot);
+    Batch batch;
+    std::set<GroupSlot> deferred;
+    for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
+      const auto recipient = o.recipients[i];
+      index_.each_group(slot, [&](GroupSlot g) {
+        auto &recipients = index_.group(g).recipients;
+        if (recipients.find(recipient) == recipients.end()) return;
+        apply(batch, g, recipient, o.outcomes[i], *envelope, context);
+        if (recipients.empty() && index_.group(g).state != GroupState::Leased) {
+          scheduler_->remove(g);
+          index_.erase_group(g, reasons_);
+          deferred.erase(g);  // while others of it were still to be told
+        } else if (index_.group(g).state == GroupState::Parked) {
+          deferred.insert(g);
+        }
+      });
     }
+    for (const auto g : deferred) defer_parked(g, batch, *envelope);
+    conclude(slot, std::move(batch));
   }
   if (!o.done) return;
   foreign_done(c, o.lease);
   acknowledge(c.id, o.lease);
+}
+
+// Stands for an envelope that cannot be read.
+QueueCore::SharedEnvelope QueueCore::nameless(MessageSlot slot) {
+  std::uint32_t last = 0;
+  index_.each_group(slot, [&](GroupSlot g) {
+    for (const auto &p : index_.group(g).recipients) last = std::max(last, p.index);
+  });
+  auto envelope = std::make_shared<Envelope>();
+  envelope->recipients.resize(last + 1u);
+  return envelope;
 }
 
 // An attempt that began before our restart failed: the next one waits as long as after any other.

@@ -292,6 +292,21 @@ TEST_F(Restart, WhatAnEgressHoldsFromBeforeCountsAgainstWhatItTakes) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(Restart, WhatAHeldLeaseDeliveredIsDoneThoughItsEnvelopeCannotBeRead) {
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  start();
+  store_->unreadable = true;
+  reattach(egress_);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {id}});
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(egress_.link->take<wire::OutcomesAck>().size(), 1u);
+}
+
 TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
   begin();
   mail_to({"a@example.com"});
