@@ -150,6 +150,7 @@ class QueueCore : private spool::Mover {
   using Scanned = std::function<void(bool whole)>;
   void scan(const Segment &segment, Scanned then, bool over = false);
   void scan_all(const Connection &c, const std::set<Segment> &segments, Scanned then, bool over = false);
+  void look_again();
   void retire(const spool::Place &commit, std::uint64_t sequence);
 
   // admission.cpp
@@ -212,8 +213,8 @@ class QueueCore : private spool::Mover {
   void foreign_outcomes(Connection &c, const wire::Outcomes &o);
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
-  void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
   SharedEnvelope nameless(MessageSlot slot);
+  void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
   Deferral deferral_of(GroupSlot group, Nanos due);
   std::uint64_t reason_number(ReasonId reason);
   void foreign_done(Connection &c, std::uint64_t lease);
@@ -330,7 +331,10 @@ class QueueCore : private spool::Mover {
 
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   ConnectionId next_connection_ = 1;
-  std::size_t router_scans_ = 0;           // of segments of routers, under way
+  std::size_t router_scans_ = 0;  // of segments that routers may have filled, under way
+  std::size_t hello_scans_ = 0;   // of segments that writers named, under way
+  bool looked_again_ = false;
+  spool::Store::Named named_;              // by writers, until then
   std::vector<TransportInfo> transports_;  // by scheduler::TransportId
   scheduler::TransportId route_transport_ = 0;
   scheduler::Responses responses_;

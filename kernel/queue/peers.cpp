@@ -289,8 +289,10 @@ void QueueCore::check_gates() {
   if (!retire_open_ && writers) {
     adopt_notifications();
     retire_open_ = true;
+    ++router_scans_;  // until look_again() is done
     for (const auto &[commit, sequence] : retire_later_) store_.retire(commit, sequence);
     retire_later_ = {};
+    look_again();
     send_notifications();
   }
   if (!gate_open_ && egress && clock_.mono() >= gate_at_ && store_.synced_sequence() >= start_sequence_) open_gate();

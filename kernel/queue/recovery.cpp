@@ -31,9 +31,13 @@ Result<void> QueueCore::recover() {
 // an earlier life knew of it: that one may have looked into the segment before the writer got round to saying so.
 void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
   if (const auto slot = index_.find(at.id); slot != kNone) return found_again(slot, at);
-  // Who found it has read all of it.
+  // Who found it has read all of it, if it is there.
   const auto seen = [&] {
-    if (const auto slot = index_.find(at.id); slot != kNone) index_.message(slot).verified = !noticed;
+    const auto slot = index_.find(at.id);
+    if (slot == kNone) return;
+    const bool whole = store_.holds(at.body);
+    index_.message(slot).verified = !noticed && whole;
+    if (!whole) set_aside(slot, "its body is nowhere");
   };
   if (!replay_) {
     admit(at, std::move(envelope), nullptr, true);
@@ -137,11 +141,11 @@ void QueueCore::begin_checkpoint() {
   store_.begin_checkpoint();
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
   if (marked_active_) store_.snapshot(entry::leased_until(active_until_));
+  for (const auto &step : steps_.steps()) store_.snapshot(entry::clock_step(step));
   scheduling_ = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
   store_.snapshot(entry::scheduling(scheduling_));
   reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
-  for (const auto &step : steps_.steps()) store_.snapshot(entry::clock_step(step));
 }
 
 // Some messages a turn, at the disk's pace. What comes into the index behind the walk has its entries in the new file.

@@ -37,6 +37,7 @@ void QueueCore::on_segment_request(Connection &c, const wire::SegmentRequest &re
 
 // A segment in a writer's hands is pinned: whatever is retired in it, it must not be filled anew meanwhile.
 void QueueCore::adopt(Connection &c, const Segment &segment) {
+  if (!looked_again_) named_.insert(segment);
   if (c.segments.insert(segment).second) store_.pin({segment.first, segment.second, 0, 0});
 }
 
@@ -114,8 +115,27 @@ void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
   c.sequence = 0;
   for (const auto &s : hello.given_up) store_.give_up(s.segment, s.epoch, s.bad_from);
   for (const auto &segment : hello.segments) adopt(c, segment);
-  scan_all(c, {hello.segments.begin(), hello.segments.end()}, nullptr);
+  ++hello_scans_;
+  scan_all(c, {hello.segments.begin(), hello.segments.end()}, [this](bool) {
+    --hello_scans_;
+    look_again();
+  });
   check_gates();
+}
+
+// Every writer that lives has named what it fills, and that was read. What others had open at our start, or a COMMIT of
+// what they had, may have been written since we looked.
+void QueueCore::look_again() {
+  if (!retire_open_ || hello_scans_ > 0 || std::exchange(looked_again_, true)) return;
+  store_.look_again(
+      std::exchange(named_, {}),
+      [this](const spool::Committed &at, const Envelope &e) { found(at, Envelope{e}, false); },
+      [this] {
+        --router_scans_;
+        refresh_capacity(route_transport_);
+        send_notifications();
+        if (wake_) wake_();
+      });
 }
 
 // Its segments stay pinned until all are scanned: only then is it known which large bodies were never committed.

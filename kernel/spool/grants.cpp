@@ -213,10 +213,11 @@ bool StoreImpl::is_given_up(const Place &commit) const {
 }
 
 void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {
-  const auto *segment = find(number, epoch);
+  auto *segment = find(number, epoch);
   if (!segment) return;
-  // While mail is still being found, what cites it may be yet to come: all_found() looks again.
+  // While mail is still being found, what cites it may be yet to come: give_up_bodies() sees to it then.
   const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
+  segment->enumerated |= large && finding_;
   const bool useless = large && !finding_ && !segment->cited && segment->commits.size() == 0;
   sealed(number, epoch, useless ? kFirstRecord : 0);
 }

@@ -109,24 +109,58 @@ void StoreImpl::search_next() {
 void StoreImpl::all_found() {
   const auto finding = std::exchange(finding_, nullptr);
   account_for(finding->table);
+  damaged_ |= finding->out.corrupt_records > finding->of_journal;
+  bool settled = true;
   for (const auto number : finding->order) {
     auto &segment = segments_.at(number);
     segment.unread = false;
-    // A large body that no commit cites: nobody who could still commit it is left, unless the descriptor is out.
-    if (const bool large = segment.large || segment.header.kind == FileKind::LargeBody;
-        large && !segment.cited && segment.commits.size() == 0 && segment.phase == Phase::Sealed) {
-      const auto file = file_of(segment);
-      const auto shared = file ? (*file)->shared() : Result<bool>{true};
-      const bool over = segment.enumerated || (shared && !*shared);
-      // Or the COMMIT is among what is damaged, and then this is all there is of the message.
-      if (over && segment.large && finding->out.corrupt_records > finding->of_journal)
-        set_aside(fmt::format("segment-{}-{}-body", file_name(number), segment.header.epoch), segment, kFirstRecord,
-                  segment.size);
-      if (over && segment.phase == Phase::Sealed) segment.bad_from = kFirstRecord;
-    }
+    settled = settled && segment.enumerated;
+  }
+  // Else somebody may have written a COMMIT where it was looked for before that: look_again().
+  if (settled) give_up_bodies();
+  for (const auto number : finding->order) consider(segments_.at(number));
+  finding->done(finding->out);
+}
+
+void StoreImpl::look_again(const Named &named, OnCommit committed, std::function<void()> done) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> open;
+  for (const auto &[number, segment] : segments_) {
+    const auto epoch = segment.header.epoch;
+    if (epoch >= first_epoch_ || segment.enumerated || named.contains({number, epoch})) continue;
+    if (segment.phase == Phase::Sealed || segment.phase == Phase::Examining) open.emplace_back(number, epoch);
+  }
+  const auto one = [this, left = std::make_shared<std::size_t>(open.size() + 1), done = std::move(done)] {
+    if (--*left > 0) return;
+    give_up_bodies();
+    done();
+  };
+  for (const auto &[number, epoch] : open)
+    search(number, epoch, Look::Again, committed, [this, number, epoch, one](const Result<void> &result) {
+      if (!result)
+        log_.error("segment not wholly readable", {{"segment", number}, {"error", result.error().text}});
+      else if (auto *segment = find(number, epoch))
+        segment->enumerated = true;
+      one();
+    });
+  one();
+}
+
+// Large bodies of earlier lives that no commit cites: nobody who could still commit them is left.
+void StoreImpl::give_up_bodies() {
+  // What a disk does not give today may cite them.
+  const auto broken = [](const auto &s) { return s.second.phase == Phase::Broken; };
+  if (!unreadable_.empty() || std::any_of(segments_.begin(), segments_.end(), broken)) return;
+  for (auto &[number, segment] : segments_) {
+    const bool large = segment.large || segment.header.kind == FileKind::LargeBody;
+    if (!large || !segment.enumerated || segment.cited || segment.commits.size() > 0) continue;
+    if (segment.phase != Phase::Sealed || segment.header.epoch >= first_epoch_) continue;
+    // Or the COMMIT is among what is damaged, and then this is all there is of the message.
+    if (segment.large && damaged_)
+      set_aside(fmt::format("segment-{}-{}-body", file_name(number), segment.header.epoch), segment, kFirstRecord,
+                segment.size);
+    if (segment.phase == Phase::Sealed) segment.bad_from = kFirstRecord;
     consider(segment);
   }
-  finding->done(finding->out);
 }
 
 Result<void> StoreImpl::load_segments(const Table &table, Recovered &out) {
@@ -294,6 +328,7 @@ std::uint64_t StoreImpl::set_aside_damage(Segment &segment, const SegmentReport 
     log_.error("commits missing from segment",
                {{"segment", h.number}, {"epoch", h.epoch}, {"messages", report.missing}});
   }
+  damaged_ |= n > 0;
   return n;
 }
 

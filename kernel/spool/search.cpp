@@ -45,7 +45,7 @@ struct StoreImpl::Search {
     FoundCommit commit;
     FileHeader large;  // of the segment its body lies in, if in another, and that one's file
     std::shared_ptr<io::File> file;
-    bool body_intact = true;  // as far as looked at
+    Body body = Body::Intact;  // as far as looked at
   };
   Place place;
   FileHeader header;
@@ -53,6 +53,7 @@ struct StoreImpl::Search {
   std::shared_ptr<io::File> file;
   Commits known;  // as of the beginning
   Look look = Look::First;
+  bool settled = false;  // nobody fills it any more, and nobody else asks what is damaged in it
   std::vector<Found> found;
   std::size_t next = 0;
   SegmentReport report;
@@ -60,7 +61,7 @@ struct StoreImpl::Search {
   std::optional<Error> unsynced;  // what was found may be in the page cache only
   // Nobody fills it any more.
   bool over() const {
-    if (look != Look::First) return look == Look::Over;
+    if (look != Look::First) return look != Look::Filling;
     const auto shared = file->shared();
     return shared && !*shared;
   }
@@ -73,7 +74,8 @@ void StoreImpl::scan(std::uint32_t number, std::uint32_t epoch, bool over, OnCom
   search(number, epoch, over ? Look::Over : Look::Filling, std::move(committed), std::move(done));
 }
 
-// In a first look damage is set aside; later, examine() does that.
+// Damage is set aside by recovery, unless a writer may be at it: half of a write looks the same. Then, and later,
+// examine() does that.
 void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, Look look, OnCommit committed,
                        std::function<void(Result<void>)> done) {
   auto *segment = find(number, epoch);
@@ -82,7 +84,7 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, Look look, OnC
   if (!segment || !file || !thread_) {
     Result<void> result;
     if (!file) result = file.error();
-    if (!file && look == Look::First) segment->phase = Phase::Broken;
+    if (!file && (look == Look::First || look == Look::Again)) segment->phase = Phase::Broken;
     return asio::post(loop_, [result, done = std::move(done)] { done(result); });
   }
   const auto search = std::make_shared<Search>();
@@ -92,6 +94,7 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, Look look, OnC
   search->file = *file;
   search->known = segment->commits;
   search->look = look;
+  search->settled = look == Look::Again || (look == Look::First && segment->enumerated);
   search->committed = std::move(committed);
   search->done = std::move(done);
   pin(search->place);
@@ -103,7 +106,7 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, Look look, OnC
         if (!s.large)
           s.report = find_messages(bytes, s.header, s.bad_from, true, [&](const FoundCommit &c) {
             const auto at = c.message.commit.offset;
-            if (!s.known.known(at) || s.known.state(at) == CommitState::Seen) s.found.push_back({c, {}, {}, true});
+            if (!s.known.known(at) || s.known.state(at) == CommitState::Seen) s.found.push_back({c, {}, {}});
           });
         s.read_errors = bytes.read_errors();
         // What its writer did not sync before it was killed is in the page cache only, and will be acted on. (After the
@@ -125,8 +128,10 @@ void StoreImpl::look_at_bodies(std::shared_ptr<Search> search) {
     auto *large = found.commit.body_elsewhere && found.commit.intact ? find(body) : nullptr;
     if (!large) continue;
     auto file = file_of(*large);
-    found.body_intact = file.ok();
-    if (!file) continue;
+    if (!file) {
+      found.body = Body::Unreadable;
+      continue;
+    }
     found.large = large->header;
     found.file = *file;
     pin(body);
@@ -138,7 +143,8 @@ void StoreImpl::look_at_bodies(std::shared_ptr<Search> search) {
         for (auto &found : search->found) {
           if (!found.file) continue;
           FileBytes bytes{*found.file};
-          found.body_intact = large_body_intact(bytes, found.large, found.commit.message, found.commit.commit);
+          if (!large_body_intact(bytes, found.large, found.commit.message, found.commit.commit))
+            found.body = bytes.read_errors() ? Body::Unreadable : Body::Broken;
           if (found.commit.commit.body_synced) continue;
           if (auto r = found.file->data_sync(); !r) search->unsynced = r.error();
         }
@@ -158,9 +164,8 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
     if (search->unsynced && !gone && !known && at >= search->report.scan.synced)
       distrust(search->found[search->next].commit);
     if (!gone && !known)
-      consider_found(*segment, found.commit, found.body_intact,
-                     search->look == Look::First ? std::optional{search->report.scan.synced} : std::nullopt,
-                     search->committed);
+      consider_found(*segment, found.commit, found.body,
+                     search->settled ? std::optional{search->report.scan.synced} : std::nullopt, search->committed);
     if (found.file) unpin(found.commit.message.body);
   }
   if (search->next < search->found.size())
@@ -169,8 +174,13 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
     });
   if (auto *segment = find(search->place)) {
     segment->large |= search->large;
-    if (search->look == Look::First) finding_->out.corrupt_records += set_aside_damage(*segment, search->report);
-    if (search->look == Look::First && search->read_errors) keep_unreadable(*segment);
+    if (search->settled) {
+      const auto damage = set_aside_damage(*segment, search->report);
+      if (finding_) finding_->out.corrupt_records += damage;
+    } else {
+      for (const auto &gap : search->report.scan.gaps) damaged_ |= gap.damage;  // perhaps
+    }
+    if (search->read_errors && (search->look == Look::First || search->look == Look::Again)) keep_unreadable(*segment);
   }
   if (search->unsynced)
     log_.error("segment cannot be synced: a power cut may lose mail of it",
@@ -182,8 +192,8 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
   unpin(search->place);
 }
 
-// `synced`: in a first look, how far the segment was on stable storage: what is broken below that is damage.
-void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool body_intact,
+// `synced`: if nobody fills it, how far the segment was on stable storage: what is broken below that is damage.
+void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, Body body,
                                std::optional<std::uint64_t> synced, const OnCommit &committed) {
   const auto &message = found.message;
   const auto offset = message.commit.offset;
@@ -196,19 +206,22 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, bool 
     if (found.body_elsewhere) set_body_aside(message);
     return;
   }
-  if (found.body_elsewhere && unreadable_.contains(message.body.segment)) {
+  if (body == Body::Unreadable || (found.body_elsewhere && unreadable_.contains(message.body.segment))) {
     if (!synced) return;
-    report_damaged(segment, message, "body");
+    if (finding_) ++finding_->out.corrupt_records;
+    log_.error("message partly unreadable: kept", {{"qid", message.id}, {"body_segment", message.body.segment}});
+    if (auto *large = find(message.body)) keep_unreadable(*large);
     return keep_unreadable(segment);
   }
-  if (found.body_elsewhere && !find(message.body)) {
-    // A large body's segment is given up only after its message was done and that was synced.
-    if (synced) segment.commits.set(offset, CommitState::Retired);
+  // A large body's segment is given up only after its message was done and that was synced: the queue knows if it was,
+  // or says what it misses. Or, with Durability::Process, a power cut left a fragment.
+  const bool nowhere = found.body_elsewhere && !find(message.body);
+  if (!found.commit.body_synced && (nowhere || body == Body::Broken)) {
+    if (segment.commits.known(offset)) retired({message.commit.segment, message.commit.epoch, offset});
     return;
   }
-  if (!found.commit.body_synced && !body_intact) return;  // Durability::Process: a fragment
   const auto envelope = decode_envelope(found.envelope);
-  if (envelope && body_intact) {
+  if (envelope && body == Body::Intact) {
     learn(segment, message);
     committed(message, *envelope);
     return;
@@ -230,6 +243,7 @@ void StoreImpl::set_body_aside(const Committed &message) {
 
 void StoreImpl::report_damaged(const Segment &segment, const Committed &message, std::string_view part) {
   if (finding_) ++finding_->out.corrupt_records;
+  damaged_ = true;
   log_.error("message damaged: set aside", {{"qid", message.id},
                                             {"segment", segment.header.number},
                                             {"offset", message.commit.offset},

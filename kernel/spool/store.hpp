@@ -9,8 +9,10 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernel/base/log.hpp"
@@ -77,9 +79,16 @@ class Store {
   virtual Result<void> recover(const std::function<void(std::string_view)> &entry) = 0;
   // Then, once, what the segments hold: `committed` on the loop, some at a time, for each intact commit that the last
   // checkpoint does not know as done and that was not admitted meanwhile; in commit order within a segment. `done` is
-  // last. Until then no segment found is used again.
+  // last. Until then no segment found is used again. Of a message whose body's segment is gone, as it is when the
+  // journal knows that it was done, `holds()` says so.
   using OnCommit = std::function<void(const Committed &, const Envelope &)>;
   virtual void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) = 0;
+  // Once that is over and every living writer has said which segments it fills (`named`: by number and epoch): those
+  // that somebody had open at the start are looked through again, without these. Their writer may have gone on after
+  // the first look, and died since.
+  using Named = std::set<std::pair<std::uint32_t, std::uint32_t>>;
+  virtual void look_again(const Named &, OnCommit, std::function<void()> done) { done(); }
+  virtual bool holds(const Place &) { return true; }  // its segment is there, and was not filled anew
   // The last stop was not orderly, and deliveries may have been under way (mark_active).
   virtual bool was_active() const = 0;
   // The lowest epoch that is granted from recover() on: what lies in a lower one an earlier life may have known.

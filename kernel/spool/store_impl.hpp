@@ -31,6 +31,8 @@ class StoreImpl : public Store {
 
   Result<void> recover(const std::function<void(std::string_view)> &entry) override;
   void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) override;
+  void look_again(const Named &named, OnCommit committed, std::function<void()> done) override;
+  bool holds(const Place &place) override { return find(place) != nullptr; }
   void grant(std::string_view owner, std::uint64_t least, GrantFor use,
              std::function<void(Result<SegmentGrant>)> done) override;
   bool was_active() const override { return was_active_; }
@@ -148,12 +150,18 @@ class StoreImpl : public Store {
 
   // search.cpp
   struct Search;
-  enum class Look : std::uint8_t { First, Filling, Over };  // by recovery; beside a writer; after its death
+  enum class Look : std::uint8_t {
+    First,
+    Again,
+    Filling,
+    Over
+  };  // by recovery, twice; beside a writer; after its death
   void search(std::uint32_t number, std::uint32_t epoch, Look look, OnCommit committed,
               std::function<void(Result<void>)> done);
   void look_at_bodies(std::shared_ptr<Search> search);
   void hand_over(std::shared_ptr<Search> search);
-  void consider_found(Segment &segment, const FoundCommit &found, bool body_intact, std::optional<std::uint64_t> synced,
+  enum class Body : std::uint8_t { Intact, Broken, Unreadable };
+  void consider_found(Segment &segment, const FoundCommit &found, Body body, std::optional<std::uint64_t> synced,
                       const OnCommit &committed);
   void set_body_aside(const Committed &message);
   void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
@@ -203,6 +211,7 @@ class StoreImpl : public Store {
   Result<void> set_file_aside(std::uint32_t number);
   void search_next();
   void all_found();
+  void give_up_bodies();
   void account_for(const Table &table);
   bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
   void keep_unreadable(Segment &segment);
@@ -225,6 +234,7 @@ class StoreImpl : public Store {
   bool making_spare_ = false;
   bool disk_full_ = false, space_known_ = false;
   bool closing_ = false;
+  bool damaged_ = false;                                    // some record of a segment is
   std::unique_ptr<Finding> finding_;                        // until all mail of an earlier life is found
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // for what is posted to the loop
   std::uint64_t disk_free_ = 0;

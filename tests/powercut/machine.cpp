@@ -130,19 +130,39 @@ bool Machine::start_once(bool alone) {
 
 // Until all of it is found, or the power goes.
 bool Machine::find_mail() {
+  if (!attached_ && ingress_ && random_() % 8 == 0) ingress_->files.kill_after(1 + random_() % 8, random_() % 2);
   while (queue_->core->recovering() && !(attached_ && disk_.dead())) {
     bool done = false;
     const bool alive = survives([&] {
       if (attached_ && random_() % 4 == 0) take_early_step();
-      done = (attached_ && random_() % 2 == 0 && progress()) || queue_->poll() || queue_->turns.run_one(random_);
+      if (random_() % 2 == 0) done = attached_ ? progress() : writers_go_on();
+      done = done || queue_->poll() || queue_->turns.run_one(random_);
     });
     if (!queue_->files.alive()) throw Killed{};
-    if (!alive)
+    if (!alive && attached_)
       replace_killed();
+    else if (!alive)
+      bury_killed();
     else if (!done)
       return false;
   }
   return true;
+}
+
+// Those who outlived the last queue process, and have not heard of this one.
+bool Machine::writers_go_on() {
+  for (auto *writer : {&ingress_, &router_})
+    if (*writer && ((*writer)->poll() || (*writer)->turns.run_one(random_))) return true;
+  return false;
+}
+
+// Nobody hears of it.
+void Machine::bury_killed() {
+  for (auto *writer : {&ingress_, &router_}) {
+    if (!*writer || (*writer)->files.alive()) continue;
+    (*writer)->kill();
+    writer->reset();
+  }
 }
 
 // The queue process is dead. What it had sent is read by the others; what they had sent is not.
@@ -310,7 +330,9 @@ bool Machine::deliver_everything() {
     if (std::exchange(hung_, false)) kill_egress();
     if (progress() || egress_->work(true)) continue;
     if (world_.everything_delivered(tolerance) && ingress_->sessions() == 0 && router_->sessions() == 0) return true;
-    if (++quiet == 300) control_.to_queue->send(wire::QueueCommand{1, "flush", {}, true, {}, "test"});
+    if (++quiet == 300)
+      for (const auto *verb : {"release", "flush"})  // of mail that has come since
+        control_.to_queue->send(wire::QueueCommand{1, verb, {}, true, {}, "test"});
     ingress_->catch_up();  // a hint of a notification written just now may be lost too
     router_->catch_up();
     clock_.advance(quiet % 8 == 0 ? 500 * kSecond

@@ -151,6 +151,8 @@ class Machine {
  private:
   bool start_once(bool alone);
   bool find_mail();
+  bool writers_go_on();
+  void bury_killed();
   void attach_others();
   Result<void> stop_queue();
   void leave_queue();

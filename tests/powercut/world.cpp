@@ -146,6 +146,10 @@ void World::check_notifications(const queue::Index &index, bool power, const Tol
   }
 }
 
+bool World::outlived(MessageId id, const Mail &m, const Tolerance &t) const {
+  return finished(m) && (t.journal_damaged || was_unread(id, t));
+}
+
 void World::check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &t) const {
   const auto &index = core.index();
   std::set<MessageId> indexed;
@@ -162,6 +166,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
     if (m.vanished && !forgotten && !t.damaged.contains(message.id) && !was_unread(message.id, t))
       fail("was not found after an earlier power cut, and now is: " + name);
     if (t.damaged.contains(message.id)) continue;
+    if (message.corrupt && outlived(message.id, m, t)) continue;
     const auto commit = store.read_commit(message.id, index.commit_of(slot));
     if (!commit && disk_fails(commit.error())) continue;
     if (!commit) fail("no commit of " + name + ": " + commit.error().text);
@@ -223,6 +228,7 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
       continue;
     }
     m.vanished = false;  // check() knows why it was away
+    if (index.message(slot).corrupt && outlived(id, m, t)) continue;
     for (const auto i : pending_of(index, slot)) {
       m.recipients[i].fate = Fate::Waiting;
       m.recipients[i].stable = false;

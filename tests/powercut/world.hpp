@@ -87,6 +87,9 @@ class World {
     return t.unread.contains(id) || (t.some_unread && !places.contains(id));
   }
 
+  // What says that it is done cannot be read. Its body went when that could be.
+  bool outlived(MessageId id, const Mail &m, const Tolerance &t) const;
+
   std::map<Name, std::set<std::string>> told_;  // of which recipients' failures each tells
   std::set<Name> renamed_;                      // was asked for again with others
   template <class F>

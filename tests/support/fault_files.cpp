@@ -13,6 +13,7 @@ class FaultFiles::Handle final : public io::File {
       : state_(std::move(state)), inode_(std::move(inode)), path_(std::move(path)) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, char *to, std::size_t n) override {
+    state_->let_happen(path_, offset);
     const std::lock_guard lock{state_->mutex};
     if (auto r = state_->step(Op::Read, path_, false); !r) {
       if (!state_->dead) state_->unread.push_back({path_, offset, offset + n});
@@ -303,6 +304,10 @@ void FaultFiles::fail(Op op, std::string part, std::uint64_t nth, Status status,
 void FaultFiles::fail_any(std::uint64_t nth, Status status, bool forever) {
   const std::lock_guard lock{state_->mutex};
   state_->rules.push_back({{}, {}, nth, status, forever});
+}
+void FaultFiles::before_read(std::string part, std::uint64_t from, std::function<void()> what) {
+  const std::lock_guard lock{state_->mutex};
+  state_->moment = {std::move(part), from, std::move(what)};
 }
 std::uint64_t FaultFiles::failures() const {
   const std::lock_guard lock{state_->mutex};

@@ -44,6 +44,8 @@ class FaultFiles final : public io::FileSystem {
   void fail(Op op, std::string part, std::uint64_t nth, Status status, bool forever = false);
   // The same for the n-th changing call, whatever it is: no space on a write, an error of a sync, ...
   void fail_any(std::uint64_t nth, Status status, bool forever = false);
+  // Something happens, once, before a read at this offset or behind it of a file whose path contains `part`.
+  void before_read(std::string part, std::uint64_t from, std::function<void()> what);
   void heal();                     // nothing more fails, every sector can be read
   std::uint64_t failures() const;  // how many calls were made to fail
   struct Unread {                  // what could not be read

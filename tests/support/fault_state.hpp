@@ -105,6 +105,12 @@ struct FaultFiles::State {
     bool forever;
   };
   std::vector<Rule> rules;
+  struct Moment {
+    std::string part;
+    std::uint64_t from = 0;
+    std::function<void()> what;
+  };
+  std::optional<Moment> moment;
   std::vector<Unread> unread;
   std::map<std::string, std::array<std::uint64_t, 8>> counts;
   mutable std::mt19937_64 random{1};
@@ -123,6 +129,15 @@ struct FaultFiles::State {
       return Error{rule.status, path + ": injected failure"};
     }
     return {};
+  }
+  // Before a read, without the lock held.
+  void let_happen(const std::string &path, std::uint64_t offset) {
+    std::optional<Moment> now;
+    {
+      const std::lock_guard lock{mutex};
+      if (moment && offset >= moment->from && path.find(moment->part) != std::string::npos) now.swap(moment);
+    }
+    if (now) now->what();
   }
   std::uint64_t used() const {
     std::set<const Inode *> seen;  // a name may be that of another

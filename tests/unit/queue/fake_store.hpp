@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -20,7 +21,8 @@ struct FakeDisk {  // what outlives the queue process
   static PlaceOf place_of(const spool::Place &commit) { return {commit.segment, commit.epoch, commit.offset}; }
   std::map<PlaceOf, std::uint32_t> copied;  // how often
   std::vector<std::pair<spool::Committed, Envelope>> commits;
-  std::vector<std::string> journal;  // synced
+  std::vector<std::string> journal;                        // synced
+  std::set<std::pair<std::uint32_t, std::uint32_t>> lost;  // segments
   bool clean = true, active = false;
   std::uint32_t epochs = 110;  // the next to be given
 };
@@ -46,6 +48,15 @@ class FakeStore final : public spool::Store {
     };
     if (!slow_finding) std::exchange(finding, nullptr)();
   }
+  void look_again(const Named &named, OnCommit committed, std::function<void()> done) override {
+    named_again = named;
+    for (const auto &[at, envelope] : std::vector{disk_.commits})
+      if (!named.contains({at.commit.segment, at.commit.epoch}) && !admitted_.contains(place_of(at.commit)))
+        committed(at, envelope);
+    done();
+  }
+  std::optional<Named> named_again;
+  bool holds(const spool::Place &place) override { return !disk_.lost.contains({place.segment, place.epoch}); }
   bool slow_finding = false;
   std::function<void()> finding;  // all of it, if slow
 

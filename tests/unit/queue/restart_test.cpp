@@ -381,6 +381,16 @@ TEST_F(Restart, FlagsWhatWasUnderWayThoughTheClockIsBehind) {
   }
 }
 
+TEST_F(Restart, DeferredMailDoesNotWaitForAClockThatIsBehind) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  clock_.step_wall(-864'000 * kSecond);
+  begin();
+  advance(settings_.queue.maximal_backoff_time);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
 // A life may find mail, lease it and end before the writer gets round to speaking of it.
 TEST_F(Restart, FlagsWhatAnEarlierLifeLeasedThoughItsWriterSpeaksOfItOnlyNow) {
   begin();
@@ -396,16 +406,6 @@ TEST_F(Restart, FlagsWhatAnEarlierLifeLeasedThoughItsWriterSpeaksOfItOnlyNow) {
   std::uint64_t sequence = 0;
   for (const auto &at : {old, fresh})
     say(ingress_, wire::Notice{++sequence, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
-TEST_F(Restart, DeferredMailDoesNotWaitForAClockThatIsBehind) {
-  begin();
-  mail_to({"a@example.com"});
-  report(leases().at(0), DeliveryStatus::Deferred);
-  clock_.step_wall(-864'000 * kSecond);
-  begin();
-  advance(settings_.queue.maximal_backoff_time);
-  EXPECT_EQ(leases().size(), 1u);
-}
-
   store_->finding();
   const auto flagged = [&](MessageId id) { return core_->index().message(core_->index().find(id)).possible_duplicate; };
   EXPECT_TRUE(flagged(old.id));
@@ -560,6 +560,56 @@ TEST_F(Restart, MailCommittedWhileTheQueueWasAwayIsFound) {
   say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
   EXPECT_TRUE(known(at.id));
   EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Restart, MailOfAWriterThatDiedBeforeItSaidAWordIsFound) {
+  start();
+  const auto at = commit(envelope({"a@example.com"}));  // after we looked there, and then it died
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  EXPECT_FALSE(store_->named_again);  // the router has not spoken
+  say(router_, wire::WriterHello{{{kSegment + 1, kEpoch + 1}}});
+  ASSERT_TRUE(store_->named_again);
+  EXPECT_EQ(*store_->named_again, (spool::Store::Named{{kSegment + 1, kEpoch + 1}}));
+  EXPECT_TRUE(known(at.id));
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Restart, NoNotificationIsAskedForBeforeTheLastLook) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  ASSERT_EQ(notifications().size(), 1u);
+  start();
+  store_->slow_scans = true;
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
+  core_->attach_done();
+  say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
+  say(router_, wire::WriterHello{});
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(store_->named_again);
+  store_->finish_scans();
+  EXPECT_TRUE(store_->named_again);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Restart, MailWhoseBodyIsNowhereIsSetAsideUnlessItIsGone) {
+  begin();
+  const auto gone = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Sent);
+  const auto id = mail_to({"b@example.org"});
+  ASSERT_EQ(leases().size(), 1u);
+  disk_.lost.insert({kSegment, kEpoch});
+  begin();
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_FALSE(known(gone));
+  ASSERT_TRUE(known(id));
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).corrupt);
+  EXPECT_NE(sink_.text.find("its body is nowhere"), std::string::npos);
 }
 
 TEST_F(Restart, AGapInTheNoticesMakesTheSegmentBeScanned) {

@@ -42,7 +42,9 @@ class Generation {
       const auto &id = f.message.id;
       ASSERT_TRUE(present.insert(id).second) << "twice in the spool: " << to_string(id);
       ASSERT_TRUE(world_.sent.contains(id)) << "nobody ever sent " << to_string(id);
-      ASSERT_EQ(rig_.body_of(f.message), world_.sent[id]) << to_string(id);
+      if (!done.contains(id) || rig_.store->holds(f.message.body)) {
+        ASSERT_EQ(rig_.body_of(f.message), world_.sent[id]) << to_string(id);
+      }
       ASSERT_EQ(f.envelope.recipients.at(0).address, to_string(id) + "@example.net");
       ASSERT_TRUE(!world_.done_synced.contains(id) || done.contains(id)) << "came back: " << to_string(id) << log();
     }

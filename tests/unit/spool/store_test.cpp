@@ -323,28 +323,39 @@ TEST(SpoolStore, WhatWasFreeButCouldNotBeSyncedBringsNoMailBack) {
   ASSERT_TRUE(rig.wait(rig.send("more")).ok());
 }
 
-TEST(SpoolStore, ALargeMessageOutlivesThatItsBodyCouldNotBeRead) {
-  FaultFiles disk;
-  Committed large;
-  {
-    Rig rig{disk};
-    rig.open_writer();
-    auto r = rig.wait(rig.send(std::string(3 << 20, 'x')));
-    ASSERT_TRUE(r.ok());
-    large = *r;
-    ASSERT_NE(large.body.segment, large.commit.segment);
-  }
-  auto after = disk.power_cut(0);
-  after->fail(Op::Read, file_name(large.body.segment), 1, Status::Internal, true);
-  {
-    Rig rig{*after};
-    ASSERT_FALSE(rig.error) << rig.error->text;
-    EXPECT_TRUE(rig.found.empty());
-    for (int i = 0; i < 20; ++i) rig.poll();
-  }
-  after->heal();
-  Rig rig{*after};
-  EXPECT_EQ(rig.found.size(), 1u);
+TEST(SpoolStore, ALargeMessageOutlivesThatPartOfItCouldNotBeRead) {
+  enum class Part { Header, Body, Commit };
+  for (const auto part : {Part::Header, Part::Body, Part::Commit})
+    for (const auto durability : {Durability::Power, Durability::Process}) {
+      SCOPED_TRACE(static_cast<int>(part));
+      FaultFiles disk;
+      Committed large;
+      {
+        Rig rig{disk};
+        rig.open_writer();
+        auto r = rig.wait(rig.send(std::string(3 << 20, 'x'), durability));
+        ASSERT_TRUE(r.ok());
+        large = *r;
+        ASSERT_NE(large.body.segment, large.commit.segment);
+        ASSERT_TRUE(rig.wait(rig.send("which vouches for it")).ok());
+      }
+      if (part == Part::Header) disk.fail(Op::Read, file_name(large.body.segment), 1, Status::Internal, true);
+      if (part == Part::Body) disk.spoil(segment_file(large.body.segment), large.body.offset + (1 << 20));
+      if (part == Part::Commit) disk.spoil(segment_file(large.commit.segment), large.commit.offset);
+      {
+        Rig rig{disk};
+        ASSERT_FALSE(rig.error) << rig.error->text;
+        EXPECT_EQ(rig.found.size(), 1u);
+        for (int i = 0; i < 20; ++i) rig.poll();
+      }
+      disk.heal();
+      Rig rig{disk};
+      ASSERT_EQ(rig.found.size(), 2u);
+      for (const auto &f : rig.found)
+        if (f.message.id == large.id) {
+          EXPECT_EQ(rig.body_of(f.message).size(), large.body.length);
+        }
+    }
 }
 
 TEST(SpoolStore, WhatIsJournaledWhileOlderFilesCannotBeReadIsNotForgotten) {
