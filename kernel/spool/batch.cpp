@@ -43,6 +43,7 @@ class Layout {
     meta(p.envelope);
     pad();
 
+    commit.early = p.durability == Durability::Process;
     commit.synced = segment_.synced;
     commit.ordinal = ++segment_.ordinal;
     commit.moves = p.moves;

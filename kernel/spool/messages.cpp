@@ -31,12 +31,12 @@ SegmentReport find_messages(Bytes &bytes, const FileHeader &header, std::uint64_
       default:
         return;
     }
-    if (bad_from != 0 && r.at >= bad_from) return;
     FoundCommit found;
     found.message.id = MessageId{r.header.id};
     found.message.commit = {header.number, header.epoch, r.payload, r.header.length};
     const auto commit = parse_commit(payload_of(bytes, r), found.message.commit);
     if (!commit) return;
+    if (bad_from == kFirstRecord || (bad_from != 0 && r.at >= bad_from && !commit->early)) return;
     ++report.commits;
     if (commit->ordinal > ordinal + 1) missing.push_back({r.at, commit->ordinal - ordinal - 1});
     ordinal = std::max(ordinal, commit->ordinal);

@@ -22,7 +22,8 @@ struct SegmentReport {
   std::uint32_t missing = 0;  // vanished, though later ones show that they had been synced
 };
 
-// Messages of one segment in commit order. Stops at `bad_from` if not 0.
+// Messages of one segment in commit order. From `bad_from` on, if it is not 0, a sync failed: only those count of which
+// a sender was told before that they were taken. If it is kFirstRecord nothing counts.
 SegmentReport find_messages(Bytes &bytes, const FileHeader &header, std::uint64_t bad_from, bool envelopes,
                             const std::function<void(const FoundCommit &)> &each);
 

@@ -159,7 +159,8 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
     const auto &found = search->found[search->next];
     const auto at = found.commit.message.commit.offset;
     auto *segment = find(search->place);
-    const bool gone = !segment || (segment->bad_from != 0 && at >= segment->bad_from);
+    const bool gone = !segment || (segment->bad_from != 0 && at >= segment->bad_from && !found.commit.commit.early) ||
+                      segment->bad_from == kFirstRecord;
     const bool known = segment && segment->commits.known(at) && segment->commits.state(at) != CommitState::Seen;
     if (search->unsynced && !gone && !known && at >= search->report.scan.synced)
       distrust(search->found[search->next].commit);
@@ -242,8 +243,8 @@ void StoreImpl::set_body_aside(const Committed &message) {
 }
 
 void StoreImpl::report_damaged(const Segment &segment, const Committed &message, std::string_view part) {
-  if (finding_) ++finding_->out.corrupt_records;
   damaged_ = true;
+  if (finding_) ++finding_->out.corrupt_records;
   log_.error("message damaged: set aside", {{"qid", message.id},
                                             {"segment", segment.header.number},
                                             {"offset", message.commit.offset},

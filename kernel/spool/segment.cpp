@@ -16,6 +16,7 @@ constexpr std::size_t kSecondCopy = 2048;  // another sector: one bad sector doe
 
 constexpr std::uint8_t kBodyElsewhere = 1;
 constexpr std::uint8_t kBodyUnsynced = 2;  // elsewhere, and Durability::Process did not wait for it
+constexpr std::uint8_t kEarly = 4;         // Durability::Process did not wait for anything
 
 std::string one_copy(const FileHeader &h) {
   std::string out{kMagic};
@@ -132,8 +133,8 @@ std::string encode_commit(const CommitPayload &c, const Place &at) {
   std::string out;
   Encoder e{out};
   const bool elsewhere = c.body.segment != at.segment || c.body.epoch != at.epoch;
-  e(static_cast<std::uint8_t>((elsewhere ? kBodyElsewhere : 0) | (c.body_synced ? 0 : kBodyUnsynced)), c.envelope_crc,
-    c.body_crc);
+  const auto flags = (elsewhere ? kBodyElsewhere : 0) | (c.body_synced ? 0 : kBodyUnsynced) | (c.early ? kEarly : 0);
+  e(static_cast<std::uint8_t>(flags), c.envelope_crc, c.body_crc);
   e.varint(c.ordinal);
   e.varint(at.offset - c.synced);
   e.varint(at.offset - c.envelope.offset);
@@ -151,6 +152,7 @@ std::optional<CommitPayload> parse_commit(std::string_view payload, const Place 
   std::uint8_t flags = 0;
   d(flags, c.envelope_crc, c.body_crc);
   c.body_synced = !(flags & kBodyUnsynced);
+  c.early = flags & kEarly;
   c.ordinal = static_cast<std::uint32_t>(d.varint());
   c.synced = at.offset - d.varint();
   c.envelope = {at.segment, at.epoch, at.offset - d.varint(), 0};

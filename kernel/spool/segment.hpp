@@ -95,6 +95,7 @@ struct CommitPayload {
   std::uint32_t envelope_crc = 0, body_crc = 0;  // the `crc` of those records
   std::uint16_t body_gap = 0;                    // of the BODY record
   bool body_synced = true;                       // before this record was written, if it lies in another segment
+  bool early = false;                            // its session did not wait for the sync of this record
   std::uint64_t synced = 0;                      // this segment was on stable storage up to here
   std::uint32_t ordinal = 0;                     // 1, 2, 3 ... in the segment: a vanished commit shows
   std::uint32_t moves = 0;                       // how often compaction has copied the message

@@ -11,6 +11,10 @@ namespace {
 
 Error deferred(std::string text) { return {Status::Defer, std::move(text), {4, 3, 0}}; }
 
+// What a segment is given up from. kFirstRecord would say that nothing in it is of use, but what Durability::Process
+// was promised is there as long as the kernel lives.
+std::uint64_t bad_from(const OpenSegment &segment) { return std::max(segment.synced, kFirstRecord + 8); }
+
 }  // namespace
 
 WriterCore::WriterCore(asio::io_context &loop, Logger &log, SegmentSource &source, WriterOptions options, Turns *turns)
@@ -129,6 +133,7 @@ void WriterCore::seal_current() {
   auto file = segment->file;
   const auto end = segment->end, size = segment->header.size;
   const bool dirty = segment->synced < end;
+  const auto failed_from = bad_from(*segment);
   std::string page;
   append_record(page, RecordSeal{segment->header}, RecordType::Seal, 0, encode_seal(end));
   page.append(kPage - page.size(), '\0');
@@ -138,9 +143,9 @@ void WriterCore::seal_current() {
         if (dirty) *result = file->data_sync();
         if (*result && end + kPage <= size) (void)file->write_at(end, page);
       },
-      [this, self = shared_from_this(), result, header = segment->header, synced = segment->synced, file]() mutable {
+      [this, self = shared_from_this(), result, header = segment->header, failed_from, file]() mutable {
         file.reset();
-        give_back(header, *result ? 0 : synced);
+        give_back(header, *result ? 0 : failed_from);
       });
 }
 
@@ -274,15 +279,15 @@ void WriterCore::finished(std::uint64_t end, bool synced, const Result<void> &re
     const auto &header = current_->header;
     log_->error("spool segment given up", {{"segment", header.number},
                                            {"epoch", header.epoch},
-                                           {"bad_from", current_->synced},
+                                           {"bad_from", bad_from(*current_)},
                                            {"error", result.error().text}});
     const bool full = result.error().status == Status::Busy;
     const Error error{
         full ? Status::Busy : Status::Defer, result.error().text, {4, 3, static_cast<std::uint16_t>(full ? 1 : 0)}};
-    const auto bad_from = current_->synced;
+    const auto failed_from = bad_from(*current_);
     const auto abandoned = header;
     current_.reset();
-    give_back(abandoned, bad_from);
+    give_back(abandoned, failed_from);
     for (const auto &message : messages) resolve(*message, error);
   }
   pump();

@@ -198,7 +198,7 @@ void World::check(const queue::QueueCore &core, spool::Store &store, bool power,
       fail("finished and still there: " + to_string(id));
     if (present || !m.acknowledged || m.deleted || t.damaged.contains(id) || t.unread_now.contains(id)) continue;
     if (m.acknowledged_in == starts) continue;  // its writer will say so
-    if (m.durability == Durability::Process && (power || t.failing)) continue;
+    if (m.durability == Durability::Process && power) continue;
     for (const auto &d : m.recipients)
       if (d.fate == Fate::Waiting && !(t.journal_damaged && d.told)) fail("acknowledged and lost: " + to_string(id));
   }

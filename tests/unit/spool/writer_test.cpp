@@ -232,6 +232,40 @@ TEST(SpoolWriter, ProcessDurabilityAnswersBeforeTheSync) {
   EXPECT_TRUE(rig.run_until([&] { return disk.count(Op::Sync, "/segments/") > before; }));
 }
 
+// It has had its 250, and no power was cut: as long as the page cache shows it, it is there.
+TEST(SpoolWriter, ProcessDurabilityOutlivesAFailedSyncAndTheEndOfAnyProcess) {
+  for (const bool synced_before : {false, true}) {
+    SCOPED_TRACE(synced_before);
+    FaultFiles disk;
+    std::optional<Committed> message;
+    {
+      Rig rig{disk};
+      WriterOptions o;
+      o.process_sync_interval = kMillisecond;
+      rig.open_writer(o);
+      ASSERT_TRUE(rig.wait(rig.writer->reserve_id()).ok());
+      ASSERT_TRUE(rig.run_until([&] { return rig.granted() == 2 && rig.store->usage().free_segments > 0; }));
+      if (synced_before) {
+        ASSERT_TRUE(rig.wait(rig.send("first")).ok());
+      }
+      disk.fail(Op::Sync, "/segments/", 1, Status::Internal);
+      const auto r = rig.wait(rig.send("second", Durability::Process));
+      ASSERT_TRUE(r.ok());
+      message = *r;
+      ASSERT_TRUE(rig.run_until([&] { return !rig.source.seals.empty(); }));
+      for (int i = 0; i < 20; ++i) ASSERT_TRUE(rig.finish_journal());
+      EXPECT_TRUE(rig.store->admit(*message));  // its notice comes after the word that its segment is given up
+      EXPECT_EQ(rig.body_of(*message), "Received: x\r\nsecond");
+      ASSERT_TRUE(rig.store->close_clean().ok());
+    }
+    Rig rig{disk};
+    ASSERT_FALSE(rig.error);
+    bool there = false;
+    for (const auto &f : rig.found) there |= f.message.id == message->id;
+    EXPECT_TRUE(there);
+  }
+}
+
 TEST(SpoolWriter, GoesOnWithItsSpareWhileTheQueueProcessIsAway) {
   FaultFiles disk;
   Rig rig{disk};
