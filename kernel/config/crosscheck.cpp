@@ -23,6 +23,7 @@ class Checker {
     listeners();
     transports();
     lookups();
+    uses_of_tables();
     routes();
     parties();
     times();
@@ -154,8 +155,6 @@ class Checker {
   }
 
   void lookups() {
-    std::vector<std::string_view> names;
-    for (const auto &lookup : s_.lookups) names.push_back(lookup.name);
     for (const auto &lookup : s_.lookups) {
       const auto of = "lookup." + lookup.name;
       budget(of, lookup.budget);
@@ -168,17 +167,64 @@ class Checker {
         add(of + ".plugin", "stands beside pipemap or unionmap, expected only one of them");
       for (const auto &[key, parts] :
            {std::pair{of + ".pipemap", &lookup.pipemap}, {of + ".unionmap", &lookup.unionmap}})
-        for (const auto &part : *parts) {
-          if (s_.lookup(part)) continue;
-          const auto near = suggestion(part, names);
-          add(key, fmt::format("names \"{}\", but there is no [lookup.{}]{}", part, part,
-                               near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
-        }
+        names_tables(key, *parts);
       if (ways == 1 && lookup.plugin.empty() && !lookup.options.empty())
         add(of + '.' + lookup.options.begin()->first, "is an option of no combination of tables");
       std::vector<std::string_view> path;
       if (asks_itself(lookup, path)) add(of, fmt::format("asks itself: {}", fmt::join(path, " -> ")));
     }
+  }
+
+  void names_tables(const std::string &key, const std::vector<std::string> &names) {
+    std::vector<std::string_view> all;
+    for (const auto &lookup : s_.lookups) all.push_back(lookup.name);
+    for (const auto &name : names) {
+      if (s_.lookup(name)) continue;
+      const auto near = suggestion(name, all);
+      add(key, fmt::format("names \"{}\", but there is no [lookup.{}]{}", name, name,
+                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+  }
+
+  void uses_of_tables() {
+    names_tables("mydestination_maps", s_.mydestination_maps);
+    names_tables("relay_domain_maps", s_.relay_domain_maps);
+    names_tables("virtual_alias_domain_maps", s_.virtual_alias_domain_maps);
+    names_tables("local_recipient_maps", s_.local_recipient_maps);
+    names_tables("relay_recipient_maps", s_.relay_recipient_maps);
+    names_tables("virtual_alias_maps", s_.virtual_alias_maps);
+    names_tables("relocated_maps", s_.relocated_maps);
+    names_tables("transport_maps", s_.transport_maps);
+    names_tables("sender_dependent_relayhost_maps", s_.sender_dependent_relayhost_maps);
+    names_tables("sender_bcc_maps", s_.sender_bcc_maps);
+    names_tables("recipient_bcc_maps", s_.recipient_bcc_maps);
+    names_tables("canonical_maps", s_.canonical_maps);
+    names_tables("sender_canonical_maps", s_.sender_canonical_maps);
+    names_tables("recipient_canonical_maps", s_.recipient_canonical_maps);
+    access_tables("smtpd", s_.smtpd);
+    for (const auto &listener : s_.listeners) access_tables("listener." + listener.name, listener.smtpd);
+
+    if (s_.virtual_alias_maps.empty() && !(s_.virtual_alias_domains.empty() && s_.virtual_alias_domain_maps.empty()))
+      add("virtual_alias_domains",
+          "means that every address there is an alias, expected virtual_alias_maps with the aliases",
+          {"virtual_alias_domain_maps"});
+    for (const auto &domain : s_.virtual_alias_domains)
+      for (const auto *others : {&s_.mydestination, &s_.relay_domains})
+        if (std::find(others->begin(), others->end(), domain) != others->end())
+          add("virtual_alias_domains",
+              fmt::format("holds {}, which is in {} as well; expected each domain in one of them", domain,
+                          others == &s_.mydestination ? "mydestination" : "relay_domains"));
+  }
+
+  // Inherited names are reported in [smtpd] only.
+  void access_tables(const std::string &of, const Smtpd &smtpd) {
+    const auto check = [&](const char *name, const std::vector<std::string> &tables) {
+      if (of == "smtpd" || places_.contains(of + '.' + name)) names_tables(of + '.' + name, tables);
+    };
+    check("client_access_maps", smtpd.client_access_maps);
+    check("helo_access_maps", smtpd.helo_access_maps);
+    check("sender_access_maps", smtpd.sender_access_maps);
+    check("recipient_access_maps", smtpd.recipient_access_maps);
   }
 
   bool asks_itself(const Lookup &lookup, std::vector<std::string_view> &path) const {

@@ -88,58 +88,143 @@ constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
 
 std::span<const Option<Settings>> top_level_options() {
   using T = Settings;
-  static const Option<T> rows[] = {
-      option<&T::myhostname>("myhostname", text(kHostname),
-                             "This host's name, in the greeting, in Received headers and in reports.",
-                             "the system's host name"),
-      option<&T::mydomain>("mydomain", text(kDomain), "The domain this host belongs to.",
-                           "`myhostname` without its first label"),
-      option<&T::spool>("spool", path(),
-                        "Directory of the spool and of the control socket in it. `--spool DIR` overrides it."),
-      option<&T::user>("user", text(kUser),
-                       "The system user that every process but the supervisor drops to when Mansio is started as root.",
-                       "\"mansio\""),
-      option<&T::plugin_dir>("plugin_dir", path(), "Directory of the plugins' shared objects.",
-                             "`lib/mansio/plugins` beside the program's `bin`"),
-      option<&T::mydestination>(
-          "mydestination", list(kDomain),
-          "Own domains: mail for them is accepted from everyone. Where it is delivered, `[[route]]` says."),
-      option<&T::relay_domains>("relay_domains", list(kDomainPattern),
-                                "Domains that mail is accepted for from everyone and relayed onward. \".example.com\" "
-                                "stands for all subdomains of example.com but not for itself."),
-      option<&T::local_recipients>("local_recipients", list(kLocalUser),
-                                   "The recipients that exist in `mydestination`; others are refused with 550 5.1.1. "
-                                   "An empty list means that every recipient is accepted."),
-      option<&T::postmaster>("postmaster", text(kMailbox),
-                             "Who gets reports to the postmaster, and mail for postmaster that has no other way: it is "
-                             "always accepted, even "
-                             "where a `[[route]]` refuses it. Without a domain it is in `myhostname`."),
-      option<&T::double_bounce_sender>(
-          "double_bounce_sender", text(kMailbox),
-          "Sender of reports to the postmaster: one that cannot be delivered is recognised by it and dropped, not "
-          "reported again. Without a domain it is in `myhostname`. No mail needs to reach it."),
-      option<&T::proxy_interfaces>("proxy_interfaces", list(kIp),
-                                   "Further addresses that are this host, such as those of a proxy or of an address "
-                                   "translator; needed to detect mail loops."),
-      option<&T::ingress_processes>(
-          "ingress_processes", integer(0, 16),
-          "Processes that receive mail; 0 means one for every two processor cores, at least 1 and at most 4."),
-      option<&T::default_process_limit>("default_process_limit", integer(1, 100000),
-                                        "Default of each transport's `process_limit`."),
-      option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
-                               "How long a stop waits for work in hand."),
-      option<&T::soft_bounce>("soft_bounce", boolean(),
-                              "Refuse nothing for good and return nothing: the SMTP server answers 4xx where it would "
-                              "5xx, and mail that would be returned stays in the queue until it expires. For trying "
-                              "out a configuration."),
-      option<&T::drain_timeout>("drain_timeout", duration(kSecond, 86400 * kSecond),
-                                "How long processes of the configuration before a reload may finish what they have in "
-                                "hand."),
-      option<&T::sandbox>("sandbox", boolean(),
-                          "Restrict each process's system calls and file access (seccomp, Landlock)."),
-      option<&T::lookup_cache_size>("lookup_cache_size", size(0),
-                                    "Memory for answers of tables that may be reused (`cache_ttl`), in each process."),
-  };
+  static const auto rows = [] {
+    std::vector<Option<T>> r{
+        option<&T::myhostname>("myhostname", text(kHostname),
+                               "This host's name, in the greeting, in Received headers and in reports.",
+                               "the system's host name"),
+        option<&T::mydomain>("mydomain", text(kDomain), "The domain this host belongs to.",
+                             "`myhostname` without its first label"),
+        option<&T::spool>("spool", path(),
+                          "Directory of the spool and of the control socket in it. `--spool DIR` overrides it."),
+        option<&T::user>(
+            "user", text(kUser),
+            "The system user that every process but the supervisor drops to when Mansio is started as root.",
+            "\"mansio\""),
+        option<&T::plugin_dir>("plugin_dir", path(), "Directory of the plugins' shared objects.",
+                               "`lib/mansio/plugins` beside the program's `bin`"),
+        option<&T::mydestination>(
+            "mydestination", list(kDomain),
+            "Own domains: mail for them is accepted from everyone. Where it is delivered, `[[route]]` says."),
+        option<&T::relay_domains>(
+            "relay_domains", list(kDomainPattern),
+            "Domains that mail is accepted for from everyone and relayed onward. \".example.com\" "
+            "stands for all subdomains of example.com but not for itself."),
+        option<&T::local_recipients>("local_recipients", list(kLocalUser),
+                                     "The recipients that exist in `mydestination`; others are refused with 550 5.1.1. "
+                                     "An empty list means that every recipient is accepted."),
+        option<&T::virtual_alias_domains>(
+            "virtual_alias_domains", list(kDomain),
+            "Own domains without mailboxes: each address is one that `virtual_alias_maps` has, others are refused."),
+        option<&T::mydestination_maps>(
+            "mydestination_maps", list(kTableName),
+            "Tables with further own domains, as keys; what is found there does not matter."),
+        option<&T::relay_domain_maps>(
+            "relay_domain_maps", list(kTableName),
+            "Tables with further domains to relay for: \"example.com\", or \".example.com\" for its subdomains."),
+        option<&T::virtual_alias_domain_maps>("virtual_alias_domain_maps", list(kTableName),
+                                              "Tables with further `virtual_alias_domains`."),
+        option<&T::local_recipient_maps>("local_recipient_maps", list(kTableName),
+                                         "Tables with the recipients that exist in own domains: \"user@domain\", "
+                                         "\"user\" or \"@domain\". Others, but "
+                                         "for `local_recipients` and aliases, are refused with 5.1.1."),
+        option<&T::relay_recipient_maps>(
+            "relay_recipient_maps", list(kTableName),
+            "Tables with the recipients that exist in domains that are relayed for: \"user@domain\" or \"@domain\"."),
+        option<&T::unknown_local_recipient_reject_code>(
+            "unknown_local_recipient_reject_code", integer(400, 599),
+            "The reply for a recipient that does not exist in an own domain."),
+        option<&T::unknown_relay_recipient_reject_code>(
+            "unknown_relay_recipient_reject_code", integer(400, 599),
+            "The reply for one that does not exist in a domain that is relayed for."),
+        option<&T::unknown_virtual_alias_reject_code>("unknown_virtual_alias_reject_code", integer(400, 599),
+                                                      "The reply for one of a virtual alias domain that is no alias."),
+        option<&T::recipient_delimiter>("recipient_delimiter", text(),
+                                        "Characters that separate a user's name from an extension, such as \"+\" in "
+                                        "user+folder@example.com: tables "
+                                        "are asked with the extension first and then without it.",
+                                        "none"),
+        option<&T::propagate_unmatched_extensions>(
+            "propagate_unmatched_extensions", list(kRewriting),
+            "In which rewriting an extension that was not part of what a table has is added to the address found."),
+        option<&T::parent_domain_matches_subdomains>("parent_domain_matches_subdomains", list(kParentMatch),
+                                                     "Of which tables a key \"example.com\" stands for subdomains as "
+                                                     "well; of the others, \".example.com\" does."),
+        option<&T::virtual_alias_maps>(
+            "virtual_alias_maps", list(kTableName),
+            "Tables of aliases: other recipients in the place of one, before a message is taken."),
+        option<&T::virtual_alias_recursion_limit>("virtual_alias_recursion_limit", integer(1, 100000),
+                                                  "How deep aliases of aliases may go; then 451."),
+        option<&T::virtual_alias_expansion_limit>("virtual_alias_expansion_limit", integer(1, 100000),
+                                                  "How many recipients one may become; then 451."),
+        option<&T::virtual_alias_address_length_limit>("virtual_alias_address_length_limit", integer(1, 100000),
+                                                       "Longest address of an expansion, in octets; then 451."),
+        option<&T::relocated_maps>(
+            "relocated_maps", list(kTableName),
+            "Tables of users that have moved: mail for them is refused with 5.1.6 and what the table says."),
+        option<&T::transport_maps>(
+            "transport_maps", list(kTableName),
+            "Tables that say \"transport:nexthop\" for an address, a domain or \"*\"; stronger than a `[[route]]`."),
+        option<&T::sender_dependent_relayhost_maps>(
+            "sender_dependent_relayhost_maps", list(kTableName),
+            "Tables with a next hop for senders, \"user@domain\", \"@domain\" or \"<>\", of mail to foreign domains."),
+        option<&T::canonical_maps>(
+            "canonical_maps", list(kTableName),
+            "Tables with the address to put in the place of one, of senders and recipients, before anything else is "
+            "done with it."),
+        option<&T::canonical_classes>("canonical_classes", list(kAddressClass), "What `canonical_maps` are for."),
+        option<&T::sender_canonical_maps>("sender_canonical_maps", list(kTableName),
+                                          "The same for senders only; asked before `canonical_maps`."),
+        option<&T::sender_canonical_classes>("sender_canonical_classes", list(kAddressClass),
+                                             "What `sender_canonical_maps` are for."),
+        option<&T::recipient_canonical_maps>("recipient_canonical_maps", list(kTableName),
+                                             "The same for recipients only; asked before `canonical_maps`."),
+        option<&T::recipient_canonical_classes>("recipient_canonical_classes", list(kAddressClass),
+                                                "What `recipient_canonical_maps` are for."),
+        option<&T::always_bcc>("always_bcc", text(kMailbox), "An address that gets a copy of every message received.",
+                               "none"),
+        option<&T::sender_bcc_maps>("sender_bcc_maps", list(kTableName),
+                                    "Tables with an address that gets a copy of a sender's mail."),
+        option<&T::recipient_bcc_maps>("recipient_bcc_maps", list(kTableName),
+                                       "Tables with an address that gets a copy of a recipient's mail."),
+        option<&T::postmaster>(
+            "postmaster", text(kMailbox),
+            "Who gets reports to the postmaster, and mail for postmaster that has no other way: it is "
+            "always accepted, even "
+            "where a `[[route]]` refuses it. Without a domain it is in `myhostname`."),
+        option<&T::double_bounce_sender>(
+            "double_bounce_sender", text(kMailbox),
+            "Sender of reports to the postmaster: one that cannot be delivered is recognised by it and dropped, not "
+            "reported again. Without a domain it is in `myhostname`. No mail needs to reach it."),
+        option<&T::proxy_interfaces>("proxy_interfaces", list(kIp),
+                                     "Further addresses that are this host, such as those of a proxy or of an address "
+                                     "translator; needed to detect mail loops."),
+        option<&T::ingress_processes>(
+            "ingress_processes", integer(0, 16),
+            "Processes that receive mail; 0 means one for every two processor cores, at least 1 and at most 4."),
+        option<&T::default_process_limit>("default_process_limit", integer(1, 100000),
+                                          "Default of each transport's `process_limit`."),
+        option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
+                                 "How long a stop waits for work in hand."),
+        option<&T::soft_bounce>(
+            "soft_bounce", boolean(),
+            "Refuse nothing for good and return nothing: the SMTP server answers 4xx where it would "
+            "5xx, and mail that would be returned stays in the queue until it expires. For trying "
+            "out a configuration."),
+        option<&T::drain_timeout>(
+            "drain_timeout", duration(kSecond, 86400 * kSecond),
+            "How long processes of the configuration before a reload may finish what they have in "
+            "hand."),
+        option<&T::sandbox>("sandbox", boolean(),
+                            "Restrict each process's system calls and file access (seccomp, Landlock)."),
+        option<&T::lookup_cache_size>(
+            "lookup_cache_size", size(0),
+            "Memory for answers of tables that may be reused (`cache_ttl`), in each process."),
+    };
+    for (auto &row : r)
+      if (row.name == "always_bcc") row.given = [](const T &from) { return !from.always_bcc.empty(); };
+    return r;
+  }();
   return rows;
 }
 
@@ -245,6 +330,22 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                      "How long a TLS handshake may take."),
         option<&T::tls_reload_interval>("tls_reload_interval", duration(kSecond),
                                         "How often the certificate files are looked at."),
+        option<&T::client_access_maps>("client_access_maps", list(kTableName),
+                                       "Tables of actions by the client's name, its parent domains, its address and "
+                                       "the networks around it."),
+        option<&T::helo_access_maps>("helo_access_maps", list(kTableName),
+                                     "Tables of actions by the name given with HELO or EHLO and its parent domains."),
+        option<&T::sender_access_maps>(
+            "sender_access_maps", list(kTableName),
+            "Tables of actions by the sender: \"user@domain\", the domain and its parents, \"user@\"."),
+        option<&T::recipient_access_maps>("recipient_access_maps", list(kTableName),
+                                          "Tables of actions by the recipient, with keys as for the sender."),
+        option<&T::access_map_reject_code>("access_map_reject_code", integer(500, 599),
+                                           "The reply that REJECT in an access table means."),
+        option<&T::access_map_defer_code>("access_map_defer_code", integer(400, 499),
+                                          "The reply that DEFER in an access table means."),
+        option<&T::null_access_lookup_key>("null_access_lookup_key", text(),
+                                           "The key by which access tables know the null sender."),
     };
     for (auto &row : r) {
       if (row.name != "client_event_limit_exceptions") continue;
@@ -416,6 +517,12 @@ std::span<const Option<Lookup>> lookup_options() {
                             "How long what was found is reused where the plugin does not say; 0 means not at all."),
       option<&T::cache_negative_ttl>("cache_negative_ttl", duration(0, 86400 * kSecond),
                                      "How long \"not found\" is reused where the plugin does not say."),
+      option<&T::partial_keys>(
+          "partial_keys", boolean(),
+          "Whether the table is also asked for parts of an address, a name or a network, as docs/lookups.md says for "
+          "each "
+          "use. Tables of patterns are not to be: a pattern may match a part that it was not meant for.",
+          "`false` with `type` \"cidr\", \"regexp\" or \"pcre\", else `true`"),
   };
   return rows;
 }

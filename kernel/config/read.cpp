@@ -223,7 +223,15 @@ class Reader {
       if (take(table, entry, prefix, budget_options(), lookup.budget)) continue;
       plugin_option(lookup.options, entry, prefix);
     }
+    if (!given(prefix + "partial_keys") && has_patterns(lookup)) lookup.partial_keys = false;
     s.lookups.push_back(std::move(lookup));
+  }
+
+  // By the name that plugins with several kinds of tables give this option.
+  static bool has_patterns(const Lookup &lookup) {
+    const auto type = lookup.options.find("type");
+    return type != lookup.options.end() &&
+           (type->second == "cidr" || type->second == "regexp" || type->second == "pcre");
   }
 
   // What the kernel does not know is the plugin's to judge.

@@ -61,8 +61,8 @@ struct Smtpd {
   bool client_event_limit_exceptions_given = false;
   BareNewline forbid_bare_newline = BareNewline::Normalize;
   bool forbid_unauth_pipelining = true;
-  std::vector<Network> etrn_clients;             // none: ETRN is not offered
-  std::vector<std::string> fast_flush_domains;   // that ETRN may name; none: relay_domains
+  std::vector<Network> etrn_clients;            // none: ETRN is not offered
+  std::vector<std::string> fast_flush_domains;  // that ETRN may name; none: relay_domains
   bool smtputf8 = true;
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
@@ -70,6 +70,10 @@ struct Smtpd {
   std::string tls_cert_file, tls_key_file;  // PEM chain and key
   Nanos starttls_timeout = 300 * kSecond;
   Nanos tls_reload_interval = 60 * kSecond;  // how often the files are looked at
+  // Access tables, by name; asked when RCPT comes.
+  std::vector<std::string> client_access_maps, helo_access_maps, sender_access_maps, recipient_access_maps;
+  std::uint32_t access_map_reject_code = 554, access_map_defer_code = 450;
+  std::string null_access_lookup_key = "<>";
 
   bool operator==(const Smtpd &) const = default;
 };
@@ -115,8 +119,8 @@ struct DestinationLimits {
   std::string destination_concurrency_positive_feedback = "1", destination_concurrency_negative_feedback = "1";
   std::uint32_t destination_concurrency_failed_cohort_limit = 1;
   std::uint32_t destination_recipient_limit = 50;
-  Nanos destination_rate_delay = 0;     // 0: none
-  std::string destination_rate_limit;   // "100/m"; "" = none
+  Nanos destination_rate_delay = 0;    // 0: none
+  std::string destination_rate_limit;  // "100/m"; "" = none
   std::uint32_t destination_rate_burst = 1;
   std::string adaptive_rate_minimum = "1/m";
   double adaptive_rate_decrease = 0.5, adaptive_rate_increase = 0.05;
@@ -140,7 +144,7 @@ struct Transport : DestinationLimits {
   std::uint32_t process_limit = 100;           // deliveries at once (Postfix: maxproc)
   Nanos delivery_time_limit = 3600 * kSecond;  // a lease's deadline
   Budget budget;
-  Nanos transport_retry_time = 60 * kSecond;   // 0: never dead
+  Nanos transport_retry_time = 60 * kSecond;  // 0: never dead
   DestinationKey destination_key = DestinationKey::Nexthop;
   Nanos transport_rate_delay = 0;
   std::string transport_rate_limit;
@@ -149,7 +153,7 @@ struct Transport : DestinationLimits {
   std::uint32_t delivery_slot_loan = 3;
   std::uint32_t delivery_slot_discount = 50;  // percent
   std::uint32_t minimum_delivery_slots = 3;
-  std::vector<DestinationRule> destinations;   // the first that matches counts
+  std::vector<DestinationRule> destinations;  // the first that matches counts
 
   bool operator==(const Transport &) const = default;
 };
@@ -163,6 +167,7 @@ struct Lookup {
   Nanos time_limit = 10 * kSecond;
   Nanos cache_ttl = 0;           // how long "found" is reused where the plugin does not say; 0 = not at all
   Nanos cache_negative_ttl = 0;  // the same of "not found"
+  bool partial_keys = true;      // is asked for parts of an address, too
   Budget budget;
 
   bool operator==(const Lookup &) const = default;
@@ -218,8 +223,8 @@ struct RateRule {
 struct Queue {
   Nanos minimal_backoff_time = 300 * kSecond;
   Nanos maximal_backoff_time = 4000 * kSecond;
-  double backoff_jitter = 0.1;                         // fraction, both ways
-  Nanos queue_run_delay = 0;                           // 0: exact times
+  double backoff_jitter = 0.1;  // fraction, both ways
+  Nanos queue_run_delay = 0;    // 0: exact times
   std::uint32_t qmgr_message_active_limit = 20000;
   std::uint32_t qmgr_message_recipient_limit = 20000;
   Nanos maximal_queue_lifetime = 5 * 86400 * kSecond;  // 0: one try
@@ -276,11 +281,34 @@ struct Settings {
   std::vector<std::string> proxy_interfaces;  // further addresses that are "me", for loop detection
   std::uint32_t ingress_processes = 0;        // 0 = one for two cores, 1 to 4
   std::uint32_t default_process_limit = 100;
-  Nanos stop_timeout = 30 * kSecond;    // SIGTERM to the end
-  Nanos drain_timeout = 600 * kSecond;  // a reload to the end of the processes before it
-  bool soft_bounce = false;             // refuse and return nothing for good: 4xx for 5xx
-  bool sandbox = true;                  // seccomp and Landlock in the children
+  Nanos stop_timeout = 30 * kSecond;              // SIGTERM to the end
+  Nanos drain_timeout = 600 * kSecond;            // a reload to the end of the processes before it
+  bool soft_bounce = false;                       // refuse and return nothing for good: 4xx for 5xx
+  bool sandbox = true;                            // seccomp and Landlock in the children
   std::uint64_t lookup_cache_size = 16ull << 20;  // of each process, for all tables
+
+  std::vector<std::string> virtual_alias_domains;  // every address of theirs is an alias
+  // Names of tables, each asked in this order.
+  std::vector<std::string> mydestination_maps, relay_domain_maps, virtual_alias_domain_maps;
+  std::vector<std::string> local_recipient_maps, relay_recipient_maps;
+  std::vector<std::string> virtual_alias_maps, relocated_maps, transport_maps, sender_dependent_relayhost_maps;
+  std::vector<std::string> sender_bcc_maps, recipient_bcc_maps;
+  std::vector<std::string> canonical_maps, sender_canonical_maps, recipient_canonical_maps;
+  std::vector<std::string> canonical_classes = {"envelope_sender", "envelope_recipient", "header_sender",
+                                                "header_recipient"};
+  std::vector<std::string> sender_canonical_classes = {"envelope_sender", "header_sender"};
+  std::vector<std::string> recipient_canonical_classes = {"envelope_recipient", "header_recipient"};
+  std::string always_bcc;           // "": nobody
+  std::string recipient_delimiter;  // each character separates user and extension; "": none does
+  std::vector<std::string> propagate_unmatched_extensions = {"canonical", "virtual"};
+  std::vector<std::string> parent_domain_matches_subdomains = {"access_maps"};
+  std::uint32_t virtual_alias_recursion_limit = 1000;
+  std::uint32_t virtual_alias_expansion_limit = 1000;
+  std::uint32_t virtual_alias_address_length_limit = 1000;
+  std::uint32_t unknown_local_recipient_reject_code = 550;
+  std::uint32_t unknown_relay_recipient_reject_code = 550;
+  std::uint32_t unknown_virtual_alias_reject_code = 550;
+
   Log log;
   Smtpd smtpd;
   std::vector<Listener> listeners;

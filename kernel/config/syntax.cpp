@@ -157,6 +157,12 @@ bool canonical_syslog_name(std::string &text) {
 
 bool canonical_plugin(std::string &text) { return word(text, 64) && text.find('-') != text.npos; }
 bool canonical_transport(std::string &text) { return is_table_name(text); }
+bool canonical_rewriting(std::string &text) { return text == "canonical" || text == "virtual"; }
+bool canonical_address_class(std::string &text) {
+  return text == "envelope_sender" || text == "envelope_recipient" || text == "header_sender" ||
+         text == "header_recipient";
+}
+bool canonical_parent_match(std::string &text) { return text == "access_maps" || text == "transport_maps"; }
 bool canonical_user(std::string &text) { return word(text, 32); }
 bool canonical_keyword(std::string &text) {
   text = lower(text);
@@ -240,6 +246,11 @@ const Syntax kSyslogName{"syslog name", "at most 32 letters, digits, '-', '_', '
                          canonical_syslog_name};
 const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", canonical_plugin};
 const Syntax kTableName{"table", "the name of a [lookup.NAME] table", canonical_transport};
+const Syntax kRewriting{"rewriting", "\"canonical\" or \"virtual\"", canonical_rewriting};
+const Syntax kAddressClass{"class of addresses",
+                           "\"envelope_sender\", \"envelope_recipient\", \"header_sender\" or \"header_recipient\"",
+                           canonical_address_class};
+const Syntax kParentMatch{"use of tables", "\"access_maps\" or \"transport_maps\"", canonical_parent_match};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
 const Syntax kUser{"user", "the name of a system user", canonical_user};

@@ -9,9 +9,9 @@
 #include "kernel/host/remote.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
-#include "kernel/io/dns.hpp"
 #include "kernel/io/interfaces.hpp"
 #include "kernel/process/privilege.hpp"
+#include "kernel/process/resolver.hpp"
 #include "kernel/process/shared.hpp"
 
 namespace mansio::egress {
@@ -42,15 +42,7 @@ class Egress final : public process::Role {
     const auto &name = context.start.transport;
     const auto *settings = context.settings.transport(name);
     if (!settings) return Error{Status::BadConfig, fmt::format("transport {}: not in the configuration", name)};
-    const auto &dns = context.settings.dns;
-    io::DnsOptions dns_options;
-    dns_options.servers = dns.servers;
-    dns_options.timeout = dns.timeout;
-    dns_options.tries = dns.tries;
-    dns_options.min_ttl = dns.min_ttl;
-    dns_options.max_ttl = dns.max_ttl;
-    dns_options.max_negative_ttl = dns.max_negative_ttl;
-    dns_ = io::Dns::create(context.loop, context.clock, std::move(dns_options));
+    dns_ = process::make_resolver(context);
 
     desk_ = std::make_unique<Desk>(context.loop, context.log, name, std::max(settings->process_limit, 1u));
     auto events = desk_->events();

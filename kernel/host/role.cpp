@@ -15,9 +15,9 @@
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
-#include "kernel/io/dns.hpp"
 #include "kernel/io/interfaces.hpp"
 #include "kernel/process/privilege.hpp"
+#include "kernel/process/resolver.hpp"
 #include "kernel/process/shared.hpp"
 #include "kernel/wire/host_messages.hpp"
 
@@ -71,14 +71,7 @@ class Host final : public process::Role {
     auto options = check_options(**plugin, lookup ? lookup->options : transport->options);
     if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", name, options.error().text)};
 
-    io::DnsOptions dns;
-    dns.servers = settings.dns.servers;
-    dns.timeout = settings.dns.timeout;
-    dns.tries = settings.dns.tries;
-    dns.min_ttl = settings.dns.min_ttl;
-    dns.max_ttl = settings.dns.max_ttl;
-    dns.max_negative_ttl = settings.dns.max_negative_ttl;
-    dns_ = io::Dns::create(context.loop, context.clock, std::move(dns));
+    dns_ = process::make_resolver(context);
     // Tables that have a process of their own are not to be reached from here, and answer "try later".
     tables_ =
         TableSet::as_configured(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});

@@ -8,7 +8,8 @@
 namespace mansio::ingress {
 
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
-                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content) {
+                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
+                                std::string prepend) {
   e.config_epoch = env.config_epoch;
   e.client_address = client.address;
   e.client_name = client.name;
@@ -19,7 +20,7 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
     env.log.warn("no segment to write to", {{"client", e.client_address}, {"error", id.error().text}});
     co_return id.error();
   }
-  const auto trace = received_header(e, env.settings.myhostname, *id);
+  const auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, *id);
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;
@@ -45,6 +46,16 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                             {"cipher", e.tls_cipher},
                             {"listener", e.listener}});
   co_return *id;
+}
+
+Reply discard(Environment &env, const Client &client, const Envelope &e) {
+  env.log.info("discarded", {{"client", client.address},
+                             {"client_name", client.name},
+                             {"from", e.sender},
+                             {"nrcpt", e.recipients.size()},
+                             {"proto", e.protocol},
+                             {"helo", e.helo}});
+  return {250, {2, 0, 0}, "Ok"};
 }
 
 Task<void> hold_back(Environment &env, Service &service, const Client &client) {

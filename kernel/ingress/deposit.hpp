@@ -11,9 +11,14 @@
 namespace mansio::ingress {
 
 // What the envelope holds of its client and listener, its body and configuration epoch are filled in; `content` has
-// seen the whole draft. An error is logged here and means to the client what commit_refusal() says.
+// seen the whole draft; `prepend` are header fields to come before all others. An error is logged here and means to the
+// client what commit_refusal() says.
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &envelope,
-                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content);
+                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
+                                std::string prepend = {});
+
+// The message is dropped, as an access table wants it; what its client hears.
+Reply discard(Environment &env, const Client &client, const Envelope &envelope);
 
 // Waits for in_flow_delay if the client has to; before its next message is taken up.
 Task<void> hold_back(Environment &env, Service &service, const Client &client);

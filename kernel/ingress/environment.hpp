@@ -21,6 +21,7 @@
 
 namespace mansio::ingress {
 
+class TablePolicy;
 class TlsContext;
 
 struct Client {
@@ -51,8 +52,8 @@ class Intake {
   virtual std::optional<Reply> refusal() const = 0;    // why no new MAIL is welcome
   virtual bool slows(const Client &client) const = 0;  // its next message is to wait for in_flow_delay
   virtual void committed(const spool::Committed &message, const Envelope &envelope) = 0;
-  // Mail for that domain ("@domain": and its subdomains) is to be tried now. How many messages wait for it; an error: not
-  // now.
+  // Mail for that domain ("@domain": and its subdomains) is to be tried now. How many messages wait for it; an error:
+  // not now.
   virtual Task<Result<std::uint64_t>> flush(std::string domain, std::string by) = 0;
 };
 
@@ -101,7 +102,8 @@ struct Environment {
   Policy &policy;
   Intake &intake;
   Census &census;
-  io::Dns *dns;  // null: client names are not looked up
+  io::Dns *dns;                         // null: client names are not looked up
+  const TablePolicy *tables = nullptr;  // asked instead of `policy`; null: no table has a say
 };
 
 }  // namespace mansio::ingress

@@ -6,6 +6,7 @@
 
 #include "kernel/ingress/client_name.hpp"
 #include "kernel/ingress/deposit.hpp"
+#include "kernel/ingress/table_policy.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
 
@@ -116,7 +117,7 @@ Task<void> QmqpSession::part(const QmqpReader::Event &event) {
       sender(event.bytes);
       break;
     case QmqpReader::Part::Recipient:
-      recipient(event.bytes);
+      co_await recipient(event.bytes);
       break;
     default:
       break;
@@ -156,26 +157,41 @@ void QmqpSession::sender(std::string_view address) {
   if (!is_ascii(envelope_.sender)) envelope_.smtputf8 = true;
 }
 
-void QmqpSession::recipient(std::string_view address) {
-  if (refusal_) return;
-  if (smtpd_.recipient_limit != 0 && envelope_.recipients.size() >= smtpd_.recipient_limit)
-    return refuse({554, {5, 5, 3}, "Error: too many recipients"});
+Task<void> QmqpSession::recipient(std::string_view address) {
+  if (refusal_) co_return;
+  if (smtpd_.recipient_limit != 0 && envelope_.recipients.size() >= smtpd_.recipient_limit) {
+    refuse({554, {5, 5, 3}, "Error: too many recipients"});
+    co_return;
+  }
   const auto path = parse_forward_path(as_path(address), {true, false});
-  if (!path) return refuse(bad_address(path.error(), {5, 1, 3}, address));
-  if (!path->rest.empty()) return refuse({501, {5, 1, 3}, "Bad recipient address syntax"});
-  const auto given = to_string(path->address);
-  auto verdict = env_.policy.recipient(client_, envelope_.sender, given);
-  if (verdict.refusal) {
-    ++service_.counters.rejected_recipients;
-    verdict.refusal->text = "<" + given + ">: " + verdict.refusal->text;
-    return refuse(std::move(*verdict.refusal));
+  if (!path || !path->rest.empty()) {
+    refuse(path ? Reply{501, {5, 1, 3}, "Bad recipient address syntax"}
+                : bad_address(path.error(), {5, 1, 3}, address));
+    co_return;
   }
   Recipient recipient;
-  recipient.address = std::move(verdict.address);
-  if (recipient.address != given) recipient.original = given;
-  recipient.route = intern(envelope_.routes, std::move(verdict.route));
-  if (!is_ascii(recipient.address)) envelope_.smtputf8 = true;
-  envelope_.recipients.push_back(std::move(recipient));
+  recipient.original = to_string(path->address);
+  TableVerdict verdict;
+  if (env_.tables != nullptr) {
+    route::ScreeningMemory none;  // access tables are for SMTP
+    const TableQuestion question{
+        service_, client_, {}, envelope_.sender, recipient.original, envelope_.recipients.empty()};
+    verdict = co_await env_.tables->recipient(question, none);
+  } else {
+    auto plain = env_.policy.recipient(client_, envelope_.sender, recipient.original);
+    verdict.refusal = std::move(plain.refusal);
+    verdict.sender = envelope_.sender;
+    verdict.targets.push_back({std::move(plain.address), std::move(plain.route)});
+  }
+  if (verdict.refusal) {
+    ++service_.counters.rejected_recipients;
+    verdict.refusal->text = "<" + recipient.original + ">: " + verdict.refusal->text;
+    refuse(std::move(*verdict.refusal));
+    co_return;
+  }
+  envelope_.sender = std::move(verdict.sender);
+  effects_.add(std::move(verdict.effects));
+  add_recipients(envelope_, recipient, std::move(verdict.targets), std::move(verdict.copies));
 }
 
 std::optional<Reply> QmqpSession::wrong_as_a_whole() const {
@@ -196,7 +212,9 @@ Task<Reply> QmqpSession::finish() {
   e.body_type = scanner_.info().eight_bit ? BodyType::EightBitMime : BodyType::SevenBit;
   e.helo = client_.name;
   e.protocol = "QMQP";
-  const auto id = co_await deposit(env_, service_, client_, e, std::move(draft_), scanner_);
+  settle(effects_, e);
+  if (effects_.discard) co_return discard(env_, client_, e);
+  const auto id = co_await deposit(env_, service_, client_, e, std::move(draft_), scanner_, effects_.prepend);
   if (!id) co_return commit_refusal(id.error());
   co_return Reply{250, {}, "Ok: queued as " + to_string(*id)};
 }

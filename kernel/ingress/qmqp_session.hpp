@@ -15,6 +15,7 @@
 #include "kernel/ingress/client_session.hpp"
 #include "kernel/ingress/connection.hpp"
 #include "kernel/ingress/data.hpp"
+#include "kernel/ingress/message_effects.hpp"
 #include "kernel/mail/headers.hpp"
 #include "kernel/mail/qmqp.hpp"
 
@@ -39,7 +40,7 @@ class QmqpSession final : public ClientSession {
   Task<void> part(const QmqpReader::Event &event);
   Task<void> store(std::string_view canonical);
   void sender(std::string_view address);
-  void recipient(std::string_view address);
+  Task<void> recipient(std::string_view address);
   void refuse(Reply why);  // the first one counts
   std::optional<Reply> wrong_as_a_whole() const;
   Task<Reply> finish();
@@ -60,6 +61,7 @@ class QmqpSession final : public ClientSession {
   std::unique_ptr<spool::Draft> draft_;
   Envelope envelope_;
   std::optional<Reply> refusal_;
+  MessageEffects effects_;
 
   bool waiting_ = false, begun_ = false, draining_ = false;
   Stop stop_ = Stop::None;

@@ -5,11 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/tables.hpp"
 #include "kernel/ingress/queue_link.hpp"
 #include "kernel/ingress/route_policy.hpp"
 #include "kernel/ingress/server.hpp"
+#include "kernel/ingress/table_policy.hpp"
 #include "kernel/ingress/tls.hpp"
 #include "kernel/io/interfaces.hpp"
+#include "kernel/process/resolver.hpp"
 #include "kernel/spool/writer.hpp"
 
 namespace mansio::ingress {
@@ -41,18 +44,16 @@ class IngressRole final : public process::Role {
     spool::WriterOptions writing;
     writing.memory = settings.spool_settings.body_memory;
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, writing);
-    const auto &dns = settings.dns;
-    io::DnsOptions options;
-    options.servers = dns.servers;
-    options.timeout = dns.timeout;
-    options.tries = dns.tries;
-    options.min_ttl = dns.min_ttl;
-    options.max_ttl = dns.max_ttl;
-    options.max_negative_ttl = dns.max_negative_ttl;
-    dns_ = io::Dns::create(context.loop, context.clock, std::move(options));
+    dns_ = process::make_resolver(context);
+    if (TablePolicy::needed(settings)) {
+      tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir,
+                                              {context.loop, context.clock, context.log, *dns_});
+      table_policy_ =
+          std::make_unique<TablePolicy>(settings, addresses, context.loop, context.clock, context.log, *tables_);
+    }
     server_ = std::make_unique<Server>(Environment{context.loop, context.clock, context.log, settings,
                                                    context.start.config_epoch, *writer_, *policy_, *link_, *census_,
-                                                   dns_.get()});
+                                                   dns_.get(), table_policy_.get()});
     for (const auto &listener : settings.listeners) {
       auto &service = services_[listener.name];
       service.name = listener.name;
@@ -71,7 +72,10 @@ class IngressRole final : public process::Role {
   }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
-    if (peer.kind == wire::RoleKind::Queue) link_->attach(std::move(channel));
+    if (peer.kind == wire::RoleKind::Queue)
+      link_->attach(std::move(channel));
+    else if (peer.kind == wire::RoleKind::Host && tables_)
+      tables_->attach(peer.name, std::move(channel));
   }
 
   void listener(const wire::Listener &listener, io::UniqueFd socket) override {
@@ -91,6 +95,8 @@ class IngressRole final : public process::Role {
       for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
       writer_->close();
       link_->close();
+      table_policy_.reset();
+      tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
       context_->finished();
     });
   }
@@ -121,6 +127,10 @@ class IngressRole final : public process::Role {
     each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
     each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
     each("mansio_smtpd_body_memory_bytes", static_cast<double>(writer_->memory()));
+    if (!table_policy_) return;
+    each("mansio_smtpd_table_questions_total", static_cast<double>(table_policy_->counters().questions));
+    each("mansio_smtpd_table_deferrals_total", static_cast<double>(table_policy_->counters().later));
+    tables_->stats(each);
   }
 
  private:
@@ -179,6 +189,8 @@ class IngressRole final : public process::Role {
   std::unique_ptr<QueueLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   std::unique_ptr<io::Dns> dns_;
+  std::unique_ptr<host::TableSet> tables_;  // null: none has a say
+  std::unique_ptr<TablePolicy> table_policy_;
   std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
   std::map<std::pair<std::string, std::string>, Certificate> certificates_;
   std::unique_ptr<Server> server_;

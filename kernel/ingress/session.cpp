@@ -111,6 +111,12 @@ Task<void> Session::dispatch(const Command &command) {
     case Verb::StartTls:
       if (syntax_ok(command)) co_await starttls();
       break;
+    case Verb::Rcpt:
+      if (env_.tables != nullptr)
+        co_await rcpt_by_tables(command);
+      else
+        answer(command);
+      break;
     case Verb::Mail: {
       if (env_.intake.slows(client_)) {
         const bool told = co_await flush();

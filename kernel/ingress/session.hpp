@@ -1,7 +1,7 @@
 // Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
-// life of the connection, session_commands.cpp the commands that need no waiting, session_etrn.cpp the one that
-// waits for the queue, session_content.cpp DATA, BDAT and the way into the spool, session_notice.cpp what the
-// postmaster is told of it.
+// life of the connection, session_commands.cpp the commands that need no waiting, session_tables.cpp RCPT where it
+// waits for tables, session_etrn.cpp the one that waits for the queue, session_content.cpp DATA, BDAT and the way into
+// the spool, session_notice.cpp what the postmaster is told of it.
 //
 // Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
 // without reading. There is no timer a read: a session states what it waits for and until when, and the server's
@@ -18,8 +18,11 @@
 #include "kernel/ingress/connection.hpp"
 #include "kernel/ingress/data.hpp"
 #include "kernel/ingress/environment.hpp"
+#include "kernel/ingress/header_rewriting.hpp"
+#include "kernel/ingress/message_effects.hpp"
 #include "kernel/ingress/transcript.hpp"
 #include "kernel/mail/headers.hpp"
+#include "kernel/route/screening.hpp"
 
 namespace mansio::ingress {
 
@@ -29,6 +32,8 @@ struct Transaction {
   std::unique_ptr<spool::Draft> draft;
   std::optional<ContentDecoder> decoder;  // content has begun
   ContentScanner scanner;
+  std::unique_ptr<HeldHeader> header;  // to be rewritten, and until then not in the draft
+  MessageEffects effects;
   std::optional<Reply> refusal;  // of the content; the rest of it is read and dropped
   std::uint32_t overshoot = 0;   // RCPTs beyond the limit
   bool rcpt_seen = false;
@@ -85,13 +90,23 @@ class Session final : public ClientSession {
   void helo(const Command &command);
   void ehlo_reply();
   void mail(const Command &command);
+  bool permitted(const Command &command);
   void rcpt(const Command &command);
+  std::optional<Recipient> read_rcpt(const Command &command);
+  void refuse_recipient(const Reply &reply, std::string_view recipient);
   void help();
   bool offers(std::string_view keyword) const;
   void reset() {
     transaction_.reset();
+    screening_.sender.reset();
     transaction_deadline_ = 0;
   }
+
+  // session_tables.cpp
+  Task<void> rcpt_by_tables(const Command &command);
+  void hold_header();
+  Task<void> store_header(std::string_view canonical);
+  Task<void> rewrite_header();
 
   // session_etrn.cpp
   bool may_etrn() const;
@@ -127,6 +142,7 @@ class Session final : public ClientSession {
   bool command_begun_ = false;  // its deadline is set
   std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end
   std::optional<Transaction> transaction_;
+  route::ScreeningMemory screening_;
   Counts counts_;
   std::uint32_t errors_ = 0, junk_ = 0, commands_ = 0;
   Transcript transcript_;

@@ -71,6 +71,16 @@ bool Session::syntax_ok(const Command &command) {
   return false;
 }
 
+// Well formed, and not to be said before TLS.
+bool Session::permitted(const Command &command) {
+  if (!syntax_ok(command)) return false;
+  const bool before_tls = smtpd_.tls_security_level == config::TlsLevel::Encrypt && !connection_.secure();
+  if (!before_tls || (command.verb != Verb::Mail && command.verb != Verb::Rcpt && command.verb != Verb::Vrfy))
+    return true;
+  refuse({530, {5, 7, 0}, "Must issue a STARTTLS command first"});
+  return false;
+}
+
 void Session::answer(const Command &command) {
   switch (command.verb) {
     case Verb::Unknown:
@@ -94,10 +104,7 @@ void Session::answer(const Command &command) {
     default:
       break;
   }
-  if (!syntax_ok(command)) return;
-  const bool before_tls = smtpd_.tls_security_level == config::TlsLevel::Encrypt && !connection_.secure();
-  if (before_tls && (command.verb == Verb::Mail || command.verb == Verb::Rcpt || command.verb == Verb::Vrfy))
-    return refuse({530, {5, 7, 0}, "Must issue a STARTTLS command first"});
+  if (!permitted(command)) return;
   switch (command.verb) {
     case Verb::Helo:
     case Verb::Ehlo:
@@ -131,6 +138,7 @@ void Session::helo(const Command &command) {
   // The name is only recorded; but what goes into headers and logs has to be one printable word.
   if (!printable_ascii(who) || who.size() > kMaxDomain) return refuse({501, {5, 5, 4}, "Error: bad host name"});
   reset();
+  screening_.helo.reset();
   helo_ = who;
   esmtp_ = command.verb == Verb::Ehlo;
   if (esmtp_)
@@ -192,41 +200,55 @@ void Session::mail(const Command &command) {
   reply({250, {2, 1, 0}, "Ok"});
 }
 
-void Session::rcpt(const Command &command) {
+// The recipient as it was given, in `original`; nullopt: answered already.
+std::optional<Recipient> Session::read_rcpt(const Command &command) {
   ++counts_.rcpt;
-  if (!transaction_) return refuse({503, {5, 5, 1}, "Error: need MAIL command"});
-  if (transaction_->decoder) return refuse({503, {5, 5, 1}, "Error: RCPT after BDAT"});
+  const auto no = [this](const Reply &why) {
+    refuse(why);
+    return std::nullopt;
+  };
+  if (!transaction_) return no({503, {5, 5, 1}, "Error: need MAIL command"});
+  if (transaction_->decoder) return no({503, {5, 5, 1}, "Error: RCPT after BDAT"});
   transaction_->rcpt_seen = true;
-  auto &envelope = transaction_->envelope;
+  const auto &envelope = transaction_->envelope;
   if (smtpd_.recipient_limit != 0 && envelope.recipients.size() >= smtpd_.recipient_limit) {
     const Reply many{452, {4, 5, 3}, "Error: too many recipients"};
     if (++transaction_->overshoot > kOvershoot)
       refuse(many);
     else
       reply(many);
-    return;
+    return std::nullopt;
   }
-  Recipient recipient;
   RcptParameters parameters;
   if (const auto bad = read_parameters(
           command, [this](auto k) { return offers(k); }, envelope.smtputf8, parameters))
-    return refuse(*bad);
+    return no(*bad);
   const auto path = parse_forward_path(command.path, {.smtputf8 = envelope.smtputf8, .strict = false});
-  if (!path) return refuse(path_refusal(path.error(), {5, 1, 3}));
-  if (!path->rest.empty()) return refuse({501, {5, 1, 3}, "Bad recipient address syntax"});
-  const auto given = to_string(path->address);
-  auto verdict = env_.policy.recipient(client_, envelope.sender, given);
-  if (verdict.refusal) {
-    ++service_.counters.rejected_recipients;
-    log_reject("RCPT", *verdict.refusal, given);
-    return refuse(*verdict.refusal);
-  }
-  recipient.address = std::move(verdict.address);
-  if (recipient.address != given) recipient.original = given;
+  if (!path) return no(path_refusal(path.error(), {5, 1, 3}));
+  if (!path->rest.empty()) return no({501, {5, 1, 3}, "Bad recipient address syntax"});
+  Recipient recipient;
+  recipient.original = to_string(path->address);
   recipient.notify = parameters.notify;
   recipient.orcpt = std::move(parameters.orcpt);
-  recipient.route = intern(envelope.routes, std::move(verdict.route));
-  envelope.recipients.push_back(std::move(recipient));
+  return recipient;
+}
+
+void Session::refuse_recipient(const Reply &why, std::string_view recipient) {
+  ++service_.counters.rejected_recipients;
+  log_reject("RCPT", why, recipient);
+  refuse(why);
+}
+
+void Session::rcpt(const Command &command) {
+  auto recipient = read_rcpt(command);
+  if (!recipient) return;
+  auto &envelope = transaction_->envelope;
+  auto verdict = env_.policy.recipient(client_, envelope.sender, recipient->original);
+  if (verdict.refusal) return refuse_recipient(*verdict.refusal, recipient->original);
+  recipient->address = std::move(verdict.address);
+  if (recipient->address == recipient->original) recipient->original.clear();
+  recipient->route = intern(envelope.routes, std::move(verdict.route));
+  envelope.recipients.push_back(std::move(*recipient));
   reply({250, {2, 1, 5}, "Ok"});
 }
 

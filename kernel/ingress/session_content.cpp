@@ -28,6 +28,7 @@ void Session::begin_content(ContentDecoder::Framing framing) {
   transaction_->envelope.arrival = env_.clock.wall();
   transaction_->chunked = framing == ContentDecoder::Framing::Bdat;
   transaction_->draft = env_.writer.begin();
+  if (env_.tables != nullptr) hold_header();
   start_content_clock();
 }
 
@@ -47,6 +48,7 @@ Task<bool> Session::wait_content() {
 Task<void> Session::store(std::string_view canonical) {
   auto &t = *transaction_;
   if (t.refusal || canonical.empty()) co_return;
+  if (t.header) co_return co_await store_header(canonical);
   t.scanner.feed(canonical);
   if (smtpd_.message_size_limit != 0 && t.scanner.size() > smtpd_.message_size_limit) {
     t.refusal = Reply{552, {5, 3, 4}, "Error: message too large"};
@@ -139,6 +141,7 @@ Task<void> Session::bdat(std::uint64_t size, bool last) {
 // The content is complete: judge it, commit it, and end the transaction.
 Task<Reply> Session::finish_message() {
   auto &t = *transaction_;
+  if (t.header && !t.refusal) co_await rewrite_header();
   t.scanner.finish();
   if (t.decoder->bare_lf() || t.decoder->bare_cr()) ++service_.counters.noncanonical_messages;
   if (t.decoder->bare_lf() && smtpd_.forbid_bare_newline == config::BareNewline::Reject)
@@ -171,7 +174,9 @@ Task<Reply> Session::commit() {
   e.protocol = protocol();
   e.tls_version = connection_.tls_version();
   e.tls_cipher = connection_.tls_cipher();
-  const auto id = co_await deposit(env_, service_, client_, e, std::move(t.draft), t.scanner);
+  settle(t.effects, e);
+  if (t.effects.discard) co_return discard(env_, client_, e);
+  const auto id = co_await deposit(env_, service_, client_, e, std::move(t.draft), t.scanner, t.effects.prepend);
   if (!id) co_return commit_refusal(id.error());
   ++counts_.messages;
   co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};
@@ -208,6 +213,7 @@ Task<void> Session::starttls() {
   scanned_ = 0;
   // What was said in clear may have been said by somebody else (RFC 3207 section 4.2).
   reset();
+  screening_.helo.reset();
   helo_.clear();
   esmtp_ = false;
   env_.log.debug(

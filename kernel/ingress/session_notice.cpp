@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel/ingress/session.hpp"
+#include "kernel/ingress/table_policy.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -62,24 +63,29 @@ Task<void> Session::notify_postmaster() {
     env_.log.warn("notice to the postmaster not written", {{"client", client_.address}, {"reason", why}});
   };
   const auto sender = env_.settings.double_bounce_address();
-  Client us;
-  us.trusted = true;
-  auto verdict = env_.policy.recipient(us, sender, "postmaster");
+  TableVerdict verdict;
+  if (env_.tables != nullptr) {
+    verdict = co_await env_.tables->postmaster(service_, sender);
+  } else {
+    Client us;
+    us.trusted = true;
+    auto plain = env_.policy.recipient(us, sender, "postmaster");
+    verdict.refusal = std::move(plain.refusal);
+    verdict.targets.push_back({std::move(plain.address), std::move(plain.route)});
+  }
   if (verdict.refusal) {
     failed(to_string(*verdict.refusal));
     co_return;
   }
-  const auto text = notice_text(verdict.address);
+  const auto text = notice_text(verdict.targets.front().address);
   if ((troubles_ & notify_ & ~kOwnTrouble) == 0) service_.notices_left_out = 0;
 
   auto &t = transaction_.emplace();  // which is where a draft may be when the spool goes away
   auto &e = t.envelope;
   e.sender = sender;
   Recipient to;
-  to.address = std::move(verdict.address);
   to.notify = kNotifyNever;
-  e.recipients.push_back(std::move(to));
-  e.routes.push_back(std::move(verdict.route));
+  add_recipients(e, to, std::move(verdict.targets), {});
   e.config_epoch = env_.config_epoch;
   e.arrival = env_.clock.wall();
   e.protocol = "internal";

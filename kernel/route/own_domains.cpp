@@ -32,6 +32,7 @@ bool DomainSet::contains(const std::string &canonical) const {
 OwnDomains::OwnDomains(const config::Settings &settings, std::span<const std::string> addresses)
     : destinations_(settings.mydestination),
       relay_(settings.relay_domains),
+      virtual_alias_(settings.virtual_alias_domains),
       myhostname_(canonical_domain(settings.myhostname)) {
   const auto add = [&](std::string_view text) {
     if (const auto ip = config::parse_ip(text)) addresses_.insert(*ip);
@@ -44,6 +45,12 @@ OwnDomains::OwnDomains(const config::Settings &settings, std::span<const std::st
       if (address && address->host != "0.0.0.0" && address->host != "::") add(address->host);
     }
   }
+}
+
+DomainClass OwnDomains::class_of(const std::string &canonical) const {
+  if (destinations_.contains(canonical)) return DomainClass::Destination;
+  if (virtual_alias_.contains(canonical)) return DomainClass::VirtualAlias;
+  return relay_.contains(canonical) ? DomainClass::Relay : DomainClass::Foreign;
 }
 
 bool OwnDomains::is_literal_of_host(const std::string &canonical) const {

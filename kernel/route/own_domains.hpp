@@ -29,20 +29,24 @@ class DomainSet {
   std::unordered_set<std::string> exact_, above_;
 };
 
+// What a domain is to us.
+enum class DomainClass : std::uint8_t { Foreign, Destination, Relay, VirtualAlias };
+
 class OwnDomains {
  public:
   // `addresses`: IP addresses of this host's interfaces; those the settings name are added.
   OwnDomains(const config::Settings &settings, std::span<const std::string> addresses);
 
   bool is_destination(const std::string &canonical) const { return destinations_.contains(canonical); }
-  bool is_relay(const std::string &canonical) const { return relay_.contains(canonical); }
+  // By the settings alone; tables may know more (DomainTables).
+  DomainClass class_of(const std::string &canonical) const;
   // This host itself: its name, or one of its addresses as a literal.
   bool is_host(const std::string &canonical) const;
   bool is_literal_of_host(const std::string &canonical) const;
   const std::string &myhostname() const { return myhostname_; }
 
  private:
-  DomainSet destinations_, relay_;
+  DomainSet destinations_, relay_, virtual_alias_;
   std::string myhostname_;
   std::set<std::array<std::uint8_t, 16>> addresses_;
 };

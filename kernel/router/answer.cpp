@@ -10,28 +10,31 @@ constexpr std::size_t kEach = 24;               // of numbers and lengths with e
 
 }  // namespace
 
-wire::RouteReply answer(const wire::RouteRequest &request, const route::RouteTable &routes,
-                        std::uint32_t config_epoch) {
-  wire::RouteReply reply;
-  reply.request = request.request;
-  reply.id = request.id;
-  reply.config_epoch = config_epoch;
-  std::size_t bytes = 0;
-  for (const auto &[index, address] : request.recipients) {
-    if (bytes > kRouteBytes) {
-      reply.refusals.push_back({index, {4, 3, 0}, "not routed yet"});
-      continue;
-    }
-    auto decision = routes.route(request.sender, address);
-    if (!decision.refusal) {
-      bytes += kEach + decision.route.transport.size() + decision.route.nexthop.size();
-      reply.routes.emplace_back(index, std::move(decision.route));
-    } else {
-      bytes += kEach + decision.refusal->text.size();
-      reply.refusals.push_back({index, decision.refusal->enhanced, std::move(decision.refusal->text)});
-    }
+Answer::Answer(const wire::RouteRequest &request, std::uint32_t config_epoch) {
+  reply_.request = request.request;
+  reply_.id = request.id;
+  reply_.config_epoch = config_epoch;
+}
+
+bool Answer::full() const { return bytes_ > kRouteBytes; }
+
+void Answer::add(std::uint32_t recipient, route::RouteDecision decision) {
+  if (full()) {
+    reply_.refusals.push_back({recipient, {4, 3, 0}, "not routed yet"});
+  } else if (!decision.refusal) {
+    bytes_ += kEach + decision.route.transport.size() + decision.route.nexthop.size();
+    reply_.routes.emplace_back(recipient, std::move(decision.route));
+  } else {
+    bytes_ += kEach + decision.refusal->text.size();
+    reply_.refusals.push_back({recipient, decision.refusal->enhanced, std::move(decision.refusal->text)});
   }
-  return reply;
+}
+
+Answer answer(const wire::RouteRequest &request, const route::RouteTable &routes, std::uint32_t config_epoch) {
+  Answer said{request, config_epoch};
+  for (const auto &[index, address] : request.recipients)
+    said.add(index, said.full() ? route::RouteDecision{} : routes.route(request.sender, address));
+  return said;
 }
 
 }  // namespace mansio::router

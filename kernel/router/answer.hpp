@@ -1,12 +1,27 @@
 // Where recipients go now: what the router answers when the queue asks for their routes again.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "kernel/route/route_table.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::router {
 
 // Fits in a message, whatever was asked: recipients for whose routes there is no room are to be asked for later.
-wire::RouteReply answer(const wire::RouteRequest &request, const route::RouteTable &routes, std::uint32_t config_epoch);
+class Answer {
+ public:
+  Answer(const wire::RouteRequest &request, std::uint32_t config_epoch);
+  bool full() const;  // whatever is added now is "later"
+  void add(std::uint32_t recipient, route::RouteDecision decision);
+  const wire::RouteReply &reply() const { return reply_; }
+
+ private:
+  wire::RouteReply reply_;
+  std::size_t bytes_ = 0;
+};
+
+Answer answer(const wire::RouteRequest &request, const route::RouteTable &routes, std::uint32_t config_epoch);
 
 }  // namespace mansio::router

@@ -59,20 +59,20 @@ dsn::Input dsn_input(const wire::DsnRequest &request, const config::Settings &se
   return input;
 }
 
-Result<Envelope> dsn_envelope(const wire::DsnRequest &request, const dsn::Notification &notification,
-                              const config::Settings &settings, const route::RouteTable &routes,
-                              std::uint32_t config_epoch, Nanos now) {
-  auto decision = routes.route("", request.to);
-  if (decision.refusal) return Error{Status::Fail, decision.refusal->text, decision.refusal->enhanced};
+Envelope dsn_envelope(const wire::DsnRequest &request, const dsn::Notification &notification,
+                      const config::Settings &settings, std::vector<Way> ways, std::uint32_t config_epoch, Nanos now) {
   Envelope envelope;
   // What goes to the postmaster has a sender of its own, so that its failure is recognised and ends there.
   if (request.kind == wire::DsnKind::PostmasterCopy || request.kind == wire::DsnKind::PostmasterDelay)
     envelope.sender = settings.double_bounce_address();
-  Recipient to;
-  to.address = decision.address.empty() ? request.to : decision.address;
-  to.notify = kNotifyNever;
-  envelope.recipients.push_back(std::move(to));
-  envelope.routes.push_back(std::move(decision.route));
+  for (auto &way : ways) {
+    Recipient to;
+    to.address = std::move(way.address);
+    to.notify = kNotifyNever;
+    to.route = static_cast<std::uint16_t>(envelope.routes.size());
+    envelope.recipients.push_back(std::move(to));
+    envelope.routes.push_back(std::move(way.route));
+  }
   envelope.config_epoch = config_epoch;
   envelope.arrival = now;
   envelope.body = notification.body;

@@ -8,7 +8,7 @@
 #include "kernel/config/settings.hpp"
 #include "kernel/mail/dsn.hpp"
 #include "kernel/mail/envelope.hpp"
-#include "kernel/route/route_table.hpp"
+#include "kernel/router/ways.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::router {
@@ -16,9 +16,8 @@ namespace mansio::router {
 // What dsn::compose() takes; `original` is filled in by the caller, who reads dsn::bytes_wanted() bytes.
 dsn::Input dsn_input(const wire::DsnRequest &request, const config::Settings &settings, Nanos now);
 
-// The envelope of the composed notification, routed; fails with the route's own error.
-Result<Envelope> dsn_envelope(const wire::DsnRequest &request, const dsn::Notification &notification,
-                              const config::Settings &settings, const route::RouteTable &routes,
-                              std::uint32_t config_epoch, Nanos now);
+// The envelope of the composed notification, to those `ways`.
+Envelope dsn_envelope(const wire::DsnRequest &request, const dsn::Notification &notification,
+                      const config::Settings &settings, std::vector<Way> ways, std::uint32_t config_epoch, Nanos now);
 
 }  // namespace mansio::router

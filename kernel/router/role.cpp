@@ -15,6 +15,7 @@
 #include "kernel/process/writer_link.hpp"
 #include "kernel/router/answer.hpp"
 #include "kernel/router/notifier.hpp"
+#include "kernel/router/ways.hpp"
 #include "kernel/spool/writer.hpp"
 
 namespace mansio::router {
@@ -28,7 +29,7 @@ class RouterRole final : public process::Role {
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
     const auto addresses = io::interface_addresses();
-    routes_ = std::make_unique<route::RouteTable>(context.settings, addresses);
+    ways_ = std::make_unique<Ways>(context, addresses);
     link_ = std::make_unique<process::WriterLink>(context.loop);
     again_ = std::make_unique<asio::steady_timer>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
@@ -37,6 +38,7 @@ class RouterRole final : public process::Role {
   }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (peer.kind == wire::RoleKind::Host) ways_->attach(peer.name, std::move(channel));
     if (peer.kind != wire::RoleKind::Queue) return;
     segments_.clear();
     unsaid_.clear();
@@ -52,12 +54,13 @@ class RouterRole final : public process::Role {
 
   void drain(Nanos) override {
     draining_ = true;
-    if (writing_ == 0) finish();
+    if (in_hand_ == 0) finish();
   }
 
   void stats(const std::function<void(std::string, double)> &each) override {
     each("mansio_router_notifications_total", static_cast<double>(written_));
     each("mansio_router_routed_total", static_cast<double>(routed_));
+    ways_->stats(each);
   }
 
  private:
@@ -106,10 +109,10 @@ class RouterRole final : public process::Role {
         return;
       }
       case wire::RouteRequest::kType:
-        if (const auto r = decode<wire::RouteRequest>(m.payload)) {
-          const auto reply = answer(*r, *routes_, context_->start.config_epoch);
-          routed_ += reply.routes.size();
-          say(reply);
+        if (auto r = decode<wire::RouteRequest>(m.payload)) {
+          if (!ways_->ask_tables()) return say(answer(*r, ways_->table(), context_->start.config_epoch));
+          ++in_hand_;
+          asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);
         }
         return;
       case wire::DsnRequest::kType:
@@ -121,7 +124,7 @@ class RouterRole final : public process::Role {
             if (at->second) say(wire::DsnWritten{r->parent, at->second, false, {}});
             return;
           }
-          ++writing_;
+          ++in_hand_;
           asio::co_spawn(context_->loop, notify(std::move(*r)), asio::detached);
         }
         return;
@@ -130,6 +133,10 @@ class RouterRole final : public process::Role {
     }
   }
 
+  void say(const Answer &said) {
+    routed_ += said.reply().routes.size();
+    say(said.reply());
+  }
   // What the queue does not take yet it takes later: it waits for each answer, and does not ask twice.
   template <class M>
   void say(const M &message) {
@@ -144,6 +151,17 @@ class RouterRole final : public process::Role {
       while (!unsaid_.empty() && queue_->send_raw(unsaid_.front().first, unsaid_.front().second)) unsaid_.pop_front();
       if (!unsaid_.empty()) say_again();
     });
+  }
+
+  Task<> route_by_tables(wire::RouteRequest request) {
+    Answer said{request, context_->start.config_epoch};
+    for (const auto &[index, address] : request.recipients) {
+      route::RouteDecision decision;
+      if (!said.full()) decision = co_await ways_->find(request.sender, address);
+      said.add(index, std::move(decision));
+    }
+    say(said);
+    if (--in_hand_ == 0 && draining_) finish();
   }
 
   using Name = std::pair<MessageId, std::uint32_t>;  // of a notification: its parent, and which event of it
@@ -176,7 +194,7 @@ class RouterRole final : public process::Role {
     }
     remember({request.parent.id, request.parent.event}, said.id);
     say(said);
-    if (--writing_ == 0 && draining_) finish();
+    if (--in_hand_ == 0 && draining_) finish();
   }
 
   Task<Result<MessageId>> write(const wire::DsnRequest &request) {
@@ -186,19 +204,20 @@ class RouterRole final : public process::Role {
     if (!original) co_return original.error();
     input.original = *original;
     const auto notification = dsn::compose(input, templates_);
+    auto ways = co_await ways_->find_all(request.to);
+    if (!ways) co_return ways.error();
     auto envelope =
-        dsn_envelope(request, notification, context_->settings, *routes_, context_->start.config_epoch, now);
-    if (!envelope) co_return envelope.error();
+        dsn_envelope(request, notification, context_->settings, std::move(*ways), context_->start.config_epoch, now);
 
     auto draft = writer_->begin();
     if (auto done = co_await draft->append(notification.text); !done) co_return done.error();
     const auto id = co_await writer_->reserve_id();
     if (!id) co_return id.error();
-    const auto received = received_header(*envelope, context_->settings.myhostname, *id);
-    envelope->body.size += received.size();
-    const auto committed = co_await writer_->commit(*id, received, std::move(draft), *envelope, Durability::Power);
+    const auto received = received_header(envelope, context_->settings.myhostname, *id);
+    envelope.body.size += received.size();
+    const auto committed = co_await writer_->commit(*id, received, std::move(draft), envelope, Durability::Power);
     if (!committed) co_return committed.error();
-    link_->committed(*committed, encode_envelope(*envelope));
+    link_->committed(*committed, encode_envelope(envelope));
     context_->log.info("notification", {{"qid", *id}, {"parent", request.parent.id}, {"to", request.to}});
     co_return *id;
   }
@@ -225,19 +244,20 @@ class RouterRole final : public process::Role {
 
   void finish() {
     again_->cancel();
+    ways_->close();
     writer_->close();
     if (queue_) queue_->flush_now();
     context_->finished();
   }
 
   process::RoleContext *context_ = nullptr;
-  std::unique_ptr<route::RouteTable> routes_;
+  std::unique_ptr<Ways> ways_;
   std::unique_ptr<process::WriterLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   std::shared_ptr<io::Channel> queue_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
-  std::size_t writing_ = 0;
+  std::size_t in_hand_ = 0;             // notifications being written, requests that wait for tables
   std::map<Name, MessageId> notified_;  // notifications being written (no id yet), and the last that were
   std::deque<Name> remembered_;
   std::deque<std::pair<std::uint16_t, std::string>> unsaid_;  // answers: type and bytes

@@ -180,5 +180,47 @@ TEST(CrossCheck, AFailureIsAnsweredByWhatTheKindCan) {
               HasSubstr("which a transport cannot"));
 }
 
+std::string with_tables(const std::string &top, const std::string &listener = {}) {
+  return all(parse_text(top + "[listener.smtp]\nlisten = [\"127.0.0.1:25\"]\n" + listener +
+                        "[transport.smtp]\nplugin = \"transport-smtp\"\n[[route]]\ntransport = \"smtp\"\n"
+                        "[lookup.aliases]\nplugin = \"lookup-file\"\ninline = \"a b\"\n"));
+}
+
+TEST(CrossCheck, TablesThatAreUsedExist) {
+  for (const auto *use :
+       {"mydestination_maps", "relay_domain_maps", "local_recipient_maps", "relay_recipient_maps", "virtual_alias_maps",
+        "relocated_maps", "transport_maps", "sender_dependent_relayhost_maps", "sender_bcc_maps", "recipient_bcc_maps",
+        "canonical_maps", "sender_canonical_maps", "recipient_canonical_maps"}) {
+    const std::string name{use};
+    EXPECT_THAT(with_tables(name + " = [\"aliases\"]\n"), IsEmpty()) << use;
+    EXPECT_THAT(with_tables(name + " = [\"aliases\", \"alises\"]\n"),
+                HasSubstr("/etc/m.toml:1: " + name +
+                          " names \"alises\", but there is no [lookup.alises]; did you mean \"aliases\"?"));
+  }
+  for (const auto *use : {"client_access_maps", "helo_access_maps", "sender_access_maps", "recipient_access_maps"}) {
+    const std::string name{use};
+    EXPECT_THAT(with_tables({}, name + " = [\"aliases\"]\n"), IsEmpty()) << use;
+    EXPECT_THAT(with_tables({}, name + " = [\"none\"]\n"),
+                HasSubstr("/etc/m.toml:3: listener.smtp." + name + " names \"none\""));
+  }
+}
+
+TEST(CrossCheck, AliasDomainsNeedAliasesAndAreNothingElse) {
+  EXPECT_THAT(with_tables("virtual_alias_domains = [\"v.example\"]\n"),
+              HasSubstr("/etc/m.toml:1: virtual_alias_domains means that every address there is an alias"));
+  EXPECT_THAT(with_tables("virtual_alias_maps = [\"aliases\"]\nvirtual_alias_domains = [\"v.example\"]\n"
+                          "mydestination = [\"v.example\"]\n"),
+              HasSubstr("virtual_alias_domains holds v.example, which is in mydestination as well"));
+}
+
+TEST(CrossCheck, TablesOfPatternsAreNotAskedForParts) {
+  const auto parsed = parse_text(
+      "[lookup.p]\nplugin = \"lookup-file\"\ntype = \"pcre\"\n[lookup.t]\nplugin = \"lookup-file\"\n"
+      "[lookup.c]\nplugin = \"lookup-file\"\ntype = \"cidr\"\npartial_keys = true\n");
+  EXPECT_FALSE(parsed.settings.lookup("p")->partial_keys);
+  EXPECT_TRUE(parsed.settings.lookup("t")->partial_keys);
+  EXPECT_TRUE(parsed.settings.lookup("c")->partial_keys);
+}
+
 }  // namespace
 }  // namespace mansio::config

@@ -24,7 +24,7 @@ class AnswerTest : public ::testing::Test {
     wire::RouteRequest request;
     request.request = 7;
     for (auto &r : recipients) request.recipients.emplace_back(request.recipients.size(), std::move(r));
-    return answer(request, route::RouteTable{settings_}, 3);
+    return answer(request, route::RouteTable{settings_}, 3).reply();
   }
   config::Settings settings_;
 };

@@ -1,0 +1,50 @@
+// Access tables (access(5)): what the right-hand side of an entry means. Pure, on bytes that another server sent.
+//
+// The names of Postfix's restrictions ("permit_mynetworks") and FILTER mean nothing here and are refused with words
+// that say so: an entry that is not understood must not become one that lets mail pass.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "kernel/base/result.hpp"
+#include "kernel/route/route_table.hpp"
+
+namespace mansio::route {
+
+enum class AccessKind : std::uint8_t {
+  Ok,             // this use's further tables are not asked
+  Dunno,          // as if the key were not there, and no other keys of this table are tried
+  Refuse,         // REJECT, DEFER, 4NN and 5NN
+  DeferIfPermit,  // refused for now if nothing else refuses
+  DeferIfReject,  // what refuses for good refuses for now
+  Discard,
+  Hold,
+  Redirect,
+  Bcc,
+  Prepend,
+  Info,
+  Warn,
+};
+
+struct AccessAction {
+  AccessKind kind = AccessKind::Dunno;
+  Refusal refusal;   // of Refuse and the two DeferIf; its text may be ""
+  std::string text;  // an address, a header field, words for the log
+};
+
+struct AccessCodes {
+  std::uint16_t reject = 554, defer = 450;
+};
+
+// An error says what is wrong with the entry.
+Result<AccessAction> parse_access(std::string_view text, AccessCodes codes = {});
+
+enum class AccessSubject : std::uint8_t { Client, Helo, Sender, Recipient };
+
+// One table may serve several subjects: a code about a recipient becomes the one about a sender, and none of either
+// about a client.
+EnhancedStatus fitting(EnhancedStatus status, AccessSubject subject);
+
+}  // namespace mansio::route

@@ -1,0 +1,18 @@
+// Addresses in a header field, which anybody wrote: in order, apart from each other, and addresses.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "kernel/mail/address.hpp"
+#include "kernel/mail/header_addresses.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  const std::string_view body{reinterpret_cast<const char *>(data), size};
+  std::size_t end = 0;
+  for (const auto &span : mansio::find_addresses(body)) {
+    if (span.at < end || span.length == 0 || span.length > size || span.at > size - span.length) std::abort();
+    end = span.at + span.length;
+    if (!mansio::parse_mailbox(body.substr(span.at, span.length), {.smtputf8 = true, .strict = false})) std::abort();
+  }
+  return 0;
+}
