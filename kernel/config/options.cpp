@@ -579,10 +579,11 @@ std::span<const Option<RouteRule>> route_options() {
                          "every sender"),
       option<&T::transport>("transport", text(kTransportName), "The transport that delivers.",
                             "must be given unless `error` is"),
-      option<&T::nexthop>(
-          "nexthop", text(kNexthop),
-          "Where to: \"example.com\" (by its MX records), \"[host]\" or \"[host]:port\" (that host), \"unix:/path\".",
-          "the recipient's domain"),
+      option<&T::nexthop>("nexthop", text(kNexthop),
+                          "Where to: \"example.com\" (by its MX records), \"[host]\" or \"[host]:port\" (that host), "
+                          "\"unix:/path\"; for "
+                          "transport-error the reason, \"5.1.1 no such user\".",
+                          "the recipient's domain"),
       option<&T::error>("error", text(kRefusal), "Refuse these recipients with this reply.", "none"),
   };
   return rows;

@@ -30,7 +30,7 @@ use and limits on open files, only a start can tell. `examples/` has complete fi
 | domain | `"example.com"`, also in UTF-8; compared as A-labels without regard to case |
 | network | `"192.0.2.0/24"`, `"[2001:db8::]/32"`, `"192.0.2.1"`; no bits may be set behind the prefix |
 | listen address | `"127.0.0.1:25"`, `"[::1]:25"`, `"*:25"` |
-| next hop | `"example.com"` (by its MX records), `"[host]"` or `"[host]:port"` (that host), `"unix:/path"` |
+| next hop | `"example.com"` (by its MX records), `"[host]"` or `"[host]:port"` (that host), `"unix:/path"`, `"5.1.1 reason"` (transport-error) |
 | list | `["one", "two"]` |
 
 **Secrets.** Any option that is a text (not a path, choice or list) may stand in a file of its own: `NAME_file = "PATH"`,

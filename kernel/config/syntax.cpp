@@ -72,8 +72,22 @@ bool canonical_server(std::string &text) {
   return address && parse_ip(address->host);
 }
 
+// An enhanced code of class 4 or 5 and a text, "5.1.1 no such user".
+bool is_reason(std::string_view text) {
+  if (has_control(text) || text.size() > 400 || (!text.starts_with('4') && !text.starts_with('5'))) return false;
+  const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+  std::size_t at = 1;
+  for (int part = 0; part < 2; ++part) {
+    if (at >= text.size() || text[at++] != '.') return false;
+    const auto first = at;
+    while (digit(at)) ++at;
+    if (at == first || at - first > 3 || (text[first] == '0' && at - first > 1)) return false;
+  }
+  return at + 1 < text.size() && text[at] == ' ';
+}
+
 bool canonical_nexthop(std::string &text) {
-  if (text.empty()) return true;
+  if (text.empty() || is_reason(text)) return true;
   if (has_control(text)) return false;
   if (text.starts_with("unix:")) return text.starts_with("unix:/") && text.size() > 6;
   std::string_view host = text, port;
@@ -126,16 +140,8 @@ bool canonical_mailbox(std::string &text) {
 // A reply of class 4 or 5 with an enhanced code of the same class and a text: RFC 2034.
 bool canonical_refusal(std::string &text) {
   const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
-  if (has_control(text) || text.size() < 5 || text.size() > 400 || (text[0] != '4' && text[0] != '5')) return false;
-  if (!digit(1) || text[1] > '5' || !digit(2) || text[3] != ' ' || text[4] != text[0]) return false;
-  std::size_t at = 5;
-  for (int part = 0; part < 2; ++part) {
-    if (at >= text.size() || text[at++] != '.') return false;
-    const auto first = at;
-    while (digit(at)) ++at;
-    if (at == first || at - first > 3 || (text[first] == '0' && at - first > 1)) return false;
-  }
-  return at + 1 < text.size() && text[at] == ' ';
+  if (!digit(0) || !digit(1) || text[1] > '5' || !digit(2) || text.size() < 5 || text[3] != ' ') return false;
+  return text[4] == text[0] && is_reason(std::string_view{text}.substr(4));
 }
 
 bool canonical_log_target(std::string &text) {
@@ -231,7 +237,8 @@ const Syntax kListen{"listen address", "an address and port such as \"127.0.0.1:
 const Syntax kDnsServer{
     "server address", "an IP address with or without port, such as \"127.0.0.1:53\" or \"[::1]:53\"", canonical_server};
 const Syntax kNexthop{"next hop",
-                      "a next hop: \"example.com\" (by its MX), \"[host]:port\" (that host) or \"unix:/path\"",
+                      "a next hop: \"example.com\" (by its MX), \"[host]:port\" (that host), \"unix:/path\", or "
+                      "\"5.1.1 reason\" for transport-error",
                       canonical_nexthop};
 const Syntax kRecipient{"address", "an address such as \"user@example.com\"", canonical_recipient};
 const Syntax kLocalUser{"local user", "\"user\", \"user@example.com\" or \"@example.com\"", canonical_local};

@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-common/tests/rig.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -104,8 +104,8 @@ TEST_F(FileTables, RefusesOptionsAndTablesThatItCannotUse) {
 }
 
 TEST_F(FileTables, ReadmeHasTheOptionsAndAnExample) {
-  mansio::lookup::rig::expect_options_in_readme(mansio_plugin_entry_1());
-  mansio::lookup::rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-ldap/tests/slapd.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -215,8 +215,8 @@ TEST_F(LdapTable, RefusesOptionsThatItCannotUse) {
 }
 
 TEST_F(LdapTable, ReadmeHasTheOptionsAndAnExample) {
-  rig::expect_options_in_readme(mansio_plugin_entry_1());
-  rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include <map>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-common/tests/rig.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -93,8 +93,8 @@ TEST_F(LmdbTable, RefusesAFileThatItCannotUse) {
 }
 
 TEST_F(LmdbTable, ReadmeHasTheOptionsAndAnExample) {
-  rig::expect_options_in_readme(mansio_plugin_entry_1());
-  rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-common/tests/rig.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -209,8 +209,8 @@ TEST_F(MysqlTable, RefusesOptionsThatItCannotUse) {
 }
 
 TEST_F(MysqlTable, ReadmeHasTheOptionsAndAnExample) {
-  rig::expect_options_in_readme(mansio_plugin_entry_1());
-  rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

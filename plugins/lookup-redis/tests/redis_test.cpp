@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-common/tests/rig.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -169,8 +169,8 @@ TEST_F(RedisTable, RefusesOptionsThatItCannotUse) {
 }
 
 TEST_F(RedisTable, ReadmeHasTheOptionsAndAnExample) {
-  rig::expect_options_in_readme(mansio_plugin_entry_1());
-  rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-common/tests/rig.hpp"
 #include "plugins/lookup-socketmap/protocol.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -187,8 +187,8 @@ TEST_F(SocketmapTable, RefusesOptionsThatItCannotUse) {
 }
 
 TEST_F(SocketmapTable, ReadmeHasTheOptionsAndAnExample) {
-  rig::expect_options_in_readme(mansio_plugin_entry_1());
-  rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

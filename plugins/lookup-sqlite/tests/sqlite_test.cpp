@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/readme.hpp"
 #include "plugins/lookup-common/tests/rig.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -140,8 +140,8 @@ TEST_F(SqliteTable, RefusesOptionsThatItCannotUse) {
 }
 
 TEST_F(SqliteTable, ReadmeHasTheOptionsAndAnExample) {
-  rig::expect_options_in_readme(mansio_plugin_entry_1());
-  rig::expect_example_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

@@ -53,12 +53,12 @@ TEST(CrossCheck, ARouteEitherDeliversOrRefuses) {
 
 TEST(CrossCheck, NextHopsHaveAForm) {
   for (const auto *good : {"example.com", "[mail.example.com]", "[192.0.2.1]:2526", "[2001:db8::1]:25",
-                           "unix:/run/lmtp", "example.com:587"}) {
+                           "unix:/run/lmtp", "example.com:587", "5.1.1 no such user", "4.7.0 later: [x]"}) {
     EXPECT_THAT(with_routes("[[route]]\ntransport = \"smtp\"\nnexthop = \"" + std::string{good} + "\"\n"), IsEmpty())
         << good;
   }
-  for (const auto *bad :
-       {"[192.0.2.1", "[192.0.2.1]x", "[192.0.2.1]:0", "a b", "unix:run", "[::1]:99999", "a.example:"}) {
+  for (const auto *bad : {"[192.0.2.1", "[192.0.2.1]x", "[192.0.2.1]:0", "a b", "unix:run", "[::1]:99999",
+                          "a.example:", "5.1 no", "2.0.0 fine", "5.1.1", "5.1.1 a\\nb"}) {
     EXPECT_THAT(with_routes("[[route]]\ntransport = \"smtp\"\nnexthop = \"" + std::string{bad} + "\"\n"),
                 HasSubstr("expected a next hop"))
         << bad;

@@ -1,21 +1,21 @@
-#include "plugins/lookup-common/tests/readme.hpp"
+#include "plugins/testing/readme.hpp"
 
 #include <gtest/gtest.h>
 #include <toml++/toml.h>
 
+#include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/lookup-common/tests/rig.hpp"
 
-namespace mansio::lookup::rig {
+namespace mansio::testing {
 namespace {
 
-using testing::FakeHost;
-
 std::string readme_of(const mansio_plugin *plugin) {
-  return read_file(std::string{MANSIO_SOURCE_DIR} + "/plugins/" + plugin->name + "/README.md");
+  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/plugins/" + plugin->name + "/README.md"};
+  return {std::istreambuf_iterator<char>{in}, {}};
 }
 
 std::string options_table(const mansio_option *options) {
@@ -45,11 +45,11 @@ std::string value_text(const toml::node &node) {
   return out;
 }
 
-// What check() says of these options, but for what an example cannot have.
+// What check() says of these options, but for what an example cannot have. The host's own are left out.
 std::string check(const mansio_plugin *plugin, const toml::table &options) {
   FakeHost::Options given;
-  for (const auto &[key, value] : options)
-    if (key.str() != "plugin") given[std::string{key.str()}] = value_text(value);
+  for (const auto *o = plugin->options; o->name; ++o)
+    if (const auto *value = options.get(o->name)) given[o->name] = value_text(*value);
   std::istringstream lines{FakeHost::check(plugin, given)};
   std::string out;
   for (std::string line; std::getline(lines, line);)
@@ -72,16 +72,18 @@ void expect_example_in_readme(const mansio_plugin *plugin) {
   for (auto at = readme.find(kBegin); at != std::string::npos; at = readme.find(kBegin, at + 1)) {
     const auto begin = at + kBegin.size();
     const auto parsed = toml::parse(readme.substr(begin, readme.find("```", begin) - begin));
-    const auto *lookups = parsed["lookup"].as_table();
-    if (!lookups) continue;
-    for (const auto &[name, options] : *lookups) {
-      const auto &table = *options.as_table();
-      if (table["plugin"].value<std::string>() != plugin->name) continue;
-      ++examples;
-      EXPECT_EQ(check(plugin, table), "") << name.str();
+    for (const auto *kind : {"lookup", "transport"}) {
+      const auto *instances = parsed[kind].as_table();
+      if (!instances) continue;
+      for (const auto &[name, options] : *instances) {
+        const auto &table = *options.as_table();
+        if (table["plugin"].value<std::string>() != plugin->name) continue;
+        ++examples;
+        EXPECT_EQ(check(plugin, table), "") << name.str();
+      }
     }
   }
   EXPECT_GT(examples, 0u) << "no example in the README of " << plugin->name;
 }
 
-}  // namespace mansio::lookup::rig
+}  // namespace mansio::testing
