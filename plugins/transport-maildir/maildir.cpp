@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,6 @@ namespace maildir {
 namespace {
 
 constexpr std::size_t kBuffer = 64 * 1024;
-constexpr std::size_t kMaxHeader = 1 << 20;  // of the header section is looked at for loops
 
 class Fd {
  public:
@@ -139,33 +139,6 @@ Result deliver(const Folder &folder, const Message &message, Directories &direct
   if (files.rename(draft, final) != 0) return give_up(failed("rename into " + fresh), draft);
   if (!sync_directory(files, fresh)) return give_up(failed("sync " + fresh), final);
   return {};
-}
-
-bool delivered_before(const Message &message, std::string_view address) {
-  const auto same = [](std::string_view a, std::string_view b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return a.size() == b.size() &&
-           std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
-  };
-  constexpr std::string_view kName = "delivered-to:";
-  std::string text;
-  std::vector<char> in(kBuffer);
-  std::size_t line = 0;
-  while (text.size() < kMaxHeader) {
-    const auto n = message.read(text.size(), in.data(), in.size());
-    if (n <= 0) return false;
-    text.append(in.data(), static_cast<std::size_t>(n));
-    for (std::size_t end; (end = text.find("\r\n", line)) != std::string::npos; line = end + 2) {
-      auto field = std::string_view{text}.substr(line, end - line);
-      if (field.empty()) return false;  // the body begins
-      if (field.size() < kName.size() || !same(field.substr(0, kName.size()), kName)) continue;
-      field.remove_prefix(kName.size());
-      while (!field.empty() && (field.front() == ' ' || field.front() == '\t')) field.remove_prefix(1);
-      while (!field.empty() && (field.back() == ' ' || field.back() == '\t')) field.remove_suffix(1);
-      if (same(field, address)) return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace maildir

@@ -6,22 +6,18 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <string_view>
 
 #include "directories.hpp"
 #include "files.hpp"
+#include "plugins/transport-common/header.hpp"
 
 namespace maildir {
-
-// Up to n bytes from offset; 0 at the end, -1 when they cannot be read.
-using ReadMessage = std::function<std::int64_t(std::uint64_t offset, char *to, std::size_t n)>;
 
 struct Message {
   std::string headers;  // put before it, lines ending in "\n"
   std::uint64_t length = 0;
-  ReadMessage read;  // canonical form: CRLF
+  mansio::transport::ReadMessage read;
 };
 
 struct Folder {
@@ -42,9 +38,5 @@ struct Result {
 // `directories`: shared by all deliveries.
 Result deliver(const Folder &folder, const Message &message, Directories &directories, Files &files);
 Result deliver(const Folder &folder, const Message &message, Directories &directories);  // with the system's files
-
-// Whether the header section has a "Delivered-To:" of this address: then the message has been here before. False too
-// when it cannot be read: delivering it will tell.
-bool delivered_before(const Message &message, std::string_view address);
 
 }  // namespace maildir

@@ -1,11 +1,11 @@
 // transport-maildir: final delivery into Maildirs. Options and behaviour: README.md.
-#include <algorithm>
 #include <cstring>
 #include <memory>
 
 #include "address.hpp"
 #include "maildir.hpp"
 #include "mansio/plugin.hpp"
+#include "plugins/transport-common/header.hpp"
 #include "pool.hpp"
 #include "status.hpp"
 
@@ -19,14 +19,7 @@ using mansio::plugin::Host;
 using mansio::plugin::Recipient;
 using mansio::plugin::Reply;
 using mansio::plugin::Token;
-
-// Addresses go into header lines: nothing in them may end one.
-std::string header_safe(std::string_view text) {
-  std::string out{text};
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return out;
-}
+using mansio::transport::header_safe;
 
 mode_t parse_mode(const std::string &text) {
   const BadConfig bad{"mode", "is \"" + text +
@@ -150,7 +143,7 @@ class TransportMaildir {
     Message message;
     message.length = mail.length;
     message.read = [this, op](std::uint64_t offset, char *to, std::size_t n) { return host_.read(op, offset, to, n); };
-    if (delivered_before(message, recipient.address))
+    if (mansio::transport::delivered_before(message.read, recipient.address))
       return mansio::plugin::bounce({5, 4, 6}, "mail forwarding loop for " + recipient.address);
     message.headers =
         "Return-Path: <" + header_safe(mail.sender) + ">\nDelivered-To: " + header_safe(recipient.address) +

@@ -1,0 +1,68 @@
+#include "plugins/transport-pipe/address.hpp"
+
+#include <algorithm>
+
+namespace mansio::pipe {
+namespace {
+
+// RFC 5321 section 4.1.2: "a\"b" is a"b. What is not quoted properly is taken as it stands.
+std::string unquote(std::string_view local) {
+  if (local.size() < 2 || local.front() != '"' || local.back() != '"') return std::string{local};
+  std::string out;
+  for (std::size_t i = 1; i + 1 < local.size(); ++i) {
+    if (local[i] == '\\' && i + 2 < local.size()) ++i;
+    out += local[i];
+  }
+  return out;
+}
+
+// A dot-string of RFC 5321; octets above 127 pass (RFC 6531).
+bool plain(std::string_view local) {
+  constexpr std::string_view kSpecial = "()<>[]:;@\\,\" \t";
+  if (local.empty() || local.front() == '.' || local.back() == '.' || local.find("..") != local.npos) return false;
+  return std::all_of(local.begin(), local.end(), [&](char c) {
+    const auto octet = static_cast<unsigned char>(c);
+    return octet >= 0x20 && octet != 0x7f && kSpecial.find(c) == kSpecial.npos;
+  });
+}
+
+std::string quote(std::string_view local) {
+  if (plain(local)) return std::string{local};
+  std::string out = "\"";
+  for (const char c : local) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+}  // namespace
+
+Address parse_address(std::string_view address) {
+  const auto at = address.rfind('@');
+  if (at == address.npos) return {unquote(address), ""};
+  return {unquote(address.substr(0, at)), std::string{address.substr(at + 1)}};
+}
+
+std::string to_string(const Address &address, const AddressForm &form) {
+  if (address.local.empty() && address.domain.empty()) return {};
+  auto local = form.fold_local ? lower(address.local) : address.local;
+  if (form.quote) local = quote(local);
+  if (address.domain.empty()) return local;
+  return local + '@' + (form.fold_domain ? lower(address.domain) : address.domain);
+}
+
+Split split_local(std::string_view local, std::string_view recipient_delimiter) {
+  const auto at = recipient_delimiter.empty() ? local.npos : local.find_first_of(recipient_delimiter, 1);
+  if (at == local.npos) return {local, {}};
+  return {local.substr(0, at), local.substr(at + 1)};
+}
+
+std::string lower(std::string_view text) {
+  std::string out{text};
+  for (auto &c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  return out;
+}
+
+}  // namespace mansio::pipe

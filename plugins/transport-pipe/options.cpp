@@ -1,0 +1,123 @@
+#include "plugins/transport-pipe/options.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "plugins/transport-pipe/account.hpp"
+
+namespace mansio::pipe {
+namespace {
+
+using plugin::BadConfig;
+
+void read_flags(Settings &s, const std::string &flags) {
+  for (const char flag : flags) {
+    switch (flag) {
+      case 'B':
+        s.content_form.blank_line_after = true;
+        break;
+      case 'D':
+        s.headers.delivered_to = true;
+        break;
+      case 'F':
+        s.headers.from = true;
+        break;
+      case 'O':
+        s.headers.original_to = true;
+        break;
+      case 'R':
+        s.headers.return_path = true;
+        break;
+      case 'h':
+        s.address_form.fold_domain = true;
+        break;
+      case 'q':
+        s.address_form.quote = true;
+        break;
+      case 'u':
+        s.address_form.fold_local = true;
+        break;
+      case '.':
+        s.content_form.quote_dot = true;
+        break;
+      case '>':
+        s.content_form.quote_from = true;
+        break;
+      default:
+        throw BadConfig{"flags", "is \"" + flags + "\", expected letters out of BDFORhqu.>"};
+    }
+  }
+}
+
+// What the process that asks may not look at is left to the start of a command.
+void must_be_there(const char *option, const std::string &path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0 && errno == ENOENT)
+    throw BadConfig{option, "names " + path + ", which is not there"};
+}
+
+std::vector<std::string> read_environment(std::vector<std::string> given) {
+  bool path = false;
+  for (const auto &entry : given) {
+    const auto equals = entry.find('=');
+    if (equals == entry.npos || equals == 0)
+      throw BadConfig{"environment", "holds \"" + entry + "\", expected NAME=VALUE"};
+    path = path || entry.starts_with("PATH=");
+  }
+  if (!path) given.emplace_back("PATH=/usr/bin:/bin");
+  return given;
+}
+
+}  // namespace
+
+const mansio_option kOptions[] = {
+    {"argv", MANSIO_OPT_TEXT, MANSIO_OPT_REQUIRED, nullptr,
+     "The command with its arguments, divided by blanks; `{` and `}` stand around an argument with blanks. The program "
+     "is "
+     "an absolute path."},
+    {"user", MANSIO_OPT_TEXT, 0, "", "Whom the command runs as, `user` or `user:group`; see below."},
+    {"flags", MANSIO_OPT_TEXT, 0, "", "Letters that change the message or the arguments; see below."},
+    {"directory", MANSIO_OPT_PATH, 0, "/", "Working directory of the command."},
+    {"environment", MANSIO_OPT_LIST, 0, "PATH=/usr/bin:/bin",
+     "The whole environment of the command, NAME=VALUE each; nothing of Mansio's own gets there, and PATH is always "
+     "set."},
+    {"null_sender", MANSIO_OPT_TEXT, 0, "MAILER-DAEMON", "What stands for the null sender; may be empty."},
+    {"eol", MANSIO_OPT_TEXT, 0, "\\n", "Line end of what the command reads, with C-style escapes."},
+    {"recipient_delimiter", MANSIO_OPT_TEXT, 0, "",
+     "Characters of which the first in a local part begins its extension; empty means that there are no extensions."},
+    {"size", MANSIO_OPT_SIZE, 0, "0", "Messages larger than this bounce; 0 means no limit."},
+    {"command_time_limit", MANSIO_OPT_DURATION, 0, "1000s",
+     "How long a command may take; then it and the processes of its group are killed, and the mail is tried again."},
+    {}};
+
+Settings read_settings(const plugin::Config &config) {
+  Settings s;
+  plugin::Problems problems{config};
+  problems.of([&] {
+    s.command.emplace(config.option("argv"));
+    must_be_there("argv", s.command->program());
+  });
+  s.user = config.option("user");
+  problems.of([&] { parse_account(s.user); });
+  problems.of([&] { read_flags(s, config.option("flags")); });
+  problems.of([&] {
+    s.directory = config.option("directory");
+    if (s.directory.empty()) throw BadConfig{"directory", "is empty, expected an absolute path"};
+    must_be_there("directory", s.directory);
+  });
+  problems.of([&] { s.environment = read_environment(config.list("environment")); });
+  s.null_sender = config.option("null_sender");
+  s.recipient_delimiter = config.option("recipient_delimiter");
+  problems.of([&] { s.content_form.eol = parse_eol(config.option("eol")); });
+  problems.of([&] { s.size_limit = config.size("size"); });
+  problems.of([&] {
+    s.time_limit = config.duration("command_time_limit");
+    if (s.time_limit <= 0) throw BadConfig{"command_time_limit", "is 0, expected a time such as \"1000s\""};
+  });
+  problems.end();
+  return s;
+}
+
+}  // namespace mansio::pipe
