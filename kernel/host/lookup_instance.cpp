@@ -1,6 +1,7 @@
 // A lookup plugin in this process.
 #include <fmt/format.h>
 
+#include "kernel/host/breaker.hpp"
 #include "kernel/host/instance.hpp"
 #include "kernel/host/lookup.hpp"
 
@@ -19,7 +20,10 @@ class InProcess final : public LookupInstance {
  public:
   InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
       : clock_(around.clock),
+        log_(around.log),
+        plugin_(plugin.name),
         message_(std::make_shared<const MessageSource>()),
+        breaker_(options.limits.breaker_failures, options.limits.breaker_window, options.limits.breaker_time),
         instance_(around, plugin, std::move(options), "lookup", {nullptr, nullptr, try_later, nullptr}) {}
 
   Result<void> begin() {
@@ -33,11 +37,23 @@ class InProcess final : public LookupInstance {
   }
 
   void lookup(std::string_view key, Nanos time_limit, Done done) override {
-    const auto deadline = clock_.mono() + time_limit;
+    const auto now = clock_.mono();
+    if (!breaker_.allows(now)) {
+      ++instance_.metrics().host.refused;
+      return done(table_answer(try_later("it keeps failing and is not asked for a while")));
+    }
+    const auto deadline = now + time_limit;
     Operation operation;
-    operation.done = [done](Answer &&answer) { done(table_answer(std::move(answer))); };
+    operation.done = [this, done](Answer &&answer) {
+      const auto said = table_answer(std::move(answer));
+      judge(said.failed);
+      done(said);
+    };
     const auto op = instance_.open(std::move(operation), message_, deadline);
-    if (op == 0) return done(table_answer(try_later("the lookup has too much to do")));
+    if (op == 0) {
+      breaker_.not_begun();
+      return done(table_answer(try_later("the lookup has too much to do")));
+    }
     if (instance_.blocking()) {
       instance_.run_blocking(op, [this, op, deadline, key = std::string{key}] { start(op, key, deadline); });
     } else {
@@ -49,6 +65,16 @@ class InProcess final : public LookupInstance {
   void stats(const StatsSink &add) const override { instance_.stats(add); }
 
  private:
+  void judge(bool failed) {
+    if (!failed) {
+      if (breaker_.open()) log_.info("breaker closed: the plugin answers again", {{"lookup", instance_.name()}});
+      return breaker_.succeeded();
+    }
+    if (breaker_.failed(clock_.mono()))
+      log_.error("breaker open: the plugin keeps failing and is not asked for a while; on_failure answers",
+                 {{"lookup", instance_.name()}, {"plugin", plugin_}});
+  }
+
   void start(std::uint64_t op, std::string_view key, Nanos deadline) const {
     mansio_lookup_request request{};
     request.size = sizeof request;
@@ -59,8 +85,11 @@ class InProcess final : public LookupInstance {
   }
 
   const Clock &clock_;
+  Logger &log_;
+  const std::string plugin_;
   const std::shared_ptr<const MessageSource> message_;  // none; every operation has one
   const mansio_lookup *table_ = nullptr;
+  Breaker breaker_;
   Instance instance_;  // last: it goes first
 };
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernel/base/clock.hpp"
 #include "kernel/base/log.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/config/parse.hpp"
@@ -51,7 +52,15 @@ struct Limits {
   std::size_t in_flight = 10000;  // operations not answered; more are refused with "try later"
   std::uint32_t threads = 0;      // of a blocking plugin; 0 = what the plugin says
   std::uint32_t log_rate = 100;   // lines a second; the burst is ten times that
+  // Of a lookup: failures in a row within a window that open its breaker, and for how long; 0 = it has none.
+  std::uint32_t breaker_failures = 0;
+  Nanos breaker_window = 0, breaker_time = 0;
 };
+
+inline Limits limits_of(const config::Budget &budget) {
+  return {budget.in_flight_limit, budget.threads,        budget.log_rate_limit,
+          budget.breaker_deaths,  budget.breaker_window, budget.breaker_time};
+}
 
 struct InstanceOptions {
   std::string name;                            // "smtp"

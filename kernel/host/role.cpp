@@ -80,7 +80,7 @@ class Host final : public process::Role {
     InstanceOptions instance{name,
                              std::move(*options),
                              {{"myhostname", settings.myhostname}, {"self_addresses", joined(self)}},
-                             {budget.in_flight_limit, budget.threads, budget.log_rate_limit}};
+                             limits_of(budget)};
     if (transport) instance.limits.in_flight = std::max<std::size_t>(budget.in_flight_limit, transport->process_limit);
     if ((*plugin)->needs & MANSIO_NEEDS_STATE)
       instance.facts["state_directory"] = process::state_directory(context.start);

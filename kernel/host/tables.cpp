@@ -30,10 +30,8 @@ Result<std::unique_ptr<LookupInstance>> make_in_process(const config::Lookup &lo
   if (!plugin) return plugin.error();
   auto options = check_options(**plugin, lookup.options);
   if (!options) return Error{Status::BadConfig, fmt::format("lookup {}: {}", lookup.name, options.error().text)};
-  InstanceOptions instance{lookup.name, std::move(*options), {{"myhostname", settings.myhostname}}, {}};
-  instance.limits.in_flight = lookup.budget.in_flight_limit;
-  instance.limits.threads = lookup.budget.threads;
-  instance.limits.log_rate = lookup.budget.log_rate_limit;
+  InstanceOptions instance{
+      lookup.name, std::move(*options), {{"myhostname", settings.myhostname}}, limits_of(lookup.budget)};
   return LookupInstance::create(around, **plugin, std::move(instance));
 }
 

@@ -135,6 +135,30 @@ TEST_F(LookupInstanceTest, RefusesMoreThanItMayHaveUnderWay) {
   EXPECT_EQ(stat("mansio_plugin_operations_in_flight"), 2);
 }
 
+TEST_F(LookupInstanceTest, ABreakerOpensWhenThePluginFailsInARow) {
+  create("lookup-odd", {100, 0, 100, 2, 60 * kSecond, 3600 * kSecond});
+  ask("empty");
+  ask("down");  // is an answer
+  ask("empty");
+  EXPECT_EQ(ask("no").outcome, Outcome::NotFound);
+  ask("empty");
+  EXPECT_EQ(ask("never", kMillisecond).text, "time limit exceeded");
+  EXPECT_THAT(lines_.text, HasSubstr("breaker open: the plugin keeps failing"));
+  const auto refused = ask("value");
+  EXPECT_EQ(refused.outcome, Outcome::TryLater);
+  EXPECT_TRUE(refused.failed);
+  EXPECT_THAT(refused.text, HasSubstr("is not asked for a while"));
+  EXPECT_EQ(stat("mansio_plugin_refused_total"), 1);
+}
+
+TEST_F(LookupInstanceTest, ABreakerClosesWhenThePluginAnswersAgain) {
+  create("lookup-odd", {100, 0, 100, 1, 60 * kSecond, kMillisecond});
+  ask("empty");
+  EXPECT_THAT(lines_.text, HasSubstr("breaker open"));
+  while (ask("value").outcome != Outcome::Found) continue;
+  EXPECT_THAT(lines_.text, HasSubstr("breaker closed: the plugin answers again"));
+}
+
 TEST_F(LookupInstanceTest, TakesAnAnswerFromAThreadButNoTimer) {
   create();
   EXPECT_THAT(ask("thread").values, ElementsAre("from a thread"));

@@ -1,0 +1,124 @@
+"""One lookup for each way to break the rules (tests/fixtures/lookup-sins), in the process that asks and in one of its own.
+What is expected stands in the plugin's file. Whatever a lookup does wrong, it is never taken for "not found": mail that
+needs it waits, and other mail flows. And a lookup that keeps failing is left alone for a while."""
+import os
+import re
+import shutil
+import unittest
+
+import rig
+
+FIXTURES = os.environ["MANSIO_FIXTURES"]
+SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "lookup-sins")
+GOOD = 40  # messages for others, while the plugin sins
+
+CONFIG = '''
+myhostname = "mx.mansio.test"
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[transport.good]
+plugin = "transport-discard"
+[transport.asks]
+plugin = "transport-asks"
+delivery_time_limit = "%ds"
+[lookup.sin]
+plugin = "%s"
+isolation = "%s"
+time_limit = "%ds"
+%s
+[[route]]
+domain = ["sin.example"]
+transport = "asks"
+[[route]]
+transport = "good"
+[queue]
+minimal_backoff_time = "300s"
+'''
+REPORTED = {"lookup-sin-aborts"} if rig.SLOW > 1 else set()  # a sanitizer ends the process in a way of its own
+
+
+def sins():
+    """{name: [(mode, outcome, regex)]} of the files."""
+    found = {}
+    for file in sorted(os.listdir(SOURCES)):
+        name, extension = os.path.splitext(file)
+        if extension not in (".c", ".cpp"):
+            continue
+        with open(os.path.join(SOURCES, file)) as f:
+            comment = f.read().split("*/")[0]
+        found[name] = re.findall(r"expect: (inproc|process|both) (sent|kept) (.*?)\s*$", comment, re.M)
+    return found
+
+
+class LookupSins(rig.TestCase):
+    def server(self, name, mode, options=""):
+        """A plugin directory with the one that sins beside good ones; copies, for the sandbox opens that directory alone."""
+        directory = self.path("plugins")
+        os.makedirs(directory, exist_ok=True)
+        for path in (os.path.join(FIXTURES, name + ".so"), os.path.join(FIXTURES, "transport-asks.so"),
+                     os.path.join(rig.PLUGINS, "transport-discard.so")):
+            shutil.copy(path, directory)
+        return self.mansio(CONFIG % (10 * rig.SLOW, name, mode, 2 * rig.SLOW, options), plugins=directory)
+
+    def send(self, server, *recipients):
+        with rig.Client(server.port) as c:
+            self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+            for recipient in recipients:
+                c.message("a@example.com", [recipient], "Subject: sin\r\n\r\nx")
+
+    def runs(self, name, mode, outcome, regex):
+        server = self.server(name, mode)
+        egress = [pid for pid, role in server.children().items() if role == "egress.asks"]
+        self.send(server, "first@sin.example", *(f"{i}@good.example" for i in range(GOOD)))
+        server.wait_event("delivery", count=GOOD, transport="good", status="sent")
+        rig.wait_for(lambda: re.search(regex, server.log_text()), f"a log line like {regex}")
+        if outcome == "sent":
+            server.wait_event("delivery", transport="asks", status="sent")
+            rig.wait_for(lambda: server.queue() == [], "an empty queue")
+        else:
+            # A message that is held for it makes one to the postmaster besides.
+            ours = [m for m in server.queue() if m["sender"] == "a@example.com"]
+            self.assertEqual(len(ours), 1, server.log_text()[-4000:])
+            self.assertEqual(server.deliveries(transport="asks", status="sent"), [])
+        self.assertEqual(server.deliveries(status="bounced"), [])
+        if mode == "process":
+            self.assertEqual([pid for pid, role in server.children().items() if role == "egress.asks"], egress)
+
+    def test_a_lookup_that_keeps_failing_is_left_alone(self):
+        for mode in ("inproc", "process"):
+            with self.subTest(mode):
+                server = self.server("lookup-sin-throws-in-call", mode, 'breaker_deaths = 3\nbreaker_time = "3600s"')
+                self.send(server, *(f"{i}@sin.example" for i in range(10)))
+                server.wait_event("delivery", count=10, transport="asks", status="deferred")
+                self.assertEqual(len(server.events("breaker open: the plugin keeps failing and is not asked for a while; "
+                                                   "on_failure answers")), 1)
+                texts = [d["text"] for d in server.deliveries(transport="asks")]
+                self.assertEqual(sum("is not asked for a while" in t for t in texts), 7, texts)
+                server.close()
+                os.remove(server.log)
+                shutil.rmtree(server.spool)
+
+    def test_an_open_breaker_answers_as_configured(self):
+        server = self.server("lookup-sin-throws-in-call", "inproc",
+                             'breaker_deaths = 1\nbreaker_time = "3600s"\non_failure = "skip"')
+        self.send(server, "0@sin.example", "1@sin.example")  # not found, says this transport, is a bounce
+        server.wait_event("delivery", count=2, transport="asks", status="bounced")
+
+
+def test_of(name, mode, outcome, regex):
+    return lambda self: self.runs(name, mode, outcome, regex)
+
+
+for sin, expectations in sins().items():
+    if sin in REPORTED:
+        continue
+    assert expectations, f"{sin} does not say what is expected of it"
+    for mode, outcome, regex in expectations:
+        for each in ("inproc", "process") if mode == "both" else (mode,):
+            setattr(LookupSins, f"test_{sin}_{each}".replace("-", "_"), test_of(sin, each, outcome, regex))
+
+
+if __name__ == "__main__":
+    unittest.main()
