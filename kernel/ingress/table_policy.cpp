@@ -144,10 +144,16 @@ Task<bool> TablePolicy::screened(Asked &asked, route::ScreeningMemory &memory) c
     if (!apply_remembered(asked, memory.client, is_new)) co_return false;
     is_new = !memory.helo;
     if (is_new && q.helo.empty()) memory.helo.emplace();
-    if (is_new && !q.helo.empty()) memory.helo = co_await lists.helo(asked.search, std::string{q.helo});
+    if (is_new && !q.helo.empty()) {
+      std::string name{q.helo};
+      memory.helo = co_await lists.helo(asked.search, std::move(name));
+    }
     if (!apply_remembered(asked, memory.helo, is_new)) co_return false;
     is_new = !memory.sender;
-    if (is_new) memory.sender = co_await lists.sender(asked.search, std::string{q.sender});
+    if (is_new) {
+      std::string sender{q.sender};
+      memory.sender = co_await lists.sender(asked.search, std::move(sender));
+    }
     if (!apply_remembered(asked, memory.sender, is_new)) co_return false;
   }
   const bool admissible = co_await admitted(asked);
@@ -195,7 +201,8 @@ Task<bool> TablePolicy::expanded(Asked &asked) const {
   if (!asked.decision.to_postmaster || asked.verdict.refusal->code == 451) co_return false;
   // Mail for postmaster is always taken, so it must not end at a user whom nobody knows.
   asked.verdict.refusal.reset();
-  expansion = co_await aliases_.expand(asked.search, relay_.postmaster().address);
+  auto postmaster = relay_.postmaster().address;
+  expansion = co_await aliases_.expand(asked.search, std::move(postmaster));
   if (expansion.later) co_return later(asked, expansion.text);
   asked.recipients = std::move(expansion.addresses);
   co_return true;

@@ -21,13 +21,14 @@ Task<Found> AddressMap::raw(Search &search, const std::string &address) const {
   Found found;
   if (maps_.empty() || address.empty()) co_return found;
   const auto own = co_await domains_->is_own(search, address);
-  if (own) {
-    found = co_await search.by_key(maps_, rewriting_keys(address, delimiters_, *own));
-  } else {
+  if (!own) {
     found.outcome = Found::Outcome::TryLater;
     found.text = own.error().text;
+    co_return found;
   }
-  co_return found;
+  auto keys = rewriting_keys(address, delimiters_, *own);
+  auto answer = co_await search.by_key(maps_, std::move(keys));
+  co_return answer;
 }
 
 Task<Mapped> AddressMap::find(Search &search, std::string address) const {

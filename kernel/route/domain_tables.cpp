@@ -23,7 +23,8 @@ Task<Result<DomainClass>> DomainTables::class_of(Search &search, const std::stri
                       {virtual_alias_, itself, DomainClass::VirtualAlias},
                       {relay_, with_parents, DomainClass::Relay}};
   for (const auto &use : uses) {
-    const auto found = co_await search.by_key(use.maps, use.keys);
+    auto keys = use.keys;
+    const auto found = co_await search.by_key(use.maps, std::move(keys));
     if (found.later()) co_return Error{Status::Defer, found.text};
     if (found.found()) co_return use.means;
   }

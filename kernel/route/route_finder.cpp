@@ -48,7 +48,8 @@ Task<FoundRoute> RouteFinder::route(Search &search, std::string sender, std::str
   if (settled) co_return out;
 
   if (!aliased_domains_ && relayhosts_.empty()) co_return out;
-  const auto of_domain = co_await domains_.class_of(search, canonical_domain(split_address(address).domain));
+  const auto domain = canonical_domain(split_address(address).domain);
+  const auto of_domain = co_await domains_.class_of(search, domain);
   if (!of_domain) {
     give_up(out, of_domain.error().text, false);
   } else if (*of_domain == DomainClass::VirtualAlias) {
@@ -72,8 +73,8 @@ Task<bool> RouteFinder::relocated(Search &search, const std::string &recipient, 
 
 Task<bool> RouteFinder::by_transport_maps(Search &search, const std::string &recipient, FoundRoute &out) const {
   if (transports_.empty()) co_return false;
-  const auto found =
-      co_await search.by_key(transports_, transport_keys(recipient, settings_.recipient_delimiter, plain_parents_));
+  auto keys = transport_keys(recipient, settings_.recipient_delimiter, plain_parents_);
+  const auto found = co_await search.by_key(transports_, std::move(keys));
   if (found.later()) {
     give_up(out, found.text, false);
     co_return true;
@@ -100,7 +101,8 @@ Task<bool> RouteFinder::by_transport_maps(Search &search, const std::string &rec
 
 Task<void> RouteFinder::by_relayhost_maps(Search &search, const std::string &sender, FoundRoute &out) const {
   if (relayhosts_.empty()) co_return;
-  const auto found = co_await search.by_key(relayhosts_, relayhost_keys(sender));
+  auto keys = relayhost_keys(sender);
+  const auto found = co_await search.by_key(relayhosts_, std::move(keys));
   if (found.later()) give_up(out, found.text, false);
   if (!found.found() || equals_nocase(found.values.front(), "DUNNO")) co_return;
   auto nexthop = parse_nexthop(found.values.front());

@@ -64,7 +64,9 @@ Task<io::TableAnswer> Search::ask(const std::string &table, std::string key) {
 Task<bool> Search::settled(Found &out, const MapList::Table &table, const Key &key) {
   if (!key.whole && !table.partial_keys) co_return false;
   // Patterns match what was written; all other tables have their keys in lower case.
-  auto answer = co_await ask(table.name, table.partial_keys ? lower(key.text) : key.text);
+  auto text = key.text;
+  if (table.partial_keys) text = lower(text);
+  auto answer = co_await ask(table.name, std::move(text));
   if (answer.outcome == Found::Outcome::NotFound) co_return false;
   out.outcome = answer.outcome;
   out.without_extension = key.without_extension;

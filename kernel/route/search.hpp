@@ -47,6 +47,8 @@ struct Found {
   bool later() const { return outcome == Outcome::TryLater; }
 };
 
+// gcc 12 destroys a temporary twice that is given to a coroutine in a co_await: what is passed by value here is moved from
+// a variable.
 class Search {
  public:
   Search(asio::io_context &loop, const Clock &clock, io::Tables &tables);

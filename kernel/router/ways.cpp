@@ -42,7 +42,8 @@ Task<Result<std::vector<Way>>> Ways::find_all(std::string recipient) {
   std::vector<Way> ways;
   std::optional<route::Refusal> refusal;
   for (auto &address : expansion.addresses) {
-    auto decision = co_await find("", address);
+    std::string null_sender;
+    auto decision = co_await find(std::move(null_sender), address);
     if (decision.refusal)
       refusal = std::move(decision.refusal);
     else

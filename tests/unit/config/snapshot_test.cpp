@@ -49,6 +49,10 @@ class RandomSettings {
   Settings make() {
     Settings s;
     fill(top_level_options(), s);
+    consistent(s);
+    s.lookups.emplace_back().name = "m0";
+    s.lookups.back().plugin = "lookup-x";
+    s.lookups.back().partial_keys = below(2) != 0;
     fill(log_options(), s.log);
     fill(smtpd_options(), s.smtpd);
     consistent(s.smtpd);
@@ -178,6 +182,10 @@ class RandomSettings {
         {&kSyslogName, {"mansio", "postfix/out"}},
         {&kPlugin, {"transport-smtp"}},
         {&kTransportName, {"t0"}},
+        {&kTableName, {"m0"}},
+        {&kRewriting, {"canonical", "virtual"}},
+        {&kAddressClass, {"envelope_sender", "envelope_recipient", "header_sender", "header_recipient"}},
+        {&kParentMatch, {"access_maps", "transport_maps"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},
@@ -192,6 +200,15 @@ class RandomSettings {
     }
     ADD_FAILURE() << "no sample for " << syntax.name;
     return {};
+  }
+
+  // Alias domains need aliases, and are nothing else.
+  static void consistent(Settings &s) {
+    for (const auto *others : {&s.mydestination, &s.relay_domains})
+      std::erase_if(s.virtual_alias_domains, [&](const std::string &domain) {
+        return std::find(others->begin(), others->end(), domain) != others->end();
+      });
+    if (!s.virtual_alias_domains.empty() || !s.virtual_alias_domain_maps.empty()) s.virtual_alias_maps = {"m0"};
   }
 
   template <class T>
