@@ -9,7 +9,7 @@ namespace {
 
 using transport::header_safe;
 
-constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kNanoseconds = 1'000'000'000;  // of a second
 
 // Octets of the UTF-8 character at the front of `text`; 0: none.
 std::size_t utf8_length(std::string_view text) {
@@ -81,7 +81,7 @@ std::string json_head(const plugin::Delivery &mail) {
     if (out.back() != '{') out += ',';
     out += json_string(name) + ':' + json_string(value);
   }
-  out += "},\"arrival\":" + std::to_string(mail.arrival / kSecond) + ",\"size\":" + std::to_string(mail.length) +
+  out += "},\"arrival\":" + std::to_string(mail.arrival / kNanoseconds) + ",\"size\":" + std::to_string(mail.length) +
          ",\"possible_duplicate\":" + (mail.has(MANSIO_MSG_POSSIBLE_DUPLICATE) ? "true" : "false") + ",\"message\":\"";
   return out;
 }

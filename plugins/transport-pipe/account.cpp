@@ -23,7 +23,7 @@ std::optional<Id> number(const std::string &text) {
   return id;
 }
 
-plugin::BadConfig bad(const std::string &text, const std::string &why) {
+plugin::BadConfig bad_user(const std::string &text, const std::string &why) {
   return {"user", "is \"" + text + "\", " + why};
 }
 
@@ -58,7 +58,7 @@ std::optional<Account> parse_account(const std::string &text) {
     if (!gid) throw plugin::BadConfig{"user", "names the group " + text.substr(colon + 1) + ", which is not there"};
     account->gid = *gid;
   }
-  if (account->uid == 0) throw bad(text, "expected another user than root, as whom no command is run");
+  if (account->uid == 0) throw bad_user(text, "expected another user than root, as whom no command is run");
   return account;
 }
 
@@ -70,9 +70,9 @@ std::optional<Account> account_to_become(const std::string &text) {
     return wanted;
   }
   if (wanted && (wanted->uid != ::geteuid() || wanted->gid != ::getegid()))
-    throw bad(text, "but this process runs as user " + std::to_string(::geteuid()) + " and group " +
-                        std::to_string(::getegid()) +
-                        " and cannot change that; expected none, or the `user` that all of Mansio runs as");
+    throw bad_user(text, "but this process runs as user " + std::to_string(::geteuid()) + " and group " +
+                             std::to_string(::getegid()) +
+                             " and cannot change that; expected none, or the `user` that all of Mansio runs as");
   return std::nullopt;
 }
 

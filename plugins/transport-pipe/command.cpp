@@ -14,7 +14,7 @@ constexpr std::string_view kNames[] = {
     "extension",      "mailbox",     "original_recipient", "recipient", "user"};
 static_assert(std::size(kNames) == static_cast<std::size_t>(Macro::Count));
 
-plugin::BadConfig bad(const std::string &what, const std::string &expected) {
+plugin::BadConfig bad_argv(const std::string &what, const std::string &expected) {
   return {"argv", what + ", expected " + expected};
 }
 
@@ -23,7 +23,7 @@ Macro macro_of(std::string_view name) {
   if (found != std::end(kNames)) return static_cast<Macro>(found - std::begin(kNames));
   std::string all;
   for (const auto known : kNames) all += (all.empty() ? "" : ", ") + std::string{known};
-  throw bad("has the macro ${" + std::string{name} + "}", "one of " + all + " (and $$ for a dollar sign)");
+  throw bad_argv("has the macro ${" + std::string{name} + "}", "one of " + all + " (and $$ for a dollar sign)");
 }
 
 bool name_character(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -35,10 +35,11 @@ std::string_view take_name(std::string_view &rest) {
   if (close != '\0') {
     rest.remove_prefix(1);
     end = rest.find(close);
-    if (end == rest.npos) throw bad(std::string{"has a macro without its '"} + close + "'", "such as ${recipient}");
+    if (end == rest.npos)
+      throw bad_argv(std::string{"has a macro without its '"} + close + "'", "such as ${recipient}");
   } else {
     while (end < rest.size() && name_character(rest[end])) ++end;
-    if (end == 0) throw bad("has a '$' before no name", "a macro such as ${recipient}, or $$");
+    if (end == 0) throw bad_argv("has a '$' before no name", "a macro such as ${recipient}, or $$");
   }
   const auto name = rest.substr(0, end);
   rest.remove_prefix(end + (close != '\0' ? 1 : 0));
@@ -52,14 +53,14 @@ std::string_view take_word(std::string_view &rest) {
     int depth = 0;
     std::size_t i = 0;
     do {
-      if (i == rest.size()) throw bad("has a '{' without its '}'", "{ words } for an argument with blanks");
+      if (i == rest.size()) throw bad_argv("has a '{' without its '}'", "{ words } for an argument with blanks");
       depth += rest[i] == '{' ? 1 : rest[i] == '}' ? -1 : 0;
       ++i;
     } while (depth > 0);
     word = rest.substr(1, i - 2);
     rest.remove_prefix(i);
     if (!rest.empty() && kBlanks.find(rest.front()) == kBlanks.npos)
-      throw bad("goes on right after a '}'", "a blank there");
+      throw bad_argv("goes on right after a '}'", "a blank there");
     const auto first = std::min(word.find_first_not_of(kBlanks), word.size());
     word.remove_prefix(first);
     while (!word.empty() && kBlanks.find(word.back()) != kBlanks.npos) word.remove_suffix(1);
@@ -79,13 +80,13 @@ Command::Command(std::string_view argv) {
     if (rest.empty()) break;
     const auto word = take_word(rest);
     if (first && (!word.starts_with('/') || word.find('$') != word.npos))
-      throw bad("begins with \"" + std::string{word} + "\"", "the absolute path of a program");
+      throw bad_argv("begins with \"" + std::string{word} + "\"", "the absolute path of a program");
     if (first)
       program_ = word;
     else
       arguments_.push_back(parse(word));
   }
-  if (first) throw bad("is empty", "a program and its arguments, such as \"/usr/bin/maildrop -d ${recipient}\"");
+  if (first) throw bad_argv("is empty", "a program and its arguments, such as \"/usr/bin/maildrop -d ${recipient}\"");
 }
 
 Command::Argument Command::parse(std::string_view word) {
