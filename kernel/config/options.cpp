@@ -170,8 +170,8 @@ std::span<const Option<Settings>> top_level_options() {
             "Tables with a next hop for senders, \"user@domain\", \"@domain\" or \"<>\", of mail to foreign domains."),
         option<&T::canonical_maps>(
             "canonical_maps", list(kTableName),
-            "Tables with the address to put in the place of one, of senders and recipients, before anything else is "
-            "done with it."),
+            "Tables with the address to put in the place of one, of senders and recipients, before aliases are "
+            "looked up."),
         option<&T::canonical_classes>("canonical_classes", list(kAddressClass), "What `canonical_maps` are for."),
         option<&T::sender_canonical_maps>("sender_canonical_maps", list(kTableName),
                                           "The same for senders only; asked before `canonical_maps`."),

@@ -25,6 +25,7 @@ nexthop = "[127.0.0.1]:%d"
 [queue]
 minimal_backoff_time = "1s"
 maximal_backoff_time = "1s"
+notify_classes = []
 '''
 
 
@@ -49,10 +50,13 @@ class TableUses(rig.TestCase):
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
             return c.message(sender, recipients, "Subject: x\r\n\r\nHello.\r\n", args)
 
-    def arrived(self, sink, count):
-        rig.wait_for(lambda: sink.count() >= count, f"{count} messages at the sink")
+    def recipients(self, sink):
         with sink.lock:
             return sorted(r for m in sink.messages for r in m.recipients)
+
+    def arrived(self, sink, count):
+        rig.wait_for(lambda: len(self.recipients(sink)) >= count, f"{count} recipients at the sink")
+        return self.recipients(sink)
 
     def test_the_documented_example(self):
         mail, database = self.path("mail"), self.path("mail.db")
@@ -184,8 +188,7 @@ odd.test       uucp:host''') + inline("relayhost", f"@rich.test   [127.0.0.1]:{t
                          ["550 5.1.2 that domain is gone", "451 4.3.5 Server configuration error"])
         self.send(server, ["one@own.test", "two@away.test", "three@else.test"])
         self.assertEqual(self.arrived(second, 1), ["two@away.test"])
-        self.assertEqual(self.arrived(first, 2) if first.count() > 1 else self.arrived(first, 1),
-                         ["one@own.test", "three@else.test"])
+        self.assertEqual(self.arrived(first, 2), ["one@own.test", "three@else.test"])
         self.send(server, ["four@own.test", "five@else.test"], sender="x@rich.test")
         self.assertEqual(self.arrived(third, 1), ["five@else.test"])
 
@@ -234,7 +237,7 @@ relocated_maps = ["moved"]
 
     def test_nothing_is_lost_or_doubled_under_load(self):
         sink = self.peer()
-        lines = "\n".join(f"{i}user@own.test box{i}@own.test, archive@own.test" for i in range(1, 6))
+        lines = "\n".join(f"{i if i > 1 else ''}user@own.test box{i}@own.test, archive@own.test" for i in range(1, 6))
         server = self.mansio(CONFIG % ('''virtual_alias_maps = ["aliases"]
 always_bcc = "archive@own.test"
 ''' + inline("aliases", lines), sink.port))
@@ -242,8 +245,7 @@ always_bcc = "archive@own.test"
                                f"127.0.0.1:{server.port}"], capture_output=True, text=True, timeout=rig.LIMIT)
         self.assertEqual(sent.returncode, 0, sent.stderr)
         rig.wait_for(lambda: server.queue() == [], "an empty queue")
-        with sink.lock:
-            recipients = [r for m in sink.messages for r in m.recipients]
+        recipients = self.recipients(sink)
         self.assertEqual({r: recipients.count(r) for r in sorted(set(recipients))},
                          {"archive@own.test": 100, **{f"box{i}@own.test": 100 for i in range(1, 6)}})
 
