@@ -2,9 +2,9 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,7 +144,7 @@ std::optional<Process> start(const Program &program, std::string &why) {
     why = n == sizeof failure ? explain(program, failure) : "cannot start a command";
     return std::nullopt;
   }
-  process.ended = Fd{::pidfd_open(process.pid, 0)};
+  process.ended = Fd{static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0))};
   process.input = std::move(input.write);
   process.output = std::move(output.read);
   if (!process.ended || ::fcntl(process.input.get(), F_SETFL, O_NONBLOCK) != 0 ||

@@ -130,7 +130,7 @@ class TransportHttp(rig.TestCase):
     def send(self, server, *recipients):
         with rig.Client(server.port) as client:
             client.cmd("EHLO test")
-            return client.message("a@sender.example", recipients, "Subject: x\r\n\r\n..hello\r\n")
+            return client.message("a@sender.example", recipients, "Subject: x\r\n\r\n..hello")
 
     def test_a_server_gets_message_and_envelope_with_token_and_signature(self):
         with open(self.path("token"), "w") as f:

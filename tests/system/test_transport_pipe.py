@@ -66,7 +66,7 @@ class TransportPipe(rig.TestCase):
     def send(self, server, *recipients):
         with rig.Client(server.port) as client:
             client.cmd("EHLO test")
-            return client.message("a@sender.example", recipients or ["bob@pipe.example"], "Subject: x\r\n\r\n.hello\r\n")
+            return client.message("a@sender.example", recipients or ["bob@pipe.example"], "Subject: x\r\n\r\n.hello")
 
     def work(self, name):
         with open(self.path("work", name)) as f:
