@@ -49,7 +49,8 @@ std::string value_text(const toml::node &node) {
 std::string check(const mansio_plugin *plugin, const toml::table &options) {
   FakeHost::Options given;
   for (const auto *o = plugin->options; o->name; ++o)
-    if (const auto *value = options.get(o->name)) given[o->name] = value_text(*value);
+    if (const auto *value = options.get(o->name); value && !value->is_table())  // in a file of its own
+      given[o->name] = value_text(*value);
   std::istringstream lines{FakeHost::check(plugin, given)};
   std::string out;
   for (std::string line; std::getline(lines, line);)

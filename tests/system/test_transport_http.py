@@ -139,7 +139,7 @@ class TransportHttp(rig.TestCase):
         hook = self.hook(lambda headers, body: (200, {}, "stored"))
         for isolation in ("inproc", "process"):
             with self.subTest(isolation=isolation):
-                server = self.start(hook, 'bearer_token_file = "{dir}/token"\nhmac_secret = "key"', isolation)
+                server = self.start(hook, 'bearer_token = { file = "{dir}/token" }\nhmac_secret = "key"', isolation)
                 self.send(server, "bob@hook.example", "amy@hook.example")
                 line = server.wait_event("delivery", transport="hook", count=2)[0]
                 self.assertEqual((line["status"], line["text"]), ("sent", "HTTP 200: stored"))
@@ -193,8 +193,9 @@ class TransportHttp(rig.TestCase):
             self.assertEqual((first["status"], first["dsn"], first["text"]), ("deferred", dsn, text))
         unknown = server.wait_event("delivery", to="unknown@hook.example")[0]
         self.assertEqual((unknown["status"], unknown["dsn"]), ("bounced", "5.1.1"))
-        rig.wait_for(lambda: self.relay.count() == 1, "the bounce")
-        self.assertIn(b"no such user", self.relay.messages[0].content)
+        # Of trouble with our own programs, as 4.3.0 may be, the postmaster hears besides.
+        bounce = rig.wait_for(lambda: [m for m in self.relay.messages if m.recipients == ["a@sender.example"]], "the bounce")
+        self.assertIn(b"no such user", bounce[0].content)
         rig.wait_for(lambda: server.queue() == [], "an empty queue")
 
     def test_a_server_that_hangs_is_given_up_and_others_are_served(self):

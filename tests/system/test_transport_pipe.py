@@ -66,7 +66,7 @@ class TransportPipe(rig.TestCase):
     def send(self, server, *recipients):
         with rig.Client(server.port) as client:
             client.cmd("EHLO test")
-            return client.message("a@sender.example", recipients or ["bob@pipe.example"], "Subject: x\r\n\r\n.hello")
+            return client.message("a@sender.example", recipients or ["bob@pipe.example"], "Subject: x\r\n\r\n..hello")
 
     def work(self, name):
         with open(self.path("work", name)) as f:
@@ -102,8 +102,11 @@ class TransportPipe(rig.TestCase):
         self.assertIn("who is that", unknown["text"])
         full = server.wait_event("delivery", to="full@pipe.example")[0]
         self.assertEqual((full["status"], full["dsn"], full["text"]), ("bounced", "5.2.2", "mailbox full"))
-        rig.wait_for(lambda: self.relay.count() == 2, "two bounces")
-        self.assertIn(b"who is that", b"".join(m.content for m in self.relay.messages))
+        # Of trouble with our own programs, as 4.3.0 may be, the postmaster hears besides.
+        def bounces():
+            return [m.content for m in self.relay.messages if m.recipients == ["a@sender.example"]]
+        rig.wait_for(lambda: len(bounces()) == 2, "two bounces")
+        self.assertIn(b"who is that", b"".join(bounces()))
         rig.wait_for(lambda: server.queue() == [], "an empty queue")
 
     def test_a_program_that_hangs_is_killed_and_its_mail_tried_again(self):
