@@ -88,7 +88,7 @@ bool is_reason(std::string_view text) {
 
 bool canonical_nexthop(std::string &text) {
   if (text.empty() || is_reason(text)) return true;
-  if (has_control(text)) return false;
+  if (has_control(text) || is_reason(text + " x")) return false;  // a code alone is no domain
   if (text.starts_with("unix:")) return text.starts_with("unix:/") && text.size() > 6;
   std::string_view host = text, port;
   const bool bracketed = text.front() == '[';
