@@ -199,8 +199,9 @@ void Server::start_sweeping() {
   sweeping_ = true;
   sweeper_.expires_after(kSweepInterval);
   sweeper_.async_wait([this](const ErrorCode &error) {
+    if (error) return;  // this object may be gone
     sweeping_ = false;
-    if (error || sessions_.empty()) return;
+    if (sessions_.empty()) return;
     sweep();
     start_sweeping();
   });
