@@ -39,9 +39,19 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
     index_.message(slot).verified = !noticed && whole;
     if (!whole) set_aside(slot, "its body is nowhere");
   };
+  // What compaction moves is never taken for ours: no copy is made before all mail is found.
+  const bool ours = at.commit.epoch >= store_.first_epoch();
+  const auto flag = [&](Message &m) {
+    m.possible_duplicate = true;
+    journal_state(m);
+  };
   if (!replay_) {
     admit(at, std::move(envelope), nullptr, true);
-    return seen();
+    seen();
+    // An earlier life may have read what we could not, and what it said of it is forgotten.
+    const auto slot = index_.find(at.id);
+    if (!noticed && !ours && slot != kNone && store_.was_active()) flag(index_.message(slot));
+    return;
   }
   if (replay_->gone(at.id)) {
     if (envelope.dsn_parent.id) adopted_.push_back({{envelope.dsn_parent.id, envelope.dsn_parent.event}, {}});
@@ -52,8 +62,6 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   const auto record = replay_->find(at.id);
   if (record)
     for (const auto &intent : record->intents) dsn_queue_.push_back({{at.id, intent.event}, 0});
-  // What compaction moves is never taken for ours: no copy is made before all mail is found.
-  const bool ours = at.commit.epoch >= store_.first_epoch();
   admit(at, std::move(envelope), record ? &*record : nullptr, noticed || ours);
   seen();
   const auto slot = index_.find(at.id);
@@ -65,8 +73,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   const auto until = std::max(clock_.wall(), replay_->leased_until());
   index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= until; });
   if (!active) return;
-  m.possible_duplicate = true;
-  journal_state(m);
+  flag(m);
   ++flagged_;
 }
 

@@ -208,7 +208,8 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, Body 
     return;
   }
   if (body == Body::Unreadable || (found.body_elsewhere && unreadable_.contains(message.body.segment))) {
-    if (!synced) return;
+    // The recovery alone knows what was said of it: later it would seem to be new.
+    if (!synced && !segment.unread) return;
     if (finding_) ++finding_->out.corrupt_records;
     log_.error("message partly unreadable: kept", {{"qid", message.id}, {"body_segment", message.body.segment}});
     if (auto *large = find(message.body)) keep_unreadable(*large);

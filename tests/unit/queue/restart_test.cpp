@@ -577,6 +577,19 @@ TEST_F(Restart, MailOfAWriterThatDiedBeforeItSaidAWordIsFound) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(Restart, FlagsWhatIsFoundLateAsAnEarlierLifeMayHaveReadIt) {
+  begin();
+  mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  start();
+  const auto at = commit(envelope({"b@example.org"}));
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(router_, wire::WriterHello{});
+  ASSERT_TRUE(known(at.id));
+  EXPECT_TRUE(core_->index().message(core_->index().find(at.id)).possible_duplicate);
+}
+
 TEST_F(Restart, NoNotificationIsAskedForBeforeTheLastLook) {
   begin();
   mail_to({"a@example.com"});
