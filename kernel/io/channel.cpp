@@ -46,8 +46,7 @@ Channel::Channel(asio::io_context &loop, UniqueFd socket, ChannelLimits limits)
 Channel::~Channel() = default;
 
 void Channel::start(OnMessage on_message, OnClose on_close) {
-  on_message_ = std::move(on_message);
-  on_close_ = std::move(on_close);
+  handlers_ = std::make_shared<Handlers>(Handlers{std::move(on_message), std::move(on_close)});
   started_ = true;
   consumed_ = limits_.window > kInitialCredit ? limits_.window - kInitialCredit : 0;
   schedule_flush();  // the hello
@@ -61,11 +60,9 @@ void Channel::close() {
   queued_ = 0;
   ErrorCode ignored;
   socket_.close(ignored);
-  // Released a turn later: we may be inside one of them.
-  asio::post(loop_, [self = shared_from_this()] {
-    self->on_message_ = nullptr;
-    self->on_close_ = nullptr;
-  });
+  // Released a turn later, as we may be inside one of them; if the loop has no more turns, together with it. They may
+  // hold us, so what is posted must not be that which still has to break the circle.
+  asio::post(loop_, [handlers = std::move(handlers_)] {});
 }
 
 bool Channel::send_raw(std::uint16_t type, std::string_view payload, std::vector<UniqueFd> fds) {
@@ -223,14 +220,15 @@ void Channel::read_some() {
 
 void Channel::consume(std::string_view bytes, std::vector<UniqueFd> &fds) {
   const auto self = shared_from_this();  // a handler may drop the last reference
+  const auto handlers = handlers_;       // or close us
   FrameHeader header{};
   std::size_t next_fd = 0;
   const auto each = [&](std::uint16_t type, std::uint16_t n_fds, std::string_view payload) {
     std::vector<UniqueFd> mine;
     for (; n_fds > 0 && next_fd < fds.size(); --n_fds) mine.push_back(std::move(fds[next_fd++]));
-    if (!open_ || !on_message_) return;
+    if (!open_) return;
     Message m{type, payload, mine};
-    on_message_(m);
+    handlers->message(m);
   };
   // The buffer is the loop's: a handler that reads another channel in here must not exist (it would not be
   // a loop any more), so the borrowed payloads stay valid.
@@ -246,9 +244,9 @@ void Channel::fail(std::string_view why) {
   if (!open_) return;
   const auto self = shared_from_this();
   const std::string reason{why};
-  const auto handler = std::move(on_close_);
+  const auto handlers = handlers_;
   close();
-  if (handler) handler(reason);
+  if (handlers && handlers->closed) handlers->closed(reason);
 }
 
 Result<std::pair<UniqueFd, UniqueFd>> channel_pair() {

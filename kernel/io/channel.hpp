@@ -92,6 +92,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
     std::vector<UniqueFd> fds;
   };
 
+  struct Handlers {
+    OnMessage message;
+    OnClose closed;
+  };
+
   Channel(asio::io_context &loop, UniqueFd socket, ChannelLimits limits);
   void schedule_flush();
   void flush();
@@ -104,8 +109,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   asio::io_context &loop_;
   asio::posix::stream_descriptor socket_;
   ChannelLimits limits_;
-  OnMessage on_message_;
-  OnClose on_close_;
+  std::shared_ptr<Handlers> handlers_;  // null: not started, or closed
   std::deque<Frame> out_;
   std::size_t queued_ = 0;
   std::uint64_t credit_ = 0;    // bytes we may still send

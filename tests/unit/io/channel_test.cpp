@@ -134,6 +134,21 @@ TEST_F(ChannelTest, TellsWhenThePeerIsGone) {
   EXPECT_EQ(b_closed_, "closed by peer");
 }
 
+// A channel and whoever handles its messages hold each other, until it is closed: also if its loop ends right then.
+TEST(Channel, WhatItsHandlersHoldIsFreedWithTheLoop) {
+  std::weak_ptr<Channel> seen;
+  {
+    asio::io_context loop{1};
+    auto pair = channel_pair();
+    ASSERT_TRUE(pair.ok());
+    auto channel = Channel::create(loop, std::move(pair->first));
+    channel->start([channel](Message &) {}, [channel](std::string_view) {});
+    seen = channel;
+    channel->close();
+  }
+  EXPECT_TRUE(seen.expired());
+}
+
 TEST(ParseFrame, RefusesAnotherProtocolVersion) {
   FrameHeader header{};
   std::string frame;

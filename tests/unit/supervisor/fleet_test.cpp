@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <utility>
 
 #include "kernel/process/memfd.hpp"
 
@@ -336,6 +338,56 @@ TEST_F(FleetTest, ALostChannelIsMadeAnew) {
   fleet_->lost_peer(queue, egress.child->self);
   run_until(heard(K::Queue, "attach egress.x", 2));
   run_until(heard(K::Egress, "attach queue", 2));
+}
+
+// Starts nothing: the test has the other end of the channel, and says when it is over.
+class ByHand final : public Launcher {
+ public:
+  Result<std::unique_ptr<Launched>> launch(wire::RoleKind, const std::string &, io::UniqueFd channel,
+                                           std::function<void(const Exit &)> over) override {
+    struct Nobody final : Launched {
+      int pid() const override { return 1; }
+      bool kill() override { return true; }
+    };
+    theirs = std::move(channel);
+    ended = std::move(over);
+    return std::unique_ptr<Launched>{std::make_unique<Nobody>()};
+  }
+  bool threads() const override { return true; }
+  io::UniqueFd theirs;
+  std::function<void(const Exit &)> ended;
+};
+
+// The death of the last one ends the supervisor, whose loop then takes no further turn.
+TEST(Fleet, NothingOfAChildIsLeftWhenItsDeathStopsTheLoop) {
+  std::weak_ptr<Child> child;
+  {
+    asio::io_context loop{1};
+    SystemClock clock;
+    FdLogSink sink{-1};
+    Logger log{sink, clock, "test"};
+    ByHand launcher;
+    Listeners listeners;
+    const auto shared = std::move(*process::SharedMemory::create());
+    const auto generation = std::make_shared<Generation>();
+    generation->snapshot = std::move(*process::sealed_memfd("snapshot", ""));
+    Fleet::Hooks hooks;
+    hooks.message = [](Post &, io::Message &) {};
+    hooks.ready = [](Post &) {};
+    hooks.changed = [&] { loop.stop(); };
+    hooks.log_fd = []() -> Result<io::UniqueFd> { return io::UniqueFd{::open("/dev/null", O_WRONLY | O_CLOEXEC)}; };
+    Fleet fleet{loop, clock, log, launcher, *shared, listeners, std::move(hooks)};
+    auto &post = fleet.add(wire::RoleKind::Queue, 0, "queue", generation);
+    fleet.start(post);
+    child = post.child;
+    ASSERT_FALSE(child.expired());
+    fleet.retire(post);
+    std::exchange(launcher.ended, nullptr)(Exit{});
+    launcher.theirs.reset();
+    loop.run();  // its channel is read to the end
+    EXPECT_EQ(post.child, nullptr);
+  }
+  EXPECT_TRUE(child.expired());
 }
 
 }  // namespace
