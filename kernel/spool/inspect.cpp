@@ -85,7 +85,7 @@ class Inspector {
     for (auto &o : all) {
       ++out_.journal_files;
       if (!o.header) {
-        if (o.header.error().status != Status::NotFound)
+        if (o.header.error().status != Status::NotFound && !(o.file && empty(o, kFirstRecord)))
           wrong(fmt::format("journal {:08x}: {}", o.number, o.header.error().text));
         continue;
       }
@@ -139,9 +139,9 @@ class Inspector {
       if (gap.damage) wrong(fmt::format("{} {:08x}: damaged from {} to {}", what, number, gap.from, gap.to));
     }
   }
-  static bool empty(Opened &o) {
+  static bool empty(Opened &o, std::uint64_t from = 0) {
     FileBytes bytes{*o.file};
-    return all_zero(bytes, 0);
+    return all_zero(bytes, from);
   }
   void wrong(const std::string &text) {
     ++out_.problems;

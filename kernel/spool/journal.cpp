@@ -66,6 +66,9 @@ Result<void> Journal::start(const Replayed &replayed) {
       if (auto r = (*file)->write_at(from, bytes); !r) return r;
     if (auto r = (*file)->data_sync(); !r) return r;
   }
+  // Names may be in memory only, too: if ours outlived those of older files these would seem to have gone after a
+  // checkpoint.
+  if (auto r = files_.sync_directory(options_.directory); !r) return r;
   auto opened = next_file();
   if (!opened && opened.error().status == Status::Busy && replayed.damaged == 0 && !replayed.read.empty()) {
     // A disk without any room: what the checkpoint replaced was to be used again, but its new name was not on the disk.

@@ -38,6 +38,7 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     std::unique_ptr<io::File> file;
     FileHeader header;
     bool checkpoint = false;
+    std::uint64_t counts_to = UINT64_MAX;  // here begins what is missing of a batch that was never synced
   };
   std::vector<Opened> opened;
   std::size_t first = 0;
@@ -49,13 +50,18 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     if (!header && header.error().status == Status::Unsupported) return header.error();
     if (header && header->number == number && header->kind != FileKind::Journal) continue;
     if (!header || header->number != number) {
-      // Never finished, or a spare being renamed: its header is synced before its first record.
-      if (!header && header.error().status != Status::NotFound) ++out.damaged;
+      // Never finished, or a spare being renamed: its header is synced before its first record. Of one whose write was
+      // cut short there may be a part that is no header; then nothing was ever written behind it.
+      const auto unfinished = [&] {
+        FileBytes bytes{**file};
+        return header.error().status == Status::Fail && all_zero(bytes, kFirstRecord);
+      };
+      if (!header && header.error().status != Status::NotFound && !unfinished()) ++out.damaged;
       continue;
     }
-    Opened o{std::move(*file), *header, false};
+    Opened o{std::move(*file), *header};
     FileBytes bytes{*o.file};
-    std::uint64_t parts = 0;
+    std::uint64_t parts = 0, checkpoint_at = 0;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
       // Writes are not ordered before their sync: the last record may be there and others not.
       if (r.header.type == RecordType::Snapshot) unpack(payload_of(bytes, r), [&](std::string_view) { ++parts; });
@@ -63,8 +69,15 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
       if (r.header.type != RecordType::Checkpoint) return;
       const auto end = decode<CheckpointEnd>(payload_of(bytes, r));
       o.checkpoint = end && end->file == o.header.number && end->parts == parts;
+      checkpoint_at = r.at;
     });
-    for (const auto &gap : scan.gaps) out.damaged += gap.damage;
+    // Of the last batch, if its sync failed, there may be the end without the beginning. The file after this one has
+    // all of it again, and would be taken for a repetition if the end counted here.
+    for (const auto &gap : scan.gaps) {
+      out.damaged += gap.damage;
+      if (!gap.damage) o.counts_to = std::min(o.counts_to, gap.from);
+    }
+    o.checkpoint = o.checkpoint && checkpoint_at < o.counts_to;
     out.damaged += bytes.read_errors();  // the last batch would pass for the tail of one that was never synced
     opened.push_back(std::move(o));
     if (opened.back().checkpoint) first = opened.size() - 1;
@@ -77,6 +90,7 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
     FileBytes bytes{*o.file};
     const bool snapshot = i == first;
     const auto scan = scan_records(bytes, o.header, kFirstRecord, [&](const Record &r) {
+      if (r.at >= o.counts_to) return;
       if (snapshot && (r.header.type == RecordType::Snapshot || r.header.type == RecordType::Table))
         out.checkpoint_bytes += r.end - r.at;
       switch (r.header.type) {

@@ -1,6 +1,7 @@
 // The queue's side of the spool: locking, space, damaged files, and when a segment may be used again.
 #include <algorithm>
 
+#include "kernel/base/codec.hpp"
 #include "kernel/spool/inspect.hpp"
 #include "kernel/spool/scan.hpp"
 #include "kernel/spool/segment.hpp"
@@ -706,6 +707,77 @@ TEST(SpoolStore, JournalGoesOnInANewFileAfterAFailedSync) {
   const auto after = disk.power_cut(0);
   Rig rig{*after};
   EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
+}
+
+// The name of the file that was to be next is on the disk and that it was removed is not; of the header there is a part.
+TEST(SpoolStore, AJournalFileWhoseHeaderWasCutShortIsNoDamage) {
+  for (const std::size_t there : {1, 6, 63, 64, 600, 2100, 4095}) {
+    FaultFiles disk;
+    {
+      Rig rig{disk};
+      rig.store->journal("precious");
+      ASSERT_TRUE(rig.finish_journal());
+    }
+    FileHeader header;
+    header.kind = FileKind::Journal;
+    header.number = header.epoch = 2;
+    ASSERT_TRUE((*disk.open("/spool/journal/00000002", io::OpenMode::Create))
+                    ->write_at(0, encode_header(header).substr(0, there)));
+    Rig rig{disk};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_EQ(rig.recovered.corrupt_records, 0u) << there;
+    EXPECT_FALSE(rig.sink.said("journal damaged")) << there;
+    EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
+  }
+}
+
+// Of a batch whose sync failed the disk may have the end without the beginning; the next file has all of it again.
+TEST(SpoolStore, TheEndOfABatchThatWasNotSyncedDoesNotStandForItsRepetition) {
+  FaultFiles disk;
+  for (const auto *name : {"/spool", "/spool/segments", "/spool/journal", "/spool/corrupt"})
+    ASSERT_TRUE(disk.make_directory(name).ok());
+  const std::string precious(3000, 'p');
+  for (const std::uint32_t number : {1u, 2u}) {
+    FileHeader header;
+    header.kind = FileKind::Journal;
+    header.number = header.epoch = number;
+    const RecordSeal seal{header};
+    std::string entries, batch;
+    Encoder{entries}.put(precious);
+    append_record(batch, seal, RecordType::Entry, 1, entries);
+    append_record(batch, seal, RecordType::Active, 2, "\1");
+    append_record(batch, seal, RecordType::Seal, 0, encode_seal(kFirstRecord));
+    if (number == 1) batch.replace(0, 512, 512, '\0');
+    const auto file = disk.open("/spool/journal/" + file_name(number), io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, encode_header(header) + batch).ok());
+  }
+  Rig rig{disk};
+  ASSERT_FALSE(rig.error) << rig.error->text;
+  EXPECT_EQ(rig.recovered.corrupt_records, 0u);
+  EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), precious), 1);
+}
+
+// A first start that is killed before its journal's name is stable, and a second one that ends in a power cut.
+TEST(SpoolStore, AJournalWhoseFirstFileLostItsNameIsNoDamage) {
+  FileHeader header;
+  header.kind = FileKind::Journal;
+  header.number = header.epoch = 1;
+  for (std::uint64_t calls = 1; calls <= 16; ++calls) {
+    FaultFiles disk;
+    for (const auto *name : {"/spool", "/spool/segments", "/spool/journal", "/spool/corrupt"})
+      ASSERT_TRUE(disk.make_directory(name).ok());
+    ASSERT_TRUE(disk.sync_directory("/spool").ok());
+    const auto file = disk.open("/spool/journal/00000001", io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, encode_header(header)).ok());
+    ASSERT_TRUE((*file)->data_sync().ok());
+    disk.cut_after(calls);
+    { Rig rig{disk}; }
+    for (std::uint64_t luck = 1; luck <= 32; ++luck) {
+      const auto after = disk.power_cut(luck);
+      Rig rig{*after};
+      ASSERT_FALSE(rig.sink.said("journal damaged")) << calls << " calls, luck " << luck;
+    }
+  }
 }
 
 // As a process leaves them that is killed between write and sync.
