@@ -79,3 +79,15 @@ function(mansio_unit_test name)
   add_test(NAME ${name} COMMAND ${name})
   mansio_test_limit(${name} 300)
 endfunction()
+
+# mansio_plugin_test(PLUGIN SOURCES... LIBRARIES...): unit-PLUGIN, from tests/*_test.cpp of the plugin's folder and its
+# sources, to reach what the plugin does not export. A test against a real server starts that server itself.
+function(mansio_plugin_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBRARIES" ${ARGN})
+  if(MANSIO_TESTS)
+    find_package(GTest REQUIRED)
+    list(TRANSFORM T_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/*_test.cpp)
+    mansio_unit_test(unit-${name} SOURCES ${tests} ${T_SOURCES} LIBRARIES ${T_LIBRARIES} mansio_plugin_testing Threads::Threads)
+  endif()
+endfunction()

@@ -22,6 +22,7 @@ import unittest
 
 MANSIO = os.environ["MANSIO"]
 PLUGINS = os.environ["MANSIO_PLUGINS"]
+FIXTURES = os.environ.get("MANSIO_FIXTURES", "")  # none for what is run by hand
 SLOW = int(os.environ.get("MANSIO_SLOW", 1))  # what sanitizers cost; tests/CMakeLists.txt sets it
 LIMIT = 60 * SLOW  # seconds until something that hangs fails its test
 
@@ -81,6 +82,17 @@ class TestCase(unittest.TestCase):
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
+
+    def plugins(self, *names):
+        """The test's own plugin directory, with copies of these fixtures and plugins: a plugin in a process of its own may
+        read its directory alone, and no link leads out of it."""
+        directory = self.path("plugins")
+        os.makedirs(directory, exist_ok=True)
+        for file in (name + ".so" for name in names):
+            if not os.path.exists(os.path.join(directory, file)):
+                where = FIXTURES if os.path.exists(os.path.join(FIXTURES, file)) else PLUGINS
+                shutil.copy(os.path.join(where, file), directory)
+        return directory
 
     def spawn(self, argv, **kw):
         process = subprocess.Popen(argv, **kw)

@@ -100,17 +100,26 @@ class Descriptors(TestCase):
         wait_for(lambda: self.hop.count() == 1, "the message")
         self.assertEqual(self.pid(server, "ingress"), ingress)
 
-    def test_an_egress_without_descriptors_defers_and_delivers_later(self):
+    def starve_the_egress(self, spare):
+        """Leaves the egress process so many descriptors, sends it a message, and gives them back when it has failed:
+        with none it cannot even be given the message, with one it cannot connect. What it only had open for a moment
+        when they were counted is one more, so that either may be seen."""
         server = self.start("[queue]\nminimal_backoff_time = 1\nmaximal_backoff_time = 1\n")
         egress = self.pid(server, "egress.relay")
-        put_back = self.limit(egress, lowest_free(egress))
+        put_back = self.limit(egress, lowest_free(egress) + spare)
         self.send(server)
-        server.wait_event("delivery", status="deferred")
+        wait_for(lambda: server.events("lease refused") or server.events("delivery", status="deferred"), "a failure")
         self.assertEqual(self.hop.connections, 0)
         put_back()
         wait_for(lambda: self.hop.count() == 1, "the message")
         wait_for(lambda: server.queue() == [], "an empty queue")
         self.assertEqual(self.pid(server, "egress.relay"), egress)
+
+    def test_an_egress_that_cannot_be_given_a_message_gets_it_later(self):
+        self.starve_the_egress(0)
+
+    def test_an_egress_that_cannot_connect_defers_and_delivers_later(self):
+        self.starve_the_egress(1)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Plugins in processes of their own: transports and tables deliver and answer through them, a message that kills them is
 held, a breaker stops their restarts, and on_failure decides what becomes of their mail."""
 import os
-import shutil
 import signal
 import unittest
 
 import rig
 
-FIXTURES = os.environ["MANSIO_FIXTURES"]
 
 CONFIG = '''
 myhostname = "mx.mansio.test"
@@ -77,12 +75,8 @@ class Isolation(rig.TestCase):
         self.assertEqual(server.events("process killed"), [])
 
     def sinner(self, name, options):
-        plugins = self.path("plugins")
-        os.mkdir(plugins)
-        for file in (os.path.join(FIXTURES, name + ".so"), os.path.join(rig.PLUGINS, "transport-smtp.so")):
-            shutil.copy(file, plugins)
         config = CONFIG % (options, 1)
-        return self.mansio(config.replace('"transport-smtp"', f'"{name}"'), plugins=plugins)
+        return self.mansio(config.replace('"transport-smtp"', f'"{name}"'), plugins=self.plugins(name, "transport-smtp"))
 
     def test_a_message_that_kills_its_process_again_and_again_is_held(self):
         server = self.sinner("sin-aborts", "breaker_deaths = 100")

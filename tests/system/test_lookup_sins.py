@@ -7,9 +7,8 @@ import shutil
 import unittest
 
 import rig
+import sins
 
-FIXTURES = os.environ["MANSIO_FIXTURES"]
-SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "lookup-sins")
 GOOD = 40  # messages for others, while the plugin sins
 
 CONFIG = '''
@@ -36,30 +35,13 @@ transport = "good"
 [queue]
 minimal_backoff_time = "300s"
 '''
-REPORTED = {"lookup-sin-aborts"} if rig.SLOW > 1 else set()  # a sanitizer ends the process in a way of its own
-
-
-def sins():
-    """{name: [(mode, outcome, regex)]} of the files."""
-    found = {}
-    for file in sorted(os.listdir(SOURCES)):
-        name, extension = os.path.splitext(file)
-        if extension not in (".c", ".cpp"):
-            continue
-        with open(os.path.join(SOURCES, file)) as f:
-            comment = f.read().split("*/")[0]
-        found[name] = re.findall(r"expect: (inproc|process|both) (sent|kept) (.*?)\s*$", comment, re.M)
-    return found
+# A sanitizer ends these in a way of its own.
+REPORTED = {("lookup-sin-aborts", "inproc"), ("lookup-sin-aborts", "process")} if rig.SLOW > 1 else set()
 
 
 class LookupSins(rig.TestCase):
     def server(self, name, mode, options=""):
-        """A plugin directory with the one that sins beside good ones; copies, for the sandbox opens that directory alone."""
-        directory = self.path("plugins")
-        os.makedirs(directory, exist_ok=True)
-        for path in (os.path.join(FIXTURES, name + ".so"), os.path.join(FIXTURES, "transport-asks.so"),
-                     os.path.join(rig.PLUGINS, "transport-discard.so")):
-            shutil.copy(path, directory)
+        directory = self.plugins(name, "transport-asks", "transport-discard")
         return self.mansio(CONFIG % (10 * rig.SLOW, name, mode, 2 * rig.SLOW, options), plugins=directory)
 
     def send(self, server, *recipients):
@@ -107,17 +89,7 @@ class LookupSins(rig.TestCase):
         server.wait_event("delivery", count=2, transport="asks", status="bounced")
 
 
-def test_of(name, mode, outcome, regex):
-    return lambda self: self.runs(name, mode, outcome, regex)
-
-
-for sin, expectations in sins().items():
-    if sin in REPORTED:
-        continue
-    assert expectations, f"{sin} does not say what is expected of it"
-    for mode, outcome, regex in expectations:
-        for each in ("inproc", "process") if mode == "both" else (mode,):
-            setattr(LookupSins, f"test_{sin}_{each}".replace("-", "_"), test_of(sin, each, outcome, regex))
+sins.add_tests(LookupSins, "lookup-sins", LookupSins.runs, REPORTED)
 
 
 if __name__ == "__main__":

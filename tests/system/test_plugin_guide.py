@@ -2,7 +2,6 @@
 configuration runs them, and they do what it says."""
 import os
 import re
-import shutil
 import subprocess
 import unittest
 
@@ -34,13 +33,12 @@ def section(title):
 class PluginGuide(rig.TestCase):
     def build(self, commands):
         """In a directory that looks like a tree of Mansio where the commands look."""
-        for name in ("prefix", "plugins", "tree", "tree/build", "bin"):
+        for name in ("prefix", "tree", "tree/build", "bin"):
             os.mkdir(self.path(name))
         os.symlink(BUILD, self.path("tree/build/release"))
         os.symlink(os.path.join(ROOT, "examples"), self.path("tree/examples"))
         os.symlink(rig.MANSIO, self.path("bin/mansio"))
-        shutil.copy(os.path.join(rig.PLUGINS, "transport-discard.so"), self.path("plugins"))  # the sandbox follows no link out
-        env = dict(os.environ, PREFIX=self.path("prefix"), PLUGIN_DIR=self.path("plugins"),
+        env = dict(os.environ, PREFIX=self.path("prefix"), PLUGIN_DIR=self.plugins("transport-discard"),
                    PATH=self.path("bin") + ":" + os.environ["PATH"])
         done = subprocess.run(["sh", "-ec", commands], cwd=self.path("tree"), env=env, capture_output=True, text=True,
                               timeout=8 * rig.LIMIT)

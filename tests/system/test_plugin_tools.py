@@ -1,14 +1,13 @@
 """`mansio plugin new`, `check` and `list`, `mansio lookup`, and the installed SDK: a plugin begun from nothing builds with
 CMake and with pkg-config alone, passes its test and the check, and answers."""
+import itertools
 import os
-import shutil
 import subprocess
 import unittest
 
 import rig
 
 BUILD = os.environ["MANSIO_BUILD"]
-FIXTURES = os.environ["MANSIO_FIXTURES"]
 
 
 def run(*argv, **kw):
@@ -33,7 +32,7 @@ class PluginTools(rig.TestCase):
     def test_a_new_plugin_builds_passes_its_test_and_answers(self):
         prefix = self.sdk()
         env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(prefix, "lib/pkgconfig"))
-        for kind, language in (("lookup", "c++"), ("lookup", "c"), ("transport", "c++"), ("transport", "c")):
+        for kind, language in itertools.product(("lookup", "transport", "filter", "policy"), ("c++", "c")):
             with self.subTest(kind=kind, language=language):
                 name = "mine" + ("" if language == "c" else "pp")
                 directory = self.new(kind, name, language)
@@ -50,11 +49,7 @@ class PluginTools(rig.TestCase):
                 run(rig.MANSIO, "plugin", "check", os.path.join(directory, f"{kind}-{name}.so"))
 
     def test_a_lookup_answers_on_the_command_line(self):
-        directory = self.path("plugins")
-        os.mkdir(directory)
-        for name in ("lookup-odd", "lookup-blocking"):
-            shutil.copy(os.path.join(FIXTURES, name + ".so"), directory)
-        shutil.copy(os.path.join(rig.PLUGINS, "transport-discard.so"), directory)
+        directory = self.plugins("lookup-odd", "lookup-blocking", "transport-discard")
         server = rig.Mansio(self.dir, '''
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
@@ -88,10 +83,7 @@ pipemap = ["odd", "blocking"]
         self.assertEqual(lookup("nothing", "key")[0], 64)
 
     def test_list_shows_plugins_and_what_cannot_be_loaded(self):
-        directory = self.path("plugins")
-        os.mkdir(directory)
-        for name in ("lookup-blocking", "no-entry"):
-            shutil.copy(os.path.join(FIXTURES, name + ".so"), directory)
+        directory = self.plugins("lookup-blocking", "no-entry")
         result = rig.run_program("plugin", "list", directory)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stdout, r"lookup-blocking +1 +1\.0 +mansio\.lookup/1 +blocking")
@@ -117,7 +109,7 @@ pipemap = ["odd", "blocking"]
             del expected["sin-segfaults"], expected["sin-aborts"]
         for name, regex in expected.items():
             with self.subTest(name):
-                result = subprocess.run([rig.MANSIO, "plugin", "check", os.path.join(FIXTURES, name + ".so")],
+                result = subprocess.run([rig.MANSIO, "plugin", "check", os.path.join(rig.FIXTURES, name + ".so")],
                                         capture_output=True, text=True, timeout=3 * rig.LIMIT)
                 self.assertEqual(result.returncode, 1, result.stdout)
                 self.assertRegex(result.stdout, regex)

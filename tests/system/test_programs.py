@@ -1,13 +1,11 @@
 """A program that a plugin started may outlive the process that did: that one's death is noticed all the same."""
 import contextlib
 import os
-import shutil
 import signal
 import unittest
 
 import rig
 
-FIXTURES = os.environ["MANSIO_FIXTURES"]
 
 CONFIG = '''
 myhostname = "mx.mansio.test"
@@ -41,10 +39,7 @@ class Programs(rig.TestCase):
         return next((pid for pid, name in server.children().items() if name.startswith(role)), None)
 
     def outlived(self, isolation, role):
-        plugins = self.path("plugins")
-        os.mkdir(plugins)
-        shutil.copy(os.path.join(FIXTURES, "transport-starts.so"), plugins)
-        server = self.mansio(CONFIG % isolation, plugins=plugins)
+        server = self.mansio(CONFIG % isolation, plugins=self.plugins("transport-starts"))
         with rig.Client(server.port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
             c.message("a@example.com", ["b@example.org"], "Subject: x\r\n\r\nx\r\n")

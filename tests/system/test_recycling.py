@@ -208,7 +208,7 @@ plugin = "transport-leaky"
 [[route]]
 transport = "leaky"
 nexthop = "nowhere"
-""", plugins=os.environ["MANSIO_FIXTURES"])
+""", plugins=rig.FIXTURES)
         self.send(b"old.", "keep")
         self.server.wait_event("delivery", text="kept")
         first, grants = self.segment_of(b"old."), len(self.grants())

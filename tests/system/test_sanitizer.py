@@ -1,5 +1,4 @@
 """What a sanitizer says about a supervised process fails the test that runs it. Registered with sanitizers only."""
-import os
 import unittest
 
 import rig
@@ -9,7 +8,7 @@ CONFIG = rig.relay_config(1).replace("transport-smtp", "transport-faulty")
 
 class Sanitizer(rig.TestCase):
     def reported(self, single):
-        server = rig.Mansio(self.dir, CONFIG, single=single, plugins=os.environ["MANSIO_FIXTURES"])
+        server = rig.Mansio(self.dir, CONFIG, single=single, plugins=rig.FIXTURES)
         server.start()
         self.addCleanup(rig.end_process, server.process)
         with rig.Client(server.port) as c:

@@ -1,15 +1,12 @@
 """One plugin for each way to break the rules (tests/fixtures/sins), in the process that uses it and in one of its own.
 What is expected stands in the plugin's file. Whatever a plugin does, no message that was acknowledged is lost, and mail
 that does not need it keeps flowing."""
-import os
 import re
-import shutil
 import unittest
 
 import rig
+import sins
 
-FIXTURES = os.environ["MANSIO_FIXTURES"]
-SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "sins")
 GOOD = 40  # messages for others, while the plugin sins
 
 CONFIG = '''
@@ -40,45 +37,24 @@ REPORTED = {("sin-segfaults", "inproc"), ("sin-segfaults", "process"), ("sin-eat
 LIMITS = 'memory_limit = "128M"\ndescriptor_limit = 100\n'
 
 
-def sins():
-    """{name: [(mode, outcome, regex)]} of the files."""
-    found = {}
-    for file in sorted(os.listdir(SOURCES)):
-        name, extension = os.path.splitext(file)
-        if extension not in (".c", ".cpp"):
-            continue
-        with open(os.path.join(SOURCES, file)) as f:
-            comment = f.read().split("*/")[0]
-        found[name] = re.findall(r"expect: (load|inproc|process|both) (?:(sent|kept|down) )?(.*?)\s*$", comment, re.M)
-    return found
-
-
 class Sins(rig.TestCase):
-    def plugins(self, name):
-        """A plugin directory with the one that sins beside a good one; copies, for the sandbox opens that directory alone."""
-        directory = self.path("plugins-" + name)
-        os.makedirs(directory, exist_ok=True)
-        for path in (os.path.join(FIXTURES, name + ".so"), os.path.join(rig.PLUGINS, "transport-discard.so")):
-            shutil.copy(path, directory)
-        return directory
-
     def config(self, name, mode):
         return CONFIG % (name, mode, 2 * rig.SLOW, LIMITS if mode == "process" else "")
 
     def refused(self, name, regex):
-        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name))
+        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name, "transport-discard"))
         result = rig.run_program("check", "--config", server.config)
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertRegex(result.stderr, regex)
 
     def does_not_start(self, name, regex):
-        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name))
+        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name, "transport-discard"))
         server.start(wait=False)
         self.assertNotEqual(server.process.wait(rig.LIMIT), 0)
         self.assertRegex(server.log_text(), regex)
 
     def runs(self, name, mode, outcome, regex):
-        server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}", plugins=self.plugins(name))
+        server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}", plugins=self.plugins(name, "transport-discard"))
         self.addCleanup(server.close)
         server.start()
         with rig.Client(server.port) as c:
@@ -99,25 +75,16 @@ class Sins(rig.TestCase):
         server.close()
         server.process = None
 
-
-def test_of(name, mode, outcome, regex):
-    def run(self):
+    def holds(self, name, mode, outcome, regex):
         if mode == "load":
             self.refused(name, regex)
         elif outcome == "down":
             self.does_not_start(name, regex)
         else:
             self.runs(name, mode, outcome, regex)
-    return run
 
 
-for sin, expectations in sins().items():
-    assert expectations, f"{sin} does not say what is expected of it"
-    for mode, outcome, regex in expectations:
-        for each in ("inproc", "process") if mode == "both" else (mode,):
-            if (sin, each) in REPORTED:
-                continue
-            setattr(Sins, f"test_{sin}_{each}".replace("-", "_"), test_of(sin, each, outcome, regex))
+sins.add_tests(Sins, "sins", Sins.holds, REPORTED)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import hmac
 import http.server
 import json
 import os
-import shutil
 import ssl
 import subprocess
 import threading
@@ -118,14 +117,10 @@ class TransportHttp(rig.TestCase):
         return hook
 
     def start(self, hook, options="", isolation="inproc", host="127.0.0.1", trusted=True):
-        directory = self.path("plugins")  # a copy: in a process of its own one may read nothing else
-        if not os.path.exists(directory):
-            os.mkdir(directory)
-            for name in ("transport-http", "transport-smtp"):
-                shutil.copy(os.path.join(rig.PLUGINS, name + ".so"), directory)
         if trusted:
             options += '\nca_file = "{dir}/certificate.pem"'
-        return self.mansio(CONFIG % (host, hook.port, isolation, options, self.relay.port), plugins=directory, name=f"mansio{len(os.listdir(self.dir))}")
+        return self.mansio(CONFIG % (host, hook.port, isolation, options, self.relay.port), plugins=self.plugins("transport-http", "transport-smtp"),
+                           name=f"mansio{len(os.listdir(self.dir))}")
 
     def send(self, server, *recipients):
         with rig.Client(server.port) as client:

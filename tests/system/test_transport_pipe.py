@@ -2,7 +2,6 @@
 that one that hangs harms nothing but its own message."""
 import os
 import pwd
-import shutil
 import unittest
 
 import rig
@@ -55,13 +54,8 @@ class TransportPipe(rig.TestCase):
         return CONFIG % (head, isolation, options, self.relay.port)
 
     def start(self, options="", isolation="inproc"):
-        # A copy of the plugins: in a process of its own one may read nothing else.
-        directory = self.path("plugins")
-        if not os.path.exists(directory):
-            os.mkdir(directory)
-            for name in ("transport-pipe", "transport-smtp"):
-                shutil.copy(os.path.join(rig.PLUGINS, name + ".so"), directory)
-        return self.mansio(self.config(options, isolation), plugins=directory, name=f"mansio{len(os.listdir(self.dir))}")
+        return self.mansio(self.config(options, isolation), plugins=self.plugins("transport-pipe", "transport-smtp"),
+                           name=f"mansio{len(os.listdir(self.dir))}")
 
     def send(self, server, *recipients):
         with rig.Client(server.port) as client:

@@ -1,0 +1,32 @@
+"""What the tests of plugins that break the rules share: the expectations that stand in each plugin's file, as lines of the
+form "expect: MODE [OUTCOME] REGEX" of its first comment, and the test that each becomes."""
+import os
+import re
+
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
+EXPECTATION = re.compile(r"expect: (load|inproc|process|both) (?:(sent|kept|down) )?(.*?)\s*$", re.M)
+
+
+def expectations(folder):
+    """(plugin, mode, outcome, regex) of each file in a folder of fixtures; "both" gives two."""
+    for file in sorted(os.listdir(os.path.join(FOLDER, folder))):
+        name, extension = os.path.splitext(file)
+        if extension not in (".c", ".cpp"):
+            continue
+        with open(os.path.join(FOLDER, folder, file)) as f:
+            found = EXPECTATION.findall(f.read().split("*/")[0])
+        assert found, f"{name} does not say what is expected of it"
+        for mode, outcome, regex in found:
+            for each in ("inproc", "process") if mode == "both" else (mode,):
+                yield name, each, outcome, regex
+
+
+def add_tests(case, folder, run, skip=()):
+    """Gives the TestCase one test for each expectation, which calls run(self, plugin, mode, outcome, regex)."""
+    for name, mode, outcome, regex in expectations(folder):
+        if (name, mode) in skip:
+            continue
+
+        def test(self, name=name, mode=mode, outcome=outcome, regex=regex):
+            run(self, name, mode, outcome, regex)
+        setattr(case, f"test_{name}_{mode}".replace("-", "_"), test)
