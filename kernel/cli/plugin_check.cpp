@@ -11,14 +11,17 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <set>
 #include <vector>
 
 #include "kernel/cli/exported_symbols.hpp"
+#include "kernel/host/filter.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/option_check.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/io/dns.hpp"
+#include "mansio/draft/filter.h"
 
 namespace mansio::cli {
 namespace {
@@ -29,6 +32,7 @@ constexpr unsigned kWhole = 60;  // seconds for everything
 constexpr Nanos kLimit = 10 * kSecond;
 constexpr auto kSettle = 500ms;  // what is late shows by then
 constexpr int kRounds = 40;
+constexpr std::uint64_t kAllStages = (std::uint64_t{1} << (MANSIO_STAGE_DISCONNECT + 1)) - 1;
 
 // What the host has to say of the plugin, which is what a check is for.
 class Findings final : public LogSink {
@@ -75,7 +79,13 @@ class Check {
     const auto threads_before = threads();
     if (lookup) life(plugin, "lookup", [&] { return use_lookup(plugin); });
     if (transport) life(plugin, "transport", [&] { return use_transport(plugin); });
-    if (!lookup && !transport) fmt::print("     its kinds are drafts, which are not tried\n");
+    bool watches = false;
+    for (const auto &[name, kind] : {std::pair{"filter", host::kFilterKind}, {"policy", host::kPolicyKind}}) {
+      if (!host::offers(plugin, kind)) continue;
+      watches = true;
+      life(plugin, name, [&, name = name, kind = kind] { return use_filter(plugin, name, kind); });
+    }
+    if (!lookup && !transport && !watches) fmt::print("     its kinds are drafts that are not tried\n");
     settle();
     result("leaves no thread behind",
            threads() > threads_before ? fmt::format("{} more than before", threads() - threads_before) : "");
@@ -215,6 +225,81 @@ class Check {
     result("as transport: leaks no descriptor",
            after > before + 8 ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
     return true;
+  }
+
+  // Whole sessions, each with a message; every fourth is broken off after MAIL.
+  bool use_filter(const mansio_plugin &plugin, const std::string &name, const char *kind) {
+    auto made = host::FilterInstance::create(around(), plugin, options(), kind);
+    if (!use_quietly_ || !made) {
+      if (!result(fmt::format("as {}: starts", name), made ? "" : made.error().text)) return false;
+    }
+    auto &instance = **made;
+    if (!use_quietly_)
+      result(fmt::format("as {}: wants to see stages that there are", name),
+             (instance.stages() & ~kAllStages) != 0 || instance.stages() == 0
+                 ? fmt::format("it asks for {:#x}", instance.stages())
+                 : "");
+    std::string unanswered;
+    std::size_t before = 0;
+    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+      if (round == 5) before = descriptors();
+      unanswered = session(instance, round);
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result(fmt::format("as {}: answers every stage", name), unanswered.empty() ? timed_out() : unanswered);
+    result(fmt::format("as {}: leaks no descriptor", name),
+           after > before + 8 ? fmt::format("{} more after {} sessions", after - before, kRounds) : "");
+    return true;
+  }
+
+  // What was not answered; "": all was.
+  std::string session(host::FilterInstance &filter, int round) {
+    static constexpr std::string_view kText =
+        "From: <check@mansio.invalid>\r\nSubject: check\r\n\r\nThis message was made by a check.\r\n";
+    const std::pair<std::uint32_t, std::vector<std::string>> stages[] = {
+        {MANSIO_STAGE_CONNECT, {"192.0.2.1", "unknown", "25"}},
+        {MANSIO_STAGE_HELO, {"check.mansio.invalid"}},
+        {MANSIO_STAGE_MAIL, {"check@mansio.invalid", "SIZE=100"}},
+        {MANSIO_STAGE_RCPT, {"check@mansio.invalid"}},
+        {MANSIO_STAGE_RCPT, {std::string(1000, 'r')}},
+        {MANSIO_STAGE_DATA, {}},
+        {MANSIO_STAGE_HEADER, {"Subject", " check"}},
+        {MANSIO_STAGE_END_OF_HEADERS, {}},
+        {MANSIO_STAGE_BODY, {"This message was made by a check.\r\n"}},
+        {MANSIO_STAGE_END_OF_MESSAGE, {}},
+        {MANSIO_STAGE_DISCONNECT, {}},
+    };
+    const MessageId id{static_cast<std::uint64_t>(round + 1)};
+    const auto name = fmt::format("check.{}", round);
+    for (const auto &[stage, arguments] : stages) {
+      std::shared_ptr<host::FilterContent> content;
+      if (stage == MANSIO_STAGE_END_OF_MESSAGE) {
+        content = std::make_shared<host::FilterContent>();
+        content->fd.reset(::memfd_create("message", MFD_CLOEXEC));
+        content->length = kText.size();
+        if (::write(content->fd.get(), kText.data(), kText.size()) != static_cast<ssize_t>(kText.size())) return {};
+      }
+      wire::StageCall call;
+      call.stage = stage;
+      call.session = name;
+      if (stage >= MANSIO_STAGE_HEADER && stage < MANSIO_STAGE_DISCONNECT) call.id = id;
+      call.arguments = arguments;
+      call.macros = {{"client_address", "192.0.2.1"}, {"helo_name", "check.mansio.invalid"}};
+      call.length = content ? content->length : 0;
+      call.time_limit = call.total_limit = kLimit;
+      const auto answered = std::make_shared<bool>(false);  // perhaps too late for us
+      const auto number =
+          filter.start(std::move(call), std::move(content), [answered](wire::StageResult &&) { *answered = true; });
+      if (round % 4 == 3 && stage == MANSIO_STAGE_MAIL) {
+        filter.cancel(number);
+        filter.abort(name, {});
+      }
+      if (!until([&] { return *answered; })) return fmt::format("stage {} was never answered", stage);
+      if (round % 4 == 3 && stage == MANSIO_STAGE_MAIL) break;
+    }
+    return {};
   }
 
   // An operation that only its deadline ended.

@@ -47,6 +47,15 @@ std::string_view text_of(std::string_view name) {
   return {};
 }
 
+// How a table of that kind is configured.
+std::string configuration(const std::string &kind, const std::string &table, const std::string &name) {
+  const auto instance = fmt::format("[{}.{}]\nplugin = \"{}\"", kind, table, name);
+  if (kind == "transport")
+    return fmt::format("{}\n\n[[route]]\ndomain = [\"{}.example\"]\ntransport = \"{}\"", instance, table, table);
+  if (kind == "lookup") return instance;
+  return fmt::format("{}\n\n[smtpd]\n{} = [\"{}\"]", instance, kind == "filter" ? "filters" : "policies", table);
+}
+
 int complain(const std::string &what) {
   std::fprintf(stderr, "%s\n", what.c_str());
   return 1;
@@ -62,8 +71,6 @@ int plugin_new_main(const NewPlugin &order) {
   auto ident = name;
   std::replace(ident.begin(), ident.end(), '-', '_');
   const auto source = ident + extension;
-  const bool lookup = order.kind == "lookup";
-
   const auto table = name.substr(order.kind.size() + 1);
   const Values values{
       {"NAME", name},
@@ -78,10 +85,7 @@ int plugin_new_main(const NewPlugin &order) {
                      : fmt::format("c++ -std=c++20 -O2 $(pkg-config --cflags mansio-sdk) {} -o {}.so $(pkg-config "
                                    "--libs mansio-sdk)",
                                    source, name)},
-      {"CONFIG", lookup ? fmt::format("[lookup.{}]\nplugin = \"{}\"", table, name)
-                        : fmt::format("[transport.{}]\nplugin = \"{}\"\n\n[[route]]\ndomain = [\"{}.example\"]\n"
-                                      "transport = \"{}\"",
-                                      table, name, table, table)},
+      {"CONFIG", configuration(order.kind, table, name)},
   };
   const std::filesystem::path directory{order.directory.empty() ? name : order.directory};
   std::error_code error;

@@ -24,6 +24,7 @@ class Checker {
     transports();
     lookups();
     uses_of_tables();
+    filters();
     routes();
     parties();
     times();
@@ -58,6 +59,8 @@ class Checker {
         }
       }
     }
+    watched(of, "filters", "filter", options.filters, s_.filters);
+    watched(of, "policies", "policy", options.policies, s_.policies);
     if (own("tls_security_level") || own("tls_cert_file") || own("tls_key_file")) {
       const bool cert = !options.tls_cert_file.empty(), key_file = !options.tls_key_file.empty();
       if (options.tls_security_level != TlsLevel::None && !cert) {
@@ -102,6 +105,9 @@ class Checker {
         add(of + ".qmqpd_authorized_clients",
             "names no client, so nobody could use this listener; expected the networks of its clients",
             {of + ".protocol", of});
+      for (const auto &[option, names] :
+           {std::pair{".filters", &listener.smtpd.filters}, {".policies", &listener.smtpd.policies}})
+        if (!names->empty()) add(of + option, "is for SMTP: nobody watches a QMQP session; expected none");
       return;
     }
     for (const auto *option : {"qmqpd_authorized_clients", "qmqpd_timeout", "qmqpd_error_delay"}) {
@@ -135,6 +141,8 @@ class Checker {
             "is \"skip\", which a transport cannot; expected \"defer\" or \"hold\"");
     }
     for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
+    for (const auto *filters : {&s_.filters, &s_.policies})
+      for (const auto &filter : *filters) workers += filter.budget.isolation == Isolation::Process;
     if (workers > kMaxWorkers) {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
@@ -182,6 +190,34 @@ class Checker {
       if (s_.lookup(name)) continue;
       const auto near = suggestion(name, all);
       add(key, fmt::format("names \"{}\", but there is no [lookup.{}]{}", name, name,
+                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+  }
+
+  void filters() {
+    for (const auto &[kind, filters] : {std::pair{"filter.", &s_.filters}, {"policy.", &s_.policies}})
+      for (const auto &filter : *filters) {
+        const auto of = kind + filter.name;
+        budget(of, filter.budget);
+        if (filter.plugin.empty() && !places_.contains(of + ".plugin"))
+          add(of, fmt::format("has no plugin, expected plugin = \"{}-NAME\"", std::string_view{kind}.substr(0, 6)));
+      }
+  }
+
+  // `of`: "smtpd" or "listener.NAME".
+  void watched(const std::string &of, const char *option, const char *table, const std::vector<std::string> &names,
+               const std::vector<Filter> &known) {
+    const auto key = of + '.' + option;
+    if (!places_.contains(key)) return;
+    std::vector<std::string_view> all;
+    for (const auto &filter : known) all.push_back(filter.name);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+          names.begin() + static_cast<std::ptrdiff_t>(i))
+        add(key, fmt::format("names \"{}\" a second time, expected each once", names[i]));
+      if (std::find(all.begin(), all.end(), names[i]) != all.end()) continue;
+      const auto near = suggestion(names[i], all);
+      add(key, fmt::format("names \"{0}\", but there is no [{1}.{0}]{2}", names[i], table,
                            near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
     }
   }

@@ -346,6 +346,14 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                           "The reply that DEFER in an access table means."),
         option<&T::null_access_lookup_key>("null_access_lookup_key", text(),
                                            "The key by which access tables know the null sender."),
+        option<&T::policies>("policies", list(kFilterName),
+                             "The `[policy.NAME]` that watch sessions, in the order in which they are asked, before "
+                             "the filters.",
+                             "none"),
+        option<&T::filters>("filters", list(kFilterName),
+                            "The `[filter.NAME]` that watch sessions and may change their mail, in their order: each "
+                            "sees what the ones before it changed.",
+                            "none"),
     };
     for (auto &row : r) {
       if (row.name != "client_event_limit_exceptions") continue;
@@ -527,6 +535,21 @@ std::span<const Option<Lookup>> lookup_options() {
   return rows;
 }
 
+std::span<const Option<Filter>> filter_options() {
+  using T = Filter;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that watches, such as \"filter-pipe\".", "must be given"),
+      option<&T::command_timeout>("command_timeout", duration(kMillisecond, 600 * kSecond),
+                                  "How long it may take to judge a connection or a command (Postfix: "
+                                  "`milter_command_timeout`); then `on_failure` answers."),
+      option<&T::content_timeout>("content_timeout", duration(kMillisecond, 3600 * kSecond),
+                                  "The same for the content: each header field, each piece of the body, and the end of "
+                                  "the message (Postfix: `milter_content_timeout`). A plugin that reports progress has "
+                                  "it anew, for ten minutes in all."),
+  };
+  return rows;
+}
+
 std::span<const Option<Budget>> budget_options() {
   using T = Budget;
   static const Option<T> rows[] = {
@@ -563,7 +586,8 @@ std::span<const Option<Budget>> budget_options() {
       option<&T::on_failure>(
           "on_failure", choice(kOnFailures),
           "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "
-          "not there (a lookup: not found; a transport cannot); or hold the message for an operator."),
+          "not there (a lookup: not found; a transport cannot); or hold the message for an operator (filters and "
+          "policies: the message is taken; a lookup cannot)."),
   };
   return rows;
 }

@@ -48,8 +48,10 @@ std::span<const Option<Smtpd>> smtpd_options();  // of [smtpd] and of each [list
 std::span<const Option<Listener>> listener_options();
 std::span<const Option<Transport>> transport_options();
 std::span<const Option<Lookup>> lookup_options();
-std::span<const Option<Budget>> budget_options();  // of each [transport.NAME] and [lookup.NAME]
-std::span<const Option<DestinationLimits>> destination_options();  // of each transport and [[transport.NAME.destination]]
+std::span<const Option<Filter>> filter_options();  // of each [filter.NAME] and [policy.NAME]
+std::span<const Option<Budget>> budget_options();  // of each table that names a plugin
+std::span<const Option<DestinationLimits>>
+destination_options();  // of each transport and [[transport.NAME.destination]]
 std::span<const Option<DestinationRule>> destination_rule_options();
 std::span<const Option<RouteRule>> route_options();
 std::span<const Option<TenantRule>> tenant_options();

@@ -87,9 +87,27 @@ Plan make_plan(const Settings &settings) {
       h->lookup = lookup.name;
     }
   }
+  for (const auto &filter : settings.filters) {
+    if (auto *h = host(filter.budget)) {
+      h->name = "host.filter." + filter.name;
+      h->filter = filter.name;
+      h->descriptors += filter.budget.in_flight_limit;
+    }
+  }
+  for (const auto &policy : settings.policies) {
+    if (auto *h = host(policy.budget)) {
+      h->name = "host.policy." + policy.name;
+      h->policy = policy.name;
+      h->descriptors += policy.budget.in_flight_limit;
+    }
+  }
   const auto processes =
       2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
-  plan.ingress_descriptors = kDescriptorsOfAProcess + sockets + 2 * std::uint64_t{plan.connection_limit};
+  std::uint64_t watched = 0;
+  for (const auto *all : {&settings.filters, &settings.policies})
+    for (const auto &filter : *all) watched += filter.budget.in_flight_limit;
+  plan.ingress_descriptors = kDescriptorsOfAProcess + sockets + 2 * std::uint64_t{plan.connection_limit} +
+                             4 * std::min<std::uint64_t>(watched, plan.connection_limit);
   plan.queue_descriptors = kDescriptorsOfAProcess + 4 * kSegmentAllowance;
   plan.supervisor_descriptors = kDescriptorsOfAProcess + sockets + 4 * processes;
   plan.other_descriptors = kDescriptorsOfAProcess;

@@ -4,8 +4,9 @@
 // Descriptors a process needs at its limits, checked against RLIMIT_NOFILE before anything starts:
 //
 //   every process   64: standard descriptors, channels to its peers, log, shared memory, event loop, DNS sockets
-//   ingress         + listening sockets + 2 a connection (the socket; the segment of a large message). Connections
-//                   are limited over all ingress processes, so that one process may have all of them
+//   ingress         + listening sockets + 2 a connection (the socket; the segment of a large message) + 4 a message
+//                   that filters may look at (as they see it, as they have changed it, and what is on its way to
+//                   them). Connections are limited over all ingress processes, so that one may have all of them
 //   egress          + 4 a delivery (the connection; one idle one kept for reuse; two slices of the spool)
 //   queue           + 4 a segment that may be in use at once (kSegmentAllowance segments)
 //   supervisor      + listening sockets + 4 a process it runs, of two generations
@@ -57,16 +58,17 @@ struct PlanTransport {
 
 // A plugin instance with a process of its own.
 struct PlanHost {
-  std::string name;               // "host.lookup.users"
-  std::string lookup, transport;  // one of them: the table's name
-  std::uint32_t needs = 0;        // MANSIO_NEEDS_* of its plugin
+  std::string name;                               // "host.lookup.users"
+  std::string lookup, transport, filter, policy;  // one of them: the table's name
+  std::uint32_t needs = 0;                        // MANSIO_NEEDS_* of its plugin
   std::uint32_t breaker_deaths = 5;
   Nanos breaker_window = 0, breaker_time = 0;
   std::uint64_t descriptors = 0;  // that its process needs
   bool operator==(const PlanHost &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.name, s.lookup, s.transport, s.needs, s.breaker_deaths, s.breaker_window, s.breaker_time, s.descriptors);
+    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.needs, s.breaker_deaths, s.breaker_window, s.breaker_time,
+      s.descriptors);
   }
 };
 
@@ -94,8 +96,8 @@ struct Plan {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.drain_timeout, s.sandbox, s.ingress_processes, s.log_target,
-      s.log_level, s.syslog_name, s.listeners, s.transports, s.hosts, s.files, s.ingress_descriptors, s.queue_descriptors,
-      s.supervisor_descriptors, s.other_descriptors, s.connection_limit);
+      s.log_level, s.syslog_name, s.listeners, s.transports, s.hosts, s.files, s.ingress_descriptors,
+      s.queue_descriptors, s.supervisor_descriptors, s.other_descriptors, s.connection_limit);
   }
   std::uint32_t connection_limit = 0;  // the largest of all listeners
 };

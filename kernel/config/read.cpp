@@ -14,8 +14,9 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include", "log",      "smtpd", "listener", "transport",  "lookup",  "route",
-                                        "queue",   "segments", "dns",   "tenant",   "rate_limit", "response"};
+constexpr std::string_view kTables[] = {"include",  "log",    "smtpd",  "listener",   "transport",
+                                        "lookup",   "filter", "policy", "route",      "queue",
+                                        "segments", "dns",    "tenant", "rate_limit", "response"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
@@ -40,6 +41,7 @@ std::string home_of(std::string_view name) {
   look("dns", dns_options());
   look("transport", transport_options(), "transport.NAME");
   look("lookup", lookup_options(), "lookup.NAME");
+  look("filter", filter_options(), "filter.NAME] and [policy.NAME");
   look("transport", destination_options(), "transport.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
@@ -69,6 +71,12 @@ class Reader {
     for_each_table("transport",
                    [&](const TomlEntry &entry, const TomlTable &table) { read_transport(s, entry.key, table); });
     for_each_table("lookup", [&](const TomlEntry &entry, const TomlTable &table) { read_lookup(s, entry.key, table); });
+    for_each_table("filter", [&](const TomlEntry &entry, const TomlTable &table) {
+      s.filters.push_back(read_filter("filter.", entry.key, table));
+    });
+    for_each_table("policy", [&](const TomlEntry &entry, const TomlTable &table) {
+      s.policies.push_back(read_filter("policy.", entry.key, table));
+    });
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
     read_list("rate_limit", rate_limit_options(), s.rate_limits);
@@ -193,6 +201,10 @@ class Reader {
       unknown(entry, prefix, names);
     }
     follow_mynetworks(listener.smtpd);
+    if (listener.protocol == "qmqp") {  // whose sessions nobody watches
+      if (!given(prefix + "filters")) listener.smtpd.filters.clear();
+      if (!given(prefix + "policies")) listener.smtpd.policies.clear();
+    }
     s.listeners.push_back(std::move(listener));
   }
 
@@ -232,6 +244,18 @@ class Reader {
     const auto type = lookup.options.find("type");
     return type != lookup.options.end() &&
            (type->second == "cidr" || type->second == "regexp" || type->second == "pcre");
+  }
+
+  Filter read_filter(const std::string &kind, const std::string &name, const TomlTable &table) {
+    Filter filter;
+    filter.name = name;
+    const auto prefix = kind + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, filter_options(), filter)) continue;
+      if (take(table, entry, prefix, budget_options(), filter.budget)) continue;
+      plugin_option(filter.options, entry, prefix);
+    }
+    return filter;
   }
 
   // What the kernel does not know is the plugin's to judge.

@@ -89,8 +89,13 @@ std::string configuration_reference() {
       "Options that are not listed here are the plugin's own.\n\n";
   table(out, lookup_options(), Lookup{});
   out +=
-      "\n## Budgets\n\nIn every `[transport.NAME]` and `[lookup.NAME]`: where the plugin's code runs, what it may use, "
-      "and what happens when it fails.\n\n";
+      "\n## [filter.NAME] and [policy.NAME]\n\nPlugins that watch SMTP sessions, in which `policies` and `filters` of "
+      "`[smtpd]` name them: a policy judges, a filter may change messages too. docs/plugin-guide.md says what they see "
+      "and when. Options that are not listed here are the plugin's own.\n\n";
+  table(out, filter_options(), Filter{});
+  out +=
+      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]` and `[policy.NAME]`: where the "
+      "plugin's code runs, what it may use, and what happens when it fails.\n\n";
   table(out, budget_options(), Budget{});
   out +=
       "\n## [[route]]\n\nWhich transport delivers to a recipient: the first route that matches. All conditions of a "

@@ -22,6 +22,8 @@ std::string Settings::double_bounce_address() const { return in_domain(double_bo
 
 const Transport *Settings::transport(std::string_view name) const { return by_name(transports, name); }
 const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
+const Filter *Settings::filter(std::string_view name) const { return by_name(filters, name); }
+const Filter *Settings::policy(std::string_view name) const { return by_name(policies, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }
 
 }  // namespace mansio::config

@@ -74,6 +74,7 @@ struct Smtpd {
   std::vector<std::string> client_access_maps, helo_access_maps, sender_access_maps, recipient_access_maps;
   std::uint32_t access_map_reject_code = 554, access_map_defer_code = 450;
   std::string null_access_lookup_key = "<>";
+  std::vector<std::string> policies, filters;  // [policy.NAME] and [filter.NAME] that watch sessions, in their order
 
   bool operator==(const Smtpd &) const = default;
 };
@@ -93,8 +94,8 @@ struct Listener {
 enum class Isolation : std::uint8_t { InProcess, Process };
 enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
 
-// What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME] and
-// [lookup.NAME] alike. Memory, CPU and descriptors need a process of its own.
+// What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME],
+// [lookup.NAME], [filter.NAME] and [policy.NAME] alike. Memory, CPU and descriptors need a process of its own.
 struct Budget {
   Isolation isolation = Isolation::InProcess;
   std::uint32_t in_flight_limit = 1000;  // operations
@@ -171,6 +172,18 @@ struct Lookup {
   Budget budget;
 
   bool operator==(const Lookup &) const = default;
+};
+
+// One [filter.NAME] or [policy.NAME]: a plugin that watches the sessions of the listeners that name it.
+struct Filter {
+  std::string name;
+  std::string plugin;                          // "filter-pipe"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos command_timeout = 30 * kSecond;        // of a stage that is a command (Postfix: milter_command_timeout)
+  Nanos content_timeout = 300 * kSecond;       // of one of the content (milter_content_timeout)
+  Budget budget;
+
+  bool operator==(const Filter &) const = default;
 };
 
 // The first route that matches a recipient is taken. Empty conditions match everything.
@@ -314,6 +327,7 @@ struct Settings {
   std::vector<Listener> listeners;
   std::vector<Transport> transports;
   std::vector<Lookup> lookups;
+  std::vector<Filter> filters, policies;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
   std::vector<RateRule> rate_limits;
@@ -327,6 +341,8 @@ struct Settings {
   std::string double_bounce_address() const;
   const Transport *transport(std::string_view name) const;
   const Lookup *lookup(std::string_view name) const;
+  const Filter *filter(std::string_view name) const;
+  const Filter *policy(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool operator==(const Settings &) const = default;
 };

@@ -1,5 +1,7 @@
 #include "kernel/config/snapshot.hpp"
 
+#include <utility>
+
 #include "kernel/config/options.hpp"
 #include "kernel/config/values.hpp"
 
@@ -76,6 +78,13 @@ std::string write_snapshot(const Settings &s) {
     rows(out, budget_options(), lookup.budget);
     for (const auto &[name, value] : lookup.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
   }
+  for (const auto &[kind, filters] : {std::pair{"filter.", &s.filters}, {"policy.", &s.policies}})
+    for (const auto &filter : *filters) {
+      header(out, kind + toml_string(filter.name));
+      given_rows(out, filter_options(), filter);
+      rows(out, budget_options(), filter.budget);
+      for (const auto &[name, value] : filter.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+    }
   for (const auto &rule : s.routes) {
     out += "[[route]]\n";
     out += "where = " + toml_string(rule.where) + '\n';

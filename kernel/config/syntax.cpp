@@ -258,6 +258,7 @@ const Syntax kAddressClass{"class of addresses",
                            "\"envelope_sender\", \"envelope_recipient\", \"header_sender\" or \"header_recipient\"",
                            canonical_address_class};
 const Syntax kParentMatch{"use of tables", "\"access_maps\" or \"transport_maps\"", canonical_parent_match};
+const Syntax kFilterName{"name", "the name of a table such as [filter.NAME]", canonical_transport};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
 const Syntax kUser{"user", "the name of a system user", canonical_user};

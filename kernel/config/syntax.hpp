@@ -36,6 +36,7 @@ extern const Syntax kTableName;      // name of a [lookup.NAME]
 extern const Syntax kRewriting;      // "canonical", "virtual"
 extern const Syntax kAddressClass;   // "envelope_sender", "header_recipient"
 extern const Syntax kParentMatch;    // "access_maps", "transport_maps"
+extern const Syntax kFilterName;     // name of a [filter.NAME] or [policy.NAME]
 extern const Syntax kTransportName;  // name of a [transport.NAME]
 extern const Syntax kEhloKeyword;
 extern const Syntax kUser;  // a system user

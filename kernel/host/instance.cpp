@@ -69,14 +69,15 @@ Result<const void *> Instance::begin(const char *kind) {
 
 // ---- operations --------------------------------------------------------------------------------------------------
 
-std::uint64_t Instance::open(Operation operation, std::shared_ptr<const MessageSource> source, Nanos deadline_at) {
+std::uint64_t Instance::open(Operation operation, std::shared_ptr<const MessageSource> source, Nanos deadline_at,
+                             std::shared_ptr<StageWork> work) {
   if (operations_.size() >= options_.limits.in_flight) {
     ++metrics_.host.refused;
     return 0;
   }
   operation.started = clock_.mono();
   const auto within = deadline_at - operation.started;
-  const auto op = operations_.open(std::move(operation), std::move(source));
+  const auto op = operations_.open(std::move(operation), std::move(source), std::move(work));
   ++metrics_.host.operations;
   if (deadline_at > 0) operations_.find(op)->timer = timers_.add(within, [this, op] { deadline(op); });
   return op;
@@ -138,6 +139,18 @@ void Instance::deadline(std::uint64_t op) {
   log_.warn("operation exceeded its time limit", {{"qid", message}, {label_, options_.name}, {"plugin", plugin_.name}});
   if (overdue_.size() < kMostOverdue) overdue_.insert(op);
   end(op, events_.trouble("time limit exceeded"));
+}
+
+// Its time limit begins anew, within the time that it has in all.
+void Instance::progress(std::uint64_t op) {
+  if (!on_loop()) return inbox_.put([this, op] { progress(op); });
+  auto *operation = operations_.find(op);
+  if (!operation || operation->time_limit == 0 || operation->timer == 0 || !operations_.alive(op)) return;
+  const auto left = operation->latest - clock_.mono();
+  if (left <= 0) return;
+  timers_.cancel(operation->timer);
+  operation->timer = timers_.add(std::min(operation->time_limit, left), [this, op] { deadline(op); });
+  if (operation->progressed) operation->progressed();
 }
 
 void Instance::answer(std::uint64_t op, std::int64_t recipient, const mansio_reply *reply) {

@@ -1,6 +1,6 @@
 // Instance: one configured use of a plugin in this process, whatever its kind: create() to destroy(), the operations it
 // has under way with their deadlines, and what it reaches through mansio_host. services.cpp has the C tables; this
-// class is what they call. TransportInstance and LookupInstance are made of it.
+// class is what they call. TransportInstance, LookupInstance and FilterInstance are made of it.
 //
 // Every call into plugin code goes through call(): it sets the crash marker, stops exceptions and, when the outermost
 // call has returned, hands what the plugin reported meanwhile to Events in one go. So Events never run inside plugin
@@ -31,7 +31,7 @@ class Instance final {
  public:
   struct Events {
     std::function<void(const Operation &, const wire::RecipientOutcome &)> recipient;
-    // The last word; the operation is closed already. Lookups have Operation::done instead.
+    // The last word; the operation is closed already. Lookups and filters have Operation::done instead.
     std::function<void(const Operation &, Answer &&)> complete;
     // What the last word is when the plugin has none: it threw, or said nothing until the deadline.
     std::function<Answer(std::string why)> trouble;
@@ -52,7 +52,8 @@ class Instance final {
 
   // An operation with its deadline (monotonic; 0 = none). The caller passes it to the plugin with run() or, when
   // blocking(), run_blocking(). 0: too many are under way.
-  std::uint64_t open(Operation operation, std::shared_ptr<const MessageSource> source, Nanos deadline);
+  std::uint64_t open(Operation operation, std::shared_ptr<const MessageSource> source, Nanos deadline,
+                     std::shared_ptr<StageWork> work = nullptr);
   template <class F>
   void run(std::uint64_t op, F f) {
     if (!call(op, std::move(f)) && operations_.find(op)) end(op, events_.trouble("the plugin failed"));
@@ -74,6 +75,8 @@ class Instance final {
   mansio_str fact(const char *name) const { return find(options_.facts, name); }
   void answer(std::uint64_t op, std::int64_t recipient, const mansio_reply *reply);  // recipient -1: the last word
   bool alive(std::uint64_t op) const { return operations_.alive(op); }
+  std::shared_ptr<StageWork> work(std::uint64_t op) const { return operations_.work(op); }  // of a filter; null: none
+  void progress(std::uint64_t op);
   bool watch(int fd, int events, mansio_ready_fn ready, void *arg);
   void forget(int fd);
   std::uint64_t timer(Nanos after, mansio_timer_fn fire, void *arg);  // 0: from a wrong thread
@@ -144,6 +147,7 @@ class Instance final {
 };
 
 const void *service(const char *iface);  // vtable by id, or null
+const void *draft_service(std::string_view id);
 
 // Part of run(), which callers with lambdas of their own need.
 template <class F>

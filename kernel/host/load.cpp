@@ -83,6 +83,9 @@ Result<void> check_entry(const std::string &path, const mansio_plugin *plugin) {
       return refuse(path, fmt::format("option {} is of type {}, which this Mansio does not know", o->name, o->type));
   std::string kinds;
   for (const auto *kind = plugin->kinds; *kind; ++kind) {
+    if (std::string_view{*kind}.ends_with("~draft") && plugin->draft_build == 0)
+      return refuse(path,
+                    fmt::format("offers {}, a draft, without a build; set draft_build to MANSIO_DRAFT_BUILD", *kind));
     if (known_kind(*kind)) return {};
     kinds += (kinds.empty() ? "" : ", ") + std::string{*kind};
   }

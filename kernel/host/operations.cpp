@@ -2,7 +2,8 @@
 
 namespace mansio::host {
 
-std::uint64_t Operations::open(Operation operation, std::shared_ptr<const MessageSource> source) {
+std::uint64_t Operations::open(Operation operation, std::shared_ptr<const MessageSource> source,
+                               std::shared_ptr<StageWork> work) {
   const std::lock_guard lock{mutex_};
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(slots_.size()));
@@ -15,17 +16,20 @@ std::uint64_t Operations::open(Operation operation, std::shared_ptr<const Messag
   s.open = s.alive = true;
   s.operation = std::move(operation);
   s.source = std::move(source);
+  s.work = std::move(work);
   ++size_;
   return std::uint64_t{s.generation} << 32 | index;
 }
 
 void Operations::close(std::uint64_t op) {
   std::shared_ptr<const MessageSource> last;  // destroyed after the lock is released
+  std::shared_ptr<StageWork> last_work;
   const std::lock_guard lock{mutex_};
   auto *s = const_cast<Slot *>(slot(op));
   if (!s) return;
   s->open = s->alive = false;
   last = std::move(s->source);
+  last_work = std::move(s->work);
   s->operation = {};
   free_.push_back(static_cast<std::uint32_t>(op));
   --size_;
@@ -71,6 +75,12 @@ std::shared_ptr<const MessageSource> Operations::source(std::uint64_t op) const 
   const std::lock_guard lock{mutex_};
   const auto *s = slot(op);
   return s ? s->source : nullptr;
+}
+
+std::shared_ptr<StageWork> Operations::work(std::uint64_t op) const {
+  const std::lock_guard lock{mutex_};
+  const auto *s = slot(op);
+  return s ? s->work : nullptr;
 }
 
 const Operations::Slot *Operations::slot(std::uint64_t op) const {

@@ -20,20 +20,25 @@
 
 namespace mansio::host {
 
+class StageWork;
+
 struct Operation {
   std::uint64_t lease = 0;  // of a delivery
   MessageId message;
   std::size_t recipients = 0;
   std::vector<bool> reported;
   bool site_failure = false;
-  std::function<void(Answer &&)> done;  // of a lookup
+  std::function<void(Answer &&)> done;  // of a lookup or filter
+  Nanos time_limit = 0, latest = 0;     // what progress gives anew, and until when (monotonic); 0: nothing
+  std::function<void()> progressed;     // runs when it does
   std::uint64_t timer = 0;              // its deadline
   Nanos started = 0;
 };
 
 class Operations {
  public:
-  std::uint64_t open(Operation operation, std::shared_ptr<const MessageSource> source);
+  std::uint64_t open(Operation operation, std::shared_ptr<const MessageSource> source,
+                     std::shared_ptr<StageWork> work = nullptr);
   void close(std::uint64_t op);          // its number is stale from now on
   void no_more_alive(std::uint64_t op);  // cancelled: alive() is false, answers still count
 
@@ -47,6 +52,7 @@ class Operations {
   bool alive(std::uint64_t op) const;
   std::optional<MessageId> message(std::uint64_t op) const;
   std::shared_ptr<const MessageSource> source(std::uint64_t op) const;  // null when stale
+  std::shared_ptr<StageWork> work(std::uint64_t op) const;              // the same, and when it has none
 
  private:
   struct Slot {
@@ -54,6 +60,7 @@ class Operations {
     bool open = false, alive = false;
     Operation operation;
     std::shared_ptr<const MessageSource> source;
+    std::shared_ptr<StageWork> work;
   };
   const Slot *slot(std::uint64_t op) const;
 

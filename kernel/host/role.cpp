@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
@@ -53,6 +54,7 @@ class Host final : public process::Role {
     watchdog_.reset();
     lookup_.reset();
     transport_.reset();
+    filter_.reset();
     tables_.reset();
   }
 
@@ -61,14 +63,17 @@ class Host final : public process::Role {
     const auto &settings = context.settings;
     const auto *lookup = settings.lookup(context.start.lookup);
     const auto *transport = settings.transport(context.start.transport);
-    if (!lookup && !transport) return Error{Status::BadConfig, "neither table nor transport to host"};
-    const auto &budget = lookup ? lookup->budget : transport->budget;
-    const auto &file = lookup ? lookup->plugin : transport->plugin;
-    const auto &name = lookup ? lookup->name : transport->name;
+    const auto *policy = settings.policy(context.start.policy);
+    const auto *filter = policy ? policy : settings.filter(context.start.filter);
+    if (!lookup && !transport && !filter) return Error{Status::BadConfig, "nothing to host"};
+    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter->budget;
+    const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter->plugin;
+    const auto &name = lookup ? lookup->name : transport ? transport->name : filter->name;
+    const auto &given = lookup ? lookup->options : transport ? transport->options : filter->options;
 
     const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
     if (!plugin) return plugin.error();
-    auto options = check_options(**plugin, lookup ? lookup->options : transport->options);
+    auto options = check_options(**plugin, given);
     if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", name, options.error().text)};
 
     dns_ = process::make_resolver(context);
@@ -97,6 +102,10 @@ class Host final : public process::Role {
       auto made = LookupInstance::create(around, **plugin, std::move(instance));
       if (!made) return made.error();
       lookup_ = std::move(*made);
+    } else if (filter) {
+      auto made = FilterInstance::create(around, **plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
+      if (!made) return made.error();
+      filter_ = std::make_unique<FilterService>(std::move(*made));
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -110,6 +119,7 @@ class Host final : public process::Role {
     const std::weak_ptr weak{channel};
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
+    if (filter_) filter_->greet(*channel);
   }
 
   // Its clients drain first; when the last of them has gone there is nothing left to do.
@@ -121,6 +131,7 @@ class Host final : public process::Role {
   void stats(const StatsSink &add) override {
     if (lookup_) lookup_->stats(add);
     if (transport_) transport_->stats(add);
+    if (filter_) filter_->instance().stats(add);
   }
 
  private:
@@ -144,6 +155,7 @@ class Host final : public process::Role {
         if (const auto c = decode<wire::DeliveryCancel>(m.payload); c && transport_) transport_->cancel(c->lease);
         return;
       default:
+        if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
   }
@@ -208,6 +220,7 @@ class Host final : public process::Role {
 
   // Deliveries of an egress that is gone may be given to another at any time: nothing here may go on with them.
   void gone(const io::Channel *which) {
+    if (filter_) filter_->gone(which);
     std::erase_if(channels_, [&](const auto &c) { return c.get() == which; });
     if (transport_ && transport_->in_flight() > 0) std::_Exit(0);
     check_idle();
@@ -220,6 +233,7 @@ class Host final : public process::Role {
       watchdog_.reset();
       lookup_.reset();
       transport_.reset();
+      filter_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -230,6 +244,7 @@ class Host final : public process::Role {
   std::unique_ptr<TableSet> tables_;
   std::unique_ptr<LookupInstance> lookup_;
   std::unique_ptr<TransportInstance> transport_;
+  std::unique_ptr<FilterService> filter_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

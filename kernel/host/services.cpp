@@ -87,7 +87,7 @@ const void *service(const char *iface) {
   if (id == "mansio.host.lookup/1") return &kLookup;
   if (id == "mansio.host.metrics/1") return &kMetrics;
   if (id == "mansio.host.message/1") return &kMessage;
-  return nullptr;
+  return draft_service(id);
 }
 
 }  // namespace mansio::host

@@ -93,6 +93,14 @@ bool Connection::input_waiting() {
   return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+bool Connection::gone() {
+  if (begin_ != end_) return false;
+  if (error_) return true;
+  char byte;
+  const auto n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void Connection::cancel() {
   ErrorCode ignored;
   socket_.cancel(ignored);

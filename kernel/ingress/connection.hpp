@@ -49,6 +49,9 @@ class Connection {
   // an answer has no reason to send a record of any kind.
   bool input_waiting();
 
+  // Has the client closed its end, with nothing more to be read? Under TLS what it said last may hide that.
+  bool gone();
+
   void cancel();        // waiting calls return false
   void close();         // at once
   void linger_close();  // sends FIN, drops what the client still has to say, then closes

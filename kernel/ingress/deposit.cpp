@@ -8,33 +8,37 @@
 namespace mansio::ingress {
 
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
-                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
-                                std::string prepend) {
+                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content, std::string prepend,
+                                MessageId chosen) {
   e.config_epoch = env.config_epoch;
   e.client_address = client.address;
   e.client_name = client.name;
   e.client_port = client.port;
   e.listener = service.name;
-  const auto id = co_await env.writer.reserve_id();
-  if (!id) {
-    env.log.warn("no segment to write to", {{"client", e.client_address}, {"error", id.error().text}});
-    co_return id.error();
+  if (!chosen) {
+    const auto reserved = co_await env.writer.reserve_id();
+    if (!reserved) {
+      env.log.warn("no segment to write to", {{"client", e.client_address}, {"error", reserved.error().text}});
+      co_return reserved.error();
+    }
+    chosen = *reserved;
   }
-  const auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, *id);
+  const auto id = chosen;
+  const auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, id);
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;
-  const auto committed = co_await env.writer.commit(*id, trace, std::move(draft), e, service.smtpd.durability);
+  const auto committed = co_await env.writer.commit(id, trace, std::move(draft), e, service.smtpd.durability);
   if (!committed) {
     env.log.warn("message not committed",
-                 {{"qid", *id}, {"client", e.client_address}, {"error", committed.error().text}});
+                 {{"qid", id}, {"client", e.client_address}, {"error", committed.error().text}});
     co_return committed.error();
   }
   env.intake.committed(*committed, e);
   ++service.counters.messages;
   service.counters.recipients += e.recipients.size();
   service.counters.bytes += content.size();
-  env.log.info("accepted", {{"qid", *id},
+  env.log.info("accepted", {{"qid", id},
                             {"client", e.client_address},
                             {"client_name", e.client_name},
                             {"from", e.sender},
@@ -45,7 +49,7 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                             {"tls", e.tls_version},
                             {"cipher", e.tls_cipher},
                             {"listener", e.listener}});
-  co_return *id;
+  co_return id;
 }
 
 Reply discard(Environment &env, const Client &client, const Envelope &e) {

@@ -23,6 +23,7 @@ namespace mansio::ingress {
 
 class TablePolicy;
 class TlsContext;
+struct FilterChain;
 
 struct Client {
   std::string address;           // "192.0.2.1", "2001:db8::1", "unix" for local sockets
@@ -77,8 +78,9 @@ struct Qmqpd {
 struct Service {
   std::string name;
   config::Smtpd smtpd;
-  std::optional<Qmqpd> qmqpd;       // null: SMTP is spoken
-  std::shared_ptr<TlsContext> tls;  // null: no STARTTLS
+  std::optional<Qmqpd> qmqpd;                  // null: SMTP is spoken
+  std::shared_ptr<TlsContext> tls;             // null: no STARTTLS
+  std::shared_ptr<const FilterChain> filters;  // null: nobody watches its sessions
 
   // Counters, for this process.
   struct Counters {

@@ -1,11 +1,17 @@
 #include "kernel/ingress/role.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "kernel/host/tables.hpp"
+#include "kernel/host/watchdog.hpp"
+#include "kernel/ingress/filters.hpp"
 #include "kernel/ingress/queue_link.hpp"
 #include "kernel/ingress/route_policy.hpp"
 #include "kernel/ingress/server.hpp"
@@ -32,8 +38,19 @@ class SharedCensus final : public Census {
   std::uint32_t slot_;
 };
 
+// A plugin that blocks this loop has the process ended: a reset connection is better than hundreds that stand.
+constexpr Nanos kHang = 5 * kSecond;
+
 class IngressRole final : public process::Role {
  public:
+  // The plugins go first: they may still speak while they are taken down.
+  ~IngressRole() override {
+    watchdog_.reset();
+    filters_.reset();
+    table_policy_.reset();
+    tables_.reset();
+  }
+
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
     const auto &settings = context.settings;
@@ -54,12 +71,14 @@ class IngressRole final : public process::Role {
     server_ = std::make_unique<Server>(Environment{context.loop, context.clock, context.log, settings,
                                                    context.start.config_epoch, *writer_, *policy_, *link_, *census_,
                                                    dns_.get(), table_policy_.get()});
+    if (auto ready = prepare_filters(); !ready) return ready;
     for (const auto &listener : settings.listeners) {
       auto &service = services_[listener.name];
       service.name = listener.name;
       service.smtpd = listener.smtpd;
       if (listener.protocol == "qmqp")
         service.qmqpd = Qmqpd{listener.qmqpd_authorized_clients, listener.qmqpd_timeout, listener.qmqpd_error_delay};
+      service.filters = filters_->chain(listener.smtpd, session_prefix(listener.name));
       if (auto ready = prepare_tls(service); !ready) return ready;
     }
     return {};
@@ -72,10 +91,9 @@ class IngressRole final : public process::Role {
   }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
-    if (peer.kind == wire::RoleKind::Queue)
-      link_->attach(std::move(channel));
-    else if (peer.kind == wire::RoleKind::Host && tables_)
-      tables_->attach(peer.name, std::move(channel));
+    if (peer.kind == wire::RoleKind::Queue) return link_->attach(std::move(channel));
+    if (peer.kind != wire::RoleKind::Host || !filters_ || filters_->attach(peer.name, channel)) return;
+    if (tables_) tables_->attach(peer.name, std::move(channel));
   }
 
   void listener(const wire::Listener &listener, io::UniqueFd socket) override {
@@ -96,6 +114,8 @@ class IngressRole final : public process::Role {
       writer_->close();
       link_->close();
       table_policy_.reset();
+      watchdog_.reset();
+      filters_.reset();
       tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
       context_->finished();
     });
@@ -124,6 +144,7 @@ class IngressRole final : public process::Role {
       give("tls_failures_total", c.tls_failures);
       give("noncanonical_messages_total", c.noncanonical_messages);
     }
+    if (filters_) filters_->stats(each);
     each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
     each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
     each("mansio_smtpd_body_memory_bytes", static_cast<double>(writer_->memory()));
@@ -139,6 +160,29 @@ class IngressRole final : public process::Role {
     Nanos interval = 0;
     std::unique_ptr<asio::steady_timer> timer;
   };
+
+  Result<void> prepare_filters() {
+    const auto &c = *context_;
+    host::Surroundings around{c.loop, c.clock, c.log, *dns_};
+    // Those whose code runs here may ask tables, too.
+    if (!tables_ && Filters::any_here(c.settings))
+      tables_ = host::TableSet::as_configured(c.settings, c.start.plugin_dir, around);
+    around.tables = tables_.get();
+    auto made = Filters::create(c.settings, c.start.plugin_dir, around);
+    if (!made) return made.error();
+    filters_ = std::move(*made);
+    if (!Filters::any_here(c.settings) || c.start.threaded) return {};
+    watchdog_ = std::make_unique<host::Watchdog>(c.loop, kHang, 0, [](const char *why) {
+      std::fprintf(stderr, "ingress process ends itself: %s\n", why);  // the log belongs to the loop's thread
+      std::abort();
+    });
+    return {};
+  }
+
+  // No session of another process or generation has an id that begins so.
+  std::string session_prefix(const std::string &listener) const {
+    return fmt::format("{}.{:x}.{}", context_->start.self.name, context_->clock.mono(), listener);
+  }
 
   // Listeners with the same files share a context. A certificate that does not load at start fails the start: the
   // operator is at the keyboard then, and a reload keeps the old generation.
@@ -191,6 +235,8 @@ class IngressRole final : public process::Role {
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<host::TableSet> tables_;  // null: none has a say
   std::unique_ptr<TablePolicy> table_policy_;
+  std::unique_ptr<Filters> filters_;
+  std::unique_ptr<host::Watchdog> watchdog_;
   std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
   std::map<std::pair<std::string, std::string>, Certificate> certificates_;
   std::unique_ptr<Server> server_;

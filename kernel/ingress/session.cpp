@@ -7,6 +7,7 @@
 #include "kernel/ingress/client_name.hpp"
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/mail/trace.hpp"
+#include "mansio/draft/filter.h"
 
 namespace mansio::ingress {
 namespace {
@@ -28,6 +29,9 @@ Session::Session(Environment &environment, Service &service, io::UniqueFd socket
       connection_(environment.loop, std::move(socket), family),
       client_(std::move(client)),
       notify_(config::notify_mask(environment.settings.queue.notify_classes)) {
+  if (service.filters)
+    filters_ = std::make_unique<FilterSession>(env_.loop, env_.log, service.filters,
+                                               std::to_string(service.counters.connections));
   transcript_.keep((notify_ & ~(config::kNotifyDoubleBounce | config::kNotifyDelayed)) != 0);
 }
 
@@ -44,9 +48,18 @@ Task<void> Session::run() {
   co_await connection_.end_tls();
   waiting_ = Waiting::Nothing;
   connection_.linger_close();
+  if (filters_) {
+    reset();
+    filters_->disconnect(stage_facts(MANSIO_STAGE_DISCONNECT));
+  }
   log_disconnect();
   const bool notice = worth_a_notice();
   if (notice) co_await notify_postmaster();
+}
+
+void Session::abandon() {
+  if (filters_) filters_->abandon();
+  transaction_.reset();
 }
 
 Task<bool> Session::greet() {
@@ -62,6 +75,10 @@ Task<bool> Session::greet() {
     env_.log.info("client talks before the greeting", {{"client", client_.address}});
     hang_up({554, {5, 5, 0}, "Error: SMTP protocol synchronization"});
     co_return false;
+  }
+  if (filters_) {
+    const bool may = co_await may_connect();
+    if (!may) co_return false;
   }
   reply({220, {}, env_.settings.myhostname + " " + (smtpd_.banner.empty() ? "ESMTP Mansio" : smtpd_.banner)});
   co_return true;
@@ -98,6 +115,7 @@ Task<void> Session::converse() {
 }
 
 Task<void> Session::dispatch(const Command &command) {
+  if (filters_) remember();
   switch (command.verb) {
     case Verb::Data:
       if (syntax_ok(command)) co_await data();
@@ -128,6 +146,7 @@ Task<void> Session::dispatch(const Command &command) {
     default:
       answer(command);
   }
+  if (accepted_) co_await judge(command);
 }
 
 // A client that goes on talking where it must wait either is broken or drives an injection through some proxy.
@@ -221,6 +240,7 @@ Task<void> Session::slow_down(std::uint32_t errors_before) {
 }
 
 void Session::sweep(Nanos now) {
+  if (filters_ && filters_->waiting() && connection_.gone()) filters_->client_gone();
   if (waiting_ == Waiting::Nothing) return;
   if (now >= deadline_) return stop(Stop::Timeout);
   if (waiting_ == Waiting::Command || waiting_ == Waiting::Content) {

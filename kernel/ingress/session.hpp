@@ -1,7 +1,8 @@
 // Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
 // life of the connection, session_commands.cpp the commands that need no waiting, session_tables.cpp RCPT where it
 // waits for tables, session_etrn.cpp the one that waits for the queue, session_content.cpp DATA, BDAT and the way into
-// the spool, session_notice.cpp what the postmaster is told of it.
+// the spool, session_filters.cpp what filters and policies have to say, session_notice.cpp what the postmaster is told
+// of it.
 //
 // Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
 // without reading. There is no timer a read: a session states what it waits for and until when, and the server's
@@ -18,6 +19,7 @@
 #include "kernel/ingress/connection.hpp"
 #include "kernel/ingress/data.hpp"
 #include "kernel/ingress/environment.hpp"
+#include "kernel/ingress/filter_session.hpp"
 #include "kernel/ingress/header_rewriting.hpp"
 #include "kernel/ingress/message_effects.hpp"
 #include "kernel/ingress/transcript.hpp"
@@ -29,6 +31,7 @@ namespace mansio::ingress {
 // From MAIL to the end of the content.
 struct Transaction {
   Envelope envelope;
+  MessageId id;  // once it is chosen
   std::unique_ptr<spool::Draft> draft;
   std::optional<ContentDecoder> decoder;  // content has begun
   ContentScanner scanner;
@@ -48,7 +51,7 @@ class Session final : public ClientSession {
 
   void sweep(Nanos now) override;
   void drain() override;  // 421 as soon as no content is under way
-  void abandon() override { transaction_.reset(); }
+  void abandon() override;
   const Client &client() const override { return client_; }
   Service &service() override { return service_; }
 
@@ -97,6 +100,7 @@ class Session final : public ClientSession {
   void help();
   bool offers(std::string_view keyword) const;
   void reset() {
+    if (filters_ && transaction_) filters_->message_over(transaction_->id, false);
     transaction_.reset();
     screening_.sender.reset();
     transaction_deadline_ = 0;
@@ -124,6 +128,20 @@ class Session final : public ClientSession {
   Task<Reply> commit();
   void start_content_clock();
 
+  // session_filters.cpp
+  void remember();                 // what a refusal restores
+  void accept(std::string reply);  // the answer to a command, which filters may yet refuse
+  void accept(const Reply &reply);
+  Task<void> judge(const Command &command);
+  Task<std::optional<Reply>> ask_filters(std::uint32_t stage, std::vector<std::string> arguments);
+  Task<std::optional<Reply>> ask_filters(std::uint32_t stage);  // which has no arguments
+  Task<bool> may_connect();
+  Task<std::optional<Reply>> filter_content();
+  Task<Result<void>> apply(FilteredMessage &message, const std::vector<Edit> &edits);
+  std::optional<Reply> set_aside();  // metadata and hold go into the envelope; a reply: the message was discarded
+  Reply client_lost();
+  wire::StageCall stage_facts(std::uint32_t stage) const;
+
   // session_notice.cpp
   bool worth_a_notice();
   std::string notice_text(const std::string &to) const;
@@ -143,6 +161,16 @@ class Session final : public ClientSession {
   std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end
   std::optional<Transaction> transaction_;
   route::ScreeningMemory screening_;
+  std::unique_ptr<FilterSession> filters_;  // null: nobody watches
+  std::optional<std::string> accepted_;
+  struct {
+    std::string helo;
+    bool esmtp = false;
+    std::size_t recipients = 0;
+    std::string sender;
+    bool smtputf8 = false;
+    MessageEffects effects;
+  } before_;  // the command that filters are asked about
   Counts counts_;
   std::uint32_t errors_ = 0, junk_ = 0, commands_ = 0;
   Transcript transcript_;

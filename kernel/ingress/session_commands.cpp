@@ -144,7 +144,7 @@ void Session::helo(const Command &command) {
   if (esmtp_)
     ehlo_reply();
   else
-    reply({250, {}, env_.settings.myhostname});
+    accept(Reply{250, {}, env_.settings.myhostname});
 }
 
 void Session::ehlo_reply() {
@@ -155,11 +155,13 @@ void Session::ehlo_reply() {
     lines.emplace_back(keyword);
     if (keyword == "SIZE") lines.back() += " " + std::to_string(smtpd_.message_size_limit);
   }
+  std::string text;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    out_ += i + 1 < lines.size() ? "250-" : "250 ";
-    out_ += lines[i];
-    out_ += "\r\n";
+    text += i + 1 < lines.size() ? "250-" : "250 ";
+    text += lines[i];
+    text += "\r\n";
   }
+  accept(std::move(text));
 }
 
 void Session::help() {
@@ -197,7 +199,7 @@ void Session::mail(const Command &command) {
   envelope.body_type = parameters.body;
   envelope.smtputf8 = parameters.smtputf8;
   transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
-  reply({250, {2, 1, 0}, "Ok"});
+  accept(Reply{250, {2, 1, 0}, "Ok"});
 }
 
 // The recipient as it was given, in `original`; nullopt: answered already.
@@ -249,7 +251,7 @@ void Session::rcpt(const Command &command) {
   if (recipient->address == recipient->original) recipient->original.clear();
   recipient->route = intern(envelope.routes, std::move(verdict.route));
   envelope.recipients.push_back(std::move(*recipient));
-  reply({250, {2, 1, 5}, "Ok"});
+  accept(Reply{250, {2, 1, 5}, "Ok"});
 }
 
 }  // namespace mansio::ingress

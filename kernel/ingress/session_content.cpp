@@ -3,6 +3,7 @@
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
+#include "mansio/draft/filter.h"
 
 namespace mansio::ingress {
 
@@ -73,6 +74,14 @@ Task<void> Session::data() {
     refuse(*why);
     co_return;
   }
+  if (filters_) {
+    const auto why = co_await ask_filters(MANSIO_STAGE_DATA);
+    if (why) {
+      log_reject("DATA", *why);
+      refuse(*why);
+      co_return;
+    }
+  }
   begin_content(ContentDecoder::Framing::Data);
   reply({354, {}, "End data with <CR><LF>.<CR><LF>"});
   if (!co_await flush()) {
@@ -98,7 +107,15 @@ Task<void> Session::bdat(std::uint64_t size, bool last) {
   // Whatever the answer will be, the chunk is on its way and has to be taken off the stream (RFC 3030 section 2).
   const auto refusal =
       offers("CHUNKING") ? not_ready_for_content(true) : Reply{502, {5, 5, 1}, "Error: command not implemented"};
-  if (!refusal && !transaction_->decoder) begin_content(ContentDecoder::Framing::Bdat);
+  if (!refusal && !transaction_->decoder) {
+    std::optional<Reply> why;
+    if (filters_) why = co_await ask_filters(MANSIO_STAGE_DATA);
+    begin_content(ContentDecoder::Framing::Bdat);
+    if (why) {  // of all chunks: the client may have sent more
+      transaction_->refusal = std::move(why);
+      transaction_->draft.reset();
+    }
+  }
   if (refusal) {
     start_content_clock();
     if (transaction_deadline_ == 0) transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
@@ -152,6 +169,11 @@ Task<Reply> Session::finish_message() {
   else if (!t.refusal && smtpd_.hopcount_limit != 0 && t.scanner.received() >= smtpd_.hopcount_limit)
     t.refusal = Reply{554, {5, 4, 6}, "Error: too many hops"};
   Reply outcome;
+  if (!t.refusal && filters_ && !t.effects.discard) {
+    auto why = co_await filter_content();
+    if (!transaction_) co_return goodbye({4, 3, 2}, "Service shutting down");  // the server is being taken down
+    t.refusal = std::move(why);
+  }
   if (t.refusal)
     outcome = *t.refusal;
   else
@@ -176,9 +198,13 @@ Task<Reply> Session::commit() {
   e.tls_cipher = connection_.tls_cipher();
   settle(t.effects, e);
   if (t.effects.discard) co_return discard(env_, client_, e);
-  const auto id = co_await deposit(env_, service_, client_, e, std::move(t.draft), t.scanner, t.effects.prepend);
+  if (filters_) {
+    if (auto told = set_aside()) co_return *told;
+  }
+  const auto id = co_await deposit(env_, service_, client_, e, std::move(t.draft), t.scanner, t.effects.prepend, t.id);
   if (!id) co_return commit_refusal(id.error());
   ++counts_.messages;
+  if (filters_) filters_->message_over(*id, true);
   co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};
 }
 
@@ -197,6 +223,14 @@ Task<void> Session::starttls() {
     reply({454, {4, 7, 0}, "TLS not available due to local problem"});
     co_return;
   }
+  if (filters_) {
+    const auto why = co_await ask_filters(MANSIO_STAGE_STARTTLS);
+    if (why) {
+      log_reject("STARTTLS", *why);
+      refuse(*why);
+      co_return;
+    }
+  }
   reply({220, {2, 0, 0}, "Ready to start TLS"});
   if (!co_await flush()) co_return;
   deadline_ = env_.clock.mono() + smtpd_.starttls_timeout;
@@ -213,6 +247,7 @@ Task<void> Session::starttls() {
   scanned_ = 0;
   // What was said in clear may have been said by somebody else (RFC 3207 section 4.2).
   reset();
+  if (filters_) filters_->secured();
   screening_.helo.reset();
   helo_.clear();
   esmtp_ = false;

@@ -23,7 +23,7 @@ Task<void> Session::rcpt_by_tables(const Command &command) {
   t.envelope.sender = std::move(verdict.sender);
   t.effects.add(std::move(verdict.effects));
   add_recipients(t.envelope, *recipient, std::move(verdict.targets), std::move(verdict.copies));
-  reply({250, {2, 1, 5}, "Ok"});
+  accept(Reply{250, {2, 1, 5}, "Ok"});
 }
 
 void Session::hold_header() {

@@ -19,6 +19,22 @@ enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4, kNeed
 
 Error system_error(const std::string &what) { return {Status::Internal, what + ": " + std::strerror(errno)}; }
 
+// What a plugin needs besides its code: the files that its options name.
+void read_options(Privileges &p, const std::map<std::string, std::string> &options) {
+  for (const auto &[key, value] : options)
+    if (value.starts_with('/')) p.readable.push_back(value);
+}
+
+// What the filters and policies need that run in an ingress process.
+void read_filters(Privileges &p, const wire::Start &start, const config::Settings &settings) {
+  for (const auto *filters : {&settings.filters, &settings.policies})
+    for (const auto &filter : *filters) {
+      if (filter.budget.isolation == config::Isolation::Process) continue;
+      p.readable.push_back(start.plugin_dir);
+      read_options(p, filter.options);
+    }
+}
+
 // What lookup plugins in this process need: their code, and the files that their options name. The directory of each as
 // well, for a file that is replaced by rename is another one.
 void read_tables(Privileges &p, const wire::Start &start, const config::Settings &settings) {
@@ -48,6 +64,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       break;
     case wire::RoleKind::Ingress:  // its own files come through open_file; DNS needs the network
       read_tables(p, start, settings);
+      read_filters(p, start, settings);
       break;
     case wire::RoleKind::Router:
       read_tables(p, start, settings);
@@ -60,9 +77,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       p.exec = (start.needs & kNeedsExec) != 0;
       // No Landlock on writing if it writes (paths hold user names), nor if it executes: the program inherits it.
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
-      if (const auto *t = settings.transport(start.transport))
-        for (const auto &[key, value] : t->options)
-          if (value.starts_with('/')) p.readable.push_back(value);
+      if (const auto *t = settings.transport(start.transport)) read_options(p, t->options);
       break;
     case wire::RoleKind::Host:
       p.readable.push_back(start.plugin_dir);
@@ -70,9 +85,9 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       p.network = (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
-      if (const auto *t = settings.transport(start.transport))
-        for (const auto &[key, value] : t->options)
-          if (value.starts_with('/')) p.readable.push_back(value);
+      if (const auto *t = settings.transport(start.transport)) read_options(p, t->options);
+      if (const auto *f = settings.filter(start.filter)) read_options(p, f->options);
+      if (const auto *f = settings.policy(start.policy)) read_options(p, f->options);
       break;
     case wire::RoleKind::Supervisor:
     case wire::RoleKind::Config:
@@ -83,7 +98,11 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
 }
 
 std::string state_directory(const wire::Start &start) {
-  return start.spool + "/state/" + (start.lookup.empty() ? "transport." + start.transport : "lookup." + start.lookup);
+  const auto table = !start.lookup.empty()   ? "lookup." + start.lookup
+                     : !start.filter.empty() ? "filter." + start.filter
+                     : !start.policy.empty() ? "policy." + start.policy
+                                             : "transport." + start.transport;
+  return start.spool + "/state/" + table;
 }
 
 void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }

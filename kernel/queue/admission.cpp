@@ -20,6 +20,13 @@ Nanos longest_wait(const config::Queue &q) {
 
 std::size_t weight(const Recipient &r) { return r.address.size() + r.original.size() + r.orcpt.size() + 32; }
 
+// Whoever held it before it was committed says why (kernel/ingress/session_filters.cpp).
+std::string hold_reason_of(const Envelope &envelope) {
+  for (const auto &[name, value] : envelope.metadata)
+    if (name == "mansio.hold_reason") return value;
+  return "held on arrival";
+}
+
 }  // namespace
 
 const Route &QueueCore::route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const {
@@ -107,7 +114,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     if (record->next_event > 1) m.more().next_event = record->next_event;
   } else if (envelope.hold_until == std::numeric_limits<Nanos>::max()) {
     m.held = true;
-    m.more().hold_reason = "held on arrival";
+    m.more().hold_reason = hold_reason_of(envelope);
   }
   index_.recount(slot);
   const DsnParent parent = envelope.dsn_parent;

@@ -2,9 +2,14 @@
 // into a segment of their own, behind room for the trace headers that are not yet known.
 #include "kernel/spool/writer.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "kernel/base/crc32c.hpp"
 #include "kernel/spool/writer_core.hpp"
@@ -52,6 +57,43 @@ Task<Result<void>> in_bulk(std::shared_ptr<WriterCore> core, Work work) {
   co_return state->result;
 }
 
+Error no_memory(std::string why) {
+  return {Status::Busy, "no memory for a copy of the message: " + std::move(why), {4, 3, 1}};
+}
+
+Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return no_memory(std::strerror(errno));
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+// What lies in `file` from `at` to `end`, and `tail` after it.
+Result<void> copy_to(int fd, io::File *file, std::uint64_t at, std::uint64_t end, std::string_view tail) {
+  std::string block(file ? std::min<std::uint64_t>(kChunk, end - at) : 0, '\0');
+  while (file && at < end) {
+    const auto n = file->read_at(at, block.data(), std::min<std::uint64_t>(block.size(), end - at));
+    if (!n) return n.error();
+    if (*n == 0) return Error{Status::Defer, "the segment ends before the message", {4, 3, 0}};
+    if (auto written = write_all(fd, {block.data(), *n}); !written) return written;
+    at += *n;
+  }
+  if (auto written = write_all(fd, tail); !written) return written;
+  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+    return no_memory(std::strerror(errno));
+  return {};
+}
+
+std::shared_ptr<const void> share(const std::shared_ptr<WriterCore> &core, std::uint64_t bytes) {
+  if (core->tight() && bytes > kTight) return nullptr;
+  auto held = std::make_shared<Held>(core);
+  held->add(bytes);
+  return held;
+}
+
 class DraftImpl final : public Draft {
  public:
   explicit DraftImpl(std::shared_ptr<WriterCore> core) : core_(std::move(core)), held_(core_) {}
@@ -75,6 +117,26 @@ class DraftImpl final : public Draft {
     }
     if (buffer_.size() >= (tight ? kTight : kChunk)) co_return co_await flush();
     co_return Result<void>{};
+  }
+
+  Task<Result<DraftCopy>> copy() override {
+    auto held = share(core_, size_);
+    if (!held) co_return no_memory("other messages have it");
+    const auto copy = std::make_shared<DraftCopy>();
+    copy->size = size_;
+    copy->fd.reset(::memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!copy->fd) co_return no_memory(std::strerror(errno));
+    copy->keep = std::move(held);
+    if (!large_) {
+      if (auto done = copy_to(copy->fd.get(), nullptr, 0, 0, buffer_); !done) co_return done.error();
+      co_return std::move(*copy);
+    }
+    Work work = [large = large_, copy, end = large_->segment.end, tail = buffer_] {
+      return copy_to(copy->fd.get(), large->segment.file.get(), kBodyStart, end, tail);
+    };
+    auto done = co_await in_bulk(core_, std::move(work));
+    if (!done) co_return done.error();
+    co_return std::move(*copy);
   }
 
   std::uint64_t size() const override { return size_; }
@@ -164,6 +226,7 @@ class WriterImpl final : public Writer {
   void close() override { core_->close(); }
   std::uint64_t syncs() const override { return core_->syncs(); }
   std::uint64_t memory() const override { return core_->held(); }
+  std::shared_ptr<const void> reserve_memory(std::uint64_t bytes) override { return share(core_, bytes); }
 
   // Not a coroutine itself: the views it is given are copied before anything waits.
   Task<Result<Committed>> commit(MessageId id, std::string_view prefix, std::unique_ptr<Draft> body,

@@ -53,11 +53,20 @@ struct WriterOptions {
   io::FileSystem *files = nullptr;                  // how granted descriptors are used; nullptr: the system's
 };
 
+// What a draft holds, for readers who must not see a segment: a sealed memfd.
+struct DraftCopy {
+  io::UniqueFd fd;
+  std::uint64_t size = 0;
+  std::shared_ptr<const void> keep{};  // its share of the memory for bodies, for as long as it is open
+};
+
 // A body under construction: canonical CRLF form, not dot-stuffed. Dropping it discards the message.
 class Draft {
  public:
   virtual ~Draft() = default;
   virtual Task<Result<void>> append(std::string_view bytes) = 0;  // may wait for a large segment or the disk
+  // Of all that was appended. Status::Busy when the memory for bodies is used up.
+  virtual Task<Result<DraftCopy>> copy() = 0;
   virtual std::uint64_t size() const = 0;
 };
 
@@ -79,6 +88,8 @@ class Writer {
   virtual void close() = 0;                           // seals; pending commits finish first
   virtual std::uint64_t syncs() const = 0;            // so far, for metrics and tests
   virtual std::uint64_t memory() const { return 0; }  // bytes of bodies held now
+  // A share of the memory for bodies, for as long as it is kept; null when that is used up.
+  virtual std::shared_ptr<const void> reserve_memory(std::uint64_t bytes) = 0;
 };
 
 }  // namespace mansio::spool

@@ -138,6 +138,10 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
       if (!host.transport.empty() && settings.transports[i].name == host.transport) host.needs = judged.needs[i];
     for (std::size_t i = 0; i < settings.lookups.size(); ++i)
       if (!host.lookup.empty() && settings.lookups[i].name == host.lookup) host.needs = judged.lookup_needs[i];
+    for (std::size_t i = 0; i < settings.filters.size(); ++i)
+      if (!host.filter.empty() && settings.filters[i].name == host.filter) host.needs = judged.filter_needs[i];
+    for (std::size_t i = 0; i < settings.policies.size(); ++i)
+      if (!host.policy.empty() && settings.policies[i].name == host.policy) host.needs = judged.policy_needs[i];
   }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);

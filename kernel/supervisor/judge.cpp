@@ -43,6 +43,10 @@ class Judge {
     }
     for (const auto &transport : settings.transports) judge_transport(transport);
     for (const auto &lookup : settings.lookups) judge_lookup(lookup);
+    for (const auto &filter : settings.filters)
+      out_.filter_needs.push_back(judge_filter("filter.", filter, host::kFilterKind));
+    for (const auto &policy : settings.policies)
+      out_.policy_needs.push_back(judge_filter("policy.", policy, host::kPolicyKind));
     return std::move(out_);
   }
 
@@ -135,6 +139,18 @@ class Judge {
       add(of + ".isolation",
           "is \"inproc\", but " + lookup.plugin +
               " writes files or starts programs, which the processes that would run it may not; expected \"process\"");
+  }
+
+  // One in process runs in the ingress processes: several of them, with no more rights than they need.
+  std::uint32_t judge_filter(const std::string &kind, const config::Filter &filter, const char *id) {
+    const auto of = kind + filter.name;
+    const auto needs = judge_plugin(of, filter.name, filter.plugin, filter.options, id);
+    constexpr auto kOfItsOwn = MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
+    if (filter.budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
+      add(of + ".isolation", "is \"inproc\", but " + filter.plugin +
+                                 " writes files, starts programs or keeps state, which the processes that would run "
+                                 "it may not; expected \"process\"");
+    return needs;
   }
 
   // Returns what the plugin needs.

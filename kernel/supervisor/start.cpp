@@ -141,6 +141,8 @@ std::vector<Post *> Supervisor::start_generation(const std::shared_ptr<const Gen
     auto &post = fleet_->add(wire::RoleKind::Host, i, host.name, generation);
     post.transport = host.transport;
     post.lookup = host.lookup;
+    post.filter = host.filter;
+    post.policy = host.policy;
     post.needs = host.needs;
     post.breaker = Breaker{host.breaker_deaths, host.breaker_window, host.breaker_time};
     posts.push_back(&post);

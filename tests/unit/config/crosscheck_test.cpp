@@ -222,5 +222,27 @@ TEST(CrossCheck, TablesOfPatternsAreNotAskedForParts) {
   EXPECT_TRUE(parsed.settings.lookup("c")->partial_keys);
 }
 
+TEST(CrossCheck, AListenerIsWatchedByFiltersAndPoliciesThatExist) {
+  const std::string both =
+      "[filter.a]\nplugin = \"filter-x\"\n[policy.b]\nplugin = \"policy-x\"\non_failure = \"hold\"\n";
+  const auto watched = [&](const std::string &smtpd) { return with_lookups(both + "[smtpd]\n" + smtpd); };
+  EXPECT_THAT(watched("filters = [\"a\"]\npolicies = [\"b\"]\n"), IsEmpty());
+  EXPECT_THAT(watched("filters = [\"b\"]\n"), HasSubstr("smtpd.filters names \"b\", but there is no [filter.b]"));
+  EXPECT_THAT(watched("policies = [\"b\", \"b\"]\n"), HasSubstr("smtpd.policies names \"b\" a second time"));
+  EXPECT_THAT(with_lookups("[policy.c]\nisolation = \"process\"\n"),
+              HasSubstr("policy.c has no plugin, expected plugin = \"policy-NAME\""));
+}
+
+TEST(CrossCheck, NobodyWatchesAQmqpSession) {
+  const std::string rest =
+      "[filter.a]\nplugin = \"filter-x\"\n[smtpd]\nfilters = [\"a\"]\n[listener.q]\nlisten = [\"127.0.0.1:628\"]\n"
+      "protocol = \"qmqp\"\nqmqpd_authorized_clients = [\"127.0.0.1\"]\n";
+  const auto inherited = parse_with_rest(rest);
+  EXPECT_THAT(all(inherited), IsEmpty());
+  EXPECT_THAT(inherited.settings.listener("q")->smtpd.filters, IsEmpty());
+  EXPECT_THAT(inherited.settings.listener("smtp")->smtpd.filters, ::testing::ElementsAre("a"));
+  EXPECT_THAT(all(parse_with_rest(rest + "filters = [\"a\"]\n")), HasSubstr("listener.q.filters is for SMTP"));
+}
+
 }  // namespace
 }  // namespace mansio::config

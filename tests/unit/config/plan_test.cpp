@@ -90,5 +90,18 @@ TEST(Plan, HasAProcessForEachPluginThatIsIsolated) {
   EXPECT_EQ(plan.hosts[0].breaker_time, 9 * kSecond);
 }
 
+TEST(Plan, HasAProcessForFiltersAndPoliciesThatAreIsolatedAndADescriptorForTheirMessages) {
+  const auto plan = plan_of(kText + std::string{"[filter.a]\nplugin = \"filter-a\"\nisolation = \"process\"\n"
+                                                "[policy.a]\nplugin = \"policy-a\"\nisolation = \"process\"\n"
+                                                "in_flight_limit = 10\n[policy.b]\nplugin = \"policy-a\"\n"});
+  ASSERT_EQ(plan.hosts.size(), 2u);
+  EXPECT_EQ(plan.hosts[0].name, "host.filter.a");
+  EXPECT_EQ(plan.hosts[0].filter, "a");
+  EXPECT_EQ(plan.hosts[1].name, "host.policy.a");
+  EXPECT_EQ(plan.hosts[1].policy, "a");
+  EXPECT_EQ(plan.hosts[1].descriptors, 64u + 10u);
+  EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u + 4u * (1000u + 10u + 1000u));
+}
+
 }  // namespace
 }  // namespace mansio::config

@@ -87,6 +87,13 @@ class RandomSettings {
       for (std::uint64_t k = below(4); k > 0; --k) transport.options["x " + text()] = text();
       s.transports.push_back(transport);
     }
+    for (auto *filters : {&s.filters, &s.policies}) {
+      auto &filter = filters->emplace_back();
+      fill(filter_options(), filter);
+      filter.name = "f0";
+      filter.plugin = "filter-x";
+      filter.options["x " + text()] = text();
+    }
     for (std::uint64_t i = below(4); i > 0; --i) {
       RouteRule rule;
       rule.where = text();
@@ -123,6 +130,8 @@ class RandomSettings {
   static void consistent(Smtpd &smtpd) {
     smtpd.tls_cert_file = "/cert";
     smtpd.tls_key_file = "/key";
+    for (auto *names : {&smtpd.filters, &smtpd.policies})
+      if (names->size() > 1) names->resize(1);
     if (!smtpd.client_event_limit_exceptions_given) smtpd.client_event_limit_exceptions = smtpd.mynetworks;
   }
 
@@ -186,6 +195,7 @@ class RandomSettings {
         {&kRewriting, {"canonical", "virtual"}},
         {&kAddressClass, {"envelope_sender", "envelope_recipient", "header_sender", "header_recipient"}},
         {&kParentMatch, {"access_maps", "transport_maps"}},
+        {&kFilterName, {"f0"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},

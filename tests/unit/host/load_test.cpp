@@ -9,6 +9,7 @@
 
 #include "kernel/host/option_check.hpp"
 #include "kernel/host/plugin.hpp"
+#include "mansio/draft/build.h"
 
 namespace mansio::host {
 namespace {
@@ -28,6 +29,17 @@ TEST(LoadPlugin, TakesAPluginOfThisBuild) {
 
 TEST(LoadPlugin, RefusesOneThatNeedsALaterAbi) {
   EXPECT_THAT(reason(MANSIO_FIXTURES "/transport-foreign.so"), HasSubstr("needs ABI 1.1000, this Mansio has 1.0"));
+}
+
+TEST(LoadPlugin, TakesADraftOfThisBuildOnly) {
+  const auto draft = load_plugin(MANSIO_FIXTURES "/filter-odd.so");
+  ASSERT_TRUE(draft.ok()) << draft.error().text;
+  EXPECT_TRUE(offers(**draft, kFilterKind));
+  auto other = **draft;
+  other.draft_build = MANSIO_DRAFT_BUILD + 1;
+  EXPECT_THAT(check_entry("x.so", &other).error().text, HasSubstr("uses drafts of build"));
+  other.draft_build = 0;
+  EXPECT_THAT(check_entry("x.so", &other).error().text, HasSubstr("a draft, without a build"));
 }
 
 TEST(LoadPlugin, RefusesAFileWithoutTheEntry) {

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,14 @@ class FakeDraft final : public spool::Draft {
     if (fails_) co_return *fails_;
     body += bytes;
     co_return Result<void>{};
+  }
+  Task<Result<spool::DraftCopy>> copy() override {
+    if (fails_) co_return *fails_;
+    spool::DraftCopy copy;
+    copy.fd.reset(::memfd_create("message", MFD_CLOEXEC));
+    copy.size = body.size();
+    EXPECT_EQ(::write(copy.fd.get(), body.data(), body.size()), static_cast<ssize_t>(body.size()));
+    co_return copy;
   }
   std::uint64_t size() const override { return body.size(); }
   std::string body;
@@ -62,6 +71,9 @@ class FakeWriter final : public spool::Writer {
   bool ready() const override { return true; }
   void close() override {}
   std::uint64_t syncs() const override { return stored_messages.size(); }
+  std::shared_ptr<const void> reserve_memory(std::uint64_t) override {
+    return memory_tight ? nullptr : std::make_shared<int>();
+  }
   void release() {
     hold = false;
     gate_.cancel();
@@ -69,7 +81,7 @@ class FakeWriter final : public spool::Writer {
 
   std::vector<Stored> stored_messages;
   std::optional<Error> append_fails, reserve_fails, commit_fails;
-  bool hold = false;
+  bool hold = false, memory_tight = false;
 
  private:
   asio::steady_timer gate_;

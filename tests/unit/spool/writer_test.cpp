@@ -104,6 +104,36 @@ TEST(SpoolWriter, DroppedLargeDraftLeavesNothing) {
       rig.run_until([&] { return number() != 0 && disk.paths("/spool/segments/" + file_name(number())).empty(); }));
 }
 
+TEST(SpoolWriter, CopyOfADraftIsAllThatWasAppendedWhereverItLies) {
+  FaultFiles disk;
+  Rig rig{disk};
+  WriterOptions o;
+  o.large_body = 300'000;
+  o.memory = 400'000;
+  rig.open_writer(o);
+  ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  const auto content = [](const DraftCopy &copy) {
+    std::string bytes(copy.size + 1, '\0');
+    const auto n = ::pread(copy.fd.get(), bytes.data(), bytes.size(), 0);
+    bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    return bytes;
+  };
+  auto draft = rig.writer->begin();
+  std::string all;
+  for (const auto *piece : {"a", "b", "c", "d"}) {
+    const std::string bytes(140'000, *piece);
+    ASSERT_TRUE(rig.wait(draft->append(bytes)).ok());
+    all += bytes;
+    const auto copy = rig.wait(draft->copy());
+    ASSERT_TRUE(copy.ok()) << copy.error().text;
+    EXPECT_EQ(content(*copy), all);
+    EXPECT_LT(::write(copy->fd.get(), "x", 1), 0) << "nobody can change it";
+  }
+  const auto copy = rig.wait(draft->copy());
+  ASSERT_TRUE(copy.ok());
+  EXPECT_FALSE(rig.wait(draft->copy()).ok()) << "there is no memory for another";
+}
+
 TEST(SpoolWriter, LargeBodyWhoseCommitWasNeverWrittenLeavesNothing) {
   FaultFiles disk;
   Rig rig{disk};

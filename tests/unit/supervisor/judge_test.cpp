@@ -62,6 +62,14 @@ TEST(Judge, ReportsUnknownAndMissingOptionsAndWrongTypesOfAPlugin) {
   EXPECT_THAT(text, HasSubstr(":5: transport.odd.name is missing; transport-odd demands it\n"));
 }
 
+TEST(Judge, AsksFiltersAndPoliciesLikeTransports) {
+  const auto text = problems(configuration("",
+                                           "name = \"n\"\n[filter.f]\nplugin = \"filter-odd\"\nstages = \"x\"\n"
+                                           "[policy.p]\nplugin = \"transport-odd\"\nname = \"n\""));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:10: filter.f.stages is \"x\", expected an integer"));
+  EXPECT_THAT(text, HasSubstr(":12: policy.p.plugin is \"transport-odd\", which does not offer mansio.policy/1~draft"));
+}
+
 TEST(Judge, AsksThePluginsAlsoWhenTheKernelHasComplaintsOfItsOwn) {
   const auto text = problems(configuration("nosuch = 1", "name = 1.5\nmode = \"picky\"\n[smtpd]\ntimeout = \"xx\""));
   EXPECT_THAT(text, HasSubstr(":1: nosuch is not an option"));

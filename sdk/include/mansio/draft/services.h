@@ -11,9 +11,11 @@ extern "C" {
 #endif
 
 /* Metadata: names and values that travel with a session or a message, and with the message into the spool. Names:
- * [a-z0-9._-], up to 64 bytes; values up to 4 KiB. What is set counts when the operation completes with OK. */
+ * [a-z0-9._-], up to 64 bytes; values up to 4 KiB, an empty one removes the name. What is set counts when the operation
+ * completes with OK. A message's names that Mansio acts on: "tenant", "campaign", "source_pool" and "priority" (-9 to
+ * 9, RFC 6710); those that begin with "mansio." are its own and cannot be set. */
 typedef struct mansio_host_meta { /* "mansio.host.meta/1~draft" [any] */
-  /* Up to n bytes of the value; returns its whole length, -1 when there is none. */
+  /* Up to n bytes of the value, as it was when the operation began; returns its whole length, -1 when there is none. */
   int64_t (*session)(const mansio_host *host, mansio_op op, mansio_str name, char *to, size_t n);
   int64_t (*message)(const mansio_host *host, mansio_op op, mansio_str name, char *to, size_t n);
   mansio_status (*set_session)(const mansio_host *host, mansio_op op, mansio_str name, mansio_str value);
@@ -21,16 +23,19 @@ typedef struct mansio_host_meta { /* "mansio.host.meta/1~draft" [any] */
 } mansio_host_meta;
 
 /* Edits of the message of an operation: a journal, applied in order and as a whole when the operation completes with
- * OK, and dropped otherwise. Each returns OK, UNSUPPORTED (not at this stage) or FAIL (stale, malformed). A header
- * value is what follows "Name:", folded or not, without a final line end. `version` 0 is the message of all recipients;
- * others are made by version(): each starts as the message is, edits to it are its alone. */
+ * OK, and dropped otherwise. Each returns OK, UNSUPPORTED (not at this stage, or not by this kind) or FAIL (stale,
+ * malformed, or more than may be held). hold() and discard() work from MAIL on, for filters and policies; all others
+ * are a filter's at the end of the message. A header value is what follows "Name:", folded or not, without a final line
+ * end; no line of it is longer than 998 bytes. Line ends are made canonical: a bare LF becomes CRLF, a bare CR a space.
+ * `version` 0 is the message of all recipients. Others are made by version(): each starts as the message is, edits to
+ * it are its alone. (No host of this build makes versions yet.) */
 typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
   mansio_status (*add_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name,
                               mansio_str value);
   /* Before the header field that is `position`th of all, from 0. */
   mansio_status (*insert_header)(const mansio_host *host, mansio_op op, uint32_t version, uint32_t position,
                                  mansio_str name, mansio_str value);
-  /* The `nth` field of that name, from 1. */
+  /* The `nth` field of that name, from 1; added when there is none. */
   mansio_status (*change_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name, uint32_t nth,
                                  mansio_str value);
   mansio_status (*delete_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name,
@@ -38,15 +43,16 @@ typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
   mansio_status (*set_sender)(const mansio_host *host, mansio_op op, mansio_str address);
   mansio_status (*add_recipient)(const mansio_host *host, mansio_op op, mansio_str address);
   mansio_status (*delete_recipient)(const mansio_host *host, mansio_op op, mansio_str address);
-  /* Appends to the new body; the first call begins one. Bare CR and LF become CRLF. */
+  /* Appends to the new body; the first call begins one. */
   mansio_status (*replace_body)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str chunk);
   mansio_status (*hold)(const mansio_host *host, mansio_op op, mansio_str reason); /* accepted, kept back: quarantine */
+  mansio_status (*discard)(const mansio_host *host, mansio_op op, mansio_str reason); /* accepted, and then forgotten */
   /* A version for these recipients; returns its number, 0 on failure. */
   uint32_t (*version)(const mansio_host *host, mansio_op op, const mansio_str *recipients, size_t n);
 } mansio_host_edit;
 
 typedef struct mansio_host_progress {                      /* "mansio.host.progress/1~draft" [any] */
-  void (*progress)(const mansio_host *host, mansio_op op); /* still at it: the deadline moves on, up to a limit */
+  void (*progress)(const mansio_host *host, mansio_op op); /* still at it: the time limit begins anew, up to a limit */
 } mansio_host_progress;
 
 typedef struct mansio_submission {

@@ -8,6 +8,8 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", file}}};
 //   EXPECT_EQ(host.lookup("alice").values, std::vector<std::string>{"bob"});
 //
+// Filters and policies: fake_filter.hpp.
+//
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
 // messages in memfds. What would be a fault of the plugin in a real host (a second completion, a recipient that is not
@@ -38,6 +40,7 @@
 #include <vector>
 
 #include "mansio/plugin.hpp"
+#include "mansio/testing/fake_filter.hpp"
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
 
@@ -55,6 +58,9 @@ class FakeHost {
     if (status != MANSIO_OK) throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
     transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1"));
     lookup_ = static_cast<const mansio_lookup *>(plugin_->get(self_, "mansio.lookup/1"));
+    filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.filter/1~draft"));
+    is_policy_ = filter_ == nullptr;
+    if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
     if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
     started_ = true;
   }
@@ -130,6 +136,47 @@ class FakeHost {
     });
     return op;
   }
+  // Begins a stage of a filter or policy.
+  std::uint64_t show(const FakeStage &stage) {
+    if (!filter_) throw std::logic_error{"the plugin is neither filter nor policy"};
+    const auto op = open(stage.content, 0);
+    {
+      const std::lock_guard lock{mutex_};
+      auto &work = ops_.at(op).work.emplace();
+      work.stage = stage;
+      work.filter = !is_policy_;
+    }
+    call([this, op, stage, deadline = now() + stage.time_limit.count()] {
+      std::vector<mansio_str> arguments;
+      for (const auto &argument : stage.arguments) arguments.push_back(plugin::str(argument));
+      std::vector<mansio_pair> macros;
+      for (const auto &[name, value] : stage.macros) macros.push_back({plugin::str(name), plugin::str(value)});
+      mansio_stage s{};
+      s.size = sizeof s;
+      s.stage = stage.stage;
+      s.session = plugin::str(stage.session);
+      s.queue_id = plugin::str(stage.queue_id);
+      s.arguments = arguments.data();
+      s.n_arguments = arguments.size();
+      s.macros = macros.data();
+      s.n_macros = macros.size();
+      s.length = stage.content.size();
+      s.deadline = deadline;
+      filter_->start(self_, mansio_op{op}, &s);
+    });
+    return op;
+  }
+  // show() and wait for its completion.
+  FakeResult run(const FakeStage &stage) {
+    const auto op = show(stage);
+    finish(op);
+    return result(op);
+  }
+  bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
+  void abort(const std::string &session, const std::string &queue_id) {
+    if (filter_ && filter_->abort) filter_->abort(self_, plugin::str(session), plugin::str(queue_id));
+  }
+
   // look_up() and its answer.
   FakeReply lookup(const std::string &key, const std::string &table = "test") { return finish(look_up(key, table)); }
   // Waits for the last word of an operation.
@@ -144,7 +191,7 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       ops_.at(op).alive = false;
     }
-    const auto run = transport_ ? transport_->cancel : lookup_->cancel;
+    const auto run = transport_ ? transport_->cancel : lookup_ ? lookup_->cancel : filter_->cancel;
     if (run) run(self_, mansio_op{op});
   }
 
@@ -217,6 +264,7 @@ class FakeHost {
     int fd = -1;
     std::size_t length = 0, recipients = 0;
     bool alive = true, over = false;
+    std::optional<FakeWork> work;  // of a filter
     FakeResult result;
   };
   struct Watch {
@@ -263,6 +311,14 @@ class FakeHost {
     op.over = true;
     op.alive = false;
     op.result.last = copy_reply(reply);
+    if (op.work) {
+      op.result.progress = op.work->progress;
+      if (op.result.last->status == MANSIO_OK) {
+        op.result.edits = std::move(op.work->edits);
+        op.result.session_meta = std::move(op.work->session_meta);
+        op.result.message_meta = std::move(op.work->message_meta);
+      }
+    }
     for (std::size_t r = 0; r < op.recipients; ++r) op.result.recipients.emplace(r, *op.result.last);
     wake();
   }
@@ -458,7 +514,15 @@ class FakeHost {
     if (id == "mansio.host.lookup/1") return &kLookup;
     if (id == "mansio.host.metrics/1") return &kMetrics;
     if (id == "mansio.host.message/1") return &kMessage;
-    return nullptr;
+    return FakeFilterServices<FakeHost>::service(id);
+  }
+  friend struct FakeFilterServices<FakeHost>;
+  template <class R, class F>
+  static R with_work(const mansio_host *host, mansio_op op, R otherwise, F f) {
+    auto &self = of(host);
+    const std::lock_guard lock{self.mutex_};
+    const auto i = self.ops_.find(op.id);
+    return i == self.ops_.end() || i->second.over || !i->second.work ? otherwise : f(*i->second.work);
   }
   struct Message {
     int fd;
@@ -477,6 +541,8 @@ class FakeHost {
   void *self_ = nullptr;
   const mansio_transport *transport_ = nullptr;
   const mansio_lookup *lookup_ = nullptr;
+  const mansio_filter *filter_ = nullptr;
+  bool is_policy_ = false;
   std::optional<FakePool> pool_;
   bool started_ = false;  // create() is over
   std::string own_state_;

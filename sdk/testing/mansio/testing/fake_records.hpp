@@ -27,6 +27,10 @@ struct FakeReply {  // mansio_reply, owned
 struct FakeResult {
   std::map<std::size_t, FakeReply> recipients;  // each one's; complete() fills in those not reported
   std::optional<FakeReply> last;
+  // Of a filter or policy, when it answered OK: its edits in order, and what it set.
+  std::vector<std::string> edits{};
+  std::map<std::string, std::string, std::less<>> session_meta{}, message_meta{};
+  unsigned progress = 0;
 };
 
 struct FakeMail {

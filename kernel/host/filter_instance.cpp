@@ -1,0 +1,191 @@
+// A filter or policy plugin in this process.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "kernel/host/filter.hpp"
+#include "kernel/host/instance.hpp"
+#include "kernel/host/stage_work.hpp"
+#include "mansio/draft/filter.h"
+
+namespace mansio::host {
+namespace {
+
+mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
+
+Answer failure(std::string text) {
+  Answer a;  // whose status is INTERNAL
+  a.outcome.text = std::move(text);
+  return a;
+}
+
+wire::StageResult result_of(Answer &&answer) {
+  using wire::StageOutcome;
+  wire::StageResult r;
+  r.text = std::move(answer.outcome.text);
+  const auto refuses = [&](StageOutcome outcome, std::uint16_t hundred) {
+    r.outcome = outcome;
+    if (answer.outcome.smtp_code / 100 == hundred) r.smtp_code = answer.outcome.smtp_code;
+    if (answer.outcome.enhanced.subject != 0 || answer.outcome.enhanced.detail != 0)
+      r.enhanced = answer.outcome.enhanced;
+  };
+  switch (answer.status) {
+    case MANSIO_OK:
+      r.outcome = StageOutcome::Ok;
+      return r;
+    case MANSIO_SKIP:
+      r.outcome = StageOutcome::Skip;
+      return r;
+    case MANSIO_DEFER:
+      refuses(StageOutcome::Defer, 4);
+      return r;
+    case MANSIO_FAIL:
+      refuses(StageOutcome::Fail, 5);
+      return r;
+    default:
+      if (r.text.empty()) r.text = fmt::format("it answered with status {}", answer.status);
+      return r;
+  }
+}
+
+// Calls f(const mansio_stage &), which borrows from the call.
+template <class F>
+void with_stage(const wire::StageCall &call, Nanos deadline, F f) {
+  std::vector<mansio_str> arguments;
+  arguments.reserve(call.arguments.size());
+  for (const auto &argument : call.arguments) arguments.push_back(str(argument));
+  std::vector<mansio_pair> macros;
+  macros.reserve(call.macros.size());
+  for (const auto &[name, value] : call.macros) macros.push_back({str(name), str(value)});
+  const auto queue_id = call.id ? to_string(call.id) : std::string{};
+  mansio_stage stage{};
+  stage.size = sizeof stage;
+  stage.stage = call.stage;
+  stage.session = str(call.session);
+  stage.queue_id = str(queue_id);
+  stage.arguments = arguments.data();
+  stage.n_arguments = arguments.size();
+  stage.macros = macros.data();
+  stage.n_macros = macros.size();
+  stage.length = call.length;
+  stage.deadline = deadline;
+  f(stage);
+}
+
+class InProcess final : public FilterInstance {
+ public:
+  InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, const char *kind)
+      : clock_(around.clock),
+        kind_(kind),
+        filter_(std::string_view{kind} == kFilterKind),
+        nothing_(std::make_shared<const MessageSource>()),
+        instance_(around, plugin, std::move(options), filter_ ? "filter" : "policy",
+                  {nullptr, nullptr, failure, nullptr}) {}
+
+  Result<void> begin() {
+    const auto table = instance_.begin(kind_);
+    if (!table) return table.error();
+    table_ = static_cast<const mansio_filter *>(*table);
+    if (!table_->start || !table_->stages)
+      return Error{Status::BadConfig, fmt::format("{} {}: the plugin has no {}()", filter_ ? "filter" : "policy",
+                                                  instance_.name(), table_->start ? "stages" : "start")};
+    instance_.on_cancel(table_->cancel);
+    bool told = false;
+    instance_.run(0, [&] {
+      stages_ = table_->stages(instance_.self());
+      told = true;
+    });
+    if (!told || stages_ == 0)  // one that lets everything pass is none
+      return Error{Status::BadConfig,
+                   fmt::format("{} {}: the plugin {} which stages it wants to see", filter_ ? "filter" : "policy",
+                               instance_.name(), told ? "does not say" : "failed when it was asked")};
+    return {};
+  }
+
+  std::uint64_t stages() const override { return stages_; }
+  std::uint32_t incarnation() const override { return 1; }
+
+  std::uint64_t start(wire::StageCall call, std::shared_ptr<const FilterContent> content, Done done,
+                      std::function<void()> progressed) override {
+    if ((stages_ >> call.stage & 1) == 0) {
+      wire::StageResult skipped;
+      skipped.outcome = wire::StageOutcome::Skip;
+      done(std::move(skipped));
+      return 0;
+    }
+    const auto now = clock_.mono();
+    const auto deadline = now + call.time_limit;
+    const auto work = std::make_shared<StageWork>(std::move(call), filter_);
+    Operation operation;
+    operation.message = work->call().id;
+    operation.time_limit = work->call().time_limit;
+    operation.latest = now + work->call().total_limit;
+    operation.progressed = std::move(progressed);
+    operation.done = [work, done](Answer &&answer) {
+      auto result = result_of(std::move(answer));
+      work->close(result);
+      done(std::move(result));
+    };
+    const auto op = instance_.open(std::move(operation), source(std::move(content)), deadline, work);
+    if (op == 0) {
+      done(stage_failure("it has too much to do"));
+      return 0;
+    }
+    const auto run = [this, op, work, deadline] {
+      with_stage(work->call(), deadline,
+                 [&](const mansio_stage &stage) { table_->start(instance_.self(), mansio_op{op}, &stage); });
+    };
+    if (instance_.blocking())
+      instance_.run_blocking(op, run);
+    else
+      instance_.run(op, run);
+    return op;
+  }
+
+  void cancel(std::uint64_t number) override { instance_.cancel(number); }
+  void abort(const std::string &session, MessageId id) override {
+    if (!table_->abort) return;
+    const auto queue_id = id ? to_string(id) : std::string{};
+    instance_.run(0, [&] { table_->abort(instance_.self(), str(session), str(queue_id)); });
+  }
+  std::size_t in_flight() const override { return instance_.in_flight(); }
+  std::uint64_t misbehaviours() const override { return instance_.misbehaviours(); }
+  void stats(const StatsSink &add) const override { instance_.stats(add); }
+
+ private:
+  std::shared_ptr<const MessageSource> source(std::shared_ptr<const FilterContent> content) const {
+    if (!content) return nothing_;
+    MessageSource source;
+    if (content->length > 0) source.slices.push_back({sizeof(mansio_slice), content->fd.get(), 0, content->length});
+    source.keep = std::move(content);
+    return std::make_shared<const MessageSource>(std::move(source));
+  }
+
+  const Clock &clock_;
+  const char *const kind_;
+  const bool filter_;
+  const std::shared_ptr<const MessageSource> nothing_;
+  const mansio_filter *table_ = nullptr;
+  std::uint64_t stages_ = 0;
+  Instance instance_;  // last: it goes first
+};
+
+}  // namespace
+
+wire::StageResult stage_failure(std::string why) {
+  wire::StageResult r;
+  r.outcome = wire::StageOutcome::Failed;
+  r.text = std::move(why);
+  return r;
+}
+
+Result<std::unique_ptr<FilterInstance>> FilterInstance::create(const Surroundings &around, const mansio_plugin &plugin,
+                                                               InstanceOptions options, const char *kind) {
+  auto instance = std::make_unique<InProcess>(around, plugin, std::move(options), kind);
+  if (auto begun = instance->begin(); !begun) return begun.error();
+  return std::unique_ptr<FilterInstance>{std::move(instance)};
+}
+
+}  // namespace mansio::host

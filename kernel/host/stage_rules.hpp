@@ -1,0 +1,25 @@
+// What a plugin may change at which stage, and in what form. Checked beside the plugin, which is told at once, and
+// again where the answer of a process of its own arrives: nothing that such a process writes is believed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "kernel/wire/filter_messages.hpp"
+#include "mansio/abi.h"
+
+namespace mansio::host {
+
+constexpr std::size_t kMostEdits = 10'000;                       // of one operation
+constexpr std::size_t kMostEditedBytes = std::size_t{64} << 20;  // of one operation's edits and metadata
+
+// MANSIO_OK, and the edit is in its canonical form; MANSIO_FAIL: it cannot be; MANSIO_UNSUPPORTED: not at this stage,
+// or not by a policy (`filter` is false), which may only hold and discard.
+mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage);
+mansio_status check_metadata(std::string_view name, std::string_view value, bool of_message, std::uint32_t stage);
+
+// All of an answer; one that is not valid has broken the rules.
+bool valid(wire::StageResult &result, bool filter, std::uint32_t stage);
+
+}  // namespace mansio::host

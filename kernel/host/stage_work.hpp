@@ -1,0 +1,38 @@
+// StageWork: one stage as its plugin sees it, and what the plugin wants changed. It is what mansio.host.meta and .edit
+// work on, from any thread, until the operation completes: then it is closed, and what it gathered counts or is dropped
+// as a whole.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+#include "kernel/wire/filter_messages.hpp"
+#include "mansio/abi.h"
+
+namespace mansio::host {
+
+class StageWork {
+ public:
+  // `filter`: it may edit; a policy may only hold and discard.
+  StageWork(wire::StageCall call, bool filter) : call_(std::move(call)), filter_(filter) {}
+  const wire::StageCall &call() const { return call_; }
+
+  // Any thread. Results as in draft/services.h.
+  std::int64_t meta(bool of_message, std::string_view name, char *to, std::size_t n) const;
+  mansio_status set_meta(bool of_message, std::string_view name, std::string_view value);
+  mansio_status edit(Edit edit);
+
+  // The loop, once: nothing can be changed any more. What was gathered goes into `result` if that is Ok.
+  void close(wire::StageResult &result);
+
+ private:
+  const wire::StageCall call_;
+  const bool filter_;
+  std::mutex mutex_;
+  bool closed_ = false;
+  std::size_t bytes_ = 0;
+  wire::StageResult gathered_;
+};
+
+}  // namespace mansio::host

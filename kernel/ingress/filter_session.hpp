@@ -1,0 +1,96 @@
+// FilterSession: what the filters and policies of a listener see of one session, and what they make of it. Everyone is
+// asked in order; the first that does not let a stage pass decides. It knows their failures from their verdicts, keeps
+// the metadata of session and message, and remembers who has to hear that a message came to nothing.
+//
+// While a plugin thinks, the session's coroutine waits, and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/base/log.hpp"
+#include "kernel/ingress/filters.hpp"
+#include "kernel/ingress/reply.hpp"
+#include "kernel/io/asio.hpp"
+#include "kernel/mail/envelope.hpp"
+
+namespace mansio::ingress {
+
+class FilteredMessage;
+
+class FilterSession {
+ public:
+  FilterSession(asio::io_context &loop, Logger &log, std::shared_ptr<const FilterChain> chain, std::string_view number);
+  FilterSession(const FilterSession &) = delete;
+  FilterSession &operator=(const FilterSession &) = delete;
+
+  // A stage that is a command; `facts` has stage, id, arguments and macros. A reply: somebody refuses.
+  Task<std::optional<Reply>> ask(wire::StageCall facts);
+  void message_begins();
+  // Nothing more is asked about it. `taken`: it is in the queue; else those who saw some of it hear that it is not.
+  void message_over(MessageId id, bool taken);
+  void disconnect(wire::StageCall facts);  // nobody waits for the answers
+
+  // What was said before in clear may have been said by somebody else.
+  void secured() { word_.session_meta.clear(); }
+
+  // The content, one of size() after the other, each seeing what the ones before it made of the message.
+  std::size_t size() const { return seats_.size(); }
+  bool wants_content(std::size_t i) const;
+  struct Outcome {
+    std::optional<Reply> refusal;
+    wire::StageResult last;  // its word on the whole message
+  };
+  Task<Outcome> content(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
+  // Its edits were applied: the rest of its last word counts, too.
+  void heed(std::size_t i, wire::StageResult &&last) { heed(seats_[i], std::move(last)); }
+  // Its edits could not be applied: nothing of its last word counts.
+  std::optional<Reply> failed(std::size_t i, const std::string &why, MessageId id);
+
+  // What was decided about the message so far; empty: nothing.
+  const std::string &hold() const { return word_.hold.empty() ? unchecked_ : word_.hold; }
+  const std::string &discard() const { return word_.discard; }
+  const wire::NamedValues &message_meta() const { return word_.message_meta; }
+
+  bool waiting() const { return waiting_ != nullptr; }
+  void client_gone();  // ends the wait; what follows is of no interest to anybody
+  bool gone() const { return gone_; }
+  void abandon();  // the coroutine that waits is destroyed: there will be no answer
+
+ private:
+  struct Seat {
+    const FilterLink *link;
+    bool saw = false;  // something of this message
+    bool out = false;  // it failed: it is not asked about this message any more, and its on_failure stands
+    std::uint32_t incarnation = 0;
+  };
+  // What filters have said so far. What one says of a command that another refuses does not count.
+  struct Word {
+    std::string hold, discard;
+    wire::NamedValues session_meta, message_meta;
+  };
+  struct Answer;
+  Task<wire::StageResult> call(Seat &seat, wire::StageCall request);  // without the message
+  Task<wire::StageResult> call(Seat &seat, wire::StageCall request, std::shared_ptr<const host::FilterContent> content);
+  std::optional<Reply> judge(Seat &seat, std::uint32_t stage, MessageId id, wire::StageResult &result);
+  std::optional<Reply> failure(Seat &seat, std::uint32_t stage, MessageId id, const std::string &why);
+  void heed(const Seat &seat, wire::StageResult &&result);
+  bool too_much(const wire::StageResult &result) const;
+
+  asio::io_context &loop_;
+  Logger &log_;
+  const std::shared_ptr<const FilterChain> chain_;
+  const std::string id_;
+  std::vector<Seat> seats_;
+  Word word_;
+  // A filter whose on_failure is "hold" failed: why this message, or each of this session, is held.
+  std::string unchecked_, session_unchecked_;
+  std::shared_ptr<Answer> waiting_;
+  bool asked_ = false, gone_ = false;
+};
+
+}  // namespace mansio::ingress

@@ -1,0 +1,53 @@
+// FilteredMessage: the content of a message between its client and the commit, as filters see and change it. They get
+// sealed copies; the draft is written anew, once, if anything was changed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/host/filter.hpp"
+#include "kernel/io/asio.hpp"
+#include "kernel/mail/headers.hpp"
+#include "kernel/spool/writer.hpp"
+
+namespace mansio::ingress {
+
+class FilteredMessage {
+ public:
+  // `scanner` has seen the whole draft.
+  struct Limits {
+    std::uint64_t size, line_length;  // octets
+  };
+  FilteredMessage(asio::io_context &loop, spool::Writer &writer, std::unique_ptr<spool::Draft> draft,
+                  const ContentScanner &scanner, Limits limits);
+
+  Task<Result<void>> open();  // before anything else
+
+  std::shared_ptr<const host::FilterContent> content() const { return content_; }
+  std::uint64_t size() const { return content_->length; }
+  std::string_view header() const { return header_; }  // the section, without the empty line
+  std::uint64_t body_begin() const { return body_begin_; }
+  Result<std::string> read(std::uint64_t offset, std::size_t n) const;  // up to n bytes
+
+  // The edits of headers and body. On an error the message is as it was: Busy, or the edits are too much.
+  Task<Result<void>> apply(const std::vector<Edit> &edits);
+  // The draft to commit; `scanner` has seen all of it then.
+  Task<Result<std::unique_ptr<spool::Draft>>> finish(ContentScanner &scanner);
+
+ private:
+  asio::io_context &loop_;
+  spool::Writer &writer_;
+  std::unique_ptr<spool::Draft> draft_;
+  std::shared_ptr<const host::FilterContent> content_;
+  std::string header_;
+  std::uint64_t body_begin_ = 0;
+  const std::uint64_t header_size_;
+  const Limits limits_;
+  bool ended_ = false;  // the header section by an empty line; else there is no body, or it begins without one
+  bool changed_ = false;
+};
+
+}  // namespace mansio::ingress

@@ -1,0 +1,298 @@
+// What filters and policies have to say of a session: they see commands that we would take and content that we would
+// store, and their word comes before the client's answer. Edits of the envelope are applied here, those of the content
+// in FilteredMessage.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "kernel/ingress/deposit.hpp"
+#include "kernel/ingress/filtered_message.hpp"
+#include "kernel/ingress/session.hpp"
+#include "kernel/ingress/table_policy.hpp"
+#include "kernel/mail/utf8.hpp"
+#include "mansio/draft/filter.h"
+
+namespace mansio::ingress {
+namespace {
+
+// As the session gave them: "SIZE=1000".
+void add_parameters(std::vector<std::string> &to, const Command &command) {
+  for (std::size_t i = 0; i < command.parameter_count; ++i) {
+    const auto &p = command.parameters[i];
+    to.push_back(p.has_value ? fmt::format("{}={}", p.keyword, p.value) : std::string{p.keyword});
+  }
+}
+
+bool ends_session(const Reply &reply) { return reply.code == 421 || reply.code == 521; }
+
+// RFC 6710 section 3.
+std::optional<int> priority_of(const std::string &text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < -9 || value > 9) return std::nullopt;
+  return value;
+}
+
+// The recipient as the client gave it, of those that `command` added.
+std::string given(const Command &command, const std::vector<Recipient> &recipients, std::size_t before) {
+  if (before >= recipients.size()) return std::string{command.path};  // nobody gets it
+  const auto &first = recipients[before];
+  return first.original.empty() ? first.address : first.original;
+}
+
+Error refused_recipient(const std::string &address, const Reply &why) {
+  return {Status::Fail, fmt::format("<{}>, which it adds, is refused: {}", address, to_string(why))};
+}
+
+bool names(const Recipient &recipient, const std::string &address) {
+  return equals_nocase(recipient.address, address) || equals_nocase(recipient.original, address);
+}
+
+}  // namespace
+
+void Session::remember() {
+  before_ = {helo_, esmtp_, 0, {}, false, {}};
+  if (!transaction_) return;
+  const auto &e = transaction_->envelope;
+  before_.recipients = e.recipients.size();
+  before_.sender = e.sender;
+  before_.smtputf8 = e.smtputf8;
+  before_.effects = transaction_->effects;
+}
+
+void Session::accept(std::string text) {
+  if (filters_)
+    accepted_ = std::move(text);
+  else
+    out_ += text;
+}
+
+void Session::accept(const Reply &reply) {
+  if (!filters_) return append(out_, reply);
+  std::string text;
+  append(text, reply);
+  accept(std::move(text));
+}
+
+wire::StageCall Session::stage_facts(std::uint32_t stage) const {
+  wire::StageCall facts;
+  facts.stage = stage;
+  const auto fact = [&](const char *name, std::string value) {
+    if (!value.empty()) facts.macros.emplace_back(name, std::move(value));
+  };
+  fact("client_address", client_.address);
+  fact("client_name", client_.name);
+  if (client_.port != 0) fact("client_port", std::to_string(client_.port));
+  if (client_.trusted) fact("client_trusted", "true");
+  fact("helo_name", helo_);
+  fact("protocol", protocol());
+  fact("listener", service_.name);
+  fact("myhostname", env_.settings.myhostname);
+  fact("tls_version", connection_.tls_version());
+  fact("tls_cipher", connection_.tls_cipher());
+  if (transaction_) {
+    facts.id = transaction_->id;
+    facts.macros.emplace_back("sender", transaction_->envelope.sender);
+    fact("recipient_count", std::to_string(transaction_->envelope.recipients.size()));
+  }
+  return facts;
+}
+
+Task<std::optional<Reply>> Session::ask_filters(std::uint32_t stage, std::vector<std::string> arguments) {
+  auto facts = stage_facts(stage);
+  facts.arguments = std::move(arguments);
+  auto why = co_await filters_->ask(std::move(facts));
+  if (filters_->gone()) why = client_lost();
+  if (why && ends_session(*why)) open_ = false;
+  co_return why;
+}
+
+// Not a coroutine: no temporary goes into one that is awaited, which gcc 12 destroys twice.
+Task<std::optional<Reply>> Session::ask_filters(std::uint32_t stage) {
+  std::vector<std::string> none;
+  return ask_filters(stage, std::move(none));
+}
+
+Task<bool> Session::may_connect() {
+  std::vector<std::string> arguments{client_.address, client_.name, std::to_string(client_.port)};
+  auto why = co_await ask_filters(MANSIO_STAGE_CONNECT, std::move(arguments));
+  if (!why) co_return true;
+  log_reject("CONNECT", *why);
+  hang_up(*why);
+  co_return false;
+}
+
+// The command has passed every check of ours, and `accepted_` is the answer that waits. A refusal undoes it.
+Task<void> Session::judge(const Command &command) {
+  const auto answer = std::move(*accepted_);
+  accepted_.reset();
+  std::vector<std::string> arguments;
+  std::uint32_t stage = MANSIO_STAGE_HELO;
+  std::string recipient;
+  if (command.verb == Verb::Mail) {
+    stage = MANSIO_STAGE_MAIL;
+    filters_->message_begins();
+    arguments.push_back(transaction_->envelope.sender);
+    add_parameters(arguments, command);
+  } else if (command.verb == Verb::Rcpt) {
+    stage = MANSIO_STAGE_RCPT;
+    recipient = given(command, transaction_->envelope.recipients, before_.recipients);
+    arguments.push_back(recipient);
+    add_parameters(arguments, command);
+  } else {
+    arguments.push_back(helo_);
+  }
+  const auto why = co_await ask_filters(stage, std::move(arguments));
+  if (!why) {
+    out_ += answer;
+    co_return;
+  }
+  log_reject(name(command.verb), *why, recipient);
+  if (stage == MANSIO_STAGE_RCPT) {
+    ++service_.counters.rejected_recipients;
+    auto &e = transaction_->envelope;
+    e.recipients.resize(before_.recipients);
+    e.sender = std::move(before_.sender);
+    e.smtputf8 = before_.smtputf8;
+    transaction_->effects = std::move(before_.effects);
+  } else {
+    reset();
+    helo_ = std::move(before_.helo);
+    esmtp_ = before_.esmtp;
+  }
+  if (why->code >= 500)
+    refuse(*why);
+  else
+    reply(*why);
+}
+
+// Between the end of the content and the commit.
+Task<std::optional<Reply>> Session::filter_content() {
+  // The client's patience with the commands before the content is shorter than ours with filters.
+  if (!out_.empty()) {
+    const bool told = co_await flush();
+    if (!told) co_return client_lost();
+  }
+  auto &t = *transaction_;
+  const auto reserved = co_await env_.writer.reserve_id();
+  if (!reserved) co_return commit_refusal(reserved.error());
+  t.id = *reserved;
+  bool wanted = false;
+  for (std::size_t i = 0; i < filters_->size(); ++i) wanted = wanted || filters_->wants_content(i);
+  if (!wanted || !filters_->discard().empty()) co_return std::nullopt;
+
+  const auto limit = [](std::uint64_t value) { return value == 0 ? UINT64_MAX : value; };
+  FilteredMessage message{env_.loop,
+                          env_.writer,
+                          std::move(t.draft),
+                          t.scanner,
+                          {limit(smtpd_.message_size_limit), limit(smtpd_.line_length_limit)}};
+  const auto opened = co_await message.open();
+  if (!opened) {
+    env_.log.warn("content not shown to filters", {{"qid", t.id}, {"error", opened.error().text}});
+    co_return commit_refusal(opened.error());
+  }
+  for (std::size_t i = 0; i < filters_->size(); ++i) {
+    if (!filters_->wants_content(i) || !filters_->discard().empty()) continue;
+    auto facts = stage_facts(MANSIO_STAGE_HEADER);
+    auto outcome = co_await filters_->content(i, message, std::move(facts));
+    if (filters_->gone()) co_return client_lost();
+    if (outcome.refusal && ends_session(*outcome.refusal)) open_ = false;
+    if (outcome.refusal) co_return outcome.refusal;
+    const auto applied = co_await apply(message, outcome.last.edits);
+    if (!transaction_) co_return std::nullopt;  // the server is being taken down
+    if (applied) {
+      filters_->heed(i, std::move(outcome.last));
+      continue;
+    }
+    if (applied.error().status == Status::Busy) co_return commit_refusal(applied.error());
+    if (auto why = filters_->failed(i, applied.error().text, t.id)) co_return why;
+  }
+  auto draft = co_await message.finish(t.scanner);
+  if (!draft) co_return commit_refusal(draft.error());
+  t.draft = std::move(*draft);
+  if (connection_.gone()) co_return client_lost();
+  co_return std::nullopt;
+}
+
+// Whoever went away while we waited for plugins will come again: what it brought is not ours.
+Reply Session::client_lost() {
+  env_.log.info(
+      "lost connection",
+      {{"client", client_.address}, {"qid", transaction_ ? transaction_->id : MessageId{}}, {"in", "filters"}});
+  open_ = false;
+  return goodbye({4, 4, 2}, "Error: lost connection");
+}
+
+// As a whole or not at all: the envelope is changed in a copy, which counts once the content is changed, too.
+Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Edit> &edits) {
+  if (edits.empty()) co_return Result<void>{};
+  auto envelope = transaction_->envelope;
+  auto trusted = client_;
+  trusted.trusted = true;  // whom a filter writes to is no relaying
+  for (const auto &edit : edits) {
+    if (edit.kind == EditKind::SetSender) {
+      envelope.sender = edit.value;
+    } else if (edit.kind == EditKind::DeleteRecipient) {
+      std::erase_if(envelope.recipients, [&](const Recipient &r) { return names(r, edit.value); });
+    } else if (edit.kind == EditKind::AddRecipient) {
+      if (std::ranges::any_of(envelope.recipients, [&](const Recipient &r) { return names(r, edit.value); })) continue;
+      Recipient recipient;
+      recipient.original = edit.value;
+      if (env_.tables != nullptr) {
+        route::ScreeningMemory none;
+        const TableQuestion question{service_, trusted, helo_, envelope.sender, edit.value, false};
+        auto verdict = co_await env_.tables->recipient(question, none);
+        if (!transaction_) co_return Error{Status::Cancelled, "the server is being taken down"};
+        if (verdict.refusal) co_return refused_recipient(edit.value, *verdict.refusal);
+        add_recipients(envelope, recipient, std::move(verdict.targets), std::move(verdict.copies));
+        continue;
+      }
+      auto verdict = env_.policy.recipient(trusted, envelope.sender, edit.value);
+      if (verdict.refusal) co_return refused_recipient(edit.value, *verdict.refusal);
+      std::vector<Target> targets;
+      targets.push_back({std::move(verdict.address), std::move(verdict.route)});
+      add_recipients(envelope, recipient, std::move(targets), {});
+    } else {
+      continue;
+    }
+    if (!is_ascii(edit.value)) envelope.smtputf8 = true;
+  }
+  auto applied = co_await message.apply(edits);
+  if (applied) transaction_->envelope = std::move(envelope);
+  co_return applied;
+}
+
+// Before the commit: what was decided about the message that is not refused.
+std::optional<Reply> Session::set_aside() {
+  auto &t = *transaction_;
+  auto &e = t.envelope;
+  for (const auto &[key, value] : filters_->message_meta()) {
+    if (key == "tenant")
+      e.tenant = value;
+    else if (key == "campaign")
+      e.campaign = value;
+    else if (key == "source_pool")
+      e.source_pool = value;
+    else if (const auto priority = priority_of(value); key == "priority" && priority)
+      e.priority = static_cast<std::uint8_t>(*priority);
+    else
+      e.metadata.emplace_back(key, value);
+  }
+  if (!filters_->hold().empty()) {
+    e.hold_until = std::numeric_limits<Nanos>::max();
+    e.metadata.emplace_back("mansio.hold_reason", filters_->hold());
+  }
+  const auto why = !filters_->discard().empty() ? filters_->discard()
+                   : e.recipients.empty()       ? std::string{"a filter left no recipient"}
+                                                : std::string{};
+  if (why.empty()) return std::nullopt;
+  env_.log.info("discarded", {{"qid", t.id}, {"client", client_.address}, {"from", e.sender}, {"reason", why}});
+  filters_->message_over(t.id, true);
+  return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(t.id)};
+}
+
+}  // namespace mansio::ingress

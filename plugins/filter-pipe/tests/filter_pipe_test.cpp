@@ -1,0 +1,104 @@
+// filter-pipe on the fake host: what a program says by its exit status and its output, and that one that hangs, floods
+// or dies is a failure and no verdict.
+#include <gmock/gmock.h>
+
+#include "mansio/testing/fake_host.hpp"
+
+namespace {
+
+using mansio::testing::FakeHost;
+using mansio::testing::FakeResult;
+using mansio::testing::FakeStage;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr auto kMessage = "From: a@example.com\r\nSubject: one\r\n two\r\nX-A: 1\r\nx-a: 2\r\n\r\nbody\r\n";
+
+FakeResult run(const std::string &script, FakeHost::Options options = {}, FakeStage stage = {}) {
+  options.emplace("command", "/bin/sh,-c," + script);
+  FakeHost host{mansio_plugin_entry_1(), options};
+  stage.stage = MANSIO_STAGE_END_OF_MESSAGE;
+  if (stage.content.empty()) stage.content = kMessage;
+  auto result = host.run(stage);
+  EXPECT_THAT(host.faults, IsEmpty());
+  return result;
+}
+
+TEST(FilterPipe, TakesAMessageAsItIsFromAProgramThatGivesItBack) {
+  for (const auto *script : {"cat", "cat >/dev/null", "exit 0", "tr -d '\\r'"}) {
+    const auto result = run(script);
+    EXPECT_EQ(result.last->status, MANSIO_OK) << script;
+    EXPECT_THAT(result.edits, IsEmpty()) << script;
+  }
+}
+
+TEST(FilterPipe, HasTheExitStatusForItsVerdict) {
+  for (const int status : {65, 69, 77, 100}) {
+    const auto result = run("echo no thanks >&2; exit " + std::to_string(status));
+    EXPECT_EQ(result.last->status, MANSIO_FAIL) << status;
+    EXPECT_EQ(result.last->text, "no thanks");
+  }
+  EXPECT_EQ(run("echo later; exit 75").last->status, MANSIO_DEFER);
+  EXPECT_EQ(run("echo later; exit 75").last->text, "later");
+  EXPECT_THAT(run("echo junk >&2; exit 99").edits, ElementsAre("discard junk"));
+  EXPECT_THAT(run("echo odd >&2; exit 98").edits, ElementsAre("hold odd"));
+}
+
+TEST(FilterPipe, FailsWhereTheProgramSaysNothingThatItKnows) {
+  for (const auto *script : {"exit 1", "kill -9 $$", "exit 127"})
+    EXPECT_EQ(run(script).last->status, MANSIO_INTERNAL) << script;
+  FakeHost host{mansio_plugin_entry_1(), {{"command", "/nonexistent/program"}}};
+  const auto result = host.run(FakeStage{.stage = MANSIO_STAGE_END_OF_MESSAGE, .content = kMessage});
+  EXPECT_EQ(result.last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(result.last->text, HasSubstr("No such file"));
+}
+
+TEST(FilterPipe, EndsAProgramAtItsTimeAndOneThatFloods) {
+  FakeStage stage;
+  stage.time_limit = std::chrono::milliseconds{50};
+  EXPECT_THAT(run("sleep 1000", {}, stage).last->text, HasSubstr("after its time"));
+  EXPECT_THAT(run("yes", {{"output_limit", "1M"}}).last->text, HasSubstr("output_limit"));
+}
+
+TEST(FilterPipe, EditsTheFieldsAndTheBodyThatTheProgramChanged) {
+  EXPECT_THAT(run("sed 's/^Subject: one/Subject: new/'").edits,
+              ElementsAre("delete_header 1 Subject", "insert_header 1 Subject:  new\r\n two"));
+  EXPECT_THAT(run("echo 'X-Spam: yes'; cat").edits, ElementsAre("insert_header 0 X-Spam:  yes"));
+  EXPECT_THAT(run("grep -v '^x-a'").edits, ElementsAre("delete_header 2 x-a"));
+  EXPECT_THAT(run("sed 's/^body/new/'").edits, ElementsAre("replace_body ", "replace_body new\r\n"));
+  EXPECT_THAT(run("sed 's/^body/new/'", {{"rewrite", "false"}}).edits, IsEmpty());
+}
+
+TEST(FilterPipe, TakesNoLineForPeopleForAMessage) {
+  for (const auto *script :
+       {"echo OK", "echo; cat", "echo 'From a Mon Jan 1'; cat", "echo usage: filter FILE; echo try"})
+    EXPECT_THAT(run(script).last->text, HasSubstr("no message")) << script;
+  EXPECT_EQ(run("echo OK", {{"rewrite", "false"}}).last->status, MANSIO_OK);
+}
+
+TEST(FilterPipe, TakesNoMessageThatSomebodyStillWrites) {
+  EXPECT_THAT(run("cat; sleep 1000 &").last->text, HasSubstr("still writes"));
+  EXPECT_EQ(run("cat; sleep 1000 >/dev/null 2>&1 &").last->status, MANSIO_OK);
+}
+
+TEST(FilterPipe, TellsTheProgramOfTheSessionInItsEnvironment) {
+  FakeStage stage;
+  stage.macros = {{"sender", "a@example.com"}, {"client_address", "192.0.2.1"}, {"helo_name", "evil\nname"}};
+  EXPECT_EQ(run("echo \"$SENDER $CLIENT_ADDRESS $HELO_NAME $QUEUE_ID\" >&2; exit 69", {}, stage).last->text,
+            "a@example.com 192.0.2.1 evil?name 0123456789ABC");
+}
+
+TEST(FilterPipe, FeedsLargeMessagesToProgramsThatReadThemOrDoNot) {
+  FakeStage stage;
+  stage.content = "Subject: x\r\n\r\n";
+  for (int i = 0; i < 40'000; ++i) stage.content += std::string(76, 'x') + "\r\n";
+  EXPECT_EQ(run("cat", {}, stage).last->status, MANSIO_OK);
+  EXPECT_EQ(run("exit 69", {}, stage).last->status, MANSIO_FAIL);
+}
+
+TEST(FilterPipe, RefusesACommandThatIsNoPath) {
+  EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"command", "spamc,-E"}}), HasSubstr("absolute path"));
+}
+
+}  // namespace

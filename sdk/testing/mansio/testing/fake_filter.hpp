@@ -1,0 +1,139 @@
+// What tests of filters and policies hand to the fake host, and what they get back.
+//
+//   FakeHost host{mansio_plugin_entry_1(), {{"tag", "[X]"}}};
+//   const auto result = host.run({.stage = MANSIO_STAGE_END_OF_MESSAGE, .content = "Subject: a\r\n\r\nb\r\n"});
+//   EXPECT_EQ(result.last->status, MANSIO_OK);
+//   EXPECT_EQ(result.edits, std::vector<std::string>{"change_header 1 Subject: [X] a"});
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mansio/filter.hpp"
+
+namespace mansio::testing {
+
+using FakeMeta = std::map<std::string, std::string, std::less<>>;
+
+struct FakeStage {
+  std::uint32_t stage = MANSIO_STAGE_CONNECT;
+  std::vector<std::string> arguments{};
+  std::vector<std::pair<std::string, std::string>> macros{};
+  std::string content{};  // canonical: CRLF line ends
+  std::string session = "test.1";
+  std::string queue_id = "0123456789ABC";
+  FakeMeta session_meta{}, message_meta{};
+  std::chrono::nanoseconds time_limit = std::chrono::hours{1};
+};
+
+// One stage under way.
+struct FakeWork {
+  FakeStage stage;
+  bool filter = false;             // or a policy
+  std::vector<std::string> edits;  // "add_header X-Seen: yes", "hold reason"
+  FakeMeta session_meta, message_meta;
+  unsigned progress = 0;
+
+  mansio_status edit(bool any_stage, std::string line) {
+    const bool possible = any_stage ? stage.stage >= MANSIO_STAGE_MAIL && stage.stage <= MANSIO_STAGE_END_OF_MESSAGE
+                                    : filter && stage.stage == MANSIO_STAGE_END_OF_MESSAGE;
+    if (!possible) return MANSIO_UNSUPPORTED;
+    edits.push_back(std::move(line));
+    return MANSIO_OK;
+  }
+};
+
+// The draft services. Host::with_work(host, op, otherwise, f) runs f(FakeWork &) while that operation is open.
+template <class Host>
+struct FakeFilterServices {
+  static std::string text(mansio_str name, mansio_str value) {
+    return plugin::string(name) + ": " + plugin::string(value);
+  }
+  static mansio_status edit(const mansio_host *h, mansio_op op, bool any_stage, std::string line) noexcept {
+    return Host::with_work(h, op, mansio_status{MANSIO_FAIL},
+                           [&](FakeWork &w) { return w.edit(any_stage, std::move(line)); });
+  }
+  static std::int64_t get(const mansio_host *h, mansio_op op, FakeMeta FakeStage::*which, mansio_str name, char *to,
+                          std::size_t n) noexcept {
+    return Host::with_work(h, op, std::int64_t{-1}, [&](FakeWork &w) -> std::int64_t {
+      const auto found = (w.stage.*which).find(plugin::view(name));
+      if (found == (w.stage.*which).end()) return -1;
+      if (to) std::memcpy(to, found->second.data(), std::min(n, found->second.size()));
+      return static_cast<std::int64_t>(found->second.size());
+    });
+  }
+  static mansio_status set(const mansio_host *h, mansio_op op, FakeMeta FakeWork::*which, mansio_str name,
+                           mansio_str value) noexcept {
+    return Host::with_work(h, op, mansio_status{MANSIO_FAIL}, [&](FakeWork &w) -> mansio_status {
+      (w.*which)[plugin::string(name)] = plugin::string(value);
+      return MANSIO_OK;
+    });
+  }
+
+  static constexpr mansio_host_meta meta{
+      [](const mansio_host *h, mansio_op op, mansio_str name, char *to, std::size_t n) noexcept {
+        return get(h, op, &FakeStage::session_meta, name, to, n);
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str name, char *to, std::size_t n) noexcept {
+        return get(h, op, &FakeStage::message_meta, name, to, n);
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str name, mansio_str value) noexcept {
+        return set(h, op, &FakeWork::session_meta, name, value);
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str name, mansio_str value) noexcept {
+        return set(h, op, &FakeWork::message_meta, name, value);
+      }};
+  static constexpr mansio_host_edit edits{
+      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, mansio_str value) noexcept {
+        return edit(h, op, false, "add_header " + text(name, value));
+      },
+      [](const mansio_host *h, mansio_op op, std::uint32_t, std::uint32_t position, mansio_str name,
+         mansio_str value) noexcept {
+        return edit(h, op, false, "insert_header " + std::to_string(position) + ' ' + text(name, value));
+      },
+      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, std::uint32_t nth,
+         mansio_str value) noexcept {
+        return edit(h, op, false, "change_header " + std::to_string(nth) + ' ' + text(name, value));
+      },
+      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, std::uint32_t nth) noexcept {
+        return edit(h, op, false, "delete_header " + std::to_string(nth) + ' ' + plugin::string(name));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
+        return edit(h, op, false, "set_sender " + plugin::string(address));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
+        return edit(h, op, false, "add_recipient " + plugin::string(address));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
+        return edit(h, op, false, "delete_recipient " + plugin::string(address));
+      },
+      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str chunk) noexcept {
+        return edit(h, op, false, "replace_body " + plugin::string(chunk));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
+        return edit(h, op, true, "hold " + plugin::string(reason));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
+        return edit(h, op, true, "discard " + plugin::string(reason));
+      },
+      [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; }};
+  static constexpr mansio_host_progress progress{[](const mansio_host *h, mansio_op op) noexcept {
+    Host::with_work(h, op, 0u, [](FakeWork &w) { return ++w.progress; });
+  }};
+
+  static const void *service(std::string_view id) {
+    if (id == "mansio.host.meta/1~draft") return &meta;
+    if (id == "mansio.host.edit/1~draft") return &edits;
+    if (id == "mansio.host.progress/1~draft") return &progress;
+    return nullptr;
+  }
+};
+
+}  // namespace mansio::testing

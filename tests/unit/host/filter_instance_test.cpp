@@ -1,0 +1,197 @@
+// The host against filters that behave badly: tests/fixtures/filter-odd.c does as the stage's first argument says.
+#include "kernel/host/filter.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+
+#include "mansio/draft/filter.h"
+
+namespace mansio::host {
+namespace {
+
+using namespace std::literals;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using wire::StageOutcome;
+
+class Lines final : public LogSink {
+ public:
+  void emit(LogLevel, std::string_view line) override { text += line; }
+  std::string text;
+};
+
+class NoDns final : public io::Dns {
+ public:
+  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
+};
+
+std::shared_ptr<const FilterContent> content_of(std::string_view text) {
+  auto content = std::make_shared<FilterContent>();
+  content->fd.reset(::memfd_create("message", MFD_CLOEXEC));
+  content->length = text.size();
+  EXPECT_EQ(::write(content->fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  return content;
+}
+
+class FilterInstanceTest : public ::testing::Test {
+ protected:
+  void create(const char *kind = kFilterKind, std::map<std::string, std::string> options = {{"stages", "4095"}},
+              Limits limits = {}) {
+    const auto plugin = load_plugin(MANSIO_FIXTURES "/filter-odd.so");
+    ASSERT_TRUE(plugin.ok()) << plugin.error().text;
+    auto made =
+        FilterInstance::create({loop_, clock_, log_, dns_}, **plugin, {"odd", std::move(options), {}, limits}, kind);
+    ASSERT_TRUE(made.ok()) << made.error().text;
+    instance_ = std::move(*made);
+  }
+  std::uint64_t start(int number, std::uint32_t stage, const std::string &argument,
+                      std::shared_ptr<const FilterContent> content = nullptr, Nanos within = 60 * kSecond) {
+    wire::StageCall call;
+    call.stage = stage;
+    call.session = "s.1";
+    call.id = MessageId::make(1, 1, 1);
+    call.arguments = {argument};
+    call.session_meta = {{"greeted", "yes"}};
+    call.length = content ? content->length : 0;
+    call.time_limit = within;
+    call.total_limit = 20 * within;
+    return instance_->start(std::move(call), std::move(content), [this, number](wire::StageResult &&result) {
+      EXPECT_TRUE(results_.emplace(number, std::move(result)).second) << "answered twice";
+    });
+  }
+  const wire::StageResult &result(int number) {
+    loop_.restart();
+    const auto limit = std::chrono::steady_clock::now() + 20s;
+    while (!results_.contains(number) && std::chrono::steady_clock::now() < limit) loop_.run_one_for(1s);
+    EXPECT_TRUE(results_.contains(number));
+    return results_[number];
+  }
+  wire::StageResult rcpt(const std::string &what, Nanos within = 60 * kSecond) {
+    start(++last_, MANSIO_STAGE_RCPT, what + "@example.com", nullptr, within);
+    return result(last_);
+  }
+  wire::StageResult end_of_message(const std::string &what) {
+    start(++last_, MANSIO_STAGE_END_OF_MESSAGE, "", content_of("X-Do: " + what + "\r\n\r\nbody\r\n"));
+    return result(last_);
+  }
+
+  asio::io_context loop_;
+  SystemClock clock_;
+  Lines lines_;
+  Logger log_{lines_, clock_, "test"};
+  NoDns dns_;
+  std::map<int, wire::StageResult> results_;
+  int last_ = 1000;
+  std::unique_ptr<FilterInstance> instance_;
+};
+
+TEST_F(FilterInstanceTest, BringsTheVerdictOfAPlugin) {
+  create();
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  EXPECT_EQ(rcpt("skip").outcome, StageOutcome::Skip);
+  EXPECT_EQ(rcpt("defer").outcome, StageOutcome::Defer);
+  EXPECT_EQ(rcpt("defer").text, "not now");
+  const auto rejected = rcpt("reject571");
+  EXPECT_EQ(rejected.outcome, StageOutcome::Fail);
+  EXPECT_EQ(rejected.smtp_code, 571);
+  EXPECT_EQ(rejected.enhanced, (EnhancedStatus{5, 7, 9}));
+}
+
+TEST_F(FilterInstanceTest, AsksOnlyForTheStagesThatAreWanted) {
+  create(kFilterKind, {{"stages", "32"}});
+  EXPECT_EQ(instance_->stages(), 32u);
+  EXPECT_EQ(rcpt("reject").outcome, StageOutcome::Fail);
+  start(1, MANSIO_STAGE_MAIL, "reject@example.com");
+  EXPECT_EQ(result(1).outcome, StageOutcome::Skip);
+}
+
+TEST_F(FilterInstanceTest, TakesOddAnswersForFailures) {
+  create();
+  EXPECT_EQ(rcpt("strange").outcome, StageOutcome::Failed);
+  const auto never = rcpt("never", 5 * kMillisecond);
+  EXPECT_EQ(never.outcome, StageOutcome::Failed);
+  EXPECT_EQ(never.text, "time limit exceeded");
+  EXPECT_EQ(instance_->in_flight(), 0u);
+}
+
+TEST_F(FilterInstanceTest, TakesTheFirstOfTwoAnswersAndIgnoresLateOnes) {
+  create();
+  EXPECT_EQ(rcpt("twice").outcome, StageOutcome::Ok);
+  EXPECT_EQ(instance_->misbehaviours(), 1u);
+  EXPECT_EQ(rcpt("keep", 5 * kMillisecond).outcome, StageOutcome::Failed);
+  EXPECT_EQ(rcpt("late").outcome, StageOutcome::Ok);
+  EXPECT_EQ(instance_->misbehaviours(), 1u);
+}
+
+TEST_F(FilterInstanceTest, TakesAnAnswerFromAThread) {
+  create();
+  EXPECT_EQ(rcpt("thread").outcome, StageOutcome::Ok);
+}
+
+TEST_F(FilterInstanceTest, RefusesMoreThanItMayHaveUnderWay) {
+  create(kFilterKind, {{"stages", "4095"}}, {1, 0, 100});
+  start(1, MANSIO_STAGE_RCPT, "never@example.com");
+  EXPECT_EQ(rcpt("fine").text, "it has too much to do");
+}
+
+TEST_F(FilterInstanceTest, GathersTheEditsOfAMessage) {
+  create();
+  const auto edited = end_of_message("edit");
+  EXPECT_EQ(edited.outcome, StageOutcome::Ok);
+  EXPECT_THAT(edited.edits, ElementsAre(Edit{EditKind::AddHeader, 0, "X-Odd", "yes\r\n folded"},
+                                        Edit{EditKind::InsertHeader, 0, "X-First", "1"},
+                                        Edit{EditKind::ChangeHeader, 1, "Subject", "changed"},
+                                        Edit{EditKind::DeleteHeader, 1, "X-Remove", ""},
+                                        Edit{EditKind::SetSender, 0, "", "edited@sender.example"},
+                                        Edit{EditKind::AddRecipient, 0, "", "added@two.example"},
+                                        Edit{EditKind::DeleteRecipient, 0, "", "removed@two.example"},
+                                        Edit{EditKind::ReplaceBody, 0, "", "new\nbody here\r\n"},
+                                        Edit{EditKind::AddHeader, 0, "X-Greeted", "yes"}));
+  EXPECT_THAT(edited.message_meta, Contains(Pair("tenant", "blue")));
+}
+
+TEST_F(FilterInstanceTest, DropsTheEditsOfOneThatSkips) {
+  create();
+  EXPECT_THAT(end_of_message("skip").edits, IsEmpty());
+  EXPECT_EQ(end_of_message("skip").outcome, StageOutcome::Skip);
+}
+
+TEST_F(FilterInstanceTest, LetsAPolicyHoldButNotEdit) {
+  create(kPolicyKind);
+  EXPECT_THAT(end_of_message("edit").edits, IsEmpty());
+  EXPECT_THAT(end_of_message("hold").edits, ElementsAre(Edit{EditKind::Hold, 0, "", "looks bad"}));
+  EXPECT_THAT(rcpt("discard").edits, ElementsAre(Edit{EditKind::Discard, 0, "", "of no use"}));
+  start(1, MANSIO_STAGE_HELO, "hold.example.com");
+  EXPECT_THAT(result(1).edits, IsEmpty()) << "there is no message yet";
+}
+
+TEST_F(FilterInstanceTest, GivesOneThatReportsProgressItsTimeAnew) {
+  create();
+  EXPECT_EQ(rcpt("progress", 200 * kMillisecond).outcome, StageOutcome::Ok);
+}
+
+TEST_F(FilterInstanceTest, TellsThePluginThatAMessageComesToNothing) {
+  create();
+  instance_->abort("s.1", MessageId::make(1, 1, 7));
+  EXPECT_THAT(lines_.text, HasSubstr("abort " + to_string(MessageId::make(1, 1, 7))));
+}
+
+TEST_F(FilterInstanceTest, MayGoAwayWithStagesUnderWay) {
+  create();
+  start(1, MANSIO_STAGE_RCPT, "never@example.com");
+  start(2, MANSIO_STAGE_RCPT, "slow@example.com");
+  instance_.reset();
+  loop_.poll();
+  EXPECT_TRUE(results_.empty());
+}
+
+}  // namespace
+}  // namespace mansio::host
