@@ -440,6 +440,11 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::delivery_slot_discount>("delivery_slot_discount", integer(0, 100),
                                          "Percent of that cost that may be missing when another goes ahead."),
       option<&T::minimum_delivery_slots>("minimum_delivery_slots", integer(0, 1'000'000), "See `delivery_slot_cost`."),
+      option<&T::smtp_generic_maps>(
+          "smtp_generic_maps", list(kTableName),
+          "Tables with the public address in the place of an internal one, in the envelope and the header of what this "
+          "transport delivers. Its mail waits while a table cannot say.",
+          "none"),
   };
   return rows;
 }

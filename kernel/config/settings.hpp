@@ -154,7 +154,8 @@ struct Transport : DestinationLimits {
   std::uint32_t delivery_slot_loan = 3;
   std::uint32_t delivery_slot_discount = 50;  // percent
   std::uint32_t minimum_delivery_slots = 3;
-  std::vector<DestinationRule> destinations;  // the first that matches counts
+  std::vector<DestinationRule> destinations;   // the first that matches counts
+  std::vector<std::string> smtp_generic_maps;  // names of tables: addresses as other hosts are to see them
 
   bool operator==(const Transport &) const = default;
 };
