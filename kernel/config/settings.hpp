@@ -64,6 +64,8 @@ struct Smtpd {
   std::vector<Network> etrn_clients;            // none: ETRN is not offered
   std::vector<std::string> fast_flush_domains;  // that ETRN may name; none: relay_domains
   bool smtputf8 = true;
+  bool mt_priority = false;
+  std::string tenant;  // whose the mail is that comes in here; "" = nobody's in particular
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
   TlsLevel tls_security_level = TlsLevel::None;

@@ -99,6 +99,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
     j.key("body").text(e.body_type == BodyType::EightBitMime ? "8BITMIME" : "7BIT").key("smtputf8").boolean(e.smtputf8);
     j.key("require_tls").boolean(e.require_tls).key("hops").number(e.body.hops).key("tenant").text(e.tenant);
     j.key("campaign").text(e.campaign).key("source_pool").text(e.source_pool);
+    j.key("priority").number(int{static_cast<std::int8_t>(e.priority)});
     j.key("recipients").number(e.recipients.size()).key("config_epoch").number(e.config_epoch);
     j.key("metadata").open('{');
     for (const auto &[key, value] : e.metadata) j.key(key).text(value);

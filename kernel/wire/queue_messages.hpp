@@ -296,11 +296,12 @@ struct DsnRequest {
   Ret ret = Ret::NotGiven;
   std::string envid;
   bool smtputf8 = false;
+  std::uint8_t priority = 0;  // and that of the notification (RFC 6710)
   Nanos arrival = 0, last_attempt = 0, will_retry_until = 0;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.parent, s.kind, s.to, s.sender, s.recipients, s.slices, s.body, s.ret, s.envid, s.smtputf8, s.arrival,
-      s.last_attempt, s.will_retry_until);
+    v(s.parent, s.kind, s.to, s.sender, s.recipients, s.slices, s.body, s.ret, s.envid, s.smtputf8, s.priority,
+      s.arrival, s.last_attempt, s.will_retry_until);
   }
 };
 struct DsnWritten {  // router -> queue
