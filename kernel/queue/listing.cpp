@@ -85,6 +85,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
   j.key("forced_expire").boolean(m.forced_expire).key("delay_warned").boolean(m.delay_warned);
   j.key("possible_duplicate").boolean(m.possible_duplicate).key("worker_kills").number(static_cast<unsigned>(m.kills));
   if (m.extra && !m.extra->hold_reason.empty()) j.key("hold_reason").text(m.extra->hold_reason);
+  if (m.extra && !m.extra->pool.empty()) j.key("source_pool").text(m.extra->pool);
   j.key("slices").open('[');
   if (stored) put_place(j, stored->at.body);
   j.close(']').key("envelope_place");

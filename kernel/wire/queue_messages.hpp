@@ -318,8 +318,8 @@ struct DsnWritten {  // router -> queue
 
 // ---- control <-> queue -------------------------------------------------------------------------------------
 
-// One operator's request. `verb`: list show hold release requeue delete expire flush summary qshape why suspend resume
-// suspensions.
+// One operator's request. `verb`: list show hold release requeue reroute rebind delete expire flush summary qshape why
+// suspend resume suspensions.
 // Replies come as a stream of JSON lines (one a message for list/show), the last with `done`.
 struct QueueCommand {
   static constexpr std::uint16_t kType = 160;
