@@ -99,9 +99,9 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::Wh
     add_where(*command, where);
     command->add_option("ids", order.ids, "queue ids; - reads them from standard input");
     command->add_flag("--all", order.all, "every message");
-    command->add_option(
-        "--match", order.match,
-        "messages by key=value: sender, recipient, domain, destination, state, transport, older (15m, 2h, 5d)");
+    command->add_option("--match", order.match,
+                        "messages by key=value: sender, recipient, domain, destination, state, transport, tenant, "
+                        "campaign, older (15m, 2h, 5d)");
     command->callback([&where, &order, &status, verb] {
       order.verb = verb;
       status = cli::queue_main(where, order);
@@ -113,6 +113,19 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::Wh
   add("hold", "keep from delivery until released");
   add("release", "end a hold");
   add("requeue", "route again, as if it had just come");
+  for (auto *command : {add("reroute", "ask again where it goes; its time stamp stays"),
+                        add("rebind", "send it another way: by another transport, next hop or source pool")}) {
+    command->add_option("--destination", order.destination,
+                        "what goes to this domain, \"@\" and a domain, or next hop");
+    command->add_option("--tenant", order.tenant, "a tenant's mail");
+    command->add_option("--campaign", order.campaign, "a campaign's mail");
+    command->add_option("--sender", order.sender, "mail from this address; <>: notifications");
+    if (command->get_name() == "reroute") continue;
+    command->add_option("--transport", order.transport, "NAME of a [transport.NAME]");
+    command->add_option("--nexthop", order.nexthop,
+                        "as in a [[route]]; without: the recipient's domain if a transport is given, else as it was");
+    command->add_option("--pool", order.pool, "a source pool, of all its recipients");
+  }
   add("delete", "remove without notice to the sender");
   add("expire", "return to the sender as undeliverable");
   add("flush", "try now")

@@ -100,7 +100,9 @@ int queue_main(const Where &where, QueueOrder order) {
     if (equals == std::string::npos || equals == 0) return complain("--match takes key=value, not \"" + m + "\"");
     match[m.substr(0, equals)] = m.substr(equals + 1);
   }
-  if (!order.destination.empty()) match["destination"] = order.destination;
+  for (const auto &[key, value] : {std::pair{"destination", &order.destination}, std::pair{"tenant", &order.tenant},
+                                   std::pair{"campaign", &order.campaign}, std::pair{"sender", &order.sender}})
+    if (!value->empty()) match[key] = *value;
   if (std::erase(order.ids, "-") != 0)
     for (std::string line; std::getline(std::cin, line);)
       if (!line.empty()) order.ids.push_back(line);
@@ -109,6 +111,9 @@ int queue_main(const Where &where, QueueOrder order) {
     return complain("which messages? Name queue ids, or --match key=value, or --all");
   if (!order.ids.empty() && (order.all || !match.empty()))
     return complain("queue ids go with neither --all nor --match");
+  for (const auto &[key, value] : {std::pair{"to_transport", &order.transport}, std::pair{"to_nexthop", &order.nexthop},
+                                   std::pair{"to_pool", &order.pool}})
+    if (!value->empty()) match[key] = *value;
 
   auto control = ControlClient::connect(where);
   if (!control) return complain(control.error().text);

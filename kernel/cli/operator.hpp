@@ -17,9 +17,11 @@ struct QueueOrder {
   std::string verb;
   std::vector<std::string> ids;  // "-" reads more from stdin
   bool all = false;
-  std::vector<std::string> match;  // "key=value"
-  std::string destination;         // flush: of a message only what goes there
-  bool json = false;               // list
+  std::vector<std::string> match;        // "key=value"
+  std::string destination;               // flush, reroute, rebind: of a message only what goes there
+  std::string tenant, campaign, sender;  // reroute, rebind: which mail
+  std::string transport, nexthop, pool;  // rebind: where to
+  bool json = false;                     // list
 };
 int queue_main(const Where &where, QueueOrder order);
 

@@ -237,6 +237,8 @@ class Checker {
     names_tables("canonical_maps", s_.canonical_maps);
     names_tables("sender_canonical_maps", s_.sender_canonical_maps);
     names_tables("recipient_canonical_maps", s_.recipient_canonical_maps);
+    for (const auto &transport : s_.transports)
+      names_tables("transport." + transport.name + ".smtp_generic_maps", transport.smtp_generic_maps);
     access_tables("smtpd", s_.smtpd);
     for (const auto &listener : s_.listeners) access_tables("listener." + listener.name, listener.smtpd);
 

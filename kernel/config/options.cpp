@@ -315,6 +315,14 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::fast_flush_domains>("fast_flush_domains", list(kDomainPattern), "Domains that ETRN may name.",
                                        "`relay_domains`"),
         option<&T::smtputf8>("smtputf8", boolean(), "Offer SMTPUTF8: addresses and headers in UTF-8."),
+        option<&T::mt_priority>("mt_priority", boolean(),
+                                "Offer MT-PRIORITY (RFC 6710): a message's priority, from -9 to 9. Clients in "
+                                "`mynetworks` may ask for any; "
+                                "that of others is lowered to 0."),
+        option<&T::tenant>("tenant", text(),
+                           "The tenant that mail received here belongs to, unless a policy or filter says of a message "
+                           "that it is another's.",
+                           "none"),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
         option<&T::durability>("durability", choice(kDurabilities),
@@ -379,8 +387,8 @@ std::span<const Option<Listener>> listener_options() {
         option<&T::protocol>("protocol", choice(kProtocols),
                              "What is spoken there. Over QMQP a client brings one message for a connection and hears "
                              "one reply for all recipients; of the SMTP server's options those count that are about "
-                             "content, numbers of recipients and connections, client names, `transaction_timeout` and "
-                             "`durability`.",
+                             "content, numbers of recipients and connections, client names, `transaction_timeout`, "
+                             "`tenant` and `durability`.",
                              "\"smtp\""),
         option<&T::qmqpd_authorized_clients>(
             "qmqpd_authorized_clients", list(kNetwork),
@@ -440,6 +448,11 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::delivery_slot_discount>("delivery_slot_discount", integer(0, 100),
                                          "Percent of that cost that may be missing when another goes ahead."),
       option<&T::minimum_delivery_slots>("minimum_delivery_slots", integer(0, 1'000'000), "See `delivery_slot_cost`."),
+      option<&T::smtp_generic_maps>(
+          "smtp_generic_maps", list(kTableName),
+          "Tables with the public address in the place of an internal one, in the envelope and the header of what this "
+          "transport delivers. Its mail waits while a table cannot say.",
+          "none"),
   };
   return rows;
 }

@@ -62,8 +62,10 @@ Plan make_plan(const Settings &settings) {
   plan.files.erase(std::unique(plan.files.begin(), plan.files.end()), plan.files.end());
 
   for (const auto &transport : settings.transports) {
-    plan.transports.push_back(
-        {transport.name, transport.plugin, kDescriptorsOfAProcess + 4 * std::uint64_t{transport.process_limit}});
+    const std::uint64_t of_a_delivery = transport.smtp_generic_maps.empty() ? 4 : 5;
+    plan.transports.push_back({transport.name, transport.plugin,
+                               kDescriptorsOfAProcess + of_a_delivery * transport.process_limit,
+                               transport.process_limit});
   }
   const auto host = [&](const Budget &budget) -> PlanHost * {
     if (budget.isolation != Isolation::Process) return nullptr;
@@ -125,8 +127,7 @@ std::string Plan::largest() const {
   const auto most = descriptors();
   for (const auto &transport : transports) {
     if (transport.descriptors == most) {
-      return fmt::format("egress of transport.{} (process_limit = {})", transport.name,
-                         (most - kDescriptorsOfAProcess) / 4);
+      return fmt::format("egress of transport.{} (process_limit = {})", transport.name, transport.process_limit);
     }
   }
   if (ingress_descriptors == most) return fmt::format("ingress (connection_limit = {})", connection_limit);

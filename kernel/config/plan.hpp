@@ -7,7 +7,8 @@
 //   ingress         + listening sockets + 2 a connection (the socket; the segment of a large message) + 4 a message
 //                   that filters may look at (as they see it, as they have changed it, and what is on its way to
 //                   them). Connections are limited over all ingress processes, so that one may have all of them
-//   egress          + 4 a delivery (the connection; one idle one kept for reuse; two slices of the spool)
+//   egress          + 4 a delivery (the connection; one idle one kept for reuse; two slices of the spool), + 1 where
+//                   smtp_generic_maps make another header
 //   queue           + 4 a segment that may be in use at once (kSegmentAllowance segments)
 //   supervisor      + listening sockets + 4 a process it runs, of two generations
 #pragma once
@@ -49,10 +50,11 @@ struct PlanTransport {
   std::string name;
   std::string plugin;
   std::uint64_t descriptors = 0;  // that its egress needs
+  std::uint32_t process_limit = 0;
   bool operator==(const PlanTransport &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.name, s.plugin, s.descriptors);
+    v(s.name, s.plugin, s.descriptors, s.process_limit);
   }
 };
 

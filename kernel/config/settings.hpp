@@ -64,6 +64,8 @@ struct Smtpd {
   std::vector<Network> etrn_clients;            // none: ETRN is not offered
   std::vector<std::string> fast_flush_domains;  // that ETRN may name; none: relay_domains
   bool smtputf8 = true;
+  bool mt_priority = false;
+  std::string tenant;  // whose the mail is that comes in here; "" = nobody's in particular
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
   TlsLevel tls_security_level = TlsLevel::None;
@@ -154,7 +156,8 @@ struct Transport : DestinationLimits {
   std::uint32_t delivery_slot_loan = 3;
   std::uint32_t delivery_slot_discount = 50;  // percent
   std::uint32_t minimum_delivery_slots = 3;
-  std::vector<DestinationRule> destinations;  // the first that matches counts
+  std::vector<DestinationRule> destinations;   // the first that matches counts
+  std::vector<std::string> smtp_generic_maps;  // names of tables: addresses as other hosts are to see them
 
   bool operator==(const Transport &) const = default;
 };

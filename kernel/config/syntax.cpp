@@ -163,7 +163,7 @@ bool canonical_syslog_name(std::string &text) {
 
 bool canonical_plugin(std::string &text) { return word(text, 64) && text.find('-') != text.npos; }
 bool canonical_transport(std::string &text) { return is_table_name(text); }
-bool canonical_rewriting(std::string &text) { return text == "canonical" || text == "virtual"; }
+bool canonical_rewriting(std::string &text) { return text == "canonical" || text == "virtual" || text == "generic"; }
 bool canonical_address_class(std::string &text) {
   return text == "envelope_sender" || text == "envelope_recipient" || text == "header_sender" ||
          text == "header_recipient";
@@ -253,7 +253,7 @@ const Syntax kSyslogName{"syslog name", "at most 32 letters, digits, '-', '_', '
                          canonical_syslog_name};
 const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", canonical_plugin};
 const Syntax kTableName{"table", "the name of a [lookup.NAME] table", canonical_transport};
-const Syntax kRewriting{"rewriting", "\"canonical\" or \"virtual\"", canonical_rewriting};
+const Syntax kRewriting{"rewriting", "\"canonical\", \"virtual\" or \"generic\"", canonical_rewriting};
 const Syntax kAddressClass{"class of addresses",
                            "\"envelope_sender\", \"envelope_recipient\", \"header_sender\" or \"header_recipient\"",
                            canonical_address_class};

@@ -33,7 +33,7 @@ extern const Syntax kLogTarget;      // "stderr", "syslog" or an absolute path
 extern const Syntax kSyslogName;     // "mansio", "postfix/out"
 extern const Syntax kPlugin;         // "transport-smtp"
 extern const Syntax kTableName;      // name of a [lookup.NAME]
-extern const Syntax kRewriting;      // "canonical", "virtual"
+extern const Syntax kRewriting;      // "canonical", "virtual", "generic"
 extern const Syntax kAddressClass;   // "envelope_sender", "header_recipient"
 extern const Syntax kParentMatch;    // "access_maps", "transport_maps"
 extern const Syntax kFilterName;     // name of a [filter.NAME] or [policy.NAME]

@@ -194,6 +194,13 @@ void Desk::complete(std::uint64_t lease, const wire::RecipientOutcome &last, boo
   changed(lease);
 }
 
+void Desk::defer(std::uint64_t lease, const wire::RecipientOutcome &why) {
+  const auto i = held_.find(lease);
+  if (i == held_.end() || i->second.done) return;
+  i->second.no_feedback = true;
+  complete(lease, why, false, {});
+}
+
 void Desk::record(Held &held, const wire::RecipientOutcome &outcome) {
   if (held.reported[outcome.index]) return;
   held.reported[outcome.index] = true;
@@ -261,6 +268,7 @@ bool Desk::send(std::uint64_t lease, Held &held) {
     part.done = held.done && upto == held.outcomes.size();
     part.site_failure = part.done && held.site_failure;
     part.refused = part.done && held.refused;
+    part.no_feedback = held.no_feedback;
     if (part.done) part.reason = held.reason;
     if (part.done) part.destination = held.destination;
     if (!channel_->send(part)) return false;

@@ -39,6 +39,8 @@ class Desk {
   // The transport reports here. `working_on` is the caller's to add.
   host::TransportInstance::Events events();
   void employ(host::TransportInstance *transport) { transport_ = transport; }  // null: it takes none
+  // Instead of the transport's complete(): it was never asked, for a reason that says nothing of the destination.
+  void defer(std::uint64_t lease, const wire::RecipientOutcome &why);
 
   // A channel not started yet; it takes the place of an earlier one. `lost` runs when it closes.
   void attach(std::shared_ptr<io::Channel> channel, std::function<void()> lost);
@@ -60,7 +62,7 @@ class Desk {
     std::vector<bool> reported;
     std::vector<wire::RecipientOutcome> outcomes;  // in the order they came
     std::size_t sent = 0;                          // of these, on this channel
-    bool done = false, done_sent = false, site_failure = false, refused = false;
+    bool done = false, done_sent = false, site_failure = false, refused = false, no_feedback = false;
     std::string reason, destination;
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;

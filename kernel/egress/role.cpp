@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "kernel/egress/desk.hpp"
+#include "kernel/egress/generic_maps.hpp"
 #include "kernel/host/remote.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
@@ -50,7 +51,11 @@ class Egress final : public process::Role {
       context.shared.working_on(context.start.slot, MessageId{message});
     };
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
-    if (settings->budget.isolation == config::Isolation::Process) {
+    const bool isolated = settings->budget.isolation == config::Isolation::Process;
+    if (!isolated || !settings->smtp_generic_maps.empty())
+      tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
+                                              {context.loop, context.clock, context.log, *dns_});
+    if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
       remote_ = remote.get();
@@ -60,6 +65,7 @@ class Egress final : public process::Role {
       if (!made) return made.error();
       instance_ = std::move(*made);
     }
+    if (!settings->smtp_generic_maps.empty()) rewrite_addresses(*settings);
     desk_->employ(instance_.get());
     return {};
   }
@@ -109,9 +115,6 @@ class Egress final : public process::Role {
     if (!plugin) return plugin.error();
     auto options = host::check_options(**plugin, settings.options);
     if (!options) return Error{Status::BadConfig, fmt::format("transport {}: {}", settings.name, options.error().text)};
-    const host::Surroundings around{context.loop, context.clock, context.log, *dns_};
-    tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir, around);
-
     auto self = io::interface_addresses();
     self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
     const auto &budget = settings.budget;
@@ -124,6 +127,16 @@ class Egress final : public process::Role {
       instance.facts["state_directory"] = process::state_directory(context.start);
     return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get()}, **plugin,
                                            std::move(instance), std::move(events));
+  }
+
+  // What delivers gets its leases from one that looks up the addresses in them.
+  void rewrite_addresses(const config::Transport &settings) {
+    const auto &context = *context_;
+    auto maps =
+        std::make_shared<const route::Generic>(context.settings, settings.smtp_generic_maps, io::interface_addresses());
+    instance_ = std::make_unique<GenericMaps>(
+        context.loop, context.clock, context.log, settings.name, std::move(maps), *tables_, std::move(instance_),
+        [this](std::uint64_t lease, const wire::RecipientOutcome &why) { desk_->defer(lease, why); });
   }
 
   void nothing_in_hand() {
@@ -153,7 +166,7 @@ class Egress final : public process::Role {
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<host::TableSet> tables_;
   std::unique_ptr<host::TransportInstance> instance_;
-  host::RemoteTransport *remote_ = nullptr;  // instance_, when it is one
+  host::RemoteTransport *remote_ = nullptr;  // instance_, or what is behind it, when it is one
   std::unique_ptr<asio::steady_timer> timer_;
   bool finished_ = false;
 };

@@ -41,6 +41,16 @@ std::optional<Reply> read_body(const Parameter &p, BodyType &body) {
   return std::nullopt;
 }
 
+// priority-value = (["-"] NZDIGIT) / "0" (RFC 6710).
+std::optional<Reply> read_priority(const Parameter &p, int &priority) {
+  auto digits = p.value;
+  const bool negative = digits.starts_with('-');
+  if (negative) digits.remove_prefix(1);
+  if (digits.size() != 1 || digits[0] < (negative ? '1' : '0') || digits[0] > '9') return bad_value(p);
+  priority = negative ? '0' - digits[0] : digits[0] - '0';
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Reply> read_parameters(const Command &command, const Offers &offers, MailParameters &out) {
@@ -59,6 +69,8 @@ std::optional<Reply> read_parameters(const Command &command, const Offers &offer
       refusal = first_of(seen, 8) ? take(parse_ret(p.value), p, out.ret) : bad_value(p);
     } else if (equal_nocase(p.keyword, "ENVID") && offers("DSN")) {
       refusal = first_of(seen, 16) ? take(parse_envid(p.value), p, out.envid) : bad_value(p);
+    } else if (equal_nocase(p.keyword, "MT-PRIORITY") && offers("MT-PRIORITY")) {
+      refusal = first_of(seen, 32) ? read_priority(p, out.priority) : bad_value(p);
     } else {
       refusal = unsupported(p);
     }

@@ -212,6 +212,7 @@ Task<Reply> QmqpSession::finish() {
   e.body_type = scanner_.info().eight_bit ? BodyType::EightBitMime : BodyType::SevenBit;
   e.helo = client_.name;
   e.protocol = "QMQP";
+  e.tenant = smtpd_.tenant;
   settle(effects_, e);
   if (effects_.discard) co_return discard(env_, client_, e);
   const auto id = co_await deposit(env_, service_, client_, e, std::move(draft_), scanner_, effects_.prepend);

@@ -20,7 +20,7 @@
 #include "kernel/ingress/data.hpp"
 #include "kernel/ingress/environment.hpp"
 #include "kernel/ingress/filter_session.hpp"
-#include "kernel/ingress/header_rewriting.hpp"
+#include "kernel/ingress/held_header.hpp"
 #include "kernel/ingress/message_effects.hpp"
 #include "kernel/ingress/transcript.hpp"
 #include "kernel/mail/headers.hpp"

@@ -57,6 +57,7 @@ bool printable_ascii(std::string_view s) {
 
 bool Session::offers(std::string_view keyword) const {
   if (keyword == "SMTPUTF8" && !smtpd_.smtputf8) return false;
+  if (keyword == "MT-PRIORITY" && !smtpd_.mt_priority) return false;
   if (keyword == "ETRN" && !may_etrn()) return false;
   if (keyword == "STARTTLS" && (!service_.tls || !service_.tls->current() || connection_.secure())) return false;
   return std::none_of(smtpd_.discard_ehlo_keywords.begin(), smtpd_.discard_ehlo_keywords.end(),
@@ -149,8 +150,8 @@ void Session::helo(const Command &command) {
 
 void Session::ehlo_reply() {
   std::vector<std::string> lines{env_.settings.myhostname};
-  for (const std::string_view keyword :
-       {"PIPELINING", "SIZE", "ETRN", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"}) {
+  for (const std::string_view keyword : {"PIPELINING", "SIZE", "ETRN", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME",
+                                         "DSN", "SMTPUTF8", "MT-PRIORITY", "CHUNKING"}) {
     if (!offers(keyword)) continue;
     lines.emplace_back(keyword);
     if (keyword == "SIZE") lines.back() += " " + std::to_string(smtpd_.message_size_limit);
@@ -198,8 +199,13 @@ void Session::mail(const Command &command) {
   envelope.envid = std::move(parameters.envid);
   envelope.body_type = parameters.body;
   envelope.smtputf8 = parameters.smtputf8;
+  envelope.tenant = smtpd_.tenant;
+  // Everybody may let others go first; only those we know may go before others. What is asked for in vain is no reason
+  // to refuse the message, but is said (RFC 6710 section 5, enhanced code X.3.6).
+  const bool lowered = parameters.priority > 0 && !client_.trusted;
+  envelope.priority = static_cast<std::uint8_t>(lowered ? 0 : parameters.priority);
   transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
-  accept(Reply{250, {2, 1, 0}, "Ok"});
+  accept(lowered ? Reply{250, {2, 3, 6}, "0 is the priority of this message"} : Reply{250, {2, 1, 0}, "Ok"});
 }
 
 // The recipient as it was given, in `original`; nullopt: answered already.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernel/ingress/header_rewriting.hpp"
 #include "kernel/mail/address.hpp"
+#include "kernel/route/header_rewriting.hpp"
 
 namespace mansio::ingress {
 namespace {
@@ -298,7 +298,7 @@ Task<bool> TablePolicy::copied(Asked &asked, std::string to) const {
 
 Task<Result<std::string>> TablePolicy::header(std::string section) const {
   route::Search search{loop_, clock_, tables_};
-  auto rewritten = co_await rewrite_header(search, canonical_, std::move(section));
+  auto rewritten = co_await route::rewrite_header(search, canonical_, std::move(section));
   counters_.questions += search.asked();
   co_return rewritten;
 }

@@ -108,6 +108,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     m.kills = s.kills;
     if (!s.hold_reason.empty()) m.more().hold_reason = s.hold_reason;
     for (const auto &[recipient, route] : record->routes) m.more().routes[recipient] = route;
+    if (!record->pool.empty()) m.more().pool = record->pool;
     if (!record->failed.empty()) m.more().failed = record->failed;
     if (!record->succeeded.empty()) m.more().succeeded = record->succeeded;
     if (!record->intents.empty()) m.more().intents = record->intents;

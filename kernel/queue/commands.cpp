@@ -36,25 +36,31 @@ namespace {
 
 // "" if the request makes sense, else what was expected.
 std::string problem_of(const wire::QueueCommand &c) {
-  constexpr std::string_view verbs[] = {"list",  "show",    "hold",   "release", "requeue", "delete", "expire",
-                                        "flush", "summary", "qshape", "why",     "suspend", "resume", "suspensions"};
+  constexpr std::string_view verbs[] = {"list",   "show",    "hold",   "release",    "requeue", "reroute",
+                                        "rebind", "delete",  "expire", "flush",      "summary", "qshape",
+                                        "why",    "suspend", "resume", "suspensions"};
   if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
   for (const auto &id : c.ids)
     if (!parse_message_id(id)) return "not a queue id: " + id;
   if (c.verb == "suspend" || c.verb == "resume") return QueueCore::problem_of_suspension(c);
   if (c.verb == "why" && c.match.size() == 1 && c.match.front().first == "destination" && c.ids.empty()) return "";
+  bool chosen = c.all || !c.ids.empty();
   for (const auto &[key, value] : c.match) {
-    constexpr std::string_view keys[] = {"sender", "recipient", "domain", "destination", "state", "transport", "older"};
+    constexpr std::string_view keys[] = {"sender",    "recipient", "domain",   "destination", "state",
+                                         "transport", "tenant",    "campaign", "older"};
+    if (is_target(c, key)) continue;
+    chosen = true;
     if (c.verb == "qshape") {
       if (key == "state" || shape_option(key, value)) continue;
       return "qshape does not understand " + key + "=" + value;
     }
     if (std::find(std::begin(keys), std::end(keys), key) == std::end(keys))
-      return "cannot match by " + key + ": expected sender, recipient, domain, destination, state, transport or older";
+      return "cannot match by " + key +
+             ": expected sender, recipient, domain, destination, state, transport, tenant, campaign or older";
     if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
   }
   const bool of_all = c.reads() && c.verb != "show" && c.verb != "why";
-  if (!of_all && !c.all && c.ids.empty() && c.match.empty()) return "which messages? give queue ids, all or a match";
+  if (!of_all && !chosen) return "which messages? give queue ids, all or a match";
   return "";
 }
 
@@ -76,7 +82,8 @@ bool names_state(std::string_view states, std::string_view name) {
 }
 
 void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
-  const auto problem = problem_of(request);
+  auto problem = problem_of(request);
+  if (problem.empty() && request.verb == "rebind") problem = problem_of_rebind(request);
   if (!request.reads()) {
     std::string what;
     for (const auto &id : request.ids) what += (what.empty() ? "" : " ") + id;
@@ -188,6 +195,7 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
   const auto &m = index_.message(slot);
   SharedStored stored;
   for (const auto &[key, value] : command.request.match) {
+    if (is_target(command.request, key)) continue;
     if (key == "state") {
       if (!names_state(value, name_of(index_.queue_of(slot)))) return false;
     } else if (key == "older") {
@@ -207,6 +215,10 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
       const auto *envelope = &stored->envelope;
       if (key == "sender") {
         if (!equals_nocase(envelope->sender, value == "<>" ? "" : value)) return false;
+        continue;
+      }
+      if (key == "tenant" || key == "campaign") {
+        if ((key == "tenant" ? envelope->tenant : envelope->campaign) != value) return false;
         continue;
       }
       bool any = false;
@@ -241,6 +253,8 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
     do_release(slot);
   } else if (verb == "requeue") {
     do_requeue(slot);
+  } else if (verb == "reroute" || verb == "rebind") {
+    return do_rebind(command, slot);
   } else if (verb == "delete") {
     do_delete(slot);
   } else if (verb == "expire") {
@@ -300,6 +314,10 @@ void QueueCore::do_requeue(MessageSlot slot) {
   });
   auto &extra = m.more();
   extra.hold_reason.clear();
+  if (!extra.pool.empty()) {
+    extra.pool.clear();
+    journal(m, entry::pool(m.id, ""));
+  }
   std::vector<std::pair<std::uint32_t, Route>> routes;
   index_.each_group(slot, [&](GroupSlot g) {
     for (const auto &p : index_.group(g).recipients) {

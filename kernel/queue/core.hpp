@@ -278,6 +278,11 @@ class QueueCore : private spool::Mover {
   void do_delete(MessageSlot slot);
   void do_expire(MessageSlot slot);
 
+  // rebinding.cpp
+  std::string problem_of_rebind(const wire::QueueCommand &command) const;  // "": none
+  bool do_rebind(const Command &command, MessageSlot slot);
+  bool meant(const Command &command, GroupSlot group, const Recipient &recipient) const;
+
   // flush.cpp
   bool do_flush(MessageSlot slot, std::string_view destination);
   bool goes_to(GroupSlot group, std::string_view destination, SharedStored &stored);

@@ -15,7 +15,8 @@ constexpr int kFlushedPerTurn = 256;
 constexpr std::size_t kWokenAhead = 4096;       // more than what ends between two syncs of the journal
 constexpr Nanos kFlushPatience = 60 * kSecond;  // what does not begin by then (its destination is suspended) makes room
 
-// "example.com", or "@example.com" for it and its subdomains (RFC 1985 section 5.3).
+}  // namespace
+
 bool names_domain(std::string_view wanted, std::string_view domain) {
   if (!wanted.starts_with('@')) return equals_nocase(wanted, domain);
   wanted.remove_prefix(1);
@@ -23,8 +24,6 @@ bool names_domain(std::string_view wanted, std::string_view domain) {
     domain.remove_prefix(domain.size() - wanted.size());
   return equals_nocase(wanted, domain);
 }
-
-}  // namespace
 
 // Whether mail of the group goes to that domain, or by that next hop.
 bool QueueCore::goes_to(GroupSlot group, std::string_view destination, SharedStored &stored) {

@@ -58,6 +58,7 @@ struct GroupCounts {
 struct Extra {
   std::string hold_reason;
   std::map<std::uint32_t, Route> routes;
+  std::string pool;  // an operator's, instead of the envelope's; "": none
   std::vector<Reported> failed, succeeded;
   std::vector<Intent> intents;
   std::uint32_t next_event = 1;

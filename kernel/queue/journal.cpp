@@ -23,6 +23,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Moved = 15,
   Scheduling = 16,
   ClockStep = 17,
+  Pool = 18,
 };
 
 template <class... T>
@@ -90,6 +91,7 @@ std::string state(MessageId id, const MessageState &state) { return make(Kind::S
 std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Route>> &routes) {
   return make(Kind::Routes, id, routes);
 }
+std::string pool(MessageId id, std::string_view pool) { return make(Kind::Pool, id, pool); }
 std::string intent(MessageId id, const Intent &intent) { return make(Kind::Intent, id, intent); }
 std::string unannounced(MessageId id, const Recipients &recipients) { return make(Kind::Unannounced, id, recipients); }
 std::string written(MessageId id, std::uint32_t event) { return make(Kind::Written, id, event); }
@@ -114,7 +116,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::ClockStep) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Pool) {
     ++skipped_;
     return;
   }
@@ -297,6 +299,11 @@ void Replay::apply(Record &record, std::string_view entry) {
         else
           all.emplace_back(recipient, std::move(route));
       }
+      return;
+    }
+    case Kind::Pool: {
+      std::string pool;
+      if (parse(pool)) record.pool = std::move(pool);
       return;
     }
     case Kind::Intent: {

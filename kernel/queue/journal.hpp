@@ -85,6 +85,7 @@ struct Record {
   std::vector<std::pair<std::uint32_t, Route>> routes;  // differing from the envelope's; no transport: to be routed
   std::vector<Reported> failed, succeeded;              // not yet in a notification
   std::vector<Intent> intents;
+  std::string pool;  // not in the record: an entry of its own, behind it in a checkpoint
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.state, s.next_event, s.complete, s.pending, s.done, s.deferrals, s.routes, s.failed, s.succeeded, s.intents);
@@ -100,7 +101,8 @@ std::string done(MessageId id, const Recipients &sent, const std::vector<Reporte
 std::string deferred(MessageId id, const Deferral &deferral);
 std::string state(MessageId id, const MessageState &state);
 std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Route>> &routes);
-std::string intent(MessageId id, const Intent &intent);               // takes its recipients out of failed/succeeded
+std::string pool(MessageId id, std::string_view pool);   // the source pool it leaves from; "": the envelope's
+std::string intent(MessageId id, const Intent &intent);  // takes its recipients out of failed/succeeded
 std::string unannounced(MessageId id, const Recipients &recipients);  // nobody wants to hear about these
 std::string written(MessageId id, std::uint32_t event);
 std::string woken(MessageId id);  // an operator brought its next attempt forward

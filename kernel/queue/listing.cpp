@@ -85,6 +85,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
   j.key("forced_expire").boolean(m.forced_expire).key("delay_warned").boolean(m.delay_warned);
   j.key("possible_duplicate").boolean(m.possible_duplicate).key("worker_kills").number(static_cast<unsigned>(m.kills));
   if (m.extra && !m.extra->hold_reason.empty()) j.key("hold_reason").text(m.extra->hold_reason);
+  if (m.extra && !m.extra->pool.empty()) j.key("source_pool").text(m.extra->pool);
   j.key("slices").open('[');
   if (stored) put_place(j, stored->at.body);
   j.close(']').key("envelope_place");
@@ -99,6 +100,7 @@ std::string QueueCore::show_line(MessageSlot slot) {
     j.key("body").text(e.body_type == BodyType::EightBitMime ? "8BITMIME" : "7BIT").key("smtputf8").boolean(e.smtputf8);
     j.key("require_tls").boolean(e.require_tls).key("hops").number(e.body.hops).key("tenant").text(e.tenant);
     j.key("campaign").text(e.campaign).key("source_pool").text(e.source_pool);
+    j.key("priority").number(int{static_cast<std::int8_t>(e.priority)});
     j.key("recipients").number(e.recipients.size()).key("config_epoch").number(e.config_epoch);
     j.key("metadata").open('{');
     for (const auto &[key, value] : e.metadata) j.key(key).text(value);

@@ -199,6 +199,7 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
   request.ret = envelope->ret;
   request.envid = envelope->envid;
   request.smtputf8 = envelope->smtputf8;
+  request.priority = envelope->priority;
   request.arrival = m.arrival;
   request.last_attempt = clock_.wall();
   request.will_retry_until =

@@ -60,7 +60,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     l.plugin_failed |= outcome.plugin_failed;
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
-    respond(group, outcome, counted);
+    if (!o.no_feedback) respond(group, outcome, counted);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
   }
   l.site_failure |= o.site_failure;
@@ -69,7 +69,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     auto &kept = site_reasons_[scheduler_->destination_of(group)];
     reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
   } else if (const auto known = site_reasons_.find(scheduler_->destination_of(group));
-             o.done && known != site_reasons_.end()) {
+             o.done && !o.no_feedback && known != site_reasons_.end()) {
     reasons_.drop(known->second);
     site_reasons_.erase(known);
   }
@@ -79,9 +79,9 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     for (std::uint32_t i = 0; i < l.recipients.size(); ++i)
       if (!l.reported[i]) apply(batch, group, l.recipients[i], silent, *envelope, context);
     // A plugin that failed says nothing about the destination, nor that the message does no harm.
-    const auto result = l.plugin_failed  ? scheduler::Result::NoFeedback
-                        : l.site_failure ? scheduler::Result::SiteFailure
-                                         : scheduler::Result::Delivered;
+    const auto result = l.plugin_failed || o.no_feedback ? scheduler::Result::NoFeedback
+                        : l.site_failure                 ? scheduler::Result::SiteFailure
+                                                         : scheduler::Result::Delivered;
     if (l.plugin_failed) plugin_failed(slot, group, o);
     end_lease(at);
     return_group(group, result, batch, *envelope);

@@ -161,7 +161,9 @@ bool QueueCore::step_checkpoint() {
   auto &slot = *checkpoint_at_;
   for (int n = 0; n < kCheckpointedPerTurn && slot < index_.slots(); ++n, ++slot) {
     const auto &m = index_.message(slot);
-    if (m.used && m.journaled) store_.snapshot(snapshot_of(m));
+    if (!m.used || !m.journaled) continue;
+    store_.snapshot(snapshot_of(m));
+    if (m.extra && !m.extra->pool.empty()) store_.snapshot(entry::pool(m.id, m.extra->pool));
   }
   if (slot < index_.slots()) return true;
   store_.end_checkpoint();

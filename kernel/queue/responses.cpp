@@ -46,6 +46,8 @@ void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &
 }
 
 const std::string &QueueCore::pool_of(GroupSlot group, const Envelope &envelope) const {
+  const auto &m = index_.message(index_.group(group).message);
+  if (m.extra && !m.extra->pool.empty()) return m.extra->pool;  // an operator's word
   if (pools_.empty()) return envelope.source_pool;
   const auto at = pools_.find(scheduler_->nexthop_of(scheduler_->destination_of(group)));
   return at != pools_.end() && at->second.second > clock_.mono() ? at->second.first : envelope.source_pool;

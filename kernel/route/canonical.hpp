@@ -3,23 +3,19 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <string>
 
-#include "kernel/route/address_map.hpp"
+#include "kernel/route/address_rewriter.hpp"
 
 namespace mansio::route {
 
-enum class AddressClass : std::uint8_t { EnvelopeSender, EnvelopeRecipient, HeaderSender, HeaderRecipient };
-
-class Canonical {
+class Canonical final : public AddressRewriter {
  public:
   Canonical(const config::Settings &settings, const DomainTables &domains);
-  bool empty(AddressClass what) const;
+  bool empty(AddressClass what) const override;
   bool for_headers() const { return !empty(AddressClass::HeaderSender) || !empty(AddressClass::HeaderRecipient); }
 
-  // At most one address; none: it stays as it is.
-  Task<Mapped> find(Search &search, AddressClass what, std::string address) const;
+  Task<Mapped> find(Search &search, AddressClass what, std::string address) const override;
 
  private:
   std::array<AddressMap, 4> specific_, common_;

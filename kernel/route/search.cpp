@@ -22,16 +22,21 @@ bool takes_parts(const config::Settings &settings, std::string_view name) {
   return true;
 }
 
+}  // namespace
+
 // Outlives whichever of asker and table goes first.
-struct Question {
+struct Search::Question {
   explicit Question(asio::io_context &loop) : timer(loop) {
     timer.expires_at(std::chrono::steady_clock::time_point::max());
+  }
+  void settle(io::TableAnswer said) {
+    if (answer) return;  // it was given up
+    answer = std::move(said);
+    timer.cancel();
   }
   asio::steady_timer timer;
   std::optional<io::TableAnswer> answer;
 };
-
-}  // namespace
 
 MapList::MapList(const config::Settings &settings, std::span<const std::string> names) {
   tables_.reserve(names.size());
@@ -42,22 +47,29 @@ Search::Search(asio::io_context &loop, const Clock &clock, io::Tables &tables)
     : loop_(loop), clock_(clock), tables_(tables), deadline_(clock.mono() + kLongest) {}
 
 Task<io::TableAnswer> Search::ask(const std::string &table, std::string key) {
-  if (clock_.mono() >= deadline_) {
+  if (stopped_ || clock_.mono() >= deadline_) {
     io::TableAnswer late;
-    late.text = "no time is left for it";
+    late.text = stopped_ ? "given up" : "no time is left for it";
     co_return late;
   }
   ++asked_;
   const auto question = std::make_shared<Question>(loop_);
-  tables_.query(table, key, [question](const io::TableAnswer &answer) {
-    question->answer = answer;
-    question->timer.cancel();
-  });
+  question_ = question;
+  tables_.query(table, key, [question](const io::TableAnswer &answer) { question->settle(answer); });
   while (!question->answer) {
     ErrorCode ignored;
     co_await question->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   co_return std::move(*question->answer);
+}
+
+void Search::stop() {
+  stopped_ = true;
+  const auto question = question_.lock();
+  if (!question) return;
+  io::TableAnswer given_up;
+  given_up.text = "given up";
+  question->settle(std::move(given_up));
 }
 
 // True: the search is over.

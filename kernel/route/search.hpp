@@ -5,6 +5,7 @@
 // have said, for a table that cannot say may be the one that would have found it.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,9 +59,14 @@ class Search {
   // All keys in one table.
   Task<Found> in_table(const MapList::Table &table, const Keys &keys);
 
+  // Nobody waits for it any more: what is asked now, and all that would still be, is answered "try later" at once, and
+  // the tables are not touched again.
+  void stop();
+
   std::uint64_t asked() const { return asked_; }
 
  private:
+  struct Question;
   Task<io::TableAnswer> ask(const std::string &table, std::string key);
   Task<bool> settled(Found &out, const MapList::Table &table, const Key &key);
 
@@ -68,7 +74,9 @@ class Search {
   const Clock &clock_;
   io::Tables &tables_;
   Nanos deadline_;
+  bool stopped_ = false;
   std::uint64_t asked_ = 0;
+  std::weak_ptr<Question> question_;  // the one that is waited for
 };
 
 }  // namespace mansio::route

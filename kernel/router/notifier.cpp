@@ -78,6 +78,7 @@ Envelope dsn_envelope(const wire::DsnRequest &request, const dsn::Notification &
   envelope.body = notification.body;
   envelope.body_type = notification.body_type;
   envelope.smtputf8 = notification.smtputf8;
+  envelope.priority = request.priority;
   envelope.protocol = "internal";
   envelope.dsn_parent = request.parent;
   return envelope;

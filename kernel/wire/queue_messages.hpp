@@ -212,9 +212,11 @@ struct Outcomes {
   std::string reason;         // of site_failure, or for the unreported
   std::string destination;    // connection still open and idle, to prefer for the next lease ("" = none)
   bool refused = false;       // with done: it was not taken up, so that this was no attempt
+  bool no_feedback = false;   // the transport was never asked: it says nothing of the destination
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused);
+    v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused,
+      s.no_feedback);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage
@@ -294,11 +296,12 @@ struct DsnRequest {
   Ret ret = Ret::NotGiven;
   std::string envid;
   bool smtputf8 = false;
+  std::uint8_t priority = 0;  // and that of the notification (RFC 6710)
   Nanos arrival = 0, last_attempt = 0, will_retry_until = 0;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.parent, s.kind, s.to, s.sender, s.recipients, s.slices, s.body, s.ret, s.envid, s.smtputf8, s.arrival,
-      s.last_attempt, s.will_retry_until);
+    v(s.parent, s.kind, s.to, s.sender, s.recipients, s.slices, s.body, s.ret, s.envid, s.smtputf8, s.priority,
+      s.arrival, s.last_attempt, s.will_retry_until);
   }
 };
 struct DsnWritten {  // router -> queue
@@ -315,8 +318,8 @@ struct DsnWritten {  // router -> queue
 
 // ---- control <-> queue -------------------------------------------------------------------------------------
 
-// One operator's request. `verb`: list show hold release requeue delete expire flush summary qshape why suspend resume
-// suspensions.
+// One operator's request. `verb`: list show hold release requeue reroute rebind delete expire flush summary qshape why
+// suspend resume suspensions.
 // Replies come as a stream of JSON lines (one a message for list/show), the last with `done`.
 struct QueueCommand {
   static constexpr std::uint16_t kType = 160;

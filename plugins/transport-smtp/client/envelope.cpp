@@ -112,6 +112,15 @@ std::optional<std::string> wire_address(std::string_view address, bool utf8) {
   return out += domain;
 }
 
+std::string_view priority_of(const plugin::Delivery &delivery) {
+  for (const auto &[name, value] : delivery.metadata) {
+    if (name != "priority") continue;
+    const auto digits = std::string_view{value}.substr(value.starts_with('-') ? 1 : 0);
+    if (digits.size() == 1 && is_digit(digits[0]) && digits[0] != '0') return value;
+  }
+  return {};
+}
+
 EnvelopePlan plan_envelope(const plugin::Delivery &delivery, const Capabilities &caps, std::uint64_t size,
                            bool eight_bit) {
   EnvelopePlan plan;
@@ -136,6 +145,9 @@ EnvelopePlan plan_envelope(const plugin::Delivery &delivery, const Capabilities 
   if (caps.size) plan.mail += " SIZE=" + std::to_string(size);
   if (caps.eight_bit_mime && eight_bit) plan.mail += " BODY=8BITMIME";
   if (plan.smtputf8) plan.mail += " SMTPUTF8";
+  if (caps.mt_priority)
+    if (const auto priority = priority_of(delivery); !priority.empty())
+      plan.mail.append(" MT-PRIORITY=").append(priority);
   if (caps.require_tls && delivery.has(MANSIO_MSG_REQUIRETLS)) plan.mail += " REQUIRETLS";
   if (caps.dsn) {
     if (delivery.ret == MANSIO_RET_FULL) plan.mail += " RET=FULL";

@@ -21,6 +21,9 @@ std::optional<std::string> orcpt_value(std::string_view orcpt, bool smtputf8);
 // nullopt: it holds control characters, or UTF-8 that the server would not understand.
 std::optional<std::string> wire_address(std::string_view address, bool utf8);
 
+// MT-PRIORITY's value (RFC 6710): what the host notes of a message whose priority is not 0. "" if there is none.
+std::string_view priority_of(const plugin::Delivery &delivery);
+
 struct EnvelopePlan {
   bool smtputf8 = false;    // announce it with MAIL
   bool impossible = false;  // the message needs SMTPUTF8 and the server lacks it: 5.6.7

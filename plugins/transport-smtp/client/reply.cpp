@@ -129,6 +129,7 @@ Capabilities parse_ehlo(const Reply &reply) {
     if (is("DSN")) c.dsn = true;
     if (is("STARTTLS")) c.starttls = true;
     if (is("REQUIRETLS")) c.require_tls = true;
+    if (is("MT-PRIORITY")) c.mt_priority = true;
     if (is("SIZE")) {
       c.size = true;
       const auto value = text.substr(std::min(word.size() + 1, text.size()));

@@ -58,7 +58,7 @@ std::string printable(std::string_view bytes);
 struct Capabilities {
   bool esmtp = false;  // EHLO succeeded
   bool pipelining = false, chunking = false, eight_bit_mime = false, smtputf8 = false, dsn = false, starttls = false,
-       require_tls = false, size = false;
+       require_tls = false, mt_priority = false, size = false;
   std::uint64_t size_limit = 0;  // 0: offered without a limit, or not offered
 };
 Capabilities parse_ehlo(const Reply &reply);

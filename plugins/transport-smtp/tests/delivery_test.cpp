@@ -336,6 +336,22 @@ TEST(SmtpDelivery, PassesDsnParametersOnAndSaysSo) {
                                       "RCPT TO:<b@x.org> NOTIFY=NEVER ORCPT=rfc822;alias@x.org"));
 }
 
+TEST(SmtpDelivery, PassesAPriorityOnWhereThatIsOffered) {
+  FakeServer offers{with({"PIPELINING", "MT-PRIORITY MIXER"})}, other{with({"PIPELINING"})};
+  const auto said = [](FakeServer &server, const std::string &priority) {
+    TestHost host;
+    auto mail = mail_to(server);
+    mail.metadata.emplace_back("priority", priority);
+    EXPECT_EQ(host.deliver(mail)[0].status, MANSIO_OK);
+    return server.transactions().back().mail;
+  };
+  EXPECT_EQ(said(offers, "-4"), "MAIL FROM:<from@example.net> MT-PRIORITY=-4");
+  EXPECT_EQ(said(offers, "9"), "MAIL FROM:<from@example.net> MT-PRIORITY=9");
+  for (const auto *none : {"0", "10", "-0", "high", "-", ""})
+    EXPECT_EQ(said(offers, none), "MAIL FROM:<from@example.net>") << none;
+  EXPECT_EQ(said(other, "4"), "MAIL FROM:<from@example.net>");
+}
+
 TEST(SmtpDelivery, KeepsDsnParametersFromServersThatDoNotOfferDsn) {
   FakeServer server;
   TestHost host;

@@ -186,6 +186,16 @@ std::string with_tables(const std::string &top, const std::string &listener = {}
                         "[lookup.aliases]\nplugin = \"lookup-file\"\ninline = \"a b\"\n"));
 }
 
+TEST(CrossCheck, TablesThatATransportUsesExist) {
+  const auto with = [](const std::string &names) {
+    return with_tables("[transport.relay]\nplugin = \"transport-smtp\"\nsmtp_generic_maps = " + names + "\n");
+  };
+  EXPECT_THAT(with("[\"aliases\"]"), IsEmpty());
+  EXPECT_THAT(with("[\"alises\"]"),
+              HasSubstr("/etc/m.toml:3: transport.relay.smtp_generic_maps names \"alises\", but there is no "
+                        "[lookup.alises]; did you mean \"aliases\"?"));
+}
+
 TEST(CrossCheck, TablesThatAreUsedExist) {
   for (const auto *use :
        {"mydestination_maps", "relay_domain_maps", "local_recipient_maps", "relay_recipient_maps", "virtual_alias_maps",

@@ -67,6 +67,15 @@ TEST(Plan, CountsDescriptorsOfTheProcessThatNeedsMost) {
   EXPECT_EQ(plan.largest(), "ingress (connection_limit = 5000)");
 }
 
+TEST(Plan, CountsADescriptorMoreWhereADeliveryMayHaveAHeaderOfItsOwn) {
+  const auto plan = plan_of(kText + std::string{"[lookup.g]\nplugin = \"lookup-a\"\n[transport.y]\n"
+                                                "plugin = \"transport-smtp\"\nprocess_limit = 5000\n"
+                                                "smtp_generic_maps = [\"g\"]\n"});
+  ASSERT_EQ(plan.transports.size(), 2u);
+  EXPECT_EQ(plan.transports[1].descriptors, 64u + 5u * 5000u);
+  EXPECT_EQ(plan.largest(), "egress of transport.y (process_limit = 5000)");
+}
+
 TEST(Plan, ComesThroughTheCodec) {
   const auto plan = plan_of(kText);
   EXPECT_EQ(decode<Plan>(encode(plan)), plan);

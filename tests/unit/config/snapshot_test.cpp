@@ -192,7 +192,7 @@ class RandomSettings {
         {&kPlugin, {"transport-smtp"}},
         {&kTransportName, {"t0"}},
         {&kTableName, {"m0"}},
-        {&kRewriting, {"canonical", "virtual"}},
+        {&kRewriting, {"canonical", "virtual", "generic"}},
         {&kAddressClass, {"envelope_sender", "envelope_recipient", "header_sender", "header_recipient"}},
         {&kParentMatch, {"access_maps", "transport_maps"}},
         {&kFilterName, {"f0"}},

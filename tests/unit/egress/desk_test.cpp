@@ -155,6 +155,18 @@ TEST_F(DeskTest, ReportsEachRecipientAsItsReplyArrives) {
   EXPECT_EQ(outcomes_[1].outcomes.at(1).index, 2u);
 }
 
+TEST_F(DeskTest, SaysOfWhatTheTransportWasNeverAskedThatItMeansNothing) {
+  give(lease(1, 2));
+  desk_.defer(1, outcome(0, DeliveryStatus::Deferred, "no table"));
+  run();
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_TRUE(outcomes_[0].done);
+  EXPECT_TRUE(outcomes_[0].no_feedback);
+  EXPECT_FALSE(outcomes_[0].site_failure);
+  EXPECT_EQ(outcomes_[0].outcomes.size(), 2u);
+  EXPECT_EQ(desk_.running(), 0u);
+}
+
 TEST_F(DeskTest, SaysWithItsLastWordWhereAConnectionStaysOpen) {
   give(lease(1, 2));
   transport_says_.recipient(1, outcome(0, DeliveryStatus::Sent));

@@ -112,6 +112,21 @@ TEST(SmtpParameters, RefusesUnknownRepeatedAndMalformedOnes) {
   EXPECT_EQ(code("MAIL FROM:<a@b> SIZE=99999999999999999999"), 250);
 }
 
+TEST(SmtpParameters, HoldAPriority) {
+  const auto priority = [](const std::string &value) -> int {
+    MailParameters p;
+    const auto r = read_parameters(parse_command("MAIL FROM:<a@b> MT-PRIORITY=" + value), everything, p);
+    return r ? r->code : p.priority;
+  };
+  EXPECT_EQ(priority("0"), 0);
+  EXPECT_EQ(priority("9"), 9);
+  EXPECT_EQ(priority("-9"), -9);
+  for (const auto *bad : {"10", "-10", "+4", "-0", "04", "-", "x", "4x", "--4"}) EXPECT_EQ(priority(bad), 501) << bad;
+  EXPECT_EQ(priority("1 MT-PRIORITY=1"), 501);
+  MailParameters p;
+  EXPECT_TRUE(read_parameters(parse_command("MAIL FROM:<a@b> MT-PRIORITY"), everything, p));
+}
+
 TEST(SmtpParameters, RefusesWhatIsNotOffered) {
   MailParameters p;
   const auto r = read_parameters(

@@ -17,6 +17,7 @@ class QmqpServer : public testing::SmtpServerTest {
     service.qmqpd.emplace();
     service.qmqpd->authorized_clients = {config::Network{}};  // clients over a UNIX socket
     service.qmqpd->error_delay = 0;
+    service.smtpd.tenant = "acme";
     SmtpServerTest::SetUp();
   }
   static std::string net(std::string_view bytes) {
@@ -57,6 +58,7 @@ TEST_F(QmqpServer, TakesAMessageWithItsLinesMadeCanonical) {
   EXPECT_TRUE(m.envelope.body.leading_dots);
   EXPECT_EQ(m.envelope.body.hops, 1);
   EXPECT_EQ(m.envelope.listener, "qmqp");
+  EXPECT_EQ(m.envelope.tenant, "acme");
   EXPECT_EQ(intake.noticed.size(), 1u);
   EXPECT_EQ(service.counters.messages, 1u);
   EXPECT_EQ(census.now, 0);

@@ -1,6 +1,7 @@
 // SMTP sessions over a socket pair, dialogue by dialogue: replies, their order, limits, and `250` after the commit
 // only.
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 
 #include "tests/unit/ingress/fixture.hpp"
 
@@ -13,7 +14,24 @@ using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-class SmtpServer : public testing::SmtpServerTest {};
+class SmtpServer : public testing::SmtpServerTest {
+ protected:
+  testing::Peer connect_from_mynetworks() {  // past the greeting
+    service.smtpd.mynetworks = {*config::parse_network("127.0.0.0/8")};
+    service.smtpd.client_name_lookup = false;
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    sockaddr_storage address{};
+    auto &in = reinterpret_cast<sockaddr_in &>(address);
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    server->serve(service, io::UniqueFd{ends[0]}, address);
+    testing::Peer peer{ends[1]};
+    settle();
+    peer.received();
+    return peer;
+  }
+};
 
 TEST_F(SmtpServer, OffersItsExtensions) {
   auto peer = connect();
@@ -29,6 +47,40 @@ TEST_F(SmtpServer, HidesDiscardedKeywordsAndRefusesTheirParameters) {
   EXPECT_THAT(say(peer, "EHLO client.test\r\n"), Not(HasSubstr("DSN")));
   EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example> RET=FULL\r\n"), "555 5.5.4 Unsupported option: RET\r\n");
   EXPECT_EQ(say(peer, "BDAT 3 LAST\r\nabc"), "502 5.5.1 Error: command not implemented\r\n");
+}
+
+TEST_F(SmtpServer, TakesPrioritiesWhereTheyAreOffered) {
+  auto plain = greet();
+  EXPECT_EQ(say(plain, "MAIL FROM:<a@b.example> MT-PRIORITY=1\r\n"), "555 5.5.4 Unsupported option: MT-PRIORITY\r\n");
+  service.smtpd.mt_priority = true;
+  auto peer = connect_from_mynetworks();
+  EXPECT_THAT(say(peer, "EHLO client.test\r\n"), HasSubstr("250-MT-PRIORITY\r\n"));
+  for (const auto *value : {"6", "-3", "0"}) {
+    EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example> MT-PRIORITY=" + std::string{value} + "\r\n"), "250 2.1.0 Ok\r\n");
+    say(peer, "RCPT TO:<c@d.example>\r\nDATA\r\n");
+    say(peer, "x\r\n.\r\n");
+    EXPECT_EQ(static_cast<std::int8_t>(writer.stored_messages.back().envelope.priority), std::stoi(value));
+  }
+}
+
+TEST_F(SmtpServer, LowersThePriorityThatAStrangerAsksForAndSaysSo) {
+  service.smtpd.mt_priority = true;
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example> MT-PRIORITY=6\r\n"), "250 2.3.6 0 is the priority of this message\r\n");
+  say(peer, "RCPT TO:<c@d.example>\r\nDATA\r\n");
+  say(peer, "x\r\n.\r\n");
+  EXPECT_EQ(writer.stored_messages.at(0).envelope.priority, 0);
+  EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example> MT-PRIORITY=-6\r\n"), "250 2.1.0 Ok\r\n");
+  say(peer, "RCPT TO:<c@d.example>\r\nDATA\r\n");
+  say(peer, "x\r\n.\r\n");
+  EXPECT_EQ(static_cast<std::int8_t>(writer.stored_messages.at(1).envelope.priority), -6);
+}
+
+TEST_F(SmtpServer, SaysWhoseTheMailOfAListenerIs) {
+  service.smtpd.tenant = "acme";
+  auto peer = ready_for_data();
+  say(peer, "x\r\n.\r\n");
+  EXPECT_EQ(writer.stored_messages.at(0).envelope.tenant, "acme");
 }
 
 TEST_F(SmtpServer, TakesAMessage) {

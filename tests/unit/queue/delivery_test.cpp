@@ -24,6 +24,19 @@ TEST_F(Delivery, LeasesFreshMailWithoutReadingItsEnvelopeBack) {
   EXPECT_NE(sink_.text.find("\"status\":\"sent\""), std::string::npos);
 }
 
+TEST_F(Delivery, ALeaseHasThePriorityAmongItsMetadata) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.metadata.emplace_back("x", "y");
+  mail(e);
+  e.priority = static_cast<std::uint8_t>(-4);
+  mail(e);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  EXPECT_EQ(l[0].metadata, (std::vector<std::pair<std::string, std::string>>{{"x", "y"}}));
+  EXPECT_EQ(l[1].metadata, (std::vector<std::pair<std::string, std::string>>{{"priority", "-4"}, {"x", "y"}}));
+}
+
 TEST_F(Delivery, ABodyIsVerifiedWhenItIsFirstReadBack) {
   begin();
   const auto whole = mail_to({"a@example.com"}), bad = mail_to({"b@example.net"});

@@ -29,6 +29,15 @@ TEST_F(Notification, OneForAllThatFailedAndTheMessageStaysUntilItIsWritten) {
   EXPECT_EQ(store_->bad_unpins, 0);
 }
 
+TEST_F(Notification, HasThePriorityOfItsMessage) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.priority = 5;
+  mail(e);
+  report(leases().at(0), DeliveryStatus::Bounced);
+  EXPECT_EQ(notifications().at(0).priority, 5);
+}
+
 TEST_F(Notification, DoesNotWaitForRecipientsThatAreDeferred) {
   begin();
   mail_to({"a@example.com", "b@example.org"});

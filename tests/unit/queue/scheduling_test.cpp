@@ -231,6 +231,22 @@ TEST_F(Scheduling, AReplySuspendsItsDestination) {
   EXPECT_TRUE(known(id));
 }
 
+TEST_F(Scheduling, WhatWasNeverTriedSaysNothingOfItsDestination) {
+  config::ResponseRule rule;
+  rule.code = {"451"};
+  settings_.responses.push_back(rule);
+  smtp().initial_destination_concurrency = 1;
+  begin();
+  for (int i = 0; i < 3; ++i) mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = refused(l[0], 451, {4, 3, 0}, "Temporary lookup failure");
+  o.no_feedback = true;
+  say(egress_, o);
+  EXPECT_EQ(leases().size(), 1u);  // one more, and not two; and it is not suspended
+  EXPECT_TRUE(known(l[0].id));
+}
+
 TEST_F(Scheduling, AReplyMayBounceOrTakeAnotherPool) {
   config::ResponseRule bounce, pool;
   bounce.code = {"4.7.1"};

@@ -1,22 +1,22 @@
-#include "kernel/ingress/header_rewriting.hpp"
+#include "kernel/route/header_rewriting.hpp"
 
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "kernel/mail/header_addresses.hpp"
+#include "kernel/mail/headers.hpp"
 
-namespace mansio::ingress {
+namespace mansio::route {
 
-Task<Result<std::string>> rewrite_header(route::Search &search, const route::Canonical &canonical,
-                                         std::string section) {
+Task<Result<std::string>> rewrite_header(Search &search, const AddressRewriter &rewriter, std::string section) {
   std::string out;
   std::string_view rest = section;
-  std::map<std::pair<route::AddressClass, std::string>, std::string> known;  // lists name the same people again
+  std::map<std::pair<AddressClass, std::string>, std::string> known;  // lists name the same people again
   while (const auto field = next_field(rest)) {
     const auto whose = address_field(field->name);
-    const auto what =
-        whose == FieldClass::Sender ? route::AddressClass::HeaderSender : route::AddressClass::HeaderRecipient;
-    if (!whose || canonical.empty(what)) {
+    const auto what = whose == FieldClass::Sender ? AddressClass::HeaderSender : AddressClass::HeaderRecipient;
+    if (!whose || rewriter.empty(what)) {
       out += field->raw;
       continue;
     }
@@ -28,7 +28,7 @@ Task<Result<std::string>> rewrite_header(route::Search &search, const route::Can
       const std::string address{body.substr(span.at, span.length)};
       const auto [at, is_new] = known.try_emplace({what, address}, address);
       if (is_new) {
-        auto mapped = co_await canonical.find(search, what, address);
+        auto mapped = co_await rewriter.find(search, what, address);
         if (mapped.later) co_return Error{Status::Defer, std::move(mapped.text)};
         if (!mapped.addresses.empty()) at->second = std::move(mapped.addresses.front());
       }
@@ -42,4 +42,4 @@ Task<Result<std::string>> rewrite_header(route::Search &search, const route::Can
   co_return out;
 }
 
-}  // namespace mansio::ingress
+}  // namespace mansio::route

@@ -1,0 +1,116 @@
+"""Mail that waits is sent another way: rebind, reroute and requeue in the whole program, over a restart too."""
+import json
+import unittest
+
+import rig
+
+CONFIG = '''
+myhostname = "mx.mansio.test"
+mydestination = ["own.test"]
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+tenant = "acme"
+[transport.relay]
+plugin = "transport-smtp"
+source_pools = { warm = ["127.0.0.1"] }
+[transport.spare]
+plugin = "transport-smtp"
+[[route]]
+transport = "relay"
+nexthop = "[127.0.0.1]:%d"
+[queue]
+minimal_backoff_time = "1h"
+maximal_backoff_time = "1h"
+notify_classes = []
+'''
+
+
+def not_now(command, *_):
+    return "450 4.2.0 not now" if command == "RCPT" else None
+
+
+class Rebind(rig.TestCase):
+    def waiting(self, first, recipients=("a@own.test",)):
+        """An instance with a message that the first next hop did not take."""
+        server = self.mansio(CONFIG % first.port)
+        with rig.Client(server.port) as c:
+            self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+            c.message("me@own.test", recipients, "Subject: x\r\n\r\nHello.\r\n")
+        server.wait_event("delivery", len(recipients), status="deferred")
+        return server
+
+    def arrived(self, sink, count=1):
+        rig.wait_for(lambda: sink.count() >= count, f"{count} messages at the sink")
+        with sink.lock:
+            return sorted(r for m in sink.messages for r in m.recipients)
+
+    def test_another_transport_and_next_hop(self):
+        first, second = self.peer(on=not_now), self.peer()
+        server = self.waiting(first)
+        arrival = server.queue()[0]["arrival_time"]
+        self.assertIn("1 message", server.cli("queue", "rebind", "--tenant", "acme", "--transport", "spare", "--nexthop",
+                                              f"[127.0.0.1]:{second.port}"))
+        self.assertEqual(self.arrived(second), ["a@own.test"])
+        (sent,) = server.wait_event("delivery", status="sent")
+        self.assertEqual(sent["transport"], "spare")
+        self.assertIsInstance(arrival, int)
+        rig.wait_for(lambda: server.queue() == [], "an empty queue")
+
+    def test_only_what_goes_to_the_destination(self):
+        first, second = self.peer(on=not_now), self.peer()
+        server = self.waiting(first, ["a@own.test", "b@away.test"])
+        server.cli("queue", "rebind", "--destination", "away.test", "--nexthop", f"[127.0.0.1]:{second.port}")
+        self.assertEqual(self.arrived(second), ["b@away.test"])
+        rig.wait_for(lambda: [r["address"] for m in server.queue() for r in m["recipients"]] == ["a@own.test"],
+                     "the other recipient to be left")
+
+    def test_it_outlives_a_restart(self):
+        first, second = self.peer(on=not_now), self.peer(on=not_now)
+        server = self.waiting(first)
+        qid = server.queue()[0]["queue_id"]
+        server.cli("queue", "rebind", qid, "--nexthop", f"[127.0.0.1]:{second.port}", "--pool", "warm")
+        server.wait_event("delivery", 2, status="deferred")
+        self.assertEqual(server.stop(), 0)
+        server.start()
+        second.on = lambda *_: None
+        shown = rig.wait_for(lambda: json.loads(server.cli("queue", "show", qid)), "the message again")
+        self.assertEqual(shown["source_pool"], "warm")
+        self.assertEqual(shown["groups"][0]["nexthop"], f"[127.0.0.1]:{second.port}")
+        rig.wait_for(lambda: server.cli("queue", "flush", "--all") and second.count() == 1, "the message at its new next hop")
+        self.assertEqual(first.count(), 0)
+
+    def test_reroute_asks_the_routes_that_there_are_now(self):
+        first, second = self.peer(on=not_now), self.peer()
+        server = self.waiting(first)
+        arrival = server.queue()[0]["arrival_time"]
+        server.write_config(CONFIG % second.port)
+        server.cli("reload")
+        self.assertEqual(second.count(), 0)  # mail that waits keeps its route
+        self.assertEqual(server.queue()[0]["arrival_time"], arrival)
+        self.assertIn("1 message", server.cli("queue", "reroute", "--match", "transport=relay"))
+        self.assertEqual(self.arrived(second), ["a@own.test"])
+
+    def test_suspended_mail_waits_and_goes_when_it_is_resumed(self):
+        first, second = self.peer(on=not_now), self.peer()
+        server = self.waiting(first)
+        qid = server.queue()[0]["queue_id"]
+        server.cli("queue", "suspend", "--tenant", "acme", "--reason", "a look")
+        server.cli("queue", "rebind", qid, "--nexthop", f"[127.0.0.1]:{second.port}")
+        rig.wait_for(lambda: "a look" in server.cli("queue", "why", qid), "the suspension to bind it")
+        self.assertEqual(second.count(), 0)
+        server.cli("queue", "resume", "--tenant", "acme")
+        self.assertEqual(self.arrived(second), ["a@own.test"])
+
+    def test_what_makes_no_sense_is_refused(self):
+        server = self.waiting(self.peer(on=not_now))
+        for args, said in ((["--tenant", "acme"], "where to?"), (["--all", "--transport", "nowhere"], "[transport.nowhere]"),
+                           (["--transport", "spare"], "which messages?")):
+            result = rig.run_program("queue", "rebind", *args, "--config", server.config)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(said, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,268 @@
+// Operators' orders about where mail goes: what they move, what they leave alone, and what of them outlives a restart.
+#include <gmock/gmock.h>
+
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using wire::DeliveryStatus;
+
+class Rebinding : public Bench {
+ protected:
+  using Match = std::vector<std::pair<std::string, std::string>>;
+
+  Rebinding() {
+    config::Transport other;
+    other.name = "other";
+    settings_.transports.push_back(other);
+  }
+  void begin_both() {
+    begin();
+    control_ = {};
+    other_ = attach(wire::RoleKind::Egress, "egress.other", 201);
+    say(other_, wire::EgressHello{"other", 100, {}, {}});
+    run();
+  }
+  wire::QueueReply order(const std::string &verb, Match match, std::vector<std::string> ids = {}) {
+    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
+    wire::QueueCommand c;
+    c.request = ++request_;
+    c.verb = verb;
+    c.by = "root";
+    c.match = std::move(match);
+    c.ids = std::move(ids);
+    say(control_, c);
+    wire::QueueReply all;
+    for (int i = 0; i < 100 && !all.done; ++i) {
+      run();
+      for (auto &r : control_.link->take<wire::QueueReply>()) {
+        all.lines += r.lines;
+        all.done = r.done;
+        all.error = r.error;
+        all.affected = r.affected;
+        say(control_, wire::QueueCommandCredit{request_});
+      }
+    }
+    EXPECT_TRUE(all.done);
+    return all;
+  }
+  std::vector<wire::Lease> other_leases() {
+    run();
+    return other_.link->take<wire::Lease>();
+  }
+  std::vector<wire::RouteRequest> route_requests() {
+    run();
+    return router_.link->take<wire::RouteRequest>();
+  }
+  static std::vector<std::string> addresses(const wire::Lease &lease) {
+    std::vector<std::string> out;
+    for (const auto &r : lease.recipients) out.push_back(r.address);
+    return out;
+  }
+  void defer_all() {
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  }
+
+  FakePeer control_, other_;
+  std::uint32_t request_ = 0;
+};
+
+TEST_F(Rebinding, MailGoesByAnotherTransportAndNextHopAtOnce) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  const auto arrival = core_->index().message(core_->index().find(id)).arrival;
+  advance(10 * kSecond);
+  EXPECT_EQ(order("rebind", {{"to_transport", "other"}, {"to_nexthop", "[192.0.2.9]:25"}}, {to_string(id)}).affected,
+            1u);
+  const auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].id, id);
+  EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
+  EXPECT_THAT(leases(), IsEmpty());
+  EXPECT_EQ(core_->index().message(core_->index().find(id)).arrival, arrival);
+  say(other_, result(l[0], DeliveryStatus::Sent));
+  run();
+  EXPECT_FALSE(known(id));
+}
+
+TEST_F(Rebinding, OutlivesARestart) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("rebind", {{"to_transport", "other"}, {"to_pool", "warm"}}, {to_string(id)});
+  auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].source_pool, "warm");
+  say(other_, result(l[0], DeliveryStatus::Deferred));
+  run();
+  begin_both();
+  advance(400 * kSecond);
+  EXPECT_THAT(leases(), IsEmpty());
+  l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].nexthop, "");
+  EXPECT_EQ(l[0].source_pool, "warm");
+  EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"source_pool\":\"warm\""));
+}
+
+TEST_F(Rebinding, OutlivesACheckpoint) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("rebind", {{"to_nexthop", "relay.example.net"}, {"to_pool", "warm"}}, {to_string(id)});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  store_->want_checkpoint = true;
+  advance(2 * kSecond);
+  ASSERT_EQ(store_->checkpoints, 1);
+  begin_both();
+  advance(400 * kSecond);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].nexthop, "relay.example.net");
+  EXPECT_EQ(l[0].source_pool, "warm");
+}
+
+TEST_F(Rebinding, ANextHopAloneLeavesTheTransport) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)});
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].nexthop, "relay.example.net");
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_EQ(order("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)}).affected,
+            0u);  // it does so already
+}
+
+TEST_F(Rebinding, OnlyTheRecipientsThatAreMeantMove) {
+  begin_both();
+  const auto id = mail_to({"a@example.com", "b@example.org", "c@example.com"});
+  defer_all();
+  EXPECT_EQ(order("rebind", {{"destination", "example.org"}, {"to_transport", "other"}}).affected, 1u);
+  auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_THAT(addresses(l[0]), ElementsAre("b@example.org"));
+  EXPECT_THAT(leases(), IsEmpty());  // the others wait as before
+  order("rebind", {{"recipient", "c@example.com"}, {"to_transport", "other"}});
+  l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_THAT(addresses(l[0]), ElementsAre("c@example.com"));
+  advance(400 * kSecond);
+  l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].id, id);
+  EXPECT_THAT(addresses(l[0]), ElementsAre("a@example.com"));
+}
+
+TEST_F(Rebinding, ChoosesByTenantCampaignAndSender) {
+  begin_both();
+  auto e = envelope({"a@example.com"}, "news@example.org");
+  e.tenant = "acme";
+  e.campaign = "spring";
+  const auto id = mail(e);
+  mail_to({"b@example.com"});
+  defer_all();
+  for (const auto &[key, value] : Match{{"tenant", "acme"}, {"campaign", "spring"}, {"sender", "news@example.org"}}) {
+    EXPECT_EQ(order("rebind", {{key, value}, {"to_pool", "pool-of-" + value}}).affected, 1u) << key;
+    EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"source_pool\":\"pool-of-" + value + "\""));
+  }
+  EXPECT_EQ(order("rebind", {{"tenant", "others"}, {"to_pool", "x"}}).affected, 0u);
+}
+
+TEST_F(Rebinding, WhatIsBeingDeliveredIsLeftAlone) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 0u);
+  EXPECT_EQ(order("reroute", {}, {to_string(id)}).affected, 0u);
+  report(l[0], DeliveryStatus::Deferred);
+  advance(400 * kSecond);
+  EXPECT_THAT(leases(), SizeIs(1));
+  EXPECT_THAT(other_leases(), IsEmpty());
+}
+
+TEST_F(Rebinding, WhatIsHeldStaysHeldAndGoesTheNewWayOnceReleased) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("hold", {}, {to_string(id)});
+  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
+  advance(400 * kSecond);
+  EXPECT_THAT(other_leases(), IsEmpty());
+  order("release", {}, {to_string(id)});
+  EXPECT_THAT(other_leases(), SizeIs(1));
+}
+
+TEST_F(Rebinding, RerouteAsksTheRouterAndKeepsTheTimeStamp) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  const auto arrival = core_->index().message(core_->index().find(id)).arrival;
+  advance(100 * kSecond);
+  EXPECT_EQ(order("reroute", {}, {to_string(id)}).affected, 1u);
+  EXPECT_EQ(order("reroute", {}, {to_string(id)}).affected, 0u);  // asked already
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.routes = {{0, Route{"other", "[192.0.2.9]:25"}}};
+  say(router_, reply);
+  const auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
+  EXPECT_EQ(core_->index().message(core_->index().find(id)).arrival, arrival);
+}
+
+TEST_F(Rebinding, ARerouteThatIsNotAnsweredYetIsAskedAgainAfterARestart) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("reroute", {}, {to_string(id)});
+  EXPECT_THAT(route_requests(), SizeIs(1));
+  begin_both();
+  advance(kSecond);
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_EQ(requests[0].id, id);
+}
+
+TEST_F(Rebinding, RequeueForgetsThePool) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("rebind", {{"to_pool", "warm"}}, {to_string(id)});
+  order("requeue", {}, {to_string(id)});
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.routes = {{0, Route{"smtp", ""}}};
+  say(router_, reply);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].source_pool, "");
+}
+
+TEST_F(Rebinding, SaysWhatIsWrongWithAnOrder) {
+  begin_both();
+  EXPECT_THAT(order("rebind", {{"tenant", "x"}}).error, HasSubstr("where to?"));
+  EXPECT_THAT(order("rebind", {{"to_transport", "other"}}).error, HasSubstr("which messages?"));
+  EXPECT_THAT(order("rebind", {{"tenant", "x"}, {"to_transport", "nowhere"}}).error,
+              HasSubstr("there is no [transport.nowhere]"));
+  EXPECT_THAT(order("rebind", {{"tenant", "x"}, {"to_nexthop", "no good"}}).error, HasSubstr("not a next hop"));
+  EXPECT_THAT(order("rebind", {{"tenant", "x"}, {"to_moon", "y"}}).error, HasSubstr("does not understand"));
+  EXPECT_THAT(order("reroute", {{"tenant", "x"}, {"to_transport", "other"}}).error, HasSubstr("cannot match by"));
+}
+
+}  // namespace
+}  // namespace mansio::queue
