@@ -13,12 +13,12 @@
 namespace mansio::ingress {
 namespace {
 
-constexpr std::size_t kLongest = 255;  // of a value, decoded
+constexpr std::size_t kLongestValue = 255;  // of a value, decoded
 constexpr std::size_t kLongestProtocol = 64;
 
 bool is_word(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_';
+    return (c >= '0' && c <= '9') || (mansio::lower(c) >= 'a' && mansio::lower(c) <= 'z') || c == '-' || c == '_';
   });
 }
 
@@ -29,7 +29,7 @@ bool read_address(std::string_view text, std::string &to) {
   if (tagged) text.remove_prefix(kTag.size());
   const bool v6 = text.find(':') != text.npos;
   if (text.starts_with('[') || (tagged && !v6) || !config::parse_ip(text)) return false;
-  to = lower(text);
+  to = mansio::lower(text);
   return true;
 }
 
@@ -39,7 +39,7 @@ bool read_port(std::string_view text, std::uint16_t &to) {
 }
 
 // Null value: not known. False: no such value.
-bool set(std::string_view name, const std::optional<std::string> &value, Origin &origin, bool &known_name) {
+bool set_attribute(std::string_view name, const std::optional<std::string> &value, Origin &origin, bool &known_name) {
   known_name = true;
   const auto text = value ? std::string_view{*value} : std::string_view{};
   if (equals_nocase(name, "NAME")) {
@@ -88,13 +88,13 @@ std::optional<Reply> read_xforward(std::string_view attributes, Origin &origin) 
     const auto name = word.substr(0, equals);
     const auto shown = printable(name.substr(0, 32), false);
     const auto decoded = xtext_decode(word.substr(equals + 1));
-    if (!decoded || decoded->size() > kLongest) return bad("Error: bad value of attribute " + shown);
+    if (!decoded || decoded->size() > kLongestValue) return bad("Error: bad value of attribute " + shown);
     // What is no printable ASCII would go into logs, and into the commands of the next hop.
     std::optional<std::string> value;
     const bool unknown = equals_nocase(*decoded, "[UNAVAILABLE]") || equals_nocase(*decoded, "[TEMPUNAVAIL]");
     if (!unknown) value = printable(*decoded, false);
     bool known_name = false;
-    if (!set(name, value, now, known_name))
+    if (!set_attribute(name, value, now, known_name))
       return bad((known_name ? "Error: bad value of attribute " : "Error: no such attribute: ") + shown);
   }
   origin = std::move(now);

@@ -11,13 +11,13 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-Origin read(std::string_view attributes) {
+Origin understood(std::string_view attributes) {
   Origin origin;
   const auto bad = read_xforward(attributes, origin);
   EXPECT_FALSE(bad) << attributes << ": " << (bad ? bad->text : "");
   return origin;
 }
-std::string refusal(std::string_view attributes) {
+std::string refused(std::string_view attributes) {
   Origin origin;
   origin.name = "before.example";
   const auto before = origin;
@@ -27,23 +27,24 @@ std::string refusal(std::string_view attributes) {
 }
 
 TEST(XForward, HasAllAttributesThatThereAre) {
-  const auto origin = read(
+  const auto origin = understood(
       "NAME=spike.example ADDR=192.0.2.7 PORT=1234 PROTO=ESMTP HELO=spike+20x.example IDENT=4ABC+3D1 SOURCE=REMOTE");
   EXPECT_EQ(origin, (Origin{"spike.example", "192.0.2.7", "spike x.example", "ESMTP", "4ABC=1", 1234, false}));
-  EXPECT_TRUE(read("source=local").local);
+  EXPECT_TRUE(understood("source=local").local);
 }
 
 TEST(XForward, WhatIsUnavailableIsNotKnown) {
-  EXPECT_EQ(read("NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE] PORT=[unavailable] PROTO=[UNAVAILABLE] HELO=[UNAVAILABLE] "
+  EXPECT_EQ(
+      understood("NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE] PORT=[unavailable] PROTO=[UNAVAILABLE] HELO=[UNAVAILABLE] "
                  "IDENT=[UNAVAILABLE] SOURCE=[UNAVAILABLE]"),
-            Origin{});
-  auto origin = read("NAME=a.example ADDR=192.0.2.7 PORT=1 SOURCE=LOCAL");
+      Origin{});
+  auto origin = understood("NAME=a.example ADDR=192.0.2.7 PORT=1 SOURCE=LOCAL");
   EXPECT_FALSE(read_xforward("NAME=[TEMPUNAVAIL] ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE] SOURCE=[UNAVAILABLE]", origin));
   EXPECT_EQ(origin, Origin{});
 }
 
 TEST(XForward, AddsUpOverSeveralCommands) {
-  auto origin = read("NAME=a.example ADDR=192.0.2.7");
+  auto origin = understood("NAME=a.example ADDR=192.0.2.7");
   EXPECT_FALSE(read_xforward("HELO=b.example  NAME=c.example", origin));
   EXPECT_EQ(origin.name, "c.example");
   EXPECT_EQ(origin.address, "192.0.2.7");
@@ -51,8 +52,8 @@ TEST(XForward, AddsUpOverSeveralCommands) {
 }
 
 TEST(XForward, TakesBothFormsOfIPv6) {
-  EXPECT_EQ(read("ADDR=IPV6:2001:DB8::1").address, "2001:db8::1");
-  EXPECT_EQ(read("ADDR=2001:db8::1").address, "2001:db8::1");
+  EXPECT_EQ(understood("ADDR=IPV6:2001:DB8::1").address, "2001:db8::1");
+  EXPECT_EQ(understood("ADDR=2001:db8::1").address, "2001:db8::1");
 }
 
 TEST(XForward, RefusesWhatIsNoValueAndChangesNothing) {
@@ -77,14 +78,14 @@ TEST(XForward, RefusesWhatIsNoValueAndChangesNothing) {
                           "SOURCE=HERE",
                           "LOGIN=x",
                           "HELO=ok SIZE=1"})
-    EXPECT_THAT(refusal(bad), StartsWith("501 5.5.4 Error: ")) << bad;
-  EXPECT_THAT(refusal("HELO=" + std::string(256, 'x')), StartsWith("501 5.5.4 "));
-  EXPECT_THAT(refusal("\x01\xff=x"), AllOf(StartsWith("501 5.5.4 "), Not(HasSubstr("\x01")), Not(HasSubstr("\xff"))));
+    EXPECT_THAT(refused(bad), StartsWith("501 5.5.4 Error: ")) << bad;
+  EXPECT_THAT(refused("HELO=" + std::string(256, 'x')), StartsWith("501 5.5.4 "));
+  EXPECT_THAT(refused("\x01\xff=x"), AllOf(StartsWith("501 5.5.4 "), Not(HasSubstr("\x01")), Not(HasSubstr("\xff"))));
 }
 
 TEST(XForward, ControlsGoNoFurther) {
-  EXPECT_EQ(read("HELO=a+0D+0Ab+FF").helo, "a  b?");
-  EXPECT_EQ(read("IDENT=+00x").ident, "?x");
+  EXPECT_EQ(understood("HELO=a+0D+0Ab+FF").helo, "a  b?");
+  EXPECT_EQ(understood("IDENT=+00x").ident, "?x");
 }
 
 class XForwardSession : public testing::SmtpServerTest {
