@@ -61,6 +61,11 @@ class Checker {
     }
     watched(of, "filters", "filter", options.filters, s_.filters);
     watched(of, "policies", "policy", options.policies, s_.policies);
+    if (own("content_filter")) content_filter(key("content_filter"), options.content_filter);
+    for (const auto &[option, names] : {std::pair{"filters", &options.filters}, {"policies", &options.policies}})
+      if (options.overrides("no_milters") && !names->empty())
+        add(key(option), "stands where receive_override_options holds \"no_milters\", expected only one of them",
+            {key("receive_override_options"), of});
     if (own("tls_security_level") || own("tls_cert_file") || own("tls_key_file")) {
       const bool cert = !options.tls_cert_file.empty(), key_file = !options.tls_key_file.empty();
       if (options.tls_security_level != TlsLevel::None && !cert) {
@@ -73,6 +78,16 @@ class Checker {
             {of});
       }
     }
+  }
+
+  void content_filter(const std::string &key, const std::string &text) {
+    const auto name = text.substr(0, text.find(':'));
+    if (name.empty() || s_.transport(name)) return;
+    std::vector<std::string_view> names;
+    for (const auto &transport : s_.transports) names.push_back(transport.name);
+    const auto near = suggestion(name, names);
+    add(key, fmt::format("names \"{0}\", but there is no [transport.{0}]{1}", name,
+                         near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
   }
 
   void listeners() {

@@ -362,6 +362,23 @@ std::span<const Option<Smtpd>> smtpd_options() {
                             "The `[filter.NAME]` that watch sessions and may change their mail, in their order: each "
                             "sees what the ones before it changed.",
                             "none"),
+        option<&T::content_filter>(
+            "content_filter", text(kContentFilter),
+            "Where all mail goes first that is received here, instead of its own way: the name of a "
+            "`[transport.NAME]`, and its next hop after a colon (without one, each recipient's domain). The filter "
+            "there gives the mail back to another listener, which has `content_filter = \"\"` or the next filter.",
+            "none"),
+        option<&T::receive_override_options>(
+            "receive_override_options", list(kOverride),
+            "What is left out here, as before and after a content filter: `no_unknown_recipient_checks` takes "
+            "recipients that do not exist; `no_address_mappings` leaves addresses as they are, without aliases, "
+            "canonical addresses and automatic copies (`always_bcc`, BCC maps); `no_milters` is for a listener that is "
+            "watched by none of the filters and policies of `[smtpd]`; `no_header_body_checks` leaves out nothing "
+            "yet."),
+        option<&T::authorized_xforward_hosts>(
+            "authorized_xforward_hosts", list(kNetwork),
+            "Clients, such as content filters, that may say with XFORWARD whose mail it was; with none it is not "
+            "offered. It is logged and passed on, and nothing else."),
     };
     for (auto &row : r) {
       if (row.name != "client_event_limit_exceptions") continue;

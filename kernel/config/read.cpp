@@ -201,7 +201,7 @@ class Reader {
       unknown(entry, prefix, names);
     }
     follow_mynetworks(listener.smtpd);
-    if (listener.protocol == "qmqp") {  // whose sessions nobody watches
+    if (listener.protocol == "qmqp" || listener.smtpd.overrides("no_milters")) {  // whose sessions nobody watches
       if (!given(prefix + "filters")) listener.smtpd.filters.clear();
       if (!given(prefix + "policies")) listener.smtpd.policies.clear();
     }

@@ -17,6 +17,11 @@ std::string in_domain(const std::string &mailbox, const std::string &domain) {
 
 }  // namespace
 
+bool Smtpd::overrides(std::string_view what) const {
+  return std::find(receive_override_options.begin(), receive_override_options.end(), what) !=
+         receive_override_options.end();
+}
+
 std::string Settings::postmaster_address() const { return in_domain(postmaster, myhostname); }
 std::string Settings::double_bounce_address() const { return in_domain(double_bounce_sender, myhostname); }
 

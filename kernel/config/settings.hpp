@@ -77,7 +77,11 @@ struct Smtpd {
   std::uint32_t access_map_reject_code = 554, access_map_defer_code = 450;
   std::string null_access_lookup_key = "<>";
   std::vector<std::string> policies, filters;  // [policy.NAME] and [filter.NAME] that watch sessions, in their order
+  std::string content_filter;                  // "TRANSPORT:NEXTHOP", where all mail goes first; "" = none
+  std::vector<std::string> receive_override_options;
+  std::vector<Network> authorized_xforward_hosts;  // none: XFORWARD is not offered
 
+  bool overrides(std::string_view what) const;  // is it one of receive_override_options?
   bool operator==(const Smtpd &) const = default;
 };
 

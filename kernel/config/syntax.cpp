@@ -163,6 +163,20 @@ bool canonical_syslog_name(std::string &text) {
 
 bool canonical_plugin(std::string &text) { return word(text, 64) && text.find('-') != text.npos; }
 bool canonical_transport(std::string &text) { return is_table_name(text); }
+bool canonical_content_filter(std::string &text) {
+  const auto colon = text.find(':');
+  if (text.empty() || colon == text.npos) return text.empty() || is_table_name(text);
+  auto nexthop = text.substr(colon + 1);
+  if (!is_table_name(std::string_view{text}.substr(0, colon)) || is_reason(nexthop) || !canonical_nexthop(nexthop))
+    return false;
+  text.resize(nexthop.empty() ? colon : colon + 1);
+  text += nexthop;
+  return true;
+}
+bool canonical_receive_override(std::string &text) {
+  return text == "no_unknown_recipient_checks" || text == "no_address_mappings" || text == "no_header_body_checks" ||
+         text == "no_milters";
+}
 bool canonical_rewriting(std::string &text) { return text == "canonical" || text == "virtual" || text == "generic"; }
 bool canonical_address_class(std::string &text) {
   return text == "envelope_sender" || text == "envelope_recipient" || text == "header_sender" ||
@@ -260,6 +274,12 @@ const Syntax kAddressClass{"class of addresses",
 const Syntax kParentMatch{"use of tables", "\"access_maps\" or \"transport_maps\"", canonical_parent_match};
 const Syntax kFilterName{"name", "the name of a table such as [filter.NAME]", canonical_transport};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
+const Syntax kContentFilter{
+    "content filter", "\"TRANSPORT\" or \"TRANSPORT:NEXTHOP\", such as \"dspam:[127.0.0.1]:10024\", or \"\" for none",
+    canonical_content_filter};
+const Syntax kOverride{
+    "override", "\"no_unknown_recipient_checks\", \"no_address_mappings\", \"no_header_body_checks\" or \"no_milters\"",
+    canonical_receive_override};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
 const Syntax kUser{"user", "the name of a system user", canonical_user};
 const Syntax kNotifyClass{

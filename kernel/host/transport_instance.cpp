@@ -66,6 +66,14 @@ void with_delivery(const wire::Lease &lease, std::uint64_t length, F f) {
   d.n_metadata = metadata.size();
   d.arrival = lease.arrival;
   d.deadline = lease.deadline;
+  const auto &origin = lease.origin;
+  d.origin_source = origin.local ? MANSIO_ORIGIN_LOCAL : MANSIO_ORIGIN_REMOTE;
+  d.origin_port = origin.port;
+  d.origin_address = str(origin.address);
+  d.origin_name = str(origin.name);
+  d.origin_helo = str(origin.helo);
+  d.origin_protocol = str(origin.protocol);
+  d.origin_ident = str(origin.ident);
   f(d);
 }
 

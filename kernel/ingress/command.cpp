@@ -32,7 +32,7 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
     {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Unimplemented}, {"ETRN", Verb::Etrn},
     {"TURN", Verb::Unimplemented}, {"ATRN", Verb::Unimplemented}, {"SEND", Verb::Unimplemented},
     {"SOML", Verb::Unimplemented}, {"SAML", Verb::Unimplemented}, {"GET", Verb::NotSmtp},
-    {"POST", Verb::NotSmtp},       {"CONNECT", Verb::NotSmtp},
+    {"POST", Verb::NotSmtp},       {"CONNECT", Verb::NotSmtp},    {"XFORWARD", Verb::XForward},
 };
 
 Verb verb_of(std::string_view word) {
@@ -128,6 +128,7 @@ Command parse_command(std::string_view line) {
     case Verb::Helo:
     case Verb::Ehlo:
     case Verb::Vrfy:
+    case Verb::XForward:
       command.syntax = bare ? Syntax::MissingArgument : Syntax::Ok;
       break;
     case Verb::Data:

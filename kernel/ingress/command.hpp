@@ -24,6 +24,7 @@ enum class Verb : std::uint8_t {
   Quit,
   StartTls,
   Etrn,
+  XForward,
   Unimplemented,  // SMTP, but not offered: EXPN, AUTH, TURN, SEND, SOML, SAML
   NotSmtp,        // another protocol's first words (HTTP, TLS): the client is lost
 };
@@ -32,7 +33,7 @@ std::string_view name(Verb verb);
 // Why a line with a known verb is refused.
 enum class Syntax : std::uint8_t {
   Ok,
-  MissingArgument,  // HELO without a name, BDAT without a size
+  MissingArgument,  // HELO without a name, BDAT without a size, XFORWARD without attributes
   ExtraArgument,    // DATA, RSET, QUIT or STARTTLS with one, ETRN with two
   BadPath,          // MAIL/RCPT without FROM:/TO: or a path that ends
   BadParameter,     // not keyword[=value]

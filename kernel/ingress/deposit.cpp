@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "kernel/mail/trace.hpp"
+#include "kernel/route/content_filter.hpp"
 
 namespace mansio::ingress {
 
@@ -15,6 +16,10 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.client_name = client.name;
   e.client_port = client.port;
   e.listener = service.name;
+  if (const auto filter = route::content_filter(service.smtpd)) {
+    e.routes.assign(1, *filter);
+    for (auto &recipient : e.recipients) recipient.route = 0;
+  }
   if (!chosen) {
     const auto reserved = co_await env.writer.reserve_id();
     if (!reserved) {
@@ -49,6 +54,16 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                             {"tls", e.tls_version},
                             {"cipher", e.tls_cipher},
                             {"listener", e.listener}});
+  if (e.origin) {
+    env.log.info("xforward", {{"qid", id},
+                              {"orig_queue_id", e.origin->ident},
+                              {"orig_client", e.origin->address},
+                              {"orig_client_name", e.origin->name},
+                              {"orig_client_port", e.origin->port},
+                              {"orig_helo", e.origin->helo},
+                              {"orig_proto", e.origin->protocol},
+                              {"orig_source", e.origin->local ? "LOCAL" : "REMOTE"}});
+  }
   co_return id;
 }
 

@@ -11,8 +11,9 @@
 namespace mansio::ingress {
 
 // What the envelope holds of its client and listener, its body and configuration epoch are filled in; `content` has
-// seen the whole draft; `prepend` are header fields to come before all others. `id`: one reserved before; 0: one is
-// reserved here. An error is logged here and means to the client what commit_refusal() says.
+// seen the whole draft; the listener's content filter, if it has one, takes the place of the routes; `prepend` are
+// header fields to come before all others. `id`: one reserved before; 0: one is reserved here. An error is logged here
+// and means to the client what commit_refusal() says.
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &envelope,
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
                                 std::string prepend = {}, MessageId id = {});

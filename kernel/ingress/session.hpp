@@ -98,10 +98,13 @@ class Session final : public ClientSession {
   std::optional<Recipient> read_rcpt(const Command &command);
   void refuse_recipient(const Reply &reply, std::string_view recipient);
   void help();
+  void xforward(const Command &command);
+  bool may_xforward() const;
   bool offers(std::string_view keyword) const;
   void reset() {
     if (filters_ && transaction_) filters_->message_over(transaction_->id, false);
     transaction_.reset();
+    origin_.reset();
     screening_.sender.reset();
     transaction_deadline_ = 0;
   }
@@ -160,6 +163,7 @@ class Session final : public ClientSession {
   bool command_begun_ = false;  // its deadline is set
   std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end
   std::optional<Transaction> transaction_;
+  std::optional<Origin> origin_;  // told with XFORWARD, of the transaction under way or the next
   route::ScreeningMemory screening_;
   std::unique_ptr<FilterSession> filters_;  // null: nobody watches
   std::optional<std::string> accepted_;

@@ -3,6 +3,7 @@
 #include "kernel/ingress/params.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
+#include "kernel/ingress/xforward.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/trace.hpp"
 
@@ -35,6 +36,9 @@ Reply syntax_refusal(const Command &command) {
     case Verb::Bdat:
       usage += " count [LAST]";
       break;
+    case Verb::XForward:
+      usage += " attribute=value...";
+      break;
     default:
       break;
   }
@@ -59,6 +63,7 @@ bool Session::offers(std::string_view keyword) const {
   if (keyword == "SMTPUTF8" && !smtpd_.smtputf8) return false;
   if (keyword == "MT-PRIORITY" && !smtpd_.mt_priority) return false;
   if (keyword == "ETRN" && !may_etrn()) return false;
+  if (keyword == "XFORWARD" && !may_xforward()) return false;
   if (keyword == "STARTTLS" && (!service_.tls || !service_.tls->current() || connection_.secure())) return false;
   return std::none_of(smtpd_.discard_ehlo_keywords.begin(), smtpd_.discard_ehlo_keywords.end(),
                       [&](const std::string &k) { return equal_nocase(k, keyword); });
@@ -125,6 +130,8 @@ void Session::answer(const Command &command) {
       return reply({252, {2, 0, 0}, "Cannot VRFY user, but will take mail for it if it can be delivered"});
     case Verb::Help:
       return help();
+    case Verb::XForward:
+      return xforward(command);
     case Verb::Quit:
       return hang_up({221, {2, 0, 0}, "Bye"});
     default:
@@ -151,10 +158,11 @@ void Session::helo(const Command &command) {
 void Session::ehlo_reply() {
   std::vector<std::string> lines{env_.settings.myhostname};
   for (const std::string_view keyword : {"PIPELINING", "SIZE", "ETRN", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME",
-                                         "DSN", "SMTPUTF8", "MT-PRIORITY", "CHUNKING"}) {
+                                         "DSN", "SMTPUTF8", "MT-PRIORITY", "CHUNKING", "XFORWARD"}) {
     if (!offers(keyword)) continue;
     lines.emplace_back(keyword);
     if (keyword == "SIZE") lines.back() += " " + std::to_string(smtpd_.message_size_limit);
+    if (keyword == "XFORWARD") lines.back().append(" ").append(kXForwardAttributes);
   }
   std::string text;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -167,6 +175,24 @@ void Session::ehlo_reply() {
 
 void Session::help() {
   reply({214, {2, 0, 0}, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS ETRN"});
+}
+
+bool Session::may_xforward() const {
+  const auto &hosts = smtpd_.authorized_xforward_hosts;
+  return std::any_of(hosts.begin(), hosts.end(), [&](const config::Network &n) { return n.contains(client_.key); });
+}
+
+void Session::xforward(const Command &command) {
+  if (!offers("XFORWARD")) {
+    const Reply no{550, {5, 7, 0}, "Error: insufficient authorization"};
+    log_reject("XFORWARD", no);
+    return refuse(no);
+  }
+  if (transaction_) return refuse({503, {5, 5, 1}, "Error: MAIL transaction in progress"});
+  auto origin = origin_.value_or(Origin{});
+  if (const auto bad = read_xforward(command.argument, origin)) return refuse(*bad);
+  origin_ = std::move(origin);
+  reply({250, {2, 0, 0}, "Ok"});
 }
 
 void Session::mail(const Command &command) {
@@ -251,7 +277,8 @@ void Session::rcpt(const Command &command) {
   auto recipient = read_rcpt(command);
   if (!recipient) return;
   auto &envelope = transaction_->envelope;
-  auto verdict = env_.policy.recipient(client_, envelope.sender, recipient->original);
+  auto verdict = env_.policy.recipient(client_, envelope.sender, recipient->original,
+                                       !smtpd_.overrides("no_unknown_recipient_checks"));
   if (verdict.refusal) return refuse_recipient(*verdict.refusal, recipient->original);
   recipient->address = std::move(verdict.address);
   if (recipient->address == recipient->original) recipient->original.clear();

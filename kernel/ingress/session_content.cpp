@@ -196,6 +196,7 @@ Task<Reply> Session::commit() {
   e.protocol = protocol();
   e.tls_version = connection_.tls_version();
   e.tls_cipher = connection_.tls_cipher();
+  e.origin = origin_;
   settle(t.effects, e);
   if (t.effects.discard) co_return discard(env_, client_, e);
   if (filters_) {

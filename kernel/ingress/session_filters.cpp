@@ -159,7 +159,9 @@ Task<void> Session::judge(const Command &command) {
     e.smtputf8 = before_.smtputf8;
     transaction_->effects = std::move(before_.effects);
   } else {
+    auto origin = std::move(origin_);
     reset();
+    if (command.verb == Verb::Mail) origin_ = std::move(origin);  // it may try another sender
     helo_ = std::move(before_.helo);
     esmtp_ = before_.esmtp;
   }
@@ -251,7 +253,8 @@ Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Ed
         add_recipients(envelope, recipient, std::move(verdict.targets), std::move(verdict.copies));
         continue;
       }
-      auto verdict = env_.policy.recipient(trusted, envelope.sender, edit.value);
+      auto verdict =
+          env_.policy.recipient(trusted, envelope.sender, edit.value, !smtpd_.overrides("no_unknown_recipient_checks"));
       if (verdict.refusal) co_return refused_recipient(edit.value, *verdict.refusal);
       std::vector<Target> targets;
       targets.push_back({std::move(verdict.address), std::move(verdict.route)});

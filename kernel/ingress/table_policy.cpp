@@ -23,6 +23,8 @@ struct TablePolicy::Asked {
   std::optional<route::Refusal> defer_if_permit, defer_if_reject;
   route::AccessEffects effects;
   TableVerdict verdict;
+  bool maps = true;        // addresses are put in the place of others
+  bool known_only = true;  // recipients have to exist
 };
 
 TablePolicy::TablePolicy(const config::Settings &s, std::span<const std::string> own_addresses, asio::io_context &loop,
@@ -60,6 +62,8 @@ Task<TableVerdict> TablePolicy::recipient(TableQuestion question, route::Screeni
   Asked asked{question, route::Search{loop_, clock_, tables_}};
   asked.given = question.recipient;
   asked.sender = question.sender;
+  asked.maps = !question.service.smtpd.overrides("no_address_mappings");
+  asked.known_only = !question.service.smtpd.overrides("no_unknown_recipient_checks");
   bool ok = co_await screened(asked, memory);
   if (ok) ok = co_await rewritten(asked);
   if (ok) ok = co_await expanded(asked);
@@ -184,24 +188,35 @@ Task<bool> TablePolicy::rewritten_as(Asked &asked, route::AddressClass what, std
 }
 
 Task<bool> TablePolicy::rewritten(Asked &asked) const {
+  if (!asked.maps && !asked.known_only) co_return true;
   bool ok = co_await rewritten_as(asked, route::AddressClass::EnvelopeRecipient, asked.address);
-  if (ok && asked.question.first) ok = co_await rewritten_as(asked, route::AddressClass::EnvelopeSender, asked.sender);
+  if (ok && asked.maps && asked.question.first)
+    ok = co_await rewritten_as(asked, route::AddressClass::EnvelopeSender, asked.sender);
   co_return ok;
 }
 
-// An address that the tables put another in the place of exists by that.
+// An address that the tables put another in the place of exists by that, also where it is to stay as it is.
 Task<bool> TablePolicy::expanded(Asked &asked) const {
+  if (!asked.maps && !asked.known_only) {
+    asked.recipients.push_back(asked.decision.address);
+    co_return true;
+  }
   auto expansion = co_await aliases_.expand(asked.search, asked.address);
   if (expansion.later) co_return later(asked, expansion.text);
   asked.recipients = std::move(expansion.addresses);
+  if (!asked.maps) asked.recipients.assign(1, asked.decision.address);
   const bool mapped = expansion.alias || asked.address != asked.decision.address;
-  if (mapped || asked.decision.final) co_return true;
+  if (mapped || asked.decision.final || !asked.known_only) co_return true;
   const bool known = co_await exists(asked, asked.address);
   if (known) co_return true;
   if (!asked.decision.to_postmaster || asked.verdict.refusal->code == 451) co_return false;
   // Mail for postmaster is always taken, so it must not end at a user whom nobody knows.
   asked.verdict.refusal.reset();
   auto postmaster = relay_.postmaster().address;
+  if (!asked.maps) {
+    asked.recipients.assign(1, std::move(postmaster));
+    co_return true;
+  }
   expansion = co_await aliases_.expand(asked.search, std::move(postmaster));
   if (expansion.later) co_return later(asked, expansion.text);
   asked.recipients = std::move(expansion.addresses);
@@ -232,6 +247,11 @@ Task<bool> TablePolicy::exists(Asked &asked, const std::string &address) const {
 
 Task<bool> TablePolicy::routed(Asked &asked) const {
   auto &verdict = asked.verdict;
+  // It has no way but by its aliases, which are for another listener to look up.
+  if (!asked.maps && asked.decision.domain == route::DomainClass::VirtualAlias) {
+    for (auto &address : asked.recipients) verdict.targets.push_back({std::move(address), {}});
+    co_return true;
+  }
   for (auto &address : asked.recipients) {
     auto way = co_await finder_.route(asked.search, asked.sender, address);
     auto &decision = way.decision;
@@ -254,9 +274,10 @@ Task<bool> TablePolicy::with_copies(Asked &asked) const {
   verdict.effects.discard = asked.effects.discard;
   verdict.effects.hold = asked.effects.hold;
   verdict.effects.prepend = asked.effects.prepend;
-  bool ok = co_await copied_by(asked, recipient_bcc_, asked.address);
-  if (ok && asked.question.first) ok = co_await copied_by(asked, sender_bcc_, asked.sender);
-  if (ok && asked.question.first && !settings_.always_bcc.empty()) {
+  bool ok = true;
+  if (asked.maps) ok = co_await copied_by(asked, recipient_bcc_, asked.address);
+  if (ok && asked.maps && asked.question.first) ok = co_await copied_by(asked, sender_bcc_, asked.sender);
+  if (ok && asked.maps && asked.question.first && !settings_.always_bcc.empty()) {
     auto always = settings_.always_bcc;
     if (!split_address(always).has_domain) always += '@' + settings_.myhostname;
     ok = co_await copied(asked, std::move(always));
@@ -283,7 +304,11 @@ Task<bool> TablePolicy::copied_by(Asked &asked, const route::AddressMap &map, st
 
 // A copy that cannot be delivered is no reason to refuse the message, and nobody is told of it but the log.
 Task<bool> TablePolicy::copied(Asked &asked, std::string to) const {
-  const auto expansion = co_await aliases_.expand(asked.search, std::move(to));
+  route::Expansion expansion;
+  if (asked.maps)
+    expansion = co_await aliases_.expand(asked.search, std::move(to));
+  else
+    expansion.addresses.push_back(std::move(to));
   if (expansion.later) co_return later(asked, expansion.text);
   for (const auto &address : expansion.addresses) {
     auto way = co_await finder_.route(asked.search, asked.sender, address);

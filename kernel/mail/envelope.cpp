@@ -17,13 +17,14 @@
 //    7   body flags          26  tls_cipher            46  dsn_parent: event
 //    8   body.hops           27  auth_user             47 * metadata
 //    9   ret                 28  listener
-//   10   envid
+//   10   envid               29  origin
 //   11   message flags
 //
 //   body flags: 1 leading dots, 2 eight-bit, 4 eight-bit header
 //   message flags: 1 8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS
 //   recipient, a sequence of the same form: 1 address, 2 original, 3 orcpt, 4 notify, 5 route (index)
 //   route: 1 transport, 2 nexthop         metadata: 1 key, 2 value
+//   origin: 1 name, 2 address, 3 helo, 4 protocol, 5 ident, 6 port, 7 local (0 or 1)
 #include "kernel/mail/envelope.hpp"
 
 #include <limits>
@@ -57,6 +58,7 @@ enum Tag : std::uint64_t {
   kTlsCipher = 26,
   kAuthUser = 27,
   kListener = 28,
+  kOrigin = 29,
   kTenant = 40,
   kCampaign = 41,
   kSourcePool = 42,
@@ -67,6 +69,15 @@ enum Tag : std::uint64_t {
   kMetadata = 47,
 };
 enum RecipientTag : std::uint64_t { kAddress = 1, kOriginal = 2, kOrcpt = 3, kNotify = 4, kRouteIndex = 5 };
+enum OriginTag : std::uint64_t {
+  kOriginName = 1,
+  kOriginAddress = 2,
+  kOriginHelo = 3,
+  kOriginProtocol = 4,
+  kOriginIdent = 5,
+  kOriginPort = 6,
+  kOriginLocal = 7,
+};
 enum PairTag : std::uint64_t { kFirst = 1, kSecond = 2 };
 
 constexpr unsigned kLeadingDots = 1, kEightBit = 2, kEightBitHeader = 4;
@@ -183,6 +194,41 @@ bool read_recipient(std::string_view bytes, Recipient &recipient) {
   return r.ok() && !recipient.address.empty();
 }
 
+bool read_origin(std::string_view bytes, Origin &origin) {
+  FieldReader r{bytes};
+  while (r.next()) {
+    switch (r.tag()) {
+      case kOriginName:
+        r.text(origin.name);
+        break;
+      case kOriginAddress:
+        r.text(origin.address);
+        break;
+      case kOriginHelo:
+        r.text(origin.helo);
+        break;
+      case kOriginProtocol:
+        r.text(origin.protocol);
+        break;
+      case kOriginIdent:
+        r.text(origin.ident);
+        break;
+      case kOriginPort:
+        r.number(origin.port);
+        break;
+      case kOriginLocal: {
+        std::uint8_t local = 0;
+        r.number(local, 1);
+        origin.local = local != 0;
+        break;
+      }
+      default:
+        break;
+    }
+  }
+  return r.ok();
+}
+
 void read_flags(FieldReader &r, Envelope &e) {
   unsigned flags = 0;
   r.number(flags);
@@ -243,6 +289,9 @@ void read_field(FieldReader &r, Envelope &e) {
       return r.text(e.auth_user);
     case kListener:
       return r.text(e.listener);
+    case kOrigin:
+      if (e.origin || !read_origin(r.value(), e.origin.emplace())) r.fail();
+      return;
     case kTenant:
       return r.text(e.tenant);
     case kCampaign:
@@ -307,6 +356,18 @@ std::string encode_envelope(const Envelope &e) {
   w.text(kTlsCipher, e.tls_cipher);
   w.text(kAuthUser, e.auth_user);
   w.text(kListener, e.listener);
+  if (e.origin) {
+    inner.clear();
+    Writer o{inner};
+    o.text(kOriginName, e.origin->name);
+    o.text(kOriginAddress, e.origin->address);
+    o.text(kOriginHelo, e.origin->helo);
+    o.text(kOriginProtocol, e.origin->protocol);
+    o.text(kOriginIdent, e.origin->ident);
+    o.number(kOriginPort, e.origin->port);
+    o.number(kOriginLocal, e.origin->local ? 1 : 0);
+    w.always(kOrigin, inner);
+  }
   w.text(kTenant, e.tenant);
   w.text(kCampaign, e.campaign);
   w.text(kSourcePool, e.source_pool);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +55,20 @@ struct DsnParent {
   }
 };
 
+// Who brought a message into the mail system, where that is not the client we had it from but one that a content filter
+// or a server before us has told us of (XFORWARD). It is for logs, and to be passed on; nothing is decided by it.
+struct Origin {
+  std::string name, address, helo, protocol;  // "": not known
+  std::string ident;                          // the message's id there
+  std::uint16_t port = 0;
+  bool local = false;  // from that host itself, not from the network
+  bool operator==(const Origin &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.name, s.address, s.helo, s.protocol, s.ident, s.port, s.local);
+  }
+};
+
 // What the content needs of a next hop; found while it was received.
 struct BodyInfo {
   std::uint64_t size = 0;         // bytes, canonical CRLF form, without dot-stuffing
@@ -90,6 +105,7 @@ struct Envelope {
   std::string tls_version, tls_cipher;
   std::string auth_user;
   std::string listener;
+  std::optional<Origin> origin;  // null: the client above
 
   std::string tenant, campaign, source_pool;
   std::uint8_t priority = 0;

@@ -19,6 +19,22 @@ bool is_waited_for(wire::RoleKind kind) {
   return kind == wire::RoleKind::Egress || kind == wire::RoleKind::Ingress || kind == wire::RoleKind::Router;
 }
 
+// Who brought it into the mail system, as far as we have been told.
+Origin origin_of(const Envelope &e, MessageId id) {
+  auto origin = e.origin.value_or(Origin{});
+  if (!e.origin) {
+    const bool remote = !e.client_address.empty() && e.client_address != "unix";
+    origin.local = !remote;
+    if (remote) origin.address = e.client_address;
+    if (remote && e.client_name != "unknown") origin.name = e.client_name;
+    origin.port = e.client_port;
+    origin.helo = e.helo;
+    origin.protocol = e.protocol;
+  }
+  if (origin.ident.empty()) origin.ident = to_string(id);
+  return origin;
+}
+
 Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, transport.delivery_time_limit); }
 
 }  // namespace
@@ -108,6 +124,7 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.client_address = e.client_address;
   out.client_name = e.client_name;
   out.client_helo = e.helo;
+  out.origin = origin_of(e, m.id);
   out.source_pool = pool_of(l.group, e);
   out.arrival = m.arrival;
   out.deadline = l.deadline;

@@ -96,6 +96,11 @@ std::string QueueCore::show_line(MessageSlot slot) {
     j.key("envelope").open('{').key("client_address").text(e.client_address).key("client_name").text(e.client_name);
     j.key("helo").text(e.helo).key("protocol").text(e.protocol).key("tls_version").text(e.tls_version);
     j.key("auth_user").text(e.auth_user).key("listener").text(e.listener).key("envid").text(e.envid);
+    if (e.origin) {
+      j.key("origin").open('{').key("client_address").text(e.origin->address).key("client_name").text(e.origin->name);
+      j.key("helo").text(e.origin->helo).key("protocol").text(e.origin->protocol);
+      j.key("queue_id").text(e.origin->ident).close('}');
+    }
     j.key("ret").text(e.ret == Ret::Full ? "FULL" : e.ret == Ret::Hdrs ? "HDRS" : "");
     j.key("body").text(e.body_type == BodyType::EightBitMime ? "8BITMIME" : "7BIT").key("smtputf8").boolean(e.smtputf8);
     j.key("require_tls").boolean(e.require_tls).key("hops").number(e.body.hops).key("tenant").text(e.tenant);

@@ -24,6 +24,7 @@ void QueueCore::request_route(GroupSlot slot) {
     request.request = l.lease;
     request.id = index_.id_of(message);
     request.sender = stored->envelope.sender;
+    request.listener = stored->envelope.listener;
     for (const auto i : l.recipients) request.recipients.emplace_back(i, stored->envelope.recipients[i].address);
     if (c->link->send(request)) return;
     end_lease(leases_.find(request.request));

@@ -102,7 +102,9 @@ Result<AccessAction> parse_access(std::string_view text, AccessCodes codes) {
   if (is("BCC")) return with_address(AccessKind::Bcc, text, rest);
   if (is("PREPEND")) return prepend(text, rest);
   if (is("FILTER"))
-    return wrong(text, "is not supported; expected a [[route]] or transport_maps for mail that goes another way");
+    return wrong(text,
+                 "is not supported; expected a listener's content_filter, a [[route]] or transport_maps for mail that "
+                 "goes another way");
   return wrong(text, "is no action of an access table");
 }
 

@@ -59,12 +59,12 @@ RelayPolicy::Place RelayPolicy::place_of(std::string_view recipient) const {
   return place;
 }
 
-RelayDecision RelayPolicy::decide(bool trusted, std::string_view recipient) const {
+RelayDecision RelayPolicy::decide(bool trusted, std::string_view recipient, bool known_only) const {
   const auto place = place_of(recipient);
   auto decision = admit(trusted, recipient, place, class_of(place));
   if (decision.verdict != RelayVerdict::Accept || decision.final || decision.domain != DomainClass::Destination)
     return decision;
-  if (users_.empty() || lists(split_address(recipient).local, place.domain)) return decision;
+  if (!known_only || users_.empty() || lists(split_address(recipient).local, place.domain)) return decision;
   // Accepted without being listed, so it must not end at a user whom nobody knows.
   return decision.to_postmaster ? postmaster() : unknown();
 }

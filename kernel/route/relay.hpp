@@ -36,8 +36,8 @@ class RelayPolicy {
   explicit RelayPolicy(const config::Settings &settings, std::span<const std::string> own_addresses = {});
 
   // `recipient`: local-part@domain, or "postmaster" alone (RFC 5321 section 4.5.1). `trusted`: the client is in
-  // mynetworks or authenticated.
-  RelayDecision decide(bool trusted, std::string_view recipient) const;
+  // mynetworks or authenticated. `known_only`: a user that local_recipients has not is refused.
+  RelayDecision decide(bool trusted, std::string_view recipient, bool known_only = true) const;
   RelayDecision decide(const config::Smtpd &listener, std::string_view client_address, bool authenticated,
                        std::string_view recipient) const;
 

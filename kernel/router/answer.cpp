@@ -37,4 +37,14 @@ Answer answer(const wire::RouteRequest &request, const route::RouteTable &routes
   return said;
 }
 
+Answer answer(const wire::RouteRequest &request, const Route &filter, std::uint32_t config_epoch) {
+  Answer said{request, config_epoch};
+  for (const auto &recipient : request.recipients) {
+    route::RouteDecision decision;
+    decision.route = filter;
+    said.add(recipient.first, std::move(decision));
+  }
+  return said;
+}
+
 }  // namespace mansio::router

@@ -23,5 +23,7 @@ class Answer {
 };
 
 Answer answer(const wire::RouteRequest &request, const route::RouteTable &routes, std::uint32_t config_epoch);
+// All of them to the content filter.
+Answer answer(const wire::RouteRequest &request, const Route &filter, std::uint32_t config_epoch);
 
 }  // namespace mansio::router

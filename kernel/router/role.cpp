@@ -13,6 +13,7 @@
 #include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/process/writer_link.hpp"
+#include "kernel/route/content_filter.hpp"
 #include "kernel/router/answer.hpp"
 #include "kernel/router/notifier.hpp"
 #include "kernel/router/ways.hpp"
@@ -110,6 +111,8 @@ class RouterRole final : public process::Role {
       }
       case wire::RouteRequest::kType:
         if (auto r = decode<wire::RouteRequest>(m.payload)) {
+          if (const auto filter = route::content_filter(context_->settings, r->listener))
+            return say(answer(*r, *filter, context_->start.config_epoch));
           if (!ways_->ask_tables()) return say(answer(*r, ways_->table(), context_->start.config_epoch));
           ++in_hand_;
           asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);

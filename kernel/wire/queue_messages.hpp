@@ -172,6 +172,7 @@ struct Lease {
   BodyType body_type = BodyType::SevenBit;
   bool smtputf8 = false, require_tls = false;
   std::string client_address, client_name, client_helo;
+  Origin origin;  // who brought it into the mail system: the client, if nobody said otherwise
   std::string source_pool;
   Nanos arrival = 0;   // wall
   Nanos deadline = 0;  // mono: the queue presumes the worst afterwards
@@ -180,7 +181,7 @@ struct Lease {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.slices, s.body, s.sender, s.nexthop, s.recipients, s.ret, s.envid, s.body_type, s.smtputf8,
-      s.require_tls, s.client_address, s.client_name, s.client_helo, s.source_pool, s.arrival, s.deadline,
+      s.require_tls, s.client_address, s.client_name, s.client_helo, s.origin, s.source_pool, s.arrival, s.deadline,
       s.possible_duplicate, s.metadata);
   }
 };
@@ -243,10 +244,11 @@ struct RouteRequest {  // queue -> router
   std::uint64_t request = 0;
   MessageId id;
   std::string sender;
+  std::string listener;                                           // that it came by; "": made here
   std::vector<std::pair<std::uint32_t, std::string>> recipients;  // envelope index, address
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.id, s.sender, s.recipients);
+    v(s.request, s.id, s.sender, s.listener, s.recipients);
   }
 };
 struct RouteRefusal {

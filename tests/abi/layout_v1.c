@@ -1,5 +1,6 @@
-/* The layout of ABI 1.0 on LP64: every size, offset and constant as it was released. It compiles or it does not. What is
- * here changes by appended lines alone, with one in the change log of sdk/ABI.md. */
+/* The layout of ABI 1.x on LP64: every size, offset and constant as it was released. It compiles or it does not. What
+ * is here changes by appended lines, and the size of a record that has grown, with a line in the change log of
+ * sdk/ABI.md. */
 #include "mansio/abi.h"
 
 #define SIZE(record, bytes) _Static_assert(sizeof(record) == (bytes), #record " has another size")
@@ -114,7 +115,7 @@ AT(mansio_recipient, notify, 4, 1);
 AT(mansio_recipient, address, 8, 16);
 AT(mansio_recipient, original, 24, 16);
 AT(mansio_recipient, orcpt, 40, 16);
-SIZE(mansio_delivery, 224);
+SIZE(mansio_delivery, 312);
 AT(mansio_delivery, size, 0, 4);
 AT(mansio_delivery, flags, 4, 4);
 AT(mansio_delivery, queue_id, 8, 16);
@@ -136,6 +137,13 @@ AT(mansio_delivery, metadata, 192, 8);
 AT(mansio_delivery, n_metadata, 200, 8);
 AT(mansio_delivery, arrival, 208, 8);
 AT(mansio_delivery, deadline, 216, 8);
+AT(mansio_delivery, origin_source, 224, 4);
+AT(mansio_delivery, origin_port, 228, 4);
+AT(mansio_delivery, origin_address, 232, 16);
+AT(mansio_delivery, origin_name, 248, 16);
+AT(mansio_delivery, origin_helo, 264, 16);
+AT(mansio_delivery, origin_protocol, 280, 16);
+AT(mansio_delivery, origin_ident, 296, 16);
 SIZE(mansio_transport, 16);
 AT(mansio_transport, start, 0, 8);
 AT(mansio_transport, cancel, 8, 8);
@@ -194,3 +202,6 @@ IS(MANSIO_MSG_SMTPUTF8, 8);
 IS(MANSIO_MSG_REQUIRETLS, 16);
 IS(MANSIO_MSG_BODY_8BITMIME, 32);
 IS(MANSIO_MSG_POSSIBLE_DUPLICATE, 64);
+IS(MANSIO_ORIGIN_UNKNOWN, 0);
+IS(MANSIO_ORIGIN_LOCAL, 1);
+IS(MANSIO_ORIGIN_REMOTE, 2);

@@ -49,11 +49,13 @@ void MessagePrinter::envelope(const Envelope &e, std::uint64_t offset, const std
   record('C', fmt::format("message_size: {:>15} {:>15} {:>15} {:>15} {:>15} {:>15}", e.body.size, 0,
                           e.recipients.size(), 0, e.body.size, e.smtputf8 ? 1 : 0));
   record('T', "message_arrival_time: " + ctime_of(e.arrival));
-  attribute("log_client_name", e.client_name);
-  attribute("log_client_address", e.client_address);
-  attribute("log_client_port", e.client_port == 0 ? "" : std::to_string(e.client_port));
-  attribute("log_helo_name", e.helo);
-  attribute("log_protocol_name", e.protocol);
+  const auto port = [](std::uint16_t n) { return n == 0 ? std::string{} : std::to_string(n); };
+  if (e.origin) attribute("log_ident", e.origin->ident);
+  attribute("log_client_name", e.origin ? e.origin->name : e.client_name);
+  attribute("log_client_address", e.origin ? e.origin->address : e.client_address);
+  attribute("log_client_port", port(e.origin ? e.origin->port : e.client_port));
+  attribute("log_helo_name", e.origin ? e.origin->helo : e.helo);
+  attribute("log_protocol_name", e.origin ? e.origin->protocol : e.protocol);
   attribute("sasl_username", e.auth_user);
   attribute("encoding", e.body_type == BodyType::EightBitMime ? "8bit" : "7bit");
   attribute("dsn_envid", e.envid);

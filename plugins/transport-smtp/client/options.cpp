@@ -196,6 +196,7 @@ Options read_options(const Config &host, const Personality &personality) {
   o.tls_ca_path = host.option("tls_CApath");
   problems.of([&] { o.source_pools = parse_pools(host); });
   o.use_chunking = host.flag("use_chunking");
+  o.send_xforward = host.flag(named("send_xforward_command").c_str());
   for (const auto &word : host.list(named("discard_ehlo_keywords").c_str()))
     o.discard_ehlo_keywords.push_back(lower(trim(word)));
   problems.of([&] { o.mx_address_limit = in_range<std::size_t>(host, named("mx_address_limit"), 0, 10000); });
@@ -236,7 +237,8 @@ Options read_options(const Config &host, const Personality &personality) {
       {"starttls_timeout", &Options::starttls_timeout},   {"mail_timeout", &Options::mail_timeout},
       {"rcpt_timeout", &Options::rcpt_timeout},           {"data_init_timeout", &Options::data_init_timeout},
       {"data_xfer_timeout", &Options::data_xfer_timeout}, {"data_done_timeout", &Options::data_done_timeout},
-      {"rset_timeout", &Options::rset_timeout},           {"quit_timeout", &Options::quit_timeout},
+      {"xforward_timeout", &Options::xforward_timeout},   {"rset_timeout", &Options::rset_timeout},
+      {"quit_timeout", &Options::quit_timeout},
   };
   for (const auto &[word, member] : timeouts) {
     const auto name = named(word);

@@ -48,7 +48,7 @@ struct Options {
   std::vector<std::pair<std::string, TlsPolicy>> tls_policy;  // "example.com" or ".example.com"
   std::vector<std::string> tls_verify_cert_match, tls_secure_cert_match;
   std::string tls_ca_file, tls_ca_path;
-  bool use_chunking = true, randomize_addresses = true, skip_quit_response = true;
+  bool use_chunking = true, randomize_addresses = true, skip_quit_response = true, send_xforward = false;
   bool ipv4 = true, ipv6 = true;
   std::vector<std::string> discard_ehlo_keywords;
   std::size_t mx_address_limit = 5, mx_session_limit = 2, conversion_size_limit = 0;
@@ -58,8 +58,9 @@ struct Options {
   std::vector<std::string> connection_cache_destinations;  // as tls_policy's
   std::int64_t connection_cache_time_limit = 0, connection_reuse_time_limit = 0;
   std::uint32_t connection_reuse_count_limit = 0;
-  std::int64_t connect_timeout = 0, helo_timeout = 0, starttls_timeout = 0, mail_timeout = 0, rcpt_timeout = 0,
-               data_init_timeout = 0, data_xfer_timeout = 0, data_done_timeout = 0, rset_timeout = 0, quit_timeout = 0;
+  std::int64_t connect_timeout = 0, helo_timeout = 0, starttls_timeout = 0, xforward_timeout = 0, mail_timeout = 0,
+               rcpt_timeout = 0, data_init_timeout = 0, data_xfer_timeout = 0, data_done_timeout = 0, rset_timeout = 0,
+               quit_timeout = 0;
   std::vector<std::string> self_addresses;  // canonical
   bool pix_disable_esmtp = false, pix_delay_dotcrlf = false;
   std::int64_t pix_workaround_threshold_time = 0, pix_workaround_delay_time = 0;
@@ -99,6 +100,9 @@ Options read_options(const plugin::Config &config, const Personality &personalit
         {"use_chunking", MANSIO_OPT_BOOLEAN, 0, "true",                                                                \
          "Send the content with BDAT (RFC 3030) when the server offers it."},                                          \
         {P "discard_ehlo_keywords", MANSIO_OPT_LIST, 0, "", "Server extensions to ignore, such as CHUNKING or DSN."},  \
+        {P "send_xforward_command", MANSIO_OPT_BOOLEAN, 0, "false",                                                    \
+         "Tell a server that offers XFORWARD, such as a content filter, who brought the message into the mail "        \
+         "system."},                                                                                                   \
         {P "mx_address_limit", MANSIO_OPT_INTEGER, 0, "5",                                                             \
          "How many server addresses a delivery may consider; 0 is no limit."},                                         \
         {P "mx_session_limit", MANSIO_OPT_INTEGER, 0, "2", "How many sessions a delivery may try; 0 is no limit."},    \
@@ -145,6 +149,7 @@ Options read_options(const plugin::Config &config, const Personality &personalit
         {P "helo_timeout", MANSIO_OPT_DURATION, 0, "300s",                                                             \
          "Time limit for the greeting, and for the reply to the name."},                                               \
         {P "starttls_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for STARTTLS and the handshake."},          \
+        {P "xforward_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for sending XFORWARD and for its reply."},  \
         {P "mail_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for sending MAIL and for its reply."},          \
         {P "rcpt_timeout", MANSIO_OPT_DURATION, 0, "300s", "Time limit for sending RCPT and for its reply."},          \
         {P "data_init_timeout", MANSIO_OPT_DURATION, 0, "120s", "Time limit for sending DATA and for its reply."},     \

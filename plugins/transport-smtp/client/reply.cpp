@@ -115,6 +115,25 @@ ReplyParser::State ReplyParser::parse(std::string_view bytes, std::size_t &consu
 
 Reply ReplyParser::take() { return std::exchange(reply_, {}); }
 
+namespace {
+
+// "XFORWARD NAME ADDR PORT", without its first word.
+std::uint32_t parse_xforward(std::string_view words) {
+  static constexpr std::pair<std::string_view, ForwardAttribute> kKnown[] = {
+      {"NAME", kForwardName}, {"ADDR", kForwardAddr},   {"PORT", kForwardPort},    {"PROTO", kForwardProto},
+      {"HELO", kForwardHelo}, {"IDENT", kForwardIdent}, {"SOURCE", kForwardSource}};
+  std::uint32_t bits = 0;
+  while (!words.empty()) {
+    const auto word = words.substr(0, words.find_first_of(" \t"));
+    words.remove_prefix(std::min(word.size() + 1, words.size()));
+    for (const auto &[name, bit] : kKnown)
+      if (equal_fold(word, name)) bits |= bit;
+  }
+  return bits;
+}
+
+}  // namespace
+
 Capabilities parse_ehlo(const Reply &reply) {
   Capabilities c;
   c.esmtp = true;
@@ -130,6 +149,7 @@ Capabilities parse_ehlo(const Reply &reply) {
     if (is("STARTTLS")) c.starttls = true;
     if (is("REQUIRETLS")) c.require_tls = true;
     if (is("MT-PRIORITY")) c.mt_priority = true;
+    if (is("XFORWARD")) c.xforward = parse_xforward(text.substr(std::min(word.size() + 1, text.size())));
     if (is("SIZE")) {
       c.size = true;
       const auto value = text.substr(std::min(word.size() + 1, text.size()));

@@ -54,12 +54,24 @@ std::optional<Enhanced> take_enhanced(std::string_view &text, unsigned cls);
 // `bytes` with everything that is not printable UTF-8 replaced by '?'.
 std::string printable(std::string_view bytes);
 
+// Attributes of XFORWARD, as bits.
+enum ForwardAttribute : std::uint32_t {
+  kForwardName = 1,
+  kForwardAddr = 2,
+  kForwardPort = 4,
+  kForwardProto = 8,
+  kForwardHelo = 16,
+  kForwardIdent = 32,
+  kForwardSource = 64,
+};
+
 // What a server said to EHLO or LHLO. Keywords we do not know are left alone.
 struct Capabilities {
   bool esmtp = false;  // EHLO succeeded
   bool pipelining = false, chunking = false, eight_bit_mime = false, smtputf8 = false, dsn = false, starttls = false,
        require_tls = false, mt_priority = false, size = false;
   std::uint64_t size_limit = 0;  // 0: offered without a limit, or not offered
+  std::uint32_t xforward = 0;    // ForwardAttribute bits; 0: not offered
 };
 Capabilities parse_ehlo(const Reply &reply);
 

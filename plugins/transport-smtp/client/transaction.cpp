@@ -4,6 +4,7 @@
 
 #include "plugins/transport-smtp/client/content.hpp"
 #include "plugins/transport-smtp/client/mime.hpp"
+#include "plugins/transport-smtp/client/xforward.hpp"
 
 namespace mansio::smtp {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::size_t kBatchLimit = 16u << 10;   // content up to here goes with
 constexpr std::size_t kBlock = 64u << 10;        // of streamed content
 
 const char *name_of(int kind) {
-  static constexpr const char *kNames[] = {"RSET", "MAIL FROM", "RCPT TO", "DATA", "BDAT"};
+  static constexpr const char *kNames[] = {"RSET", "XFORWARD", "MAIL FROM", "RCPT TO", "DATA", "BDAT"};
   return kNames[kind];
 }
 
@@ -24,6 +25,8 @@ std::int64_t Transaction::timeout_of(Step::Kind kind) const {
   switch (kind) {
     case Step::Rset:
       return o.rset_timeout;
+    case Step::Forward:
+      return o.xforward_timeout;
     case Step::Mail:
       return o.mail_timeout;
     case Step::Rcpt:
@@ -137,6 +140,7 @@ bool Transaction::plan() {
                                              std::to_string(caps.size_limit)));
     return false;
   }
+  if (context_.options.send_xforward) xforward_ = xforward_commands(delivery_, caps.xforward);
   rcpts_.clear();
   rcpt_range_.resize(delivery_.recipients.size());
   const auto all = todo_;
@@ -175,6 +179,7 @@ Task<Transaction::End> Transaction::round() {
   const bool chunking = connection_.caps.chunking && context_.options.use_chunking;
   steps_.clear();
   if (connection_.needs_rset) steps_.push_back({Step::Rset});
+  for (std::uint32_t i = 0; i < xforward_.size(); ++i) steps_.push_back({Step::Forward, i});
   steps_.push_back({Step::Mail});
   for (const auto i : todo_) steps_.push_back({Step::Rcpt, i});
   steps_.push_back({chunking ? Step::Bdat : Step::Data});
@@ -226,6 +231,7 @@ Task<IoResult> Transaction::write_batch() {
   while (sent_ < steps_.size() && out.size() < kBatchLimit && (out.empty() || pipelining)) {
     const auto &step = steps_[sent_];
     if (step.kind == Step::Rset) out += "RSET\r\n";
+    if (step.kind == Step::Forward) out += xforward_[step.recipient];
     if (step.kind == Step::Mail) out += envelope_.mail;
     if (step.kind == Step::Rcpt) {
       const auto &[at, n] = rcpt_range_[step.recipient];
@@ -330,6 +336,11 @@ Transaction::Verdict Transaction::on_reply(const Step &step, const Reply &reply)
       connection_.usable = false;
       if (!reused_ || any_reply_) refuse_all(reply, "RSET");
       return Verdict::Stop;
+    case Step::Forward:  // a server that offers it and does not want it gets the mail all the same
+      if (!reply.positive())
+        context_.host.warn(connection_.relay + " refuses XFORWARD: " + std::to_string(reply.code) + ' ' + reply.text,
+                           op_);
+      break;
     case Step::Mail:
       answered_ = true;
       mail_ok_ = reply.positive();

@@ -36,8 +36,8 @@ class Transaction {
 
  private:
   struct Step {
-    enum Kind { Rset, Mail, Rcpt, Data, Bdat } kind;
-    std::uint32_t recipient = 0;
+    enum Kind { Rset, Forward, Mail, Rcpt, Data, Bdat } kind;
+    std::uint32_t recipient = 0;  // Forward: which of the commands
   };
   enum class Verdict { GoOn, Stop };
 
@@ -72,6 +72,7 @@ class Transaction {
   std::uint64_t length_ = 0;
 
   EnvelopePlan envelope_;
+  std::vector<std::string> xforward_;
   std::string rcpts_;                                            // every RCPT command,
   std::vector<std::pair<std::size_t, std::size_t>> rcpt_range_;  // by recipient: where in it, how long
   std::vector<std::uint32_t> todo_, next_round_, accepted_;

@@ -83,6 +83,41 @@ TEST(SmtpDelivery, FallsBackToHelo) {
   EXPECT_EQ(server.transactions().at(0).mail, "MAIL FROM:<from@example.net>");
 }
 
+Mail mail_of_a_client(const FakeServer &server) {
+  auto mail = mail_to(server);
+  mail.origin = {MANSIO_ORIGIN_REMOTE, 1234, "192.0.2.7", "spike.example", "spike", "ESMTP", "4ABC"};
+  return mail;
+}
+
+TEST(SmtpDelivery, TellsAFilterWhoseMailItIsWhenToldTo) {
+  for (const auto *pipelining : {"PIPELINING", "HELP"}) {
+    FakeServer server{with({pipelining, "XFORWARD NAME ADDR HELO"})};
+    TestHost host{kSmtp, {{"smtp_send_xforward_command", "true"}}};
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(host.deliver(mail_of_a_client(server))[0].status, MANSIO_OK);
+    EXPECT_EQ(server.count("XFORWARD NAME=spike.example ADDR=192.0.2.7"), 2u) << "once a message";
+    EXPECT_EQ(server.count("XFORWARD HELO=spike"), 2u);
+    EXPECT_EQ(server.connections(), 1u);
+    EXPECT_THAT(server.commands().at(1), StartsWith("XFORWARD NAME="));
+    EXPECT_THAT(server.commands().at(3), StartsWith("MAIL FROM:"));
+  }
+}
+
+TEST(SmtpDelivery, KeepsItToItselfOtherwise) {
+  FakeServer offering{with({"PIPELINING", "XFORWARD NAME ADDR HELO"})}, other{with({"PIPELINING"})};
+  TestHost silent, telling{kSmtp, {{"smtp_send_xforward_command", "true"}}};
+  EXPECT_EQ(silent.deliver(mail_of_a_client(offering))[0].status, MANSIO_OK);
+  EXPECT_EQ(telling.deliver(mail_of_a_client(other))[0].status, MANSIO_OK);
+  EXPECT_EQ(offering.count("XFORWARD") + other.count("XFORWARD"), 0u);
+}
+
+TEST(SmtpDelivery, AFilterThatDoesNotWantToKnowGetsTheMailAllTheSame) {
+  FakeServer server{answering("XFORWARD", "550 5.7.0 not from you", {"PIPELINING", "XFORWARD ADDR"})};
+  TestHost host{kSmtp, {{"smtp_send_xforward_command", "true"}}};
+  EXPECT_EQ(host.deliver(mail_of_a_client(server))[0].status, MANSIO_OK);
+  EXPECT_EQ(server.transactions().size(), 1u);
+  EXPECT_THAT(host.fake().log, HasSubstr("refuses XFORWARD: 550 not from you"));
+}
+
 class LargeContent : public ::testing::TestWithParam<std::vector<std::string>> {};
 INSTANTIATE_TEST_SUITE_P(Extensions, LargeContent,
                          ::testing::Values(std::vector<std::string>{"PIPELINING"}, std::vector<std::string>{},

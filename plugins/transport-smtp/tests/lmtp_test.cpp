@@ -111,5 +111,15 @@ TEST(LmtpTransport, LooksUpNoMx) {
   EXPECT_FALSE(host.asked("store.example.com", MANSIO_DNS_MX));
 }
 
+TEST(LmtpFilter, IsToldWhoseMailItIs) {
+  FakeServer server{lmtp({"PIPELINING", "XFORWARD ADDR SOURCE"})};
+  TestHost host{kLmtp, {{"lmtp_send_xforward_command", "true"}}};
+  auto mail = mail_to(server, {"a@x.org"});
+  mail.origin = {MANSIO_ORIGIN_REMOTE, 1234, "192.0.2.7", "spike.example", "spike", "ESMTP", "4ABC"};
+  EXPECT_EQ(host.deliver(mail)[0].status, MANSIO_OK);
+  EXPECT_EQ(server.count("XFORWARD ADDR=192.0.2.7"), 1u);
+  EXPECT_EQ(server.count("XFORWARD SOURCE=REMOTE"), 1u);
+}
+
 }  // namespace
 }  // namespace mansio::smtp::test

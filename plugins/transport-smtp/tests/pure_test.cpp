@@ -8,6 +8,7 @@
 #include "plugins/transport-smtp/client/nexthop.hpp"
 #include "plugins/transport-smtp/client/reply.hpp"
 #include "plugins/transport-smtp/client/text.hpp"
+#include "plugins/transport-smtp/client/xforward.hpp"
 
 namespace mansio::smtp {
 namespace {
@@ -262,6 +263,47 @@ TEST(Base64, PadsAndBreaksLines) {
   EXPECT_EQ(base64_lines("a"), "YQ==\r\n");
   EXPECT_EQ(base64_lines(std::string(57, 'a')).size(), 78u);
   EXPECT_EQ(base64_lines(""), "");
+}
+
+// ---- XFORWARD ----
+
+constexpr std::uint32_t kAll =
+    kForwardName | kForwardAddr | kForwardPort | kForwardProto | kForwardHelo | kForwardIdent | kForwardSource;
+
+TEST(XForward, IsOfferedWithTheAttributesThatTheServerNames) {
+  const auto offered = [](const std::string &line) {
+    return parse_ehlo(one("250-fake.example\r\n250 " + line + "\r\n")).xforward;
+  };
+  EXPECT_EQ(offered("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"), kAll);
+  EXPECT_EQ(offered("xforward addr  helo LOGIN"), static_cast<std::uint32_t>(kForwardAddr | kForwardHelo));
+  EXPECT_EQ(offered("XFORWARD"), 0u);
+  EXPECT_EQ(offered("XCLIENT NAME ADDR"), 0u);
+}
+
+TEST(XForward, TellsWhatIsKnownAsXtext) {
+  plugin::Delivery delivery;
+  delivery.origin = {MANSIO_ORIGIN_REMOTE, 1234, "192.0.2.7", "spike.example", "spike x", "ESMTP", "4ABC=1"};
+  EXPECT_THAT(xforward_commands(delivery, kAll),
+              ElementsAre("XFORWARD NAME=spike.example ADDR=192.0.2.7 PORT=1234\r\n",
+                          "XFORWARD PROTO=ESMTP HELO=spike+20x IDENT=4ABC+3D1 SOURCE=REMOTE\r\n"));
+  delivery.origin = {MANSIO_ORIGIN_LOCAL, 0, "", "", "", "", "4ABC"};
+  EXPECT_THAT(xforward_commands(delivery, kAll),
+              ElementsAre("XFORWARD NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE]\r\n",
+                          "XFORWARD PROTO=[UNAVAILABLE] HELO=[UNAVAILABLE] IDENT=4ABC SOURCE=LOCAL\r\n"));
+  delivery.origin.address = "2001:db8::1";
+  EXPECT_THAT(xforward_commands(delivery, kForwardAddr), ElementsAre("XFORWARD ADDR=IPV6:2001:db8::1\r\n"));
+  EXPECT_TRUE(xforward_commands(delivery, 0).empty());
+}
+
+TEST(XForward, OfAnOlderHostTellsOfTheClient) {
+  plugin::Delivery delivery;
+  delivery.queue_id = "4ABC";
+  delivery.client_address = "192.0.2.7";
+  delivery.client_name = "unknown";
+  delivery.client_helo = "spike";
+  EXPECT_THAT(xforward_commands(delivery, kForwardName | kForwardAddr | kForwardHelo | kForwardIdent | kForwardSource),
+              ElementsAre("XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.7\r\n",
+                          "XFORWARD HELO=spike IDENT=4ABC SOURCE=REMOTE\r\n"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 /*
- * The Mansio plugin ABI, version 1.0: C11, self-contained, nothing but integers and pointers to bytes.
+ * The Mansio plugin ABI, version 1.1: C11, self-contained, nothing but integers and pointers to bytes.
  *
  * A plugin is a shared object that exports one symbol, mansio_plugin_entry_1. Everything else is reached through
  * vtables behind string ids. What this file declares is frozen: a plugin built against it loads in every later 1.x.
@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define MANSIO_EXPORT __attribute__((visibility("default")))
-#define MANSIO_ABI_MINOR 0u /* of 1.x: the newest that this header describes */
+#define MANSIO_ABI_MINOR 1u /* of 1.x: the newest that this header describes */
 
 typedef struct mansio_str { /* bytes; no terminating NUL promised; p may be NULL when n is 0 */
   const char *p;
@@ -276,6 +276,7 @@ typedef struct mansio_lookup {                                                  
 
 enum { MANSIO_NOTIFY_NEVER = 1, MANSIO_NOTIFY_SUCCESS = 2, MANSIO_NOTIFY_FAILURE = 4, MANSIO_NOTIFY_DELAY = 8 };
 enum { MANSIO_RET_NONE = 0, MANSIO_RET_FULL = 1, MANSIO_RET_HDRS = 2 };
+enum { MANSIO_ORIGIN_UNKNOWN = 0, MANSIO_ORIGIN_LOCAL = 1, MANSIO_ORIGIN_REMOTE = 2 }; /* since 1.1 */
 
 typedef struct mansio_recipient {
   uint32_t size;
@@ -315,6 +316,12 @@ typedef struct mansio_delivery { /* a lease: the queue still owns the message */
   size_t n_metadata;
   int64_t arrival;  /* wall */
   int64_t deadline; /* monotonic */
+  /* Since 1.1. Who brought the message into the mail system: the client, unless a content filter or a server before us
+   * has told of another (XFORWARD). For logs, and to be passed on. Empty or 0 = not known. */
+  uint32_t origin_source; /* MANSIO_ORIGIN_*; UNKNOWN: the host is older, and the rest says nothing */
+  uint32_t origin_port;
+  mansio_str origin_address, origin_name, origin_helo, origin_protocol;
+  mansio_str origin_ident; /* the message's id there; ours if it came from no other */
 } mansio_delivery;
 
 typedef struct mansio_transport {                                           /* "mansio.transport/1" */

@@ -46,6 +46,12 @@ struct Recipient {
   std::uint8_t notify = 0;
 };
 
+struct Origin {                                  // who brought the message into the mail system
+  std::uint32_t source = MANSIO_ORIGIN_UNKNOWN;  // MANSIO_ORIGIN_*
+  std::uint32_t port = 0;
+  std::string address, name, helo, protocol, ident;  // "" = not known
+};
+
 // mansio_delivery, owned, so that it may outlive start().
 struct Delivery {
   std::uint32_t flags = 0;  // MANSIO_MSG_*
@@ -57,6 +63,7 @@ struct Delivery {
   std::vector<std::pair<std::string, std::string>> metadata;
   std::int64_t arrival = 0;   // wall ns
   std::int64_t deadline = 0;  // monotonic ns
+  Origin origin;
 
   Delivery() = default;
   explicit Delivery(const mansio_delivery &borrowed) {
@@ -82,6 +89,9 @@ struct Delivery {
       metadata.emplace_back(string(d.metadata[i].name), string(d.metadata[i].value));
     arrival = d.arrival;
     deadline = d.deadline;
+    origin = {d.origin_source,       d.origin_port,         string(d.origin_address),
+              string(d.origin_name), string(d.origin_helo), string(d.origin_protocol),
+              string(d.origin_ident)};
   }
   bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
 };

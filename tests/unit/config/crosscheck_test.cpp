@@ -243,6 +243,50 @@ TEST(CrossCheck, AListenerIsWatchedByFiltersAndPoliciesThatExist) {
               HasSubstr("policy.c has no plugin, expected plugin = \"policy-NAME\""));
 }
 
+TEST(CrossCheck, AContentFilterIsATransportThatExists) {
+  const auto filtered = [](const std::string &filter) {
+    return all(parse_with_rest("[smtpd]\ncontent_filter = \"" + filter + "\"\n"));
+  };
+  for (const auto *good : {"", "smtp", "smtp:[127.0.0.1]:10024", "smtp:unix:/run/f", "smtp:filter", "smtp:"})
+    EXPECT_THAT(filtered(good), IsEmpty()) << good;
+  EXPECT_THAT(filtered("smpt:[127.0.0.1]:10024"),
+              HasSubstr("/etc/m.toml:2: smtpd.content_filter names \"smpt\", but there is no [transport.smpt]; did you "
+                        "mean \"smtp\"?"));
+  for (const auto *bad : {":x", "a b:x", "smtp:a b", "smtp:[::1", "smtp:unix:x", "smtp:5.1.1 no"})
+    EXPECT_THAT(filtered(bad), HasSubstr("\"TRANSPORT:NEXTHOP\"")) << bad;
+}
+
+TEST(CrossCheck, AListenerMayHaveItsOwnContentFilterOrNone) {
+  const auto parsed = parse_with_rest(
+      "[smtpd]\ncontent_filter = \"smtp:[127.0.0.1]:10024\"\nreceive_override_options = [\"no_address_mappings\"]\n"
+      "[listener.back]\nlisten = [\"127.0.0.1:10025\"]\ncontent_filter = \"\"\n"
+      "receive_override_options = [\"no_unknown_recipient_checks\", \"no_header_body_checks\"]\n"
+      "authorized_xforward_hosts = [\"127.0.0.0/8\"]\n");
+  EXPECT_THAT(all(parsed), IsEmpty());
+  const auto &smtp = parsed.settings.listener("smtp")->smtpd, &back = parsed.settings.listener("back")->smtpd;
+  EXPECT_EQ(smtp.content_filter, "smtp:[127.0.0.1]:10024");
+  EXPECT_TRUE(smtp.overrides("no_address_mappings"));
+  EXPECT_THAT(smtp.authorized_xforward_hosts, IsEmpty());
+  EXPECT_EQ(back.content_filter, "");
+  EXPECT_FALSE(back.overrides("no_address_mappings"));
+  EXPECT_TRUE(back.overrides("no_unknown_recipient_checks"));
+  EXPECT_EQ(back.authorized_xforward_hosts.size(), 1u);
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\nreceive_override_options = [\"no_filters\"]\n")),
+              HasSubstr("\"no_milters\""));
+}
+
+TEST(CrossCheck, NoMiltersLeavesOutWhatIsInheritedAndForbidsTheRest) {
+  const std::string rest =
+      "[filter.a]\nplugin = \"filter-x\"\n[smtpd]\nfilters = [\"a\"]\n[listener.back]\n"
+      "listen = [\"127.0.0.1:10025\"]\nreceive_override_options = [\"no_milters\"]\n";
+  const auto inherited = parse_with_rest(rest);
+  EXPECT_THAT(all(inherited), IsEmpty());
+  EXPECT_THAT(inherited.settings.listener("back")->smtpd.filters, IsEmpty());
+  EXPECT_THAT(inherited.settings.listener("smtp")->smtpd.filters, ::testing::ElementsAre("a"));
+  EXPECT_THAT(all(parse_with_rest(rest + "filters = [\"a\"]\n")),
+              HasSubstr("listener.back.filters stands where receive_override_options holds \"no_milters\""));
+}
+
 TEST(CrossCheck, NobodyWatchesAQmqpSession) {
   const std::string rest =
       "[filter.a]\nplugin = \"filter-x\"\n[smtpd]\nfilters = [\"a\"]\n[listener.q]\nlisten = [\"127.0.0.1:628\"]\n"

@@ -131,7 +131,7 @@ class RandomSettings {
     smtpd.tls_cert_file = "/cert";
     smtpd.tls_key_file = "/key";
     for (auto *names : {&smtpd.filters, &smtpd.policies})
-      if (names->size() > 1) names->resize(1);
+      if (names->size() > 1 || smtpd.overrides("no_milters")) names->resize(smtpd.overrides("no_milters") ? 0 : 1);
     if (!smtpd.client_event_limit_exceptions_given) smtpd.client_event_limit_exceptions = smtpd.mynetworks;
   }
 
@@ -196,6 +196,8 @@ class RandomSettings {
         {&kAddressClass, {"envelope_sender", "envelope_recipient", "header_sender", "header_recipient"}},
         {&kParentMatch, {"access_maps", "transport_maps"}},
         {&kFilterName, {"f0"}},
+        {&kContentFilter, {"", "t0", "t0:[127.0.0.1]:10024", "t0:unix:/run/f.sock", "t0:filter.example"}},
+        {&kOverride, {"no_unknown_recipient_checks", "no_address_mappings", "no_header_body_checks", "no_milters"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
         {&kUser, {"mansio"}},
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},

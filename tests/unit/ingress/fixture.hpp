@@ -90,11 +90,11 @@ class FakeWriter final : public spool::Writer {
 
 class FakePolicy final : public Policy {
  public:
-  Verdict recipient(const Client &, std::string_view, std::string_view recipient) override {
+  Verdict recipient(const Client &, std::string_view, std::string_view recipient, bool known_only) override {
     Verdict v;
     if (recipient.ends_with("@elsewhere.example"))
       v.refusal = Reply{554, {5, 7, 1}, "Relay access denied"};
-    else if (recipient.starts_with("nobody@"))
+    else if (known_only && recipient.starts_with("nobody@"))
       v.refusal = Reply{550, {5, 1, 1}, "No such user here"};
     v.address = recipient == "postmaster" ? "postmaster@mx.test" : recipient;
     v.route = Route{recipient.ends_with(".two") ? "two" : "one", ""};

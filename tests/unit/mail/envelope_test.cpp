@@ -30,6 +30,7 @@ Envelope full() {
   e.tls_cipher = "TLS_AES_256_GCM_SHA384";
   e.auth_user = "user";
   e.listener = "smtp";
+  e.origin = Origin{"first.example", "192.0.2.7", "helo.first.example", "ESMTP", "4ABC", 2500, true};
   e.tenant = "t";
   e.campaign = "c";
   e.source_pool = "p";
@@ -71,6 +72,7 @@ TEST(Envelope, EveryFieldComesBack) {
   EXPECT_EQ(d->tls_cipher, e.tls_cipher);
   EXPECT_EQ(d->auth_user, e.auth_user);
   EXPECT_EQ(d->listener, e.listener);
+  EXPECT_EQ(d->origin, e.origin);
   EXPECT_EQ(d->tenant, e.tenant);
   EXPECT_EQ(d->campaign, e.campaign);
   EXPECT_EQ(d->source_pool, e.source_pool);
@@ -78,6 +80,16 @@ TEST(Envelope, EveryFieldComesBack) {
   EXPECT_EQ(d->hold_until, e.hold_until);
   EXPECT_EQ(d->dsn_parent, e.dsn_parent);
   EXPECT_EQ(d->metadata, e.metadata);
+}
+
+TEST(Envelope, AnOriginOfWhichNothingIsKnownIsOne) {
+  Envelope e;
+  e.origin.emplace();
+  const auto d = decode_envelope(encode_envelope(e));
+  ASSERT_TRUE(d.ok());
+  EXPECT_EQ(d->origin, Origin{});
+  EXPECT_FALSE(decode_envelope(encode_envelope(e) + std::string{"\x1d\x00", 2}).ok()) << "a second one";
+  EXPECT_FALSE(decode_envelope(std::string{"\1\x1d\x03\x07\x01\x02", 6}).ok()) << "neither local nor not";
 }
 
 TEST(Envelope, DefaultsTakeOneOctet) {

@@ -135,6 +135,14 @@ TEST_F(RelayTest, UnknownLocalUsersAreRefusedIfTheListSaysSo) {
   EXPECT_EQ(verdict("anyone@example.org"), kUnknown);
 }
 
+TEST_F(RelayTest, UsersNeedNotExistAfterAContentFilter) {
+  settings_.local_recipients = {"alice"};
+  const RelayPolicy policy{settings_};
+  EXPECT_EQ(policy.decide(false, "carol@example.org").verdict, kUnknown);
+  EXPECT_EQ(policy.decide(false, "carol@example.org", false).verdict, kAccept);
+  EXPECT_EQ(policy.decide(false, "carol@elsewhere.example", false).verdict, kDenied);
+}
+
 TEST_F(RelayTest, NothingIsOwnByDefault) {
   const RelayPolicy policy{config::Settings{}};
   for (const auto *address : {"u@", "u@.", "@", "", "u", "u@localhost", "u@[127.0.0.1]", "u@[::1]"}) {

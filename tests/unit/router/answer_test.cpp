@@ -41,6 +41,18 @@ TEST_F(AnswerTest, SaysOfEachRecipientWhereItGoesOrWhyNowhere) {
   EXPECT_EQ(to_string(reply.refusals[0].status), "5.1.2");
 }
 
+TEST_F(AnswerTest, SendsAllToAContentFilterWhateverTheRoutesSay) {
+  wire::RouteRequest request;
+  request.request = 7;
+  request.recipients = {{0, "a@open.example"}, {4, "b@closed.example"}};
+  const auto reply = answer(request, Route{"dspam", "[127.0.0.1]:10024"}, 3).reply();
+  EXPECT_EQ(reply.config_epoch, 3u);
+  EXPECT_TRUE(reply.refusals.empty());
+  ASSERT_EQ(reply.routes.size(), 2u);
+  EXPECT_EQ(reply.routes[1].first, 4u);
+  EXPECT_EQ(reply.routes[1].second, (Route{"dspam", "[127.0.0.1]:10024"}));
+}
+
 TEST_F(AnswerTest, FitsInAMessageAndLeavesTheRestForLater) {
   std::vector<std::string> all;
   for (int i = 0; i < 1000; ++i) all.push_back(std::to_string(i) + "@open.example");

@@ -121,6 +121,13 @@ class FakeHost {
       d.n_metadata = metadata.size();
       d.arrival = std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
       d.deadline = deadline;
+      d.origin_source = mail.origin.source;
+      d.origin_port = mail.origin.port;
+      d.origin_address = plugin::str(mail.origin.address);
+      d.origin_name = plugin::str(mail.origin.name);
+      d.origin_helo = plugin::str(mail.origin.helo);
+      d.origin_protocol = plugin::str(mail.origin.protocol);
+      d.origin_ident = plugin::str(mail.origin.ident);
       transport_->start(self_, mansio_op{op}, &d);
     });
     return op;

@@ -45,6 +45,7 @@ struct FakeMail {
   std::string tls_policy{};
   std::vector<std::pair<std::string, std::string>> metadata{};
   std::chrono::nanoseconds time_limit = std::chrono::hours{1};
+  plugin::Origin origin{};
 };
 
 struct FakeTableAnswer {  // of a table that the plugin asks
