@@ -1,0 +1,29 @@
+// The name by which DSPAM knows a recipient. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mansio::dspam {
+
+// user@EXAMPLE.com as user@example.com: a domain's case means nothing.
+std::string fold_domain(std::string_view address);
+
+// A text with {address}, {local} and {domain} in it, or a name that is everybody's.
+class UserTemplate {
+ public:
+  // Nothing: there is a brace in it that is none of these.
+  static std::optional<UserTemplate> parse(std::string_view text);
+  std::string of(std::string_view address) const;
+  bool fixed() const { return text_.find('{') == text_.npos; }
+
+ private:
+  explicit UserTemplate(std::string_view text) : text_(text) {}
+  std::string text_;
+};
+
+// Whether DSPAM's protocol can carry it, and DSPAM take it for a user.
+bool is_user(std::string_view name);
+
+}  // namespace mansio::dspam
