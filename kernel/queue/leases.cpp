@@ -129,7 +129,7 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.arrival = m.arrival;
   out.deadline = l.deadline;
   out.possible_duplicate = m.possible_duplicate;
-  // Where the plugin ABI has no field for it (docs/plugin-guide.md).
+  // The plugin ABI has no field for it (docs/plugin-guide.md).
   if (e.priority != 0) out.metadata.emplace_back("priority", std::to_string(static_cast<std::int8_t>(e.priority)));
   out.metadata.insert(out.metadata.end(), e.metadata.begin(), e.metadata.end());
 }

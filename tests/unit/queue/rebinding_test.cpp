@@ -128,6 +128,21 @@ TEST_F(Rebinding, OutlivesACheckpoint) {
   EXPECT_EQ(l[0].source_pool, "warm");
 }
 
+// As a version that does not know about pools has it with ours.
+TEST_F(Rebinding, AnEntryOfALaterVersionIsPassedOver) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  auto later = entry::pool(id, "warm");
+  later[0] = 0x7f;  // its kind
+  disk_.journal.push_back(later);
+  begin_both();
+  EXPECT_TRUE(known(id));
+  EXPECT_THAT(sink_.text, HasSubstr("journal entries that could not be read"));
+  advance(400 * kSecond);
+  EXPECT_THAT(leases(), SizeIs(1));
+}
+
 TEST_F(Rebinding, ANextHopAloneLeavesTheTransport) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
