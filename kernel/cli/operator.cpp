@@ -109,7 +109,9 @@ int queue_main(const Where &where, QueueOrder order) {
   const bool lists = order.verb == "list";
   if (!lists && order.ids.empty() && !order.all && match.empty())
     return complain("which messages? Name queue ids, or --match key=value, or --all");
-  if (!order.ids.empty() && (order.all || !match.empty()))
+  // What says which of a message's recipients are meant goes with ids.
+  const bool of_recipients = order.verb == "reroute" || order.verb == "rebind";
+  if (!order.ids.empty() && (order.all || !(of_recipients ? order.match.empty() : match.empty())))
     return complain("queue ids go with neither --all nor --match");
   for (const auto &[key, value] : {std::pair{"to_transport", &order.transport}, std::pair{"to_nexthop", &order.nexthop},
                                    std::pair{"to_pool", &order.pool}})

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernel/egress/new_header.hpp"
+#include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "kernel/route/header_rewriting.hpp"
 
@@ -29,15 +30,22 @@ struct GenericMaps::Work {
   wire::Lease lease;
   host::MessageSource message;
   bool changed = false, over = false;
+  bool unreadable = false;  // what failed was no table
 };
 
 Task<Result<void>> GenericMaps::Work::run() {
   auto done = co_await replace(route::AddressClass::EnvelopeSender, lease.sender);
   if (!done) co_return done.error();
+  // A transport that is given no next hop would look for it by the new address.
+  auto nexthop = lease.nexthop;
+  if (nexthop.empty() && !lease.recipients.empty()) nexthop = split_address(lease.recipients.front().address).domain;
+  const bool sender = std::exchange(changed, false);
   for (auto &recipient : lease.recipients) {
     done = co_await replace(route::AddressClass::EnvelopeRecipient, recipient.address);
     if (!done) co_return done.error();
   }
+  if (changed) lease.nexthop = std::move(nexthop);
+  changed |= sender;
   done = co_await replace_header();
   co_return done;
 }
@@ -49,12 +57,14 @@ Task<Result<void>> GenericMaps::Work::replace(route::AddressClass what, std::str
   if (!mapped.addresses.empty() && mapped.addresses.front() != address) {
     address = std::move(mapped.addresses.front());
     changed = true;
+    if (!is_ascii(address)) lease.smtputf8 = true;
   }
   co_return Result<void>{};
 }
 
 Task<Result<void>> GenericMaps::Work::replace_header() {
   const auto read = read_header(message);
+  unreadable = !read;
   if (!read) co_return read.error();
   const auto &before = *read;
   std::string section{before};
@@ -63,13 +73,18 @@ Task<Result<void>> GenericMaps::Work::replace_header() {
   const auto &after = *rewritten;
   if (after == before) co_return Result<void>{};
   auto made = with_header(message, before.size(), after);
+  unreadable = !made;
   if (!made) co_return made.error();
   message = std::move(*made);
   changed = true;
   lease.body.size += after.size();
   lease.body.size -= before.size();
-  // An address in UTF-8 in a header that was ASCII needs what such a header always needs (RFC 6532).
-  if (is_ascii(before) && !is_ascii(after)) lease.body.eight_bit = lease.body.eight_bit_header = lease.smtputf8 = true;
+  // An address in UTF-8 in a header that was ASCII needs what such a header always needs (RFC 6532); without the last
+  // of them nothing of it is needed any more.
+  const bool utf8 = !is_ascii(after);
+  lease.body.eight_bit_header = utf8;
+  if (utf8) lease.body.eight_bit = true;
+  if (utf8 && is_ascii(before)) lease.smtputf8 = true;
   co_return Result<void>{};
 }
 
@@ -102,8 +117,14 @@ Task<> GenericMaps::rewrite(std::shared_ptr<Work> work) {
   works_.erase(number);
   questions_ += work->search.asked();
   if (!done) {
-    log_.warn("table asked in vain", {{"qid", work->lease.id}, {"transport", name_}, {"reason", done.error().text}});
-    put_off(number, "Temporary lookup failure: " + done.error().text);
+    log_.warn(work->unreadable ? "header not rewritten" : "table asked in vain",
+              {{"qid", work->lease.id}, {"transport", name_}, {"reason", done.error().text}});
+    put_off(number, work->unreadable ? "the message cannot be read now" : "Temporary lookup failure");
+    co_return;
+  }
+  // An attempt that begins after its end would count as one of which nobody knows how it went.
+  if (work->lease.deadline > 0 && clock_.mono() >= work->lease.deadline) {
+    put_off(number, "no time is left for the delivery");
     co_return;
   }
   rewritten_ += work->changed;
@@ -114,7 +135,6 @@ void GenericMaps::put_off(std::uint64_t lease, std::string why) {
   ++deferred_;
   wire::RecipientOutcome outcome;
   outcome.status = wire::DeliveryStatus::Deferred;
-  outcome.smtp_code = 451;
   outcome.enhanced = {4, 3, 0};
   outcome.text = std::move(why);
   outcome.relay = "none";

@@ -3,8 +3,10 @@
 // without such tables has none of this before it, and its mail no step more.
 //
 // Sender, recipients and the addresses of the header are rewritten in the lease and in what the transport reads. The
-// queue, its log and notifications keep the addresses that the message has there. Where a table cannot say, or the
-// message cannot be read, the delivery is deferred; the transport is not asked, and its destination not blamed.
+// queue, its log and notifications keep the addresses that the message has there, and it goes where those do: a lease
+// without a next hop gets one, the domain that its recipients had. Where a table cannot say in time, or the message
+// cannot be read, the delivery is deferred; the transport is not asked, and its destination not blamed. Why is said in
+// the log: what the outcome says goes to senders.
 #pragma once
 
 #include <cstdint>

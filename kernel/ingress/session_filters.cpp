@@ -274,16 +274,20 @@ std::optional<Reply> Session::set_aside() {
   auto &t = *transaction_;
   auto &e = t.envelope;
   for (const auto &[key, value] : filters_->message_meta()) {
-    if (key == "tenant")
+    if (key == "priority") {  // transports have it of the envelope, so no other value may pass for one
+      if (const auto priority = priority_of(value))
+        e.priority = static_cast<std::uint8_t>(*priority);
+      else
+        env_.log.warn("a priority that is none is ignored", {{"qid", t.id}, {"priority", value}});
+    } else if (key == "tenant") {
       e.tenant = value;
-    else if (key == "campaign")
+    } else if (key == "campaign") {
       e.campaign = value;
-    else if (key == "source_pool")
+    } else if (key == "source_pool") {
       e.source_pool = value;
-    else if (const auto priority = priority_of(value); key == "priority" && priority)
-      e.priority = static_cast<std::uint8_t>(*priority);
-    else
+    } else {
       e.metadata.emplace_back(key, value);
+    }
   }
   if (!filters_->hold().empty()) {
     e.hold_until = std::numeric_limits<Nanos>::max();

@@ -113,7 +113,9 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     if (!record->succeeded.empty()) m.more().succeeded = record->succeeded;
     if (!record->intents.empty()) m.more().intents = record->intents;
     if (record->next_event > 1) m.more().next_event = record->next_event;
-  } else if (envelope.hold_until == std::numeric_limits<Nanos>::max()) {
+  }
+  // What was said of its way, as by a rebind, does not end the hold that it came with.
+  if (!(record && record->has_state) && envelope.hold_until == std::numeric_limits<Nanos>::max()) {
     m.held = true;
     m.more().hold_reason = hold_reason_of(envelope);
   }
@@ -153,8 +155,9 @@ scheduler::FlowId QueueCore::flow_of(const Envelope &envelope) {
                            .priority = static_cast<std::int8_t>(envelope.priority)});
 }
 
+// `attempts`: made for them so far, where `record` does not say.
 void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients,
-                                 const Record *record) {
+                                 const Record *record, std::uint16_t attempts) {
   auto &m = index_.message(slot);
   const auto now = clock_.wall();
   (void)steps_.latest();
@@ -196,9 +199,9 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
       const auto g = index_.add_group(slot);
       auto &group = index_.group(g);
       auto due = now;
+      group.attempts = deferral ? deferral->attempts : attempts;
       if (deferral) {
         due = std::min(deferral->due, deferral->woken ? now : now + longest_wait(settings_->queue));
-        group.attempts = deferral->attempts;
       } else if (!record && envelope.hold_until > now && envelope.hold_until != std::numeric_limits<Nanos>::max()) {
         due = envelope.hold_until;
       }

@@ -157,7 +157,8 @@ class QueueCore : private spool::Mover {
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
   void admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew);
   scheduler::FlowId flow_of(const Envelope &envelope);
-  void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record);
+  void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,
+                        std::uint16_t attempts = 0);
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
   Result<SharedStored> read_stored(MessageSlot slot);  // from the cache or the spool

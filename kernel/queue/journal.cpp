@@ -273,7 +273,7 @@ void Replay::apply(Record &record, std::string_view entry) {
       }
       if (kind == Kind::Waiting) {
         record = {};
-        record.complete = true;
+        record.complete = record.has_state = true;
         for (const auto &[recipient, reason] : deferral.recipients) record.pending.push_back(recipient);
       }
       if (!record.deferrals.empty())
@@ -286,6 +286,7 @@ void Replay::apply(Record &record, std::string_view entry) {
       if (!parse(state)) return;
       if (state.arrival != record.state.arrival) record.deferrals.clear();  // requeued: as new
       record.state = std::move(state);
+      record.has_state = true;
       return;
     }
     case Kind::Routes: {
@@ -332,7 +333,10 @@ void Replay::apply(Record &record, std::string_view entry) {
       for (auto &deferral : record.deferrals) deferral.woken = true;
       return;
     case Kind::Record:
-      if (Record whole; parse(whole)) record = std::move(whole);
+      if (Record whole; parse(whole)) {
+        record = std::move(whole);
+        record.has_state = true;
+      }
       return;
     default:
       return;

@@ -85,7 +85,8 @@ struct Record {
   std::vector<std::pair<std::uint32_t, Route>> routes;  // differing from the envelope's; no transport: to be routed
   std::vector<Reported> failed, succeeded;              // not yet in a notification
   std::vector<Intent> intents;
-  std::string pool;  // not in the record: an entry of its own, behind it in a checkpoint
+  std::string pool;        // not in the record: an entry of its own, behind it in a checkpoint
+  bool has_state = false;  // not in the record either: `state` was said; if not, it is as the envelope has it
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.state, s.next_event, s.complete, s.pending, s.done, s.deferrals, s.routes, s.failed, s.succeeded, s.intents);

@@ -131,7 +131,8 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.possible_duplicate = m.possible_duplicate;
   // The plugin ABI has no field for it (docs/plugin-guide.md).
   if (e.priority != 0) out.metadata.emplace_back("priority", std::to_string(static_cast<std::int8_t>(e.priority)));
-  out.metadata.insert(out.metadata.end(), e.metadata.begin(), e.metadata.end());
+  for (const auto &pair : e.metadata)
+    if (pair.first != "priority") out.metadata.push_back(pair);
 }
 
 // Its next attempt is brought forward. The disk must know before it is made: from a deferral that is not over yet the

@@ -1,8 +1,12 @@
 // Operators' orders about where mail goes: a rebind gives it another transport, next hop or source pool, a reroute asks
-// the router again. The message stays what it is: its time stamp, its hold, and what was said of its other recipients.
+// the router again. The message stays what it is: its time stamp, its hold, how often it was tried, and what was said
+// of its other recipients.
 //
 // What is being delivered, or may be since before a restart, is left alone, for whoever has it may deliver it yet.
-// Recipients that go elsewhere make new groups, as after the router's answer; they are tried at once.
+// Recipients that go elsewhere make new groups, as after the router's answer; they are tried at once. A rebind that
+// names the transport has the last word on mail that waits for the router, too: that may be all that helps mail whose
+// transport is gone.
+#include <algorithm>
 #include <utility>
 
 #include "kernel/config/syntax.hpp"
@@ -76,11 +80,12 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
   index_.each_group(slot, [&](GroupSlot g) { groups.push_back(g); });
   Recipients moved;
   std::vector<std::pair<std::uint32_t, Route>> routes;
-  bool tried = false;
+  std::uint16_t attempts = 0;  // the most of any
   for (const auto g : groups) {
     const auto state = index_.group(g).state;
     if (state != GroupState::Scheduled && (state != GroupState::Held || !may_schedule(g))) continue;
-    if (scheduler_->transport_of(g) == route_transport_) continue;  // the router will say
+    const bool routing = scheduler_->transport_of(g) == route_transport_;
+    if (routing && (reroute || named.empty())) continue;  // the router will say
     auto &recipients = index_.group(g).recipients;
     Recipients here;
     for (const auto &p : recipients)
@@ -92,7 +97,8 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
       if (!reroute) {
         to.transport = named.empty() ? now.transport : named;
         to.nexthop = nexthop.empty() && named.empty() ? now.nexthop : nexthop;
-        if (to == now) continue;
+        if (to == now && !routing) continue;
+        if (!known_transport(to.transport)) continue;  // it is gone: the router is about to be asked
       }
       auto *p = recipients.find(i);
       reasons_.drop(p->reason);
@@ -101,16 +107,18 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
       routes.emplace_back(i, std::move(to));
     }
     if (moved.size() == before) continue;
-    tried = tried || index_.group(g).attempts > 0;
+    attempts = std::max(attempts, index_.group(g).attempts);
     if (recipients.empty()) emptied.push_back(g);
   }
   if (moved.empty()) return any;
 
   for (const auto &[recipient, route] : routes) m.more().routes[recipient] = route;
-  if (tried && !m.held) wake(m);  // on the disk it may wait for longer
   journal(m, entry::routes(m.id, routes));
+  // On the disk it may wait for longer. Said behind the routes: a start that knows of the one knows of the others, and
+  // nothing goes the new way before both are there.
+  if (!m.held) wake(m);
   // The new groups first: while they are there the message does not look finished.
-  place_recipients(slot, envelope, moved, nullptr);
+  place_recipients(slot, envelope, moved, nullptr, attempts);
   for (const auto g : emptied) {
     scheduler_->remove(g);
     index_.erase_group(g, reasons_);

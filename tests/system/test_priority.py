@@ -61,6 +61,14 @@ notify_classes = []
         self.assertEqual(self.send(self.outside, " MT-PRIORITY=-7"), (250, "2.1.0 Ok"))
         self.assertEqual(self.priorities(sink, 6), [-7, -2, 0, 0, 0, 9])
 
+    def test_the_trace_says_it(self):
+        sink = self.peer()
+        self.server(sink.port)
+        self.send(self.inside, " MT-PRIORITY=-3")
+        rig.wait_for(lambda: sink.count() == 1, "the message at the sink")
+        with sink.lock:
+            self.assertRegex(sink.messages[0].content, rb"^Received: [^;]* PRIORITY -3;")
+
     def test_a_next_hop_that_does_not_offer_it_does_not_hear_of_it(self):
         sink = self.peer()
         self.server(sink.port)

@@ -66,6 +66,16 @@ class Rebind(rig.TestCase):
         rig.wait_for(lambda: [r["address"] for m in server.queue() for r in m["recipients"]] == ["a@own.test"],
                      "the other recipient to be left")
 
+    def test_of_a_message_only_what_goes_to_the_destination(self):
+        first, second = self.peer(on=not_now), self.peer()
+        server = self.waiting(first, ["a@own.test", "b@away.test"])
+        qid = server.queue()[0]["queue_id"]
+        self.assertIn("1 message", server.cli("queue", "rebind", qid, "--destination", "away.test", "--nexthop",
+                                              f"[127.0.0.1]:{second.port}"))
+        self.assertEqual(self.arrived(second), ["b@away.test"])
+        rig.wait_for(lambda: [r["address"] for m in server.queue() for r in m["recipients"]] == ["a@own.test"],
+                     "the other recipient to be left")
+
     def test_it_outlives_a_restart(self):
         first, second = self.peer(on=not_now), self.peer(on=not_now)
         server = self.waiting(first)
@@ -105,8 +115,11 @@ class Rebind(rig.TestCase):
 
     def test_what_makes_no_sense_is_refused(self):
         server = self.waiting(self.peer(on=not_now))
+        qid = server.queue()[0]["queue_id"]
         for args, said in ((["--tenant", "acme"], "where to?"), (["--all", "--transport", "nowhere"], "[transport.nowhere]"),
-                           (["--transport", "spare"], "which messages?")):
+                           (["--transport", "spare"], "which messages?"),
+                           ([qid, "--all", "--transport", "spare"], "neither --all nor --match"),
+                           ([qid, "--match", "tenant=acme", "--transport", "spare"], "neither --all nor --match")):
             result = rig.run_program("queue", "rebind", *args, "--config", server.config)
             self.assertNotEqual(result.returncode, 0)
             self.assertIn(said, result.stderr)

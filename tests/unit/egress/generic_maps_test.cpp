@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "kernel/io/fd.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "tests/unit/route/fake_tables.hpp"
 
 namespace mansio::egress {
@@ -15,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 class LogText final : public LogSink {
@@ -61,6 +63,9 @@ class GenericMapsTest : public ::testing::Test {
     lease.lease = number;
     lease.id = MessageId{100 + number};
     lease.sender = sender;
+    lease.nexthop = nexthop_;
+    lease.deadline = deadline_;
+    lease.smtputf8 = lease.body.eight_bit_header = !is_ascii(content);
     for (std::uint32_t i = 0; i < to.size(); ++i) lease.recipients.push_back({i, to[i], "", "", 0});
     lease.body.size = content.size();
     auto fd = std::make_shared<io::UniqueFd>(::memfd_create("message", MFD_CLOEXEC));
@@ -96,6 +101,8 @@ class GenericMapsTest : public ::testing::Test {
   std::unique_ptr<GenericMaps> maps_;
   std::vector<std::pair<std::uint64_t, wire::RecipientOutcome>> deferred_;
   int spool_fd_ = -1;
+  std::string nexthop_;  // of the next lease
+  Nanos deadline_ = 0;
 };
 
 TEST_F(GenericMapsTest, RewriteEnvelopeAndHeaderAndLeaveTheBodyWhereItIs) {
@@ -116,6 +123,19 @@ TEST_F(GenericMapsTest, RewriteEnvelopeAndHeaderAndLeaveTheBodyWhereItIs) {
   EXPECT_EQ(lease.body.size, text(message).size());
   EXPECT_EQ(message.slices.back().fd, spool_fd_);
   EXPECT_THAT(deferred_, IsEmpty());
+}
+
+TEST_F(GenericMapsTest, MailGoesWhereItsRecipientsWereRouted) {
+  const std::string content = "From: x@elsewhere.example\r\n\r\n", sender = "x@elsewhere.example";
+  give(1, content, sender, {"carol@own.internal"});
+  give(2, content, sender, {"bob@elsewhere.example"});                // there is no new address to be misled by
+  give(3, content, "alice@own.internal", {"bob@elsewhere.example"});  // nor for the sender's sake
+  nexthop_ = "[192.0.2.25]:25";
+  give(4, content, sender, {"carol@own.internal"});
+  settle();
+  std::map<std::uint64_t, std::string> nexthops;
+  for (const auto &lease : inner_->started) nexthops[lease.lease] = lease.nexthop;
+  EXPECT_THAT(nexthops, ElementsAre(Pair(1u, "own.internal"), Pair(2u, ""), Pair(3u, ""), Pair(4u, "[192.0.2.25]:25")));
 }
 
 TEST_F(GenericMapsTest, AMessageWithNothingToRewriteIsPassedOnAsItIs) {
@@ -143,6 +163,52 @@ TEST_F(GenericMapsTest, AnAddressInUtf8MakesTheHeaderOne) {
   EXPECT_TRUE(inner_->started[0].body.eight_bit_header);
 }
 
+TEST_F(GenericMapsTest, AnAddressInUtf8InTheEnvelopeIsSaidToBeOne) {
+  tables_.tables["generic"]["alice@own.internal"] = "älice@example.com";
+  give(1, "From: x@elsewhere.example\r\n\r\n");
+  settle();
+  ASSERT_THAT(inner_->started, SizeIs(1));
+  EXPECT_EQ(inner_->started[0].sender, "älice@example.com");
+  EXPECT_TRUE(inner_->started[0].smtputf8);
+  EXPECT_FALSE(inner_->started[0].body.eight_bit_header);
+}
+
+TEST_F(GenericMapsTest, AHeaderWithoutItsLastAddressInUtf8IsOneInAscii) {
+  tables_.tables["generic"]["älice@own.internal"] = "alice@example.com";
+  give(1, "From: älice@own.internal\r\n\r\n", "x@elsewhere.example");
+  give(2, "From: älice@own.internal\r\nSubject: ä\r\n\r\n", "x@elsewhere.example");
+  settle();
+  ASSERT_THAT(inner_->started, SizeIs(2));
+  EXPECT_EQ(text(inner_->sources[0]), "From: alice@example.com\r\n\r\n");
+  EXPECT_FALSE(inner_->started[0].body.eight_bit_header);
+  EXPECT_TRUE(inner_->started[1].body.eight_bit_header);
+}
+
+TEST_F(GenericMapsTest, AnAttemptDoesNotBeginAfterItsEnd) {
+  deadline_ = 60 * kSecond;
+  give(1, "From: alice@own.internal\r\n\r\n");
+  clock_.advance(60 * kSecond);
+  settle();
+  EXPECT_THAT(inner_->started, IsEmpty());
+  ASSERT_THAT(deferred_, SizeIs(1));
+  EXPECT_EQ(deferred_[0].second.status, wire::DeliveryStatus::Deferred);
+  EXPECT_EQ(deferred_[0].second.text, "no time is left for the delivery");
+}
+
+TEST_F(GenericMapsTest, AMessageThatCannotBeReadIsNoTablesFault) {
+  wire::Lease lease;
+  lease.lease = 1;
+  lease.id = MessageId{101};
+  host::MessageSource message;
+  message.slices.push_back({sizeof(mansio_slice), -1, 0, 10});
+  maps_->start(lease, std::move(message));
+  settle();
+  EXPECT_THAT(inner_->started, IsEmpty());
+  ASSERT_THAT(deferred_, SizeIs(1));
+  EXPECT_EQ(deferred_[0].second.text, "the message cannot be read now");
+  EXPECT_THAT(sink_.text, HasSubstr("header not rewritten"));
+}
+
 TEST_F(GenericMapsTest, ATableThatIsDownDefersAndDoesNotAskTheTransport) {
   tables_.down = {"generic"};
   give(7, "From: alice@own.internal\r\n\r\n");
@@ -152,9 +218,9 @@ TEST_F(GenericMapsTest, ATableThatIsDownDefersAndDoesNotAskTheTransport) {
   EXPECT_EQ(deferred_[0].first, 7u);
   const auto &why = deferred_[0].second;
   EXPECT_EQ(why.status, wire::DeliveryStatus::Deferred);
-  EXPECT_EQ(why.smtp_code, 451);
+  EXPECT_EQ(why.smtp_code, 0) << "no server said so";
   EXPECT_EQ(to_string(why.enhanced), "4.3.0");
-  EXPECT_THAT(why.text, HasSubstr("connection refused"));
+  EXPECT_EQ(why.text, "Temporary lookup failure");
   EXPECT_FALSE(why.plugin_failed);
   EXPECT_THAT(sink_.text, HasSubstr("connection refused"));
   EXPECT_EQ(maps_->in_flight(), 0u);

@@ -322,6 +322,17 @@ TEST_F(FilteredServer, PassesMetadataOnAndIntoTheEnvelope) {
   EXPECT_THAT(policy_.seen.back().session_meta, Contains(Pair("seen", "1")));
 }
 
+TEST_F(FilteredServer, TakesNothingButAPriorityForOne) {
+  auto r = result(StageOutcome::Ok);
+  r.message_meta = {{"priority", "urgent"}, {"x.note", "n"}};
+  policy_.script[{MANSIO_STAGE_MAIL, ""}] = r;
+  auto peer = ready_for_data();
+  send(peer, "x\r\n");
+  EXPECT_EQ(stored().envelope.priority, 0);
+  EXPECT_THAT(stored().envelope.metadata, ElementsAre(Pair("x.note", "n")));
+  EXPECT_THAT(sink.text, HasSubstr("urgent"));
+}
+
 TEST_F(FilteredServer, DefersWhenAPluginFails) {
   policy_.script[{MANSIO_STAGE_RCPT, ""}] = result(StageOutcome::Failed, "it broke");
   auto peer = greet();

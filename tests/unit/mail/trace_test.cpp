@@ -36,6 +36,16 @@ TEST(Received, NamesClientTlsServerAndTheOnlyRecipient) {
                 rfc5322_date(received().arrival) + "\r\n");
 }
 
+TEST(Received, SaysAPriorityThatIsNotTheUsualOne) {
+  auto e = received();
+  e.priority = static_cast<std::uint8_t>(-4);
+  EXPECT_NE(received_header(e, "mx", MessageId{1}).find("\r\n\tfor <Alias@example.com> PRIORITY -4;\r\n"),
+            std::string::npos);
+  e.priority = 9;
+  e.recipients.push_back({"other@example.com", "", "", 0, 0});
+  EXPECT_NE(received_header(e, "mx", MessageId{1}).find(" id 0000000000001 PRIORITY 9;\r\n"), std::string::npos);
+}
+
 TEST(Received, KeepsSeveralRecipientsSecret) {
   auto e = received();
   e.recipients.push_back({"other@example.com", "", "", 0, 0});

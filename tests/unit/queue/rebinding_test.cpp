@@ -1,6 +1,8 @@
 // Operators' orders about where mail goes: what they move, what they leave alone, and what of them outlives a restart.
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "tests/unit/queue/bench.hpp"
 
 namespace mansio::queue {
@@ -58,6 +60,20 @@ class Rebinding : public Bench {
   std::vector<wire::RouteRequest> route_requests() {
     run();
     return router_.link->take<wire::RouteRequest>();
+  }
+  // The router's answer to the one request that waits for it.
+  void route(MessageId id, const Route &to) {
+    const auto requests = route_requests();
+    ASSERT_THAT(requests, SizeIs(1));
+    wire::RouteReply reply;
+    reply.request = requests[0].request;
+    reply.id = id;
+    if (to.transport.empty())
+      reply.refusals = {{0, {4, 3, 5}, "no route now"}};
+    else
+      reply.routes = {{0, to}};
+    say(router_, reply);
+    run();
   }
   static std::vector<std::string> addresses(const wire::Lease &lease) {
     std::vector<std::string> out;
@@ -213,6 +229,103 @@ TEST_F(Rebinding, WhatIsHeldStaysHeldAndGoesTheNewWayOnceReleased) {
   advance(400 * kSecond);
   EXPECT_THAT(other_leases(), IsEmpty());
   order("release", {}, {to_string(id)});
+  EXPECT_THAT(other_leases(), SizeIs(1));
+}
+
+// The order may be the first that is said of it since it came.
+TEST_F(Rebinding, WhatCameToBeHeldIsHeldAfterARestart) {
+  begin_both();
+  auto e = envelope({"a@example.com"});
+  e.hold_until = std::numeric_limits<Nanos>::max();
+  const std::vector<std::pair<std::string, Match>> orders{
+      {"rebind", {{"to_pool", "warm"}}}, {"rebind", {{"to_transport", "other"}}}, {"reroute", {}}};
+  std::vector<MessageId> ids;
+  for (const auto &[verb, match] : orders) {
+    ids.push_back(mail(e));
+    EXPECT_EQ(order(verb, match, {to_string(ids.back())}).affected, 1u) << verb;
+  }
+  begin_both();
+  advance(400 * kSecond);
+  EXPECT_THAT(leases(), IsEmpty());
+  EXPECT_THAT(other_leases(), IsEmpty());
+  EXPECT_THAT(route_requests(), IsEmpty());
+  EXPECT_EQ(stat("mansio_queue_messages{state=\"hold\"}"), 3);
+  EXPECT_THAT(order("show", {}, {to_string(ids[0])}).lines, HasSubstr("held on arrival"));
+  order("release", {}, {to_string(ids[0])});
+  EXPECT_THAT(leases(), SizeIs(1));
+  order("release", {}, {to_string(ids[1])});
+  EXPECT_THAT(other_leases(), SizeIs(1));
+  // What was released is so from then on, though its envelope will always say that it came to be held.
+  begin_both();
+  EXPECT_EQ(stat("mansio_queue_messages{state=\"hold\"}"), 1);
+}
+
+// Whatever of the order is on the disk: what goes at once goes the new way.
+TEST_F(Rebinding, ACrashInBetweenSendsNothingTheOldWay) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  const auto before = disk_.journal.size();
+  order("rebind", {{"to_transport", "other"}, {"to_pool", "warm"}}, {to_string(id)});
+  const auto after = disk_;
+  ASSERT_GT(after.journal.size(), before);
+  for (auto kept = before; kept <= after.journal.size(); ++kept) {
+    disk_ = after;
+    disk_.journal.resize(kept);
+    begin_both();
+    EXPECT_THAT(leases(), IsEmpty()) << kept - before << " entries";
+  }
+  EXPECT_THAT(other_leases(), SizeIs(1));
+}
+
+TEST_F(Rebinding, WhatWasTriedCountsAsTriedAnyOtherWay) {
+  begin_both();
+  const auto id = mail_to({"a@example.com"});
+  defer_all();
+  order("rebind", {{"to_transport", "other"}}, {to_string(id)});
+  const auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"transport\":\"other\",\"attempts\":1"));
+  say(other_, result(l[0], DeliveryStatus::Deferred));
+  run();
+  order("reroute", {}, {to_string(id)});
+  route(id, {"smtp", ""});
+  EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"transport\":\"smtp\",\"attempts\":2"));
+}
+
+TEST_F(Rebinding, HelpsMailThatTheRouterHasNoWayFor) {
+  begin_both();
+  auto e = envelope({"a@example.com"});
+  e.routes = {{"gone", "x"}};
+  const auto id = mail(e);
+  route(id, {});
+  EXPECT_EQ(order("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)}).affected, 0u);  // by what?
+  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
+  const auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].id, id);
+  EXPECT_EQ(l[0].nexthop, "");
+}
+
+// The way that it had before is one that can be named, too.
+TEST_F(Rebinding, SendsMailBackToATransportThatWasGone) {
+  begin_both();
+  auto e = envelope({"a@example.com"});
+  e.routes = {{"other", ""}};
+  const auto id = mail(e);
+  const auto first = other_leases();
+  ASSERT_THAT(first, SizeIs(1));
+  say(other_, result(first[0], DeliveryStatus::Deferred));
+  run();
+  auto next = attach(wire::RoleKind::Egress, "egress.smtp", 211, 2);
+  say(next, wire::EgressHello{"smtp", 100, {}, {}});
+  die(egress_, false);
+  die(other_, false);
+  advance(2 * kSecond);
+  route(id, {});
+  other_ = attach(wire::RoleKind::Egress, "egress.other", 212, 2);
+  say(other_, wire::EgressHello{"other", 100, {}, {}});
+  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
   EXPECT_THAT(other_leases(), SizeIs(1));
 }
 
