@@ -67,6 +67,11 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   co_return id;
 }
 
+std::optional<Reply> nul_refusal(const config::Smtpd &smtpd, std::string_view content) {
+  if (smtpd.content_filter.empty() || content.find('\0') == content.npos) return std::nullopt;
+  return Reply{550, {5, 6, 0}, "Error: NUL in the message"};
+}
+
 Reply discard(Environment &env, const Client &client, const Envelope &e) {
   env.log.info("discarded", {{"client", client.address},
                              {"client_name", client.name},

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "kernel/ingress/environment.hpp"
@@ -17,6 +19,10 @@ namespace mansio::ingress {
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &envelope,
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
                                 std::string prepend = {}, MessageId id = {});
+
+// Of a piece of content with a NUL in it, where there is a content filter. Some drop NULs before they look for lines
+// (DSPAM), so that "\0." alone on a line would end the message for them, and what follows would be commands.
+std::optional<Reply> nul_refusal(const config::Smtpd &smtpd, std::string_view content);
 
 // The message is dropped, as an access table wants it; what its client hears.
 Reply discard(Environment &env, const Client &client, const Envelope &envelope);

@@ -12,10 +12,10 @@ Verdict RoutePolicy::recipient(const Client &client, std::string_view sender, st
   }
   verdict.address = decision.address;
   auto way = routes_.route(sender, verdict.address);
-  if (way.refusal)
-    verdict.refusal = Reply{way.refusal->code, way.refusal->enhanced, way.refusal->text};
-  else
-    verdict.route = std::move(way.route);
+  // Where recipients need not exist, one that is refused for good is taken without a way, and returned by the router.
+  const bool taken = !known_only && way.refusal && way.refusal->code >= 500;
+  if (way.refusal && !taken) verdict.refusal = Reply{way.refusal->code, way.refusal->enhanced, way.refusal->text};
+  if (!way.refusal) verdict.route = std::move(way.route);
   if (!way.address.empty()) verdict.address = std::move(way.address);
   return verdict;
 }

@@ -177,7 +177,9 @@ void Session::help() {
   reply({214, {2, 0, 0}, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS ETRN"});
 }
 
+// A client of a UNIX socket has no address, and would be in networks that "::" is in.
 bool Session::may_xforward() const {
+  if (client_.address == "unix") return false;
   const auto &hosts = smtpd_.authorized_xforward_hosts;
   return std::any_of(hosts.begin(), hosts.end(), [&](const config::Network &n) { return n.contains(client_.key); });
 }
@@ -190,7 +192,9 @@ void Session::xforward(const Command &command) {
   }
   if (transaction_) return refuse({503, {5, 5, 1}, "Error: MAIL transaction in progress"});
   auto origin = origin_.value_or(Origin{});
-  if (const auto bad = read_xforward(command.argument, origin)) return refuse(*bad);
+  const auto bad = read_xforward(command.argument, origin);
+  origin_.reset();  // no half of what was to be told
+  if (bad) return refuse(*bad);
   origin_ = std::move(origin);
   reply({250, {2, 0, 0}, "Ok"});
 }

@@ -256,9 +256,11 @@ Task<bool> TablePolicy::routed(Asked &asked) const {
     auto way = co_await finder_.route(asked.search, asked.sender, address);
     auto &decision = way.decision;
     if (!way.trouble.empty()) log_.warn("no route", {{"to", address}, {"reason", way.trouble}});
+    // Where recipients need not exist, one that is refused for good is taken without a way, and returned by the router.
+    const bool taken = !asked.known_only && decision.refusal && decision.refusal->code >= 500;
     // One of several that cannot be reached does not keep the others from their mail, but what a table cannot say now
     // it may say when the client comes again.
-    if (decision.refusal && (asked.recipients.size() == 1 || !way.trouble.empty())) {
+    if (decision.refusal && ((asked.recipients.size() == 1 && !taken) || !way.trouble.empty())) {
       verdict.refusal = reply_of(*decision.refusal);
       co_return false;
     }

@@ -1,6 +1,7 @@
 #include "plugins/filter-dspam/answer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace mansio::dspam {
 namespace {
@@ -138,23 +139,29 @@ Read Answer::summary(std::string_view line) {
 }
 
 // The end of a message that is not dot-stuffed cannot be known, so the connection ends with it. DSPAM's fields come
-// after what the message had, so the last of a name is DSPAM's.
+// after what the message had, in one piece that begins with X-DSPAM-Result and X-DSPAM-Processed; the last one counts.
+// Without any, what the sender wrote says nothing, and there are the classification's word and no signature.
 Read Answer::field(std::string_view line) {
   if (line.empty()) return done(Kind::Verdict, false);
   if (line == ".") return done(Kind::Verdict, true);
+  const auto before = std::exchange(word_, {});
   const auto colon = line.find(':');
   if (colon == line.npos) return Read::More;
   const auto name = line.substr(0, colon);
   auto value = line.substr(colon + 1);
   while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-  if (same(name, "X-DSPAM-Result") && is_word(value))
-    verdict_.word = value;
-  else if (same(name, "X-DSPAM-Probability") && is_number(value))
+  if (same(name, "X-DSPAM-Result") && is_word(value)) {
+    word_ = value;
+  } else if (same(name, "X-DSPAM-Processed") && !before.empty()) {
+    marked_ = true;
+    verdict_ = {verdict_.spam, before, {}, {}, {}};
+  } else if (marked_ && same(name, "X-DSPAM-Probability") && is_number(value)) {
     verdict_.probability = value;
-  else if (same(name, "X-DSPAM-Confidence") && is_number(value))
+  } else if (marked_ && same(name, "X-DSPAM-Confidence") && is_number(value)) {
     verdict_.confidence = value;
-  else if (same(name, "X-DSPAM-Signature") && is_signature(value))
+  } else if (marked_ && same(name, "X-DSPAM-Signature") && is_signature(value)) {
     verdict_.signature = value;
+  }
   return Read::More;
 }
 

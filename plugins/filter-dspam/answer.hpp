@@ -72,6 +72,8 @@ class Answer {
   State state_ = State::Begin;
   Kind kind_ = Kind::None;
   dspam::Verdict verdict_;
+  std::string word_;     // of a message's X-DSPAM-Result in the line before; "" = it was none
+  bool marked_ = false;  // the fields that come are DSPAM's
   CommandReply reply_;
   std::size_t lines_ = 0;
   bool complete_ = false;

@@ -1,7 +1,10 @@
 #include "plugins/filter-dspam/connection.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 namespace mansio::dspam {
@@ -30,6 +33,7 @@ std::string DotStuffer::add(std::string_view piece) {
   std::string out;
   out.reserve(piece.size() + piece.size() / 64 + 1);
   for (const char c : piece) {
+    if (c == '\0') continue;
     if (line_begins_ && c == '.') out += '.';
     out += c;
     line_begins_ = c == '\n';
@@ -39,15 +43,24 @@ std::string DotStuffer::add(std::string_view piece) {
 
 std::string DotStuffer::end() const { return line_begins_ ? ".\r\n" : "\r\n.\r\n"; }
 
+bool Connection::gone() const {
+  if (!buffer_.data().empty()) return true;
+  char c = 0;
+  return ::recv(socket_.fd(), &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
 Task<std::string> Connection::open(const std::vector<plugin::Endpoint> &servers, const std::string &name, bool dlmtp,
                                    std::int64_t deadline, plugin::Cancel &cancel) {
   std::string why = "its name has no address";
-  for (const auto &server : servers) {
+  for (std::size_t i = 0; i < servers.size(); ++i) {
     socket_.set_cancel(&cancel);
     buffer_.clear();
-    const auto connected = co_await socket_.connect(server, nullptr, deadline);
+    // One that does not answer leaves the others their share of the time.
+    const auto now = socket_.host().now();
+    const auto limit = now + std::max<std::int64_t>(deadline - now, 0) / static_cast<std::int64_t>(servers.size() - i);
+    const auto connected = co_await socket_.connect(servers[i], nullptr, limit);
     if (connected)
-      why = co_await greet(name, dlmtp, deadline);
+      why = co_await greet(name, dlmtp, limit);
     else
       why = connected.text();
     if (why.empty()) break;
@@ -101,7 +114,7 @@ Task<Exchange> Connection::send(const Request &request, std::int64_t deadline, p
     exchange.failure = "its answer is none of DSPAM's";
     co_return exchange;
   }
-  usable_ = answer.complete();
+  usable_ = answer.complete() && buffer_.data().empty();
   exchange.answer = std::move(answer);
   co_return exchange;
 }

@@ -39,7 +39,8 @@ class Connection {
                                  std::int64_t deadline, plugin::Cancel &cancel);
   plugin::Task<Exchange> send(const Request &request, std::int64_t deadline, plugin::Cancel &cancel);
 
-  bool gone() const { return socket_.gone(); }
+  // Of an idle one: the daemon has closed it, or has said something that would be taken for the next answer.
+  bool gone() const;
   bool usable() const { return usable_; }  // after an exchange: the next one may come
   void rest() { socket_.set_cancel(nullptr); }
 
@@ -58,7 +59,8 @@ class Connection {
   bool usable_ = false;
 };
 
-// A message with its dots stuffed and its end, a piece at a time; lines end in CRLF.
+// A message with its dots stuffed and its end, a piece at a time; lines end in CRLF. It has no NULs: DSPAM drops them
+// before it looks for lines, so that "\0." alone on a line would end the message.
 class DotStuffer {
  public:
   std::string add(std::string_view piece);

@@ -34,6 +34,7 @@ using plugin::Token;
 
 constexpr std::size_t kMostHeader = std::size_t{4} << 20;
 constexpr std::size_t kMostCorrection = std::size_t{16} << 20;
+constexpr std::size_t kMostForeign = 200;  // fields from outside that only this filter may write
 // With a signature DSPAM needs no message, but takes no empty one. The user's own could name another user.
 constexpr std::string_view kNoMessage = "Subject: correction\r\n\r\ncorrection\r\n";
 
@@ -47,6 +48,13 @@ struct Job {
 
 // What DSPAM said of a user, or that it said nothing.
 using Said = std::optional<Verdict>;
+
+// What a user wants DSPAM to be told.
+struct Correction {
+  bool spam = false;
+  std::string user;
+  std::vector<std::string> signatures;
+};
 
 struct Reader {
   std::string address, user;
@@ -97,7 +105,7 @@ class FilterDspam {
 
   Reply mail(Stage &stage) {
     recipients_.forget(stage.session());
-    return plugin::skip();
+    return delivers_.empty() ? plugin::skip() : failure(delivers_);
   }
   Reply rcpt(Stage &stage) {
     const auto last = recipients_.add(stage.session(), stage.message_value(note_), std::string{stage.argument(0)});
@@ -135,43 +143,73 @@ class FilterDspam {
     co_return reply;
   }
 
+  // DSPAM is corrected last, when nothing else keeps the message from being taken: its client would come again, and so
+  // would the correction.
   Task<Reply> work(Job &job) {
     auto &stage = job.stage;
     const auto given = recipients_.take(stage.session(), stage.message_value(note_));
     if (given.empty()) co_return failure("it has not seen the recipients of this message");
+    if (!delivers_.empty()) co_return failure(delivers_);
     bool fine = stage.set_message(note_, "");
 
     std::vector<Reader> readers;
     std::vector<std::string> corrections;
     bool spam = false, ham = false;
     for (const auto &recipient : given) {
-      auto address = fold_domain(recipient);
+      const auto address = fold_domain(recipient);
       const bool is_spam = holds(settings_.train_spam, address), is_ham = holds(settings_.train_ham, address);
       spam = spam || is_spam;
       ham = ham || is_ham;
-      if (is_spam || is_ham)
+      if (is_spam || is_ham) {
         corrections.push_back(recipient);
-      else
-        readers.push_back({address, settings_.user.of(address), settings_.defaults, nullptr});
+        continue;
+      }
+      const auto box = mailbox(recipient);
+      readers.push_back({box, to_user(settings_.user.of(box)), settings_.defaults, nullptr});
     }
     if (spam && ham) co_return plugin::reject({5, 1, 3}, "a message cannot be both spam and no spam");
+    Correction wanted;
+    wanted.spam = spam;
     if (!corrections.empty()) {
-      auto refusal = co_await correct(job, spam);
-      if (refusal) co_return std::move(*refusal);
-      if (readers.empty()) {
-        fine = fine && stage.discard("DSPAM was corrected with it");
-        co_return fine ? plugin::accept() : failure("the host refused an edit");
-      }
-      for (const auto &address : corrections) fine = fine && stage.delete_recipient(address);
+      if (auto refusal = prepare(stage, wanted)) co_return std::move(*refusal);
     }
+    if (readers.empty()) {
+      fine = fine && stage.discard("DSPAM was corrected with it");
+    } else {
+      for (const auto &address : corrections) fine = fine && stage.delete_recipient(address);
+      auto judged = co_await judge(job, readers);
+      if (judged.status() != MANSIO_OK) co_return judged;
+    }
+    if (!fine) co_return failure("the host refused an edit");
+    if (!corrections.empty()) {
+      auto refusal = co_await correct(job, wanted);
+      if (refusal) co_return std::move(*refusal);
+    }
+    co_return plugin::accept();
+  }
 
+  std::string mailbox(std::string_view address) const {
+    return mailbox_of(address, settings_.fold_case, settings_.recipient_delimiter);
+  }
+
+  Task<Reply> judge(Job &job, std::vector<Reader> &readers) {
+    const auto head = read_head(job.stage);
+    if (!head) co_return failure("the message cannot be read");
+    const auto fields = parse_fields(*head);
+    const auto foreign = foreign_fields(fields);
+    const bool long_name = std::any_of(foreign.begin(), foreign.end(),
+                                       [](const Field *f) { return f->name.size() > kLongestName; });
+    // The host would refuse the edits.
+    if (foreign.size() > kMostForeign || long_name)
+      co_return plugin::reject({5, 6, 0}, "too many header fields that are DSPAM's, or one with too long a name");
     std::map<std::string, Said> said;
-    if (settings_.max_size == 0 || stage.length() <= settings_.max_size) {
+    const auto length = job.stage.length();
+    // DSPAM takes no empty message.
+    if (length != 0 && (settings_.max_size == 0 || length <= settings_.max_size)) {
       const auto problem = co_await ask(job, readers, said);
       if (!problem.empty()) co_return failure(problem);
     }
-    if (!fine) co_return failure("the host refused an edit");
-    co_return conclude(stage, readers);
+    co_return conclude(job.stage, readers, fields, foreign);
   }
 
   // Each user once. "", or why the filter fails.
@@ -188,7 +226,6 @@ class FilterDspam {
         reader.said = &known->second;
         continue;
       }
-      if (!is_user(reader.user)) co_return "\"" + reader.user + "\" cannot be a user of DSPAM";
       const auto request = question(job.stage, reader.user);
       const auto exchange = co_await client_.send(request, host_.now() + job.patience, job.cancel);
       auto &verdict = said[reader.user];
@@ -221,7 +258,7 @@ class FilterDspam {
     return request;
   }
 
-  std::string heed(const Exchange &exchange, const std::string &user, Said &to) const {
+  std::string heed(const Exchange &exchange, const std::string &user, Said &to) {
     const auto at = "DSPAM at " + settings_.server.name() + ": ";
     if (!exchange.answer) return at + exchange.failure;
     const auto &answer = *exchange.answer;
@@ -234,7 +271,9 @@ class FilterDspam {
         if (settings_.silence_accepts) return {};
         return at + "it did not look at the message for " + user + "; its log says why (see no_verdict)";
       case Answer::Kind::Taken:
-        return at + "it delivered the message itself; its ServerParameters must have --deliver=summary";
+        // The client, who is told to come again, would bring a copy for delivery each time.
+        delivers_ = at + "it delivered the message itself; its ServerParameters must have --deliver=summary";
+        return delivers_;
       case Answer::Kind::Refused:
         break;
     }
@@ -242,7 +281,8 @@ class FilterDspam {
   }
 
   // What the readers are told of the message, and what becomes of it.
-  Reply conclude(Stage &stage, const std::vector<Reader> &readers) const {
+  Reply conclude(Stage &stage, const std::vector<Reader> &readers, const std::vector<Field> &fields,
+                 const std::vector<const Field *> &foreign) const {
     std::vector<Opinion> opinions;
     for (const auto &reader : readers) {
       const bool spam = reader.said && *reader.said && (*reader.said)->spam;
@@ -252,16 +292,15 @@ class FilterDspam {
     const auto &reader = readers[decider];
     const auto action = opinions[decider].action;
 
-    const auto head = read_head(stage);
-    if (!head) return failure("the message cannot be read");
-    const auto fields = parse_fields(*head);
-    bool fine = clean(stage, fields);
+    bool fine = clean(stage, foreign);
     if (action == Action::Tag && !reader.wants.subject.empty()) {
       const auto subject =
           std::find_if(fields.begin(), fields.end(), [](const Field &f) { return same_name(f.name, "Subject"); });
       const auto old = subject == fields.end() ? std::string{} : subject->value;
       const auto tagged = tagged_subject(reader.wants.subject, old);
-      fine = fine && (tagged == old || stage.change_header("Subject", 1, tagged));
+      // The host may refuse what the sender wrote: then there is the tag alone.
+      fine = fine && (tagged == old || stage.change_header("Subject", 1, tagged) ||
+                      stage.change_header("Subject", 1, reader.wants.subject));
     }
     if (reader.said && *reader.said) {
       const auto &verdict = **reader.said;
@@ -290,14 +329,20 @@ class FilterDspam {
   }
 
   // Fields that only this filter may write, from outside.
-  bool clean(Stage &stage, const std::vector<Field> &fields) const {
+  std::vector<const Field *> foreign_fields(const std::vector<Field> &fields) const {
+    std::vector<const Field *> foreign;
+    for (const auto &field : fields)
+      if ((field.name.size() > 8 && same_name(field.name.substr(0, 8), "X-DSPAM-")) ||
+          same_name(field.name, settings_.signature_header) || same_name(field.name, settings_.spam_header_name))
+        foreign.push_back(&field);
+    return foreign;
+  }
+
+  // From the last to the first, so that their numbers hold.
+  static bool clean(Stage &stage, const std::vector<const Field *> &foreign) {
     bool fine = true;
-    for (auto field = fields.rbegin(); field != fields.rend(); ++field) {
-      const bool ours = (field->name.size() > 8 && same_name(field->name.substr(0, 8), "X-DSPAM-")) ||
-                        same_name(field->name, settings_.signature_header) ||
-                        same_name(field->name, settings_.spam_header_name);
-      if (ours) fine = fine && stage.delete_header(field->name, field->nth);
-    }
+    for (auto field = foreign.rbegin(); field != foreign.rend(); ++field)
+      fine = fine && stage.delete_header((*field)->name, (*field)->nth);
     return fine;
   }
 
@@ -314,33 +359,50 @@ class FilterDspam {
     return head;
   }
 
-  // A user's mail about mail that DSPAM judged wrongly. Nothing: DSPAM was corrected.
-  Task<std::optional<Reply>> correct(Job &job, bool spam) {
-    auto &stage = job.stage;
+  // A user's mail about mail that DSPAM judged wrongly, or why it is none.
+  std::optional<Reply> prepare(const Stage &stage, Correction &to) const {
     const bool trusted = stage.macro("client_trusted") == "true" || !stage.macro("auth_user").empty();
     if (!trusted && !settings_.train_from_anyone)
-      co_return plugin::reject({5, 7, 1}, "corrections are taken from users of this site only");
-    const auto user = settings_.train_user.of(stage.macro("sender"));
-    if (!is_user(user)) co_return plugin::reject({5, 7, 1}, "the sender is no user of DSPAM");
+      return plugin::reject({5, 7, 1}, "corrections are taken from users of this site only");
+    to.user = settings_.train_user.of(mailbox(stage.macro("sender")));
+    if (to.user.empty()) return plugin::reject({5, 7, 1}, "the sender is no user of DSPAM");
+    to.user = to_user(std::move(to.user));
     const auto content = stage.content(kMostCorrection);
-    if (!content) co_return plugin::reject({5, 3, 4}, "the message is too large for a correction");
-    const auto found = find_signatures(*content, settings_.signature_header);
-    if (found.empty()) co_return plugin::reject({5, 6, 0}, "there is no signature of DSPAM in the message");
+    if (!content) return plugin::reject({5, 3, 4}, "the message is too large for a correction");
+    to.signatures = find_signatures(*content, settings_.signature_header);
+    if (to.signatures.empty()) return plugin::reject({5, 6, 0}, "there is no signature of DSPAM in the message");
+    // By one with a number before a comma DSPAM corrects that user, whoever sends it.
+    std::erase_if(to.signatures, [](const std::string &s) { return s.find(',') != s.npos; });
+    if (to.signatures.empty()) return plugin::reject({5, 7, 1}, "signatures that name a user are not taken");
+    return std::nullopt;
+  }
 
+  // Nothing: DSPAM was corrected.
+  Task<std::optional<Reply>> correct(Job &job, const Correction &wanted) {
+    auto &stage = job.stage;
     std::size_t taken = 0;
-    for (const auto &signature : found) {
-      const auto request = correction(user, signature, spam);
+    for (const auto &signature : wanted.signatures) {
+      const auto request = correction(wanted.user, signature, wanted.spam);
       const auto exchange = co_await client_.send(request, host_.now() + job.patience, job.cancel);
-      if (!exchange.answer) co_return unreachable(exchange.failure);
-      if (exchange.answer->kind() == Answer::Kind::Refused) co_return unreachable(refusal_of(*exchange.answer));
+      std::string problem;
+      if (!exchange.answer)
+        problem = exchange.failure;
+      else if (exchange.answer->kind() == Answer::Kind::Refused)
+        problem = refusal_of(*exchange.answer);
+      if (!problem.empty() && taken == 0) co_return unreachable(problem);
+      if (!problem.empty()) {  // the client would come again with those that were taken, too
+        host_.warn("not all of " + wanted.user + "'s corrections were taken: " + problem, stage.op());
+        break;
+      }
       stage.progress();
       // Of a signature that it does not know, as of another user's, it says nothing.
       if (exchange.answer->kind() != Answer::Kind::Verdict) continue;
       ++taken;
       host_.add(corrected_);
-      host_.info("corrected: " + signature + " of " + user + " is " + (spam ? "spam" : "no spam"), stage.op());
+      host_.info("corrected: " + signature + " of " + wanted.user + " is " + (wanted.spam ? "spam" : "no spam"),
+                 stage.op());
     }
-    if (taken == 0) co_return plugin::reject({5, 6, 0}, "DSPAM knows no such signature of " + user);
+    if (taken == 0) co_return plugin::reject({5, 6, 0}, "DSPAM knows no such signature of " + wanted.user);
     co_return std::nullopt;
   }
 
@@ -363,6 +425,7 @@ class FilterDspam {
   const std::string note_;  // name of the metadata, see recipients.hpp
   std::uint32_t spam_, innocent_, corrected_;
   Recipients recipients_;
+  std::string delivers_;  // why nothing is shown to DSPAM any more: it delivers mail itself
   std::map<std::uint64_t, Job *> jobs_;  // owned by their coroutines
 };
 

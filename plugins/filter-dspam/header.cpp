@@ -6,10 +6,22 @@
 namespace mansio::dspam {
 namespace {
 
+constexpr std::size_t kHead = 80;     // of a line; the host looks no further for a colon after a blank
 constexpr std::size_t kFoldAt = 700;  // well below the 998 that a line may have
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool blank(char c) { return c == ' ' || c == '\t'; }
+
+// The length of the name at the beginning of a line, and where its colon is; 0: the line is no field. As the host has
+// it, which numbers the fields by the same rule: else an edit would be refused, or meet another field.
+std::size_t name_length(std::string_view line, std::size_t &colon) {
+  std::size_t n = 0;
+  while (n < line.size() && line[n] > 0x20 && line[n] < 0x7f && line[n] != ':') ++n;
+  colon = n;
+  while (colon < line.size() && blank(line[colon])) ++colon;
+  if (colon == line.size() || line[colon] != ':') return 0;
+  return n < kHead && colon >= kHead ? 0 : n;
+}
 
 }  // namespace
 
@@ -27,15 +39,13 @@ std::vector<Field> parse_fields(std::string_view message) {
     if (line.ends_with('\n')) line.remove_suffix(1);
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty()) break;
-    if (blank(line.front())) {
-      if (!fields.empty()) fields.back().value += "\r\n" + std::string{line};
+    if (blank(line.front()) && !fields.empty()) {
+      fields.back().value += "\r\n" + std::string{line};
       continue;
     }
-    const auto colon = line.find(':');
-    auto name = line.substr(0, colon);
-    while (!name.empty() && blank(name.back())) name.remove_suffix(1);
-    // The body has begun without an empty line.
-    if (colon == line.npos || name.empty() || name.find_first_of(" \t") != name.npos) break;
+    std::size_t colon = 0;
+    const auto name = line.substr(0, name_length(line, colon));
+    if (name.empty()) break;  // the body has begun without an empty line
     auto value = line.substr(colon + 1);
     if (!value.empty() && blank(value.front())) value.remove_prefix(1);
     std::string folded{name};

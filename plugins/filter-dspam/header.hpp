@@ -1,6 +1,7 @@
 // The header section of a message, as far as the filter edits it. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,7 +15,10 @@ struct Field {
   std::string value;  // as it stands there, folded, without the blank after the colon and the final line end
 };
 
-// Of the beginning of a message, up to its empty line or the end.
+constexpr std::size_t kLongestName = 100;  // of a field that the host can delete
+
+// Of the beginning of a message, as far as the host takes it for the header section: up to the first line that is no
+// field, or the end.
 std::vector<Field> parse_fields(std::string_view message);
 
 bool same_name(std::string_view a, std::string_view b);

@@ -112,6 +112,8 @@ void read_actions(const Config &config, Settings &s) {
 void read_training(const Config &config, Settings &s) {
   plugin::Problems problems{config};
   problems.of([&] { s.user = user_template(config, "user"); });
+  s.fold_case = config.flag("fold_case");
+  s.recipient_delimiter = config.option("recipient_delimiter");
   problems.of(
       [&] { s.train_user = config.option("train_user").empty() ? s.user : user_template(config, "train_user"); });
   problems.of([&] { s.train_spam = addresses(config, "train_spam"); });
@@ -143,6 +145,9 @@ const mansio_option kOptions[] = {
      "In dlmtp: `toe`, `teft`, `tum` or `notrain`, in the place of dspam.conf's `TrainingMode`."},
     {"user", MANSIO_OPT_TEXT, 0, "{address}",
      "DSPAM's name of a recipient: a text with {address}, {local} and {domain}, or one user for all."},
+    {"fold_case", MANSIO_OPT_BOOLEAN, 0, "true", "Take local parts in lower case for `user` and `preferences`."},
+    {"recipient_delimiter", MANSIO_OPT_TEXT, 0, "",
+     "Characters that begin an address extension, which `user` and `preferences` leave out: `+`."},
     {"spam_action", MANSIO_OPT_TEXT, 0, "tag",
      "What becomes of spam: `tag`, `quarantine` (taken and held), `reject` (550) or `accept` (result fields only)."},
     {"spam_subject", MANSIO_OPT_TEXT, 0, "[SPAM]", "Put before the subject of mail that is tagged; may be empty."},

@@ -21,6 +21,8 @@ struct Settings {
   std::string training_mode;
   UserTemplate user = *UserTemplate::parse("{address}");
   UserTemplate train_user = user;
+  bool fold_case = true;            // of local parts
+  std::string recipient_delimiter;  // what begins an extension, which makes no user of its own; "" = nothing
   Preferences defaults;
   std::string reject_text;
   std::string spam_header_name, spam_header_value;  // "" = none

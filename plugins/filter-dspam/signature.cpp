@@ -61,7 +61,7 @@ std::string_view value_at(std::string_view text) {
   }
 }
 
-void search(std::string_view text, std::string_view header, std::vector<std::string> &to) {
+void search_text(std::string_view text, std::string_view header, std::vector<std::string> &to) {
   const auto field = std::string{header} + ':';
   std::size_t end = 0;
   for (auto at = find_nocase(text, field, 0); at != text.npos && to.size() < kMostSignatures;
@@ -122,7 +122,7 @@ void search_encoded(std::string_view text, std::string_view header, std::vector<
   std::size_t run = 0;
   const auto end_run = [&] {
     const auto decoded = decoder.take();
-    if (run >= kLeastRun) search(decoded, header, to);
+    if (run >= kLeastRun) search_text(decoded, header, to);
     run = 0;
   };
   while (!text.empty()) {
@@ -144,7 +144,7 @@ void search_encoded(std::string_view text, std::string_view header, std::vector<
 
 std::vector<std::string> find_signatures(std::string_view message, std::string_view header) {
   std::vector<std::string> found;
-  search(message, header, found);
+  search_text(message, header, found);
   search_encoded(message, header, found);
   return found;
 }

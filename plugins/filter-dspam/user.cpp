@@ -11,6 +11,11 @@ constexpr std::array<std::string_view, 3> kNames{"{address}", "{local}", "{domai
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
+bool of_user(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte > 0x20 && byte != 0x7f && c != '<' && c != '>' && c != '"' && c != '\\' && c != '/';
+}
+
 std::string_view local_part(std::string_view address) { return address.substr(0, address.rfind('@')); }
 
 std::string domain_of(std::string_view address) {
@@ -24,6 +29,15 @@ std::string domain_of(std::string_view address) {
 
 std::string fold_domain(std::string_view address) {
   std::string out{local_part(address)};
+  if (const auto domain = domain_of(address); !domain.empty()) out += '@' + domain;
+  return out;
+}
+
+std::string mailbox_of(std::string_view address, bool fold_case, std::string_view delimiters) {
+  const auto local = local_part(address);
+  const auto extension = local.starts_with('"') ? local.npos : local.find_first_of(delimiters, 1);
+  std::string out{local.substr(0, extension)};
+  if (fold_case) std::transform(out.begin(), out.end(), out.begin(), lower);
   if (const auto domain = domain_of(address); !domain.empty()) out += '@' + domain;
   return out;
 }
@@ -63,11 +77,15 @@ std::string UserTemplate::of(std::string_view address) const {
 
 bool is_user(std::string_view name) {
   if (name.empty() || name.size() > kLongestUser || name.front() == '-' || name.front() == '@') return false;
-  if (name.find("../") != name.npos) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte > 0x20 && byte != 0x7f && c != '<' && c != '>' && c != '"' && c != '\\' && c != '/';
-  });
+  return std::all_of(name.begin(), name.end(), of_user);
+}
+
+std::string to_user(std::string name) {
+  name.resize(std::min(name.size(), kLongestUser));
+  std::replace_if(name.begin(), name.end(), [](char c) { return !of_user(c); }, '_');
+  if (name.empty()) return "_";
+  if (name.front() == '-' || name.front() == '@') name.front() = '_';
+  return name;
 }
 
 }  // namespace mansio::dspam

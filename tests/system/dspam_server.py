@@ -155,7 +155,7 @@ class Session:
         line = self.reader.readline()
         if not line:
             raise OSError("closed")
-        return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+        return line.replace(b"\0", b"").decode("utf-8", "surrogateescape").rstrip("\r\n")
 
     def expect(self, command):
         """The line with the command; None: RSET."""
@@ -257,7 +257,7 @@ class Session:
             line = self.reader.readline()
             if not line:
                 raise OSError("closed")
-            line = line.rstrip(b"\r\n")
+            line = line.replace(b"\0", b"").rstrip(b"\r\n")  # before it looks for the end, as DSPAM does
             if line == b".":
                 return b"".join(lines)
             lines.append((line[1:] if line.startswith(b"..") else line) + b"\r\n")

@@ -106,6 +106,15 @@ class FilterDspam(rig.TestCase):
         client.message("a@example.com", ["bob@two.example"], INNOCENT)
         self.delivered(1)
 
+    def test_a_nul_hides_nothing_from_dspam(self):
+        dspam = self.dspam()
+        _, client = self.start(dspam, 'spam_action = "reject"')
+        # Without its NUL the line is a dot, which would end the message for DSPAM.
+        client.message("a@example.com", ["bob@two.example"], b"Subject: one\r\n\r\n\0.\r\nbuy viagra", expect=550)
+        client.message("a@example.com", ["bob@two.example"], INNOCENT)
+        self.delivered(1)
+        self.assertEqual([user for user, _ in dspam.seen], ["bob@two.example"] * 2)
+
     def test_users_correct_dspam_by_mail(self):
         dspam = self.dspam()
         server, client = self.start(dspam, 'spam_action = "reject"\ntrain_spam = ["spam@two.example"]\n'

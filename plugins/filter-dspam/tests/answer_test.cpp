@@ -61,7 +61,8 @@ TEST(DspamAnswer, EndsWithTheSummaryWhereAMessageFollows) {
 
 TEST(DspamAnswer, ReadsTheFieldsOfAMessageThatComesBack) {
   const auto told = tell({"X-Daemon-Classification: INNOCENT", "X-DSPAM-Signature: forged", "Subject: x", " folded",
-                          "X-DSPAM-Result: Whitelisted", "X-DSPAM-Confidence: 0.9997", "X-DSPAM-Probability: 0.0000",
+                          "X-DSPAM-Result: Whitelisted", "X-DSPAM-Processed: Thu Jan  1 00:00:00 1970",
+                          "X-DSPAM-Confidence: 0.9997", "X-DSPAM-Probability: 0.0000",
                           "X-DSPAM-Signature: 4f6a12ab", ""});
   ASSERT_EQ(told.last, Read::Done);
   EXPECT_EQ(told.answer.kind(), Answer::Kind::Verdict);
@@ -71,6 +72,22 @@ TEST(DspamAnswer, ReadsTheFieldsOfAMessageThatComesBack) {
   EXPECT_EQ(told.answer.verdict().confidence, "0.9997");
   EXPECT_EQ(told.answer.verdict().probability, "0.0000");
   EXPECT_EQ(told.answer.verdict().signature, "4f6a12ab");
+}
+
+TEST(DspamAnswer, TakesNoFieldsOfTheSendersForDspams) {
+  const auto told = tell({"X-Daemon-Classification: SPAM", "X-DSPAM-Result: Innocent", "X-DSPAM-Confidence: 0.9997",
+                          "X-DSPAM-Processed: Thu Jan  1 00:00:00 1970", "X-DSPAM-Probability: 0.0000",
+                          "X-DSPAM-Signature: forged", ""});
+  ASSERT_EQ(told.last, Read::Done);
+  const auto &verdict = told.answer.verdict();
+  EXPECT_TRUE(verdict.spam);
+  EXPECT_EQ(verdict.word, "Spam");
+  EXPECT_EQ(verdict.confidence + verdict.probability + verdict.signature, "");
+  // Nor beside DSPAM's, which come last.
+  const auto both = tell({"X-Daemon-Classification: SPAM", "X-DSPAM-Result: Innocent", "X-DSPAM-Processed: x",
+                          "X-DSPAM-Signature: forged", "X-DSPAM-Result: Spam", "X-DSPAM-Processed: x", ""});
+  EXPECT_EQ(both.answer.verdict().word, "Spam");
+  EXPECT_EQ(both.answer.verdict().signature, "");
 }
 
 TEST(DspamAnswer, KnowsSilenceDeliveryAndRefusal) {

@@ -109,6 +109,7 @@ class Daemon {
       const auto n = ::recv(fd, block, sizeof block, 0);
       if (n <= 0) return false;
       buffer.append(block, static_cast<std::size_t>(n));
+      std::erase(buffer, '\0');  // as DSPAM does, before it looks for lines
     }
   }
   static std::string between(const std::string &text, std::string_view from, std::string_view to) {

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/filter-dspam/connection.hpp"
 #include "plugins/filter-dspam/tests/daemon.hpp"
 #include "plugins/testing/readme.hpp"
 
@@ -141,6 +142,17 @@ TEST_F(FilterDspam, StuffsDotsAndSendsLargeMailWhole) {
   EXPECT_TRUE(daemon.transactions()[0].content == content);
 }
 
+TEST_F(FilterDspam, StuffsTheDotsThatDspamSees) {
+  const std::string content("Subject: x\r\n\r\n\0.\r\nviagra\r\n", 26);
+  EXPECT_THAT(once({}, {.content = content}).edits, Contains("add_header X-DSPAM-Result: Spam"));
+  using namespace std::string_view_literals;
+  mansio::dspam::DotStuffer stuffer;
+  EXPECT_EQ(stuffer.add("\0.\r\n"sv), "..\r\n");
+  EXPECT_EQ(stuffer.add("a\0\r\0"sv), "a\r");
+  EXPECT_EQ(stuffer.add("\n\0\0."sv), "\n..");
+  EXPECT_EQ(stuffer.end(), "\r\n.\r\n");
+}
+
 TEST_F(FilterDspam, AsksForEachUserOnceAndUsesItsConnectionAgain) {
   FakeHost host{mansio_plugin_entry_1(), options(daemon)};
   const auto result = send(host, {.recipients = {"bob@example.com", "bob@EXAMPLE.com", "eve@example.com"}});
@@ -215,7 +227,33 @@ TEST_F(FilterDspam, FailsWithoutAnAnswer) {
   EXPECT_EQ(wrong.last->status, MANSIO_INTERNAL);
   EXPECT_THAT(wrong.last->text, HasSubstr("Authentication"));
   EXPECT_THAT(wrong.last->text, Not(HasSubstr("guess")));
-  EXPECT_EQ(once({}, {.recipients = {"-x@example.com"}}).last->status, MANSIO_INTERNAL);
+}
+
+TEST_F(FilterDspam, MakesAUserOfWhateverIsARecipient) {
+  EXPECT_EQ(once({}, {.recipients = {"-x@example.com"}}).last->status, MANSIO_OK);
+  EXPECT_EQ(once({}, {.recipients = {"Bob+Lists@example.com"}}).last->status, MANSIO_OK);
+  const FakeHost::Options short_names{{"recipient_delimiter", "+"}, {"user", "{local}"}};
+  EXPECT_EQ(once(short_names, {.recipients = {"Bob+X@example.com"}}).last->status, MANSIO_OK);
+  EXPECT_EQ(once({{"fold_case", "false"}}, {.recipients = {"Bob@example.com"}}).last->status, MANSIO_OK);
+  std::vector<std::string> users;
+  for (const auto &t : daemon.transactions()) users.push_back(t.user);
+  EXPECT_THAT(users, ElementsAre("_x@example.com", "bob+lists@example.com", "bob", "Bob@example.com"));
+}
+
+TEST_F(FilterDspam, CannotBeMadeToFailByASender) {
+  const std::string nul("Subject: a\0b\r\n\r\nviagra\r\n", 24);
+  EXPECT_THAT(once({}, {.content = nul}).edits, Contains("change_header 1 Subject: [SPAM]"));
+  EXPECT_EQ(once({}, {.content = "X-DSPAM-\xff: 1\r\n\r\nbody\r\n"}).last->status, MANSIO_OK);
+  EXPECT_EQ(once({}, {.content = ""}).last->status, MANSIO_OK);
+  EXPECT_EQ(daemon.transactions().size(), 2u);  // DSPAM takes no empty message
+  std::string many;
+  for (int i = 0; i < 201; ++i) many += "X-DSPAM-Result: Innocent\r\n";
+  for (const auto &header : {many, "X-DSPAM-" + std::string(100, 'x') + ": 1\r\n"}) {
+    const auto refused = once({}, {.content = header + "\r\nbody\r\n"});
+    EXPECT_EQ(refused.last->status, MANSIO_FAIL);
+    EXPECT_EQ(refused.last->enhanced, "5.6.0");
+  }
+  EXPECT_EQ(daemon.transactions().size(), 2u);
 }
 
 TEST(FilterDspamAnswers, AreFailuresWhereTheyAreNoVerdict) {
@@ -236,7 +274,8 @@ TEST(FilterDspamAnswers, AreFailuresWhereTheyAreNoVerdict) {
 
 TEST(FilterDspamAnswers, MayBringTheMessageBack) {
   Daemon daemon{[](const Transaction &t) {
-    return "X-Daemon-Classification: SPAM\r\nSubject: one\r\nX-DSPAM-Result: Spam\r\nX-DSPAM-Signature: 5a\r\n\r\n" +
+    return "X-Daemon-Classification: SPAM\r\nSubject: one\r\nX-DSPAM-Result: Spam\r\nX-DSPAM-Processed: today\r\n"
+           "X-DSPAM-Signature: 5a\r\n\r\n" +
            t.content;
   }};
   FakeHost host{mansio_plugin_entry_1(), options(daemon)};
@@ -245,6 +284,24 @@ TEST(FilterDspamAnswers, MayBringTheMessageBack) {
                 ElementsAre("change_header 1 Subject: [SPAM] one", "add_header X-DSPAM-Result: Spam",
                             "add_header X-DSPAM-Signature: 5a"));
   EXPECT_EQ(daemon.connections(), 2u);  // it is not used again
+}
+
+TEST(FilterDspamAnswers, LeaveNothingForTheNextMessage) {
+  // A daemon that says more than it was asked for: the rest is not the answer about the next message.
+  Daemon daemon{[](const Transaction &t) { return judge(t) + "250 2.1.0 OK\r\n"; }};
+  FakeHost host{mansio_plugin_entry_1(), options(daemon)};
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(send(host, {}).last->status, MANSIO_OK);
+  EXPECT_EQ(daemon.connections(), 2u);
+}
+
+TEST(FilterDspamAnswers, EndWithADaemonThatDelivers) {
+  Daemon daemon{[](const Transaction &) { return std::string{"250 2.6.0 <bob> Message accepted for delivery\r\n"}; }};
+  FakeHost host{mansio_plugin_entry_1(), options(daemon)};
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(send(host, {}).last->text, HasSubstr("--deliver=summary"));
+  EXPECT_EQ(daemon.transactions().size(), 1u) << "a message that comes again would be delivered again";
+  const auto next = host.run({.stage = MANSIO_STAGE_MAIL, .arguments = {"a@example.com"}});
+  EXPECT_EQ(next.last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(next.last->text, HasSubstr("--deliver=summary"));
 }
 
 TEST(FilterDspamLmtp, SendsTheSenderAndNoParameters) {
@@ -353,6 +410,37 @@ TEST_F(FilterDspamCorrections, DoNotKeepAMessageFromItsOtherRecipients) {
   EXPECT_EQ(result.last->status, MANSIO_OK);
   EXPECT_EQ(result.edits.front(), "delete_recipient spam@example.com");
   EXPECT_THAT(result.edits, Contains("add_header X-DSPAM-Result: Innocent"));
+}
+
+TEST_F(FilterDspamCorrections, NameNoUserByTheirSignatures) {
+  const auto refused =
+      send(host, {.content = "X-DSPAM-Signature: 7,5aknown\r\n\r\n", .recipients = {"spam@example.com"}});
+  EXPECT_EQ(refused.last->status, MANSIO_FAIL);
+  EXPECT_EQ(refused.last->enhanced, "5.7.1");
+  EXPECT_THAT(daemon.transactions(), IsEmpty());
+}
+
+TEST(FilterDspamCorrectionsOnce, AreTakenThoughMoreOfThemFail) {
+  Daemon daemon{[](const Transaction &t) {
+    return t.parameters.ends_with("=5aone") ? summary(t.user, true, "5aone") : std::string{"421 4.3.0 <bob> later\r\n"};
+  }};
+  FakeHost host{mansio_plugin_entry_1(), options(daemon, {{"train_spam", "spam@example.com"}})};
+  const auto result = send(host, {.content = "X-DSPAM-Signature: 5aone\r\nX-DSPAM-Signature: 5atwo\r\n\r\n",
+                                  .recipients = {"spam@example.com"}});
+  EXPECT_THAT(result.edits, ElementsAre("discard DSPAM was corrected with it"));
+  EXPECT_THAT(host.log, HasSubstr("not all of a@example.com's corrections were taken"));
+}
+
+TEST(FilterDspamCorrectionsOnce, AreNotMadeOfMailThatIsNotTaken) {
+  Daemon daemon{[](const Transaction &t) {
+    return t.user == "bob@example.com" ? std::string{"421 4.3.0 <bob> later\r\n"} : summary(t.user, true, "5aone");
+  }};
+  FakeHost host{mansio_plugin_entry_1(), options(daemon, {{"train_spam", "spam@example.com"}})};
+  const auto result = send(host, {.content = "X-DSPAM-Signature: 5aone\r\n\r\nbody\r\n",
+                                  .recipients = {"spam@example.com", "bob@example.com"}});
+  EXPECT_EQ(result.last->status, MANSIO_INTERNAL);
+  ASSERT_EQ(daemon.transactions().size(), 1u) << "its client comes again";
+  EXPECT_EQ(daemon.transactions()[0].user, "bob@example.com");
 }
 
 // ---- options -----------------------------------------------------------------------------------------------------

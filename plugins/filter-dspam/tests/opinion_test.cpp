@@ -61,6 +61,26 @@ TEST(DspamUser, IsMadeOfAnAddress) {
   EXPECT_EQ(fold_domain("Postmaster"), "Postmaster");
 }
 
+TEST(DspamUser, IsMadeOfAMailbox) {
+  EXPECT_EQ(mailbox_of("Bob+X@Example.COM", true, ""), "bob+x@example.com");
+  EXPECT_EQ(mailbox_of("Bob+X@Example.COM", false, ""), "Bob+X@example.com");
+  EXPECT_EQ(mailbox_of("Bob+X-y@Example.COM", true, "-+"), "bob@example.com");
+  EXPECT_EQ(mailbox_of("+x@example.com", true, "+"), "+x@example.com");
+  EXPECT_EQ(mailbox_of("\"a+b\"@example.com", true, "+"), "\"a+b\"@example.com");
+  EXPECT_EQ(mailbox_of("Postmaster", true, "+"), "postmaster");
+  EXPECT_EQ(mailbox_of("", true, "+"), "");
+}
+
+TEST(DspamUser, IsMadeOfANameThatIsNone) {
+  EXPECT_EQ(to_user("bob@example.com"), "bob@example.com");
+  EXPECT_EQ(to_user("\"a b\"/c@example.com"), "_a_b__c@example.com");
+  EXPECT_EQ(to_user("-x"), "_x");
+  EXPECT_EQ(to_user("@example.com"), "_example.com");
+  EXPECT_EQ(to_user("../b"), ".._b");
+  for (const auto &name : {std::string{}, std::string(1000, '-'), std::string{"a\r\n\0", 4}})
+    EXPECT_TRUE(is_user(to_user(name))) << name;
+}
+
 TEST(DspamUser, IsOneThatDspamTakes) {
   EXPECT_TRUE(is_user("bob@example.com"));
   for (const auto *name : {"", "-x", "@example.com", "a b", "a<b", "a>b", "a\"b", "../b", "a/b", "a\r\nb"})
@@ -76,6 +96,18 @@ TEST(DspamHeader, IsTakenApart) {
   EXPECT_EQ(fields[2].value, "2");
   EXPECT_TRUE(parse_fields("\r\nX: y\r\n").empty());
   EXPECT_TRUE(parse_fields("no header\r\n").empty());
+}
+
+TEST(DspamHeader, EndsWhereTheHostsEnds) {
+  for (const auto *line : {"X-DSPAM-\x80: 1", "X-DSPAM\x01: 1", "X DSPAM: 1", ": 1"}) {
+    const auto fields = parse_fields("A: 1\r\n" + std::string{line} + "\r\nB: 2\r\n");
+    ASSERT_EQ(fields.size(), 1u) << line;
+    EXPECT_EQ(fields[0].name, "A");
+  }
+  EXPECT_TRUE(parse_fields(" folded: nothing\r\nA: 1\r\n").empty());
+  EXPECT_EQ(parse_fields("A \t: 1\r\n").at(0).name, "A");
+  EXPECT_EQ(parse_fields(std::string(90, 'a') + ": 1\r\n").size(), 1u);
+  EXPECT_TRUE(parse_fields(std::string(70, 'a') + std::string(10, ' ') + ": 1\r\n").empty());
 }
 
 TEST(DspamHeader, SubjectsAreTaggedOnce) {

@@ -44,6 +44,24 @@ TEST_F(ContentFilterTest, ComesAfterTheChecksOfRecipients) {
   EXPECT_THAT(say(peer, "RCPT TO:<x@elsewhere.example>\r\n"), StartsWith("554 5.7.1 "));
 }
 
+TEST_F(ContentFilterTest, TakesNoNulThatTheFilterMayDrop) {
+  service.smtpd.content_filter = "dspam";
+  auto peer = greet();
+  const auto data = [&](std::string_view content) {
+    say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+    return say(peer, content);
+  };
+  using namespace std::string_view_literals;
+  // Without its NUL the second line would end the message for a filter.
+  const auto content = "Subject: x\r\n\0.\r\nMAIL FROM:<b@b.example>\r\n.\r\n"sv;
+  EXPECT_EQ(data(content), "550 5.6.0 Error: NUL in the message\r\n");
+  EXPECT_TRUE(writer.stored_messages.empty());
+  say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  EXPECT_EQ(say(peer, "BDAT 4 LAST\r\na\0\r\n"sv), "550 5.6.0 Error: NUL in the message\r\n");
+  service.smtpd.content_filter.clear();
+  EXPECT_THAT(data(content), StartsWith("250 2.0.0 Ok: queued"));
+}
+
 TEST_F(ContentFilterTest, AListenerBehindItNeedNotKnowRecipients) {
   service.smtpd.receive_override_options = {"no_unknown_recipient_checks", "no_header_body_checks"};
   auto peer = greet();
@@ -126,8 +144,26 @@ TEST_F(TablesBeforeAFilter, TakeUnknownRecipientsBehindOneAndMapTheOthers) {
   service.smtpd.receive_override_options = {"no_unknown_recipient_checks"};
   settings.always_bcc.clear();
   auto peer = open();
-  send(peer, {"carol@own.example", "old@own.example"});
-  EXPECT_THAT(stored(), ElementsAre("carol@own.example", "alice@own.example", "watcher@own.example"));
+  send(peer, {"carol@own.example", "old@own.example", "nobody@alias.example"});
+  EXPECT_THAT(stored(),
+              ElementsAre("carol@own.example", "alice@own.example", "watcher@own.example", "nobody@alias.example"));
+}
+
+TEST_F(TablesBeforeAFilter, TakeWhomRoutesRefuseForGoodBehindOneAndNobodyElse) {
+  service.smtpd.content_filter.clear();
+  settings.always_bcc.clear();
+  settings.lookups.emplace_back().name = "relocated";
+  settings.relocated_maps = {"relocated"};
+  tables_.tables["relocated"]["alice@own.example"] = "alice@new.example";
+  auto peer = open();
+  EXPECT_THAT(rcpt(peer, "alice@own.example"), StartsWith("550 5.1.6 "));
+  service.smtpd.receive_override_options = {"no_unknown_recipient_checks"};
+  say(peer, "RSET\r\n");
+  send(peer, {"alice@own.example"});
+  EXPECT_EQ(stored().front(), "alice@own.example");
+  EXPECT_EQ(envelope().routes.at(envelope().recipients.front().route), Route{}) << "the router says what becomes of it";
+  tables_.down = {"relocated"};
+  EXPECT_THAT(rcpt(peer, "alice@own.example"), StartsWith("451 4.3.0 "));
 }
 
 TEST(RoutePolicyBehindAFilter, TakesUsersThatItDoesNotKnow) {
@@ -135,6 +171,11 @@ TEST(RoutePolicyBehindAFilter, TakesUsersThatItDoesNotKnow) {
   settings.mydestination = {"own.example"};
   settings.local_recipients = {"alice"};
   settings.transports.emplace_back().name = "out";
+  for (const auto *error : {"550 5.1.1 gone", "450 4.2.1 comes back"}) {
+    auto &route = settings.routes.emplace_back();
+    route.recipient = {*error == '5' ? "gone@own.example" : "away@own.example"};
+    route.error = error;
+  }
   settings.routes.emplace_back().transport = "out";
   RoutePolicy policy{settings, {}};
   const Client client;
@@ -142,6 +183,12 @@ TEST(RoutePolicyBehindAFilter, TakesUsersThatItDoesNotKnow) {
   const auto verdict = policy.recipient(client, "a@b.example", "carol@own.example", false);
   EXPECT_FALSE(verdict.refusal);
   EXPECT_EQ(verdict.route.transport, "out");
+  EXPECT_TRUE(policy.recipient(client, "a@b.example", "gone@own.example", true).refusal);
+  const auto gone = policy.recipient(client, "a@b.example", "gone@own.example", false);
+  EXPECT_FALSE(gone.refusal);
+  EXPECT_EQ(gone.address, "gone@own.example");
+  EXPECT_EQ(gone.route, Route{}) << "the router returns it";
+  EXPECT_TRUE(policy.recipient(client, "a@b.example", "away@own.example", false).refusal) << "it may come again";
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 // A server in memory: sessions run over socket pairs, the spool is a vector, time stands still unless told.
 #pragma once
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -170,6 +172,14 @@ class SmtpServerTest : public ::testing::Test {
     settings.myhostname = "mx.test";
     service.name = "smtp";
     service.smtpd.error_sleep_time = 0;
+    client_address.ss_family = AF_UNIX;
+  }
+  // Clients that dial from now on come from there.
+  void come_from(const char *ipv4) {
+    client_address = {};
+    auto &in = reinterpret_cast<sockaddr_in &>(client_address);
+    in.sin_family = AF_INET;
+    EXPECT_EQ(::inet_pton(AF_INET, ipv4, &in.sin_addr), 1);
   }
   void SetUp() override {
     server =
@@ -187,9 +197,7 @@ class SmtpServerTest : public ::testing::Test {
   Peer dial() {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    sockaddr_storage address{};
-    address.ss_family = AF_UNIX;
-    server->serve(service, io::UniqueFd{ends[0]}, address);
+    server->serve(service, io::UniqueFd{ends[0]}, client_address);
     return Peer{ends[1]};
   }
   Peer connect() {  // past the greeting
@@ -225,6 +233,7 @@ class SmtpServerTest : public ::testing::Test {
   FakeIntake intake;
   FakeCensus census;
   Service service;
+  sockaddr_storage client_address{};
   std::unique_ptr<Server> server;
 };
 

@@ -114,6 +114,8 @@ TEST_F(QmqpServer, RefusesContentThatSmtpWouldRefuse) {
   std::string hops;
   for (std::uint32_t i = 0; i < service.smtpd.hopcount_limit; ++i) hops += "Received: x\n";
   EXPECT_EQ(ask(request(hops + "\n", {"", "c@d.example"})), "D5.4.6 Error: too many hops");
+  service.smtpd.content_filter = "dspam";
+  EXPECT_EQ(ask(request(std::string_view{"a\0b\n", 4}, {"", "c@d.example"})), "D5.6.0 Error: NUL in the message");
   EXPECT_TRUE(writer.stored_messages.empty());
 }
 

@@ -90,7 +90,10 @@ TEST(XForward, ControlsGoNoFurther) {
 
 class XForwardSession : public testing::SmtpServerTest {
  protected:
-  XForwardSession() { service.smtpd.authorized_xforward_hosts = {*config::parse_network("[::]/0")}; }
+  XForwardSession() {
+    service.smtpd.authorized_xforward_hosts = {*config::parse_network("127.0.0.0/8")};
+    come_from("127.0.0.1");
+  }
   std::string send(testing::Peer &peer) {
     EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"),
               "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n");
@@ -109,7 +112,7 @@ TEST_F(XForwardSession, IsOfferedAndKeptWithTheMessage) {
   const auto &stored = last();
   EXPECT_EQ(stored.envelope.origin, (Origin{"spike.example", "192.0.2.7", "spike", "SMTP", "4ABC", 99, false}));
   // All else is about the client that we see.
-  EXPECT_EQ(stored.envelope.client_address, "unix");
+  EXPECT_EQ(stored.envelope.client_address, "127.0.0.1");
   EXPECT_EQ(stored.envelope.helo, "filter.test");
   EXPECT_THAT(stored.prefix, AllOf(HasSubstr("from filter.test"), Not(HasSubstr("spike"))));
   EXPECT_THAT(sink.text, AllOf(HasSubstr("\"event\":\"xforward\""), HasSubstr("\"orig_client\":\"192.0.2.7\""),
@@ -127,6 +130,22 @@ TEST_F(XForwardSession, HoldsForOneMessageAndNoLonger) {
   send(peer);
   EXPECT_FALSE(last().envelope.origin);
   EXPECT_EQ(writer.stored_messages.size(), 3u);
+}
+
+TEST_F(XForwardSession, IsForgottenWhereMoreOfItIsWrong) {
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "XFORWARD ADDR=192.0.2.7\r\n"), "250 2.0.0 Ok\r\n");
+  EXPECT_THAT(say(peer, "XFORWARD NAME=a..b\r\n"), StartsWith("501 5.5.4 "));
+  send(peer);
+  EXPECT_FALSE(last().envelope.origin);
+}
+
+TEST_F(XForwardSession, IsNotForClientsWithoutAnAddress) {
+  client_address = {};
+  client_address.ss_family = AF_UNIX;
+  service.smtpd.authorized_xforward_hosts = {*config::parse_network("[::]/0")};
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "XFORWARD ADDR=192.0.2.7\r\n"), "550 5.7.0 Error: insufficient authorization\r\n");
 }
 
 TEST_F(XForwardSession, HasItsPlaceAndItsSyntax) {

@@ -56,6 +56,22 @@ struct FakeFilterServices {
   static std::string text(mansio_str name, mansio_str value) {
     return plugin::string(name) + ": " + plugin::string(value);
   }
+  // A field that the host refuses: the commonest reasons.
+  static bool refused(mansio_str name, mansio_str value) {
+    const auto n = plugin::view(name), v = plugin::view(value);
+    const auto of_name = [](char c) { return c > 0x20 && c < 0x7f && c != ':'; };
+    if (n.empty() || n.size() > 100 || !std::all_of(n.begin(), n.end(), of_name)) return true;
+    std::size_t line = n.size() + 2;
+    for (const char c : v) {
+      line = c == '\n' ? 0 : line + 1;
+      if (c == '\0' || line > 999) return true;  // with its CR
+    }
+    return false;
+  }
+  static mansio_status edit_field(const mansio_host *h, mansio_op op, mansio_str name, mansio_str value,
+                                  std::string line) noexcept {
+    return refused(name, value) ? MANSIO_FAIL : edit(h, op, false, std::move(line));
+  }
   static mansio_status edit(const mansio_host *h, mansio_op op, bool any_stage, std::string line) noexcept {
     return Host::with_work(h, op, mansio_status{MANSIO_FAIL},
                            [&](FakeWork &w) { return w.edit(any_stage, std::move(line)); });
@@ -92,18 +108,18 @@ struct FakeFilterServices {
       }};
   static constexpr mansio_host_edit edits{
       [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, mansio_str value) noexcept {
-        return edit(h, op, false, "add_header " + text(name, value));
+        return edit_field(h, op, name, value, "add_header " + text(name, value));
       },
       [](const mansio_host *h, mansio_op op, std::uint32_t, std::uint32_t position, mansio_str name,
          mansio_str value) noexcept {
-        return edit(h, op, false, "insert_header " + std::to_string(position) + ' ' + text(name, value));
+        return edit_field(h, op, name, value, "insert_header " + std::to_string(position) + ' ' + text(name, value));
       },
       [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, std::uint32_t nth,
          mansio_str value) noexcept {
-        return edit(h, op, false, "change_header " + std::to_string(nth) + ' ' + text(name, value));
+        return edit_field(h, op, name, value, "change_header " + std::to_string(nth) + ' ' + text(name, value));
       },
       [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, std::uint32_t nth) noexcept {
-        return edit(h, op, false, "delete_header " + std::to_string(nth) + ' ' + plugin::string(name));
+        return edit_field(h, op, name, {}, "delete_header " + std::to_string(nth) + ' ' + plugin::string(name));
       },
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
         return edit(h, op, false, "set_sender " + plugin::string(address));
