@@ -104,11 +104,15 @@ void Call::expire(const std::string &why) {
 }
 
 void Call::cancel() {
-  if (wait_ && stage_ && engine_.host()->now() >= stage_->deadline())
-    engine_.host()->error(
-        state_.explain(thread_, "no answer in time, waiting for " + waits_for_ + ", which ends the call"), op_);
+  const auto deadline = stage_ ? stage_->deadline() : request_->deadline;
+  if (wait_ && engine_.host()->now() >= deadline) {
+    const auto why = "no answer in time, waiting for " + waits_for_;
+    engine_.host()->error(state_.explain(thread_, why), op_);
+    reply_ = plugin::Reply{MANSIO_INTERNAL, {}, why};
+  } else {
+    reply_.emplace(MANSIO_CANCELLED);  // the client went away
+  }
   drop_wait();
-  reply_.emplace(MANSIO_CANCELLED);
   complete();
 }
 
