@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <iterator>
 #include <utility>
 
 #include "plugins/lua/bind.hpp"
@@ -114,10 +113,9 @@ void Engine::ended(State &state) {
 }
 
 Wait &Engine::add_wait(Call &call) {
-  auto &wait = waits_.emplace_back();
-  wait.engine = this;
-  wait.call = &call;
-  wait.self = std::prev(waits_.end());
+  auto made = std::make_unique<Wait>(Wait{this, &call, 0});
+  auto &wait = *made;
+  waits_.emplace(&wait, std::move(made));
   return wait;
 }
 
@@ -128,6 +126,13 @@ std::uint32_t Engine::metric(const std::string &name, const std::string &help, b
   const auto id = gauge ? host_->gauge(name.c_str(), help.c_str()) : host_->counter(name.c_str(), help.c_str());
   if (id == 0) throw ScriptError{"the metric \"" + name + "\" was refused, expected a name of [a-z0-9_]"};
   return metrics_[name] = id;
+}
+
+std::int64_t &Engine::counter(const std::string &name) {
+  constexpr std::size_t kMostCounters = 10'000;
+  if (counters_.size() >= kMostCounters && !counters_.contains(name))
+    throw ScriptError{"there are too many counters; mansio.window() is for names that strangers choose"};
+  return counters_[name];
 }
 
 Window *Engine::window(const std::string &name, std::int64_t length) {

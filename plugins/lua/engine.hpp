@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,11 +40,11 @@ class Engine {
   const Settings &settings() const { return settings_; }
   std::uint64_t next_serial() { return ++serial_; }
   Wait &add_wait(Call &call);
-  void forget(Wait &wait) { waits_.erase(wait.self); }
+  void forget(Wait &wait) { waits_.erase(&wait); }
 
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
   std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
-  std::int64_t &counter(const std::string &name) { return counters_[name]; }
+  std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many
   // The same window for the same name; null when it was made with another length.
   Window *window(const std::string &name, std::int64_t length);
 
@@ -63,7 +62,7 @@ class Engine {
   std::map<std::string, std::uint32_t> metrics_;
   std::map<std::string, std::int64_t> counters_;
   std::map<std::string, Window> windows_;
-  std::list<Wait> waits_;
+  std::unordered_map<Wait *, std::unique_ptr<Wait>> waits_;
   std::vector<std::unique_ptr<State>> states_, retired_;
   std::size_t turn_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls_;  // that wait, by operation

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <lua.hpp>
 #include <string>
 #include <vector>
@@ -19,7 +18,6 @@ struct Wait {
   Engine *engine = nullptr;
   Call *call = nullptr;     // null: nobody waits any more
   std::uint64_t timer = 0;  // of a sleep
-  std::list<Wait>::iterator self{};
 };
 
 struct WaitAnswer {

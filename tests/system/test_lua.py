@@ -24,7 +24,6 @@ alice@two.example 1
 [lookup.plus]
 plugin = "lua"
 script = "{dir}/table.lua"
-isolation = "%(mode)s"
 [policy.judge]
 plugin = "lua"
 script = "{dir}/judge.lua"
@@ -168,9 +167,18 @@ class Lua(rig.TestCase):
         self.assertEqual((result.returncode, result.stdout), (0, "1\n"), result.stderr)
         self.assertEqual(rig.run_program("lookup", "--config", server.config, "plus", "bob@two.example").returncode, 1)
 
+    def test_a_script_is_checked_alone(self):
+        server = rig.Mansio(self.dir, self.config("inproc"), plugins=self.plugins("lua"))
+        good = rig.run_program("lua", "check", "--config", server.config, self.path("judge.lua"), self.path("table.lua"))
+        self.assertEqual((good.returncode, good.stdout.count(": good\n")), (0, 2), good.stderr)
+        self.write("bad.lua", "mansio.on('rcpt', function() end)\nmansio.json.encod(1)\n")
+        bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn('bad.lua:2: mansio.json has no "encod"; did you mean "encode"?', bad.stderr)
+
     def test_it_keeps_the_rules_of_plugins(self):
         self.plugins("lua")
-        result = rig.run_program("plugin", "check", self.path("plugins", "lua.so"), "--option", f"script={self.path('table.lua')}")
+        result = rig.run_program("plugin", "check", self.path("plugins", "lua.so"), "--option", f"script={self.path('judge.lua')}")
         self.assertIn("keeps the rules", result.stdout, result.stderr)
 
 
