@@ -15,12 +15,9 @@
 #include <string_view>
 #include <utility>
 
-namespace mansio::lua {
+#include "plugins/lua/script_error.hpp"
 
-// What a script did wrong.
-struct ScriptError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+namespace mansio::lua {
 
 // Runs f(); what the standard library or a binding throws becomes an error of Lua, told of the function at `level`.
 template <class F>

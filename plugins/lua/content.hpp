@@ -7,16 +7,9 @@
 #include <vector>
 
 #include "mansio/filter.hpp"
+#include "plugins/lua/header.hpp"
 
 namespace mansio::lua {
-
-struct Field {
-  std::string name;
-  std::string value;  // unfolded, without blanks at its ends
-};
-
-// The fields of a header section in canonical form. A line that is no field is left out.
-std::vector<Field> parse_header(std::string_view section);
 
 class Content {
  public:

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bitset>
 
-#include "plugins/lua/bind.hpp"
+#include "plugins/lua/script_error.hpp"
 
 namespace mansio::lua {
 namespace {

@@ -1,6 +1,8 @@
 #include "plugins/lua/lib/regex.hpp"
 
-#include "plugins/lua/bind.hpp"
+#include <new>
+
+#include "plugins/lua/script_error.hpp"
 
 namespace mansio::lua {
 namespace {

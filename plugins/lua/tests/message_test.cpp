@@ -1,5 +1,5 @@
 // The message at its end: its header fields, its body in pieces, and its edits.
-#include "plugins/lua/content.hpp"
+#include "plugins/lua/header.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
