@@ -119,7 +119,7 @@ class Lua(rig.TestCase):
         for server in self.each_mode():
             client = self.client(server)
             client.message("a@example.com", ["alice@two.example"], "Subject: one\r\nX-Fail: 1\r\n\r\nbody")
-            self.assertEqual([m["queue_name"] for m in server.queue()], ["hold"])
+            rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the message to be held")
             faults = [line for line in server.log_text().splitlines() if "as asked" in line and "stack traceback" in line]
             self.assertEqual(len(faults), 1, server.log_text()[-4000:])
             fault = json.loads(faults[0])

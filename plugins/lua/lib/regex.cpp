@@ -7,7 +7,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr std::size_t kLongestPattern = 64 << 10;
+constexpr std::size_t kLongestPattern = 1 << 20;
 // The interpreter and not JIT: that has no limit on its stack but failing early.
 constexpr std::uint32_t kMatchLimit = 1'000'000, kDepthLimit = 100'000, kHeapLimit = 32 << 10;  // the last in KiB
 
