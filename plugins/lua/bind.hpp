@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <lua.hpp>
 #include <new>
 #include <span>
 #include <stdexcept>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/script_error.hpp"
 
 namespace mansio::lua {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <lua.hpp>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "mansio/filter.hpp"
 #include "plugins/lua/budget.hpp"
 #include "plugins/lua/content.hpp"
+#include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/state.hpp"
 #include "plugins/lua/verdict.hpp"
 #include "plugins/lua/wait.hpp"

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <lua.hpp>
 
 #include "plugins/lua/budget.hpp"
+#include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 

@@ -2,9 +2,10 @@
 // fields that declarations.hpp lists and no others.
 #pragma once
 
-#include <lua.hpp>
 #include <string_view>
 #include <vector>
+
+#include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 

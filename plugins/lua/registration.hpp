@@ -1,7 +1,7 @@
 // mansio.on() and mansio.provide(): what a script offers, checked while it is loaded.
 #pragma once
 
-#include <lua.hpp>
+#include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 

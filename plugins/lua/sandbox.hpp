@@ -2,9 +2,10 @@
 // or run where no limit holds, and the table `mansio`.
 #pragma once
 
-#include <lua.hpp>
 #include <string>
 #include <vector>
+
+#include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 

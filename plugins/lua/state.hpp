@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <lua.hpp>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "plugins/lua/lib/pattern.hpp"
+#include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/memory.hpp"
 #include "plugins/lua/settings.hpp"
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <lua.hpp>
 #include <string>
 #include <vector>
 
 #include "mansio/host.hpp"
+#include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 

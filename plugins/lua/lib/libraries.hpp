@@ -1,7 +1,7 @@
 // The libraries of the table `mansio`, each in a file of its own: functions that fill the table on top.
 #pragma once
 
-#include <lua.hpp>
+#include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 
