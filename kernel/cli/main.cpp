@@ -13,6 +13,7 @@
 #include "kernel/cli/load/sink.hpp"
 #include "kernel/cli/load/source.hpp"
 #include "kernel/cli/lookup.hpp"
+#include "kernel/cli/lua.hpp"
 #include "kernel/cli/map.hpp"
 #include "kernel/cli/operator.hpp"
 #include "kernel/cli/plugin.hpp"
@@ -187,6 +188,16 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
   made->callback([&] { status = cli::plugin_new_main(order.made); });
 }
 
+void add_lua(CLI::App &app, cli::LuaCheck &order, int &status) {
+  auto *lua = app.add_subcommand("lua", "for scripts")->require_subcommand(1);
+  auto *check = lua->add_subcommand("check", "is a script a good one? It is loaded, and nothing is started");
+  order.config = cli::Where{}.config;
+  check->add_option("--config", order.config, "configuration file, for its plugin_dir")->capture_default_str();
+  check->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured");
+  check->add_option("files", order.scripts, "FILE.lua")->required();
+  check->callback([&] { status = cli::lua_check_main(order); });
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -232,6 +243,8 @@ int main(int argc, char **argv) {
   add_lookup(app, lookup, status);
   PluginOrder plugin;
   add_plugin(app, plugin, status);
+  cli::LuaCheck lua_check;
+  add_lua(app, lua_check, status);
   for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
                                    std::pair{"stop", "stop, as SIGTERM does"},
                                    std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {

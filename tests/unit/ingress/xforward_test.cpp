@@ -99,7 +99,7 @@ class XForwardSession : public testing::SmtpServerTest {
               "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n");
     return say(peer, "Subject: x\r\n\r\nbody\r\n.\r\n");
   }
-  const Stored &last() const { return writer.stored_messages.back(); }
+  const testing::Stored &last() const { return writer.stored_messages.back(); }
 };
 
 TEST_F(XForwardSession, IsOfferedAndKeptWithTheMessage) {

@@ -1,0 +1,46 @@
+#include "kernel/cli/lua.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "kernel/config/parse.hpp"
+#include "kernel/host/option_check.hpp"
+#include "kernel/host/plugin.hpp"
+#include "kernel/supervisor/checked.hpp"
+
+namespace mansio::cli {
+
+int lua_check_main(const LuaCheck &order) {
+  std::string dir;
+  if (::access(order.config.c_str(), R_OK) == 0) {
+    const auto files = config::direct_files();
+    dir = config::parse_settings(order.config, *files).settings.plugin_dir;
+  }
+  if (dir.empty()) dir = supervisor::default_plugin_dir();
+  const auto plugin = host::load_plugin(dir + "/lua.so");
+  if (!plugin) {
+    std::fprintf(stderr, "%s\n", plugin.error().text.c_str());
+    return 1;
+  }
+  std::string allow;
+  for (const auto &library : order.allow) allow += (allow.empty() ? "" : ",") + library;
+  int status = 0;
+  for (const auto &script : order.scripts) {
+    std::error_code error;
+    const auto path = std::filesystem::absolute(script, error).string();
+    host::OptionTexts given{{"script", error ? script : path}};
+    if (!allow.empty()) given.emplace("allow", allow);
+    const auto problems = host::judge_options(**plugin, given, {{"instance", "check"}});
+    for (const auto &problem : problems) std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+    if (problems.empty())
+      fmt::print("{}: good\n", script);
+    else
+      status = 1;
+  }
+  return status;
+}
+
+}  // namespace mansio::cli

@@ -1,0 +1,18 @@
+// `mansio lua ...`: for those who write scripts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mansio::cli {
+
+// Loads each script as Mansio would, without starting anything, and says what is wrong with it. Status 1 if there is
+// anything. The plugin is that of the configuration's plugin_dir, or of where this Mansio is installed.
+struct LuaCheck {
+  std::string config;
+  std::vector<std::string> scripts;
+  std::vector<std::string> allow;  // libraries, as the option of that name
+};
+int lua_check_main(const LuaCheck &order);
+
+}  // namespace mansio::cli

@@ -1,0 +1,40 @@
+// What one call of a script may cost, and what it has cost so far. A call that has used up any of it gets an error, and
+// the same one again at its next instruction: no pcall() keeps it alive.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace mansio::lua {
+
+inline std::int64_t steady_ns() {
+  return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
+}
+
+struct Budget {
+  // What it has to begin with.
+  std::uint64_t instructions = 0;
+  std::size_t memory = 0;     // bytes that the call itself may hold
+  std::int64_t run_time = 0;  // ns between two waits, as the loop does nothing else meanwhile
+
+  // What has become of it.
+  std::uint64_t spent = 0;
+  std::int64_t held = 0;        // bytes, up to when it last began to run
+  std::size_t base = 0;         // bytes that the state held then
+  std::size_t volume = 0;       // bytes asked for since somebody looked at the clock
+  std::int64_t slice_ends = 0;  // steady_ns()
+  std::string over;             // why it may not go on; "" while it may
+
+  void charge(std::uint64_t n) {
+    if (!over.empty()) return;
+    spent += n;
+    if (spent > instructions)
+      over = "more than " + std::to_string(instructions) + " instructions (instructions_limit)";
+    else if (steady_ns() > slice_ends)
+      over = "ran for more than " + std::to_string(run_time / 1'000'000) + " ms without a wait (run_time)";
+  }
+};
+
+}  // namespace mansio::lua

@@ -1,0 +1,53 @@
+#include "plugins/lua/content.hpp"
+
+#include <algorithm>
+
+#include "plugins/lua/bind.hpp"
+
+namespace mansio::lua {
+namespace {
+
+constexpr std::size_t kPiece = 16 << 10, kLargestHeader = 4 << 20;
+
+}  // namespace
+
+const std::vector<Field> &Content::fields() {
+  load();
+  return fields_;
+}
+
+std::uint64_t Content::body_begins() {
+  load();
+  return body_;
+}
+
+std::size_t Content::read(std::uint64_t offset, char *to, std::size_t n) const {
+  if (offset >= size()) return 0;
+  const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(n, size() - offset));
+  const auto got = stage_.read(offset, to, wanted);
+  if (got < 0) throw ScriptError{"the message cannot be read"};
+  return static_cast<std::size_t>(got);
+}
+
+void Content::load() {
+  if (std::exchange(loaded_, true)) return;
+  std::string head;
+  std::size_t end = head.npos;
+  while (end == head.npos) {
+    const auto old = head.size();
+    if (old > kLargestHeader) throw ScriptError{"the header section is too large to be read"};
+    head.resize(old + kPiece);
+    head.resize(old + read(old, head.data() + old, kPiece));
+    // No header at all: the message begins with the empty line.
+    if (head.starts_with("\r\n")) {
+      body_ = 2;
+      return;
+    }
+    end = head.find("\r\n\r\n", old < 3 ? 0 : old - 3);
+    if (head.size() == old) break;
+  }
+  body_ = end == head.npos ? head.size() : end + 4;
+  fields_ = parse_header(std::string_view{head}.substr(0, end == head.npos ? head.size() : end + 2));
+}
+
+}  // namespace mansio::lua

@@ -1,0 +1,58 @@
+// What scripts may name: events, options, and the fields of the objects that handlers get. The engine's checks and their
+// suggestions read these tables, and a test holds sdk/lua/mansio.d.lua against them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "mansio/draft/filter.h"
+
+namespace mansio::lua {
+
+struct EventName {
+  std::string_view name;
+  std::uint32_t stage;
+};
+inline constexpr std::array kEvents{
+    EventName{"connect", MANSIO_STAGE_CONNECT},   EventName{"helo", MANSIO_STAGE_HELO},
+    EventName{"starttls", MANSIO_STAGE_STARTTLS}, EventName{"mail", MANSIO_STAGE_MAIL},
+    EventName{"rcpt", MANSIO_STAGE_RCPT},         EventName{"data", MANSIO_STAGE_DATA},
+    EventName{"header", MANSIO_STAGE_HEADER},     EventName{"eoh", MANSIO_STAGE_END_OF_HEADERS},
+    EventName{"body", MANSIO_STAGE_BODY},         EventName{"end-of-message", MANSIO_STAGE_END_OF_MESSAGE},
+    EventName{"disconnect", MANSIO_STAGE_DISCONNECT},
+};
+
+inline constexpr std::array<std::string_view, 2> kOnOptions{"timeout", "on_error"};
+inline constexpr std::array<std::string_view, 3> kOnErrors{"fail", "defer", "accept"};
+inline constexpr std::array<std::string_view, 1> kProvideKinds{"lookup"};
+inline constexpr std::array<std::string_view, 1> kLookupFields{"lookup"};
+inline constexpr std::array<std::string_view, 2> kMemoizeOptions{"ttl", "size"};
+inline constexpr std::array<std::string_view, 3> kLibraries{"io", "os", "package"};
+
+// A field of `session` that is a fact of the host: its macro, and what it is to Lua.
+enum class FactType { Text, Integer, Boolean };
+struct Fact {
+  std::string_view name;
+  std::string_view macro;
+  FactType type;
+};
+inline constexpr std::array kSessionFacts{
+    Fact{"client_address", "client_address", FactType::Text}, Fact{"client_name", "client_name", FactType::Text},
+    Fact{"client_port", "client_port", FactType::Integer},    Fact{"trusted", "client_trusted", FactType::Boolean},
+    Fact{"helo_name", "helo_name", FactType::Text},           Fact{"protocol", "protocol", FactType::Text},
+    Fact{"listener", "listener", FactType::Text},             Fact{"myhostname", "myhostname", FactType::Text},
+    Fact{"tls_version", "tls_version", FactType::Text},       Fact{"tls_cipher", "tls_cipher", FactType::Text},
+    Fact{"auth_user", "auth_user", FactType::Text},
+};
+inline constexpr std::array<std::string_view, 13> kSessionFields{
+    "id",       "meta",     "client_address", "client_name", "client_port", "trusted",  "helo_name",
+    "protocol", "listener", "myhostname",     "tls_version", "tls_cipher",  "auth_user"};
+inline constexpr std::array<std::string_view, 5> kTransactionFields{"session", "meta", "queue_id", "sender",
+                                                                    "recipient_count"};
+inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "localpart", "domain", "parameters"};
+inline constexpr std::array<std::string_view, 14> kMessageFields{
+    "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header",
+    "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress"};
+
+}  // namespace mansio::lua

@@ -1,0 +1,143 @@
+#include "plugins/lua/engine.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "plugins/lua/bind.hpp"
+#include "plugins/lua/call.hpp"
+
+namespace mansio::lua {
+
+Engine::Engine(const plugin::Host *host, Settings settings) : host_(host), settings_(std::move(settings)) {
+  const auto n = host_ ? settings_.states : 1;
+  for (std::size_t i = 0; i < n; ++i) states_.push_back(fresh());
+  stages_ = states_.front()->stages();
+  made_ = true;
+}
+
+Engine::~Engine() {
+  calls_.clear();  // before the waits that they are in, and their states
+}
+
+State &Engine::pick() {
+  turn_ = (turn_ + 1) % states_.size();
+  auto &state = states_[turn_];
+  if (worn(*state)) {
+    try {
+      auto next = fresh();
+      auto old = std::exchange(state, std::move(next));
+      if (old->under_way != 0) retired_.push_back(std::move(old));
+    } catch (const std::exception &e) {
+      host_->error(std::string{"the script cannot be loaded again; its old state goes on: "} + e.what());
+      state->uses = 0;
+      state->born = steady_ns();
+    }
+  }
+  return *state;
+}
+
+bool Engine::worn(const State &state) const {
+  return (settings_.state_uses != 0 && state.uses >= settings_.state_uses) ||
+         (settings_.state_age != 0 && steady_ns() - state.born > settings_.state_age) ||
+         // Full of what its script keeps, and not of what calls hold.
+         (state.under_way == 0 && state.uses != 0 && state.memory_used() > settings_.state_memory / 2);
+}
+
+void Engine::begin(plugin::Stage stage, plugin::Token token) {
+  auto &state = pick();
+  run(std::make_unique<Call>(*this, state, std::move(stage), std::move(token)));
+}
+
+void Engine::begin(plugin::LookupRequest request, plugin::Token token) {
+  auto &state = pick();
+  const auto function = state.find_lookup(request.table);
+  if (function == LUA_NOREF) {
+    std::string has;
+    for (const auto &[name, ignored] : state.lookups()) has += (has.empty() ? "" : ", ") + name;
+    token.complete(plugin::defer("the script provides no lookup \"" + request.table + "\"; it has " +
+                                 (has.empty() ? "none" : has)));
+    return;
+  }
+  run(std::make_unique<Call>(*this, state, std::move(request), function, std::move(token)));
+}
+
+void Engine::run(std::unique_ptr<Call> call) {
+  auto &state = call->state();
+  if (call->resume()) {
+    call.reset();
+    ended(state);
+  } else {
+    const auto op = call->op().id;
+    calls_.insert_or_assign(op, std::move(call));
+  }
+}
+
+void Engine::wake(Call &call) noexcept {
+  try {
+    auto &state = call.state();
+    const auto op = call.op();
+    if (!call.resume()) return;
+    calls_.erase(op.id);
+    ended(state);
+  } catch (const std::exception &e) {
+    host_->error(e.what(), call.op());
+  }
+}
+
+void Engine::expire(Call &call) noexcept {
+  try {
+    auto &state = call.state();
+    call.expire("it took more than its time");
+    calls_.erase(call.op().id);
+    ended(state);
+  } catch (const std::exception &e) {
+    host_->error(e.what(), call.op());
+  }
+}
+
+void Engine::cancel(mansio_op op) {
+  const auto found = calls_.find(op.id);
+  if (found == calls_.end()) return;
+  auto call = std::move(found->second);
+  calls_.erase(found);
+  auto &state = call->state();
+  call->cancel();
+  call.reset();
+  ended(state);
+}
+
+void Engine::ended(State &state) {
+  if (state.under_way == 0 && !retired_.empty())
+    std::erase_if(retired_, [](const auto &old) { return old->under_way == 0; });
+}
+
+Wait &Engine::add_wait(Call &call) {
+  auto made = std::make_unique<Wait>(Wait{this, &call, 0});
+  auto &wait = *made;
+  waits_.emplace(&wait, std::move(made));
+  return wait;
+}
+
+std::uint32_t Engine::metric(const std::string &name, const std::string &help, bool gauge) {
+  if (const auto known = metrics_.find(name); known != metrics_.end()) return known->second;
+  if (!host_) return 0;
+  if (made_) throw ScriptError{"the metric " + name + " is new: metrics are defined when the script is first loaded"};
+  const auto id = gauge ? host_->gauge(name.c_str(), help.c_str()) : host_->counter(name.c_str(), help.c_str());
+  if (id == 0) throw ScriptError{"the metric \"" + name + "\" was refused, expected a name of [a-z0-9_]"};
+  return metrics_[name] = id;
+}
+
+std::int64_t &Engine::counter(const std::string &name) {
+  constexpr std::size_t kMostCounters = 10'000;
+  if (counters_.size() >= kMostCounters && !counters_.contains(name))
+    throw ScriptError{"there are too many counters; mansio.window() is for names that strangers choose"};
+  return counters_[name];
+}
+
+Window *Engine::window(const std::string &name, std::int64_t length) {
+  auto &window = windows_.try_emplace(name, length).first->second;
+  return window.length() == length ? &window : nullptr;
+}
+
+}  // namespace mansio::lua

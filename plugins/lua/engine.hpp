@@ -1,0 +1,71 @@
+// A script that runs: its states, the calls under way, and what all states of the process share (metrics, counters,
+// windows). Without a host, as when a configuration is checked, it loads the script and no more.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "mansio/filter.hpp"
+#include "plugins/lua/lib/window.hpp"
+#include "plugins/lua/settings.hpp"
+#include "plugins/lua/state.hpp"
+#include "plugins/lua/wait.hpp"
+
+namespace mansio::lua {
+
+class Engine {
+ public:
+  // Throws LoadError.
+  Engine(const plugin::Host *host, Settings settings);
+  ~Engine();
+  Engine(const Engine &) = delete;
+  Engine &operator=(const Engine &) = delete;
+
+  // The stages that have handlers, bit 1 << stage.
+  std::uint64_t stages() const { return stages_; }
+  void begin(plugin::Stage stage, plugin::Token token);
+  void begin(plugin::LookupRequest request, plugin::Token token);
+  void cancel(mansio_op op);
+
+  // From callbacks: the call goes on, or has not ended in time.
+  void wake(Call &call) noexcept;
+  void expire(Call &call) noexcept;
+
+  const plugin::Host *host() const { return host_; }  // null while a configuration is checked
+  const Settings &settings() const { return settings_; }
+  std::uint64_t next_serial() { return ++serial_; }
+  Wait &add_wait(Call &call);
+  void forget(Wait &wait) { waits_.erase(&wait); }
+
+  // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
+  std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
+  std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many
+  // The same window for the same name; null when it was made with another length.
+  Window *window(const std::string &name, std::int64_t length);
+
+ private:
+  State &pick();
+  std::unique_ptr<State> fresh() { return std::make_unique<State>(*this, settings_); }
+  bool worn(const State &state) const;
+  void run(std::unique_ptr<Call> call);
+  void ended(State &state);
+
+  const plugin::Host *host_;
+  const Settings settings_;
+  std::uint64_t stages_ = 0, serial_ = 0;
+  bool made_ = false;  // the instance has been: no metrics any more
+  std::map<std::string, std::uint32_t> metrics_;
+  std::map<std::string, std::int64_t> counters_;
+  std::map<std::string, Window> windows_;
+  std::unordered_map<Wait *, std::unique_ptr<Wait>> waits_;
+  std::vector<std::unique_ptr<State>> states_, retired_;
+  std::size_t turn_ = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls_;  // that wait, by operation
+};
+
+}  // namespace mansio::lua

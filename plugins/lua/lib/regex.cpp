@@ -1,0 +1,55 @@
+#include "plugins/lua/lib/regex.hpp"
+
+#include <new>
+
+#include "plugins/lua/script_error.hpp"
+
+namespace mansio::lua {
+namespace {
+
+constexpr std::size_t kLongestPattern = 1 << 20;
+// The interpreter and not JIT: that has no limit on its stack but failing early.
+constexpr std::uint32_t kMatchLimit = 1'000'000, kDepthLimit = 100'000, kHeapLimit = 32 << 10;  // the last in KiB
+
+std::string message_of(int error) {
+  PCRE2_UCHAR text[256]{};
+  ::pcre2_get_error_message(error, text, sizeof text);
+  return reinterpret_cast<const char *>(text);
+}
+
+PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : ""); }
+
+}  // namespace
+
+Regex::Regex(std::string_view pattern, std::uint32_t flags) {
+  if (pattern.size() > kLongestPattern) throw ScriptError{"the pattern is too long"};
+  int error = 0;
+  std::size_t at = 0;
+  code_.reset(::pcre2_compile(bytes(pattern), pattern.size(), flags | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr));
+  if (!code_)
+    throw ScriptError{"the pattern is none: " + message_of(error) + " at character " + std::to_string(at + 1)};
+  data_.reset(::pcre2_match_data_create_from_pattern(code_.get(), nullptr));
+  limits_.reset(::pcre2_match_context_create(nullptr));
+  if (!data_ || !limits_) throw std::bad_alloc{};
+  ::pcre2_set_match_limit(limits_.get(), kMatchLimit);
+  ::pcre2_set_depth_limit(limits_.get(), kDepthLimit);
+  ::pcre2_set_heap_limit(limits_.get(), kHeapLimit);
+  std::uint32_t n = 0;
+  ::pcre2_pattern_info(code_.get(), PCRE2_INFO_CAPTURECOUNT, &n);
+  groups_ = n;
+}
+
+bool Regex::match(std::string_view subject, std::size_t start, std::uint32_t options) const {
+  const int result =
+      ::pcre2_match(code_.get(), bytes(subject), subject.size(), start, options, data_.get(), limits_.get());
+  if (result == PCRE2_ERROR_NOMATCH) return false;
+  if (result < 0) throw ScriptError{"the match was given up: " + message_of(result)};
+  return true;
+}
+
+std::size_t Regex::named(const std::string &name) const {
+  const int n = ::pcre2_substring_number_from_name(code_.get(), reinterpret_cast<PCRE2_SPTR>(name.c_str()));
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+}  // namespace mansio::lua

@@ -1,0 +1,43 @@
+// A compiled expression of PCRE2. What a match may cost is limited: subjects come from strangers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+namespace mansio::lua {
+
+class Regex {
+ public:
+  // Throws ScriptError for what is no expression.
+  Regex(std::string_view pattern, std::uint32_t flags);
+
+  // True when it matches at or after `start`, with the offsets then; throws ScriptError when it was given up.
+  bool match(std::string_view subject, std::size_t start, std::uint32_t options = 0) const;
+
+  std::size_t groups() const { return groups_; }  // without the whole match, 0
+  // Of the last match; PCRE2_UNSET for a group that took no part.
+  std::size_t begin(std::size_t group) const { return ::pcre2_get_ovector_pointer(data_.get())[2 * group]; }
+  std::size_t end(std::size_t group) const { return ::pcre2_get_ovector_pointer(data_.get())[2 * group + 1]; }
+  bool took_part(std::size_t group) const { return begin(group) != PCRE2_UNSET && begin(group) <= end(group); }
+  // The number of a group by its name, 0 when there is none.
+  std::size_t named(const std::string &name) const;
+
+ private:
+  struct Free {
+    void operator()(pcre2_code *p) const { ::pcre2_code_free(p); }
+    void operator()(pcre2_match_data *p) const { ::pcre2_match_data_free(p); }
+    void operator()(pcre2_match_context *p) const { ::pcre2_match_context_free(p); }
+  };
+  std::unique_ptr<pcre2_code, Free> code_;
+  std::unique_ptr<pcre2_match_data, Free> data_;
+  std::unique_ptr<pcre2_match_context, Free> limits_;
+  std::size_t groups_ = 0;
+};
+
+}  // namespace mansio::lua

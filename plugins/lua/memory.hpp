@@ -1,0 +1,43 @@
+// The memory of one Lua state: counted, and limited for the state and for the call that runs.
+#pragma once
+
+#include <cstddef>
+
+#include "plugins/lua/budget.hpp"
+#include "plugins/lua/lua_api.hpp"
+
+namespace mansio::lua {
+
+class Memory {
+ public:
+  explicit Memory(std::size_t limit) : limit_(limit) {}
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+
+  // Of lua_newstate(), with this as its ud.
+  static void *allocate(void *self, void *block, std::size_t old_size, std::size_t new_size) noexcept;
+
+  // Whose growth counts from now on, and the thread it runs on.
+  void enter(Budget &budget, lua_State *thread) {
+    budget.base = used_;
+    budget_ = &budget;
+    thread_ = thread;
+  }
+  void leave();
+  std::size_t used() const { return used_; }
+
+ private:
+  bool allows(std::size_t more) const;
+  void look_at_the_clock() const;
+
+  std::size_t limit_;
+  std::size_t used_ = 0;
+  Budget *budget_ = nullptr;
+  lua_State *thread_ = nullptr;
+};
+
+// The count hook of every thread; see state.cpp. Every so many instructions, or at once (1) when the allocator asks.
+inline constexpr int kHookStep = 1000;
+void count_hook(lua_State *L, lua_Debug *);
+
+}  // namespace mansio::lua

@@ -1,0 +1,233 @@
+// The message at its end: its header fields, its body as a stream, and edits, which the host collects and applies as a
+// whole when the call ends without objection. What is read is the message as it came.
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "mansio/draft/services.h"
+#include "plugins/lua/bind.hpp"
+#include "plugins/lua/call.hpp"
+#include "plugins/lua/declarations.hpp"
+#include "plugins/lua/engine.hpp"
+#include "plugins/lua/names.hpp"
+#include "plugins/lua/objects.hpp"
+
+namespace mansio::lua {
+namespace {
+
+constexpr const char *kType = "message";
+constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+constexpr std::int64_t kPiece = 32 << 10, kLargestPiece = 1 << 20;
+
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+// message:header(name [, nth]): the value, or nil.
+int header(lua_State *L) {
+  auto &call = call_of(L, 1, kType);
+  const auto name = text_at(L, 2, "the field's name");
+  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, kMost);
+  for (const auto &field : call.content().fields())
+    if (same_name(field.name, name) && --nth == 0) return push(L, field.value), 1;
+  lua_pushnil(L);
+  return 1;
+}
+
+// message:headers(): a list of {name =, value =}.
+int headers(lua_State *L) {
+  auto &call = call_of(L, 1, kType);
+  const auto &fields = call.content().fields();
+  call.state().charge(L, 10 * fields.size());
+  lua_createtable(L, static_cast<int>(fields.size()), 0);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    lua_createtable(L, 0, 2);
+    push(L, fields[i].name);
+    lua_setfield(L, -2, "name");
+    push(L, fields[i].value);
+    lua_setfield(L, -2, "value");
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
+// Up to n bytes from `offset`, as a string; false at the end.
+bool push_piece(lua_State *L, Call &call, std::uint64_t offset, std::size_t n) {
+  call.state().charge(L, 100 + n / 16);
+  luaL_Buffer buffer;
+  char *to = luaL_buffinitsize(L, &buffer, n);
+  std::size_t got = 0;
+  while (got < n) {
+    const auto more = call.content().read(offset + got, to + got, n - got);
+    if (more == 0) break;
+    got += more;
+  }
+  luaL_pushresultsize(&buffer, got);
+  return got != 0;
+}
+
+// The iterator of message:body(); upvalues: the message, the next offset, the size of a piece.
+int next_piece(lua_State *L) {
+  auto &call = call_of(L, lua_upvalueindex(1), kType);
+  const auto offset = static_cast<std::uint64_t>(lua_tointeger(L, lua_upvalueindex(2)));
+  const auto size = static_cast<std::size_t>(lua_tointeger(L, lua_upvalueindex(3)));
+  if (!push_piece(L, call, offset, size)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushinteger(L, static_cast<lua_Integer>(offset + lua_rawlen(L, -1)));
+  lua_replace(L, lua_upvalueindex(2));
+  return 1;
+}
+
+// for piece in message:body([bytes]) do ... end
+int body(lua_State *L) {
+  auto &call = call_of(L, 1, kType);
+  const auto size =
+      lua_isnoneornil(L, 2) ? kPiece : integer_at(L, 2, "the size of a piece", 1, kLargestPiece);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, static_cast<lua_Integer>(call.content().body_begins()));
+  lua_pushinteger(L, size);
+  lua_pushcclosure(L, bound<next_piece>, 3);
+  return 1;
+}
+
+// message:text([most]): the first bytes of the body, 64 KiB unless told.
+int text(lua_State *L) {
+  auto &call = call_of(L, 1, kType);
+  const auto most = lua_isnoneornil(L, 2) ? 65536 : integer_at(L, 2, "the size", 1, std::int64_t{1} << 30);
+  const auto begin = call.content().body_begins();
+  const auto left = call.content().size() - std::min(begin, call.content().size());
+  push_piece(L, call, begin, static_cast<std::size_t>(std::min<std::uint64_t>(left, static_cast<std::uint64_t>(most))));
+  return 1;
+}
+
+// What the host says to an edit; f(service, raw host, op).
+template <class F>
+int edit(lua_State *L, const char *what, F f) {
+  auto &call = call_of(L, 1, kType);
+  const auto &host = *call.engine().host();
+  const auto *service = host.service<mansio_host_edit>("mansio.host.edit/1~draft");
+  const auto status = f(*service, host.raw(), call.op());
+  if (status == MANSIO_UNSUPPORTED)
+    throw ScriptError{std::string{what} + " is for filters, at the end of the message; this is a policy"};
+  if (status != MANSIO_OK) throw ScriptError{std::string{what} + " was refused: no such name, value or address can be"};
+  return 0;
+}
+
+int add_header(lua_State *L) {
+  const auto name = text_at(L, 2, "the field's name"), value = text_at(L, 3, "the value");
+  return edit(L, "add_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.add_header(host, op, 0, plugin::str(name), plugin::str(value));
+  });
+}
+int insert_header(lua_State *L) {  // (position from 1, name, value)
+  const auto position = static_cast<std::uint32_t>(integer_at(L, 2, "the position", 1, kMost) - 1);
+  const auto name = text_at(L, 3, "the field's name"), value = text_at(L, 4, "the value");
+  return edit(L, "insert_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.insert_header(host, op, 0, position, plugin::str(name), plugin::str(value));
+  });
+}
+int set_header(lua_State *L) {  // (name, value [, nth])
+  const auto name = text_at(L, 2, "the field's name"), value = text_at(L, 3, "the value");
+  const auto nth = static_cast<std::uint32_t>(
+      lua_isnoneornil(L, 4) ? 1 : integer_at(L, 4, "the number of the field", 1, kMost));
+  return edit(L, "set_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.change_header(host, op, 0, plugin::str(name), nth, plugin::str(value));
+  });
+}
+int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a number
+  auto &call = call_of(L, 1, kType);
+  const auto name = text_at(L, 2, "the field's name");
+  std::uint32_t first = 1, last = 0;
+  if (lua_isnoneornil(L, 3))
+    for (const auto &field : call.content().fields()) last += same_name(field.name, name) ? 1 : 0;
+  else
+    first = last = static_cast<std::uint32_t>(integer_at(L, 3, "the number of the field", 1, kMost));
+  // From the last one on, so that the numbers of the others stay.
+  for (; last >= first; --last)
+    edit(L, "remove_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+      return service.delete_header(host, op, 0, plugin::str(name), last);
+    });
+  return 0;
+}
+int set_sender(lua_State *L) {
+  const auto address = text_at(L, 2, "the address");
+  return edit(L, "set_sender", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.set_sender(host, op, plugin::str(address));
+  });
+}
+int add_recipient(lua_State *L) {
+  const auto address = text_at(L, 2, "the address");
+  return edit(L, "add_recipient", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.add_recipient(host, op, plugin::str(address));
+  });
+}
+int remove_recipient(lua_State *L) {
+  const auto address = text_at(L, 2, "the address");
+  return edit(L, "remove_recipient", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.delete_recipient(host, op, plugin::str(address));
+  });
+}
+int replace_body(lua_State *L) {  // the first call begins a new body, the others go on with it
+  const auto piece = text_at(L, 2, "the text");
+  return edit(L, "replace_body", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
+    return service.replace_body(host, op, 0, plugin::str(piece));
+  });
+}
+int progress(lua_State *L) {
+  call_of(L, 1, kType).stage()->progress();
+  return 0;
+}
+
+// __index: the size, or a method of the table that is the upvalue.
+int field(lua_State *L) {
+  const auto key = text_at(L, 2, "the field");
+  if (key == "size") {
+    lua_pushinteger(L, static_cast<lua_Integer>(call_of(L, 1, kType).content().size()));
+    return 1;
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
+    throw ScriptError{"message has no field \"" + std::string{key} + '"' + did_you_mean(key, kMessageFields)};
+  return 1;
+}
+
+int no_assignment(lua_State *L) {
+  throw ScriptError{"message cannot be changed by assignment to \"" + std::string{text_at(L, 2, "the field")} +
+                    "\"; it has methods, such as message:set_header()"};
+}
+
+}  // namespace
+
+void make_message_type(lua_State *L) {
+  static constexpr luaL_Reg kMethods[] = {{"header", bound<header>},
+                                          {"headers", bound<headers>},
+                                          {"body", bound<body>},
+                                          {"text", bound<text>},
+                                          {"add_header", bound<add_header>},
+                                          {"insert_header", bound<insert_header>},
+                                          {"set_header", bound<set_header>},
+                                          {"remove_header", bound<remove_header>},
+                                          {"set_sender", bound<set_sender>},
+                                          {"add_recipient", bound<add_recipient>},
+                                          {"remove_recipient", bound<remove_recipient>},
+                                          {"replace_body", bound<replace_body>},
+                                          {"progress", bound<progress>},
+                                          {nullptr, nullptr}};
+  luaL_newmetatable(L, kType);
+  luaL_newlib(L, kMethods);
+  lua_pushcclosure(L, bound<field>, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, bound<no_assignment>);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+void push_message(lua_State *L, Call &call) { push_handle(L, kType, call); }
+
+}  // namespace mansio::lua

@@ -1,0 +1,54 @@
+#include "plugins/lua/names.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+namespace mansio::lua {
+namespace {
+
+constexpr std::size_t kLongest = 64;  // of a name that is compared
+
+// Letters inserted, removed, replaced or swapped with their neighbour; case costs nothing.
+std::size_t distance(std::string_view a, std::string_view b) {
+  const auto same = [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  };
+  std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same(a[i - 1], b[j - 1]) ? 0 : 1)});
+      if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
+        row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+}  // namespace
+
+std::string_view nearest(std::string_view given, std::span<const std::string_view> known) {
+  if (given.size() > kLongest) return {};
+  std::string_view best;
+  std::size_t least = given.size() < 3 ? 2 : given.size() / 3 + 2;  // one more than what passes for a slip
+  for (const auto name : known) {
+    if (name.size() > kLongest) continue;
+    const auto d = distance(given, name);
+    if (d < least || (d == least && !best.empty() && name < best)) {
+      least = d;
+      best = name;
+    }
+  }
+  return best;
+}
+
+std::string did_you_mean(std::string_view given, std::span<const std::string_view> known) {
+  const auto near = nearest(given, known);
+  return near.empty() ? std::string{} : "; did you mean \"" + std::string{near} + "\"?";
+}
+
+}  // namespace mansio::lua

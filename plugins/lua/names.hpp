@@ -1,0 +1,16 @@
+// What somebody may have meant by a name that does not exist.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace mansio::lua {
+
+// The nearest of `known` by edit distance, when it is near enough to be a slip; "" otherwise.
+std::string_view nearest(std::string_view given, std::span<const std::string_view> known);
+
+// `; did you mean "rcpt"?`, or "".
+std::string did_you_mean(std::string_view given, std::span<const std::string_view> known);
+
+}  // namespace mansio::lua

@@ -1,0 +1,110 @@
+// What is easier said in Lua. The guards are for functions that run in C, where no instruction is counted: each could be
+// made to run for ever by one call.
+#include "plugins/lua/sandbox.hpp"
+
+namespace mansio::lua {
+
+const char *const kPrelude = R"lua(
+local mansio = mansio
+local error, pcall, rawget, select = error, pcall, rawget, select
+local tonumber, tostring, type = tonumber, tostring, type
+local MOST = 10000000  -- elements that one call may touch
+
+-- The handler runs when the error is over: inside of it no instruction would be counted.
+local function caught(handler, ok, ...)
+  if ok then return true, ... end
+  return false, handler(...)
+end
+function xpcall(f, handler, ...) return caught(handler, pcall(f, ...)) end
+
+-- Finalizers run where no instruction is counted.
+local plain_setmetatable = setmetatable
+function setmetatable(object, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
+    error("__gc is not offered", 2)
+  end
+  return plain_setmetatable(object, metatable)
+end
+
+-- Text alone: bytecode is checked by nobody.
+local plain_load = load
+function load(chunk, name, mode, ...) return plain_load(chunk, name, "t", ...) end
+
+local rep = string.rep
+function string.rep(text, n, separator)
+  if (tonumber(n) or 0) > MOST then error("string.rep of more than " .. MOST .. " times", 2) end
+  return rep(text, n, separator)
+end
+
+local plain_move, plain_insert, plain_remove = table.move, table.insert, table.remove
+local plain_concat, plain_sort = table.concat, table.sort
+local function bounded(t, what)
+  if type(t) == "table" and #t > MOST then error(what .. " of more than " .. MOST .. " elements", 3) end
+end
+function table.move(from, first, last, to, ...)
+  if (tonumber(last) or 0) - (tonumber(first) or 0) > MOST then
+    error("table.move of more than " .. MOST .. " elements", 2)
+  end
+  return plain_move(from, first, last, to, ...)
+end
+function table.insert(t, ...)
+  bounded(t, "table.insert")
+  return plain_insert(t, ...)
+end
+function table.remove(t, ...)
+  bounded(t, "table.remove")
+  return plain_remove(t, ...)
+end
+function table.sort(t, ...)
+  bounded(t, "table.sort")
+  return plain_sort(t, ...)
+end
+function table.concat(t, separator, first, last)
+  if last == nil then
+    bounded(t, "table.concat")
+    return plain_concat(t, separator, first)
+  end
+  if (tonumber(last) or 0) - (tonumber(first) or 1) > MOST then
+    error("table.concat of more than " .. MOST .. " elements", 2)
+  end
+  return plain_concat(t, separator, first, last)
+end
+
+local join, info = table.concat, mansio.log.info
+function print(...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
+  info("%s", join(parts, "\t"))
+end
+
+-- Two generations: what is asked for while the younger one fills up stays.
+local monotonic, options = mansio.time.monotonic, mansio.time.memoize_options
+mansio.time.memoize_options = nil
+function mansio.memoize(f, settings)
+  if type(f) ~= "function" then error("mansio.memoize: expected a function, got " .. type(f), 2) end
+  local ttl, size = options(settings)
+  local young, old, count = {}, {}, 0
+  local function keep(key, ...)
+    if count >= size then young, old, count = {}, young, 0 end
+    if young[key] == nil then count = count + 1 end
+    young[key] = {ends = monotonic() + ttl, n = select("#", ...), ...}
+    return ...
+  end
+  return function(key, ...)
+    if key == nil or key ~= key or select("#", ...) > 0 then
+      error("a memoized function takes one argument, and not nil", 2)
+    end
+    local entry = young[key] or old[key]
+    if entry and entry.ends > monotonic() then
+      if young[key] == nil then
+        count = count + 1
+        young[key] = entry
+      end
+      return table.unpack(entry, 1, entry.n)
+    end
+    return keep(key, f(key))
+  end
+end
+)lua";
+
+}  // namespace mansio::lua

@@ -1,0 +1,133 @@
+#include "plugins/lua/sandbox.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string>
+
+#include "plugins/lua/bind.hpp"
+#include "plugins/lua/lib/libraries.hpp"
+#include "plugins/lua/objects.hpp"
+#include "plugins/lua/registration.hpp"
+#include "plugins/lua/state.hpp"
+#include "plugins/lua/verdict.hpp"
+#include "plugins/lua/wait.hpp"
+
+namespace mansio::lua {
+namespace {
+
+bool allowed(const std::vector<std::string> &allow, const char *name) {
+  return std::find(allow.begin(), allow.end(), name) != allow.end();
+}
+
+void open(lua_State *L, const char *name, lua_CFunction library) {
+  luaL_requiref(L, name, library, 1);
+  lua_pop(L, 1);
+}
+
+// The library stays, with these fields alone.
+void keep_only(lua_State *L, const char *library, std::initializer_list<const char *> fields) {
+  lua_getglobal(L, library);
+  lua_newtable(L);
+  for (const auto *field : fields) {
+    lua_getfield(L, -2, field);
+    lua_setfield(L, -2, field);
+  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);  // where require() finds it
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, library);
+  lua_pop(L, 1);
+  lua_setglobal(L, library);
+  lua_pop(L, 1);
+}
+
+void remove_global(lua_State *L, const char *name) {
+  lua_pushnil(L);
+  lua_setglobal(L, name);
+}
+
+// __newindex of _G: globals are made while the script is loaded, so that one that a handler makes is a slip.
+int new_global(lua_State *L) {
+  if (!State::of(L).loading())
+    throw ScriptError{std::string{"\""} + (lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?") +
+                      "\" is no variable of this function; it lacks \"local\", or a value at load"};
+  lua_rawset(L, 1);
+  return 0;
+}
+
+void strict_globals(lua_State *L) {
+  for (const auto *library : {"string", "table", "math", "utf8", "os"}) {
+    lua_getglobal(L, library);
+    make_strict(L, library);
+    lua_pop(L, 1);
+  }
+  lua_pushglobaltable(L);
+  make_strict(L, "_G", true);
+  lua_getmetatable(L, -1);
+  lua_pushcfunction(L, bound<new_global>);
+  lua_setfield(L, -2, "__newindex");
+  lua_pop(L, 2);
+}
+
+void add_library(lua_State *L, const char *name, void (*fill)(lua_State *)) {
+  lua_newtable(L);
+  fill(L);
+  lua_setfield(L, -2, name);
+}
+
+void open_mansio(lua_State *L) {
+  make_object_types(L);
+  lua_newtable(L);
+  add_registration(L);
+  add_verdicts(L);
+  add_waits(L);
+  add_library(L, "re", add_re);
+  add_library(L, "json", add_json);
+  add_library(L, "base64", add_base64);
+  add_library(L, "hash", add_hash);
+  add_library(L, "time", add_time);
+  add_library(L, "ip", add_ip);
+  add_library(L, "counter", add_counter);
+  add_library(L, "log", add_log);
+  add_library(L, "metric", add_metric);
+  add_window(L);
+  lua_setglobal(L, "mansio");
+}
+
+void strict_mansio(lua_State *L) {
+  lua_getglobal(L, "mansio");
+  for (const auto *library : {"re", "json", "base64", "hash", "time", "ip", "counter", "log", "metric"}) {
+    lua_getfield(L, -1, library);
+    make_strict(L, (std::string{"mansio."} + library).c_str());
+    lua_pop(L, 1);
+  }
+  make_strict(L, "mansio");
+  lua_pop(L, 1);
+}
+
+}  // namespace
+
+void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
+  open(L, LUA_GNAME, luaopen_base);
+  open(L, LUA_STRLIBNAME, luaopen_string);
+  open(L, LUA_TABLIBNAME, luaopen_table);
+  open(L, LUA_MATHLIBNAME, luaopen_math);
+  open(L, LUA_UTF8LIBNAME, luaopen_utf8);
+  open(L, LUA_OSLIBNAME, luaopen_os);
+  if (!allowed(allow, "os")) keep_only(L, "os", {"clock", "date", "difftime", "time"});
+  if (allowed(allow, "io")) open(L, LUA_IOLIBNAME, luaopen_io);
+  if (allowed(allow, "package")) open(L, LUA_LOADLIBNAME, luaopen_package);
+  // Files and code from elsewhere; and the collector, which is the allocator's to drive.
+  for (const auto *name : {"dofile", "loadfile", "collectgarbage", "warn"}) remove_global(L, name);
+  lua_getglobal(L, "string");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "dump");
+  add_patterns(L);  // find, match, gmatch and gsub, within limits
+  lua_pop(L, 1);
+  open_mansio(L);
+  if (luaL_loadbufferx(L, kPrelude, std::char_traits<char>::length(kPrelude), "=prelude", "t") != LUA_OK) lua_error(L);
+  lua_call(L, 0, 0);
+  strict_mansio(L);
+  strict_globals(L);
+}
+
+}  // namespace mansio::lua

@@ -1,0 +1,94 @@
+#include "plugins/lua/settings.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "plugins/lua/declarations.hpp"
+#include "plugins/lua/names.hpp"
+
+namespace mansio::lua {
+namespace {
+
+using plugin::BadConfig;
+
+std::string read_script(const std::string &path) {
+  errno = 0;
+  std::ifstream in{path, std::ios::binary};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (in && !in.bad() && !text.empty()) return text;
+  if (errno == ENOENT) throw BadConfig{"script", "names " + path + ", which is not there"};
+  if (errno != 0) throw BadConfig{"script", "names " + path + ", which cannot be read: " + std::strerror(errno)};
+  throw BadConfig{"script", "names " + path + ", which is empty"};
+}
+
+std::int64_t at_least(const plugin::Config &config, const char *name, std::int64_t least, const char *expected) {
+  const auto value = config.integer(name);
+  if (value < least) throw BadConfig{name, "is too small, expected " + std::string{expected}};
+  return value;
+}
+
+void known_libraries(const std::vector<std::string> &names) {
+  for (const auto &name : names)
+    if (std::find(kLibraries.begin(), kLibraries.end(), name) == kLibraries.end())
+      throw BadConfig{"allow", "has \"" + name + "\", expected io, os or package" + did_you_mean(name, kLibraries)};
+}
+
+}  // namespace
+
+const mansio_option kOptions[11] = {
+    {"script", MANSIO_OPT_PATH, MANSIO_OPT_REQUIRED, nullptr, "The script."},
+    {"instructions_limit", MANSIO_OPT_INTEGER, 0, "10000000", "Instructions of Lua that one call may take."},
+    {"call_memory", MANSIO_OPT_SIZE, 0, "16M", "Memory that one call may hold."},
+    {"state_memory", MANSIO_OPT_SIZE, 0, "128M", "Memory of a state: the script's own data and all calls under way."},
+    {"run_time", MANSIO_OPT_DURATION, 0, "200ms",
+     "How long a call may run without waiting for anything; the sessions of its process stand still meanwhile."},
+    {"time_limit", MANSIO_OPT_DURATION, 0, "0s",
+     "How long a call may take, its waits included; 0 means as long as the host waits for it."},
+    {"states", MANSIO_OPT_INTEGER, 0, "1", "States of Lua, each with globals of its own, among which calls are spread."},
+    {"state_uses", MANSIO_OPT_INTEGER, 0, "100000", "Calls after which a state is made anew; 0 means any number."},
+    {"state_age", MANSIO_OPT_DURATION, 0, "1h", "Time after which a state is made anew; 0 means never."},
+    {"allow", MANSIO_OPT_LIST, 0, "",
+     "Libraries that reach the system, and are off otherwise: io, os, package (with require)."},
+    {}};
+
+Settings read_settings(const plugin::Config &config) {
+  Settings s;
+  plugin::Problems problems{config};
+  problems.of([&] {
+    s.path = config.option("script");
+    s.text = read_script(s.path);
+  });
+  problems.of([&] {
+    s.instructions =
+        static_cast<std::uint64_t>(at_least(config, "instructions_limit", 1000, "1000 instructions or more"));
+  });
+  problems.of([&] {
+    s.call_memory = static_cast<std::size_t>(at_least(config, "call_memory", 64 << 10, "64K or more"));
+  });
+  problems.of([&] {
+    s.state_memory = static_cast<std::size_t>(at_least(config, "state_memory", 1 << 20, "1M or more"));
+  });
+  problems.of([&] { s.run_time = at_least(config, "run_time", 1'000'000, "1ms or more"); });
+  problems.of([&] { s.time_limit = at_least(config, "time_limit", 0, "a duration"); });
+  problems.of([&] {
+    const auto states = config.integer("states");
+    if (states < 1 || states > 1024)
+      throw BadConfig{"states", "is " + std::to_string(states) + ", expected 1 to 1024"};
+    s.states = static_cast<std::size_t>(states);
+  });
+  problems.of([&] {
+    s.state_uses = static_cast<std::uint64_t>(at_least(config, "state_uses", 0, "a number of calls"));
+  });
+  problems.of([&] { s.state_age = at_least(config, "state_age", 0, "a duration"); });
+  problems.of([&] {
+    s.allow = config.list("allow");
+    known_libraries(s.allow);
+  });
+  problems.end();
+  return s;
+}
+
+}  // namespace mansio::lua

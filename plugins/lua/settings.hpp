@@ -1,0 +1,30 @@
+// The options of an instance, as check() and the constructor read them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mansio/config.hpp"
+
+namespace mansio::lua {
+
+struct Settings {
+  std::string path;  // of the script
+  std::string text;  // read once: all states run the same, until a reload
+  std::uint64_t instructions = 0;
+  std::size_t call_memory = 0, state_memory = 0;
+  std::int64_t run_time = 0, time_limit = 0;  // ns; time_limit 0: the host's deadline alone
+  std::size_t states = 1;
+  std::uint64_t state_uses = 0;  // 0: no limit
+  std::int64_t state_age = 0;    // ns; 0: no limit
+  std::vector<std::string> allow;
+};
+
+extern const mansio_option kOptions[11];
+
+// Throws BadConfig, after it has reported all that is wrong.
+Settings read_settings(const plugin::Config &config);
+
+}  // namespace mansio::lua

@@ -1,0 +1,156 @@
+#include "plugins/lua/state.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "plugins/lua/bind.hpp"
+#include "plugins/lua/sandbox.hpp"
+
+namespace mansio::lua {
+namespace {
+
+// What a script may cost to load; it does so once, before traffic or when a state is made anew.
+constexpr std::uint64_t kLoadInstructions = 100'000'000;
+constexpr std::int64_t kLoadTime = 5'000'000'000;
+constexpr std::size_t kIdleThreads = 256;
+
+int panicked(lua_State *L) {
+  std::fprintf(stderr, "lua: an error where none can be: %s\n",
+               lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not a text");
+  std::abort();
+}
+
+}  // namespace
+
+void count_hook(lua_State *L, lua_Debug *) {
+  auto *budget = State::of(L).budget();
+  if (!budget) return;
+  const bool hurried = lua_gethookcount(L) == 1;
+  budget->charge(hurried ? 1 : kHookStep);
+  if (budget->over.empty()) {
+    if (hurried) lua_sethook(L, count_hook, LUA_MASKCOUNT, kHookStep);
+    return;
+  }
+  lua_sethook(L, count_hook, LUA_MASKCOUNT, 1);
+  luaL_where(L, 0);
+  lua_pushstring(L, budget->over.c_str());
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
+State::State(Engine &engine, const Settings &settings) : engine_(engine), memory_(settings.state_memory), call_memory_(settings.call_memory) {
+  main_ = lua_newstate(&Memory::allocate, &memory_);
+  if (!main_) throw LoadError{"no memory for a state of Lua"};
+  lua_atpanic(main_, panicked);
+  *static_cast<State **>(lua_getextraspace(main_)) = this;
+  try {
+    load(settings);
+  } catch (...) {
+    lua_close(main_);
+    throw;
+  }
+}
+
+State::~State() { lua_close(main_); }
+
+void State::load(const Settings &settings) {
+  auto why = protect(main_, [&](lua_State *L) { open_sandbox(L, settings.allow); });
+  if (!why.empty()) throw LoadError{"the libraries cannot be made: " + why};
+  Budget budget;
+  budget.instructions = kLoadInstructions;
+  budget.memory = settings.state_memory;
+  budget.run_time = kLoadTime;
+  budget.slice_ends = steady_ns() + kLoadTime;
+  memory_.enter(budget, main_);
+  budget_ = &budget;
+  lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
+  why = protect(main_, [&](lua_State *L) {
+    const auto name = "@" + settings.path;
+    if (luaL_loadbufferx(L, settings.text.data(), settings.text.size(), name.c_str(), "t") != LUA_OK) lua_error(L);
+    lua_call(L, 0, 0);
+  });
+  budget_ = nullptr;
+  memory_.leave();
+  lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
+  if (!why.empty()) throw LoadError{why};
+  loading_ = false;
+  if (stages() == 0 && lookups_.empty())
+    throw LoadError{settings.path + " registers nothing: it calls neither mansio.on nor mansio.provide"};
+}
+
+int State::find_lookup(std::string_view name) const {
+  const auto found = lookups_.find(name);
+  return found == lookups_.end() ? LUA_NOREF : found->second;
+}
+
+std::uint64_t State::stages() const {
+  std::uint64_t bits = 0;
+  for (std::size_t stage = 0; stage < kStages; ++stage)
+    if (!handlers_[stage].empty()) bits |= std::uint64_t{1} << stage;
+  return bits;
+}
+
+State::Thread State::take_thread() {
+  if (!idle_.empty()) {
+    const auto thread = idle_.back();
+    idle_.pop_back();
+    lua_sethook(thread.lua, count_hook, LUA_MASKCOUNT, kHookStep);
+    return thread;
+  }
+  Thread thread;
+  const auto why = protect(main_, [&](lua_State *L) {
+    thread.lua = lua_newthread(L);  // with the hook of its parent
+    thread.reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  });
+  if (!why.empty()) throw ScriptError{why};
+  return thread;
+}
+
+void State::give_back(const Thread &thread, bool good) {
+  if (good && idle_.size() < kIdleThreads) {
+    lua_settop(thread.lua, 0);
+    idle_.push_back(thread);
+  } else {
+    luaL_unref(main_, LUA_REGISTRYINDEX, thread.reference);
+  }
+}
+
+void State::enter(Call &call, Budget &budget, lua_State *thread) {
+  call_ = &call;
+  budget_ = &budget;
+  budget.slice_ends = steady_ns() + budget.run_time;
+  memory_.enter(budget, thread);
+}
+
+void State::leave() {
+  memory_.leave();
+  call_ = nullptr;
+  budget_ = nullptr;
+}
+
+std::string State::explain(const Thread &thread, const std::string &message) {
+  std::string text = message;
+  protect(main_, [&](lua_State *L) {
+    luaL_traceback(L, thread.lua, message.c_str(), 0);
+    text = lua_tostring(L, -1);
+  });
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n')
+      line += "; ";
+    else if (c != '\t')
+      line += c;
+  }
+  return line;
+}
+
+void State::charge(lua_State *L, std::uint64_t n) {
+  if (!budget_) return;
+  budget_->charge(n);
+  if (budget_->over.empty()) return;
+  lua_sethook(L, count_hook, LUA_MASKCOUNT, 1);
+  throw ScriptError{budget_->over};
+}
+
+}  // namespace mansio::lua

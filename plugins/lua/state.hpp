@@ -1,0 +1,104 @@
+// One state of Lua: a script loaded into a sandbox, what it registered, and the threads that its calls run on.
+//
+// Several calls may be under way in a state, each on a thread (coroutine) of its own, one of them running. Nothing here
+// is called from two threads of the process.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugins/lua/lib/pattern.hpp"
+#include "plugins/lua/lua_api.hpp"
+#include "plugins/lua/memory.hpp"
+#include "plugins/lua/settings.hpp"
+
+namespace mansio::lua {
+
+class Call;
+class Engine;
+
+// The script cannot be used; the text has file and line.
+struct LoadError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+enum class OnError { Fail, Defer, Accept };
+struct Handler {
+  int function = LUA_NOREF;
+  std::int64_t timeout = 0;  // ns; 0: none of its own
+  OnError on_error = OnError::Fail;
+};
+
+class State {
+ public:
+  static constexpr std::size_t kStages = 12;
+
+  State(Engine &engine, const Settings &settings);
+  ~State();
+  State(const State &) = delete;
+  State &operator=(const State &) = delete;
+
+  static State &of(lua_State *L) { return **static_cast<State **>(lua_getextraspace(L)); }
+
+  // What the script registered.
+  void add_handler(std::uint32_t stage, const Handler &handler) { handlers_.at(stage).push_back(handler); }
+  const std::vector<Handler> &handlers(std::uint32_t stage) const { return handlers_.at(stage); }
+  bool add_lookup(const std::string &name, int function) { return lookups_.emplace(name, function).second; }
+  // LUA_NOREF when there is none of that name.
+  int find_lookup(std::string_view name) const;
+  const std::map<std::string, int, std::less<>> &lookups() const { return lookups_; }
+  std::uint64_t stages() const;
+  bool loading() const { return loading_; }
+
+  // A thread for a call, and back again: `good` when it may be used once more. Throws ScriptError without memory.
+  struct Thread {
+    lua_State *lua = nullptr;
+    int reference = LUA_NOREF;
+  };
+  Thread take_thread();
+  void give_back(const Thread &thread, bool good);
+
+  // Around everything that a call runs.
+  void enter(Call &call, Budget &budget, lua_State *thread);
+  void leave();
+  Call *call() const { return call_; }  // that runs now
+  Budget *budget() const { return budget_; }
+
+  // What a failed thread has on top: protected, with the way that led there. The text is one line.
+  std::string explain(const Thread &thread, const std::string &message);
+
+  // Work that no count hook sees, such as a search in long text: so many instructions' worth.
+  void charge(lua_State *L, std::uint64_t n);
+
+  Engine &engine() const { return engine_; }
+  PatternCache &patterns() { return patterns_; }
+  lua_State *main() const { return main_; }
+  std::size_t memory_used() const { return memory_.used(); }
+  std::size_t call_memory() const { return call_memory_; }
+
+  std::uint64_t uses = 0;     // calls begun
+  std::size_t under_way = 0;  // calls that have not ended
+  std::int64_t born = steady_ns();
+
+ private:
+  void load(const Settings &settings);
+
+  Engine &engine_;
+  Memory memory_;
+  std::size_t call_memory_;
+  lua_State *main_ = nullptr;
+  bool loading_ = true;
+  Call *call_ = nullptr;
+  Budget *budget_ = nullptr;
+  PatternCache patterns_;
+  std::array<std::vector<Handler>, kStages> handlers_{};
+  std::map<std::string, int, std::less<>> lookups_;
+  std::vector<Thread> idle_;
+};
+
+}  // namespace mansio::lua

@@ -1,0 +1,96 @@
+// The message at its end: its header fields, its body in pieces, and its edits.
+#include "plugins/lua/header.hpp"
+#include "plugins/lua/tests/scripted.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr auto kMessage =
+    "Received: one\r\nSubject: a\r\n\tb  \r\nX-Tag: 1\r\nx-tag: 2\r\nBroken\r\n\r\nfirst\r\nsecond\r\n";
+
+FakeResult at_end(Scripted &s, const std::string &content = kMessage) {
+  FakeStage stage;
+  stage.stage = MANSIO_STAGE_END_OF_MESSAGE;
+  stage.content = content;
+  return s.host.run(stage);
+}
+
+TEST(Message, IsReadByFieldsAndPieces) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(transaction, message)
+      assert(message:header("subject") == "a\tb" and message:header("X-TAG", 2) == "2" and not message:header("X-TAG", 3))
+      assert(not message:header("To"))
+      local names = {}
+      for _, field in ipairs(message:headers()) do names[#names + 1] = field.name end
+      assert(table.concat(names, " ") == "Received Subject X-Tag x-tag")
+      local pieces = {}
+      for piece in message:body(4) do pieces[#pieces + 1] = piece end
+      assert(table.concat(pieces, "|") == "firs|t\r\ns|econ|d\r\n")
+      assert(message:text() == "first\r\nsecond\r\n" and message:text(5) == "first")
+      message:progress()
+    end)
+  )"};
+  const auto result = at_end(s);
+  EXPECT_EQ(result.last->status, MANSIO_OK) << s.host.log;
+  EXPECT_EQ(result.progress, 1u);
+}
+
+TEST(Message, MayHaveNoHeaderOrNoBody) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(_, message)
+      return mansio.reject("5.7.1", #message:headers() .. " " .. message.size .. " " .. #message:text())
+    end)
+  )"};
+  EXPECT_EQ(at_end(s, "\r\nabc\r\n").last->text, "0 7 5");
+  EXPECT_EQ(at_end(s, "A: b\r\n\r\n").last->text, "1 8 0");
+  EXPECT_EQ(at_end(s, "A: b\r\n").last->text, "1 6 0");
+  EXPECT_EQ(at_end(s, "").last->text, "0 0 0");
+}
+
+TEST(Message, IsEditedInOrder) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(_, message)
+      message:add_header("X-Seen", "yes")
+      message:insert_header(1, "X-First", "1")
+      message:set_header("Subject", "new")
+      message:remove_header("X-Tag")
+      message:remove_header("Received", 1)
+      message:set_sender("s@example.com")
+      message:add_recipient("r@example.com")
+      message:remove_recipient("d@example.com")
+      for piece in message:body() do message:replace_body(piece:upper()) end
+    end)
+  )"};
+  const auto result = at_end(s);
+  EXPECT_THAT(result.edits,
+              ElementsAre("add_header X-Seen: yes", "insert_header 0 X-First: 1", "change_header 1 Subject: new",
+                          "delete_header 2 X-Tag", "delete_header 1 X-Tag", "delete_header 1 Received",
+                          "set_sender s@example.com", "add_recipient r@example.com", "delete_recipient d@example.com",
+                          "replace_body FIRST\r\nSECOND\r\n"))
+      << s.host.log;
+}
+
+TEST(Message, TellsAScriptOfASlip) {
+  Scripted s{R"(mansio.on("end-of-message", function(_, message) return message:add_heder("A", "b") end)
+    mansio.on("rcpt", function(transaction) return transaction.message end)
+  )"};
+  EXPECT_EQ(at_end(s).last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr(":1: message has no field \"add_heder\"; did you mean \"add_header\"?"));
+  EXPECT_THAT(at_end(s).edits, IsEmpty());
+}
+
+TEST(Header, IsParsedFieldByField) {
+  const auto fields = parse_header("A: 1\r\n : 2\r\nno field\r\n folded\r\nB:\r\n c\r\n");
+  ASSERT_EQ(fields.size(), 2u);
+  EXPECT_EQ(fields[0].name, "A");
+  EXPECT_EQ(fields[0].value, "1 : 2");
+  EXPECT_EQ(fields[1].value, "c");
+  EXPECT_THAT(parse_header(" begins folded\r\n"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing

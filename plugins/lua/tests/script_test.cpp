@@ -1,0 +1,262 @@
+// Scripts on the fake host: which events they see, what their results become, and what is wrong with them before they run.
+#include "plugins/lua/tests/scripted.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(Script, SeesTheEventsThatItHasHandlersFor) {
+  Scripted s{R"(
+    mansio.on("rcpt", function() end)
+    mansio.on("end-of-message", function() end)
+  )"};
+  EXPECT_TRUE(s.host.wants(MANSIO_STAGE_RCPT));
+  EXPECT_TRUE(s.host.wants(MANSIO_STAGE_END_OF_MESSAGE));
+  EXPECT_FALSE(s.host.wants(MANSIO_STAGE_CONNECT));
+  EXPECT_FALSE(s.host.wants(MANSIO_STAGE_BODY));
+  EXPECT_EQ(s.rcpt("a@example.com").last->status, MANSIO_OK);
+  EXPECT_EQ(s.at(MANSIO_STAGE_CONNECT).last->status, MANSIO_OK);
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+TEST(Script, AnswersWithWhatItsHandlersReturn) {
+  Scripted s{R"(
+    mansio.on("rcpt", function(transaction, rcpt)
+      if rcpt.localpart == "gone" then return mansio.reject("5.1.1", "no such user") end
+      if rcpt.localpart == "code" then return mansio.reject(553, "5.1.3", "not so") end
+      if rcpt.localpart == "busy" then return mansio.defer(450, "4.2.1", "busy\r\n250 fine") end
+      if rcpt.localpart == "bare" then return mansio.reject() end
+      if rcpt.localpart == "text" then return mansio.reject("go away") end
+      if rcpt.localpart == "drop" then return mansio.discard("a test") end
+      if rcpt.localpart == "keep" then return mansio.hold("a look") end
+      if rcpt.localpart == "thrown" then error(mansio.reject("5.7.0", "thrown")) end
+    end)
+  )"};
+  const auto gone = s.rcpt("gone@example.com");
+  EXPECT_EQ(gone.last->status, MANSIO_FAIL);
+  EXPECT_EQ(gone.last->enhanced, "5.1.1");
+  EXPECT_EQ(gone.last->text, "no such user");
+  EXPECT_EQ(gone.last->smtp_code, 0);
+  EXPECT_EQ(s.rcpt("code@example.com").last->smtp_code, 553);
+  const auto busy = s.rcpt("busy@example.com");
+  EXPECT_EQ(busy.last->status, MANSIO_DEFER);
+  EXPECT_EQ(busy.last->text, "busy  250 fine");
+  EXPECT_EQ(s.rcpt("bare@example.com").last->enhanced, "5.7.1");
+  EXPECT_EQ(s.rcpt("text@example.com").last->text, "go away");
+  EXPECT_EQ(s.rcpt("thrown@example.com").last->text, "thrown");
+  EXPECT_THAT(s.rcpt("drop@example.com").edits, ElementsAre("discard a test"));
+  EXPECT_THAT(s.rcpt("keep@example.com").edits, ElementsAre("hold a look"));
+  EXPECT_EQ(s.rcpt("other@example.com").last->status, MANSIO_OK);
+}
+
+TEST(Script, AsksItsHandlersInTheirOrderUntilOneDecides) {
+  Scripted s{R"(
+    mansio.on("rcpt", function(_, rcpt) mansio.log.info("first") end)
+    mansio.on("rcpt", function(_, rcpt) if rcpt.domain == "ok.example" then return mansio.accept() end end)
+    mansio.on("rcpt", function(_, rcpt) return mansio.reject("5.7.1", "third") end)
+  )"};
+  EXPECT_EQ(s.rcpt("a@OK.example").last->status, MANSIO_OK);
+  EXPECT_EQ(s.rcpt("a@no.example").last->text, "third");
+  EXPECT_EQ(s.host.log, "first\nfirst\n");
+}
+
+TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
+  Scripted s{R"(
+    mansio.on("connect", function(session)
+      assert(session.client_address == "192.0.2.1" and session.client_port == 2525 and session.trusted)
+      assert(session.tls_version == nil and session.auth_user == nil and session.id == "test.1")
+      session.meta.seen = "yes"
+      assert(session.meta.seen == "yes")
+    end)
+    mansio.on("helo", function(session, name) assert(name == "mail.example") end)
+    mansio.on("mail", function(transaction, sender)
+      assert(sender.address == "A@B.example" and sender.localpart == "A" and sender.domain == "b.example")
+      assert(#sender.parameters == 1 and sender.parameters[1] == "SIZE=100" and tostring(sender) == "A@B.example")
+      assert(transaction.sender.domain == "b.example" and transaction.session.client_address == "192.0.2.1")
+    end)
+    mansio.on("data", function(transaction)
+      assert(transaction.recipient_count == 2 and transaction.queue_id == "0123456789ABC")
+      assert(transaction.sender.address == "" and transaction.sender.domain == "")
+      assert(transaction.meta.old == "1" and transaction.session.meta.seen == "yes" and transaction.meta.none == nil)
+      transaction.meta.tenant = "gold"
+      transaction.meta.old = nil
+    end)
+    mansio.on("header", function(_, name, value) assert(name == "Subject" and value == " x") end)
+    mansio.on("body", function(_, piece) assert(piece == "abc\r\n") end)
+  )"};
+  const auto ask = [&](FakeStage stage) {
+    const auto result = s.host.run(stage);
+    EXPECT_EQ(result.last->status, MANSIO_OK) << stage.stage << s.host.log;
+    return result;
+  };
+  const auto connected = ask({.stage = MANSIO_STAGE_CONNECT,
+                              .arguments = {"192.0.2.1", "unknown", "2525"},
+                              .macros = {{"client_address", "192.0.2.1"},
+                                         {"client_port", "2525"},
+                                         {"client_trusted", "true"}}});
+  EXPECT_EQ(connected.session_meta.at("seen"), "yes");
+  ask({.stage = MANSIO_STAGE_HELO, .arguments = {"mail.example"}});
+  ask({.stage = MANSIO_STAGE_MAIL, .arguments = {"A@B.example", "SIZE=100"}, .macros = {{"client_address", "192.0.2.1"}}});
+  const auto data = ask({.stage = MANSIO_STAGE_DATA,
+                         .macros = {{"recipient_count", "2"}},
+                         .session_meta = {{"seen", "yes"}},
+                         .message_meta = {{"old", "1"}}});
+  EXPECT_EQ(data.message_meta.at("tenant"), "gold");
+  EXPECT_EQ(data.message_meta.at("old"), "");
+  ask({.stage = MANSIO_STAGE_HEADER, .arguments = {"Subject", " x"}});
+  ask({.stage = MANSIO_STAGE_BODY, .arguments = {"abc\r\n"}});
+}
+
+TEST(Script, ProvidesLookups) {
+  Scripted s{R"(
+    mansio.provide("lookup", "users", {lookup = function(key, table)
+      if key == "alice" then return "1000" end
+      if key == "list" then return {"a", "b"} end
+      if key == "later" then return mansio.defer("the directory is away") end
+      if key == "wrong" then return true end
+      return nil
+    end})
+  )"};
+  EXPECT_THAT(s.host.lookup("alice", "users").values, ElementsAre("1000"));
+  EXPECT_THAT(s.host.lookup("list", "users").values, ElementsAre("a", "b"));
+  EXPECT_EQ(s.host.lookup("nobody", "users").status, MANSIO_NOT_FOUND);
+  EXPECT_EQ(s.host.lookup("later", "users").status, MANSIO_DEFER);
+  EXPECT_EQ(s.host.lookup("wrong", "users").status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("the lookup returned boolean"));
+  const auto other = s.host.lookup("alice", "others");
+  EXPECT_EQ(other.status, MANSIO_DEFER);
+  EXPECT_THAT(other.text, HasSubstr("it has users"));
+}
+
+// Each is refused before anything runs, with its line and what was probably meant.
+TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"mansio.on('rctp', print)", R"(:1: there is no event "rctp"; did you mean "rcpt"?)"},
+      {"\nmansio.on('rcpt', {time_out = 1}, print)", R"(:2: mansio.on has no option "time_out"; did you mean "timeout"?)"},
+      {"mansio.on('rcpt', {timeout = '5x'}, print)", ":1: timeout is \"5x\", expected a time"},
+      {"mansio.on('rcpt', {on_error = 'defr'}, print)", "did you mean \"defer\"?"},
+      {"mansio.on('rcpt')", ":1: expected a table for the options, got nothing"},
+      {"mansio.on('rcpt', {}, 7)", ":1: expected a function for the handler, got number"},
+      {"mansio.onn('rcpt', print)", R"(:1: mansio has no "onn"; did you mean "on"?)"},
+      {"mansio.json.encod({})", R"(mansio.json has no "encod"; did you mean "encode"?)"},
+      {"pirnt('x')", R"(:1: there is no global "pirnt"; did you mean "print"?)"},
+      {"mansio.reject(450, 'x')", ":1: the code is 450, expected 500 to 599"},
+      {"mansio.reject('4.1.1', 'x')", "expected one that begins with 5"},
+      {"mansio.provide('lookop', 'x', {lookup = print})", R"(did you mean "lookup"?)"},
+      {"mansio.provide('lookup', 'x', {lokup = print})", R"(mansio.provide has no option "lokup"; did you mean "lookup"?)"},
+      {"mansio.lookup('x', 'y')", "works in handlers only"},
+      {"os.execute('true')", R"(os has no "execute")"},
+      {"io.open('/etc/passwd')", R"(there is no global "io")"},
+      {"load(string.dump(print))", R"(string has no "dump")"},
+      {"load('\\27Lua')()", ":1: attempt to call a nil value"},
+      {"debug.getinfo(1)", R"(there is no global "debug")"},
+      {"dofile('x')", R"(there is no global "dofile")"},
+      {"coroutine.wrap(print)", R"(there is no global "coroutine")"},
+      {"setmetatable({}, {__gc = print})", ":1: __gc is not offered"},
+      {"for = 1", ":1: <name> expected"},
+      {"local x = 1", "registers nothing"},
+      {"error('no')", ":1: no"},
+      {"while true do end", "more than"},
+  };
+  for (const auto &[text, expected] : slips) EXPECT_THAT(problem(text), HasSubstr(expected)) << text;
+}
+
+TEST(Script, IsRefusedWithItsOptions) {
+  constexpr auto kGood = "mansio.on('rcpt', print)";
+  EXPECT_EQ(problem(kGood), "");
+  EXPECT_THAT(problem(kGood, {{"states", "0"}}), HasSubstr("states is 0, expected 1 to 1024"));
+  EXPECT_THAT(problem(kGood, {{"allow", "oi"}}), HasSubstr("did you mean \"io\"?"));
+  EXPECT_THAT(problem(kGood, {{"call_memory", "1K"}}), HasSubstr("call_memory is too small"));
+  EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/nonexistent.lua"}}),
+              HasSubstr("script names /nonexistent.lua, which is not there"));
+  const ScriptFile bad{"nonsense"};
+  EXPECT_THROW(FakeHost(mansio_plugin_entry_1(), bad.options()), std::runtime_error);
+}
+
+TEST(Script, MayReachTheSystemWhereItIsAllowed) {
+  EXPECT_EQ(problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)", {{"allow", "io,os,package"}}), "");
+  EXPECT_EQ(problem("assert(os.time() > 0 and os.date('!%Y')); mansio.on('rcpt', print)"), "");
+}
+
+// Slips that only running shows: the call fails, the log says where, and the next call is none the worse.
+TEST(Script, FailsInOneCallForASlipInAHandler) {
+  Scripted s{R"(local kept
+    mansio.on("rcpt", function(transaction, rcpt)
+      if rcpt.localpart == "global" then return undefinedd end
+      if rcpt.localpart == "set" then forgotten = 1 end
+      if rcpt.localpart == "field" then return transaction.sesion end
+      if rcpt.localpart == "part" then return rcpt.domian end
+      if rcpt.localpart == "assign" then transaction.sender = "x" end
+      if rcpt.localpart == "string" then return "rejected" end
+      if rcpt.localpart == "on" then mansio.on("rcpt", print) end
+      if rcpt.localpart == "kept" then if kept then return kept.queue_id end kept = transaction end
+      if rcpt.localpart == "message" then mansio.lookup(rcpt, "x") end
+    end)
+    mansio.on("connect", function() return mansio.hold("too early") end)
+  )"};
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"global", R"(:3: there is no global "undefinedd")"},
+      {"set", R"(:4: "forgotten" is no variable of this function)"},
+      {"field", R"(:5: transaction has no field "sesion"; did you mean "session"?)"},
+      {"part", R"(:6: address has no "domian"; did you mean "domain"?)"},
+      {"assign", ":7: transaction cannot be changed"},
+      {"string", ":2: the handler returned string, expected a result such as"},
+      {"on", ":9: mansio.on works while the script is loaded"},
+      {"message", ":11: expected text for the table's name, got address; its text is .address"},
+  };
+  for (const auto &[name, expected] : slips) {
+    s.host.log.clear();
+    EXPECT_EQ(s.rcpt(name + "@example.com").last->status, MANSIO_INTERNAL) << name;
+    EXPECT_THAT(s.host.log, AllOf(HasSubstr(expected), HasSubstr("stack traceback")));
+    EXPECT_EQ(std::count(s.host.log.begin(), s.host.log.end(), '\n'), 1) << s.host.log;
+    EXPECT_EQ(s.rcpt("fine@example.com").last->status, MANSIO_OK);
+  }
+  EXPECT_EQ(s.rcpt("kept@example.com").last->status, MANSIO_OK);
+  EXPECT_EQ(s.rcpt("kept@example.com").last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("good in its handler only"));
+  EXPECT_EQ(s.at(MANSIO_STAGE_CONNECT).last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("there is no message yet to hold"));
+}
+
+TEST(Script, TakesTheDeclaredWayOfAHandlerThatFails) {
+  Scripted s{R"(
+    mansio.on("rcpt", {on_error = "accept"}, function() error("one") end)
+    mansio.on("mail", {on_error = "defer"}, function() error({}) end)
+  )"};
+  EXPECT_EQ(s.rcpt("a@example.com").last->status, MANSIO_SKIP);
+  EXPECT_EQ(s.at(MANSIO_STAGE_MAIL, {"a@example.com"}).last->status, MANSIO_DEFER);
+  EXPECT_THAT(s.host.log, HasSubstr(":2: one"));
+}
+
+TEST(Script, HasItsStatesMadeAnewAfterSoManyCalls) {
+  Scripted s{R"(
+    local n = 0
+    mansio.on("rcpt", function() n = n + 1; mansio.log.info("%d %d", n, mansio.counter.add("all")) end)
+  )",
+             {{"state_uses", "2"}}};
+  for (int i = 0; i < 3; ++i) s.rcpt("a@example.com");
+  EXPECT_EQ(s.host.log, "1 1\n2 2\n1 3\n");
+}
+
+TEST(Script, KeepsItsMetricsOverStates) {
+  Scripted s{R"(
+    local refused = mansio.metric.counter("refused", "Recipients that were refused.")
+    local depth = mansio.metric.gauge("depth", "A depth.")
+    mansio.on("rcpt", function() refused:add(); refused:add(2); depth:set(7) end)
+  )",
+             {{"state_uses", "1"}}};
+  s.rcpt("a@example.com");
+  s.rcpt("b@example.com");
+  EXPECT_EQ(s.host.metric("refused"), 6);
+  EXPECT_EQ(s.host.metric("depth"), 7);
+  EXPECT_THAT(s.host.faults, IsEmpty());
+  EXPECT_THAT(s.host.log, Not(HasSubstr("new")));
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing

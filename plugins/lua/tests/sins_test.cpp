@@ -1,0 +1,84 @@
+// What scripts can do wrong on purpose: each ends its own call, whatever it catches, and the next call is as good as any.
+#include "plugins/lua/tests/scripted.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Sin {
+  const char *name;
+  const char *body;
+  const char *says;
+};
+void PrintTo(const Sin &sin, std::ostream *out) { *out << sin.name; }
+
+constexpr Sin kSins[] = {
+    {"EndlessLoop", "while true do end", "the call was ended"},
+    {"CatchesItsEnd", "while true do pcall(function() while true do end end) end", "the call was ended"},
+    {"EndlessHandlerOfErrors", "xpcall(function() while true do end end, function() while true do end end)",
+     "the call was ended"},
+    {"EndlessMetamethod", "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}); return t[1]", ""},
+    {"MemoryBomb", "local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end", "not enough memory"},
+    {"StringBomb", "local s = 'x' while true do s = s .. s end", "not enough memory"},
+    {"CatchesMemoryBombs", "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end", ""},
+    {"CopiesForEver", "local s = ('x'):rep(1000000) while true do local t = s .. 'y' end", "the call was ended"},
+    {"RepeatsNothing", "return (''):rep(1000000000000)", "string.rep of more than"},
+    {"MovesNothing", "table.move({}, 1, 1000000000000, 2)", "table.move of more than"},
+    {"RemovesFromNothing", "table.remove(setmetatable({}, {__len = function() return 1 << 60 end}), 1)",
+     "table.remove of more than"},
+    {"CatastrophicRegex", "mansio.re.compile('^(a+)+$'):test(('a'):rep(100) .. 'b')", "the match was given up"},
+    {"CatastrophicPattern", "return (('a'):rep(1000)):find(('.-'):rep(20) .. '[bc]')", "the match was given up"},
+    {"DeepRecursion", "local function f() return 1 + f() end return f()", ""},
+    {"DeepNesting", "local t = {} for i = 1, 1000 do t = {t} end return mansio.json.encode(t)", "nested deeper"},
+    {"DeepJson", "return assert(mansio.json.decode(('['):rep(100000)))", ""},
+    {"FinalizerThatStays", "setmetatable({}, {__gc = function() while true do end end})", "__gc is not offered"},
+    {"ErrorThatIsNoText", "error(setmetatable({}, {__tostring = function() while true do end end}))", ""},
+    {"LoadsNonsense", "while true do load(('('):rep(100000)) end", "the call was ended"},
+    {"SleepsForEver", "mansio.sleep('365d')", "more than its time"},
+    {"WaitsForEver", "while true do mansio.sleep(0) end", ""},
+};
+
+class Sins : public ::testing::TestWithParam<Sin> {};
+
+TEST_P(Sins, EndsItsOwnCallOnly) {
+  const auto &sin = GetParam();
+  Scripted s{std::string{"mansio.on('rcpt', function(_, rcpt) if rcpt.address ~= 'sin' then return end\n"} + sin.body +
+                 "\nend)",
+             {{"instructions_limit", "1000000"}, {"time_limit", "500ms"}, {"call_memory", "8M"}}};
+  for (int i = 0; i < 2; ++i) {
+    const auto result = s.rcpt("sin");
+    EXPECT_EQ(result.last->status, MANSIO_INTERNAL) << s.host.log;
+    EXPECT_THAT(s.host.log, HasSubstr(sin.says));
+    EXPECT_EQ(s.rcpt("fine").last->status, MANSIO_OK);
+  }
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Lua, Sins, ::testing::ValuesIn(kSins),
+                         [](const auto &info) { return std::string{info.param.name}; });
+
+// A call that holds much while it waits takes nothing from the others.
+TEST(SinsOfMany, LeaveTheOthersTheirMemory) {
+  Scripted s{R"(
+    mansio.on("rcpt", function(_, rcpt)
+      local t = {}
+      for i = 1, 200 do t[i] = ("x"):rep(10000) .. i end
+      mansio.sleep("10ms")
+      return mansio.reject("5.7.1", tostring(#t))
+    end)
+  )",
+             {{"call_memory", "4M"}, {"state_memory", "64M"}}};
+  std::vector<std::uint64_t> ops;
+  for (int i = 0; i < 10; ++i) {
+    FakeStage stage;
+    stage.stage = MANSIO_STAGE_RCPT;
+    stage.arguments = {"a"};
+    ops.push_back(s.host.show(stage));
+  }
+  for (const auto op : ops) EXPECT_EQ(s.host.finish(op).text, "200") << s.host.log;
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing

@@ -1,0 +1,78 @@
+// sdk/lua/mansio.d.lua names what the engine offers, and nothing else.
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "plugins/lua/declarations.hpp"
+#include "plugins/lua/tests/scripted.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using Names = std::set<std::string>;
+
+std::string stubs() {
+  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/sdk/lua/mansio.d.lua"};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+// The first group of each match.
+Names all(const std::string &text, const std::string &expression) {
+  const std::regex regex{expression};
+  Names names;
+  for (std::sregex_iterator i{text.begin(), text.end(), regex}, end; i != end; ++i) names.insert((*i)[1]);
+  return names;
+}
+
+// The fields and methods of a class.
+Names fields(const std::string &name) {
+  const auto text = stubs();
+  const auto begin = text.find("---@class mansio." + name + "\n");
+  const auto end = text.find("---@class", begin + 1);
+  auto found = all(text.substr(begin, end - begin), "---@field (\\w+) ");
+  found.merge(all(text, "function " + name + ":(\\w+)\\("));
+  return found;
+}
+
+template <class Array>
+Names names_of(const Array &array) {
+  return Names(array.begin(), array.end());
+}
+
+TEST(Stubs, HaveTheEnginesFunctions) {
+  Scripted s{R"(
+    local function list(t, prefix)
+      for name, value in pairs(t) do
+        if type(value) == "function" then mansio.log.info(prefix .. name) end
+        if type(value) == "table" then list(value, prefix .. name .. ".") end
+      end
+    end
+    list(mansio, "mansio.")
+    mansio.on("connect", function() end)
+  )"};
+  Names offered;
+  std::istringstream lines{s.host.log};
+  for (std::string line; std::getline(lines, line);) offered.insert(line);
+  EXPECT_EQ(all(stubs(), "function (mansio\\.[\\w.]+)\\("), offered);
+}
+
+TEST(Stubs, HaveTheEnginesEvents) {
+  const auto text = stubs();
+  const auto begin = text.find("---@alias mansio.Event ");
+  Names events;
+  for (const auto &event : kEvents) events.emplace(event.name);
+  EXPECT_EQ(all(text.substr(begin, text.find('\n', begin) - begin), "\"([\\w-]+)\""), events);
+}
+
+TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
+  EXPECT_EQ(fields("session"), names_of(kSessionFields));
+  EXPECT_EQ(fields("transaction"), names_of(kTransactionFields));
+  EXPECT_EQ(fields("address"), names_of(kAddressFields));
+  EXPECT_EQ(fields("message"), names_of(kMessageFields));
+  const auto options = all(stubs(), "---@field (\\w+)\\? ");
+  EXPECT_EQ(options, names_of(kOnOptions));
+  for (const auto &fact : kSessionFacts) EXPECT_TRUE(names_of(kSessionFields).contains(std::string{fact.name}));
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing

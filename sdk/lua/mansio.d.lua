@@ -1,0 +1,333 @@
+---@meta mansio
+-- What a script of Mansio finds, for LuaLS: put this file's folder into "workspace.library" of .luarc.json, and the editor
+-- completes, explains and checks. A test holds it against the engine. docs/lua-guide.md explains.
+
+---@class mansio
+mansio = {}
+
+---@alias mansio.Event "connect"|"helo"|"starttls"|"mail"|"rcpt"|"data"|"header"|"eoh"|"body"|"end-of-message"|"disconnect"
+---@alias mansio.Time number|string Seconds, or text such as "500ms", "5s", "2m", "1h", "7d".
+
+---A client's connection. Good until its handler ends.
+---@class mansio.session
+---@field id string
+---@field meta table<string, string?> Notes that last as long as the session; every plugin sees them.
+---@field client_address string?
+---@field client_name string?
+---@field client_port integer?
+---@field trusted boolean The client is in mynetworks.
+---@field helo_name string?
+---@field protocol string?
+---@field listener string?
+---@field myhostname string?
+---@field tls_version string?
+---@field tls_cipher string?
+---@field auth_user string?
+
+---A message that is being received. Good until its handler ends.
+---@class mansio.transaction
+---@field session mansio.session
+---@field meta table<string, string?> Notes that go with the message into the queue, where transports see them.
+---@field queue_id string
+---@field sender mansio.address
+---@field recipient_count integer
+
+---@class mansio.address
+---@field address string As the client gave it; "" for the null sender.
+---@field localpart string
+---@field domain string In lower case.
+---@field parameters string[] ESMTP parameters, such as "SIZE=1000".
+
+---@class mansio.field
+---@field name string
+---@field value string
+
+---The message at its end. Reading gives it as it came; edits count when the handlers end without objection.
+---@class mansio.message
+---@field size integer
+local message = {}
+---@param name string
+---@param nth? integer From 1.
+---@return string? value Unfolded.
+function message:header(name, nth) end
+---@return mansio.field[]
+function message:headers() end
+---@param name string
+---@param value string
+function message:add_header(name, value) end
+---@param position integer From 1.
+---@param name string
+---@param value string
+function message:insert_header(position, name, value) end
+---@param name string
+---@param value string
+---@param nth? integer
+function message:set_header(name, value, nth) end
+---@param name string
+---@param nth? integer All of that name without one.
+function message:remove_header(name, nth) end
+---@param bytes? integer Of a piece.
+---@return fun(): string?
+function message:body(bytes) end
+---@param most? integer 65536 bytes unless told.
+---@return string
+function message:text(most) end
+---@param piece string The first call begins a new body, the others go on with it.
+function message:replace_body(piece) end
+---@param address string
+function message:set_sender(address) end
+---@param address string
+function message:add_recipient(address) end
+---@param address string
+function message:remove_recipient(address) end
+---Still at it: the host's time limit begins anew.
+function message:progress() end
+
+---@class mansio.verdict
+
+---@class mansio.OnOptions
+---@field timeout? mansio.Time How long the handler may take, its waits included.
+---@field on_error? "fail"|"defer"|"accept" What an error in it means; "fail": on_failure of the configuration decides.
+
+---@overload fun(event: mansio.Event, handler: fun(...): mansio.verdict?)
+---@param event mansio.Event
+---@param options mansio.OnOptions
+---@param handler fun(...): mansio.verdict?
+function mansio.on(event, options, handler) end
+
+---@param kind "lookup"
+---@param name string The name of the table in the configuration.
+---@param object {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
+function mansio.provide(kind, name, object) end
+
+---No objection, and no further handler of this script is asked.
+---@return mansio.verdict
+function mansio.accept() end
+---([code,] [enhanced code,] [text])
+---@param ... integer|string
+---@return mansio.verdict
+function mansio.reject(...) end
+---([code,] [enhanced code,] [text])
+---@param ... integer|string
+---@return mansio.verdict
+function mansio.defer(...) end
+---@param reason string
+---@return mansio.verdict
+function mansio.hold(reason) end
+---@param reason string
+---@return mansio.verdict
+function mansio.discard(reason) end
+
+---Asks a configured table. Waits. One that cannot answer defers, as an error that pcall() may catch.
+---@param table string
+---@param key string
+---@return string? value
+function mansio.lookup(table, key) end
+---@param table string
+---@param key string
+---@return string[]
+function mansio.lookup_all(table, key) end
+
+---@class mansio.record
+---@field data string
+---@field preference integer
+
+---Waits. No such name is an empty list.
+---@param name string
+---@param type "A"|"AAAA"|"MX"|"TXT"|"PTR"
+---@return mansio.record[]
+function mansio.dns(name, type) end
+
+---@param time mansio.Time
+function mansio.sleep(time) end
+
+---@generic F: function
+---@param f F Of one argument.
+---@param options? {ttl?: mansio.Time, size?: integer}
+---@return F
+function mansio.memoize(f, options) end
+
+---@class mansio.re
+mansio.re = {}
+---@class mansio.regex
+local regex = {}
+---@param pattern string
+---@param flags? string Of i, m, s, u, x.
+---@return mansio.regex
+function mansio.re.compile(pattern, flags) end
+---@param text string
+---@return string
+function mansio.re.escape(text) end
+---@param text string
+---@return boolean
+function regex:test(text) end
+---@param text string
+---@param start? integer
+---@return string|false|nil ... The groups, false for one that took no part; the whole match without groups.
+function regex:match(text, start) end
+---@param text string
+---@param start? integer
+---@return integer? first
+---@return integer? last
+function regex:find(text, start) end
+---@param text string
+---@param group string|integer
+---@return string?
+function regex:group(text, group) end
+---@param text string
+---@return fun(): ...
+function regex:each(text) end
+---@param text string
+---@param replacement string With $1, and $$ for $.
+---@return string text
+---@return integer count
+function regex:replace(text, replacement) end
+
+---@class mansio.json
+---@field null lightuserdata
+mansio.json = {}
+---@param text string
+---@return any value
+---@return string? why
+function mansio.json.decode(text) end
+---@param value any
+---@return string
+function mansio.json.encode(value) end
+---@param list? table
+---@return table
+function mansio.json.array(list) end
+
+---@class mansio.base64
+mansio.base64 = {}
+---@param text string
+---@return string
+function mansio.base64.encode(text) end
+---@param text string
+---@return string?
+function mansio.base64.decode(text) end
+
+---@class mansio.hash
+mansio.hash = {}
+---@param text string
+---@param form? "raw"
+---@return string
+function mansio.hash.sha256(text, form) end
+---@param text string
+---@param form? "raw"
+---@return string
+function mansio.hash.sha512(text, form) end
+---@param text string
+---@param form? "raw"
+---@return string
+function mansio.hash.sha1(text, form) end
+---@param text string
+---@param form? "raw"
+---@return string
+function mansio.hash.md5(text, form) end
+---@param hash "sha256"|"sha512"|"sha1"|"md5"
+---@param key string
+---@param text string
+---@param form? "raw"
+---@return string
+function mansio.hash.hmac(hash, key, text, form) end
+---@param a string
+---@param b string
+---@return boolean
+function mansio.hash.equal(a, b) end
+---@param text string
+---@return string
+function mansio.hash.hex(text) end
+
+---@class mansio.time
+mansio.time = {}
+---@return number seconds Since 1970.
+function mansio.time.now() end
+---@return number seconds
+function mansio.time.monotonic() end
+---@param time? number
+---@return string
+function mansio.time.iso(time) end
+---@param time? number
+---@return string
+function mansio.time.rfc5322(time) end
+---@param time mansio.Time
+---@return number
+function mansio.time.seconds(time) end
+
+---@class mansio.ip
+mansio.ip = {}
+---@class mansio.ip_set
+local ip_set = {}
+---@param networks string[]
+---@return mansio.ip_set
+function mansio.ip.set(networks) end
+---@param address string
+---@return boolean
+function ip_set:contains(address) end
+---@param text string
+---@return string?
+function mansio.ip.parse(text) end
+---@param address string
+---@return 4|6
+function mansio.ip.version(address) end
+---@param address string
+---@return string
+function mansio.ip.reverse(address) end
+
+---@class mansio.counter
+mansio.counter = {}
+---@param name string
+---@param n? integer
+---@return integer
+function mansio.counter.add(name, n) end
+---@param name string
+---@return integer
+function mansio.counter.get(name) end
+
+---@class mansio.window_of
+local window = {}
+---@param name string
+---@param length mansio.Time
+---@return mansio.window_of
+function mansio.window(name, length) end
+---@param key string
+---@param n? integer
+---@return number
+function window:add(key, n) end
+---@param key string
+---@return number
+function window:count(key) end
+
+---@class mansio.log
+mansio.log = {}
+---@param format string
+---@param ... any
+function mansio.log.debug(format, ...) end
+---@param format string
+---@param ... any
+function mansio.log.info(format, ...) end
+---@param format string
+---@param ... any
+function mansio.log.warn(format, ...) end
+---@param format string
+---@param ... any
+function mansio.log.error(format, ...) end
+
+---@class mansio.metric
+mansio.metric = {}
+---@class mansio.counter_metric
+local counter_metric = {}
+---@class mansio.gauge_metric
+local gauge_metric = {}
+---@param name string
+---@param help string
+---@return mansio.counter_metric
+function mansio.metric.counter(name, help) end
+---@param name string
+---@param help string
+---@return mansio.gauge_metric
+function mansio.metric.gauge(name, help) end
+---@param n? integer
+function counter_metric:add(n) end
+---@param value integer
+function gauge_metric:set(value) end

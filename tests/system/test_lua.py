@@ -1,0 +1,186 @@
+"""Scripts in the whole program, in the ingress processes and in one of their own: what they refuse is refused, what they
+change is delivered changed, a table of theirs is asked, and whatever one does wrong ends its own call only."""
+import json
+import os
+import unittest
+
+import rig
+
+MODES = ("inproc", "process")
+
+CONFIG = '''
+myhostname = "mx.mansio.test"
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+policies = ["judge"]
+filters = ["edit"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[lookup.users]
+plugin = "lookup-file"
+inline = """
+alice@two.example 1
+"""
+[lookup.plus]
+plugin = "lua"
+script = "{dir}/table.lua"
+[policy.judge]
+plugin = "lua"
+script = "{dir}/judge.lua"
+isolation = "%(mode)s"
+time_limit = "%(seconds)ds"
+[filter.edit]
+plugin = "lua"
+script = "{dir}/edit.lua"
+isolation = "%(mode)s"
+on_failure = "hold"
+[transport.relay]
+plugin = "transport-smtp"
+[[route]]
+transport = "relay"
+nexthop = "[127.0.0.1]:%(next_hop)d"
+'''
+JUDGE = '''
+local kept = {}
+mansio.on("rcpt", function(transaction, rcpt)
+  local name = rcpt.localpart
+  if name == "fault" then return transaction.nothing end
+  if name == "loop" then while true do pcall(function() while true do end end) end end
+  if name == "bomb" then while true do kept[#kept + 1] = ("x"):rep(100000) .. #kept end end
+  if name == "regex" then mansio.re.compile("^(a+)+$"):test(("a"):rep(100) .. "b") end
+  if name == "deep" then local function f() return 1 + f() end return f() end
+  if name == "hang" then mansio.sleep("1d") end
+  if not mansio.lookup("plus", rcpt.address) then return mansio.reject("5.1.1", "no such user") end
+end)
+'''
+EDIT = '''
+mansio.on("end-of-message", function(transaction, message)
+  if message:header("X-Fail") then error("as asked") end
+  if message:header("X-Sleep") then mansio.sleep("10ms") end
+  message:set_header("Subject", "[seen] " .. message:header("Subject"))
+  for piece in message:body() do message:replace_body(piece:upper()) end
+end)
+'''
+TABLE = '''
+mansio.provide("lookup", "plus", {
+  lookup = function(key) return mansio.lookup("users", (key:gsub("%+[^@]*", ""))) end,
+})
+'''
+
+
+class Lua(rig.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.sink = self.peer()
+        for name, text in (("judge.lua", JUDGE), ("edit.lua", EDIT), ("table.lua", TABLE)):
+            self.write(name, text)
+
+    def write(self, name, text):
+        """By rename, as an operator should."""
+        with open(self.path(name + ".new"), "w") as f:
+            f.write(text)
+        os.chmod(self.path(name + ".new"), 0o644)
+        os.rename(self.path(name + ".new"), self.path(name))
+
+    def config(self, mode):
+        return CONFIG % {"mode": mode, "next_hop": self.sink.port, "seconds": rig.SLOW}
+
+    def each_mode(self):
+        for mode in MODES:
+            with self.subTest(isolation=mode):
+                with self.sink.lock:
+                    self.sink.messages.clear()
+                server = rig.Mansio(self.dir, self.config(mode), plugins=self.plugins("lua", "lookup-file", "transport-smtp"),
+                                    name=mode)
+                self.addCleanup(server.close)
+                server.start()
+                yield server
+                server.close()
+                server.process = None
+
+    def client(self, server):
+        client = rig.Client(server.port)
+        self.addCleanup(client.close)
+        client.cmd("EHLO client.test")
+        return client
+
+    def test_they_refuse_and_edit(self):
+        for server in self.each_mode():
+            client = self.client(server)
+            client.cmd("MAIL FROM:<a@example.com>")
+            self.assertEqual(client.cmd("RCPT TO:<bob@two.example>"), (550, "5.1.1 no such user"))
+            client.cmd("RSET")
+            client.message("a@example.com", ["alice+lists@two.example"], "Subject: one\r\nX-Sleep: 1\r\n\r\nbody")
+            rig.wait_for(lambda: self.sink.count() == 1, "the message")
+            self.assertIn(b"\r\nSubject: [seen] one\r\n", self.sink.messages[0].content)
+            self.assertTrue(self.sink.messages[0].content.rstrip().endswith(b"\r\n\r\nBODY"), self.sink.messages[0].content)
+
+    def test_a_fault_is_told_once_with_the_message_and_the_place(self):
+        for server in self.each_mode():
+            client = self.client(server)
+            client.message("a@example.com", ["alice@two.example"], "Subject: one\r\nX-Fail: 1\r\n\r\nbody")
+            rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the message to be held")
+            faults = [line for line in server.log_text().splitlines() if "as asked" in line and "stack traceback" in line]
+            self.assertEqual(len(faults), 1, server.log_text()[-4000:])
+            fault = json.loads(faults[0])
+            self.assertEqual(fault["plugin"], "lua")
+            self.assertTrue(fault["qid"])
+            self.assertIn("edit.lua:3: as asked", fault["event"])
+
+    def test_what_it_does_wrong_ends_its_call_only(self):
+        for server in self.each_mode():
+            before = server.children()
+            for sin in ("fault", "loop", "bomb", "regex", "deep", "hang"):
+                with self.subTest(sin=sin):
+                    client = self.client(server)
+                    client.cmd("MAIL FROM:<a@example.com>")
+                    self.assertEqual(client.cmd(f"RCPT TO:<{sin}@two.example>")[0], 451)
+                    other = self.client(server)
+                    other.message("a@example.com", ["alice@two.example"], f"Subject: {sin}\r\n\r\nbody")
+            rig.wait_for(lambda: self.sink.count() == 6, "the other mail")
+            self.assertEqual(server.children(), before)
+
+    def test_a_reload_takes_a_new_script_and_keeps_the_old_one_for_a_bad_one(self):
+        for server in self.each_mode():
+            client = self.client(server)
+            self.write("judge.lua", 'mansio.on("rcpt", function() return mansio.reject("5.7.1", "nobody today") end)\n')
+            server.cli("reload")
+            server.wait_event("reloaded", epoch=2)
+            new = self.client(server)
+            new.cmd("MAIL FROM:<a@example.com>")
+            self.assertEqual(new.cmd("RCPT TO:<alice@two.example>"), (550, "5.7.1 nobody today"))
+            self.write("judge.lua", '\nmansio.on("rctp", print)\n')
+            result = rig.run_program("check", "--config", server.config)
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, r':\d+: policy\.judge\.script names .*judge\.lua:2: there is no event "rctp"; did you mean "rcpt"\?')
+            server.cli("reload", check=False)
+            rig.wait_for(lambda: "there is no event" in server.log_text(), "the refusal of the script")
+            again = self.client(server)
+            again.cmd("MAIL FROM:<a@example.com>")
+            self.assertEqual(again.cmd("RCPT TO:<alice@two.example>"), (550, "5.7.1 nobody today"))
+            client.close()
+            self.write("judge.lua", JUDGE)
+
+    def test_its_tables_are_asked_by_the_command_line(self):
+        server = rig.Mansio(self.dir, self.config("inproc"), plugins=self.plugins("lua", "lookup-file", "transport-smtp"))
+        result = rig.run_program("lookup", "--config", server.config, "plus", "alice+x@two.example")
+        self.assertEqual((result.returncode, result.stdout), (0, "1\n"), result.stderr)
+        self.assertEqual(rig.run_program("lookup", "--config", server.config, "plus", "bob@two.example").returncode, 1)
+
+    def test_a_script_is_checked_alone(self):
+        server = rig.Mansio(self.dir, self.config("inproc"), plugins=self.plugins("lua"))
+        good = rig.run_program("lua", "check", "--config", server.config, self.path("judge.lua"), self.path("table.lua"))
+        self.assertEqual((good.returncode, good.stdout.count(": good\n")), (0, 2), good.stderr)
+        self.write("bad.lua", "mansio.on('rcpt', function() end)\nmansio.json.encod(1)\n")
+        bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn('bad.lua:2: mansio.json has no "encod"; did you mean "encode"?', bad.stderr)
+
+    def test_it_keeps_the_rules_of_plugins(self):
+        self.plugins("lua")
+        result = rig.run_program("plugin", "check", self.path("plugins", "lua.so"), "--option", f"script={self.path('judge.lua')}")
+        self.assertIn("keeps the rules", result.stdout, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
