@@ -57,7 +57,7 @@ TEST_P(Sins, EndsItsOwnCallOnly) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lua, Sins, ::testing::ValuesIn(kSins),
-                         [](const auto &info) { return std::string{info.param.name}; });
+                         [](const auto &test) { return std::string{test.param.name}; });
 
 // A call that holds much while it waits takes nothing from the others.
 TEST(SinsOfMany, LeaveTheOthersTheirMemory) {
