@@ -161,7 +161,7 @@ bool canonical_syslog_name(std::string &text) {
   });
 }
 
-bool canonical_plugin(std::string &text) { return word(text, 64) && text.find('-') != text.npos; }
+bool canonical_plugin(std::string &text) { return word(text, 64); }
 bool canonical_transport(std::string &text) { return is_table_name(text); }
 bool canonical_content_filter(std::string &text) {
   const auto colon = text.find(':');
@@ -265,7 +265,7 @@ const Syntax kRefusal{"refusal",
 const Syntax kLogTarget{"log target", "\"stderr\", \"syslog\" or an absolute path", canonical_log_target};
 const Syntax kSyslogName{"syslog name", "at most 32 letters, digits, '-', '_', '.' and '/', such as \"mansio\"",
                          canonical_syslog_name};
-const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\"", canonical_plugin};
+const Syntax kPlugin{"plugin", "a plugin's name such as \"transport-smtp\" or \"lua\"", canonical_plugin};
 const Syntax kTableName{"table", "the name of a [lookup.NAME] table", canonical_transport};
 const Syntax kRewriting{"rewriting", "\"canonical\", \"virtual\" or \"generic\"", canonical_rewriting};
 const Syntax kAddressClass{"class of addresses",

@@ -31,7 +31,7 @@ extern const Syntax kMailbox;        // "user" or "user@example.com"
 extern const Syntax kRefusal;        // "550 5.1.1 no such user"
 extern const Syntax kLogTarget;      // "stderr", "syslog" or an absolute path
 extern const Syntax kSyslogName;     // "mansio", "postfix/out"
-extern const Syntax kPlugin;         // "transport-smtp"
+extern const Syntax kPlugin;         // "transport-smtp", "lua"
 extern const Syntax kTableName;      // name of a [lookup.NAME]
 extern const Syntax kRewriting;      // "canonical", "virtual", "generic"
 extern const Syntax kAddressClass;   // "envelope_sender", "header_recipient"
