@@ -96,7 +96,9 @@ wire::StageCall Session::stage_facts(std::uint32_t stage) const {
   if (transaction_) {
     facts.id = transaction_->id;
     facts.macros.emplace_back("sender", transaction_->envelope.sender);
-    fact("recipient_count", std::to_string(transaction_->envelope.recipients.size()));
+    // Without the one that is asked about.
+    fact("recipient_count", std::to_string(stage == MANSIO_STAGE_RCPT ? before_.recipients
+                                                                      : transaction_->envelope.recipients.size()));
   }
   return facts;
 }

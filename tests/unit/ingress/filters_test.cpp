@@ -132,6 +132,7 @@ TEST_F(FilteredServer, ShowsEveryStageInOrderWithItsFacts) {
   const auto &rcpt = filter_.call_of(MANSIO_STAGE_RCPT);
   EXPECT_THAT(rcpt.arguments, ElementsAre("c@d.example"));
   EXPECT_THAT(rcpt.macros, Contains(Pair("sender", "a@b.example")));
+  EXPECT_THAT(rcpt.macros, Contains(Pair("recipient_count", "0")));
   EXPECT_THAT(rcpt.macros, Contains(Pair("helo_name", "client.test")));
   EXPECT_THAT(rcpt.macros, Contains(Pair("client_address", "unix")));
   EXPECT_THAT(filter_.call_of(MANSIO_STAGE_HEADER).arguments, ElementsAre("Subject", " hi\r\n there"));
