@@ -348,6 +348,10 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "Tables of actions by the sender: \"user@domain\", the domain and its parents, \"user@\"."),
         option<&T::recipient_access_maps>("recipient_access_maps", list(kTableName),
                                           "Tables of actions by the recipient, with keys as for the sender."),
+        option<&T::soft_bounce>("soft_bounce", boolean(),
+                                "Answer 4xx where it would be 5xx. What becomes of mail in the queue is said by the "
+                                "option of this name at top level.",
+                                "`soft_bounce` at top level"),
         option<&T::access_map_reject_code>("access_map_reject_code", integer(500, 599),
                                            "The reply that REJECT in an access table means."),
         option<&T::access_map_defer_code>("access_map_defer_code", integer(400, 499),

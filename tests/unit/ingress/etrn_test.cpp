@@ -67,7 +67,7 @@ TEST_F(Etrn, WantsADomainAndItsPlaceInTheSession) {
 }
 
 TEST_F(Etrn, SoftBounceRefusesNothingForGood) {
-  settings.soft_bounce = true;
+  service.smtpd.soft_bounce = true;
   auto peer = greet();
   EXPECT_THAT(say(peer, "NONSENSE\r\n"), StartsWith("400 4.5.2 "));
   EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example>\r\n"), "250 2.1.0 Ok\r\n");
