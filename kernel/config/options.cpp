@@ -292,9 +292,11 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                   "none, and then `timeout` alone counts."),
         option<&T::client_connection_count_limit>(
             "client_connection_count_limit", integer(0),
-            "Connections at once from one client, over all processes; 0 means no limit."),
-        option<&T::connection_limit>("connection_limit", integer(1, 1000000),
-                                     "Connections at once from all clients together, over all processes."),
+            "Connections at once from one client to one listener, over all processes; 0 means no limit."),
+        option<&T::connection_limit>(
+            "connection_limit", integer(1, 1000000),
+            "Connections at once from all clients together to one listener, over all processes. All listeners "
+            "together take no more than the largest of their limits."),
         option<&T::client_event_limit_exceptions>("client_event_limit_exceptions", list(kNetwork),
                                                   "Clients that the limits for one client do not bind.",
                                                   "`mynetworks`"),

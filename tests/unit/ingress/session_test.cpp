@@ -460,6 +460,15 @@ TEST_F(SmtpServer, LimitsConnections) {
   EXPECT_EQ(service.counters.refused_connections, 2u);
 }
 
+TEST_F(SmtpServer, CountsConnectionsOfItsListenerAgainstItsLimit) {
+  service.smtpd.connection_limit = 30;
+  settings.listeners.resize(2);
+  settings.listeners[1].smtpd.connection_limit = 70;
+  auto peer = dial();
+  EXPECT_EQ(census.limits.at("smtp").listener, 30u);
+  EXPECT_EQ(census.limits.at("smtp").total, std::max(70u, settings.listeners[0].smtpd.connection_limit));
+}
+
 TEST_F(SmtpServer, EndsIdleSessions) {
   auto peer = greet();
   clock.advance(299 * kSecond);
