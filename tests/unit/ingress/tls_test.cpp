@@ -168,6 +168,19 @@ TEST_F(SmtpServerTls, EndsTheSessionWhenTheHandshakeFails) {
   EXPECT_EQ(service.counters.tls_failures, 1u);
 }
 
+TEST_F(SmtpServerTls, HasNoLastWordsForAClientThatDoesNotShakeHands) {
+  enable();
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  clock.advance(service.smtpd.starttls_timeout);
+  server->sweep();
+  settle();
+  EXPECT_EQ(peer.received(), "");
+  EXPECT_TRUE(peer.closed());
+  EXPECT_EQ(server->sessions(), 0u);
+  EXPECT_EQ(service.counters.timeouts, 1u);
+}
+
 TEST_F(SmtpServerTls, WantsTlsFirstWhereItIsMandatory) {
   enable();
   service.smtpd.tls_security_level = config::TlsLevel::Encrypt;
