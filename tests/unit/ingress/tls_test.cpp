@@ -98,6 +98,7 @@ TEST_F(SmtpServerTls, OffersStartTlsAndForgetsWhatCameBefore) {
   enable();
   auto peer = connect();
   EXPECT_THAT(say(peer, "EHLO client.test\r\n"), HasSubstr("250-STARTTLS\r\n"));
+  EXPECT_THAT(say(peer, "HELP\r\n"), HasSubstr(" STARTTLS"));
   say(peer, "MAIL FROM:<a@b.example>\r\n");
   EXPECT_EQ(say(peer, "STARTTLS\r\n"), "220 2.0.0 Ready to start TLS\r\n");
   TlsPeer tls{loop, peer.release().release()};
