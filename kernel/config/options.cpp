@@ -292,9 +292,11 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                   "none, and then `timeout` alone counts."),
         option<&T::client_connection_count_limit>(
             "client_connection_count_limit", integer(0),
-            "Connections at once from one client, over all processes; 0 means no limit."),
-        option<&T::connection_limit>("connection_limit", integer(1, 1000000),
-                                     "Connections at once from all clients together, over all processes."),
+            "Connections at once from one client to one listener, over all processes; 0 means no limit."),
+        option<&T::connection_limit>(
+            "connection_limit", integer(1, 1000000),
+            "Connections at once from all clients together to one listener, over all processes. All listeners "
+            "together take no more than the largest of their limits."),
         option<&T::client_event_limit_exceptions>("client_event_limit_exceptions", list(kNetwork),
                                                   "Clients that the limits for one client do not bind.",
                                                   "`mynetworks`"),
@@ -348,6 +350,10 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "Tables of actions by the sender: \"user@domain\", the domain and its parents, \"user@\"."),
         option<&T::recipient_access_maps>("recipient_access_maps", list(kTableName),
                                           "Tables of actions by the recipient, with keys as for the sender."),
+        option<&T::soft_bounce>("soft_bounce", boolean(),
+                                "Answer 4xx where it would be 5xx. What becomes of mail in the queue is said by the "
+                                "option of this name at top level.",
+                                "`soft_bounce` at top level"),
         option<&T::access_map_reject_code>("access_map_reject_code", integer(500, 599),
                                            "The reply that REJECT in an access table means."),
         option<&T::access_map_defer_code>("access_map_defer_code", integer(400, 499),

@@ -61,6 +61,7 @@ class Reader {
     rows(root_, "", top_level_options(), s, kTables);
     s.mydomain = given("mydomain") ? s.mydomain : domain_of(s.myhostname);
     rows_of("log", log_options(), s.log);
+    s.smtpd.soft_bounce = s.soft_bounce;
     rows_of("smtpd", smtpd_options(), s.smtpd);
     follow_mynetworks(s.smtpd);
     rows_of("queue", queue_options(), s.queue);

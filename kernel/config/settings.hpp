@@ -61,6 +61,7 @@ struct Smtpd {
   bool client_event_limit_exceptions_given = false;
   BareNewline forbid_bare_newline = BareNewline::Normalize;
   bool forbid_unauth_pipelining = true;
+  bool soft_bounce = false;                     // of replies; default: the top level's
   std::vector<Network> etrn_clients;            // none: ETRN is not offered
   std::vector<std::string> fast_flush_domains;  // that ETRN may name; none: relay_domains
   bool smtputf8 = true;
@@ -303,7 +304,7 @@ struct Settings {
   std::uint32_t default_process_limit = 100;
   Nanos stop_timeout = 30 * kSecond;              // SIGTERM to the end
   Nanos drain_timeout = 600 * kSecond;            // a reload to the end of the processes before it
-  bool soft_bounce = false;                       // refuse and return nothing for good: 4xx for 5xx
+  bool soft_bounce = false;                       // return nothing for good, and [smtpd]'s default
   bool sandbox = true;                            // seccomp and Landlock in the children
   std::uint64_t lookup_cache_size = 16ull << 20;  // of each process, for all tables
 

@@ -71,7 +71,8 @@ Task<bool> Connection::start_tls(std::shared_ptr<asio::ssl::context> context) {
   tls_context_ = std::move(context);
   tls_ = std::make_unique<asio::ssl::stream<Socket &>>(socket_, *tls_context_);
   co_await tls_->async_handshake(asio::ssl::stream_base::server, result_in(error_));
-  co_return !error_;
+  shaken_ = !error_;
+  co_return shaken_;
 }
 
 Task<void> Connection::end_tls() {

@@ -56,13 +56,16 @@ class Connection {
   void close();         // at once
   void linger_close();  // sends FIN, drops what the client still has to say, then closes
   const ErrorCode &error() const { return error_; }
-  void forgive() { error_ = {}; }  // after cancel(): to send last words
+  void forgive() {  // after cancel(): to send last words, but for a handshake that failed: nothing can be said then
+    if (!tls_ || shaken_) error_ = {};
+  }
 
  private:
   using Socket = asio::generic::stream_protocol::socket;
   Socket socket_;
   std::shared_ptr<asio::ssl::context> tls_context_;
   std::unique_ptr<asio::ssl::stream<Socket &>> tls_;
+  bool shaken_ = false;
   std::unique_ptr<char[]> buffer_;
   std::size_t begin_ = 0, end_ = 0;
   ErrorCode error_;

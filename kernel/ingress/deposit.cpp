@@ -29,7 +29,9 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
     chosen = *reserved;
   }
   const auto id = chosen;
-  const auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, id);
+  auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, id);
+  // Content that begins with its body, without even the empty line, would have that taken for a part of our fields.
+  if (content.header_malformed() && content.header_size() == 0) trace += "\r\n";
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;

@@ -63,9 +63,9 @@ class Intake {
 class Census {
  public:
   virtual ~Census() = default;
-  virtual process::Admission connect(const process::ClientKey &client, std::uint32_t client_limit,
-                                     std::uint32_t total_limit) = 0;
-  virtual void disconnect(const process::ClientKey &client) = 0;
+  virtual process::Admission connect(std::string_view listener, const process::ClientKey &client,
+                                     process::ConnectionLimits limits) = 0;
+  virtual void disconnect(std::string_view listener, const process::ClientKey &client) = 0;
 };
 
 // What a QMQP listener has besides.

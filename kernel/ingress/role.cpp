@@ -27,11 +27,13 @@ namespace {
 class SharedCensus final : public Census {
  public:
   SharedCensus(process::SharedMemory &shared, std::uint32_t slot) : shared_(shared), slot_(slot) {}
-  process::Admission connect(const process::ClientKey &client, std::uint32_t client_limit,
-                             std::uint32_t total_limit) override {
-    return shared_.connect(slot_, client, client_limit, total_limit);
+  process::Admission connect(std::string_view listener, const process::ClientKey &client,
+                             process::ConnectionLimits limits) override {
+    return shared_.connect(slot_, listener, client, limits);
   }
-  void disconnect(const process::ClientKey &client) override { shared_.disconnect(slot_, client); }
+  void disconnect(std::string_view listener, const process::ClientKey &client) override {
+    shared_.disconnect(slot_, listener, client);
+  }
 
  private:
   process::SharedMemory &shared_;

@@ -41,6 +41,13 @@ bool exempt(const config::Smtpd &smtpd, const Client &client) {
   return std::any_of(networks.begin(), networks.end(), [&](const auto &n) { return n.contains(client.key); });
 }
 
+// What descriptors are planned for (config/plan.hpp): the largest limit of any listener.
+std::uint32_t most_connections(const config::Settings &settings, const Service &service) {
+  auto most = service.smtpd.connection_limit;
+  for (const auto &listener : settings.listeners) most = std::max(most, listener.smtpd.connection_limit);
+  return most;
+}
+
 }  // namespace
 
 Client client_of(const sockaddr_storage &storage, const config::Smtpd &smtpd) {
@@ -144,7 +151,8 @@ void Server::shed(const Service &service, int listening) {
 bool Server::admit(Service &service, const Client &client, int socket) {
   const auto &smtpd = service.smtpd;
   const auto limit = exempt(smtpd, client) ? 0 : smtpd.client_connection_count_limit;
-  const auto admission = env_.census.connect(client.key, limit, smtpd.connection_limit);
+  const auto admission = env_.census.connect(service.name, client.key,
+                                             {limit, smtpd.connection_limit, most_connections(env_.settings, service)});
   if (admission == process::Admission::Admitted) return true;
   ++service.counters.refused_connections;
   const bool client_limit = admission == process::Admission::ClientLimit;
@@ -183,7 +191,7 @@ void Server::serve(Service &service, io::UniqueFd socket, const sockaddr_storage
 }
 
 void Server::ended(ClientSession *session) {
-  env_.census.disconnect(session->client().key);
+  env_.census.disconnect(session->service().name, session->client().key);
   --session->service().counters.sessions;
   sessions_.erase(session);
   if (draining_ && sessions_.empty() && drained_) std::exchange(drained_, nullptr)();

@@ -76,7 +76,7 @@ class Session final : public ClientSession {
   bool synchronised(Verb verb);
   void stop(Stop why);
   void reply(Reply reply) {
-    if (env_.settings.soft_bounce) soften(reply);
+    if (smtpd_.soft_bounce) soften(reply);
     append(out_, reply);
     if (reply.refusal()) troubles_ |= trouble_of(reply);
   }

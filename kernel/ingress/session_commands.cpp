@@ -174,7 +174,11 @@ void Session::ehlo_reply() {
 }
 
 void Session::help() {
-  reply({214, {2, 0, 0}, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS ETRN"});
+  std::string commands = "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
+  if (offers("CHUNKING")) commands += " BDAT";
+  for (const std::string_view keyword : {"STARTTLS", "ETRN", "XFORWARD"})
+    if (offers(keyword)) commands.append(" ").append(keyword);
+  reply({214, {2, 0, 0}, std::move(commands)});
 }
 
 // A client of a UNIX socket has no address, and would be in networks that "::" is in.

@@ -102,6 +102,7 @@ class Composer {
   }
 
  private:
+  bool copy() const { return in_.kind == Kind::PostmasterCopy || in_.kind == Kind::PostmasterDelay; }
   std::string clean(std::string_view text) const { return cut(printable(text, in_.smtputf8), kLongestText); }
 
   // Folded so that unfolding gives the value back: the space at a break is the one that begins the next line.
@@ -162,8 +163,9 @@ class Composer {
 
   std::string text_part() const {
     const auto value = [this](std::string_view name) { return variable(name); };
-    auto text = expand(template_.body, value);
-    if (!mentions(template_.body, "reasons")) text.append(text.ends_with('\n') ? "\n" : "\n\n").append(reasons());
+    const auto &body = copy() && !template_.postmaster_body.empty() ? template_.postmaster_body : template_.body;
+    auto text = expand(body, value);
+    if (!mentions(body, "reasons")) text.append(text.ends_with('\n') ? "\n" : "\n\n").append(reasons());
     const bool ascii = is_ascii(text);
     std::string out = "Content-Description: Notification\r\n";
     fmt::format_to(std::back_inserter(out), "Content-Type: text/plain; charset={}\r\n",
@@ -254,9 +256,8 @@ class Composer {
   }
 
   std::string header(std::string_view boundary, bool eight_bit) const {
-    const bool copy = in_.kind == Kind::PostmasterCopy || in_.kind == Kind::PostmasterDelay;
     const auto &subject =
-        copy && !template_.postmaster_subject.empty() ? template_.postmaster_subject : template_.subject;
+        copy() && !template_.postmaster_subject.empty() ? template_.postmaster_subject : template_.subject;
     std::string out;
     field(out, "Date", rfc5322_date(in_.now));
     field(out, "From", from());
@@ -267,7 +268,7 @@ class Composer {
     if (parent_id && parent_id->starts_with('<') && parent_id->size() < 250 && is_ascii(*parent_id)) {
       field(out, "References", clean(*parent_id));
     }
-    field(out, "Auto-Submitted", copy ? "auto-generated" : "auto-replied");
+    field(out, "Auto-Submitted", copy() ? "auto-generated" : "auto-replied");
     out.append("MIME-Version: 1.0\r\n");
     fmt::format_to(std::back_inserter(out), "Content-Type: multipart/report; report-type={};\r\n\tboundary=\"{}\"\r\n",
                    in_.smtputf8 ? "global-delivery-status" : "delivery-status", boundary);

@@ -195,6 +195,15 @@ Templates default_templates() {
       "\n"
       "If the reason does not tell you what to do, ask postmaster at\n"
       "$myhostname and include this report.\n";
+  t.failure.postmaster_body =
+      "This is $mail_name at $myhostname.\n"
+      "\n"
+      "This is for your information as the postmaster. A message from\n"
+      "<$sender>,\n"
+      "which came on $arrival_date,\n"
+      "could not be delivered to the recipients below, and no further attempt\n"
+      "will be made. The reason is given for each. The header of the message\n"
+      "is attached.\n";
   t.delay.subject = "Your message is delayed";
   t.delay.postmaster_subject = "Postmaster copy: a message is delayed";
   t.delay.body =
@@ -203,6 +212,14 @@ Templates default_templates() {
       "THIS IS ONLY A WARNING; THERE IS NO NEED TO SEND YOUR MESSAGE AGAIN.\n"
       "\n"
       "The message you sent on $arrival_date\n"
+      "has not reached the recipients below for $delay_hours hours.\n"
+      "Attempts go on until $expiry_date.\n";
+  t.delay.postmaster_body =
+      "This is $mail_name at $myhostname.\n"
+      "\n"
+      "This is for your information as the postmaster. A message from\n"
+      "<$sender>,\n"
+      "which came on $arrival_date,\n"
       "has not reached the recipients below for $delay_hours hours.\n"
       "Attempts go on until $expiry_date.\n";
   t.success.subject = "Your message was delivered";

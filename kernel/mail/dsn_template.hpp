@@ -31,6 +31,7 @@ struct Template {
   std::string subject;
   std::string postmaster_subject;  // "" = subject
   std::string body;                // lines end in '\n'
+  std::string postmaster_body;     // "" = body; of built-in texts only
 };
 
 struct Templates {

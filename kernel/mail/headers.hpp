@@ -27,7 +27,8 @@ class ContentScanner {
   std::uint64_t size() const { return size_; }
   // Octets of header lines seen; the empty line is not counted. Grows only while in_header().
   std::uint64_t header_size() const { return header_size_; }
-  // The section ended at a line that is neither a field nor empty: the body begins with that line.
+  // The section ended at a line that is neither a field nor empty: the body begins with that line. With a header_size()
+  // of 0 it is the first line of all.
   bool header_malformed() const { return malformed_; }
 
   std::uint32_t received() const { return received_; }

@@ -1,9 +1,10 @@
-// The table of client connections counts without locks and stays right when any writer dies at any instruction.
+// The table of connections counts without locks and stays right when any writer dies at any instruction.
 //
-// A count is never kept as a sum: each (client, process slot) pair has a counter that only that process changes,
-// so forgetting a dead process is zeroing its column, and the client's count is the sum over its row. A row is
-// found by a keyed 64-bit tag in a short window; two processes that enter a new client at once may use two rows,
-// which is why the sum runs over every row of the window that bears the tag.
+// What is counted is a listener or a client of a listener. A count is never kept as a sum: each pair of it and a
+// process slot has a counter that only that process changes, so forgetting a dead process is zeroing its column, and
+// the count is the sum over the row. A row is found by a keyed 64-bit tag in a short window; two processes that enter
+// a new client at once may use two rows, and a counter that is full leads to another row, which is why the sum runs
+// over every row of the window that bears the tag.
 //
 // A row whose counters are all zero may be given to another client. Between "all zero" and the change of its tag
 // somebody could start to count on it, hence the claim: claim, look again, change the tag, unclaim; and whoever
@@ -48,11 +49,17 @@ struct SharedMemory::Layout {
   std::atomic<std::uint32_t> claims[kRows];  // slot + 1 of the process that is changing the tag
   std::atomic<std::uint16_t> counts[kRows][kSlots];
 
-  std::uint64_t tag(const ClientKey &client) const {
+  std::uint64_t tag(std::string_view listener) const {
+    auto h = secret[1];
+    for (const char c : listener) h = mix(h ^ static_cast<unsigned char>(c)) + secret[0];
+    return h == 0 ? 1 : h;
+  }
+  // `listener`: its tag.
+  std::uint64_t tag(std::uint64_t listener, const ClientKey &client) const {
     std::uint64_t a = 0, b = 0;
     std::memcpy(&a, client.data(), 8);
     std::memcpy(&b, client.data() + 8, 8);
-    const auto h = mix(mix(a ^ secret[0]) + b * 0x9E3779B97F4A7C15ULL + secret[1]);
+    const auto h = mix(mix(mix(a ^ secret[0]) + b * 0x9E3779B97F4A7C15ULL + secret[1]) ^ listener);
     return h == 0 ? 1 : h;
   }
   static std::uint32_t row_at(std::uint64_t tag, std::uint32_t i) {
@@ -63,7 +70,7 @@ struct SharedMemory::Layout {
     for (const auto &c : counts[row]) n += c.load();
     return n;
   }
-  std::uint32_t client_count(std::uint64_t tag) const {
+  std::uint32_t count(std::uint64_t tag) const {
     std::uint32_t n = 0;
     for (std::uint32_t i = 0; i < kWindow; ++i)
       if (const auto row = row_at(tag, i); tags[row].load() == tag) n += row_count(row);
@@ -88,7 +95,7 @@ struct SharedMemory::Layout {
       bool changing = false;
       for (std::uint32_t i = 0; i < kWindow; ++i) {
         const auto row = row_at(tag, i);
-        if (tags[row].load() != tag) continue;
+        if (tags[row].load() != tag || counts[row][slot].load() == UINT16_MAX) continue;
         if (count_on(row, slot, tag)) return true;
         changing = true;
       }
@@ -106,6 +113,15 @@ struct SharedMemory::Layout {
         claims[row].store(0);
         if (idle) return true;
       }
+    }
+    return false;
+  }
+  bool leave(std::uint32_t slot, std::uint64_t tag) {
+    for (std::uint32_t i = 0; i < kWindow; ++i) {
+      const auto row = row_at(tag, i);
+      if (tags[row].load() != tag || counts[row][slot].load() == 0) continue;
+      counts[row][slot].fetch_sub(1);
+      return true;
     }
     return false;
   }
@@ -150,36 +166,40 @@ const io::UniqueFd &SharedMemory::fd() const { return fd_; }
 
 // Counts first and looks at the sums afterwards: of two that compete for the last place both may be refused, but
 // never are both admitted.
-Admission SharedMemory::connect(std::uint32_t slot, const ClientKey &client, std::uint32_t client_limit,
-                                std::uint32_t total_limit) {
+Admission SharedMemory::connect(std::uint32_t slot, std::string_view listener, const ClientKey &client,
+                                ConnectionLimits limits) {
   if (slot >= kSlots) return Admission::TableFull;
-  layout_->totals[slot].fetch_add(1);
-  if (total_limit != 0 && layout_->total() > total_limit) {
-    layout_->totals[slot].fetch_sub(1);
+  auto &mine = layout_->totals[slot];
+  mine.fetch_add(1);
+  if (limits.total != 0 && layout_->total() > limits.total) {
+    mine.fetch_sub(1);
     return Admission::TotalLimit;
   }
-  const auto tag = layout_->tag(client);
-  if (!layout_->enter(slot, tag)) {
-    layout_->totals[slot].fetch_sub(1);
+  const auto door = layout_->tag(listener);
+  if (!layout_->enter(slot, door)) {
+    mine.fetch_sub(1);
     return Admission::TableFull;
   }
-  if (client_limit != 0 && layout_->client_count(tag) > client_limit) {
-    disconnect(slot, client);
+  const bool full = limits.listener != 0 && layout_->count(door) > limits.listener;
+  const auto tag = layout_->tag(door, client);
+  if (full || !layout_->enter(slot, tag)) {
+    layout_->leave(slot, door);
+    mine.fetch_sub(1);
+    return full ? Admission::TotalLimit : Admission::TableFull;
+  }
+  if (limits.client != 0 && layout_->count(tag) > limits.client) {
+    disconnect(slot, listener, client);
     return Admission::ClientLimit;
   }
   return Admission::Admitted;
 }
 
-void SharedMemory::disconnect(std::uint32_t slot, const ClientKey &client) {
+void SharedMemory::disconnect(std::uint32_t slot, std::string_view listener, const ClientKey &client) {
   if (slot >= kSlots) return;
-  const auto tag = layout_->tag(client);
-  for (std::uint32_t i = 0; i < kWindow; ++i) {
-    const auto row = Layout::row_at(tag, i);
-    if (layout_->tags[row].load() != tag || layout_->counts[row][slot].load() == 0) continue;
-    layout_->counts[row][slot].fetch_sub(1);
-    if (layout_->totals[slot].load() != 0) layout_->totals[slot].fetch_sub(1);
-    return;
-  }
+  const auto door = layout_->tag(listener);
+  if (!layout_->leave(slot, layout_->tag(door, client))) return;
+  layout_->leave(slot, door);
+  if (layout_->totals[slot].load() != 0) layout_->totals[slot].fetch_sub(1);
 }
 
 std::uint32_t SharedMemory::connections() const { return layout_->total(); }

@@ -1,8 +1,8 @@
 // SharedMemory: the one memfd that all processes of an instance map. Lock-free, fixed layout, survives the death
 // of any writer; the supervisor clears what a dead process left (release_slot).
 //
-//  - connection counts by client over all ingress processes, in a fixed open-addressed table: when it is full, a
-//    client that cannot be entered is refused (421), never counted wrong;
+//  - connection counts by listener and by client of it over all ingress processes, in a fixed open-addressed table:
+//    when it is full, a client that cannot be entered is refused (421), never counted wrong;
 //  - one marker per process slot: the message whose plugin code runs right now, read by the supervisor after a
 //    death to tell which message killed the worker.
 #pragma once
@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "kernel/base/id.hpp"
 #include "kernel/base/result.hpp"
@@ -23,6 +24,13 @@ using ClientKey = std::array<std::uint8_t, 16>;  // IPv6, or IPv4-mapped
 
 enum class Admission : std::uint8_t { Admitted, ClientLimit, TotalLimit, TableFull };
 
+// Of connections at once, over all slots; 0 = none.
+struct ConnectionLimits {
+  std::uint32_t client = 0;    // of one client at one listener
+  std::uint32_t listener = 0;  // of all clients at one listener
+  std::uint32_t total = 0;     // of all clients at all listeners
+};
+
 class SharedMemory {
  public:
   static Result<std::unique_ptr<SharedMemory>> create();                 // makes the memfd
@@ -33,9 +41,9 @@ class SharedMemory {
 
   const io::UniqueFd &fd() const;
 
-  // Counts a connection for `slot`; the limits are over all slots, 0 = none.
-  Admission connect(std::uint32_t slot, const ClientKey &client, std::uint32_t client_limit, std::uint32_t total_limit);
-  void disconnect(std::uint32_t slot, const ClientKey &client);
+  // Counts a connection for `slot`.
+  Admission connect(std::uint32_t slot, std::string_view listener, const ClientKey &client, ConnectionLimits limits);
+  void disconnect(std::uint32_t slot, std::string_view listener, const ClientKey &client);
   std::uint32_t connections() const;
 
   void working_on(std::uint32_t slot, MessageId message);  // 0 = nothing

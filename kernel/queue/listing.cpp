@@ -1,6 +1,4 @@
 // Lists, and what an operator sees of a message: JSON lines with Postfix's postqueue -j keys and ours beside them.
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "kernel/queue/core.hpp"
@@ -11,11 +9,7 @@ namespace {
 
 constexpr std::size_t kKept = 8 * 1024 * 1024;  // of lines of a snapshot that nobody has taken yet
 
-std::string reason_text(const Reason &r) {
-  if (r.smtp_code != 0) return said_text(r.smtp_code, r.enhanced, r.text, r.relay, false);
-  if (r.relay.empty() || r.relay == "none" || r.relay == "local") return r.text;
-  return fmt::format("host {} said: {}", r.relay, r.text);
-}
+std::string reason_text(const Reason &r) { return said_text(r.smtp_code, r.enhanced, r.text, r.relay, false); }
 
 void put_place(Json &j, const spool::Place &p) {
   j.open('{').key("segment").number(p.segment).key("epoch").number(p.epoch).key("offset").number(p.offset);
@@ -58,7 +52,10 @@ std::string QueueCore::list_line(MessageSlot slot) {
   j.open('{').key("queue_name").text(name_of(index_.queue_of(slot))).key("queue_id").text(to_string(m.id));
   j.key("arrival_time").number(m.arrival / kSecond);
   j.key("message_size").number(envelope ? envelope->body.size : m.size());
-  j.key("forced_expire").boolean(m.forced_expire).key("sender").text(envelope ? envelope->sender : "");
+  const std::string_view sender = !envelope                  ? std::string_view{}
+                                  : envelope->sender.empty() ? std::string_view{"MAILER-DAEMON"}
+                                                             : std::string_view{envelope->sender};
+  j.key("forced_expire").boolean(m.forced_expire).key("sender").text(sender);
   j.key("recipients").open('[');
   for (auto g = m.groups; g != kNone && envelope; g = index_.group(g).next)
     for (const auto &p : index_.group(g).recipients) {

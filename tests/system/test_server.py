@@ -219,6 +219,16 @@ class Server(TestCase):
         for c in clients:
             c.close()
 
+    def test_a_listener_with_few_places_is_not_locked_out_by_another(self):
+        few = free_port()
+        server = self.local(top=f'[listener.few]\nlisten = ["127.0.0.1:{few}"]\nconnection_limit = 1\n')
+        clients = [Client(server.port) for _ in range(3)]
+        clients.append(Client(few))
+        refused = Client(few, greet=False)
+        self.assertEqual(refused.reply()[0], 421)
+        for c in (refused, *clients):
+            c.close()
+
     def test_reload_takes_a_good_configuration_and_keeps_the_old_for_a_bad_one(self):
         server = self.local()
         good = open(server.config).read()

@@ -23,7 +23,7 @@ inet_protocols = "ipv4"
 %(options)s
 [[route]]
 transport = "smtp"
-nexthop = "[mx.peer.test]:%(hop)d"
+nexthop = "%(hop)s"
 """
 
 
@@ -50,15 +50,16 @@ class TlsPolicy(TestCase):
         context.load_cert_chain(self.path("peer.pem"), self.path("peer.key"))
         return context
 
-    def start(self, context, options):
+    def start(self, context, options, hop="[mx.peer.test]:{port}"):
         dns = DnsServer({("mx.peer.test", "A"): ["127.0.0.1"]})
         self.addCleanup(dns.close)
-        hop = self.peer(tls=context)
-        server = self.mansio(CONFIG % {"dns": dns.port, "hop": hop.port, "options": options})
+        peer = self.peer(tls=context)
+        server = self.mansio(CONFIG % {"dns": dns.port, "hop": hop.format(port=peer.port),
+                                       "options": options.replace("{hop_port}", str(peer.port))})
         with Client(server.port) as client:
             client.cmd("EHLO test")
             client.message("a@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
-        return server, hop
+        return server, peer
 
     def options(self, level):
         return f'tls_CAfile = "{self.path("ca.pem")}"\ntls_policy = ["mx.peer.test={level}"]'
@@ -96,6 +97,22 @@ class TlsPolicy(TestCase):
     def test_a_name_that_the_policy_gives_will_do(self):
         self.authority()
         self.arrives(self.certificate("mx.other.test"), "secure:mx.other.test")
+
+    def stays(self, key):
+        server, peer = self.start(None, f'tls_policy = ["{key}=encrypt"]', hop="[127.0.0.1]:{port}")
+        (line, *_) = server.wait_event("delivery", status="deferred")
+        self.assertEqual(line["dsn"], "4.7.4")
+        self.assertEqual(peer.count(), 0)
+        self.assertNotIn("MAIL", [command for command, _ in peer.commands])
+
+    def test_a_key_like_the_next_hop_keeps_mail_from_going_in_clear(self):
+        self.stays("[127.0.0.1]:{hop_port}")
+
+    def test_a_key_with_brackets_alone_does_too(self):
+        self.stays("[127.0.0.1]")
+
+    def test_a_key_with_a_port_alone_does_too(self):
+        self.stays("127.0.0.1:{hop_port}")
 
 
 if __name__ == "__main__":

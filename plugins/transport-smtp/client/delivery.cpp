@@ -43,7 +43,7 @@ Task<> DeliveryJob::deliver() {
   }
   const auto key = nexthop->key();
   nexthop_key_ = key;
-  nexthop_name_ = nexthop->name;
+  nexthop_ = *nexthop;
   shared_.demand.begin(key, context_.host.now());
   const auto request = request_for(*nexthop);
   co_await by_cached_connection(request);
@@ -65,11 +65,11 @@ OpenRequest DeliveryJob::request_for(const NextHop &nexthop) const {
   request.nexthop = nexthop.name;
   request.source_pool = delivery_.source_pool;
   request.require_tls = delivery_.has(MANSIO_MSG_REQUIRETLS);
-  request.tls = options.tls_for(nexthop.name);
+  request.tls = options.tls_for(nexthop);
   // RFC 8689 section 4.2.1: the server must be known to be the right one, and what DNS says of its name is not signed.
   if (request.require_tls && request.tls.level < TlsLevel::Secure)
     request.tls = {TlsLevel::Secure, options.tls_secure_cert_match};
-  request.segment = options.maxseg_for(nexthop.name);
+  request.segment = options.maxseg_for(nexthop);
   request.old = old_enough();
   return request;
 }
@@ -134,7 +134,7 @@ Task<> DeliveryJob::by_fallback_relays() {
   for (std::size_t i = 0; i < relays.size(); ++i) {
     if (done()) co_return;
     nexthop_key_ = relays[i].key();
-    nexthop_name_ = relays[i].name;
+    nexthop_ = relays[i];
     sessions_ = 0;
     tried_.clear();
     auto found = co_await resolve(context_, relays[i], cancel_);
@@ -178,8 +178,8 @@ Task<Transaction::End> DeliveryJob::use(Connection &connection) {
 
 void DeliveryJob::finish(std::unique_ptr<Connection> connection) {
   const auto &options = context_.options;
-  const bool worth_keeping = options.cached_destination(nexthop_name_) ||
-                             (options.connection_cache_on_demand && shared_.demand.high(nexthop_key_));
+  const bool worth_keeping =
+      options.cached_destination(nexthop_) || (options.connection_cache_on_demand && shared_.demand.high(nexthop_key_));
   kept_ = shared_.cache.give_back(std::move(connection), nexthop_key_, worth_keeping);
 }
 

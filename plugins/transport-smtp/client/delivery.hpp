@@ -61,9 +61,10 @@ class DeliveryJob {
   plugin::Delivery delivery_;
   Ledger ledger_;
   Cancel cancel_;
-  std::string nexthop_key_, nexthop_name_;  // of the next hop that is tried now
-  std::size_t sessions_ = 0;                // with it
-  std::string tried_;                       // its address that a kept connection led to
+  NextHop nexthop_;           // that is tried now
+  std::string nexthop_key_;   // its
+  std::size_t sessions_ = 0;  // with it
+  std::string tried_;         // its address that a kept connection led to
   plugin::Reply last_failure_{MANSIO_DEFER, {4, 4, 1}, "no server could be reached"};
   bool server_used_ = false;  // some server answered MAIL
   bool kept_ = false;         // its last connection idles, ready for the next delivery

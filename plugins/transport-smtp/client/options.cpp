@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "plugins/transport-smtp/client/nexthop.hpp"
+#include "plugins/transport-smtp/client/nexthop_pattern.hpp"
 #include "plugins/transport-smtp/client/text.hpp"
 
 namespace mansio::smtp {
@@ -87,17 +88,23 @@ T in_range(const Config &host, const std::string &option, std::int64_t least, st
   return static_cast<T>(value);
 }
 
-bool matches(std::string_view pattern, std::string_view domain) {
-  return pattern == domain || (pattern.starts_with('.') && domain.ends_with(pattern));
+// A UNIX socket has neither TCP segments nor, in practice, TLS.
+NextHopPattern parse_key(std::string_view key, std::string_view entry, const std::string &option, bool unix_socket) {
+  auto pattern = parse_nexthop_pattern(key);
+  if (!pattern || (pattern->hop.kind == NextHop::Kind::Unix && !unix_socket))
+    throw BadConfig{option, "holds " + quoted(entry) + ", which can match no next hop, expected " +
+                                "example.com, .example.com, [host] or an address, perhaps with :port" +
+                                (unix_socket ? ", or unix:/path" : "")};
+  return std::move(*pattern);
 }
 
-// The entry with the longest pattern that matches; null if there is none.
+// The most specific entry that matches; null if there is none.
 template <class T>
-const std::pair<std::string, T> *best_match(const std::vector<std::pair<std::string, T>> &entries,
-                                            const std::string &domain) {
-  const std::pair<std::string, T> *best = nullptr;
+const std::pair<NextHopPattern, T> *best_match(const std::vector<std::pair<NextHopPattern, T>> &entries,
+                                               const NextHop &nexthop) {
+  const std::pair<NextHopPattern, T> *best = nullptr;
   for (const auto &entry : entries) {
-    if (matches(entry.first, domain) && (!best || entry.first.size() > best->first.size())) best = &entry;
+    if (entry.first.matches(nexthop) && (!best || entry.first.more_specific_than(best->first))) best = &entry;
   }
   return best;
 }
@@ -105,8 +112,8 @@ const std::pair<std::string, T> *best_match(const std::vector<std::pair<std::str
 // What TCP_MAXSEG takes on Linux.
 constexpr int kLeastSegment = 88, kLargestSegment = 32767;
 
-std::vector<std::pair<std::string, int>> parse_maxseg(const Config &host, const std::string &option) {
-  std::vector<std::pair<std::string, int>> entries;
+std::vector<std::pair<NextHopPattern, int>> parse_maxseg(const Config &host, const std::string &option) {
+  std::vector<std::pair<NextHopPattern, int>> entries;
   for (const auto &entry : host.list(option.c_str())) {
     const auto text = trim(entry);
     const auto equal = std::min(text.find('='), text.size());
@@ -117,7 +124,7 @@ std::vector<std::pair<std::string, int>> parse_maxseg(const Config &host, const 
         bytes > kLargestSegment)
       throw BadConfig{option, "holds " + quoted(entry) + ", expected DOMAIN=BYTES such as \"example.com=536\", from " +
                                   std::to_string(kLeastSegment) + " to " + std::to_string(kLargestSegment)};
-    entries.emplace_back(lower(trim(text.substr(0, equal))), bytes);
+    entries.emplace_back(parse_key(text.substr(0, equal), text, option, false), bytes);
   }
   return entries;
 }
@@ -146,17 +153,17 @@ std::vector<NextHop> parse_fallback(const Config &host, const std::string &optio
 
 }  // namespace
 
-int Options::maxseg_for(const std::string &domain) const {
-  const auto *best = best_match(tcp_maxseg, domain);
+int Options::maxseg_for(const NextHop &nexthop) const {
+  const auto *best = best_match(tcp_maxseg, nexthop);
   return best ? best->second : 0;
 }
 
-bool Options::cached_destination(const std::string &domain) const {
-  return std::ranges::any_of(connection_cache_destinations, [&](const auto &p) { return matches(p, domain); });
+bool Options::cached_destination(const NextHop &nexthop) const {
+  return std::ranges::any_of(connection_cache_destinations, [&](const auto &p) { return p.matches(nexthop); });
 }
 
-TlsPolicy Options::tls_for(const std::string &domain) const {
-  const auto *best = best_match(tls_policy, domain);
+TlsPolicy Options::tls_for(const NextHop &nexthop) const {
+  const auto *best = best_match(tls_policy, nexthop);
   auto policy = best ? best->second : TlsPolicy{tls_level, {}};
   if (policy.match.empty() && policy.authenticates())
     policy.match = policy.level == TlsLevel::Verify ? tls_verify_cert_match : tls_secure_cert_match;
@@ -184,7 +191,8 @@ Options read_options(const Config &host, const Personality &personality) {
       if (equal == std::string_view::npos || equal == 0)
         throw BadConfig{"tls_policy",
                         "holds " + quoted(text) + ", expected DOMAIN=LEVEL such as \"example.com=encrypt\""};
-      o.tls_policy.emplace_back(lower(trim(text.substr(0, equal))), parse_policy(text.substr(equal + 1)));
+      o.tls_policy.emplace_back(parse_key(text.substr(0, equal), text, "tls_policy", false),
+                                parse_policy(text.substr(equal + 1)));
     });
   }
   for (const auto &[name, to] : {std::pair{"tls_verify_cert_match", &o.tls_verify_cert_match},
@@ -213,8 +221,12 @@ Options read_options(const Config &host, const Personality &personality) {
   problems.of([&] { o.bind_address6 = parse_bind(host, "bind_address6", AF_INET6); });
   problems.of([&] { o.conversion_size_limit = host.size("conversion_size_limit"); });
   o.connection_cache_on_demand = host.flag(named("connection_cache_on_demand").c_str());
-  for (const auto &entry : host.list(named("connection_cache_destinations").c_str()))
-    o.connection_cache_destinations.push_back(lower(trim(entry)));
+  for (const auto &entry : host.list(named("connection_cache_destinations").c_str())) {
+    problems.of([&] {
+      o.connection_cache_destinations.push_back(
+          parse_key(entry, trim(entry), named("connection_cache_destinations"), true));
+    });
+  }
   problems.of([&] {
     o.connection_reuse_count_limit = in_range<std::uint32_t>(host, named("connection_reuse_count_limit"), 0,
                                                              std::numeric_limits<std::uint32_t>::max());

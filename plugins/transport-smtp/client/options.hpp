@@ -11,6 +11,7 @@
 #include "mansio/plugin.hpp"
 #include "mansio/socket.hpp"
 #include "plugins/transport-smtp/client/nexthop.hpp"
+#include "plugins/transport-smtp/client/nexthop_pattern.hpp"
 
 namespace mansio::smtp {
 
@@ -45,7 +46,7 @@ struct Options {
   std::string helo_name;
   std::uint16_t port = 25;
   TlsLevel tls_level = TlsLevel::May;
-  std::vector<std::pair<std::string, TlsPolicy>> tls_policy;  // "example.com" or ".example.com"
+  std::vector<std::pair<NextHopPattern, TlsPolicy>> tls_policy;
   std::vector<std::string> tls_verify_cert_match, tls_secure_cert_match;
   std::string tls_ca_file, tls_ca_path;
   bool use_chunking = true, randomize_addresses = true, skip_quit_response = true, send_xforward = false;
@@ -55,7 +56,7 @@ struct Options {
   std::optional<plugin::Endpoint> bind_address, bind_address6;
   std::map<std::string, std::vector<plugin::Endpoint>> source_pools;
   bool connection_cache_on_demand = true;
-  std::vector<std::string> connection_cache_destinations;  // as tls_policy's
+  std::vector<NextHopPattern> connection_cache_destinations;
   std::int64_t connection_cache_time_limit = 0, connection_reuse_time_limit = 0;
   std::uint32_t connection_reuse_count_limit = 0;
   std::int64_t connect_timeout = 0, helo_timeout = 0, starttls_timeout = 0, xforward_timeout = 0, mail_timeout = 0,
@@ -64,16 +65,16 @@ struct Options {
   std::vector<std::string> self_addresses;  // canonical
   bool pix_disable_esmtp = false, pix_delay_dotcrlf = false;
   std::int64_t pix_workaround_threshold_time = 0, pix_workaround_delay_time = 0;
-  std::vector<std::pair<std::string, int>> tcp_maxseg;  // as tls_policy
+  std::vector<std::pair<NextHopPattern, int>> tcp_maxseg;
   std::vector<NextHop> fallback_relay;
   std::int64_t failover_time = 0, probe_interval = 0;
 
-  // The policy for a destination: the longest entry that matches, else tls_level; `match` is filled in.
-  TlsPolicy tls_for(const std::string &domain) const;
-  // The largest TCP segment for a destination; 0: the system's.
-  int maxseg_for(const std::string &domain) const;
+  // The policy for a next hop: the most specific entry that matches, else tls_level; `match` is filled in.
+  TlsPolicy tls_for(const NextHop &nexthop) const;
+  // The largest TCP segment for a next hop; 0: the system's.
+  int maxseg_for(const NextHop &nexthop) const;
   // Connections to it are always worth keeping.
-  bool cached_destination(const std::string &domain) const;
+  bool cached_destination(const NextHop &nexthop) const;
 };
 
 // Reports every bad value, then throws.
@@ -88,8 +89,9 @@ Options read_options(const plugin::Config &config, const Personality &personalit
          "none (no TLS), may (when offered, in clear otherwise), encrypt (never in clear), verify (a trusted "         \
          "certificate in the server's name) or secure (a trusted certificate in the next hop's name)."},               \
         {"tls_policy", MANSIO_OPT_LIST, 0, "",                                                                         \
-         "Exceptions from tls_security_level by next hop: example.com=encrypt; .example.com means its subdomains; "    \
-         "names to match may follow the level: example.com=secure:mx.example.net:.example.org."},                      \
+         "Exceptions from tls_security_level by next hop, in a route's words: example.com=encrypt, "                   \
+         "[relay.example.net]:587=secure; without a port any port, with .example.com the domains below it; names to "  \
+         "match may follow the level: example.com=secure:mx.example.net:.example.org."},                               \
         {"tls_CAfile", MANSIO_OPT_PATH, 0, "",                                                                         \
          "File of the CA certificates that are trusted, PEM; with tls_CApath empty too, the system's."},               \
         {"tls_CApath", MANSIO_OPT_PATH, 0, "",                                                                         \
@@ -127,7 +129,8 @@ Options read_options(const plugin::Config &config, const Personality &personalit
          "Keep connections for a while after use where a next hop has several deliveries at once or in close "         \
          "succession."},                                                                                               \
         {P "connection_cache_destinations", MANSIO_OPT_LIST, 0, "",                                                    \
-         "Next hops whose connections are always kept: example.com, .example.com for its subdomains, or an address."}, \
+         "Next hops whose connections are always kept, in a route's words: example.com, [host]:port, an address or "   \
+         "unix:/path; without a port any port, with .example.com the domains below it."},                              \
         {P "connection_cache_time_limit", MANSIO_OPT_DURATION, 0, "2s",                                                \
          "How long an idle connection is kept; 0 turns reuse off."},                                                   \
         {P "connection_reuse_time_limit", MANSIO_OPT_DURATION, 0, "300s",                                              \
@@ -141,8 +144,8 @@ Options read_options(const plugin::Config &config, const Personality &personalit
          "Age of a message from which on pix_workarounds apply to it."},                                               \
         {P "pix_workaround_delay_time", MANSIO_OPT_DURATION, 0, "10s", "The pause of delay_dotcrlf."},                 \
         {P "tcp_maxseg", MANSIO_OPT_LIST, 0, "",                                                                       \
-         "Largest TCP segment by next hop, for paths whose MTU cannot be found out: example.com=536; .example.com "    \
-         "means its subdomains."},                                                                                     \
+         "Largest TCP segment by next hop, for paths whose MTU cannot be found out, in a route's words: "              \
+         "example.com=536; without a port any port, with .example.com the domains below it."},                         \
         {"conversion_size_limit", MANSIO_OPT_SIZE, 0, "67108864",                                                      \
          "Largest message that is converted for a server without 8BITMIME; larger ones bounce (5.6.3)."},              \
         {P "connect_timeout", MANSIO_OPT_DURATION, 0, "30s", "Time limit for connecting to one address."},             \

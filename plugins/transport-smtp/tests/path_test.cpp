@@ -127,15 +127,6 @@ TEST(SmtpPathMtu, ASegmentSizeForTheDestinationLetsLargeMailPass) {
   }
 }
 
-TEST(SmtpPathMtu, TheLongestPatternCounts) {
-  Options o;
-  o.tcp_maxseg = {{".example.com", 1000}, {"mx.example.com", 536}, {".com", 1200}};
-  EXPECT_EQ(o.maxseg_for("mx.example.com"), 536);
-  EXPECT_EQ(o.maxseg_for("a.example.com"), 1000);
-  EXPECT_EQ(o.maxseg_for("example.com"), 1200);
-  EXPECT_EQ(o.maxseg_for("example.org"), 0);
-}
-
 TEST(SmtpPathMtu, WrongSizesAreNamed) {
   for (const auto *bad : {"example.com", "example.com=", "=536", "example.com=87", "example.com=40000", "a=1x"}) {
     const auto said =

@@ -199,6 +199,23 @@ transport = "smtp"
   EXPECT_EQ(b.client_event_limit_exceptions, b.mynetworks);
 }
 
+TEST(Settings, SoftBounceOfRepliesFollowsTheTopLevelUnlessGiven) {
+  const auto soft = [](std::string_view top, std::string_view smtpd, std::string_view listener) {
+    const auto parsed = parse_text(std::string{top} + "\n[smtpd]\n" + std::string{smtpd} +
+                                   "\n[listener.a]\nlisten = [\"127.0.0.1:1\"]\n" + std::string{listener} +
+                                   "\n[transport.smtp]\nplugin = \"transport-smtp\"\n"
+                                   "[[route]]\ntransport = \"smtp\"\n");
+    EXPECT_THAT(all(parsed), IsEmpty());
+    return parsed.settings.listener("a")->smtpd.soft_bounce;
+  };
+  EXPECT_FALSE(soft("", "", ""));
+  EXPECT_TRUE(soft("soft_bounce = true", "", ""));
+  EXPECT_FALSE(soft("soft_bounce = true", "", "soft_bounce = false"));
+  EXPECT_FALSE(soft("soft_bounce = true", "soft_bounce = false", ""));
+  EXPECT_TRUE(soft("", "", "soft_bounce = true"));
+  EXPECT_TRUE(soft("", "soft_bounce = true", ""));
+}
+
 TEST(Settings, ListenersAndTransportsKeepTheOrderOfTheFile) {
   const auto parsed = parse_text(R"([transport.z]
 plugin = "transport-smtp"

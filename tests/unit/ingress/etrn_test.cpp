@@ -16,6 +16,15 @@ class Etrn : public testing::SmtpServerTest {
   }
 };
 
+TEST_F(Etrn, IsNamedByHelpWhereItIsOffered) {
+  auto peer = greet();
+  EXPECT_EQ(say(peer, "HELP\r\n"),
+            "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT BDAT ETRN\r\n");
+  service.smtpd.etrn_clients.clear();
+  service.smtpd.discard_ehlo_keywords = {"chunking"};
+  EXPECT_EQ(say(peer, "HELP\r\n"), "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n");
+}
+
 TEST_F(Etrn, StartsWhatWaitsForARelayedDomain) {
   auto peer = connect();
   EXPECT_THAT(say(peer, "EHLO client.test\r\n"), HasSubstr("250-ETRN\r\n"));
@@ -67,7 +76,7 @@ TEST_F(Etrn, WantsADomainAndItsPlaceInTheSession) {
 }
 
 TEST_F(Etrn, SoftBounceRefusesNothingForGood) {
-  settings.soft_bounce = true;
+  service.smtpd.soft_bounce = true;
   auto peer = greet();
   EXPECT_THAT(say(peer, "NONSENSE\r\n"), StartsWith("400 4.5.2 "));
   EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example>\r\n"), "250 2.1.0 Ok\r\n");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -122,13 +123,16 @@ class FakeIntake final : public Intake {
 
 class FakeCensus final : public Census {
  public:
-  process::Admission connect(const process::ClientKey &, std::uint32_t, std::uint32_t) override {
+  process::Admission connect(std::string_view listener, const process::ClientKey &,
+                             process::ConnectionLimits asked) override {
+    limits[std::string{listener}] = asked;
     if (answer == process::Admission::Admitted) ++now;
     return answer;
   }
-  void disconnect(const process::ClientKey &) override { --now; }
+  void disconnect(std::string_view, const process::ClientKey &) override { --now; }
   process::Admission answer = process::Admission::Admitted;
   int now = 0;
+  std::map<std::string, process::ConnectionLimits> limits;
 };
 
 class LinesSink final : public LogSink {

@@ -83,6 +83,22 @@ TEST_F(SmtpServer, SaysWhoseTheMailOfAListenerIs) {
   EXPECT_EQ(writer.stored_messages.at(0).envelope.tenant, "acme");
 }
 
+TEST_F(SmtpServer, PutsAnEmptyLineBeforeContentThatBeginsWithItsBody) {
+  const auto trace_of = [this](std::string_view content) {
+    auto peer = ready_for_data();
+    say(peer, std::string{content} + ".\r\n");
+    const auto &m = writer.stored_messages.back();
+    EXPECT_EQ(m.body, content);
+    EXPECT_EQ(m.envelope.body.size, m.prefix.size() + m.body.size());
+    return m.prefix;
+  };
+  for (const auto *body : {"not a header\r\n", " continues nothing\r\n", "not a header\r\nSubject: x\r\n"})
+    EXPECT_THAT(trace_of(body), EndsWith("\r\n\r\n")) << body;
+  for (const auto *whole : {"\r\nbody\r\n", "Subject: x\r\n", "Subject: x\r\n\r\nbody\r\n", "Subject: x\r\nbody\r\n",
+                            ""})
+    EXPECT_THAT(trace_of(whole), Not(EndsWith("\r\n\r\n"))) << whole;
+}
+
 TEST_F(SmtpServer, TakesAMessage) {
   auto peer = ready_for_data();
   const auto reply = say(peer, "Subject: hi\r\n\r\n..dot\r\n.\r\n");
@@ -458,6 +474,15 @@ TEST_F(SmtpServer, LimitsConnections) {
   EXPECT_EQ(two.received(), "421 4.3.2 mx.test Error: all server ports are busy\r\n");
   EXPECT_EQ(server->sessions(), 0u);
   EXPECT_EQ(service.counters.refused_connections, 2u);
+}
+
+TEST_F(SmtpServer, CountsConnectionsOfItsListenerAgainstItsLimit) {
+  service.smtpd.connection_limit = 30;
+  settings.listeners.resize(2);
+  settings.listeners[1].smtpd.connection_limit = 70;
+  auto peer = dial();
+  EXPECT_EQ(census.limits.at("smtp").listener, 30u);
+  EXPECT_EQ(census.limits.at("smtp").total, std::max(70u, settings.listeners[0].smtpd.connection_limit));
 }
 
 TEST_F(SmtpServer, EndsIdleSessions) {

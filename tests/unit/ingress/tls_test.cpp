@@ -98,6 +98,7 @@ TEST_F(SmtpServerTls, OffersStartTlsAndForgetsWhatCameBefore) {
   enable();
   auto peer = connect();
   EXPECT_THAT(say(peer, "EHLO client.test\r\n"), HasSubstr("250-STARTTLS\r\n"));
+  EXPECT_THAT(say(peer, "HELP\r\n"), HasSubstr(" STARTTLS"));
   say(peer, "MAIL FROM:<a@b.example>\r\n");
   EXPECT_EQ(say(peer, "STARTTLS\r\n"), "220 2.0.0 Ready to start TLS\r\n");
   TlsPeer tls{loop, peer.release().release()};
@@ -166,6 +167,19 @@ TEST_F(SmtpServerTls, EndsTheSessionWhenTheHandshakeFails) {
   say(peer, "EHLO in the clear\r\n");
   EXPECT_TRUE(peer.closed());
   EXPECT_EQ(service.counters.tls_failures, 1u);
+}
+
+TEST_F(SmtpServerTls, HasNoLastWordsForAClientThatDoesNotShakeHands) {
+  enable();
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  clock.advance(service.smtpd.starttls_timeout);
+  server->sweep();
+  settle();
+  EXPECT_EQ(peer.received(), "");
+  EXPECT_TRUE(peer.closed());
+  EXPECT_EQ(server->sessions(), 0u);
+  EXPECT_EQ(service.counters.timeouts, 1u);
 }
 
 TEST_F(SmtpServerTls, WantsTlsFirstWhereItIsMandatory) {

@@ -160,6 +160,21 @@ TEST(Dsn, PostmasterCopyIsMarkedAndHasNoBody) {
   EXPECT_EQ(find_header(header, "Auto-Submitted"), "auto-generated");
 }
 
+TEST(Dsn, SpeaksToThePostmasterOfWhatSomebodyElseSent) {
+  auto in = failure();
+  in.to = "postmaster@example.com";
+  for (const auto kind : {Kind::PostmasterCopy, Kind::PostmasterDelay}) {
+    in.kind = kind;
+    const auto p = parts(text(in));
+    EXPECT_THAT(p[0], Not(HasSubstr("you sent")));
+    EXPECT_THAT(p[0], HasSubstr("A message from\r\n<a@sender.example>,\r\n"));
+    EXPECT_THAT(p[0], HasSubstr("<user@example.net>: "));
+  }
+  const auto own = parse_templates("failure_template = <<EOF\nSubject: s\n\nMine.\nEOF\n", "t").value();
+  in.kind = Kind::PostmasterCopy;
+  EXPECT_THAT(compose(in, own).text, HasSubstr("Mine.\r\n"));
+}
+
 TEST(Dsn, UsesTheGlobalTypesForSmtputf8) {
   auto in = failure();
   in.smtputf8 = true;

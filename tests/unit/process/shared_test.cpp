@@ -30,41 +30,64 @@ std::unique_ptr<SharedMemory> create() {
 
 TEST(SharedMemory, CountsAClientOverAllSlots) {
   const auto m = create();
-  EXPECT_EQ(m->connect(0, client(1), 2, 0), Admission::Admitted);
-  EXPECT_EQ(m->connect(1, client(1), 2, 0), Admission::Admitted);
-  EXPECT_EQ(m->connect(2, client(1), 2, 0), Admission::ClientLimit);
-  EXPECT_EQ(m->connect(2, client(2), 2, 0), Admission::Admitted);
+  EXPECT_EQ(m->connect(0, "smtp", client(1), {2, 0, 0}), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, "smtp", client(1), {2, 0, 0}), Admission::Admitted);
+  EXPECT_EQ(m->connect(2, "smtp", client(1), {2, 0, 0}), Admission::ClientLimit);
+  EXPECT_EQ(m->connect(2, "smtp", client(2), {2, 0, 0}), Admission::Admitted);
   EXPECT_EQ(m->connections(), 3u);
-  m->disconnect(0, client(1));
-  EXPECT_EQ(m->connect(2, client(1), 2, 0), Admission::Admitted);
+  m->disconnect(0, "smtp", client(1));
+  EXPECT_EQ(m->connect(2, "smtp", client(1), {2, 0, 0}), Admission::Admitted);
 }
 
 TEST(SharedMemory, CountsAllClientsTogether) {
   const auto m = create();
-  EXPECT_EQ(m->connect(0, client(1), 0, 2), Admission::Admitted);
-  EXPECT_EQ(m->connect(1, client(2), 0, 2), Admission::Admitted);
-  EXPECT_EQ(m->connect(1, client(3), 0, 2), Admission::TotalLimit);
+  EXPECT_EQ(m->connect(0, "smtp", client(1), {0, 0, 2}), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, "smtp", client(2), {0, 0, 2}), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, "smtp", client(3), {0, 0, 2}), Admission::TotalLimit);
   EXPECT_EQ(m->connections(), 2u);
+}
+
+TEST(SharedMemory, CountsEachListenerForItself) {
+  const auto m = create();
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_EQ(m->connect(0, "smtp", client(1), {3, 3, 10}), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, "smtp", client(2), {3, 3, 10}), Admission::TotalLimit);
+  EXPECT_EQ(m->connect(0, "after-filter", client(1), {1, 2, 10}), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, "after-filter", client(1), {1, 2, 10}), Admission::ClientLimit);
+  EXPECT_EQ(m->connect(1, "after-filter", client(2), {1, 2, 10}), Admission::Admitted);
+  EXPECT_EQ(m->connect(0, "after-filter", client(3), {1, 2, 10}), Admission::TotalLimit);
+  EXPECT_EQ(m->connections(), 5u);
+  m->disconnect(0, "smtp", client(1));
+  EXPECT_EQ(m->connect(0, "after-filter", client(3), {1, 2, 10}), Admission::TotalLimit);
+  EXPECT_EQ(m->connect(1, "smtp", client(2), {3, 3, 10}), Admission::Admitted);
+}
+
+TEST(SharedMemory, CountsMoreOfAListenerThanACounterHolds) {
+  const auto m = create();
+  for (std::uint32_t i = 0; i < 70'000; ++i) ASSERT_EQ(m->connect(0, "smtp", client(i % 9), {}), Admission::Admitted);
+  EXPECT_EQ(m->connect(1, "smtp", client(0), {0, 70'000, 0}), Admission::TotalLimit);
+  for (std::uint32_t i = 0; i < 70'000; ++i) m->disconnect(0, "smtp", client(i % 9));
+  EXPECT_EQ(m->connections(), 0u);
+  EXPECT_EQ(m->connect(1, "smtp", client(0), {1, 1, 1}), Admission::Admitted);
 }
 
 TEST(SharedMemory, ForgetsWhatADeadProcessHeld) {
   const auto m = create();
-  for (int i = 0; i < 5; ++i) ASSERT_EQ(m->connect(3, client(1), 0, 0), Admission::Admitted);
-  ASSERT_EQ(m->connect(4, client(1), 0, 0), Admission::Admitted);
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(m->connect(3, "smtp", client(1), {0, 0, 0}), Admission::Admitted);
+  ASSERT_EQ(m->connect(4, "smtp", client(1), {0, 0, 0}), Admission::Admitted);
   m->working_on(3, MessageId{42});
   EXPECT_EQ(m->marker(3), MessageId{42});
   m->release_slot(3);
   EXPECT_EQ(m->connections(), 1u);
   EXPECT_FALSE(m->marker(3));
-  EXPECT_EQ(m->connect(0, client(1), 2, 0), Admission::Admitted);
-  EXPECT_EQ(m->connect(0, client(1), 2, 0), Admission::ClientLimit);
+  EXPECT_EQ(m->connect(0, "smtp", client(1), {2, 0, 0}), Admission::Admitted);
+  EXPECT_EQ(m->connect(0, "smtp", client(1), {2, 0, 0}), Admission::ClientLimit);
 }
 
 TEST(SharedMemory, TakesMoreClientsThanRowsAsOthersLeave) {
   const auto m = create();
   for (std::uint32_t i = 0; i < 200'000; ++i) {
-    ASSERT_EQ(m->connect(i % 4, client(i), 1, 0), Admission::Admitted);
-    m->disconnect(i % 4, client(i));
+    ASSERT_EQ(m->connect(i % 4, "smtp", client(i), {1, 0, 0}), Admission::Admitted);
+    m->disconnect(i % 4, "smtp", client(i));
   }
   EXPECT_EQ(m->connections(), 0u);
 }
@@ -73,7 +96,7 @@ TEST(SharedMemory, RefusesWhenFullAndNeverMiscounts) {
   const auto m = create();
   std::uint32_t admitted = 0, refused = 0;
   for (std::uint32_t i = 0; i < 40'000; ++i) {
-    const auto a = m->connect(0, client(i), 1, 0);
+    const auto a = m->connect(0, "smtp", client(i), {1, 0, 0});
     if (a == Admission::Admitted)
       ++admitted;
     else if (a == Admission::TableFull)
@@ -101,16 +124,16 @@ TEST(SharedMemory, ThreadsThatFightOverFewClientsNeverExceedTheLimit) {
     threads.emplace_back([&, slot] {
       for (std::uint32_t i = 0; i < 20'000; ++i) {
         const auto c = (i * 7 + slot) % 4;
-        if (m->connect(slot, client(c), kLimit, 0) != Admission::Admitted) continue;
+        if (m->connect(slot, "smtp", client(c), {kLimit, 0, 0}) != Admission::Admitted) continue;
         if (inside[c].fetch_add(1) >= kLimit) exceeded = true;
         inside[c].fetch_sub(1);
-        m->disconnect(slot, client(c));
+        m->disconnect(slot, "smtp", client(c));
       }
     });
   for (auto &t : threads) t.join();
   EXPECT_FALSE(exceeded);
   EXPECT_EQ(m->connections(), 0u);
-  for (std::uint32_t c = 0; c < 4; ++c) EXPECT_EQ(m->connect(0, client(c), 1, 0), Admission::Admitted);
+  for (std::uint32_t c = 0; c < 4; ++c) EXPECT_EQ(m->connect(0, "smtp", client(c), {1, 0, 0}), Admission::Admitted);
 }
 
 TEST(SharedMemory, StaysRightWhenProcessesAreKilledInTheMiddle) {
@@ -126,8 +149,8 @@ TEST(SharedMemory, StaysRightWhenProcessesAreKilledInTheMiddle) {
         auto view = SharedMemory::map(io::UniqueFd{::dup(m->fd().get())});
         if (!view) ::_exit(1);
         for (std::uint32_t i = 0;; ++i) {
-          (void)(*view)->connect(slot, client(i % 50'000), 0, 0);
-          if (i % 3) (*view)->disconnect(slot, client(i % 50'000));
+          (void)(*view)->connect(slot, "smtp", client(i % 50'000), {0, 0, 0});
+          if (i % 3) (*view)->disconnect(slot, "smtp", client(i % 50'000));
           if (i == 1000 && ::write(started[1], "x", 1) != 1) ::_exit(1);
         }
       }
@@ -144,7 +167,8 @@ TEST(SharedMemory, StaysRightWhenProcessesAreKilledInTheMiddle) {
   }
   // Every row is free again: as many clients fit as in an untouched table.
   std::uint32_t admitted = 0;
-  for (std::uint32_t i = 0; i < 20'000; ++i) admitted += m->connect(5, client(i), 1, 0) == Admission::Admitted;
+  for (std::uint32_t i = 0; i < 20'000; ++i)
+    admitted += m->connect(5, "smtp", client(i), {1, 0, 0}) == Admission::Admitted;
   EXPECT_GT(admitted, 19'900u);
 }
 

@@ -88,14 +88,32 @@ class QueueCommand : public Bench {
 TEST_F(QueueCommand, ListsWithPostfixsKeys) {
   begin();
   const auto id = mail_to({"a@example.com"});
-  report(leases().at(0), DeliveryStatus::Deferred);
+  auto later = result(leases().at(0), DeliveryStatus::Deferred);
+  later.outcomes[0].smtp_code = 450;
+  later.outcomes[0].text = "later";
+  say(egress_, later);
+  run();
   const auto r = ask("list");
   EXPECT_NE(r.lines.find("{\"queue_name\":\"deferred\",\"queue_id\":\"" + to_string(id) + "\",\"arrival_time\":"),
             std::string::npos)
       << r.lines;
   EXPECT_NE(r.lines.find("\"message_size\":1000,\"forced_expire\":false,\"sender\":\"sender@example.org\","
                          "\"recipients\":[{\"address\":\"a@example.com\",\"delay_reason\":\"host "
-                         "mx.example.com[192.0.2.25]:25 said: 450 later\"}]}\n"),
+                         "mx.example.com[192.0.2.25] said: 450 4.2.0 later\"}]}\n"),
+            std::string::npos)
+      << r.lines;
+}
+
+TEST_F(QueueCommand, ListsWordsOfOursAsOursAndTheNullSenderByName) {
+  begin();
+  mail(envelope({"a@example.com"}, ""));
+  auto lost = result(leases().at(0), DeliveryStatus::Deferred);
+  lost.outcomes[0].text = "lost connection with mx.example.com[192.0.2.25]:25";
+  say(egress_, lost);
+  run();
+  const auto r = ask("list");
+  EXPECT_NE(r.lines.find("\"sender\":\"MAILER-DAEMON\",\"recipients\":[{\"address\":\"a@example.com\","
+                         "\"delay_reason\":\"lost connection with mx.example.com[192.0.2.25]:25\"}]}\n"),
             std::string::npos)
       << r.lines;
 }
