@@ -61,6 +61,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
     if (!o.no_feedback) respond(group, outcome, counted);
+    if (outcome.status == wire::DeliveryStatus::Uncertain) l.uncertain.push_back(l.recipients[outcome.index]);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
   }
   l.site_failure |= o.site_failure;
@@ -83,8 +84,9 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
                         : l.site_failure                 ? scheduler::Result::SiteFailure
                                                          : scheduler::Result::Delivered;
     if (l.plugin_failed) plugin_failed(slot, group, o);
+    const auto uncertain = std::move(l.uncertain);
     end_lease(at);
-    return_group(group, result, batch, *envelope);
+    return_group(group, result, batch, *envelope, uncertain);
   }
   conclude(slot, std::move(batch));
   if (o.done) acknowledge(c.id, o.lease);
@@ -114,7 +116,7 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
     const LeaseContext context{transport, c.peer.pid, now, now};
     changing(slot);
     Batch batch;
-    std::set<GroupSlot> deferred;
+    std::map<GroupSlot, Recipients> deferred;  // and who failed for certain
     for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
       const auto recipient = o.recipients[i];
       index_.each_group(slot, [&](GroupSlot g) {
@@ -126,11 +128,12 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
           index_.erase_group(g, reasons_);
           deferred.erase(g);  // while others of it were still to be told
         } else if (index_.group(g).state == GroupState::Parked) {
-          deferred.insert(g);
+          auto &failed = deferred[g];
+          if (o.outcomes[i].status != wire::DeliveryStatus::Uncertain) failed.push_back(recipient);
         }
       });
     }
-    for (const auto g : deferred) defer_parked(g, batch, *envelope);
+    for (const auto &[g, failed] : deferred) defer_parked(g, failed, batch, *envelope);
     conclude(slot, std::move(batch));
   }
   if (!o.done) return;
@@ -150,16 +153,21 @@ QueueCore::SharedEnvelope QueueCore::nameless(MessageSlot slot) {
 }
 
 // An attempt that began before our restart failed: the next one waits as long as after any other.
-void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope) {
+void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
   if (!tried) return;
   if (expired(group)) {
-    expire_group(group, batch, envelope);
-    scheduler_->remove(group);
-    index_.erase_group(group, reasons_);
-    return;
+    Recipients spared;
+    for (const auto &p : g.recipients)
+      if (std::find(failed.begin(), failed.end(), p.index) == failed.end()) spared.push_back(p.index);
+    expire_group(group, batch, envelope, spared);
+    if (g.recipients.empty()) {
+      scheduler_->remove(group);
+      index_.erase_group(group, reasons_);
+      return;
+    }
   }
   index_.set_state(group, GroupState::Leased);  // attempts may not change while it counts as fresh
   if (g.attempts < UINT16_MAX) ++g.attempts;
@@ -260,13 +268,24 @@ bool QueueCore::expired(GroupSlot group) const {
   return age_of(group) >= limit;
 }
 
-void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope) {
+// `spared`: recipients who may have been delivered to, or of whom nothing was said. Only a failure known for certain
+// ends their time; but an operator's word is enough.
+void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
+  const auto stays = [&](const PendingRecipient &p) {
+    return !m.forced_expire && std::find(spared.begin(), spared.end(), p.index) != spared.end();
+  };
+  if (std::all_of(g.recipients.begin(), g.recipients.end(), stays)) return;
   if (!m.expiry_logged) delivery_log_.expired(m.id, envelope);
   m.expiry_logged = true;
   const auto now = clock_.wall();
+  Pending left;
   for (const auto &p : g.recipients) {
+    if (stays(p)) {
+      left.push(p);
+      continue;
+    }
     auto outcome = outcome_of(reasons_.get(p.reason), wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
     ++counters_.expired;
@@ -285,11 +304,12 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
     batch.failed.push_back({p.index, std::move(outcome)});
     reasons_.drop(p.reason);
   }
-  g.recipients = Pending{};
+  g.recipients = std::move(left);
 }
 
 // A leased group comes back: what remains of it waits, expires, is held or routed again.
-void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope) {
+void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
+                             const Recipients &uncertain) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   if (m.kills > 0 && result != scheduler::Result::NoFeedback) {  // it did not kill this time
@@ -298,7 +318,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
   if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(group))
-    expire_group(group, batch, envelope);
+    expire_group(group, batch, envelope, uncertain);
   if (g.recipients.empty() || m.deleted) {
     scheduler_->finished(group, result, std::nullopt, clock_.mono());
     index_.erase_group(group, reasons_);

@@ -322,6 +322,36 @@ TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(Restart, OfAHeldLeaseOnlyWhoFailedForCertainExpires) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
+  say(router_, wire::WriterHello{});
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {id}});
+  advance(kSecond);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.outcomes[0] = outcome(0, DeliveryStatus::Uncertain, {4, 4, 2}, "lost connection");
+  say(egress_, o);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "450 later");
+  advance(301 * kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_EQ(again[0].recipients.size(), 1u);
+  EXPECT_EQ(again[0].recipients[0].address, "a@example.com");
+  EXPECT_TRUE(again[0].possible_duplicate);
+}
+
 TEST_F(Restart, AnEgressThatDoesNotSayOfWhatKeepsItsTransportBack) {
   begin();
   mail_to({"a@example.com"});
