@@ -118,6 +118,7 @@ class QueueCore : private spool::Mover {
     std::string_view transport;
     std::int32_t pid = 0;
     Nanos taken_up = 0, leased = 0;
+    bool interrupted = false;  // by us
   };
 
   // peers.cpp
@@ -208,6 +209,7 @@ class QueueCore : private spool::Mover {
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);
   void lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool suspect);
+  void put_back(GroupSlot group);
 
   // outcomes.cpp
   void on_outcomes(Connection &c, const wire::Outcomes &o);
