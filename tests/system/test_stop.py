@@ -1,11 +1,12 @@
-"""A stop with work in hand: deliveries that it interrupts are no attempts."""
+"""A stop with work in hand: deliveries that it interrupts are no attempts, and clients hear of it."""
 import json
+import signal
 import threading
 import unittest
 
-from rig import LIMIT, SLOW, Client, Peer, TestCase, relay_config, wait_for
+from rig import LIMIT, SLOW, Client, Peer, TestCase, free_port, relay_config, wait_for
 
-STOP = f'stop_timeout = "{4 * SLOW}s"'  # which a next hop that does not answer uses up
+STOP = f'stop_timeout = "{4 * SLOW}s"'  # which a next hop that does not answer uses up, and a client that does not go on
 BACKOFF = "[queue]\nminimal_backoff_time = 3600\nmaximal_backoff_time = 3600\n"  # longer than any test
 
 
@@ -47,6 +48,23 @@ class Stop(TestCase):
         (group,) = shown["groups"]
         self.assertEqual((group["attempts"], group["why"]), (0, "delivery"))
         self.assertTrue(shown["possible_duplicate"])
+
+    def test_a_client_that_does_not_end_its_message_is_told_before_it_is_cut_off(self):
+        server = self.mansio(relay_config(free_port(), STOP))
+        with Client(server.port) as c:
+            for command in ("EHLO client.test", "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.net>"):
+                self.assertEqual(c.cmd(command)[0], 250)
+            self.assertEqual(c.cmd("DATA")[0], 354)
+            c.send("Subject: x\r\n\r\nhalf a li")
+            server.process.send_signal(signal.SIGTERM)
+            code, text = c.reply()
+            self.assertEqual((code, text.split()[0]), (421, "4.3.2"))
+            self.assertEqual(c.reply(), (0, "connection closed"))
+            self.assertEqual(server.process.wait(LIMIT), 0)
+        for event in ("process killed", "stopped at the deadline with work in hand"):
+            self.assertEqual(server.events(event), [])
+        server.start()
+        self.assertEqual(server.queue(), [])
 
 
 if __name__ == "__main__":
