@@ -116,6 +116,7 @@ void Desk::lease(std::string_view payload) {
     return;
   }
   if (!transport_) return refuse(lease->lease, lease->id, "internal error: no transport");
+  if (giving_up_) return refuse(lease->lease, lease->id, "the process is about to end");
   if (running_ >= capacity_)
     return refuse(lease->lease, lease->id, "internal error: more leases than the transport takes");
   auto message = source(*lease);
@@ -205,6 +206,10 @@ void Desk::record(Held &held, const wire::RecipientOutcome &outcome) {
   if (held.reported[outcome.index]) return;
   held.reported[outcome.index] = true;
   held.outcomes.push_back(outcome);
+  // What the other end said itself is an answer all the same.
+  if (held.cancelled && outcome.smtp_code == 0 &&
+      (outcome.status == wire::DeliveryStatus::Deferred || outcome.status == wire::DeliveryStatus::Uncertain))
+    held.interrupted = true;
   switch (outcome.status) {
     case wire::DeliveryStatus::Sent:
       ++counters_.sent;
@@ -269,6 +274,7 @@ bool Desk::send(std::uint64_t lease, Held &held) {
     part.site_failure = part.done && held.site_failure;
     part.refused = part.done && held.refused;
     part.no_feedback = held.no_feedback;
+    part.interrupted = held.interrupted;
     if (part.done) part.reason = held.reason;
     if (part.done) part.destination = held.destination;
     if (!channel_->send(part)) return false;
@@ -286,9 +292,13 @@ void Desk::drain(std::function<void()> idle) {
 }
 
 void Desk::cancel_all() {
+  giving_up_ = true;
   std::vector<std::uint64_t> leases;
-  for (const auto &[lease, held] : held_)
-    if (!held.done) leases.push_back(lease);
+  for (auto &[lease, held] : held_) {
+    if (held.done) continue;
+    held.cancelled = true;
+    leases.push_back(lease);
+  }
   for (const auto lease : leases)
     if (transport_) transport_->cancel(lease);
 }

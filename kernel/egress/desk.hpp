@@ -49,7 +49,9 @@ class Desk {
   // `idle` runs (once, on the loop) when nothing is in hand: no delivery under way and, unless the queue is gone,
   // every outcome acknowledged. Leases that still come are worked on: the queue had given them already.
   void drain(std::function<void()> idle);
-  void cancel_all();  // asks the transport to give up what it has
+  // The time is nearly up: asks the transport to give up what it has, and takes nothing more. What comes of that is no
+  // fault of the destination's, and the queue is told so.
+  void cancel_all();
 
   std::size_t running() const { return running_; }
   std::size_t held() const { return held_.size(); }  // running, or not acknowledged
@@ -63,6 +65,7 @@ class Desk {
     std::vector<wire::RecipientOutcome> outcomes;  // in the order they came
     std::size_t sent = 0;                          // of these, on this channel
     bool done = false, done_sent = false, site_failure = false, refused = false, no_feedback = false;
+    bool cancelled = false, interrupted = false;  // by cancel_all(); and before all was said
     std::string reason, destination;
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;
@@ -94,7 +97,7 @@ class Desk {
   std::map<std::uint64_t, Held> held_;
   std::size_t running_ = 0;
   std::set<std::uint64_t> changed_;  // leases with something to send
-  bool flush_scheduled_ = false;
+  bool flush_scheduled_ = false, giving_up_ = false;
   asio::steady_timer retry_;
   std::function<void()> idle_;
   DeskCounters counters_;

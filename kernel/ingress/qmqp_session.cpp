@@ -224,6 +224,7 @@ Task<Reply> QmqpSession::finish() {
 }
 
 Task<void> QmqpSession::answer(Reply reply) {
+  answering_ = true;
   if (reply.refusal()) {
     draft_.reset();
     if (stop_ == Stop::Timeout) ++service_.counters.timeouts;
@@ -252,7 +253,7 @@ Task<void> QmqpSession::answer(Reply reply) {
 }
 
 Task<bool> QmqpSession::wait_input() {
-  if (draining_ && !begun_ && stop_ == Stop::None) stop_ = Stop::Drain;
+  if ((cut_ || (draining_ && !begun_)) && stop_ == Stop::None) stop_ = Stop::Drain;
   if (stop_ != Stop::None) co_return false;
   deadline_ = std::min(env_.clock.mono() + qmqpd_.timeout, end_);
   waiting_ = true;
@@ -268,6 +269,11 @@ void QmqpSession::sweep(Nanos now) {
 void QmqpSession::drain() {
   draining_ = true;
   if (!begun_ && waiting_) stop(Stop::Drain);
+}
+
+void QmqpSession::cut() {
+  draining_ = cut_ = true;
+  if (waiting_ && !answering_ && stop_ == Stop::None) stop(Stop::Drain);
 }
 
 void QmqpSession::stop(Stop why) {

@@ -29,6 +29,7 @@ class QmqpSession final : public ClientSession {
   Task<void> run() override;
   void sweep(Nanos now) override;
   void drain() override;
+  void cut() override;
   void abandon() override { draft_.reset(); }
   const Client &client() const override { return client_; }
   Service &service() override { return service_; }
@@ -63,7 +64,7 @@ class QmqpSession final : public ClientSession {
   std::optional<Reply> refusal_;
   MessageEffects effects_;
 
-  bool waiting_ = false, begun_ = false, draining_ = false;
+  bool waiting_ = false, begun_ = false, draining_ = false, cut_ = false, answering_ = false;
   Stop stop_ = Stop::None;
   Nanos deadline_ = 0, end_ = 0;  // mono; of a wait, of the request
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -42,6 +43,9 @@ class SharedCensus final : public Census {
 
 // A plugin that blocks this loop has the process ended: a reset connection is better than hundreds that stand.
 constexpr Nanos kHang = 5 * kSecond;
+
+// Before the drain's end, clients that are still sending a message are told that they are cut off.
+constexpr Nanos kCutBefore = kSecond;  // or a quarter of the time there is
 
 class IngressRole final : public process::Role {
  public:
@@ -107,11 +111,18 @@ class IngressRole final : public process::Role {
     server_->listen(service->second, std::move(socket));
   }
 
-  void drain(Nanos) override {
+  void drain(Nanos deadline_mono) override {
+    const auto within = std::max<Nanos>(deadline_mono - context_->clock.mono(), 0);
+    cut_ = std::make_unique<asio::steady_timer>(context_->loop);
+    cut_->expires_after(std::chrono::nanoseconds{within - std::min(kCutBefore, within / 4)});
+    cut_->async_wait([this](ErrorCode e) {
+      if (!e) server_->cut();
+    });
     server_->drain([this] {
       // No session is left, so nothing is being committed: the segments can be handed back.
       if (std::exchange(stopped_, true)) return;
       if (tick_) tick_->cancel();
+      cut_->cancel();
       for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
       writer_->close();
       link_->close();
@@ -242,7 +253,7 @@ class IngressRole final : public process::Role {
   std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
   std::map<std::pair<std::string, std::string>, Certificate> certificates_;
   std::unique_ptr<Server> server_;
-  std::unique_ptr<asio::steady_timer> tick_;
+  std::unique_ptr<asio::steady_timer> tick_, cut_;
   bool stopped_ = false;
 };
 

@@ -230,4 +230,8 @@ void Server::drain(std::function<void()> done) {
   if (sessions_.empty() && drained_) asio::post(env_.loop, std::exchange(drained_, nullptr));
 }
 
+void Server::cut() {
+  for (const auto &[session, owner] : sessions_) session->cut();
+}
+
 }  // namespace mansio::ingress

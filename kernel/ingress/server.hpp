@@ -30,6 +30,8 @@ class Server {
   void serve(Service &service, io::UniqueFd socket, const sockaddr_storage &peer);
   // No new connections, no new transactions; `done` runs once no session is left.
   void drain(std::function<void()> done);
+  // The time for that is nearly up: who is in the middle of a message is told so, and its session ends.
+  void cut();
   // Ends sessions that are past their time. Runs by itself four times a second while there are sessions.
   void sweep();
   std::size_t sessions() const { return sessions_.size(); }

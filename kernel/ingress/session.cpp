@@ -201,6 +201,8 @@ std::optional<std::string_view> Session::take_line() {
 }
 
 Task<bool> Session::wait_input(Waiting what) {
+  if (cut_ && stop_ == Stop::None) stop_ = Stop::Drain;  // it was told so while it did not wait
+  if (stop_ != Stop::None) co_return false;
   waiting_ = what;
   const bool ok = co_await connection_.read_more();
   waiting_ = Waiting::Nothing;
@@ -258,6 +260,12 @@ void Session::drain() {
   if (waiting_ == Waiting::Command && !(transaction_ && transaction_->decoder)) stop(Stop::Drain);
 }
 
+void Session::cut() {
+  draining_ = cut_ = true;
+  const bool reads = waiting_ == Waiting::Command || waiting_ == Waiting::Content;
+  if (reads && stop_ == Stop::None) stop(Stop::Drain);
+}
+
 void Session::stop(Stop why) {
   if (stop_ != Stop::None) return connection_.close();  // it does not even take its last words
   stop_ = why;
@@ -266,7 +274,12 @@ void Session::stop(Stop why) {
 
 Task<void> Session::say_why_stopped() {
   if (stop_ == Stop::Drain) {
-    reply(goodbye({4, 3, 2}, "Service shutting down"));
+    const auto why = goodbye({4, 3, 2}, "Service shutting down");
+    if (transaction_ && transaction_->decoder) {
+      ++service_.counters.deferred_messages;
+      log_reject(transaction_->chunked ? "BDAT" : "DATA", why);
+    }
+    reply(why);
   } else {
     ++service_.counters.timeouts;
     const bool slow = stop_ == Stop::TooSlow;

@@ -51,6 +51,7 @@ class Session final : public ClientSession {
 
   void sweep(Nanos now) override;
   void drain() override;  // 421 as soon as no content is under way
+  void cut() override;    // 421 in the middle of content, too (RFC 5321 section 3.8)
   void abandon() override;
   const Client &client() const override { return client_; }
   Service &service() override { return service_; }
@@ -158,7 +159,7 @@ class Session final : public ClientSession {
   std::string out_;
 
   std::string helo_;
-  bool esmtp_ = false, open_ = true, draining_ = false;
+  bool esmtp_ = false, open_ = true, draining_ = false, cut_ = false;
   bool skipping_line_ = false;  // of a command over the limit
   bool command_begun_ = false;  // its deadline is set
   std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end

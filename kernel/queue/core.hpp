@@ -118,6 +118,7 @@ class QueueCore : private spool::Mover {
     std::string_view transport;
     std::int32_t pid = 0;
     Nanos taken_up = 0, leased = 0;
+    bool interrupted = false;  // by us
   };
 
   // peers.cpp
@@ -208,6 +209,7 @@ class QueueCore : private spool::Mover {
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);
   void lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool suspect);
+  void put_back(GroupSlot group);
 
   // outcomes.cpp
   void on_outcomes(Connection &c, const wire::Outcomes &o);
@@ -215,7 +217,7 @@ class QueueCore : private spool::Mover {
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
   SharedEnvelope nameless(MessageSlot slot);
-  void defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope);
+  void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope);
   Deferral deferral_of(GroupSlot group, Nanos due);
   std::uint64_t reason_number(ReasonId reason);
   void foreign_done(Connection &c, std::uint64_t lease);
@@ -223,9 +225,10 @@ class QueueCore : private spool::Mover {
   void unpark(MessageSlot slot);
   bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
              const Envelope &envelope, const LeaseContext &context);
-  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);
+  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
+                    const Recipients &uncertain = {});
   bool expired(GroupSlot group) const;
-  void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope);
+  void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared = {});
   void conclude(MessageSlot slot, Batch &&batch);
   void settle(MessageSlot slot);
   void tell_in_time(MessageSlot slot);

@@ -20,6 +20,13 @@ void QueueCore::lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool 
     changed = true;
   }
   if (changed) journal_state(m);
+  put_back(group);
+}
+
+// A group whose lease is over without an attempt of the destination's: it has its turn again, with no back-off.
+void QueueCore::put_back(GroupSlot group) {
+  const auto slot = index_.group(group).message;
+  auto &m = index_.message(slot);
   scheduler_->hold(group);
   index_.set_state(group, GroupState::Scheduled);
   if (m.kills > 0) index_.each_group(slot, [&](GroupSlot g) { scheduler_->set_alone(g, true); });
@@ -45,7 +52,7 @@ void QueueCore::lease_lost(LeaseMap::iterator at, bool possibly_delivered, bool 
     index_.set_state(group, GroupState::Held);
     return;
   }
-  scheduler_->release(group, 0, clock_.mono());  // it was no attempt of the destination's: no backoff
+  scheduler_->release(group, 0, clock_.mono());
 }
 
 void QueueCore::egress_dead(Connection &c, const wire::Dead &dead) {

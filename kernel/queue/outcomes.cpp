@@ -53,23 +53,28 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     refresh_capacity(c.transport);
     return acknowledge(c.id, o.lease);
   }
-  const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased};
+  // Its process ends and gave up. What misses its deadline as well is late all the same.
+  const bool interrupted = o.interrupted && !l.cancelled;
+  const bool no_feedback = o.no_feedback || interrupted;
+  const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased, interrupted};
   Batch batch;
   bool counted = false;
   for (auto outcome : o.outcomes) {
     l.plugin_failed |= outcome.plugin_failed;
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
-    if (!o.no_feedback) respond(group, outcome, counted);
+    if (!no_feedback || (interrupted && outcome.smtp_code != 0)) respond(group, outcome, counted);
+    if (outcome.status == wire::DeliveryStatus::Uncertain) l.uncertain.push_back(l.recipients[outcome.index]);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
   }
-  l.site_failure |= o.site_failure;
-  if (o.site_failure) {
+  const bool site_failure = o.site_failure && !interrupted;
+  l.site_failure |= site_failure;
+  if (site_failure) {
     const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
     auto &kept = site_reasons_[scheduler_->destination_of(group)];
     reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
   } else if (const auto known = site_reasons_.find(scheduler_->destination_of(group));
-             o.done && !o.no_feedback && known != site_reasons_.end()) {
+             o.done && !no_feedback && known != site_reasons_.end()) {
     reasons_.drop(known->second);
     site_reasons_.erase(known);
   }
@@ -79,12 +84,20 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     for (std::uint32_t i = 0; i < l.recipients.size(); ++i)
       if (!l.reported[i]) apply(batch, group, l.recipients[i], silent, *envelope, context);
     // A plugin that failed says nothing about the destination, nor that the message does no harm.
-    const auto result = l.plugin_failed || o.no_feedback ? scheduler::Result::NoFeedback
-                        : l.site_failure                 ? scheduler::Result::SiteFailure
-                                                         : scheduler::Result::Delivered;
-    if (l.plugin_failed) plugin_failed(slot, group, o);
+    const auto result = l.plugin_failed || no_feedback ? scheduler::Result::NoFeedback
+                        : l.site_failure               ? scheduler::Result::SiteFailure
+                                                       : scheduler::Result::Delivered;
+    const bool again = interrupted && !index_.group(group).recipients.empty() && !index_.message(slot).deleted;
+    if (l.plugin_failed && !again) plugin_failed(slot, group, o);
+    const auto uncertain = std::move(l.uncertain);
     end_lease(at);
-    return_group(group, result, batch, *envelope);
+    if (again) {  // as for one that was refused
+      c.behind = true;
+      put_back(group);
+      refresh_capacity(c.transport);
+    } else {
+      return_group(group, result, batch, *envelope, uncertain);
+    }
   }
   conclude(slot, std::move(batch));
   if (o.done) acknowledge(c.id, o.lease);
@@ -111,10 +124,11 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
     // Not `? name : ""`, which would make a string of its own for the view to outlive.
     std::string_view transport;
     if (c.has_transport) transport = transports_[c.transport].name;
-    const LeaseContext context{transport, c.peer.pid, now, now};
+    const bool interrupted = o.interrupted && !c.cancelled;
+    const LeaseContext context{transport, c.peer.pid, now, now, interrupted};
     changing(slot);
     Batch batch;
-    std::set<GroupSlot> deferred;
+    std::map<GroupSlot, Recipients> deferred;  // and who failed for certain
     for (std::size_t i = 0; i < o.outcomes.size() && i < o.recipients.size(); ++i) {
       const auto recipient = o.recipients[i];
       index_.each_group(slot, [&](GroupSlot g) {
@@ -125,12 +139,13 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
           scheduler_->remove(g);
           index_.erase_group(g, reasons_);
           deferred.erase(g);  // while others of it were still to be told
-        } else if (index_.group(g).state == GroupState::Parked) {
-          deferred.insert(g);
+        } else if (index_.group(g).state == GroupState::Parked && !interrupted) {
+          auto &failed = deferred[g];
+          if (o.outcomes[i].status != wire::DeliveryStatus::Uncertain) failed.push_back(recipient);
         }
       });
     }
-    for (const auto g : deferred) defer_parked(g, batch, *envelope);
+    for (const auto &[g, failed] : deferred) defer_parked(g, failed, batch, *envelope);
     conclude(slot, std::move(batch));
   }
   if (!o.done) return;
@@ -150,16 +165,21 @@ QueueCore::SharedEnvelope QueueCore::nameless(MessageSlot slot) {
 }
 
 // An attempt that began before our restart failed: the next one waits as long as after any other.
-void QueueCore::defer_parked(GroupSlot group, Batch &batch, const Envelope &envelope) {
+void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
   if (!tried) return;
   if (expired(group)) {
-    expire_group(group, batch, envelope);
-    scheduler_->remove(group);
-    index_.erase_group(group, reasons_);
-    return;
+    Recipients spared;
+    for (const auto &p : g.recipients)
+      if (std::find(failed.begin(), failed.end(), p.index) == failed.end()) spared.push_back(p.index);
+    expire_group(group, batch, envelope, spared);
+    if (g.recipients.empty()) {
+      scheduler_->remove(group);
+      index_.erase_group(group, reasons_);
+      return;
+    }
   }
   index_.set_state(group, GroupState::Leased);  // attempts may not change while it counts as fresh
   if (g.attempts < UINT16_MAX) ++g.attempts;
@@ -218,7 +238,8 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   auto &m = index_.message(g.message);
   const auto &who = envelope.recipients[recipient];
   const bool tried = !transport_of(group).deferred || g.flush == FlushState::LetOut;
-  if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3 && tried)
+  if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3 &&
+      tried && !context.interrupted)
     tell_trouble(g.message, envelope, {recipient, outcome});
   delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
                           context.leased, clock_.wall(), m.possible_duplicate});
@@ -260,13 +281,24 @@ bool QueueCore::expired(GroupSlot group) const {
   return age_of(group) >= limit;
 }
 
-void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope) {
+// `spared`: recipients who may have been delivered to, or of whom nothing was said. Only a failure known for certain
+// ends their time; but an operator's word is enough.
+void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
+  const auto stays = [&](const PendingRecipient &p) {
+    return !m.forced_expire && std::find(spared.begin(), spared.end(), p.index) != spared.end();
+  };
+  if (std::all_of(g.recipients.begin(), g.recipients.end(), stays)) return;
   if (!m.expiry_logged) delivery_log_.expired(m.id, envelope);
   m.expiry_logged = true;
   const auto now = clock_.wall();
+  Pending left;
   for (const auto &p : g.recipients) {
+    if (stays(p)) {
+      left.push(p);
+      continue;
+    }
     auto outcome = outcome_of(reasons_.get(p.reason), wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
     ++counters_.expired;
@@ -285,11 +317,12 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
     batch.failed.push_back({p.index, std::move(outcome)});
     reasons_.drop(p.reason);
   }
-  g.recipients = Pending{};
+  g.recipients = std::move(left);
 }
 
 // A leased group comes back: what remains of it waits, expires, is held or routed again.
-void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope) {
+void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
+                             const Recipients &uncertain) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   if (m.kills > 0 && result != scheduler::Result::NoFeedback) {  // it did not kill this time
@@ -298,7 +331,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
   if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(group))
-    expire_group(group, batch, envelope);
+    expire_group(group, batch, envelope, uncertain);
   if (g.recipients.empty() || m.deleted) {
     scheduler_->finished(group, result, std::nullopt, clock_.mono());
     index_.erase_group(group, reasons_);

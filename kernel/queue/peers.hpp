@@ -84,6 +84,7 @@ struct LeaseState {
   std::shared_ptr<const Envelope> envelope;
   Recipients recipients;  // by Lease index
   std::vector<bool> reported;
+  Recipients uncertain;  // whose outcome is
   spool::Place body;
   Nanos taken_up = 0, leased = 0;  // wall
   Nanos deadline = 0;              // mono

@@ -214,10 +214,11 @@ struct Outcomes {
   std::string destination;    // connection still open and idle, to prefer for the next lease ("" = none)
   bool refused = false;       // with done: it was not taken up, so that this was no attempt
   bool no_feedback = false;   // the transport was never asked: it says nothing of the destination
+  bool interrupted = false;   // given up because the egress ends: for what remains this was no attempt
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused,
-      s.no_feedback);
+      s.no_feedback, s.interrupted);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage

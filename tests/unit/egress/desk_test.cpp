@@ -286,6 +286,55 @@ TEST_F(DeskTest, PassesCancellationOn) {
   EXPECT_EQ(transport_.cancelled, std::vector<std::uint64_t>{1});
 }
 
+TEST_F(DeskTest, SaysThatWhatItGaveUpItselfWasNoAttempt) {
+  give(lease(1, 2));
+  give(lease(2));
+  transport_says_.recipient(1, outcome(0, DeliveryStatus::Deferred, "lost connection"));
+  run();
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_FALSE(outcomes_[0].interrupted);
+  desk_.cancel_all();
+  EXPECT_EQ(transport_.cancelled, (std::vector<std::uint64_t>{1, 2}));
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Uncertain, "cancelled"), false, "");
+  transport_says_.complete(2, outcome(0, DeliveryStatus::Deferred, "cancelled"), false, "");
+  run();
+  ASSERT_EQ(outcomes_.size(), 3u);
+  EXPECT_TRUE(outcomes_[1].interrupted);
+  EXPECT_TRUE(outcomes_[2].interrupted);
+}
+
+TEST_F(DeskTest, WhatTheOtherEndSaysWhenItGivesUpIsAnAnswer) {
+  give(lease(1));
+  give(lease(2));
+  desk_.cancel_all();
+  auto busy = outcome(0, DeliveryStatus::Deferred, "busy");
+  busy.smtp_code = 450;
+  transport_says_.complete(1, busy, false, "");
+  transport_says_.complete(2, outcome(0, DeliveryStatus::Sent), false, "");
+  run();
+  ASSERT_EQ(outcomes_.size(), 2u);
+  EXPECT_FALSE(outcomes_[0].interrupted);
+  EXPECT_FALSE(outcomes_[1].interrupted);
+}
+
+TEST_F(DeskTest, WhatTheQueueCancelsIsAnAttempt) {
+  give(lease(1));
+  queue_->send(wire::CancelLease{1});
+  run();
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Deferred, "cancelled"), false, "");
+  run();
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_FALSE(outcomes_[0].interrupted);
+}
+
+TEST_F(DeskTest, TakesNothingMoreOnceItGivesUp) {
+  desk_.cancel_all();
+  give(lease(1));
+  EXPECT_TRUE(transport_.started.empty());
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_TRUE(outcomes_[0].refused);
+}
+
 TEST_F(DeskTest, IsDrainedWhenEveryOutcomeIsAcknowledged) {
   give(lease(1));
   bool idle = false;

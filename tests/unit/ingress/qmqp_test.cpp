@@ -178,5 +178,19 @@ TEST_F(QmqpServer, ADrainLetsAMessageThatHasBegunEnd) {
   EXPECT_TRUE(done);
 }
 
+TEST_F(QmqpServer, TellsWhoIsInTheMiddleOfAMessageBeforeItIsCutOff) {
+  auto busy = dial();
+  busy.send(request("x\n", {"", "c@d.example"}).substr(0, 5));
+  settle();
+  bool done = false;
+  server->drain([&] { done = true; });
+  settle();
+  EXPECT_FALSE(done);
+  server->cut();
+  settle();
+  EXPECT_EQ(said(busy.received()), "Z4.3.2 Service shutting down");
+  EXPECT_TRUE(done);
+}
+
 }  // namespace
 }  // namespace mansio::ingress

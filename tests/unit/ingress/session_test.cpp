@@ -609,6 +609,30 @@ TEST_F(SmtpServer, BeginsNoTransactionWhileItDrainsThoughItIsAskedAlready) {
   EXPECT_TRUE(drained);
 }
 
+TEST_F(SmtpServer, TellsWhoIsInTheMiddleOfContentBeforeItIsCutOff) {
+  auto data = ready_for_data(), chunks = greet();
+  data.send("half a li");
+  say(chunks, "EHLO x\r\n");
+  say(chunks, "MAIL FROM:<a@b.example>\r\n");
+  say(chunks, "RCPT TO:<c@d.example>\r\n");
+  EXPECT_THAT(say(chunks, "BDAT 3\r\nx\r\n"), StartsWith("250 "));
+  bool drained = false;
+  server->drain([&] { drained = true; });
+  settle();
+  EXPECT_EQ(data.received(), "");
+  EXPECT_EQ(chunks.received(), "");
+  EXPECT_FALSE(drained);
+  server->cut();
+  settle();
+  for (auto *peer : {&data, &chunks}) {
+    EXPECT_EQ(peer->received(), "421 4.3.2 mx.test Service shutting down\r\n");
+    EXPECT_TRUE(peer->closed());
+  }
+  EXPECT_TRUE(drained);
+  EXPECT_TRUE(writer.stored_messages.empty());
+  EXPECT_EQ(service.counters.deferred_messages, 2u);
+}
+
 TEST_F(SmtpServer, DrainsAtOnceWithoutSessions) {
   bool drained = false;
   server->drain([&] { drained = true; });

@@ -308,6 +308,17 @@ TEST_F(QueueCommand, DeletesAtOnceOrWhenTheLeaseEnds) {
   EXPECT_FALSE(known(second));
 }
 
+TEST_F(QueueCommand, ExpireReturnsWhatIsUncertainToo) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  ask("expire", id);
+  EXPECT_TRUE(notifications().empty());
+  report(l[0], DeliveryStatus::Uncertain);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
 TEST_F(QueueCommand, ExpireReturnsWhatWasTried) {
   begin();
   const auto id = mail_to({"a@example.com"});

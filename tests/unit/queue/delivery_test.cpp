@@ -181,6 +181,46 @@ TEST_F(Delivery, AnUncertainOutcomeIsRetriedAsAPossibleDuplicate) {
   EXPECT_EQ(stat("mansio_possible_duplicates_total"), 1);
 }
 
+TEST_F(Delivery, AnUncertainOutcomeExpiresNothing) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Uncertain);
+  EXPECT_TRUE(notifications().empty());
+  ASSERT_TRUE(known(id));
+  EXPECT_TRUE(leases().empty());  // it has its back-off all the same
+  advance(301 * kSecond);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_TRUE(l[0].possible_duplicate);
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Delivery, OfOneDeliveryThoseWhoFailedForCertainExpireAndTheOthersStay) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.done = false;  // in two parts
+  o.outcomes = {outcome(0, DeliveryStatus::Uncertain, {4, 4, 2}, "lost connection")};
+  say(egress_, o);
+  o.done = true;
+  o.outcomes = {outcome(1, DeliveryStatus::Deferred, {4, 2, 0}, "450 later")};
+  say(egress_, o);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "450 later");
+  advance(301 * kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_EQ(again[0].recipients.size(), 1u);
+  EXPECT_EQ(again[0].recipients[0].address, "a@example.com");
+}
+
 TEST_F(Delivery, IgnoresOutcomesThatMakeNoSense) {
   begin();
   const auto id = mail_to({"a@example.com"});

@@ -322,6 +322,54 @@ TEST_F(Restart, AHeldLeaseThatFailsIsRetriedAfterTheBackoff) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(Restart, AHeldLeaseThatIsGivenUpGoesAgainAtOnce) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {l.at(0).lease}, {l.at(0).id}});
+  advance(kSecond);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.interrupted = true;
+  say(egress_, o);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].id, l[0].id);
+}
+
+TEST_F(Restart, OfAHeldLeaseOnlyWhoFailedForCertainExpires) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
+  say(router_, wire::WriterHello{});
+  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {id}});
+  advance(kSecond);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.outcomes[0] = outcome(0, DeliveryStatus::Uncertain, {4, 4, 2}, "lost connection");
+  say(egress_, o);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "450 later");
+  advance(301 * kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_EQ(again[0].recipients.size(), 1u);
+  EXPECT_EQ(again[0].recipients[0].address, "a@example.com");
+  EXPECT_TRUE(again[0].possible_duplicate);
+}
+
 TEST_F(Restart, AnEgressThatDoesNotSayOfWhatKeepsItsTransportBack) {
   begin();
   mail_to({"a@example.com"});
@@ -817,6 +865,75 @@ TEST_F(Crash, ALeaseThatIsRefusedIsNoAttemptAndForgivesNothing) {
   EXPECT_EQ(core_->index().group(core_->index().message(slot).groups).attempts, 0);
   EXPECT_TRUE(notifications().empty());
   advance(kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+// A stop, or the end of the time that a reload gives the old processes.
+TEST_F(Crash, ADeliveryThatIsGivenUpForAStopIsNoAttempt) {
+  for (const auto status : {DeliveryStatus::Deferred, DeliveryStatus::Uncertain}) {
+    disk_ = {};
+    core_.reset();
+    settings_.queue.maximal_queue_lifetime = 0;
+    begin();
+    const auto id = mail_to({"a@example.com", "b@example.com"});
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 1u);
+    auto o = result(l[0], status);
+    o.outcomes[0] = outcome(0, DeliveryStatus::Sent, {2, 0, 0}, "250 ok");
+    o.interrupted = true;
+    core_->draining(egress_.peer);
+    say(egress_, o);
+    EXPECT_TRUE(leases().empty());
+    EXPECT_EQ(egress_.link->take<wire::OutcomesAck>().size(), 1u);
+    EXPECT_TRUE(notifications().empty());
+    const auto slot = core_->index().find(id);
+    ASSERT_NE(slot, kNone);
+    EXPECT_EQ(core_->index().group(core_->index().message(slot).groups).attempts, 0);
+    core_->drain();
+    ASSERT_TRUE(core_->stop().ok());
+    begin();
+    advance(kSecond);
+    const auto again = leases();
+    ASSERT_EQ(again.size(), 1u);
+    ASSERT_EQ(again[0].recipients.size(), 1u);
+    EXPECT_EQ(again[0].recipients[0].address, "b@example.com");
+    EXPECT_EQ(again[0].possible_duplicate, status == DeliveryStatus::Uncertain);
+  }
+}
+
+TEST_F(Crash, ADeliveryThatIsGivenUpSaysNothingOfTheDestination) {
+  config::ResponseRule rule;
+  rule.pattern = "cancelled";
+  settings_.responses.push_back(rule);
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"a" + std::to_string(i) + "@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  for (const auto &lease : l) {
+    auto o = result(lease, DeliveryStatus::Deferred, true);
+    o.outcomes[0].text = o.reason = "delivery cancelled";
+    o.interrupted = true;
+    say(egress_, o);
+  }
+  EXPECT_TRUE(leases().empty());  // not again to a process that gives up
+  advance(kSecond);
+  EXPECT_EQ(leases().size(), 5u);
+  EXPECT_EQ(sink_.text.find("suspend"), std::string::npos) << sink_.text;
+}
+
+TEST_F(Crash, ADeliveryThatMissesItsDeadlineWasAnAttemptThoughItIsGivenUpForAStopToo) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  advance(3601 * kSecond);
+  ASSERT_EQ(egress_.link->take<wire::CancelLease>().size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.interrupted = true;
+  say(egress_, o);
+  advance(kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(4000 * kSecond);
   EXPECT_EQ(leases().size(), 1u);
 }
 
