@@ -64,7 +64,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
     if (!no_feedback || (interrupted && outcome.smtp_code != 0)) respond(group, outcome, counted);
-    if (outcome.status == wire::DeliveryStatus::Uncertain) l.uncertain.push_back(l.recipients[outcome.index]);
+    if (outcome.status == wire::DeliveryStatus::Uncertain && !l.suspected) l.uncertain.push_back(l.recipients[outcome.index]);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
   }
   const bool site_failure = o.site_failure && !interrupted;

@@ -84,7 +84,8 @@ struct LeaseState {
   std::shared_ptr<const Envelope> envelope;
   Recipients recipients;  // by Lease index
   std::vector<bool> reported;
-  Recipients uncertain;  // whose outcome is
+  bool suspected = false;  // the message was a possible duplicate already when it was leased
+  Recipients uncertain;    // whose outcome is, for the first time
   spool::Place body;
   Nanos taken_up = 0, leased = 0;  // wall
   Nanos deadline = 0;              // mono

@@ -197,6 +197,18 @@ TEST_F(Delivery, AnUncertainOutcomeExpiresNothing) {
   EXPECT_EQ(notifications().size(), 1u);
 }
 
+TEST_F(Delivery, ASecondUncertainOutcomeInItsPlaceExpires) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Uncertain);
+  advance(301 * kSecond);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Uncertain);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
 TEST_F(Delivery, OfOneDeliveryThoseWhoFailedForCertainExpireAndTheOthersStay) {
   settings_.queue.maximal_queue_lifetime = 0;
   begin();
