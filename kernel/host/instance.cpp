@@ -124,6 +124,8 @@ void Instance::cancel(std::uint64_t op) {
   if (pool_ && pool_->take_back(op)) {
     stopped_running(op);
     auto last = events_.trouble("cancelled before it began");
+    if (last.outcome.status == wire::DeliveryStatus::Uncertain) last.outcome.status = wire::DeliveryStatus::Deferred;
+    last.outcome.plugin_failed = false;
     return end(op, std::move(last));
   }
   if (cancel_) call(op, [&] { cancel_(self_, mansio_op{op}); });

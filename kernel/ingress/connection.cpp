@@ -63,7 +63,8 @@ Task<bool> Connection::write(std::string_view bytes) {
     co_await asio::async_write(*tls_, asio::buffer(bytes), result_in(error_));
   else
     co_await asio::async_write(socket_, asio::buffer(bytes), result_in(error_));
-  co_return !error_;
+  torn_ = static_cast<bool>(error_);
+  co_return !torn_;
 }
 
 Task<bool> Connection::start_tls(std::shared_ptr<asio::ssl::context> context) {

@@ -56,8 +56,9 @@ class Connection {
   void close();         // at once
   void linger_close();  // sends FIN, drops what the client still has to say, then closes
   const ErrorCode &error() const { return error_; }
-  void forgive() {  // after cancel(): to send last words, but for a handshake that failed: nothing can be said then
-    if (!tls_ || shaken_) error_ = {};
+  // After cancel(): to send last words. Not after a handshake that failed, nor behind what a write has sent a part of.
+  void forgive() {
+    if ((!tls_ || shaken_) && !torn_) error_ = {};
   }
 
  private:
@@ -65,7 +66,7 @@ class Connection {
   Socket socket_;
   std::shared_ptr<asio::ssl::context> tls_context_;
   std::unique_ptr<asio::ssl::stream<Socket &>> tls_;
-  bool shaken_ = false;
+  bool shaken_ = false, torn_ = false;
   std::unique_ptr<char[]> buffer_;
   std::size_t begin_ = 0, end_ = 0;
   ErrorCode error_;

@@ -32,6 +32,8 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, id);
   // Content that begins with its body, without even the empty line, would have that taken for a part of our fields.
   if (content.header_malformed() && content.header_size() == 0) trace += "\r\n";
+  // And a line of an mbox file becomes a field, or the fields behind it would be body.
+  if (content.mailbox_line()) trace += "X-Mailbox-Line: ";
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;

@@ -225,6 +225,7 @@ Task<Reply> QmqpSession::finish() {
 
 Task<void> QmqpSession::answer(Reply reply) {
   answering_ = true;
+  if (smtpd_.soft_bounce) soften(reply);
   if (reply.refusal()) {
     draft_.reset();
     if (stop_ == Stop::Timeout) ++service_.counters.timeouts;

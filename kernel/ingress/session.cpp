@@ -262,8 +262,7 @@ void Session::drain() {
 
 void Session::cut() {
   draining_ = cut_ = true;
-  const bool reads = waiting_ == Waiting::Command || waiting_ == Waiting::Content;
-  if (reads && stop_ == Stop::None) stop(Stop::Drain);
+  if (waiting_ != Waiting::Nothing && stop_ == Stop::None) stop(Stop::Drain);
 }
 
 void Session::stop(Stop why) {

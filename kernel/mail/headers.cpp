@@ -66,6 +66,10 @@ bool ContentScanner::end_line() {
     header_size_ -= length;
     return false;
   }
+  if (!any_field_ && header_size_ == length) {
+    const auto quoted = head.find_first_not_of('>');
+    if (quoted != head.npos && head.substr(quoted).starts_with("From ")) return mailbox_line_ = any_field_ = true;
+  }
   if (blank(head.front()) && any_field_) return true;  // a continuation
   if (const auto n = field_name_length(head); n > 0) {
     any_field_ = true;

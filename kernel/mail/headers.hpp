@@ -30,6 +30,8 @@ class ContentScanner {
   // The section ended at a line that is neither a field nor empty: the body begins with that line. With a header_size()
   // of 0 it is the first line of all.
   bool header_malformed() const { return malformed_; }
+  // The first line is that of an mbox file, "From joe Mon Jan 1" or the same behind '>': no field, and no body either.
+  bool mailbox_line() const { return mailbox_line_; }
 
   std::uint32_t received() const { return received_; }
   std::uint32_t delivered_to() const { return delivered_to_; }
@@ -52,6 +54,7 @@ class ContentScanner {
   std::uint32_t received_ = 0, delivered_to_ = 0;
   char last_ = '\n';  // octet before the next one; a message begins as a line does
   bool in_header_ = true, malformed_ = false, any_field_ = false, line_eight_bit_ = false;
+  bool mailbox_line_ = false;
   bool leading_dots_ = false, eight_bit_ = false, eight_bit_header_ = false;
   bool from_ = false, date_ = false, message_id_ = false, to_ = false;
 };

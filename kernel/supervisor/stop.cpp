@@ -36,8 +36,9 @@ Task<> Supervisor::drain_kinds(std::span<const wire::RoleKind> kinds, Nanos unti
   for (auto &p : fleet_->posts())
     if (std::find(kinds.begin(), kinds.end(), p.kind) != kinds.end()) posts.push_back(&p);
   // The time that there is: they have last words to say before it is over.
+  if (stop_requests_ < 2) until = std::max(until, clock_.mono() + kHurry / 2);
   const auto within = until - clock_.mono();
-  for (auto *p : posts) fleet_->drain(*p, within > 0 ? within : kHurry / 2);
+  for (auto *p : posts) fleet_->drain(*p, std::max<Nanos>(within, kMillisecond));
   const auto alive = [&] {
     return std::any_of(posts.begin(), posts.end(), [](auto *p) { return p->child != nullptr; });
   };

@@ -97,6 +97,7 @@ TEST_F(SmtpServer, PutsAnEmptyLineBeforeContentThatBeginsWithItsBody) {
   for (const auto *whole : {"\r\nbody\r\n", "Subject: x\r\n", "Subject: x\r\n\r\nbody\r\n", "Subject: x\r\nbody\r\n",
                             ""})
     EXPECT_THAT(trace_of(whole), Not(EndsWith("\r\n\r\n"))) << whole;
+  EXPECT_THAT(trace_of("From joe Mon Jan  1\r\nSubject: x\r\n\r\nbody\r\n"), EndsWith("\r\nX-Mailbox-Line: "));
 }
 
 TEST_F(SmtpServer, TakesAMessage) {

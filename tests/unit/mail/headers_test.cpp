@@ -69,6 +69,17 @@ TEST(ContentScanner, ALineThatIsNoFieldBeginsTheBody) {
   EXPECT_TRUE(scan(" continues nothing\r\n").header_malformed());
 }
 
+TEST(ContentScanner, KnowsTheFirstLineOfAnMboxFile) {
+  for (const auto *line : {"From joe Mon Jan  1 00:00:00\r\n", ">From joe\r\n", ">>From \r\n"}) {
+    const auto s = scan(std::string{line} + "Received: x\r\nSubject: x\r\n\r\nFrom y\r\n");
+    EXPECT_TRUE(s.mailbox_line()) << line;
+    EXPECT_FALSE(s.header_malformed()) << line;
+    EXPECT_EQ(s.received(), 1u) << line;
+  }
+  for (const auto *line : {"From: joe\r\n", "Fromage\r\n", "X: y\r\nFrom joe\r\n", "> From joe\r\n"})
+    EXPECT_FALSE(scan(line).mailbox_line()) << line;
+}
+
 TEST(ContentScanner, KnowsWhileReadingWhetherTheHeaderGoesOn) {
   ContentScanner s;
   s.feed("A: b\r\n");
