@@ -40,6 +40,17 @@ void keep_only(lua_State *L, const char *library, std::initializer_list<const ch
   lua_pop(L, 1);
 }
 
+// The metatable of the value on top, which it pops, is nobody's to see or change: a script could put a finalizer there,
+// and those run where no instruction is counted.
+void hide_metatable(lua_State *L) {
+  if (lua_getmetatable(L, -1)) {
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 void remove_global(lua_State *L, const char *name) {
   lua_pushnil(L);
   lua_setglobal(L, name);
@@ -114,7 +125,13 @@ void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
   open(L, LUA_UTF8LIBNAME, luaopen_utf8);
   open(L, LUA_OSLIBNAME, luaopen_os);
   if (!allowed(allow, "os")) keep_only(L, "os", {"clock", "date", "difftime", "time"});
-  if (allowed(allow, "io")) open(L, LUA_IOLIBNAME, luaopen_io);
+  if (allowed(allow, "io")) {
+    open(L, LUA_IOLIBNAME, luaopen_io);
+    lua_getglobal(L, LUA_IOLIBNAME);
+    lua_getfield(L, -1, "stdout");
+    hide_metatable(L);  // that of every file
+    lua_pop(L, 1);
+  }
   if (allowed(allow, "package")) open(L, LUA_LOADLIBNAME, luaopen_package);
   // Files and code from elsewhere; and the collector, which is the allocator's to drive.
   for (const auto *name : {"dofile", "loadfile", "collectgarbage", "warn"}) remove_global(L, name);
@@ -123,6 +140,8 @@ void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
   lua_setfield(L, -2, "dump");
   add_patterns(L);  // find, match, gmatch and gsub, within limits
   lua_pop(L, 1);
+  lua_pushliteral(L, "");
+  hide_metatable(L);
   open_mansio(L);
   if (luaL_loadbufferx(L, kPrelude, std::char_traits<char>::length(kPrelude), "=prelude", "t") != LUA_OK) lua_error(L);
   lua_call(L, 0, 0);

@@ -197,6 +197,8 @@ int array(lua_State *L) {
 
 void add_json(lua_State *L) {
   luaL_newmetatable(L, kArray);
+  lua_pushboolean(L, 0);  // a script that reached it could give all arrays a finalizer, which no budget ends
+  lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
   static constexpr luaL_Reg kFunctions[] = {
       {"decode", bound<decode>}, {"encode", bound<encode>}, {"array", bound<array>}, {nullptr, nullptr}};

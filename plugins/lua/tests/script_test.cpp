@@ -180,6 +180,7 @@ TEST(Script, IsRefusedWithItsOptions) {
 
 TEST(Script, MayReachTheSystemWhereItIsAllowed) {
   EXPECT_EQ(problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)", {{"allow", "io,os,package"}}), "");
+  EXPECT_EQ(problem("assert(getmetatable(io.stdout) == false); mansio.on('rcpt', print)", {{"allow", "io"}}), "");
   EXPECT_EQ(problem("assert(os.time() > 0 and os.date('!%Y')); mansio.on('rcpt', print)"), "");
 }
 
