@@ -5,8 +5,9 @@
 namespace mansio::lua {
 
 const char *const kPrelude = R"lua(
+local has_len = ...
 local mansio = mansio
-local error, pcall, rawget, select = error, pcall, rawget, select
+local error, pcall, rawget, rawlen, select = error, pcall, rawget, rawlen, select
 local tonumber, tostring, type = tonumber, tostring, type
 local MOST = 10000000  -- elements that one call may touch
 
@@ -37,14 +38,21 @@ function string.rep(text, n, separator)
 end
 
 local plain_move, plain_insert, plain_remove = table.move, table.insert, table.remove
-local plain_concat, plain_sort = table.concat, table.sort
-local function bounded(t, what)
-  if type(t) == "table" and #t > MOST then error(what .. " of more than " .. MOST .. " elements", 3) end
+local plain_concat, plain_sort, plain_unpack = table.concat, table.sort, table.unpack
+-- A __len may say one thing here and another one in C.
+local function plain(t, what)
+  if has_len(t) then error(what .. " takes no table with __len", 3) end
 end
+local function bounded(t, what)
+  if has_len(t) then error(what .. " takes no table with __len", 3) end
+  if type(t) == "table" and rawlen(t) > MOST then error(what .. " of more than " .. MOST .. " elements", 3) end
+end
+-- Not in integers, where the difference of two may be any.
+local function distance(first, last) return (tonumber(last) or 0) + 0.0 - (tonumber(first) or 0) end
 function table.move(from, first, last, to, ...)
-  if (tonumber(last) or 0) - (tonumber(first) or 0) > MOST then
-    error("table.move of more than " .. MOST .. " elements", 2)
-  end
+  plain(from, "table.move")
+  plain((...), "table.move")
+  if distance(first, last) > MOST then error("table.move of more than " .. MOST .. " elements", 2) end
   return plain_move(from, first, last, to, ...)
 end
 function table.insert(t, ...)
@@ -60,14 +68,15 @@ function table.sort(t, ...)
   return plain_sort(t, ...)
 end
 function table.concat(t, separator, first, last)
-  if last == nil then
-    bounded(t, "table.concat")
-    return plain_concat(t, separator, first)
-  end
-  if (tonumber(last) or 0) - (tonumber(first) or 1) > MOST then
+  bounded(t, "table.concat")
+  if last ~= nil and distance(first or 1, last) > MOST then
     error("table.concat of more than " .. MOST .. " elements", 2)
   end
   return plain_concat(t, separator, first, last)
+end
+function table.unpack(t, ...)
+  plain(t, "table.unpack")
+  return plain_unpack(t, ...)
 end
 
 local join, info = table.concat, mansio.log.info

@@ -104,6 +104,12 @@ void open_mansio(lua_State *L) {
   lua_setglobal(L, "mansio");
 }
 
+// For the prelude alone: whether the value has a __len, which getmetatable() may be made to hide.
+int has_len(lua_State *L) {
+  lua_pushboolean(L, luaL_getmetafield(L, 1, "__len") != LUA_TNIL);
+  return 1;
+}
+
 void strict_mansio(lua_State *L) {
   lua_getglobal(L, "mansio");
   for (const auto *library : {"re", "json", "base64", "hash", "time", "ip", "counter", "log", "metric"}) {
@@ -144,7 +150,8 @@ void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
   hide_metatable(L);
   open_mansio(L);
   if (luaL_loadbufferx(L, kPrelude, std::char_traits<char>::length(kPrelude), "=prelude", "t") != LUA_OK) lua_error(L);
-  lua_call(L, 0, 0);
+  lua_pushcfunction(L, has_len);
+  lua_call(L, 1, 0);
   strict_mansio(L);
   strict_globals(L);
 }
