@@ -151,6 +151,7 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
   }
   if (answered && take_verdict(L)) return 0;
   const auto &all = state_.handlers(stage_->stage());
+  if (all.empty()) throw ScriptError{"the script has no handler for this event, and was asked"};
   while (done < all.size()) {
     lua_settop(L, 0);
     begin_handler(all[done++]);

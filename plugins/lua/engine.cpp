@@ -20,6 +20,14 @@ Engine::~Engine() {
   calls_.clear();  // before the waits that they are in, and their states
 }
 
+// The host was told once what it is to ask for: a state with fewer handlers would let pass what another one refuses.
+std::unique_ptr<State> Engine::fresh() {
+  auto made = std::make_unique<State>(*this, settings_);
+  if (!states_.empty() && !made->registers_the_same(*states_.front()))
+    throw LoadError{settings_.path + " registers other handlers or lookups than when it was first loaded"};
+  return made;
+}
+
 State &Engine::pick() {
   turn_ = (turn_ + 1) % states_.size();
   auto &state = states_[turn_];

@@ -50,7 +50,7 @@ class Engine {
 
  private:
   State &pick();
-  std::unique_ptr<State> fresh() { return std::make_unique<State>(*this, settings_); }
+  std::unique_ptr<State> fresh();  // throws LoadError
   bool worn(const State &state) const;
   void run(std::unique_ptr<Call> call);
   void ended(State &state);

@@ -91,6 +91,13 @@ std::uint64_t State::stages() const {
   return bits;
 }
 
+bool State::registers_the_same(const State &other) const {
+  const auto as_many = [](const auto &a, const auto &b) { return a.size() == b.size(); };
+  const auto same_name = [](const auto &a, const auto &b) { return a.first == b.first; };
+  return std::equal(handlers_.begin(), handlers_.end(), other.handlers_.begin(), as_many) &&
+         std::equal(lookups_.begin(), lookups_.end(), other.lookups_.begin(), other.lookups_.end(), same_name);
+}
+
 State::Thread State::take_thread() {
   if (!idle_.empty()) {
     const auto thread = idle_.back();

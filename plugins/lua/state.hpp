@@ -53,6 +53,7 @@ class State {
   int find_lookup(std::string_view name) const;
   const std::map<std::string, int, std::less<>> &lookups() const { return lookups_; }
   std::uint64_t stages() const;
+  bool registers_the_same(const State &other) const;
   bool loading() const { return loading_; }
 
   // A thread for a call, and back again: `good` when it may be used once more. Throws ScriptError without memory.

@@ -20,7 +20,9 @@ TEST(Script, SeesTheEventsThatItHasHandlersFor) {
   EXPECT_FALSE(s.host.wants(MANSIO_STAGE_CONNECT));
   EXPECT_FALSE(s.host.wants(MANSIO_STAGE_BODY));
   EXPECT_EQ(s.rcpt("a@example.com").last->status, MANSIO_OK);
-  EXPECT_EQ(s.at(MANSIO_STAGE_CONNECT).last->status, MANSIO_OK);
+  // Asked all the same, it has not agreed to anything.
+  EXPECT_EQ(s.at(MANSIO_STAGE_CONNECT).last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("no handler for this event"));
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
 
@@ -242,6 +244,26 @@ TEST(Script, HasItsStatesMadeAnewAfterSoManyCalls) {
              {{"state_uses", "2"}}};
   for (int i = 0; i < 3; ++i) s.rcpt("a@example.com");
   EXPECT_EQ(s.host.log, "1 1\n2 2\n1 3\n");
+}
+
+// The counter is the instance's, so that each load after the first one registers less.
+TEST(Script, GoesOnInItsOldStateWhenANewOneRegistersLess) {
+  Scripted s{R"(
+    if mansio.counter.add("loads") == 1 then
+      mansio.on("rcpt", function() return mansio.reject("5.7.1", "no") end)
+    end
+    mansio.on("mail", function() end)
+  )",
+             {{"state_uses", "1"}}};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(s.rcpt("a@example.com").last->status, MANSIO_FAIL);
+  EXPECT_THAT(s.host.log, HasSubstr("registers other handlers or lookups"));
+}
+
+TEST(Script, IsRefusedWhenItsStatesDiffer) {
+  const ScriptFile file{R"(
+    mansio.provide("lookup", "users" .. mansio.counter.add("loads"), {lookup = function() end})
+  )"};
+  EXPECT_THROW(FakeHost(mansio_plugin_entry_1(), file.options({{"states", "2"}})), std::runtime_error);
 }
 
 TEST(Script, KeepsItsMetricsOverStates) {
