@@ -152,6 +152,16 @@ std::string State::explain(const Thread &thread, const std::string &message) {
   return line;
 }
 
+bool State::match(lua_State *L, const Regex &regex, std::string_view subject, std::size_t start,
+                  std::uint32_t options) {
+  try {
+    return regex.match(subject, start, options, budget_ ? budget_->slice_ends : 0);
+  } catch (const ScriptError &) {
+    charge(L, 0);  // when it was the time, that is the error, and stays it
+    throw;
+  }
+}
+
 void State::charge(lua_State *L, std::uint64_t n) {
   if (!budget_) return;
   budget_->charge(n);

@@ -76,6 +76,9 @@ class State {
   // Work that no count hook sees, such as a search in long text: so many instructions' worth.
   void charge(lua_State *L, std::uint64_t n);
 
+  // A match within the time that the running call has left.
+  bool match(lua_State *L, const Regex &regex, std::string_view subject, std::size_t start, std::uint32_t options = 0);
+
   Engine &engine() const { return engine_; }
   PatternCache &patterns() { return patterns_; }
   lua_State *main() const { return main_; }

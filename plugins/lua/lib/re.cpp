@@ -50,7 +50,7 @@ int compile(lua_State *L) {
 
 bool match(lua_State *L, const Regex &regex, std::string_view subject, std::size_t start) {
   State::of(L).charge(L, 50 + subject.size() / 16);
-  return regex.match(subject, start);
+  return State::of(L).match(L, regex, subject, start);
 }
 
 void push_group(lua_State *L, const Regex &regex, std::string_view subject, std::size_t group) {
@@ -121,7 +121,7 @@ struct Walk {
   bool next(lua_State *L, const Regex &regex, std::string_view subject) {
     if (at > subject.size()) return false;
     State::of(L).charge(L, 50);
-    bool found = regex.match(subject, at, empty ? PCRE2_NOTEMPTY_ATSTART : 0);
+    bool found = State::of(L).match(L, regex, subject, at, empty ? PCRE2_NOTEMPTY_ATSTART : 0);
     if (!found) return false;
     empty = regex.begin(0) == regex.end(0);
     at = regex.end(0);

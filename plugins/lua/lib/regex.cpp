@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "plugins/lua/budget.hpp"
 #include "plugins/lua/script_error.hpp"
 
 namespace mansio::lua {
@@ -17,6 +18,17 @@ std::string message_of(int error) {
   return reinterpret_cast<const char *>(text);
 }
 
+// PCRE2 counts anew at each start of a match: an expression may do little at each of many. The clock sees all of it.
+struct Deadline {
+  std::int64_t ends;
+  unsigned calls = 0;
+};
+int look_at_the_clock(pcre2_callout_block *, void *data) {
+  auto &deadline = *static_cast<Deadline *>(data);
+  if (deadline.ends == 0 || ++deadline.calls % 32 != 0) return 0;
+  return steady_ns() > deadline.ends ? PCRE2_ERROR_MATCHLIMIT : 0;
+}
+
 PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : ""); }
 
 }  // namespace
@@ -25,7 +37,8 @@ Regex::Regex(std::string_view pattern, std::uint32_t flags) {
   if (pattern.size() > kLongestPattern) throw ScriptError{"the pattern is too long"};
   int error = 0;
   std::size_t at = 0;
-  code_.reset(::pcre2_compile(bytes(pattern), pattern.size(), flags | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr));
+  code_.reset(::pcre2_compile(bytes(pattern), pattern.size(),
+                              flags | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT, &error, &at, nullptr));
   if (!code_)
     throw ScriptError{"the pattern is none: " + message_of(error) + " at character " + std::to_string(at + 1)};
   data_.reset(::pcre2_match_data_create_from_pattern(code_.get(), nullptr));
@@ -39,7 +52,9 @@ Regex::Regex(std::string_view pattern, std::uint32_t flags) {
   groups_ = n;
 }
 
-bool Regex::match(std::string_view subject, std::size_t start, std::uint32_t options) const {
+bool Regex::match(std::string_view subject, std::size_t start, std::uint32_t options, std::int64_t ends) const {
+  Deadline deadline{ends};
+  ::pcre2_set_callout(limits_.get(), look_at_the_clock, &deadline);
   const int result =
       ::pcre2_match(code_.get(), bytes(subject), subject.size(), start, options, data_.get(), limits_.get());
   if (result == PCRE2_ERROR_NOMATCH) return false;

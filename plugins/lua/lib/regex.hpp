@@ -17,8 +17,9 @@ class Regex {
   // Throws ScriptError for what is no expression.
   Regex(std::string_view pattern, std::uint32_t flags);
 
-  // True when it matches at or after `start`, with the offsets then; throws ScriptError when it was given up.
-  bool match(std::string_view subject, std::size_t start, std::uint32_t options = 0) const;
+  // True when it matches at or after `start`, with the offsets then; throws ScriptError when it was given up, as when
+  // it is not over at `ends` (steady_ns(); 0: whenever).
+  bool match(std::string_view subject, std::size_t start, std::uint32_t options = 0, std::int64_t ends = 0) const;
 
   std::size_t groups() const { return groups_; }  // without the whole match, 0
   // Of the last match; PCRE2_UNSET for a group that took no part.

@@ -62,7 +62,7 @@ int search(lua_State *L) {
     return 2;
   }
   const auto pattern = State::of(L).patterns().get(wanted);
-  if (!pattern->regex.match(subject, start)) return lua_pushnil(L), 1;
+  if (!State::of(L).match(L, pattern->regex, subject, start)) return lua_pushnil(L), 1;
   if (!find) return push_captures(L, *pattern, subject, true);
   lua_pushinteger(L, static_cast<lua_Integer>(pattern->regex.begin(0) + 1));
   lua_pushinteger(L, static_cast<lua_Integer>(pattern->regex.end(0)));
@@ -74,9 +74,9 @@ class Matches {
  public:
   Matches(std::shared_ptr<const Pattern> pattern, std::size_t start) : pattern_(std::move(pattern)), at_(start) {}
   const Pattern &pattern() const { return *pattern_; }
-  bool next(std::string_view subject) {
+  bool next(lua_State *L, std::string_view subject) {
     while (at_ <= subject.size()) {
-      if (!pattern_->regex.match(subject, at_)) return false;
+      if (!State::of(L).match(L, pattern_->regex, subject, at_)) return false;
       const auto begin = pattern_->regex.begin(0), end = pattern_->regex.end(0);
       const bool again = begin == end && end == last_end_;
       at_ = again ? end + 1 : end;
@@ -98,7 +98,7 @@ int next_match(lua_State *L) {
   const auto subject = text_at(L, lua_upvalueindex(1), "the text");
   auto &matches = object_at<Matches>(L, lua_upvalueindex(2), kIterator);
   State::of(L).charge(L, 20);
-  if (!matches.next(subject)) return lua_pushnil(L), 1;
+  if (!matches.next(L, subject)) return lua_pushnil(L), 1;
   return push_captures(L, matches.pattern(), subject, true);
 }
 
@@ -177,7 +177,7 @@ int gsub(lua_State *L) {
   std::string out;
   std::size_t copied = 0;
   lua_Integer count = 0;
-  while (count < most && matches.next(subject)) {
+  while (count < most && matches.next(L, subject)) {
     const auto begin = matches.pattern().regex.begin(0), end = matches.pattern().regex.end(0);
     State::of(L).charge(L, 20);
     out += subject.substr(copied, begin - copied);
