@@ -8,6 +8,15 @@
 #include "plugins/lua/call.hpp"
 
 namespace mansio::lua {
+namespace {
+
+// They live as long as the instance, outside of any script's memory.
+void check_length(const std::string &name, const char *what) {
+  constexpr std::size_t kLongestName = 128;
+  if (name.size() > kLongestName) throw ScriptError{std::string{"the name of a "} + what + " has at most 128 octets"};
+}
+
+}  // namespace
 
 Engine::Engine(const plugin::Host *host, Settings settings) : host_(host), settings_(std::move(settings)) {
   const auto n = host_ ? settings_.states : 1;
@@ -138,12 +147,22 @@ std::uint32_t Engine::metric(const std::string &name, const std::string &help, b
 
 std::int64_t &Engine::counter(const std::string &name) {
   constexpr std::size_t kMostCounters = 10'000;
+  check_length(name, "counter");
   if (counters_.size() >= kMostCounters && !counters_.contains(name))
     throw ScriptError{"there are too many counters; mansio.window() is for names that strangers choose"};
   return counters_[name];
 }
 
+std::int64_t Engine::counter_value(const std::string &name) const {
+  const auto found = counters_.find(name);
+  return found == counters_.end() ? 0 : found->second;
+}
+
 Window *Engine::window(const std::string &name, std::int64_t length) {
+  constexpr std::size_t kMostWindows = 1'000;
+  check_length(name, "window");
+  if (windows_.size() >= kMostWindows && !windows_.contains(name))
+    throw ScriptError{"there are too many windows; one has room for many keys"};
   auto &window = windows_.try_emplace(name, length).first->second;
   return window.length() == length ? &window : nullptr;
 }

@@ -44,8 +44,9 @@ class Engine {
 
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
   std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
-  std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many
-  // The same window for the same name; null when it was made with another length.
+  std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many, or for a long name
+  std::int64_t counter_value(const std::string &name) const;  // 0 for one that nobody counts
+  // The same window for the same name; null when it was made with another length. Throws as counter() does.
   Window *window(const std::string &name, std::int64_t length);
 
  private:

@@ -1,9 +1,12 @@
 // mansio.counter and mansio.window: numbers that all states of the process share, and nobody else.
+#include <openssl/evp.h>
+
 #include <string>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/budget.hpp"
 #include "plugins/lua/engine.hpp"
+#include "plugins/lua/lib/hex.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/state.hpp"
@@ -27,7 +30,7 @@ int counter_add(lua_State *L) {
 }
 
 int counter_get(lua_State *L) {
-  lua_pushinteger(L, State::of(L).engine().counter(std::string{text_at(L, 1, "the name")}));
+  lua_pushinteger(L, State::of(L).engine().counter_value(std::string{text_at(L, 1, "the name")}));
   return 1;
 }
 
@@ -42,9 +45,22 @@ int window(lua_State *L) {
   return 1;
 }
 
+// Strangers choose keys: of a long one its hash is kept, so that many do not become much.
+std::string key_at(lua_State *L, int index) {
+  constexpr std::size_t kLongestKey = 256;
+  const auto key = text_at(L, index, "the key");
+  if (key.size() <= kLongestKey) return std::string{key};
+  State::of(L).charge(L, 100 + key.size() / 4);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned n = 0;
+  if (::EVP_Digest(key.data(), key.size(), digest, &n, ::EVP_sha256(), nullptr) != 1)
+    throw ScriptError{"OpenSSL does not offer SHA-256, which long keys need"};
+  return "sha256:" + hex({reinterpret_cast<const char *>(digest), n});
+}
+
 int window_add(lua_State *L) {
   auto &counts = *object_at<Reference>(L, 1, kType).window;
-  const auto key = text_at(L, 2, "the key");
+  const auto key = key_at(L, 2);
   const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, 1'000'000'000);
   lua_pushnumber(L, counts.add(key, static_cast<double>(n), steady_ns()));
   return 1;
@@ -52,7 +68,7 @@ int window_add(lua_State *L) {
 
 int window_count(lua_State *L) {
   const auto &counts = *object_at<Reference>(L, 1, kType).window;
-  lua_pushnumber(L, counts.count(text_at(L, 2, "the key"), steady_ns()));
+  lua_pushnumber(L, counts.count(key_at(L, 2), steady_ns()));
   return 1;
 }
 

@@ -150,6 +150,13 @@ TEST(Libraries, CountWithinAWindow) {
     assert(window:count("a") == 0 and window:add("a") == 1 and window:add("a", 3) == 4 and window:count("b") == 0)
     assert(mansio.window("mails", "1h"):count("a") == 4)
     assert(not pcall(mansio.window, "mails", "2h"))
+    local long = ("k"):rep(257)
+    assert(window:add(long) == 1 and window:count(long) == 1 and window:count(long .. "k") == 0)
+    assert(mansio.window(("n"):rep(128), "1h") and not pcall(mansio.window, ("n"):rep(129), "1h"))
+    for i = 3, 1000 do mansio.window("w" .. i, "1h") end
+    assert(mansio.window("w1000", "1h") and not pcall(mansio.window, "w1001", "1h"))
+    for i = 1, 10001 do assert(mansio.counter.get("asked" .. i) == 0) end
+    assert(not pcall(mansio.counter.add, ("n"):rep(129)))
     assert(mansio.counter.get("x") == 0 and mansio.counter.add("x", 5) == 5 and mansio.counter.get("x") == 5)
   )lua"),
             "");
