@@ -37,7 +37,7 @@ class Memory {
 };
 
 // The count hook of every thread; see state.cpp. Every so many instructions, or at once (1) when the allocator asks.
-inline constexpr int kHookStep = 1000;
+inline constexpr int kHookStep = 100;
 void count_hook(lua_State *L, lua_Debug *);
 
 }  // namespace mansio::lua

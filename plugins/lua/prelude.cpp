@@ -1,11 +1,11 @@
 // What is easier said in Lua. The guards are for functions that run in C, where no instruction is counted: each could be
-// made to run for ever by one call.
+// made to run for ever by one call, or long by many: what it does is charged.
 #include "plugins/lua/sandbox.hpp"
 
 namespace mansio::lua {
 
 const char *const kPrelude = R"lua(
-local has_len = ...
+local has_len, charge = ...
 local mansio = mansio
 local error, pcall, rawget, rawlen, select = error, pcall, rawget, rawlen, select
 local tonumber, tostring, type = tonumber, tostring, type
@@ -29,11 +29,21 @@ end
 
 -- Text alone: bytecode is checked by nobody.
 local plain_load = load
-function load(chunk, name, mode, ...) return plain_load(chunk, name, "t", ...) end
+function load(chunk, name, mode, ...)
+  if type(chunk) == "string" then charge(#chunk) end
+  return plain_load(chunk, name, "t", ...)
+end
+
+function _G.tonumber(text, ...)
+  if type(text) == "string" and #text > 64 then charge(#text / 8) end
+  return tonumber(text, ...)
+end
 
 local rep = string.rep
 function string.rep(text, n, separator)
-  if (tonumber(n) or 0) > MOST then error("string.rep of more than " .. MOST .. " times", 2) end
+  local times = tonumber(n) or 0
+  if times > MOST then error("string.rep of more than " .. MOST .. " times", 2) end
+  if text == "" then charge(times) end
   return rep(text, n, separator)
 end
 
@@ -45,33 +55,39 @@ local function plain(t, what)
 end
 local function bounded(t, what)
   if has_len(t) then error(what .. " takes no table with __len", 3) end
-  if type(t) == "table" and rawlen(t) > MOST then error(what .. " of more than " .. MOST .. " elements", 3) end
+  local n = type(t) == "table" and rawlen(t) or 0
+  if n > MOST then error(what .. " of more than " .. MOST .. " elements", 3) end
+  return n
 end
 -- Not in integers, where the difference of two may be any.
 local function distance(first, last) return (tonumber(last) or 0) + 0.0 - (tonumber(first) or 0) end
 function table.move(from, first, last, to, ...)
   plain(from, "table.move")
   plain((...), "table.move")
-  if distance(first, last) > MOST then error("table.move of more than " .. MOST .. " elements", 2) end
+  local n = distance(first, last)
+  if n > MOST then error("table.move of more than " .. MOST .. " elements", 2) end
+  charge(n)
   return plain_move(from, first, last, to, ...)
 end
 function table.insert(t, ...)
-  bounded(t, "table.insert")
+  local n = bounded(t, "table.insert")
+  if select("#", ...) > 1 then charge(n / 4) end  -- those behind the position move
   return plain_insert(t, ...)
 end
 function table.remove(t, ...)
-  bounded(t, "table.remove")
+  local n = bounded(t, "table.remove")
+  if select("#", ...) > 0 then charge(n / 4) end  -- those behind the position move
   return plain_remove(t, ...)
 end
 function table.sort(t, ...)
-  bounded(t, "table.sort")
+  charge(20 * bounded(t, "table.sort"))
   return plain_sort(t, ...)
 end
 function table.concat(t, separator, first, last)
-  bounded(t, "table.concat")
-  if last ~= nil and distance(first or 1, last) > MOST then
-    error("table.concat of more than " .. MOST .. " elements", 2)
-  end
+  local n = bounded(t, "table.concat")
+  if last ~= nil then n = distance(first or 1, last) end
+  if n > MOST then error("table.concat of more than " .. MOST .. " elements", 2) end
+  charge(n)
   return plain_concat(t, separator, first, last)
 end
 function table.unpack(t, ...)

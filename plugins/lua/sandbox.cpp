@@ -1,6 +1,7 @@
 #include "plugins/lua/sandbox.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 
@@ -110,6 +111,15 @@ int has_len(lua_State *L) {
   return 1;
 }
 
+// The same: what C is about to do, in instructions; the error is told of who called the prelude.
+int charge(lua_State *L) {
+  return translated(L, 2, [L] {
+    const auto n = lua_tonumber(L, 1);
+    State::of(L).charge(L, n > 0 ? static_cast<std::uint64_t>(std::min<lua_Number>(n, 1e12)) : 0);
+    return 0;
+  });
+}
+
 void strict_mansio(lua_State *L) {
   lua_getglobal(L, "mansio");
   for (const auto *library : {"re", "json", "base64", "hash", "time", "ip", "counter", "log", "metric"}) {
@@ -151,7 +161,8 @@ void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
   open_mansio(L);
   if (luaL_loadbufferx(L, kPrelude, std::char_traits<char>::length(kPrelude), "=prelude", "t") != LUA_OK) lua_error(L);
   lua_pushcfunction(L, has_len);
-  lua_call(L, 1, 0);
+  lua_pushcfunction(L, charge);
+  lua_call(L, 2, 0);
   strict_mansio(L);
   strict_globals(L);
 }
