@@ -31,7 +31,7 @@ std::uint32_t flags_at(lua_State *L, int index) {
         flags |= PCRE2_EXTENDED;
         break;
       case 'u':
-        flags |= PCRE2_UTF | PCRE2_UCP;
+        flags |= PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF;  // mail is not always what it says
         break;
       default:
         throw ScriptError{std::string{"there is no flag \""} + c + "\", expected some of i, m, s, u and x"};

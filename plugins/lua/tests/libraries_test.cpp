@@ -76,6 +76,7 @@ TEST(Libraries, HavePerlsExpressions) {
     assert(date:find("x 2026-01") == 3 and select(2, date:find("x 2026-01")) == 9)
     assert(date:group("2026-01", "y") == "2026" and date:group("2026-01", 0) == "2026-01")
     assert(mansio.re.compile("A", "i"):test("a") and not mansio.re.compile("A"):test("a"))
+    assert(mansio.re.compile("^caf.$", "u"):test("caf\u{e9}") and mansio.re.compile("x", "u"):test("\xff x \xc3"))
     local optional = mansio.re.compile("(a)|(b)")
     local a, b = optional:match("b")
     assert(a == false and b == "b")
