@@ -30,7 +30,7 @@ std::size_t Content::read(std::uint64_t offset, char *to, std::size_t n) const {
 }
 
 void Content::load() {
-  if (std::exchange(loaded_, true)) return;
+  if (loaded_) return;
   std::string head;
   std::size_t end = head.npos;
   while (end == head.npos) {
@@ -41,6 +41,7 @@ void Content::load() {
     // No header at all: the message begins with the empty line.
     if (head.starts_with("\r\n")) {
       body_ = 2;
+      loaded_ = true;
       return;
     }
     end = head.find("\r\n\r\n", old < 3 ? 0 : old - 3);
@@ -48,6 +49,7 @@ void Content::load() {
   }
   body_ = end == head.npos ? head.size() : end + 4;
   fields_ = parse_header(std::string_view{head}.substr(0, end == head.npos ? head.size() : end + 2));
+  loaded_ = true;  // not before: a script may catch the error and ask again
 }
 
 }  // namespace mansio::lua

@@ -51,6 +51,19 @@ TEST(Message, MayHaveNoHeaderOrNoBody) {
   EXPECT_EQ(at_end(s, "").last->text, "0 0 0");
 }
 
+TEST(Message, IsNoMessageWithoutFieldsForOneThatAsksTwice) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(_, message)
+      for i = 1, 2 do
+        local ok, why = pcall(message.headers, message)
+        assert(not ok and why:find("too large", 1, true), tostring(why))
+      end
+    end)
+  )",
+             {{"run_time", "60s"}}};
+  EXPECT_EQ(at_end(s, "A: " + std::string(5 << 20, 'x') + "\r\n\r\n").last->status, MANSIO_OK) << s.host.log;
+}
+
 TEST(Message, IsEditedInOrder) {
   Scripted s{R"(
     mansio.on("end-of-message", function(_, message)
