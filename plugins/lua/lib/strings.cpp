@@ -1,6 +1,7 @@
 // string.find, match, gmatch and gsub: Lua's, on lib/pattern.hpp.
+#include <string.h>  // memmem()
+
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -55,8 +56,11 @@ int search(lua_State *L) {
   charge_for(L, subject.size());
   if (start > subject.size()) return lua_pushnil(L), 1;
   if (find && (lua_toboolean(L, 4) || wanted.find_first_of(kSpecial) == wanted.npos)) {
-    const auto at = subject.find(wanted, start);
-    if (at == subject.npos) return lua_pushnil(L), 1;
+    // Linear in any case, which find() of the standard library is not.
+    const auto *found = static_cast<const char *>(
+        ::memmem(subject.data() + start, subject.size() - start, wanted.data(), wanted.size()));
+    if (!found) return lua_pushnil(L), 1;
+    const auto at = static_cast<std::size_t>(found - subject.data());
     lua_pushinteger(L, static_cast<lua_Integer>(at + 1));
     lua_pushinteger(L, static_cast<lua_Integer>(at + wanted.size()));
     return 2;

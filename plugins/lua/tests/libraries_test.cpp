@@ -22,6 +22,8 @@ TEST(Libraries, HaveLuasPatterns) {
     same("nil", ("hello"):find("x"))
     same("4,4", ("a.b.c"):find(".", 3, true))
     same("1,0", (""):find(""))
+    same("4,3", ("abc"):find("", 4, true))
+    same("3,4", ("a\0b\0c"):find("b\0", 2, true))
     same("nil", ("abc"):find("b", 10))
     same("2,2", ("abc"):find("b", -2))
     same("1,2,a,b", ("ab"):find("(a)(b)"))
