@@ -1,7 +1,9 @@
 // The memory of one Lua state: counted, and limited for the state and for the call that runs.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "plugins/lua/budget.hpp"
 #include "plugins/lua/lua_api.hpp"
@@ -17,8 +19,13 @@ class Memory {
   // Of lua_newstate(), with this as its ud.
   static void *allocate(void *self, void *block, std::size_t old_size, std::size_t new_size) noexcept;
 
+  // The script is loaded: what there is now is no call's.
+  void loaded() { loaded_ = used_; }
   // Whose growth counts from now on, and the thread it runs on.
   void enter(Budget &budget, lua_State *thread) {
+    // What the collector freed while others ran was not known to be of this one; more than there is it does not hold.
+    const auto most = used_ > loaded_ ? used_ - loaded_ : 0;
+    budget.held = std::min(budget.held, static_cast<std::int64_t>(most));
     budget.base = used_;
     budget_ = &budget;
     thread_ = thread;
@@ -31,7 +38,7 @@ class Memory {
   void look_at_the_clock() const;
 
   std::size_t limit_;
-  std::size_t used_ = 0;
+  std::size_t used_ = 0, loaded_ = 0;
   Budget *budget_ = nullptr;
   lua_State *thread_ = nullptr;
 };

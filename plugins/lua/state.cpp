@@ -75,6 +75,7 @@ void State::load(const Settings &settings) {
   lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
   if (!why.empty()) throw LoadError{why};
   loading_ = false;
+  memory_.loaded();
   if (stages() == 0 && lookups_.empty())
     throw LoadError{settings.path + " registers nothing: it calls neither mansio.on nor mansio.provide"};
 }

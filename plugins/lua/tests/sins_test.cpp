@@ -115,5 +115,27 @@ TEST(SinsOfMany, LeaveTheOthersTheirMemory) {
   for (const auto op : ops) EXPECT_EQ(s.host.finish(op).text, "200") << s.host.log;
 }
 
+// What a call leaves behind is often collected while another one runs; neither is to pay for that.
+TEST(SinsOfMany, AreForgivenWithTheirGarbage) {
+  Scripted s{R"(
+    mansio.on("rcpt", function()
+      for i = 1, 200 do
+        local garbage = ("x"):rep(100000) .. i
+        mansio.sleep("1ms")
+      end
+      return mansio.reject("5.7.1", "done")
+    end)
+  )",
+             {{"call_memory", "8M"}, {"state_memory", "64M"}}};
+  std::vector<std::uint64_t> ops;
+  for (int i = 0; i < 4; ++i) {
+    FakeStage stage;
+    stage.stage = MANSIO_STAGE_RCPT;
+    stage.arguments = {"a"};
+    ops.push_back(s.host.show(stage));
+  }
+  for (const auto op : ops) EXPECT_EQ(s.host.finish(op).text, "done") << s.host.log;
+}
+
 }  // namespace
 }  // namespace mansio::lua::testing
