@@ -1,5 +1,6 @@
 #include "plugins/lua/lib/regex.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "plugins/lua/budget.hpp"
@@ -10,7 +11,7 @@ namespace {
 
 constexpr std::size_t kLongestPattern = 1 << 20;
 // The interpreter and not JIT: that has no limit on its stack but failing early.
-constexpr std::uint32_t kMatchLimit = 1'000'000, kDepthLimit = 100'000, kHeapLimit = 32 << 10;  // the last in KiB
+constexpr std::uint32_t kMatchLimit = 1'000'000, kDepthLimit = 100'000, kHeapLimit = 4 << 10;  // the last in KiB
 
 std::string message_of(int error) {
   PCRE2_UCHAR text[256]{};
@@ -29,6 +30,20 @@ int look_at_the_clock(pcre2_callout_block *, void *data) {
   return steady_ns() > deadline.ends ? PCRE2_ERROR_MATCHLIMIT : 0;
 }
 
+// What a match works with keeps the memory that it grew to, so that all expressions of a thread share it.
+pcre2_match_data *workspace(std::size_t groups) {
+  struct Free {
+    void operator()(pcre2_match_data *p) const { ::pcre2_match_data_free(p); }
+  };
+  thread_local std::unique_ptr<pcre2_match_data, Free> data;
+  if (!data || ::pcre2_get_ovector_count(data.get()) <= groups) {
+    constexpr std::size_t kUsual = 32;
+    data.reset(::pcre2_match_data_create(static_cast<std::uint32_t>(std::max(groups + 1, kUsual)), nullptr));
+    if (!data) throw std::bad_alloc{};
+  }
+  return data.get();
+}
+
 PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data() ? text.data() : ""); }
 
 }  // namespace
@@ -41,24 +56,26 @@ Regex::Regex(std::string_view pattern, std::uint32_t flags) {
                               flags | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT, &error, &at, nullptr));
   if (!code_)
     throw ScriptError{"the pattern is none: " + message_of(error) + " at character " + std::to_string(at + 1)};
-  data_.reset(::pcre2_match_data_create_from_pattern(code_.get(), nullptr));
   limits_.reset(::pcre2_match_context_create(nullptr));
-  if (!data_ || !limits_) throw std::bad_alloc{};
+  if (!limits_) throw std::bad_alloc{};
   ::pcre2_set_match_limit(limits_.get(), kMatchLimit);
   ::pcre2_set_depth_limit(limits_.get(), kDepthLimit);
   ::pcre2_set_heap_limit(limits_.get(), kHeapLimit);
   std::uint32_t n = 0;
   ::pcre2_pattern_info(code_.get(), PCRE2_INFO_CAPTURECOUNT, &n);
   groups_ = n;
+  offsets_.assign(2 * (groups_ + 1), PCRE2_UNSET);
 }
 
 bool Regex::match(std::string_view subject, std::size_t start, std::uint32_t options, std::int64_t ends) const {
   Deadline deadline{ends};
   ::pcre2_set_callout(limits_.get(), look_at_the_clock, &deadline);
+  auto *data = workspace(groups_);
   const int result =
-      ::pcre2_match(code_.get(), bytes(subject), subject.size(), start, options, data_.get(), limits_.get());
+      ::pcre2_match(code_.get(), bytes(subject), subject.size(), start, options, data, limits_.get());
   if (result == PCRE2_ERROR_NOMATCH) return false;
   if (result < 0) throw ScriptError{"the match was given up: " + message_of(result)};
+  std::copy_n(::pcre2_get_ovector_pointer(data), offsets_.size(), offsets_.begin());
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -23,8 +24,8 @@ class Regex {
 
   std::size_t groups() const { return groups_; }  // without the whole match, 0
   // Of the last match; PCRE2_UNSET for a group that took no part.
-  std::size_t begin(std::size_t group) const { return ::pcre2_get_ovector_pointer(data_.get())[2 * group]; }
-  std::size_t end(std::size_t group) const { return ::pcre2_get_ovector_pointer(data_.get())[2 * group + 1]; }
+  std::size_t begin(std::size_t group) const { return offsets_[2 * group]; }
+  std::size_t end(std::size_t group) const { return offsets_[2 * group + 1]; }
   bool took_part(std::size_t group) const { return begin(group) != PCRE2_UNSET && begin(group) <= end(group); }
   // The number of a group by its name, 0 when there is none.
   std::size_t named(const std::string &name) const;
@@ -32,13 +33,12 @@ class Regex {
  private:
   struct Free {
     void operator()(pcre2_code *p) const { ::pcre2_code_free(p); }
-    void operator()(pcre2_match_data *p) const { ::pcre2_match_data_free(p); }
     void operator()(pcre2_match_context *p) const { ::pcre2_match_context_free(p); }
   };
   std::unique_ptr<pcre2_code, Free> code_;
-  std::unique_ptr<pcre2_match_data, Free> data_;
   std::unique_ptr<pcre2_match_context, Free> limits_;
   std::size_t groups_ = 0;
+  mutable std::vector<std::size_t> offsets_;
 };
 
 }  // namespace mansio::lua
