@@ -26,6 +26,7 @@ void *Memory::allocate(void *self, void *block, std::size_t old_size, std::size_
   auto *fresh = std::realloc(block, new_size);
   if (!fresh) return nullptr;
   memory.used_ += new_size - old_size;
+  if (new_size > old_size) memory.refused_ = false;
   if (memory.budget_ && new_size > old_size) {
     memory.budget_->volume += new_size - old_size;
     if (memory.budget_->volume > kVolume) {
@@ -36,8 +37,12 @@ void *Memory::allocate(void *self, void *block, std::size_t old_size, std::size_
   return fresh;
 }
 
-bool Memory::allows(std::size_t more) const {
-  if (used_ + more > limit_) return false;
+bool Memory::allows(std::size_t more) {
+  if (used_ + more > limit_) {
+    full_ = full_ || refused_;  // Lua collects after the first time, and asks again
+    refused_ = true;
+    return false;
+  }
   if (!budget_) return true;
   const auto grown = budget_->held + static_cast<std::int64_t>(used_ + more) - static_cast<std::int64_t>(budget_->base);
   return grown <= static_cast<std::int64_t>(budget_->memory);

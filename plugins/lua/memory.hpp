@@ -32,13 +32,16 @@ class Memory {
   }
   void leave();
   std::size_t used() const { return used_; }
+  // The limit of the state has failed somebody, even after a collection.
+  bool full() const { return full_; }
 
  private:
-  bool allows(std::size_t more) const;
+  bool allows(std::size_t more);
   void look_at_the_clock() const;
 
   std::size_t limit_;
   std::size_t used_ = 0, loaded_ = 0;
+  bool refused_ = false, full_ = false;
   Budget *budget_ = nullptr;
   lua_State *thread_ = nullptr;
 };

@@ -83,6 +83,7 @@ class State {
   PatternCache &patterns() { return patterns_; }
   lua_State *main() const { return main_; }
   std::size_t memory_used() const { return memory_.used(); }
+  bool full() const { return memory_.full(); }
   std::size_t call_memory() const { return call_memory_; }
 
   std::uint64_t uses = 0;     // calls begun

@@ -1,4 +1,6 @@
 // Scripts on the fake host: which events they see, what their results become, and what is wrong with them before they run.
+#include <chrono>
+
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -264,6 +266,29 @@ TEST(Script, IsRefusedWhenItsStatesDiffer) {
     mansio.provide("lookup", "users" .. mansio.counter.add("loads"), {lookup = function() end})
   )"};
   EXPECT_THROW(FakeHost(mansio_plugin_entry_1(), file.options({{"states", "2"}})), std::runtime_error);
+}
+
+// A call that waits keeps the old state, and not the others in it.
+TEST(Script, HasAFullStateMadeAnewThoughACallWaitsInIt) {
+  Scripted s{R"(
+    local kept = {}
+    mansio.on("mail", function() mansio.sleep("1h") end)
+    mansio.on("rcpt", function() for i = 1, 100 do kept[#kept + 1] = ("x"):rep(1000) .. #kept end end)
+  )",
+             {{"state_memory", "2M"}, {"run_time", "60s"}}};
+  FakeStage mail;
+  mail.stage = MANSIO_STAGE_MAIL;
+  mail.arguments = {"a@example.com"};
+  const auto waits = s.host.show(mail);
+  const auto becomes = [&](bool good) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    while (std::chrono::steady_clock::now() < until)
+      if ((s.rcpt("a@example.com").last->status == MANSIO_OK) == good) return true;
+    return false;
+  };
+  EXPECT_TRUE(becomes(false));
+  EXPECT_TRUE(becomes(true)) << s.host.log;
+  s.host.cancel(waits);
 }
 
 TEST(Script, KeepsItsMetricsOverStates) {
