@@ -26,11 +26,9 @@ Call::Call(Engine &engine, State &state, plugin::Token token)
       serial_(engine.next_serial()),
       token_(std::move(token)),
       op_(token_.op()) {
-  const auto &settings = engine.settings();
-  budget_.instructions = settings.instructions;
-  budget_.memory = settings.call_memory;
-  budget_.run_time = settings.run_time;
-  if (settings.time_limit != 0) ends_ = engine.host()->now() + settings.time_limit;
+  fill_budget();
+  const auto limit = engine.settings().time_limit;
+  if (limit != 0) ends_ = engine.host()->now() + limit;
   ++state_.uses;
   ++state_.under_way;
 }
@@ -72,10 +70,8 @@ bool Call::resume() {
   if (begun_ && wait_) return false;  // nothing has happened yet
   disarm();
   const auto now = engine_.host()->now();
-  if ((ends_ != 0 && now >= ends_) || (handler_ends_ != 0 && now >= handler_ends_)) {
-    expire("it took more than its time");
-    return true;
-  }
+  if ((ends_ != 0 && now >= ends_) || (handler_ends_ != 0 && now >= handler_ends_))
+    return expire("it took more than its time");
   if (!std::exchange(begun_, true)) lua_pushcfunction(thread_.lua, first_step);
   int results = 0;
   state_.enter(*this, budget_, thread_.lua);
@@ -87,20 +83,24 @@ bool Call::resume() {
   }
   if (status == LUA_OK) {
     reusable_ = true;
-  } else if (status == LUA_YIELD) {
-    fail("it yielded to nobody", false);
   } else {
-    failed();
+    if (status == LUA_YIELD)
+      fail("it yielded to nobody", false);
+    else
+      failed();
+    if (!reply_) return resume();
   }
   complete();
   return true;
 }
 
-void Call::expire(const std::string &why) {
+bool Call::expire(const std::string &why) {
   const auto what = wait_ ? why + ", waiting for " + waits_for_ : why;
   drop_wait();
   fail(what, true);
+  if (!reply_) return resume();
   complete();
+  return true;
 }
 
 void Call::cancel() {
@@ -150,17 +150,41 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
     return 0;
   }
   if (answered && take_verdict(L)) return 0;
+  if (!answered) done = handlers_begun_;
   const auto &all = state_.handlers(stage_->stage());
   if (all.empty()) throw ScriptError{"the script has no handler for this event, and was asked"};
   while (done < all.size()) {
     lua_settop(L, 0);
     begin_handler(all[done++]);
+    handlers_begun_ = done;
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler_->function);
     const int n = push_arguments(L, *this);
     lua_callk(L, n, 1, static_cast<lua_KContext>(done), next_step);
     if (take_verdict(L)) return 0;
   }
   return 0;
+}
+
+void Call::fill_budget() {
+  const auto &settings = engine_.settings();
+  budget_ = {};
+  budget_.instructions = settings.instructions;
+  budget_.memory = settings.call_memory;
+  budget_.run_time = settings.run_time;
+}
+
+// For the handlers behind one that failed, when there are any: a thread and a budget as if it had not been.
+bool Call::begin_again() {
+  if (handlers_begun_ >= state_.handlers(stage_->stage()).size()) return false;
+  drop_wait();
+  disarm();
+  const auto fresh = state_.take_thread();
+  state_.give_back(std::exchange(thread_, fresh), false);
+  fill_budget();
+  begun_ = false;
+  handler_ = nullptr;
+  handler_ends_ = 0;
+  return true;
 }
 
 void Call::begin_handler(const Handler &handler) {
@@ -176,12 +200,20 @@ bool Call::take_verdict(lua_State *L) {
     throw ScriptError{place(L, handler_->function) + ": the handler returned " + type_name(L, -1) +
                       ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing"};
   const bool hold = verdict->kind == VerdictKind::Hold;
+  if (skipped_ && (hold || verdict->kind == VerdictKind::Discard))
+    throw ScriptError{place(L, handler_->function) + ": a handler before this one failed, so that the message cannot be " +
+                      (hold ? "held" : "discarded")};
   if ((hold && !stage_->hold(verdict->text)) ||
       (verdict->kind == VerdictKind::Discard && !stage_->discard(verdict->text)))
     throw ScriptError{place(L, handler_->function) + ": there is no message yet to " + (hold ? "hold" : "discard") +
                       "; that works from MAIL on"};
-  reply_ = reply_of(*verdict);
+  reply_ = said(*verdict);
   return true;
+}
+
+plugin::Reply Call::said(const Verdict &verdict) const {
+  const bool refuses = verdict.kind == VerdictKind::Reject || verdict.kind == VerdictKind::Defer;
+  return skipped_ && !refuses ? plugin::Reply{MANSIO_SKIP} : reply_of(verdict);
 }
 
 // What a lookup returned: nothing, a value, a list of values, or mansio.defer().
@@ -235,24 +267,31 @@ void Call::failed() {
   if (verdict && request_ && thrown->kind == VerdictKind::Defer)
     reply_ = plugin::defer(thrown->text);
   else if (verdict && !request_)
-    reply_ = reply_of(*thrown);
+    reply_ = said(*thrown);
   else
     fail(budget_.over.empty() ? message : "the call was ended: " + message, true);
 }
 
+// Without a reply after it, the call goes on with the handlers behind the one that failed.
 void Call::fail(const std::string &message, bool with_traceback) {
   engine_.host()->error(with_traceback ? state_.explain(thread_, message) : message, op_);
   const auto on_error = handler_ ? handler_->on_error : OnError::Fail;
-  if (on_error == OnError::Accept)
-    reply_.emplace(MANSIO_SKIP);
-  else if (on_error == OnError::Defer)
+  if (on_error == OnError::Defer) {
     reply_ = plugin::defer({4, 3, 0}, "a local policy failed");
-  else
+  } else if (on_error == OnError::Fail) {
     reply_ = plugin::Reply{MANSIO_INTERNAL, {}, message};
+  } else {
+    skipped_ = true;
+    try {
+      if (!begin_again()) reply_.emplace(MANSIO_SKIP);
+    } catch (const ScriptError &e) {
+      reply_ = plugin::Reply{MANSIO_INTERNAL, {}, e.what()};
+    }
+  }
 }
 
 void Call::complete() {
-  token_.complete(reply_ ? *reply_ : plugin::Reply{MANSIO_OK});
+  token_.complete(reply_ ? *reply_ : plugin::Reply{skipped_ ? MANSIO_SKIP : MANSIO_OK});
 }
 
 // Only for limits of the script's own; the host keeps its deadline itself.

@@ -30,8 +30,8 @@ class Call {
 
   // Runs until it waits or ends; true: it has ended, and answered.
   bool resume();
-  // It has not ended in time: says where it stands, and answers.
-  void expire(const std::string &why);
+  // It has not ended in time: says where it stands, and answers; false: it goes on with the next handler, and waits.
+  bool expire(const std::string &why);
   // Nobody wants its answer.
   void cancel();
 
@@ -56,12 +56,16 @@ class Call {
   const std::string &waits_for() const { return waits_for_; }
   void wait_is_over() { wait_ = nullptr; }
 
-  // One step on its thread: the handlers from `done` on, after the result of one when `answered`.
+  // One step on its thread: the handlers from `done` on, after the result of one when `answered`; otherwise those that
+  // have not begun.
   int step(lua_State *L, std::size_t done, bool answered);
 
  private:
   Call(Engine &engine, State &state, plugin::Token token);
+  void fill_budget();
   void begin_handler(const Handler &handler);
+  bool begin_again();
+  plugin::Reply said(const Verdict &verdict) const;
   bool take_verdict(lua_State *L);
   void take_values(lua_State *L);
   std::string place(lua_State *L, int function) const;
@@ -86,6 +90,8 @@ class Call {
   std::map<std::string, std::string, std::less<>> meta_[2];
   Budget budget_;
   const Handler *handler_ = nullptr;
+  std::size_t handlers_begun_ = 0;
+  bool skipped_ = false;  // a handler that failed counts as none, and nothing of this call is applied
   std::int64_t ends_ = 0, handler_ends_ = 0;  // as the host's now(); 0: no limit but the host's
   std::uint64_t timer_ = 0;
   std::optional<plugin::Reply> reply_;

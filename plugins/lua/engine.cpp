@@ -108,7 +108,7 @@ void Engine::wake(Call &call) noexcept {
 void Engine::expire(Call &call) noexcept {
   try {
     auto &state = call.state();
-    call.expire("it took more than its time");
+    if (!call.expire("it took more than its time")) return;
     calls_.erase(call.op().id);
     ended(state);
   } catch (const std::exception &e) {

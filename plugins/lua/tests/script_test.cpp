@@ -238,6 +238,29 @@ TEST(Script, TakesTheDeclaredWayOfAHandlerThatFails) {
   EXPECT_THAT(s.host.log, HasSubstr(":2: one"));
 }
 
+// As if it were not there; the edits of the call cannot be told apart, and none is applied.
+TEST(Script, AsksTheHandlersBehindOneWhoseFaultIsAccepted) {
+  Scripted s{R"(
+    mansio.on("rcpt", {on_error = "accept"}, function(_, rcpt) if rcpt.localpart ~= "fine" then error("one") end end)
+    mansio.on("rcpt", {on_error = "accept"}, function(_, rcpt) if rcpt.localpart == "loop" then while true do end end end)
+    mansio.on("rcpt", {on_error = "accept", timeout = "10ms"}, function(_, rcpt)
+      if rcpt.localpart == "wait" then mansio.sleep("1h") end
+    end)
+    mansio.on("rcpt", function(_, rcpt)
+      if rcpt.localpart == "pass" then return end
+      if rcpt.localpart == "accept" then return mansio.accept() end
+      if rcpt.localpart == "hold" then return mansio.hold("a look") end
+      return mansio.reject("5.7.1", "no")
+    end)
+  )"};
+  for (const auto *refused : {"fine@a", "a@a", "loop@a", "wait@a"})
+    EXPECT_EQ(s.rcpt(refused).last->status, MANSIO_FAIL) << refused << s.host.log;
+  EXPECT_EQ(s.rcpt("pass@a").last->status, MANSIO_SKIP);
+  EXPECT_EQ(s.rcpt("accept@a").last->status, MANSIO_SKIP);
+  EXPECT_EQ(s.rcpt("hold@a").last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
 TEST(Script, HasItsStatesMadeAnewAfterSoManyCalls) {
   Scripted s{R"(
     local n = 0
