@@ -25,11 +25,18 @@ bool same_name(std::string_view a, std::string_view b) {
                     [&](char x, char y) { return lower(x) == lower(y); });
 }
 
+// Before and after: to read them is work, too.
+void charge_for_fields(lua_State *L, Call &call) {
+  call.state().charge(L, 50);
+  call.state().charge(L, call.content().fields().size());
+}
+
 // message:header(name [, nth]): the value, or nil.
 int header(lua_State *L) {
   auto &call = call_of(L, 1, kType);
   const auto name = text_at(L, 2, "the field's name");
   auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, kMost);
+  charge_for_fields(L, call);
   for (const auto &field : call.content().fields())
     if (same_name(field.name, name) && --nth == 0) return push(L, field.value), 1;
   lua_pushnil(L);
@@ -39,6 +46,7 @@ int header(lua_State *L) {
 // message:headers(): a list of {name =, value =}.
 int headers(lua_State *L) {
   auto &call = call_of(L, 1, kType);
+  charge_for_fields(L, call);
   const auto &fields = call.content().fields();
   call.state().charge(L, 10 * fields.size());
   lua_createtable(L, static_cast<int>(fields.size()), 0);
@@ -108,6 +116,10 @@ int text(lua_State *L) {
 template <class F>
 int edit(lua_State *L, const char *what, F f) {
   auto &call = call_of(L, 1, kType);
+  std::size_t octets = 0;
+  for (int i = lua_gettop(L); i > 1; --i)
+    if (lua_type(L, i) == LUA_TSTRING) octets += lua_rawlen(L, i);
+  call.state().charge(L, 100 + octets / 16);
   const auto &host = *call.engine().host();
   const auto *service = host.service<mansio_host_edit>("mansio.host.edit/1~draft");
   const auto status = f(*service, host.raw(), call.op());
@@ -142,10 +154,12 @@ int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a
   auto &call = call_of(L, 1, kType);
   const auto name = text_at(L, 2, "the field's name");
   std::uint32_t first = 1, last = 0;
-  if (lua_isnoneornil(L, 3))
+  if (lua_isnoneornil(L, 3)) {
+    charge_for_fields(L, call);
     for (const auto &field : call.content().fields()) last += same_name(field.name, name) ? 1 : 0;
-  else
+  } else {
     first = last = static_cast<std::uint32_t>(integer_at(L, 3, "the number of the field", 1, kMost));
+  }
   // From the last one on, so that the numbers of the others stay.
   for (; last >= first; --last)
     edit(L, "remove_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {

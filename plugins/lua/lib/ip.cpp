@@ -4,6 +4,7 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/lib/network.hpp"
+#include "plugins/lua/state.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -23,6 +24,7 @@ int set(lua_State *L) {
   auto &made = new_object<NetworkSet>(L, kType);
   const auto n = lua_rawlen(L, 1);
   for (lua_Unsigned i = 1; i <= n; ++i) {
+    State::of(L).charge(L, 50);
     lua_rawgeti(L, 1, static_cast<lua_Integer>(i));
     const auto text = text_at(L, -1, "a network");
     if (!made.add(text)) throw ScriptError{"\"" + std::string{text} + "\" is no network, expected ADDRESS[/BITS]"};
@@ -32,7 +34,9 @@ int set(lua_State *L) {
 }
 
 int contains(lua_State *L) {
-  lua_pushboolean(L, object_at<NetworkSet>(L, 1, kType).contains(address_at(L, 2)));
+  const auto &networks = object_at<NetworkSet>(L, 1, kType);
+  State::of(L).charge(L, 10 + networks.size() / 2);  // one after the other
+  lua_pushboolean(L, networks.contains(address_at(L, 2)));
   return 1;
 }
 

@@ -97,6 +97,7 @@ class Encoder {
         number(index);
         break;
       case LUA_TSTRING:
+        charge_for_text(lua_rawlen(L_, index));
         out += quoted(text_at(L_, index, "a value"));
         break;
       case LUA_TLIGHTUSERDATA:
@@ -114,6 +115,7 @@ class Encoder {
   std::string out;
 
  private:
+  void charge_for_text(std::size_t octets) { State::of(L_).charge(L_, 20 + octets / 16); }
   static std::string quoted(std::string_view text) {
     return boost::json::serialize(boost::json::string_view{text.data(), text.size()});
   }
@@ -158,7 +160,11 @@ class Encoder {
       lua_pop(L_, 1);
       if (lua_type(L_, -1) != LUA_TSTRING)
         throw ScriptError{"an object has a " + type_name(L_, -1) + " for a name, expected texts, or a list from 1"};
-      names.emplace_back(text_at(L_, -1, "a name"));
+      const auto name = text_at(L_, -1, "a name");
+      charge_for_text(name.size());
+      held_ += name.size();
+      if (held_ > kLargest) throw ScriptError{"the JSON text would be larger than 4 MiB"};
+      names.emplace_back(name);
     }
     std::sort(names.begin(), names.end());
     out += '{';
@@ -174,6 +180,7 @@ class Encoder {
   }
 
   lua_State *L_;
+  std::size_t held_ = 0;  // of names, all of which become text
 };
 
 int encode(lua_State *L) {

@@ -25,6 +25,7 @@ class NetworkSet {
   // "192.0.2.0/24", "2001:db8::/32", or an address alone; false: it is none.
   bool add(std::string_view network);
   bool contains(const IpAddress &address) const;
+  std::size_t size() const { return networks_.size(); }
 
  private:
   struct Network {
