@@ -105,7 +105,7 @@ bool Call::expire(const std::string &why) {
 
 void Call::cancel() {
   const auto deadline = stage_ ? stage_->deadline() : request_->deadline;
-  if (wait_ && engine_.host()->now() >= deadline) {
+  if (wait_ && !more_time_ && engine_.host()->now() >= deadline) {
     const auto why = "no answer in time, waiting for " + waits_for_;
     engine_.host()->error(state_.explain(thread_, why), op_);
     reply_ = plugin::Reply{MANSIO_INTERNAL, {}, why};
@@ -114,6 +114,11 @@ void Call::cancel() {
   }
   drop_wait();
   complete();
+}
+
+void Call::progress() {
+  stage_->progress();
+  more_time_ = true;
 }
 
 Content &Call::content() {

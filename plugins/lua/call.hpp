@@ -47,6 +47,7 @@ class Call {
   mansio_op op() const { return op_; }
   plugin::Stage *stage() { return stage_ ? &*stage_ : nullptr; }
   Content &content();
+  void progress();  // asks the host for more time
   // What it set; the host still gives the values of the beginning.
   std::map<std::string, std::string, std::less<>> &set_meta(bool of_message) { return meta_[of_message ? 1 : 0]; }
 
@@ -91,6 +92,7 @@ class Call {
   Budget budget_;
   const Handler *handler_ = nullptr;
   std::size_t handlers_begun_ = 0;
+  bool more_time_ = false;  // the host moved its deadline, and does not say to when
   bool skipped_ = false;  // a handler that failed counts as none, and nothing of this call is applied
   std::int64_t ends_ = 0, handler_ends_ = 0;  // as the host's now(); 0: no limit but the host's
   std::uint64_t timer_ = 0;

@@ -192,7 +192,7 @@ int replace_body(lua_State *L) {  // the first call begins a new body, the other
   });
 }
 int progress(lua_State *L) {
-  call_of(L, 1, kType).stage()->progress();
+  call_of(L, 1, kType).progress();
   return 0;
 }
 

@@ -120,6 +120,28 @@ TEST(Waits, EndsAtTheTimeOfTheHandlerOrOfTheInstance) {
   EXPECT_THAT(t.host.faults, IsEmpty());
 }
 
+// The deadline that a call began with says who ended it, until the call asked for more time.
+TEST(Waits, TellsTheEndOfItsTimeFromAClientThatLeft) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(_, message)
+      if message:header("X-Long") then message:progress() end
+      mansio.sleep("1h")
+    end)
+  )"};
+  FakeStage stage;
+  stage.stage = MANSIO_STAGE_END_OF_MESSAGE;
+  stage.time_limit = std::chrono::seconds{0};
+  stage.content = "A: b\r\n\r\n";
+  const auto late = s.host.show(stage);
+  s.host.cancel(late);
+  EXPECT_EQ(s.host.finish(late).status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("no answer in time"));
+  stage.content = "X-Long: b\r\n\r\n";
+  const auto left = s.host.show(stage);
+  s.host.cancel(left);
+  EXPECT_EQ(s.host.finish(left).status, MANSIO_CANCELLED);
+}
+
 TEST(Waits, EndsWhenNobodyWantsTheAnswer) {
   Scripted s{kRecipients};
   FakeStage stage;
