@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "kernel/cli/exported_symbols.hpp"
@@ -76,6 +77,7 @@ class Check {
 
     const bool lookup = host::offers(plugin, host::kLookupKind);
     const bool transport = host::offers(plugin, host::kTransportKind);
+    std::thread{[] {}}.join();  // a sanitizer's runtime has one of its own from the first on
     const auto threads_before = threads();
     if (lookup) life(plugin, "lookup", [&] { return use_lookup(plugin); });
     if (transport) life(plugin, "transport", [&] { return use_transport(plugin); });
