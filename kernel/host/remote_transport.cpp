@@ -1,6 +1,4 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "kernel/host/remote.hpp"
+#include "kernel/io/memfd.hpp"
 
 namespace mansio::host {
 namespace {
@@ -30,13 +29,13 @@ wire::RecipientOutcome trouble(wire::DeliveryStatus status, std::string text) {
 }  // namespace
 
 Result<io::UniqueFd> sealed_message(const MessageSource &message) {
-  io::UniqueFd fd{::memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
-  if (!fd) return Error{Status::Busy, std::string{"memfd: "} + std::strerror(errno)};
+  auto memfd = io::Memfd::create("message");
+  if (!memfd) return memfd.error();
   for (const auto &slice : message.slices) {
     auto offset = static_cast<off_t>(slice.offset);
     auto left = slice.length;
     while (left > 0) {
-      const auto n = ::sendfile(fd.get(), slice.fd, &offset, left);
+      const auto n = ::sendfile(memfd->get(), slice.fd, &offset, left);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0)
         return Error{Status::Defer, n == 0 ? std::string{"the spool ends before the message"}
@@ -44,9 +43,7 @@ Result<io::UniqueFd> sealed_message(const MessageSource &message) {
       left -= static_cast<std::uint64_t>(n);
     }
   }
-  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-    return Error{Status::Internal, std::string{"seal: "} + std::strerror(errno)};
-  return fd;
+  return std::move(*memfd).seal();
 }
 
 RemoteTransport::RemoteTransport(asio::io_context &loop, const Clock &clock, Logger &log, std::string name,

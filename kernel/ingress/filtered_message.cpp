@@ -1,33 +1,19 @@
 #include "kernel/ingress/filtered_message.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "kernel/ingress/data.hpp"
+#include "kernel/io/memfd.hpp"
 
 namespace mansio::ingress {
 namespace {
 
 constexpr std::size_t kBlock = 64 * 1024;
 constexpr std::uint64_t kTurn = 1024 * 1024;  // copied before others have theirs
-
-Error no_memory() { return {Status::Busy, std::string{"copy of the message: "} + std::strerror(errno), {4, 3, 1}}; }
-
-Result<void> write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return no_memory();
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -84,31 +70,32 @@ Task<Result<void>> FilteredMessage::apply(const std::vector<Edit> &edits) {
   auto next = std::make_shared<host::FilterContent>();
   next->keep = writer_.reserve_memory(size);
   if (!next->keep) co_return Error{Status::Busy, "copy of the message: other messages have the memory", {4, 3, 1}};
-  next->fd.reset(::memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!next->fd) co_return no_memory();
-  const int fd = next->fd.get();
-  auto written = write_all(fd, header);
-  if (written && ends) written = write_all(fd, "\r\n");
+  auto memfd = io::Memfd::create("message");
+  if (!memfd) co_return memfd.error();
+  auto written = memfd->write(header);
+  if (written && ends) written = memfd->write("\r\n");
   if (!written) co_return written.error();
   next->length = header.size() + (ends ? 2 : 0);
   if (body) {
     ContentDecoder decoder{ContentDecoder::Framing::Bdat, limits_.line_length};
     std::string_view rest{*body};
-    written = write_all(fd, decoder.feed(rest));
-    if (written) written = write_all(fd, decoder.finish());
+    written = memfd->write(decoder.feed(rest));
+    if (written) written = memfd->write(decoder.finish());
     if (!written) co_return written.error();
     if (decoder.line_too_long()) co_return Error{Status::Fail, "its new body has a line that is too long"};
-    next->length = static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_CUR));
+    next->length = static_cast<std::uint64_t>(::lseek(memfd->get(), 0, SEEK_CUR));
   } else {
     for (auto at = body_begin_; at < content_->length; at += kBlock) {
       const auto block = read(at, kBlock);
-      written = block ? write_all(fd, *block) : block.error();
+      written = block ? memfd->write(*block) : block.error();
       if (!written) co_return written.error();
       next->length += block->size();
       if ((at - body_begin_) % kTurn == kTurn - kBlock) co_await asio::post(loop_, asio::use_awaitable);
     }
   }
-  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) co_return no_memory();
+  auto sealed = std::move(*memfd).seal();
+  if (!sealed) co_return sealed.error();
+  next->fd = std::move(*sealed);
   header_ = std::move(header);
   ended_ = ends;
   body_begin_ = header_.size() + (ends ? 2 : 0);

@@ -1,11 +1,13 @@
 #include "kernel/process/memfd.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
+#include "kernel/io/memfd.hpp"
 
 namespace mansio::process {
 namespace {
@@ -17,17 +19,10 @@ Error unavailable(const char *what) { return {Status::Busy, std::string{what} + 
 }  // namespace
 
 Result<io::UniqueFd> sealed_memfd(const char *name, std::string_view bytes) {
-  io::UniqueFd fd{::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)};
-  if (!fd) return unavailable("memfd_create");
-  for (std::size_t done = 0; done < bytes.size();) {
-    const auto n = ::pwrite(fd.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return unavailable("memfd write");
-    done += static_cast<std::size_t>(n);
-  }
-  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-    return unavailable("memfd seal");
-  return fd;
+  auto memfd = io::Memfd::create(name);
+  if (!memfd) return memfd.error();
+  if (auto written = memfd->write(bytes); !written) return written.error();
+  return std::move(*memfd).seal();
 }
 
 Result<std::string> read_exactly(const io::UniqueFd &fd, std::uint64_t size) {

@@ -2,16 +2,12 @@
 // into a segment of their own, behind room for the trace headers that are not yet known.
 #include "kernel/spool/writer.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "kernel/base/crc32c.hpp"
+#include "kernel/io/memfd.hpp"
 #include "kernel/spool/writer_core.hpp"
 
 namespace mansio::spool {
@@ -57,34 +53,20 @@ Task<Result<void>> in_bulk(std::shared_ptr<WriterCore> core, Work work) {
   co_return state->result;
 }
 
-Error no_memory(std::string why) {
-  return {Status::Busy, "no memory for a copy of the message: " + std::move(why), {4, 3, 1}};
-}
-
-Result<void> write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return no_memory(std::strerror(errno));
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
 // What lies in `file` from `at` to `end`, and `tail` after it.
-Result<void> copy_to(int fd, io::File *file, std::uint64_t at, std::uint64_t end, std::string_view tail) {
+Result<io::UniqueFd> copy_of(io::File *file, std::uint64_t at, std::uint64_t end, std::string_view tail) {
+  auto memfd = io::Memfd::create("message");
+  if (!memfd) return memfd.error();
   std::string block(file ? std::min<std::uint64_t>(kChunk, end - at) : 0, '\0');
   while (file && at < end) {
     const auto n = file->read_at(at, block.data(), std::min<std::uint64_t>(block.size(), end - at));
     if (!n) return n.error();
     if (*n == 0) return Error{Status::Defer, "the segment ends before the message", {4, 3, 0}};
-    if (auto written = write_all(fd, {block.data(), *n}); !written) return written;
+    if (auto written = memfd->write({block.data(), *n}); !written) return written.error();
     at += *n;
   }
-  if (auto written = write_all(fd, tail); !written) return written;
-  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-    return no_memory(std::strerror(errno));
-  return {};
+  if (auto written = memfd->write(tail); !written) return written.error();
+  return std::move(*memfd).seal();
 }
 
 std::shared_ptr<const void> share(const std::shared_ptr<WriterCore> &core, std::uint64_t bytes) {
@@ -121,18 +103,21 @@ class DraftImpl final : public Draft {
 
   Task<Result<DraftCopy>> copy() override {
     auto held = share(core_, size_);
-    if (!held) co_return no_memory("other messages have it");
+    if (!held) co_return Error{Status::Busy, "no memory for a copy of the message", {4, 3, 1}};
     const auto copy = std::make_shared<DraftCopy>();
     copy->size = size_;
-    copy->fd.reset(::memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!copy->fd) co_return no_memory(std::strerror(errno));
     copy->keep = std::move(held);
     if (!large_) {
-      if (auto done = copy_to(copy->fd.get(), nullptr, 0, 0, buffer_); !done) co_return done.error();
+      auto made = copy_of(nullptr, 0, 0, buffer_);
+      if (!made) co_return made.error();
+      copy->fd = std::move(*made);
       co_return std::move(*copy);
     }
-    Work work = [large = large_, copy, end = large_->segment.end, tail = buffer_] {
-      return copy_to(copy->fd.get(), large->segment.file.get(), kBodyStart, end, tail);
+    Work work = [large = large_, copy, end = large_->segment.end, tail = buffer_]() -> Result<void> {
+      auto made = copy_of(large->segment.file.get(), kBodyStart, end, tail);
+      if (!made) return made.error();
+      copy->fd = std::move(*made);
+      return {};
     };
     auto done = co_await in_bulk(core_, std::move(work));
     if (!done) co_return done.error();
