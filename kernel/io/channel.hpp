@@ -31,7 +31,7 @@ inline constexpr std::size_t kFrameHeader = 8;
 inline constexpr std::size_t kMessageHeader = 8;
 inline constexpr std::size_t kMaxMessage = kMaxFrame - kFrameHeader - kMessageHeader;
 inline constexpr std::size_t kMaxFds = 16;  // in one frame
-inline constexpr std::uint8_t kProtocolVersion = 3;
+inline constexpr std::uint8_t kProtocolVersion = 4;
 
 struct ChannelLimits {
   std::size_t queue_bytes = 8 * 1024 * 1024;  // unsent bytes before `send` answers false

@@ -226,7 +226,7 @@ class QueueCore : private spool::Mover {
   bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
              const Envelope &envelope, const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                    const Recipients &uncertain = {});
+                    const Recipients &uncertain = {}, Nanos retry = 0);
   bool expired(GroupSlot group) const;
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared = {});
   void conclude(MessageSlot slot, Batch &&batch);

@@ -63,6 +63,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     l.plugin_failed |= outcome.plugin_failed;
     if (outcome.index >= l.recipients.size() || l.reported[outcome.index]) continue;
     l.reported[outcome.index] = true;
+    if (outcome.status == wire::DeliveryStatus::Deferred) l.retry = std::max(l.retry, outcome.retry_ns);
     if (!no_feedback || (interrupted && outcome.smtp_code != 0)) respond(group, outcome, counted);
     if (outcome.status == wire::DeliveryStatus::Uncertain && !l.suspected) l.uncertain.push_back(l.recipients[outcome.index]);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
@@ -90,13 +91,14 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     const bool again = interrupted && !index_.group(group).recipients.empty() && !index_.message(slot).deleted;
     if (l.plugin_failed && !again) plugin_failed(slot, group, o);
     const auto uncertain = std::move(l.uncertain);
+    const auto retry = l.retry;
     end_lease(at);
     if (again) {  // as for one that was refused
       c.behind = true;
       put_back(group);
       refresh_capacity(c.transport);
     } else {
-      return_group(group, result, batch, *envelope, uncertain);
+      return_group(group, result, batch, *envelope, uncertain, retry);
     }
   }
   conclude(slot, std::move(batch));
@@ -320,9 +322,10 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
   g.recipients = std::move(left);
 }
 
-// A leased group comes back: what remains of it waits, expires, is held or routed again.
+// A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop asked
+// for before the next attempt. It can ask for no more than the back-off would come to.
 void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                             const Recipients &uncertain) {
+                             const Recipients &uncertain, Nanos retry) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   if (m.kills > 0 && result != scheduler::Result::NoFeedback) {  // it did not kill this time
@@ -340,6 +343,11 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
   if (g.attempts < UINT16_MAX) ++g.attempts;
   g.flush = FlushState::None;
   scheduler_->finished(group, result, age_of(group), clock_.mono());
+  if (const auto asked = clock_.mono() + std::min(retry, settings_->queue.maximal_backoff_time);
+      retry > 0 && scheduler_->due(group) < asked) {
+    scheduler_->hold(group);
+    scheduler_->release(group, asked, clock_.mono());
+  }
   journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   index_.set_state(group, GroupState::Scheduled);
   cache_.erase(m.id);  // minutes will pass

@@ -89,6 +89,7 @@ struct LeaseState {
   spool::Place body;
   Nanos taken_up = 0, leased = 0;  // wall
   Nanos deadline = 0;              // mono
+  Nanos retry = 0;                 // the longest that an outcome asks for before the next attempt
   bool routing = false;            // a RouteRequest, not a delivery
   bool cancelled = false;
   bool missed = false;    // not answered by then either

@@ -126,10 +126,11 @@ struct RecipientOutcome {
   std::uint32_t connection_use = 0;  // conn_use, from 1
   std::string tls;                   // "TLSv1.3 TLS_AES_256_GCM_SHA384", "" = clear
   bool plugin_failed = false;        // no word of a next hop: the plugin broke, hung or was not there
+  Nanos retry_ns = 0;                // Deferred: what is asked for before the next attempt, from now; 0 = nothing
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.index, s.status, s.smtp_code, s.enhanced, s.text, s.remote_mta, s.relay, s.relayed_dsn, s.connect_ns,
-      s.transmit_ns, s.connection_use, s.tls, s.plugin_failed);
+      s.transmit_ns, s.connection_use, s.tls, s.plugin_failed, s.retry_ns);
   }
 };
 

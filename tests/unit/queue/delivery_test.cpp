@@ -91,6 +91,46 @@ TEST_F(Delivery, GroupsRecipientsByDestinationUpToTheLimit) {
   EXPECT_EQ(recipients, 4u);
 }
 
+TEST_F(Delivery, WaitsAsLongAsANextHopAsksAndNoLongerThanTheBackOff) {
+  begin();
+  const auto defer = [&](Nanos asked) {
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 1u);
+    auto o = result(l[0], DeliveryStatus::Deferred);
+    o.outcomes[0].retry_ns = asked;
+    say(egress_, o);
+    run();
+  };
+  mail_to({"a@example.com"});
+  defer(1000 * kSecond);  // minimal_backoff_time: 300 s
+  advance(999 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(2 * kSecond);
+  defer(365 * 86'400 * kSecond);
+  advance(3999 * kSecond);  // maximal_backoff_time: 4000 s
+  EXPECT_TRUE(leases().empty());
+  advance(2 * kSecond);
+  defer(kSecond);
+  advance(1001 * kSecond);  // the back-off is longer
+  EXPECT_TRUE(leases().empty());
+}
+
+TEST_F(Delivery, WhatANextHopAskedForHoldsAfterARestart) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.outcomes[0].retry_ns = 2000 * kSecond;
+  say(egress_, o);
+  run();
+  begin();
+  advance(1000 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(1001 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
 TEST_F(Delivery, AcknowledgesOutcomesOnlyOnceTheyAreSynced) {
   begin();
   mail_to({"a@example.com"});
