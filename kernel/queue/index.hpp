@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -62,7 +63,8 @@ struct Extra {
   std::vector<Reported> failed, succeeded;
   std::vector<Intent> intents;
   std::uint32_t next_event = 1;
-  GroupCounts counts;  // if the message ever had more than one group; else its group tells
+  std::set<std::uint32_t> undecided;  // recipients whose last outcome was uncertain, or a delivery that we gave up
+  GroupCounts counts;                 // if the message ever had more than one group; else its group tells
   bool counted = false;
   bool told_in_time = false;  // what failed will be told of though other recipients are not tried
 };
