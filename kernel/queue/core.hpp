@@ -78,7 +78,7 @@ class QueueCore : private spool::Mover {
   bool turn();
   Nanos wake_at() const;  // mono
 
-  void draining(const wire::Peer &peer);  // it gets nothing new
+  void draining(const wire::Peer &peer);  // it gets nothing new; a queue, which is this one: nobody does
   void reload(const config::Settings &settings);
   void wanted(std::uint32_t segment, std::uint32_t epoch);                                          // Store::on_wanted
   void unadmitted(std::uint32_t segment, std::uint32_t epoch) { scan({segment, epoch}, nullptr); }  // on_unadmitted

@@ -307,6 +307,10 @@ void Fleet::drain(Post &post, Nanos within) {
   arm(post.child, within + kSecond, "did not stop in time");
 }
 
+void Fleet::end_deliveries() {
+  if (auto *q = queue(); q && q->ready()) q->child->channel->send(wire::Draining{q->child->self});
+}
+
 void Fleet::kill_child(Child &child) {
   if (child.ended || (child.process && child.process->kill())) return;
   // A thread: it ends when its supervisor is gone.

@@ -112,7 +112,8 @@ class Bench : public ::testing::Test {
     run();
   }
 
-  // The usual cast: an ingress with a segment, an egress for "smtp" that holds these leases of an earlier start, a router.
+  // The usual cast: an ingress with a segment, an egress for "smtp" that holds these leases of an earlier start, a
+  // router.
   void cast(std::vector<std::uint64_t> held = {}, std::vector<MessageId> messages = {}) {
     ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
     egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);

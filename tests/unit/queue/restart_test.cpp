@@ -919,6 +919,25 @@ TEST_F(Crash, ADeliveryThatIsGivenUpForAStopIsNoAttempt) {
   }
 }
 
+// A transport whose process is gone counts as unavailable after a while, and its mail as tried.
+TEST_F(Crash, AStopIsNoOutage) {
+  for (const bool stop : {false, true}) {
+    disk_ = {};
+    core_.reset();
+    settings_.queue.maximal_queue_lifetime = 0;
+    begin();
+    mail_to({"a@example.com"});
+    mail_to({"b@example.org"});
+    ASSERT_EQ(leases().size(), 2u);
+    if (stop) core_->draining({wire::RoleKind::Queue, 0, 1, "queue", 50});
+    core_->draining(egress_.peer);
+    die(egress_, false);
+    advance(kSecond);
+    advance(120 * kSecond);
+    EXPECT_EQ(notifications().size(), stop ? 0u : 2u);
+  }
+}
+
 TEST_F(Crash, OfADeliveryThatIsGivenUpWhoFailedForCertainExpires) {
   settings_.queue.maximal_queue_lifetime = 0;
   begin();
