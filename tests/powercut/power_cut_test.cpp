@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 
@@ -51,13 +52,17 @@ const char *random_part(Random &random) {
 void break_something(FaultFiles &disk, Random &random) {
   const auto nth = 1 + random() % 60;
   const bool forever = random() % 2;
-  switch (random() % 4) {
+  switch (random() % 5) {
     case 0:
       return disk.fail_any(nth, Status::Busy, forever);  // no space
     case 1:
       return disk.fail(Op::Sync, random_part(random), 1 + nth / 4, Status::Internal, forever);
     case 2:
       return disk.fail(Op::Write, random_part(random), 1 + nth / 2, Status::Internal, forever);
+    case 3: {  // no descriptors, no memory: who reads a segment, and who has its pages, cannot be said
+      constexpr std::array<Op, 4> kAsked{Op::Duplicate, Op::Shared, Op::Forget, Op::List};
+      return disk.fail(kAsked[random() % kAsked.size()], "segments", 1 + nth / 8, Status::Internal, forever);
+    }
     default:
       return disk.fail_any(nth, Status::Internal, false);
   }
