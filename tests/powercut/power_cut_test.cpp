@@ -294,9 +294,10 @@ void run(unsigned share, Life &&life, Expect &&expect) {
   std::printf(
       "  recycled %llu, checkpoints %llu, killed in a call %llu, flagged %llu, clean starts %llu, "
       "segments given up %llu, set aside %llu, clock set %llu, copied %llu, replaced %llu, disk full %llu, "
-      "starts refused %llu\n",
+      "starts refused %llu, reports in parts %llu, deliveries given up %llu, leases refused %llu\n",
       n(e.recycled), n(e.checkpoints), n(e.killed_inside), n(e.flagged), n(e.clean_starts), n(e.abandoned),
-      n(e.set_aside), n(e.clock_steps), n(e.copied), n(e.replaced), n(e.full), n(tally.refused));
+      n(e.set_aside), n(e.clock_steps), n(e.copied), n(e.replaced), n(e.full), n(tally.refused), n(e.in_parts),
+      n(e.given_up), n(e.refused));
   if (only || failures > 0 || tally.cuts < kEnough) return;
   EXPECT_GT(e.recycled, 0u);
   EXPECT_GT(e.checkpoints, 0u);
@@ -304,6 +305,9 @@ void run(unsigned share, Life &&life, Expect &&expect) {
   EXPECT_GT(e.flagged, 0u);
   EXPECT_GT(e.clean_starts, 0u);
   EXPECT_GT(e.clock_steps, 0u);
+  EXPECT_GT(e.in_parts, 0u);
+  EXPECT_GT(e.given_up, 0u);
+  EXPECT_GT(e.refused, 0u);
   expect(e);
 }
 
