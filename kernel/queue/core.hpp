@@ -229,7 +229,8 @@ class QueueCore : private spool::Mover {
   bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
              const Envelope &envelope, const LeaseContext &context);
   bool spares_some(GroupSlot group, const Batch &batch) const;
-  bool first_undecided(Message &m, std::uint32_t recipient, bool undecided);
+  bool first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
+                       const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope);
   bool expired(GroupSlot group) const;
   void expire_failed(GroupSlot group, Batch &batch, const Envelope &envelope);

@@ -240,12 +240,23 @@ bool QueueCore::spares_some(GroupSlot group, const Batch &batch) const {
   return std::any_of(recipients.begin(), recipients.end(), [&](const auto &p) { return batch.spares(p.index); });
 }
 
-// An outcome decides nothing if it is uncertain, or if we gave the delivery up. The first such one is no failed
-// attempt. Of two in a row the second is: else what is never decided would never expire.
-bool QueueCore::first_undecided(Message &m, std::uint32_t recipient, bool undecided) {
-  if (undecided) return m.more().undecided.insert(recipient).second;
-  if (m.extra) m.extra->undecided.erase(recipient);
-  return false;
+// What decides nothing is no failed attempt at first: an uncertain outcome, or that we gave the delivery up. A second
+// uncertain one is, whatever was given up in between, and so is what is given up twice in a row: else what is never
+// decided would never expire.
+bool QueueCore::first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
+                                const LeaseContext &context) {
+  const bool uncertain = reported.status == wire::DeliveryStatus::Uncertain;
+  const bool deferred = reported.status == wire::DeliveryStatus::Deferred;
+  const bool given_up = context.interrupted && reported.smtp_code == 0 && (uncertain || deferred);
+  if (!uncertain && !given_up) {
+    if (m.extra) m.extra->undecided.erase(recipient);
+    return false;
+  }
+  auto &so_far = m.more().undecided[recipient];
+  const bool first = given_up ? !so_far.given_up : !so_far.uncertain;
+  so_far.given_up = given_up;
+  if (!given_up) so_far.uncertain = true;
+  return first;
 }
 
 // False: that recipient is not waiting (any more).
@@ -260,9 +271,6 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   auto &m = index_.message(g.message);
   const auto &who = envelope.recipients[recipient];
   const bool tried = !transport_of(group).deferred || g.flush == FlushState::LetOut;
-  const bool undecided =
-      reported.status == wire::DeliveryStatus::Uncertain ||
-      (context.interrupted && reported.status == wire::DeliveryStatus::Deferred && reported.smtp_code == 0);
   if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3 &&
       tried && !context.interrupted)
     tell_trouble(g.message, envelope, {recipient, outcome});
@@ -291,7 +299,7 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
     case wire::DeliveryStatus::Deferred:
     default:
       ++counters_.deferred;
-      if (first_undecided(m, recipient, undecided)) batch.spared.push_back(recipient);
+      if (first_undecided(m, recipient, reported, context)) batch.spared.push_back(recipient);
       set_reason(*p, reason_of(outcome));
       return true;
   }

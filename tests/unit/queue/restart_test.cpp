@@ -988,6 +988,27 @@ TEST_F(Crash, ADeliveryThatIsGivenUpAgainWasAnAttempt) {
   }
 }
 
+TEST_F(Crash, ADeliveryThatIsGivenUpAfterAnUncertainOneIsNoAttemptAndForgivesNothing) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Uncertain);
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.interrupted = true;
+  say(egress_, o);
+  advance(kSecond);
+  EXPECT_TRUE(notifications().empty());
+  l = leases();  // at once
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Uncertain);
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
 TEST_F(Crash, ADeliveryThatIsGivenUpSaysNothingOfTheDestination) {
   config::ResponseRule rule;
   rule.pattern = "cancelled";
