@@ -132,7 +132,7 @@ class Fleet {
   Hooks hooks_;
   std::list<Post> posts_;
   std::bitset<process::kSlots> slots_;
-  bool ending_ = false;
+  bool ending_ = false, deliveries_ended_ = false;
 };
 
 }  // namespace mansio::supervisor

@@ -289,6 +289,16 @@ TEST_F(FleetTest, TheQueueHearsThatNobodyWillDeliverAnyMoreBeforeWhoDeliversIsDr
             std::find(order.begin(), order.end(), "draining egress.x"));
 }
 
+TEST_F(FleetTest, AQueueThatIsStillStartingAtAStopHearsOfItBeforeItGivesAnythingOut) {
+  auto &queue = post(K::Queue, "queue");
+  fleet_->end_deliveries();
+  ready(queue);
+  run_until(heard(K::Queue, "attach done"));
+  const auto order = record_.of(K::Queue);
+  EXPECT_LT(std::find(order.begin(), order.end(), "draining queue"),
+            std::find(order.begin(), order.end(), "attach done"));
+}
+
 TEST_F(FleetTest, AStopShortensTheTimeThatAReloadHasGiven) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");
