@@ -55,7 +55,7 @@ class Role {
   virtual void attach_done() {}
   virtual void dead(const wire::Dead &) {}
   virtual void listener(const wire::Listener &, io::UniqueFd) {}
-  // queue: that peer will be told to drain next; give it nothing new.
+  // queue: that peer will be told to drain next; give it nothing new. Itself: give nothing to anybody.
   virtual void draining(const wire::Peer &) {}
   // queue and control: a new configuration. `settings` lives as long as the role. False: drain me and start me anew.
   virtual bool reload(const config::Settings & /*settings*/, std::uint32_t /*config_epoch*/) { return false; }

@@ -314,6 +314,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
   });
   auto &extra = m.more();
   extra.hold_reason.clear();
+  extra.undecided.clear();
   if (!extra.pool.empty()) {
     extra.pool.clear();
     journal(m, entry::pool(m.id, ""));

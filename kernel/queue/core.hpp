@@ -78,7 +78,7 @@ class QueueCore : private spool::Mover {
   bool turn();
   Nanos wake_at() const;  // mono
 
-  void draining(const wire::Peer &peer);  // it gets nothing new
+  void draining(const wire::Peer &peer);  // it gets nothing new; a queue, which is this one: nobody does
   void reload(const config::Settings &settings);
   void wanted(std::uint32_t segment, std::uint32_t epoch);                                          // Store::on_wanted
   void unadmitted(std::uint32_t segment, std::uint32_t epoch) { scan({segment, epoch}, nullptr); }  // on_unadmitted
@@ -112,6 +112,8 @@ class QueueCore : private spool::Mover {
   struct Batch {
     Recipients sent;
     std::vector<Reported> failed, succeeded;
+    Recipients spared;  // they stay however old the message is: first_undecided()
+    bool spares(std::uint32_t recipient) const;
     bool empty() const { return sent.empty() && failed.empty() && succeeded.empty(); }
   };
   struct LeaseContext {  // of an outcome, for the log
@@ -217,7 +219,8 @@ class QueueCore : private spool::Mover {
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
   SharedEnvelope nameless(MessageSlot slot);
-  void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope);
+  void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope,
+                    bool interrupted);
   Deferral deferral_of(GroupSlot group, Nanos due);
   std::uint64_t reason_number(ReasonId reason);
   void foreign_done(Connection &c, std::uint64_t lease);
@@ -225,9 +228,13 @@ class QueueCore : private spool::Mover {
   void unpark(MessageSlot slot);
   bool apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &outcome,
              const Envelope &envelope, const LeaseContext &context);
+  bool spares_some(GroupSlot group, const Batch &batch) const;
+  bool first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
+                       const LeaseContext &context);
   void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                    const Recipients &uncertain = {}, Nanos retry = 0);
+                    Nanos retry = 0);
   bool expired(GroupSlot group) const;
+  void expire_failed(GroupSlot group, Batch &batch, const Envelope &envelope);
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared = {});
   void conclude(MessageSlot slot, Batch &&batch);
   void settle(MessageSlot slot);

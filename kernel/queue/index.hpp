@@ -54,6 +54,12 @@ struct GroupCounts {
   std::uint32_t all = 0, leased = 0, fresh = 0;
 };
 
+// Of a recipient whose last outcome decided nothing: it was uncertain, or we gave the delivery up. Not on the disk.
+struct Undecided {
+  bool uncertain = false;  // since the last one that decided something
+  bool given_up = false;   // the last one
+};
+
 // What few messages have.
 struct Extra {
   std::string hold_reason;
@@ -62,6 +68,7 @@ struct Extra {
   std::vector<Reported> failed, succeeded;
   std::vector<Intent> intents;
   std::uint32_t next_event = 1;
+  std::map<std::uint32_t, Undecided> undecided;
   GroupCounts counts;  // if the message ever had more than one group; else its group tells
   bool counted = false;
   bool told_in_time = false;  // what failed will be told of though other recipients are not tried

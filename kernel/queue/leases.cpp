@@ -92,7 +92,6 @@ LeaseState &QueueCore::begin_lease(GroupSlot slot, Connection &c, const SharedSt
   l.recipients.reserve(g.recipients.size());
   for (const auto &p : g.recipients) l.recipients.push_back(p.index);
   l.reported.assign(l.recipients.size(), false);
-  l.suspected = index_.message(g.message).possible_duplicate;
   l.body = stored->at.body;
   l.leased = clock_.wall();
   l.taken_up = std::min(due(slot), l.leased);

@@ -58,6 +58,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   const bool no_feedback = o.no_feedback || interrupted;
   const LeaseContext context{transport_of(group).name, c.peer.pid, l.taken_up, l.leased, interrupted};
   Batch batch;
+  batch.spared = std::exchange(l.spared, {});
   bool counted = false;
   for (auto outcome : o.outcomes) {
     l.plugin_failed |= outcome.plugin_failed;
@@ -65,7 +66,6 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     l.reported[outcome.index] = true;
     if (outcome.status == wire::DeliveryStatus::Deferred) l.retry = std::max(l.retry, outcome.retry_ns);
     if (!no_feedback || (interrupted && outcome.smtp_code != 0)) respond(group, outcome, counted);
-    if (outcome.status == wire::DeliveryStatus::Uncertain && !l.suspected) l.uncertain.push_back(l.recipients[outcome.index]);
     apply(batch, group, l.recipients[outcome.index], outcome, *envelope, context);
   }
   const bool site_failure = o.site_failure && !interrupted;
@@ -88,18 +88,20 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     const auto result = l.plugin_failed || no_feedback ? scheduler::Result::NoFeedback
                         : l.site_failure               ? scheduler::Result::SiteFailure
                                                        : scheduler::Result::Delivered;
-    const bool again = interrupted && !index_.group(group).recipients.empty() && !index_.message(slot).deleted;
-    if (l.plugin_failed && !again) plugin_failed(slot, group, o);
-    const auto uncertain = std::move(l.uncertain);
+    if (l.plugin_failed && !interrupted) plugin_failed(slot, group, o);
     const auto retry = l.retry;
     end_lease(at);
-    if (again) {  // as for one that was refused
+    const bool again = interrupted && !index_.message(slot).deleted && spares_some(group, batch);
+    if (again) expire_failed(group, batch, *envelope);
+    if (again && !index_.group(group).recipients.empty()) {  // as for one that was refused
       c.behind = true;
       put_back(group);
       refresh_capacity(c.transport);
     } else {
-      return_group(group, result, batch, *envelope, uncertain, retry);
+      return_group(group, result, batch, *envelope, retry);
     }
+  } else {
+    l.spared = batch.spared;
   }
   conclude(slot, std::move(batch));
   if (o.done) acknowledge(c.id, o.lease);
@@ -141,13 +143,13 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
           scheduler_->remove(g);
           index_.erase_group(g, reasons_);
           deferred.erase(g);  // while others of it were still to be told
-        } else if (index_.group(g).state == GroupState::Parked && !interrupted) {
+        } else if (index_.group(g).state == GroupState::Parked) {
           auto &failed = deferred[g];
-          if (o.outcomes[i].status != wire::DeliveryStatus::Uncertain) failed.push_back(recipient);
+          if (!batch.spares(recipient)) failed.push_back(recipient);
         }
       });
     }
-    for (const auto &[g, failed] : deferred) defer_parked(g, failed, batch, *envelope);
+    for (const auto &[g, failed] : deferred) defer_parked(g, failed, batch, *envelope, interrupted);
     conclude(slot, std::move(batch));
   }
   if (!o.done) return;
@@ -166,8 +168,10 @@ QueueCore::SharedEnvelope QueueCore::nameless(MessageSlot slot) {
   return envelope;
 }
 
-// An attempt that began before our restart failed: the next one waits as long as after any other.
-void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope) {
+// An attempt that began before our restart failed: the next one waits as long as after any other. One that was given up
+// goes again at once, but for those who failed for certain and have no further one.
+void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope,
+                             bool interrupted) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
@@ -183,6 +187,7 @@ void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &b
       return;
     }
   }
+  if (interrupted) return;
   index_.set_state(group, GroupState::Leased);  // attempts may not change while it counts as fresh
   if (g.attempts < UINT16_MAX) ++g.attempts;
   index_.set_state(group, GroupState::Parked);
@@ -228,6 +233,34 @@ void QueueCore::foreign_done(Connection &c, std::uint64_t lease) {
   }
 }
 
+bool QueueCore::Batch::spares(std::uint32_t recipient) const {
+  return std::find(spared.begin(), spared.end(), recipient) != spared.end();
+}
+
+bool QueueCore::spares_some(GroupSlot group, const Batch &batch) const {
+  const auto &recipients = index_.group(group).recipients;
+  return std::any_of(recipients.begin(), recipients.end(), [&](const auto &p) { return batch.spares(p.index); });
+}
+
+// What decides nothing is no failed attempt at first: an uncertain outcome, or that we gave the delivery up. A second
+// uncertain one is, whatever was given up in between, and so is what is given up twice in a row: else what is never
+// decided would never expire.
+bool QueueCore::first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
+                                const LeaseContext &context) {
+  const bool uncertain = reported.status == wire::DeliveryStatus::Uncertain;
+  const bool deferred = reported.status == wire::DeliveryStatus::Deferred;
+  const bool given_up = context.interrupted && reported.smtp_code == 0 && (uncertain || deferred);
+  if (!uncertain && !given_up) {
+    if (m.extra) m.extra->undecided.erase(recipient);
+    return false;
+  }
+  auto &so_far = m.more().undecided[recipient];
+  const bool first = given_up ? !so_far.given_up : !so_far.uncertain;
+  so_far.given_up = given_up;
+  if (!given_up) so_far.uncertain = true;
+  return first;
+}
+
 // False: that recipient is not waiting (any more).
 bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, const wire::RecipientOutcome &reported,
                       const Envelope &envelope, const LeaseContext &context) {
@@ -268,6 +301,7 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
     case wire::DeliveryStatus::Deferred:
     default:
       ++counters_.deferred;
+      if (first_undecided(m, recipient, reported, context)) batch.spared.push_back(recipient);
       set_reason(*p, reason_of(outcome));
       return true;
   }
@@ -322,10 +356,18 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
   g.recipients = std::move(left);
 }
 
+// Of a leased group that comes back: those who failed for certain, if it is too old by now.
+void QueueCore::expire_failed(GroupSlot group, Batch &batch, const Envelope &envelope) {
+  const auto &g = index_.group(group);
+  const auto &m = index_.message(g.message);
+  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(group))
+    expire_group(group, batch, envelope, batch.spared);
+}
+
 // A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop asked
 // for before the next attempt. It can ask for no more than the back-off would come to.
 void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                             const Recipients &uncertain, Nanos retry) {
+                             Nanos retry) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   if (m.kills > 0 && result != scheduler::Result::NoFeedback) {  // it did not kill this time
@@ -333,8 +375,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     journal_state(m);
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
-  if (!g.recipients.empty() && !m.deleted && !m.held && !m.reroute && expired(group))
-    expire_group(group, batch, envelope, uncertain);
+  expire_failed(group, batch, envelope);
   if (g.recipients.empty() || m.deleted) {
     scheduler_->finished(group, result, std::nullopt, clock_.mono());
     index_.erase_group(group, reasons_);

@@ -384,6 +384,7 @@ void QueueCore::wanted(std::uint32_t segment, std::uint32_t epoch) {
 }
 
 void QueueCore::draining(const wire::Peer &peer) {
+  if (peer.kind == wire::RoleKind::Queue) return drain();
   for (auto &[id, c] : connections_)
     if (same_process(c->peer, peer)) c->draining = true;
   refresh_capacities();

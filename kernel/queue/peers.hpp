@@ -84,8 +84,7 @@ struct LeaseState {
   std::shared_ptr<const Envelope> envelope;
   Recipients recipients;  // by Lease index
   std::vector<bool> reported;
-  bool suspected = false;  // the message was a possible duplicate already when it was leased
-  Recipients uncertain;    // whose outcome is, for the first time
+  Recipients spared;  // by what was reported so far: QueueCore::first_undecided()
   spool::Place body;
   Nanos taken_up = 0, leased = 0;  // wall
   Nanos deadline = 0;              // mono

@@ -171,6 +171,7 @@ void Fleet::on_ready(Post &post) {
         if (!connect_to_queue(p)) retry_serve(p);
         if (p.child->asked_to_stop) post.child->channel->send(wire::Draining{p.child->self});
       }
+    if (deliveries_ended_) end_deliveries();
     post.child->channel->send(wire::AttachDone{});
   } else if (post.in_service) {
     serve(post);
@@ -305,6 +306,11 @@ void Fleet::drain(Post &post, Nanos within) {
   }
   child.channel->send(wire::Drain{within});
   arm(post.child, within + kSecond, "did not stop in time");
+}
+
+void Fleet::end_deliveries() {
+  deliveries_ended_ = true;  // for a queue that is still starting
+  if (auto *q = queue(); q && q->ready()) q->child->channel->send(wire::Draining{q->child->self});
 }
 
 void Fleet::kill_child(Child &child) {

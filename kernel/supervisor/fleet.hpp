@@ -91,6 +91,9 @@ class Fleet {
   void drain(Post &post, Nanos within);
   void kill(Post &post);
   void retire(Post &post);  // no restart; drained or killed by the caller
+  // A stop: nobody comes in the place of who delivers. The queue gives nothing out any more, and does not take it for
+  // an outage, which would count as a failed attempt.
+  void end_deliveries();
   void lost_peer(Post &post, const wire::Peer &peer);
   // `asker` says that this process hangs. Only the queue may, and only of those that it waits for: who hold leases, and
   // writers.
@@ -129,7 +132,7 @@ class Fleet {
   Hooks hooks_;
   std::list<Post> posts_;
   std::bitset<process::kSlots> slots_;
-  bool ending_ = false;
+  bool ending_ = false, deliveries_ended_ = false;
 };
 
 }  // namespace mansio::supervisor

@@ -25,6 +25,7 @@ Task<> Supervisor::shut_down() {
   listeners_.close();
   for (auto &p : fleet_->posts()) fleet_->retire(p);
   co_await drain_kinds(kSources, begin + total / 2);
+  fleet_->end_deliveries();
   co_await drain_kinds(kWorkers, begin + total * 4 / 5);
   co_await drain_kinds(kHosts, begin + total * 9 / 10);
   co_await drain_kinds(kQueue, begin + total);

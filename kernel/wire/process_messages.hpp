@@ -206,7 +206,8 @@ struct Reloaded {
   }
 };
 
-// supervisor -> queue: that process is about to be told to drain; give it nothing new.
+// supervisor -> queue: that process is about to be told to drain; give it nothing new. The queue itself: a stop, and
+// nobody comes in the place of those who deliver; give nothing to anybody.
 struct Draining {
   static constexpr std::uint16_t kType = 18;
   Peer peer;

@@ -166,10 +166,11 @@ local_recipient_maps =
 
 
 class Instance:
-    """A Mansio with a configuration of the caller's; `spool`, `user`, `plugin_dir` and the log are given here."""
+    """A Mansio with a configuration of the caller's; `spool`, `user`, `plugin_dir` and the log are given here. `top`: lines
+    before the first table."""
     name = "Mansio"
 
-    def __init__(self, directory, args, config):
+    def __init__(self, directory, args, config, top=""):
         self.dir, self.port, self.args, self.process, self.pid = os.path.join(directory, "mansio"), free_port(), args, None, None
         os.makedirs(self.dir)
         root = os.getuid() == 0
@@ -184,6 +185,7 @@ spool = "{self.spool}"
 plugin_dir = "{os.path.abspath(args.plugins)}"
 mydestination = []
 log = {{ target = "/dev/null" }}
+{top}
 [smtpd]
 mynetworks = ["127.0.0.0/8"]
 client_name_lookup = false
@@ -254,8 +256,8 @@ listen = ["127.0.0.1:{self.port}"]
         self.tool("queue", "flush", "--all")
 
 
-def relay(directory, sink_port, args, retries=True, transport=""):
-    """Mansio that relays everything to one next hop; `transport`: further lines of its table."""
+def relay(directory, sink_port, args, retries=True, transport="", top=""):
+    """Mansio that relays everything to one next hop; `transport`: further lines of its table; `top`: before all tables."""
     patience = "" if retries else f'[queue]\nminimal_backoff_time = "{LONG}"\nmaximal_backoff_time = "{LONG}"\n'
     return Instance(directory, args, f"""[transport.relay]
 plugin = "transport-smtp"
@@ -266,4 +268,4 @@ destination_concurrency_limit = 100
 [[route]]
 transport = "relay"
 nexthop = "[127.0.0.1]:{sink_port}"
-{patience}""")
+{patience}""", top)

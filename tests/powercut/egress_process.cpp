@@ -1,5 +1,6 @@
-// The delivery process: it reads what it is leased through its own descriptors, reports at random, and keeps every
-// outcome until the queue has said that it is on stable storage.
+// The delivery process: it reads what it is leased through its own descriptors, reports at random, in one piece or as
+// if answers came one by one, refuses some leases and gives others up, and keeps every outcome until the queue has said
+// that it is on stable storage.
 #include <algorithm>
 
 #include "tests/powercut/machine.hpp"
@@ -8,7 +9,7 @@ namespace mansio::test {
 
 EgressProcess::EgressProcess(World &world, Random &random, FaultFiles &disk, const Clock &clock, TailSink &sink,
                              wire::Peer p)
-    : Process(disk, clock, sink, p.name), world_(world), random_(random) {
+    : Process(disk, clock, sink, p.name), world_(world), random_(random), events_(sink.events) {
   peer = std::move(p);
 }
 
@@ -34,8 +35,8 @@ void EgressProcess::die() {
   files.kill();
   // Of what was under way some had reached its next hop.
   for (const auto &[number, running] : running_)
-    for (const auto &r : running.lease.recipients)
-      if (random_() % 2) world_.delivered(running.lease.id, r.recipient);
+    for (auto i = running.told; i < running.lease.recipients.size(); ++i)
+      if (random_() % 2) world_.delivered(running.lease.id, running.lease.recipients[i].recipient);
   segments_.clear();
   running_.clear();
   kept_.clear();
@@ -60,6 +61,8 @@ void EgressProcess::receive(Frame &frame) {
     }
     case wire::Lease::kType: {
       auto lease = *decode<wire::Lease>(frame.payload);
+      const auto recipients = static_cast<std::uint32_t>(lease.recipients.size());
+      if (!only_success_ && random_() % 32 == 0) return refuse(lease);
       std::string bytes;
       std::vector<std::shared_ptr<io::File>> held;
       for (const auto &slice : lease.slices) {
@@ -67,13 +70,13 @@ void EgressProcess::receive(Frame &frame) {
         if (file == segments_.end()) throw Failure{"a lease without its segment: " + to_string(lease.id)};
         std::string part(slice.length, '\0');
         const auto n = file->second->read_at(slice.offset, part.data(), part.size());
-        if (!n) return report(lease, false, true);
+        if (!n) return report(lease, 0, recipients, How::Deferred);
         bytes += part;
         held.push_back(file->second);
       }
       world_.leased(lease, bytes);
       const auto number = lease.lease;
-      running_[number] = {std::move(lease), std::move(held)};
+      running_[number] = {std::move(lease), std::move(held), 0};
       return;
     }
     case wire::OutcomesAck::kType:
@@ -88,10 +91,11 @@ void EgressProcess::receive(Frame &frame) {
 }
 
 bool EgressProcess::work(bool only_success) {
+  only_success_ = only_success;
   if (running_.empty()) return false;
   auto at = running_.begin();
   std::advance(at, static_cast<std::ptrdiff_t>(random_() % running_.size()));
-  const auto [lease, held] = at->second;
+  auto &[lease, held, told] = at->second;
   // The bytes must still be there when they are used, however long that takes, and whatever the queue has said of the
   // segment: as in the real process a delivery holds what it reads.
   for (std::size_t i = 0; i < lease.slices.size(); ++i) {
@@ -101,22 +105,39 @@ bool EgressProcess::work(bool only_success) {
     if (n && world_.mail.at(lease.id).bytes != part)
       throw Failure{"the bytes changed under a reader: " + to_string(lease.id)};
   }
-  running_.erase(at);
-  report(lease, only_success, false);
+  const auto all = static_cast<std::uint32_t>(lease.recipients.size());
+  const auto left = all - told;
+  auto how = only_success ? How::Sent : How::Any;
+  auto upto = all;
+  if (!only_success && random_() % 16 == 0)
+    how = How::GivenUp;
+  else if (left > 1 && random_() % 3 == 0)
+    upto = told + 1 + static_cast<std::uint32_t>(random_() % (left - 1));
+  report(lease, told, upto, how);
+  told = upto;
+  if (upto == all)
+    running_.erase(at);
+  else
+    ++events_.in_parts;
   return true;
 }
 
-void EgressProcess::report(const wire::Lease &lease, bool only_success, bool deferred) {
+void EgressProcess::report(const wire::Lease &lease, std::uint32_t from, std::uint32_t upto, How how) {
   wire::Outcomes o;
   o.lease = lease.lease;
   o.id = lease.id;
-  o.done = true;
-  for (std::uint32_t i = 0; i < lease.recipients.size(); ++i) {
+  o.done = upto == lease.recipients.size();
+  o.interrupted = how == How::GivenUp;
+  events_.given_up += o.interrupted;
+  for (auto i = from; i < upto; ++i) {
     const auto recipient = lease.recipients[i].recipient;
     wire::RecipientOutcome outcome;
     outcome.index = i;
     outcome.enhanced = {2, 0, 0};
-    const auto choice = deferred ? 12 : only_success ? 0 : random_() % 20;
+    auto choice = random_() % 20;
+    if (how == How::Sent) choice = 0;
+    if (how == How::Deferred) choice = 12;
+    if (how == How::GivenUp) choice = choice % 2 != 0 ? 12u : 19u;
     if (choice >= 19) {
       outcome.status = wire::DeliveryStatus::Uncertain;
       outcome.enhanced = {4, 4, 2};
@@ -133,6 +154,17 @@ void EgressProcess::report(const wire::Lease &lease, bool only_success, bool def
     o.recipients.push_back(recipient);
     o.outcomes.push_back(std::move(outcome));
   }
+  kept_[o.lease].push_back(o);
+  if (to_queue) to_queue->send(o);
+}
+
+// It has no room, or is about to end: nobody was asked anything.
+void EgressProcess::refuse(const wire::Lease &lease) {
+  ++events_.refused;
+  wire::Outcomes o;
+  o.lease = lease.lease;
+  o.id = lease.id;
+  o.done = o.refused = true;
   kept_[o.lease].push_back(o);
   if (to_queue) to_queue->send(o);
 }

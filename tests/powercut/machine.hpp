@@ -86,13 +86,18 @@ class EgressProcess final : public Process, public Actor {
   void receive(Frame &frame) override;
 
  private:
-  void report(const wire::Lease &lease, bool only_success, bool deferred);
+  enum class How { Any, Sent, Deferred, GivenUp };
+  void report(const wire::Lease &lease, std::uint32_t from, std::uint32_t upto, How how);
+  void refuse(const wire::Lease &lease);
 
   World &world_;
   Random &random_;
+  Events &events_;
+  bool only_success_ = false;
   struct Running {
     wire::Lease lease;
     std::vector<std::shared_ptr<io::File>> files;  // of its slices
+    std::uint32_t told = 0;                        // of so many recipients, in order, the end is reported
   };
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<io::File>> segments_;
   std::map<std::uint64_t, Running> running_;

@@ -89,6 +89,7 @@ struct Events {
   std::uint64_t killed_inside = 0, clock_steps = 0;
   std::uint64_t damage = 0;  // that was reported: of segments, of messages or of the journal
   std::uint64_t full = 0, replaced = 0;
+  std::uint64_t in_parts = 0, given_up = 0, refused = 0;  // reports of deliveries
   void note(std::string_view line) {
     const auto says = [&](std::string_view text) { return line.find(text) != std::string_view::npos; };
     recycled += says("segment recycled");

@@ -67,17 +67,19 @@ class FaultFiles::Handle final : public io::File {
   }
   Result<io::UniqueFd> duplicate(bool) override {
     const std::lock_guard lock{state_->mutex};
+    if (auto r = state_->step(Op::Duplicate, path_, false); !r) return r.error();
     auto fd = state_->reopen(inode_, LOCK_SH);
     if (!fd) return Error{Status::Internal, path_ + ": locked"};
     return fd;
   }
   Result<bool> shared() override {
     const std::lock_guard lock{state_->mutex};
+    if (auto r = state_->step(Op::Shared, path_, false); !r) return r.error();
     return inode_->token && !inode_->reopen(LOCK_EX);
   }
   Result<bool> forget_pages() override {
     const std::lock_guard lock{state_->mutex};
-    if (state_->dead) return state_->off(path_);
+    if (auto r = state_->step(Op::Forget, path_, false); !r) return r.error();
     return state_->hold_pages == 0 || state_->random() % state_->hold_pages != 0;
   }
 

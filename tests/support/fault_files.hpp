@@ -3,6 +3,8 @@
 // sector to become unreadable, any bit to flip. A power cut costs what was changed, not the size of the disk.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,7 +17,9 @@
 
 namespace mansio::test {
 
-enum class Op { Read, Write, Sync, Open, Rename, Remove, SyncDirectory, List };
+// Duplicate, Shared, Forget: File::duplicate(), shared(), forget_pages(), which fail for want of descriptors or memory.
+enum class Op { Read, Write, Sync, Open, Rename, Remove, SyncDirectory, List, Duplicate, Shared, Forget };
+inline constexpr std::size_t kOps = static_cast<std::size_t>(Op::Forget) + 1;
 
 class FaultFiles final : public io::FileSystem {
  public:

@@ -112,7 +112,7 @@ struct FaultFiles::State {
   };
   std::optional<Moment> moment;
   std::vector<Unread> unread;
-  std::map<std::string, std::array<std::uint64_t, 8>> counts;
+  std::map<std::string, std::array<std::uint64_t, kOps>> counts;
   mutable std::mt19937_64 random{1};
 
   // Runs before every call, with the lock held.

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <utility>
+#include <vector>
 
 #include "kernel/queue/core.hpp"
 #include "tests/unit/queue/fake_store.hpp"
@@ -110,8 +112,9 @@ class Bench : public ::testing::Test {
     run();
   }
 
-  // The usual cast: an ingress with a segment, an egress for "smtp", a router.
-  void cast() {
+  // The usual cast: an ingress with a segment, an egress for "smtp" that holds these leases of an earlier start, a
+  // router.
+  void cast(std::vector<std::uint64_t> held = {}, std::vector<MessageId> messages = {}) {
     ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
     egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
     router_ = attach(wire::RoleKind::Router, "router", 300);
@@ -119,7 +122,7 @@ class Bench : public ::testing::Test {
     sequence_ = 0;
     say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
     say(router_, wire::WriterHello{});
-    say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+    say(egress_, wire::EgressHello{"smtp", 100, std::move(held), std::move(messages)});
     run();
   }
   void begin() {

@@ -238,6 +238,33 @@ TEST_F(QueueCommand, RequeueGivesANewTimeStampAndRoutesAgain) {
   EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
 }
 
+TEST_F(QueueCommand, ADeliveryThatIsGivenUpAfterARequeueIsNoAttempt) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  const auto give_up = [&](const wire::Lease &lease) {
+    auto o = result(lease, DeliveryStatus::Deferred);
+    o.interrupted = true;
+    say(egress_, o);
+  };
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  give_up(l[0]);
+  ask("requeue", id);
+  const auto requests = router_.link->take<wire::RouteRequest>();
+  ASSERT_EQ(requests.size(), 1u);
+  wire::RouteReply reply;
+  reply.request = requests[0].request;
+  reply.id = id;
+  reply.routes = {{0, Route{"smtp", "[192.0.2.9]:25"}}};
+  say(router_, reply);
+  advance(kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  give_up(l[0]);
+  advance(kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
 TEST_F(QueueCommand, ARouteThatRefusesOneRecipientRefusesThatOneOnly) {
   settings_.queue.notify_classes = {};
   begin();

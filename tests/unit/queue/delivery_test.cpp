@@ -249,6 +249,41 @@ TEST_F(Delivery, ASecondUncertainOutcomeInItsPlaceExpires) {
   EXPECT_EQ(notifications().size(), 1u);
 }
 
+TEST_F(Delivery, WhatIsUncertainForOneRecipientIsNoneOfAnothersAttempts) {
+  settings_.queue.maximal_queue_lifetime = 200 * kSecond;
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.org"});
+  const auto is_b = [](const wire::Lease &l) { return l.recipients.at(0).address == "b@example.org"; };
+  auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  for (const auto &lease : l) report(lease, is_b(lease) ? DeliveryStatus::Deferred : DeliveryStatus::Uncertain);
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  for (const auto &lease : l) report(lease, is_b(lease) ? DeliveryStatus::Uncertain : DeliveryStatus::Sent);
+  EXPECT_TRUE(notifications().empty());
+  ASSERT_TRUE(known(id));
+  advance(400 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Uncertain);  // the second
+  EXPECT_EQ(notifications().size(), 1u);
+}
+
+TEST_F(Delivery, AnUncertainOutcomeAfterAFailureIsAFirstOneAgain) {
+  settings_.queue.maximal_queue_lifetime = 500 * kSecond;
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  for (const auto status : {DeliveryStatus::Uncertain, DeliveryStatus::Deferred, DeliveryStatus::Uncertain}) {
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 1u);
+    report(l[0], status);
+    EXPECT_TRUE(notifications().empty());
+    ASSERT_TRUE(known(id));
+    advance(351 * kSecond);
+  }
+}
+
 TEST_F(Delivery, OfOneDeliveryThoseWhoFailedForCertainExpireAndTheOthersStay) {
   settings_.queue.maximal_queue_lifetime = 0;
   begin();

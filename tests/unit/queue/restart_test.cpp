@@ -340,6 +340,30 @@ TEST_F(Restart, AHeldLeaseThatIsGivenUpGoesAgainAtOnce) {
   EXPECT_EQ(again[0].id, l[0].id);
 }
 
+TEST_F(Restart, OfAHeldLeaseThatIsGivenUpWhoFailedForCertainExpires) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  start();
+  cast({l[0].lease}, {id});
+  advance(kSecond);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.outcomes[1].smtp_code = 450;
+  o.interrupted = true;
+  say(egress_, o);
+  const auto again = leases();  // at once
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_EQ(again[0].recipients.size(), 1u);
+  EXPECT_EQ(again[0].recipients[0].address, "a@example.com");
+  report(again[0], DeliveryStatus::Sent);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "450 later");
+}
+
 TEST_F(Restart, OfAHeldLeaseOnlyWhoFailedForCertainExpires) {
   settings_.queue.maximal_queue_lifetime = 0;
   begin();
@@ -347,13 +371,7 @@ TEST_F(Restart, OfAHeldLeaseOnlyWhoFailedForCertainExpires) {
   const auto l = leases();
   ASSERT_EQ(l.size(), 1u);
   start();
-  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
-  ingress_ = attach(wire::RoleKind::Ingress, "ingress.0", 100);
-  router_ = attach(wire::RoleKind::Router, "router", 300);
-  core_->attach_done();
-  say(ingress_, wire::WriterHello{{{kSegment, kEpoch}}});
-  say(router_, wire::WriterHello{});
-  say(egress_, wire::EgressHello{"smtp", 100, {l[0].lease}, {id}});
+  cast({l[0].lease}, {id});
   advance(kSecond);
   auto o = result(l[0], DeliveryStatus::Deferred);
   o.outcomes[0] = outcome(0, DeliveryStatus::Uncertain, {4, 4, 2}, "lost connection");
@@ -899,6 +917,96 @@ TEST_F(Crash, ADeliveryThatIsGivenUpForAStopIsNoAttempt) {
     EXPECT_EQ(again[0].recipients[0].address, "b@example.com");
     EXPECT_EQ(again[0].possible_duplicate, status == DeliveryStatus::Uncertain);
   }
+}
+
+// A transport whose process is gone counts as unavailable after a while, and its mail as tried.
+TEST_F(Crash, AStopIsNoOutage) {
+  for (const bool stop : {false, true}) {
+    disk_ = {};
+    core_.reset();
+    settings_.queue.maximal_queue_lifetime = 0;
+    begin();
+    mail_to({"a@example.com"});
+    mail_to({"b@example.org"});
+    ASSERT_EQ(leases().size(), 2u);
+    if (stop) core_->draining({wire::RoleKind::Queue, 0, 1, "queue", 50});
+    core_->draining(egress_.peer);
+    die(egress_, false);
+    advance(kSecond);
+    advance(120 * kSecond);
+    EXPECT_EQ(notifications().size(), stop ? 0u : 2u);
+  }
+}
+
+TEST_F(Crash, OfADeliveryThatIsGivenUpWhoFailedForCertainExpires) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.outcomes[1].smtp_code = 450;
+  o.interrupted = true;
+  say(egress_, o);
+  advance(kSecond);
+  const auto again = leases();
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_EQ(again[0].recipients.size(), 1u);
+  EXPECT_EQ(again[0].recipients[0].address, "a@example.com");
+  report(again[0], DeliveryStatus::Sent);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].outcome.text, "450 later");
+}
+
+// Reloads that follow each other faster than a delivery ends would keep its mail for ever.
+TEST_F(Crash, ADeliveryThatIsGivenUpAgainWasAnAttempt) {
+  for (const bool old : {false, true}) {
+    disk_ = {};
+    core_.reset();
+    settings_.queue.maximal_queue_lifetime = old ? 0 : 86400 * kSecond;
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    for (int i = 0; i < 2; ++i) {
+      const auto l = leases();
+      ASSERT_EQ(l.size(), 1u) << i;
+      EXPECT_TRUE(notifications().empty());
+      auto o = result(l[0], DeliveryStatus::Deferred);
+      o.interrupted = true;
+      say(egress_, o);
+      advance(kSecond);
+    }
+    EXPECT_TRUE(leases().empty());
+    EXPECT_EQ(notifications().size(), old ? 1u : 0u);
+    if (old) continue;
+    const auto slot = core_->index().find(id);
+    ASSERT_NE(slot, kNone);
+    EXPECT_EQ(core_->index().group(core_->index().message(slot).groups).attempts, 1);
+    advance(301 * kSecond);
+    EXPECT_EQ(leases().size(), 1u);
+  }
+}
+
+TEST_F(Crash, ADeliveryThatIsGivenUpAfterAnUncertainOneIsNoAttemptAndForgivesNothing) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Uncertain);
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.interrupted = true;
+  say(egress_, o);
+  advance(kSecond);
+  EXPECT_TRUE(notifications().empty());
+  l = leases();  // at once
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Uncertain);
+  EXPECT_EQ(notifications().size(), 1u);
 }
 
 TEST_F(Crash, ADeliveryThatIsGivenUpSaysNothingOfTheDestination) {

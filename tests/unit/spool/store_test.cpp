@@ -562,6 +562,64 @@ TEST(SpoolStore, RetiredSegmentIsNotReusedWhileADescriptorOfItIsOpen) {
   EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));
 }
 
+// There are no descriptors left to ask with, or /proc cannot be had.
+TEST(SpoolStore, ASegmentOfWhichNobodyKnowsWhetherItIsReadIsNotUsedAgain) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  auto r = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(r.ok());
+  rig.store->admit(*r);
+  bool wanted = false;
+  rig.store->on_wanted([&](std::uint32_t segment, std::uint32_t) { wanted = wanted || segment == r->commit.segment; });
+  disk.fail(Op::Shared, segment_file(r->commit.segment), 1, Status::Internal, true);
+  rig.done(*r);
+  rig.writer->close();
+  ASSERT_TRUE(rig.run_until([&] { return wanted; }));
+  ASSERT_TRUE(rig.finish_journal());
+  EXPECT_EQ(rig.body_of(*r), "Received: x\r\nhello");
+  disk.heal();
+  EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));
+}
+
+TEST(SpoolStore, ASegmentOfWhichNobodyKnowsWhetherASocketHasItsPagesIsNotFilledAnew) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.spare_segments = 0;
+  Rig rig{disk, options};
+  rig.open_writer();
+  const auto r = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(r.ok());
+  rig.store->admit(*r);
+  rig.done(*r);
+  rig.writer->close();
+  ASSERT_TRUE(rig.run_until([&] { return rig.store->usage().free_segments == rig.granted(); }));
+  disk.fail(Op::Forget, segment_file(r->body.segment), 1, Status::Internal, true);
+  rig.open_writer();
+  const auto next = rig.wait(rig.send("other"));
+  ASSERT_TRUE(next.ok());
+  EXPECT_NE(next->body.segment, r->body.segment);
+  EXPECT_TRUE(rig.sink.said("segment not filled anew"));
+}
+
+TEST(SpoolStore, ASegmentThatCannotBeHandedOverCostsNoMail) {
+  FaultFiles disk;
+  disk.fail(Op::Duplicate, "/segments/", 1, Status::Internal);
+  std::size_t taken = 0;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    taken += rig.wait(rig.send("one")).ok();  // perhaps: it may have asked before
+    ASSERT_TRUE(rig.wait(rig.send("two")).ok());
+    ++taken;
+    EXPECT_TRUE(rig.sink.said("spool segment unusable"));
+  }
+  const auto after = disk.power_cut(0);
+  const Rig cut{*after};
+  ASSERT_FALSE(cut.error);
+  EXPECT_EQ(cut.found.size(), taken);
+}
+
 // After a sync that failed the page cache shows a free segment, a later sync has nothing to do, and the disk still has
 // the mail.
 TEST(SpoolStore, WhatWasDoneDoesNotComeBackThoughItsSegmentCouldNotBeFreedAtFirst) {

@@ -272,6 +272,33 @@ TEST_F(FleetTest, AnnouncesADrainToTheQueueAndDoesNotReplaceWhoWasRetired) {
   EXPECT_EQ(record_.count(K::Egress, "start"), 1u);
 }
 
+TEST_F(FleetTest, TheQueueHearsThatNobodyWillDeliverAnyMoreBeforeWhoDeliversIsDrained) {
+  auto &queue = post(K::Queue, "queue");
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&queue, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach egress.x"));
+  fleet_->end_deliveries();
+  fleet_->retire(egress);
+  fleet_->drain(egress, kSecond);
+  run_until(heard(K::Queue, "dead egress.x 0"));
+  const auto order = record_.of(K::Queue);
+  EXPECT_LT(std::find(order.begin(), order.end(), "draining queue"),
+            std::find(order.begin(), order.end(), "draining egress.x"));
+}
+
+TEST_F(FleetTest, AQueueThatIsStillStartingAtAStopHearsOfItBeforeItGivesAnythingOut) {
+  auto &queue = post(K::Queue, "queue");
+  fleet_->end_deliveries();
+  ready(queue);
+  run_until(heard(K::Queue, "attach done"));
+  const auto order = record_.of(K::Queue);
+  EXPECT_LT(std::find(order.begin(), order.end(), "draining queue"),
+            std::find(order.begin(), order.end(), "attach done"));
+}
+
 TEST_F(FleetTest, AStopShortensTheTimeThatAReloadHasGiven) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");
