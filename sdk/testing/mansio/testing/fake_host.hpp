@@ -219,6 +219,14 @@ class FakeHost {
     const std::lock_guard lock{mutex_};
     return ops_.at(op).result;
   }
+  // The same of one that has completed and that nobody asks for again: its message goes.
+  FakeResult take(std::uint64_t op) {
+    const std::lock_guard lock{mutex_};
+    auto result = std::move(ops_.at(op).result);
+    ::close(ops_.at(op).fd);
+    ops_.erase(op);
+    return result;
+  }
 
   // Runs watches, timers and posts until `done()`; false when that takes longer than a test may.
   template <class P>
@@ -335,16 +343,6 @@ class FakeHost {
     const std::lock_guard lock{mutex_};
     ops_.emplace(++last_op_, std::move(op));
     return last_op_;
-  }
-
-  // The result of an operation that nobody asks for again.
-  FakeResult take(std::uint64_t id) {
-    const std::lock_guard lock{mutex_};
-    const auto i = ops_.find(id);
-    auto result = std::move(i->second.result);
-    ::close(i->second.fd);
-    ops_.erase(i);
-    return result;
   }
 
   void answer(std::uint64_t id, std::int64_t index, const mansio_reply *reply) {
