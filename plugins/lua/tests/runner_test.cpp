@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
 
 namespace mansio::lua::tool {
 namespace {
@@ -234,6 +235,27 @@ TEST(Runner, HasAClockThatTheTestMoves) {
   )");
   const auto outcome = run(files);
   EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+// The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function PREFIX(name)(".
+TEST(Runner, HasWhatTheStubsSay) {
+  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/sdk/lua/mansio_test.d.lua"};
+  const std::string stubs{std::istreambuf_iterator<char>{in}, {}};
+  const auto declared = [&](const std::string &prefix) {
+    const std::regex regex{"function " + prefix + "(\\w+)\\("};
+    std::string names;
+    for (std::sregex_iterator i{stubs.begin(), stubs.end(), regex}, end; i != end; ++i)
+      names += (*i)[1].str() + " = true, ";
+    return names;
+  };
+  passes("local function names(t)\n"
+         "  local all = {}\n"
+         "  for name in pairs(t) do if not name:find('^__') then all[name] = true end end\n"
+         "  return all\n"
+         "end\n"
+         "test.equal(names(test), {" + declared("test\\.") + "})\n"
+         "test.equal(names(getmetatable(script)), {" + declared("script:") + "})\n"
+         "test.equal(names(getmetatable(client)), {" + declared("client:") + "})");
 }
 
 }  // namespace
