@@ -1,5 +1,5 @@
--- Quiet hours: at night, newsletters wait. Mail of these senders is deferred until the morning, and their servers keep it
--- so long; what is not bulk goes on.
+-- Quiet hours: at night, newsletters wait. Mail of these senders is deferred until the morning, and their servers keep
+-- it so long; what is not bulk goes on.
 --
 --   [policy.quiet_hours]
 --   plugin = "lua"

@@ -1,5 +1,5 @@
-// What a hook of a script costs beside a host that only counts: one that is empty, one that asks a table whose answers the
-// script keeps, and the memory of many that wait.
+// What a hook of a script costs beside a host that only counts: one that is empty, one that asks a table whose answers
+// the script keeps, and the memory of many that wait.
 //   bench-lua LUA.so
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -62,24 +62,26 @@ CountingHost &of(const mansio_host *host) { return *static_cast<CountingHost *>(
 std::int64_t now_ns() { return std::chrono::nanoseconds{Time::now().time_since_epoch()}.count(); }
 
 const void *service(const mansio_host *, const char *iface) {
-  static constexpr mansio_host_op op{
-      [](const mansio_host *, mansio_op, std::uint32_t, const mansio_reply *) {},
-      [](const mansio_host *host, mansio_op, const mansio_reply *reply) {
-        ++of(host).answers;
-        if (reply->status != MANSIO_OK) ++of(host).wrong;
-      },
-      [](const mansio_host *, mansio_op) { return 1; }};
-  static constexpr mansio_host_config config{
-      [](const mansio_host *host, const char *name) {
-        const auto found = of(host).options.find(name);
-        return found == of(host).options.end() ? mansio_str{nullptr, 0}
-                                               : mansio_str{found->second.data(), found->second.size()};
-      },
-      [](const mansio_host *, const char *) { return mansio_str{nullptr, 0}; }};
+  static constexpr mansio_host_op op{[](const mansio_host *, mansio_op, std::uint32_t, const mansio_reply *) {},
+                                     [](const mansio_host *host, mansio_op, const mansio_reply *reply) {
+                                       ++of(host).answers;
+                                       if (reply->status != MANSIO_OK) ++of(host).wrong;
+                                     },
+                                     [](const mansio_host *, mansio_op) { return 1; }};
+  static constexpr mansio_host_config config{[](const mansio_host *host, const char *name) {
+                                               const auto found = of(host).options.find(name);
+                                               return found == of(host).options.end()
+                                                          ? mansio_str{nullptr, 0}
+                                                          : mansio_str{found->second.data(), found->second.size()};
+                                             },
+                                             [](const mansio_host *, const char *) {
+                                               return mansio_str{nullptr, 0};
+                                             }};
   static constexpr auto complain = [](mansio_str text) {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(text.n), text.p);
   };
-  static constexpr mansio_host_log logging{[](const mansio_host *, int, mansio_op, mansio_str text) { complain(text); }};
+  static constexpr mansio_host_log logging{
+      [](const mansio_host *, int, mansio_op, mansio_str text) { complain(text); }};
   static constexpr mansio_host_problem problem{
       [](const mansio_host *, mansio_str, mansio_str text) { complain(text); }};
   static constexpr mansio_host_reactor reactor{
@@ -134,10 +136,14 @@ class Scripted {
   void rcpt() {
     static constexpr auto str = [](std::string_view s) { return mansio_str{s.data(), s.size()}; };
     static const mansio_str address = str("alice@example.com");
-    static const mansio_pair macros[] = {{str("client_address"), str("192.0.2.1")}, {str("client_name"), str("client.example")},
-                                         {str("client_port"), str("25025")},        {str("helo_name"), str("client.example")},
-                                         {str("protocol"), str("ESMTP")},           {str("listener"), str("smtp")},
-                                         {str("myhostname"), str("mx.example.com")}, {str("sender"), str("a@example.org")},
+    static const mansio_pair macros[] = {{str("client_address"), str("192.0.2.1")},
+                                         {str("client_name"), str("client.example")},
+                                         {str("client_port"), str("25025")},
+                                         {str("helo_name"), str("client.example")},
+                                         {str("protocol"), str("ESMTP")},
+                                         {str("listener"), str("smtp")},
+                                         {str("myhostname"), str("mx.example.com")},
+                                         {str("sender"), str("a@example.org")},
                                          {str("recipient_count"), str("0")}};
     mansio_stage stage{};
     stage.size = sizeof stage;

@@ -67,7 +67,8 @@ std::string answer(const std::string &records, char count) {
   return std::string{"\x01\x02\x81\x80\0\1\0", 7} + count + std::string{"\0\0\0\0\1a\0\0\1\0\1", 11} + records;
 }
 std::string record(char type, const std::string &data) {
-  return std::string{"\xc0\x0c\0", 3} + type + std::string{"\0\1\0\0\0\x3c\0", 7} + static_cast<char>(data.size()) + data;
+  return std::string{"\xc0\x0c\0", 3} + type + std::string{"\0\1\0\0\0\x3c\0", 7} + static_cast<char>(data.size()) +
+         data;
 }
 mansio::testing::FakeDnsAnswer read(const std::string &bytes, std::uint16_t type) {
   return read_answer(reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size(), type);
@@ -91,7 +92,7 @@ TEST(Resolver, ReadsTheRecordsOfAType) {
 TEST(Resolver, SaysWhatIsNoAnswer) {
   EXPECT_EQ(read(answer("", 0), MANSIO_DNS_A).status, MANSIO_NOT_FOUND);
   EXPECT_EQ(read("nonsense", MANSIO_DNS_A).status, MANSIO_DEFER);
-  EXPECT_EQ(read(answer(record(16, "\x09" "ab"), 1), MANSIO_DNS_TXT).status, MANSIO_NOT_FOUND);
+  EXPECT_EQ(read(answer(record(16, "\tab"), 1), MANSIO_DNS_TXT).status, MANSIO_NOT_FOUND);
 }
 
 }  // namespace

@@ -98,7 +98,8 @@ TEST(Runner, CountsWhatPassedAndFailed) {
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.text, MatchesRegex("(.|\n)*/a_test\\.lua\n  ok    good\n  FAIL  bad\n        (.|\n)*"));
   EXPECT_THAT(outcome.text, HasSubstr("a_test.lua:3: not equal (- expected, + got)\n        - 2\n        + 1\n"));
-  EXPECT_THAT(outcome.text, MatchesRegex("(.|\n)*\nfailed: [^\n]*a_test\\.lua: bad\n\n1 passed, 1 failed, 1 file, [0-9.]+ s\n"));
+  EXPECT_THAT(outcome.text,
+              MatchesRegex("(.|\n)*\nfailed: [^\n]*a_test\\.lua: bad\n\n1 passed, 1 failed, 1 file, [0-9.]+ s\n"));
 }
 
 TEST(Runner, FindsFilesAtAnyDepthAndTakesOnesThatAreNamed) {
@@ -108,7 +109,8 @@ TEST(Runner, FindsFilesAtAnyDepthAndTakesOnesThatAreNamed) {
   files.write("other.lua", "test.case('named', function() end)");
   const auto found = run(files);
   EXPECT_EQ(found.status, 0) << found.text;
-  EXPECT_THAT(found.text, AllOf(HasSubstr("ok    deep"), HasSubstr("2 passed, 0 failed, 2 files"), Not(HasSubstr("named"))));
+  EXPECT_THAT(found.text,
+              AllOf(HasSubstr("ok    deep"), HasSubstr("2 passed, 0 failed, 2 files"), Not(HasSubstr("named"))));
   EXPECT_LT(found.text.find("first"), found.text.find("deep"));
   EXPECT_THAT(run({{files.path() + "/other.lua"}, "", false}).text, HasSubstr("ok    named"));
   EXPECT_THAT(run({{files.path()}, "dee", false}).text, AllOf(HasSubstr("ok    deep"), Not(HasSubstr("first"))));
@@ -126,7 +128,8 @@ TEST(Runner, FailsWhenThereIsNothingToRun) {
   files.write("a_test.lua", "test.case(");
   const auto broken = run(files);
   EXPECT_EQ(broken.status, 1);
-  EXPECT_THAT(broken.text, AllOf(HasSubstr("  ERROR "), HasSubstr("a_test.lua:1:"), HasSubstr("0 passed, 0 failed, 1 error, 1 file")));
+  EXPECT_THAT(broken.text, AllOf(HasSubstr("  ERROR "), HasSubstr("a_test.lua:1:"),
+                                 HasSubstr("0 passed, 0 failed, 1 error, 1 file")));
 }
 
 TEST(Runner, TellsOfSlipsInTheTest) {
@@ -142,7 +145,8 @@ TEST(Runner, TellsOfSlipsInTheTest) {
 }
 
 TEST(Runner, SaysWhatAnEventBrought) {
-  passes("test.equal(client:mail('a@example.com'), 'accept')\ntest.equal(client.message_meta, {tenant = 'example.com'})");
+  passes(
+      "test.equal(client:mail('a@example.com'), 'accept')\ntest.equal(client.message_meta, {tenant = 'example.com'})");
   passes("test.equal(client:mail('a@bad.example'), '550 5.7.1 no')");
   passes("test.equal(client:mail('a@hold.example'), 'hold: a look')");
   passes("test.equal(client:helo('x').action, 'accept')");
@@ -158,11 +162,12 @@ TEST(Runner, TakesAFaultOfTheScriptForAFailureAndShowsItsLog) {
 }
 
 TEST(Runner, HasTablesThatTheTestFillsAndNoOthers) {
-  passes("script:table('users', {['a@table.example'] = 'known'})\n"
-         "test.contains(client:mail('a@table.example'), 'known')\n"
-         "test.contains(client:mail('b@table.example'), 'nobody')\n"
-         "script:table('users', {['c@table.example'] = test.down('away')})\n"
-         "test.equal(client:mail('c@table.example').action, 'defer')");
+  passes(
+      "script:table('users', {['a@table.example'] = 'known'})\n"
+      "test.contains(client:mail('a@table.example'), 'known')\n"
+      "test.contains(client:mail('b@table.example'), 'nobody')\n"
+      "script:table('users', {['c@table.example'] = test.down('away')})\n"
+      "test.equal(client:mail('c@table.example').action, 'defer')");
   const auto unknown = with("test.equal(client:mail('a@table.example'), 'accept')");
   EXPECT_THAT(unknown.text, HasSubstr("the test has no table \"users\""));
 }
@@ -237,7 +242,8 @@ TEST(Runner, HasAClockThatTheTestMoves) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
-// The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function PREFIX(name)(".
+// The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function
+// PREFIX(name)(".
 TEST(Runner, HasWhatTheStubsSay) {
   std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/sdk/lua/mansio_test.d.lua"};
   const std::string stubs{std::istreambuf_iterator<char>{in}, {}};
@@ -248,14 +254,20 @@ TEST(Runner, HasWhatTheStubsSay) {
       names += (*i)[1].str() + " = true, ";
     return names;
   };
-  passes("local function names(t)\n"
-         "  local all = {}\n"
-         "  for name in pairs(t) do if not name:find('^__') then all[name] = true end end\n"
-         "  return all\n"
-         "end\n"
-         "test.equal(names(test), {" + declared("test\\.") + "})\n"
-         "test.equal(names(getmetatable(script)), {" + declared("script:") + "})\n"
-         "test.equal(names(getmetatable(client)), {" + declared("client:") + "})");
+  passes(
+      "local function names(t)\n"
+      "  local all = {}\n"
+      "  for name in pairs(t) do if not name:find('^__') then all[name] = true end end\n"
+      "  return all\n"
+      "end\n"
+      "test.equal(names(test), {" +
+      declared("test\\.") +
+      "})\n"
+      "test.equal(names(getmetatable(script)), {" +
+      declared("script:") +
+      "})\n"
+      "test.equal(names(getmetatable(client)), {" +
+      declared("client:") + "})");
 }
 
 }  // namespace

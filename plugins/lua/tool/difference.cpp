@@ -58,7 +58,9 @@ std::vector<Line> compared(const std::vector<std::string_view> &a, const std::ve
   if ((n + 1) * (m + 1) <= kMostCells) {
     // length[i][j]: of what is common from i and j on.
     std::vector<std::size_t> length((n + 1) * (m + 1));
-    const auto at = [&](std::size_t row, std::size_t column) -> std::size_t & { return length[row * (m + 1) + column]; };
+    const auto at = [&](std::size_t row, std::size_t column) -> std::size_t & {
+      return length[row * (m + 1) + column];
+    };
     for (std::size_t row = n; row-- > 0;)
       for (std::size_t column = m; column-- > 0;)
         at(row, column) = a[begin + row] == b[begin + column] ? at(row + 1, column + 1) + 1

@@ -164,18 +164,15 @@ int stage(lua_State *L) {
   lua_getfield(L, 2, "arguments");
   s.arguments = list_at(L, -1, "the arguments");
   lua_pop(L, 1);
-  each_text(L, 2, "macros", [&](const std::string &name, std::string value) {
-    s.macros.emplace_back(name, std::move(value));
-  });
+  each_text(L, 2, "macros",
+            [&](const std::string &name, std::string value) { s.macros.emplace_back(name, std::move(value)); });
   s.content = text_field(L, 2, "content");
   s.session = text_field(L, 2, "session");
   s.queue_id = text_field(L, 2, "queue_id");
-  each_text(L, 2, "session_meta", [&](const std::string &name, std::string value) {
-    s.session_meta[name] = std::move(value);
-  });
-  each_text(L, 2, "message_meta", [&](const std::string &name, std::string value) {
-    s.message_meta[name] = std::move(value);
-  });
+  each_text(L, 2, "session_meta",
+            [&](const std::string &name, std::string value) { s.session_meta[name] = std::move(value); });
+  each_text(L, 2, "message_meta",
+            [&](const std::string &name, std::string value) { s.message_meta[name] = std::move(value); });
   const auto result = host.run(s);
   push_reply(L, *result.last);
   push_texts(L, result.edits);
@@ -219,15 +216,17 @@ struct DnsType {
   std::string_view name;
   std::uint16_t number;
 };
-constexpr std::array kDnsTypes{DnsType{"A", MANSIO_DNS_A}, DnsType{"AAAA", MANSIO_DNS_AAAA}, DnsType{"MX", MANSIO_DNS_MX},
-                               DnsType{"TXT", MANSIO_DNS_TXT}, DnsType{"PTR", MANSIO_DNS_PTR}};
+constexpr std::array kDnsTypes{DnsType{"A", MANSIO_DNS_A}, DnsType{"AAAA", MANSIO_DNS_AAAA},
+                               DnsType{"MX", MANSIO_DNS_MX}, DnsType{"TXT", MANSIO_DNS_TXT},
+                               DnsType{"PTR", MANSIO_DNS_PTR}};
 
 // (name, type, list of {data =, preference =}), or (name, type, nil, why it cannot answer)
 int set_dns(lua_State *L) {
   auto &script = script_at(L, 1);
   const std::string name{text_at(L, 2, "the name")};
   const auto wanted = text_at(L, 3, "the type of the records");
-  const auto type = std::find_if(kDnsTypes.begin(), kDnsTypes.end(), [&](const DnsType &t) { return t.name == wanted; });
+  const auto type =
+      std::find_if(kDnsTypes.begin(), kDnsTypes.end(), [&](const DnsType &t) { return t.name == wanted; });
   if (type == kDnsTypes.end())
     throw ScriptError{"there is no type \"" + std::string{wanted} + "\" of records, expected A, AAAA, MX, TXT or PTR"};
   FakeDnsAnswer answer{MANSIO_NOT_FOUND, {}, ""};
@@ -321,20 +320,14 @@ FakeScript::FakeScript(const Options &options, std::int64_t clock)
 }
 
 void add_primitives(lua_State *L) {
-  static constexpr luaL_Reg kMethods[] = {{"close", primitive<close_script>},
-                                          {"wants", primitive<wants>},
-                                          {"stage", primitive<stage>},
-                                          {"lookup", primitive<lookup>},
-                                          {"know_table", primitive<know_table>},
-                                          {"set_table", primitive<set_table>},
-                                          {"set_dns", primitive<set_dns>},
-                                          {"dns_queries", primitive<dns_queries>},
-                                          {"advance", primitive<advance>},
-                                          {"now", primitive<now>},
-                                          {"log", primitive<log_text>},
-                                          {"metric", primitive<metric>},
-                                          {"faults", primitive<faults>},
-                                          {nullptr, nullptr}};
+  static constexpr luaL_Reg kMethods[] = {
+      {"close", primitive<close_script>},    {"wants", primitive<wants>},
+      {"stage", primitive<stage>},           {"lookup", primitive<lookup>},
+      {"know_table", primitive<know_table>}, {"set_table", primitive<set_table>},
+      {"set_dns", primitive<set_dns>},       {"dns_queries", primitive<dns_queries>},
+      {"advance", primitive<advance>},       {"now", primitive<now>},
+      {"log", primitive<log_text>},          {"metric", primitive<metric>},
+      {"faults", primitive<faults>},         {nullptr, nullptr}};
   make_type(L, kType, kMethods, destroy_object<Holder>);
   static constexpr luaL_Reg kFunctions[] = {{"script", primitive<open_script>},
                                             {"difference", primitive<compare>},

@@ -27,8 +27,8 @@ class FakeScript {
   mansio::testing::FakeHost host_;
 };
 
-// Into the table on top: script(options, clock), whose methods drive one; what else the library in Lua is made of. Errors
-// have no place of their own: the library knows whose line it was.
+// Into the table on top: script(options, clock), whose methods drive one; what else the library in Lua is made of.
+// Errors have no place of their own: the library knows whose line it was.
 void add_primitives(lua_State *L);
 
 }  // namespace mansio::lua::tool

@@ -1,5 +1,5 @@
-// lua-tool: what `mansio lua test` and `mansio lua repl` run. It is a program of its own because it has the engine in it,
-// and mansio has none: there, Lua is a plugin.
+// lua-tool: what `mansio lua test` and `mansio lua repl` run. It is a program of its own because it has the engine in
+// it, and mansio has none: there, Lua is a plugin.
 //   lua-tool test [--only TEXT] [--update] PATH...
 //   lua-tool repl [--dns] [--allow LIBRARY]...
 #include <unistd.h>

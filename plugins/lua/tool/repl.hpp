@@ -12,8 +12,8 @@ struct ReplOrder {
   std::vector<std::string> allow;  // libraries, as the option of that name
 };
 
-// Until the input ends. Prompts are for people: `prompt` is whether one is there. Status 1 when there is none and a piece
-// failed. Throws a std::exception when it cannot begin.
+// Until the input ends. Prompts are for people: `prompt` is whether one is there. Status 1 when there is none and a
+// piece failed. Throws a std::exception when it cannot begin.
 int repl(const ReplOrder &order, std::FILE *in, std::FILE *out, bool prompt);
 
 }  // namespace mansio::lua::tool

@@ -19,7 +19,8 @@ bool read_record_data(const ns_msg &message, const ns_rr &record, plugin::DnsRec
   const auto n = static_cast<std::size_t>(ns_rr_rdlen(record));
   const auto host_at = [&](std::size_t offset) {
     char name[NS_MAXDNAME];
-    if (offset >= n || ns_name_uncompress(ns_msg_base(message), ns_msg_end(message), data + offset, name, sizeof name) < 0)
+    if (offset >= n ||
+        ns_name_uncompress(ns_msg_base(message), ns_msg_end(message), data + offset, name, sizeof name) < 0)
       return false;
     to.data = name;
     return true;

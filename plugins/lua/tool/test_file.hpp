@@ -1,4 +1,5 @@
-// One file of tests: a state of Lua with all its libraries and the table `test`, and the cases that the file registered.
+// One file of tests: a state of Lua with all its libraries and the table `test`, and the cases that the file
+// registered.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +17,8 @@ struct Failure {
 
 class TestFile {
  public:
-  // Throws std::runtime_error with what is wrong with the file: it does not load, or has no case. `update`: golden files
-  // are written instead of compared.
+  // Throws std::runtime_error with what is wrong with the file: it does not load, or has no case. `update`: golden
+  // files are written instead of compared.
   TestFile(const std::string &path, bool update);
   ~TestFile();
   TestFile(const TestFile &) = delete;
