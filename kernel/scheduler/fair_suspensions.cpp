@@ -41,7 +41,7 @@ void FairScheduler::apply_suspensions(DestinationId id) {
   if (suspended == d.suspended) return;
   if (suspended && d.site != kNobody) set_site(id, "");
   d.suspended = suspended;
-  if (!suspended && d.rule != kNoRule) join_site_of_rule(id);
+  if (!suspended) join(id, placement_of(id));
 }
 
 void FairScheduler::apply_suspensions(Flow &f) const {

@@ -23,6 +23,7 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   const auto &t = transports_[d.transport];
   const auto &limits = limits_of(d);
   const auto *suspension = suspensions_.active().empty() ? nullptr : suspensions_.find(subject_of(id));
+  if (!suspension && d.suspended) suspension = suspensions_.find(Suspension::Key::Destination, d.nexthop);  // its site
   const auto suspended_until = [&](Nanos at_least) -> Why {
     constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender"};
     return {"suspended",
