@@ -173,11 +173,11 @@ void FairScheduler::forget_idle(Nanos now) {
   }
 }
 
-void FairScheduler::give_up(DestinationId owner) {
-  auto &d = destinations_[owner];
-  if (d.giving_up || !d.dead || d.lanes.empty() || d.suspended) return;
+void FairScheduler::give_up(DestinationId id) {
+  auto &d = destinations_[id];
+  if (d.giving_up || !d.dead || d.lanes.empty() || d.suspended || destinations_[owner_of(id)].suspended) return;
   d.giving_up = true;
-  giving_up_.push_back(owner);
+  giving_up_.push_back(id);
 }
 
 void FairScheduler::feedback(DestinationId owner, Result result, Nanos now) {
@@ -198,12 +198,29 @@ void FairScheduler::feedback(DestinationId owner, Result result, Nanos now) {
   kill(owner, now + backoff_.minimal_backoff_time);
 }
 
-void FairScheduler::kill(DestinationId owner, Nanos until) {
-  auto &d = destinations_[owner];
+// A domain that fails while its site does not: its DNS may be broken, or lead elsewhere by now. It is dead by itself,
+// so that whoever has it costs the others a few deliveries and no more.
+void FairScheduler::judge_member(DestinationId id, Result result, Nanos now) {
+  auto &d = destinations_[id];
+  const auto &site = destinations_[d.site];
+  if (result == Result::NoFeedback || site.dead) return;
+  const auto limits = limits_of(d).effective_window();
+  if (result == Result::Delivered) {
+    if (d.dead) return revive(id);
+    if (d.window.fail_cohorts > 0) d.window.reset(limits);
+    return;
+  }
+  if (d.dead || site.members == 1 || !d.window.negative(limits)) return;
+  for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_out(lane);
+  kill(id, now + backoff_.minimal_backoff_time);
+}
+
+void FairScheduler::kill(DestinationId id, Nanos until) {
+  auto &d = destinations_[id];
   d.dead = true;
   d.dead_until = until;
-  timers_.push({until, owner, Timer::Kind::Dead});
-  give_up(owner);
+  timers_.push({until, id, Timer::Kind::Dead});
+  give_up(id);
 }
 
 std::optional<DestinationId> FairScheduler::find_destination(TransportId transport, std::string_view nexthop) const {
@@ -222,7 +239,9 @@ Scheduler::DestinationState FairScheduler::state_of(DestinationId id) const {
       d.window.size,
       own.ready,
       groups,
-      d.dead ? d.dead_until : 0,
+      own.dead ? own.dead_until
+      : d.dead ? d.dead_until
+               : 0,
       d.shut ? d.open_at : 0,
       d.adapted ? adaptive_.at(owner_of(id)).rate() : 0,
       suspensions_.find(Suspension::Key::Destination, own.suspended || own.site == kNobody ? own.nexthop : d.nexthop),
@@ -230,13 +249,17 @@ Scheduler::DestinationState FairScheduler::state_of(DestinationId id) const {
       d.members};
 }
 
-void FairScheduler::revive(DestinationId owner) {
-  auto &d = destinations_[owner];
+void FairScheduler::revive(DestinationId id) {
+  auto &d = destinations_[id];
   if (!d.dead) return;
   d.dead = false;
   d.window.revive(d.busy, limits_of(d).effective_window());
-  offer(owner);
-  leave(owner);
+  if (d.site != kNobody) {
+    for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_in(lane);
+    give_up(d.site);
+  }
+  offer(owner_of(id));
+  leave(id);
 }
 
 // Its pace now is what it takes at once in the second or so that a delivery lasts: near enough to begin with.

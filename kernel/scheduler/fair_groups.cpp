@@ -37,13 +37,13 @@ void FairScheduler::make_ready(GroupId id, Nanos now) {
     return;
   }
   s.state(SlotState::Ready);
+  const bool dead = destinations_[s.destination].dead;  // by itself: its site need not be
   const auto lane_id = lane_of(s.destination, s.flow, s.list);
   auto &lane = lanes_[lane_id];
-  if (lane.child && lane.empty())
-    RoundLinks::push_back(lanes_, lanes_[lane_of(owner, s.flow, s.list)].children, lane_id);
+  if (lane.child && lane.empty() && !dead) step_in(lane_id);
   SlotLinks::push_back(slots_, s.retried ? lane.retried : lane.fresh, id);
   count_ready(lane, 1);
-  if (d.dead) return give_up(owner);
+  if (dead || d.dead) return give_up(dead ? s.destination : owner);
   offer(owner);
 }
 
@@ -107,12 +107,10 @@ void FairScheduler::take_out(GroupId id) {
       auto &lane = lanes_[lane_id];
       SlotLinks::erase(slots_, s.retried ? lane.retried : lane.fresh, id);
       count_ready(lane, -1);
-      if (lane.empty() && lane.child) {
-        const auto site_lane = find_lane(owner_of(s.destination), s.flow, s.list);
-        RoundLinks::erase(lanes_, lanes_[site_lane].children, lane_id);
-        if (lanes_[site_lane].empty()) free_lane(site_lane);
+      if (lane.empty()) {
+        if (lane.child && !destinations_[s.destination].dead) step_out(lane_id);
+        free_lane(lane_id);
       }
-      if (lane.empty()) free_lane(lane_id);
       [[fallthrough]];
     }
     case SlotState::Suspect:

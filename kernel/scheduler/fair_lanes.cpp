@@ -124,6 +124,20 @@ void FairScheduler::free_lane(LaneId id) {
   free_lanes_.push_back(id);
 }
 
+// A member's lane, into that of its site and out of it.
+void FairScheduler::step_in(LaneId id) {
+  const auto &lane = lanes_[id];
+  RoundLinks::push_back(lanes_, lanes_[lane_of(destinations_[lane.destination].site, lane.flow, lane.list)].children,
+                        id);
+}
+
+void FairScheduler::step_out(LaneId id) {
+  const auto &lane = lanes_[id];
+  const auto of = find_lane(destinations_[lane.destination].site, lane.flow, lane.list);
+  RoundLinks::erase(lanes_, lanes_[of].children, id);
+  if (lanes_[of].empty()) free_lane(of);
+}
+
 void FairScheduler::offer(DestinationId owner) {
   auto &d = destinations_[owner];
   if (d.idle_lanes == 0 || !d.eligible() || d.site != kNobody) return;

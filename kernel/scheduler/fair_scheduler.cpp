@@ -129,6 +129,7 @@ void FairScheduler::flush(GroupId id, Nanos now) {
   auto &s = slots_[id];
   if (s.state() == SlotState::Free || s.state() == SlotState::Held) return;
   revive(owner_of(s.destination));
+  revive(s.destination);
   if (s.state() != SlotState::Deferred) return;
   wheel_.erase(id);
   --counts_.deferred;
@@ -141,7 +142,8 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
   assert(s.state() == SlotState::Leased || s.state() == SlotState::Suspended);
   const auto destination = s.destination;
   const auto owner = owner_of(destination);
-  if (s.state() == SlotState::Leased) {
+  const bool tried = s.state() == SlotState::Leased;
+  if (tried) {
     feedback(owner, result, now);
     if (const auto delay = limits_of(destinations_[owner]).rate_delay; delay > 0) shut(owner, now + delay);
   }
@@ -161,6 +163,7 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
   }
   offer(owner);
   leave(destination);
+  if (tried && owner != destination) judge_member(destination, result, now);
   return due;
 }
 

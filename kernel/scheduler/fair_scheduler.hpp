@@ -121,6 +121,8 @@ class FairScheduler final : public Scheduler {
   void place(LaneId id, Lane::Place place, BucketId bucket = kNobody);
   void served(LaneId id);
   void free_lane(LaneId id);
+  void step_in(LaneId id);
+  void step_out(LaneId id);
   void offer(DestinationId owner);
   Share::Class &class_of(const Lane &lane);
   ShareId share_of(TransportId transport, std::uint32_t tenant);
@@ -154,9 +156,10 @@ class FairScheduler final : public Scheduler {
   void set_site(DestinationId id, std::string_view site);
   bool as_new(const Destination &destination) const;
   void feedback(DestinationId owner, Result result, Nanos now);
-  void kill(DestinationId owner, Nanos until);
-  void give_up(DestinationId owner);
-  void revive(DestinationId owner);
+  void judge_member(DestinationId id, Result result, Nanos now);
+  void kill(DestinationId id, Nanos until);
+  void give_up(DestinationId id);
+  void revive(DestinationId id);
   void shut(DestinationId owner, Nanos until);
   RateLimit rate_of(DestinationId owner) const;
   void leave(DestinationId id);

@@ -27,7 +27,7 @@ void FairScheduler::suspensions_changed(Nanos now) {
     const bool was = d.suspended;
     apply_suspensions(id);
     if (was && !d.suspended) leave(id);
-    if (d.site != kNobody || d.lanes.empty()) continue;
+    if (d.lanes.empty()) continue;
     give_up(id);
     offer(id);
   }

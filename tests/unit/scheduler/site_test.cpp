@@ -197,6 +197,40 @@ TEST_F(Sites, OneThatIsADomainItselfTakesTurnsWithItsMembers) {
   EXPECT_EQ(lab_.ended.size(), 120u);
 }
 
+// Its DNS may be broken, or lead somewhere else by now.
+TEST_F(Sites, ADomainThatFailsAloneIsDeadAlone) {
+  start(by_exchangers());
+  told("bad.example", kProvider);
+  told("good.example", kProvider);
+  lab_.result = [&](const auto &d) { return d.to == "bad.example" ? Result::SiteFailure : Result::Delivered; };
+  add(200, {"bad.example", "good.example"});
+  lab_.run(lab_.now + 30 * kSecond);
+  EXPECT_EQ(lab_.done("good.example"), 100u);
+  EXPECT_LE(lab_.begins("bad.example").size(), 10u);
+  EXPECT_GE(lab_.suspended, 90u);  // the rest was deferred on paper
+  EXPECT_EQ(site("bad.example"), "mx:" + kProvider);
+  EXPECT_GT(lab_.scheduler->state_of(id("bad.example")).dead_until, lab_.now);
+  EXPECT_EQ(lab_.scheduler->state_of(id("good.example")).dead_until, 0);
+  lab_.result = [](const auto &) { return Result::Delivered; };
+  lab_.run();
+  EXPECT_EQ(lab_.done("bad.example"), 100u);
+}
+
+TEST_F(Sites, AFlushRevivesADomainThatIsDeadAlone) {
+  start(by_exchangers());
+  told("bad.example", kProvider);
+  told("good.example", kProvider);
+  lab_.result = [&](const auto &d) { return d.to == "bad.example" ? Result::SiteFailure : Result::Delivered; };
+  add(40, {"bad.example", "good.example"});
+  lab_.run(lab_.now + 20 * kSecond);
+  ASSERT_GT(lab_.scheduler->state_of(id("bad.example")).dead_until, lab_.now);
+  lab_.result = [](const auto &) { return Result::Delivered; };
+  lab_.scheduler->flush(0, lab_.now);
+  EXPECT_EQ(lab_.scheduler->state_of(id("bad.example")).dead_until, 0);
+  lab_.run(lab_.now + 2 * kSecond);
+  EXPECT_EQ(lab_.done("bad.example"), 1u);
+}
+
 // Mail comes, goes and moves in any order: the scheduler's counts stay right.
 TEST_F(Sites, NothingIsLostWhileDomainsMoveAtRandom) {
   start(by_exchangers({rule_of({"d1.example"}, {".q.example"}, "site.example", 2)}));
