@@ -80,7 +80,7 @@ class RandomSettings {
       limits.initial_destination_concurrency = 1;
       for (auto rules = below(3); rules > 0; --rules) {
         DestinationRule rule{{"example.com", "[192.0.2.1]:25"}, below(2) ? "site.example" : "", limits};
-        if (below(2)) rule.mx = {".mx.example"};
+        if (transport.destination_key != DestinationKey::Recipient && below(2)) rule.mx = {".mx.example"};
         fill(destination_options(), rule.limits);
         rule.limits.initial_destination_concurrency = 1;
         transport.destinations.push_back(rule);

@@ -124,8 +124,8 @@ TEST_F(SmtpServer, PutsAnEmptyLineBeforeContentThatBeginsWithItsBody) {
   };
   for (const auto *body : {"not a header\r\n", " continues nothing\r\n", "not a header\r\nSubject: x\r\n"})
     EXPECT_THAT(trace_of(body), EndsWith("\r\n\r\n")) << body;
-  for (const auto *whole :
-       {"\r\nbody\r\n", "Subject: x\r\n", "Subject: x\r\n\r\nbody\r\n", "Subject: x\r\nbody\r\n", ""})
+  for (const auto *whole : {"\r\nbody\r\n", "Subject: x\r\n", "Subject: x\r\n\r\nbody\r\n", "Subject: x\r\nbody\r\n",
+                            ""})
     EXPECT_THAT(trace_of(whole), Not(EndsWith("\r\n\r\n"))) << whole;
   EXPECT_THAT(trace_of("From joe Mon Jan  1\r\nSubject: x\r\n\r\nbody\r\n"), EndsWith("\r\nX-Mailbox-Line: "));
 }
@@ -479,8 +479,7 @@ TEST_F(SmtpServer, CountsCommandsFromTheLastMessageOn) {
     EXPECT_THAT(say(peer, "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n"), HasSubstr("354 "));
     EXPECT_THAT(say(peer, "Subject: x\r\n\r\n.\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
   }
-  EXPECT_THAT(say(peer, "RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n"),
-              EndsWith("421 4.7.0 mx.test Error: too many commands\r\n"));
+  EXPECT_THAT(say(peer, "RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n"), EndsWith("421 4.7.0 mx.test Error: too many commands\r\n"));
 }
 
 TEST_F(SmtpServer, HangsUpAfterTooManyErrors) {
@@ -580,8 +579,8 @@ TEST_F(SmtpServer, RefusesAClientThatTalksFirst) {
   testing::Peer peer{ends[1]};
   peer.send("EHLO x\r\n");
   sockaddr_storage address{};
-  address.ss_family = AF_UNIX;
-  server->serve(service, io::UniqueFd{ends[0]}, address);
+    address.ss_family = AF_UNIX;
+    server->serve(service, io::UniqueFd{ends[0]}, address);
   settle();
   EXPECT_EQ(peer.received(), "554 5.5.0 Error: SMTP protocol synchronization\r\n");
   EXPECT_TRUE(peer.closed());
