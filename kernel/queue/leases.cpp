@@ -46,7 +46,8 @@ bool QueueCore::lease_some() {
     check_active_limits();
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
-    look_at_exchangers(decision->transport, scheduler_->destination_of(decision->group));
+    if (transports_[decision->transport].asks_exchangers)
+      look_at_exchangers(decision->transport, scheduler_->destination_of(decision->group));
     if (decision->suspended)
       suspend(decision->group, why_suspended(decision->group, decision->dead_transport));
     else if (transports_[decision->transport].deferred && index_.group(decision->group).flush != FlushState::LetOut)

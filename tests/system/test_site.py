@@ -1,5 +1,5 @@
-"""Domains of one provider in the whole program: the router finds out by DNS that they have the same mail exchangers, and
-the queue gives them one set of limits."""
+"""Domains of one provider in the whole program: the router finds out by DNS that they have the same mail exchangers,
+and the queue gives them one set of limits."""
 import json
 import re
 import threading
@@ -73,8 +73,9 @@ class Site(TestCase):
         for domain in ("one", "two", "other"):
             self.send(f"b@{domain}.example")
         for domain in ("one", "two"):
-            wait_for(lambda: f"(site {SITE})" in self.why("--destination", f"{domain}.example"), f"the site of {domain}.example")
-        wait_for(lambda: (self.first.count(), self.second.count(), self.other.count()) == (1, 1, 1), "the first messages")
+            name = f"{domain}.example"
+            wait_for(lambda: f"(site {SITE})" in self.why("--destination", name), f"the site of {name}")
+        wait_for(lambda: [p.count() for p in (self.first, self.second, self.other)] == [1, 1, 1], "the first messages")
 
         self.gate.clear()
         under_way = self.send("c@one.example")
