@@ -33,6 +33,7 @@ std::string why_text(std::string_view line) {
   if (o.contains("queue_id")) out = shown(o, "queue_id") + " ";
   out += fmt::format("{} {}", shown(o, "transport"), shown(o, "destination"));
   if (o.contains("site")) out += " (site " + shown(o, "site") + ")";
+  if (o.contains("members")) out += fmt::format(", shared by {}", number_of(o, "members"));
   if (o.contains("concurrency"))
     out += fmt::format(", {} of {} deliveries at once, {} ready, {} in all", number_of(o, "deliveries"),
                        number_of(o, "concurrency"), number_of(o, "ready"), number_of(o, "groups"));

@@ -143,8 +143,13 @@ class Checker {
       for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
         const auto name = fmt::format("{}.destination[{}]", table, i + 1);
         destination(name, transport.destinations[i].limits);
-        if (transport.destinations[i].match.empty())
-          add(name, "has no match, expected match = [\"example.com\"] or other destinations", {name + ".match"});
+        const auto &rule = transport.destinations[i];
+        if (rule.match.empty() && rule.mx.empty())
+          add(name, "has no match, expected match = [\"example.com\"] or other destinations",
+              {name + ".match", name + ".mx"});
+        if (!rule.mx.empty() && transport.destination_key == DestinationKey::Recipient)
+          add(name + ".mx", "is for domains, which destination_key = \"recipient\" does not know; expected match alone",
+              {name});
       }
     }
     auto workers = s_.ingress_processes + s_.transports.size();

@@ -77,7 +77,7 @@ constexpr std::string_view kLogFormats[] = {"json", "postfix"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
 constexpr std::string_view kBareNewlines[] = {"normalize", "reject"};
 constexpr std::string_view kTlsLevels[] = {"none", "may", "encrypt"};
-constexpr std::string_view kDestinationKeys[] = {"nexthop", "recipient"};
+constexpr std::string_view kDestinationKeys[] = {"nexthop", "recipient", "site"};
 constexpr std::string_view kResponseActions[] = {"suspend", "slow", "concurrency", "bounce", "pool"};
 constexpr std::string_view kRateKeys[] = {"tenant", "campaign", "sender"};
 constexpr std::string_view kDurabilities[] = {"power", "process"};
@@ -325,6 +325,11 @@ std::span<const Option<Smtpd>> smtpd_options() {
                            "The tenant that mail received here belongs to, unless a policy or filter says of a message "
                            "that it is another's.",
                            "none"),
+        option<&T::campaign_header>("campaign_header", text(kFieldName),
+                                    "A header field, such as \"X-Campaign\", with the name of the campaign that a "
+                                    "message from a client in `mynetworks`, or by QMQP, belongs to, unless a policy or "
+                                    "filter says that it is another. The field stays in the message.",
+                                    "none"),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
         option<&T::durability>("durability", choice(kDurabilities),
@@ -411,7 +416,7 @@ std::span<const Option<Listener>> listener_options() {
                              "What is spoken there. Over QMQP a client brings one message for a connection and hears "
                              "one reply for all recipients; of the SMTP server's options those count that are about "
                              "content, numbers of recipients and connections, client names, `transaction_timeout`, "
-                             "`tenant` and `durability`.",
+                             "`tenant`, `campaign_header` and `durability`.",
                              "\"smtp\""),
         option<&T::qmqpd_authorized_clients>(
             "qmqpd_authorized_clients", list(kNetwork),
@@ -450,8 +455,9 @@ std::span<const Option<Transport>> transport_options() {
                                        "deferred as after a failed attempt; 0 means that it waits."),
       option<&T::destination_key>(
           "destination_key", choice(kDestinationKeys),
-          "What counts as a destination: the next hop (where a route names none, the recipient's domain), or each "
-          "recipient, as suits delivery to mailboxes."),
+          "What counts as a destination: the next hop (where a route names none, the recipient's domain); each "
+          "recipient, as suits delivery to mailboxes; or a site, which is all domains with the same mail exchangers, "
+          "as suits delivery by MX: they share one set of limits, one concurrency and one health."),
       option<&T::transport_rate_delay>(
           "transport_rate_delay", duration(0),
           "Least time from the beginning of a delivery to that of the next, over the whole "
@@ -487,11 +493,16 @@ std::span<const Option<DestinationRule>> destination_rule_options() {
           "match", list(kDestination),
           "Destinations: \"example.com\", \".example.com\" for all its subdomains but not itself, or a next "
           "hop as a route names it, such as \"[192.0.2.1]:25\".",
-          "must be given"),
+          "must be given, or `mx`"),
       option<&T::site>("site", text(kDomain),
                        "A name for those that match together, such as one provider's domains: they share one set of "
                        "limits, one concurrency and one health, as if they were one destination.",
                        "each by itself"),
+      option<&T::mx>("mx", list(kDomainPattern),
+                     "Mail exchangers: \"mx.example.com\", or \".example.com\" for all hosts below it. Not only what "
+                     "`match` names matches, but also a domain all of whose exchangers are among these, from when DNS "
+                     "has said so.",
+                     "none"),
   };
   return rows;
 }

@@ -25,6 +25,15 @@ bool Smtpd::overrides(std::string_view what) const {
 std::string Settings::postmaster_address() const { return in_domain(postmaster, myhostname); }
 std::string Settings::double_bounce_address() const { return in_domain(double_bounce_sender, myhostname); }
 
+bool Transport::asks_exchangers() const {
+  return destination_key == DestinationKey::Site ||
+         std::any_of(destinations.begin(), destinations.end(), [](const auto &rule) { return !rule.mx.empty(); });
+}
+
+bool Settings::asks_exchangers() const {
+  return std::any_of(transports.begin(), transports.end(), [](const auto &t) { return t.asks_exchangers(); });
+}
+
 const Transport *Settings::transport(std::string_view name) const { return by_name(transports, name); }
 const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
 const Filter *Settings::filter(std::string_view name) const { return by_name(filters, name); }

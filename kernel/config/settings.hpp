@@ -21,7 +21,7 @@ namespace mansio::config {
 
 enum class LogFormat : std::uint8_t { Json, Postfix };
 enum class BareNewline : std::uint8_t { Normalize, Reject };
-enum class DestinationKey : std::uint8_t { Nexthop, Recipient };
+enum class DestinationKey : std::uint8_t { Nexthop, Recipient, Site };
 enum class RateKey : std::uint8_t { Tenant, Campaign, Sender };
 enum class TlsLevel : std::uint8_t { None, May, Encrypt };
 
@@ -66,7 +66,8 @@ struct Smtpd {
   std::vector<std::string> fast_flush_domains;  // that ETRN may name; none: relay_domains
   bool smtputf8 = true;
   bool mt_priority = false;
-  std::string tenant;  // whose the mail is that comes in here; "" = nobody's in particular
+  std::string tenant;           // whose the mail is that comes in here; "" = nobody's in particular
+  std::string campaign_header;  // the field that has a message's campaign; "" = none
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
   TlsLevel tls_security_level = TlsLevel::None;
@@ -140,6 +141,7 @@ struct DestinationRule {
   std::vector<std::string> match;  // domains, ".example.com" for subdomains, next hops
   std::string site;                // those that match count as one destination; "" = each by itself
   DestinationLimits limits;        // the transport's, with this rule's overrides
+  std::vector<std::string> mx{};   // or those whose exchangers are all among these, ".example.com" for hosts below it
 
   bool operator==(const DestinationRule &) const = default;
 };
@@ -164,6 +166,7 @@ struct Transport : DestinationLimits {
   std::vector<DestinationRule> destinations;   // the first that matches counts
   std::vector<std::string> smtp_generic_maps;  // names of tables: addresses as other hosts are to see them
 
+  bool asks_exchangers() const;  // limits go by who takes a domain's mail
   bool operator==(const Transport &) const = default;
 };
 
@@ -352,6 +355,7 @@ struct Settings {
   const Filter *filter(std::string_view name) const;
   const Filter *policy(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
+  bool asks_exchangers() const;  // limits of some transport go by who takes a domain's mail
   bool operator==(const Settings &) const = default;
 };
 

@@ -190,6 +190,11 @@ bool canonical_keyword(std::string &text) {
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   return word(text, 32);
 }
+// RFC 5322 section 3.6.8.
+bool canonical_field_name(std::string &text) {
+  return text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != ':'; });
+}
 bool canonical_notify_class(std::string &text) { return notify_class(text) != 0; }
 
 bool canonical_destination(std::string &text) {
@@ -281,6 +286,8 @@ const Syntax kOverride{
     "override", "\"no_unknown_recipient_checks\", \"no_address_mappings\", \"no_header_body_checks\" or \"no_milters\"",
     canonical_receive_override};
 const Syntax kEhloKeyword{"EHLO keyword", "an EHLO keyword such as \"CHUNKING\"", canonical_keyword};
+const Syntax kFieldName{"header field", "the name of a header field such as \"X-Campaign\", or \"\" for none",
+                        canonical_field_name};
 const Syntax kUser{"user", "the name of a system user", canonical_user};
 const Syntax kNotifyClass{
     "notify class",

@@ -41,7 +41,8 @@ extern const Syntax kTransportName;  // name of a [transport.NAME]
 extern const Syntax kContentFilter;  // "", "dspam", "dspam:[127.0.0.1]:10024", "dspam:unix:/run/dspam.sock"
 extern const Syntax kOverride;       // "no_address_mappings"
 extern const Syntax kEhloKeyword;
-extern const Syntax kUser;  // a system user
+extern const Syntax kFieldName;  // of the header: "X-Campaign", "" for none
+extern const Syntax kUser;       // a system user
 extern const Syntax kNotifyClass;
 extern const Syntax kDestination;  // "example.com", ".example.com" or a next hop
 extern const Syntax kRate;         // "10/s", "100/m", "500/15m"

@@ -68,7 +68,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       break;
     case wire::RoleKind::Router:
       read_tables(p, start, settings);
-      p.network = tables;
+      p.network = tables || settings.asks_exchangers();
       break;
     case wire::RoleKind::Egress:
       p.readable.push_back(start.plugin_dir);

@@ -210,6 +210,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
       const auto &[_, nexthop, domain, waiting] = at->first;
       const auto name = known ? std::string_view{domain.empty() ? nexthop : domain} : "router";
       const auto destination = scheduler_->destination(transport, name);
+      look_at_exchangers(transport, destination);
       at->second.limit = scheduler_->recipient_limit(destination);
       // Known to the scheduler from here on, which keeps the destination.
       scheduler_->add_held({.id = g,

@@ -64,7 +64,7 @@ bool QueueCore::watch_clogs() {
     if (!index_.message(*w.at).used) continue;
     for (auto g = index_.message(*w.at).groups; g != kNone; g = index_.group(g).next) {
       if (index_.group(g).state != GroupState::Scheduled || scheduler_->due(g) > now) continue;
-      auto &found = w.found[scheduler_->destination_of(g)];
+      auto &found = w.found[scheduler_->site_of(scheduler_->destination_of(g))];
       ++found.waiting;
       found.group = g;
     }
@@ -78,7 +78,7 @@ bool QueueCore::watch_clogs() {
     if (index_.group(g).state != GroupState::Scheduled) continue;  // it went meanwhile
     Clogged c;
     c.transport = transport_of(g).name;
-    c.destination = scheduler_->nexthop_of(scheduler_->destination_of(g));
+    c.destination = site_of(g);
     if (!w.warned.emplace(std::pair{c.transport, c.destination}, now).second) continue;
     c.waiting = found.waiting;
     c.due = std::max(scheduler_->counts().ready, c.waiting);

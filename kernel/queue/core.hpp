@@ -10,9 +10,9 @@
 //
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
-// (what replies make us do), crashes.cpp, routing.cpp, notifications.cpp, compaction.cpp, commands.cpp, flush.cpp,
-// shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp
-// (time, pressure, end).
+// (what replies make us do), crashes.cpp, routing.cpp, sites.cpp (which domains share limits), notifications.cpp,
+// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp
+// (what holds the queue up), maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -261,6 +261,14 @@ class QueueCore : private spool::Mover {
   void reroute_orphans();
   bool reroute_some();
 
+  // sites.cpp
+  void look_at_exchangers(scheduler::TransportId transport, scheduler::DestinationId destination);
+  void ask_for_exchangers();
+  void on_mx_reply(const wire::MxReply &reply);
+  std::string_view site_of(GroupSlot group) const {  // its name, or the destination's own
+    return scheduler_->nexthop_of(scheduler_->site_of(scheduler_->destination_of(group)));
+  }
+
   // notifications.cpp
   void notify(MessageSlot slot);
   void warn_delay(MessageSlot slot, const Envelope &envelope);
@@ -354,8 +362,8 @@ class QueueCore : private spool::Mover {
   std::vector<TransportInfo> transports_;  // by scheduler::TransportId
   scheduler::TransportId route_transport_ = 0;
   scheduler::Responses responses_;
-  std::map<std::string, std::pair<std::string, Nanos>, std::less<>>
-      pools_;                                                  // by destination, that replies chose: until
+  std::map<std::string, std::pair<std::string, Nanos>, std::less<>> pools_;  // by site, that replies chose: until
+  std::deque<std::string> domains_to_ask_;                                   // whose exchangers are wanted
   std::unordered_map<MessageId, std::uint32_t> foreign_;       // in leases given before our restart: how many
   std::map<scheduler::DestinationId, ReasonId> site_reasons_;  // why each was last out of reach
 

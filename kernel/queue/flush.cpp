@@ -28,6 +28,7 @@ bool names_domain(std::string_view wanted, std::string_view domain) {
 // Whether mail of the group goes to that domain, or by that next hop.
 bool QueueCore::goes_to(GroupSlot group, std::string_view destination, SharedStored &stored) {
   if (equals_nocase(scheduler_->nexthop_of(scheduler_->destination_of(group)), destination)) return true;
+  if (equals_nocase(site_of(group), destination)) return true;
   const auto domain = index_.recipient_domain(group);
   if (domain == kNoDomain) return names_domain(destination, scheduler_->nexthop_of(scheduler_->destination_of(group)));
   if (domain != kInEnvelope) return names_domain(destination, index_.domain_name(domain));

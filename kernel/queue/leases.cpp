@@ -46,6 +46,8 @@ bool QueueCore::lease_some() {
     check_active_limits();
     const auto decision = scheduler_->next(clock_.mono());
     if (!decision) return false;
+    if (transports_[decision->transport].asks_exchangers)
+      look_at_exchangers(decision->transport, scheduler_->destination_of(decision->group));
     if (decision->suspended)
       suspend(decision->group, why_suspended(decision->group, decision->dead_transport));
     else if (transports_[decision->transport].deferred && index_.group(decision->group).flush != FlushState::LetOut)
@@ -275,7 +277,7 @@ void QueueCore::end_lease(LeaseMap::iterator at) {
 Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
   if (dead_transport) return {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
   Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
-  const auto known = site_reasons_.find(scheduler_->destination_of(slot));
+  const auto known = site_reasons_.find(scheduler_->site_of(scheduler_->destination_of(slot)));
   if (known != site_reasons_.end()) reason.text += ": " + reasons_.get(known->second).text;
   return reason;
 }

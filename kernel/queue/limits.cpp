@@ -53,7 +53,9 @@ scheduler::TransportLimits limits_of(const config::Transport &t) {
   limits.rate = rate_of(t.transport_rate_limit, t.transport_rate_burst);
   limits.slots = {t.delivery_slot_cost, t.delivery_slot_loan, t.delivery_slot_discount, t.minimum_delivery_slots};
   limits.destination = limits_of(static_cast<const config::DestinationLimits &>(t));
-  for (const auto &rule : t.destinations) limits.rules.push_back({rule.match, limits_of(rule.limits), rule.site});
+  for (const auto &rule : t.destinations)
+    limits.rules.push_back({rule.match, limits_of(rule.limits), rule.site, rule.mx});
+  limits.by_exchangers = t.destination_key == config::DestinationKey::Site;
   return limits;
 }
 

@@ -24,6 +24,7 @@ bool QueueCore::turn() {
   more |= reroute_some();
   more |= flush_some();
   more |= lease_some();
+  ask_for_exchangers();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
   more |= watch_clogs();

@@ -80,6 +80,7 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
     transports_[id] = info;
   }
   transports_[id].by_recipient = info.by_recipient;
+  transports_[id].asks_exchangers = limits.asks_exchangers();
   transports_[id].delivery_time_limit = info.delivery_time_limit;
   transports_[id].flush_limit = std::max<std::uint32_t>(1, limits.sessions / 2);
   const auto &deferred = settings_->queue.defer_transports;
@@ -157,6 +158,9 @@ void QueueCore::handle(Connection &c, io::Message &message) {
       return;
     case wire::RouteReply::kType:
       if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
+      return;
+    case wire::MxReply::kType:
+      if (const auto m = decode<wire::MxReply>(message.payload)) on_mx_reply(*m);
       return;
     case wire::DsnWritten::kType:
       if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);

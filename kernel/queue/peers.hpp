@@ -64,7 +64,8 @@ struct Woken {
 
 struct TransportInfo {
   std::string name;
-  bool by_recipient = false;  // each recipient is a destination
+  bool by_recipient = false;     // each recipient is a destination
+  bool asks_exchangers = false;  // limits go by who takes a domain's mail
   Nanos delivery_time_limit = 3600 * kSecond;
   std::uint32_t generation = 0;       // newest egress seen
   std::deque<GroupSlot> to_flush;     // those in FlushState::Waiting; may hold others, whose slot was used again

@@ -44,7 +44,7 @@ bool QueueCore::meant(const Command &command, GroupSlot group, const Recipient &
     const auto domain = split_address(recipient.address).domain;
     if (key == "transport" && transport_of(group).name != value) return false;
     if (key == "destination" && !equals_nocase(scheduler_->nexthop_of(scheduler_->destination_of(group)), value) &&
-        !names_domain(value, domain))
+        !equals_nocase(site_of(group), value) && !names_domain(value, domain))
       return false;
     if (key == "domain" && !equals_nocase(domain, value)) return false;
     if (key == "recipient" && !equals_nocase(recipient.address, value) && !equals_nocase(recipient.original, value))

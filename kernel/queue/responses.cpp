@@ -5,15 +5,16 @@
 
 namespace mansio::queue {
 
-// `counted`: another reply in this delivery was: many recipients with the same reply are one event.
+// What they do they do to all of a site, and its replies count together. `counted`: another reply in this delivery was:
+// many recipients with the same reply are one event.
 void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted) {
   if (responses_.empty() || outcome.status == wire::DeliveryStatus::Sent) return;
   const auto destination = scheduler_->destination_of(group);
-  const auto name = scheduler_->nexthop_of(destination);
+  const auto name = site_of(group);
   const auto code = outcome.smtp_code == 0 ? std::string{} : std::to_string(outcome.smtp_code);
   const auto enhanced = outcome.enhanced.empty() ? std::string{} : to_string(outcome.enhanced);
   const auto now = clock_.mono();
-  const auto *rule = responses_.match({name, code, enhanced, outcome.text});
+  const auto *rule = responses_.match({scheduler_->nexthop_of(destination), code, enhanced, outcome.text, name});
   using Action = scheduler::ResponseRule::Action;
   if (!rule || (rule->action != Action::Bounce && std::exchange(counted, true))) return;
   if (!responses_.reached(*rule, name, now)) return;
@@ -49,7 +50,7 @@ const std::string &QueueCore::pool_of(GroupSlot group, const Envelope &envelope)
   const auto &m = index_.message(index_.group(group).message);
   if (m.extra && !m.extra->pool.empty()) return m.extra->pool;  // an operator's word
   if (pools_.empty()) return envelope.source_pool;
-  const auto at = pools_.find(scheduler_->nexthop_of(scheduler_->destination_of(group)));
+  const auto at = pools_.find(site_of(group));
   return at != pools_.end() && at->second.second > clock_.mono() ? at->second.first : envelope.source_pool;
 }
 

@@ -73,7 +73,8 @@ bool QueueCore::count_in(Shape &shape, MessageSlot slot) {
   }
   for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
     const auto &recipients = index_.group(g).recipients;
-    const auto destination = scheduler_->destination_of(g);
+    auto destination = scheduler_->destination_of(g);
+    if (shape.by() == ShapeBy::Destination) destination = scheduler_->site_of(destination);
     const auto id = index_.recipient_domain(g);
     const auto hint = kMostDomains + destination;
     if (shape.by() == ShapeBy::Destination) {

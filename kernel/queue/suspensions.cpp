@@ -114,7 +114,10 @@ std::string QueueCore::why_line(MessageSlot slot) const {
   for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
     Json j;
     j.open('{').key("queue_id").text(to_string(m.id)).key("transport").text(transport_of(g).name);
-    j.key("destination").text(scheduler_->nexthop_of(scheduler_->destination_of(g)));
+    const auto destination = scheduler_->destination_of(g);
+    j.key("destination").text(scheduler_->nexthop_of(destination));
+    if (const auto site = scheduler_->site_of(destination); site != destination)
+      j.key("site").text(scheduler_->nexthop_of(site));
     j.key("recipients").number(index_.group(g).recipients.size());
     put_why(j, g);
     j.close('}');
@@ -133,6 +136,7 @@ std::string QueueCore::why_destination(const std::string &name) const {
     Json j;
     j.open('{').key("transport").text(transports_[t].name).key("destination").text(scheduler_->nexthop_of(*id));
     if (!s.site.empty()) j.key("site").text(s.site);
+    if (s.members > 0) j.key("members").number(s.members);
     j.key("deliveries").number(s.busy).key("concurrency").number(s.concurrency);
     j.key("ready").number(s.ready).key("groups").number(s.groups);
     if (s.dead_until > 0) j.key("dead_until").text(rfc3339(wall_of(s.dead_until)));

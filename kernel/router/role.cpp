@@ -12,9 +12,11 @@
 
 #include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
+#include "kernel/process/resolver.hpp"
 #include "kernel/process/writer_link.hpp"
 #include "kernel/route/content_filter.hpp"
 #include "kernel/router/answer.hpp"
+#include "kernel/router/exchangers.hpp"
 #include "kernel/router/notifier.hpp"
 #include "kernel/router/ways.hpp"
 #include "kernel/spool/writer.hpp"
@@ -31,6 +33,9 @@ class RouterRole final : public process::Role {
     context_ = &context;
     const auto addresses = io::interface_addresses();
     ways_ = std::make_unique<Ways>(context, addresses);
+    if (context.settings.asks_exchangers())
+      exchangers_ = std::make_unique<Exchangers>(process::make_resolver(context),
+                                                 [this](const wire::MxReply &reply) { say(reply); });
     link_ = std::make_unique<process::WriterLink>(context.loop);
     again_ = std::make_unique<asio::steady_timer>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
@@ -117,6 +122,10 @@ class RouterRole final : public process::Role {
           ++in_hand_;
           asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);
         }
+        return;
+      case wire::MxRequest::kType:
+        if (const auto r = decode<wire::MxRequest>(m.payload); r && exchangers_)
+          for (const auto &domain : r->domains) exchangers_->ask(domain);
         return;
       case wire::DsnRequest::kType:
         if (auto r = decode<wire::DsnRequest>(m.payload)) {
@@ -248,6 +257,7 @@ class RouterRole final : public process::Role {
   void finish() {
     again_->cancel();
     ways_->close();
+    exchangers_.reset();
     writer_->close();
     if (queue_) queue_->flush_now();
     context_->finished();
@@ -255,6 +265,7 @@ class RouterRole final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   std::unique_ptr<Ways> ways_;
+  std::unique_ptr<Exchangers> exchangers_;  // null: no transport's limits go by them
   std::unique_ptr<process::WriterLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   std::shared_ptr<io::Channel> queue_;

@@ -10,6 +10,7 @@
 
 #include "kernel/scheduler/lane.hpp"
 #include "kernel/scheduler/scheduler.hpp"
+#include "kernel/scheduler/site.hpp"
 #include "kernel/scheduler/slot.hpp"
 
 namespace mansio::scheduler {
@@ -21,8 +22,6 @@ inline constexpr Nanos kSuspectBurst = kSecond;
 inline constexpr Nanos kSuspectPatience = 5 * kSecond;
 inline constexpr Nanos kSuspectDrain = 30 * kSecond;
 inline constexpr Nanos kSuspectPause = 300 * kSecond;
-
-inline constexpr std::uint16_t kNoRule = UINT16_MAX;
 
 // All that a decision looks at lies in the first line of memory: among a million messages each one's destination has to
 // be waited for.

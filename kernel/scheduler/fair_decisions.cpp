@@ -78,12 +78,12 @@ Decision FairScheduler::suspended(GroupId group, bool dead_transport) {
 
 std::optional<Decision> FairScheduler::next_suspended() {
   while (!giving_up_.empty()) {
-    const auto owner = giving_up_.front();
-    auto &d = destinations_[owner];
-    if (!d.dead || d.lanes.empty() || d.suspended) {
+    const auto id = giving_up_.front();
+    auto &d = destinations_[id];
+    if (!d.dead || d.lanes.empty() || d.suspended || destinations_[owner_of(id)].suspended) {
       giving_up_.pop_front();
       d.giving_up = false;
-      offer(owner);
+      offer(id);
       continue;
     }
     auto lane = d.lanes.head;

@@ -29,59 +29,103 @@ DestinationId FairScheduler::destination(TransportId transport, std::string_view
   d.nexthop = nexthop;
   d.transport = transport;
   d.used = true;
-  find_rule(d);
+  const auto place = placement_of(id);
+  d.rule = place.rule;
   d.window.reset(limits_of(d).effective_window());
   leave(id);  // no groups yet: it may be forgotten again
-  if (d.rule != kNoRule) join_site_of_rule(id);
+  join(id, place);
   if (!suspensions_.active().empty()) apply_suspensions(id);
   return id;
 }
 
-// The site has its members' rule, though its name may match another.
-void FairScheduler::join_site_of_rule(DestinationId id) {
+Placement FairScheduler::placement_of(DestinationId id) const {
   const auto &d = destinations_[id];
-  const auto &site = transports_[d.transport].limits.rules[d.rule].site;
-  if (site.empty() || site == d.nexthop) return;
-  const auto rule = d.rule;
-  set_site(id, site);
-  if (d.site == kNobody) return;
-  auto &leader = destinations_[d.site];
-  if (std::exchange(leader.rule, rule) == rule) return;
-  const auto window = limits_of(leader).effective_window();
-  if (leader.members == 1)
-    leader.window.reset(window);
-  else
-    leader.window.size = window.capped(leader.window.size);
+  const auto known = exchangers_.find(id);
+  const std::string_view hosts =
+      known == exchangers_.end() ? std::string_view{} : std::string_view{known->second.hosts};
+  return placement(transports_[d.transport].limits, d.nexthop, hosts);
 }
 
-// What waits at the destination and what is under way there count for the site from now on.
-void FairScheduler::set_site(DestinationId id, std::string_view site) {
-  const auto transport = destinations_[id].transport;
-  const auto to = site.empty() ? id : destination(transport, site);
-  const auto from = owner_of(id);
-  if (to == from || (to != id && (destinations_[to].site != kNobody || destinations_[id].suspended))) return;
-  std::vector<GroupId> moved;
-  for (auto lane = destinations_[from].lanes.head; lane != kNobody; lane = lanes_[lane].next)
-    for (auto group : {lanes_[lane].fresh.head, lanes_[lane].retried.head})
-      for (; group != kNobody; group = slots_[group].next)
-        if (slots_[group].destination == id) moved.push_back(group);
-  for (const auto group : moved) take_out(group);
+// Into the site of its place, or out of all. A site has its members' rule, though its name may match another.
+void FairScheduler::join(DestinationId id, const Placement &place) {
   auto &d = destinations_[id];
+  if (d.members > 0) return;  // a site itself
+  if (place.site.empty()) return set_site(id, "");
+  const bool fresh = !find_destination(d.transport, place.site);
+  set_site(id, place.site);
+  if (d.site == kNobody) return;
+  auto &site = destinations_[d.site];
+  site.rule = place.rule;
+  const auto window = limits_of(site).effective_window();
+  if (fresh)
+    site.window.reset(window);
+  else
+    site.window.size = window.capped(site.window.size);
+  offer(d.site);
+}
+
+// What waits at the destination and what is under way there count for the site from now on. One that is suspended by
+// itself, or whose site is a member of another, is by itself.
+void FairScheduler::set_site(DestinationId id, std::string_view site) {
+  auto &d = destinations_[id];
+  auto to = site.empty() ? id : destination(d.transport, site);
+  if (to != id && (destinations_[to].site != kNobody || d.suspended)) to = id;
+  const auto from = owner_of(id);
+  if (to == from) return;
+  std::vector<GroupId> moved;
+  for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next)
+    for (auto group : {lanes_[lane].fresh.head, lanes_[lane].retried.head})
+      for (; group != kNobody; group = slots_[group].next) moved.push_back(group);
+  for (const auto group : moved) take_out(group);
   destinations_[from].busy -= d.own_busy;
   if (from != id) --destinations_[from].members;
   d.site = to == id ? kNobody : to;
   destinations_[to].busy += d.own_busy;
   if (to != id) ++destinations_[to].members;
+  if (to != id) {  // the site finds its own pace, and whether it is dead
+    adaptive_.erase(id);
+    d.adapted = d.dead = false;
+  }
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);
+  leave(id);
 }
 
-void FairScheduler::find_rule(Destination &d) const {
-  const auto &rules = transports_[d.transport].limits.rules;
-  const auto found =
-      std::find_if(rules.begin(), rules.end(), [&](const auto &rule) { return matches_any(rule.match, d.nexthop); });
-  d.rule = found == rules.end() ? kNoRule : static_cast<std::uint16_t>(found - rules.begin());
+void FairScheduler::set_exchangers(DestinationId id, std::string_view exchangers, Nanos until) {
+  auto &d = destinations_[id];
+  if (!transports_[d.transport].limits.asks_exchangers() || !has_exchangers(d.nexthop)) return;
+  auto &known = exchangers_[id];
+  known.ask_at = until;
+  if (known.hosts == exchangers) return;
+  known.hosts = exchangers;
+  if (d.members > 0) return;
+  const auto place = placement_of(id);
+  const bool untouched = as_new(d);
+  d.rule = place.rule;
+  join(id, place);
+  if (d.site != kNobody) return;
+  const auto window = limits_of(d).effective_window();
+  if (untouched)
+    d.window.reset(window);
+  else
+    d.window.size = window.capped(d.window.size);
+  offer(id);
+}
+
+bool FairScheduler::wants_exchangers(DestinationId id, Nanos now, Nanos patience) {
+  const auto &d = destinations_[id];
+  if (!transports_[d.transport].limits.asks_exchangers() || !has_exchangers(d.nexthop)) return false;
+  auto &known = exchangers_[id];
+  if (known.ask_at > now) return false;
+  known.ask_at = now + patience;
+  return true;
+}
+
+// Nothing was learned of its concurrency.
+bool FairScheduler::as_new(const Destination &d) const {
+  const auto initial = limits_of(d).effective_window();
+  return d.window.size == initial.capped(initial.initial) && d.window.fail_cohorts == 0;
 }
 
 const DestinationLimits &FairScheduler::limits_of(const Destination &d) const {
@@ -120,6 +164,7 @@ void FairScheduler::forget_idle(Nanos now) {
     }
     const auto site = d.site;
     by_name_.erase({d.transport, d.nexthop});
+    exchangers_.erase(id);
     d = Destination{};
     free_destinations_.push_back(id);
     if (site == kNobody) continue;
@@ -128,11 +173,11 @@ void FairScheduler::forget_idle(Nanos now) {
   }
 }
 
-void FairScheduler::give_up(DestinationId owner) {
-  auto &d = destinations_[owner];
-  if (d.giving_up || !d.dead || d.lanes.empty() || d.suspended) return;
+void FairScheduler::give_up(DestinationId id) {
+  auto &d = destinations_[id];
+  if (d.giving_up || !d.dead || d.lanes.empty() || d.suspended || destinations_[owner_of(id)].suspended) return;
   d.giving_up = true;
-  giving_up_.push_back(owner);
+  giving_up_.push_back(id);
 }
 
 void FairScheduler::feedback(DestinationId owner, Result result, Nanos now) {
@@ -153,12 +198,29 @@ void FairScheduler::feedback(DestinationId owner, Result result, Nanos now) {
   kill(owner, now + backoff_.minimal_backoff_time);
 }
 
-void FairScheduler::kill(DestinationId owner, Nanos until) {
-  auto &d = destinations_[owner];
+// A domain that fails while its site does not: its DNS may be broken, or lead elsewhere by now. It is dead by itself,
+// so that whoever has it costs the others a few deliveries and no more.
+void FairScheduler::judge_member(DestinationId id, Result result, Nanos now) {
+  auto &d = destinations_[id];
+  const auto &site = destinations_[d.site];
+  if (result == Result::NoFeedback || site.dead) return;
+  const auto limits = limits_of(d).effective_window();
+  if (result == Result::Delivered) {
+    if (d.dead) return revive(id);
+    if (d.window.fail_cohorts > 0) d.window.reset(limits);
+    return;
+  }
+  if (d.dead || site.members == 1 || !d.window.negative(limits)) return;
+  for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_out(lane);
+  kill(id, now + backoff_.minimal_backoff_time);
+}
+
+void FairScheduler::kill(DestinationId id, Nanos until) {
+  auto &d = destinations_[id];
   d.dead = true;
   d.dead_until = until;
-  timers_.push({until, owner, Timer::Kind::Dead});
-  give_up(owner);
+  timers_.push({until, id, Timer::Kind::Dead});
+  give_up(id);
 }
 
 std::optional<DestinationId> FairScheduler::find_destination(TransportId transport, std::string_view nexthop) const {
@@ -169,25 +231,35 @@ std::optional<DestinationId> FairScheduler::find_destination(TransportId transpo
 Scheduler::DestinationState FairScheduler::state_of(DestinationId id) const {
   const auto &own = destinations_[id];
   const auto &d = destinations_[owner_of(id)];
+  auto groups = own.groups;
+  for (std::size_t i = 0; own.members > 0 && i < destinations_.size(); ++i)
+    if (destinations_[i].site == id) groups += destinations_[i].groups;
   return {
       d.busy,
       d.window.size,
-      d.ready,
-      own.groups,
-      d.dead ? d.dead_until : 0,
+      own.ready,
+      groups,
+      own.dead ? own.dead_until
+      : d.dead ? d.dead_until
+               : 0,
       d.shut ? d.open_at : 0,
       d.adapted ? adaptive_.at(owner_of(id)).rate() : 0,
       suspensions_.find(Suspension::Key::Destination, own.suspended || own.site == kNobody ? own.nexthop : d.nexthop),
-      own.site == kNobody ? std::string_view{} : std::string_view{d.nexthop}};
+      own.site == kNobody ? std::string_view{} : std::string_view{d.nexthop},
+      d.members};
 }
 
-void FairScheduler::revive(DestinationId owner) {
-  auto &d = destinations_[owner];
+void FairScheduler::revive(DestinationId id) {
+  auto &d = destinations_[id];
   if (!d.dead) return;
   d.dead = false;
   d.window.revive(d.busy, limits_of(d).effective_window());
-  offer(owner);
-  leave(owner);
+  if (d.site != kNobody) {
+    for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_in(lane);
+    give_up(d.site);
+  }
+  offer(owner_of(id));
+  leave(id);
 }
 
 // Its pace now is what it takes at once in the second or so that a delivery lasts: near enough to begin with.

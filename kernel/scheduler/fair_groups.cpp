@@ -37,10 +37,13 @@ void FairScheduler::make_ready(GroupId id, Nanos now) {
     return;
   }
   s.state(SlotState::Ready);
-  auto &lane = lanes_[lane_of(owner, s.flow, s.list)];
+  const bool dead = destinations_[s.destination].dead;  // by itself: its site need not be
+  const auto lane_id = lane_of(s.destination, s.flow, s.list);
+  auto &lane = lanes_[lane_id];
+  if (lane.child && lane.empty() && !dead) step_in(lane_id);
   SlotLinks::push_back(slots_, s.retried ? lane.retried : lane.fresh, id);
   count_ready(lane, 1);
-  if (d.dead) return give_up(owner);
+  if (dead || d.dead) return give_up(dead ? s.destination : owner);
   offer(owner);
 }
 
@@ -54,14 +57,17 @@ void FairScheduler::make_deferred(GroupId id, Nanos due) {
 
 void FairScheduler::count_ready(Lane &lane, int by) {
   const auto n = static_cast<std::uint32_t>(by);
-  destinations_[lane.destination].ready += n;
+  auto &own = destinations_[lane.destination];
+  own.ready += n;
+  if (lane.child) destinations_[own.site].ready += n;
   auto &flow = flows_[lane.flow];
   flow.ready += n;
   for (const auto b : flow.buckets)
     if (b != kNobody) buckets_[b].ready += static_cast<std::uint64_t>(by);
 }
 
-GroupId FairScheduler::first_of(const Lane &lane) const {
+GroupId FairScheduler::first_of(const Lane &of) const {
+  const auto &lane = of.serves_child() ? lanes_[of.children.head] : of;
   const bool retried = lane.fresh.empty() || (lane.retried_next && !lane.retried.empty());
   return retried ? lane.retried.head : lane.fresh.head;
 }
@@ -69,6 +75,18 @@ GroupId FairScheduler::first_of(const Lane &lane) const {
 // The lane may be empty then: the caller sees to it.
 GroupId FairScheduler::take_ready(Lane &lane) {
   const auto id = first_of(lane);
+  if (lane.serves_child()) {
+    const auto child = lane.children.head;
+    lane.child_next = false;
+    take_ready(lanes_[child]);
+    RoundLinks::erase(lanes_, lane.children, child);
+    if (lanes_[child].empty())
+      free_lane(child);
+    else
+      RoundLinks::push_back(lanes_, lane.children, child);
+    return id;
+  }
+  lane.child_next = true;
   const bool retried = slots_[id].retried;
   lane.retried_next = !retried;
   SlotLinks::erase(slots_, retried ? lane.retried : lane.fresh, id);
@@ -85,11 +103,14 @@ void FairScheduler::take_out(GroupId id) {
     case SlotState::Free:
       break;
     case SlotState::Ready: {
-      const auto lane_id = find_lane(owner_of(s.destination), s.flow, s.list);
+      const auto lane_id = find_lane(s.destination, s.flow, s.list);
       auto &lane = lanes_[lane_id];
       SlotLinks::erase(slots_, s.retried ? lane.retried : lane.fresh, id);
       count_ready(lane, -1);
-      if (lane.empty()) free_lane(lane_id);
+      if (lane.empty()) {
+        if (lane.child && !destinations_[s.destination].dead) step_out(lane_id);
+        free_lane(lane_id);
+      }
       [[fallthrough]];
     }
     case SlotState::Suspect:

@@ -10,10 +10,10 @@ constexpr std::uint32_t kWalked = 8;  // lanes of a destination: with more they 
 
 }  // namespace
 
-LaneId FairScheduler::find_lane(DestinationId owner, FlowId flow, bool list) const {
-  const auto &d = destinations_[owner];
+LaneId FairScheduler::find_lane(DestinationId destination, FlowId flow, bool list) const {
+  const auto &d = destinations_[destination];
   if (d.lane_count > kWalked) {
-    const auto at = by_key_.find({owner, flow << 1 | (list ? 1u : 0u)});
+    const auto at = by_key_.find({destination, flow << 1 | (list ? 1u : 0u)});
     return at == by_key_.end() ? kNobody : at->second;
   }
   for (auto id = d.lanes.head; id != kNobody; id = lanes_[id].next)
@@ -21,8 +21,8 @@ LaneId FairScheduler::find_lane(DestinationId owner, FlowId flow, bool list) con
   return kNobody;
 }
 
-LaneId FairScheduler::lane_of(DestinationId owner, FlowId flow, bool list) {
-  if (const auto id = find_lane(owner, flow, list); id != kNobody) return id;
+LaneId FairScheduler::lane_of(DestinationId destination, FlowId flow, bool list) {
+  if (const auto id = find_lane(destination, flow, list); id != kNobody) return id;
   LaneId id = 0;
   if (free_lanes_.empty()) {
     id = static_cast<LaneId>(lanes_.size());
@@ -32,12 +32,13 @@ LaneId FairScheduler::lane_of(DestinationId owner, FlowId flow, bool list) {
     free_lanes_.pop_back();
   }
   auto &lane = lanes_[id] = Lane{};
-  lane.destination = owner;
+  lane.destination = destination;
   lane.flow = flow;
   lane.list = list;
   lane.turns = tenants_[flows_[flow].tenant].weight;
-  auto &d = destinations_[owner];
-  if (list) ++class_of(lane).lists;
+  auto &d = destinations_[destination];
+  lane.child = d.site != kNobody;
+  if (list && !lane.child) ++class_of(lane).lists;
   LaneLinks::push_back(lanes_, d.lanes, id);
   ++d.idle_lanes;
   if (++d.lane_count > kWalked) {
@@ -114,7 +115,7 @@ void FairScheduler::free_lane(LaneId id) {
   if (lane.place == Lane::Place::Offered) arm_all(flows_[lane.flow]);
   if (lane.place != Lane::Place::Idle) place(id, Lane::Place::Idle);
   auto &d = destinations_[lane.destination];
-  if (lane.list)
+  if (lane.list && !lane.child)
     if (auto &c = class_of(lane); --c.lists == 0) c.slots = 0;  // a list that comes later earns its own
   LaneLinks::erase(lanes_, d.lanes, id);
   --d.idle_lanes;
@@ -123,9 +124,23 @@ void FairScheduler::free_lane(LaneId id) {
   free_lanes_.push_back(id);
 }
 
+// A member's lane, into that of its site and out of it.
+void FairScheduler::step_in(LaneId id) {
+  const auto &lane = lanes_[id];
+  RoundLinks::push_back(lanes_, lanes_[lane_of(destinations_[lane.destination].site, lane.flow, lane.list)].children,
+                        id);
+}
+
+void FairScheduler::step_out(LaneId id) {
+  const auto &lane = lanes_[id];
+  const auto of = find_lane(destinations_[lane.destination].site, lane.flow, lane.list);
+  RoundLinks::erase(lanes_, lanes_[of].children, id);
+  if (lanes_[of].empty()) free_lane(of);
+}
+
 void FairScheduler::offer(DestinationId owner) {
   auto &d = destinations_[owner];
-  if (d.idle_lanes == 0 || !d.eligible()) return;
+  if (d.idle_lanes == 0 || !d.eligible() || d.site != kNobody) return;
   for (auto id = d.lanes.head; id != kNobody && d.idle_lanes > 0;) {
     const auto next = lanes_[id].next;
     if (lanes_[id].place == Lane::Place::Idle && !flows_[lanes_[id].flow].suspended) place(id, Lane::Place::Offered);

@@ -71,9 +71,7 @@ std::string FairScheduler::save(Nanos offset, Nanos now) const {
   for (std::size_t i = 0; i < destinations_.size() && out.destinations.size() < kMost; ++i) {
     const auto &d = destinations_[i];
     if (!d.used || d.site != kNobody) continue;
-    const auto initial = limits_of(d).effective_window();
-    const bool as_new = d.window.size == initial.capped(initial.initial) && d.window.fail_cohorts == 0;
-    if (as_new && !d.dead && !d.shut && d.tokens.full_at <= now) continue;
+    if (as_new(d) && !d.dead && !d.shut && d.tokens.full_at <= now) continue;
     out.destinations.push_back({transports_[d.transport].limits.name, d.nexthop, d.window.size, d.window.success,
                                 d.window.failure, d.window.fail_cohorts, d.dead ? shifted(d.dead_until, offset) : 0,
                                 d.shut ? shifted(d.open_at, offset) : 0,
@@ -101,7 +99,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     if (t == transports_.end() || s.nexthop.empty()) continue;
     const auto id = destination(static_cast<TransportId>(t - transports_.begin()), s.nexthop);
     auto &d = destinations_[id];
-    if (d.busy > 0) continue;  // it has learned anew
+    if (d.busy > 0 || d.site != kNobody) continue;  // it has learned anew, or is of a site now
     const auto limits = limits_of(d);
     d.window = {limits.effective_window().capped(s.window), s.success, s.failure, s.fail_cohorts};
     // No rate or back-off of today is longer than its own time from now, whatever a clock said.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
 
 namespace mansio::scheduler {
 
@@ -18,19 +17,16 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   const auto found = std::find_if(transports_.begin(), transports_.end(),
                                   [&](const TransportState &t) { return t.limits.name == limits.name; });
   auto &t = found != transports_.end() ? *found : transports_.emplace_back();
-  const auto old = std::exchange(t.limits, limits);
+  t.limits = limits;
   t.open_at = std::min(t.open_at, std::max(now_ + limits.rate_delay, limits.rate ? t.tokens.next(limits.rate) : 0));
   const auto id = static_cast<TransportId>(&t - transports_.data());
+  // All rules first: one that moves looks at the limits of others.
+  for (std::size_t i = 0; i < destinations_.size(); ++i)
+    if (auto &d = destinations_[i]; d.used && d.transport == id)
+      d.rule = placement_of(static_cast<DestinationId>(i)).rule;
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
-    auto &d = destinations_[i];
-    if (!d.used || d.transport != id) continue;
-    const auto before = std::exchange(d.rule, kNoRule);
-    if (d.members > 0) continue;  // a site has its members' rule
-    find_rule(d);
-    const auto site_before = before == kNoRule ? std::string{} : old.rules[before].site;
-    if (!site_before.empty() && (d.rule == kNoRule || limits.rules[d.rule].site != site_before))
-      set_site(static_cast<DestinationId>(i), "");
-    if (d.rule != kNoRule) join_site_of_rule(static_cast<DestinationId>(i));
+    const auto &d = destinations_[i];
+    if (d.used && d.transport == id) join(static_cast<DestinationId>(i), placement_of(static_cast<DestinationId>(i)));
   }
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
     auto &d = destinations_[i];
@@ -133,6 +129,7 @@ void FairScheduler::flush(GroupId id, Nanos now) {
   auto &s = slots_[id];
   if (s.state() == SlotState::Free || s.state() == SlotState::Held) return;
   revive(owner_of(s.destination));
+  revive(s.destination);
   if (s.state() != SlotState::Deferred) return;
   wheel_.erase(id);
   --counts_.deferred;
@@ -145,7 +142,8 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
   assert(s.state() == SlotState::Leased || s.state() == SlotState::Suspended);
   const auto destination = s.destination;
   const auto owner = owner_of(destination);
-  if (s.state() == SlotState::Leased) {
+  const bool tried = s.state() == SlotState::Leased;
+  if (tried) {
     feedback(owner, result, now);
     if (const auto delay = limits_of(destinations_[owner]).rate_delay; delay > 0) shut(owner, now + delay);
   }
@@ -165,6 +163,7 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
   }
   offer(owner);
   leave(destination);
+  if (tried && owner != destination) judge_member(destination, result, now);
   return due;
 }
 

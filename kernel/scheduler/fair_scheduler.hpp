@@ -1,7 +1,8 @@
 // The scheduler behind the seam. Over a transport's sessions its tenants take turns; within a tenant, classes of
 // priority by weight; within a class, single messages and lists by slots; within those, lanes (a destination's mail of
-// one flow) in a round; within a lane, new mail and retried mail by turns, each first come, first served. What bounds
-// it: sessions and rates of a transport, concurrency and rates of a destination, rates of a flow.
+// one flow) in a round; within a site's lane, its domains by turns; within a lane, new mail and retried mail by turns,
+// each first come, first served. What bounds it: sessions and rates of a transport, concurrency and rates of a
+// destination, rates of a flow.
 //
 // A decision costs O(1) amortised, or O(log n) when a due time is involved, whatever the number of groups, destinations
 // and lanes: what cannot go is in no list that a decision walks, and comes back by the event that lets it go (a
@@ -34,7 +35,9 @@ class FairScheduler final : public Scheduler {
   void on_soon(std::function<void(GroupId)> hint) override { on_soon_ = std::move(hint); }
   TransportId transport(const TransportLimits &limits) override;
   DestinationId destination(TransportId transport, std::string_view nexthop) override;
-  void set_site(DestinationId destination, std::string_view site) override;
+  void set_exchangers(DestinationId destination, std::string_view exchangers, Nanos until) override;
+  bool wants_exchangers(DestinationId destination, Nanos now, Nanos patience) override;
+  DestinationId site_of(DestinationId destination) const override { return owner_of(destination); }
   std::uint32_t recipient_limit(DestinationId id) const override {
     return limits_of(destinations_[id]).recipient_limit;
   }
@@ -56,7 +59,7 @@ class FairScheduler final : public Scheduler {
   std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const override;
   DestinationState state_of(DestinationId destination) const override;
   std::optional<GroupId> first_ready(DestinationId destination) const override {
-    const auto &lanes = destinations_[owner_of(destination)].lanes;
+    const auto &lanes = destinations_[destination].lanes;
     return lanes.empty() ? std::nullopt : std::optional{first_of(lanes_[lanes.head])};
   }
   void pause(std::optional<Why> why) override { paused_ = std::move(why); }
@@ -113,11 +116,13 @@ class FairScheduler final : public Scheduler {
   GroupId first_of(const Lane &lane) const;
 
   // fair_lanes.cpp
-  LaneId find_lane(DestinationId owner, FlowId flow, bool list) const;
-  LaneId lane_of(DestinationId owner, FlowId flow, bool list);
+  LaneId find_lane(DestinationId destination, FlowId flow, bool list) const;
+  LaneId lane_of(DestinationId destination, FlowId flow, bool list);
   void place(LaneId id, Lane::Place place, BucketId bucket = kNobody);
   void served(LaneId id);
   void free_lane(LaneId id);
+  void step_in(LaneId id);
+  void step_out(LaneId id);
   void offer(DestinationId owner);
   Share::Class &class_of(const Lane &lane);
   ShareId share_of(TransportId transport, std::uint32_t tenant);
@@ -146,12 +151,15 @@ class FairScheduler final : public Scheduler {
     const auto site = destinations_[id].site;
     return site == kNobody ? id : site;
   }
-  void find_rule(Destination &destination) const;
-  void join_site_of_rule(DestinationId id);
+  Placement placement_of(DestinationId id) const;
+  void join(DestinationId id, const Placement &place);
+  void set_site(DestinationId id, std::string_view site);
+  bool as_new(const Destination &destination) const;
   void feedback(DestinationId owner, Result result, Nanos now);
-  void kill(DestinationId owner, Nanos until);
-  void give_up(DestinationId owner);
-  void revive(DestinationId owner);
+  void judge_member(DestinationId id, Result result, Nanos now);
+  void kill(DestinationId id, Nanos until);
+  void give_up(DestinationId id);
+  void revive(DestinationId id);
   void shut(DestinationId owner, Nanos until);
   RateLimit rate_of(DestinationId owner) const;
   void leave(DestinationId id);
@@ -217,6 +225,11 @@ class FairScheduler final : public Scheduler {
   Chunked<Destination, 256> destinations_;
   std::vector<DestinationId> free_destinations_;
   std::deque<DestinationId> idle_;
+  struct Exchangers {
+    std::string hosts;
+    Nanos ask_at = 0;
+  };
+  std::unordered_map<DestinationId, Exchangers> exchangers_;  // where limits go by them
   std::unordered_map<DestinationKey, DestinationId, KeyHash> by_name_;
   std::deque<DestinationId> giving_up_;  // dead, with ready groups
   Chunked<Lane, 256> lanes_;

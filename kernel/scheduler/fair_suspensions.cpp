@@ -27,7 +27,7 @@ void FairScheduler::suspensions_changed(Nanos now) {
     const bool was = d.suspended;
     apply_suspensions(id);
     if (was && !d.suspended) leave(id);
-    if (d.site != kNobody || d.lanes.empty()) continue;
+    if (d.lanes.empty()) continue;
     give_up(id);
     offer(id);
   }
@@ -41,7 +41,7 @@ void FairScheduler::apply_suspensions(DestinationId id) {
   if (suspended == d.suspended) return;
   if (suspended && d.site != kNobody) set_site(id, "");
   d.suspended = suspended;
-  if (!suspended && d.rule != kNoRule) join_site_of_rule(id);
+  if (!suspended) join(id, placement_of(id));
 }
 
 void FairScheduler::apply_suspensions(Flow &f) const {

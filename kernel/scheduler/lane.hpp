@@ -4,6 +4,9 @@
 // A lane is offered, which is to say in a round of its share, when its destination can take a delivery; blocked, when a
 // rate of its flow is used up; else idle. What becomes of it is found out when its turn comes: a lane in a round may
 // turn out not to be able to go, and is idle then, until its destination can take a delivery again.
+//
+// A destination that shares its limits with others has lanes too, but they are in no round: they stand in those of its
+// site, where they take turns, so that no domain waits for all that another has there.
 #pragma once
 
 #include <array>
@@ -25,6 +28,7 @@ inline constexpr std::size_t kClasses = 3;  // of priority: 0 is served most
 
 struct Lane {
   Ends fresh, retried;  // new mail and mail that was deferred take turns: neither starves the other
+  Ends children;        // of a site: lanes of its members, by their round links
   std::uint32_t destination = 0, flow = 0;
   LaneId next = kNobody, prev = kNobody;              // of its destination, the one that was served longest ago first
   LaneId round_next = kNobody, round_prev = kNobody;  // in a round of its share, or among those a bucket blocks
@@ -34,8 +38,12 @@ struct Lane {
   bool list = false;
   bool retried_next = false;
   bool hashed = false;
+  bool child = false;       // of its destination's site
+  bool child_next = false;  // one of the children's turn, not its own groups'
 
-  bool empty() const { return fresh.empty() && retried.empty(); }
+  bool has_own() const { return !fresh.empty() || !retried.empty(); }
+  bool serves_child() const { return !children.empty() && (child_next || !has_own()); }
+  bool empty() const { return !has_own() && children.empty(); }
 };
 using LaneLinks = Links<&Lane::next, &Lane::prev>;
 using RoundLinks = Links<&Lane::round_next, &Lane::round_prev>;

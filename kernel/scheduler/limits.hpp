@@ -2,6 +2,7 @@
 // destinations that match a pattern, and rates by whose mail it is. Names and defaults are Postfix's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -46,6 +47,8 @@ struct DestinationRule {
   std::vector<std::string> match;
   DestinationLimits limits;
   std::string site = {};  // those that match share these limits as one; "" = each by itself
+  // Or "mx.example.com", ".example.com": destinations all of whose exchangers are among these hosts (site.hpp).
+  std::vector<std::string> mx = {};
 };
 
 // How far messages with many deliveries let others go ahead: Postfix's slots. A message with at least
@@ -73,6 +76,11 @@ struct TransportLimits {
   SlotLimits slots = {};
   DestinationLimits destination = {};
   std::vector<DestinationRule> rules = {};  // the first that matches counts, instead of `destination`
+  bool by_exchangers = false;               // destinations with the same exchangers share their limits: site.hpp
+
+  bool asks_exchangers() const {
+    return by_exchangers || std::any_of(rules.begin(), rules.end(), [](const auto &rule) { return !rule.mx.empty(); });
+  }
 };
 
 // Whose mail it is. Empty names are the mail of nobody in particular, which is a tenant like any other.

@@ -24,7 +24,9 @@ void Responses::set(std::vector<ResponseRule> rules) {
 }
 
 bool Responses::matches(const ResponseRule &rule, const Reply &reply) const {
-  if (!rule.destinations.empty() && !matches_any(rule.destinations, reply.destination)) return false;
+  if (!rule.destinations.empty() && !matches_any(rule.destinations, reply.destination) &&
+      !matches_any(rule.destinations, reply.site))
+    return false;
   const auto code = [&](const std::string &c) {
     return code_matches(c, reply.code) || code_matches(c, reply.enhanced);
   };

@@ -34,6 +34,7 @@ struct Reply {
   std::string_view destination;
   std::string_view code, enhanced;  // "421", "4.7.0"; "" if there was none
   std::string_view text;
+  std::string_view site = {};  // whose rules for destinations count as well
 };
 
 class Responses {

@@ -83,6 +83,7 @@ class Scheduler {
     double adaptive_rate = 0;           // deliveries a second; 0: none
     const Suspension *suspension = nullptr;
     std::string_view site;
+    std::uint32_t members = 0;  // of its site, or of itself if it is one
   };
   virtual DestinationState state_of(DestinationId destination) const = 0;
   virtual std::optional<GroupId> first_ready(DestinationId destination) const = 0;
@@ -90,9 +91,12 @@ class Scheduler {
   virtual void on_soon(std::function<void(GroupId)> hint) = 0;
   // Interned. Good until the next call of next() unless a group was added with it: an idle one is forgotten then.
   virtual DestinationId destination(TransportId transport, std::string_view nexthop) = 0;
-  // Domains on one provider: the destination shares limits, concurrency and health with all of the same site on its
-  // transport from now on. "": with nobody.
-  virtual void set_site(DestinationId destination, std::string_view site) = 0;
+  // The hosts that take its mail (site.hpp), good `until` then. Where its transport's limits go by them it shares
+  // limits, concurrency and health with all that have the same from now on, together with what waits and is under way.
+  virtual void set_exchangers(DestinationId destination, std::string_view exchangers, Nanos until) = 0;
+  // True: limits go by them, and they are not known or no longer good. It says so once in each `patience`.
+  virtual bool wants_exchangers(DestinationId destination, Nanos now, Nanos patience) = 0;
+  virtual DestinationId site_of(DestinationId destination) const = 0;  // whose limits count: its own id without a site
   virtual std::uint32_t recipient_limit(DestinationId destination) const = 0;
   // A message with so many deliveries on this transport lets others go ahead.
   virtual bool is_list(TransportId transport, std::uint64_t deliveries) const = 0;

@@ -19,10 +19,12 @@ std::string rate_text(const RateLimit &limit) {
 Why FairScheduler::why(GroupId id, Nanos now) const {
   if (id >= slots_.size()) return {"unknown", "", 0};
   const auto &s = slots_[id];
+  const auto &own = destinations_[s.destination];
   const auto &d = destinations_[owner_of(s.destination)];
   const auto &t = transports_[d.transport];
   const auto &limits = limits_of(d);
   const auto *suspension = suspensions_.active().empty() ? nullptr : suspensions_.find(subject_of(id));
+  if (!suspension && d.suspended) suspension = suspensions_.find(Suspension::Key::Destination, d.nexthop);  // its site
   const auto suspended_until = [&](Nanos at_least) -> Why {
     constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender"};
     return {"suspended",
@@ -36,7 +38,8 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
     case SlotState::Leased:
       return {"delivery", "a delivery is under way", 0};
     case SlotState::Suspended:
-      return {"dead_destination", d.nexthop, d.dead_until};
+      return own.dead ? Why{"dead_destination", own.nexthop, own.dead_until}
+                      : Why{"dead_destination", d.nexthop, d.dead_until};
     case SlotState::Held:
       return {"hold", "held until it is released", 0, 0, counts_.held - 1};
     case SlotState::Deferred:
@@ -48,6 +51,8 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   }
   if (suspension) return suspended_until(now);
   const auto there = d.ready - (s.state() == SlotState::Ready ? 1u : 0u);
+  if (own.dead && s.state() == SlotState::Ready)  // which its site need not be
+    return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - 1u};
   if (d.dead) return {"dead_destination", d.nexthop, d.dead_until, 0, there};
   if (t.capacity == 0)
     return {"transport_unavailable", t.limits.name + " has no process to run it",

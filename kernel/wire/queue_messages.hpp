@@ -275,6 +275,25 @@ struct RouteReply {
   }
 };
 
+struct MxRequest {  // queue -> router: which hosts take mail for these domains?
+  static constexpr std::uint16_t kType = 144;
+  std::vector<std::string> domains;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.domains);
+  }
+};
+struct MxReply {  // router -> queue; there is none while DNS cannot say
+  static constexpr std::uint16_t kType = 145;
+  std::string domain;      // as it was asked for
+  std::string exchangers;  // lower case, sorted, with commas between; "": none
+  Nanos ttl = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.domain, s.exchangers, s.ttl);
+  }
+};
+
 // PostmasterCopy and PostmasterDelay: for the operator, about mail that failed or waits.
 enum class DsnKind : std::uint8_t { Failure, Delay, Success, PostmasterCopy, PostmasterDelay };
 struct DsnRecipient {

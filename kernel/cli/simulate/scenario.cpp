@@ -143,6 +143,7 @@ void read_destination(const TomlTable &table, const std::string &name, const con
     f.text("name", d.name);
     f.integer("count", d.count, 1, 10'000'000);
     f.text("transport", d.transport);
+    f.text("mx", d.mx);
     f.duration("connect_timeout", d.connect_timeout);
     f.duration("host_memory", d.host_memory);
     read_behaviour(f, d.phases.front());

@@ -32,6 +32,7 @@ struct DestinationSpec {
   std::string name;  // with count above 1, '#' stands for the number
   std::uint32_t count = 1;
   std::string transport;
+  std::string mx;  // sorted, with commas between: all of the spec are on these hosts, and share what they can take
   Nanos connect_timeout = 30 * kSecond;
   Nanos host_memory = 60 * kSecond;  // a host that hung is not tried again for so long, but for one probe; 0: no memory
   std::vector<Behaviour> phases;     // in the order of their times; the first is from the beginning

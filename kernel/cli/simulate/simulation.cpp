@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernel/queue/limits.hpp"
+#include "kernel/scheduler/site.hpp"
 
 namespace mansio::cli::simulate {
 namespace {
@@ -52,14 +53,13 @@ void Simulation::build() {
     const auto limits = queue::limits_of(*at);
     for (std::uint32_t n = 0; n < spec.count; ++n) {
       const auto name = numbered(spec.name, n);
-      const auto rule = std::find_if(limits.rules.begin(), limits.rules.end(),
-                                     [&](const auto &r) { return scheduler::matches_any(r.match, name); });
-      const auto &own = rule == limits.rules.end() ? limits.destination : rule->limits;
-      const bool site = rule != limits.rules.end() && !rule->site.empty();
-      auto &count = destination_counts_[{transport, site ? rule->site : name}];
+      const auto place = scheduler::placement(limits, name, spec.mx);
+      const auto &own = place.rule == scheduler::kNoRule ? limits.destination : limits.rules[place.rule].limits;
+      auto &count = destination_counts_[{transport, place.site.empty() ? name : place.site}];
       count.limit = own.effective_window().limit;
       count.rate = own.rate;
-      hops_.push_back({NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count});
+      const auto servers = spec.mx.empty() ? hops_.size() : first_hop_.back();
+      hops_.push_back({NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count, servers});
     }
   }
   for (const auto &a : s_.arrivals) {
@@ -115,7 +115,9 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
   for (std::uint64_t k = 0; k < spread; ++k) {
     const auto hop = static_cast<std::uint32_t>(first_hop_[destination] + (first + k) % spec.count);
     const auto there = recipients / spread + (k < recipients % spread ? 1 : 0);
-    const auto limit = scheduler_->recipient_limit(scheduler_->destination(transport, hops_[hop].hop.name()));
+    const auto id = scheduler_->destination(transport, hops_[hop].hop.name());
+    if (!spec.mx.empty()) scheduler_->set_exchangers(id, spec.mx, scheduler::kForGood);
+    const auto limit = scheduler_->recipient_limit(id);
     for (std::uint64_t n = 0; n < there; n += limit) hops.push_back(hop);
   }
   const bool list = scheduler_->is_list(transport, hops.size());
@@ -216,7 +218,7 @@ void Simulation::begin(const scheduler::Decision &decision) {
   count(transport_counts_[h.transport], h.hop.spec().transport);
   count(*h.count, h.hop.name());
   count(tenant_counts_[g.tenant], "tenant " + report_.tenants[g.tenant].name);
-  const auto verdict = h.hop.begin(now_, random_);
+  const auto verdict = hops_[h.servers].hop.begin(now_, random_);
   g.ending = verdict.ending;
   ending_.push({now_ + std::max<Nanos>(verdict.takes, 1), id});
 }
@@ -224,7 +226,7 @@ void Simulation::begin(const scheduler::Decision &decision) {
 void Simulation::end(scheduler::GroupId id) {
   auto &g = groups_[id];
   auto &h = hops_[g.hop];
-  h.hop.end();
+  hops_[h.servers].hop.end();
   --under_way_;
   --transport_counts_[h.transport].under_way;
   --h.count->under_way;

@@ -80,6 +80,7 @@ class Simulation {
     std::uint32_t spec;
     scheduler::TransportId transport;
     Counted *count = nullptr;  // shared by a site
+    std::size_t servers = 0;   // the hop whose servers it is on: its own, or the first one of its spec
     std::uint32_t waiting = 0, delivered = 0;
     bool waited = false;  // at the beginning of the step
   };

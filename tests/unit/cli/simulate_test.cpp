@@ -196,6 +196,18 @@ TEST(Simulation, ABacklogReturnsSpreadOutAfterAnOutage) {
   EXPECT_LT(seconds(of(spread.destinations, "d#.example").delay.quantile(0.99)), 2);
 }
 
+TEST(Simulation, ASiteDoesNotOverrunAProviderThatItsDomainsWould) {
+  auto scenario = example("one-provider");
+  scenario.drain = false;
+  const auto together = run(scenario);
+  scenario.settings.transports.front().destination_key = config::DestinationKey::Nexthop;
+  const auto apart = run(scenario);
+  EXPECT_EQ(together.all.deferred, 0u);
+  EXPECT_EQ(of(together.destinations, "customer#.example").waiting(), 0u);
+  EXPECT_GT(apart.all.deferred + apart.all.suspended, 1000u);
+  EXPECT_LT(seconds(of(together.destinations, "d#.example").delay.quantile(0.99)), 2);
+}
+
 TEST(Simulation, AnAbuserDoesNotDelayAHundredTenants) {
   auto scenario = example("hundred-tenants");
   scenario.duration = 10 * kMinute;
@@ -249,11 +261,13 @@ Scenario random_scenario(unsigned seed) {
     t.transport_rate_burst = one_of(1u, 10u);
     if (t.transport_rate_delay > 0) t.transport_rate_limit.clear();
     t.delivery_slot_cost = one_of(0u, 2u, 5u);
+    if (pick(3) == 0) t.destination_key = config::DestinationKey::Site;
     destination(t);
     if (pick(2) == 0) {
       auto &rule = t.destinations.emplace_back();
       rule.match = {"d0." + std::to_string(i) + ".example", "d1." + std::to_string(i) + ".example"};
       rule.site = one_of("", "site.example");
+      if (pick(3) == 0) rule.mx = {".p.example"};
       destination(rule.limits);
     }
   }
@@ -267,6 +281,7 @@ Scenario random_scenario(unsigned seed) {
     d.name = "d#." + std::to_string(transport) + (i > 0 ? ".n" + std::to_string(i) : "") + ".example";
     d.count = 1 + pick(4);
     d.transport = "t" + std::to_string(transport);
+    if (pick(3) == 0) d.mx = one_of("mx.p.example", "mx.p.example,mx.q.example");
     d.connect_timeout = 5 * kSecond;
     d.host_memory = one_of(Nanos{0}, 20 * kSecond);
     auto &b = d.phases.emplace_back();

@@ -310,11 +310,40 @@ destination_recipient_limit = 7
   EXPECT_EQ(x.destinations[1].limits.destination_recipient_limit, 7u);
 }
 
+TEST(Parse, TakesLimitsByExchangers) {
+  const auto parsed = parse_with_rest(R"(
+[transport.x]
+plugin = "transport-x"
+destination_key = "site"
+[[transport.x.destination]]
+mx = [".Mail.Provider.example", "backup.example"]
+site = "provider"
+[transport.y]
+plugin = "transport-x"
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &x = *parsed.settings.transport("x");
+  EXPECT_EQ(x.destination_key, DestinationKey::Site);
+  EXPECT_EQ(x.destinations.at(0).mx, (std::vector<std::string>{".mail.provider.example", "backup.example"}));
+  EXPECT_TRUE(x.asks_exchangers());
+  EXPECT_FALSE(parsed.settings.transport("y")->asks_exchangers());
+  EXPECT_TRUE(parsed.settings.asks_exchangers());
+}
+
+TEST(Parse, TakesTheNameOfACampaignsField) {
+  const auto parsed = parse_with_rest("[smtpd]\ncampaign_header = \"X-Campaign\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.smtpd.campaign_header, "X-Campaign");
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\ncampaign_header = \"X-Campaign:\"\n")), HasSubstr("header field"));
+}
+
 TEST(Parse, RefusesDestinationsThatMakeNoSense) {
   const auto problem = [](const std::string &text) {
     return all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\n" + text));
   };
   EXPECT_THAT(problem("[[transport.x.destination]]\ndestination_concurrency_limit = 2\n"), HasSubstr("has no match"));
+  EXPECT_THAT(problem("destination_key = \"recipient\"\n[[transport.x.destination]]\nmx = [\"mx.example\"]\n"),
+              HasSubstr("is for domains"));
   EXPECT_THAT(problem("destination = 5\n"), HasSubstr("expected tables [[transport.x.destination]]"));
   EXPECT_THAT(problem("[[transport.x.destination]]\nmatch = [\"a.example\"]\nprocess_limit = 2\n"),
               HasSubstr("is not an option"));

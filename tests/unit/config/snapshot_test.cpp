@@ -80,6 +80,7 @@ class RandomSettings {
       limits.initial_destination_concurrency = 1;
       for (auto rules = below(3); rules > 0; --rules) {
         DestinationRule rule{{"example.com", "[192.0.2.1]:25"}, below(2) ? "site.example" : "", limits};
+        if (transport.destination_key != DestinationKey::Recipient && below(2)) rule.mx = {".mx.example"};
         fill(destination_options(), rule.limits);
         rule.limits.initial_destination_concurrency = 1;
         transport.destinations.push_back(rule);
@@ -199,6 +200,7 @@ class RandomSettings {
         {&kContentFilter, {"", "t0", "t0:[127.0.0.1]:10024", "t0:unix:/run/f.sock", "t0:filter.example"}},
         {&kOverride, {"no_unknown_recipient_checks", "no_address_mappings", "no_header_body_checks", "no_milters"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},
+        {&kFieldName, {"", "X-Campaign"}},
         {&kUser, {"mansio"}},
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},
         {&kRate, {"10/s", "100/m", "500/15m"}},

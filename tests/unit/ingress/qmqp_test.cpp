@@ -18,6 +18,7 @@ class QmqpServer : public testing::SmtpServerTest {
     service.qmqpd->authorized_clients = {config::Network{}};  // clients over a UNIX socket
     service.qmqpd->error_delay = 0;
     service.smtpd.tenant = "acme";
+    service.smtpd.campaign_header = "X-Campaign";
     SmtpServerTest::SetUp();
   }
   static std::string net(std::string_view bytes) {
@@ -59,9 +60,15 @@ TEST_F(QmqpServer, TakesAMessageWithItsLinesMadeCanonical) {
   EXPECT_EQ(m.envelope.body.hops, 1);
   EXPECT_EQ(m.envelope.listener, "qmqp");
   EXPECT_EQ(m.envelope.tenant, "acme");
+  EXPECT_EQ(m.envelope.campaign, "");
   EXPECT_EQ(intake.noticed.size(), 1u);
   EXPECT_EQ(service.counters.messages, 1u);
   EXPECT_EQ(census.now, 0);
+}
+
+TEST_F(QmqpServer, TakesTheCampaignFromTheHeader) {
+  EXPECT_THAT(ask(request("Subject: x\nX-Campaign: spring\n\nx\n", {"a@b.example", "c@d.example"})), StartsWith("K"));
+  EXPECT_EQ(writer.stored_messages.at(0).envelope.campaign, "spring");
 }
 
 TEST_F(QmqpServer, AnswersOnlyWhenTheMessageIsOnStableStorage) {

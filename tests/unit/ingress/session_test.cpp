@@ -83,6 +83,36 @@ TEST_F(SmtpServer, SaysWhoseTheMailOfAListenerIs) {
   EXPECT_EQ(writer.stored_messages.at(0).envelope.tenant, "acme");
 }
 
+TEST_F(SmtpServer, TakesACampaignFromAHeaderFieldOfClientsThatItKnows) {
+  service.smtpd.campaign_header = "X-Campaign";
+  auto peer = connect_from_mynetworks();
+  say(peer, "EHLO client.test\r\n");
+  const auto campaign_of = [&](const std::string &content, std::size_t pieces = 1) {
+    say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+    const auto text = content + ".\r\n";
+    for (std::size_t i = 0; i < pieces; ++i)
+      say(peer, std::string_view{text}.substr(text.size() * i / pieces,
+                                              text.size() * (i + 1) / pieces - text.size() * i / pieces));
+    return writer.stored_messages.back().envelope.campaign;
+  };
+  EXPECT_EQ(campaign_of("Subject: x\r\nx-campaign:  spring\r\n sale \r\nX-Campaign: other\r\n\r\nbody\r\n"),
+            "spring sale");
+  EXPECT_EQ(campaign_of("Subject: x\r\nX-Campaign: in pieces\r\n\r\nbody\r\n", 50), "in pieces");
+  EXPECT_EQ(campaign_of("X-Campaign: no body\r\n"), "no body");
+  EXPECT_EQ(campaign_of("Subject: x\r\n\r\nX-Campaign: in the body\r\n"), "");
+  EXPECT_EQ(campaign_of("Subject: x\r\nX-Campaign: " + std::string(300, 'x') + "\r\n\r\n"), "");
+  EXPECT_EQ(campaign_of("X-Campaign: a\x01"
+                        "b\r\n\r\n"),
+            "");
+}
+
+TEST_F(SmtpServer, TakesNoCampaignFromStrangers) {
+  service.smtpd.campaign_header = "X-Campaign";
+  auto peer = ready_for_data();
+  say(peer, "X-Campaign: mine\r\n\r\nx\r\n.\r\n");
+  EXPECT_EQ(writer.stored_messages.at(0).envelope.campaign, "");
+}
+
 TEST_F(SmtpServer, PutsAnEmptyLineBeforeContentThatBeginsWithItsBody) {
   const auto trace_of = [this](std::string_view content) {
     auto peer = ready_for_data();

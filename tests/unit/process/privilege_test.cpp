@@ -89,6 +89,8 @@ TEST(PrivilegesFor, OnlyTransportsThatNeedItHaveTheNetwork) {
   EXPECT_TRUE(privileges_for(start, settings).network);
   start.self.kind = wire::RoleKind::Router;
   EXPECT_FALSE(privileges_for(start, settings).network);
+  settings.transports.emplace_back().destination_key = config::DestinationKey::Site;
+  EXPECT_TRUE(privileges_for(start, settings).network);
   start.self.kind = wire::RoleKind::Ingress;
   EXPECT_TRUE(privileges_for(start, settings).network);
 }

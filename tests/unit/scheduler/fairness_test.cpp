@@ -1,4 +1,4 @@
-// Who goes before whom: lists and single messages, tenants, classes of priority, sites; and that nobody is forgotten.
+// Who goes before whom: lists and single messages, tenants, classes of priority; and that nobody is forgotten.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -234,51 +234,6 @@ TEST(Priority, OfOneTenantTakesNothingFromAnother) {
   }
   lab.run(lab.now + 50 * kSecond);
   EXPECT_NEAR(static_cast<double>(lab.done("loud")), static_cast<double>(lab.done("quiet")), 25);
-}
-
-TEST(Sites, ShareConcurrencyAndHealth) {
-  Lab lab;
-  const auto t = lab.transport({.name = "t"});
-  const auto a = lab.scheduler->destination(t, "a.example"), b = lab.scheduler->destination(t, "b.example");
-  lab.scheduler->set_site(a, "mx.example");
-  lab.scheduler->set_site(b, "mx.example");
-  for (int i = 0; i < 20; ++i) lab.add(t, i % 2 == 0 ? "a.example" : "b.example");
-  lab.add(t, "c.example");
-  lab.result = [](const auto &d) { return d.to == "c.example" ? Result::Delivered : Result::SiteFailure; };
-  lab.run(lab.now + 1);
-  EXPECT_EQ(lab.sessions, 6u);  // five and one
-  lab.run(lab.now + kSecond);
-  EXPECT_EQ(lab.why(19).limit, "backoff");  // tried with no attempt
-  EXPECT_GE(lab.suspended, 15u);
-}
-
-TEST(Sites, TakeOverWhatWaitsAndWhatIsUnderWay) {
-  Lab lab;
-  const auto t = lab.transport({.name = "t"});
-  for (int i = 0; i < 20; ++i) lab.add(t, i % 2 == 0 ? "a.example" : "b.example");
-  lab.run(lab.now + 1);
-  EXPECT_EQ(lab.sessions, 10u);
-  lab.scheduler->set_site(lab.scheduler->destination(t, "a.example"), "mx.example");
-  lab.scheduler->set_site(lab.scheduler->destination(t, "b.example"), "mx.example");
-  EXPECT_EQ(lab.why(19).limit, "destination_concurrency_limit");
-  lab.run(lab.now + kSecond);
-  EXPECT_LE(lab.sessions, 10u);
-  lab.scheduler->set_site(lab.scheduler->destination(t, "b.example"), "");
-  lab.run();
-  EXPECT_EQ(lab.ended.size(), 20u);
-}
-
-TEST(Sites, ARuleMakesDestinationsOne) {
-  Lab lab;
-  const auto t = lab.transport(
-      {.name = "t",
-       .rules = {{{".provider.example", "other.example"}, {.window = {.initial = 3, .limit = 3}}, "provider"}}});
-  for (int i = 0; i < 30; ++i) lab.add(t, i % 3 == 0 ? "other.example" : "c" + std::to_string(i) + ".provider.example");
-  lab.run(lab.now + 1);
-  EXPECT_EQ(lab.sessions, 3u);
-  EXPECT_EQ(lab.why(29).limit, "destination_concurrency_limit");
-  lab.run();
-  EXPECT_EQ(lab.ended.size(), 30u);
 }
 
 TEST(Backlogs, NewAndDeferredMailOfADestinationTakeTurns) {
