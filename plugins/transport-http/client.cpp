@@ -109,7 +109,10 @@ void Client::configure(Handle &handle, const Request &request) const {
   handle.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   handle.set(CURLOPT_SSL_VERIFYPEER, settings_.verify ? 1L : 0L);
   handle.set(CURLOPT_SSL_VERIFYHOST, settings_.verify ? 2L : 0L);
-  if (!settings_.ca_file.empty()) handle.set(CURLOPT_CAINFO, settings_.ca_file.c_str());
+  if (!settings_.ca_file.empty()) {
+    handle.set(CURLOPT_CAINFO, settings_.ca_file.c_str());
+    handle.set(CURLOPT_CAPATH, static_cast<const char *>(nullptr));  // the system's, which would be trusted, too
+  }
   handle.set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min(settings_.connect_timeout, request.time_limit)));
   handle.set(CURLOPT_TIMEOUT_MS, milliseconds(std::min(settings_.timeout, request.time_limit)));
   handle.set(CURLOPT_POST, 1L);
