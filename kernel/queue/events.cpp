@@ -10,6 +10,7 @@ constexpr std::size_t kBatchBytes = 32 * 1024;        // fits a frame with room 
 constexpr std::size_t kLargest = 48 * 1024;           // of one event
 constexpr std::size_t kHeldBytes = 16 * 1024 * 1024;  // more only while the journal is stuck, and then no mail moves
 constexpr std::size_t kOverhead = 64;                 // what an event takes in memory besides its bytes
+constexpr Nanos kAnswerLimit = 60 * kSecond;
 constexpr std::string_view kHost = "host.event.";
 
 std::size_t weight(const std::string &bytes) { return bytes.size() + kOverhead; }
@@ -136,6 +137,7 @@ void Events::send(Sink &sink, bool all) {
     const auto n = batch.events.size();
     sink.waiting.erase(sink.waiting.begin(), sink.waiting.begin() + static_cast<std::ptrdiff_t>(n));
     sink.bytes -= weights;
+    if (to->unanswered == 0) to->heard = clock_.mono();
     to->unanswered += n;
   }
   if (sink.dropping && sink.bytes <= sink.buffer_size / 2) {
@@ -160,6 +162,7 @@ void Events::attach(std::uint32_t connection, const wire::Peer &peer, std::share
   line.connection = connection;
   line.peer = peer;
   line.link = std::move(link);
+  line.heard = clock_.mono();
   let_go(*sink);
 }
 
@@ -167,6 +170,7 @@ bool Events::receive(std::uint32_t connection, const io::Message &message) {
   Sink *sink = nullptr;
   auto *line = find(connection, sink);
   if (!line) return false;
+  line->heard = clock_.mono();
   if (message.type == wire::EventsWanted::kType) {
     const auto wanted = decode<wire::EventsWanted>(message.payload);
     if (!wanted) return true;
@@ -223,9 +227,16 @@ void Events::let_go(Sink &sink) {
   });
 }
 
-void Events::tick() {
-  for (auto &sink : sinks_)
+void Events::tick(const std::function<void(const wire::Peer &)> &hung) {
+  const auto now = clock_.mono();
+  for (auto &sink : sinks_) {
     if (!sink.waiting.empty()) send(sink);
+    for (auto &line : sink.lines) {
+      if ((line.greeted && line.unanswered == 0) || now < line.heard + kAnswerLimit) continue;
+      line.heard = now;  // asked again in as long, if it still lives
+      hung(line.peer);
+    }
+  }
 }
 
 void Events::finish() {

@@ -48,7 +48,8 @@ class Events {
   bool receive(std::uint32_t connection, const io::Message &message);  // false: not from one of ours
   bool closed(std::uint32_t connection);                               // the same
   void draining(const wire::Peer &peer);
-  void tick();    // what a channel refused is tried again
+  // What a channel refused is tried again. `hung`: that process has not answered for a minute, and is to be ended.
+  void tick(const std::function<void(const wire::Peer &)> &hung);
   void finish();  // the journal is closed: all that is left goes out at once, as far as the channels take it
 
   void stats(const std::function<void(std::string, double)> &put) const;
@@ -63,6 +64,7 @@ class Events {
     wire::Peer peer;
     std::shared_ptr<Link> link;
     std::uint64_t unanswered = 0;
+    Nanos heard = 0;  // mono: when it last answered, or when there was first something to be answered
     bool greeted = false;  // it has said what it wants
     bool going = false;
   };

@@ -58,7 +58,10 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
-  events_.tick();
+  events_.tick([this](const wire::Peer &peer) {
+    log_.error("an event plugin's process does not answer: it is killed", {{"process", peer.name}, {"pid", peer.pid}});
+    if (hung_) hung_(peer, "did not answer in time");
+  });
   if (!replay_ && now >= keep_scheduling_at_) {
     keep_scheduling_at_ = now + kSchedulingKept;
     keep_scheduling();
