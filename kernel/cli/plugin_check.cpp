@@ -340,9 +340,9 @@ class Check {
     result("as event: does not block when it is told",
            longest > kSecond ? fmt::format("it took {:.1f} s over one event", static_cast<double>(longest) / kSecond)
                              : "");
-    result("as event: leaks no descriptor",
-           after > before + 8 ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds)
-                              : "");
+    result(
+        "as event: leaks no descriptor",
+        after > before + 8 ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds) : "");
     return true;
   }
 

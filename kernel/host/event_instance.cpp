@@ -36,8 +36,8 @@ Result<void> EventInstance::begin() {
                                                 table_->events ? "notify" : "events")};
   instance_.run(0, [this] { wanted_ = table_->events(instance_.self()) & wire::kAllEvents; });
   if (wanted_ == 0)
-    return Error{Status::BadConfig, fmt::format("{} {}: the plugin wants to hear of no event that is told", kLabel,
-                                                instance_.name())};
+    return Error{Status::BadConfig,
+                 fmt::format("{} {}: the plugin wants to hear of no event that is told", kLabel, instance_.name())};
   return {};
 }
 

@@ -102,8 +102,8 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
       line += fmt::format("orig_to=<{}>, ", without_controls(l.recipient.original));
     line += fmt::format("relay={}, ", without_controls(relay));
     if (o.connection_use > 1) line += fmt::format("conn_use={}, ", o.connection_use);
-    line += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn, status,
-                        without_controls(text));
+    line +=
+        fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn, status, without_controls(text));
     return postfix(l.transport, l.pid != 0 ? l.pid : ::getpid(), l.id, line);
   }
   log_->info("delivery", {{"qid", l.id},

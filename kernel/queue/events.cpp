@@ -142,8 +142,7 @@ void Events::send(Sink &sink, bool all) {
   }
   if (sink.dropping && sink.bytes <= sink.buffer_size / 2) {
     sink.dropping = false;
-    log_.info("events are told again",
-              {{"event_sink", sink.name}, {"dropped", sink.dropped - sink.dropped_before}});
+    log_.info("events are told again", {{"event_sink", sink.name}, {"dropped", sink.dropped - sink.dropped_before}});
   }
 }
 

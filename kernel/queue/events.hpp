@@ -11,8 +11,8 @@
 //  - An event that no plugin wants costs the test of a bit. Before the first process of a plugin has said what it
 //    wants, that is every one.
 //
-// One process a plugin is told: the one of the newest generation. One that is to go (a reload, the end) is let go once it
-// has answered for what it has. Single-threaded.
+// One process a plugin is told: the one of the newest generation. One that is to go (a reload, the end) is let go once
+// it has answered for what it has. Single-threaded.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ class Events {
   void configure(const config::Settings &settings);  // again: what waits for a plugin that stays goes on waiting
 
   bool wants(wire::EventKind kind) const { return (wanted_ & wire::bit_of(kind)) != 0; }
-  void add(wire::Event &&event);                                 // one that is wanted
+  void add(wire::Event &&event);                                  // one that is wanted
   void written(std::uint64_t sequence, std::uint64_t synced_to);  // the journal, so far: called at each turn's end
   void synced(std::uint64_t sequence);
 
@@ -64,7 +64,7 @@ class Events {
     wire::Peer peer;
     std::shared_ptr<Link> link;
     std::uint64_t unanswered = 0;
-    Nanos heard = 0;  // mono: when it last answered, or when there was first something to be answered
+    Nanos heard = 0;       // mono: when it last answered, or when there was first something to be answered
     bool greeted = false;  // it has said what it wants
     bool going = false;
   };

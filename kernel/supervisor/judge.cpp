@@ -169,9 +169,10 @@ class Judge {
       add(prefix + ".plugin", "is \"" + file + "\", which does not offer " + kind);
       return 0;
     }
-    if (kind == host::kEventKind && (*plugin)->threading == MANSIO_BLOCKING)
-      add(prefix + ".plugin", "is \"" + file + "\", which asks for threads that may block; an event plugin is told on "
-                              "the loop");
+    if (std::string_view{kind} == host::kEventKind && (*plugin)->threading == MANSIO_BLOCKING)
+      add(prefix + ".plugin", "is \"" + file +
+                                  "\", which asks for threads that may block; an event plugin is told on "
+                                  "the loop");
     const auto facts =
         host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
     for (auto &problem : host::judge_options(**plugin, given_options, facts)) {

@@ -59,7 +59,8 @@ int AppendFile::open() {
 }
 
 bool AppendFile::is_ours() const {
-  struct stat named {}, held {};
+  struct stat named {
+  }, held{};
   return fd_ >= 0 && ::stat(path_.c_str(), &named) == 0 && ::fstat(fd_, &held) == 0 && named.st_dev == held.st_dev &&
          named.st_ino == held.st_ino;
 }

@@ -1,16 +1,17 @@
-// event-file: what became of messages, a line of JSON each, in a file: an accounting log, which other programs may rename
-// and read at any time. README.md has the fields.
+// event-file: what became of messages, a line of JSON each, in a file: an accounting log, which other programs may
+// rename and read at any time. README.md has the fields.
 //
-// Lines go to the page cache as they come and are not synced: they are told after the fact, and the spool is what counts.
+// Lines go to the page cache as they come and are not synced: they are told after the fact, and the spool is what
+// counts.
 #include <sys/types.h>
 
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "mansio/event.hpp"
 #include "append_file.hpp"
 #include "line.hpp"
+#include "mansio/event.hpp"
 
 namespace mansio::event_file {
 namespace {
@@ -32,8 +33,9 @@ std::uint64_t parse_events(const std::vector<std::string> &names) {
     std::uint32_t event = 0;
     while (event <= MANSIO_EVENT_REMOVED && plugin::event_name(event) != name) ++event;
     if (event > MANSIO_EVENT_REMOVED)
-      throw BadConfig{"events", "holds \"" + name + "\", expected inserted, routed, delivering, delivered, deferred, "
-                                "bounced and removed"};
+      throw BadConfig{"events", "holds \"" + name +
+                                    "\", expected inserted, routed, delivering, delivered, deferred, "
+                                    "bounced and removed"};
     bits |= plugin::event_bit(event);
   }
   if (bits == 0) throw BadConfig{"events", "is empty, expected at least one event"};
@@ -78,7 +80,8 @@ class EventFile {
       {"events", MANSIO_OPT_LIST, 0, "inserted,delivered,deferred,bounced",
        "Which events: inserted, routed, delivering, delivered, deferred, bounced, removed."},
       {"max_size", MANSIO_OPT_SIZE, 0, "0",
-       "A file that would grow beyond this is renamed, with the time after its name, and a new one begun; 0 means never."},
+       "A file that would grow beyond this is renamed, with the time after its name, and a new one begun; 0 means "
+       "never."},
       {"mode", MANSIO_OPT_TEXT, 0, "0640", "Permissions of the file when it is created, octal."},
       {},
   };

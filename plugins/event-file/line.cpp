@@ -10,7 +10,7 @@ namespace mansio::event_file {
 namespace {
 
 // Numbers and truths in the log.
-constexpr std::string_view kBare[] = {"size",      "nrcpt",   "conn_use", "attempt", "uncertain", "possible_duplicate",
+constexpr std::string_view kBare[] = {"size",   "nrcpt", "conn_use", "attempt", "uncertain", "possible_duplicate",
                                       "deleted"};
 
 // Length of the well-formed sequence of UTF-8 (RFC 3629) at the front of `s`; 0: none is there.

@@ -1,5 +1,5 @@
-// @NAME@: counts what became of mail, and logs what bounced. Replace the functions by what you need; those that the class
-// has are the events it is told (mansio/event.hpp).
+// @NAME@: counts what became of mail, and logs what bounced. Replace the functions by what you need; those that the
+// class has are the events it is told (mansio/event.hpp).
 #include <mansio/event.hpp>
 
 namespace {

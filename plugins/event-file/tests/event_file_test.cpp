@@ -68,7 +68,8 @@ TEST_F(EventFile, WritesALineForEachEventThatWasAskedFor) {
 
 TEST_F(EventFile, WhatPeersSaidStaysOneLineOfJson) {
   FakeHost host{mansio_plugin_entry_1(), options()};
-  host.tell({.fields = {{"text", "250 \"ok\"\r\n{\\}\x7f\xff\xc3\xa4\xed\xa0\x80"}, {"size", "0x1"}, {"nrcpt", "007"}}});
+  host.tell(
+      {.fields = {{"text", "250 \"ok\"\r\n{\\}\x7f\xff\xc3\xa4\xed\xa0\x80"}, {"size", "0x1"}, {"nrcpt", "007"}}});
   const auto written = lines(path_);
   ASSERT_EQ(written.size(), 1u);
   EXPECT_THAT(written[0], HasSubstr(R"("text":"250 \"ok\"\u000d\u000a{\\}\u007f\ufffd)"
@@ -151,9 +152,9 @@ TEST_F(EventFile, SaysOnceThatItCannotWriteAndCountsWhatIsLost) {
 }
 
 TEST_F(EventFile, RefusesOptionsThatItCannotUse) {
-  const auto said = FakeHost::check(
-      mansio_plugin_entry_1(),
-      {{"path", "accounting"}, {"events", "delivered,nothing"}, {"max_size", "100"}, {"mode", "0440"}});
+  const auto said =
+      FakeHost::check(mansio_plugin_entry_1(),
+                      {{"path", "accounting"}, {"events", "delivered,nothing"}, {"max_size", "100"}, {"mode", "0440"}});
   for (const auto *option : {"path", "events", "max_size", "mode"}) EXPECT_THAT(said, HasSubstr(option));
   EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), options()), IsEmpty());
   EXPECT_THROW(FakeHost(mansio_plugin_entry_1(), {{"path", directory_ + "/no/such"}}), std::runtime_error);

@@ -33,7 +33,8 @@ class EventInstanceTest : public ::testing::Test {
     return EventInstance::create({loop_, clock_, log_, dns_}, **plugin, {"odd", std::move(options), {}, {}});
   }
   static wire::Event event(wire::EventKind kind) {
-    return {kind, 1'700'000'000 * kSecond, MessageId::make(1, 1, 1), "b@example.net", {{"dsn", "2.0.0"}, {"text", "ok"}}};
+    return {
+        kind, 1'700'000'000 * kSecond, MessageId::make(1, 1, 1), "b@example.net", {{"dsn", "2.0.0"}, {"text", "ok"}}};
   }
 
   asio::io_context loop_;
