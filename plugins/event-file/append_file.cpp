@@ -59,8 +59,8 @@ int AppendFile::open() {
 }
 
 bool AppendFile::is_ours() const {
-  struct stat named {
-  }, held{};
+  struct stat named {};
+  struct stat held {};
   return fd_ >= 0 && ::stat(path_.c_str(), &named) == 0 && ::fstat(fd_, &held) == 0 && named.st_dev == held.st_dev &&
          named.st_ino == held.st_ino;
 }
@@ -78,9 +78,11 @@ void AppendFile::look() {
 void AppendFile::rotate(std::int64_t wall) {
   if (is_ours()) {
     auto name = path_ + '.' + stamp(wall);
-    for (int n = 1; ::access(name.c_str(), F_OK) == 0 && n < kMostOfASecond; ++n)
+    int n = 1;
+    for (; ::access(name.c_str(), F_OK) == 0 && n < kMostOfASecond; ++n)
       name = path_ + '.' + stamp(wall) + '-' + std::to_string(n);
-    if (::rename(path_.c_str(), name.c_str()) != 0) {
+    errno = EEXIST;  // never over another
+    if (n == kMostOfASecond || ::rename(path_.c_str(), name.c_str()) != 0) {
       warn_(path_ + " cannot be renamed to " + name + ": " + std::strerror(errno) + "; it grows on");
       rotate_at_ = size_ + max_size_;
       return;
