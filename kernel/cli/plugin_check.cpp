@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "kernel/cli/exported_symbols.hpp"
+#include "kernel/host/event.hpp"
 #include "kernel/host/filter.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/option_check.hpp"
@@ -87,7 +89,9 @@ class Check {
       watches = true;
       life(plugin, name, [&, name = name, kind = kind] { return use_filter(plugin, name, kind); });
     }
-    if (!lookup && !transport && !watches) fmt::print("     its kinds are drafts that are not tried\n");
+    const bool told = host::offers(plugin, host::kEventKind);
+    if (told) life(plugin, "event", [&] { return use_event(plugin); });
+    if (!lookup && !transport && !watches && !told) fmt::print("     its kinds are drafts that are not tried\n");
     settle();
     result("leaves no thread behind",
            threads() > threads_before ? fmt::format("{} more than before", threads() - threads_before) : "");
@@ -302,6 +306,44 @@ class Check {
       if (round % 4 == 3 && stage == MANSIO_STAGE_MAIL) break;
     }
     return {};
+  }
+
+  // Every event of some messages, with the fields that the queue gives them, with others and with none.
+  bool use_event(const mansio_plugin &plugin) {
+    auto made = host::EventInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as event: starts", made ? "" : made.error().text)) return false;
+    }
+    std::size_t before = 0;
+    Nanos longest = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      if (round == 5) before = descriptors();
+      for (std::uint8_t kind = 0; kind < wire::kEventKinds; ++kind) {
+        wire::Event event;
+        event.kind = static_cast<wire::EventKind>(kind);
+        event.time = clock_.wall();
+        event.id = MessageId{static_cast<std::uint64_t>(round + 1)};
+        if (round % 2 == 0) event.recipient = "check@mansio.invalid";
+        if (round % 3 != 2)
+          event.details = {{"from", "check@mansio.invalid"}, {"status", "sent"}, {"text", "250 \"ok\"\n\xff\\"}};
+        if (round % 3 == 1) event.details.emplace_back("unheard_of", std::string(4000, 'u'));
+        const auto begun = clock_.mono();
+        (*made)->notify(event);
+        longest = std::max(longest, clock_.mono() - begun);
+      }
+      loop_.restart();
+      loop_.poll();
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as event: does not block when it is told",
+           longest > kSecond ? fmt::format("it took {:.1f} s over one event", static_cast<double>(longest) / kSecond)
+                             : "");
+    result(
+        "as event: leaks no descriptor",
+        after > before + 8 ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds) : "");
+    return true;
   }
 
   // An operation that only its deadline ended.

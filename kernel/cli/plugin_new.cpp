@@ -52,7 +52,7 @@ std::string configuration(const std::string &kind, const std::string &table, con
   const auto instance = fmt::format("[{}.{}]\nplugin = \"{}\"", kind, table, name);
   if (kind == "transport")
     return fmt::format("{}\n\n[[route]]\ndomain = [\"{}.example\"]\ntransport = \"{}\"", instance, table, table);
-  if (kind == "lookup") return instance;
+  if (kind == "lookup" || kind == "event") return instance;
   return fmt::format("{}\n\n[smtpd]\n{} = [\"{}\"]", instance, kind == "filter" ? "filters" : "policies", table);
 }
 

@@ -25,6 +25,7 @@ class Checker {
     lookups();
     uses_of_tables();
     filters();
+    events();
     routes();
     parties();
     times();
@@ -163,6 +164,7 @@ class Checker {
     for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
     for (const auto *filters : {&s_.filters, &s_.policies})
       for (const auto &filter : *filters) workers += filter.budget.isolation == Isolation::Process;
+    workers += s_.events.size();
     if (workers > kMaxWorkers) {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
@@ -222,6 +224,19 @@ class Checker {
         if (filter.plugin.empty() && !places_.contains(of + ".plugin"))
           add(of, fmt::format("has no plugin, expected plugin = \"{}-NAME\"", std::string_view{kind}.substr(0, 6)));
       }
+  }
+
+  void events() {
+    for (const auto &event : s_.events) {
+      const auto of = "event." + event.name;
+      if (event.plugin.empty() && !places_.contains(of + ".plugin"))
+        add(of, "has no plugin, expected plugin = \"event-NAME\"");
+      if (event.budget.isolation == Isolation::InProcess)
+        add(of + ".isolation",
+            "is \"inproc\", but the queue, which tells of events, runs no plugin; expected \"process\"");
+      if (event.budget.on_failure != OnFailure::Defer)
+        add(of + ".on_failure", "is for plugins that are asked: nothing waits for one that is told; expected none");
+    }
   }
 
   // `of`: "smtpd" or "listener.NAME".

@@ -597,16 +597,29 @@ std::span<const Option<Filter>> filter_options() {
   return rows;
 }
 
+std::span<const Option<Event>> event_options() {
+  using T = Event;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that is told, such as \"event-file\".", "must be given"),
+      option<&T::buffer_size>("buffer_size", size(64 << 10),
+                              "Memory of the queue process for events that the plugin has not taken yet; what does not "
+                              "fit is dropped, counted and said once in the log."),
+  };
+  return rows;
+}
+
 std::span<const Option<Budget>> budget_options() {
   using T = Budget;
   static const Option<T> rows[] = {
       option<&T::isolation>(
           "isolation", choice(kIsolations),
           "Where the plugin's code runs: in the process that uses it, or in one of its own, whose end "
-          "harms nobody else."),
+          "harms nobody else.",
+          "`\"inproc\"`; in `[event.NAME]` `\"process\"`, and nothing else"),
       option<&T::in_flight_limit>(
           "in_flight_limit", integer(1, 1000000),
-          "Operations that the plugin may have under way; more are refused with \"try later\"."),
+          "Operations that the plugin may have under way; more are refused with \"try later\". In `[event.NAME]` "
+          "events on their way to it; more wait in the buffer."),
       option<&T::threads>("threads", integer(0, 1024),
                           "Threads for a plugin that blocks; 0 means as many as the plugin asks for."),
       option<&T::log_rate_limit>("log_rate_limit", integer(1),

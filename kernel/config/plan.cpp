@@ -103,6 +103,12 @@ Plan make_plan(const Settings &settings) {
       h->descriptors += policy.budget.in_flight_limit;
     }
   }
+  for (const auto &event : settings.events) {
+    if (auto *h = host(event.budget)) {
+      h->name = "host.event." + event.name;
+      h->event = event.name;
+    }
+  }
   const auto processes =
       2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
   std::uint64_t watched = 0;

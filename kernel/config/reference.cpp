@@ -94,7 +94,13 @@ std::string configuration_reference() {
       "and when. Options that are not listed here are the plugin's own.\n\n";
   table(out, filter_options(), Filter{});
   out +=
-      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]` and `[policy.NAME]`: where the "
+      "\n## [event.NAME]\n\nPlugins that are told what became of messages, once it is on stable storage "
+      "(docs/plugin-guide.md). Nothing waits for them: what one does not take in time is dropped. Options that are not "
+      "listed here are the plugin's own.\n\n";
+  table(out, event_options(), Event{});
+  out +=
+      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]` and "
+      "`[event.NAME]`: where the "
       "plugin's code runs, what it may use, and what happens when it fails.\n\n";
   table(out, budget_options(), Budget{});
   out +=

@@ -103,7 +103,8 @@ enum class Isolation : std::uint8_t { InProcess, Process };
 enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
 
 // What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME],
-// [lookup.NAME], [filter.NAME] and [policy.NAME] alike. Memory, CPU and descriptors need a process of its own.
+// [lookup.NAME], [filter.NAME], [policy.NAME] and [event.NAME] alike. Memory, CPU and descriptors need a process of its
+// own.
 struct Budget {
   Isolation isolation = Isolation::InProcess;
   std::uint32_t in_flight_limit = 1000;  // operations
@@ -195,6 +196,17 @@ struct Filter {
   Budget budget;
 
   bool operator==(const Filter &) const = default;
+};
+
+// One [event.NAME]: a plugin that is told what became of messages, in a process of its own.
+struct Event {
+  std::string name;
+  std::string plugin;                          // "event-file"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  std::uint64_t buffer_size = 16ull << 20;     // bytes, in the queue process, of events not taken yet
+  Budget budget;
+
+  bool operator==(const Event &) const = default;
 };
 
 // The first route that matches a recipient is taken. Empty conditions match everything.
@@ -339,6 +351,7 @@ struct Settings {
   std::vector<Transport> transports;
   std::vector<Lookup> lookups;
   std::vector<Filter> filters, policies;
+  std::vector<Event> events;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
   std::vector<RateRule> rate_limits;
@@ -354,6 +367,7 @@ struct Settings {
   const Lookup *lookup(std::string_view name) const;
   const Filter *filter(std::string_view name) const;
   const Filter *policy(std::string_view name) const;
+  const Event *event(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool asks_exchangers() const;  // limits of some transport go by who takes a domain's mail
   bool operator==(const Settings &) const = default;

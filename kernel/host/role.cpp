@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "kernel/host/event.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/tables.hpp"
@@ -55,6 +56,7 @@ class Host final : public process::Role {
     lookup_.reset();
     transport_.reset();
     filter_.reset();
+    event_.reset();
     tables_.reset();
   }
 
@@ -65,11 +67,15 @@ class Host final : public process::Role {
     const auto *transport = settings.transport(context.start.transport);
     const auto *policy = settings.policy(context.start.policy);
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
-    if (!lookup && !transport && !filter) return Error{Status::BadConfig, "nothing to host"};
-    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter->budget;
-    const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter->plugin;
-    const auto &name = lookup ? lookup->name : transport ? transport->name : filter->name;
-    const auto &given = lookup ? lookup->options : transport ? transport->options : filter->options;
+    const auto *event = settings.event(context.start.event);
+    if (!lookup && !transport && !filter && !event) return Error{Status::BadConfig, "nothing to host"};
+    const auto of_table = [&](auto what) -> decltype(auto) {  // of the one that there is
+      return lookup ? what(*lookup) : transport ? what(*transport) : filter ? what(*filter) : what(*event);
+    };
+    const auto &budget = of_table([](const auto &table) -> const auto & { return table.budget; });
+    const auto &file = of_table([](const auto &table) -> const auto & { return table.plugin; });
+    const auto &name = of_table([](const auto &table) -> const auto & { return table.name; });
+    const auto &given = of_table([](const auto &table) -> const auto & { return table.options; });
 
     const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
     if (!plugin) return plugin.error();
@@ -106,6 +112,10 @@ class Host final : public process::Role {
       auto made = FilterInstance::create(around, **plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
       if (!made) return made.error();
       filter_ = std::make_unique<FilterService>(std::move(*made));
+    } else if (event) {
+      auto made = EventInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      event_ = std::move(*made);
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -120,6 +130,7 @@ class Host final : public process::Role {
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
+    if (event_) channel->send(wire::EventsWanted{event_->wanted()});
   }
 
   // Its clients drain first; when the last of them has gone there is nothing left to do.
@@ -132,6 +143,7 @@ class Host final : public process::Role {
     if (lookup_) lookup_->stats(add);
     if (transport_) transport_->stats(add);
     if (filter_) filter_->instance().stats(add);
+    if (event_) event_->stats(add);
   }
 
  private:
@@ -154,10 +166,19 @@ class Host final : public process::Role {
       case wire::DeliveryCancel::kType:
         if (const auto c = decode<wire::DeliveryCancel>(m.payload); c && transport_) transport_->cancel(c->lease);
         return;
+      case wire::Events::kType:
+        if (const auto events = decode<wire::Events>(m.payload); events && event_) pass_on(from, *events);
+        return;
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
+  }
+
+  void pass_on(const std::weak_ptr<io::Channel> &from, const wire::Events &events) {
+    for (const auto &bytes : events.events)
+      if (const auto event = decode<wire::Event>(bytes)) event_->notify(*event);
+    if (const auto to = from.lock()) to->send(wire::EventsTaken{static_cast<std::uint32_t>(events.events.size())});
   }
 
   void look_up(const std::weak_ptr<io::Channel> &from, const wire::LookupCall &call) {
@@ -234,6 +255,7 @@ class Host final : public process::Role {
       lookup_.reset();
       transport_.reset();
       filter_.reset();
+      event_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -245,6 +267,7 @@ class Host final : public process::Role {
   std::unique_ptr<LookupInstance> lookup_;
   std::unique_ptr<TransportInstance> transport_;
   std::unique_ptr<FilterService> filter_;
+  std::unique_ptr<EventInstance> event_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

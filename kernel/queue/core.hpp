@@ -11,8 +11,8 @@
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
 // (what replies make us do), crashes.cpp, routing.cpp, sites.cpp (which domains share limits), notifications.cpp,
-// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp
-// (what holds the queue up), maintenance.cpp (time, pressure, end).
+// telling.cpp (event plugins), compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and
+// suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -36,6 +36,7 @@
 #include "kernel/queue/command.hpp"
 #include "kernel/queue/delivery_log.hpp"
 #include "kernel/queue/envelope_cache.hpp"
+#include "kernel/queue/events.hpp"
 #include "kernel/queue/index.hpp"
 #include "kernel/queue/inflow.hpp"
 #include "kernel/queue/link.hpp"
@@ -284,6 +285,13 @@ class QueueCore : private spool::Mover {
   bool is_notice(const Envelope &envelope) const;
   void tell_trouble(MessageSlot slot, const Envelope &envelope, const Reported &reported);
 
+  // telling.cpp
+  void report(const DeliveryLine &line);
+  void tell_inserted(MessageId id, const Envelope &envelope);
+  void tell_routed(MessageId id, const Recipient &recipient, const Route &route);
+  void tell_delivering(const LeaseState &lease, const wire::Lease &sent, const Connection &to);
+  void tell_removed(const Message &m);
+
   // commands.cpp
   void on_command(Connection &c, wire::QueueCommand &command);
   void on_credit(Connection &c, const wire::QueueCommandCredit &credit);
@@ -347,6 +355,7 @@ class QueueCore : private spool::Mover {
   std::function<void(const wire::Peer &, std::string_view)> hung_;
   std::function<void()> wake_;
   DeliveryLog delivery_log_;
+  Events events_;
   Index index_;
   Reasons reasons_;
   EnvelopeCache cache_;

@@ -242,6 +242,7 @@ void QueueCore::lease(GroupSlot slot) {
     index_.set_state(slot, GroupState::Scheduled);
     return later();
   }
+  tell_delivering(l, out, *c);
 }
 
 // The first delivery after a quiet time waits until the disk knows that mail may be under way: whatever stops us

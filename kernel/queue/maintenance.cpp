@@ -28,6 +28,7 @@ bool QueueCore::turn() {
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
   more |= watch_clogs();
+  events_.written(last_sequence_, store_.synced_sequence());
   return more;
 }
 
@@ -58,6 +59,10 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
+  events_.tick([this](const wire::Peer &peer) {
+    log_.error("an event plugin's process does not answer: it is killed", {{"process", peer.name}, {"pid", peer.pid}});
+    if (hung_) hung_(peer, "did not answer in time");
+  });
   if (!replay_ && now >= keep_scheduling_at_) {
     keep_scheduling_at_ = now + kSchedulingKept;
     keep_scheduling();
@@ -105,6 +110,7 @@ void QueueCore::update_pressure() {
 void QueueCore::reload(const config::Settings &settings) {
   settings_ = &settings;
   delivery_log_ = DeliveryLog{log_, clock_, settings};
+  events_.configure(settings);
   cache_.limit(settings.queue.envelope_cache_limit);
   set_limits();
   update_pressure();
@@ -125,6 +131,7 @@ Result<void> QueueCore::stop() {
   if (!replay_) keep_scheduling();
   auto closed = store_.close_clean();
   send_acks();
+  if (closed) events_.finish();
   return closed;
 }
 
@@ -167,6 +174,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_spool_disk_free_bytes", number(usage.disk_free));
   put("mansio_compacted_segments_total", number(usage.compacted_segments));
   put("mansio_compacted_messages_total", number(usage.compacted_messages));
+  events_.stats(put);
 }
 
 }  // namespace mansio::queue

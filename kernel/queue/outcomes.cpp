@@ -276,8 +276,8 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3 &&
       tried && !context.interrupted)
     tell_trouble(g.message, envelope, {recipient, outcome});
-  delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
-                          context.leased, clock_.wall(), m.possible_duplicate});
+  report({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up, context.leased,
+          clock_.wall(), m.possible_duplicate});
   switch (outcome.status) {
     case wire::DeliveryStatus::Sent:
       ++counters_.sent;
@@ -338,17 +338,17 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
     auto outcome = outcome_of(reasons_.get(p.reason), wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
     ++counters_.expired;
-    delivery_log_.delivery({.id = m.id,
-                            .envelope = envelope,
-                            .recipient = envelope.recipients[p.index],
-                            .outcome = outcome,
-                            .transport = transport_of(group).name,
-                            .arrival = m.arrival,
-                            .taken_up = std::min(due(group), now),
-                            .leased = now,
-                            .reported = now,
-                            .possible_duplicate = m.possible_duplicate,
-                            .expired = true});
+    report({.id = m.id,
+            .envelope = envelope,
+            .recipient = envelope.recipients[p.index],
+            .outcome = outcome,
+            .transport = transport_of(group).name,
+            .arrival = m.arrival,
+            .taken_up = std::min(due(group), now),
+            .leased = now,
+            .reported = now,
+            .possible_duplicate = m.possible_duplicate,
+            .expired = true});
     if (outcome.text.empty()) outcome.text = "delivery time expired";
     batch.failed.push_back({p.index, std::move(outcome)});
     reasons_.drop(p.reason);
@@ -465,6 +465,7 @@ void QueueCore::finish(MessageSlot slot) {
   if (replay_) replay_->apply(gone);  // a copy of it may be yet to be found
   retire(index_.commit_of(slot), last_sequence_);
   delivery_log_.removed(id);
+  tell_removed(index_.message(slot));
   ++counters_.removed;
   cache_.erase(id);
   index_.erase(slot);
@@ -480,6 +481,7 @@ void QueueCore::synced() {
   send_acks();
   check_gates();
   send_notifications();
+  events_.synced(store_.synced_sequence());
 }
 
 void QueueCore::send_acks() {

@@ -33,6 +33,7 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
       settings_(&settings),
       store_(store),
       delivery_log_(log, clock, settings),
+      events_(clock, log, settings),
       cache_(settings.queue.envelope_cache_limit),
       steps_(clock) {
   scheduler_ = scheduler::Scheduler::create(backoff_of(settings.queue), seed);
@@ -96,6 +97,10 @@ std::optional<scheduler::TransportId> QueueCore::known_transport(const std::stri
 }
 
 ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> link) {
+  if (peer.kind == wire::RoleKind::Host) {  // of an event plugin: it holds nothing, and nobody waits for it
+    events_.attach(next_connection_, peer, std::move(link));
+    return next_connection_++;
+  }
   Connection *c = nullptr;
   for (auto &[id, known] : connections_)
     if (same_process(known->peer, peer)) c = known.get();
@@ -117,7 +122,8 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
 
 void QueueCore::receive(ConnectionId from, io::Message &message) {
   auto *c = find(from);
-  if (!c || !c->link) return;
+  if (!c) return static_cast<void>(events_.receive(from, message));
+  if (!c->link) return;
   if (!waits_for_recovery(*c)) return handle(*c, message);
   afterwards_.push_back([this, from, type = message.type, payload = std::string{message.payload}] {
     std::vector<io::UniqueFd> none;  // nobody sends us any
@@ -178,7 +184,7 @@ void QueueCore::handle(Connection &c, io::Message &message) {
 
 void QueueCore::closed(ConnectionId id) {
   auto *c = find(id);
-  if (!c) return;
+  if (!c) return static_cast<void>(events_.closed(id));
   if (!waits_for_recovery(*c)) return close(*c);
   afterwards_.push_back([this, id, link = c->link] {
     if (auto *later = find(id); later && later->link == link) close(*later);  // unless it came back
@@ -389,6 +395,7 @@ void QueueCore::wanted(std::uint32_t segment, std::uint32_t epoch) {
 
 void QueueCore::draining(const wire::Peer &peer) {
   if (peer.kind == wire::RoleKind::Queue) return drain();
+  if (peer.kind == wire::RoleKind::Host) return events_.draining(peer);
   for (auto &[id, c] : connections_)
     if (same_process(c->peer, peer)) c->draining = true;
   refresh_capacities();

@@ -111,6 +111,7 @@ Result<void> Fleet::launch(Post &post) {
   start.lookup = post.lookup;
   start.filter = post.filter;
   start.policy = post.policy;
+  start.event = post.event;
   start.plugin_dir = generation.checked.plan.plugin_dir;
   start.spool = generation.checked.plan.spool;
   start.uid = generation.checked.uid;
@@ -171,6 +172,10 @@ void Fleet::on_ready(Post &post) {
         if (!connect_to_queue(p)) retry_serve(p);
         if (p.child->asked_to_stop) post.child->channel->send(wire::Draining{p.child->self});
       }
+    for (auto &p : posts_)  // which are the only ones that it uses
+      if (!p.event.empty() && p.in_service && p.child && p.child->serving() && !p.child->asked_to_stop &&
+          p.generation == post.generation && !connect(post, p))
+        retry_serve(p);
     if (deliveries_ended_) end_deliveries();
     post.child->channel->send(wire::AttachDone{});
   } else if (post.in_service) {
@@ -235,6 +240,7 @@ bool Fleet::connect(Post &client, Post &server) {
 bool Fleet::connect_hosts(Post &post) {
   const auto uses = [](const Post &client, const Post &host) {
     if (client.generation != host.generation) return false;
+    if (!host.event.empty()) return client.kind == wire::RoleKind::Queue;
     if (!host.filter.empty() || !host.policy.empty()) return client.kind == wire::RoleKind::Ingress;
     if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
     return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
@@ -301,7 +307,8 @@ void Fleet::drain(Post &post, Nanos within) {
   child.stops_by = by;
   if (!std::exchange(child.asked_to_stop, true)) {
     if (child.state == ChildState::Ready) child.state = ChildState::Draining;
-    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service && post.kind != wire::RoleKind::Host)
+    const bool known = post.kind != wire::RoleKind::Host || !post.event.empty();
+    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service && known)
       q->child->channel->send(wire::Draining{child.self});
   }
   child.channel->send(wire::Drain{within});

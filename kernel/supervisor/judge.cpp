@@ -47,6 +47,9 @@ class Judge {
       out_.filter_needs.push_back(judge_filter("filter.", filter, host::kFilterKind));
     for (const auto &policy : settings.policies)
       out_.policy_needs.push_back(judge_filter("policy.", policy, host::kPolicyKind));
+    for (const auto &event : settings.events)
+      out_.event_needs.push_back(
+          judge_plugin("event." + event.name, event.name, event.plugin, event.options, host::kEventKind));
     return std::move(out_);
   }
 
@@ -166,6 +169,10 @@ class Judge {
       add(prefix + ".plugin", "is \"" + file + "\", which does not offer " + kind);
       return 0;
     }
+    if (std::string_view{kind} == host::kEventKind && (*plugin)->threading == MANSIO_BLOCKING)
+      add(prefix + ".plugin", "is \"" + file +
+                                  "\", which asks for threads that may block; an event plugin is told on "
+                                  "the loop");
     const auto facts =
         host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
     for (auto &problem : host::judge_options(**plugin, given_options, facts)) {

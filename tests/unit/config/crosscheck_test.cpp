@@ -243,6 +243,17 @@ TEST(CrossCheck, AListenerIsWatchedByFiltersAndPoliciesThatExist) {
               HasSubstr("policy.c has no plugin, expected plugin = \"policy-NAME\""));
 }
 
+TEST(CrossCheck, AnEventPluginHasAProcessOfItsOwnAndNobodyWaitsForIt) {
+  const auto with_event = [](const std::string &more) { return with_lookups("[event.log]\n" + more); };
+  EXPECT_THAT(with_event("plugin = \"event-file\"\nmemory_limit = \"100M\"\n"), IsEmpty());
+  EXPECT_THAT(with_event("isolation = \"process\"\n"),
+              HasSubstr("event.log has no plugin, expected plugin = \"event-NAME\""));
+  EXPECT_THAT(with_event("plugin = \"event-file\"\nisolation = \"inproc\"\n"),
+              HasSubstr("event.log.isolation is \"inproc\", but the queue"));
+  EXPECT_THAT(with_event("plugin = \"event-file\"\non_failure = \"hold\"\n"),
+              HasSubstr("event.log.on_failure is for plugins that are asked"));
+}
+
 TEST(CrossCheck, AContentFilterIsATransportThatExists) {
   const auto filtered = [](const std::string &filter) {
     return all(parse_with_rest("[smtpd]\ncontent_filter = \"" + filter + "\"\n"));

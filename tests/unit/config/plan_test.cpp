@@ -113,4 +113,12 @@ TEST(Plan, HasAProcessForFiltersAndPoliciesThatAreIsolatedAndADescriptorForTheir
 }
 
 }  // namespace
+TEST(Plan, HasAProcessForEachEventPlugin) {
+  const auto plan = plan_of(kText + std::string{"[event.log]\nplugin = \"event-file\"\nbreaker_deaths = 9\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.event.log");
+  EXPECT_EQ(plan.hosts[0].event, "log");
+  EXPECT_EQ(plan.hosts[0].breaker_deaths, 9u);
+}
+
 }  // namespace mansio::config

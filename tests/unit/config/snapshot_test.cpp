@@ -88,6 +88,12 @@ class RandomSettings {
       for (std::uint64_t k = below(4); k > 0; --k) transport.options["x " + text()] = text();
       s.transports.push_back(transport);
     }
+    auto &event = s.events.emplace_back();
+    fill(event_options(), event);
+    event.name = "e0";
+    event.plugin = "event-x";
+    event.budget.isolation = Isolation::Process;
+    event.options["x " + text()] = text();
     for (auto *filters : {&s.filters, &s.policies}) {
       auto &filter = filters->emplace_back();
       fill(filter_options(), filter);

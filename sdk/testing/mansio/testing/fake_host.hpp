@@ -8,7 +8,7 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", file}}};
 //   EXPECT_EQ(host.lookup("alice").values, std::vector<std::string>{"bob"});
 //
-// Filters and policies: fake_filter.hpp.
+// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -45,6 +45,7 @@
 #include <vector>
 
 #include "mansio/plugin.hpp"
+#include "mansio/testing/fake_event.hpp"
 #include "mansio/testing/fake_filter.hpp"
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
@@ -66,6 +67,7 @@ class FakeHost {
     filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.filter/1~draft"));
     is_policy_ = filter_ == nullptr;
     if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
+    events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
     if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
     started_ = true;
   }
@@ -187,6 +189,12 @@ class FakeHost {
   bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
   void abort(const std::string &session, const std::string &queue_id) {
     if (filter_ && filter_->abort) filter_->abort(self_, plugin::str(session), plugin::str(queue_id));
+  }
+
+  // Tells an event plugin; false: it does not want to hear of that.
+  bool tell(const FakeEvent &event) {
+    if (!events_) throw std::logic_error{"the plugin is not told of events"};
+    return mansio::testing::tell(*events_, self_, event);
   }
 
   // look_up() and its answer.
@@ -605,6 +613,7 @@ class FakeHost {
   const mansio_lookup *lookup_ = nullptr;
   const mansio_filter *filter_ = nullptr;
   bool is_policy_ = false;
+  const mansio_event_sink *events_ = nullptr;
   std::optional<FakePool> pool_;
   bool started_ = false;  // create() is over
   std::string own_state_;
