@@ -33,6 +33,7 @@ DestinationId FairScheduler::destination(TransportId transport, std::string_view
   d.window.reset(limits_of(d).effective_window());
   leave(id);  // no groups yet: it may be forgotten again
   if (d.rule != kNoRule) join_site_of_rule(id);
+  find_owner(id);
   if (!suspensions_.active().empty()) apply_suspensions(id);
   return id;
 }
@@ -47,6 +48,7 @@ void FairScheduler::join_site_of_rule(DestinationId id) {
   if (d.site == kNobody) return;
   auto &leader = destinations_[d.site];
   if (std::exchange(leader.rule, rule) == rule) return;
+  find_owner(d.site);
   const auto window = limits_of(leader).effective_window();
   if (leader.members == 1)
     leader.window.reset(window);
@@ -72,6 +74,7 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
   d.site = to == id ? kNobody : to;
   destinations_[to].busy += d.own_busy;
   if (to != id) ++destinations_[to].members;
+  find_owner(id);
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);
@@ -119,6 +122,10 @@ void FairScheduler::forget_idle(Nanos now) {
       continue;
     }
     const auto site = d.site;
+    if (d.owned) {
+      disown(permits_of(id));
+      destination_permits_.erase(id);
+    }
     by_name_.erase({d.transport, d.nexthop});
     d = Destination{};
     free_destinations_.push_back(id);
@@ -213,10 +220,10 @@ void FairScheduler::lower_concurrency(DestinationId id, std::uint32_t to) {
   d.window.success = 0;
 }
 
-// The lower of what is set and what was found.
+// The lower of what is set and what was found. What is set does not count while a plugin says what may go.
 RateLimit FairScheduler::rate_of(DestinationId owner) const {
   const auto &d = destinations_[owner];
-  const auto &set = limits_of(d).rate;
+  const auto set = by_owner(permits_of(owner)) ? RateLimit{} : limits_of(d).rate;
   if (!d.adapted) return set;
   const auto found = adaptive_.at(owner).limit();
   return set && set.interval > found.interval ? set : found;

@@ -2,6 +2,7 @@
 // destinations that match a pattern, and rates by whose mail it is. Names and defaults are Postfix's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -89,6 +90,12 @@ struct RateRule {
   RateLimit limit;
   bool matches(std::string_view name) const { return match.empty() ? !name.empty() : matches_any(match, name); }
 };
+
+// As why() and the owners of rates know a limit of that key.
+inline std::string_view rate_limit_name(RateRule::Key key) {
+  constexpr std::string_view kNames[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
+  return kNames[static_cast<std::size_t>(key)];
+}
 
 struct TenantWeight {
   std::string name;
