@@ -102,7 +102,8 @@ enum class Isolation : std::uint8_t { InProcess, Process };
 enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
 
 // What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME],
-// [lookup.NAME], [filter.NAME] and [policy.NAME] alike. Memory, CPU and descriptors need a process of its own.
+// [lookup.NAME], [filter.NAME], [policy.NAME] and [rate.NAME] alike. Memory, CPU and descriptors need a process of its
+// own.
 struct Budget {
   Isolation isolation = Isolation::InProcess;
   std::uint32_t in_flight_limit = 1000;  // operations
@@ -119,6 +120,9 @@ struct Budget {
   bool operator==(const Budget &) const = default;
 };
 
+// The name of a [rate.NAME] that stands for none: the buckets that the queue process keeps itself.
+inline constexpr std::string_view kRateLocal = "rate-local";
+
 // What bounds deliveries to one destination: in [transport.NAME] for all of them, in [[transport.NAME.destination]] for
 // those that match.
 struct DestinationLimits {
@@ -130,6 +134,7 @@ struct DestinationLimits {
   Nanos destination_rate_delay = 0;    // 0: none
   std::string destination_rate_limit;  // "100/m"; "" = none
   std::uint32_t destination_rate_burst = 1;
+  std::string destination_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::string adaptive_rate_minimum = "1/m";
   double adaptive_rate_decrease = 0.5, adaptive_rate_increase = 0.05;
 
@@ -157,6 +162,7 @@ struct Transport : DestinationLimits {
   Nanos transport_rate_delay = 0;
   std::string transport_rate_limit;
   std::uint32_t transport_rate_burst = 1;
+  std::string transport_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::uint32_t delivery_slot_cost = 5;
   std::uint32_t delivery_slot_loan = 3;
   std::uint32_t delivery_slot_discount = 50;  // percent
@@ -192,6 +198,18 @@ struct Filter {
   Budget budget;
 
   bool operator==(const Filter &) const = default;
+};
+
+// One [rate.NAME]: a plugin that owns the limits which name it. It has a process of its own, as the queue process runs
+// no foreign code.
+struct Rate {
+  std::string name;
+  std::string plugin;                          // "rate-redis"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos time_limit = 1 * kSecond;              // of a lease
+  Budget budget{.isolation = Isolation::Process};
+
+  bool operator==(const Rate &) const = default;
 };
 
 // The first route that matches a recipient is taken. Empty conditions match everything.
@@ -237,6 +255,7 @@ struct RateRule {
   std::vector<std::string> match;  // empty: every one that has a name
   std::string rate;                // "100/m"
   std::uint32_t burst = 1;
+  std::string plugin{kRateLocal};  // name of a [rate.NAME]
 
   bool operator==(const RateRule &) const = default;
 };
@@ -336,6 +355,7 @@ struct Settings {
   std::vector<Transport> transports;
   std::vector<Lookup> lookups;
   std::vector<Filter> filters, policies;
+  std::vector<Rate> rates;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
   std::vector<RateRule> rate_limits;
@@ -351,6 +371,7 @@ struct Settings {
   const Lookup *lookup(std::string_view name) const;
   const Filter *filter(std::string_view name) const;
   const Filter *policy(std::string_view name) const;
+  const Rate *rate(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool operator==(const Settings &) const = default;
 };

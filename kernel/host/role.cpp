@@ -13,6 +13,7 @@
 
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
+#include "kernel/host/rate.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -55,6 +56,7 @@ class Host final : public process::Role {
     lookup_.reset();
     transport_.reset();
     filter_.reset();
+    rate_.reset();
     tables_.reset();
   }
 
@@ -65,11 +67,16 @@ class Host final : public process::Role {
     const auto *transport = settings.transport(context.start.transport);
     const auto *policy = settings.policy(context.start.policy);
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
-    if (!lookup && !transport && !filter) return Error{Status::BadConfig, "nothing to host"};
-    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter->budget;
-    const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter->plugin;
-    const auto &name = lookup ? lookup->name : transport ? transport->name : filter->name;
-    const auto &given = lookup ? lookup->options : transport ? transport->options : filter->options;
+    const auto *rate = settings.rate(context.start.rate);
+    if (!lookup && !transport && !filter && !rate) return Error{Status::BadConfig, "nothing to host"};
+    const auto of = [&](auto lookups, auto transports, auto filters, auto rates) -> const auto & {
+      return lookup ? lookup->*lookups : transport ? transport->*transports : filter ? filter->*filters : rate->*rates;
+    };
+    using config::Filter, config::Lookup, config::Rate, config::Transport;
+    const auto &budget = of(&Lookup::budget, &Transport::budget, &Filter::budget, &Rate::budget);
+    const auto &file = of(&Lookup::plugin, &Transport::plugin, &Filter::plugin, &Rate::plugin);
+    const auto &name = of(&Lookup::name, &Transport::name, &Filter::name, &Rate::name);
+    const auto &given = of(&Lookup::options, &Transport::options, &Filter::options, &Rate::options);
 
     const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
     if (!plugin) return plugin.error();
@@ -106,6 +113,10 @@ class Host final : public process::Role {
       auto made = FilterInstance::create(around, **plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
       if (!made) return made.error();
       filter_ = std::make_unique<FilterService>(std::move(*made));
+    } else if (rate) {
+      auto made = RateInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      rate_ = std::move(*made);
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -120,11 +131,14 @@ class Host final : public process::Role {
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
+    if (rate_ && draining_) channel->send(wire::RateEnd{});
   }
 
-  // Its clients drain first; when the last of them has gone there is nothing left to do.
+  // Its clients drain first; when the last of them has gone there is nothing left to do. The queue process outlives the
+  // plugins that own rates, and is asked to let go.
   void drain(Nanos) override {
     draining_ = true;
+    if (rate_) tell(wire::RateEnd{});
     check_idle();
   }
 
@@ -132,6 +146,7 @@ class Host final : public process::Role {
     if (lookup_) lookup_->stats(add);
     if (transport_) transport_->stats(add);
     if (filter_) filter_->instance().stats(add);
+    if (rate_) rate_->stats(add);
   }
 
  private:
@@ -154,6 +169,19 @@ class Host final : public process::Role {
       case wire::DeliveryCancel::kType:
         if (const auto c = decode<wire::DeliveryCancel>(m.payload); c && transport_) transport_->cancel(c->lease);
         return;
+      case wire::RateAsk::kType:
+        if (const auto ask = decode<wire::RateAsk>(m.payload); ask && rate_) lease_permits(from, *ask);
+        return;
+      case wire::RateUnused::kType:
+        if (const auto unused = decode<wire::RateUnused>(m.payload); unused && rate_)
+          rate_->give_back(*unused, [this] { check_idle(); });
+        return;
+      case wire::RateEnd::kType:
+        if (const auto client = from.lock(); client && rate_ && draining_) {
+          client->close();
+          gone(client.get());
+        }
+        return;
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
@@ -174,6 +202,14 @@ class Host final : public process::Role {
                                   "the answer is too large",
                                   true,
                                   0});
+    });
+  }
+
+  void lease_permits(const std::weak_ptr<io::Channel> &from, const wire::RateAsk &ask) {
+    rate_->lease(ask, [this, from](wire::RateLease &&lease) {
+      if (const auto to = from.lock())
+        to->send(lease);  // if not, the queue process waits no longer than its time limit
+      check_idle();
     });
   }
 
@@ -227,13 +263,14 @@ class Host final : public process::Role {
   }
 
   void check_idle() {
-    if (!draining_ || !channels_.empty() || finished_) return;
+    if (!draining_ || !channels_.empty() || finished_ || (rate_ && rate_->in_flight() > 0)) return;
     finished_ = true;
     asio::post(context_->loop, [this] {
       watchdog_.reset();
       lookup_.reset();
       transport_.reset();
       filter_.reset();
+      rate_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -245,6 +282,7 @@ class Host final : public process::Role {
   std::unique_ptr<LookupInstance> lookup_;
   std::unique_ptr<TransportInstance> transport_;
   std::unique_ptr<FilterService> filter_;
+  std::unique_ptr<RateInstance> rate_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

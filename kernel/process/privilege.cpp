@@ -88,6 +88,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       if (const auto *t = settings.transport(start.transport)) read_options(p, t->options);
       if (const auto *f = settings.filter(start.filter)) read_options(p, f->options);
       if (const auto *f = settings.policy(start.policy)) read_options(p, f->options);
+      if (const auto *r = settings.rate(start.rate)) read_options(p, r->options);
       break;
     case wire::RoleKind::Supervisor:
     case wire::RoleKind::Config:
@@ -101,6 +102,7 @@ std::string state_directory(const wire::Start &start) {
   const auto table = !start.lookup.empty()   ? "lookup." + start.lookup
                      : !start.filter.empty() ? "filter." + start.filter
                      : !start.policy.empty() ? "policy." + start.policy
+                     : !start.rate.empty()   ? "rate." + start.rate
                                              : "transport." + start.transport;
   return start.spool + "/state/" + table;
 }

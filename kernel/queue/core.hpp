@@ -40,6 +40,7 @@
 #include "kernel/queue/inflow.hpp"
 #include "kernel/queue/link.hpp"
 #include "kernel/queue/peers.hpp"
+#include "kernel/queue/rate_links.hpp"
 #include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 #include "kernel/spool/store.hpp"
@@ -337,6 +338,7 @@ class QueueCore : private spool::Mover {
   EnvelopeCache cache_;
   ClockSteps steps_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<RateLinks> rate_links_;
 
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   ConnectionId next_connection_ = 1;

@@ -37,6 +37,7 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
       steps_(clock) {
   scheduler_ = scheduler::Scheduler::create(backoff_of(settings.queue), seed);
   scheduler_->on_soon([this](GroupSlot group) { index_.prefetch(group); });
+  rate_links_ = std::make_unique<RateLinks>(clock, log, *scheduler_);
   set_limits();
   route_transport_ = transport_named(std::string{kRouting}, false);
 }
@@ -47,6 +48,8 @@ QueueCore::~QueueCore() = default;
 void QueueCore::set_limits() {
   scheduler_->backoff(backoff_of(settings_->queue));
   scheduler_->tenants(weights_of(*settings_));
+  scheduler_->rate_owners(owners_of(*settings_));
+  rate_links_->set(*settings_);
   scheduler_->rates(rates_of(*settings_));
   responses_.set(responses_of(*settings_));
   for (const auto &t : settings_->transports) transport_named(t.name, true);
@@ -64,7 +67,7 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
   TransportInfo info;
   info.name = name;
   if (settings) {
-    limits = limits_of(*settings);
+    limits = limits_of(*settings, *settings_);
     info.by_recipient = settings->destination_key == config::DestinationKey::Recipient;
     info.delivery_time_limit = settings->delivery_time_limit;
   } else if (name == kRouting) {  // requests to the router: many at once, none of them a "site"
@@ -111,6 +114,7 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
   c->answer_by = clock_.mono() + kHelloLimit;
   c->descriptors.clear();  // it forgot them with the channel; deliveries under way hold their own
   if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
+  if (peer.kind == wire::RoleKind::Host) rate_links_->attach(c->id, peer, c->link);
   return c->id;
 }
 
@@ -164,6 +168,9 @@ void QueueCore::handle(Connection &c, io::Message &message) {
     case wire::FlushRequest::kType:
       if (const auto m = decode<wire::FlushRequest>(message.payload)) on_flush_request(c, *m);
       return;
+    case wire::RateLease::kType:
+    case wire::RateEnd::kType:
+      return rate_links_->receive(c.id, message);
     case wire::QueueCommand::kType:
       if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(c, *m);
       return;
@@ -185,6 +192,7 @@ void QueueCore::close(Connection &c) {
   c.link.reset();
   c.hello = false;
   if (c.peer.kind == wire::RoleKind::Router) router_lost(c.id);
+  if (c.peer.kind == wire::RoleKind::Host) rate_links_->closed(c.id);
   refresh_capacities();
   if (c.peer.kind == wire::RoleKind::Control) {  // it holds nothing
     std::erase_if(commands_, [&](const Command &command) { return command.connection == c.id; });
@@ -390,7 +398,7 @@ void QueueCore::draining(const wire::Peer &peer) {
 }
 
 void QueueCore::dead(const wire::Dead &dead) {
-  if (dead.peer.kind == wire::RoleKind::Host) return host_dead(dead);
+  if (dead.peer.kind == wire::RoleKind::Host) host_dead(dead);
   for (auto at = connections_.begin(); at != connections_.end(); ++at) {
     auto &c = *at->second;
     if (!same_process(c.peer, dead.peer)) continue;
@@ -410,6 +418,9 @@ void QueueCore::dead(const wire::Dead &dead) {
         [[fallthrough]];
       case wire::RoleKind::Ingress:
         writer_dead(c);
+        break;
+      case wire::RoleKind::Host:
+        rate_links_->closed(c.id);
         break;
       default:
         break;

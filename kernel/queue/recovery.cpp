@@ -101,7 +101,7 @@ void QueueCore::recovered(const spool::Recovered &found) {
 // Writers alone go on as ever: what they say is of new mail. Outcomes, orders and answers may be about mail that is not
 // found yet.
 bool QueueCore::waits_for_recovery(const Connection &c) const {
-  return replay_ && c.peer.kind != wire::RoleKind::Ingress;
+  return replay_ && c.peer.kind != wire::RoleKind::Ingress && c.peer.kind != wire::RoleKind::Host;
 }
 
 MessageState QueueCore::state_of(const Message &m) const {

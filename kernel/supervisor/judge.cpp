@@ -47,6 +47,9 @@ class Judge {
       out_.filter_needs.push_back(judge_filter("filter.", filter, host::kFilterKind));
     for (const auto &policy : settings.policies)
       out_.policy_needs.push_back(judge_filter("policy.", policy, host::kPolicyKind));
+    for (const auto &rate : settings.rates)
+      out_.rate_needs.push_back(
+          judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind));
     return std::move(out_);
   }
 
@@ -54,7 +57,8 @@ class Judge {
   bool given(const std::string &key) const { return out_.parsed.places.contains(key); }
 
   static bool concerns_routes(const config::Problem &problem) {
-    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.", "dns.", "user"};
+    static constexpr std::string_view others[] = {"log.",      "smtpd.", "listener.", "queue.",
+                                                  "segments.", "dns.",   "rate.",     "user"};
     return std::none_of(std::begin(others), std::end(others),
                         [&](std::string_view other) { return problem.key.starts_with(other); });
   }
