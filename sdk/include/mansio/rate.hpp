@@ -61,12 +61,13 @@ struct RateKind {
   static constexpr const char *id = "mansio.rate/1~draft";
   static constexpr bool draft = true;
   static constexpr std::uint32_t draft_build = MANSIO_DRAFT_BUILD;
+  static constexpr bool later = requires(P &p, Token t) { p.lease(LeaseRequest{}, std::move(t)); };
 
   static void lease(void *self, mansio_op op, const mansio_rate_request *request) noexcept {
     auto &box = *static_cast<detail::Box<P> *>(self);
     detail::guard(box.host, op, [&] {
       Token token{box.host, op};
-      if constexpr (requires(Token t) { box.plugin.lease(LeaseRequest{}, std::move(t)); })
+      if constexpr (later)
         box.plugin.lease(LeaseRequest{*request}, std::move(token));
       else
         token.complete(box.plugin.lease(LeaseRequest{*request}));
