@@ -390,5 +390,27 @@ TEST(Fleet, NothingOfAChildIsLeftWhenItsDeathStopsTheLoop) {
   EXPECT_TRUE(child.expired());
 }
 
+TEST_F(FleetTest, ARatePluginIsTheQueuesAloneAlsoAfterTheQueueIsStartedAnew) {
+  auto &queue = post(K::Queue, "queue");
+  auto &host = post(K::Host, "host.rate.shared");
+  host.rate = "shared";
+  auto &table = post(K::Host, "host.lookup.users");
+  table.lookup = "users";
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&queue, &host, &table, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach host.rate.shared"));
+  run_until(heard(K::Host, "attach queue"));
+  run_until(heard(K::Egress, "attach host.lookup.users"));
+  die(queue);
+  run_until(heard(K::Queue, "attach host.rate.shared", 2));
+  die(host);
+  run_until(heard(K::Queue, "attach host.rate.shared", 3));
+  EXPECT_EQ(record_.count(K::Egress, "attach host.rate.shared"), 0u);
+  EXPECT_EQ(record_.count(K::Queue, "attach host.lookup.users"), 0u);
+}
+
 }  // namespace
 }  // namespace mansio::supervisor
