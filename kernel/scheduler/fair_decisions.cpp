@@ -314,12 +314,13 @@ Decision FairScheduler::lease(GroupId id, Nanos now) {
   for (const auto b : flow.buckets) {
     if (b == kNobody) continue;
     auto &bucket = buckets_[b];
-    if (by_owner(bucket.permits))
+    const bool owned = by_owner(bucket.permits);
+    if (owned)
       use(bucket.permits, now);
     else
       bucket.tokens.take(bucket.limit, now);
     refill(bucket.permits, now);
-    arm(b);
+    if (!owned || !open(bucket, now)) arm(b);  // with permits left as many lanes were let in already
   }
   if (const auto permits = permits_of(owner); permits != kNobody) {
     if (by_owner(permits)) use(permits, now);
