@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "kernel/host/filter.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/option_check.hpp"
+#include "kernel/host/rate.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/io/dns.hpp"
 #include "mansio/draft/filter.h"
@@ -91,7 +93,10 @@ class Check {
     }
     const bool told = host::offers(plugin, host::kEventKind);
     if (told) life(plugin, "event", [&] { return use_event(plugin); });
-    if (!lookup && !transport && !watches && !told) fmt::print("     its kinds are drafts that are not tried\n");
+    const bool rate = host::offers(plugin, host::kRateKind);
+    if (rate) life(plugin, "rate", [&] { return use_rate(plugin); });
+    if (!lookup && !transport && !watches && !told && !rate)
+      fmt::print("     its kinds are drafts that are not tried\n");
     settle();
     result("leaves no thread behind",
            threads() > threads_before ? fmt::format("{} more than before", threads() - threads_before) : "");
@@ -230,6 +235,38 @@ class Check {
     result("as transport: completes every delivery", all ? timed_out() : "one was never completed");
     result("as transport: leaks no descriptor",
            after > before + 8 ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+    return true;
+  }
+
+  // Asks for leases as the queue process does, and gives each back.
+  bool use_rate(const mansio_plugin &plugin) {
+    auto made = host::RateInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as rate: starts", made ? "" : made.error().text)) return false;
+    }
+    const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
+    std::string unanswered;
+    std::size_t before = 0;
+    std::uint64_t number = 0;
+    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+      if (round == 5) before = descriptors();
+      for (const auto &key : {std::string{"check.mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
+        const wire::RateAsk ask{++number, "tenant_rate_limit", key, 10, 100, 10, kLimit};
+        const auto units = std::make_shared<std::optional<std::uint32_t>>();  // perhaps too late for us
+        (*made)->lease(ask, [units](wire::RateLease &&lease) { *units = lease.units; });
+        if (!until([&] { return units->has_value(); })) unanswered = fmt::format("a key of {} bytes", key.size());
+        if (!unanswered.empty()) break;
+        const auto told = std::make_shared<bool>(false);
+        (*made)->give_back({ask.limit, key, units->value()}, [told] { *told = true; });
+        if (!until([&] { return *told; })) unanswered = "what was given back";
+      }
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as rate: answers every question", unanswered.empty() ? timed_out() : unanswered + " was never answered");
+    result("as rate: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} questions", after - before, 4 * kRounds) : "");
     return true;
   }
 

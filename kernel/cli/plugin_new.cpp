@@ -53,6 +53,8 @@ std::string configuration(const std::string &kind, const std::string &table, con
   if (kind == "transport")
     return fmt::format("{}\n\n[[route]]\ndomain = [\"{}.example\"]\ntransport = \"{}\"", instance, table, table);
   if (kind == "lookup" || kind == "event") return instance;
+  if (kind == "rate")
+    return fmt::format("{}\n\n[[rate_limit]]\nkey = \"tenant\"\nrate = \"100/m\"\nplugin = \"{}\"", instance, table);
   return fmt::format("{}\n\n[smtpd]\n{} = [\"{}\"]", instance, kind == "filter" ? "filters" : "policies", table);
 }
 

@@ -26,6 +26,7 @@ class Checker {
     uses_of_tables();
     filters();
     events();
+    rates();
     routes();
     parties();
     times();
@@ -164,7 +165,7 @@ class Checker {
     for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
     for (const auto *filters : {&s_.filters, &s_.policies})
       for (const auto &filter : *filters) workers += filter.budget.isolation == Isolation::Process;
-    workers += s_.events.size();
+    workers += s_.events.size() + s_.rates.size();
     if (workers > kMaxWorkers) {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
@@ -237,6 +238,53 @@ class Checker {
       if (event.budget.on_failure != OnFailure::Defer)
         add(of + ".on_failure", "is for plugins that are asked: nothing waits for one that is told; expected none");
     }
+  }
+
+  void rates() {
+    for (const auto &rate : s_.rates) {
+      const auto of = "rate." + rate.name;
+      if (rate.name == kRateLocal) add(of, "has the name of what is built in, expected another");
+      if (rate.plugin.empty() && !places_.contains(of + ".plugin"))
+        add(of, "has no plugin, expected plugin = \"rate-NAME\"");
+      if (rate.budget.isolation != Isolation::Process)
+        add(of + ".isolation", "is \"inproc\", but the queue process runs no plugin's code; expected \"process\"");
+      if (rate.budget.on_failure == OnFailure::Hold)
+        add(of + ".on_failure", "is \"hold\", but a rate has no message to hold; expected \"defer\" or \"skip\"");
+    }
+    for (const auto &transport : s_.transports) {
+      const auto of = "transport." + transport.name;
+      names_rate(of + ".transport_rate_plugin", transport.transport_rate_plugin, of + ".transport_rate_limit",
+                 transport.transport_rate_limit);
+      names_rate(of + ".destination_rate_plugin", transport.destination_rate_plugin, of + ".destination_rate_limit",
+                 transport.destination_rate_limit);
+      for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
+        const auto rule = fmt::format("{}.destination[{}]", of, i + 1);
+        const auto &limits = transport.destinations[i].limits;
+        if (places_.contains(rule + ".destination_rate_plugin"))
+          names_rate(rule + ".destination_rate_plugin", limits.destination_rate_plugin,
+                     rule + ".destination_rate_limit", limits.destination_rate_limit);
+      }
+    }
+    for (std::size_t i = 0; i < s_.rate_limits.size(); ++i) {
+      const auto &rule = s_.rate_limits[i];
+      const auto of = fmt::format("rate_limit[{}]", i + 1);
+      names_rate(of + ".plugin", rule.plugin, of + ".rate", rule.rate);
+    }
+  }
+
+  // A limit that a plugin is to keep has a value, as configured here, that it is told.
+  void names_rate(const std::string &key, const std::string &name, const std::string &limit_key,
+                  const std::string &limit) {
+    if (name == kRateLocal) return;
+    if (limit.empty() && !places_.contains(limit_key))
+      add(key, fmt::format("stands without {}, expected the rate that is to be kept",
+                           limit_key.substr(limit_key.rfind('.') + 1)));
+    if (s_.rate(name)) return;
+    std::vector<std::string_view> all{kRateLocal};
+    for (const auto &rate : s_.rates) all.push_back(rate.name);
+    const auto near = suggestion(name, all);
+    add(key, fmt::format("names \"{0}\", but there is no [rate.{0}]{1}", name,
+                         near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
   }
 
   // `of`: "smtpd" or "listener.NAME".

@@ -467,6 +467,9 @@ std::span<const Option<Transport>> transport_options() {
           "Deliveries in a time, over the whole transport, such as \"100/s\" or \"5000/h\".", "none"),
       option<&T::transport_rate_burst>("transport_rate_burst", integer(1),
                                        "How many of these may follow each other at once after a quiet time."),
+      option<&T::transport_rate_plugin>("transport_rate_plugin", text(kRateName),
+                                        "The `[rate.NAME]` that keeps `transport_rate_limit`, perhaps for several "
+                                        "nodes together; `rate-local`: this instance by itself."),
       option<&T::delivery_slot_cost>(
           "delivery_slot_cost", integer(0, 1'000'000),
           "A list, that is a message with at least this many times `minimum_delivery_slots` deliveries on the "
@@ -539,6 +542,9 @@ std::span<const Option<DestinationLimits>> destination_options() {
                                          "Deliveries in a time, such as \"10/s\", \"100/m\" or \"500/15m\".", "none"),
       option<&T::destination_rate_burst>("destination_rate_burst", integer(1),
                                          "How many of these may follow each other at once after a quiet time."),
+      option<&T::destination_rate_plugin>("destination_rate_plugin", text(kRateName),
+                                          "The `[rate.NAME]` that keeps `destination_rate_limit`, as for "
+                                          "`transport_rate_plugin`."),
       option<&T::adaptive_rate_minimum>("adaptive_rate_minimum", text(kRate),
                                         "Where a `[[response]]` slows a destination down: never below this rate."),
       option<&T::adaptive_rate_decrease>("adaptive_rate_decrease", {.type = OptionType::Number, .least = 0, .most = 1},
@@ -608,6 +614,17 @@ std::span<const Option<Event>> event_options() {
   return rows;
 }
 
+std::span<const Option<Rate>> rate_options() {
+  using T = Rate;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that keeps the rates, such as \"rate-redis\".",
+                         "must be given"),
+      option<&T::time_limit>("time_limit", duration(kMillisecond, 60 * kSecond),
+                             "How long it may take to say how many deliveries may begin; then `on_failure` answers."),
+  };
+  return rows;
+}
+
 std::span<const Option<Budget>> budget_options() {
   using T = Budget;
   static const Option<T> rows[] = {
@@ -615,7 +632,7 @@ std::span<const Option<Budget>> budget_options() {
           "isolation", choice(kIsolations),
           "Where the plugin's code runs: in the process that uses it, or in one of its own, whose end "
           "harms nobody else.",
-          "`\"inproc\"`; in `[event.NAME]` `\"process\"`, and nothing else"),
+          "`\"inproc\"`; in `[event.NAME]` and `[rate.NAME]` `\"process\"`, and nothing else"),
       option<&T::in_flight_limit>(
           "in_flight_limit", integer(1, 1000000),
           "Operations that the plugin may have under way; more are refused with \"try later\". In `[event.NAME]` "
@@ -647,7 +664,8 @@ std::span<const Option<Budget>> budget_options() {
           "on_failure", choice(kOnFailures),
           "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "
           "not there (a lookup: not found; a transport cannot); or hold the message for an operator (filters and "
-          "policies: the message is taken; a lookup cannot)."),
+          "policies: the message is taken; a lookup cannot). Of a `[rate.NAME]`: what it limits waits, or goes at the "
+          "configured rate (`skip`) until the plugin answers again."),
   };
   return rows;
 }
@@ -729,6 +747,9 @@ std::span<const Option<RateRule>> rate_limit_options() {
                         "every tenant, campaign or sender"),
       option<&T::rate>("rate", text(kRate), "Deliveries in a time, such as \"100/m\".", "must be given"),
       option<&T::burst>("burst", integer(1), "How many may follow each other at once after a quiet time."),
+      option<&T::plugin>("plugin", text(kRateName),
+                         "The `[rate.NAME]` that keeps it, perhaps for several nodes together; `rate-local`: this "
+                         "instance by itself."),
   };
   return rows;
 }

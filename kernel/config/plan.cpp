@@ -109,6 +109,12 @@ Plan make_plan(const Settings &settings) {
       h->event = event.name;
     }
   }
+  for (const auto &rate : settings.rates) {
+    if (auto *h = host(rate.budget)) {
+      h->name = "host.rate." + rate.name;
+      h->rate = rate.name;
+    }
+  }
   const auto processes =
       2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
   std::uint64_t watched = 0;

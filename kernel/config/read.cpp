@@ -14,9 +14,9 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include", "log",    "smtpd",      "listener", "transport", "lookup",
-                                        "filter",  "policy", "event",      "route",    "queue",     "segments",
-                                        "dns",     "tenant", "rate_limit", "response"};
+constexpr std::string_view kTables[] = {"include",  "log",    "smtpd",  "listener",   "transport", "lookup",
+                                        "filter",   "policy", "event",  "rate",       "route",     "queue",
+                                        "segments", "dns",    "tenant", "rate_limit", "response"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
@@ -43,6 +43,7 @@ std::string home_of(std::string_view name) {
   look("lookup", lookup_options(), "lookup.NAME");
   look("filter", filter_options(), "filter.NAME] and [policy.NAME");
   look("event", event_options(), "event.NAME");
+  look("rate", rate_options(), "rate.NAME");
   look("transport", destination_options(), "transport.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
@@ -80,6 +81,7 @@ class Reader {
       s.policies.push_back(read_filter("policy.", entry.key, table));
     });
     for_each_table("event", [&](const TomlEntry &entry, const TomlTable &table) { read_event(s, entry.key, table); });
+    for_each_table("rate", [&](const TomlEntry &entry, const TomlTable &table) { read_rate(s, entry.key, table); });
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
     read_list("rate_limit", rate_limit_options(), s.rate_limits);
@@ -264,7 +266,6 @@ class Reader {
   void read_event(Settings &s, const std::string &name, const TomlTable &table) {
     Event event;
     event.name = name;
-    event.budget.isolation = Isolation::Process;
     const auto prefix = "event." + name + '.';
     for (const auto &entry : table) {
       if (take(table, entry, prefix, event_options(), event)) continue;
@@ -272,6 +273,18 @@ class Reader {
       plugin_option(event.options, entry, prefix);
     }
     s.events.push_back(std::move(event));
+  }
+
+  void read_rate(Settings &s, const std::string &name, const TomlTable &table) {
+    Rate rate;
+    rate.name = name;
+    const auto prefix = "rate." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, rate_options(), rate)) continue;
+      if (take(table, entry, prefix, budget_options(), rate.budget)) continue;
+      plugin_option(rate.options, entry, prefix);
+    }
+    s.rates.push_back(std::move(rate));
   }
 
   // What the kernel does not know is the plugin's to judge.

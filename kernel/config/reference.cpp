@@ -99,8 +99,15 @@ std::string configuration_reference() {
       "listed here are the plugin's own.\n\n";
   table(out, event_options(), Event{});
   out +=
-      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]` and "
-      "`[event.NAME]`: where the "
+      "\n## [rate.NAME]\n\nA plugin that owns limits: every `destination_rate_limit`, `transport_rate_limit` or "
+      "`[[rate_limit]]` that names it, so that several nodes can keep one rate together. It runs in a process of its "
+      "own (`isolation` is \"process\") and gives permits in leases, so that a delivery waits for nobody. NAME is "
+      "free, except `rate-local`, which stands for the limits that this instance keeps by itself. Options that are not "
+      "listed here are the plugin's own.\n\n";
+  table(out, rate_options(), Rate{});
+  out +=
+      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]`, "
+      "`[event.NAME]` and `[rate.NAME]`: where the "
       "plugin's code runs, what it may use, and what happens when it fails.\n\n";
   table(out, budget_options(), Budget{});
   out +=

@@ -103,8 +103,8 @@ enum class Isolation : std::uint8_t { InProcess, Process };
 enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
 
 // What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME],
-// [lookup.NAME], [filter.NAME], [policy.NAME] and [event.NAME] alike. Memory, CPU and descriptors need a process of its
-// own.
+// [lookup.NAME], [filter.NAME], [policy.NAME], [event.NAME] and [rate.NAME] alike. Memory, CPU and descriptors need a
+// process of its own.
 struct Budget {
   Isolation isolation = Isolation::InProcess;
   std::uint32_t in_flight_limit = 1000;  // operations
@@ -121,6 +121,9 @@ struct Budget {
   bool operator==(const Budget &) const = default;
 };
 
+// The name of a [rate.NAME] that stands for none: the buckets that the queue process keeps itself.
+inline constexpr std::string_view kRateLocal = "rate-local";
+
 // What bounds deliveries to one destination: in [transport.NAME] for all of them, in [[transport.NAME.destination]] for
 // those that match.
 struct DestinationLimits {
@@ -132,6 +135,7 @@ struct DestinationLimits {
   Nanos destination_rate_delay = 0;    // 0: none
   std::string destination_rate_limit;  // "100/m"; "" = none
   std::uint32_t destination_rate_burst = 1;
+  std::string destination_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::string adaptive_rate_minimum = "1/m";
   double adaptive_rate_decrease = 0.5, adaptive_rate_increase = 0.05;
 
@@ -160,6 +164,7 @@ struct Transport : DestinationLimits {
   Nanos transport_rate_delay = 0;
   std::string transport_rate_limit;
   std::uint32_t transport_rate_burst = 1;
+  std::string transport_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::uint32_t delivery_slot_cost = 5;
   std::uint32_t delivery_slot_loan = 3;
   std::uint32_t delivery_slot_discount = 50;  // percent
@@ -198,15 +203,27 @@ struct Filter {
   bool operator==(const Filter &) const = default;
 };
 
-// One [event.NAME]: a plugin that is told what became of messages, in a process of its own.
+// One [event.NAME]: a plugin that is told what became of messages. It has a process of its own, as the queue process
+// runs no foreign code.
 struct Event {
   std::string name;
   std::string plugin;                          // "event-file"
   std::map<std::string, std::string> options;  // the plugin's, as text
   std::uint64_t buffer_size = 16ull << 20;     // bytes, in the queue process, of events not taken yet
-  Budget budget;
+  Budget budget{.isolation = Isolation::Process};
 
   bool operator==(const Event &) const = default;
+};
+
+// One [rate.NAME]: a plugin that owns the limits which name it. It has a process of its own, too.
+struct Rate {
+  std::string name;
+  std::string plugin;                          // "rate-redis"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos time_limit = 1 * kSecond;              // of a lease
+  Budget budget{.isolation = Isolation::Process};
+
+  bool operator==(const Rate &) const = default;
 };
 
 // The first route that matches a recipient is taken. Empty conditions match everything.
@@ -252,6 +269,7 @@ struct RateRule {
   std::vector<std::string> match;  // empty: every one that has a name
   std::string rate;                // "100/m"
   std::uint32_t burst = 1;
+  std::string plugin{kRateLocal};  // name of a [rate.NAME]
 
   bool operator==(const RateRule &) const = default;
 };
@@ -352,6 +370,7 @@ struct Settings {
   std::vector<Lookup> lookups;
   std::vector<Filter> filters, policies;
   std::vector<Event> events;
+  std::vector<Rate> rates;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
   std::vector<RateRule> rate_limits;
@@ -368,6 +387,7 @@ struct Settings {
   const Filter *filter(std::string_view name) const;
   const Filter *policy(std::string_view name) const;
   const Event *event(std::string_view name) const;
+  const Rate *rate(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool asks_exchangers() const;  // limits of some transport go by who takes a domain's mail
   bool operator==(const Settings &) const = default;

@@ -91,6 +91,12 @@ std::string write_snapshot(const Settings &s) {
     rows(out, budget_options(), event.budget);
     for (const auto &[name, value] : event.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
   }
+  for (const auto &rate : s.rates) {
+    header(out, "rate." + toml_string(rate.name));
+    given_rows(out, rate_options(), rate);
+    rows(out, budget_options(), rate.budget);
+    for (const auto &[name, value] : rate.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+  }
   for (const auto &rule : s.routes) {
     out += "[[route]]\n";
     out += "where = " + toml_string(rule.where) + '\n';

@@ -278,6 +278,7 @@ const Syntax kAddressClass{"class of addresses",
                            canonical_address_class};
 const Syntax kParentMatch{"use of tables", "\"access_maps\" or \"transport_maps\"", canonical_parent_match};
 const Syntax kFilterName{"name", "the name of a table such as [filter.NAME]", canonical_transport};
+const Syntax kRateName{"rate", "the name of a [rate.NAME] table, or \"rate-local\"", canonical_transport};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kContentFilter{
     "content filter", "\"TRANSPORT\" or \"TRANSPORT:NEXTHOP\", such as \"dspam:[127.0.0.1]:10024\", or \"\" for none",

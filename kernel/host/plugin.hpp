@@ -1,5 +1,5 @@
 // A plugin's shared object, checked and opened, and what an instance of it is given. The instances by kind are in
-// transport.hpp, lookup.hpp, filter.hpp and event.hpp.
+// transport.hpp, lookup.hpp, filter.hpp, event.hpp and rate.hpp.
 //
 // Loading refuses a file that others may write (owner and mode, as Postfix does for its maps), lacks the entry
 // symbol, needs a later ABI, or is none of the kinds we know. Handles are never closed: static destructors and TLS make
@@ -29,6 +29,7 @@ inline constexpr const char *kLookupKind = "mansio.lookup/1";
 inline constexpr const char *kFilterKind = "mansio.filter/1~draft";
 inline constexpr const char *kPolicyKind = "mansio.policy/1~draft";
 inline constexpr const char *kEventKind = "mansio.event/1~draft";
+inline constexpr const char *kRateKind = "mansio.rate/1~draft";
 
 // Fails with Status::BadConfig and a text that names the file, what is wrong with it and what helps.
 Result<const mansio_plugin *> load_plugin(const std::string &path);

@@ -14,6 +14,7 @@
 #include "kernel/host/event.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
+#include "kernel/host/rate.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -57,6 +58,7 @@ class Host final : public process::Role {
     transport_.reset();
     filter_.reset();
     event_.reset();
+    rate_.reset();
     tables_.reset();
   }
 
@@ -68,9 +70,14 @@ class Host final : public process::Role {
     const auto *policy = settings.policy(context.start.policy);
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
     const auto *event = settings.event(context.start.event);
-    if (!lookup && !transport && !filter && !event) return Error{Status::BadConfig, "nothing to host"};
+    const auto *rate = settings.rate(context.start.rate);
+    if (!lookup && !transport && !filter && !event && !rate) return Error{Status::BadConfig, "nothing to host"};
     const auto of_table = [&](auto what) -> decltype(auto) {  // of the one that there is
-      return lookup ? what(*lookup) : transport ? what(*transport) : filter ? what(*filter) : what(*event);
+      return lookup      ? what(*lookup)
+             : transport ? what(*transport)
+             : filter    ? what(*filter)
+             : event     ? what(*event)
+                         : what(*rate);
     };
     const auto &budget = of_table([](const auto &table) -> const auto & { return table.budget; });
     const auto &file = of_table([](const auto &table) -> const auto & { return table.plugin; });
@@ -116,6 +123,10 @@ class Host final : public process::Role {
       auto made = EventInstance::create(around, **plugin, std::move(instance));
       if (!made) return made.error();
       event_ = std::move(*made);
+    } else if (rate) {
+      auto made = RateInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      rate_ = std::move(*made);
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -133,7 +144,7 @@ class Host final : public process::Role {
     if (event_) channel->send(wire::EventsWanted{event_->wanted()});
   }
 
-  // Its clients drain first; when the last of them has gone there is nothing left to do.
+  // Its clients drain first, or hear that it drains; when the last of them has gone there is nothing left to do.
   void drain(Nanos) override {
     draining_ = true;
     check_idle();
@@ -144,6 +155,7 @@ class Host final : public process::Role {
     if (transport_) transport_->stats(add);
     if (filter_) filter_->instance().stats(add);
     if (event_) event_->stats(add);
+    if (rate_) rate_->stats(add);
   }
 
  private:
@@ -168,6 +180,13 @@ class Host final : public process::Role {
         return;
       case wire::Events::kType:
         if (const auto events = decode<wire::Events>(m.payload); events && event_) pass_on(from, *events);
+        return;
+      case wire::RateAsk::kType:
+        if (const auto ask = decode<wire::RateAsk>(m.payload); ask && rate_) lease_permits(from, *ask);
+        return;
+      case wire::RateUnused::kType:
+        if (const auto unused = decode<wire::RateUnused>(m.payload); unused && rate_)
+          rate_->give_back(*unused, [this] { check_idle(); });
         return;
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
@@ -195,6 +214,14 @@ class Host final : public process::Role {
                                   "the answer is too large",
                                   true,
                                   0});
+    });
+  }
+
+  void lease_permits(const std::weak_ptr<io::Channel> &from, const wire::RateAsk &ask) {
+    rate_->lease(ask, [this, from](wire::RateLease &&lease) {
+      if (const auto to = from.lock())
+        to->send(lease);  // if not, the queue process waits no longer than its time limit
+      check_idle();
     });
   }
 
@@ -248,7 +275,7 @@ class Host final : public process::Role {
   }
 
   void check_idle() {
-    if (!draining_ || !channels_.empty() || finished_) return;
+    if (!draining_ || !channels_.empty() || finished_ || (rate_ && rate_->in_flight() > 0)) return;
     finished_ = true;
     asio::post(context_->loop, [this] {
       watchdog_.reset();
@@ -256,6 +283,7 @@ class Host final : public process::Role {
       transport_.reset();
       filter_.reset();
       event_.reset();
+      rate_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -268,6 +296,7 @@ class Host final : public process::Role {
   std::unique_ptr<TransportInstance> transport_;
   std::unique_ptr<FilterService> filter_;
   std::unique_ptr<EventInstance> event_;
+  std::unique_ptr<RateInstance> rate_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

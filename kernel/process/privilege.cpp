@@ -89,6 +89,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       if (const auto *f = settings.filter(start.filter)) read_options(p, f->options);
       if (const auto *f = settings.policy(start.policy)) read_options(p, f->options);
       if (const auto *e = settings.event(start.event)) read_options(p, e->options);
+      if (const auto *r = settings.rate(start.rate)) read_options(p, r->options);
       break;
     case wire::RoleKind::Supervisor:
     case wire::RoleKind::Config:
@@ -103,6 +104,7 @@ std::string state_directory(const wire::Start &start) {
                      : !start.filter.empty() ? "filter." + start.filter
                      : !start.policy.empty() ? "policy." + start.policy
                      : !start.event.empty()  ? "event." + start.event
+                     : !start.rate.empty()   ? "rate." + start.rate
                                              : "transport." + start.transport;
   return start.spool + "/state/" + table;
 }

@@ -41,6 +41,7 @@
 #include "kernel/queue/inflow.hpp"
 #include "kernel/queue/link.hpp"
 #include "kernel/queue/peers.hpp"
+#include "kernel/queue/rate_links.hpp"
 #include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 #include "kernel/spool/store.hpp"
@@ -232,8 +233,7 @@ class QueueCore : private spool::Mover {
   bool spares_some(GroupSlot group, const Batch &batch) const;
   bool first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
                        const LeaseContext &context);
-  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                    Nanos retry = 0);
+  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope, Nanos retry = 0);
   bool expired(GroupSlot group) const;
   void expire_failed(GroupSlot group, Batch &batch, const Envelope &envelope);
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared = {});
@@ -361,6 +361,7 @@ class QueueCore : private spool::Mover {
   EnvelopeCache cache_;
   ClockSteps steps_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<RateLinks> rate_links_;
 
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   ConnectionId next_connection_ = 1;

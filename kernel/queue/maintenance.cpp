@@ -25,6 +25,7 @@ bool QueueCore::turn() {
   more |= flush_some();
   more |= lease_some();
   ask_for_exchangers();
+  more |= rate_links_->run();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
   more |= watch_clogs();
@@ -38,6 +39,7 @@ Nanos QueueCore::wake_at() const {
     if (const auto due = scheduler_->next_due()) at = std::min(at, *due);
   if (!gate_open_ && attach_done_ && gate_at_ > clock_.mono()) at = std::min(at, gate_at_);
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
+  at = std::min(at, rate_links_->wake_at());
   return at;
 }
 
@@ -129,6 +131,7 @@ Result<void> QueueCore::stop() {
     journal_state(m);
   }
   if (!replay_) keep_scheduling();
+  rate_links_->stop();
   auto closed = store_.close_clean();
   send_acks();
   if (closed) events_.finish();
@@ -167,6 +170,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_segment_scans_total", number(counters_.scans));
   put("mansio_queue_leases", number(leases_.size()));
   put("mansio_queue_reasons", number(reasons_.size()));
+  rate_links_->stats(put);
   const auto usage = store_.usage();
   put("mansio_spool_segments", number(usage.segments));
   put("mansio_spool_free_segments", number(usage.free_segments));

@@ -364,8 +364,8 @@ void QueueCore::expire_failed(GroupSlot group, Batch &batch, const Envelope &env
     expire_group(group, batch, envelope, batch.spared);
 }
 
-// A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop asked
-// for before the next attempt. It can ask for no more than the back-off would come to.
+// A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop
+// asked for before the next attempt. It can ask for no more than the back-off would come to.
 void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
                              Nanos retry) {
   auto &g = index_.group(group);

@@ -53,7 +53,7 @@ class QueueRole final : public process::Role {
     std::erase_if(channels_, [](const auto &c) { return !c.second->open(); });
     const auto id = core_->attach(peer, std::make_shared<ChannelLink>(channel));
     if (!channel->open()) return;  // of a plugin that is configured no more
-    if (peer.kind == wire::RoleKind::Host) told_.insert(id);
+    if (peer.kind == wire::RoleKind::Host) hosts_.insert(id);
     if (auto &old = channels_[id]; old && old != channel) old->close();
     channels_[id] = channel;
     channel->start(
@@ -147,10 +147,10 @@ class QueueRole final : public process::Role {
     timer_->cancel();
     if (const auto stopped = core_->stop(); !stopped)
       context_->log.error("the spool was not closed cleanly", {{"error", stopped.error().text}});
-    // What event plugins are told at the end may take a moment to leave; whoever runs us sees to it and closes.
+    // What plugins are told at the end may take a moment to leave; whoever runs us sees to it and closes.
     for (auto &[id, channel] : channels_) {
       channel->flush_now();
-      if (!told_.contains(id)) channel->close();
+      if (!hosts_.contains(id)) channel->close();
     }
     std::erase_if(channels_, [](const auto &c) { return !c.second->open(); });
     context_->finished();
@@ -163,7 +163,7 @@ class QueueRole final : public process::Role {
   std::unique_ptr<QueueCore> core_;
   std::unique_ptr<asio::steady_timer> timer_;
   std::map<ConnectionId, std::shared_ptr<io::Channel>> channels_;
-  std::set<ConnectionId> told_;  // of them and of earlier ones: those of event plugins
+  std::set<ConnectionId> hosts_;  // of them and of earlier ones: those of plugins
   Nanos drain_until_ = 0, longest_stall_ = 0, wanted_ = 0;
   bool scheduled_ = false, draining_ = false, finished_ = false;
 };

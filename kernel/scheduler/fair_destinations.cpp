@@ -34,6 +34,7 @@ DestinationId FairScheduler::destination(TransportId transport, std::string_view
   d.window.reset(limits_of(d).effective_window());
   leave(id);  // no groups yet: it may be forgotten again
   join(id, place);
+  find_owner(id);
   if (!suspensions_.active().empty()) apply_suspensions(id);
   return id;
 }
@@ -56,6 +57,7 @@ void FairScheduler::join(DestinationId id, const Placement &place) {
   if (d.site == kNobody) return;
   auto &site = destinations_[d.site];
   site.rule = place.rule;
+  find_owner(d.site);
   const auto window = limits_of(site).effective_window();
   if (fresh)
     site.window.reset(window);
@@ -86,6 +88,7 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
     adaptive_.erase(id);
     d.adapted = d.dead = false;
   }
+  find_owner(id);
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);
@@ -105,6 +108,7 @@ void FairScheduler::set_exchangers(DestinationId id, std::string_view exchangers
   d.rule = place.rule;
   join(id, place);
   if (d.site != kNobody) return;
+  find_owner(id);
   const auto window = limits_of(d).effective_window();
   if (untouched)
     d.window.reset(window);
@@ -163,6 +167,10 @@ void FairScheduler::forget_idle(Nanos now) {
       continue;
     }
     const auto site = d.site;
+    if (d.owned) {
+      disown(permits_of(id));
+      destination_permits_.erase(id);
+    }
     by_name_.erase({d.transport, d.nexthop});
     exchangers_.erase(id);
     d = Destination{};
@@ -285,10 +293,10 @@ void FairScheduler::lower_concurrency(DestinationId id, std::uint32_t to) {
   d.window.success = 0;
 }
 
-// The lower of what is set and what was found.
+// The lower of what is set and what was found. What is set does not count while a plugin says what may go.
 RateLimit FairScheduler::rate_of(DestinationId owner) const {
   const auto &d = destinations_[owner];
-  const auto &set = limits_of(d).rate;
+  const auto set = by_owner(permits_of(owner)) ? RateLimit{} : limits_of(d).rate;
   if (!d.adapted) return set;
   const auto found = adaptive_.at(owner).limit();
   return set && set.interval > found.interval ? set : found;

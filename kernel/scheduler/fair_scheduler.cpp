@@ -20,6 +20,7 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   t.limits = limits;
   t.open_at = std::min(t.open_at, std::max(now_ + limits.rate_delay, limits.rate ? t.tokens.next(limits.rate) : 0));
   const auto id = static_cast<TransportId>(&t - transports_.data());
+  t.permits = own(t.permits, Permits::Of::Transport, id, limits.rate);
   // All rules first: one that moves looks at the limits of others.
   for (std::size_t i = 0; i < destinations_.size(); ++i)
     if (auto &d = destinations_[i]; d.used && d.transport == id)
@@ -30,7 +31,9 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   }
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
     auto &d = destinations_[i];
-    if (!d.used || d.transport != id || d.site != kNobody) continue;
+    if (!d.used || d.transport != id) continue;
+    find_owner(static_cast<DestinationId>(i));
+    if (d.site != kNobody) continue;
     d.window.size = limits_of(d).effective_window().capped(d.window.size);
     offer(static_cast<DestinationId>(i));
   }

@@ -144,6 +144,8 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
       if (!host.policy.empty() && settings.policies[i].name == host.policy) host.needs = judged.policy_needs[i];
     for (std::size_t i = 0; i < settings.events.size(); ++i)
       if (!host.event.empty() && settings.events[i].name == host.event) host.needs = judged.event_needs[i];
+    for (std::size_t i = 0; i < settings.rates.size(); ++i)
+      if (!host.rate.empty() && settings.rates[i].name == host.rate) host.needs = judged.rate_needs[i];
   }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);

@@ -50,6 +50,9 @@ class Judge {
     for (const auto &event : settings.events)
       out_.event_needs.push_back(
           judge_plugin("event." + event.name, event.name, event.plugin, event.options, host::kEventKind));
+    for (const auto &rate : settings.rates)
+      out_.rate_needs.push_back(
+          judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind));
     return std::move(out_);
   }
 
@@ -57,7 +60,8 @@ class Judge {
   bool given(const std::string &key) const { return out_.parsed.places.contains(key); }
 
   static bool concerns_routes(const config::Problem &problem) {
-    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.", "dns.", "user"};
+    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.",
+                                                  "dns.", "event.", "rate.",     "user"};
     return std::none_of(std::begin(others), std::end(others),
                         [&](std::string_view other) { return problem.key.starts_with(other); });
   }

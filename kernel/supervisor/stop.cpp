@@ -1,6 +1,7 @@
 // SIGTERM: in the direction of the mail. Ingress first, so that nothing new comes; then what delivers and writes
-// notifications; then the queue, so that every outcome is recorded, and at last the event plugins, so that they hear of
-// it. Each step has its share of stop_timeout; who misses it is killed, and its mail is in the spool.
+// notifications; then the queue, so that every outcome is recorded, and at last the plugins that it uses, so that they
+// hear of it, and get back what it did not use. Each step has its share of stop_timeout; who misses it is killed, and
+// its mail is in the spool.
 #include <algorithm>
 #include <cstdlib>
 
@@ -13,9 +14,9 @@ bool is_source(const Post &p) { return p.kind == wire::RoleKind::Ingress; }
 bool is_worker(const Post &p) {
   return p.kind == wire::RoleKind::Egress || p.kind == wire::RoleKind::Router || p.kind == wire::RoleKind::Control;
 }
-bool is_host(const Post &p) { return p.kind == wire::RoleKind::Host && p.event.empty(); }  // nobody uses them any more
+bool is_host(const Post &p) { return p.kind == wire::RoleKind::Host && !p.of_queue(); }  // nobody uses them any more
 bool is_queue(const Post &p) { return p.kind == wire::RoleKind::Queue; }
-bool is_told(const Post &p) { return !p.event.empty(); }  // what the queue did last
+bool is_last(const Post &p) { return p.of_queue(); }
 constexpr Nanos kHurry = 2 * kSecond;
 constexpr Nanos kKilled = 5 * kSecond;  // a killed process is gone by then unless the system is stuck
 
@@ -32,7 +33,7 @@ Task<> Supervisor::shut_down() {
   co_await drain_posts(is_worker, begin + total * 4 / 5);
   co_await drain_posts(is_host, begin + total * 17 / 20);
   co_await drain_posts(is_queue, begin + total * 19 / 20);
-  co_await drain_posts(is_told, begin + total);
+  co_await drain_posts(is_last, begin + total);
   log_.info("stopped", {{"seconds", static_cast<double>(clock_.mono() - begin) / kSecond}});
 }
 

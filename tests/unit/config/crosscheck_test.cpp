@@ -309,5 +309,40 @@ TEST(CrossCheck, NobodyWatchesAQmqpSession) {
   EXPECT_THAT(all(parse_with_rest(rest + "filters = [\"a\"]\n")), HasSubstr("listener.q.filters is for SMTP"));
 }
 
+constexpr const char *kRateTable = "[rate.shared]\nplugin = \"rate-x\"\n";
+
+TEST(CrossCheck, AnOwnerOfARateExistsAndHasARateToKeep) {
+  const std::string table = kRateTable;
+  EXPECT_THAT(with_lookups(table + "[[rate_limit]]\nkey = \"tenant\"\nrate = \"1/s\"\nplugin = \"shared\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups(table + "[[rate_limit]]\nkey = \"tenant\"\nrate = \"1/s\"\nplugin = \"rate-local\"\n"),
+              IsEmpty());
+  EXPECT_THAT(
+      with_lookups(table + "[[rate_limit]]\nkey = \"tenant\"\nrate = \"1/s\"\nplugin = \"sharde\"\n"),
+      HasSubstr("rate_limit[1].plugin names \"sharde\", but there is no [rate.sharde]; did you mean \"shared\"?"));
+  EXPECT_THAT(with_lookups(table + "[transport.t]\nplugin = \"transport-x\"\ntransport_rate_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.transport_rate_plugin stands without transport_rate_limit"));
+  EXPECT_THAT(with_lookups(table + "[transport.t]\nplugin = \"transport-x\"\ndestination_rate_limit = \"1/s\"\n"
+                                   "destination_rate_plugin = \"shared\"\n"
+                                   "[[transport.t.destination]]\nmatch = [\"a.example\"]\n"
+                                   "destination_rate_plugin = \"rate-local\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups("[transport.t]\nplugin = \"transport-x\"\n"
+                           "[[transport.t.destination]]\nmatch = [\"a.example\"]\n"
+                           "destination_rate_limit = \"1/s\"\ndestination_rate_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.destination[1].destination_rate_plugin names \"shared\", but there is no"));
+}
+
+TEST(CrossCheck, ARatePluginHasAProcessOfItsOwn) {
+  const std::string table = kRateTable;
+  EXPECT_THAT(with_lookups(table), IsEmpty());
+  EXPECT_THAT(with_lookups(table + "isolation = \"process\"\nmemory_limit = \"64M\"\non_failure = \"skip\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups(table + "isolation = \"inproc\"\n"), HasSubstr("rate.shared.isolation is \"inproc\""));
+  EXPECT_THAT(with_lookups(table + "on_failure = \"hold\"\n"), HasSubstr("rate.shared.on_failure is \"hold\""));
+  EXPECT_THAT(with_lookups("[rate.shared]\ntime_limit = \"1s\"\n"), HasSubstr("rate.shared has no plugin"));
+  EXPECT_THAT(with_lookups("[rate.rate-local]\nplugin = \"rate-x\"\n"), HasSubstr("has the name of what is built in"));
+}
+
 }  // namespace
 }  // namespace mansio::config

@@ -101,6 +101,11 @@ class RandomSettings {
       filter.plugin = "filter-x";
       filter.options["x " + text()] = text();
     }
+    auto &rate = s.rates.emplace_back();
+    fill(rate_options(), rate);
+    rate.name = "r0";
+    rate.plugin = "rate-x";
+    rate.options["x " + text()] = text();
     for (std::uint64_t i = below(4); i > 0; --i) {
       RouteRule rule;
       rule.where = text();
@@ -203,6 +208,7 @@ class RandomSettings {
         {&kAddressClass, {"envelope_sender", "envelope_recipient", "header_sender", "header_recipient"}},
         {&kParentMatch, {"access_maps", "transport_maps"}},
         {&kFilterName, {"f0"}},
+        {&kRateName, {"r0", "rate-local"}},
         {&kContentFilter, {"", "t0", "t0:[127.0.0.1]:10024", "t0:unix:/run/f.sock", "t0:filter.example"}},
         {&kOverride, {"no_unknown_recipient_checks", "no_address_mappings", "no_header_body_checks", "no_milters"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},

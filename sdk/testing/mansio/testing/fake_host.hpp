@@ -8,7 +8,8 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", file}}};
 //   EXPECT_EQ(host.lookup("alice").values, std::vector<std::string>{"bob"});
 //
-// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp.
+// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Rates:
+// lease({.want = 10}).values.at(0) is how many were given.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -35,6 +37,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -45,6 +48,7 @@
 #include <vector>
 
 #include "mansio/plugin.hpp"
+#include "mansio/rate.hpp"
 #include "mansio/testing/fake_event.hpp"
 #include "mansio/testing/fake_filter.hpp"
 #include "mansio/testing/fake_pool.hpp"
@@ -68,6 +72,7 @@ class FakeHost {
     is_policy_ = filter_ == nullptr;
     if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
     events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
+    rate_ = static_cast<const mansio_rate *>(plugin_->get(self_, "mansio.rate/1~draft"));
     if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
     started_ = true;
   }
@@ -150,6 +155,36 @@ class FakeHost {
     });
     return op;
   }
+  // Asks a rate plugin.
+  std::uint64_t ask(const FakeLease &lease) {
+    if (!rate_) throw std::logic_error{"the plugin owns no rates"};
+    const auto op = open("", 0);
+    call([this, op, lease, deadline = now() + lease.time_limit.count()] {
+      mansio_rate_request r{};
+      r.size = sizeof r;
+      r.want = lease.want;
+      r.limit = plugin::str(lease.limit);
+      r.key = plugin::str(lease.key);
+      r.per_second = lease.per_second;
+      r.burst = lease.burst;
+      r.deadline = deadline;
+      rate_->lease(self_, mansio_op{op}, &r);
+    });
+    return op;
+  }
+  // ask() and its answer.
+  FakeReply lease(const FakeLease &lease) { return finish(ask(lease)); }
+  // Returns when the plugin has been told.
+  void give_back(const std::string &limit, const std::string &key, std::uint32_t unused) {
+    if (!rate_ || !rate_->give_back) return;
+    const auto told = std::make_shared<std::atomic<bool>>(false);
+    call([this, limit, key, unused, told] {
+      rate_->give_back(self_, plugin::str(limit), plugin::str(key), unused);
+      *told = true;
+      wake();
+    });
+    if (!run_until([&] { return told->load(); })) throw std::runtime_error{"give_back() never returned"};
+  }
   // Begins a stage of a filter or policy.
   std::uint64_t show(const FakeStage &stage) {
     if (!filter_) throw std::logic_error{"the plugin is neither filter nor policy"};
@@ -215,7 +250,10 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       ops_.at(op).alive = false;
     }
-    const auto run = transport_ ? transport_->cancel : lookup_ ? lookup_->cancel : filter_->cancel;
+    const auto run = transport_ ? transport_->cancel
+                     : lookup_  ? lookup_->cancel
+                     : rate_    ? rate_->cancel
+                                : filter_->cancel;
     if (run) run(self_, mansio_op{op});
   }
 
@@ -612,6 +650,7 @@ class FakeHost {
   const mansio_transport *transport_ = nullptr;
   const mansio_lookup *lookup_ = nullptr;
   const mansio_filter *filter_ = nullptr;
+  const mansio_rate *rate_ = nullptr;
   bool is_policy_ = false;
   const mansio_event_sink *events_ = nullptr;
   std::optional<FakePool> pool_;
