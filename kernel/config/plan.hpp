@@ -60,8 +60,8 @@ struct PlanTransport {
 
 // A plugin instance with a process of its own.
 struct PlanHost {
-  std::string name;                               // "host.lookup.users"
-  std::string lookup, transport, filter, policy;  // one of them: the table's name
+  std::string name;                                     // "host.lookup.users"
+  std::string lookup, transport, filter, policy, auth;  // one of them: the table's name
   std::uint32_t needs = 0;                        // MANSIO_NEEDS_* of its plugin
   std::uint32_t breaker_deaths = 5;
   Nanos breaker_window = 0, breaker_time = 0;
@@ -69,8 +69,8 @@ struct PlanHost {
   bool operator==(const PlanHost &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.needs, s.breaker_deaths, s.breaker_window, s.breaker_time,
-      s.descriptors);
+    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.auth, s.needs, s.breaker_deaths, s.breaker_window,
+      s.breaker_time, s.descriptors);
   }
 };
 

@@ -29,6 +29,7 @@ const Transport *Settings::transport(std::string_view name) const { return by_na
 const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
 const Filter *Settings::filter(std::string_view name) const { return by_name(filters, name); }
 const Filter *Settings::policy(std::string_view name) const { return by_name(policies, name); }
+const Auth *Settings::auth(std::string_view name) const { return by_name(auths, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }
 
 }  // namespace mansio::config

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "kernel/host/auth_service.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/tables.hpp"
@@ -55,6 +56,7 @@ class Host final : public process::Role {
     lookup_.reset();
     transport_.reset();
     filter_.reset();
+    auth_.reset();
     tables_.reset();
   }
 
@@ -65,11 +67,13 @@ class Host final : public process::Role {
     const auto *transport = settings.transport(context.start.transport);
     const auto *policy = settings.policy(context.start.policy);
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
-    if (!lookup && !transport && !filter) return Error{Status::BadConfig, "nothing to host"};
-    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter->budget;
-    const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter->plugin;
-    const auto &name = lookup ? lookup->name : transport ? transport->name : filter->name;
-    const auto &given = lookup ? lookup->options : transport ? transport->options : filter->options;
+    const auto *auth = settings.auth(context.start.auth);
+    if (!lookup && !transport && !filter && !auth) return Error{Status::BadConfig, "nothing to host"};
+    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter ? filter->budget : auth->budget;
+    const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter ? filter->plugin : auth->plugin;
+    const auto &name = lookup ? lookup->name : transport ? transport->name : filter ? filter->name : auth->name;
+    const auto &given =
+        lookup ? lookup->options : transport ? transport->options : filter ? filter->options : auth->options;
 
     const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
     if (!plugin) return plugin.error();
@@ -106,6 +110,10 @@ class Host final : public process::Role {
       auto made = FilterInstance::create(around, **plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
       if (!made) return made.error();
       filter_ = std::make_unique<FilterService>(std::move(*made));
+    } else if (auth) {
+      auto made = AuthInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      auth_ = std::make_unique<AuthService>(std::move(*made));
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -120,6 +128,7 @@ class Host final : public process::Role {
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
+    if (auth_) auth_->greet(*channel);
   }
 
   // Its clients drain first; when the last of them has gone there is nothing left to do.
@@ -132,6 +141,7 @@ class Host final : public process::Role {
     if (lookup_) lookup_->stats(add);
     if (transport_) transport_->stats(add);
     if (filter_) filter_->instance().stats(add);
+    if (auth_) auth_->instance().stats(add);
   }
 
  private:
@@ -156,6 +166,7 @@ class Host final : public process::Role {
         return;
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
+        if (const auto client = from.lock(); auth_ && client && auth_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
   }
@@ -221,6 +232,7 @@ class Host final : public process::Role {
   // Deliveries of an egress that is gone may be given to another at any time: nothing here may go on with them.
   void gone(const io::Channel *which) {
     if (filter_) filter_->gone(which);
+    if (auth_) auth_->gone(which);
     std::erase_if(channels_, [&](const auto &c) { return c.get() == which; });
     if (transport_ && transport_->in_flight() > 0) std::_Exit(0);
     check_idle();
@@ -234,6 +246,7 @@ class Host final : public process::Role {
       lookup_.reset();
       transport_.reset();
       filter_.reset();
+      auth_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -245,6 +258,7 @@ class Host final : public process::Role {
   std::unique_ptr<LookupInstance> lookup_;
   std::unique_ptr<TransportInstance> transport_;
   std::unique_ptr<FilterService> filter_;
+  std::unique_ptr<AuthService> auth_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

@@ -142,6 +142,8 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
       if (!host.filter.empty() && settings.filters[i].name == host.filter) host.needs = judged.filter_needs[i];
     for (std::size_t i = 0; i < settings.policies.size(); ++i)
       if (!host.policy.empty() && settings.policies[i].name == host.policy) host.needs = judged.policy_needs[i];
+    for (std::size_t i = 0; i < settings.auths.size(); ++i)
+      if (!host.auth.empty() && settings.auths[i].name == host.auth) host.needs = judged.auth_needs[i];
   }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);

@@ -111,6 +111,7 @@ Result<void> Fleet::launch(Post &post) {
   start.lookup = post.lookup;
   start.filter = post.filter;
   start.policy = post.policy;
+  start.auth = post.auth;
   start.plugin_dir = generation.checked.plan.plugin_dir;
   start.spool = generation.checked.plan.spool;
   start.uid = generation.checked.uid;
@@ -234,7 +235,8 @@ bool Fleet::connect(Post &client, Post &server) {
 bool Fleet::connect_hosts(Post &post) {
   const auto uses = [](const Post &client, const Post &host) {
     if (client.generation != host.generation) return false;
-    if (!host.filter.empty() || !host.policy.empty()) return client.kind == wire::RoleKind::Ingress;
+    if (!host.filter.empty() || !host.policy.empty() || !host.auth.empty())
+      return client.kind == wire::RoleKind::Ingress;
     if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
     return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
            client.kind == wire::RoleKind::Egress;

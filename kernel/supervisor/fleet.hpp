@@ -56,7 +56,7 @@ struct Post {
   explicit Post(asio::io_context &loop) : restart(loop) {}
   wire::RoleKind kind = wire::RoleKind::Supervisor;
   std::uint32_t instance = 0;
-  std::string name, transport, lookup, filter, policy;  // of a host one of the last four: its table
+  std::string name, transport, lookup, filter, policy, auth;  // of a host one of the last five: its table
   std::uint32_t needs = 0;
   std::shared_ptr<const Generation> generation;
   bool wanted = true;       // to be filled; false: its child is the last one

@@ -47,6 +47,7 @@ class Judge {
       out_.filter_needs.push_back(judge_filter("filter.", filter, host::kFilterKind));
     for (const auto &policy : settings.policies)
       out_.policy_needs.push_back(judge_filter("policy.", policy, host::kPolicyKind));
+    for (const auto &auth : settings.auths) out_.auth_needs.push_back(judge_auth(auth));
     return std::move(out_);
   }
 
@@ -145,12 +146,23 @@ class Judge {
   std::uint32_t judge_filter(const std::string &kind, const config::Filter &filter, const char *id) {
     const auto of = kind + filter.name;
     const auto needs = judge_plugin(of, filter.name, filter.plugin, filter.options, id);
+    in_ingress(of, filter.plugin, filter.budget, needs);
+    return needs;
+  }
+
+  std::uint32_t judge_auth(const config::Auth &auth) {
+    const auto of = "auth." + auth.name;
+    const auto needs = judge_plugin(of, auth.name, auth.plugin, auth.options, host::kAuthKind);
+    in_ingress(of, auth.plugin, auth.budget, needs);
+    return needs;
+  }
+
+  void in_ingress(const std::string &of, const std::string &plugin, const config::Budget &budget, std::uint32_t needs) {
     constexpr auto kOfItsOwn = MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
-    if (filter.budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
-      add(of + ".isolation", "is \"inproc\", but " + filter.plugin +
+    if (budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
+      add(of + ".isolation", "is \"inproc\", but " + plugin +
                                  " writes files, starts programs or keeps state, which the processes that would run "
                                  "it may not; expected \"process\"");
-    return needs;
   }
 
   // Returns what the plugin needs.
