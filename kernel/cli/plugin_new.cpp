@@ -53,6 +53,7 @@ std::string configuration(const std::string &kind, const std::string &table, con
   if (kind == "transport")
     return fmt::format("{}\n\n[[route]]\ndomain = [\"{}.example\"]\ntransport = \"{}\"", instance, table, table);
   if (kind == "lookup") return instance;
+  if (kind == "auth") return fmt::format("{}\n\n[smtpd]\nsasl_auth_enable = true\nauth = \"{}\"", instance, table);
   return fmt::format("{}\n\n[smtpd]\n{} = [\"{}\"]", instance, kind == "filter" ? "filters" : "policies", table);
 }
 

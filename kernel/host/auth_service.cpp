@@ -35,9 +35,9 @@ void AuthService::start(const std::shared_ptr<io::Channel> &from, wire::AuthCall
   }
   call.exchange = known->second;
   instance_->start(std::move(call), [this, key, number, weak = std::weak_ptr{from}](wire::AuthResult &&result) {
-    if (result.outcome != wire::AuthOutcome::Continue) exchanges_.erase(key);
     const auto to = weak.lock();
-    if (!to) return;
+    if (!to) return;  // and gone() has forgotten the exchange
+    if (result.outcome != wire::AuthOutcome::Continue) exchanges_.erase(key);
     result.number = number;
     to->send(result);
   });
