@@ -318,7 +318,7 @@ class Check {
     }
     auto &instance = **made;
     const std::string plain{"\0check@mansio.invalid\0no such password", 38};
-    const std::string odd{"\0\xff\r\n\t\0'\"\\;--", 13};
+    const std::string odd{"\0\xff\r\n\t\0'\"\\;--", 12};
     const auto names = instance.mechanisms(false).empty() ? instance.mechanisms(true) : instance.mechanisms(false);
     std::string unanswered, let_in;
     std::size_t before = 0;

@@ -14,7 +14,10 @@ bool AuthService::receive(const std::shared_ptr<io::Channel> &from, io::Message 
     return true;
   }
   if (m.type == wire::AuthForget::kType) {
-    if (const auto given_up = decode<wire::AuthForget>(m.payload)) forget({from.get(), given_up->exchange});
+    const auto given_up = decode<wire::AuthForget>(m.payload);
+    if (!given_up) return true;
+    const auto node = exchanges_.extract(Key{from.get(), given_up->exchange});
+    if (!node.empty() && !node.mapped().asked) instance_->forget(node.mapped().number);
     return true;
   }
   return false;
@@ -31,28 +34,32 @@ void AuthService::start(const std::shared_ptr<io::Channel> &from, wire::AuthCall
       from->send(lost);
       return;
     }
-    known = exchanges_.emplace(key, instance_->exchange()).first;
+    known = exchanges_.emplace(key, Exchange{instance_->exchange(), false}).first;
   }
-  call.exchange = known->second;
-  instance_->start(std::move(call), [this, key, number, weak = std::weak_ptr{from}](wire::AuthResult &&result) {
+  known->second.asked = true;
+  const auto exchange = call.exchange = known->second.number;
+  instance_->start(std::move(call),
+                   [this, key, number, exchange, weak = std::weak_ptr{from}](wire::AuthResult &&result) {
+    const bool goes_on = result.outcome == wire::AuthOutcome::Continue;
     const auto to = weak.lock();
-    if (!to) return;  // and gone() has forgotten the exchange
-    if (result.outcome != wire::AuthOutcome::Continue) exchanges_.erase(key);
+    const auto mine = to ? exchanges_.find(key) : exchanges_.end();
+    if (mine == exchanges_.end()) {  // nobody is there to go on with it
+      if (goes_on) instance_->forget(exchange);
+      return;
+    }
+    mine->second.asked = false;
+    if (!goes_on) exchanges_.erase(mine);
     result.number = number;
     to->send(result);
   });
 }
 
-void AuthService::forget(const Key &key) {
-  const auto node = exchanges_.extract(key);
-  if (!node.empty()) instance_->forget(node.mapped());
-}
-
 void AuthService::gone(const io::Channel *client) {
-  std::vector<Key> all;
-  for (const auto &[key, number] : exchanges_)
-    if (key.first == client) all.push_back(key);
-  for (const auto &key : all) forget(key);
+  std::vector<std::uint64_t> waiting;
+  for (const auto &[key, exchange] : exchanges_)
+    if (key.first == client && !exchange.asked) waiting.push_back(exchange.number);
+  std::erase_if(exchanges_, [&](const auto &each) { return each.first.first == client; });
+  for (const auto number : waiting) instance_->forget(number);
 }
 
 }  // namespace mansio::host

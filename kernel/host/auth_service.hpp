@@ -23,11 +23,14 @@ class AuthService {
 
  private:
   using Key = std::pair<const io::Channel *, std::uint64_t>;  // who asked, and that one's number
+  struct Exchange {
+    std::uint64_t number = 0;  // the instance's
+    bool asked = false;        // a step is under way
+  };
   void start(const std::shared_ptr<io::Channel> &from, wire::AuthCall call);
-  void forget(const Key &key);
 
   std::unique_ptr<AuthInstance> instance_;
-  std::map<Key, std::uint64_t> exchanges_;  // under way -> the instance's number
+  std::map<Key, Exchange> exchanges_;
 };
 
 }  // namespace mansio::host

@@ -112,5 +112,13 @@ TEST(Plan, HasAProcessForFiltersAndPoliciesThatAreIsolatedAndADescriptorForTheir
   EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u + 4u * (1000u + 10u + 1000u));
 }
 
+TEST(Plan, HasAProcessForAuthThatIsIsolated) {
+  const auto plan = plan_of(kText + std::string{"[auth.a]\nplugin = \"auth-x\"\nisolation = \"process\"\n"
+                                                "[auth.b]\nplugin = \"auth-x\"\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.auth.a");
+  EXPECT_EQ(plan.hosts[0].auth, "a");
+}
+
 }  // namespace
 }  // namespace mansio::config
