@@ -387,11 +387,11 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "offered. It is logged and passed on, and nothing else."),
         option<&T::sasl_auth_enable>(
             "sasl_auth_enable", boolean(),
-            "Offer AUTH (RFC 4954). A client that has authenticated may send to anywhere, as those in `mynetworks` may."),
+            "Offer AUTH (RFC 4954). A client that has authenticated may send to anywhere, as those in `mynetworks` "
+            "may."),
         option<&T::auth>("auth", text(kAuthName), "The `[auth.NAME]` that is asked who a client is.", "none"),
-        option<&T::tls_auth_only>(
-            "tls_auth_only", boolean(),
-            "Neither offer nor take AUTH before STARTTLS, so that no password is sent in clear."),
+        option<&T::tls_auth_only>("tls_auth_only", boolean(),
+                                  "Neither offer nor take AUTH before STARTTLS, so that no password is sent in clear."),
         option<&T::sasl_auth_required>(
             "sasl_auth_required", boolean(),
             "Take mail only from clients that have authenticated or are in `mynetworks`; others hear 530 to MAIL. For "

@@ -14,9 +14,9 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include",  "log",    "smtpd",  "listener",   "transport", "lookup",
-                                        "filter",   "policy", "auth",   "route",      "queue",     "segments",
-                                        "dns",      "tenant", "rate_limit", "response"};
+constexpr std::string_view kTables[] = {"include", "log",    "smtpd",      "listener", "transport", "lookup",
+                                        "filter",  "policy", "auth",       "route",    "queue",     "segments",
+                                        "dns",     "tenant", "rate_limit", "response"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 

@@ -82,12 +82,12 @@ struct Smtpd {
   std::vector<std::string> receive_override_options;
   std::vector<Network> authorized_xforward_hosts;  // none: XFORWARD is not offered
   bool sasl_auth_enable = false;
-  std::string auth;                                 // [auth.NAME], who is asked; "" = nobody
-  bool tls_auth_only = true;                        // AUTH is not offered in clear
-  bool sasl_auth_required = false;                  // of clients that are not in mynetworks, before MAIL
-  bool sasl_authenticated_header = false;           // the user's name goes into Received
-  std::vector<Network> sasl_exceptions_networks;    // AUTH is not offered to these
-  std::vector<std::string> sender_login_maps;       // tables: whose a sender address is; none: anybody's
+  std::string auth;                               // [auth.NAME], who is asked; "" = nobody
+  bool tls_auth_only = true;                      // AUTH is not offered in clear
+  bool sasl_auth_required = false;                // of clients that are not in mynetworks, before MAIL
+  bool sasl_authenticated_header = false;         // the user's name goes into Received
+  std::vector<Network> sasl_exceptions_networks;  // AUTH is not offered to these
+  std::vector<std::string> sender_login_maps;     // tables: whose a sender address is; none: anybody's
   bool reject_unauthenticated_sender_login_mismatch = false;
 
   bool overrides(std::string_view what) const;  // is it one of receive_override_options?
@@ -110,7 +110,8 @@ enum class Isolation : std::uint8_t { InProcess, Process };
 enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
 
 // What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME],
-// [lookup.NAME], [filter.NAME], [policy.NAME] and [auth.NAME] alike. Memory, CPU and descriptors need a process of its own.
+// [lookup.NAME], [filter.NAME], [policy.NAME] and [auth.NAME] alike. Memory, CPU and descriptors need a process of its
+// own.
 struct Budget {
   Isolation isolation = Isolation::InProcess;
   std::uint32_t in_flight_limit = 1000;  // operations

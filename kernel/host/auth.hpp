@@ -1,5 +1,5 @@
-// AuthInstance: an auth plugin at work, wherever its code runs. It says who a client is, or that it cannot say; whatever
-// goes wrong with it lets nobody in.
+// AuthInstance: an auth plugin at work, wherever its code runs. It says who a client is, or that it cannot say;
+// whatever goes wrong with it lets nobody in.
 #pragma once
 
 #include <cstdint>

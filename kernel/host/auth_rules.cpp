@@ -8,8 +8,8 @@ namespace mansio::host {
 namespace {
 
 constexpr std::size_t kLongestUser = 255;
-constexpr std::size_t kLongestChallenge = 9210;     // in base64 behind "334 ", within RFC 4954's 12288
-constexpr std::size_t kLongestMechanism = 20;       // RFC 4422 section 3.1
+constexpr std::size_t kLongestChallenge = 9210;  // in base64 behind "334 ", within RFC 4954's 12288
+constexpr std::size_t kLongestMechanism = 20;    // RFC 4422 section 3.1
 constexpr std::size_t kMostMechanisms = 16;
 
 bool is_name(std::string_view name) {

@@ -40,18 +40,18 @@ void AuthService::start(const std::shared_ptr<io::Channel> &from, wire::AuthCall
   const auto exchange = call.exchange = known->second.number;
   instance_->start(std::move(call),
                    [this, key, number, exchange, weak = std::weak_ptr{from}](wire::AuthResult &&result) {
-    const bool goes_on = result.outcome == wire::AuthOutcome::Continue;
-    const auto to = weak.lock();
-    const auto mine = to ? exchanges_.find(key) : exchanges_.end();
-    if (mine == exchanges_.end()) {  // nobody is there to go on with it
-      if (goes_on) instance_->forget(exchange);
-      return;
-    }
-    mine->second.asked = false;
-    if (!goes_on) exchanges_.erase(mine);
-    result.number = number;
-    to->send(result);
-  });
+                     const bool goes_on = result.outcome == wire::AuthOutcome::Continue;
+                     const auto to = weak.lock();
+                     const auto mine = to ? exchanges_.find(key) : exchanges_.end();
+                     if (mine == exchanges_.end()) {  // nobody is there to go on with it
+                       if (goes_on) instance_->forget(exchange);
+                       return;
+                     }
+                     mine->second.asked = false;
+                     if (!goes_on) exchanges_.erase(mine);
+                     result.number = number;
+                     to->send(result);
+                   });
 }
 
 void AuthService::gone(const io::Channel *client) {

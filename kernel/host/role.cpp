@@ -69,11 +69,16 @@ class Host final : public process::Role {
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
     const auto *auth = settings.auth(context.start.auth);
     if (!lookup && !transport && !filter && !auth) return Error{Status::BadConfig, "nothing to host"};
-    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter ? filter->budget : auth->budget;
+    const auto &budget = lookup      ? lookup->budget
+                         : transport ? transport->budget
+                         : filter    ? filter->budget
+                                     : auth->budget;
     const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter ? filter->plugin : auth->plugin;
     const auto &name = lookup ? lookup->name : transport ? transport->name : filter ? filter->name : auth->name;
-    const auto &given =
-        lookup ? lookup->options : transport ? transport->options : filter ? filter->options : auth->options;
+    const auto &given = lookup      ? lookup->options
+                        : transport ? transport->options
+                        : filter    ? filter->options
+                                    : auth->options;
 
     const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
     if (!plugin) return plugin.error();

@@ -29,7 +29,7 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
     {"RCPT", Verb::Rcpt},          {"DATA", Verb::Data},          {"BDAT", Verb::Bdat},
     {"RSET", Verb::Rset},          {"NOOP", Verb::Noop},          {"VRFY", Verb::Vrfy},
     {"HELP", Verb::Help},          {"QUIT", Verb::Quit},          {"STARTTLS", Verb::StartTls},
-    {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Auth}, {"ETRN", Verb::Etrn},
+    {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Auth},          {"ETRN", Verb::Etrn},
     {"TURN", Verb::Unimplemented}, {"ATRN", Verb::Unimplemented}, {"SEND", Verb::Unimplemented},
     {"SOML", Verb::Unimplemented}, {"SAML", Verb::Unimplemented}, {"GET", Verb::NotSmtp},
     {"POST", Verb::NotSmtp},       {"CONNECT", Verb::NotSmtp},    {"XFORWARD", Verb::XForward},

@@ -50,8 +50,8 @@ struct Parameter {
 struct Command {
   Verb verb = Verb::Unknown;
   Syntax syntax = Syntax::Ok;
-  std::string_view argument;  // all after the verb, trimmed
-  std::string_view path;      // MAIL, RCPT: with its angle brackets, if it has them
+  std::string_view argument;          // all after the verb, trimmed
+  std::string_view path;              // MAIL, RCPT: with its angle brackets, if it has them
   std::string_view mechanism;         // AUTH
   std::string_view initial_response;  // AUTH: as it came, "=" for an empty one; "" when there is none
   std::array<Parameter, 16> parameters;

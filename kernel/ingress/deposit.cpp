@@ -30,8 +30,8 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
     chosen = *reserved;
   }
   const auto id = chosen;
-  auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, id,
-                                                    service.smtpd.sasl_authenticated_header);
+  auto trace =
+      std::move(prepend) + received_header(e, env.settings.myhostname, id, service.smtpd.sasl_authenticated_header);
   // Content that begins with its body, without even the empty line, would have that taken for a part of our fields.
   if (content.header_malformed() && content.header_size() == 0) trace += "\r\n";
   // And a line of an mbox file becomes a field, or the fields behind it would be body.

@@ -31,7 +31,7 @@ struct Client {
   std::string name = "unknown";  // PTR confirmed forward
   std::uint16_t port = 0;
   process::ClientKey key{};
-  bool trusted = false;  // in mynetworks
+  bool trusted = false;                    // in mynetworks
   std::string sasl_username, sasl_method;  // as whom it has authenticated, and how; "" = not
 
   bool authenticated() const { return !sasl_username.empty(); }

@@ -188,8 +188,7 @@ class IngressRole final : public process::Role {
     const bool here = Filters::any_here(c.settings) || Authenticators::any_here(c.settings);
     host::Surroundings around{c.loop, c.clock, c.log, *dns_};
     // Those whose code runs here may ask tables, too.
-    if (!tables_ && here)
-      tables_ = host::TableSet::as_configured(c.settings, c.start.plugin_dir, around);
+    if (!tables_ && here) tables_ = host::TableSet::as_configured(c.settings, c.start.plugin_dir, around);
     around.tables = tables_.get();
     auto made = Filters::create(c.settings, c.start.plugin_dir, around);
     if (!made) return made.error();

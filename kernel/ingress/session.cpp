@@ -324,11 +324,10 @@ Reply Session::goodbye(EnhancedStatus enhanced, std::string_view text) const {
 }
 
 std::string Session::protocol() const {
-  return std::string{protocol_name(
-      {.esmtp = esmtp_,
-       .tls = connection_.secure(),
-       .auth = client_.authenticated(),
-       .smtputf8 = transaction_ && transaction_->envelope.smtputf8})};
+  return std::string{protocol_name({.esmtp = esmtp_,
+                                    .tls = connection_.secure(),
+                                    .auth = client_.authenticated(),
+                                    .smtputf8 = transaction_ && transaction_->envelope.smtputf8})};
 }
 
 void Session::log_reject(std::string_view what, const Reply &why, std::string_view recipient) {

@@ -1,8 +1,8 @@
 // Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
 // life of the connection, session_commands.cpp the commands that need no waiting, session_tables.cpp RCPT where it
 // waits for tables, session_etrn.cpp the one that waits for the queue, session_auth.cpp the one that waits for an auth
-// plugin, session_content.cpp DATA, BDAT and the way into the spool, session_filters.cpp what filters and policies have to say,
-// session_notice.cpp what the postmaster is told of it.
+// plugin, session_content.cpp DATA, BDAT and the way into the spool, session_filters.cpp what filters and policies have
+// to say, session_notice.cpp what the postmaster is told of it.
 //
 // Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
 // without reading. There is no timer a read: a session states what it waits for and until when, and the server's

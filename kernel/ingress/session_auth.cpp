@@ -52,9 +52,8 @@ bool Session::auth_enabled() const {
   if (std::any_of(discarded.begin(), discarded.end(), [](const auto &k) { return equal_nocase(k, "AUTH"); }))
     return false;
   const auto &except = smtpd_.sasl_exceptions_networks;
-  return client_.address == "unix" || std::none_of(except.begin(), except.end(), [&](const config::Network &n) {
-           return n.contains(client_.key);
-         });
+  return client_.address == "unix" ||
+         std::none_of(except.begin(), except.end(), [&](const config::Network &n) { return n.contains(client_.key); });
 }
 
 std::string Session::auth_mechanisms() const { return service_.auth.instance->mechanisms(!connection_.secure()); }

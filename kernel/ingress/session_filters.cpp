@@ -98,8 +98,8 @@ wire::StageCall Session::stage_facts(std::uint32_t stage) const {
     facts.id = transaction_->id;
     facts.macros.emplace_back("sender", transaction_->envelope.sender);
     // Without the one that is asked about.
-    fact("recipient_count", std::to_string(stage == MANSIO_STAGE_RCPT ? before_.recipients
-                                                                      : transaction_->envelope.recipients.size()));
+    fact("recipient_count",
+         std::to_string(stage == MANSIO_STAGE_RCPT ? before_.recipients : transaction_->envelope.recipients.size()));
   }
   return facts;
 }

@@ -1,4 +1,5 @@
-// Base64 (RFC 4648 section 4), strict: what a decoder lets pass that is no base64 is read in another way elsewhere. Pure.
+// Base64 (RFC 4648 section 4), strict: what a decoder lets pass that is no base64 is read in another way elsewhere.
+// Pure.
 #pragma once
 
 #include <optional>

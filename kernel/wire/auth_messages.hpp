@@ -19,7 +19,7 @@ struct AuthCall {  // client -> host
   std::string response;        // decoded
   bool has_response = false;   // false: a first step without one
   std::string client_address, client_helo;
-  std::string tls;               // "TLSv1.3"; "" = in clear
+  std::string tls;              // "TLSv1.3"; "" = in clear
   std::int64_t time_limit = 0;  // ns
   template <class Self, class V>
   static void fields(Self &s, V &v) {

@@ -21,8 +21,9 @@ Settings read_settings(const plugin::Config &config) {
   problems.of([&] {
     s.path = config.option("path");
     if (!s.path.starts_with('/') || s.path.size() > kLongestPath)
-      throw plugin::BadConfig{"path", "is \"" + s.path + "\", expected the path of a UNIX socket, such as "
-                                      "\"/run/dovecot/auth-client\""};
+      throw plugin::BadConfig{"path", "is \"" + s.path +
+                                          "\", expected the path of a UNIX socket, such as "
+                                          "\"/run/dovecot/auth-client\""};
   });
   problems.of([&] {
     s.service = config.option("service");

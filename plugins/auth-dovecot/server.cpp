@@ -90,9 +90,8 @@ void Server::step(plugin::AuthStep step, plugin::Token token) {
 
 // The time is up, mostly. Whoever has not even greeted by then will not.
 void Server::cancel(mansio_op op) {
-  const auto exchange = std::find_if(exchanges_.begin(), exchanges_.end(), [&](const auto &e) {
-    return e.second.waits && e.second.waits->op().id == op.id;
-  });
+  const auto exchange = std::find_if(exchanges_.begin(), exchanges_.end(),
+                                     [&](const auto &e) { return e.second.waits && e.second.waits->op().id == op.id; });
   if (exchange == exchanges_.end()) return;
   if (!greeted_) return close("no greeting in time");
   give_up(exchange, "no answer from Dovecot in time");

@@ -1,5 +1,5 @@
-// Dovecot's authentication server, over one connection that is made when somebody asks and kept. All exchanges share it,
-// told apart by numbers; when it breaks, those under way are "try later", and the next one makes it anew.
+// Dovecot's authentication server, over one connection that is made when somebody asks and kept. All exchanges share
+// it, told apart by numbers; when it breaks, those under way are "try later", and the next one makes it anew.
 //
 // On the plugin's loop; nothing blocks.
 #pragma once

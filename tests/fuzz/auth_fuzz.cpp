@@ -1,5 +1,5 @@
-// What AUTH brings from outside: the command line, responses in base64, and what Dovecot answers. Base64 has one reading
-// or none; what is read of an answer is fit for its use.
+// What AUTH brings from outside: the command line, responses in base64, and what Dovecot answers. Base64 has one
+// reading or none; what is read of an answer is fit for its use.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

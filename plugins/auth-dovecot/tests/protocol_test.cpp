@@ -11,8 +11,7 @@ TEST(DovecotProtocol, QuestionsHaveTheResponseLast) {
   Question q{.id = 7, .mechanism = "PLAIN", .service = "smtp", .address = "192.0.2.1", .secure = true, .response = {}};
   EXPECT_EQ(auth_line(q), "AUTH\t7\tPLAIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.1\n");
   q.response = std::string{"\0alice\0secret", 13};
-  EXPECT_EQ(auth_line(q),
-            "AUTH\t7\tPLAIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==\n");
+  EXPECT_EQ(auth_line(q), "AUTH\t7\tPLAIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==\n");
   q = {.id = 8, .mechanism = "LOGIN", .service = "smtp", .address = "", .secure = false, .response = ""};
   EXPECT_EQ(auth_line(q), "AUTH\t8\tLOGIN\tservice=smtp\tnologin\tresp=\n");
   EXPECT_EQ(cont_line(8, "alice"), "CONT\t8\tYWxpY2U=\n");

@@ -16,8 +16,8 @@
 //   MANSIO_AUTH_PLUGIN(OneUser)
 //
 // step() is either `Reply step(const AuthStep &)`, which answers at once (or, with MANSIO_BLOCKING, when it likes), or
-// `void step(AuthStep, Token)`, which answers later, as in mansio/plugin.hpp. What mechanisms() returns lives as long as
-// the instance. Besides, if it likes: `void cancel(mansio_op)` and `void forget(std::uint64_t exchange)`.
+// `void step(AuthStep, Token)`, which answers later, as in mansio/plugin.hpp. What mechanisms() returns lives as long
+// as the instance. Besides, if it likes: `void cancel(mansio_op)` and `void forget(std::uint64_t exchange)`.
 //
 // The kind is a draft: a plugin loads only where MANSIO_DRAFT_BUILD is the host's.
 #pragma once

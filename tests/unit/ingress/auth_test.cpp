@@ -1,5 +1,5 @@
-// AUTH with a plugin that the test plays: who is let in and what that changes, what the client hears otherwise, and that
-// what it said is written down nowhere.
+// AUTH with a plugin that the test plays: who is let in and what that changes, what the client hears otherwise, and
+// that what it said is written down nowhere.
 #include <gmock/gmock.h>
 
 #include <deque>
@@ -174,7 +174,8 @@ TEST_F(AuthServer, WrongCredentialsAreErrorsThatEndTheSessionIfThereAreMany) {
   auto peer = greet();
   for (int i = 0; i < 2; ++i)
     EXPECT_EQ(say(peer, "AUTH PLAIN " + plain("guess") + "\r\n"), "535 5.7.8 Error: authentication failed\r\n");
-  EXPECT_THAT(say(peer, "AUTH PLAIN " + plain("guess") + "\r\n"), HasSubstr("421 4.7.0 mx.test Error: too many errors"));
+  EXPECT_THAT(say(peer, "AUTH PLAIN " + plain("guess") + "\r\n"),
+              HasSubstr("421 4.7.0 mx.test Error: too many errors"));
   EXPECT_TRUE(peer.closed());
   EXPECT_EQ(service.counters.authentications_failed, 3u);
   EXPECT_THAT(sink.text, HasSubstr("authentication failed"));

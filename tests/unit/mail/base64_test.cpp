@@ -7,9 +7,13 @@ namespace mansio {
 namespace {
 
 TEST(Base64, HasTheExamplesOfItsRfc) {
-  constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
-      {"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  constexpr std::pair<std::string_view, std::string_view> kExamples[] = {{"", ""},
+                                                                         {"f", "Zg=="},
+                                                                         {"fo", "Zm8="},
+                                                                         {"foo", "Zm9v"},
+                                                                         {"foob", "Zm9vYg=="},
+                                                                         {"fooba", "Zm9vYmE="},
+                                                                         {"foobar", "Zm9vYmFy"}};
   for (const auto &[bytes, text] : kExamples) {
     EXPECT_EQ(base64_encode(bytes), text);
     EXPECT_EQ(base64_decode(text), std::string{bytes});
@@ -25,7 +29,8 @@ TEST(Base64, TakesEveryOctet) {
 }
 
 TEST(Base64, RefusesWhatIsNotCanonical) {
-  for (const auto *text : {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zm9v\n", " Zm9v", "Zm=v", "====", "=", "Z===", "Zm9_", "Zg==Zg=="})
+  for (const auto *text :
+       {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zm9v\n", " Zm9v", "Zm=v", "====", "=", "Z===", "Zm9_", "Zg==Zg=="})
     EXPECT_FALSE(base64_decode(text)) << text;
 }
 

@@ -28,12 +28,12 @@ typedef struct mansio_auth_step {
 } mansio_auth_step;
 
 typedef struct mansio_auth {
-  /* Mechanisms it offers, separated by blanks; clear: without TLS. Asked once, after create(); the text lives as long as
-   * the instance. */
+  /* Mechanisms it offers, separated by blanks; clear: without TLS. Asked once, after create(); the text lives as long
+   * as the instance. */
   mansio_str (*mechanisms)(void *self, int clear); /* [init] */
-  /* Reply SKIP: values[0] is the next challenge (none: an empty one). OK: values[0] is the user, values[1], if there, the
-   * identity it acts for: text without control characters, at most 255 octets. FAIL: wrong credentials. DEFER: ask again
-   * later. `text` is for the log; the client does not hear it. */
+  /* Reply SKIP: values[0] is the next challenge (none: an empty one). OK: values[0] is the user, values[1], if there,
+   * the identity it acts for: text without control characters, at most 255 octets. FAIL: wrong credentials. DEFER: ask
+   * again later. `text` is for the log; the client does not hear it. */
   void (*start)(void *self, mansio_op op, const mansio_auth_step *step); /* [loop], [pool] when BLOCKING */
   void (*cancel)(void *self, mansio_op op);                              /* [loop] may be NULL */
   /* The exchange is given up between two steps; one that a step has ended is not told of. */
