@@ -205,5 +205,52 @@ notify_classes = ["policy", "protocol"]
             wait_for(lambda: client.docmd("AUTH", plain)[0] == 235, "Dovecot to be asked again")
 
 
+class AuthTable(TestCase):
+    def test_a_table_of_hashed_passwords_will_do_and_binds_senders(self):
+        made = subprocess.run(["openssl", "passwd", "-6", PASSWORD], check=True, capture_output=True, text=True)
+        with open(self.path("passwords"), "w") as f:
+            f.write(f"alice {made.stdout.strip()}\n")
+        with open(self.path("logins"), "w") as f:
+            f.write("alice@mansio.test alice\n")
+        for name in ("passwords", "logins"):
+            os.chmod(self.path(name), 0o644)
+        server = self.mansio(f'''
+myhostname = "mx.mansio.test"
+mydestination = ["mansio.test"]
+[auth.users]
+plugin = "auth-table"
+table = "passwords"
+[lookup.passwords]
+plugin = "lookup-file"
+path = "{self.path("passwords")}"
+[lookup.logins]
+plugin = "lookup-file"
+path = "{self.path("logins")}"
+[listener.submission]
+listen = ["127.0.0.1:{{port}}"]
+mynetworks = []
+auth = "users"
+sasl_auth_enable = true
+tls_auth_only = false
+error_sleep_time = 0
+sender_login_maps = ["logins"]
+[transport.discard]
+plugin = "transport-discard"
+[[route]]
+transport = "discard"
+''')
+        with smtplib.SMTP("127.0.0.1", server.port) as client:
+            client.ehlo("test")
+            self.assertEqual(client.docmd("AUTH", "PLAIN " + encoded("\0alice\0wrong"))[0], 535)
+            client.login("alice", PASSWORD)
+            self.assertEqual(client.mail("bob@mansio.test")[0], 250)
+            code, text = client.rcpt("x@elsewhere.example")
+            self.assertEqual((code, text), (553, b"5.7.1 <bob@mansio.test>: Sender address rejected: not owned by user alice"))
+            client.rset()
+            client.sendmail("alice@mansio.test", ["x@elsewhere.example"], "Subject: x\r\n\r\nx\r\n")
+        server.wait_event("accepted", 1, sasl_username="alice")
+        self.assertNotIn(PASSWORD, server.log_text())
+
+
 if __name__ == "__main__":
     unittest.main()
