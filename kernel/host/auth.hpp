@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "kernel/host/plugin.hpp"
 #include "kernel/wire/auth_messages.hpp"

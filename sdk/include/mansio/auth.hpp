@@ -78,16 +78,16 @@ struct AuthStep {
 };
 
 // The one message of PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd. Nothing: it is none.
-struct Plain {
+struct PlainMessage {
   std::string identity, user, password;
 };
-inline std::optional<Plain> parse_plain(std::string_view message) {
+inline std::optional<PlainMessage> parse_plain(std::string_view message) {
   const auto first = message.find('\0');
   if (first == message.npos) return std::nullopt;
   const auto second = message.find('\0', first + 1);
   if (second == message.npos || message.find('\0', second + 1) != message.npos) return std::nullopt;
-  Plain plain{std::string{message.substr(0, first)}, std::string{message.substr(first + 1, second - first - 1)},
-              std::string{message.substr(second + 1)}};
+  PlainMessage plain{std::string{message.substr(0, first)}, std::string{message.substr(first + 1, second - first - 1)},
+                     std::string{message.substr(second + 1)}};
   if (plain.user.empty() || plain.password.empty()) return std::nullopt;
   return plain;
 }
