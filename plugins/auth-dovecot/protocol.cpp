@@ -132,6 +132,11 @@ Answer parse_answer(std::string_view line) {
     answer.kind = Kind::Done;
     return answer;
   }
+  if (word == "MECH") {
+    answer.text = clean(std::string{take_field(line)});
+    if (!answer.text.empty()) answer.kind = Kind::Mechanism;
+    return answer;
+  }
   const auto kind = word == "VERSION" ? Kind::Version
                     : word == "OK"    ? Kind::Ok
                     : word == "FAIL"  ? Kind::Fail

@@ -25,13 +25,14 @@ std::string cancel_line(std::uint32_t id);
 
 struct Answer {
   enum class Kind : std::uint8_t {
-    Version,   // `id` is the major number
-    Done,      // the server's first words are over
-    Ok,        // `user`; `data`, if there, is for the client and comes first
-    Fail,      // `temporary`: nobody knows; `text` says more, if there is any
-    Continue,  // `data` is a challenge
-    Other,     // nothing that concerns us
-    Bad        // no line of this protocol
+    Version,    // `id` is the major number
+    Mechanism,  // `text` is one that there is
+    Done,       // the server's first words are over
+    Ok,         // `user`; `data`, if there, is for the client and comes first
+    Fail,       // `temporary`: nobody knows; `text` says more, if there is any
+    Continue,   // `data` is a challenge
+    Other,      // nothing that concerns us
+    Bad         // no line of this protocol
   };
   Kind kind = Kind::Bad;
   std::uint32_t id = 0;

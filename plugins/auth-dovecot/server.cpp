@@ -14,6 +14,7 @@ namespace mansio::dovecot {
 namespace {
 
 constexpr std::size_t kLongestLine = 64 * 1024;
+constexpr std::int64_t kIdle = 60'000'000'000;  // ns
 constexpr std::uint32_t kNumbers = 0x7fffffff;  // Dovecot's are of 32 bits, never 0
 
 // Dovecot takes it for a process id, and ends a connection whose number another one has. Ours are of many processes, in
@@ -30,6 +31,7 @@ Server::Server(const plugin::Host &host, std::string path, std::string service)
 
 Server::~Server() {
   if (fd_ < 0) return;
+  host_.cancel_timer(timer_);
   host_.forget(fd_);
   ::close(fd_);
 }
@@ -50,11 +52,13 @@ bool Server::connect(std::string &why) {
     ::close(std::exchange(fd_, -1));
     return false;
   }
+  timer_ = host_.timer<&Server::idle>(kIdle, this);
   send(greeting(client_number()));
   return true;
 }
 
 void Server::step(plugin::AuthStep step, plugin::Token token) {
+  used_ = true;
   if (step.number > 0) {
     const auto exchange = find(step.exchange);
     if (exchange == exchanges_.end())
@@ -78,14 +82,20 @@ void Server::step(plugin::AuthStep step, plugin::Token token) {
   if (step.client_address != "unix") question.address = std::move(step.client_address);
   question.secure = !step.tls.empty();
   if (step.has_response) question.response = std::move(step.response);
-  auto &exchange = exchanges_[last_];
-  exchange.number = step.exchange;
-  exchange.waits.emplace(std::move(token));
-  const auto line = auth_line(question);
+  const auto exchange = exchanges_.try_emplace(last_).first;
+  exchange->second.number = step.exchange;
+  exchange->second.waits.emplace(std::move(token));
   if (greeted_)
-    send(line);
+    ask(exchange, question);
   else
-    questions_ += line;
+    exchange->second.question = std::move(question);
+}
+
+// For a mechanism that it does not have Dovecot would end the connection, and with it everybody's exchanges.
+void Server::ask(Exchanges::iterator exchange, const Question &question) {
+  if (mechanisms_.contains(question.mechanism)) return send(auth_line(question));
+  answer(exchange, plugin::defer("Dovecot does not have " + question.mechanism + ": see its auth_mechanisms"));
+  exchanges_.erase(exchange);
 }
 
 // The time is up, mostly. Whoever has not even greeted by then will not.
@@ -140,6 +150,12 @@ void Server::writable(int) {
   write();
 }
 
+void Server::idle() {
+  if (!used_ && exchanges_.empty()) return close("nobody needs it");
+  used_ = false;
+  timer_ = host_.timer<&Server::idle>(kIdle, this);
+}
+
 void Server::readable(int) {
   char bytes[16384];
   for (;;) {
@@ -182,9 +198,15 @@ bool Server::take(const Answer &said) {
       return true;
     case Kind::Version:
       return said.id == 1;
+    case Kind::Mechanism:
+      mechanisms_.insert(said.text);
+      return true;
     case Kind::Done:
       greeted_ = true;
-      send(std::exchange(questions_, {}));
+      for (auto i = exchanges_.begin(); i != exchanges_.end();) {
+        const auto exchange = i++;
+        if (const auto question = std::exchange(exchange->second.question, std::nullopt)) ask(exchange, *question);
+      }
       return true;
     default:
       break;
@@ -215,13 +237,14 @@ void Server::answer(Exchanges::iterator exchange, const plugin::Reply &reply) {
 
 void Server::close(const std::string &why) {
   if (fd_ >= 0) {
+    host_.cancel_timer(timer_);
     host_.forget(fd_);
     ::close(std::exchange(fd_, -1));
   }
   greeted_ = writing_ = false;
   in_.clear();
   out_.clear();
-  questions_.clear();
+  mechanisms_.clear();
   auto lost = std::exchange(exchanges_, {});
   for (auto &[id, exchange] : lost)
     if (exchange.waits) exchange.waits->complete(plugin::defer(path_ + ": " + why));

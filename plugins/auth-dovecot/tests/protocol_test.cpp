@@ -22,8 +22,11 @@ TEST(DovecotProtocol, QuestionsHaveTheResponseLast) {
 TEST(DovecotProtocol, AnswersAreReadByTheirKind) {
   EXPECT_EQ(parse_answer("VERSION\t1\t2").kind, Kind::Version);
   EXPECT_EQ(parse_answer("VERSION\t1\t2").id, 1u);
-  for (const auto *line : {"MECH\tPLAIN\tplaintext", "SPID\t1", "CUID\t2", "COOKIE\tabc", "X"})
+  for (const auto *line : {"SPID\t1", "CUID\t2", "COOKIE\tabc", "X"})
     EXPECT_EQ(parse_answer(line).kind, Kind::Other) << line;
+  EXPECT_EQ(parse_answer("MECH\tPLAIN\tplaintext").kind, Kind::Mechanism);
+  EXPECT_EQ(parse_answer("MECH\tPLAIN\tplaintext").text, "PLAIN");
+  EXPECT_EQ(parse_answer("MECH").kind, Kind::Bad);
   EXPECT_EQ(parse_answer("DONE").kind, Kind::Done);
   const auto asks = parse_answer("CONT\t3\tVXNlcm5hbWU6");
   EXPECT_EQ(asks.kind, Kind::Continue);

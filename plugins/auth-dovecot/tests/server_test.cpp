@@ -55,7 +55,9 @@ class AuthDovecot : public ::testing::Test {
     EXPECT_EQ(line(), "VERSION\t1\t1");
     EXPECT_THAT(line(), StartsWith("CPID\t"));
   }
-  void greet() { say("VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\tx\nDONE\n"); }
+  void greet() {
+    say("VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\tx\nDONE\n");
+  }
   void hang_up() {
     if (client_ >= 0) ::close(std::exchange(client_, -1));
     read_.clear();
@@ -190,6 +192,24 @@ TEST_F(AuthDovecot, DoesNotBelieveWhatIsNoAnswer) {
     EXPECT_EQ(host_->finish(op).status, MANSIO_DEFER) << nonsense;
     host_.reset();
   }
+}
+
+TEST_F(AuthDovecot, DoesNotAskForAMechanismThatDovecotLacks) {
+  listen();
+  start();
+  auto step = plain(1);
+  step.mechanism = "SCRAM-SHA-256";
+  const auto early = host_->begin_step(step), fine = host_->begin_step(plain(2));
+  accept();
+  greet();
+  EXPECT_THAT(line(), StartsWith("AUTH\t2\tPLAIN"));
+  say("OK\t2\tuser=alice\n");
+  EXPECT_EQ(host_->finish(fine).status, MANSIO_OK);
+  EXPECT_EQ(host_->finish(early).status, MANSIO_DEFER);
+  step.exchange = 3;
+  const auto late = host_->authenticate(step);
+  EXPECT_EQ(late.status, MANSIO_DEFER);
+  EXPECT_EQ(late.text, "Dovecot does not have SCRAM-SHA-256: see its auth_mechanisms");
 }
 
 TEST_F(AuthDovecot, TellsDovecotOfWhatIsGivenUp) {
