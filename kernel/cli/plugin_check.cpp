@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "kernel/cli/exported_symbols.hpp"
+#include "kernel/host/auth.hpp"
 #include "kernel/host/event.hpp"
 #include "kernel/host/filter.hpp"
 #include "kernel/host/lookup.hpp"
@@ -95,7 +96,9 @@ class Check {
     if (told) life(plugin, "event", [&] { return use_event(plugin); });
     const bool rate = host::offers(plugin, host::kRateKind);
     if (rate) life(plugin, "rate", [&] { return use_rate(plugin); });
-    if (!lookup && !transport && !watches && !told && !rate)
+    const bool auth = host::offers(plugin, host::kAuthKind);
+    if (auth) life(plugin, "auth", [&] { return use_auth(plugin); });
+    if (!lookup && !transport && !watches && !told && !rate && !auth)
       fmt::print("     its kinds are drafts that are not tried\n");
     settle();
     result("leaves no thread behind",
@@ -380,6 +383,62 @@ class Check {
     result(
         "as event: leaks no descriptor",
         after > before + 8 ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds) : "");
+    return true;
+  }
+
+  // Strangers with odd credentials; every fourth gives up between two steps. Nobody may be let in: whoever is known by
+  // such a name and password is known to everyone.
+  bool use_auth(const mansio_plugin &plugin) {
+    auto made = host::AuthInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as auth: starts", made ? "" : made.error().text)) return false;
+    }
+    auto &instance = **made;
+    const std::string plain{"\0check@mansio.invalid\0no such password", 38};
+    const std::string odd{"\0\xff\r\n\t\0'\"\\;--", 12};
+    const auto names = instance.mechanisms(false).empty() ? instance.mechanisms(true) : instance.mechanisms(false);
+    std::string unanswered, let_in;
+    std::size_t before = 0;
+    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+      if (round == 5) before = descriptors();
+      std::string_view rest{names};
+      while (!rest.empty() && unanswered.empty()) {
+        const auto name = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+        wire::AuthCall call;
+        call.mechanism = name;
+        call.exchange = instance.exchange();
+        call.client_address = "192.0.2.1";
+        call.client_helo = "check.mansio.invalid";
+        call.tls = instance.mechanisms(false).empty() ? "" : "TLSv1.3";
+        call.time_limit = kLimit;
+        call.has_response = round % 2 == 0;
+        if (call.has_response) call.response = round % 4 == 0 ? plain : odd;
+        for (; call.step < 10; ++call.step) {
+          const auto answer = std::make_shared<std::optional<wire::AuthResult>>();  // perhaps too late for us
+          instance.start(call, [answer](wire::AuthResult &&r) { *answer = std::move(r); });
+          if (!until([&] { return answer->has_value(); })) {
+            unanswered = fmt::format("a step of {} was never answered", name);
+            break;
+          }
+          if ((*answer)->outcome == wire::AuthOutcome::Ok) let_in = (*answer)->user;
+          if ((*answer)->outcome != wire::AuthOutcome::Continue) break;
+          if (round % 4 == 3) {
+            instance.forget(call.exchange);
+            break;
+          }
+          call.has_response = true;
+          call.response = call.step == 0 && round % 4 == 1 ? std::string{"check"} : odd;
+        }
+      }
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as auth: answers every step", unanswered.empty() ? timed_out() : unanswered);
+    result("as auth: lets no stranger in", let_in.empty() ? "" : fmt::format("it takes a stranger for {}", let_in));
+    result("as auth: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} rounds", after - before, kRounds) : "");
     return true;
   }
 

@@ -55,6 +55,7 @@ std::string configuration(const std::string &kind, const std::string &table, con
   if (kind == "lookup" || kind == "event") return instance;
   if (kind == "rate")
     return fmt::format("{}\n\n[[rate_limit]]\nkey = \"tenant\"\nrate = \"100/m\"\nplugin = \"{}\"", instance, table);
+  if (kind == "auth") return fmt::format("{}\n\n[smtpd]\nsasl_auth_enable = true\nauth = \"{}\"", instance, table);
   return fmt::format("{}\n\n[smtpd]\n{} = [\"{}\"]", instance, kind == "filter" ? "filters" : "policies", table);
 }
 

@@ -27,6 +27,7 @@ class Checker {
     filters();
     events();
     rates();
+    auths();
     routes();
     parties();
     times();
@@ -68,6 +69,7 @@ class Checker {
       if (options.overrides("no_milters") && !names->empty())
         add(key(option), "stands where receive_override_options holds \"no_milters\", expected only one of them",
             {key("receive_override_options"), of});
+    authentication(of, options);
     if (own("tls_security_level") || own("tls_cert_file") || own("tls_key_file")) {
       const bool cert = !options.tls_cert_file.empty(), key_file = !options.tls_key_file.empty();
       if (options.tls_security_level != TlsLevel::None && !cert) {
@@ -165,6 +167,7 @@ class Checker {
     for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
     for (const auto *filters : {&s_.filters, &s_.policies})
       for (const auto &filter : *filters) workers += filter.budget.isolation == Isolation::Process;
+    for (const auto &auth : s_.auths) workers += auth.budget.isolation == Isolation::Process;
     workers += s_.events.size() + s_.rates.size();
     if (workers > kMaxWorkers) {
       add("transport",
@@ -287,6 +290,44 @@ class Checker {
                          near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
   }
 
+  void auths() {
+    for (const auto &auth : s_.auths) {
+      const auto of = "auth." + auth.name;
+      budget(of, auth.budget);
+      if (auth.plugin.empty() && !places_.contains(of + ".plugin"))
+        add(of, "has no plugin, expected plugin = \"auth-NAME\"");
+      if (auth.budget.on_failure != OnFailure::Defer)
+        add(of + ".on_failure", "is not \"defer\", but nobody is let in because a plugin failed; expected \"defer\"");
+    }
+  }
+
+  // `of`: "smtpd" or "listener.NAME". What is inherited is reported in [smtpd] only.
+  void authentication(const std::string &of, const Smtpd &options) {
+    const auto given = [&](const char *name) { return places_.contains(of + '.' + name); };
+    if (given("auth") && !options.auth.empty() && !s_.auth(options.auth)) {
+      std::vector<std::string_view> names;
+      for (const auto &auth : s_.auths) names.push_back(auth.name);
+      const auto near = suggestion(options.auth, names);
+      add(of + ".auth", fmt::format("names \"{0}\", but there is no [auth.{0}]{1}", options.auth,
+                                    near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+    const bool listener = of != "smtpd";
+    if (!options.sasl_auth_enable && options.sasl_auth_required && listener &&
+        (given("sasl_auth_enable") || given("sasl_auth_required")))
+      add(of + ".sasl_auth_required", "demands AUTH, which is not offered; expected sasl_auth_enable = true beside it",
+          {of + ".sasl_auth_enable"});
+    if (!options.sasl_auth_enable || !listener) return;
+    if (options.auth.empty())
+      add(of + ".sasl_auth_enable", "offers AUTH with nobody to ask, expected auth = \"NAME\" and a table [auth.NAME]",
+          {of + ".auth", "smtpd.sasl_auth_enable"});
+    if (!given("sasl_auth_enable") && !given("auth")) return;
+    if (options.tls_auth_only && options.tls_security_level == TlsLevel::None)
+      add(of + ".sasl_auth_enable",
+          "offers AUTH after STARTTLS, which is not offered; expected tls_security_level and a certificate, or "
+          "tls_auth_only = false",
+          {of + ".auth", of});
+  }
+
   // `of`: "smtpd" or "listener.NAME".
   void watched(const std::string &of, const char *option, const char *table, const std::vector<std::string> &names,
                const std::vector<Filter> &known) {
@@ -346,6 +387,7 @@ class Checker {
     check("helo_access_maps", smtpd.helo_access_maps);
     check("sender_access_maps", smtpd.sender_access_maps);
     check("recipient_access_maps", smtpd.recipient_access_maps);
+    check("sender_login_maps", smtpd.sender_login_maps);
   }
 
   bool asks_itself(const Lookup &lookup, std::vector<std::string_view> &path) const {

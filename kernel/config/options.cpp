@@ -390,6 +390,30 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "authorized_xforward_hosts", list(kNetwork),
             "Clients, such as content filters, that may say with XFORWARD whose mail it was; with none it is not "
             "offered. It is logged and passed on, and nothing else."),
+        option<&T::sasl_auth_enable>(
+            "sasl_auth_enable", boolean(),
+            "Offer AUTH (RFC 4954). A client that has authenticated may send to anywhere, as those in `mynetworks` "
+            "may."),
+        option<&T::auth>("auth", text(kAuthName), "The `[auth.NAME]` that is asked who a client is.", "none"),
+        option<&T::tls_auth_only>("tls_auth_only", boolean(),
+                                  "Neither offer nor take AUTH before STARTTLS, so that no password is sent in clear."),
+        option<&T::sasl_auth_required>(
+            "sasl_auth_required", boolean(),
+            "Take mail only from clients that have authenticated or are in `mynetworks`; others hear 530 to MAIL. For "
+            "submission (RFC 6409)."),
+        option<&T::sasl_authenticated_header>("sasl_authenticated_header", boolean(),
+                                              "Write the name under which the client authenticated into Received."),
+        option<&T::sasl_exceptions_networks>("sasl_exceptions_networks", list(kNetwork),
+                                             "Clients that AUTH is not offered to."),
+        option<&T::sender_login_maps>(
+            "sender_login_maps", list(kTableName),
+            "Tables that say of a sender (\"user@domain\", \"user\" in own domains, \"@domain\") under which names, "
+            "separated by commas or blanks, a client has to authenticate to use it. With any, a client that has "
+            "authenticated may use no sender but those of its name (Postfix: "
+            "`reject_authenticated_sender_login_mismatch`)."),
+        option<&T::reject_unauthenticated_sender_login_mismatch>(
+            "reject_unauthenticated_sender_login_mismatch", boolean(),
+            "A sender that `sender_login_maps` have may not be used without AUTH, by clients in `mynetworks` either."),
     };
     for (auto &row : r) {
       if (row.name != "client_event_limit_exceptions") continue;
@@ -625,6 +649,17 @@ std::span<const Option<Rate>> rate_options() {
   return rows;
 }
 
+std::span<const Option<Auth>> auth_options() {
+  using T = Auth;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that knows the users, such as \"auth-dovecot\".",
+                         "must be given"),
+      option<&T::time_limit>("time_limit", duration(kMillisecond, 300 * kSecond),
+                             "How long one step of an exchange may take; then the client hears 454."),
+  };
+  return rows;
+}
+
 std::span<const Option<Budget>> budget_options() {
   using T = Budget;
   static const Option<T> rows[] = {
@@ -653,7 +688,7 @@ std::span<const Option<Budget>> budget_options() {
                                    "Open files of the plugin's own process; 0 means no limit but the system's."),
       option<&T::breaker_deaths>(
           "breaker_deaths", integer(1, 1000),
-          "Ends of the plugin's own process, or failures of a lookup in a row (exceptions, no "
+          "Ends of the plugin's own process, or failures of a lookup or auth in a row (exceptions, no "
           "answer in time), within `breaker_window`, after which its breaker opens: `on_failure` "
           "answers at once, and nothing is started or asked."),
       option<&T::breaker_window>("breaker_window", duration(kSecond), "See `breaker_deaths`."),
@@ -665,7 +700,7 @@ std::span<const Option<Budget>> budget_options() {
           "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "
           "not there (a lookup: not found; a transport cannot); or hold the message for an operator (filters and "
           "policies: the message is taken; a lookup cannot). Of a `[rate.NAME]`: what it limits waits, or goes at the "
-          "configured rate (`skip`) until the plugin answers again."),
+          "configured rate (`skip`) until the plugin answers again. Of auth it is always \"defer\"."),
   };
   return rows;
 }

@@ -14,9 +14,9 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include",  "log",    "smtpd",  "listener",   "transport", "lookup",
-                                        "filter",   "policy", "event",  "rate",       "route",     "queue",
-                                        "segments", "dns",    "tenant", "rate_limit", "response"};
+constexpr std::string_view kTables[] = {"include", "log",      "smtpd", "listener", "transport",  "lookup",
+                                        "filter",  "policy",   "event", "rate",     "auth",       "route",
+                                        "queue",   "segments", "dns",   "tenant",   "rate_limit", "response"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
@@ -44,6 +44,7 @@ std::string home_of(std::string_view name) {
   look("filter", filter_options(), "filter.NAME] and [policy.NAME");
   look("event", event_options(), "event.NAME");
   look("rate", rate_options(), "rate.NAME");
+  look("auth", auth_options(), "auth.NAME");
   look("transport", destination_options(), "transport.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
@@ -82,6 +83,7 @@ class Reader {
     });
     for_each_table("event", [&](const TomlEntry &entry, const TomlTable &table) { read_event(s, entry.key, table); });
     for_each_table("rate", [&](const TomlEntry &entry, const TomlTable &table) { read_rate(s, entry.key, table); });
+    for_each_table("auth", [&](const TomlEntry &entry, const TomlTable &table) { read_auth(s, entry.key, table); });
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
     read_list("rate_limit", rate_limit_options(), s.rate_limits);
@@ -285,6 +287,18 @@ class Reader {
       plugin_option(rate.options, entry, prefix);
     }
     s.rates.push_back(std::move(rate));
+  }
+
+  void read_auth(Settings &s, const std::string &name, const TomlTable &table) {
+    Auth auth;
+    auth.name = name;
+    const auto prefix = "auth." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, auth_options(), auth)) continue;
+      if (take(table, entry, prefix, budget_options(), auth.budget)) continue;
+      plugin_option(auth.options, entry, prefix);
+    }
+    s.auths.push_back(std::move(auth));
   }
 
   // What the kernel does not know is the plugin's to judge.

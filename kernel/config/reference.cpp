@@ -106,9 +106,13 @@ std::string configuration_reference() {
       "listed here are the plugin's own.\n\n";
   table(out, rate_options(), Rate{});
   out +=
+      "\n## [auth.NAME]\n\nA plugin that says who a client is that uses AUTH; `auth` of `[smtpd]` or of a listener "
+      "names it. Options that are not listed here are the plugin's own.\n\n";
+  table(out, auth_options(), Auth{});
+  out +=
       "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]`, "
-      "`[event.NAME]` and `[rate.NAME]`: where the "
-      "plugin's code runs, what it may use, and what happens when it fails.\n\n";
+      "`[event.NAME]`, `[rate.NAME]` and `[auth.NAME]`: where the plugin's code runs, what it may use, and what "
+      "happens when it fails.\n\n";
   table(out, budget_options(), Budget{});
   out +=
       "\n## [[route]]\n\nWhich transport delivers to a recipient: the first route that matches. All conditions of a "

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 
+#include "kernel/host/auth_service.hpp"
 #include "kernel/host/event.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
@@ -59,6 +60,7 @@ class Host final : public process::Role {
     filter_.reset();
     event_.reset();
     rate_.reset();
+    auth_.reset();
     tables_.reset();
   }
 
@@ -71,13 +73,16 @@ class Host final : public process::Role {
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
     const auto *event = settings.event(context.start.event);
     const auto *rate = settings.rate(context.start.rate);
-    if (!lookup && !transport && !filter && !event && !rate) return Error{Status::BadConfig, "nothing to host"};
+    const auto *auth = settings.auth(context.start.auth);
+    if (!lookup && !transport && !filter && !event && !rate && !auth)
+      return Error{Status::BadConfig, "nothing to host"};
     const auto of_table = [&](auto what) -> decltype(auto) {  // of the one that there is
       return lookup      ? what(*lookup)
              : transport ? what(*transport)
              : filter    ? what(*filter)
              : event     ? what(*event)
-                         : what(*rate);
+             : rate      ? what(*rate)
+                         : what(*auth);
     };
     const auto &budget = of_table([](const auto &table) -> const auto & { return table.budget; });
     const auto &file = of_table([](const auto &table) -> const auto & { return table.plugin; });
@@ -127,6 +132,10 @@ class Host final : public process::Role {
       auto made = RateInstance::create(around, **plugin, std::move(instance));
       if (!made) return made.error();
       rate_ = std::move(*made);
+    } else if (auth) {
+      auto made = AuthInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      auth_ = std::make_unique<AuthService>(std::move(*made));
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -142,6 +151,7 @@ class Host final : public process::Role {
                    [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
     if (event_) channel->send(wire::EventsWanted{event_->wanted()});
+    if (auth_) auth_->greet(*channel);
   }
 
   // Its clients drain first, or hear that it drains; when the last of them has gone there is nothing left to do.
@@ -156,6 +166,7 @@ class Host final : public process::Role {
     if (filter_) filter_->instance().stats(add);
     if (event_) event_->stats(add);
     if (rate_) rate_->stats(add);
+    if (auth_) auth_->instance().stats(add);
   }
 
  private:
@@ -190,6 +201,7 @@ class Host final : public process::Role {
         return;
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
+        if (const auto client = from.lock(); auth_ && client && auth_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
   }
@@ -269,6 +281,7 @@ class Host final : public process::Role {
   // Deliveries of an egress that is gone may be given to another at any time: nothing here may go on with them.
   void gone(const io::Channel *which) {
     if (filter_) filter_->gone(which);
+    if (auth_) auth_->gone(which);
     std::erase_if(channels_, [&](const auto &c) { return c.get() == which; });
     if (transport_ && transport_->in_flight() > 0) std::_Exit(0);
     check_idle();
@@ -284,6 +297,7 @@ class Host final : public process::Role {
       filter_.reset();
       event_.reset();
       rate_.reset();
+      auth_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -297,6 +311,7 @@ class Host final : public process::Role {
   std::unique_ptr<FilterService> filter_;
   std::unique_ptr<EventInstance> event_;
   std::unique_ptr<RateInstance> rate_;
+  std::unique_ptr<AuthService> auth_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

@@ -253,6 +253,8 @@ Task<void> Session::starttls() {
   // What was said in clear may have been said by somebody else (RFC 3207 section 4.2).
   reset();
   if (filters_) filters_->secured();
+  client_.sasl_username.clear();
+  client_.sasl_method.clear();
   screening_.helo.reset();
   helo_.clear();
   esmtp_ = false;

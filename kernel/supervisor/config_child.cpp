@@ -146,6 +146,8 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
       if (!host.event.empty() && settings.events[i].name == host.event) host.needs = judged.event_needs[i];
     for (std::size_t i = 0; i < settings.rates.size(); ++i)
       if (!host.rate.empty() && settings.rates[i].name == host.rate) host.needs = judged.rate_needs[i];
+    for (std::size_t i = 0; i < settings.auths.size(); ++i)
+      if (!host.auth.empty() && settings.auths[i].name == host.auth) host.needs = judged.auth_needs[i];
   }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);

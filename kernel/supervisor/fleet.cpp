@@ -19,7 +19,7 @@ constexpr Nanos kRetryConnect = 1 * kSecond;  // after EMFILE
 bool uses(const Post &client, const Post &host) {
   if (client.generation != host.generation) return false;
   if (host.of_queue()) return client.kind == wire::RoleKind::Queue;
-  if (!host.filter.empty() || !host.policy.empty()) return client.kind == wire::RoleKind::Ingress;
+  if (!host.filter.empty() || !host.policy.empty() || !host.auth.empty()) return client.kind == wire::RoleKind::Ingress;
   if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
   return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
          client.kind == wire::RoleKind::Egress;
@@ -123,6 +123,7 @@ Result<void> Fleet::launch(Post &post) {
   start.policy = post.policy;
   start.event = post.event;
   start.rate = post.rate;
+  start.auth = post.auth;
   start.plugin_dir = generation.checked.plan.plugin_dir;
   start.spool = generation.checked.plan.spool;
   start.uid = generation.checked.uid;

@@ -53,6 +53,7 @@ class Judge {
     for (const auto &rate : settings.rates)
       out_.rate_needs.push_back(
           judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind));
+    for (const auto &auth : settings.auths) out_.auth_needs.push_back(judge_auth(auth));
     return std::move(out_);
   }
 
@@ -61,7 +62,7 @@ class Judge {
 
   static bool concerns_routes(const config::Problem &problem) {
     static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.",
-                                                  "dns.", "event.", "rate.",     "user"};
+                                                  "dns.", "event.", "rate.",     "auth.",  "user"};
     return std::none_of(std::begin(others), std::end(others),
                         [&](std::string_view other) { return problem.key.starts_with(other); });
   }
@@ -152,12 +153,23 @@ class Judge {
   std::uint32_t judge_filter(const std::string &kind, const config::Filter &filter, const char *id) {
     const auto of = kind + filter.name;
     const auto needs = judge_plugin(of, filter.name, filter.plugin, filter.options, id);
+    in_ingress(of, filter.plugin, filter.budget, needs);
+    return needs;
+  }
+
+  std::uint32_t judge_auth(const config::Auth &auth) {
+    const auto of = "auth." + auth.name;
+    const auto needs = judge_plugin(of, auth.name, auth.plugin, auth.options, host::kAuthKind);
+    in_ingress(of, auth.plugin, auth.budget, needs);
+    return needs;
+  }
+
+  void in_ingress(const std::string &of, const std::string &plugin, const config::Budget &budget, std::uint32_t needs) {
     constexpr auto kOfItsOwn = MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
-    if (filter.budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
-      add(of + ".isolation", "is \"inproc\", but " + filter.plugin +
+    if (budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
+      add(of + ".isolation", "is \"inproc\", but " + plugin +
                                  " writes files, starts programs or keeps state, which the processes that would run "
                                  "it may not; expected \"process\"");
-    return needs;
   }
 
   // Returns what the plugin needs.

@@ -116,6 +116,20 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
   ask({.stage = MANSIO_STAGE_BODY, .arguments = {"abc\r\n"}});
 }
 
+TEST(Script, SeesWhoAuthenticated) {
+  Scripted s{R"(
+    mansio.on("auth", function(session, mechanism, user)
+      assert(session.auth_user == nil and mechanism == "PLAIN")
+      if user == "mallory" then return mansio.reject("5.7.1", "not you") end
+    end)
+  )"};
+  const auto status = [&](const std::string &user) {
+    return s.host.run(FakeStage{.stage = MANSIO_STAGE_AUTH, .arguments = {"PLAIN", user}}).last->status;
+  };
+  EXPECT_EQ(status("alice"), MANSIO_OK) << s.host.log;
+  EXPECT_EQ(status("mallory"), MANSIO_FAIL) << s.host.log;
+}
+
 TEST(Script, ProvidesLookups) {
   Scripted s{R"(
     mansio.provide("lookup", "users", {lookup = function(key, table)

@@ -254,6 +254,27 @@ TEST(CrossCheck, AnEventPluginHasAProcessOfItsOwnAndNobodyWaitsForIt) {
               HasSubstr("event.log.on_failure is for plugins that are asked"));
 }
 
+TEST(CrossCheck, AuthAsksSomebodyWhoIsThereAndWhereItCanBeOffered) {
+  const std::string users = "[auth.users]\nplugin = \"auth-x\"\n";
+  const auto listening = [&](const std::string &options) {
+    return all(parse_with_rest(users + "[listener.s]\nlisten = [\"127.0.0.1:587\"]\n" + options));
+  };
+  EXPECT_THAT(listening("auth = \"users\"\nsasl_auth_enable = true\ntls_auth_only = false\n"), IsEmpty());
+  EXPECT_THAT(listening("auth = \"user\"\n"),
+              HasSubstr("listener.s.auth names \"user\", but there is no [auth.user]; did you mean \"users\"?"));
+  EXPECT_THAT(listening("sasl_auth_enable = true\ntls_auth_only = false\n"),
+              HasSubstr("listener.s.sasl_auth_enable offers AUTH with nobody to ask"));
+  EXPECT_THAT(listening("auth = \"users\"\nsasl_auth_enable = true\n"),
+              HasSubstr("listener.s.sasl_auth_enable offers AUTH after STARTTLS, which is not offered"));
+  EXPECT_THAT(listening("sasl_auth_required = true\n"), HasSubstr("listener.s.sasl_auth_required demands AUTH"));
+  EXPECT_THAT(listening("sender_login_maps = [\"nothing\"]\n"),
+              HasSubstr("listener.s.sender_login_maps names \"nothing\", but there is no [lookup.nothing]"));
+  EXPECT_THAT(all(parse_with_rest("[auth.a]\nisolation = \"process\"\n")), HasSubstr("auth.a has no plugin"));
+  for (const auto *yes : {"skip", "hold"})
+    EXPECT_THAT(all(parse_with_rest(users + "on_failure = \"" + yes + "\"\n")),
+                HasSubstr("auth.users.on_failure is not \"defer\""));
+}
+
 TEST(CrossCheck, AContentFilterIsATransportThatExists) {
   const auto filtered = [](const std::string &filter) {
     return all(parse_with_rest("[smtpd]\ncontent_filter = \"" + filter + "\"\n"));

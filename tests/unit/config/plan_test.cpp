@@ -120,7 +120,14 @@ TEST(Plan, HasAProcessForEachRatePlugin) {
   EXPECT_EQ(plan.hosts[0].breaker_deaths, 7u);
 }
 
-}  // namespace
+TEST(Plan, HasAProcessForAuthThatIsIsolated) {
+  const auto plan = plan_of(kText + std::string{"[auth.a]\nplugin = \"auth-x\"\nisolation = \"process\"\n"
+                                                "[auth.b]\nplugin = \"auth-x\"\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.auth.a");
+  EXPECT_EQ(plan.hosts[0].auth, "a");
+}
+
 TEST(Plan, HasAProcessForEachEventPlugin) {
   const auto plan = plan_of(kText + std::string{"[event.log]\nplugin = \"event-file\"\nbreaker_deaths = 9\n"});
   ASSERT_EQ(plan.hosts.size(), 1u);
@@ -129,4 +136,5 @@ TEST(Plan, HasAProcessForEachEventPlugin) {
   EXPECT_EQ(plan.hosts[0].breaker_deaths, 9u);
 }
 
+}  // namespace
 }  // namespace mansio::config

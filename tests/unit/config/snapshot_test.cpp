@@ -106,6 +106,11 @@ class RandomSettings {
     rate.name = "r0";
     rate.plugin = "rate-x";
     rate.options["x " + text()] = text();
+    auto &auth = s.auths.emplace_back();
+    fill(auth_options(), auth);
+    auth.name = "a0";
+    auth.plugin = "auth-x";
+    auth.options["x " + text()] = text();
     for (std::uint64_t i = below(4); i > 0; --i) {
       RouteRule rule;
       rule.where = text();
@@ -142,6 +147,9 @@ class RandomSettings {
   static void consistent(Smtpd &smtpd) {
     smtpd.tls_cert_file = "/cert";
     smtpd.tls_key_file = "/key";
+    smtpd.auth = "a0";
+    smtpd.sasl_auth_enable = true;
+    smtpd.tls_auth_only = false;
     for (auto *names : {&smtpd.filters, &smtpd.policies})
       if (names->size() > 1 || smtpd.overrides("no_milters")) names->resize(smtpd.overrides("no_milters") ? 0 : 1);
     if (!smtpd.client_event_limit_exceptions_given) smtpd.client_event_limit_exceptions = smtpd.mynetworks;
@@ -209,6 +217,7 @@ class RandomSettings {
         {&kParentMatch, {"access_maps", "transport_maps"}},
         {&kFilterName, {"f0"}},
         {&kRateName, {"r0", "rate-local"}},
+        {&kAuthName, {"", "a0"}},
         {&kContentFilter, {"", "t0", "t0:[127.0.0.1]:10024", "t0:unix:/run/f.sock", "t0:filter.example"}},
         {&kOverride, {"no_unknown_recipient_checks", "no_address_mappings", "no_header_body_checks", "no_milters"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},

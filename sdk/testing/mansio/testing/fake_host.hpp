@@ -8,6 +8,9 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", file}}};
 //   EXPECT_EQ(host.lookup("alice").values, std::vector<std::string>{"bob"});
 //
+//   FakeHost host{mansio_plugin_entry_1(), {{"path", socket}}};
+//   EXPECT_EQ(host.authenticate({.mechanism = "PLAIN", .response = plain}).status, MANSIO_OK);
+//
 // Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Rates:
 // lease({.want = 10}).values.at(0) is how many were given.
 //
@@ -47,6 +50,7 @@
 #include <utility>
 #include <vector>
 
+#include "mansio/draft/auth.h"
 #include "mansio/plugin.hpp"
 #include "mansio/rate.hpp"
 #include "mansio/testing/fake_event.hpp"
@@ -69,6 +73,7 @@ class FakeHost {
     transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1"));
     lookup_ = static_cast<const mansio_lookup *>(plugin_->get(self_, "mansio.lookup/1"));
     filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.filter/1~draft"));
+    auth_ = static_cast<const mansio_auth *>(plugin_->get(self_, "mansio.auth/1~draft"));
     is_policy_ = filter_ == nullptr;
     if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
     events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
@@ -221,6 +226,33 @@ class FakeHost {
     finish(op);
     return take(op);
   }
+  // Begins a step of an exchange.
+  std::uint64_t begin_step(const FakeAuthStep &step) {
+    if (!auth_) throw std::logic_error{"the plugin is no auth"};
+    const auto op = open("", 0);
+    call([this, op, step, deadline = now() + step.time_limit.count()] {
+      mansio_auth_step s{};
+      s.size = sizeof s;
+      s.step = step.step;
+      s.exchange = step.exchange;
+      s.mechanism = plugin::str(step.mechanism);
+      if (step.response) s.response = plugin::str(*step.response);
+      s.client_address = plugin::str(step.client_address);
+      s.client_helo = plugin::str(step.client_helo);
+      s.tls = plugin::str(step.tls);
+      s.deadline = deadline;
+      auth_->start(self_, mansio_op{op}, &s);
+    });
+    return op;
+  }
+  // begin_step() and wait for its completion.
+  FakeReply authenticate(const FakeAuthStep &step) { return finish(begin_step(step)); }
+  std::string mechanisms(bool clear) const {
+    return auth_ ? plugin::string(auth_->mechanisms(self_, clear ? 1 : 0)) : std::string{};
+  }
+  void forget_exchange(std::uint64_t exchange) {
+    if (auth_ && auth_->forget) auth_->forget(self_, exchange);
+  }
   bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
   void abort(const std::string &session, const std::string &queue_id) {
     if (filter_ && filter_->abort) filter_->abort(self_, plugin::str(session), plugin::str(queue_id));
@@ -253,7 +285,8 @@ class FakeHost {
     const auto run = transport_ ? transport_->cancel
                      : lookup_  ? lookup_->cancel
                      : rate_    ? rate_->cancel
-                                : filter_->cancel;
+                     : filter_  ? filter_->cancel
+                                : auth_->cancel;
     if (run) run(self_, mansio_op{op});
   }
 
@@ -651,6 +684,7 @@ class FakeHost {
   const mansio_lookup *lookup_ = nullptr;
   const mansio_filter *filter_ = nullptr;
   const mansio_rate *rate_ = nullptr;
+  const mansio_auth *auth_ = nullptr;
   bool is_policy_ = false;
   const mansio_event_sink *events_ = nullptr;
   std::optional<FakePool> pool_;

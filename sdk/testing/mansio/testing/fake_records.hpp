@@ -56,6 +56,17 @@ struct FakeLease {  // what a rate plugin is asked for
   std::chrono::nanoseconds time_limit = std::chrono::hours{1};
 };
 
+struct FakeAuthStep {
+  std::string mechanism = "PLAIN";
+  std::optional<std::string> response{};  // decoded; nothing: a first step without one
+  std::uint32_t step = 0;
+  std::uint64_t exchange = 1;
+  std::string client_address = "192.0.2.1";
+  std::string client_helo = "client.example.test";
+  std::string tls = "TLSv1.3";
+  std::chrono::nanoseconds time_limit = std::chrono::hours{1};
+};
+
 struct FakeTableAnswer {  // of a table that the plugin asks
   mansio_status status = MANSIO_OK;
   std::vector<std::string> values{};
