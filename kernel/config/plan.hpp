@@ -62,7 +62,7 @@ struct PlanTransport {
 struct PlanHost {
   std::string name;                                      // "host.lookup.users"
   std::string lookup, transport, filter, policy, event;  // one of them: the table's name
-  std::uint32_t needs = 0;                        // MANSIO_NEEDS_* of its plugin
+  std::uint32_t needs = 0;                               // MANSIO_NEEDS_* of its plugin
   std::uint32_t breaker_deaths = 5;
   Nanos breaker_window = 0, breaker_time = 0;
   std::uint64_t descriptors = 0;  // that its process needs

@@ -112,7 +112,6 @@ TEST(Plan, HasAProcessForFiltersAndPoliciesThatAreIsolatedAndADescriptorForTheir
   EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u + 4u * (1000u + 10u + 1000u));
 }
 
-}  // namespace
 TEST(Plan, HasAProcessForEachEventPlugin) {
   const auto plan = plan_of(kText + std::string{"[event.log]\nplugin = \"event-file\"\nbreaker_deaths = 9\n"});
   ASSERT_EQ(plan.hosts.size(), 1u);
@@ -121,4 +120,5 @@ TEST(Plan, HasAProcessForEachEventPlugin) {
   EXPECT_EQ(plan.hosts[0].breaker_deaths, 9u);
 }
 
+}  // namespace
 }  // namespace mansio::config
