@@ -12,7 +12,7 @@
 #include <set>
 
 #include "kernel/host/auth_service.hpp"
-#include "kernel/host/event.hpp"
+#include "kernel/host/event_service.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/rate.hpp"
@@ -127,7 +127,7 @@ class Host final : public process::Role {
     } else if (event) {
       auto made = EventInstance::create(around, **plugin, std::move(instance));
       if (!made) return made.error();
-      event_ = std::move(*made);
+      event_ = std::make_unique<EventService>(context.loop, context.clock, std::move(*made), [this] { check_idle(); });
     } else if (rate) {
       auto made = RateInstance::create(around, **plugin, std::move(instance));
       if (!made) return made.error();
@@ -150,7 +150,7 @@ class Host final : public process::Role {
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
-    if (event_) channel->send(wire::EventsWanted{event_->wanted()});
+    if (event_) event_->greet(*channel);
     if (auth_) auth_->greet(*channel);
   }
 
@@ -164,7 +164,7 @@ class Host final : public process::Role {
     if (lookup_) lookup_->stats(add);
     if (transport_) transport_->stats(add);
     if (filter_) filter_->instance().stats(add);
-    if (event_) event_->stats(add);
+    if (event_) event_->instance().stats(add);
     if (rate_) rate_->stats(add);
     if (auth_) auth_->instance().stats(add);
   }
@@ -190,7 +190,7 @@ class Host final : public process::Role {
         if (const auto c = decode<wire::DeliveryCancel>(m.payload); c && transport_) transport_->cancel(c->lease);
         return;
       case wire::Events::kType:
-        if (const auto events = decode<wire::Events>(m.payload); events && event_) pass_on(from, *events);
+        if (auto events = decode<wire::Events>(m.payload); events && event_) event_->take(from, std::move(*events));
         return;
       case wire::RateAsk::kType:
         if (const auto ask = decode<wire::RateAsk>(m.payload); ask && rate_) lease_permits(from, *ask);
@@ -204,12 +204,6 @@ class Host final : public process::Role {
         if (const auto client = from.lock(); auth_ && client && auth_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
-  }
-
-  void pass_on(const std::weak_ptr<io::Channel> &from, const wire::Events &events) {
-    for (const auto &bytes : events.events)
-      if (const auto event = decode<wire::Event>(bytes)) event_->notify(*event);
-    if (const auto to = from.lock()) to->send(wire::EventsTaken{static_cast<std::uint32_t>(events.events.size())});
   }
 
   void look_up(const std::weak_ptr<io::Channel> &from, const wire::LookupCall &call) {
@@ -288,7 +282,8 @@ class Host final : public process::Role {
   }
 
   void check_idle() {
-    if (!draining_ || !channels_.empty() || finished_ || (rate_ && rate_->in_flight() > 0)) return;
+    const bool busy = (event_ && !event_->idle()) || (rate_ && rate_->in_flight() > 0);
+    if (!draining_ || !channels_.empty() || busy || finished_) return;
     finished_ = true;
     asio::post(context_->loop, [this] {
       watchdog_.reset();
@@ -309,7 +304,7 @@ class Host final : public process::Role {
   std::unique_ptr<LookupInstance> lookup_;
   std::unique_ptr<TransportInstance> transport_;
   std::unique_ptr<FilterService> filter_;
-  std::unique_ptr<EventInstance> event_;
+  std::unique_ptr<EventService> event_;
   std::unique_ptr<RateInstance> rate_;
   std::unique_ptr<AuthService> auth_;
   std::unique_ptr<Watchdog> watchdog_;

@@ -122,7 +122,7 @@ void Events::send(Sink &sink, bool all) {
   Line *to = nullptr;
   for (auto &line : sink.lines)
     if (line.greeted && !line.going && (!to || line.peer.generation >= to->peer.generation)) to = &line;
-  while (to && !sink.waiting.empty() && (all || to->unanswered < sink.in_flight_limit)) {
+  while (to && !to->behind && !sink.waiting.empty() && (all || to->unanswered < sink.in_flight_limit)) {
     wire::Events batch;
     std::size_t bytes = 0, weights = 0;
     for (const auto &item : sink.waiting) {
@@ -133,7 +133,8 @@ void Events::send(Sink &sink, bool all) {
       weights += weight(*item.bytes);
       batch.events.push_back(*item.bytes);
     }
-    if (!to->link->send(batch)) break;  // far behind: later
+    to->behind = !to->link->send(batch);
+    if (to->behind) break;
     const auto n = batch.events.size();
     sink.waiting.erase(sink.waiting.begin(), sink.waiting.begin() + static_cast<std::ptrdiff_t>(n));
     sink.bytes -= weights;
@@ -170,6 +171,7 @@ bool Events::receive(std::uint32_t connection, const io::Message &message) {
   auto *line = find(connection, sink);
   if (!line) return false;
   line->heard = clock_.mono();
+  line->behind = false;
   if (message.type == wire::EventsWanted::kType) {
     const auto wanted = decode<wire::EventsWanted>(message.payload);
     if (!wanted) return true;
@@ -229,6 +231,7 @@ void Events::let_go(Sink &sink) {
 void Events::tick(const std::function<void(const wire::Peer &)> &hung) {
   const auto now = clock_.mono();
   for (auto &sink : sinks_) {
+    for (auto &line : sink.lines) line.behind = false;
     if (!sink.waiting.empty()) send(sink);
     for (auto &line : sink.lines) {
       if ((line.greeted && line.unanswered == 0) || now < line.heard + kAnswerLimit) continue;
@@ -242,6 +245,7 @@ void Events::finish() {
   written(0, 0);
   synced(~std::uint64_t{0});
   for (auto &sink : sinks_) {
+    for (auto &line : sink.lines) line.behind = false;
     send(sink, true);
     if (!sink.waiting.empty())
       log_.warn("events were lost: their plugin had not taken them when the queue ended",

@@ -67,6 +67,7 @@ class Events {
     Nanos heard = 0;       // mono: when it last answered, or when there was first something to be answered
     bool greeted = false;  // it has said what it wants
     bool going = false;
+    bool behind = false;  // its channel took no more: until it answers, or the next tick
   };
   struct Sink {  // a plugin
     std::string name;

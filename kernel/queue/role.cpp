@@ -50,7 +50,7 @@ class QueueRole final : public process::Role {
   void run() override { schedule(); }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
-    std::erase_if(channels_, [](const auto &c) { return !c.second->open(); });
+    forget_closed();
     const auto id = core_->attach(peer, std::make_shared<ChannelLink>(channel));
     if (!channel->open()) return;  // of a plugin that is configured no more
     if (peer.kind == wire::RoleKind::Host) hosts_.insert(id);
@@ -152,8 +152,13 @@ class QueueRole final : public process::Role {
       channel->flush_now();
       if (!hosts_.contains(id)) channel->close();
     }
-    std::erase_if(channels_, [](const auto &c) { return !c.second->open(); });
+    forget_closed();
     context_->finished();
+  }
+
+  void forget_closed() {
+    std::erase_if(channels_, [](const auto &c) { return !c.second->open(); });
+    std::erase_if(hosts_, [this](ConnectionId id) { return !channels_.contains(id); });
   }
 
   process::RoleContext *context_ = nullptr;
@@ -163,7 +168,7 @@ class QueueRole final : public process::Role {
   std::unique_ptr<QueueCore> core_;
   std::unique_ptr<asio::steady_timer> timer_;
   std::map<ConnectionId, std::shared_ptr<io::Channel>> channels_;
-  std::set<ConnectionId> hosts_;  // of them and of earlier ones: those of plugins
+  std::set<ConnectionId> hosts_;  // of them: those of plugins
   Nanos drain_until_ = 0, longest_stall_ = 0, wanted_ = 0;
   bool scheduled_ = false, draining_ = false, finished_ = false;
 };

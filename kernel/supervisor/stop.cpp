@@ -51,10 +51,9 @@ Task<> Supervisor::drain_posts(bool (*which)(const Post &), Nanos until) {
   bool killed = false;
   while (alive()) {
     const bool hurry = stop_requests_ > 1;
-    // Even in a hurry the queue gets a moment to sync what it has been told.
-    const bool patient = hurry && posts.front()->kind == wire::RoleKind::Queue;
-    if (hurry) until = std::min(until, clock_.mono() + (patient ? kHurry : 0));
-    if (patient) stop_requests_ = 1;
+    // Even in a hurry the queue gets a moment to sync what it has been told, and its plugins to hear the last of it.
+    const bool patient = is_queue(*posts.front()) || is_last(*posts.front());
+    if (hurry && !killed) until = std::min(until, clock_.mono() + (patient ? kHurry : 0));
     if (clock_.mono() >= until) {
       if (killed) {
         log_.error("a role does not end; leaving it behind");

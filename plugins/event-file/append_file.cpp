@@ -24,6 +24,24 @@ std::string stamp(std::int64_t wall) {
   return text;
 }
 
+// 0, or why not (errno): EEXIST where `to` is there, which is never replaced, whoever else renames at that moment.
+int rename_to_new(const std::string &from, const std::string &to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (::access(to.c_str(), F_OK) == 0) return EEXIST;  // a file system without it, such as NFS: nearly as good
+  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+// False: the file, of that size, ends in the middle of a line. True if that cannot be known.
+bool ends_whole(const std::string &path, off_t size) {
+  const int fd = size > 0 ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+  if (fd < 0) return true;
+  char last = '\n';
+  const auto n = ::pread(fd, &last, 1, size - 1);
+  ::close(fd);
+  return n != 1 || last == '\n';
+}
+
 }  // namespace
 
 AppendFile::AppendFile(std::string path, mode_t mode, std::uint64_t max_size,
@@ -54,7 +72,7 @@ int AppendFile::open() {
   fd_ = fd;
   size_ = static_cast<std::uint64_t>(s.st_size);
   rotate_at_ = max_size_;
-  torn_ = false;
+  torn_ = !ends_whole(path_, s.st_size);
   return 0;
 }
 
@@ -77,17 +95,19 @@ void AppendFile::look() {
 // The file that the name means by then may be that of another process, which was here first.
 void AppendFile::rotate(std::int64_t wall) {
   if (is_ours()) {
-    auto name = path_ + '.' + stamp(wall);
-    int n = 1;
-    for (; ::access(name.c_str(), F_OK) == 0 && n < kMostOfASecond; ++n)
-      name = path_ + '.' + stamp(wall) + '-' + std::to_string(n);
-    errno = EEXIST;  // never over another
-    if (n == kMostOfASecond || ::rename(path_.c_str(), name.c_str()) != 0) {
-      warn_(path_ + " cannot be renamed to " + name + ": " + std::strerror(errno) + "; it grows on");
+    const auto base = path_ + '.' + stamp(wall);
+    auto name = base;
+    int error = rename_to_new(path_, name);
+    for (int n = 1; error == EEXIST && n < kMostOfASecond; ++n) {
+      name = base + '-' + std::to_string(n);
+      error = rename_to_new(path_, name);
+    }
+    if (error != 0 && error != ENOENT) {  // ENOENT: somebody else has just renamed it
+      warn_(path_ + " cannot be renamed to " + name + ": " + std::strerror(error) + "; it grows on");
       rotate_at_ = size_ + max_size_;
       return;
     }
-    ++rotations_;
+    if (error == 0) ++rotations_;
   }
   if (const int error = open(); error != 0) {
     warn_(path_ + " cannot be opened anew: " + std::strerror(error) + "; the file before it grows on");
@@ -100,17 +120,17 @@ int AppendFile::append(std::string_view line, std::int64_t wall) {
     if (const int error = open(); error != 0) return error;
   if (rotate_at_ != 0 && size_ > 0 && size_ + line.size() > rotate_at_) rotate(wall);
   std::string whole;
-  if (torn_) {  // what is left of the last line stays a line of its own
+  if (torn_) {  // what there is of the last line stays a line of its own
     whole = '\n' + std::string{line};
     line = whole;
   }
   while (!line.empty()) {
     const auto n = ::write(fd_, line.data(), line.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
+    if (n <= 0) return n < 0 ? errno : EIO;
+    torn_ = line[static_cast<std::size_t>(n) - 1] != '\n';
     size_ += static_cast<std::uint64_t>(n);
     line.remove_prefix(static_cast<std::size_t>(n));
-    torn_ = !line.empty();
   }
   return 0;
 }

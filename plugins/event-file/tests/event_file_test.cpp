@@ -22,6 +22,7 @@ using mansio::testing::FakeHost;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 class EventFile : public ::testing::Test {
  protected:
@@ -82,6 +83,14 @@ TEST_F(EventFile, AddsToAFileThatIsThere) {
   FakeHost host{mansio_plugin_entry_1(), options()};
   host.tell({});
   EXPECT_EQ(lines(path_).size(), 2u);
+}
+
+TEST_F(EventFile, HalfALineThatIsThereStaysALineOfItsOwn) {
+  std::ofstream{path_} << "whole\nhal";
+  FakeHost host{mansio_plugin_entry_1(), options()};
+  host.tell({.recipient = "one@example.com"});
+  host.tell({.recipient = "two@example.com"});
+  EXPECT_THAT(lines(path_), ElementsAre("whole", "hal", StartsWith(R"({"time":)"), HasSubstr("two@example.com")));
 }
 
 TEST_F(EventFile, ANewFileHasTheModeThatIsConfigured) {

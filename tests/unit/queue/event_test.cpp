@@ -191,6 +191,19 @@ TEST_F(EventTest, AtMostTheLimitIsOnItsWayToAPlugin) {
   EXPECT_EQ(taken(host).size(), 1u);
 }
 
+TEST_F(EventTest, WhatAChannelDoesNotTakeIsTriedAgainAtTheNextTickAndNotBefore) {
+  begin();
+  auto host = plugin(wire::bit_of(EventKind::Inserted));
+  host.link->full = true;
+  mail_to({"a@example.com"});
+  host.link->full = false;
+  mail_to({"b@example.com"});
+  EXPECT_THAT(taken(host), IsEmpty());
+  advance(2 * kSecond);
+  EXPECT_EQ(taken(host).size(), 2u);
+  EXPECT_EQ(stat(kDropped), 0);
+}
+
 TEST_F(EventTest, WhatADeadProcessHadIsLostAndItsSuccessorHearsOfTheRest) {
   settings_.events[0].budget.in_flight_limit = 1;
   begin();

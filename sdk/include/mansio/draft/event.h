@@ -2,7 +2,7 @@
  * Draft kind event ("mansio.event/1~draft"): told what became of messages, after the fact is on stable storage. It
  * changes nothing, and nothing waits for it: what it does not take in time is dropped and counted. It always runs in a
  * process of its own, on the loop (a MANSIO_BLOCKING plugin is refused). An event may be lost when that process, or the
- * queue, dies; none is told twice.
+ * queue, dies; one is told twice only where the queue died.
  */
 #ifndef MANSIO_DRAFT_EVENT_H
 #define MANSIO_DRAFT_EVENT_H
