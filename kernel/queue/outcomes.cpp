@@ -70,14 +70,16 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   }
   const bool site_failure = o.site_failure && !interrupted;
   l.site_failure |= site_failure;
-  if (site_failure) {
-    const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
-    auto &kept = site_reasons_[scheduler_->site_of(scheduler_->destination_of(group))];
-    reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
-  } else if (const auto known = site_reasons_.find(scheduler_->site_of(scheduler_->destination_of(group)));
-             o.done && !no_feedback && known != site_reasons_.end()) {
-    reasons_.drop(known->second);
-    site_reasons_.erase(known);
+  const auto destination = scheduler_->destination_of(group);
+  for (const auto id : {destination, scheduler_->site_of(destination)}) {  // either may be what is dead
+    if (site_failure) {
+      const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
+      auto &kept = site_reasons_[id];
+      reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
+    } else if (const auto known = site_reasons_.find(id); o.done && !no_feedback && known != site_reasons_.end()) {
+      reasons_.drop(known->second);
+      site_reasons_.erase(known);
+    }
   }
   if (o.done) {
     wire::RecipientOutcome silent;

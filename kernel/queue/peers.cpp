@@ -170,7 +170,8 @@ void QueueCore::handle(Connection &c, io::Message &message) {
       if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
       return;
     case wire::MxReply::kType:
-      if (const auto m = decode<wire::MxReply>(message.payload)) on_mx_reply(*m);
+      if (const auto m = decode<wire::MxReply>(message.payload); m && c.peer.kind == wire::RoleKind::Router)
+        on_mx_reply(*m);
       return;
     case wire::DsnWritten::kType:
       if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);

@@ -52,6 +52,9 @@ struct alignas(64) Destination {
   Nanos open_at = 0;          // when a rate lets the next delivery begin
   TokenBucket tokens;
   std::string nexthop;
+  DestinationId failing = kNobody;  // whose deliveries failed since the last that went well; a site itself: several's
+
+  bool shared() const { return members > 1 || (members == 1 && groups > 0); }  // more than one has mail there, or may
 
   bool eligible() const { return !lanes.empty() && busy < window.size && !dead && !shut && !waits && !suspended; }
 };

@@ -265,7 +265,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     }
     const auto &d = destinations_[owner_of(s.destination)];
     const bool kept = is_suspended(owner_of(s.destination), s.flow);
-    if (d.dead && !kept) {
+    if ((d.dead || destinations_[s.destination].dead) && !kept) {
       t.suspects.pop_front();
       --counts_.ready;
       --t.ready;

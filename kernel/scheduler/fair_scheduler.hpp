@@ -185,10 +185,9 @@ class FairScheduler final : public Scheduler {
     return site == kNobody ? id : site;
   }
   Placement placement_of(DestinationId id) const;
-  void join(DestinationId id, const Placement &place);
   void set_site(DestinationId id, std::string_view site);
   bool as_new(const Destination &destination) const;
-  void feedback(DestinationId owner, Result result, Nanos now);
+  void feedback(DestinationId id, Result result, Nanos now);
   void judge_member(DestinationId id, Result result, Nanos now);
   void kill(DestinationId id, Nanos until);
   void give_up(DestinationId id);

@@ -67,9 +67,10 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
       break;
   }
   if (suspension) return suspended_until(now);
-  const auto there = d.ready - (s.state() == SlotState::Ready ? 1u : 0u);
-  if (own.dead && s.state() == SlotState::Ready)  // which its site need not be
-    return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - 1u};
+  const auto itself = s.state() == SlotState::Ready ? 1u : 0u;
+  const auto there = d.ready - itself;
+  if (own.dead)  // which its site need not be
+    return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - itself};
   if (d.dead) return {"dead_destination", d.nexthop, d.dead_until, 0, there};
   if (t.capacity == 0)
     return {"transport_unavailable", t.limits.name + " has no process to run it",

@@ -53,9 +53,11 @@ void Simulation::build() {
     const auto limits = queue::limits_of(*at, s_.settings);
     for (std::uint32_t n = 0; n < spec.count; ++n) {
       const auto name = numbered(spec.name, n);
-      const auto place = scheduler::placement(limits, name, spec.mx);
-      const auto &own = place.rule == scheduler::kNoRule ? limits.destination : limits.rules[place.rule].limits;
-      auto &count = destination_counts_[{transport, place.site.empty() ? name : place.site}];
+      const auto site = scheduler::placement(limits, name, spec.mx).site;
+      const auto &counted = site.empty() ? name : site;
+      const auto rule = scheduler::placement(limits, counted, spec.mx).rule;
+      const auto &own = rule == scheduler::kNoRule ? limits.destination : limits.rules[rule].limits;
+      auto &count = destination_counts_[{transport, counted}];
       count.limit = own.effective_window().limit;
       count.rate = own.rate;
       const auto servers = spec.mx.empty() ? hops_.size() : first_hop_.back();
