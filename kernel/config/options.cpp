@@ -327,8 +327,9 @@ std::span<const Option<Smtpd>> smtpd_options() {
                            "none"),
         option<&T::campaign_header>("campaign_header", text(kFieldName),
                                     "A header field, such as \"X-Campaign\", with the name of the campaign that a "
-                                    "message from a client in `mynetworks`, or by QMQP, belongs to, unless a policy or "
-                                    "filter says that it is another. The field stays in the message.",
+                                    "message belongs to that comes from a client in `mynetworks` or one that has "
+                                    "authenticated, or by QMQP, unless a policy or filter says that it is another. The "
+                                    "field stays in the message.",
                                     "none"),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),

@@ -29,7 +29,7 @@ void Session::begin_content(ContentDecoder::Framing framing) {
   transaction_->envelope.arrival = env_.clock.wall();
   transaction_->chunked = framing == ContentDecoder::Framing::Bdat;
   transaction_->draft = env_.writer.begin();
-  if (client_.trusted) transaction_->campaign = CampaignField{smtpd_.campaign_header};
+  if (client_.may_relay()) transaction_->campaign = CampaignField{smtpd_.campaign_header};
   if (env_.tables != nullptr) hold_header();
   start_content_clock();
 }

@@ -239,6 +239,11 @@ function Client:helo(name)
   return result
 end
 function Client:starttls() return self:event("starttls", {}) end
+function Client:auth(mechanism, user)
+  local result = self:event("auth", {mechanism, user})
+  if not refused(result) then self.facts.auth_user = user end
+  return result
+end
 function Client:mail(address, ...)
   self:reset()
   local result = self:event("mail", {address, ...})
