@@ -224,9 +224,11 @@ class Host final : public process::Role {
   }
 
   void lease_permits(const std::weak_ptr<io::Channel> &from, const wire::RateAsk &ask) {
-    rate_->lease(ask, [this, from](wire::RateLease &&lease) {
-      if (const auto to = from.lock())
-        to->send(lease);  // if not, the queue process waits no longer than its time limit
+    rate_->lease(ask, [this, from, limit = ask.limit, key = ask.key](wire::RateLease &&lease) {
+      // The queue process waits no longer than its time limit. What does not reach it, it does not use.
+      const auto to = from.lock();
+      if ((!to || !to->send(lease)) && lease.units > 0)
+        rate_->give_back({limit, key, lease.units}, [this] { check_idle(); });
       check_idle();
     });
   }

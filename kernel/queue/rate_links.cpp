@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kHostPrefix = "host.rate.";
 // The host process has the same limit and comes first, so that its word is heard.
 constexpr Nanos kHostFirst = 100 * kMillisecond;
+constexpr Nanos kSaidOften = 10 * kSecond;  // failures that come and go are not logged more often
 
 }  // namespace
 
@@ -115,7 +116,9 @@ bool RateLinks::run() {
   bool ended = false;
   while (!deadlines_.empty() && deadlines_.begin()->first <= clock_.mono()) {
     const auto at = pending_.find(deadlines_.begin()->second);
-    fail(at, at->second.with != 0 ? "no answer in time" : "its process is not there");
+    fail(at, at->second.with != 0                 ? "no answer in time"
+             : host_of(at->second.question.owner) ? "it has too much to do"
+                                                  : "its process is not there");
     ended = true;
   }
   return ended;
@@ -142,7 +145,7 @@ void RateLinks::answer(ConnectionId from, const wire::RateLease &lease) {
   if (lease.failed) return fail(at, lease.text);
   const auto name = at->second.question.owner;
   auto &owner = owners_[name];
-  if (std::exchange(owner.failing, false)) log_.info("a rate plugin answers again", {{"rate", name}});
+  if (std::exchange(owner.said, false)) log_.info("a rate plugin answers again", {{"rate", name}});
   owner.permits += lease.units;
   forget(at);
   scheduler_.permits(lease.number, lease.units, lease.ttl, lease.retry, clock_.mono());
@@ -156,8 +159,11 @@ void RateLinks::fail(std::unordered_map<std::uint64_t, Pending>::iterator at, st
   const auto with = at->second.with;
   auto &owner = owners_[name];
   ++owner.failures;
-  if (!std::exchange(owner.failing, true))
+  if (const auto now = clock_.mono(); !owner.said && now >= owner.say_at) {
     log_.warn("a rate plugin fails: on_failure says what becomes of its limits", {{"rate", name}, {"reason", why}});
+    owner.said = true;
+    owner.say_at = now + kSaidOften;
+  }
   forget(at);
   scheduler_.no_permits(number, clock_.mono());
   send_waiting(name);
@@ -165,12 +171,15 @@ void RateLinks::fail(std::unordered_map<std::uint64_t, Pending>::iterator at, st
 }
 
 void RateLinks::forget(std::unordered_map<std::uint64_t, Pending>::iterator at) {
+  auto &owner = owners_[at->second.question.owner];
   deadlines_.erase({at->second.deadline, at->first});
   if (const auto host = hosts_.find(at->second.with); host != hosts_.end()) {
     --host->second.under_way;
-    --owners_[at->second.question.owner].under_way;
+    --owner.under_way;
   }
   pending_.erase(at);
+  // While there is no process nobody else takes them out.
+  while (!owner.waiting.empty() && !pending_.contains(owner.waiting.front())) owner.waiting.pop_front();
 }
 
 // Its process ends when its channel does. Its permits are as good with one that comes after it, if there is one.

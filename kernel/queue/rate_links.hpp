@@ -59,7 +59,8 @@ class RateLinks {
     std::size_t limit = 1000;  // of questions under way
     std::size_t under_way = 0;
     std::deque<std::uint64_t> waiting;  // questions that no process has; may hold some that are over
-    bool failing = false;
+    bool said = false;                  // that it fails, in the log
+    Nanos say_at = 0;                   // not before
     std::uint64_t questions = 0, permits = 0, failures = 0, returned = 0;
   };
   struct Pending {

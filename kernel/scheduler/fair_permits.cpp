@@ -54,6 +54,7 @@ void FairScheduler::find_owner(DestinationId id) {
     destination_permits_[id] = after;
   d.owned = after != kNobody;
   d.waits = false;  // found out when its turn comes
+  offer(id);
 }
 
 void FairScheduler::disown(PermitsId id) {
@@ -94,6 +95,12 @@ void FairScheduler::rate_owners(std::vector<RateOwner> owners) {
     forget_holder(p);
   }
   owners_ = std::move(owners);
+  // What is not set anew, as a transport that is configured no more, is nobody's: its number may mean another now.
+  for (auto &t : transports_) {
+    t.limits.rate.owner = t.limits.destination.rate.owner = 0;
+    for (auto &rule : t.limits.rules) rule.limits.rate.owner = 0;
+  }
+  for (auto &rule : rules_) rule.limit.owner = 0;
 }
 
 std::pair<std::string, std::string> FairScheduler::name_of(const Permits &p) const {
@@ -190,11 +197,26 @@ void FairScheduler::opened(const Permits &p) {
   offer(p.id);
 }
 
+// Going back and forth between the two earns nobody a burst.
 void FairScheduler::begin_local(const Permits &p, Nanos now) {
   auto &tokens = p.of == Permits::Of::Party         ? buckets_[p.id].tokens
                  : p.of == Permits::Of::Destination ? destinations_[p.id].tokens
                                                     : transports_[p.id].tokens;
   tokens.full_at = std::max(tokens.full_at, now + p.limit.tolerance());
+  const auto next = tokens.next(p.limit);
+  if (p.of == Permits::Of::Transport) transports_[p.id].open_at = std::max(transports_[p.id].open_at, next);
+  if (p.of == Permits::Of::Destination && next > now) shut(p.id, next);
+}
+
+// The owner answers again: the rate here keeps nothing shut any more that has permits.
+void FairScheduler::end_local(const Permits &p, Nanos now) {
+  if (p.of == Permits::Of::Transport) {
+    auto &t = transports_[p.id];
+    t.open_at = std::min(t.open_at, now + t.limits.rate_delay);
+  } else if (p.of == Permits::Of::Destination) {
+    auto &d = destinations_[p.id];
+    if (!d.adapted && limits_of(d).rate_delay == 0) d.shut = false;
+  }
 }
 
 void FairScheduler::permits(std::uint64_t number, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now) {
@@ -210,7 +232,9 @@ void FairScheduler::permits(std::uint64_t number, std::uint32_t units, Nanos ttl
   }
   auto &p = permits_[id];
   p.question = 0;
+  const bool local = !by_owner(id);
   p.failed = false;
+  if (local) end_local(p, now);
   p.add(units, at + ttl, now);
   if (p.units(now) > 0) {
     p.ask_at = retry > 0 ? now + retry : 0;

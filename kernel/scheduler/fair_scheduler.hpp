@@ -173,6 +173,7 @@ class FairScheduler final : public Scheduler {
   void permits_due(PermitsId id, Nanos now);
   void opened(const Permits &permits);
   void begin_local(const Permits &permits, Nanos now);
+  void end_local(const Permits &permits, Nanos now);
   PermitsId permits_of(DestinationId owner) const {
     return destinations_[owner].owned ? destination_permits_.at(owner) : kNobody;
   }

@@ -82,16 +82,30 @@ class RateRedis {
   static void check(const plugin::Config &config) { read_settings(config); }
 
   plugin::Reply lease(const plugin::LeaseRequest &r) {
-    const auto answer = run({"EVAL", kTake, "1", key_of(r.limit, r.key), std::to_string(1e6 / r.per_second),
-                             std::to_string(r.burst), std::to_string(r.want)});
+    const std::vector<std::string> command{"EVAL",
+                                           kTake,
+                                           "1",
+                                           key_of(r.limit, r.key),
+                                           std::to_string(1e6 / r.per_second),
+                                           std::to_string(r.burst),
+                                           std::to_string(r.want)};
+    const auto answer = pool_.ask([&](RedisConnection &c, std::string &why) {
+      return c.ask(command, lookup::Table::Values{values_, {}}, why);
+    });
     if (answer.outcome != Answer::Outcome::Found) return plugin::defer(answer.text);
     const auto given = number(answer.values, 0), wait = number(answer.values, 1);
     if (!given || !wait || *given < 0) return plugin::defer("the server's answer is not understood");
     return plugin::permits(static_cast<std::uint32_t>(*given), lease_time_, std::chrono::microseconds{*wait});
   }
 
+  // Sent once only: it may have been carried out though no answer came, and what goes back twice is too much.
   void give_back(std::string_view limit, std::string_view key, std::uint32_t unused) {
-    const auto answer = run({"EVAL", kGiveBack, "1", key_of(limit, key), std::to_string(unused)});
+    const std::vector<std::string> command{"EVAL", kGiveBack, "1", key_of(limit, key), std::to_string(unused)};
+    bool sent = false;
+    const auto answer = pool_.ask([&](RedisConnection &c, std::string &why) -> std::optional<Answer> {
+      if (std::exchange(sent, true)) return Answer::try_later(why);
+      return c.ask(command, lookup::Table::Values{values_, {}}, why);
+    });
     if (answer.outcome != Answer::Outcome::Found) host_.warn("permits not given back: " + answer.text);
   }
 
@@ -99,11 +113,6 @@ class RateRedis {
   std::string key_of(std::string_view limit, std::string_view key) const {
     std::string out{prefix_};
     return out.append(limit).append(1, ':').append(key);
-  }
-  Answer run(const std::vector<std::string> &command) {
-    return pool_.ask([&](RedisConnection &c, std::string &why) {
-      return c.ask(command, lookup::Table::Values{values_, {}}, why);
-    });
   }
 
   const plugin::Host host_;

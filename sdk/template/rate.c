@@ -13,11 +13,14 @@ typedef struct instance {
 
 static mansio_status create(const mansio_host *host, void **out) {
   const mansio_host_config *config = host->get(host, "mansio.host.config/1");
+  const mansio_str most = config->get(host, "most"); /* which need not end in a NUL */
+  char text[24];
   instance *self = calloc(1, sizeof *self);
   if (!self) return MANSIO_INTERNAL;
   self->host = host;
   self->op = host->get(host, "mansio.host.op/1");
-  self->left = strtoul(config->get(host, "most").p, NULL, 10);
+  snprintf(text, sizeof text, "%.*s", (int)most.n, most.p);
+  self->left = strtoul(text, NULL, 10);
   *out = self;
   return MANSIO_OK;
 }

@@ -143,7 +143,8 @@ class Rate(rig.TestCase):
         for directory, name in ((rig.FIXTURES, "rate-odd"), (rig.PLUGINS, "rate-redis")):
             with self.subTest(name):
                 result = rig.run_program("plugin", "check", os.path.join(directory, name + ".so"))
-                self.assertIn("keeps the rules", result.stdout, result.stdout)
+                self.assertEqual(result.returncode, 0, result.stdout)
+                self.assertIn("as rate: keeps the rules", result.stdout)
 
 
 if __name__ == "__main__":

@@ -114,15 +114,38 @@ TEST_F(RateRedisTest, TakesBackWhatWasNotUsed) {
   EXPECT_EQ(host.log, "");
 }
 
-TEST_F(RateRedisTest, AKeyIsNamedAfterItsLimitAndGoesByItself) {
+TEST_F(RateRedisTest, AKeyIsNamedAfterItsLimitAndGoesWhenItsBucketIsFull) {
   auto o = options();
   o["prefix"] = "p/";
   FakeHost host{mansio_plugin_entry_1(), o};
-  const mansio::testing::FakeLease lease{
-      .limit = "destination_rate_limit", .key = "smtp:a b\r\nc", .want = 1, .per_second = 1, .burst = 1};
+  auto lease = hourly(1, "smtp:a b\r\nc");
+  lease.limit = "destination_rate_limit";
   EXPECT_EQ(given(host.lease(lease)), 1u);
   EXPECT_EQ(command("DBSIZE"), "1");
-  server->wait_until([this] { return command("DBSIZE") == "0"; });
+  lease.key = "soon full";
+  lease.per_second = 20;
+  lease.burst = 1;
+  EXPECT_EQ(given(host.lease(lease)), 1u);
+  server->wait_until([this] { return command("DBSIZE") == "1"; });
+}
+
+TEST_F(RateRedisTest, ATimeThatTheBucketCannotHaveMeansThatTheClockWentBack) {
+  FakeHost host{mansio_plugin_entry_1(), options()};
+  EXPECT_EQ(given(host.lease(hourly(1))), 1u);
+  command("HSET mansio:rate:tenant_rate_limit:acme full 9000000000000000");
+  const auto none = host.lease(hourly(1));
+  EXPECT_EQ(given(none), 0u);
+  EXPECT_LT(none.retry_ns, std::int64_t{3700} * 1'000'000'000);
+  EXPECT_LT(std::stoll(command("HGET mansio:rate:tenant_rate_limit:acme full")), 9'000'000'000'000'000);
+}
+
+TEST_F(RateRedisTest, ANodeWithASmallerBurstForgivesNothing) {
+  FakeHost host{mansio_plugin_entry_1(), options()};
+  EXPECT_EQ(given(host.lease(hourly(10))), 10u);
+  auto small = hourly(1);
+  small.burst = 3;
+  EXPECT_EQ(given(host.lease(small)), 0u);
+  EXPECT_EQ(given(host.lease(hourly(1))), 0u);
 }
 
 TEST_F(RateRedisTest, FailsWhileTheServerIsDownAndGoesOnAfterwards) {

@@ -49,11 +49,17 @@ class Patient {
   static constexpr Info info{"rate-patient", "1.0"};
   static constexpr mansio_option options[] = {{}};
   explicit Patient(Host) {}
-  void lease(LeaseRequest r, Token token) {
-    std::thread{[r = std::move(r), token = std::move(token)]() mutable {
-      token.complete(permits(r.want, std::chrono::seconds{1}));
-    }}.detach();
+  ~Patient() {
+    if (thread_.joinable()) thread_.join();
   }
+  void lease(LeaseRequest r, Token token) {
+    thread_ = std::thread{[r = std::move(r), token = std::move(token)]() mutable {
+      token.complete(permits(r.want, std::chrono::seconds{1}));
+    }};
+  }
+
+ private:
+  std::thread thread_;
 };
 
 TEST(Rate, GivesAndTakesBack) {

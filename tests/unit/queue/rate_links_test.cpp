@@ -81,6 +81,27 @@ TEST_F(OwnedRates, MailWaitsWhileNobodyAnswersAndGoesWhenSomebodyDoes) {
   EXPECT_THAT(sink_.text, HasSubstr("a rate plugin answers again"));
 }
 
+TEST_F(OwnedRates, FailuresThatComeAndGoAreLoggedNowAndThen) {
+  begin();
+  auto h = host();
+  mail_to({"a@example.com"});
+  for (int i = 0; i < 4; ++i) {
+    auto q = asked(h);
+    ASSERT_EQ(q.size(), 1u);
+    say(h, wire::RateLease{q[0].number, true, 0, 0, 0, "the server is down"});
+    advance(kSecond);
+    q = asked(h);
+    ASSERT_EQ(q.size(), 1u);
+    give(h, q[0].number, 0, 0, 100 * kMillisecond);
+    advance(100 * kMillisecond);
+  }
+  for (const std::string_view line : {"a rate plugin fails", "a rate plugin answers again"}) {
+    const auto first = sink_.text.find(line);
+    EXPECT_NE(first, std::string::npos) << line;
+    EXPECT_EQ(sink_.text.rfind(line), first) << line;
+  }
+}
+
 TEST_F(OwnedRates, AFailureThatIsSkippedLeavesTheConfiguredRate) {
   settings_.rates.front().budget.on_failure = config::OnFailure::Skip;
   begin();

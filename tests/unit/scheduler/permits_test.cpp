@@ -262,6 +262,23 @@ TEST(OwnedLimits, GoAtTheConfiguredRateWithTheBurstUsedUpWhenAFailureIsSkipped) 
   }
 }
 
+TEST(OwnedLimits, GoByPermitsAtOnceWhenTheOwnerAnswersAgainAndEarnNothingByItsComingAndGoing) {
+  for (const auto &kind : kinds(owned(3600 * kSecond, 1))) {
+    World w;
+    auto &n = w.node(kind.limits, kind.rules, true);
+    w.down = true;
+    for (int i = 0; i < 3; ++i) w.add(n, "d.example", "m", kParty);
+    w.run(kStart + 500 * kMillisecond);
+    EXPECT_EQ(w.begins.size(), 1u) << kind.limit;
+    w.down = false;
+    w.run(kStart + 1017 * kMillisecond);  // it was asked a second after it had failed
+    EXPECT_EQ(w.begins.size(), 2u) << kind.limit;
+    w.down = true;
+    w.run(kStart + 10 * kSecond);
+    EXPECT_EQ(w.begins.size(), 2u) << kind.limit;
+  }
+}
+
 TEST(OwnedLimits, AreNotAskedForAgainBeforeTheOwnerWantsToBe) {
   World w;
   auto &n = w.node({.name = "t", .rate = owned(10 * kSecond, 1), .destination = {.window = kWide}});
@@ -309,7 +326,7 @@ TEST(OwnedLimits, ForgetWhatIsNotUsedInTime) {
   EXPECT_EQ(w.begins.size(), 5u);
 }
 
-TEST(OwnedLimits, GiveBackWhatTheyHoldWhenTheOwnerEndsOrIsTakenAway) {
+TEST(OwnedLimits, GiveBackWhatTheyHoldWhenTheOwnerEnds) {
   World w;
   w.delivery = 3600 * kSecond;
   const TransportLimits limits{
@@ -328,6 +345,36 @@ TEST(OwnedLimits, GiveBackWhatTheyHoldWhenTheOwnerEndsOrIsTakenAway) {
   EXPECT_EQ(unused[0].units, 4u);
   n.s->return_permits("shared", w.now);
   EXPECT_THAT(n.s->unused_permits(), IsEmpty());
+}
+
+TEST(OwnedLimits, GiveBackWhatTheyHoldWhenTheOwnerIsTakenAway) {
+  for (const auto &kind : kinds(owned(kSecond, 10))) {
+    World w;
+    w.delivery = 3600 * kSecond;
+    auto limits = kind.limits;
+    limits.sessions = 1;
+    auto &n = w.node(limits, kind.rules);
+    for (int i = 0; i < 6; ++i) w.add(n, "d.example", "m", kParty);
+    w.run(kStart + kSecond);
+    EXPECT_EQ(w.begins.size(), 1u) << kind.limit;
+    n.s->rate_owners({});
+    const auto unused = n.s->unused_permits();
+    ASSERT_EQ(unused.size(), 1u) << kind.limit;
+    EXPECT_EQ(unused[0].owner, "shared");
+    EXPECT_EQ(unused[0].limit, kind.limit);
+    EXPECT_EQ(unused[0].key, kind.key);
+    EXPECT_EQ(unused[0].units, 5u) << kind.limit;
+  }
+}
+
+TEST(OwnedLimits, OfATransportThatIsNotSetAnewHaveNoOwner) {
+  World w;
+  auto &n = w.node({.name = "t", .destination = {.window = kWide, .rate = owned(kTenth, 4)}});
+  n.s->rate_owners({{"other", false, kSecond}});
+  w.add(n, "d.example", "m");
+  w.run(kStart + kMillisecond);
+  EXPECT_EQ(w.begins.size(), 1u);
+  EXPECT_THAT(n.asked, IsEmpty());
 }
 
 TEST(OwnedLimits, AreTheBucketsHereAgainWithoutAnOwner) {

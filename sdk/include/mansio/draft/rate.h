@@ -17,10 +17,11 @@ extern "C" {
 typedef struct mansio_rate_request {
   uint32_t size;
   uint32_t want; /* units: what is ready to go and would go within a second or so; at least 1 */
-  /* "transport_rate_limit", "destination_rate_limit", "tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit" */
+  /* "transport_rate_limit", "destination_rate_limit", "tenant_rate_limit", "campaign_rate_limit" or
+   * "sender_rate_limit" */
   mansio_str limit;
-  /* Whose: "smtp", "smtp:example.com" (the transport and the next hop or site), the tenant, campaign or sender. The same
-   * limit and key are one limit, on whatever node. */
+  /* Whose: "smtp", "smtp:example.com" (the transport and the next hop or site), the tenant, campaign or sender. The
+   * same limit and key are one limit, on whatever node. */
   mansio_str key;
   double per_second; /* as configured, more than 0 */
   uint32_t burst;    /* the same, at least 1 */
@@ -29,8 +30,8 @@ typedef struct mansio_rate_request {
 } mansio_rate_request;
 
 typedef struct mansio_rate {
-  /* Reply OK: values[0] is the number of units in decimal, 0 to `want` (more counts as `want`); ttl_ns how long they may
-   * be used, from when they were asked for (0: a minute), after which those left over are gone and are not given back;
+  /* Reply OK: values[0] is the number of units in decimal, 0 to `want` (more counts as `want`); ttl_ns how long they
+   * may be used, from when they were asked for (0: a minute), after which those left over are gone, not given back;
    * retry_ns how long not to ask again (0: until it is of use, or where there were none, a moment). Anything else is a
    * failure: the table's on_failure decides whether what it limits waits, or goes at the configured rate. */
   void (*lease)(void *self, mansio_op op, const mansio_rate_request *request); /* [loop], [pool] when BLOCKING */
