@@ -32,6 +32,7 @@ void RemoteAuth::attach(std::shared_ptr<io::Channel> channel) {
 
 void RemoteAuth::start(wire::AuthCall call, Done done) {
   const auto number = call.number = ++last_;
+  const auto exchange = call.exchange;
   const auto time_limit = call.time_limit;
   const char *why = nullptr;
   if (!channel_)
@@ -43,8 +44,9 @@ void RemoteAuth::start(wire::AuthCall call, Done done) {
     return done(auth_failure(why));
   }
   ++metrics_.host.operations;
-  const auto timer = timers_.add(time_limit + kGrace, [this, number] {
+  const auto timer = timers_.add(time_limit + kGrace, [this, number, exchange] {
     ++metrics_.host.timed_out;
+    forget(exchange);  // it may still answer with a challenge
     end(number, auth_failure("time limit exceeded"));
   });
   pending_.emplace(number, Pending{std::move(done), timer, clock_.mono()});

@@ -1,4 +1,4 @@
-// The commands that are answered at once: everything but DATA, BDAT and STARTTLS.
+// The commands that are answered at once: everything but DATA, BDAT, STARTTLS, ETRN and AUTH.
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/params.hpp"
 #include "kernel/ingress/session.hpp"

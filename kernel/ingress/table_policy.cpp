@@ -166,7 +166,7 @@ Task<bool> TablePolicy::owned(Asked &asked) const {
   const auto owners = co_await found->second.raw(asked.search, sender);
   if (owners.later()) co_return later(asked, owners.text);
   if (login.empty() ? !owners.found() : names_login(owners.values, login)) co_return true;
-  const auto why = login.empty() ? std::string{"not logged in"} : "not owned by user " + login;
+  const auto why = login.empty() ? std::string{"not logged in"} : "not owned by user " + printable(login, false);
   asked.verdict.refusal = Reply{553, {5, 7, 1}, "<" + sender + ">: Sender address rejected: " + why};
   co_return false;
 }

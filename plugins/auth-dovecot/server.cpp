@@ -212,8 +212,8 @@ bool Server::take(const Answer &said) {
       break;
   }
   const auto exchange = exchanges_.find(said.id);
-  // One that we have given up, or an answer twice.
-  if (exchange == exchanges_.end() || !exchange->second.waits) return true;
+  // One that we have given up or not asked yet, or an answer twice.
+  if (exchange == exchanges_.end() || !exchange->second.waits || exchange->second.question) return true;
   if (said.kind == Kind::Continue) {
     answer(exchange, plugin::challenge(*said.data));
     return true;

@@ -7,12 +7,12 @@
 #include <utility>
 
 #include "mansio/auth.hpp"
+#include "plugins/auth-table/name.hpp"
 #include "plugins/auth-table/workers.hpp"
 
 namespace mansio::auth_table {
 namespace {
 
-constexpr std::size_t kLongestName = 255;
 constexpr std::int64_t kMostThreads = 64;
 
 struct Settings {
@@ -39,7 +39,7 @@ Settings read_settings(const plugin::Config &config) {
 
 class AuthTable {
  public:
-  static constexpr plugin::Info info{"auth-table", "1.0"};
+  static constexpr plugin::Info info{"auth-table", "1.0", MANSIO_NEEDS_NETWORK};  // for the tables that it asks
   static constexpr mansio_option options[] = {
       {"table", MANSIO_OPT_TEXT, MANSIO_OPT_REQUIRED, nullptr,
        "The `[lookup.NAME]` that has a hashed password for each user."},
@@ -57,6 +57,7 @@ class AuthTable {
     else
       login(std::move(step), std::move(token));
   }
+  void cancel(mansio_op op) { workers_.give_up(op); }
   void forget(std::uint64_t exchange) { names_.erase(exchange); }
 
  private:
@@ -91,8 +92,7 @@ class AuthTable {
   }
 
   void ask(Job job) {
-    if (job.user.empty() || job.user.size() > kLongestName || job.user.find('\0') != job.user.npos)
-      return job.token.complete(plugin::wrong_credentials("no name"));
+    if (!is_name(job.user)) return job.token.complete(plugin::wrong_credentials("no name"));
     const auto user = job.user;
     std::unique_ptr<Question> question{new Question{*this, std::move(job)}};
     auto *const asked = question.get();

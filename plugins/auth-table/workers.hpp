@@ -25,14 +25,18 @@ class Workers {
   Workers(const Workers &) = delete;
   Workers &operator=(const Workers &) = delete;
 
-  void add(Job job);  // the loop
+  void add(Job job);           // the loop
+  void give_up(mansio_op op);  // the same: it has waited too long, if it still waits
 
  private:
   void work();
+  plugin::Reply judge(const Job &job);
+  void take_time(const std::string &given);
 
   std::mutex mutex_;
   std::condition_variable more_;
   std::deque<Job> jobs_;
+  std::string model_;  // the last hash that was of use; what take_time() compares with
   bool ending_ = false;
   std::vector<std::thread> threads_;
 };

@@ -34,12 +34,13 @@ static mansio_str mechanisms(void *p, int clear) {
 
 static int same(mansio_str a, const char *p, size_t n) { return a.n == n && memcmp(a.p, p, n) == 0; }
 
-/* RFC 4616: [authzid] NUL authcid NUL passwd */
+/* RFC 4616: [authzid] NUL authcid NUL passwd. Nobody acts for another. */
 static int is_the_user(const instance *self, mansio_str message) {
   const char *end = message.p + message.n;
   const char *user = memchr(message.p, 0, message.n);
   const char *password = user ? memchr(user + 1, 0, (size_t)(end - user - 1)) : NULL;
   if (!password || self->password.n == 0) return 0;
+  if (user != message.p && !same(self->user, message.p, (size_t)(user - message.p))) return 0;
   return same(self->user, user + 1, (size_t)(password - user - 1)) &&
          same(self->password, password + 1, (size_t)(end - password - 1));
 }

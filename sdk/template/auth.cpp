@@ -24,6 +24,7 @@ class @CLASS@ {
     if (!step.has_response) return challenge("");
     const auto plain = parse_plain(step.response);
     if (!plain || plain->user != user_ || plain->password != password_) return wrong_credentials("not the one user");
+    if (!plain->identity.empty() && plain->identity != user_) return wrong_credentials("nobody acts for another");
     return authenticated(user_);
   }
 

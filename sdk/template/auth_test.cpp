@@ -27,6 +27,9 @@ int main() {
   expect(known.status == MANSIO_OK && known.values == std::vector<std::string>{"alice"}, "the user is let in");
   expect(host.authenticate(plain("alice", "secre")).status == MANSIO_FAIL, "not with another password");
   expect(host.authenticate(plain("bob", "secret")).status == MANSIO_FAIL, "others are not");
+  auto for_bob = plain("alice", "secret");
+  for_bob.response->insert(0, "bob");
+  expect(host.authenticate(for_bob).status == MANSIO_FAIL, "nobody acts for another");
   const auto asked = host.authenticate(FakeAuthStep{});
   expect(asked.status == MANSIO_SKIP, "without a first response it asks for one");
   expect(host.faults.empty(), "the rules are kept");

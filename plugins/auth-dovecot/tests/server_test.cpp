@@ -194,6 +194,17 @@ TEST_F(AuthDovecot, DoesNotBelieveWhatIsNoAnswer) {
   }
 }
 
+TEST_F(AuthDovecot, BelievesNoAnswerToWhatItHasNotAsked) {
+  listen();
+  start();
+  const auto op = host_->begin_step(plain());
+  accept();
+  say("VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nOK\t1\tuser=mallory\nDONE\n");
+  EXPECT_THAT(line(), StartsWith("AUTH\t1\tPLAIN\t"));
+  say("FAIL\t1\tuser=alice\n");
+  EXPECT_EQ(host_->finish(op).status, MANSIO_FAIL);
+}
+
 TEST_F(AuthDovecot, DoesNotAskForAMechanismThatDovecotLacks) {
   listen();
   start();

@@ -7,12 +7,14 @@
 #include <string>
 
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/auth-table/name.hpp"
 #include "plugins/auth-table/password.hpp"
 #include "plugins/testing/readme.hpp"
 
 namespace {
 
 using mansio::auth_table::check_password;
+using mansio::auth_table::is_name;
 using mansio::auth_table::Match;
 using mansio::testing::FakeAuthStep;
 using mansio::testing::FakeHost;
@@ -59,10 +61,30 @@ TEST(Password, IsComparedWithItsHash) {
 }
 
 TEST(Password, WhatIsNoHashLetsNobodyIn) {
-  for (const auto *stored : {"", "secret", "{PLAIN}secret", "$", "$unknown$x", "!", "*", "*0"}) {
+  for (const auto *stored : {"", "secret", "{PLAIN}secret", "$", "$unknown$x"}) {
     EXPECT_EQ(check_password(stored, "secret"), Match::Unusable) << stored;
-    EXPECT_EQ(check_password(stored, stored), Match::Unusable) << stored;
+    EXPECT_NE(check_password(stored, stored), Match::Yes) << stored;
   }
+  EXPECT_EQ(check_password("$6$saltsalt$", "secret"), Match::No);  // with nothing behind the salt
+}
+
+TEST(Password, OfALockedUserLetsNobodyIn) {
+  for (const auto &stored : {std::string{"!"}, std::string{"*"}, std::string{"*0"}, "!" + hashed("secret"),
+                             "{CRYPT}!" + hashed("secret")}) {
+    EXPECT_EQ(check_password(stored, "secret"), Match::Locked) << stored;
+    EXPECT_EQ(check_password(stored, stored), Match::Locked) << stored;
+  }
+}
+
+TEST(Name, IsTextWithoutControlCharacters) {
+  for (const auto *good : {"alice", "alice@example.com", "a b", "ü", "€", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(is_name(good)) << good;
+  EXPECT_TRUE(is_name(std::string(255, 'a')));
+  EXPECT_FALSE(is_name(std::string(256, 'a')));
+  EXPECT_FALSE(is_name(std::string("a\0b", 3)));
+  for (const auto *bad : {"", "a\nb", "a\tb", "\x7f", "\x80", "\xc0\xaf", "\xc3", "\xc3(", "\xe0\x80\xaf",
+                          "\xed\xa0\x80", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xff"})
+    EXPECT_FALSE(is_name(bad)) << bad;
 }
 
 TEST_F(AuthTable, KnowsTheUsersOfItsTableByPlain) {
@@ -89,6 +111,11 @@ TEST_F(AuthTable, AsksForNameAndPasswordByLogin) {
   EXPECT_EQ(host_.authenticate(login(2, 1, "wrong")).status, MANSIO_FAIL);
 }
 
+TEST_F(AuthTable, AsksNoTableForWhatIsNoName) {
+  host_.tables[{"passwords", "\xff"}] = host_.tables[{"passwords", "a\nb"}] = {MANSIO_OK, {hashed("secret")}, ""};
+  for (const auto *name : {"\xff", "a\nb"}) EXPECT_EQ(host_.authenticate(plain(name, "secret")).status, MANSIO_FAIL);
+}
+
 TEST_F(AuthTable, CannotSayWhatItsTableCannot) {
   host_.tables[{"passwords", "carol"}] = {MANSIO_DEFER, {}, "the server is down"};
   const auto later = host_.authenticate(plain("carol", "secret"));
@@ -96,8 +123,21 @@ TEST_F(AuthTable, CannotSayWhatItsTableCannot) {
   EXPECT_THAT(later.text, HasSubstr("the server is down"));
   host_.tables[{"passwords", "dave"}] = {MANSIO_OK, {"{PLAIN}secret"}, ""};
   EXPECT_EQ(host_.authenticate(plain("dave", "secret")).status, MANSIO_DEFER);
+  host_.tables[{"passwords", "locked"}] = {MANSIO_OK, {"!" + hashed("secret")}, ""};
+  EXPECT_EQ(host_.authenticate(plain("locked", "secret")).status, MANSIO_FAIL);
   host_.tables[{"passwords", "erin"}] = {MANSIO_OK, {hashed("old"), hashed("new")}, ""};
   EXPECT_EQ(host_.authenticate(plain("erin", "new")).status, MANSIO_OK);
+}
+
+TEST_F(AuthTable, WhoWaitsForAThreadTooLongIsToComeAgain) {
+  FakeHost host{mansio_plugin_entry_1(), {{"table", "passwords"}, {"threads", "1"}}};
+  host.tables[{"passwords", "alice"}] = {MANSIO_OK, {hashed("secret", "$6$rounds=100000$saltsalt$")}, ""};
+  const auto first = host.begin_step(plain("alice", "secret")), second = host.begin_step(plain("alice", "secret"));
+  host.run_until([turns = 0]() mutable { return turns++ > 0; });  // the table has answered
+  host.cancel(second);
+  EXPECT_EQ(host.finish(second).status, MANSIO_DEFER);
+  EXPECT_EQ(host.finish(first).status, MANSIO_OK);
+  EXPECT_THAT(host.faults, IsEmpty());
 }
 
 TEST_F(AuthTable, RefusesOptionsThatItCannotUse) {

@@ -203,6 +203,26 @@ TEST_F(RemoteAuthTest, WithoutItsProcessNobodyIsLetIn) {
   EXPECT_EQ(near_.mechanisms(false), "ODD PLAIN");  // AUTH does not come and go
 }
 
+TEST_F(RemoteAuthTest, AnExchangeWithoutAnswerInTimeIsForgotten) {
+  auto pair = io::channel_pair();
+  ASSERT_TRUE(pair.ok());
+  std::optional<wire::AuthForget> forgotten;
+  far_ = io::Channel::create(loop_, std::move(pair->first));
+  far_->start(
+      [&](io::Message &m) {
+        if (m.type == wire::AuthForget::kType) forgotten = decode<wire::AuthForget>(m.payload);
+      },
+      [](std::string_view) {});
+  near_.attach(io::Channel::create(loop_, std::move(pair->second)));
+  wire::AuthCall call;
+  call.mechanism = "ODD";
+  call.exchange = 5;
+  call.time_limit = kMillisecond;
+  EXPECT_EQ(ask(near_, call).outcome, AuthOutcome::Failed);
+  EXPECT_TRUE(until([&] { return forgotten.has_value(); }));
+  EXPECT_EQ(forgotten.value_or(wire::AuthForget{}).exchange, 5u);
+}
+
 TEST_F(RemoteAuthTest, BelievesNoAnswerThatBreaksTheRules) {
   auto pair = io::channel_pair();
   ASSERT_TRUE(pair.ok());
