@@ -177,9 +177,9 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
   });
 
   auto *made = plugin->add_subcommand("new", "a project for a plugin, which builds and has a test");
-  made->add_option("--kind", order.made.kind, "lookup, transport, filter or policy")
+  made->add_option("--kind", order.made.kind, "lookup, transport, filter, policy, event, rate or auth")
       ->required()
-      ->check(CLI::IsMember({"lookup", "transport", "filter", "policy"}));
+      ->check(CLI::IsMember({"lookup", "transport", "filter", "policy", "event", "rate", "auth"}));
   made->add_option("--name", order.made.name, "its name, with or without the kind before it")->required();
   made->add_option("--lang", order.made.language, "c++ or c")
       ->capture_default_str()

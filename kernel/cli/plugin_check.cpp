@@ -6,20 +6,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "kernel/cli/exported_symbols.hpp"
+#include "kernel/host/auth.hpp"
+#include "kernel/host/event.hpp"
 #include "kernel/host/filter.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/option_check.hpp"
+#include "kernel/host/rate.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/io/dns.hpp"
 #include "mansio/draft/filter.h"
@@ -87,7 +92,14 @@ class Check {
       watches = true;
       life(plugin, name, [&, name = name, kind = kind] { return use_filter(plugin, name, kind); });
     }
-    if (!lookup && !transport && !watches) fmt::print("     its kinds are drafts that are not tried\n");
+    const bool told = host::offers(plugin, host::kEventKind);
+    if (told) life(plugin, "event", [&] { return use_event(plugin); });
+    const bool rate = host::offers(plugin, host::kRateKind);
+    if (rate) life(plugin, "rate", [&] { return use_rate(plugin); });
+    const bool auth = host::offers(plugin, host::kAuthKind);
+    if (auth) life(plugin, "auth", [&] { return use_auth(plugin); });
+    if (!lookup && !transport && !watches && !told && !rate && !auth)
+      fmt::print("     its kinds are drafts that are not tried\n");
     settle();
     result("leaves no thread behind",
            threads() > threads_before ? fmt::format("{} more than before", threads() - threads_before) : "");
@@ -229,6 +241,38 @@ class Check {
     return true;
   }
 
+  // Asks for leases as the queue process does, and gives each back.
+  bool use_rate(const mansio_plugin &plugin) {
+    auto made = host::RateInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as rate: starts", made ? "" : made.error().text)) return false;
+    }
+    const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
+    std::string unanswered;
+    std::size_t before = 0;
+    std::uint64_t number = 0;
+    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+      if (round == 5) before = descriptors();
+      for (const auto &key : {std::string{"check.mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
+        const wire::RateAsk ask{++number, "tenant_rate_limit", key, 10, 100, 10, kLimit};
+        const auto units = std::make_shared<std::optional<std::uint32_t>>();  // perhaps too late for us
+        (*made)->lease(ask, [units](wire::RateLease &&lease) { *units = lease.units; });
+        if (!until([&] { return units->has_value(); })) unanswered = fmt::format("a key of {} bytes", key.size());
+        if (!unanswered.empty()) break;
+        const auto told = std::make_shared<bool>(false);
+        (*made)->give_back({ask.limit, key, units->value()}, [told] { *told = true; });
+        if (!until([&] { return *told; })) unanswered = "what was given back";
+      }
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as rate: answers every question", unanswered.empty() ? timed_out() : unanswered + " was never answered");
+    result("as rate: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} questions", after - before, 4 * kRounds) : "");
+    return true;
+  }
+
   // Whole sessions, each with a message; every fourth is broken off after MAIL.
   bool use_filter(const mansio_plugin &plugin, const std::string &name, const char *kind) {
     auto made = host::FilterInstance::create(around(), plugin, options(), kind);
@@ -302,6 +346,100 @@ class Check {
       if (round % 4 == 3 && stage == MANSIO_STAGE_MAIL) break;
     }
     return {};
+  }
+
+  // Every event of some messages, with the fields that the queue gives them, with others and with none.
+  bool use_event(const mansio_plugin &plugin) {
+    auto made = host::EventInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as event: starts", made ? "" : made.error().text)) return false;
+    }
+    std::size_t before = 0;
+    Nanos longest = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      if (round == 5) before = descriptors();
+      for (std::uint8_t kind = 0; kind < wire::kEventKinds; ++kind) {
+        wire::Event event;
+        event.kind = static_cast<wire::EventKind>(kind);
+        event.time = clock_.wall();
+        event.id = MessageId{static_cast<std::uint64_t>(round + 1)};
+        if (round % 2 == 0) event.recipient = "check@mansio.invalid";
+        if (round % 3 != 2)
+          event.details = {{"from", "check@mansio.invalid"}, {"status", "sent"}, {"text", "250 \"ok\"\n\xff\\"}};
+        if (round % 3 == 1) event.details.emplace_back("unheard_of", std::string(4000, 'u'));
+        const auto begun = clock_.mono();
+        (*made)->notify(event);
+        longest = std::max(longest, clock_.mono() - begun);
+      }
+      loop_.restart();
+      loop_.poll();
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as event: does not block when it is told",
+           longest > kSecond ? fmt::format("it took {:.1f} s over one event", static_cast<double>(longest) / kSecond)
+                             : "");
+    result(
+        "as event: leaks no descriptor",
+        after > before + 8 ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds) : "");
+    return true;
+  }
+
+  // Strangers with odd credentials; every fourth gives up between two steps. Nobody may be let in: whoever is known by
+  // such a name and password is known to everyone.
+  bool use_auth(const mansio_plugin &plugin) {
+    auto made = host::AuthInstance::create(around(), plugin, options());
+    if (!use_quietly_ || !made) {
+      if (!result("as auth: starts", made ? "" : made.error().text)) return false;
+    }
+    auto &instance = **made;
+    const std::string plain{"\0check@mansio.invalid\0no such password", 38};
+    const std::string odd{"\0\xff\r\n\t\0'\"\\;--", 12};
+    const auto names = instance.mechanisms(false).empty() ? instance.mechanisms(true) : instance.mechanisms(false);
+    std::string unanswered, let_in;
+    std::size_t before = 0;
+    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+      if (round == 5) before = descriptors();
+      std::string_view rest{names};
+      while (!rest.empty() && unanswered.empty()) {
+        const auto name = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+        wire::AuthCall call;
+        call.mechanism = name;
+        call.exchange = instance.exchange();
+        call.client_address = "192.0.2.1";
+        call.client_helo = "check.mansio.invalid";
+        call.tls = instance.mechanisms(false).empty() ? "" : "TLSv1.3";
+        call.time_limit = kLimit;
+        call.has_response = round % 2 == 0;
+        if (call.has_response) call.response = round % 4 == 0 ? plain : odd;
+        for (; call.step < 10; ++call.step) {
+          const auto answer = std::make_shared<std::optional<wire::AuthResult>>();  // perhaps too late for us
+          instance.start(call, [answer](wire::AuthResult &&r) { *answer = std::move(r); });
+          if (!until([&] { return answer->has_value(); })) {
+            unanswered = fmt::format("a step of {} was never answered", name);
+            break;
+          }
+          if ((*answer)->outcome == wire::AuthOutcome::Ok) let_in = (*answer)->user;
+          if ((*answer)->outcome != wire::AuthOutcome::Continue) break;
+          if (round % 4 == 3) {
+            instance.forget(call.exchange);
+            break;
+          }
+          call.has_response = true;
+          call.response = call.step == 0 && round % 4 == 1 ? std::string{"check"} : odd;
+        }
+      }
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as auth: answers every step", unanswered.empty() ? timed_out() : unanswered);
+    result("as auth: lets no stranger in", let_in.empty() ? "" : fmt::format("it takes a stranger for {}", let_in));
+    result("as auth: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} rounds", after - before, kRounds) : "");
+    return true;
   }
 
   // An operation that only its deadline ended.

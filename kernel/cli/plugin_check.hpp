@@ -3,7 +3,8 @@
 // In a process that is thrown away it is loaded, described, created with the options given, used with harmless and odd
 // operations, and destroyed; a line says what was looked at and what came of it. A lookup is asked keys that are hardly
 // in any table; a transport is given one small message for check@mansio.invalid, a name that nobody can have; a
-// filter or policy is shown whole sessions, some of which are broken off.
+// filter or policy is shown whole sessions, some of which are broken off; a rate is asked for leases for keys that are
+// hardly anybody's, and given them back; an auth plugin is asked to let strangers in.
 #pragma once
 
 #include <map>

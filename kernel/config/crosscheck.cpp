@@ -25,6 +25,9 @@ class Checker {
     lookups();
     uses_of_tables();
     filters();
+    events();
+    rates();
+    auths();
     routes();
     parties();
     times();
@@ -66,6 +69,7 @@ class Checker {
       if (options.overrides("no_milters") && !names->empty())
         add(key(option), "stands where receive_override_options holds \"no_milters\", expected only one of them",
             {key("receive_override_options"), of});
+    authentication(of, options);
     if (own("tls_security_level") || own("tls_cert_file") || own("tls_key_file")) {
       const bool cert = !options.tls_cert_file.empty(), key_file = !options.tls_key_file.empty();
       if (options.tls_security_level != TlsLevel::None && !cert) {
@@ -163,6 +167,8 @@ class Checker {
     for (const auto &lookup : s_.lookups) workers += lookup.budget.isolation == Isolation::Process;
     for (const auto *filters : {&s_.filters, &s_.policies})
       for (const auto &filter : *filters) workers += filter.budget.isolation == Isolation::Process;
+    for (const auto &auth : s_.auths) workers += auth.budget.isolation == Isolation::Process;
+    workers += s_.events.size() + s_.rates.size();
     if (workers > kMaxWorkers) {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
@@ -224,6 +230,104 @@ class Checker {
       }
   }
 
+  void events() {
+    for (const auto &event : s_.events) {
+      const auto of = "event." + event.name;
+      if (event.plugin.empty() && !places_.contains(of + ".plugin"))
+        add(of, "has no plugin, expected plugin = \"event-NAME\"");
+      if (event.budget.isolation == Isolation::InProcess)
+        add(of + ".isolation",
+            "is \"inproc\", but the queue, which tells of events, runs no plugin; expected \"process\"");
+      if (event.budget.on_failure != OnFailure::Defer)
+        add(of + ".on_failure", "is for plugins that are asked: nothing waits for one that is told; expected none");
+    }
+  }
+
+  void rates() {
+    for (const auto &rate : s_.rates) {
+      const auto of = "rate." + rate.name;
+      if (rate.name == kRateLocal) add(of, "has the name of what is built in, expected another");
+      if (rate.plugin.empty() && !places_.contains(of + ".plugin"))
+        add(of, "has no plugin, expected plugin = \"rate-NAME\"");
+      if (rate.budget.isolation != Isolation::Process)
+        add(of + ".isolation", "is \"inproc\", but the queue process runs no plugin's code; expected \"process\"");
+      if (rate.budget.on_failure == OnFailure::Hold)
+        add(of + ".on_failure", "is \"hold\", but a rate has no message to hold; expected \"defer\" or \"skip\"");
+    }
+    for (const auto &transport : s_.transports) {
+      const auto of = "transport." + transport.name;
+      names_rate(of + ".transport_rate_plugin", transport.transport_rate_plugin, of + ".transport_rate_limit",
+                 transport.transport_rate_limit);
+      names_rate(of + ".destination_rate_plugin", transport.destination_rate_plugin, of + ".destination_rate_limit",
+                 transport.destination_rate_limit);
+      for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
+        const auto rule = fmt::format("{}.destination[{}]", of, i + 1);
+        const auto &limits = transport.destinations[i].limits;
+        if (places_.contains(rule + ".destination_rate_plugin"))
+          names_rate(rule + ".destination_rate_plugin", limits.destination_rate_plugin,
+                     rule + ".destination_rate_limit", limits.destination_rate_limit);
+      }
+    }
+    for (std::size_t i = 0; i < s_.rate_limits.size(); ++i) {
+      const auto &rule = s_.rate_limits[i];
+      const auto of = fmt::format("rate_limit[{}]", i + 1);
+      names_rate(of + ".plugin", rule.plugin, of + ".rate", rule.rate);
+    }
+  }
+
+  // A limit that a plugin is to keep has a value, as configured here, that it is told.
+  void names_rate(const std::string &key, const std::string &name, const std::string &limit_key,
+                  const std::string &limit) {
+    if (name == kRateLocal) return;
+    if (limit.empty() && !places_.contains(limit_key))
+      add(key, fmt::format("stands without {}, expected the rate that is to be kept",
+                           limit_key.substr(limit_key.rfind('.') + 1)));
+    if (s_.rate(name)) return;
+    std::vector<std::string_view> all{kRateLocal};
+    for (const auto &rate : s_.rates) all.push_back(rate.name);
+    const auto near = suggestion(name, all);
+    add(key, fmt::format("names \"{0}\", but there is no [rate.{0}]{1}", name,
+                         near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+  }
+
+  void auths() {
+    for (const auto &auth : s_.auths) {
+      const auto of = "auth." + auth.name;
+      budget(of, auth.budget);
+      if (auth.plugin.empty() && !places_.contains(of + ".plugin"))
+        add(of, "has no plugin, expected plugin = \"auth-NAME\"");
+      if (auth.budget.on_failure != OnFailure::Defer)
+        add(of + ".on_failure", "is not \"defer\", but nobody is let in because a plugin failed; expected \"defer\"");
+    }
+  }
+
+  // `of`: "smtpd" or "listener.NAME". What is inherited is reported in [smtpd] only.
+  void authentication(const std::string &of, const Smtpd &options) {
+    const auto given = [&](const char *name) { return places_.contains(of + '.' + name); };
+    if (given("auth") && !options.auth.empty() && !s_.auth(options.auth)) {
+      std::vector<std::string_view> names;
+      for (const auto &auth : s_.auths) names.push_back(auth.name);
+      const auto near = suggestion(options.auth, names);
+      add(of + ".auth", fmt::format("names \"{0}\", but there is no [auth.{0}]{1}", options.auth,
+                                    near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+    const bool listener = of != "smtpd";
+    if (!options.sasl_auth_enable && options.sasl_auth_required && listener &&
+        (given("sasl_auth_enable") || given("sasl_auth_required")))
+      add(of + ".sasl_auth_required", "demands AUTH, which is not offered; expected sasl_auth_enable = true beside it",
+          {of + ".sasl_auth_enable"});
+    if (!options.sasl_auth_enable || !listener) return;
+    if (options.auth.empty())
+      add(of + ".sasl_auth_enable", "offers AUTH with nobody to ask, expected auth = \"NAME\" and a table [auth.NAME]",
+          {of + ".auth", "smtpd.sasl_auth_enable"});
+    if (!given("sasl_auth_enable") && !given("auth")) return;
+    if (options.tls_auth_only && options.tls_security_level == TlsLevel::None)
+      add(of + ".sasl_auth_enable",
+          "offers AUTH after STARTTLS, which is not offered; expected tls_security_level and a certificate, or "
+          "tls_auth_only = false",
+          {of + ".auth", of});
+  }
+
   // `of`: "smtpd" or "listener.NAME".
   void watched(const std::string &of, const char *option, const char *table, const std::vector<std::string> &names,
                const std::vector<Filter> &known) {
@@ -283,6 +387,7 @@ class Checker {
     check("helo_access_maps", smtpd.helo_access_maps);
     check("sender_access_maps", smtpd.sender_access_maps);
     check("recipient_access_maps", smtpd.recipient_access_maps);
+    check("sender_login_maps", smtpd.sender_login_maps);
   }
 
   bool asks_itself(const Lookup &lookup, std::vector<std::string_view> &path) const {

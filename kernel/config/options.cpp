@@ -327,8 +327,9 @@ std::span<const Option<Smtpd>> smtpd_options() {
                            "none"),
         option<&T::campaign_header>("campaign_header", text(kFieldName),
                                     "A header field, such as \"X-Campaign\", with the name of the campaign that a "
-                                    "message from a client in `mynetworks`, or by QMQP, belongs to, unless a policy or "
-                                    "filter says that it is another. The field stays in the message.",
+                                    "message belongs to that comes from a client in `mynetworks` or one that has "
+                                    "authenticated, or by QMQP, unless a policy or filter says that it is another. The "
+                                    "field stays in the message.",
                                     "none"),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
@@ -390,6 +391,30 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "authorized_xforward_hosts", list(kNetwork),
             "Clients, such as content filters, that may say with XFORWARD whose mail it was; with none it is not "
             "offered. It is logged and passed on, and nothing else."),
+        option<&T::sasl_auth_enable>(
+            "sasl_auth_enable", boolean(),
+            "Offer AUTH (RFC 4954). A client that has authenticated may send to anywhere, as those in `mynetworks` "
+            "may."),
+        option<&T::auth>("auth", text(kAuthName), "The `[auth.NAME]` that is asked who a client is.", "none"),
+        option<&T::tls_auth_only>("tls_auth_only", boolean(),
+                                  "Neither offer nor take AUTH before STARTTLS, so that no password is sent in clear."),
+        option<&T::sasl_auth_required>(
+            "sasl_auth_required", boolean(),
+            "Take mail only from clients that have authenticated or are in `mynetworks`; others hear 530 to MAIL. For "
+            "submission (RFC 6409)."),
+        option<&T::sasl_authenticated_header>("sasl_authenticated_header", boolean(),
+                                              "Write the name under which the client authenticated into Received."),
+        option<&T::sasl_exceptions_networks>("sasl_exceptions_networks", list(kNetwork),
+                                             "Clients that AUTH is not offered to."),
+        option<&T::sender_login_maps>(
+            "sender_login_maps", list(kTableName),
+            "Tables that say of a sender (\"user@domain\", \"user\" in own domains, \"@domain\") under which names, "
+            "separated by commas or blanks, a client has to authenticate to use it. With any, a client that has "
+            "authenticated may use no sender but those of its name (Postfix: "
+            "`reject_authenticated_sender_login_mismatch`)."),
+        option<&T::reject_unauthenticated_sender_login_mismatch>(
+            "reject_unauthenticated_sender_login_mismatch", boolean(),
+            "A sender that `sender_login_maps` have may not be used without AUTH, by clients in `mynetworks` either."),
     };
     for (auto &row : r) {
       if (row.name != "client_event_limit_exceptions") continue;
@@ -467,6 +492,9 @@ std::span<const Option<Transport>> transport_options() {
           "Deliveries in a time, over the whole transport, such as \"100/s\" or \"5000/h\".", "none"),
       option<&T::transport_rate_burst>("transport_rate_burst", integer(1),
                                        "How many of these may follow each other at once after a quiet time."),
+      option<&T::transport_rate_plugin>("transport_rate_plugin", text(kRateName),
+                                        "The `[rate.NAME]` that keeps `transport_rate_limit`, perhaps for several "
+                                        "nodes together; `rate-local`: this instance by itself."),
       option<&T::delivery_slot_cost>(
           "delivery_slot_cost", integer(0, 1'000'000),
           "A list, that is a message with at least this many times `minimum_delivery_slots` deliveries on the "
@@ -539,6 +567,9 @@ std::span<const Option<DestinationLimits>> destination_options() {
                                          "Deliveries in a time, such as \"10/s\", \"100/m\" or \"500/15m\".", "none"),
       option<&T::destination_rate_burst>("destination_rate_burst", integer(1),
                                          "How many of these may follow each other at once after a quiet time."),
+      option<&T::destination_rate_plugin>("destination_rate_plugin", text(kRateName),
+                                          "The `[rate.NAME]` that keeps `destination_rate_limit`, as for "
+                                          "`transport_rate_plugin`."),
       option<&T::adaptive_rate_minimum>("adaptive_rate_minimum", text(kRate),
                                         "Where a `[[response]]` slows a destination down: never below this rate."),
       option<&T::adaptive_rate_decrease>("adaptive_rate_decrease", {.type = OptionType::Number, .least = 0, .most = 1},
@@ -597,16 +628,51 @@ std::span<const Option<Filter>> filter_options() {
   return rows;
 }
 
+std::span<const Option<Event>> event_options() {
+  using T = Event;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that is told, such as \"event-file\".", "must be given"),
+      option<&T::buffer_size>("buffer_size", size(64 << 10),
+                              "Memory of the queue process for events that the plugin has not taken yet; what does not "
+                              "fit is dropped, counted and said once in the log."),
+  };
+  return rows;
+}
+
+std::span<const Option<Rate>> rate_options() {
+  using T = Rate;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that keeps the rates, such as \"rate-redis\".",
+                         "must be given"),
+      option<&T::time_limit>("time_limit", duration(kMillisecond, 60 * kSecond),
+                             "How long it may take to say how many deliveries may begin; then `on_failure` answers."),
+  };
+  return rows;
+}
+
+std::span<const Option<Auth>> auth_options() {
+  using T = Auth;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that knows the users, such as \"auth-dovecot\".",
+                         "must be given"),
+      option<&T::time_limit>("time_limit", duration(kMillisecond, 300 * kSecond),
+                             "How long one step of an exchange may take; then the client hears 454."),
+  };
+  return rows;
+}
+
 std::span<const Option<Budget>> budget_options() {
   using T = Budget;
   static const Option<T> rows[] = {
       option<&T::isolation>(
           "isolation", choice(kIsolations),
           "Where the plugin's code runs: in the process that uses it, or in one of its own, whose end "
-          "harms nobody else."),
+          "harms nobody else.",
+          "`\"inproc\"`; in `[event.NAME]` and `[rate.NAME]` `\"process\"`, and nothing else"),
       option<&T::in_flight_limit>(
           "in_flight_limit", integer(1, 1000000),
-          "Operations that the plugin may have under way; more are refused with \"try later\"."),
+          "Operations that the plugin may have under way; more are refused with \"try later\". In `[event.NAME]` "
+          "events on their way to it; more wait in the buffer."),
       option<&T::threads>("threads", integer(0, 1024),
                           "Threads for a plugin that blocks; 0 means as many as the plugin asks for."),
       option<&T::log_rate_limit>("log_rate_limit", integer(1),
@@ -623,7 +689,7 @@ std::span<const Option<Budget>> budget_options() {
                                    "Open files of the plugin's own process; 0 means no limit but the system's."),
       option<&T::breaker_deaths>(
           "breaker_deaths", integer(1, 1000),
-          "Ends of the plugin's own process, or failures of a lookup in a row (exceptions, no "
+          "Ends of the plugin's own process, or failures of a lookup or auth in a row (exceptions, no "
           "answer in time), within `breaker_window`, after which its breaker opens: `on_failure` "
           "answers at once, and nothing is started or asked."),
       option<&T::breaker_window>("breaker_window", duration(kSecond), "See `breaker_deaths`."),
@@ -634,7 +700,8 @@ std::span<const Option<Budget>> budget_options() {
           "on_failure", choice(kOnFailures),
           "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "
           "not there (a lookup: not found; a transport cannot); or hold the message for an operator (filters and "
-          "policies: the message is taken; a lookup cannot)."),
+          "policies: the message is taken; a lookup cannot). Of a `[rate.NAME]`: what it limits waits, or goes at the "
+          "configured rate (`skip`) until the plugin answers again. Of auth it is always \"defer\"."),
   };
   return rows;
 }
@@ -716,6 +783,9 @@ std::span<const Option<RateRule>> rate_limit_options() {
                         "every tenant, campaign or sender"),
       option<&T::rate>("rate", text(kRate), "Deliveries in a time, such as \"100/m\".", "must be given"),
       option<&T::burst>("burst", integer(1), "How many may follow each other at once after a quiet time."),
+      option<&T::plugin>("plugin", text(kRateName),
+                         "The `[rate.NAME]` that keeps it, perhaps for several nodes together; `rate-local`: this "
+                         "instance by itself."),
   };
   return rows;
 }

@@ -49,6 +49,9 @@ std::span<const Option<Listener>> listener_options();
 std::span<const Option<Transport>> transport_options();
 std::span<const Option<Lookup>> lookup_options();
 std::span<const Option<Filter>> filter_options();  // of each [filter.NAME] and [policy.NAME]
+std::span<const Option<Event>> event_options();
+std::span<const Option<Rate>> rate_options();
+std::span<const Option<Auth>> auth_options();
 std::span<const Option<Budget>> budget_options();  // of each table that names a plugin
 std::span<const Option<DestinationLimits>>
 destination_options();  // of each transport and [[transport.NAME.destination]]

@@ -103,6 +103,25 @@ Plan make_plan(const Settings &settings) {
       h->descriptors += policy.budget.in_flight_limit;
     }
   }
+  for (const auto &event : settings.events) {
+    if (auto *h = host(event.budget)) {
+      h->name = "host.event." + event.name;
+      h->event = event.name;
+    }
+  }
+  for (const auto &rate : settings.rates) {
+    if (auto *h = host(rate.budget)) {
+      h->name = "host.rate." + rate.name;
+      h->rate = rate.name;
+    }
+  }
+  for (const auto &auth : settings.auths) {
+    if (auto *h = host(auth.budget)) {
+      h->name = "host.auth." + auth.name;
+      h->auth = auth.name;
+      h->descriptors += auth.budget.in_flight_limit;
+    }
+  }
   const auto processes =
       2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
   std::uint64_t watched = 0;

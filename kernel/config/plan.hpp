@@ -60,17 +60,17 @@ struct PlanTransport {
 
 // A plugin instance with a process of its own.
 struct PlanHost {
-  std::string name;                               // "host.lookup.users"
-  std::string lookup, transport, filter, policy;  // one of them: the table's name
-  std::uint32_t needs = 0;                        // MANSIO_NEEDS_* of its plugin
+  std::string name;                                                  // "host.lookup.users"
+  std::string lookup, transport, filter, policy, event, rate, auth;  // one of them: the table's name
+  std::uint32_t needs = 0;                                           // MANSIO_NEEDS_* of its plugin
   std::uint32_t breaker_deaths = 5;
   Nanos breaker_window = 0, breaker_time = 0;
   std::uint64_t descriptors = 0;  // that its process needs
   bool operator==(const PlanHost &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.needs, s.breaker_deaths, s.breaker_window, s.breaker_time,
-      s.descriptors);
+    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.event, s.rate, s.auth, s.needs, s.breaker_deaths,
+      s.breaker_window, s.breaker_time, s.descriptors);
   }
 };
 

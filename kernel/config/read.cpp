@@ -14,9 +14,9 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include",  "log",    "smtpd",  "listener",   "transport",
-                                        "lookup",   "filter", "policy", "route",      "queue",
-                                        "segments", "dns",    "tenant", "rate_limit", "response"};
+constexpr std::string_view kTables[] = {"include", "log",      "smtpd", "listener", "transport",  "lookup",
+                                        "filter",  "policy",   "event", "rate",     "auth",       "route",
+                                        "queue",   "segments", "dns",   "tenant",   "rate_limit", "response"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
@@ -42,6 +42,9 @@ std::string home_of(std::string_view name) {
   look("transport", transport_options(), "transport.NAME");
   look("lookup", lookup_options(), "lookup.NAME");
   look("filter", filter_options(), "filter.NAME] and [policy.NAME");
+  look("event", event_options(), "event.NAME");
+  look("rate", rate_options(), "rate.NAME");
+  look("auth", auth_options(), "auth.NAME");
   look("transport", destination_options(), "transport.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
@@ -78,6 +81,9 @@ class Reader {
     for_each_table("policy", [&](const TomlEntry &entry, const TomlTable &table) {
       s.policies.push_back(read_filter("policy.", entry.key, table));
     });
+    for_each_table("event", [&](const TomlEntry &entry, const TomlTable &table) { read_event(s, entry.key, table); });
+    for_each_table("rate", [&](const TomlEntry &entry, const TomlTable &table) { read_rate(s, entry.key, table); });
+    for_each_table("auth", [&](const TomlEntry &entry, const TomlTable &table) { read_auth(s, entry.key, table); });
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
     read_list("rate_limit", rate_limit_options(), s.rate_limits);
@@ -257,6 +263,42 @@ class Reader {
       plugin_option(filter.options, entry, prefix);
     }
     return filter;
+  }
+
+  void read_event(Settings &s, const std::string &name, const TomlTable &table) {
+    Event event;
+    event.name = name;
+    const auto prefix = "event." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, event_options(), event)) continue;
+      if (take(table, entry, prefix, budget_options(), event.budget)) continue;
+      plugin_option(event.options, entry, prefix);
+    }
+    s.events.push_back(std::move(event));
+  }
+
+  void read_rate(Settings &s, const std::string &name, const TomlTable &table) {
+    Rate rate;
+    rate.name = name;
+    const auto prefix = "rate." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, rate_options(), rate)) continue;
+      if (take(table, entry, prefix, budget_options(), rate.budget)) continue;
+      plugin_option(rate.options, entry, prefix);
+    }
+    s.rates.push_back(std::move(rate));
+  }
+
+  void read_auth(Settings &s, const std::string &name, const TomlTable &table) {
+    Auth auth;
+    auth.name = name;
+    const auto prefix = "auth." + name + '.';
+    for (const auto &entry : table) {
+      if (take(table, entry, prefix, auth_options(), auth)) continue;
+      if (take(table, entry, prefix, budget_options(), auth.budget)) continue;
+      plugin_option(auth.options, entry, prefix);
+    }
+    s.auths.push_back(std::move(auth));
   }
 
   // What the kernel does not know is the plugin's to judge.

@@ -94,8 +94,25 @@ std::string configuration_reference() {
       "and when. Options that are not listed here are the plugin's own.\n\n";
   table(out, filter_options(), Filter{});
   out +=
-      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]` and `[policy.NAME]`: where the "
-      "plugin's code runs, what it may use, and what happens when it fails.\n\n";
+      "\n## [event.NAME]\n\nPlugins that are told what became of messages, once it is on stable storage "
+      "(docs/plugin-guide.md). Nothing waits for them: what one does not take in time is dropped. Options that are not "
+      "listed here are the plugin's own.\n\n";
+  table(out, event_options(), Event{});
+  out +=
+      "\n## [rate.NAME]\n\nA plugin that owns limits: every `destination_rate_limit`, `transport_rate_limit` or "
+      "`[[rate_limit]]` that names it, so that several nodes can keep one rate together. It runs in a process of its "
+      "own (`isolation` is \"process\") and gives permits in leases, so that a delivery waits for nobody. NAME is "
+      "free, except `rate-local`, which stands for the limits that this instance keeps by itself. Options that are not "
+      "listed here are the plugin's own.\n\n";
+  table(out, rate_options(), Rate{});
+  out +=
+      "\n## [auth.NAME]\n\nA plugin that says who a client is that uses AUTH; `auth` of `[smtpd]` or of a listener "
+      "names it. Options that are not listed here are the plugin's own.\n\n";
+  table(out, auth_options(), Auth{});
+  out +=
+      "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]`, "
+      "`[event.NAME]`, `[rate.NAME]` and `[auth.NAME]`: where the plugin's code runs, what it may use, and what "
+      "happens when it fails.\n\n";
   table(out, budget_options(), Budget{});
   out +=
       "\n## [[route]]\n\nWhich transport delivers to a recipient: the first route that matches. All conditions of a "

@@ -38,6 +38,9 @@ const Transport *Settings::transport(std::string_view name) const { return by_na
 const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
 const Filter *Settings::filter(std::string_view name) const { return by_name(filters, name); }
 const Filter *Settings::policy(std::string_view name) const { return by_name(policies, name); }
+const Event *Settings::event(std::string_view name) const { return by_name(events, name); }
+const Rate *Settings::rate(std::string_view name) const { return by_name(rates, name); }
+const Auth *Settings::auth(std::string_view name) const { return by_name(auths, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }
 
 }  // namespace mansio::config

@@ -82,6 +82,14 @@ struct Smtpd {
   std::string content_filter;                  // "TRANSPORT:NEXTHOP", where all mail goes first; "" = none
   std::vector<std::string> receive_override_options;
   std::vector<Network> authorized_xforward_hosts;  // none: XFORWARD is not offered
+  bool sasl_auth_enable = false;
+  std::string auth;                               // [auth.NAME], who is asked; "" = nobody
+  bool tls_auth_only = true;                      // AUTH is not offered in clear
+  bool sasl_auth_required = false;                // of clients that are not in mynetworks, before MAIL
+  bool sasl_authenticated_header = false;         // the user's name goes into Received
+  std::vector<Network> sasl_exceptions_networks;  // AUTH is not offered to these
+  std::vector<std::string> sender_login_maps;     // tables: whose a sender address is; none: anybody's
+  bool reject_unauthenticated_sender_login_mismatch = false;
 
   bool overrides(std::string_view what) const;  // is it one of receive_override_options?
   bool operator==(const Smtpd &) const = default;
@@ -103,7 +111,8 @@ enum class Isolation : std::uint8_t { InProcess, Process };
 enum class OnFailure : std::uint8_t { Defer, Skip, Hold };
 
 // What an instance of a plugin may use, where its code runs, and what happens when it fails. In [transport.NAME],
-// [lookup.NAME], [filter.NAME] and [policy.NAME] alike. Memory, CPU and descriptors need a process of its own.
+// [lookup.NAME], [filter.NAME], [policy.NAME], [event.NAME], [rate.NAME] and [auth.NAME] alike. Memory, CPU and
+// descriptors need a process of its own.
 struct Budget {
   Isolation isolation = Isolation::InProcess;
   std::uint32_t in_flight_limit = 1000;  // operations
@@ -112,13 +121,16 @@ struct Budget {
   std::uint64_t memory_limit = 0;        // bytes of address space; 0 = none
   double cpu_limit = 0;                  // seconds of CPU a second, over ten seconds; 0 = none
   std::uint32_t descriptor_limit = 0;    // 0 = as the kernel's processes
-  std::uint32_t breaker_deaths = 5;      // or failures in a row of a lookup, that open the breaker
+  std::uint32_t breaker_deaths = 5;      // or failures in a row of a lookup or auth, that open the breaker
   Nanos breaker_window = 60 * kSecond;
   Nanos breaker_time = 60 * kSecond;  // how long it stays open
   OnFailure on_failure = OnFailure::Defer;
 
   bool operator==(const Budget &) const = default;
 };
+
+// The name of a [rate.NAME] that stands for none: the buckets that the queue process keeps itself.
+inline constexpr std::string_view kRateLocal = "rate-local";
 
 // What bounds deliveries to one destination: in [transport.NAME] for all of them, in [[transport.NAME.destination]] for
 // those that match.
@@ -131,6 +143,7 @@ struct DestinationLimits {
   Nanos destination_rate_delay = 0;    // 0: none
   std::string destination_rate_limit;  // "100/m"; "" = none
   std::uint32_t destination_rate_burst = 1;
+  std::string destination_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::string adaptive_rate_minimum = "1/m";
   double adaptive_rate_decrease = 0.5, adaptive_rate_increase = 0.05;
 
@@ -159,6 +172,7 @@ struct Transport : DestinationLimits {
   Nanos transport_rate_delay = 0;
   std::string transport_rate_limit;
   std::uint32_t transport_rate_burst = 1;
+  std::string transport_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::uint32_t delivery_slot_cost = 5;
   std::uint32_t delivery_slot_loan = 3;
   std::uint32_t delivery_slot_discount = 50;  // percent
@@ -195,6 +209,40 @@ struct Filter {
   Budget budget;
 
   bool operator==(const Filter &) const = default;
+};
+
+// One [event.NAME]: a plugin that is told what became of messages. It has a process of its own, as the queue process
+// runs no foreign code.
+struct Event {
+  std::string name;
+  std::string plugin;                          // "event-file"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  std::uint64_t buffer_size = 16ull << 20;     // bytes, in the queue process, of events not taken yet
+  Budget budget{.isolation = Isolation::Process};
+
+  bool operator==(const Event &) const = default;
+};
+
+// One [rate.NAME]: a plugin that owns the limits which name it. It has a process of its own, too.
+struct Rate {
+  std::string name;
+  std::string plugin;                          // "rate-redis"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos time_limit = 1 * kSecond;              // of a lease
+  Budget budget{.isolation = Isolation::Process};
+
+  bool operator==(const Rate &) const = default;
+};
+
+// One [auth.NAME]: a plugin that knows the users of the listeners that name it.
+struct Auth {
+  std::string name;
+  std::string plugin;                          // "auth-dovecot"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos time_limit = 30 * kSecond;             // of one step of an exchange
+  Budget budget;
+
+  bool operator==(const Auth &) const = default;
 };
 
 // The first route that matches a recipient is taken. Empty conditions match everything.
@@ -240,6 +288,7 @@ struct RateRule {
   std::vector<std::string> match;  // empty: every one that has a name
   std::string rate;                // "100/m"
   std::uint32_t burst = 1;
+  std::string plugin{kRateLocal};  // name of a [rate.NAME]
 
   bool operator==(const RateRule &) const = default;
 };
@@ -339,6 +388,9 @@ struct Settings {
   std::vector<Transport> transports;
   std::vector<Lookup> lookups;
   std::vector<Filter> filters, policies;
+  std::vector<Event> events;
+  std::vector<Rate> rates;
+  std::vector<Auth> auths;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
   std::vector<RateRule> rate_limits;
@@ -354,6 +406,9 @@ struct Settings {
   const Lookup *lookup(std::string_view name) const;
   const Filter *filter(std::string_view name) const;
   const Filter *policy(std::string_view name) const;
+  const Event *event(std::string_view name) const;
+  const Rate *rate(std::string_view name) const;
+  const Auth *auth(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool asks_exchangers() const;  // limits of some transport go by who takes a domain's mail
   bool operator==(const Settings &) const = default;

@@ -85,6 +85,24 @@ std::string write_snapshot(const Settings &s) {
       rows(out, budget_options(), filter.budget);
       for (const auto &[name, value] : filter.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
     }
+  for (const auto &event : s.events) {
+    header(out, "event." + toml_string(event.name));
+    given_rows(out, event_options(), event);
+    rows(out, budget_options(), event.budget);
+    for (const auto &[name, value] : event.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+  }
+  for (const auto &rate : s.rates) {
+    header(out, "rate." + toml_string(rate.name));
+    given_rows(out, rate_options(), rate);
+    rows(out, budget_options(), rate.budget);
+    for (const auto &[name, value] : rate.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+  }
+  for (const auto &auth : s.auths) {
+    header(out, "auth." + toml_string(auth.name));
+    given_rows(out, auth_options(), auth);
+    rows(out, budget_options(), auth.budget);
+    for (const auto &[name, value] : auth.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+  }
   for (const auto &rule : s.routes) {
     out += "[[route]]\n";
     out += "where = " + toml_string(rule.where) + '\n';

@@ -163,6 +163,7 @@ bool canonical_syslog_name(std::string &text) {
 
 bool canonical_plugin(std::string &text) { return word(text, 64); }
 bool canonical_transport(std::string &text) { return is_table_name(text); }
+bool canonical_auth(std::string &text) { return text.empty() || is_table_name(text); }
 bool canonical_content_filter(std::string &text) {
   const auto colon = text.find(':');
   if (text.empty() || colon == text.npos) return text.empty() || is_table_name(text);
@@ -278,6 +279,8 @@ const Syntax kAddressClass{"class of addresses",
                            canonical_address_class};
 const Syntax kParentMatch{"use of tables", "\"access_maps\" or \"transport_maps\"", canonical_parent_match};
 const Syntax kFilterName{"name", "the name of a table such as [filter.NAME]", canonical_transport};
+const Syntax kRateName{"rate", "the name of a [rate.NAME] table, or \"rate-local\"", canonical_transport};
+const Syntax kAuthName{"name", "the name of an [auth.NAME] table, or \"\" for none", canonical_auth};
 const Syntax kTransportName{"transport", "the name of a [transport.NAME] table", canonical_transport};
 const Syntax kContentFilter{
     "content filter", "\"TRANSPORT\" or \"TRANSPORT:NEXTHOP\", such as \"dspam:[127.0.0.1]:10024\", or \"\" for none",

@@ -37,6 +37,8 @@ extern const Syntax kRewriting;      // "canonical", "virtual", "generic"
 extern const Syntax kAddressClass;   // "envelope_sender", "header_recipient"
 extern const Syntax kParentMatch;    // "access_maps", "transport_maps"
 extern const Syntax kFilterName;     // name of a [filter.NAME] or [policy.NAME]
+extern const Syntax kRateName;       // name of a [rate.NAME], "rate-local"
+extern const Syntax kAuthName;       // "", or name of an [auth.NAME]
 extern const Syntax kTransportName;  // name of a [transport.NAME]
 extern const Syntax kContentFilter;  // "", "dspam", "dspam:[127.0.0.1]:10024", "dspam:unix:/run/dspam.sock"
 extern const Syntax kOverride;       // "no_address_mappings"

@@ -1,5 +1,5 @@
 // A plugin's shared object, checked and opened, and what an instance of it is given. The instances by kind are in
-// transport.hpp, lookup.hpp and filter.hpp.
+// transport.hpp, lookup.hpp, filter.hpp, event.hpp, rate.hpp and auth.hpp.
 //
 // Loading refuses a file that others may write (owner and mode, as Postfix does for its maps), lacks the entry
 // symbol, needs a later ABI, or is none of the kinds we know. Handles are never closed: static destructors and TLS make
@@ -28,6 +28,9 @@ inline constexpr const char *kTransportKind = "mansio.transport/1";
 inline constexpr const char *kLookupKind = "mansio.lookup/1";
 inline constexpr const char *kFilterKind = "mansio.filter/1~draft";
 inline constexpr const char *kPolicyKind = "mansio.policy/1~draft";
+inline constexpr const char *kEventKind = "mansio.event/1~draft";
+inline constexpr const char *kRateKind = "mansio.rate/1~draft";
+inline constexpr const char *kAuthKind = "mansio.auth/1~draft";
 
 // Fails with Status::BadConfig and a text that names the file, what is wrong with it and what helps.
 Result<const mansio_plugin *> load_plugin(const std::string &path);
@@ -54,7 +57,7 @@ struct Limits {
   std::size_t in_flight = 10000;  // operations not answered; more are refused with "try later"
   std::uint32_t threads = 0;      // of a blocking plugin; 0 = what the plugin says
   std::uint32_t log_rate = 100;   // lines a second; the burst is ten times that
-  // Of a lookup: failures in a row within a window that open its breaker, and for how long; 0 = it has none.
+  // Of lookups and auth: failures in a row within a window that open the breaker, and for how long; 0 = it has none.
   std::uint32_t breaker_failures = 0;
   Nanos breaker_window = 0, breaker_time = 0;
 };

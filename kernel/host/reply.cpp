@@ -75,6 +75,7 @@ Answer read_reply(const mansio_reply *reply) {
   Answer a;
   a.status = r.status;
   a.ttl = r.ttl_ns;
+  a.retry = std::max<Nanos>(r.retry_ns, 0);
   if (r.values && r.n_values > 0) read_values(a, r);
   auto &o = a.outcome;
   o.status = delivery_status(r.status);
@@ -95,7 +96,7 @@ Answer read_reply(const mansio_reply *reply) {
   o.connect_ns = std::max<Nanos>(r.connect_ns, 0);
   o.transmit_ns = std::max<Nanos>(r.transmit_ns, 0);
   o.connection_use = r.connection_use;
-  if (o.status == wire::DeliveryStatus::Deferred) o.retry_ns = std::max<Nanos>(r.retry_ns, 0);
+  if (o.status == wire::DeliveryStatus::Deferred) o.retry_ns = a.retry;
   a.destination = clean(r.destination, kMaxName);
   a.site_failure = (r.flags & MANSIO_REPLY_SITE_FAILURE) != 0;
   return a;

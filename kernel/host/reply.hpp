@@ -14,7 +14,7 @@ namespace mansio::host {
 struct Answer {
   mansio_status status = MANSIO_INTERNAL;
   std::vector<std::string> values;  // of a lookup
-  Nanos ttl = 0;
+  Nanos ttl = 0, retry = 0;
   wire::RecipientOutcome outcome;
   bool site_failure = false;
   std::string destination;  // where a connection stays open; "" = nowhere

@@ -11,8 +11,11 @@
 #include <fstream>
 #include <set>
 
+#include "kernel/host/auth_service.hpp"
+#include "kernel/host/event_service.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
+#include "kernel/host/rate.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -55,6 +58,9 @@ class Host final : public process::Role {
     lookup_.reset();
     transport_.reset();
     filter_.reset();
+    event_.reset();
+    rate_.reset();
+    auth_.reset();
     tables_.reset();
   }
 
@@ -65,11 +71,23 @@ class Host final : public process::Role {
     const auto *transport = settings.transport(context.start.transport);
     const auto *policy = settings.policy(context.start.policy);
     const auto *filter = policy ? policy : settings.filter(context.start.filter);
-    if (!lookup && !transport && !filter) return Error{Status::BadConfig, "nothing to host"};
-    const auto &budget = lookup ? lookup->budget : transport ? transport->budget : filter->budget;
-    const auto &file = lookup ? lookup->plugin : transport ? transport->plugin : filter->plugin;
-    const auto &name = lookup ? lookup->name : transport ? transport->name : filter->name;
-    const auto &given = lookup ? lookup->options : transport ? transport->options : filter->options;
+    const auto *event = settings.event(context.start.event);
+    const auto *rate = settings.rate(context.start.rate);
+    const auto *auth = settings.auth(context.start.auth);
+    if (!lookup && !transport && !filter && !event && !rate && !auth)
+      return Error{Status::BadConfig, "nothing to host"};
+    const auto of_table = [&](auto what) -> decltype(auto) {  // of the one that there is
+      return lookup      ? what(*lookup)
+             : transport ? what(*transport)
+             : filter    ? what(*filter)
+             : event     ? what(*event)
+             : rate      ? what(*rate)
+                         : what(*auth);
+    };
+    const auto &budget = of_table([](const auto &table) -> const auto & { return table.budget; });
+    const auto &file = of_table([](const auto &table) -> const auto & { return table.plugin; });
+    const auto &name = of_table([](const auto &table) -> const auto & { return table.name; });
+    const auto &given = of_table([](const auto &table) -> const auto & { return table.options; });
 
     const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
     if (!plugin) return plugin.error();
@@ -106,6 +124,18 @@ class Host final : public process::Role {
       auto made = FilterInstance::create(around, **plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
       if (!made) return made.error();
       filter_ = std::make_unique<FilterService>(std::move(*made));
+    } else if (event) {
+      auto made = EventInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      event_ = std::make_unique<EventService>(context.loop, context.clock, std::move(*made), [this] { check_idle(); });
+    } else if (rate) {
+      auto made = RateInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      rate_ = std::move(*made);
+    } else if (auth) {
+      auto made = AuthInstance::create(around, **plugin, std::move(instance));
+      if (!made) return made.error();
+      auth_ = std::make_unique<AuthService>(std::move(*made));
     } else {
       auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -120,9 +150,11 @@ class Host final : public process::Role {
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
+    if (event_) event_->greet(*channel);
+    if (auth_) auth_->greet(*channel);
   }
 
-  // Its clients drain first; when the last of them has gone there is nothing left to do.
+  // Its clients drain first, or hear that it drains; when the last of them has gone there is nothing left to do.
   void drain(Nanos) override {
     draining_ = true;
     check_idle();
@@ -132,6 +164,9 @@ class Host final : public process::Role {
     if (lookup_) lookup_->stats(add);
     if (transport_) transport_->stats(add);
     if (filter_) filter_->instance().stats(add);
+    if (event_) event_->instance().stats(add);
+    if (rate_) rate_->stats(add);
+    if (auth_) auth_->instance().stats(add);
   }
 
  private:
@@ -154,8 +189,19 @@ class Host final : public process::Role {
       case wire::DeliveryCancel::kType:
         if (const auto c = decode<wire::DeliveryCancel>(m.payload); c && transport_) transport_->cancel(c->lease);
         return;
+      case wire::Events::kType:
+        if (auto events = decode<wire::Events>(m.payload); events && event_) event_->take(from, std::move(*events));
+        return;
+      case wire::RateAsk::kType:
+        if (const auto ask = decode<wire::RateAsk>(m.payload); ask && rate_) lease_permits(from, *ask);
+        return;
+      case wire::RateUnused::kType:
+        if (const auto unused = decode<wire::RateUnused>(m.payload); unused && rate_)
+          rate_->give_back(*unused, [this] { check_idle(); });
+        return;
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
+        if (const auto client = from.lock(); auth_ && client && auth_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
   }
@@ -174,6 +220,16 @@ class Host final : public process::Role {
                                   "the answer is too large",
                                   true,
                                   0});
+    });
+  }
+
+  void lease_permits(const std::weak_ptr<io::Channel> &from, const wire::RateAsk &ask) {
+    rate_->lease(ask, [this, from, limit = ask.limit, key = ask.key](wire::RateLease &&lease) {
+      // The queue process waits no longer than its time limit. What does not reach it, it does not use.
+      const auto to = from.lock();
+      if ((!to || !to->send(lease)) && lease.units > 0)
+        rate_->give_back({limit, key, lease.units}, [this] { check_idle(); });
+      check_idle();
     });
   }
 
@@ -221,19 +277,24 @@ class Host final : public process::Role {
   // Deliveries of an egress that is gone may be given to another at any time: nothing here may go on with them.
   void gone(const io::Channel *which) {
     if (filter_) filter_->gone(which);
+    if (auth_) auth_->gone(which);
     std::erase_if(channels_, [&](const auto &c) { return c.get() == which; });
     if (transport_ && transport_->in_flight() > 0) std::_Exit(0);
     check_idle();
   }
 
   void check_idle() {
-    if (!draining_ || !channels_.empty() || finished_) return;
+    const bool busy = (event_ && !event_->idle()) || (rate_ && rate_->in_flight() > 0);
+    if (!draining_ || !channels_.empty() || busy || finished_) return;
     finished_ = true;
     asio::post(context_->loop, [this] {
       watchdog_.reset();
       lookup_.reset();
       transport_.reset();
       filter_.reset();
+      event_.reset();
+      rate_.reset();
+      auth_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -245,6 +306,9 @@ class Host final : public process::Role {
   std::unique_ptr<LookupInstance> lookup_;
   std::unique_ptr<TransportInstance> transport_;
   std::unique_ptr<FilterService> filter_;
+  std::unique_ptr<EventService> event_;
+  std::unique_ptr<RateInstance> rate_;
+  std::unique_ptr<AuthService> auth_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_;
   bool draining_ = false, finished_ = false;

@@ -1,6 +1,6 @@
 // The host role: a process that runs one plugin instance, and nothing else (isolation = "process"). It restricts itself
 // to what the plugin declares and the configuration grants, then serves whoever the supervisor attaches: the egress of
-// a transport, every process that may ask a table, or every ingress process.
+// a transport, every process that may ask a table, every ingress process, or the queue process.
 #pragma once
 
 #include <memory>

@@ -29,7 +29,7 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
     {"RCPT", Verb::Rcpt},          {"DATA", Verb::Data},          {"BDAT", Verb::Bdat},
     {"RSET", Verb::Rset},          {"NOOP", Verb::Noop},          {"VRFY", Verb::Vrfy},
     {"HELP", Verb::Help},          {"QUIT", Verb::Quit},          {"STARTTLS", Verb::StartTls},
-    {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Unimplemented}, {"ETRN", Verb::Etrn},
+    {"EXPN", Verb::Unimplemented}, {"AUTH", Verb::Auth},          {"ETRN", Verb::Etrn},
     {"TURN", Verb::Unimplemented}, {"ATRN", Verb::Unimplemented}, {"SEND", Verb::Unimplemented},
     {"SOML", Verb::Unimplemented}, {"SAML", Verb::Unimplemented}, {"GET", Verb::NotSmtp},
     {"POST", Verb::NotSmtp},       {"CONNECT", Verb::NotSmtp},    {"XFORWARD", Verb::XForward},
@@ -94,6 +94,15 @@ Syntax parse_path(std::string_view keyword, Command &command) {
   return parse_parameters(trim(s), command);
 }
 
+// "PLAIN AGFsaWNlAHNlY3JldA=="
+Syntax parse_auth(Command &command) {
+  auto rest = command.argument;
+  command.mechanism = take_word(rest);
+  if (command.mechanism.empty()) return Syntax::MissingArgument;
+  command.initial_response = take_word(rest);
+  return rest.empty() ? Syntax::Ok : Syntax::ExtraArgument;
+}
+
 Syntax parse_chunk(Command &command) {
   auto rest = command.argument;
   const auto size = take_word(rest);
@@ -150,6 +159,9 @@ Command parse_command(std::string_view line) {
       break;
     case Verb::Bdat:
       command.syntax = parse_chunk(command);
+      break;
+    case Verb::Auth:
+      command.syntax = parse_auth(command);
       break;
     default:
       break;

@@ -25,7 +25,8 @@ enum class Verb : std::uint8_t {
   StartTls,
   Etrn,
   XForward,
-  Unimplemented,  // SMTP, but not offered: EXPN, AUTH, TURN, SEND, SOML, SAML
+  Auth,
+  Unimplemented,  // SMTP, but not offered: EXPN, TURN, SEND, SOML, SAML
   NotSmtp,        // another protocol's first words (HTTP, TLS): the client is lost
 };
 std::string_view name(Verb verb);
@@ -33,8 +34,8 @@ std::string_view name(Verb verb);
 // Why a line with a known verb is refused.
 enum class Syntax : std::uint8_t {
   Ok,
-  MissingArgument,  // HELO without a name, BDAT without a size, XFORWARD without attributes
-  ExtraArgument,    // DATA, RSET, QUIT or STARTTLS with one, ETRN with two
+  MissingArgument,  // HELO without a name, BDAT without a size, XFORWARD without attributes, AUTH without a mechanism
+  ExtraArgument,    // DATA, RSET, QUIT or STARTTLS with one, ETRN with two, AUTH with three
   BadPath,          // MAIL/RCPT without FROM:/TO: or a path that ends
   BadParameter,     // not keyword[=value]
   TooManyParameters,
@@ -49,8 +50,10 @@ struct Parameter {
 struct Command {
   Verb verb = Verb::Unknown;
   Syntax syntax = Syntax::Ok;
-  std::string_view argument;  // all after the verb, trimmed
-  std::string_view path;      // MAIL, RCPT: with its angle brackets, if it has them
+  std::string_view argument;          // all after the verb, trimmed
+  std::string_view path;              // MAIL, RCPT: with its angle brackets, if it has them
+  std::string_view mechanism;         // AUTH
+  std::string_view initial_response;  // AUTH: as it came, "=" for an empty one; "" when there is none
   std::array<Parameter, 16> parameters;
   std::size_t parameter_count = 0;
   std::uint64_t chunk_size = 0;  // BDAT

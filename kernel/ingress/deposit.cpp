@@ -15,6 +15,7 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.client_address = client.address;
   e.client_name = client.name;
   e.client_port = client.port;
+  e.auth_user = client.sasl_username;
   e.listener = service.name;
   if (const auto filter = route::content_filter(service.smtpd)) {
     e.routes.assign(1, *filter);
@@ -29,7 +30,8 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
     chosen = *reserved;
   }
   const auto id = chosen;
-  auto trace = std::move(prepend) + received_header(e, env.settings.myhostname, id);
+  auto trace =
+      std::move(prepend) + received_header(e, env.settings.myhostname, id, service.smtpd.sasl_authenticated_header);
   // Content that begins with its body, without even the empty line, would have that taken for a part of our fields.
   if (content.header_malformed() && content.header_size() == 0) trace += "\r\n";
   // And a line of an mbox file becomes a field, or the fields behind it would be body.
@@ -57,6 +59,8 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                             {"helo", e.helo},
                             {"tls", e.tls_version},
                             {"cipher", e.tls_cipher},
+                            {"sasl_method", client.sasl_method},
+                            {"sasl_username", e.auth_user},
                             {"listener", e.listener}});
   if (e.origin) {
     env.log.info("xforward", {{"qid", id},

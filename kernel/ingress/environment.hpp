@@ -13,6 +13,7 @@
 #include "kernel/base/clock.hpp"
 #include "kernel/base/log.hpp"
 #include "kernel/config/settings.hpp"
+#include "kernel/ingress/authenticators.hpp"
 #include "kernel/ingress/reply.hpp"
 #include "kernel/io/dns.hpp"
 #include "kernel/mail/envelope.hpp"
@@ -30,7 +31,11 @@ struct Client {
   std::string name = "unknown";  // PTR confirmed forward
   std::uint16_t port = 0;
   process::ClientKey key{};
-  bool trusted = false;  // in mynetworks
+  bool trusted = false;                    // in mynetworks
+  std::string sasl_username, sasl_method;  // as whom it has authenticated, and how; "" = not
+
+  bool authenticated() const { return !sasl_username.empty(); }
+  bool may_relay() const { return trusted || authenticated(); }
 };
 
 // May this recipient be given to us, and where would it go?
@@ -82,6 +87,7 @@ struct Service {
   std::optional<Qmqpd> qmqpd;                  // null: SMTP is spoken
   std::shared_ptr<TlsContext> tls;             // null: no STARTTLS
   std::shared_ptr<const FilterChain> filters;  // null: nobody watches its sessions
+  AuthLink auth;                               // whom AUTH asks
 
   // Counters, for this process.
   struct Counters {
@@ -89,6 +95,7 @@ struct Service {
     std::uint64_t rejected_recipients = 0, rejected_messages = 0, deferred_messages = 0, timeouts = 0;
     std::uint64_t braked_messages = 0;  // that had to wait for in_flow_delay
     std::uint64_t protocol_errors = 0, tls_sessions = 0, tls_failures = 0, noncanonical_messages = 0;
+    std::uint64_t authentications = 0, authentications_failed = 0, authentications_deferred = 0;
     std::uint64_t sessions = 0;  // now
   } counters;
   Nanos notice_at = 0;  // mono: when the postmaster was last told of trouble of our own

@@ -35,6 +35,7 @@ Reply refusal(std::uint32_t stage, const wire::StageResult &result) {
   if (stage == MANSIO_STAGE_CONNECT || stage == MANSIO_STAGE_DATA)
     reply.code = permanent ? 554 : stage == MANSIO_STAGE_CONNECT ? 421 : 451;
   if (stage == MANSIO_STAGE_STARTTLS) reply.code = permanent ? 554 : 454;
+  if (stage == MANSIO_STAGE_AUTH) reply.code = permanent ? 535 : 454;
   // Whatever a process of its own has answered, a refusal is one.
   if (result.smtp_code / 100 == (permanent ? 5 : 4)) reply.code = result.smtp_code;
   if (reply.enhanced.subject == 0 && reply.enhanced.detail == 0) reply.enhanced = {0, 7, 1};
@@ -47,7 +48,8 @@ Reply refusal(std::uint32_t stage, const wire::StageResult &result) {
 
 // The check could not be made, and without it nothing is taken.
 Reply deferral(std::uint32_t stage) {
-  const std::uint16_t code = stage == MANSIO_STAGE_CONNECT ? 421 : stage == MANSIO_STAGE_STARTTLS ? 454 : 451;
+  const bool starts_or_names = stage == MANSIO_STAGE_STARTTLS || stage == MANSIO_STAGE_AUTH;
+  const std::uint16_t code = stage == MANSIO_STAGE_CONNECT ? 421 : starts_or_names ? 454 : 451;
   return {code, {4, 3, 0}, "Error: a check could not be made, try again later"};
 }
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "kernel/mail/address.hpp"
 #include "kernel/mail/dsn_params.hpp"
 
 namespace mansio::ingress {
@@ -51,6 +52,15 @@ std::optional<Reply> read_priority(const Parameter &p, int &priority) {
   return std::nullopt;
 }
 
+// Who has authenticated where the message was first given to a server (RFC 4954 section 5). It goes no further: it is
+// for next hops to which we authenticate, and we do not.
+std::optional<Reply> read_auth(const Parameter &p) {
+  if (p.value == "<>") return std::nullopt;
+  const auto mailbox = xtext_decode(p.value);
+  if (!mailbox || !parse_mailbox(*mailbox)) return bad_value(p);
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Reply> read_parameters(const Command &command, const Offers &offers, MailParameters &out) {
@@ -71,6 +81,8 @@ std::optional<Reply> read_parameters(const Command &command, const Offers &offer
       refusal = first_of(seen, 16) ? take(parse_envid(p.value), p, out.envid) : bad_value(p);
     } else if (equal_nocase(p.keyword, "MT-PRIORITY") && offers("MT-PRIORITY")) {
       refusal = first_of(seen, 32) ? read_priority(p, out.priority) : bad_value(p);
+    } else if (equal_nocase(p.keyword, "AUTH") && offers("AUTH")) {
+      refusal = first_of(seen, 64) ? read_auth(p) : bad_value(p);
     } else {
       refusal = unsupported(p);
     }

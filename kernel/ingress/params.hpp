@@ -1,6 +1,6 @@
 // What the ESMTP parameters of MAIL and RCPT mean: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET, ENVID,
-// NOTIFY and ORCPT (RFC 3461), MT-PRIORITY (RFC 6710). A parameter that is unknown, not offered, given twice or
-// malformed is a refusal.
+// NOTIFY and ORCPT (RFC 3461), MT-PRIORITY (RFC 6710), AUTH (RFC 4954). A parameter that is unknown, not offered, given
+// twice or malformed is a refusal.
 #pragma once
 
 #include <cstdint>

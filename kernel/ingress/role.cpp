@@ -12,6 +12,7 @@
 
 #include "kernel/host/tables.hpp"
 #include "kernel/host/watchdog.hpp"
+#include "kernel/ingress/authenticators.hpp"
 #include "kernel/ingress/filters.hpp"
 #include "kernel/ingress/queue_link.hpp"
 #include "kernel/ingress/route_policy.hpp"
@@ -53,6 +54,7 @@ class IngressRole final : public process::Role {
   ~IngressRole() override {
     watchdog_.reset();
     filters_.reset();
+    authenticators_.reset();
     table_policy_.reset();
     tables_.reset();
   }
@@ -77,7 +79,7 @@ class IngressRole final : public process::Role {
     server_ = std::make_unique<Server>(Environment{context.loop, context.clock, context.log, settings,
                                                    context.start.config_epoch, *writer_, *policy_, *link_, *census_,
                                                    dns_.get(), table_policy_.get()});
-    if (auto ready = prepare_filters(); !ready) return ready;
+    if (auto ready = prepare_plugins(); !ready) return ready;
     for (const auto &listener : settings.listeners) {
       auto &service = services_[listener.name];
       service.name = listener.name;
@@ -85,6 +87,7 @@ class IngressRole final : public process::Role {
       if (listener.protocol == "qmqp")
         service.qmqpd = Qmqpd{listener.qmqpd_authorized_clients, listener.qmqpd_timeout, listener.qmqpd_error_delay};
       service.filters = filters_->chain(listener.smtpd, session_prefix(listener.name));
+      service.auth = authenticators_->link(listener.smtpd);
       if (auto ready = prepare_tls(service); !ready) return ready;
     }
     return {};
@@ -99,6 +102,7 @@ class IngressRole final : public process::Role {
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind == wire::RoleKind::Queue) return link_->attach(std::move(channel));
     if (peer.kind != wire::RoleKind::Host || !filters_ || filters_->attach(peer.name, channel)) return;
+    if (authenticators_ && authenticators_->attach(peer.name, channel)) return;
     if (tables_) tables_->attach(peer.name, std::move(channel));
   }
 
@@ -129,6 +133,7 @@ class IngressRole final : public process::Role {
       table_policy_.reset();
       watchdog_.reset();
       filters_.reset();
+      authenticators_.reset();
       tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
       context_->finished();
     });
@@ -155,9 +160,13 @@ class IngressRole final : public process::Role {
       give("protocol_errors_total", c.protocol_errors);
       give("tls_sessions_total", c.tls_sessions);
       give("tls_failures_total", c.tls_failures);
+      give("authentications_total", c.authentications);
+      give("authentications_failed_total", c.authentications_failed);
+      give("authentications_deferred_total", c.authentications_deferred);
       give("noncanonical_messages_total", c.noncanonical_messages);
     }
     if (filters_) filters_->stats(each);
+    if (authenticators_) authenticators_->stats(each);
     each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
     each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
     each("mansio_smtpd_body_memory_bytes", static_cast<double>(writer_->memory()));
@@ -174,17 +183,20 @@ class IngressRole final : public process::Role {
     std::unique_ptr<asio::steady_timer> timer;
   };
 
-  Result<void> prepare_filters() {
+  Result<void> prepare_plugins() {
     const auto &c = *context_;
+    const bool here = Filters::any_here(c.settings) || Authenticators::any_here(c.settings);
     host::Surroundings around{c.loop, c.clock, c.log, *dns_};
     // Those whose code runs here may ask tables, too.
-    if (!tables_ && Filters::any_here(c.settings))
-      tables_ = host::TableSet::as_configured(c.settings, c.start.plugin_dir, around);
+    if (!tables_ && here) tables_ = host::TableSet::as_configured(c.settings, c.start.plugin_dir, around);
     around.tables = tables_.get();
     auto made = Filters::create(c.settings, c.start.plugin_dir, around);
     if (!made) return made.error();
     filters_ = std::move(*made);
-    if (!Filters::any_here(c.settings) || c.start.threaded) return {};
+    auto known = Authenticators::create(c.settings, c.start.plugin_dir, around);
+    if (!known) return known.error();
+    authenticators_ = std::move(*known);
+    if (!here || c.start.threaded) return {};
     watchdog_ = std::make_unique<host::Watchdog>(c.loop, kHang, 0, [](const char *why) {
       std::fprintf(stderr, "ingress process ends itself: %s\n", why);  // the log belongs to the loop's thread
       std::abort();
@@ -249,6 +261,7 @@ class IngressRole final : public process::Role {
   std::unique_ptr<host::TableSet> tables_;  // null: none has a say
   std::unique_ptr<TablePolicy> table_policy_;
   std::unique_ptr<Filters> filters_;
+  std::unique_ptr<Authenticators> authenticators_;
   std::unique_ptr<host::Watchdog> watchdog_;
   std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
   std::map<std::pair<std::string, std::string>, Certificate> certificates_;

@@ -5,7 +5,7 @@ namespace mansio::ingress {
 Verdict RoutePolicy::recipient(const Client &client, std::string_view sender, std::string_view recipient,
                                bool known_only) {
   Verdict verdict;
-  const auto decision = relay_.decide(client.trusted, recipient, known_only);
+  const auto decision = relay_.decide(client.may_relay(), recipient, known_only);
   if (decision.verdict != route::RelayVerdict::Accept) {
     verdict.refusal = Reply{decision.code, decision.enhanced, decision.text};
     return verdict;

@@ -59,6 +59,7 @@ Task<void> Session::run() {
 
 void Session::abandon() {
   if (filters_) filters_->abandon();
+  abandon_auth();
   transaction_.reset();
 }
 
@@ -86,7 +87,7 @@ Task<bool> Session::greet() {
 
 Task<void> Session::converse() {
   while (open_ && stop_ == Stop::None) {
-    const auto line = take_line();
+    const auto line = take_line(smtpd_.command_length_limit);
     if (!line) {
       if (!open_) break;
       if (draining_ && !(transaction_ && transaction_->decoder)) {
@@ -99,6 +100,12 @@ Task<void> Session::converse() {
       if (!co_await wait_input(Waiting::Command)) break;
       continue;
     }
+    if (line->too_long) {
+      ++counts_.commands;
+      ++commands_;
+      refuse({500, {5, 5, 2}, "Error: line too long"});
+      continue;
+    }
     command_begun_ = false;
     const auto errors_before = errors_;
     ++counts_.commands;
@@ -107,8 +114,13 @@ Task<void> Session::converse() {
       break;
     }
     transcript_.out(out_);
-    transcript_.in(*line);
-    const auto command = parse_command(*line);
+    const auto command = parse_command(line->text);
+    // A password may be in it, also where a client sends one that nobody has asked for.
+    const bool readable = command.verb != Verb::Unknown && command.verb != Verb::NotSmtp;
+    if (command.verb == Verb::Auth)
+      transcript_.in("AUTH [...]");
+    else
+      transcript_.in(readable || counts_.auth == 0 ? line->text : "[...]");
     if (synchronised(command.verb)) co_await dispatch(command);
     if (errors_ != errors_before) co_await slow_down(errors_before);
   }
@@ -128,6 +140,9 @@ Task<void> Session::dispatch(const Command &command) {
       break;
     case Verb::StartTls:
       if (syntax_ok(command)) co_await starttls();
+      break;
+    case Verb::Auth:
+      co_await auth(command);
       break;
     case Verb::Rcpt:
       if (env_.tables != nullptr)
@@ -159,45 +174,37 @@ bool Session::synchronised(Verb verb) {
   return false;
 }
 
-// The next command line, without its end; borrowed until the next read.
-std::optional<std::string_view> Session::take_line() {
-  for (;;) {
-    const auto bytes = connection_.buffered();
-    const void *const lf =
-        scanned_ < bytes.size() ? std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_) : nullptr;
-    const auto length =
-        lf == nullptr ? bytes.size() : static_cast<std::size_t>(static_cast<const char *>(lf) - bytes.data());
-    const bool too_long = length > smtpd_.command_length_limit + 1 || (lf == nullptr && connection_.full());
-    if (lf == nullptr) {
-      scanned_ = bytes.size();
-      if (!too_long && !skipping_line_) return std::nullopt;
-      skipping_line_ = true;
-      connection_.consume(bytes.size());
-      scanned_ = 0;
-      return std::nullopt;
-    }
+// The next line; nullopt: it is not all here yet, or the session is over.
+std::optional<Session::Line> Session::take_line(std::uint64_t limit) {
+  const auto bytes = connection_.buffered();
+  const void *const lf =
+      scanned_ < bytes.size() ? std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_) : nullptr;
+  const auto length =
+      lf == nullptr ? bytes.size() : static_cast<std::size_t>(static_cast<const char *>(lf) - bytes.data());
+  const bool too_long = length > limit + 1 || (lf == nullptr && connection_.full());
+  if (lf == nullptr) {
+    scanned_ = bytes.size();
+    if (!too_long && !skipping_line_) return std::nullopt;
+    skipping_line_ = true;
+    connection_.consume(bytes.size());
     scanned_ = 0;
-    connection_.consume(length + 1);
-    const bool skipped = std::exchange(skipping_line_, false);
-    if (too_long || skipped) {
-      ++counts_.commands;
-      ++commands_;
-      refuse({500, {5, 5, 2}, "Error: line too long"});
-      if (!open_) return std::nullopt;
-      continue;
-    }
-    auto line = bytes.substr(0, length);
-    if (line.ends_with('\r')) {
-      line.remove_suffix(1);
-    } else if (smtpd_.forbid_bare_newline == config::BareNewline::Reject) {
-      ++service_.counters.noncanonical_messages;
-      const Reply bare{550, {5, 5, 2}, "Error: bare <LF> received"};
-      log_reject("bare LF", bare);
-      hang_up(bare);
-      return std::nullopt;
-    }
-    return line;
+    return std::nullopt;
   }
+  scanned_ = 0;
+  connection_.consume(length + 1);
+  const bool skipped = std::exchange(skipping_line_, false);
+  if (too_long || skipped) return Line{{}, true};
+  auto line = bytes.substr(0, length);
+  if (line.ends_with('\r')) {
+    line.remove_suffix(1);
+  } else if (smtpd_.forbid_bare_newline == config::BareNewline::Reject) {
+    ++service_.counters.noncanonical_messages;
+    const Reply bare{550, {5, 5, 2}, "Error: bare <LF> received"};
+    log_reject("bare LF", bare);
+    hang_up(bare);
+    return std::nullopt;
+  }
+  return Line{line, false};
 }
 
 Task<bool> Session::wait_input(Waiting what) {
@@ -235,7 +242,11 @@ Task<void> Session::slow_down(std::uint32_t errors_before) {
     hang_up(goodbye({4, 7, 0}, "Error: too many errors"));
     co_return;
   }
-  if (errors_before < smtpd_.soft_error_limit || smtpd_.error_sleep_time <= 0) co_return;
+  if (errors_before >= smtpd_.soft_error_limit) co_await pause_after_error();
+}
+
+Task<void> Session::pause_after_error() {
+  if (smtpd_.error_sleep_time <= 0) co_return;
   asio::steady_timer timer{env_.loop, std::chrono::nanoseconds{smtpd_.error_sleep_time}};
   ErrorCode ignored;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -313,8 +324,10 @@ Reply Session::goodbye(EnhancedStatus enhanced, std::string_view text) const {
 }
 
 std::string Session::protocol() const {
-  return std::string{protocol_name(
-      {.esmtp = esmtp_, .tls = connection_.secure(), .smtputf8 = transaction_ && transaction_->envelope.smtputf8})};
+  return std::string{protocol_name({.esmtp = esmtp_,
+                                    .tls = connection_.secure(),
+                                    .auth = client_.authenticated(),
+                                    .smtputf8 = transaction_ && transaction_->envelope.smtputf8})};
 }
 
 void Session::log_reject(std::string_view what, const Reply &why, std::string_view recipient) {
@@ -335,6 +348,7 @@ void Session::log_disconnect() {
                                {"client_name", client_.name},
                                {"helo", c.helo},
                                {"starttls", c.starttls},
+                               {"auth", c.auth},
                                {"mail", c.mail},
                                {"rcpt", c.rcpt},
                                {"data", c.data},

@@ -1,8 +1,8 @@
 // Session: one client's SMTP conversation (RFC 5321), from greeting to close, as one coroutine. session.cpp is the
 // life of the connection, session_commands.cpp the commands that need no waiting, session_tables.cpp RCPT where it
-// waits for tables, session_etrn.cpp the one that waits for the queue, session_content.cpp DATA, BDAT and the way into
-// the spool, session_filters.cpp what filters and policies have to say, session_notice.cpp what the postmaster is told
-// of it.
+// waits for tables, session_etrn.cpp the one that waits for the queue, session_auth.cpp the one that waits for an auth
+// plugin, session_content.cpp DATA, BDAT and the way into the spool, session_filters.cpp what filters and policies have
+// to say, session_notice.cpp what the postmaster is told of it.
 //
 // Replies to pipelined commands gather in one buffer and leave with one write, when nothing more can be answered
 // without reading. There is no timer a read: a session states what it waits for and until when, and the server's
@@ -63,8 +63,8 @@ class Session final : public ClientSession {
   enum class Stop : std::uint8_t { None, Timeout, TransactionTimeout, TooSlow, Drain };
 
   struct Counts {
-    std::uint32_t commands = 0, helo = 0, mail = 0, rcpt = 0, data = 0, bdat = 0, rset = 0, starttls = 0, unknown = 0,
-                  messages = 0;
+    std::uint32_t commands = 0, helo = 0, mail = 0, rcpt = 0, data = 0, bdat = 0, rset = 0, starttls = 0, auth = 0,
+                  unknown = 0, messages = 0;
   };
 
   // session.cpp
@@ -72,10 +72,15 @@ class Session final : public ClientSession {
   Task<void> converse();
   Task<void> dispatch(const Command &command);
   Task<void> say_why_stopped();
-  std::optional<std::string_view> take_line();
+  struct Line {
+    std::string_view text;  // without its end; borrowed until the next read
+    bool too_long = false;  // and then without text
+  };
+  std::optional<Line> take_line(std::uint64_t limit);
   Task<bool> wait_input(Waiting what);
   Task<bool> flush(bool last = false);  // last: linger_close() follows
   Task<void> slow_down(std::uint32_t errors_before);
+  Task<void> pause_after_error();
   bool synchronised(Verb verb);
   void stop(Stop why);
   void reply(Reply reply) {
@@ -121,6 +126,18 @@ class Session final : public ClientSession {
   // session_etrn.cpp
   bool may_etrn() const;
   Task<void> etrn(std::string_view argument);
+
+  // session_auth.cpp
+  struct AuthWait;
+  bool auth_enabled() const;
+  bool may_auth() const;
+  std::string auth_mechanisms() const;
+  std::optional<Reply> auth_refusal(const Command &command) const;
+  Task<void> auth(const Command &command);
+  Task<wire::AuthResult> auth_step(wire::AuthCall call);
+  Task<std::optional<std::string>> auth_response();
+  Task<void> auth_over(std::string mechanism, wire::AuthResult result);
+  void abandon_auth();
 
   // session_content.cpp
   Task<void> data();
@@ -170,6 +187,7 @@ class Session final : public ClientSession {
   route::ScreeningMemory screening_;
   std::unique_ptr<FilterSession> filters_;  // null: nobody watches
   std::optional<std::string> accepted_;
+  std::shared_ptr<AuthWait> auth_wait_;  // null: no plugin is thinking
   struct {
     std::string helo;
     bool esmtp = false;

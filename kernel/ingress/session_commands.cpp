@@ -1,4 +1,4 @@
-// The commands that are answered at once: everything but DATA, BDAT and STARTTLS.
+// The commands that are answered at once: everything but DATA, BDAT, STARTTLS, ETRN and AUTH.
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/params.hpp"
 #include "kernel/ingress/session.hpp"
@@ -39,6 +39,9 @@ Reply syntax_refusal(const Command &command) {
     case Verb::XForward:
       usage += " attribute=value...";
       break;
+    case Verb::Auth:
+      usage += " mechanism [initial-response]";
+      break;
     default:
       break;
   }
@@ -64,6 +67,7 @@ bool Session::offers(std::string_view keyword) const {
   if (keyword == "MT-PRIORITY" && !smtpd_.mt_priority) return false;
   if (keyword == "ETRN" && !may_etrn()) return false;
   if (keyword == "XFORWARD" && !may_xforward()) return false;
+  if (keyword == "AUTH" && !may_auth()) return false;
   if (keyword == "STARTTLS" && (!service_.tls || !service_.tls->current() || connection_.secure())) return false;
   return std::none_of(smtpd_.discard_ehlo_keywords.begin(), smtpd_.discard_ehlo_keywords.end(),
                       [&](const std::string &k) { return equal_nocase(k, keyword); });
@@ -157,10 +161,11 @@ void Session::helo(const Command &command) {
 
 void Session::ehlo_reply() {
   std::vector<std::string> lines{env_.settings.myhostname};
-  for (const std::string_view keyword : {"PIPELINING", "SIZE", "ETRN", "STARTTLS", "ENHANCEDSTATUSCODES", "8BITMIME",
-                                         "DSN", "SMTPUTF8", "MT-PRIORITY", "CHUNKING", "XFORWARD"}) {
+  for (const std::string_view keyword : {"PIPELINING", "SIZE", "ETRN", "STARTTLS", "AUTH", "ENHANCEDSTATUSCODES",
+                                         "8BITMIME", "DSN", "SMTPUTF8", "MT-PRIORITY", "CHUNKING", "XFORWARD"}) {
     if (!offers(keyword)) continue;
     lines.emplace_back(keyword);
+    if (keyword == "AUTH") lines.back() += " " + auth_mechanisms();
     if (keyword == "SIZE") lines.back() += " " + std::to_string(smtpd_.message_size_limit);
     if (keyword == "XFORWARD") lines.back().append(" ").append(kXForwardAttributes);
   }
@@ -176,7 +181,7 @@ void Session::ehlo_reply() {
 void Session::help() {
   std::string commands = "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
   if (offers("CHUNKING")) commands += " BDAT";
-  for (const std::string_view keyword : {"STARTTLS", "ETRN", "XFORWARD"})
+  for (const std::string_view keyword : {"STARTTLS", "AUTH", "ETRN", "XFORWARD"})
     if (offers(keyword)) commands.append(" ").append(keyword);
   reply({214, {2, 0, 0}, std::move(commands)});
 }
@@ -208,6 +213,11 @@ void Session::mail(const Command &command) {
   // A client that always has the next command waiting would keep us from ever being done.
   if (draining_) return hang_up(goodbye({4, 3, 2}, "Service shutting down"));
   if (smtpd_.helo_required && helo_.empty()) return refuse({503, {5, 5, 1}, "Error: send HELO/EHLO first"});
+  if (smtpd_.sasl_auth_required && !client_.may_relay()) {
+    const Reply who{530, {5, 7, 0}, "Authentication required"};
+    log_reject("MAIL", who);
+    return refuse(who);
+  }
   if (transaction_) return refuse({503, {5, 5, 1}, "Error: nested MAIL command"});
   MailParameters parameters;
   if (const auto bad = read_parameters(
@@ -236,7 +246,7 @@ void Session::mail(const Command &command) {
   envelope.tenant = smtpd_.tenant;
   // Everybody may let others go first; only those we know may go before others. What is asked for in vain is no reason
   // to refuse the message, but is said (RFC 6710 section 5, enhanced code X.3.6).
-  const bool lowered = parameters.priority > 0 && !client_.trusted;
+  const bool lowered = parameters.priority > 0 && !client_.may_relay();
   envelope.priority = static_cast<std::uint8_t>(lowered ? 0 : parameters.priority);
   transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
   accept(lowered ? Reply{250, {2, 3, 6}, "0 is the priority of this message"} : Reply{250, {2, 1, 0}, "Ok"});

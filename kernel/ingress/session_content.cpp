@@ -29,7 +29,7 @@ void Session::begin_content(ContentDecoder::Framing framing) {
   transaction_->envelope.arrival = env_.clock.wall();
   transaction_->chunked = framing == ContentDecoder::Framing::Bdat;
   transaction_->draft = env_.writer.begin();
-  if (client_.trusted) transaction_->campaign = CampaignField{smtpd_.campaign_header};
+  if (client_.may_relay()) transaction_->campaign = CampaignField{smtpd_.campaign_header};
   if (env_.tables != nullptr) hold_header();
   start_content_clock();
 }
@@ -253,6 +253,8 @@ Task<void> Session::starttls() {
   // What was said in clear may have been said by somebody else (RFC 3207 section 4.2).
   reset();
   if (filters_) filters_->secured();
+  client_.sasl_username.clear();
+  client_.sasl_method.clear();
   screening_.helo.reset();
   helo_.clear();
   esmtp_ = false;

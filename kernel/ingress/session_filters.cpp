@@ -93,12 +93,13 @@ wire::StageCall Session::stage_facts(std::uint32_t stage) const {
   fact("myhostname", env_.settings.myhostname);
   fact("tls_version", connection_.tls_version());
   fact("tls_cipher", connection_.tls_cipher());
+  fact("auth_user", client_.sasl_username);
   if (transaction_) {
     facts.id = transaction_->id;
     facts.macros.emplace_back("sender", transaction_->envelope.sender);
     // Without the one that is asked about.
-    fact("recipient_count", std::to_string(stage == MANSIO_STAGE_RCPT ? before_.recipients
-                                                                      : transaction_->envelope.recipients.size()));
+    fact("recipient_count",
+         std::to_string(stage == MANSIO_STAGE_RCPT ? before_.recipients : transaction_->envelope.recipients.size()));
   }
   return facts;
 }

@@ -27,7 +27,7 @@ Task<void> Session::rcpt_by_tables(const Command &command) {
 }
 
 void Session::hold_header() {
-  if (client_.trusted && env_.tables->rewrites_headers() && !smtpd_.overrides("no_address_mappings"))
+  if (client_.may_relay() && env_.tables->rewrites_headers() && !smtpd_.overrides("no_address_mappings"))
     transaction_->header = std::make_unique<HeldHeader>();
 }
 

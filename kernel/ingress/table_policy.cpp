@@ -4,12 +4,25 @@
 #include <utility>
 
 #include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "kernel/route/header_rewriting.hpp"
 
 namespace mansio::ingress {
 namespace {
 
 Reply reply_of(const route::Refusal &refusal) { return {refusal.code, refusal.enhanced, refusal.text}; }
+
+// "alice, bob": one of the names that the tables have.
+bool names_login(const std::vector<std::string> &values, std::string_view login) {
+  constexpr std::string_view kBetween = ", \t\r\n";
+  for (std::string_view rest : values)
+    while (!rest.empty()) {
+      const auto word = rest.substr(0, rest.find_first_of(kBetween));
+      if (!word.empty() && equals_nocase(word, login)) return true;
+      rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    }
+  return false;
+}
 
 }  // namespace
 
@@ -45,7 +58,11 @@ TablePolicy::TablePolicy(const config::Settings &s, std::span<const std::string>
       local_recipients_(s, domains_, s.local_recipient_maps, {}),
       relay_recipients_(s, domains_, s.relay_recipient_maps, {}) {
   for (const auto &listener : s.listeners)
-    if (listener.protocol == "smtp") access_.emplace(listener.name, route::AccessLists{s, listener.smtpd});
+    if (listener.protocol == "smtp") {
+      access_.emplace(listener.name, route::AccessLists{s, listener.smtpd});
+      if (const auto &maps = listener.smtpd.sender_login_maps; !maps.empty())
+        logins_.emplace(listener.name, route::AddressMap{s, domains_, maps, {}});
+    }
 }
 
 bool TablePolicy::needed(const config::Settings &s) {
@@ -54,7 +71,7 @@ bool TablePolicy::needed(const config::Settings &s) {
                              &s.canonical_maps, &s.sender_canonical_maps, &s.recipient_canonical_maps})
     if (!tables->empty()) return true;
   return !s.always_bcc.empty() || route::RouteFinder::needed(s) || std::ranges::any_of(s.listeners, [&](const auto &l) {
-    return !route::AccessLists{s, l.smtpd}.empty();
+    return !l.smtpd.sender_login_maps.empty() || !route::AccessLists{s, l.smtpd}.empty();
   });
 }
 
@@ -64,7 +81,8 @@ Task<TableVerdict> TablePolicy::recipient(TableQuestion question, route::Screeni
   asked.sender = question.sender;
   asked.maps = !question.service.smtpd.overrides("no_address_mappings");
   asked.known_only = !question.service.smtpd.overrides("no_unknown_recipient_checks");
-  bool ok = co_await screened(asked, memory);
+  bool ok = co_await owned(asked);
+  if (ok) ok = co_await screened(asked, memory);
   if (ok) ok = co_await rewritten(asked);
   if (ok) ok = co_await expanded(asked);
   if (ok) ok = co_await routed(asked);
@@ -137,6 +155,22 @@ bool TablePolicy::apply_remembered(Asked &asked, std::optional<route::Screened> 
   return pass;
 }
 
+// Is the sender address the client's to use? Once accepted with a recipient, it is for the rest of the message.
+Task<bool> TablePolicy::owned(Asked &asked) const {
+  const auto &q = asked.question;
+  const auto found = logins_.find(q.service.name);
+  if (found == logins_.end() || q.sender.empty() || !q.first) co_return true;
+  const auto &login = q.client.sasl_username;
+  if (login.empty() && !q.service.smtpd.reject_unauthenticated_sender_login_mismatch) co_return true;
+  const std::string sender{q.sender};
+  const auto owners = co_await found->second.raw(asked.search, sender);
+  if (owners.later()) co_return later(asked, owners.text);
+  if (login.empty() ? !owners.found() : names_login(owners.values, login)) co_return true;
+  const auto why = login.empty() ? std::string{"not logged in"} : "not owned by user " + printable(login, false);
+  asked.verdict.refusal = Reply{553, {5, 7, 1}, "<" + sender + ">: Sender address rejected: " + why};
+  co_return false;
+}
+
 Task<bool> TablePolicy::screened(Asked &asked, route::ScreeningMemory &memory) const {
   const auto &q = asked.question;
   const auto found = access_.find(q.service.name);
@@ -173,7 +207,7 @@ Task<bool> TablePolicy::admitted(Asked &asked) const {
   const auto place = relay_.place_of(asked.given);
   const auto of_domain = co_await domains_.class_of(asked.search, place.domain);
   if (!of_domain) co_return later(asked, of_domain.error().text);
-  asked.decision = relay_.admit(asked.question.client.trusted, asked.given, place, *of_domain);
+  asked.decision = relay_.admit(asked.question.client.may_relay(), asked.given, place, *of_domain);
   asked.address = asked.decision.address;
   if (asked.decision.verdict == route::RelayVerdict::Accept) co_return true;
   asked.verdict.refusal = Reply{asked.decision.code, asked.decision.enhanced, asked.decision.text};

@@ -61,6 +61,7 @@ class TablePolicy {
  private:
   struct Asked;  // one recipient on its way
   // Each of these says whether the recipient may go on; if not, the verdict has a refusal.
+  Task<bool> owned(Asked &asked) const;
   Task<bool> screened(Asked &asked, route::ScreeningMemory &memory) const;
   Task<bool> admitted(Asked &asked) const;
   Task<bool> rewritten(Asked &asked) const;
@@ -91,6 +92,7 @@ class TablePolicy {
   route::Canonical canonical_;
   route::AddressMap sender_bcc_, recipient_bcc_, local_recipients_, relay_recipients_;
   std::map<std::string, route::AccessLists, std::less<>> access_;  // by listener
+  std::map<std::string, route::AddressMap, std::less<>> logins_;   // the same, those that have any
   mutable Counters counters_;
 };
 

@@ -44,7 +44,7 @@ config::NotifyMask trouble_of(const Reply &reply) {
   switch (reply.code) {
     case 421:  // too many errors or commands; our own reasons to close are no trouble
       return e.subject == 7 ? config::kNotifyProtocol : 0;
-    case 454:  // TLS is not available: a certificate cannot be read
+    case 454:  // TLS or authentication is not available: a certificate cannot be read, a server is down
       return config::kNotifyData;
     case 500:
     case 501:

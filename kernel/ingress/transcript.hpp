@@ -1,5 +1,5 @@
 // Transcript: the commands and replies of a session, for a notice to the postmaster. Bounded, and without content:
-// what DATA and BDAT carry is not in it.
+// what DATA and BDAT carry is not in it, nor what the client says in AUTH.
 #pragma once
 
 #include <string>

@@ -50,7 +50,7 @@ std::string_view protocol_name(SessionKind kind) {
   return kind.esmtp || with != 0 ? kNames[0][with] : "SMTP";
 }
 
-std::string received_header(const Envelope &envelope, std::string_view hostname, MessageId id) {
+std::string received_header(const Envelope &envelope, std::string_view hostname, MessageId id, bool with_user) {
   const bool utf8 = envelope.smtputf8;
   std::string out = "Received: ";
   if (!envelope.client_address.empty()) {
@@ -62,6 +62,8 @@ std::string received_header(const Envelope &envelope, std::string_view hostname,
     fmt::format_to(std::back_inserter(out), "(using {} with cipher {})\r\n\t", token(envelope.tls_version, false),
                    token(envelope.tls_cipher, false));
   }
+  if (with_user && !envelope.auth_user.empty())
+    fmt::format_to(std::back_inserter(out), "(Authenticated sender: {})\r\n\t", token(envelope.auth_user, utf8));
   fmt::format_to(std::back_inserter(out), "by {} (Mansio)", hostname);
   if (!envelope.protocol.empty()) fmt::format_to(std::back_inserter(out), " with {}", token(envelope.protocol, false));
   fmt::format_to(std::back_inserter(out), " id {}", to_string(id));

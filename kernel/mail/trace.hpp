@@ -21,9 +21,10 @@ struct SessionKind {
 std::string_view protocol_name(SessionKind kind);  // "SMTP", "ESMTPSA", "UTF8SMTPS", "LMTP", ...
 
 // From the envelope's client, helo, protocol, TLS and arrival. "for" is written only when there is one recipient,
-// so that nobody learns of another (RFC 5321 section 7.2). Mail made here has no client and gets no "from". A priority
-// that is not 0 is last, where RFC 5321 has the clauses that others added (RFC 6710's is PRIORITY).
-std::string received_header(const Envelope &envelope, std::string_view hostname, MessageId id);
+// so that nobody learns of another (RFC 5321 section 7.2); who has authenticated only `with_user`. Mail made here has
+// no client and gets no "from". A priority that is not 0 is last, where RFC 5321 has the clauses that others added (RFC
+// 6710's is PRIORITY).
+std::string received_header(const Envelope &envelope, std::string_view hostname, MessageId id, bool with_user = false);
 
 std::string return_path_header(std::string_view sender);  // "" gives "<>"
 std::string delivered_to_header(std::string_view recipient);

@@ -25,7 +25,7 @@ void read_options(Privileges &p, const std::map<std::string, std::string> &optio
     if (value.starts_with('/')) p.readable.push_back(value);
 }
 
-// What the filters and policies need that run in an ingress process.
+// What the filters, policies and auth plugins need that run in an ingress process.
 void read_filters(Privileges &p, const wire::Start &start, const config::Settings &settings) {
   for (const auto *filters : {&settings.filters, &settings.policies})
     for (const auto &filter : *filters) {
@@ -33,6 +33,11 @@ void read_filters(Privileges &p, const wire::Start &start, const config::Setting
       p.readable.push_back(start.plugin_dir);
       read_options(p, filter.options);
     }
+  for (const auto &auth : settings.auths) {
+    if (auth.budget.isolation == config::Isolation::Process) continue;
+    p.readable.push_back(start.plugin_dir);
+    read_options(p, auth.options);
+  }
 }
 
 // What lookup plugins in this process need: their code, and the files that their options name. The directory of each as
@@ -88,6 +93,9 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       if (const auto *t = settings.transport(start.transport)) read_options(p, t->options);
       if (const auto *f = settings.filter(start.filter)) read_options(p, f->options);
       if (const auto *f = settings.policy(start.policy)) read_options(p, f->options);
+      if (const auto *e = settings.event(start.event)) read_options(p, e->options);
+      if (const auto *r = settings.rate(start.rate)) read_options(p, r->options);
+      if (const auto *a = settings.auth(start.auth)) read_options(p, a->options);
       break;
     case wire::RoleKind::Supervisor:
     case wire::RoleKind::Config:
@@ -101,6 +109,9 @@ std::string state_directory(const wire::Start &start) {
   const auto table = !start.lookup.empty()   ? "lookup." + start.lookup
                      : !start.filter.empty() ? "filter." + start.filter
                      : !start.policy.empty() ? "policy." + start.policy
+                     : !start.event.empty()  ? "event." + start.event
+                     : !start.rate.empty()   ? "rate." + start.rate
+                     : !start.auth.empty()   ? "auth." + start.auth
                                              : "transport." + start.transport;
   return start.spool + "/state/" + table;
 }

@@ -134,6 +134,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     std::erase_if(recipients, [&](std::uint32_t i) { return std::binary_search(done.begin(), done.end(), i); });
   }
   if (anew) delivery_log_.active(at.id, envelope);
+  if (anew && !record) tell_inserted(at.id, envelope);
   if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, clock_.mono());
   const auto stored = std::make_shared<const Stored>(Stored{at, std::move(envelope)});
   if (anew) cache_.put(stored);

@@ -11,8 +11,8 @@
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
 // (what replies make us do), crashes.cpp, routing.cpp, sites.cpp (which domains share limits), notifications.cpp,
-// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp
-// (what holds the queue up), maintenance.cpp (time, pressure, end).
+// telling.cpp (event plugins), compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and
+// suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -36,10 +36,12 @@
 #include "kernel/queue/command.hpp"
 #include "kernel/queue/delivery_log.hpp"
 #include "kernel/queue/envelope_cache.hpp"
+#include "kernel/queue/events.hpp"
 #include "kernel/queue/index.hpp"
 #include "kernel/queue/inflow.hpp"
 #include "kernel/queue/link.hpp"
 #include "kernel/queue/peers.hpp"
+#include "kernel/queue/rate_links.hpp"
 #include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 #include "kernel/spool/store.hpp"
@@ -231,8 +233,7 @@ class QueueCore : private spool::Mover {
   bool spares_some(GroupSlot group, const Batch &batch) const;
   bool first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
                        const LeaseContext &context);
-  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                    Nanos retry = 0);
+  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope, Nanos retry = 0);
   bool expired(GroupSlot group) const;
   void expire_failed(GroupSlot group, Batch &batch, const Envelope &envelope);
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared = {});
@@ -283,6 +284,13 @@ class QueueCore : private spool::Mover {
   bool notifies(config::NotifyMask what) const;
   bool is_notice(const Envelope &envelope) const;
   void tell_trouble(MessageSlot slot, const Envelope &envelope, const Reported &reported);
+
+  // telling.cpp
+  void report(const DeliveryLine &line);
+  void tell_inserted(MessageId id, const Envelope &envelope);
+  void tell_routed(MessageId id, const Recipient &recipient, const Route &route);
+  void tell_delivering(const LeaseState &lease, const wire::Lease &sent, const Connection &to);
+  void tell_removed(const Message &m);
 
   // commands.cpp
   void on_command(Connection &c, wire::QueueCommand &command);
@@ -347,11 +355,13 @@ class QueueCore : private spool::Mover {
   std::function<void(const wire::Peer &, std::string_view)> hung_;
   std::function<void()> wake_;
   DeliveryLog delivery_log_;
+  Events events_;
   Index index_;
   Reasons reasons_;
   EnvelopeCache cache_;
   ClockSteps steps_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<RateLinks> rate_links_;
 
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   ConnectionId next_connection_ = 1;

@@ -78,24 +78,32 @@ void DeliveryLog::postfix(std::string_view program, std::int32_t pid, MessageId 
                                          t.tm_hour, t.tm_min, t.tm_sec, host_, name_, program, pid, line));
 }
 
-void DeliveryLog::delivery(const DeliveryLine &l) {
+DeliveryWords words_of(const DeliveryLine &l) {
   const auto &o = l.outcome;
   const Nanos taken_up = std::clamp(l.taken_up, std::min(l.arrival, l.leased), l.leased);
-  const auto delay = format_delay(l.reported - l.arrival);
-  const auto delays = format_delay(taken_up - l.arrival) + "/" + format_delay(l.leased - taken_up) + "/" +
-                      format_delay(o.connect_ns) + "/" + format_delay(o.transmit_ns);
-  const auto status = l.expired ? std::string_view{"expired"} : status_name(o.status);
+  DeliveryWords w;
+  w.delay = format_delay(l.reported - l.arrival);
+  w.delays = format_delay(taken_up - l.arrival) + "/" + format_delay(l.leased - taken_up) + "/" +
+             format_delay(o.connect_ns) + "/" + format_delay(o.transmit_ns);
+  w.dsn = dsn_of(o);
   const auto said = said_text(o.smtp_code, o.enhanced, o.text, o.relay, o.status == wire::DeliveryStatus::Sent);
-  const auto text = l.expired ? "delivery time expired" + (said.empty() ? "" : ": " + said) : said;
-  const std::string_view relay = o.relay.empty() ? "none" : std::string_view{o.relay};
+  w.text = l.expired ? "delivery time expired" + (said.empty() ? "" : ": " + said) : said;
+  w.status = l.expired ? std::string_view{"expired"} : status_name(o.status);
+  w.relay = o.relay.empty() ? "none" : std::string_view{o.relay};
+  return w;
+}
+
+void DeliveryLog::delivery(const DeliveryLine &l) {
+  const auto &o = l.outcome;
+  const auto [delay, delays, dsn, text, status, relay] = words_of(l);
   if (postfix_) {
     std::string line = fmt::format("to=<{}>, ", without_controls(l.recipient.address));
     if (!l.recipient.original.empty() && l.recipient.original != l.recipient.address)
       line += fmt::format("orig_to=<{}>, ", without_controls(l.recipient.original));
     line += fmt::format("relay={}, ", without_controls(relay));
     if (o.connection_use > 1) line += fmt::format("conn_use={}, ", o.connection_use);
-    line += fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn_of(o), status,
-                        without_controls(text));
+    line +=
+        fmt::format("delay={}, delays={}, dsn={}, status={} ({})", delay, delays, dsn, status, without_controls(text));
     return postfix(l.transport, l.pid != 0 ? l.pid : ::getpid(), l.id, line);
   }
   log_->info("delivery", {{"qid", l.id},
@@ -108,7 +116,7 @@ void DeliveryLog::delivery(const DeliveryLine &l) {
                           {"delay", delay},
                           {"delays", delays},
                           {"tls", o.tls},
-                          {"dsn", dsn_of(o)},
+                          {"dsn", dsn},
                           {"status", status},
                           {"text", text},
                           {"uncertain", o.status == wire::DeliveryStatus::Uncertain},

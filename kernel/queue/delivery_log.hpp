@@ -36,6 +36,13 @@ struct DeliveryLine {
   bool expired = false;  // given up for its age; `outcome` is what was last said
 };
 
+// What the line says of the delivery, in the log's words.
+struct DeliveryWords {
+  std::string delay, delays, dsn, text;
+  std::string_view status, relay;  // of the line
+};
+DeliveryWords words_of(const DeliveryLine &line);
+
 class DeliveryLog {
  public:
   DeliveryLog(Logger &log, const Clock &clock, const config::Settings &settings);

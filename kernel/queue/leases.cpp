@@ -242,6 +242,7 @@ void QueueCore::lease(GroupSlot slot) {
     index_.set_state(slot, GroupState::Scheduled);
     return later();
   }
+  tell_delivering(l, out, *c);
 }
 
 // The first delivery after a quiet time waits until the disk knows that mail may be under way: whatever stops us
@@ -277,7 +278,9 @@ void QueueCore::end_lease(LeaseMap::iterator at) {
 Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
   if (dead_transport) return {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
   Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
-  const auto known = site_reasons_.find(scheduler_->site_of(scheduler_->destination_of(slot)));
+  const auto destination = scheduler_->destination_of(slot);
+  auto known = site_reasons_.find(destination);
+  if (known == site_reasons_.end()) known = site_reasons_.find(scheduler_->site_of(destination));
   if (known != site_reasons_.end()) reason.text += ": " + reasons_.get(known->second).text;
   return reason;
 }

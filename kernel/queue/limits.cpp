@@ -15,24 +15,29 @@ scheduler::Feedback feedback_of(const std::string &text) {
                                                                       : scheduler::Feedback::Over::SqrtConcurrency};
 }
 
-scheduler::RateLimit rate_of(const std::string &rate, std::uint32_t burst) {
-  return {config::parse_rate(rate).value_or(0), burst};
+scheduler::RateLimit rate_of(const std::string &rate, std::uint32_t burst, const std::string &plugin,
+                             const config::Settings &settings) {
+  std::uint16_t owner = 0;
+  for (std::size_t i = 0; i < settings.rates.size(); ++i)
+    if (settings.rates[i].name == plugin) owner = static_cast<std::uint16_t>(i + 1);
+  return {config::parse_rate(rate).value_or(0), burst, owner};
 }
 
-scheduler::DestinationLimits limits_of(const config::DestinationLimits &from) {
-  return {.window = {.initial = from.initial_destination_concurrency,
-                     .limit = from.destination_concurrency_limit,
-                     .failed_cohort_limit = from.destination_concurrency_failed_cohort_limit,
-                     .positive = feedback_of(from.destination_concurrency_positive_feedback),
-                     .negative = feedback_of(from.destination_concurrency_negative_feedback)},
-          .recipient_limit = from.destination_recipient_limit,
-          .rate_delay = from.destination_rate_delay,
-          .rate = rate_of(from.destination_rate_limit, from.destination_rate_burst),
-          .adaptive = {
-              .minimum = static_cast<double>(kSecond) /
-                         static_cast<double>(config::parse_rate(from.adaptive_rate_minimum).value_or(60 * kSecond)),
-              .decrease = from.adaptive_rate_decrease,
-              .increase = from.adaptive_rate_increase}};
+scheduler::DestinationLimits limits_of(const config::DestinationLimits &from, const config::Settings &settings) {
+  return {
+      .window = {.initial = from.initial_destination_concurrency,
+                 .limit = from.destination_concurrency_limit,
+                 .failed_cohort_limit = from.destination_concurrency_failed_cohort_limit,
+                 .positive = feedback_of(from.destination_concurrency_positive_feedback),
+                 .negative = feedback_of(from.destination_concurrency_negative_feedback)},
+      .recipient_limit = from.destination_recipient_limit,
+      .rate_delay = from.destination_rate_delay,
+      .rate = rate_of(from.destination_rate_limit, from.destination_rate_burst, from.destination_rate_plugin, settings),
+      .adaptive = {
+          .minimum = static_cast<double>(kSecond) /
+                     static_cast<double>(config::parse_rate(from.adaptive_rate_minimum).value_or(60 * kSecond)),
+          .decrease = from.adaptive_rate_decrease,
+          .increase = from.adaptive_rate_increase}};
 }
 
 }  // namespace
@@ -44,17 +49,17 @@ scheduler::Backoff backoff_of(const config::Queue &q) {
           .queue_run_delay = q.queue_run_delay};
 }
 
-scheduler::TransportLimits limits_of(const config::Transport &t) {
+scheduler::TransportLimits limits_of(const config::Transport &t, const config::Settings &settings) {
   scheduler::TransportLimits limits;
   limits.name = t.name;
   limits.sessions = t.process_limit;
   limits.transport_retry_time = t.transport_retry_time;
   limits.rate_delay = t.transport_rate_delay;
-  limits.rate = rate_of(t.transport_rate_limit, t.transport_rate_burst);
+  limits.rate = rate_of(t.transport_rate_limit, t.transport_rate_burst, t.transport_rate_plugin, settings);
   limits.slots = {t.delivery_slot_cost, t.delivery_slot_loan, t.delivery_slot_discount, t.minimum_delivery_slots};
-  limits.destination = limits_of(static_cast<const config::DestinationLimits &>(t));
+  limits.destination = limits_of(static_cast<const config::DestinationLimits &>(t), settings);
   for (const auto &rule : t.destinations)
-    limits.rules.push_back({rule.match, limits_of(rule.limits), rule.site, rule.mx});
+    limits.rules.push_back({rule.match, limits_of(rule.limits, settings), rule.site, rule.mx});
   limits.by_exchangers = t.destination_key == config::DestinationKey::Site;
   return limits;
 }
@@ -92,8 +97,15 @@ std::vector<scheduler::RateRule> rates_of(const config::Settings &settings) {
     const auto key = r.key == config::RateKey::Tenant     ? scheduler::RateRule::Key::Tenant
                      : r.key == config::RateKey::Campaign ? scheduler::RateRule::Key::Campaign
                                                           : scheduler::RateRule::Key::Sender;
-    out.push_back({key, r.match, rate_of(r.rate, r.burst)});
+    out.push_back({key, r.match, rate_of(r.rate, r.burst, r.plugin, settings)});
   }
+  return out;
+}
+
+std::vector<scheduler::RateOwner> owners_of(const config::Settings &settings) {
+  std::vector<scheduler::RateOwner> out;
+  for (const auto &r : settings.rates)
+    out.push_back({r.name, r.budget.on_failure == config::OnFailure::Skip, r.time_limit});
   return out;
 }
 

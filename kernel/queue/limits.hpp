@@ -9,7 +9,8 @@
 namespace mansio::queue {
 
 scheduler::Backoff backoff_of(const config::Queue &queue);
-scheduler::TransportLimits limits_of(const config::Transport &transport);
+scheduler::TransportLimits limits_of(const config::Transport &transport, const config::Settings &settings);
+std::vector<scheduler::RateOwner> owners_of(const config::Settings &settings);  // as the numbers in limits mean them
 std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings);
 std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settings);
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings);

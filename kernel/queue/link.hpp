@@ -15,6 +15,7 @@ class Link {
   virtual ~Link() = default;
   // False: the peer is too far behind or gone, nothing was sent.
   virtual bool send_raw(std::uint16_t type, std::string_view payload, std::vector<io::UniqueFd> fds) = 0;
+  virtual void close() {}  // nothing more is said or heard; what was said leaves as far as the peer takes it now
 
   template <class M>
   bool send(const M &message, std::vector<io::UniqueFd> fds = {}) {
@@ -27,6 +28,10 @@ class ChannelLink final : public Link {
   explicit ChannelLink(std::shared_ptr<io::Channel> channel) : channel_(std::move(channel)) {}
   bool send_raw(std::uint16_t type, std::string_view payload, std::vector<io::UniqueFd> fds) override {
     return channel_->send_raw(type, payload, std::move(fds));
+  }
+  void close() override {
+    channel_->flush_now();
+    channel_->close();
   }
   io::Channel &channel() { return *channel_; }
 

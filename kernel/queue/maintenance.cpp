@@ -25,9 +25,11 @@ bool QueueCore::turn() {
   more |= flush_some();
   more |= lease_some();
   ask_for_exchangers();
+  more |= rate_links_->run();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
   more |= watch_clogs();
+  events_.written(last_sequence_, store_.synced_sequence());
   return more;
 }
 
@@ -37,6 +39,7 @@ Nanos QueueCore::wake_at() const {
     if (const auto due = scheduler_->next_due()) at = std::min(at, *due);
   if (!gate_open_ && attach_done_ && gate_at_ > clock_.mono()) at = std::min(at, gate_at_);
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
+  at = std::min(at, rate_links_->wake_at());
   return at;
 }
 
@@ -58,6 +61,10 @@ void QueueCore::tick(Nanos now) {
     dsn_later_.clear();
   }
   send_notifications();
+  events_.tick([this](const wire::Peer &peer) {
+    log_.error("an event plugin's process does not answer: it is killed", {{"process", peer.name}, {"pid", peer.pid}});
+    if (hung_) hung_(peer, "did not answer in time");
+  });
   if (!replay_ && now >= keep_scheduling_at_) {
     keep_scheduling_at_ = now + kSchedulingKept;
     keep_scheduling();
@@ -105,6 +112,7 @@ void QueueCore::update_pressure() {
 void QueueCore::reload(const config::Settings &settings) {
   settings_ = &settings;
   delivery_log_ = DeliveryLog{log_, clock_, settings};
+  events_.configure(settings);
   cache_.limit(settings.queue.envelope_cache_limit);
   set_limits();
   update_pressure();
@@ -123,8 +131,10 @@ Result<void> QueueCore::stop() {
     journal_state(m);
   }
   if (!replay_) keep_scheduling();
+  rate_links_->stop();
   auto closed = store_.close_clean();
   send_acks();
+  if (closed) events_.finish();
   return closed;
 }
 
@@ -160,6 +170,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_segment_scans_total", number(counters_.scans));
   put("mansio_queue_leases", number(leases_.size()));
   put("mansio_queue_reasons", number(reasons_.size()));
+  rate_links_->stats(put);
   const auto usage = store_.usage();
   put("mansio_spool_segments", number(usage.segments));
   put("mansio_spool_free_segments", number(usage.free_segments));
@@ -167,6 +178,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_spool_disk_free_bytes", number(usage.disk_free));
   put("mansio_compacted_segments_total", number(usage.compacted_segments));
   put("mansio_compacted_messages_total", number(usage.compacted_messages));
+  events_.stats(put);
 }
 
 }  // namespace mansio::queue

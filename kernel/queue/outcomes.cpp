@@ -70,14 +70,16 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   }
   const bool site_failure = o.site_failure && !interrupted;
   l.site_failure |= site_failure;
-  if (site_failure) {
-    const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
-    auto &kept = site_reasons_[scheduler_->site_of(scheduler_->destination_of(group))];
-    reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
-  } else if (const auto known = site_reasons_.find(scheduler_->site_of(scheduler_->destination_of(group)));
-             o.done && !no_feedback && known != site_reasons_.end()) {
-    reasons_.drop(known->second);
-    site_reasons_.erase(known);
+  const auto destination = scheduler_->destination_of(group);
+  for (const auto id : {destination, scheduler_->site_of(destination)}) {  // either may be what is dead
+    if (site_failure) {
+      const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
+      auto &kept = site_reasons_[id];
+      reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
+    } else if (const auto known = site_reasons_.find(id); o.done && !no_feedback && known != site_reasons_.end()) {
+      reasons_.drop(known->second);
+      site_reasons_.erase(known);
+    }
   }
   if (o.done) {
     wire::RecipientOutcome silent;
@@ -276,8 +278,8 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   if (outcome.status != wire::DeliveryStatus::Sent && outcome.smtp_code == 0 && outcome.enhanced.subject == 3 &&
       tried && !context.interrupted)
     tell_trouble(g.message, envelope, {recipient, outcome});
-  delivery_log_.delivery({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up,
-                          context.leased, clock_.wall(), m.possible_duplicate});
+  report({m.id, envelope, who, outcome, context.transport, context.pid, m.arrival, context.taken_up, context.leased,
+          clock_.wall(), m.possible_duplicate});
   switch (outcome.status) {
     case wire::DeliveryStatus::Sent:
       ++counters_.sent;
@@ -338,17 +340,17 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
     auto outcome = outcome_of(reasons_.get(p.reason), wire::DeliveryStatus::Bounced);
     if (outcome.enhanced.empty()) outcome.enhanced = {4, 4, 7};
     ++counters_.expired;
-    delivery_log_.delivery({.id = m.id,
-                            .envelope = envelope,
-                            .recipient = envelope.recipients[p.index],
-                            .outcome = outcome,
-                            .transport = transport_of(group).name,
-                            .arrival = m.arrival,
-                            .taken_up = std::min(due(group), now),
-                            .leased = now,
-                            .reported = now,
-                            .possible_duplicate = m.possible_duplicate,
-                            .expired = true});
+    report({.id = m.id,
+            .envelope = envelope,
+            .recipient = envelope.recipients[p.index],
+            .outcome = outcome,
+            .transport = transport_of(group).name,
+            .arrival = m.arrival,
+            .taken_up = std::min(due(group), now),
+            .leased = now,
+            .reported = now,
+            .possible_duplicate = m.possible_duplicate,
+            .expired = true});
     if (outcome.text.empty()) outcome.text = "delivery time expired";
     batch.failed.push_back({p.index, std::move(outcome)});
     reasons_.drop(p.reason);
@@ -364,8 +366,8 @@ void QueueCore::expire_failed(GroupSlot group, Batch &batch, const Envelope &env
     expire_group(group, batch, envelope, batch.spared);
 }
 
-// A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop asked
-// for before the next attempt. It can ask for no more than the back-off would come to.
+// A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop
+// asked for before the next attempt. It can ask for no more than the back-off would come to.
 void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
                              Nanos retry) {
   auto &g = index_.group(group);
@@ -465,6 +467,7 @@ void QueueCore::finish(MessageSlot slot) {
   if (replay_) replay_->apply(gone);  // a copy of it may be yet to be found
   retire(index_.commit_of(slot), last_sequence_);
   delivery_log_.removed(id);
+  tell_removed(index_.message(slot));
   ++counters_.removed;
   cache_.erase(id);
   index_.erase(slot);
@@ -480,6 +483,7 @@ void QueueCore::synced() {
   send_acks();
   check_gates();
   send_notifications();
+  events_.synced(store_.synced_sequence());
 }
 
 void QueueCore::send_acks() {

@@ -33,10 +33,12 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
       settings_(&settings),
       store_(store),
       delivery_log_(log, clock, settings),
+      events_(clock, log, settings),
       cache_(settings.queue.envelope_cache_limit),
       steps_(clock) {
   scheduler_ = scheduler::Scheduler::create(backoff_of(settings.queue), seed);
   scheduler_->on_soon([this](GroupSlot group) { index_.prefetch(group); });
+  rate_links_ = std::make_unique<RateLinks>(clock, log, *scheduler_);
   set_limits();
   route_transport_ = transport_named(std::string{kRouting}, false);
 }
@@ -47,6 +49,8 @@ QueueCore::~QueueCore() = default;
 void QueueCore::set_limits() {
   scheduler_->backoff(backoff_of(settings_->queue));
   scheduler_->tenants(weights_of(*settings_));
+  scheduler_->rate_owners(owners_of(*settings_));
+  rate_links_->set(*settings_);
   scheduler_->rates(rates_of(*settings_));
   responses_.set(responses_of(*settings_));
   for (const auto &t : settings_->transports) transport_named(t.name, true);
@@ -64,7 +68,7 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
   TransportInfo info;
   info.name = name;
   if (settings) {
-    limits = limits_of(*settings);
+    limits = limits_of(*settings, *settings_);
     info.by_recipient = settings->destination_key == config::DestinationKey::Recipient;
     info.delivery_time_limit = settings->delivery_time_limit;
   } else if (name == kRouting) {  // requests to the router: many at once, none of them a "site"
@@ -96,6 +100,11 @@ std::optional<scheduler::TransportId> QueueCore::known_transport(const std::stri
 }
 
 ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> link) {
+  if (peer.kind == wire::RoleKind::Host) {  // it holds no mail, and nobody waits for it
+    const auto id = next_connection_++;
+    if (!rate_links_->attach(id, peer, link)) events_.attach(id, peer, std::move(link));
+    return id;
+  }
   Connection *c = nullptr;
   for (auto &[id, known] : connections_)
     if (same_process(known->peer, peer)) c = known.get();
@@ -117,7 +126,8 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
 
 void QueueCore::receive(ConnectionId from, io::Message &message) {
   auto *c = find(from);
-  if (!c || !c->link) return;
+  if (!c) return static_cast<void>(events_.receive(from, message) || rate_links_->receive(from, message));
+  if (!c->link) return;
   if (!waits_for_recovery(*c)) return handle(*c, message);
   afterwards_.push_back([this, from, type = message.type, payload = std::string{message.payload}] {
     std::vector<io::UniqueFd> none;  // nobody sends us any
@@ -160,7 +170,8 @@ void QueueCore::handle(Connection &c, io::Message &message) {
       if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
       return;
     case wire::MxReply::kType:
-      if (const auto m = decode<wire::MxReply>(message.payload)) on_mx_reply(*m);
+      if (const auto m = decode<wire::MxReply>(message.payload); m && c.peer.kind == wire::RoleKind::Router)
+        on_mx_reply(*m);
       return;
     case wire::DsnWritten::kType:
       if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);
@@ -178,7 +189,7 @@ void QueueCore::handle(Connection &c, io::Message &message) {
 
 void QueueCore::closed(ConnectionId id) {
   auto *c = find(id);
-  if (!c) return;
+  if (!c) return static_cast<void>(events_.closed(id) || rate_links_->closed(id));
   if (!waits_for_recovery(*c)) return close(*c);
   afterwards_.push_back([this, id, link = c->link] {
     if (auto *later = find(id); later && later->link == link) close(*later);  // unless it came back
@@ -389,6 +400,11 @@ void QueueCore::wanted(std::uint32_t segment, std::uint32_t epoch) {
 
 void QueueCore::draining(const wire::Peer &peer) {
   if (peer.kind == wire::RoleKind::Queue) return drain();
+  if (peer.kind == wire::RoleKind::Host) {
+    events_.draining(peer);
+    rate_links_->draining(peer);
+    return;
+  }
   for (auto &[id, c] : connections_)
     if (same_process(c->peer, peer)) c->draining = true;
   refresh_capacities();

@@ -112,7 +112,10 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
   }
   if (moved.empty()) return any;
 
-  for (const auto &[recipient, route] : routes) m.more().routes[recipient] = route;
+  for (const auto &[recipient, route] : routes) {
+    m.more().routes[recipient] = route;
+    if (!route.transport.empty()) tell_routed(m.id, envelope.recipients[recipient], route);
+  }
   journal(m, entry::routes(m.id, routes));
   // On the disk it may wait for longer. Said behind the routes: a start that knows of the one knows of the others, and
   // nothing goes the new way before both are there.

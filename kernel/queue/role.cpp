@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <random>
+#include <set>
 
 #include "kernel/queue/core.hpp"
 
@@ -48,7 +50,10 @@ class QueueRole final : public process::Role {
   void run() override { schedule(); }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    forget_closed();
     const auto id = core_->attach(peer, std::make_shared<ChannelLink>(channel));
+    if (!channel->open()) return;  // of a plugin that is configured no more
+    if (peer.kind == wire::RoleKind::Host) hosts_.insert(id);
     if (auto &old = channels_[id]; old && old != channel) old->close();
     channels_[id] = channel;
     channel->start(
@@ -142,12 +147,18 @@ class QueueRole final : public process::Role {
     timer_->cancel();
     if (const auto stopped = core_->stop(); !stopped)
       context_->log.error("the spool was not closed cleanly", {{"error", stopped.error().text}});
+    // What plugins are told at the end may take a moment to leave; whoever runs us sees to it and closes.
     for (auto &[id, channel] : channels_) {
       channel->flush_now();
-      channel->close();
+      if (!hosts_.contains(id)) channel->close();
     }
-    channels_.clear();
+    forget_closed();
     context_->finished();
+  }
+
+  void forget_closed() {
+    std::erase_if(channels_, [](const auto &c) { return !c.second->open(); });
+    std::erase_if(hosts_, [this](ConnectionId id) { return !channels_.contains(id); });
   }
 
   process::RoleContext *context_ = nullptr;
@@ -157,6 +168,7 @@ class QueueRole final : public process::Role {
   std::unique_ptr<QueueCore> core_;
   std::unique_ptr<asio::steady_timer> timer_;
   std::map<ConnectionId, std::shared_ptr<io::Channel>> channels_;
+  std::set<ConnectionId> hosts_;  // of them: those of plugins
   Nanos drain_until_ = 0, longest_stall_ = 0, wanted_ = 0;
   bool scheduled_ = false, draining_ = false, finished_ = false;
 };

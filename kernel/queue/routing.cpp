@@ -64,6 +64,7 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
         transports_[transport_named(route->second->transport, true)].orphan = false;
       routes.emplace_back(recipient, *route->second);
       m.more().routes[recipient] = *route->second;
+      tell_routed(m.id, envelope->recipients[recipient], *route->second);
       routed.push_back(recipient);
       reasons_.drop(p->reason);
       recipients.erase(p);

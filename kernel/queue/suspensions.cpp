@@ -105,6 +105,7 @@ void QueueCore::put_why(Json &j, GroupSlot g) const {
   j.key("why").text(why.limit).key("detail").text(why.detail);
   if (why.value > 0) j.key("value").number(why.value);
   j.key("others").number(why.others);
+  if (!why.owner.empty()) j.key("rate_plugin").text(why.owner);
   if (why.eligible > 0) j.key("eligible").text(rfc3339(wall_of(why.eligible)));
 }
 

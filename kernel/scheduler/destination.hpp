@@ -42,6 +42,8 @@ struct alignas(64) Destination {
   bool idle : 1 = false;       // in the list of those that may be forgotten
   bool used : 1 = false;
   bool adapted : 1 = false;  // it has a rate found by trying
+  bool owned : 1 = false;    // a plugin owns its rate
+  bool waits : 1 = false;    // for that plugin's permits: it was asked, or will be by a timer
   std::uint32_t lane_count = 0;
   std::uint32_t own_busy = 0;  // leases of groups for this very destination, wherever they count
   // Second line.
@@ -50,8 +52,11 @@ struct alignas(64) Destination {
   Nanos open_at = 0;          // when a rate lets the next delivery begin
   TokenBucket tokens;
   std::string nexthop;
+  DestinationId failing = kNobody;  // whose deliveries failed since the last that went well; a site itself: several's
 
-  bool eligible() const { return !lanes.empty() && busy < window.size && !dead && !shut && !suspended; }
+  bool shared() const { return members > 1 || (members == 1 && groups > 0); }  // more than one has mail there, or may
+
+  bool eligible() const { return !lanes.empty() && busy < window.size && !dead && !shut && !waits && !suspended; }
 };
 static_assert(sizeof(Destination) == 128 && offsetof(Destination, groups) <= 64);
 
@@ -71,7 +76,8 @@ struct TransportState {
   Nanos unavailable_since = 0;   // 0: it is available, or was not looked at since it is not
   Nanos open_at = 0;             // when a rate lets the next delivery begin
   TokenBucket tokens;
-  bool suspect_waits = false;  // one could go if nothing else ran: at the last look
+  PermitsId permits = kNobody;  // in place of `tokens`, where a plugin owns the rate
+  bool suspect_waits = false;   // one could go if nothing else ran: at the last look
   bool alone_running = false;
   bool dead = false;  // unavailable for longer than transport_retry_time
 

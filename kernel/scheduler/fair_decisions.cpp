@@ -24,6 +24,10 @@ void FairScheduler::run_timers(Nanos now) {
       if (buckets_[timer.id].timer == timer.at) wake_bucket(timer.id, now);
       continue;
     }
+    if (timer.kind == Timer::Kind::Permits) {
+      if (permits_[timer.id].timer == timer.at) permits_due(timer.id, now);
+      continue;
+    }
     if (timer.kind == Timer::Kind::Suspended) {
       if (suspensions_.next() <= now) suspensions_changed(now);
       continue;
@@ -180,13 +184,19 @@ void FairScheduler::leave_round(LaneId id) {
 bool FairScheduler::may_go(LaneId id, Nanos now) {
   const auto &lane = lanes_[id];
   const auto &flow = flows_[lane.flow];
-  if (!destinations_[lane.destination].eligible() || flow.suspended) {
+  auto &d = destinations_[lane.destination];
+  if (!d.eligible() || flow.suspended) {
     leave_round(id);
     return false;
   }
   if (const auto bucket = closed_bucket(flow, now); bucket != kNobody) {
     place(id, Lane::Place::Blocked, bucket);
     arm_all(flow);
+    return false;
+  }
+  if (!permitted(permits_of(lane.destination), now)) {
+    d.waits = true;
+    leave_round(id);
     return false;
   }
   return true;
@@ -203,7 +213,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
   while (!stop && t.in_use() < t.sessions() && t.open_at <= now) {
     if (t.under.empty() && !t.leaves_room()) break;
     const auto share_id = !t.under.empty() ? t.under.head : t.over.head;
-    if (share_id == kNobody) break;
+    if (share_id == kNobody || !permitted(t.permits, now)) break;
     if (--budget_ <= 0) {
       unfinished_ = true;
       break;
@@ -255,7 +265,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     }
     const auto &d = destinations_[owner_of(s.destination)];
     const bool kept = is_suspended(owner_of(s.destination), s.flow);
-    if (d.dead && !kept) {
+    if ((d.dead || destinations_[s.destination].dead) && !kept) {
       t.suspects.pop_front();
       --counts_.ready;
       --t.ready;
@@ -263,7 +273,10 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     }
     if (t.sessions() == 0) return std::nullopt;
     // Not for want of sessions: another may go meanwhile.
-    if (kept || d.shut || t.open_at > now || closed_bucket(flows_[s.flow], now) != kNobody) {
+    const auto bucket = closed_bucket(flows_[s.flow], now);
+    const auto permits = bucket != kNobody ? buckets_[bucket].permits : permits_of(owner_of(s.destination));
+    if (kept || d.shut || t.open_at > now || !permitted(permits, now) || bucket != kNobody ||
+        !permitted(t.permits, now)) {
       t.suspects.pop_front();
       t.suspects.push_back(group);
       continue;
@@ -300,8 +313,18 @@ Decision FairScheduler::lease(GroupId id, Nanos now) {
   const auto &flow = flows_[s.flow];
   for (const auto b : flow.buckets) {
     if (b == kNobody) continue;
-    buckets_[b].tokens.take(buckets_[b].limit, now);
-    arm(b);
+    auto &bucket = buckets_[b];
+    const bool owned = by_owner(bucket.permits);
+    if (owned)
+      use(bucket.permits, now);
+    else
+      bucket.tokens.take(bucket.limit, now);
+    refill(bucket.permits, now);
+    if (!owned || !open(bucket, now)) arm(b);  // with permits left as many lanes were let in already
+  }
+  if (const auto permits = permits_of(owner); permits != kNobody) {
+    if (by_owner(permits)) use(permits, now);
+    refill(permits, now);
   }
   if (const auto rate = rate_of(owner); rate) {
     d.tokens.take(rate, now);
@@ -309,10 +332,13 @@ Decision FairScheduler::lease(GroupId id, Nanos now) {
   }
   auto &t = transports_[own.transport];
   ++t.leased;
-  if (t.limits.rate) {
+  if (by_owner(t.permits)) {
+    use(t.permits, now);
+  } else if (t.limits.rate) {
     t.tokens.take(t.limits.rate, now);
     t.open_at = std::max(t.open_at, t.tokens.next(t.limits.rate));
   }
+  refill(t.permits, now);
   if (t.limits.rate_delay > 0) t.open_at = std::max(t.open_at, now + t.limits.rate_delay);
   const auto share = share_of(own.transport, flow.tenant);
   ++shares_[share].leased;

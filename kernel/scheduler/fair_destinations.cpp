@@ -1,6 +1,7 @@
 // Destinations: made when they are first named, forgotten when nothing is left of them, dead and alive in between. A
 // site is a destination too, whose limits and lanes its members use.
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "kernel/scheduler/fair_scheduler.hpp"
@@ -33,7 +34,8 @@ DestinationId FairScheduler::destination(TransportId transport, std::string_view
   d.rule = place.rule;
   d.window.reset(limits_of(d).effective_window());
   leave(id);  // no groups yet: it may be forgotten again
-  join(id, place);
+  set_site(id, place.site);
+  find_owner(id);
   if (!suspensions_.active().empty()) apply_suspensions(id);
   return id;
 }
@@ -46,32 +48,14 @@ Placement FairScheduler::placement_of(DestinationId id) const {
   return placement(transports_[d.transport].limits, d.nexthop, hosts);
 }
 
-// Into the site of its place, or out of all. A site has its members' rule, though its name may match another.
-void FairScheduler::join(DestinationId id, const Placement &place) {
-  auto &d = destinations_[id];
-  if (d.members > 0) return;  // a site itself
-  if (place.site.empty()) return set_site(id, "");
-  const bool fresh = !find_destination(d.transport, place.site);
-  set_site(id, place.site);
-  if (d.site == kNobody) return;
-  auto &site = destinations_[d.site];
-  site.rule = place.rule;
-  const auto window = limits_of(site).effective_window();
-  if (fresh)
-    site.window.reset(window);
-  else
-    site.window.size = window.capped(site.window.size);
-  offer(d.site);
-}
-
-// What waits at the destination and what is under way there count for the site from now on. One that is suspended by
-// itself, or whose site is a member of another, is by itself.
+// What waits at the destination and what is under way there count for the site from now on; "" is none. One that is
+// suspended by itself is by itself.
 void FairScheduler::set_site(DestinationId id, std::string_view site) {
   auto &d = destinations_[id];
-  auto to = site.empty() ? id : destination(d.transport, site);
-  if (to != id && (destinations_[to].site != kNobody || d.suspended)) to = id;
+  const auto to = site.empty() || d.suspended ? id : destination(d.transport, site);
   const auto from = owner_of(id);
   if (to == from) return;
+  assert(to == id || (d.members == 0 && destinations_[to].site == kNobody));
   std::vector<GroupId> moved;
   for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next)
     for (auto group : {lanes_[lane].fresh.head, lanes_[lane].retried.head})
@@ -81,11 +65,13 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
   if (from != id) --destinations_[from].members;
   d.site = to == id ? kNobody : to;
   destinations_[to].busy += d.own_busy;
-  if (to != id) ++destinations_[to].members;
   if (to != id) {  // the site finds its own pace, and whether it is dead
+    ++destinations_[to].members;
     adaptive_.erase(id);
     d.adapted = d.dead = false;
+    d.window.reset(limits_of(d).effective_window());
   }
+  find_owner(id);
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);
@@ -99,12 +85,12 @@ void FairScheduler::set_exchangers(DestinationId id, std::string_view exchangers
   known.ask_at = until;
   if (known.hosts == exchangers) return;
   known.hosts = exchangers;
-  if (d.members > 0) return;
   const auto place = placement_of(id);
   const bool untouched = as_new(d);
   d.rule = place.rule;
-  join(id, place);
+  set_site(id, place.site);
   if (d.site != kNobody) return;
+  find_owner(id);
   const auto window = limits_of(d).effective_window();
   if (untouched)
     d.window.reset(window);
@@ -163,6 +149,10 @@ void FairScheduler::forget_idle(Nanos now) {
       continue;
     }
     const auto site = d.site;
+    if (d.owned) {
+      disown(permits_of(id));
+      destination_permits_.erase(id);
+    }
     by_name_.erase({d.transport, d.nexthop});
     exchangers_.erase(id);
     d = Destination{};
@@ -180,7 +170,9 @@ void FairScheduler::give_up(DestinationId id) {
   giving_up_.push_back(id);
 }
 
-void FairScheduler::feedback(DestinationId owner, Result result, Nanos now) {
+// Of a delivery for that very destination, to what bounds it.
+void FairScheduler::feedback(DestinationId id, Result result, Nanos now) {
+  const auto owner = owner_of(id);
   auto &d = destinations_[owner];
   if (result == Result::NoFeedback) return;
   const auto limits = limits_of(d).effective_window();
@@ -192,9 +184,14 @@ void FairScheduler::feedback(DestinationId owner, Result result, Nanos now) {
   }
   if (result == Result::Delivered) {
     if (d.dead) return revive(owner);
+    if (d.window.fail_cohorts > 0) d.failing = kNobody;
     return d.window.positive(d.busy, limits);
   }
-  if (d.dead || !d.window.negative(limits)) return;
+  if (d.dead) return;
+  d.failing = d.failing == kNobody || d.failing == id ? id : owner;
+  if (!d.window.negative(limits)) return;
+  // One domain's failures may be its own affair, while nothing else is tried: the next one's will tell.
+  if (owner != id && d.failing == id && d.shared()) return;
   kill(owner, now + backoff_.minimal_backoff_time);
 }
 
@@ -210,7 +207,7 @@ void FairScheduler::judge_member(DestinationId id, Result result, Nanos now) {
     if (d.window.fail_cohorts > 0) d.window.reset(limits);
     return;
   }
-  if (d.dead || site.members == 1 || !d.window.negative(limits)) return;
+  if (d.dead || !site.shared() || !d.window.negative(limits)) return;
   for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_out(lane);
   kill(id, now + backoff_.minimal_backoff_time);
 }
@@ -253,6 +250,7 @@ void FairScheduler::revive(DestinationId id) {
   auto &d = destinations_[id];
   if (!d.dead) return;
   d.dead = false;
+  d.failing = kNobody;
   d.window.revive(d.busy, limits_of(d).effective_window());
   if (d.site != kNobody) {
     for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_in(lane);
@@ -285,10 +283,10 @@ void FairScheduler::lower_concurrency(DestinationId id, std::uint32_t to) {
   d.window.success = 0;
 }
 
-// The lower of what is set and what was found.
+// The lower of what is set and what was found. What is set does not count while a plugin says what may go.
 RateLimit FairScheduler::rate_of(DestinationId owner) const {
   const auto &d = destinations_[owner];
-  const auto &set = limits_of(d).rate;
+  const auto set = by_owner(permits_of(owner)) ? RateLimit{} : limits_of(d).rate;
   if (!d.adapted) return set;
   const auto found = adaptive_.at(owner).limit();
   return set && set.interval > found.interval ? set : found;

@@ -82,7 +82,9 @@ void FairScheduler::rates(std::vector<RateRule> rules) {
     const auto rule = std::find_if(rules_.begin(), rules_.end(), [&, &k = name](const RateRule &r) {
       return r.key == k.first && r.matches(k.second);
     });
-    buckets_[id].limit = rule == rules_.end() ? RateLimit{} : rule->limit;
+    auto &b = buckets_[id];
+    b.limit = rule == rules_.end() ? RateLimit{} : rule->limit;
+    b.permits = own(b.permits, Permits::Of::Party, id, b.limit);
   }
   for (std::size_t i = 0; i < flows_.size(); ++i) {
     auto &f = flows_[i];
@@ -120,6 +122,7 @@ BucketId FairScheduler::bucket_of(RateRule::Key key, const std::string &name) {
   b.limit = rule->limit;
   b.key = key;
   b.name = name;
+  b.permits = own(kNobody, Permits::Of::Party, id, b.limit);
   return at->second = id;
 }
 
@@ -129,6 +132,7 @@ void FairScheduler::drop_buckets(Flow &f) {
     if (id == kNobody) continue;
     auto &b = buckets_[id];
     if (--b.users == 0 && b.waiting == 0) {
+      if (b.permits != kNobody) disown(b.permits);
       bucket_names_.erase({b.key, b.name});
       b = Bucket{};
       free_buckets_.push_back(id);
@@ -151,7 +155,8 @@ void FairScheduler::unblock_all(Bucket &b) {
 void FairScheduler::arm(BucketId id) {
   auto &b = buckets_[id];
   if (b.waiting == 0) return;
-  const auto at = std::max<Nanos>(b.tokens.next(b.limit), 1);
+  if (by_owner(b.permits) && !open(b, now_)) return ask(b.permits, now_, 1);  // its answer is looked at
+  const auto at = by_owner(b.permits) ? 1 : std::max<Nanos>(b.tokens.next(b.limit), 1);
   if (b.timer != 0 && b.timer <= at) return;
   b.timer = at;
   timers_.push({at, id, Timer::Kind::Bucket});
@@ -168,7 +173,8 @@ void FairScheduler::wake_bucket(BucketId id, Nanos now) {
   constexpr Nanos kPatience = 50 * kMillisecond;
   auto &b = buckets_[id];
   b.timer = 0;
-  const auto tokens = b.tokens.tokens(b.limit, now);
+  const bool owned = by_owner(b.permits);
+  const auto tokens = owned ? permits_[b.permits].units(now) : b.tokens.tokens(b.limit, now);
   for (auto &[share, lanes] : b.blocked) {
     for (auto n = tokens; n > 0 && !lanes.empty() && budget_ > 0; --budget_) {
       const auto lane = lanes.head;
@@ -181,13 +187,19 @@ void FairScheduler::wake_bucket(BucketId id, Nanos now) {
   }
   unfinished_ |= budget_ <= 0;
   if (b.waiting == 0) return;
-  b.timer = unfinished_ ? now : std::max(b.tokens.next(b.limit), now + kPatience);
+  if (owned && tokens == 0) return ask(b.permits, now, 1);
+  const auto later = now + kPatience;
+  b.timer = unfinished_ ? now : owned ? later : std::max(b.tokens.next(b.limit), later);
   timers_.push({b.timer, id, Timer::Kind::Bucket});
+}
+
+bool FairScheduler::open(const Bucket &b, Nanos now) const {
+  return by_owner(b.permits) ? permits_[b.permits].units(now) > 0 : b.tokens.open(b.limit, now);
 }
 
 BucketId FairScheduler::closed_bucket(const Flow &f, Nanos now) const {
   for (const auto id : f.buckets)
-    if (id != kNobody && !buckets_[id].tokens.open(buckets_[id].limit, now)) return id;
+    if (id != kNobody && !open(buckets_[id], now)) return id;
   return kNobody;
 }
 

@@ -20,17 +20,25 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   t.limits = limits;
   t.open_at = std::min(t.open_at, std::max(now_ + limits.rate_delay, limits.rate ? t.tokens.next(limits.rate) : 0));
   const auto id = static_cast<TransportId>(&t - transports_.data());
-  // All rules first: one that moves looks at the limits of others.
-  for (std::size_t i = 0; i < destinations_.size(); ++i)
-    if (auto &d = destinations_[i]; d.used && d.transport == id)
-      d.rule = placement_of(static_cast<DestinationId>(i)).rule;
+  t.permits = own(t.permits, Permits::Of::Transport, id, limits.rate);
+  // All leave first: what one is to join may itself be on its way out of another.
+  for (std::size_t i = 0; i < destinations_.size(); ++i) {
+    auto &d = destinations_[i];
+    if (!d.used || d.transport != id) continue;
+    const auto place = placement_of(static_cast<DestinationId>(i));
+    d.rule = place.rule;
+    if (d.site != kNobody && destinations_[d.site].nexthop != place.site) set_site(static_cast<DestinationId>(i), "");
+  }
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
     const auto &d = destinations_[i];
-    if (d.used && d.transport == id) join(static_cast<DestinationId>(i), placement_of(static_cast<DestinationId>(i)));
+    if (!d.used || d.transport != id) continue;
+    set_site(static_cast<DestinationId>(i), placement_of(static_cast<DestinationId>(i)).site);
   }
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
     auto &d = destinations_[i];
-    if (!d.used || d.transport != id || d.site != kNobody) continue;
+    if (!d.used || d.transport != id) continue;
+    find_owner(static_cast<DestinationId>(i));
+    if (d.site != kNobody) continue;
     d.window.size = limits_of(d).effective_window().capped(d.window.size);
     offer(static_cast<DestinationId>(i));
   }
@@ -144,7 +152,7 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
   const auto owner = owner_of(destination);
   const bool tried = s.state() == SlotState::Leased;
   if (tried) {
-    feedback(owner, result, now);
+    feedback(destination, result, now);
     if (const auto delay = limits_of(destinations_[owner]).rate_delay; delay > 0) shut(owner, now + delay);
   }
   end_lease(id);

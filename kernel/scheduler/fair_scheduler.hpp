@@ -9,15 +9,19 @@
 // delivery that ends, a timer, an operator).
 //
 // The class is one; its parts are files: fair_scheduler.cpp (what it is told), fair_parties.cpp (whose mail, and its
-// rates), fair_groups.cpp (states and lists), fair_lanes.cpp (lanes, rounds, shares), fair_destinations.cpp (windows,
-// dead ones, sites, forgetting), fair_suspensions.cpp, fair_decisions.cpp (what goes next), fair_memory.cpp (what
-// outlives a restart), why.cpp.
+// rates), fair_permits.cpp (limits that plugins own), fair_groups.cpp (states and lists), fair_lanes.cpp (lanes,
+// rounds, shares), fair_destinations.cpp (windows, dead ones, sites, forgetting), fair_suspensions.cpp,
+// fair_decisions.cpp (what goes next), fair_memory.cpp (what outlives a restart), why.cpp.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <queue>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "kernel/base/chunked.hpp"
 #include "kernel/base/large_array.hpp"
@@ -47,6 +51,12 @@ class FairScheduler final : public Scheduler {
   FlowId flow(const Party &party) override;
   void tenants(std::vector<TenantWeight> weights) override;
   void rates(std::vector<RateRule> rules) override;
+  void rate_owners(std::vector<RateOwner> owners) override;
+  std::vector<RateQuestion> rate_questions() override { return std::exchange(questions_, {}); }
+  void permits(std::uint64_t question, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now) override;
+  void no_permits(std::uint64_t question, Nanos now) override;
+  void return_permits(std::string_view owner, Nanos now) override;
+  std::vector<UnusedPermits> unused_permits() override { return std::exchange(unused_, {}); }
   void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken) override;
   void push_back(DestinationId destination, Nanos now) override;
   void lower_concurrency(DestinationId destination, std::uint32_t to) override;
@@ -99,7 +109,7 @@ class FairScheduler final : public Scheduler {
 
  private:
   struct Timer {
-    enum class Kind : std::uint8_t { Dead, Rate, Suspended, Bucket };
+    enum class Kind : std::uint8_t { Dead, Rate, Suspended, Bucket, Permits };
     Nanos at;
     std::uint32_t id;
     Kind kind;
@@ -141,9 +151,33 @@ class FairScheduler final : public Scheduler {
   void arm(BucketId id);
   void arm_all(const Flow &flow);
   void wake_bucket(BucketId id, Nanos now);
+  bool open(const Bucket &bucket, Nanos now) const;
   BucketId closed_bucket(const Flow &flow, Nanos now) const;
   void leave_flow(FlowId id);
   void forget_flows(Nanos now);
+
+  // fair_permits.cpp
+  PermitsId own(PermitsId before, Permits::Of of, std::uint32_t id, const RateLimit &limit);
+  void find_owner(DestinationId id);
+  void disown(PermitsId id);
+  void forget_holder(const Permits &permits);
+  void give_back(Permits &permits, Nanos now);
+  std::pair<std::string, std::string> name_of(const Permits &permits) const;
+  std::uint64_t ready_of(const Permits &permits) const;
+  bool by_owner(PermitsId id) const;
+  bool permitted(PermitsId id, Nanos now);
+  void use(PermitsId id, Nanos now);
+  void refill(PermitsId id, Nanos now);
+  void ask(PermitsId id, Nanos now, std::uint64_t least);
+  void look_at(PermitsId id, Nanos at);
+  void permits_due(PermitsId id, Nanos now);
+  void opened(const Permits &permits);
+  void begin_local(const Permits &permits, Nanos now);
+  void end_local(const Permits &permits, Nanos now);
+  PermitsId permits_of(DestinationId owner) const {
+    return destinations_[owner].owned ? destination_permits_.at(owner) : kNobody;
+  }
+  Why why_no_permits(PermitsId id, std::uint64_t others, Nanos now) const;
 
   // fair_destinations.cpp
   const DestinationLimits &limits_of(const Destination &destination) const;
@@ -152,10 +186,9 @@ class FairScheduler final : public Scheduler {
     return site == kNobody ? id : site;
   }
   Placement placement_of(DestinationId id) const;
-  void join(DestinationId id, const Placement &place);
   void set_site(DestinationId id, std::string_view site);
   bool as_new(const Destination &destination) const;
-  void feedback(DestinationId owner, Result result, Nanos now);
+  void feedback(DestinationId id, Result result, Nanos now);
   void judge_member(DestinationId id, Result result, Nanos now);
   void kill(DestinationId id, Nanos until);
   void give_up(DestinationId id);
@@ -247,6 +280,19 @@ class FairScheduler final : public Scheduler {
   std::vector<BucketId> free_buckets_;
   std::map<std::pair<RateRule::Key, std::string>, BucketId> bucket_names_;
   std::vector<RateRule> rules_;
+  struct Asked {
+    PermitsId permits = kNobody;  // kNobody: no longer there
+    RateQuestion question;
+    Nanos at = 0;
+  };
+  std::vector<RateOwner> owners_;
+  Chunked<Permits, 64> permits_;
+  std::vector<PermitsId> free_permits_;
+  std::unordered_map<DestinationId, PermitsId> destination_permits_;
+  std::unordered_map<std::uint64_t, Asked> asked_;  // by number
+  std::vector<RateQuestion> questions_;
+  std::vector<UnusedPermits> unused_;
+  std::uint64_t last_question_ = 0;
   Suspensions suspensions_;
   std::unordered_map<DestinationId, Adaptive> adaptive_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;

@@ -41,7 +41,7 @@ void FairScheduler::apply_suspensions(DestinationId id) {
   if (suspended == d.suspended) return;
   if (suspended && d.site != kNobody) set_site(id, "");
   d.suspended = suspended;
-  if (!suspended) join(id, placement_of(id));
+  if (!suspended) set_site(id, placement_of(id).site);
 }
 
 void FairScheduler::apply_suspensions(Flow &f) const {

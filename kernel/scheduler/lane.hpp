@@ -17,6 +17,7 @@
 
 #include "kernel/scheduler/limits.hpp"
 #include "kernel/scheduler/list.hpp"
+#include "kernel/scheduler/permits.hpp"
 
 namespace mansio::scheduler {
 
@@ -77,6 +78,7 @@ using ShareLinks = Links<&Share::next, &Share::prev>;
 struct Bucket {
   RateLimit limit;
   TokenBucket tokens;
+  PermitsId permits = kNobody;  // in place of `tokens`, where a plugin owns the rate
   std::vector<std::pair<ShareId, Ends>> blocked;
   std::uint32_t waiting = 0;  // lanes in it
   Nanos timer = 0;            // when it is looked at; 0: not

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -97,6 +98,12 @@ struct RateRule {
   RateLimit limit;
   bool matches(std::string_view name) const { return match.empty() ? !name.empty() : matches_any(match, name); }
 };
+
+// As why() and the owners of rates know a limit of that key.
+inline std::string_view rate_limit_name(RateRule::Key key) {
+  constexpr std::string_view kNames[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
+  return kNames[static_cast<std::size_t>(key)];
+}
 
 struct TenantWeight {
   std::string name;

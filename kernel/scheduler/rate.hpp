@@ -13,6 +13,8 @@ namespace mansio::scheduler {
 struct RateLimit {
   Nanos interval = 0;       // between two deliveries on average; 0: no limit
   std::uint32_t burst = 1;  // so many may follow each other at once after a quiet time
+  // Whose permits it goes by: the number in Scheduler::rate_owners(), from 1. 0: nobody's, a bucket here counts.
+  std::uint16_t owner = 0;
 
   explicit operator bool() const { return interval > 0; }
   // What the deliveries of a burst after the first take on average; of absurd limits, more than anybody waits.

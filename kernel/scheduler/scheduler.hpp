@@ -58,6 +58,31 @@ struct Decision {
   bool dead_transport = false;
 };
 
+// A plugin of kind rate: it owns limits, and gives permits for them in leases of several, so that a delivery asks
+// nobody.
+struct RateOwner {
+  std::string name;      // of its [rate.NAME]
+  bool skip = false;     // when it fails the rate counts here, as configured; else what it limits waits
+  Nanos time_limit = 0;  // how long it may take to answer
+  bool operator==(const RateOwner &) const = default;
+};
+
+// What it is to be asked: up to `want` permits.
+struct RateQuestion {
+  std::uint64_t number = 0;
+  std::string owner;
+  std::string limit, key;  // "tenant_rate_limit" and the tenant; "destination_rate_limit" and "smtp:example.com"
+  std::uint32_t want = 0;
+  RateLimit rate;  // as configured
+  Nanos time_limit = 0;
+};
+
+// Permits that nobody is going to use, for their owner to give to others.
+struct UnusedPermits {
+  std::string owner, limit, key;
+  std::uint32_t units = 0;
+};
+
 // Why a group is not moving: the limit that binds, its value, the next eligible time.
 struct Why {
   std::string
@@ -66,6 +91,7 @@ struct Why {
   Nanos eligible = 0;        // mono; 0: when a delivery under way ends, or an operator says so
   double value = 0;          // of the limit as it is now: deliveries at once, or seconds between two
   std::uint64_t others = 0;  // groups that wait for the same
+  std::string owner = {};    // the plugin of kind rate that owns the limit; "": none
 };
 
 class Scheduler {
@@ -105,6 +131,17 @@ class Scheduler {
   virtual void tenants(std::vector<TenantWeight> weights) = 0;  // those not named weigh 1
   // The first rule of a kind that matches counts. A rule for senders counts for mail that is added from then on.
   virtual void rates(std::vector<RateRule> rules) = 0;
+  // Whom RateLimit::owner means. Before transport() and rates(), which are to follow if it changes anything: with other
+  // owners nothing that was given before is used any more.
+  virtual void rate_owners(std::vector<RateOwner> owners) = 0;
+  // What is to be asked, since it was last taken: each is to end in permits() or no_permits().
+  virtual std::vector<RateQuestion> rate_questions() = 0;
+  // So many for `ttl` from when it was asked (0: a minute); not to be asked again before `retry` from now (0: as soon
+  // as it is of use, or where there were none, after a moment).
+  virtual void permits(std::uint64_t question, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now) = 0;
+  virtual void no_permits(std::uint64_t question, Nanos now) = 0;      // it failed, or nobody knows it
+  virtual void return_permits(std::string_view owner, Nanos now) = 0;  // all that it gave becomes unused
+  virtual std::vector<UnusedPermits> unused_permits() = 0;             // since they were last taken
   // 0: its workers are gone. `taken`: sessions in use by deliveries that this scheduler knows nothing of.
   virtual void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken = 0) = 0;
 

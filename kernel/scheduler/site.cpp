@@ -19,22 +19,32 @@ bool all_match(const std::vector<std::string> &patterns, std::string_view exchan
   }
 }
 
+// There are none in "", and "25" is the port of a next hop "mx:25".
+bool any_host(std::string_view exchangers) { return exchangers.find_first_not_of("0123456789") != exchangers.npos; }
+
 }  // namespace
 
 Placement placement(const TransportLimits &limits, std::string_view name, std::string_view exchangers) {
-  const bool is_site = name.starts_with(kByExchangers);
+  const auto &rules = limits.rules;
+  const auto number = [&](auto rule) {
+    return rule == rules.end() ? kNoRule : static_cast<std::uint16_t>(rule - rules.begin());
+  };
+  const auto makes = std::find_if(rules.begin(), rules.end(), [&](const auto &r) { return r.site == name; });
+  if (makes != rules.end() && !name.empty()) return {number(makes), ""};
+  const bool is_site = name.starts_with(kByExchangers) && any_host(name.substr(kByExchangers.size()));
   if (is_site) exchangers = name.substr(kByExchangers.size());
-  std::string site;
-  if (limits.by_exchangers && !is_site && !exchangers.empty()) site.append(kByExchangers).append(exchangers);
-  for (std::size_t i = 0; i < limits.rules.size(); ++i) {
-    const auto &rule = limits.rules[i];
-    const bool named = !is_site && matches_any(rule.match, name);
-    if (!named && !all_match(rule.mx, exchangers)) continue;
-    const auto number = static_cast<std::uint16_t>(i);
-    if (!rule.site.empty()) return {number, is_site || rule.site == name ? std::string{} : rule.site};
-    return {number, named ? std::string{} : site};
-  }
-  return {kNoRule, site};
+  bool named = false;
+  const auto found = std::find_if(rules.begin(), rules.end(), [&](const auto &r) {
+    named = !is_site && matches_any(r.match, name);
+    return named || all_match(r.mx, exchangers);
+  });
+  Placement out{number(found), ""};
+  if (is_site) return out;
+  if (found != rules.end() && !found->site.empty())
+    out.site = found->site;
+  else if (limits.by_exchangers && !named && any_host(exchangers))
+    out.site.append(kByExchangers).append(exchangers);
+  return out;
 }
 
 bool has_exchangers(std::string_view name) {

@@ -22,7 +22,8 @@ struct Placement {
 };
 
 // The site of all destinations with the same exchangers has these in its name, "mx:a.example,b.example", which is no
-// next hop's. A destination that a rule names is by itself, unless that rule has a site.
+// next hop's. A destination that a rule names is by itself, unless that rule has a site. What is itself a site is in no
+// other; one that rules name has the limits of the first of them, whatever else matches its name.
 Placement placement(const TransportLimits &limits, std::string_view name, std::string_view exchangers);
 
 // Is it a domain by whose exchangers mail may go? A host in brackets, a next hop with a port, a path or an address of a

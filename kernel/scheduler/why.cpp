@@ -16,6 +16,23 @@ std::string rate_text(const RateLimit &limit) {
 
 }  // namespace
 
+// The limit has an owner, and none of its permits.
+Why FairScheduler::why_no_permits(PermitsId id, std::uint64_t others, Nanos now) const {
+  const auto &p = permits_[id];
+  const auto &owner = owners_[p.limit.owner - 1u];
+  auto [limit, key] = name_of(p);
+  auto eligible = std::max(p.ask_at, now);
+  if (p.question != 0) eligible = asked_.at(p.question).at + owner.time_limit;
+  const auto *state = p.failed          ? "which does not answer"
+                      : p.question != 0 ? "which is asked for more"
+                      : p.ask_at > now  ? "which has none to give now"
+                                        : "which is to be asked";
+  Why why{std::move(limit), fmt::format("{}: {}, by permits of {}, {}", key, rate_text(p.limit), owner.name, state),
+          eligible, seconds(p.limit.interval), others};
+  why.owner = owner.name;
+  return why;
+}
+
 Why FairScheduler::why(GroupId id, Nanos now) const {
   if (id >= slots_.size()) return {"unknown", "", 0};
   const auto &s = slots_[id];
@@ -50,9 +67,10 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
       break;
   }
   if (suspension) return suspended_until(now);
-  const auto there = d.ready - (s.state() == SlotState::Ready ? 1u : 0u);
-  if (own.dead && s.state() == SlotState::Ready)  // which its site need not be
-    return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - 1u};
+  const auto itself = s.state() == SlotState::Ready ? 1u : 0u;
+  const auto there = d.ready - itself;
+  if (own.dead)  // which its site need not be
+    return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - itself};
   if (d.dead) return {"dead_destination", d.nexthop, d.dead_until, 0, there};
   if (t.capacity == 0)
     return {"transport_unavailable", t.limits.name + " has no process to run it",
@@ -81,16 +99,23 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
             (delay ? fmt::format("{:.3g} s between deliveries", seconds(limits.rate_delay)) : rate_text(limits.rate)),
         d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there};
   }
+  const auto lacks = [&](PermitsId permits) {  // and has been asked
+    if (!by_owner(permits) || permits_[permits].units(now) > 0) return false;
+    return permits_[permits].question != 0 || permits_[permits].ask_at > now;
+  };
+  if (const auto permits = permits_of(owner_of(s.destination)); lacks(permits))
+    return why_no_permits(permits, there, now);
   if (d.busy >= d.window.size)
     return {"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
             static_cast<double>(d.window.size), there};
   if (const auto b = closed_bucket(flows_[s.flow], now); b != kNobody) {
-    constexpr std::string_view names[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
     const auto &bucket = buckets_[b];
     const auto others = bucket.ready - (s.state() == SlotState::Ready ? 1u : 0u);
-    return {std::string{names[static_cast<std::size_t>(bucket.key)]}, bucket.name + ": " + rate_text(bucket.limit),
+    if (by_owner(bucket.permits)) return why_no_permits(bucket.permits, others, now);
+    return {std::string{rate_limit_name(bucket.key)}, bucket.name + ": " + rate_text(bucket.limit),
             bucket.tokens.next(bucket.limit), seconds(bucket.limit.interval), others};
   }
+  if (lacks(t.permits)) return why_no_permits(t.permits, t.ready - 1, now);
   if (t.open_at > now) {
     const bool delay = t.limits.rate_delay > 0;
     return {delay ? "transport_rate_delay" : "transport_rate_limit",

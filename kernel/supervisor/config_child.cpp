@@ -142,6 +142,12 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
       if (!host.filter.empty() && settings.filters[i].name == host.filter) host.needs = judged.filter_needs[i];
     for (std::size_t i = 0; i < settings.policies.size(); ++i)
       if (!host.policy.empty() && settings.policies[i].name == host.policy) host.needs = judged.policy_needs[i];
+    for (std::size_t i = 0; i < settings.events.size(); ++i)
+      if (!host.event.empty() && settings.events[i].name == host.event) host.needs = judged.event_needs[i];
+    for (std::size_t i = 0; i < settings.rates.size(); ++i)
+      if (!host.rate.empty() && settings.rates[i].name == host.rate) host.needs = judged.rate_needs[i];
+    for (std::size_t i = 0; i < settings.auths.size(); ++i)
+      if (!host.auth.empty() && settings.auths[i].name == host.auth) host.needs = judged.auth_needs[i];
   }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);

@@ -15,6 +15,16 @@ constexpr Nanos kReadyLimit = 60 * kSecond;
 constexpr Nanos kEndLimit = 5 * kSecond;      // from closing its channel, or from its drain deadline, to its end
 constexpr Nanos kRetryConnect = 1 * kSecond;  // after EMFILE
 
+// Is that process a client of this plugin's?
+bool uses(const Post &client, const Post &host) {
+  if (client.generation != host.generation) return false;
+  if (host.of_queue()) return client.kind == wire::RoleKind::Queue;
+  if (!host.filter.empty() || !host.policy.empty() || !host.auth.empty()) return client.kind == wire::RoleKind::Ingress;
+  if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
+  return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
+         client.kind == wire::RoleKind::Egress;
+}
+
 }  // namespace
 
 Fleet::Fleet(asio::io_context &loop, const Clock &clock, Logger &log, Launcher &launcher, process::SharedMemory &shared,
@@ -111,6 +121,9 @@ Result<void> Fleet::launch(Post &post) {
   start.lookup = post.lookup;
   start.filter = post.filter;
   start.policy = post.policy;
+  start.event = post.event;
+  start.rate = post.rate;
+  start.auth = post.auth;
   start.plugin_dir = generation.checked.plan.plugin_dir;
   start.spool = generation.checked.plan.spool;
   start.uid = generation.checked.uid;
@@ -167,7 +180,8 @@ void Fleet::on_message(Post &post, const std::shared_ptr<Child> &child, io::Mess
 void Fleet::on_ready(Post &post) {
   if (post.kind == wire::RoleKind::Queue) {
     for (auto &p : posts_)
-      if (&p != &post && p.kind != wire::RoleKind::Host && p.in_service && p.child && p.child->serving()) {
+      if (&p != &post && (p.kind != wire::RoleKind::Host || uses(post, p)) && p.in_service && p.child &&
+          p.child->serving()) {
         if (!connect_to_queue(p)) retry_serve(p);
         if (p.child->asked_to_stop) post.child->channel->send(wire::Draining{p.child->self});
       }
@@ -233,13 +247,6 @@ bool Fleet::connect(Post &client, Post &server) {
 
 // Whichever of the two enters service last connects them.
 bool Fleet::connect_hosts(Post &post) {
-  const auto uses = [](const Post &client, const Post &host) {
-    if (client.generation != host.generation) return false;
-    if (!host.filter.empty() || !host.policy.empty()) return client.kind == wire::RoleKind::Ingress;
-    if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
-    return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
-           client.kind == wire::RoleKind::Egress;
-  };
   bool all = true;
   for (auto &other : posts_) {
     if (!other.in_service || !other.child || !other.child->serving()) continue;
@@ -301,7 +308,8 @@ void Fleet::drain(Post &post, Nanos within) {
   child.stops_by = by;
   if (!std::exchange(child.asked_to_stop, true)) {
     if (child.state == ChildState::Ready) child.state = ChildState::Draining;
-    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service && post.kind != wire::RoleKind::Host)
+    const bool known = post.kind != wire::RoleKind::Host || post.of_queue();
+    if (auto *q = queue(); q && q != &post && q->ready() && post.in_service && known)
       q->child->channel->send(wire::Draining{child.self});
   }
   child.channel->send(wire::Drain{within});

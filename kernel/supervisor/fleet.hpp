@@ -56,7 +56,9 @@ struct Post {
   explicit Post(asio::io_context &loop) : restart(loop) {}
   wire::RoleKind kind = wire::RoleKind::Supervisor;
   std::uint32_t instance = 0;
-  std::string name, transport, lookup, filter, policy;  // of a host one of the last four: its table
+  // Of a host one of those after the first: its table.
+  std::string name, transport, lookup, filter, policy, event, rate, auth;
+  bool of_queue() const { return !event.empty() || !rate.empty(); }  // a host whose client is the queue
   std::uint32_t needs = 0;
   std::shared_ptr<const Generation> generation;
   bool wanted = true;       // to be filled; false: its child is the last one

@@ -47,6 +47,13 @@ class Judge {
       out_.filter_needs.push_back(judge_filter("filter.", filter, host::kFilterKind));
     for (const auto &policy : settings.policies)
       out_.policy_needs.push_back(judge_filter("policy.", policy, host::kPolicyKind));
+    for (const auto &event : settings.events)
+      out_.event_needs.push_back(
+          judge_plugin("event." + event.name, event.name, event.plugin, event.options, host::kEventKind));
+    for (const auto &rate : settings.rates)
+      out_.rate_needs.push_back(
+          judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind));
+    for (const auto &auth : settings.auths) out_.auth_needs.push_back(judge_auth(auth));
     return std::move(out_);
   }
 
@@ -54,7 +61,8 @@ class Judge {
   bool given(const std::string &key) const { return out_.parsed.places.contains(key); }
 
   static bool concerns_routes(const config::Problem &problem) {
-    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.", "dns.", "user"};
+    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.",
+                                                  "dns.", "event.", "rate.",     "auth.",  "user"};
     return std::none_of(std::begin(others), std::end(others),
                         [&](std::string_view other) { return problem.key.starts_with(other); });
   }
@@ -145,12 +153,23 @@ class Judge {
   std::uint32_t judge_filter(const std::string &kind, const config::Filter &filter, const char *id) {
     const auto of = kind + filter.name;
     const auto needs = judge_plugin(of, filter.name, filter.plugin, filter.options, id);
+    in_ingress(of, filter.plugin, filter.budget, needs);
+    return needs;
+  }
+
+  std::uint32_t judge_auth(const config::Auth &auth) {
+    const auto of = "auth." + auth.name;
+    const auto needs = judge_plugin(of, auth.name, auth.plugin, auth.options, host::kAuthKind);
+    in_ingress(of, auth.plugin, auth.budget, needs);
+    return needs;
+  }
+
+  void in_ingress(const std::string &of, const std::string &plugin, const config::Budget &budget, std::uint32_t needs) {
     constexpr auto kOfItsOwn = MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
-    if (filter.budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
-      add(of + ".isolation", "is \"inproc\", but " + filter.plugin +
+    if (budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
+      add(of + ".isolation", "is \"inproc\", but " + plugin +
                                  " writes files, starts programs or keeps state, which the processes that would run "
                                  "it may not; expected \"process\"");
-    return needs;
   }
 
   // Returns what the plugin needs.
@@ -166,6 +185,10 @@ class Judge {
       add(prefix + ".plugin", "is \"" + file + "\", which does not offer " + kind);
       return 0;
     }
+    if (std::string_view{kind} == host::kEventKind && (*plugin)->threading == MANSIO_BLOCKING)
+      add(prefix + ".plugin", "is \"" + file +
+                                  "\", which asks for threads that may block; an event plugin is told on "
+                                  "the loop");
     const auto facts =
         host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
     for (auto &problem : host::judge_options(**plugin, given_options, facts)) {

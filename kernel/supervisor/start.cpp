@@ -143,6 +143,9 @@ std::vector<Post *> Supervisor::start_generation(const std::shared_ptr<const Gen
     post.lookup = host.lookup;
     post.filter = host.filter;
     post.policy = host.policy;
+    post.event = host.event;
+    post.rate = host.rate;
+    post.auth = host.auth;
     post.needs = host.needs;
     post.breaker = Breaker{host.breaker_deaths, host.breaker_window, host.breaker_time};
     posts.push_back(&post);

@@ -1,6 +1,7 @@
 // SIGTERM: in the direction of the mail. Ingress first, so that nothing new comes; then what delivers and writes
-// notifications; the queue last, so that every outcome is recorded. Each step has its share of stop_timeout; who
-// misses it is killed, and its mail is in the spool.
+// notifications; then the queue, so that every outcome is recorded, and at last the plugins that it uses, so that they
+// hear of it, and get back what it did not use. Each step has its share of stop_timeout; who misses it is killed, and
+// its mail is in the spool.
 #include <algorithm>
 #include <cstdlib>
 
@@ -9,10 +10,13 @@
 namespace mansio::supervisor {
 namespace {
 
-constexpr wire::RoleKind kSources[] = {wire::RoleKind::Ingress};
-constexpr wire::RoleKind kWorkers[] = {wire::RoleKind::Egress, wire::RoleKind::Router, wire::RoleKind::Control};
-constexpr wire::RoleKind kHosts[] = {wire::RoleKind::Host};  // nobody uses them any more
-constexpr wire::RoleKind kQueue[] = {wire::RoleKind::Queue};
+bool is_source(const Post &p) { return p.kind == wire::RoleKind::Ingress; }
+bool is_worker(const Post &p) {
+  return p.kind == wire::RoleKind::Egress || p.kind == wire::RoleKind::Router || p.kind == wire::RoleKind::Control;
+}
+bool is_host(const Post &p) { return p.kind == wire::RoleKind::Host && !p.of_queue(); }  // nobody uses them any more
+bool is_queue(const Post &p) { return p.kind == wire::RoleKind::Queue; }
+bool is_last(const Post &p) { return p.of_queue(); }
 constexpr Nanos kHurry = 2 * kSecond;
 constexpr Nanos kKilled = 5 * kSecond;  // a killed process is gone by then unless the system is stuck
 
@@ -24,18 +28,19 @@ Task<> Supervisor::shut_down() {
   log_.info("stopping", {{"within_seconds", total / kSecond}});
   listeners_.close();
   for (auto &p : fleet_->posts()) fleet_->retire(p);
-  co_await drain_kinds(kSources, begin + total / 2);
+  co_await drain_posts(is_source, begin + total / 2);
   fleet_->end_deliveries();
-  co_await drain_kinds(kWorkers, begin + total * 4 / 5);
-  co_await drain_kinds(kHosts, begin + total * 9 / 10);
-  co_await drain_kinds(kQueue, begin + total);
+  co_await drain_posts(is_worker, begin + total * 4 / 5);
+  co_await drain_posts(is_host, begin + total * 17 / 20);
+  co_await drain_posts(is_queue, begin + total * 19 / 20);
+  co_await drain_posts(is_last, begin + total);
   log_.info("stopped", {{"seconds", static_cast<double>(clock_.mono() - begin) / kSecond}});
 }
 
-Task<> Supervisor::drain_kinds(std::span<const wire::RoleKind> kinds, Nanos until) {
+Task<> Supervisor::drain_posts(bool (*which)(const Post &), Nanos until) {
   std::vector<Post *> posts;
   for (auto &p : fleet_->posts())
-    if (std::find(kinds.begin(), kinds.end(), p.kind) != kinds.end()) posts.push_back(&p);
+    if (which(p)) posts.push_back(&p);
   // The time that there is: they have last words to say before it is over.
   if (stop_requests_ < 2) until = std::max(until, clock_.mono() + kHurry / 2);
   const auto within = until - clock_.mono();
@@ -46,10 +51,9 @@ Task<> Supervisor::drain_kinds(std::span<const wire::RoleKind> kinds, Nanos unti
   bool killed = false;
   while (alive()) {
     const bool hurry = stop_requests_ > 1;
-    // Even in a hurry the queue gets a moment to sync what it has been told.
-    const bool patient = hurry && posts.front()->kind == wire::RoleKind::Queue;
-    if (hurry) until = std::min(until, clock_.mono() + (patient ? kHurry : 0));
-    if (patient) stop_requests_ = 1;
+    // Even in a hurry the queue gets a moment to sync what it has been told, and its plugins to hear the last of it.
+    const bool patient = is_queue(*posts.front()) || is_last(*posts.front());
+    if (hurry && !killed) until = std::min(until, clock_.mono() + (patient ? kHurry : 0));
     if (clock_.mono() >= until) {
       if (killed) {
         log_.error("a role does not end; leaving it behind");

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,7 +55,7 @@ class Supervisor {
 
   // stop.cpp
   Task<> shut_down();
-  Task<> drain_kinds(std::span<const wire::RoleKind> kinds, Nanos until);
+  Task<> drain_posts(bool (*which)(const Post &), Nanos until);
 
   // orders.cpp
   void on_message(Post &post, io::Message &m);

@@ -1,4 +1,4 @@
-// Messages between an ingress process and the host process of a filter or policy (kernel/host). Types 175..189.
+// Messages between an ingress process and the host process of a filter or policy (kernel/host). Types 175..181.
 //
 // Ingress keeps what is known of session and message and sends it with every stage, so that a host process that was
 // started anew lacks nothing but the plugin's own memory. Nothing here is acknowledged: when either process dies, the

@@ -1,4 +1,4 @@
-// Messages between a process that uses a plugin and the host process that runs it (kernel/host). Types 170..179.
+// Messages between a process that uses a plugin and the host process that runs it (kernel/host). Types 165..174.
 //
 // Deliveries: the client sends the Lease it holds itself with one descriptor, a sealed memfd of the message (so a
 // plugin sees one message and no segment). Nothing here is acknowledged: when either process dies, the channel's end
@@ -63,6 +63,43 @@ struct DeliveryDone {  // host -> client
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.last, s.site_failure, s.destination);
+  }
+};
+
+// ---- rates: the client is the queue process -----------------------------------------------------------------------
+
+struct RateAsk {  // client -> host
+  static constexpr std::uint16_t kType = 165;
+  std::uint64_t number = 0;
+  std::string limit, key;
+  std::uint32_t want = 0;
+  double per_second = 0;
+  std::uint32_t burst = 0;
+  std::int64_t time_limit = 0;  // ns
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.limit, s.key, s.want, s.per_second, s.burst, s.time_limit);
+  }
+};
+struct RateLease {  // host -> client
+  static constexpr std::uint16_t kType = 166;
+  std::uint64_t number = 0;
+  bool failed = false;  // then `text` says why, and there are no units
+  std::uint32_t units = 0;
+  std::int64_t ttl = 0, retry = 0;  // ns
+  std::string text;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.failed, s.units, s.ttl, s.retry, s.text);
+  }
+};
+struct RateUnused {  // client -> host
+  static constexpr std::uint16_t kType = 167;
+  std::string limit, key;
+  std::uint32_t units = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.limit, s.key, s.units);
   }
 };
 

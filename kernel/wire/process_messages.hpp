@@ -36,6 +36,8 @@ struct Start {
   std::string transport;       // egress, host: which transport instance
   std::string lookup;          // host: which [lookup.NAME]
   std::string filter, policy;  // host: which [filter.NAME] or [policy.NAME]
+  std::string event, rate;     // host: which [event.NAME] or [rate.NAME]
+  std::string auth;            // host: which [auth.NAME]
   std::string plugin_dir;
   std::string spool;
   std::int64_t uid = -1, gid = -1;  // to drop to; -1 = keep
@@ -43,8 +45,8 @@ struct Start {
   std::uint32_t needs = 0;          // egress, host: MANSIO_NEEDS_* of its plugin, what the sandbox leaves open
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.self, s.slot, s.config_epoch, s.snapshot_size, s.transport, s.lookup, s.filter, s.policy, s.plugin_dir, s.spool,
-      s.uid, s.gid, s.threaded, s.needs);
+    v(s.self, s.slot, s.config_epoch, s.snapshot_size, s.transport, s.lookup, s.filter, s.policy, s.event, s.rate,
+      s.auth, s.plugin_dir, s.spool, s.uid, s.gid, s.threaded, s.needs);
   }
 };
 

@@ -16,11 +16,11 @@ struct EventName {
 };
 inline constexpr std::array kEvents{
     EventName{"connect", MANSIO_STAGE_CONNECT},   EventName{"helo", MANSIO_STAGE_HELO},
-    EventName{"starttls", MANSIO_STAGE_STARTTLS}, EventName{"mail", MANSIO_STAGE_MAIL},
-    EventName{"rcpt", MANSIO_STAGE_RCPT},         EventName{"data", MANSIO_STAGE_DATA},
-    EventName{"header", MANSIO_STAGE_HEADER},     EventName{"eoh", MANSIO_STAGE_END_OF_HEADERS},
-    EventName{"body", MANSIO_STAGE_BODY},         EventName{"end-of-message", MANSIO_STAGE_END_OF_MESSAGE},
-    EventName{"disconnect", MANSIO_STAGE_DISCONNECT},
+    EventName{"starttls", MANSIO_STAGE_STARTTLS}, EventName{"auth", MANSIO_STAGE_AUTH},
+    EventName{"mail", MANSIO_STAGE_MAIL},         EventName{"rcpt", MANSIO_STAGE_RCPT},
+    EventName{"data", MANSIO_STAGE_DATA},         EventName{"header", MANSIO_STAGE_HEADER},
+    EventName{"eoh", MANSIO_STAGE_END_OF_HEADERS}, EventName{"body", MANSIO_STAGE_BODY},
+    EventName{"end-of-message", MANSIO_STAGE_END_OF_MESSAGE}, EventName{"disconnect", MANSIO_STAGE_DISCONNECT},
 };
 
 inline constexpr std::array<std::string_view, 2> kOnOptions{"timeout", "on_error"};

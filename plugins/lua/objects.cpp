@@ -172,6 +172,11 @@ int push_arguments(lua_State *L, Call &call) {
       push_handle(L, kSession, call);
       push(L, stage.argument(0));
       return 2;
+    case MANSIO_STAGE_AUTH:
+      push_handle(L, kSession, call);
+      push(L, stage.argument(0));
+      push(L, stage.argument(1));
+      return 3;
     default:
       break;
   }

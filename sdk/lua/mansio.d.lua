@@ -5,7 +5,7 @@
 ---@class mansio
 mansio = {}
 
----@alias mansio.Event "connect"|"helo"|"starttls"|"mail"|"rcpt"|"data"|"header"|"eoh"|"body"|"end-of-message"|"disconnect"
+---@alias mansio.Event "connect"|"helo"|"starttls"|"auth"|"mail"|"rcpt"|"data"|"header"|"eoh"|"body"|"end-of-message"|"disconnect"
 ---@alias mansio.Time number|string Seconds, or text such as "500ms", "5s", "2m", "1h", "7d".
 
 ---A client's connection. Good until its handler ends.

@@ -81,6 +81,10 @@ function client:connect() end
 function client:helo(name) end
 ---@return mansio.test.Result
 function client:starttls() end
+---@param mechanism string
+---@param user string
+---@return mansio.test.Result
+function client:auth(mechanism, user) end
 ---@param address string
 ---@param ... string ESMTP parameters.
 ---@return mansio.test.Result

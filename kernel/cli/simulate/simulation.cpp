@@ -35,7 +35,7 @@ void Simulation::build() {
   scheduler_->tenants(queue::weights_of(s_.settings));
   scheduler_->rates(queue::rates_of(s_.settings));
   for (const auto &t : s_.settings.transports) {
-    const auto limits = queue::limits_of(t);
+    const auto limits = queue::limits_of(t, s_.settings);
     const auto id = scheduler_->transport(limits);
     scheduler_->transport_available(id, t.process_limit);
     transports_.push_back(id);
@@ -50,12 +50,14 @@ void Simulation::build() {
     const auto at = std::find_if(s_.settings.transports.begin(), s_.settings.transports.end(),
                                  [&](const auto &t) { return t.name == spec.transport; });
     const auto transport = transports_[static_cast<std::size_t>(at - s_.settings.transports.begin())];
-    const auto limits = queue::limits_of(*at);
+    const auto limits = queue::limits_of(*at, s_.settings);
     for (std::uint32_t n = 0; n < spec.count; ++n) {
       const auto name = numbered(spec.name, n);
-      const auto place = scheduler::placement(limits, name, spec.mx);
-      const auto &own = place.rule == scheduler::kNoRule ? limits.destination : limits.rules[place.rule].limits;
-      auto &count = destination_counts_[{transport, place.site.empty() ? name : place.site}];
+      const auto site = scheduler::placement(limits, name, spec.mx).site;
+      const auto &counted = site.empty() ? name : site;
+      const auto rule = scheduler::placement(limits, counted, spec.mx).rule;
+      const auto &own = rule == scheduler::kNoRule ? limits.destination : limits.rules[rule].limits;
+      auto &count = destination_counts_[{transport, counted}];
       count.limit = own.effective_window().limit;
       count.rate = own.rate;
       const auto servers = spec.mx.empty() ? hops_.size() : first_hop_.back();

@@ -116,6 +116,20 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
   ask({.stage = MANSIO_STAGE_BODY, .arguments = {"abc\r\n"}});
 }
 
+TEST(Script, SeesWhoAuthenticated) {
+  Scripted s{R"(
+    mansio.on("auth", function(session, mechanism, user)
+      assert(session.auth_user == nil and mechanism == "PLAIN")
+      if user == "mallory" then return mansio.reject("5.7.1", "not you") end
+    end)
+  )"};
+  const auto status = [&](const std::string &user) {
+    return s.host.run(FakeStage{.stage = MANSIO_STAGE_AUTH, .arguments = {"PLAIN", user}}).last->status;
+  };
+  EXPECT_EQ(status("alice"), MANSIO_OK) << s.host.log;
+  EXPECT_EQ(status("mallory"), MANSIO_FAIL) << s.host.log;
+}
+
 TEST(Script, ProvidesLookups) {
   Scripted s{R"(
     mansio.provide("lookup", "users", {lookup = function(key, table)
@@ -186,6 +200,8 @@ TEST(Script, MayReachTheSystemWhereItIsAllowed) {
   EXPECT_EQ(problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)", {{"allow", "io,os,package"}}), "");
   EXPECT_EQ(problem("assert(getmetatable(io.stdout) == false); mansio.on('rcpt', print)", {{"allow", "io"}}), "");
   EXPECT_EQ(problem("assert(os.time() > 0 and os.date('!%Y')); mansio.on('rcpt', print)"), "");
+  EXPECT_THAT(problem("\nos.date('%Q')"), HasSubstr(".lua:2: bad argument #1"));
+  EXPECT_THAT(problem("\nos.time('noon')"), HasSubstr(".lua:2: bad argument #1"));
 }
 
 // Slips that only running shows: the call fails, the log says where, and the next call is none the worse.

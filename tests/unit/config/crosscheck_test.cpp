@@ -243,6 +243,38 @@ TEST(CrossCheck, AListenerIsWatchedByFiltersAndPoliciesThatExist) {
               HasSubstr("policy.c has no plugin, expected plugin = \"policy-NAME\""));
 }
 
+TEST(CrossCheck, AnEventPluginHasAProcessOfItsOwnAndNobodyWaitsForIt) {
+  const auto with_event = [](const std::string &more) { return with_lookups("[event.log]\n" + more); };
+  EXPECT_THAT(with_event("plugin = \"event-file\"\nmemory_limit = \"100M\"\n"), IsEmpty());
+  EXPECT_THAT(with_event("isolation = \"process\"\n"),
+              HasSubstr("event.log has no plugin, expected plugin = \"event-NAME\""));
+  EXPECT_THAT(with_event("plugin = \"event-file\"\nisolation = \"inproc\"\n"),
+              HasSubstr("event.log.isolation is \"inproc\", but the queue"));
+  EXPECT_THAT(with_event("plugin = \"event-file\"\non_failure = \"hold\"\n"),
+              HasSubstr("event.log.on_failure is for plugins that are asked"));
+}
+
+TEST(CrossCheck, AuthAsksSomebodyWhoIsThereAndWhereItCanBeOffered) {
+  const std::string users = "[auth.users]\nplugin = \"auth-x\"\n";
+  const auto listening = [&](const std::string &options) {
+    return all(parse_with_rest(users + "[listener.s]\nlisten = [\"127.0.0.1:587\"]\n" + options));
+  };
+  EXPECT_THAT(listening("auth = \"users\"\nsasl_auth_enable = true\ntls_auth_only = false\n"), IsEmpty());
+  EXPECT_THAT(listening("auth = \"user\"\n"),
+              HasSubstr("listener.s.auth names \"user\", but there is no [auth.user]; did you mean \"users\"?"));
+  EXPECT_THAT(listening("sasl_auth_enable = true\ntls_auth_only = false\n"),
+              HasSubstr("listener.s.sasl_auth_enable offers AUTH with nobody to ask"));
+  EXPECT_THAT(listening("auth = \"users\"\nsasl_auth_enable = true\n"),
+              HasSubstr("listener.s.sasl_auth_enable offers AUTH after STARTTLS, which is not offered"));
+  EXPECT_THAT(listening("sasl_auth_required = true\n"), HasSubstr("listener.s.sasl_auth_required demands AUTH"));
+  EXPECT_THAT(listening("sender_login_maps = [\"nothing\"]\n"),
+              HasSubstr("listener.s.sender_login_maps names \"nothing\", but there is no [lookup.nothing]"));
+  EXPECT_THAT(all(parse_with_rest("[auth.a]\nisolation = \"process\"\n")), HasSubstr("auth.a has no plugin"));
+  for (const auto *yes : {"skip", "hold"})
+    EXPECT_THAT(all(parse_with_rest(users + "on_failure = \"" + yes + "\"\n")),
+                HasSubstr("auth.users.on_failure is not \"defer\""));
+}
+
 TEST(CrossCheck, AContentFilterIsATransportThatExists) {
   const auto filtered = [](const std::string &filter) {
     return all(parse_with_rest("[smtpd]\ncontent_filter = \"" + filter + "\"\n"));
@@ -296,6 +328,41 @@ TEST(CrossCheck, NobodyWatchesAQmqpSession) {
   EXPECT_THAT(inherited.settings.listener("q")->smtpd.filters, IsEmpty());
   EXPECT_THAT(inherited.settings.listener("smtp")->smtpd.filters, ::testing::ElementsAre("a"));
   EXPECT_THAT(all(parse_with_rest(rest + "filters = [\"a\"]\n")), HasSubstr("listener.q.filters is for SMTP"));
+}
+
+constexpr const char *kRateTable = "[rate.shared]\nplugin = \"rate-x\"\n";
+
+TEST(CrossCheck, AnOwnerOfARateExistsAndHasARateToKeep) {
+  const std::string table = kRateTable;
+  EXPECT_THAT(with_lookups(table + "[[rate_limit]]\nkey = \"tenant\"\nrate = \"1/s\"\nplugin = \"shared\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups(table + "[[rate_limit]]\nkey = \"tenant\"\nrate = \"1/s\"\nplugin = \"rate-local\"\n"),
+              IsEmpty());
+  EXPECT_THAT(
+      with_lookups(table + "[[rate_limit]]\nkey = \"tenant\"\nrate = \"1/s\"\nplugin = \"sharde\"\n"),
+      HasSubstr("rate_limit[1].plugin names \"sharde\", but there is no [rate.sharde]; did you mean \"shared\"?"));
+  EXPECT_THAT(with_lookups(table + "[transport.t]\nplugin = \"transport-x\"\ntransport_rate_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.transport_rate_plugin stands without transport_rate_limit"));
+  EXPECT_THAT(with_lookups(table + "[transport.t]\nplugin = \"transport-x\"\ndestination_rate_limit = \"1/s\"\n"
+                                   "destination_rate_plugin = \"shared\"\n"
+                                   "[[transport.t.destination]]\nmatch = [\"a.example\"]\n"
+                                   "destination_rate_plugin = \"rate-local\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups("[transport.t]\nplugin = \"transport-x\"\n"
+                           "[[transport.t.destination]]\nmatch = [\"a.example\"]\n"
+                           "destination_rate_limit = \"1/s\"\ndestination_rate_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.destination[1].destination_rate_plugin names \"shared\", but there is no"));
+}
+
+TEST(CrossCheck, ARatePluginHasAProcessOfItsOwn) {
+  const std::string table = kRateTable;
+  EXPECT_THAT(with_lookups(table), IsEmpty());
+  EXPECT_THAT(with_lookups(table + "isolation = \"process\"\nmemory_limit = \"64M\"\non_failure = \"skip\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups(table + "isolation = \"inproc\"\n"), HasSubstr("rate.shared.isolation is \"inproc\""));
+  EXPECT_THAT(with_lookups(table + "on_failure = \"hold\"\n"), HasSubstr("rate.shared.on_failure is \"hold\""));
+  EXPECT_THAT(with_lookups("[rate.shared]\ntime_limit = \"1s\"\n"), HasSubstr("rate.shared has no plugin"));
+  EXPECT_THAT(with_lookups("[rate.rate-local]\nplugin = \"rate-x\"\n"), HasSubstr("has the name of what is built in"));
 }
 
 }  // namespace

@@ -112,5 +112,29 @@ TEST(Plan, HasAProcessForFiltersAndPoliciesThatAreIsolatedAndADescriptorForTheir
   EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u + 4u * (1000u + 10u + 1000u));
 }
 
+TEST(Plan, HasAProcessForEachRatePlugin) {
+  const auto plan = plan_of(kText + std::string{"[rate.shared]\nplugin = \"rate-a\"\nbreaker_deaths = 7\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.rate.shared");
+  EXPECT_EQ(plan.hosts[0].rate, "shared");
+  EXPECT_EQ(plan.hosts[0].breaker_deaths, 7u);
+}
+
+TEST(Plan, HasAProcessForAuthThatIsIsolated) {
+  const auto plan = plan_of(kText + std::string{"[auth.a]\nplugin = \"auth-x\"\nisolation = \"process\"\n"
+                                                "[auth.b]\nplugin = \"auth-x\"\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.auth.a");
+  EXPECT_EQ(plan.hosts[0].auth, "a");
+}
+
+TEST(Plan, HasAProcessForEachEventPlugin) {
+  const auto plan = plan_of(kText + std::string{"[event.log]\nplugin = \"event-file\"\nbreaker_deaths = 9\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.event.log");
+  EXPECT_EQ(plan.hosts[0].event, "log");
+  EXPECT_EQ(plan.hosts[0].breaker_deaths, 9u);
+}
+
 }  // namespace
 }  // namespace mansio::config

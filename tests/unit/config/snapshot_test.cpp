@@ -88,6 +88,12 @@ class RandomSettings {
       for (std::uint64_t k = below(4); k > 0; --k) transport.options["x " + text()] = text();
       s.transports.push_back(transport);
     }
+    auto &event = s.events.emplace_back();
+    fill(event_options(), event);
+    event.name = "e0";
+    event.plugin = "event-x";
+    event.budget.isolation = Isolation::Process;
+    event.options["x " + text()] = text();
     for (auto *filters : {&s.filters, &s.policies}) {
       auto &filter = filters->emplace_back();
       fill(filter_options(), filter);
@@ -95,6 +101,16 @@ class RandomSettings {
       filter.plugin = "filter-x";
       filter.options["x " + text()] = text();
     }
+    auto &rate = s.rates.emplace_back();
+    fill(rate_options(), rate);
+    rate.name = "r0";
+    rate.plugin = "rate-x";
+    rate.options["x " + text()] = text();
+    auto &auth = s.auths.emplace_back();
+    fill(auth_options(), auth);
+    auth.name = "a0";
+    auth.plugin = "auth-x";
+    auth.options["x " + text()] = text();
     for (std::uint64_t i = below(4); i > 0; --i) {
       RouteRule rule;
       rule.where = text();
@@ -131,6 +147,9 @@ class RandomSettings {
   static void consistent(Smtpd &smtpd) {
     smtpd.tls_cert_file = "/cert";
     smtpd.tls_key_file = "/key";
+    smtpd.auth = "a0";
+    smtpd.sasl_auth_enable = true;
+    smtpd.tls_auth_only = false;
     for (auto *names : {&smtpd.filters, &smtpd.policies})
       if (names->size() > 1 || smtpd.overrides("no_milters")) names->resize(smtpd.overrides("no_milters") ? 0 : 1);
     if (!smtpd.client_event_limit_exceptions_given) smtpd.client_event_limit_exceptions = smtpd.mynetworks;
@@ -197,6 +216,8 @@ class RandomSettings {
         {&kAddressClass, {"envelope_sender", "envelope_recipient", "header_sender", "header_recipient"}},
         {&kParentMatch, {"access_maps", "transport_maps"}},
         {&kFilterName, {"f0"}},
+        {&kRateName, {"r0", "rate-local"}},
+        {&kAuthName, {"", "a0"}},
         {&kContentFilter, {"", "t0", "t0:[127.0.0.1]:10024", "t0:unix:/run/f.sock", "t0:filter.example"}},
         {&kOverride, {"no_unknown_recipient_checks", "no_address_mappings", "no_header_body_checks", "no_milters"}},
         {&kEhloKeyword, {"CHUNKING", "SIZE"}},

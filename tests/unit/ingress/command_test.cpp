@@ -76,6 +76,17 @@ TEST(SmtpCommand, ReadsChunkSizes) {
   EXPECT_EQ(parse_command("BDAT 1 FIRST").syntax, Syntax::ExtraArgument);
 }
 
+TEST(SmtpCommand, ReadsAuth) {
+  const auto plain = parse_command("auth PLAIN AGE= ");
+  EXPECT_EQ(plain.verb, Verb::Auth);
+  EXPECT_EQ(plain.syntax, Syntax::Ok);
+  EXPECT_EQ(plain.mechanism, "PLAIN");
+  EXPECT_EQ(plain.initial_response, "AGE=");
+  EXPECT_EQ(parse_command("AUTH LOGIN").initial_response, "");
+  EXPECT_EQ(parse_command("AUTH").syntax, Syntax::MissingArgument);
+  EXPECT_EQ(parse_command("AUTH PLAIN a b").syntax, Syntax::ExtraArgument);
+}
+
 TEST(SmtpParameters, AreTypedForMail) {
   MailParameters p;
   const auto c = parse_command("MAIL FROM:<a@b> size=123 body=8bitmime RET=hdrs ENVID=a+2Bb SMTPUTF8");
@@ -102,7 +113,10 @@ TEST(SmtpParameters, RefusesUnknownRepeatedAndMalformedOnes) {
     return r ? r->code : 250;
   };
   EXPECT_EQ(code("MAIL FROM:<a@b> NOTIFY=NEVER"), 555);
-  EXPECT_EQ(code("MAIL FROM:<a@b> AUTH=<>"), 555);
+  EXPECT_EQ(code("MAIL FROM:<a@b> AUTH=<>"), 250);
+  EXPECT_EQ(code("MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com"), 250);
+  EXPECT_EQ(code("MAIL FROM:<a@b> AUTH=x"), 501);
+  EXPECT_EQ(code("MAIL FROM:<a@b> AUTH=a@b AUTH=a@b"), 501);
   EXPECT_EQ(code("MAIL FROM:<a@b> SIZE=1 SIZE=1"), 501);
   EXPECT_EQ(code("MAIL FROM:<a@b> SIZE=x"), 501);
   EXPECT_EQ(code("MAIL FROM:<a@b> SIZE"), 501);

@@ -348,12 +348,50 @@ TEST_F(SessionTablesTest, PipelinedRecipientsAreAnsweredInOrder) {
       "250 2.1.0 Ok\r\n550 5.1.1 No such user here\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n");
 }
 
+TEST_F(SessionTablesTest, ASenderIsForTheLoginsThatTheTablesName) {
+  settings.listeners.back().smtpd.sender_login_maps = {"users"};
+  entry("users", "alice@own.example") = "alice, boss";
+  entry("users", "@sales.example") = "bob";
+  open();
+  const auto ask = [&](const std::string &login, const std::string &sender, const std::string &to = "x@own.example") {
+    Client client;
+    client.sasl_username = login;
+    route::ScreeningMemory memory;
+    std::optional<TableVerdict> verdict;
+    const TableQuestion question{service, client, "client.test", sender, to, true};
+    asio::co_spawn(loop, policy_->recipient(question, memory),
+                   [&](std::exception_ptr, TableVerdict said) { verdict = std::move(said); });
+    settle();
+    if (!verdict) return std::string{"no verdict"};
+    return verdict->refusal ? to_string(*verdict->refusal) : std::string{};
+  };
+  EXPECT_EQ(ask("alice", "alice@own.example"), "");
+  EXPECT_EQ(ask("BOSS", "alice@own.example"), "");
+  EXPECT_EQ(ask("bob", "anybody@sales.example"), "");
+  EXPECT_EQ(ask("bob", "alice@own.example"),
+            "553 5.7.1 <alice@own.example>: Sender address rejected: not owned by user bob");
+  EXPECT_THAT(ask("alice", "free@other.example"), StartsWith("553 5.7.1 "));
+  EXPECT_EQ(ask("alice", ""), "");
+  EXPECT_EQ(ask("", "alice@own.example"), "");
+  EXPECT_EQ(ask("alice", "alice@own.example", "x@elsewhere.example"), "");
+  EXPECT_EQ(ask("", "alice@own.example", "x@elsewhere.example"), "554 5.7.1 Relay access denied");
+  service.smtpd.reject_unauthenticated_sender_login_mismatch = true;
+  EXPECT_EQ(ask("", "alice@own.example"), "553 5.7.1 <alice@own.example>: Sender address rejected: not logged in");
+  EXPECT_EQ(ask("", "free@other.example"), "");
+  tables_.down = {"users"};
+  EXPECT_EQ(ask("alice", "alice@own.example"), "451 4.3.0 Temporary lookup failure");
+}
+
 TEST(TablePolicyNeeded, OnlyWhereATableHasASay) {
   config::Settings settings;
   settings.lookups.emplace_back().name = "t";
   settings.listeners.emplace_back();
   EXPECT_FALSE(TablePolicy::needed(settings));
   settings.listeners[0].smtpd.helo_access_maps = {"t"};
+  EXPECT_TRUE(TablePolicy::needed(settings));
+  settings.listeners[0].smtpd = {};
+  EXPECT_FALSE(TablePolicy::needed(settings));
+  settings.listeners[0].smtpd.sender_login_maps = {"t"};
   EXPECT_TRUE(TablePolicy::needed(settings));
   settings = {};
   settings.always_bcc = "a@b.example";

@@ -36,6 +36,15 @@ TEST(Received, NamesClientTlsServerAndTheOnlyRecipient) {
                 rfc5322_date(received().arrival) + "\r\n");
 }
 
+TEST(Received, NamesWhoAuthenticatedOnlyWhenAsked) {
+  auto e = received();
+  e.auth_user = "alice@example.com (x)\r\nBcc: y";
+  EXPECT_EQ(received_header(e, "mx", MessageId{1}).find("alice"), std::string::npos);
+  const auto header = received_header(e, "mx", MessageId{1}, true);
+  EXPECT_NE(header.find("\r\n\t(Authenticated sender: alice@example.com??x?"), std::string::npos) << header;
+  EXPECT_EQ(header.find("\r\nBcc"), std::string::npos) << header;
+}
+
 TEST(Received, SaysAPriorityThatIsNotTheUsualOne) {
   auto e = received();
   e.priority = static_cast<std::uint8_t>(-4);

@@ -34,9 +34,10 @@ class FakeLink final : public Link {
     }
     return out;
   }
+  void close() override { closed = true; }
   std::deque<std::pair<std::uint16_t, std::string>> sent;
   std::size_t n_fds = 0;
-  bool full = false;
+  bool full = false, closed = false;
 };
 
 class NoteSink final : public LogSink {

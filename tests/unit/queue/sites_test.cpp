@@ -177,6 +177,33 @@ TEST_F(QueueSites, AReplyOfOneDomainSuspendsTheSite) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(QueueSites, WhyADomainIsDeadAloneIsNotForgottenForTheOthersSake) {
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"a@one.example", "b@two.example"});
+  told("one.example", kTheirHosts);
+  told("two.example", kTheirHosts);
+  for (const auto &l : leases()) {
+    const bool fails = l.recipients.at(0).address == "a@one.example";
+    auto o = result(l, fails ? DeliveryStatus::Deferred : DeliveryStatus::Sent, fails);
+    if (fails) o.reason = "connection refused";
+    say(egress_, o);
+  }
+  mail_to({"b@two.example"});
+  EXPECT_EQ(leases().size(), 1u);
+  mail_to({"c@one.example"});
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(sink_.text, HasSubstr("delivery temporarily suspended: connection refused"));
+}
+
+TEST_F(QueueSites, OnlyTheRouterIsBelieved) {
+  begin();
+  mail_to({"a@one.example"});
+  say(ingress_, wire::MxReply{"one.example", kTheirHosts, 3600 * kSecond});
+  EXPECT_THAT(ask("why", {{"destination", "one.example"}}), Not(HasSubstr("\"site\"")));
+  told("one.example", kTheirHosts);
+  EXPECT_THAT(ask("why", {{"destination", "one.example"}}), HasSubstr("\"site\""));
+}
+
 TEST_F(QueueSites, AReloadThatBeginsToGoByThemAsksForWhatWaits) {
   smtp().destination_key = config::DestinationKey::Nexthop;
   begin();

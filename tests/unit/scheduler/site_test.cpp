@@ -82,6 +82,23 @@ TEST(Placement, TheFirstRuleThatMatchesByEitherCounts) {
   EXPECT_EQ(named.site, "provider");
 }
 
+TEST(Placement, WhatIsASiteIsInNoOther) {
+  const auto limits =
+      by_exchangers({rule_of({"b.example"}, {}, "", 1), rule_of({"a.example"}, {}, "b.example", 2),
+                     rule_of({"b.example"}, {}, "c.example", 3), rule_of({"c.example"}, {}, "a.example", 4)});
+  const std::pair<const char *, std::uint16_t> rules[] = {{"b.example", 1}, {"c.example", 2}, {"a.example", 3}};
+  for (const auto &[name, rule] : rules) {
+    EXPECT_EQ(placement(limits, name, kProvider).site, "") << name;
+    EXPECT_EQ(placement(limits, name, kProvider).rule, rule) << name;
+  }
+}
+
+TEST(Placement, AHostWithAPortIsNoListOfExchangers) {
+  const auto limits = by_exchangers({rule_of({"mx:25"}, {}, "", 1)});
+  EXPECT_EQ(placement(limits, "mx:25", "").rule, 0);
+  EXPECT_EQ(placement(limits, "a.example", "25").site, "");
+}
+
 TEST(Placement, OnlyDomainsHaveExchangers) {
   EXPECT_TRUE(has_exchangers("example.com"));
   for (const auto *name : {"", "[192.0.2.1]", "[mail.example.com]", "example.com:26", "a@example.com", "unix:/run/x",
@@ -197,6 +214,18 @@ TEST_F(Sites, OneThatIsADomainItselfTakesTurnsWithItsMembers) {
   EXPECT_EQ(lab_.ended.size(), 120u);
 }
 
+// In whatever order it is learned.
+TEST_F(Sites, ARulesSiteWithExchangersOfItsOwnIsStillTheRules) {
+  start(by_exchangers({rule_of({"a.example"}, {}, "p.example", 2)}));
+  told("p.example", kProvider);
+  told("a.example", "mx.a.example");
+  EXPECT_EQ(site("p.example"), "p.example");
+  EXPECT_EQ(site("a.example"), "p.example");
+  add(10, {"p.example", "a.example"});
+  lab_.run(lab_.now + 1);
+  EXPECT_EQ(lab_.sessions, 2u);
+}
+
 // Its DNS may be broken, or lead somewhere else by now.
 TEST_F(Sites, ADomainThatFailsAloneIsDeadAlone) {
   start(by_exchangers());
@@ -214,6 +243,50 @@ TEST_F(Sites, ADomainThatFailsAloneIsDeadAlone) {
   lab_.result = [](const auto &) { return Result::Delivered; };
   lab_.run();
   EXPECT_EQ(lab_.done("bad.example"), 100u);
+}
+
+TEST_F(Sites, ADomainThatFailsWhileNothingElseGoesIsDeadAlone) {
+  start(by_exchangers());
+  told("bad.example", kProvider);
+  told("good.example", kProvider);
+  lab_.result = [](const auto &d) { return d.to == "bad.example" ? Result::SiteFailure : Result::Delivered; };
+  add(20, {"bad.example"});
+  lab_.run(lab_.now + 2 * kSecond);
+  EXPECT_EQ(lab_.began.size(), 5u);
+  EXPECT_EQ(lab_.suspended, 15u);
+  EXPECT_GT(lab_.scheduler->state_of(id("bad.example")).dead_until, lab_.now);
+  EXPECT_EQ(lab_.scheduler->state_of(id("good.example")).dead_until, 0);
+  add(1, {"good.example"});
+  lab_.run(lab_.now + 2 * kSecond);
+  EXPECT_EQ(lab_.done("good.example"), 1u);
+}
+
+TEST_F(Sites, ASecondDomainThatFailsTellsThatTheSiteIsDead) {
+  start(by_exchangers());
+  for (const auto *name : {"a.example", "b.example", "c.example"}) told(name, kProvider);
+  lab_.result = [](const auto &) { return Result::SiteFailure; };
+  add(20, {"a.example"});
+  lab_.run(lab_.now + 2 * kSecond);
+  EXPECT_EQ(lab_.scheduler->state_of(id("c.example")).dead_until, 0);
+  add(1, {"b.example"});
+  lab_.run(lab_.now + 2 * kSecond);
+  EXPECT_GT(lab_.scheduler->state_of(id("c.example")).dead_until, lab_.now);
+}
+
+TEST_F(Sites, ASuspectOfADeadDomainCountsAsTried) {
+  start(by_exchangers());
+  told("bad.example", kProvider);
+  told("good.example", kProvider);
+  lab_.result = [](const auto &) { return Result::SiteFailure; };
+  add(20, {"bad.example"});
+  lab_.run(lab_.now + 2 * kSecond);
+  const GroupId suspect = 100;
+  lab_.scheduler->add({.id = suspect, .transport = t_, .destination = id("bad.example"), .alone = true}, lab_.now);
+  EXPECT_EQ(lab_.why(suspect).limit, "dead_destination");
+  const auto decision = lab_.scheduler->next(lab_.now);
+  ASSERT_TRUE(decision);
+  EXPECT_EQ(decision->group, suspect);
+  EXPECT_TRUE(decision->suspended);
 }
 
 TEST_F(Sites, AFlushRevivesADomainThatIsDeadAlone) {
@@ -332,6 +405,21 @@ TEST_F(Sites, AReloadThatNoLongerAsksForExchangersPartsThem) {
   EXPECT_EQ(site("a.example"), "mx:" + kProvider);
   lab_.run();
   EXPECT_EQ(lab_.ended.size(), 20u);
+}
+
+// A domain that was a site joins another, and the domains that were in it go elsewhere.
+TEST_F(Sites, AReloadThatUnmakesASiteLeavesNobodyBehind) {
+  start(by_exchangers({rule_of({"a.example"}, {}, "p.example", 2)}));
+  told("p.example", kProvider);
+  told("a.example", "mx.a.example");
+  told("b.example", kProvider);
+  add(30, {"p.example", "a.example", "b.example"});
+  start(by_exchangers());
+  EXPECT_EQ(site("p.example"), "mx:" + kProvider);
+  EXPECT_EQ(site("b.example"), "mx:" + kProvider);
+  EXPECT_EQ(site("a.example"), "mx:mx.a.example");
+  lab_.run();
+  EXPECT_EQ(lab_.ended.size(), 30u);
 }
 
 TEST_F(Sites, ASuspendedSiteHoldsAllOfItsDomains) {

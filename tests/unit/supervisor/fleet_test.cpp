@@ -197,6 +197,40 @@ TEST_F(FleetTest, AQueueStartedAnewIsConnectedWithEverybodyBeforeAttachDone) {
   run_until(heard(K::Egress, "attach queue", 2));
 }
 
+TEST_F(FleetTest, TheQueueAndItsSuccessorAreConnectedWithTheHostsOfTheirPluginsAndNobodyElseIs) {
+  auto &queue = post(K::Queue, "queue");
+  auto &told = post(K::Host, "host.event.x");
+  told.event = "x";
+  auto &owner = post(K::Host, "host.rate.z");
+  owner.rate = "z";
+  auto &table = post(K::Host, "host.lookup.y");
+  table.lookup = "y";
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&queue, &told, &owner, &table, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach host.event.x"));
+  run_until(heard(K::Queue, "attach host.rate.z"));
+  run_until(heard(K::Host, "attach queue", 2));
+  run_until(heard(K::Egress, "attach host.lookup.y"));
+  die(queue);
+  run_until(heard(K::Queue, "attach done", 2));
+  const auto order = record_.of(K::Queue);
+  const auto start = std::find(order.rbegin(), order.rend(), "start").base();
+  const auto done = std::find(start, order.end(), "attach done");
+  EXPECT_EQ(std::count(start, done, "attach host.event.x"), 1);
+  EXPECT_EQ(std::count(start, done, "attach host.rate.z"), 1);
+  run_until(heard(K::Host, "attach queue", 4));
+  die(owner);
+  run_until(heard(K::Queue, "attach host.rate.z", 3));
+  fleet_->drain(told, kLong);
+  run_until(heard(K::Queue, "draining host.event.x"));
+  EXPECT_EQ(record_.count(K::Egress, "attach host.event.x"), 0u);
+  EXPECT_EQ(record_.count(K::Egress, "attach host.rate.z"), 0u);
+  EXPECT_EQ(record_.count(K::Queue, "attach host.lookup.y"), 0u);
+}
+
 // What the death of a queue does to channels is told too, and before that death is known.
 TEST_F(FleetTest, AQueueStartedAnewIsConnectedOnceWithThoseThatSayTheyLostTheOldOne) {
   auto &queue = post(K::Queue, "queue");

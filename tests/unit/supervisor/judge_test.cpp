@@ -70,6 +70,14 @@ TEST(Judge, AsksFiltersAndPoliciesLikeTransports) {
   EXPECT_THAT(text, HasSubstr(":12: policy.p.plugin is \"transport-odd\", which does not offer mansio.policy/1~draft"));
 }
 
+TEST(Judge, AsksEventPluginsToo) {
+  const auto text = problems(configuration("",
+                                           "name = \"n\"\n[event.e]\nplugin = \"event-odd\"\nevents = \"x\"\n"
+                                           "[event.t]\nplugin = \"transport-odd\"\nname = \"n\""));
+  EXPECT_THAT(text, HasSubstr("/etc/m.toml:10: event.e.events is \"x\", expected an integer"));
+  EXPECT_THAT(text, HasSubstr(":12: event.t.plugin is \"transport-odd\", which does not offer mansio.event/1~draft"));
+}
+
 TEST(Judge, AsksThePluginsAlsoWhenTheKernelHasComplaintsOfItsOwn) {
   const auto text = problems(configuration("nosuch = 1", "name = 1.5\nmode = \"picky\"\n[smtpd]\ntimeout = \"xx\""));
   EXPECT_THAT(text, HasSubstr(":1: nosuch is not an option"));

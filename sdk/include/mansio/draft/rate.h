@@ -1,6 +1,9 @@
 /*
  * Draft kind rate ("mansio.rate/1~draft"): limits that live outside, for several nodes together. The kernel takes
- * leases of several units, so that the hot path asks nobody.
+ * leases of several units, so that the hot path asks nobody: a unit is one delivery that may begin.
+ *
+ * A rate plugin always runs in a process of its own. What it says counts for one node; that all nodes together keep to
+ * the rate is the plugin's work.
  */
 #ifndef MANSIO_DRAFT_RATE_H
 #define MANSIO_DRAFT_RATE_H
@@ -13,21 +16,29 @@ extern "C" {
 
 typedef struct mansio_rate_request {
   uint32_t size;
-  uint32_t want;    /* units */
-  mansio_str limit; /* name of the configured limit */
+  uint32_t want; /* units: what is ready to go and would go within a second or so; at least 1 */
+  /* "transport_rate_limit", "destination_rate_limit", "tenant_rate_limit", "campaign_rate_limit" or
+   * "sender_rate_limit" */
+  mansio_str limit;
+  /* Whose: "smtp", "smtp:example.com" (the transport and the next hop or site), the tenant, campaign or sender. The
+   * same limit and key are one limit, on whatever node. */
   mansio_str key;
-  double per_second; /* as configured */
-  uint32_t burst;
+  double per_second; /* as configured, more than 0 */
+  uint32_t burst;    /* the same, at least 1 */
   uint32_t reserved; /* 0 */
   int64_t deadline;  /* monotonic */
 } mansio_rate_request;
 
 typedef struct mansio_rate {
-  /* Reply OK: values[0] is the number of units in decimal, ttl_ns how long they may be used, retry_ns when to ask
-   * again. */
-  void (*lease)(void *self, mansio_op op, const mansio_rate_request *request);      /* [loop], [pool] when BLOCKING */
-  void (*give_back)(void *self, mansio_str limit, mansio_str key, uint32_t unused); /* [loop] may be NULL */
-  void (*cancel)(void *self, mansio_op op);                                         /* [loop] may be NULL */
+  /* Reply OK: values[0] is the number of units in decimal, 0 to `want` (more counts as `want`); ttl_ns how long they
+   * may be used, from when they were asked for (0: a minute), after which those left over are gone, not given back;
+   * retry_ns how long not to ask again (0: until it is of use, or where there were none, a moment). Anything else is a
+   * failure: the table's on_failure decides whether what it limits waits, or goes at the configured rate. */
+  void (*lease)(void *self, mansio_op op, const mansio_rate_request *request); /* [loop], [pool] when BLOCKING */
+  /* Units of a lease that are not going to be used: the limit is no longer wanted, or Mansio stops. */
+  void (*give_back)(void *self, mansio_str limit, mansio_str key,
+                    uint32_t unused);       /* [loop], [pool] when BLOCKING; may be NULL */
+  void (*cancel)(void *self, mansio_op op); /* [loop] may be NULL */
 } mansio_rate;
 
 #ifdef __cplusplus

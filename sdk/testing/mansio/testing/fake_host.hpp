@@ -8,7 +8,11 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", file}}};
 //   EXPECT_EQ(host.lookup("alice").values, std::vector<std::string>{"bob"});
 //
-// Filters and policies: fake_filter.hpp.
+//   FakeHost host{mansio_plugin_entry_1(), {{"path", socket}}};
+//   EXPECT_EQ(host.authenticate({.mechanism = "PLAIN", .response = plain}).status, MANSIO_OK);
+//
+// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Rates:
+// lease({.want = 10}).values.at(0) is how many were given.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -17,7 +21,8 @@
 //
 // With the fact "virtual_clock" (nanoseconds since 1970) time begins there and is the test's: it stands still while a
 // plugin runs, leaps to the next timer when nothing else is to be done, and goes on by advance(). While a descriptor is
-// watched it goes on by itself: what is at the other end knows no other time than the world's.
+// watched, and with a blocking plugin, it goes on by itself: what is at the other end knows no other time than the
+// world's. Threads of the plugin's own are not waited for.
 #pragma once
 
 #include <poll.h>
@@ -26,6 +31,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -35,6 +41,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -44,7 +51,10 @@
 #include <utility>
 #include <vector>
 
+#include "mansio/draft/auth.h"
 #include "mansio/plugin.hpp"
+#include "mansio/rate.hpp"
+#include "mansio/testing/fake_event.hpp"
 #include "mansio/testing/fake_filter.hpp"
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
@@ -64,8 +74,11 @@ class FakeHost {
     transport_ = static_cast<const mansio_transport *>(plugin_->get(self_, "mansio.transport/1"));
     lookup_ = static_cast<const mansio_lookup *>(plugin_->get(self_, "mansio.lookup/1"));
     filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.filter/1~draft"));
+    auth_ = static_cast<const mansio_auth *>(plugin_->get(self_, "mansio.auth/1~draft"));
     is_policy_ = filter_ == nullptr;
     if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
+    events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
+    rate_ = static_cast<const mansio_rate *>(plugin_->get(self_, "mansio.rate/1~draft"));
     if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
     started_ = true;
   }
@@ -148,6 +161,36 @@ class FakeHost {
     });
     return op;
   }
+  // Asks a rate plugin.
+  std::uint64_t ask(const FakeLease &lease) {
+    if (!rate_) throw std::logic_error{"the plugin owns no rates"};
+    const auto op = open("", 0);
+    call([this, op, lease, deadline = now() + lease.time_limit.count()] {
+      mansio_rate_request r{};
+      r.size = sizeof r;
+      r.want = lease.want;
+      r.limit = plugin::str(lease.limit);
+      r.key = plugin::str(lease.key);
+      r.per_second = lease.per_second;
+      r.burst = lease.burst;
+      r.deadline = deadline;
+      rate_->lease(self_, mansio_op{op}, &r);
+    });
+    return op;
+  }
+  // ask() and its answer.
+  FakeReply lease(const FakeLease &lease) { return finish(ask(lease)); }
+  // Returns when the plugin has been told.
+  void give_back(const std::string &limit, const std::string &key, std::uint32_t unused) {
+    if (!rate_ || !rate_->give_back) return;
+    const auto told = std::make_shared<std::atomic<bool>>(false);
+    call([this, limit, key, unused, told] {
+      rate_->give_back(self_, plugin::str(limit), plugin::str(key), unused);
+      *told = true;
+      wake();
+    });
+    if (!run_until([&] { return told->load(); })) throw std::runtime_error{"give_back() never returned"};
+  }
   // Begins a stage of a filter or policy.
   std::uint64_t show(const FakeStage &stage) {
     if (!filter_) throw std::logic_error{"the plugin is neither filter nor policy"};
@@ -184,9 +227,42 @@ class FakeHost {
     finish(op);
     return take(op);
   }
+  // Begins a step of an exchange.
+  std::uint64_t begin_step(const FakeAuthStep &step) {
+    if (!auth_) throw std::logic_error{"the plugin is no auth"};
+    const auto op = open("", 0);
+    call([this, op, step, deadline = now() + step.time_limit.count()] {
+      mansio_auth_step s{};
+      s.size = sizeof s;
+      s.step = step.step;
+      s.exchange = step.exchange;
+      s.mechanism = plugin::str(step.mechanism);
+      if (step.response) s.response = plugin::str(*step.response);
+      s.client_address = plugin::str(step.client_address);
+      s.client_helo = plugin::str(step.client_helo);
+      s.tls = plugin::str(step.tls);
+      s.deadline = deadline;
+      auth_->start(self_, mansio_op{op}, &s);
+    });
+    return op;
+  }
+  // begin_step() and wait for its completion.
+  FakeReply authenticate(const FakeAuthStep &step) { return finish(begin_step(step)); }
+  std::string mechanisms(bool clear) const {
+    return auth_ ? plugin::string(auth_->mechanisms(self_, clear ? 1 : 0)) : std::string{};
+  }
+  void forget_exchange(std::uint64_t exchange) {
+    if (auth_ && auth_->forget) auth_->forget(self_, exchange);
+  }
   bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
   void abort(const std::string &session, const std::string &queue_id) {
     if (filter_ && filter_->abort) filter_->abort(self_, plugin::str(session), plugin::str(queue_id));
+  }
+
+  // Tells an event plugin; false: it does not want to hear of that.
+  bool tell(const FakeEvent &event) {
+    if (!events_) throw std::logic_error{"the plugin is not told of events"};
+    return mansio::testing::tell(*events_, self_, event);
   }
 
   // look_up() and its answer.
@@ -207,7 +283,11 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       ops_.at(op).alive = false;
     }
-    const auto run = transport_ ? transport_->cancel : lookup_ ? lookup_->cancel : filter_->cancel;
+    const auto run = transport_ ? transport_->cancel
+                     : lookup_  ? lookup_->cancel
+                     : rate_    ? rate_->cancel
+                     : filter_  ? filter_->cancel
+                                : auth_->cancel;
     if (run) run(self_, mansio_op{op});
   }
 
@@ -246,17 +326,21 @@ class FakeHost {
   }
   // With a virtual clock: lets so much time pass, and runs what falls due on the way.
   void advance(std::chrono::nanoseconds by) {
-    if (!virtual_now_) throw std::logic_error{"the clock is the world's"};
-    const auto end = *virtual_now_ + by.count();
-    while (!timers_.empty() && timers_.begin()->first.first <= end) {
-      *virtual_now_ = std::max(*virtual_now_, timers_.begin()->first.first);
+    if (!is_virtual()) throw std::logic_error{"the clock is the world's"};
+    const auto end = now() + by.count();
+    while (true) {
+      while (posted()) turn(std::chrono::milliseconds{0});
+      if (timers_.empty() || timers_.begin()->first.first > end) break;
+      leap(timers_.begin()->first.first);
       turn(std::chrono::milliseconds{0});
     }
-    *virtual_now_ = end;
-    while (posted()) turn(std::chrono::milliseconds{0});
+    leap(end);
   }
   // The host's clock: monotonic, or virtual.
-  std::int64_t now() const { return virtual_now_ ? *virtual_now_ : steady_now(); }
+  std::int64_t now() const {
+    const auto at = virtual_now_.load();
+    return at != 0 ? at : steady_now();
+  }
   std::int64_t metric(const std::string &name) const {  // 0 when there is none
     const std::lock_guard lock{mutex_};
     const auto i = metrics_.find(name);
@@ -382,6 +466,8 @@ class FakeHost {
   static std::int64_t steady_now() {
     return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
   }
+  bool is_virtual() const { return virtual_now_ != 0; }
+  void leap(std::int64_t to) { virtual_now_ = std::max(virtual_now_.load(), to); }  // never back
 
   // One round of the loop.
   void turn(std::chrono::milliseconds wait) {
@@ -393,7 +479,7 @@ class FakeHost {
                                     (w.events & MANSIO_WRITABLE ? POLLOUT : 0));
       fds.push_back({fd, events, 0});
     }
-    const bool leaps = virtual_now_ && watches_.empty() && !pool_;
+    const bool leaps = is_virtual() && watches_.empty() && !pool_;
     if (!timers_.empty())
       wait = std::clamp(std::chrono::milliseconds{leaps ? 0 : (timers_.begin()->first.first - now()) / 1'000'000 + 1},
                         std::chrono::milliseconds{0}, wait);
@@ -403,7 +489,7 @@ class FakeHost {
     }
     const auto before = steady_now();
     const auto happened = ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
-    if (virtual_now_ && !leaps) *virtual_now_ += steady_now() - before;
+    if (is_virtual() && !leaps) virtual_now_ += steady_now() - before;
     std::uint64_t ignored = 0;
     [[maybe_unused]] const auto n = ::read(wake_, &ignored, sizeof ignored);
 
@@ -412,8 +498,7 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       posts.swap(posts_);
     }
-    if (leaps && happened == 0 && posts.empty() && !timers_.empty())
-      *virtual_now_ = std::max(*virtual_now_, timers_.begin()->first.first);
+    if (leaps && happened == 0 && posts.empty() && !timers_.empty()) leap(timers_.begin()->first.first);
     for (const auto &post : posts) post();
     for (std::size_t i = 1; i < fds.size(); ++i) ready(fds[i]);
     for (const auto at = now(); !timers_.empty() && timers_.begin()->first.first <= at;) {
@@ -604,7 +689,10 @@ class FakeHost {
   const mansio_transport *transport_ = nullptr;
   const mansio_lookup *lookup_ = nullptr;
   const mansio_filter *filter_ = nullptr;
+  const mansio_rate *rate_ = nullptr;
+  const mansio_auth *auth_ = nullptr;
   bool is_policy_ = false;
+  const mansio_event_sink *events_ = nullptr;
   std::optional<FakePool> pool_;
   bool started_ = false;  // create() is over
   std::string own_state_;
@@ -618,7 +706,7 @@ class FakeHost {
   std::map<int, std::vector<Watch>> watches_;
   std::map<std::pair<std::int64_t, std::uint64_t>, Job> timers_;
   std::uint64_t last_timer_ = 0;
-  std::optional<std::int64_t> virtual_now_;
+  std::atomic<std::int64_t> virtual_now_ = 0;  // 0: the clock is the world's
 };
 
 }  // namespace mansio::testing

@@ -48,6 +48,25 @@ struct FakeMail {
   plugin::Origin origin{};
 };
 
+struct FakeLease {  // what a rate plugin is asked for
+  std::string limit = "tenant_rate_limit", key = "test";
+  std::uint32_t want = 1;
+  double per_second = 1;
+  std::uint32_t burst = 1;
+  std::chrono::nanoseconds time_limit = std::chrono::hours{1};
+};
+
+struct FakeAuthStep {
+  std::string mechanism = "PLAIN";
+  std::optional<std::string> response{};  // decoded; nothing: a first step without one
+  std::uint32_t step = 0;
+  std::uint64_t exchange = 1;
+  std::string client_address = "192.0.2.1";
+  std::string client_helo = "client.example.test";
+  std::string tls = "TLSv1.3";
+  std::chrono::nanoseconds time_limit = std::chrono::hours{1};
+};
+
 struct FakeTableAnswer {  // of a table that the plugin asks
   mansio_status status = MANSIO_OK;
   std::vector<std::string> values{};

@@ -1,0 +1,84 @@
+// The host and event plugins: tests/fixtures/event-odd.c says what it was told.
+#include "kernel/host/event.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+namespace mansio::host {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Lines final : public LogSink {
+ public:
+  void emit(LogLevel, std::string_view line) override { text += line; }
+  std::string text;
+};
+
+class NoDns final : public io::Dns {
+ public:
+  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
+};
+
+class EventInstanceTest : public ::testing::Test {
+ protected:
+  Result<std::unique_ptr<EventInstance>> create(std::map<std::string, std::string> options,
+                                                const std::string &fixture = "event-odd") {
+    const auto plugin = load_plugin(MANSIO_FIXTURES "/" + fixture + ".so");
+    if (!plugin) return plugin.error();
+    return EventInstance::create({loop_, clock_, log_, dns_}, **plugin, {"odd", std::move(options), {}, {}});
+  }
+  static wire::Event event(wire::EventKind kind) {
+    return {
+        kind, 1'700'000'000 * kSecond, MessageId::make(1, 1, 1), "b@example.net", {{"dsn", "2.0.0"}, {"text", "ok"}}};
+  }
+
+  asio::io_context loop_;
+  SystemClock clock_;
+  Lines sink_;
+  Logger log_{sink_, clock_, "test"};
+  NoDns dns_;
+};
+
+TEST_F(EventInstanceTest, ThePluginHearsOfWhatItWantsAndOfNothingElse) {
+  const auto wanted = wire::bit_of(wire::EventKind::Delivered) | wire::bit_of(wire::EventKind::Removed);
+  auto made = create({{"do", "say"}, {"events", std::to_string(wanted)}});
+  ASSERT_TRUE(made.ok()) << made.error().text;
+  auto &instance = **made;
+  EXPECT_EQ(instance.wanted(), wanted);
+  instance.notify(event(wire::EventKind::Delivered));
+  instance.notify(event(wire::EventKind::Bounced));
+  const auto id = to_string(MessageId::make(1, 1, 1));
+  EXPECT_THAT(sink_.text, HasSubstr("told 3 " + id + " <b@example.net> dsn=2.0.0 text=ok"));
+  EXPECT_THAT(sink_.text, Not(HasSubstr("told 5")));
+  EXPECT_THAT(sink_.text, HasSubstr(R"("event_sink":"odd")"));
+  double told = 0;
+  instance.stats([&](const std::string &name, double value) {
+    if (name == R"(mansio_plugin_operations_total{event_sink="odd",plugin="event-odd"})") told = value;
+  });
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(EventInstanceTest, AnEventThatTheHostDoesNotTellIsNotAskedOfIt) {
+  auto made = create({{"do", "say"}, {"events", "255"}});
+  ASSERT_TRUE(made.ok()) << made.error().text;
+  EXPECT_EQ((*made)->wanted(), wire::kAllEvents);
+}
+
+TEST_F(EventInstanceTest, APluginThatWantsNothingThatIsToldIsRefused) {
+  const auto made = create({{"do", "say"}, {"events", "128"}});
+  ASSERT_FALSE(made.ok());
+  EXPECT_THAT(made.error().text, HasSubstr("wants to hear of no event"));
+}
+
+TEST_F(EventInstanceTest, APluginOfAnotherKindIsRefused) {
+  EXPECT_THAT(create({{"name", "x"}}, "transport-odd").error().text, HasSubstr("is no event_sink"));
+  EXPECT_THAT(create({}, "lookup-blocking").error().text, HasSubstr("threads that may block"));
+}
+
+}  // namespace
+}  // namespace mansio::host
