@@ -22,7 +22,8 @@ FakeResult at_end(Scripted &s, const std::string &content = kMessage) {
 TEST(Message, IsReadByFieldsAndPieces) {
   Scripted s{R"(
     mansio.on("end-of-message", function(transaction, message)
-      assert(message:header("subject") == "a\tb" and message:header("X-TAG", 2) == "2" and not message:header("X-TAG", 3))
+      assert(message:header("subject") == "a\tb" and message:header("X-TAG", 2) == "2")
+      assert(not message:header("X-TAG", 3))
       assert(not message:header("To"))
       local names = {}
       for _, field in ipairs(message:headers()) do names[#names + 1] = field.name end
