@@ -66,9 +66,8 @@ int connect(lua_State *L) {
   auto connection =
       std::make_shared<Connection>(*engine.host(), Channel::Target{*peer, tls, options.tls_name}, options.timeout);
   call.keep(connection, kAside);
-  return wait_for_task(L, call, peer->text(), 0, [&](plugin::Cancel &cancel) {
-    return open(std::move(connection), call.serial(), cancel);
-  });
+  return wait_for_task(L, call, peer->text(), 0,
+                       [&](plugin::Cancel &cancel) { return open(std::move(connection), call.serial(), cancel); });
 }
 
 Held &held_at(lua_State *L) {
@@ -117,9 +116,8 @@ int read(lua_State *L) {
   const auto n = static_cast<std::size_t>(integer_at(L, 2, "the number of octets", 1, most));
   if (channel.unread().size() >= n || channel.ended()) return push_octets(L, channel, n);
   auto &call = Call::may_wait(L, "connection:read");
-  return wait_for_task(L, call, channel.peer().text(), n, [&](plugin::Cancel &cancel) {
-    return read_octets(std::move(connection), n, cancel);
-  });
+  return wait_for_task(L, call, channel.peer().text(), n,
+                       [&](plugin::Cancel &cancel) { return read_octets(std::move(connection), n, cancel); });
 }
 
 // Whether there is a line; at the end of the stream what is left is one.
@@ -161,9 +159,8 @@ int read_line(lua_State *L) {
   auto &channel = connection->channel;
   if (has_line(channel)) return push_line(L, channel);
   auto &call = Call::may_wait(L, "connection:read_line");
-  return wait_for_task(L, call, channel.peer().text(), 0, [&](plugin::Cancel &cancel) {
-    return read_one_line(std::move(connection), cancel);
-  });
+  return wait_for_task(L, call, channel.peer().text(), 0,
+                       [&](plugin::Cancel &cancel) { return read_one_line(std::move(connection), cancel); });
 }
 
 Work write_all(std::shared_ptr<Connection> connection, std::string text, plugin::Cancel &cancel) {

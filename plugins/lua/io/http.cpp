@@ -117,9 +117,8 @@ int ask(lua_State *L, const char *what, HttpRequest request, int options) {
   request.deadline = host.now() + timeout;
   auto &client = call.engine().services().http();
   const auto peer = request.host + ':' + std::to_string(request.port);
-  return wait_for_task(L, call, peer, octets, [&](plugin::Cancel &cancel) {
-    return fetch(client, host, std::move(request), cancel);
-  });
+  return wait_for_task(L, call, peer, octets,
+                       [&](plugin::Cancel &cancel) { return fetch(client, host, std::move(request), cancel); });
 }
 
 HttpRequest request_to(lua_State *L, int url, const char *method) {

@@ -285,8 +285,7 @@ void HttpClient::finish() {
   while (const auto *message = ::curl_multi_info_read(library_->multi.get(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const auto code = message->data.result;
-    if (const auto found = transfers_.find(message->easy_handle); found != transfers_.end())
-      found->second->over(code);
+    if (const auto found = transfers_.find(message->easy_handle); found != transfers_.end()) found->second->over(code);
   }
 }
 

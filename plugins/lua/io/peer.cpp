@@ -29,8 +29,8 @@ std::optional<Peer> Peer::parse(std::string_view text, std::uint16_t port) {
   constexpr std::string_view kUnix = "unix:";
   if (text.starts_with(kUnix)) {
     peer.path = text.substr(kUnix.size());
-    const bool good = peer.path.starts_with('/') && peer.path.size() <= kLongestPath &&
-                      peer.path.find('\0') == std::string::npos;
+    const bool good =
+        peer.path.starts_with('/') && peer.path.size() <= kLongestPath && peer.path.find('\0') == std::string::npos;
     return good ? std::optional{peer} : std::nullopt;
   }
   const bool bracket = text.starts_with('[');

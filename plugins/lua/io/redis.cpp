@@ -95,14 +95,15 @@ plugin::Task<WaitAnswer> run(std::shared_ptr<RedisServer> server, std::vector<st
 // What would change the connection for all that come after, or speak when nobody has asked.
 void expect_shareable(std::string_view command) {
   static constexpr std::array<std::string_view, 17> kAlone{
-      "AUTH",    "SELECT", "HELLO",   "RESET",     "QUIT",       "CLIENT",     "MULTI",   "EXEC", "DISCARD",
-      "WATCH",   "UNWATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC"};
+      "AUTH",  "SELECT",  "HELLO",     "RESET",      "QUIT",       "CLIENT",  "MULTI", "EXEC", "DISCARD",
+      "WATCH", "UNWATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC",  "PSYNC"};
   std::string upper{command};
   for (auto &c : upper)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   if (std::find(kAlone.begin(), kAlone.end(), upper) != kAlone.end())
-    throw ScriptError{upper + " is not offered, as calls share connections; a script of Redis (EVAL) does several "
-                              "things at once"};
+    throw ScriptError{upper +
+                      " is not offered, as calls share connections; a script of Redis (EVAL) does several "
+                      "things at once"};
 }
 
 // server:call(command, argument, ...)
@@ -121,14 +122,16 @@ int call_server(lua_State *L) {
   if (!reference.server) {
     auto &engine = call.engine();
     auto *const tls = reference.options.tls ? engine.services().tls(reference.options.ca_file) : nullptr;
-    RedisSettings settings{{reference.peer, tls, reference.options.tls_name}, reference.user, reference.password,
-                           reference.database, reference.options.timeout};
+    RedisSettings settings{{reference.peer, tls, reference.options.tls_name},
+                           reference.user,
+                           reference.password,
+                           reference.database,
+                           reference.options.timeout};
     reference.server = std::make_shared<RedisServer>(*engine.host(), std::move(settings));
   }
   const auto limit = std::min(kLimit, State::of(L).call_memory() / 2);
-  return wait_for_task(L, call, reference.peer.text(), limit + octets, [&](plugin::Cancel &cancel) {
-    return run(reference.server, std::move(words), limit, cancel);
-  });
+  return wait_for_task(L, call, reference.peer.text(), limit + octets,
+                       [&](plugin::Cancel &cancel) { return run(reference.server, std::move(words), limit, cancel); });
 }
 
 }  // namespace

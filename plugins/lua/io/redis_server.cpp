@@ -103,8 +103,7 @@ plugin::Task<RedisResult> RedisServer::command(std::vector<std::string> words, s
   }
   auto result = co_await talk(*channel, encoded(words), limit, deadline, cancel);
   // With a whole reply, be it an error, and nothing after it.
-  if (result.reply && !channel->stale() && idle_.size() < kMostIdle)
-    idle_.push_back({std::move(channel), host_.now()});
+  if (result.reply && !channel->stale() && idle_.size() < kMostIdle) idle_.push_back({std::move(channel), host_.now()});
   co_return result;
 }
 

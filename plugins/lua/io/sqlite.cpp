@@ -119,9 +119,8 @@ int statement(lua_State *L) {
   }
   call.state().charge(L, octets / 64);
   auto &worker = call.engine().services().sqlite();
-  return wait_for_task(L, call, database.path, octets, [&](plugin::Cancel &cancel) {
-    return run(worker, std::move(query), wants_rows, cancel);
-  });
+  return wait_for_task(L, call, database.path, octets,
+                       [&](plugin::Cancel &cancel) { return run(worker, std::move(query), wants_rows, cancel); });
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "plugins/lua/budget.hpp"
@@ -107,7 +107,7 @@ SqliteDatabases::~SqliteDatabases() = default;
 SqliteDatabases::Database *SqliteDatabases::open(const SqliteQuery &query, SqliteRows &rows) {
   struct stat now {};
   const bool there = ::stat(query.path.c_str(), &now) == 0;
-  if (!there && !query.write) return rows.why = std::strerror(errno), nullptr;
+  if (!there && !query.write) return rows.why = std::generic_category().message(errno), nullptr;
   const std::pair key{query.path, query.write};
   const auto known = open_.find(key);
   if (known != open_.end()) {
@@ -121,7 +121,7 @@ SqliteDatabases::Database *SqliteDatabases::open(const SqliteQuery &query, Sqlit
   const int opened = ::sqlite3_open_v2(query.path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   made->handle.reset(raw);  // there even when it could not be opened, to say why
   if (opened != SQLITE_OK) return rows.why = raw ? ::sqlite3_errmsg(raw) : "no memory", nullptr;
-  if (!there && ::stat(query.path.c_str(), &now) != 0) return rows.why = std::strerror(errno), nullptr;
+  if (!there && ::stat(query.path.c_str(), &now) != 0) return rows.why = std::generic_category().message(errno), nullptr;
   made->device = now.st_dev;
   made->inode = now.st_ino;
   ::sqlite3_set_authorizer(raw, authorize, nullptr);
@@ -142,8 +142,7 @@ void SqliteDatabases::run(const SqliteQuery &query, const std::atomic<bool> &sto
   ::sqlite3_limit(db, SQLITE_LIMIT_LENGTH, static_cast<int>(std::max<std::size_t>(query.limit, query.sql.size() + 1)));
   sqlite3_stmt *raw = nullptr;
   const char *rest = nullptr;
-  const int prepared =
-      ::sqlite3_prepare_v3(db, query.sql.data(), static_cast<int>(query.sql.size()), 0, &raw, &rest);
+  const int prepared = ::sqlite3_prepare_v3(db, query.sql.data(), static_cast<int>(query.sql.size()), 0, &raw, &rest);
   const Statement statement{raw};
   if (prepared != SQLITE_OK) return failed();
   if (!statement) return void(rows.why = "there is no statement in the text");

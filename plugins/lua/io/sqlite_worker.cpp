@@ -55,8 +55,7 @@ class SqliteWorker::Awaiter final : plugin::Waiter {
   std::coroutine_handle<> waiting_;
 };
 
-SqliteWorker::SqliteWorker(const plugin::Host &host)
-    : host_(host), done_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+SqliteWorker::SqliteWorker(const plugin::Host &host) : host_(host), done_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (done_fd_ < 0) throw std::runtime_error{std::string{"no descriptor for SQLite: "} + std::strerror(errno)};
   listen();
 }

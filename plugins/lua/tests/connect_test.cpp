@@ -164,7 +164,8 @@ TEST(Connect, CountsAgainstTheCall) {
                server.address()};
   EXPECT_EQ(s.rcpt("a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.log, HasSubstr("more than 32 connections are open at once"));
-  Connecting t{R"(mansio.on("rcpt", function() mansio.connect("@"):read(1000000) end))", server.address(),
+  Connecting t{R"(mansio.on("rcpt", function() mansio.connect("@"):read(1000000) end))",
+               server.address(),
                {{"call_memory", "1M"}}};
   EXPECT_EQ(t.rcpt("a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(t.host.log, HasSubstr("octets outside of Lua (call_memory)"));
@@ -183,7 +184,8 @@ TEST(Connect, ChecksTheCertificate) {
       local options = {tls = true, timeout = "10s"}
       if rcpt.address ~= "stranger" then options.ca_file = "@" end
       if rcpt.address == "other" then options.tls_name = "other.example" end
-      local c = mansio.connect("127.0.0.1:)" + std::to_string(port) + R"(", options)
+      local c = mansio.connect("127.0.0.1:)" +
+                   std::to_string(port) + R"(", options)
       c:write("abc\n")
       return mansio.reject("5.7.1", c:read_line())
     end)

@@ -6,10 +6,10 @@
 namespace mansio::lua::testing {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using mansio::http::test::HttpServer;
 using mansio::http::test::Received;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 namespace rig = mansio::lookup::rig;
 
 // With URL for the server's address, in a handler of RCPT.
@@ -117,7 +117,8 @@ TEST(Http, AsksSeveralServersAtOnce) {
   };
   const HttpServer one{always("one")}, two{always("two")};
   Fetching s{one.url(), R"(
-    local a, b = mansio.spawn(mansio.http.get, URL), mansio.spawn(mansio.http.get, ')" + two.url() + R"(')
+    local a, b = mansio.spawn(mansio.http.get, URL), mansio.spawn(mansio.http.get, ')" +
+                            two.url() + R"(')
     return mansio.reject("5.7.1", a:join().body .. b:join().body)
   )"};
   EXPECT_EQ(s.rcpt("a").last->text, "onetwo") << s.host.log;
@@ -150,8 +151,8 @@ TEST(Http, ChecksTheCertificate) {
                       directory / "server.log"};
   server.wait_until([&] { return rig::accepts(port); });
   const auto url = "https://127.0.0.1:" + std::to_string(port) + "/";
-  Fetching known{url, "return mansio.reject('5.7.1', mansio.http.get(URL, {ca_file = '" + directory / "cert.pem" +
-                          "'}).status)"};
+  Fetching known{
+      url, "return mansio.reject('5.7.1', mansio.http.get(URL, {ca_file = '" + directory / "cert.pem" + "'}).status)"};
   EXPECT_EQ(known.rcpt("a").last->text, "200") << known.host.log;
   Fetching stranger{url, "mansio.http.get(URL)"};
   EXPECT_EQ(stranger.rcpt("a").last->status, MANSIO_DEFER);

@@ -18,9 +18,9 @@ namespace rig = mansio::lookup::rig;
 // With `redis` in a handler of RCPT.
 struct Asking : Scripted {
   Asking(const std::string &arguments, const std::string &body)
-      : Scripted("local redis = mansio.redis(" + arguments + ")\nmansio.on('rcpt', function(_, rcpt)\n" + body +
-                     "\nend)",
-                 {{"allow", "redis"}}) {}
+      : Scripted(
+            "local redis = mansio.redis(" + arguments + ")\nmansio.on('rcpt', function(_, rcpt)\n" + body + "\nend)",
+            {{"allow", "redis"}}) {}
 };
 
 struct Redis : ::testing::Test {

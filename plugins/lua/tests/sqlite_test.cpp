@@ -13,8 +13,9 @@ namespace rig = mansio::lookup::rig;
 
 struct Sqlite : ::testing::Test {
   Sqlite() {
-    fill(path, "CREATE TABLE users (name TEXT PRIMARY KEY, quota INTEGER, share REAL, note TEXT);"
-               "INSERT INTO users VALUES ('alice', 10, 0.5, NULL), ('bob', 20, 1.5, 'x');");
+    fill(path,
+         "CREATE TABLE users (name TEXT PRIMARY KEY, quota INTEGER, share REAL, note TEXT);"
+         "INSERT INTO users VALUES ('alice', 10, 0.5, NULL), ('bob', 20, 1.5, 'x');");
   }
   static void fill(const std::string &file, const char *sql) {
     sqlite3 *db = nullptr;
