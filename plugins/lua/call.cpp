@@ -79,7 +79,7 @@ bool Call::resume() {
   budget_.slice_ends = steady_ns() + budget_.run_time;  // for all that runs now: the loop stands still meanwhile
   while (!ready_.empty()) {
     auto &strand = *ready_.front();
-    ready_.pop_front();
+    ready_.erase(ready_.begin());
     const bool is_first = &strand == &first_;
     const int status = step_of(strand);
     if (status == LUA_YIELD && strand.wait) continue;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -113,7 +112,7 @@ class Call {
   Strand first_;
   std::vector<std::unique_ptr<Strand>> tasks_;
   std::uint64_t tasks_begun_ = 0;
-  std::deque<Strand *> ready_;
+  std::vector<Strand *> ready_;  // in the order in which they go on
   Strand *runs_ = nullptr;
   struct Kept {
     std::weak_ptr<Resource> resource;

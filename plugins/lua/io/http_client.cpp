@@ -164,7 +164,8 @@ class HttpClient::Transfer final : plugin::Waiter {
       const std::string_view line{from, n};
       if (line.starts_with("HTTP/")) {  // another one, after a 100
         self.response_.headers.clear();
-        self.head_ = 0;
+        self.head_ = n;
+        return n;
       }
       self.head_ += n;
       if (self.head_ > kLargestHead) return 0;

@@ -31,6 +31,9 @@ TEST(Message, IsReadByFieldsAndPieces) {
       local pieces = {}
       for piece in message:body(4) do pieces[#pieces + 1] = piece end
       assert(table.concat(pieces, "|") == "firs|t\r\ns|econ|d\r\n")
+      local whole = ""
+      for piece in message:raw(7) do whole = whole .. piece end
+      assert(#whole == message.size and whole:find("^Received: one\r\n") and whole:find("second\r\n$"))
       assert(message:text() == "first\r\nsecond\r\n" and message:text(5) == "first")
       message:progress()
     end)

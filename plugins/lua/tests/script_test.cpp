@@ -180,6 +180,9 @@ TEST(Script, IsRefusedWithItsOptions) {
   EXPECT_EQ(problem(kGood), "");
   EXPECT_THAT(problem(kGood, {{"states", "0"}}), HasSubstr("states is 0, expected 1 to 1024"));
   EXPECT_THAT(problem(kGood, {{"allow", "oi"}}), HasSubstr("did you mean \"io\"?"));
+  EXPECT_THAT(problem(kGood, {{"allow", "sqlite,redsi"}}), HasSubstr("did you mean \"redis\"?"));
+  EXPECT_THAT(problem(kGood, {{"directory", "/nowhere"}}),
+              HasSubstr("directory names /nowhere, which is no directory"));
   EXPECT_THAT(problem(kGood, {{"call_memory", "1K"}}), HasSubstr("call_memory is too small"));
   EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/nonexistent.lua"}}),
               HasSubstr("script names /nonexistent.lua, which is not there"));
