@@ -4,8 +4,8 @@
 --   plugin = "lua"
 --   script = "/etc/mansio/banner.lua"
 --
--- Text in other forms (HTML, several parts, base64, quoted-printable) is left as it is: a banner put there blindly would
--- damage it. Signed mail is left alone, too.
+-- Text in other forms (HTML, several parts, base64, quoted-printable) is left as it is: a banner put there blindly
+-- would damage it. Signed mail is left alone, too.
 
 local BANNER = "\r\n-- \r\nThis message comes from outside of the company.\r\n"
 

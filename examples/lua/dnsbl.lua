@@ -4,8 +4,8 @@
 --   plugin = "lua"
 --   script = "/etc/mansio/dnsbl.lua"
 --
--- Names are examples: use lists whose terms allow it. A list that does not answer counts nothing, so that its trouble is
--- not that of the mail.
+-- Names are examples: use lists whose terms allow it. A list that does not answer counts nothing, so that its trouble
+-- is not that of the mail.
 
 local LISTS = {
   {zone = "bl.example.org", weight = 3},

@@ -1,5 +1,5 @@
--- Greylisting: the first mail from a network, for a sender and a recipient that are new together, has to come again. Mail
--- servers do that; much of what sends spam does not.
+-- Greylisting: the first mail from a network, for a sender and a recipient that are new together, has to come again.
+-- Mail servers do that; much of what sends spam does not.
 --
 --   [policy.greylist]
 --   plugin = "lua"

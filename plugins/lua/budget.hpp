@@ -23,6 +23,7 @@ struct Budget {
   std::uint64_t spent = 0;
   std::int64_t held = 0;        // bytes, up to when it last began to run
   std::size_t base = 0;         // bytes that the state held then
+  std::size_t outside = 0;      // bytes set aside outside of Lua, for connections and answers
   std::size_t volume = 0;       // bytes asked for since somebody looked at the clock
   std::int64_t slice_ends = 0;  // steady_ns()
   std::string over;             // why it may not go on; "" while it may

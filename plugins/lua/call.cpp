@@ -22,7 +22,7 @@ int first_step(lua_State *L) {
 Call::Call(Engine &engine, State &state, plugin::Token token)
     : engine_(engine),
       state_(state),
-      thread_(state.take_thread()),
+      first_{state.take_thread()},
       serial_(engine.next_serial()),
       token_(std::move(token)),
       op_(token_.op()) {
@@ -45,9 +45,9 @@ Call::Call(Engine &engine, State &state, plugin::LookupRequest request, int func
 }
 
 Call::~Call() {
-  drop_wait();
+  drop(true);
   disarm();
-  state_.give_back(thread_, reusable_);
+  state_.give_back(first_.thread, reusable_);
   --state_.under_way;
 }
 
@@ -67,36 +67,56 @@ Call &Call::may_wait(lua_State *L, const char *what) {
 }
 
 bool Call::resume() {
-  if (begun_ && wait_) return false;  // nothing has happened yet
+  if (begun_ && ready_.empty()) return false;  // nothing has happened yet
   disarm();
   const auto now = engine_.host()->now();
   if ((ends_ != 0 && now >= ends_) || (handler_ends_ != 0 && now >= handler_ends_))
     return expire("it took more than its time");
-  if (!std::exchange(begun_, true)) lua_pushcfunction(thread_.lua, first_step);
-  int results = 0;
-  state_.enter(*this, budget_, thread_.lua);
-  const int status = lua_resume(thread_.lua, nullptr, 0, &results);
-  state_.leave();
-  if (status == LUA_YIELD && wait_) {
-    arm();
-    return false;
+  if (!std::exchange(begun_, true)) {
+    lua_pushcfunction(first_.thread.lua, first_step);
+    ready_.push_back(&first_);
   }
-  if (status == LUA_OK) {
-    reusable_ = true;
-  } else {
-    if (status == LUA_YIELD)
+  budget_.slice_ends = steady_ns() + budget_.run_time;  // for all that runs now: the loop stands still meanwhile
+  while (!ready_.empty()) {
+    auto &strand = *ready_.front();
+    ready_.erase(ready_.begin());
+    const bool is_first = &strand == &first_;
+    const int status = step_of(strand);
+    if (status == LUA_YIELD && strand.wait) continue;
+    if (is_first && status == LUA_OK) {
+      reusable_ = true;
+    } else if (status == LUA_YIELD) {
       fail("it yielded to nobody", false);
-    else
+    } else if (is_first) {
       failed();
+    } else if (budget_.over.empty()) {
+      ended(strand, status, strand.results);
+      continue;
+    } else {
+      fail("the call was ended: " + budget_.over, true);
+    }
+    if (is_first && status == LUA_OK) return complete(), true;
     if (!reply_) return resume();
+    return complete(), true;
   }
-  complete();
-  return true;
+  arm();
+  return false;
+}
+
+// Runs it until it waits or ends.
+int Call::step_of(Strand &strand) {
+  auto *const lua = strand.thread.lua;
+  runs_ = &strand;
+  state_.enter(*this, budget_, lua);
+  const int status = lua_resume(lua, nullptr, std::exchange(strand.arguments, 0), &strand.results);
+  state_.leave();
+  runs_ = nullptr;
+  return status;
 }
 
 bool Call::expire(const std::string &why) {
-  const auto what = wait_ ? why + ", waiting for " + waits_for_ : why;
-  drop_wait();
+  const auto what = first_.wait ? why + ", waiting for " + first_.waits_for : why;
+  drop(true);
   fail(what, true);
   if (!reply_) return resume();
   complete();
@@ -105,14 +125,14 @@ bool Call::expire(const std::string &why) {
 
 void Call::cancel() {
   const auto deadline = stage_ ? stage_->deadline() : request_->deadline;
-  if (wait_ && !more_time_ && engine_.host()->now() >= deadline) {
-    const auto why = "no answer in time, waiting for " + waits_for_;
-    engine_.host()->error(state_.explain(thread_, why), op_);
+  if (first_.wait && !more_time_ && engine_.host()->now() >= deadline) {
+    const auto why = "no answer in time, waiting for " + first_.waits_for;
+    engine_.host()->error(state_.explain(first_.thread, why), op_);
     reply_ = plugin::Reply{MANSIO_INTERNAL, {}, why};
   } else {
     reply_.emplace(MANSIO_CANCELLED);  // the client went away
   }
-  drop_wait();
+  drop(true);
   complete();
 }
 
@@ -128,19 +148,114 @@ Content &Call::content() {
   return *content_;
 }
 
-Wait &Call::begin_wait(std::string what) {
-  waits_for_ = std::move(what);
-  wait_ = &engine_.add_wait(*this);
-  return *wait_;
+Wait &Call::begin_wait(std::string what, std::size_t octets) {
+  set_aside(octets);
+  runs_->reserved = octets;
+  runs_->waits_for = std::move(what);
+  runs_->answer = {};
+  runs_->wait = &engine_.add_wait(*this, *runs_);
+  return *runs_->wait;
 }
 
-void Call::drop_wait() {
-  if (!wait_) return;
-  auto &wait = *std::exchange(wait_, nullptr);
-  wait.call = nullptr;
-  if (wait.timer == 0) return;  // the host will call back, and find nobody
-  engine_.host()->cancel_timer(wait.timer);
-  engine_.forget(wait);
+void Call::release() { give_back(std::exchange(runs_->reserved, 0)); }
+
+void Call::set_aside(std::size_t octets) {
+  if (octets != 0 && !state_.set_aside(octets))
+    throw ScriptError{"not enough memory for " + std::to_string(octets) + " octets outside of Lua (call_memory)"};
+}
+
+void Call::keep(std::weak_ptr<Resource> resource, std::size_t octets) {
+  constexpr std::size_t kMostResources = 32;
+  std::erase_if(resources_, [this](const Kept &kept) {  // what Lua's collector has closed
+    if (!kept.resource.expired()) return false;
+    give_back(kept.octets);
+    return true;
+  });
+  if (resources_.size() >= kMostResources) throw ScriptError{"more than 32 connections are open at once"};
+  set_aside(octets);
+  resources_.push_back({std::move(resource), octets});
+}
+
+void Call::let_go(const Resource &resource) {
+  std::erase_if(resources_, [&](const Kept &kept) {
+    if (kept.resource.lock().get() != &resource) return false;
+    give_back(kept.octets);
+    return true;
+  });
+}
+
+// Ends what runs beside, with all that it waits for, and closes what was opened. All waits are nobody's before the
+// first of them is stopped, for one that is may end another.
+void Call::drop(bool also_the_first) {
+  std::vector<Wait *> waits;
+  const auto leave = [&](Strand &strand) {
+    if (!strand.wait) return;
+    strand.wait->call = nullptr;
+    waits.push_back(std::exchange(strand.wait, nullptr));
+  };
+  for (const auto &task : tasks_) leave(*task);
+  if (also_the_first) leave(first_);
+  for (auto *wait : waits) {
+    const auto stop = std::move(wait->stop);
+    if (stop) stop();
+  }
+  const auto opened = std::exchange(resources_, {});
+  for (const auto &one : opened) {
+    if (const auto resource = one.resource.lock()) resource->close();
+    give_back(one.octets);
+  }
+  if (also_the_first) ready_.clear();
+  std::erase_if(ready_, [this](const Strand *strand) { return strand != &first_; });
+  for (const auto &task : tasks_) {
+    if (task->failed)
+      engine_.host()->warn(
+          "a task failed, and nobody joined it: " + state_.explain(task->thread, error_of(*task, nullptr)), op_);
+    state_.give_back(task->thread, false);
+    give_back(task->reserved);
+  }
+  tasks_.clear();
+}
+
+Strand &Call::spawn(lua_State *L, int arguments) {
+  constexpr std::size_t kMostTasks = 100;
+  if (tasks_.size() >= kMostTasks) throw ScriptError{"more than 100 tasks at once, those that nobody joined included"};
+  auto made = std::make_unique<Strand>();
+  tasks_.reserve(tasks_.size() + 1);
+  made->thread = state_.take_thread();
+  auto &strand = *made;
+  tasks_.push_back(std::move(made));
+  strand.number = ++tasks_begun_;
+  if (!lua_checkstack(strand.thread.lua, arguments + 1)) throw ScriptError{"too many arguments for a task"};
+  lua_xmove(L, strand.thread.lua, arguments + 1);
+  strand.arguments = arguments;
+  ready_.push_back(&strand);
+  return strand;
+}
+
+Strand *Call::task(std::uint64_t number) {
+  const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const auto &t) { return t->number == number; });
+  return found == tasks_.end() ? nullptr : found->get();
+}
+
+void Call::ended(Strand &task, int status, int results) {
+  task.ended = true;
+  task.failed = status != LUA_OK;
+  task.results = task.failed ? 1 : results;
+  if (!task.joiner) return;
+  auto &wait = *std::exchange(task.joiner, nullptr);
+  WaitAnswer answer{MANSIO_OK};
+  answer.give = [this, &task](lua_State *L) { return take_results(L, task); };
+  end_wait(wait, std::move(answer));
+}
+
+int Call::take_results(lua_State *L, Strand &task) {
+  const int n = task.results;
+  luaL_checkstack(L, n + 1, "too many results of a task");
+  lua_xmove(task.thread.lua, L, n);
+  const bool failed = task.failed;
+  state_.give_back(task.thread, !failed);
+  std::erase_if(tasks_, [&](const auto &one) { return one.get() == &task; });
+  return failed ? lua_error(L) : n;
 }
 
 int Call::step(lua_State *L, std::size_t done, bool answered) {
@@ -154,8 +269,12 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
     take_values(L);
     return 0;
   }
-  if (answered && take_verdict(L)) return 0;
-  if (!answered) done = handlers_begun_;
+  if (answered) {
+    drop(false);
+    if (take_verdict(L)) return 0;
+  } else {
+    done = handlers_begun_;
+  }
   const auto &all = state_.handlers(stage_->stage());
   if (all.empty()) throw ScriptError{"the script has no handler for this event, and was asked"};
   while (done < all.size()) {
@@ -165,6 +284,7 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler_->function);
     const int n = push_arguments(L, *this);
     lua_callk(L, n, 1, static_cast<lua_KContext>(done), next_step);
+    drop(false);
     if (take_verdict(L)) return 0;
   }
   return 0;
@@ -181,10 +301,11 @@ void Call::fill_budget() {
 // For the handlers behind one that failed, when there are any: a thread and a budget as if it had not been.
 bool Call::begin_again() {
   if (handlers_begun_ >= state_.handlers(stage_->stage()).size()) return false;
-  drop_wait();
+  drop(true);
   disarm();
   const auto fresh = state_.take_thread();
-  state_.give_back(std::exchange(thread_, fresh), false);
+  state_.give_back(std::exchange(first_.thread, fresh), false);
+  first_.reserved = 0;
   fill_budget();
   begun_ = false;
   handler_ = nullptr;
@@ -206,7 +327,8 @@ bool Call::take_verdict(lua_State *L) {
                       ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing"};
   const bool hold = verdict->kind == VerdictKind::Hold;
   if (skipped_ && (hold || verdict->kind == VerdictKind::Discard))
-    throw ScriptError{place(L, handler_->function) + ": a handler before this one failed, so that the message cannot be " +
+    throw ScriptError{place(L, handler_->function) +
+                      ": a handler before this one failed, so that the message cannot be " +
                       (hold ? "held" : "discarded")};
   if ((hold && !stage_->hold(verdict->text)) ||
       (verdict->kind == VerdictKind::Discard && !stage_->discard(verdict->text)))
@@ -256,17 +378,22 @@ std::string Call::place(lua_State *L, int function) const {
   return std::string{about.short_src} + ':' + std::to_string(about.linedefined);
 }
 
-// The thread ended in an error, which is on top of it: a verdict that was thrown, or a fault of the script.
-void Call::failed() {
-  std::optional<Verdict> thrown;
+// Takes the error off the thread that ended in it.
+std::string Call::error_of(const Strand &strand, std::optional<Verdict> *thrown) const {
   std::string message;
   const auto why = protect(state_.main(), [&](lua_State *L) {
-    lua_xmove(thread_.lua, L, 1);
-    thrown = verdict_at(L, -1);
+    lua_xmove(strand.thread.lua, L, 1);
+    if (thrown) *thrown = verdict_at(L, -1);
     // Not by __tostring: nothing of the script may run here, where no budget ends it.
     message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error that is a " + type_name(L, -1);
   });
-  if (!why.empty()) message = why;
+  return why.empty() ? message : why;
+}
+
+// The thread ended in an error, which is on top of it: a verdict that was thrown, or a fault of the script.
+void Call::failed() {
+  std::optional<Verdict> thrown;
+  const auto message = error_of(first_, &thrown);
   // Nobody knows what holding or forgetting it was to be bound to.
   const bool verdict = thrown && thrown->kind != VerdictKind::Hold && thrown->kind != VerdictKind::Discard;
   if (verdict && request_ && thrown->kind == VerdictKind::Defer)
@@ -279,7 +406,7 @@ void Call::failed() {
 
 // Without a reply after it, the call goes on with the handlers behind the one that failed.
 void Call::fail(const std::string &message, bool with_traceback) {
-  engine_.host()->error(with_traceback ? state_.explain(thread_, message) : message, op_);
+  engine_.host()->error(with_traceback ? state_.explain(first_.thread, message) : message, op_);
   const auto on_error = handler_ ? handler_->on_error : OnError::Fail;
   if (on_error == OnError::Defer) {
     reply_ = plugin::defer({4, 3, 0}, "a local policy failed");

@@ -1,7 +1,8 @@
 // One operation of the host as a script sees it: the handlers of a stage in their order, or one key of a lookup, on a
-// thread of Lua that may wait. It ends in one answer, whatever the script does.
+// thread of Lua that may wait, and on those that it began beside. It ends in one answer, whatever the script does.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,10 +16,18 @@
 #include "plugins/lua/content.hpp"
 #include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/state.hpp"
+#include "plugins/lua/strand.hpp"
 #include "plugins/lua/verdict.hpp"
 #include "plugins/lua/wait.hpp"
 
 namespace mansio::lua {
+
+// What lasts no longer than the handler that opened it.
+class Resource {
+ public:
+  virtual ~Resource() = default;
+  virtual void close() = 0;
+};
 
 class Call {
  public:
@@ -28,8 +37,13 @@ class Call {
   Call(const Call &) = delete;
   Call &operator=(const Call &) = delete;
 
-  // Runs until it waits or ends; true: it has ended, and answered.
+  // Runs what is ready of it, until all waits or it ends; true: it has ended, and answered.
   bool resume();
+  // This one need not wait any more. The one that runs goes on by itself: what it asked has answered at once.
+  void ready(Strand &strand) {
+    if (&strand != runs_) ready_.push_back(&strand);
+  }
+  bool runs() const { return runs_ != nullptr; }
   // It has not ended in time: says where it stands, and answers; false: it goes on with the next handler, and waits.
   bool expire(const std::string &why);
   // Nobody wants its answer.
@@ -51,11 +65,24 @@ class Call {
   // What it set; the host still gives the values of the beginning.
   std::map<std::string, std::string, std::less<>> &set_meta(bool of_message) { return meta_[of_message ? 1 : 0]; }
 
-  // What it waits for, one thing at a time.
-  Wait &begin_wait(std::string what);
-  WaitAnswer &answer() { return answer_; }
-  const std::string &waits_for() const { return waits_for_; }
-  void wait_is_over() { wait_ = nullptr; }
+  // What the thread that runs waits for, one thing at a time. `octets` that the answer may take outside of Lua are set
+  // aside until release(); throws ScriptError where the call may not hold that much.
+  Wait &begin_wait(std::string what, std::size_t octets = 0);
+  bool waits() const { return runs_->wait != nullptr; }
+  WaitAnswer &answer() { return runs_->answer; }
+  const std::string &waits_for() const { return runs_->waits_for; }
+  void release();
+
+  // A thread beside, with the function and `arguments` values on top of `L`, which it takes over. Throws ScriptError.
+  Strand &spawn(lua_State *L, int arguments);
+  Strand *task(std::uint64_t number);  // null: it has been joined
+  bool is_current(const Strand &strand) const { return runs_ == &strand; }
+  // Of one that has ended: its results onto `L`, or its error; it is gone then.
+  int take_results(lua_State *L, Strand &strand);
+
+  // Closed when the handler ends, if not before; `octets` are set aside for it. Throws ScriptError when it is too much.
+  void keep(std::weak_ptr<Resource> resource, std::size_t octets);
+  void let_go(const Resource &resource);  // it has been closed
 
   // One step on its thread: the handlers from `done` on, after the result of one when `answered`; otherwise those that
   // have not begun.
@@ -70,16 +97,30 @@ class Call {
   bool take_verdict(lua_State *L);
   void take_values(lua_State *L);
   std::string place(lua_State *L, int function) const;
+  int step_of(Strand &strand);
+  void ended(Strand &task, int status, int results);
+  std::string error_of(const Strand &strand, std::optional<Verdict> *thrown) const;
   void failed();
   void fail(const std::string &message, bool with_traceback);
   void arm();
   void disarm();
   void complete();
-  void drop_wait();
+  void drop(bool also_the_first);
+  void set_aside(std::size_t octets);
+  void give_back(std::size_t octets) { budget_.outside -= std::min(octets, budget_.outside); }
 
   Engine &engine_;
   State &state_;
-  State::Thread thread_;
+  Strand first_;
+  std::vector<std::unique_ptr<Strand>> tasks_;
+  std::uint64_t tasks_begun_ = 0;
+  std::vector<Strand *> ready_;  // in the order in which they go on
+  Strand *runs_ = nullptr;
+  struct Kept {
+    std::weak_ptr<Resource> resource;
+    std::size_t octets;
+  };
+  std::vector<Kept> resources_;
   bool begun_ = false, reusable_ = false;
   std::uint64_t serial_;
   plugin::Token token_;
@@ -97,9 +138,6 @@ class Call {
   std::int64_t ends_ = 0, handler_ends_ = 0;  // as the host's now(); 0: no limit but the host's
   std::uint64_t timer_ = 0;
   std::optional<plugin::Reply> reply_;
-  Wait *wait_ = nullptr;
-  WaitAnswer answer_;
-  std::string waits_for_;
 };
 
 }  // namespace mansio::lua

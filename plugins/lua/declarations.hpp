@@ -1,5 +1,5 @@
-// What scripts may name: events, options, and the fields of the objects that handlers get. The engine's checks and their
-// suggestions read these tables, and a test holds sdk/lua/mansio.d.lua against them.
+// What scripts may name: events, options, and the fields of the objects that handlers get. The engine's checks and
+// their suggestions read these tables, and a test holds sdk/lua/mansio.d.lua against them.
 #pragma once
 
 #include <array>
@@ -28,7 +28,15 @@ inline constexpr std::array<std::string_view, 3> kOnErrors{"fail", "defer", "acc
 inline constexpr std::array<std::string_view, 1> kProvideKinds{"lookup"};
 inline constexpr std::array<std::string_view, 1> kLookupFields{"lookup"};
 inline constexpr std::array<std::string_view, 2> kMemoizeOptions{"ttl", "size"};
-inline constexpr std::array<std::string_view, 3> kLibraries{"io", "os", "package"};
+inline constexpr std::array<std::string_view, 4> kConnectOptions{"timeout", "tls", "tls_name", "ca_file"};
+inline constexpr std::array<std::string_view, 7> kRedisOptions{"timeout",  "tls",      "tls_name", "ca_file",
+                                                               "user", "password", "database"};
+inline constexpr std::array<std::string_view, 4> kHttpOptions{"timeout", "limit", "headers", "ca_file"};
+inline constexpr std::array<std::string_view, 2> kSqliteOptions{"timeout", "write"};
+
+// What reaches the system, and is off unless the option `allow` has it.
+inline constexpr std::array<std::string_view, 7> kLibraries{"io",   "os",    "package", "connect",
+                                                            "http", "redis", "sqlite"};
 
 // A field of `session` that is a fact of the host: its macro, and what it is to Lua.
 enum class FactType { Text, Integer, Boolean };
@@ -51,8 +59,8 @@ inline constexpr std::array<std::string_view, 13> kSessionFields{
 inline constexpr std::array<std::string_view, 5> kTransactionFields{"session", "meta", "queue_id", "sender",
                                                                     "recipient_count"};
 inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "localpart", "domain", "parameters"};
-inline constexpr std::array<std::string_view, 14> kMessageFields{
-    "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header",
+inline constexpr std::array<std::string_view, 15> kMessageFields{
+    "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header", "raw",
     "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress"};
 
 }  // namespace mansio::lua

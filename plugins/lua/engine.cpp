@@ -7,6 +7,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/io/services.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -17,10 +18,19 @@ void check_length(const std::string &name, const char *what) {
   if (name.size() > kLongestName) throw ScriptError{std::string{"the name of a "} + what + " has at most 128 octets"};
 }
 
+struct Busy {
+  bool &flag;
+  explicit Busy(bool &f) : flag(f) { flag = true; }
+  ~Busy() { flag = false; }
+  Busy(const Busy &) = delete;
+  Busy &operator=(const Busy &) = delete;
+};
+
 }  // namespace
 
 Engine::Engine(const plugin::Host *host, Settings settings)
     : host_(host), settings_(std::move(settings)), virtual_clock_(host && !host->fact("virtual_clock").empty()) {
+  if (host_) services_ = std::make_unique<Services>(*host_);
   const auto n = host_ ? settings_.states : 1;
   for (std::size_t i = 0; i < n; ++i) states_.push_back(fresh());
   stages_ = states_.front()->stages();
@@ -28,7 +38,8 @@ Engine::Engine(const plugin::Host *host, Settings settings)
 }
 
 Engine::~Engine() {
-  calls_.clear();  // before the waits that they are in, and their states
+  calls_.clear();     // before the waits that they are in, and their states
+  services_.reset();  // what is under way there ends, and finds nobody
 }
 
 // The host was told once what it is to ask for: a state with fewer handlers would let pass what another one refuses.
@@ -84,37 +95,70 @@ void Engine::begin(plugin::LookupRequest request, plugin::Token token) {
   run(std::make_unique<Call>(*this, state, std::move(request), function, std::move(token)));
 }
 
+// Calls never run inside of each other: what is woken meanwhile goes on afterwards.
+bool Engine::resume(Call &call) {
+  const Busy busy{busy_};
+  return call.resume();
+}
+
 void Engine::run(std::unique_ptr<Call> call) {
   auto &state = call->state();
-  if (call->resume()) {
+  if (resume(*call)) {
     call.reset();
     ended(state);
   } else {
     const auto op = call->op().id;
     calls_.insert_or_assign(op, std::move(call));
   }
+  catch_up();
 }
 
-void Engine::wake(Call &call) noexcept {
+void Engine::go_on(std::uint64_t op) {
+  const auto found = calls_.find(op);
+  if (found == calls_.end()) return;
+  auto &state = found->second->state();
+  if (!resume(*found->second)) return;
+  calls_.erase(op);
+  ended(state);
+}
+
+void Engine::catch_up() {
+  while (!woken_.empty()) {
+    const auto op = woken_.back();
+    woken_.pop_back();
+    go_on(op);
+  }
+}
+
+void Engine::wake(Call &call, Strand &strand) noexcept {
+  const auto op = call.op();
   try {
-    auto &state = call.state();
-    const auto op = call.op();
-    if (!call.resume()) return;
-    calls_.erase(op.id);
-    ended(state);
+    call.ready(strand);
+    if (call.runs()) return;  // and sees it
+    if (busy_) return woken_.push_back(op.id);
+    go_on(op.id);
+    catch_up();
   } catch (const std::exception &e) {
-    host_->error(e.what(), call.op());
+    host_->error(e.what(), op);
   }
 }
 
 void Engine::expire(Call &call) noexcept {
+  const auto op = call.op();
   try {
     auto &state = call.state();
-    if (!call.expire("it took more than its time")) return;
-    calls_.erase(call.op().id);
-    ended(state);
+    bool over = false;
+    {
+      const Busy busy{busy_};
+      over = call.expire("it took more than its time");
+    }
+    if (over) {
+      calls_.erase(op.id);
+      ended(state);
+    }
+    catch_up();
   } catch (const std::exception &e) {
-    host_->error(e.what(), call.op());
+    host_->error(e.what(), op);
   }
 }
 
@@ -141,8 +185,8 @@ std::int64_t Engine::wall() const {
   return std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
 }
 
-Wait &Engine::add_wait(Call &call) {
-  auto made = std::make_unique<Wait>(Wait{this, &call, 0});
+Wait &Engine::add_wait(Call &call, Strand &strand) {
+  auto made = std::make_unique<Wait>(Wait{this, &call, &strand});
   auto &wait = *made;
   waits_.emplace(&wait, std::move(made));
   return wait;

@@ -18,6 +18,8 @@
 
 namespace mansio::lua {
 
+class Services;
+
 class Engine {
  public:
   // Throws LoadError.
@@ -32,8 +34,8 @@ class Engine {
   void begin(plugin::LookupRequest request, plugin::Token token);
   void cancel(mansio_op op);
 
-  // From callbacks: the call goes on, or has not ended in time.
-  void wake(Call &call) noexcept;
+  // From callbacks: a thread of the call goes on, at once unless one runs now; or the call has not ended in time.
+  void wake(Call &call, Strand &strand) noexcept;
   void expire(Call &call) noexcept;
 
   const plugin::Host *host() const { return host_; }  // null while a configuration is checked
@@ -43,7 +45,8 @@ class Engine {
   std::int64_t monotonic() const;
   std::int64_t wall() const;
   std::uint64_t next_serial() { return ++serial_; }
-  Wait &add_wait(Call &call);
+  Services &services() { return *services_; }  // of calls
+  Wait &add_wait(Call &call, Strand &strand);
   void forget(Wait &wait) { waits_.erase(&wait); }
 
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
@@ -57,7 +60,10 @@ class Engine {
   State &pick();
   std::unique_ptr<State> fresh();  // throws LoadError
   bool worn(const State &state) const;
+  bool resume(Call &call);
   void run(std::unique_ptr<Call> call);
+  void go_on(std::uint64_t op);
+  void catch_up();
   void ended(State &state);
 
   const plugin::Host *host_;
@@ -69,6 +75,9 @@ class Engine {
   std::map<std::string, std::int64_t> counters_;
   std::map<std::string, Window> windows_;
   std::unordered_map<Wait *, std::unique_ptr<Wait>> waits_;
+  std::unique_ptr<Services> services_;  // null without a host
+  bool busy_ = false;                   // a call runs
+  std::vector<std::uint64_t> woken_;    // calls that were meanwhile, by operation
   std::vector<std::unique_ptr<State>> states_, retired_;
   std::size_t turn_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls_;  // that wait, by operation

@@ -14,7 +14,7 @@ namespace lua = mansio::lua;
 
 class Script {
  public:
-  static constexpr Info info{"lua", "1.0", MANSIO_NEEDS_NETWORK};  // for the host's DNS
+  static constexpr Info info{"lua", "1.0", MANSIO_NEEDS_NETWORK};  // DNS, and servers
   static constexpr const mansio_option *options = lua::kOptions;
 
   explicit Script(Host host) : host_(host), engine_(made(&host_, host_)) {}

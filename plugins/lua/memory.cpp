@@ -45,7 +45,16 @@ bool Memory::allows(std::size_t more) {
   }
   if (!budget_) return true;
   const auto grown = budget_->held + static_cast<std::int64_t>(used_ + more) - static_cast<std::int64_t>(budget_->base);
-  return grown <= static_cast<std::int64_t>(budget_->memory);
+  return grown + static_cast<std::int64_t>(budget_->outside) <= static_cast<std::int64_t>(budget_->memory);
+}
+
+bool Memory::set_aside(std::size_t n) {
+  if (!budget_) return false;
+  const auto held = budget_->held + static_cast<std::int64_t>(used_) - static_cast<std::int64_t>(budget_->base);
+  const auto inside = static_cast<std::size_t>(std::max<std::int64_t>(held, 0));
+  if (inside + budget_->outside > budget_->memory || n > budget_->memory - inside - budget_->outside) return false;
+  budget_->outside += n;
+  return true;
 }
 
 void Memory::look_at_the_clock() const {

@@ -32,6 +32,8 @@ class Memory {
   }
   void leave();
   std::size_t used() const { return used_; }
+  // Sets n bytes aside outside of Lua, for the call that runs; false: it may not hold that much.
+  bool set_aside(std::size_t n);
   // The limit of the state has failed somebody, even after a collection.
   bool full() const { return full_; }
 

@@ -76,7 +76,7 @@ bool push_piece(lua_State *L, Call &call, std::uint64_t offset, std::size_t n) {
   return got != 0;
 }
 
-// The iterator of message:body(); upvalues: the message, the next offset, the size of a piece.
+// The iterator of message:body() and raw(); upvalues: the message, the next offset, the size of a piece.
 int next_piece(lua_State *L) {
   auto &call = call_of(L, lua_upvalueindex(1), kType);
   const auto offset = static_cast<std::uint64_t>(lua_tointeger(L, lua_upvalueindex(2)));
@@ -90,13 +90,14 @@ int next_piece(lua_State *L) {
   return 1;
 }
 
-// for piece in message:body([bytes]) do ... end
-int body(lua_State *L) {
+// for piece in message:body([bytes]) do ... end; message:raw([bytes]) has the header section, too.
+template <bool with_header>
+int pieces(lua_State *L) {
   auto &call = call_of(L, 1, kType);
   const auto size =
       lua_isnoneornil(L, 2) ? kPiece : integer_at(L, 2, "the size of a piece", 1, kLargestPiece);
   lua_pushvalue(L, 1);
-  lua_pushinteger(L, static_cast<lua_Integer>(call.content().body_begins()));
+  lua_pushinteger(L, with_header ? 0 : static_cast<lua_Integer>(call.content().body_begins()));
   lua_pushinteger(L, size);
   lua_pushcclosure(L, bound<next_piece>, 3);
   return 1;
@@ -219,7 +220,8 @@ int no_assignment(lua_State *L) {
 void make_message_type(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {{"header", bound<header>},
                                           {"headers", bound<headers>},
-                                          {"body", bound<body>},
+                                          {"body", bound<pieces<false>>},
+                                          {"raw", bound<pieces<true>>},
                                           {"text", bound<text>},
                                           {"add_header", bound<add_header>},
                                           {"insert_header", bound<insert_header>},

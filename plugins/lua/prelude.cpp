@@ -1,5 +1,5 @@
-// What is easier said in Lua. The guards are for functions that run in C, where no instruction is counted: each could be
-// made to run for ever by one call, or long by many: what it does is charged.
+// What is easier said in Lua. The guards are for functions that run in C, where no instruction is counted: each could
+// be made to run for ever by one call, or long by many: what it does is charged.
 #include "plugins/lua/sandbox.hpp"
 
 namespace mansio::lua {

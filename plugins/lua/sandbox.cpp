@@ -6,6 +6,7 @@
 #include <string>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/io/io.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/objects.hpp"
 #include "plugins/lua/registration.hpp"
@@ -101,7 +102,12 @@ void open_mansio(lua_State *L) {
   add_library(L, "counter", add_counter);
   add_library(L, "log", add_log);
   add_library(L, "metric", add_metric);
+  add_library(L, "http", add_http);
   add_window(L);
+  add_spawn(L);
+  add_connect(L);
+  add_redis(L);
+  add_sqlite(L);
   lua_setglobal(L, "mansio");
 }
 
@@ -122,7 +128,7 @@ int charge(lua_State *L) {
 
 void strict_mansio(lua_State *L) {
   lua_getglobal(L, "mansio");
-  for (const auto *library : {"re", "json", "base64", "hash", "time", "ip", "counter", "log", "metric"}) {
+  for (const auto *library : {"re", "json", "base64", "hash", "time", "ip", "counter", "log", "metric", "http"}) {
     lua_getfield(L, -1, library);
     make_strict(L, (std::string{"mansio."} + library).c_str());
     lua_pop(L, 1);

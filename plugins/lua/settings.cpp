@@ -1,5 +1,7 @@
 #include "plugins/lua/settings.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -24,6 +26,13 @@ std::string read_script(const std::string &path) {
   throw BadConfig{"script", "names " + path + ", which is empty"};
 }
 
+// Whether it can be read is for the process that will.
+void readable_directory(const std::string &path) {
+  struct stat about {};
+  if (path.empty() || (::stat(path.c_str(), &about) != 0 && errno != ENOENT)) return;
+  if (!S_ISDIR(about.st_mode)) throw BadConfig{"directory", "names " + path + ", which is no directory"};
+}
+
 std::int64_t at_least(const plugin::Config &config, const char *name, std::int64_t least, const char *expected) {
   const auto value = config.integer(name);
   if (value < least) throw BadConfig{name, "is too small, expected " + std::string{expected}};
@@ -33,12 +42,13 @@ std::int64_t at_least(const plugin::Config &config, const char *name, std::int64
 void known_libraries(const std::vector<std::string> &names) {
   for (const auto &name : names)
     if (std::find(kLibraries.begin(), kLibraries.end(), name) == kLibraries.end())
-      throw BadConfig{"allow", "has \"" + name + "\", expected io, os or package" + did_you_mean(name, kLibraries)};
+      throw BadConfig{"allow", "has \"" + name + "\", expected io, os, package, connect, http, redis or sqlite" +
+                                   did_you_mean(name, kLibraries)};
 }
 
 }  // namespace
 
-const mansio_option kOptions[11] = {
+const mansio_option kOptions[12] = {
     {"script", MANSIO_OPT_PATH, MANSIO_OPT_REQUIRED, nullptr, "The script."},
     {"instructions_limit", MANSIO_OPT_INTEGER, 0, "10000000", "Instructions of Lua that one call may take."},
     {"call_memory", MANSIO_OPT_SIZE, 0, "16M", "Memory that one call may hold."},
@@ -47,11 +57,14 @@ const mansio_option kOptions[11] = {
      "How long a call may run without waiting for anything; the sessions of its process stand still meanwhile."},
     {"time_limit", MANSIO_OPT_DURATION, 0, "0s",
      "How long a call may take, its waits included; 0 means as long as the host waits for it."},
-    {"states", MANSIO_OPT_INTEGER, 0, "1", "States of Lua, each with globals of its own, among which calls are spread."},
+    {"states", MANSIO_OPT_INTEGER, 0, "1",
+     "States of Lua, each with globals of its own, among which calls are spread."},
     {"state_uses", MANSIO_OPT_INTEGER, 0, "100000", "Calls after which a state is made anew; 0 means any number."},
     {"state_age", MANSIO_OPT_DURATION, 0, "1h", "Time after which a state is made anew; 0 means never."},
     {"allow", MANSIO_OPT_LIST, 0, "",
-     "Libraries that reach the system, and are off otherwise: io, os, package (with require)."},
+     "What reaches the system, and is off otherwise: io, os, package (with require), connect, http, redis, sqlite."},
+    {"directory", MANSIO_OPT_PATH, 0, nullptr,
+     "Directory that the sandbox lets the script read: for databases of sqlite and certificates, or what io opens."},
     {}};
 
 Settings read_settings(const plugin::Config &config) {
@@ -87,6 +100,7 @@ Settings read_settings(const plugin::Config &config) {
     s.allow = config.list("allow");
     known_libraries(s.allow);
   });
+  problems.of([&] { readable_directory(config.option("directory")); });
   problems.end();
   return s;
 }

@@ -22,7 +22,7 @@ struct Settings {
   std::vector<std::string> allow;
 };
 
-extern const mansio_option kOptions[11];
+extern const mansio_option kOptions[12];
 
 // Throws BadConfig, after it has reported all that is wrong.
 Settings read_settings(const plugin::Config &config);

@@ -39,7 +39,8 @@ void count_hook(lua_State *L, lua_Debug *) {
   lua_error(L);
 }
 
-State::State(Engine &engine, const Settings &settings) : engine_(engine), memory_(settings.state_memory), call_memory_(settings.call_memory) {
+State::State(Engine &engine, const Settings &settings)
+    : engine_(engine), memory_(settings.state_memory), call_memory_(settings.call_memory) {
   main_ = lua_newstate(&Memory::allocate, &memory_);
   if (!main_) throw LoadError{"no memory for a state of Lua"};
   lua_atpanic(main_, panicked);
@@ -127,7 +128,6 @@ void State::give_back(const Thread &thread, bool good) {
 void State::enter(Call &call, Budget &budget, lua_State *thread) {
   call_ = &call;
   budget_ = &budget;
-  budget.slice_ends = steady_ns() + budget.run_time;
   memory_.enter(budget, thread);
 }
 

@@ -64,7 +64,7 @@ class State {
   Thread take_thread();
   void give_back(const Thread &thread, bool good);
 
-  // Around everything that a call runs.
+  // Around everything that a call runs, a thread at a time.
   void enter(Call &call, Budget &budget, lua_State *thread);
   void leave();
   Call *call() const { return call_; }  // that runs now
@@ -72,6 +72,9 @@ class State {
 
   // What a failed thread has on top: protected, with the way that led there. The text is one line.
   std::string explain(const Thread &thread, const std::string &message);
+
+  // Memory outside of Lua for the call that runs; false: it may not hold that much.
+  bool set_aside(std::size_t n) { return memory_.set_aside(n); }
 
   // Work that no count hook sees, such as a search in long text: so many instructions' worth.
   void charge(lua_State *L, std::uint64_t n);

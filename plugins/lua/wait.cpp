@@ -2,60 +2,54 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <exception>
 #include <string_view>
+#include <utility>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/engine.hpp"
-#include "plugins/lua/names.hpp"
+#include "plugins/lua/strand.hpp"
+#include "plugins/lua/verdict.hpp"
 
 namespace mansio::lua {
 namespace {
 
 enum What : lua_KContext { kLookup, kLookupAll, kDns, kSleep };
 
-// The host's last word on a wait. fill(WaitAnswer &) may throw.
+// What the host says; make() builds the answer, and may throw.
 template <class F>
-void over(void *arg, F fill) noexcept {
+void answered(void *arg, F make) noexcept {
   auto &wait = *static_cast<Wait *>(arg);
-  auto &engine = *wait.engine;
-  auto *call = wait.call;
-  engine.forget(wait);
-  if (!call) return;
-  call->wait_is_over();
   try {
-    fill(call->answer());
+    end_wait(wait, make());
   } catch (const std::exception &) {
-    call->answer().status = MANSIO_DEFER;
+    end_wait(wait, {});  // no memory: DEFER
   }
-  engine.wake(*call);
 }
 
 void looked_up(void *arg, const mansio_reply *reply) noexcept {
-  over(arg, [reply](WaitAnswer &answer) {
+  answered(arg, [reply] {
     const auto copy = plugin::Reply::copy(reply);
-    answer = {copy.status(), copy.text(), copy.values(), {}};
+    return WaitAnswer{copy.status(), copy.text(), copy.values()};
   });
 }
 
 void resolved(void *arg, mansio_status status, mansio_str text, const mansio_dns_record *records, std::size_t n,
               std::size_t stride) noexcept {
-  over(arg, [&](WaitAnswer &answer) {
+  answered(arg, [&] {
     auto copy = plugin::DnsAnswer::copy(status, text, records, n, stride);
-    answer = {copy.status, std::move(copy.text), {}, std::move(copy.records)};
+    return WaitAnswer{copy.status, std::move(copy.text), {}, std::move(copy.records)};
   });
 }
 
 void slept(void *arg) noexcept {
-  over(arg, [](WaitAnswer &answer) { answer = {MANSIO_OK, {}, {}, {}}; });
+  answered(arg, [] { return WaitAnswer{MANSIO_OK}; });
 }
 
-// What failed for now is the call's answer, unless the script catches it.
-int no_answer(lua_State *L, Call &call) {
-  if (const auto *host = call.engine().host())
-    host->warn(call.waits_for() + " cannot answer: " + call.answer().text, call.op());
-  push_verdict(L, {VerdictKind::Defer, 0, {4, 3, 0}, call.waits_for() + " cannot answer now"});
-  return lua_error(L);
+[[noreturn]] void no_answer(lua_State *L, Call &call) {
+  cannot_answer(L, call, call.waits_for(), call.answer().text);
 }
 
 void push_list(lua_State *L, const std::vector<std::string> &values) {
@@ -86,11 +80,11 @@ int awake(lua_State *L, What what) {
   const bool none = answer.status == MANSIO_NOT_FOUND;
   if (what == kDns) {
     // What is no name at all has no records either.
-    if (answer.status != MANSIO_OK && !none && answer.status != MANSIO_FAIL) return no_answer(L, call);
+    if (answer.status != MANSIO_OK && !none && answer.status != MANSIO_FAIL) no_answer(L, call);
     push_records(L, answer.records);
     return 1;
   }
-  if (answer.status != MANSIO_OK && !none) return no_answer(L, call);
+  if (answer.status != MANSIO_OK && !none) no_answer(L, call);
   if (what == kLookupAll)
     push_list(L, answer.values);
   else if (none || answer.values.empty())
@@ -127,7 +121,8 @@ int dns(lua_State *L) {
   const auto type =
       std::find_if(kTypes.begin(), kTypes.end(), [&](const Type &t) { return t.name == wanted; });
   if (type == kTypes.end())
-    throw ScriptError{"there is no type \"" + std::string{wanted} + "\" of records here, expected A, AAAA, MX, TXT or PTR"};
+    throw ScriptError{"there is no type \"" + std::string{wanted} +
+                      "\" of records here, expected A, AAAA, MX, TXT or PTR"};
   auto &wait = call.begin_wait("the DNS for " + std::string{name});
   call.engine().host()->query(name, type->number, resolved, &wait);
   return lua_yieldk(L, 0, kDns, resumed);
@@ -137,11 +132,51 @@ int sleep(lua_State *L) {
   auto &call = Call::may_wait(L, "mansio.sleep");
   const auto time = duration_at(L, 1, "the time to sleep");
   auto &wait = call.begin_wait("a time");
-  wait.timer = call.engine().host()->timer(std::max<std::int64_t>(time, 1), slept, &wait);
+  const auto *host = call.engine().host();
+  const auto timer = host->timer(std::max<std::int64_t>(time, 1), slept, &wait);
+  wait.stop = [host, timer, &wait] {
+    host->cancel_timer(timer);
+    wait.engine->forget(wait);
+  };
   return lua_yieldk(L, 0, kSleep, resumed);
 }
 
+// Where a script goes on whose answer says itself what it is.
+int given(lua_State *L, int, lua_KContext) {
+  return translated(L, 1, [L] {
+    auto &call = Call::running(L, "a wait");
+    const auto answer = std::move(call.answer());
+    call.release();  // Lua counts it from here on
+    if (answer.status != MANSIO_OK)
+      // Whose address it is is nobody's business but the operator's.
+      cannot_answer(L, call, "a service that was asked", call.waits_for() + ": " + answer.text);
+    return answer.give ? answer.give(L) : 0;
+  });
+}
+
 }  // namespace
+
+void end_wait(Wait &wait, WaitAnswer answer) noexcept {
+  auto &engine = *wait.engine;
+  auto *call = wait.call;
+  auto *strand = wait.strand;
+  engine.forget(wait);
+  if (!call) return;
+  strand->wait = nullptr;
+  strand->answer = std::move(answer);
+  engine.wake(*call, *strand);
+}
+
+int wait_for_it(lua_State *L, Call &call) {
+  return call.waits() ? lua_yieldk(L, 0, 0, given) : given(L, LUA_OK, 0);
+}
+
+void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why) {
+  call.engine().host()->warn(what + " cannot answer: " + why, call.op());
+  push_verdict(L, {VerdictKind::Defer, 0, {4, 3, 0}, what + " cannot answer now"});
+  lua_error(L);
+  std::abort();  // not reached: that throws
+}
 
 void add_waits(lua_State *L) {
   static constexpr luaL_Reg kFunctions[] = {{"lookup", bound<look_up<kLookup>>},

@@ -1,8 +1,10 @@
-// What a call waits for: a table, the DNS, a time. The host calls back exactly once, and maybe after the call has gone;
-// so what it calls back with belongs to the engine.
+// What a call waits for: a table, the DNS, a time, a server, a task. The one that was asked calls back exactly once,
+// and maybe after the call has gone; so what it calls back with belongs to the engine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,19 +15,35 @@ namespace mansio::lua {
 
 class Call;
 class Engine;
+struct Strand;
 
 struct Wait {
   Engine *engine = nullptr;
-  Call *call = nullptr;     // null: nobody waits any more
-  std::uint64_t timer = 0;  // of a sleep
+  Call *call = nullptr;      // null: nobody waits any more
+  Strand *strand = nullptr;  // of that call
+  // Called when nobody waits any more: either end_wait() is called once more, then or later, or this forgets the wait
+  // (Engine::forget()). Without it end_wait() comes in its time.
+  std::function<void()> stop{};
 };
 
 struct WaitAnswer {
   mansio_status status = MANSIO_DEFER;
-  std::string text;  // why not, for the log
-  std::vector<std::string> values;
-  std::vector<plugin::DnsRecord> records;
+  std::string text{};  // why not, for the log
+  std::vector<std::string> values{};
+  std::vector<plugin::DnsRecord> records{};
+  std::function<int(lua_State *)> give{};  // pushes what was waited for, and returns how many values that are
 };
+
+// The last word on a wait, which is gone then. The call goes on: at once, or when what runs now has come to a wait.
+void end_wait(Wait &wait, WaitAnswer answer) noexcept;
+
+// The end of a binding that has begun a wait whose answer has `give`: leaves the thread of Lua, or goes on when what
+// was asked has answered already.
+int wait_for_it(lua_State *L, Call &call);
+
+// What cannot answer now, as an error of Lua: the call's answer, unless the script catches it. `what` may reach the
+// client, `why` goes into the log.
+[[noreturn]] void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why);
 
 // mansio.lookup, lookup_all, dns and sleep, into the table on top.
 void add_waits(lua_State *L);

@@ -1,11 +1,23 @@
 ---@meta mansio
--- What a script of Mansio finds, for LuaLS: put this file's folder into "workspace.library" of .luarc.json, and the editor
--- completes, explains and checks. A test holds it against the engine. docs/lua-guide.md explains.
+-- What a script of Mansio finds, for LuaLS: put this file's folder into "workspace.library" of .luarc.json, and the
+-- editor completes, explains and checks. A test holds it against the engine. docs/lua-guide.md explains.
 
 ---@class mansio
 mansio = {}
 
----@alias mansio.Event "connect"|"helo"|"starttls"|"auth"|"mail"|"rcpt"|"data"|"header"|"eoh"|"body"|"end-of-message"|"disconnect"
+---@alias mansio.Event
+---| "connect"
+---| "helo"
+---| "starttls"
+---| "auth"
+---| "mail"
+---| "rcpt"
+---| "data"
+---| "header"
+---| "eoh"
+---| "body"
+---| "end-of-message"
+---| "disconnect"
 ---@alias mansio.Time number|string Seconds, or text such as "500ms", "5s", "2m", "1h", "7d".
 
 ---A client's connection. Good until its handler ends.
@@ -72,6 +84,9 @@ function message:body(bytes) end
 ---@param most? integer 65536 bytes unless told.
 ---@return string
 function message:text(most) end
+---@param bytes? integer Of a piece.
+---@return fun(): string? The whole message, its header section first.
+function message:raw(bytes) end
 ---@param piece string The first call begins a new body, the others go on with it.
 function message:replace_body(piece) end
 ---@param address string
@@ -140,6 +155,115 @@ function mansio.dns(name, type) end
 
 ---@param time mansio.Time
 function mansio.sleep(time) end
+
+---A function that runs beside. It ends with its handler.
+---@class mansio.task
+local task = {}
+---Begins when the one that began it waits. All tasks of a call share its budgets; at most 100 that nobody has joined.
+---@param f fun(...): ...
+---@param ... any What the function gets.
+---@return mansio.task
+function mansio.spawn(f, ...) end
+---Waits for its end. Once; its error is an error here.
+---@return any ... What the function returned.
+function task:join() end
+
+---@class mansio.ConnectOptions
+---@field timeout? mansio.Time Of the connection, and of each read and write; "30s" unless given.
+---@field tls? boolean With TLS. The certificate is always checked.
+---@field tls_name? string The name that the certificate has to have; that of the address unless given.
+---@field ca_file? string Whom to trust; the system's authorities unless given.
+
+---A connection to a server. Good until its handler ends, which closes it.
+---@class mansio.connection
+local connection = {}
+---Waits. Needs allow = ["connect"]. A server that cannot answer defers, as with mansio.lookup.
+---@param address string "host:port", "[2001:db8::1]:port" or "unix:/path".
+---@param options? mansio.ConnectOptions
+---@return mansio.connection
+function mansio.connect(address, options) end
+---Waits for so many octets.
+---@param n integer
+---@return string? octets Fewer at the end of what the server sends, nil after it.
+function connection:read(n) end
+---@return string? line Without its end; nil after the last one.
+function connection:read_line() end
+---@param ... string
+function connection:write(...) end
+function connection:close() end
+
+---@class mansio.HttpOptions
+---@field timeout? mansio.Time Of all of it; "30s" unless given.
+---@field limit? integer Octets that the body of the response may have; 1 MiB unless given.
+---@field headers? table<string, string>
+---@field ca_file? string Whom to trust; the system's authorities unless given.
+
+---@class mansio.response
+---@field status integer
+---@field body string
+---@field headers table<string, string> By their names in lower case.
+
+---@class mansio.http
+mansio.http = {}
+---Waits. Needs allow = ["http"]. A server that does not answer defers; one that answers with an error has answered.
+---@param url string
+---@param options? mansio.HttpOptions
+---@return mansio.response
+function mansio.http.get(url, options) end
+---@param url string
+---@param body string
+---@param options? mansio.HttpOptions
+---@return mansio.response
+function mansio.http.post(url, body, options) end
+---@param method string
+---@param url string
+---@param body? string
+---@param options? mansio.HttpOptions
+---@return mansio.response
+function mansio.http.request(method, url, body, options) end
+
+---@class mansio.RedisOptions
+---@field timeout? mansio.Time Of a command, the connection included; "4s" unless given.
+---@field tls? boolean
+---@field tls_name? string
+---@field ca_file? string
+---@field user? string
+---@field password? string
+---@field database? integer
+
+---@class mansio.redis_server
+local redis_server = {}
+---Needs allow = ["redis"]. Waits for nothing yet, so that it may be made when the script is loaded.
+---@param address string "host", "host:port" or "unix:/path".
+---@param options? mansio.RedisOptions
+---@return mansio.redis_server
+function mansio.redis(address, options) end
+---Waits. A server that cannot answer, or answers with an error, defers.
+---@param command string
+---@param ... string|number
+---@return string|integer|table|nil reply In a list false stands for nil.
+function redis_server:call(command, ...) end
+
+---@class mansio.SqliteOptions
+---@field timeout? mansio.Time Of a statement; "10s" unless given.
+---@field write? boolean Whether it may be written to, and is made when it is not there.
+
+---@class mansio.database
+local database = {}
+---Needs allow = ["sqlite"]. Waits for nothing yet, so that it may be made when the script is loaded.
+---@param path string
+---@param options? mansio.SqliteOptions
+---@return mansio.database
+function mansio.sqlite(path, options) end
+---Waits.
+---@param sql string One statement, with ? for each parameter.
+---@param ... string|number|boolean|nil
+---@return table<string, string|number>[] rows By the names of the columns; NULL is not there.
+function database:query(sql, ...) end
+---@param sql string
+---@param ... string|number|boolean|nil
+---@return integer changed How many rows.
+function database:execute(sql, ...) end
 
 ---@generic F: function
 ---@param f F Of one argument.

@@ -7,7 +7,8 @@ import unittest
 
 import rig
 
-EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "examples", "lua")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXAMPLES = os.path.join(ROOT, "examples", "lua")
 
 
 class LuaTools(rig.TestCase):
@@ -17,8 +18,10 @@ class LuaTools(rig.TestCase):
 
     def test_every_example_has_tests_and_they_pass(self):
         scripts = {name for name in os.listdir(EXAMPLES) if name.endswith(".lua")}
+        with open(os.path.join(ROOT, "plugins", "lua", "tests", "examples_test.cpp")) as f:
+            with_servers = f.read()  # what asks servers is tried there
         for script in scripts:
-            if not script.endswith("_test.lua"):
+            if not script.endswith("_test.lua") and f'"{script}"' not in with_servers:
                 self.assertIn(script.replace(".lua", "_test.lua"), scripts)
         result = rig.run_program("lua", "test", EXAMPLES)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
@@ -58,7 +61,7 @@ class LuaTools(rig.TestCase):
         self.assertEqual((allowed.returncode, allowed.stdout), (0, "nil\n"), allowed.stderr)
         unknown = rig.run_program("lua", "repl", "--allow", "debug", input="1\n")
         self.assertEqual(unknown.returncode, 1)
-        self.assertIn('allow has "debug", expected io, os or package', unknown.stderr)
+        self.assertIn('allow has "debug", expected io, os, package, connect', unknown.stderr)
 
 
 if __name__ == "__main__":

@@ -74,12 +74,14 @@ int window_count(lua_State *L) {
 }  // namespace
 
 void add_counter(lua_State *L) {
-  static constexpr luaL_Reg kFunctions[] = {{"add", bound<counter_add>}, {"get", bound<counter_get>}, {nullptr, nullptr}};
+  static constexpr luaL_Reg kFunctions[] = {
+      {"add", bound<counter_add>}, {"get", bound<counter_get>}, {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 
 void add_window(lua_State *L) {
-  static constexpr luaL_Reg kMethods[] = {{"add", bound<window_add>}, {"count", bound<window_count>}, {nullptr, nullptr}};
+  static constexpr luaL_Reg kMethods[] = {
+      {"add", bound<window_add>}, {"count", bound<window_count>}, {nullptr, nullptr}};
   make_type(L, kType, kMethods, nullptr);
   lua_pushcfunction(L, bound<window>);
   lua_setfield(L, -2, "window");

@@ -13,6 +13,7 @@ void add_time(lua_State *L);
 void add_ip(lua_State *L);        // addresses and sets of networks
 void add_counter(lua_State *L);   // of the process
 void add_window(lua_State *L);    // mansio.window()
+void add_spawn(lua_State *L);     // mansio.spawn()
 void add_log(lua_State *L);
 void add_metric(lua_State *L);
 void add_patterns(lua_State *L);  // Lua's own patterns: into `string`

@@ -159,7 +159,8 @@ class Translation {
       return;
     }
     const auto group = ++groups_;
-    out_.text += '(' + escaped(x) + "(?:" + to_regex(others) + "++|(?" + std::to_string(group) + "))*+" + escaped(y) + ')';
+    out_.text +=
+        '(' + escaped(x) + "(?:" + to_regex(others) + "++|(?" + std::to_string(group) + "))*+" + escaped(y) + ')';
   }
 
   // %f[set]: where a character outside of the set is followed by one of it; before and after the subject is '\0'.

@@ -26,7 +26,8 @@ double Window::weighted(const Periods &periods, std::int64_t now) const {
   return periods.current + periods.last * (1 - gone);
 }
 
-// Those that count nothing any more go first; when there are none, all: a flood of keys must not become a flood of memory.
+// Those that count nothing any more go first; when there are none, all: a flood of keys must not become a flood of
+// memory.
 void Window::make_room(std::int64_t now) {
   const auto period = now / length_;
   std::erase_if(keys_, [&](const auto &entry) { return entry.second.period < period - 1; });

@@ -1,5 +1,5 @@
-// How often something happened to each of many keys within the last so long: a sliding window, to within what happened in
-// the part of the last period that has slid out, which is taken to be spread evenly.
+// How often something happened to each of many keys within the last so long: a sliding window, to within what happened
+// in the part of the last period that has slid out, which is taken to be spread evenly.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Scripts on the fake host: which events they see, what their results become, and what is wrong with them before they run.
+// Scripts on the fake host: which events they see, what their results become, and what is wrong with them before they
+// run.
 #include <chrono>
 
 #include "plugins/lua/tests/scripted.hpp"
@@ -105,7 +106,9 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
                                          {"client_trusted", "true"}}});
   EXPECT_EQ(connected.session_meta.at("seen"), "yes");
   ask({.stage = MANSIO_STAGE_HELO, .arguments = {"mail.example"}});
-  ask({.stage = MANSIO_STAGE_MAIL, .arguments = {"A@B.example", "SIZE=100"}, .macros = {{"client_address", "192.0.2.1"}}});
+  ask({.stage = MANSIO_STAGE_MAIL,
+       .arguments = {"A@B.example", "SIZE=100"},
+       .macros = {{"client_address", "192.0.2.1"}}});
   const auto data = ask({.stage = MANSIO_STAGE_DATA,
                          .macros = {{"recipient_count", "2"}},
                          .session_meta = {{"seen", "yes"}},
@@ -155,7 +158,8 @@ TEST(Script, ProvidesLookups) {
 TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
   const std::vector<std::pair<std::string, std::string>> slips{
       {"mansio.on('rctp', print)", R"(:1: there is no event "rctp"; did you mean "rcpt"?)"},
-      {"\nmansio.on('rcpt', {time_out = 1}, print)", R"(:2: mansio.on has no option "time_out"; did you mean "timeout"?)"},
+      {"\nmansio.on('rcpt', {time_out = 1}, print)",
+       R"(:2: mansio.on has no option "time_out"; did you mean "timeout"?)"},
       {"mansio.on('rcpt', {timeout = '5x'}, print)", ":1: timeout is \"5x\", expected a time"},
       {"mansio.on('rcpt', {on_error = 'defr'}, print)", "did you mean \"defer\"?"},
       {"mansio.on('rcpt')", ":1: expected a table for the options, got nothing"},
@@ -166,7 +170,8 @@ TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
       {"mansio.reject(450, 'x')", ":1: the code is 450, expected 500 to 599"},
       {"mansio.reject('4.1.1', 'x')", "expected one that begins with 5"},
       {"mansio.provide('lookop', 'x', {lookup = print})", R"(did you mean "lookup"?)"},
-      {"mansio.provide('lookup', 'x', {lokup = print})", R"(mansio.provide has no option "lokup"; did you mean "lookup"?)"},
+      {"mansio.provide('lookup', 'x', {lokup = print})",
+       R"(mansio.provide has no option "lokup"; did you mean "lookup"?)"},
       {"mansio.lookup('x', 'y')", "works in handlers only"},
       {"os.execute('true')", R"(os has no "execute")"},
       {"io.open('/etc/passwd')", R"(there is no global "io")"},
@@ -189,6 +194,9 @@ TEST(Script, IsRefusedWithItsOptions) {
   EXPECT_EQ(problem(kGood), "");
   EXPECT_THAT(problem(kGood, {{"states", "0"}}), HasSubstr("states is 0, expected 1 to 1024"));
   EXPECT_THAT(problem(kGood, {{"allow", "oi"}}), HasSubstr("did you mean \"io\"?"));
+  EXPECT_THAT(problem(kGood, {{"allow", "sqlite,redsi"}}), HasSubstr("did you mean \"redis\"?"));
+  EXPECT_THAT(problem(kGood, {{"directory", "/nowhere"}}),
+              HasSubstr("directory names /nowhere, which is no directory"));
   EXPECT_THAT(problem(kGood, {{"call_memory", "1K"}}), HasSubstr("call_memory is too small"));
   EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/nonexistent.lua"}}),
               HasSubstr("script names /nonexistent.lua, which is not there"));
@@ -197,7 +205,9 @@ TEST(Script, IsRefusedWithItsOptions) {
 }
 
 TEST(Script, MayReachTheSystemWhereItIsAllowed) {
-  EXPECT_EQ(problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)", {{"allow", "io,os,package"}}), "");
+  EXPECT_EQ(problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)",
+                    {{"allow", "io,os,package"}}),
+            "");
   EXPECT_EQ(problem("assert(getmetatable(io.stdout) == false); mansio.on('rcpt', print)", {{"allow", "io"}}), "");
   EXPECT_EQ(problem("assert(os.time() > 0 and os.date('!%Y')); mansio.on('rcpt', print)"), "");
   EXPECT_THAT(problem("\nos.date('%Q')"), HasSubstr(".lua:2: bad argument #1"));
@@ -258,7 +268,9 @@ TEST(Script, TakesTheDeclaredWayOfAHandlerThatFails) {
 TEST(Script, AsksTheHandlersBehindOneWhoseFaultIsAccepted) {
   Scripted s{R"(
     mansio.on("rcpt", {on_error = "accept"}, function(_, rcpt) if rcpt.localpart ~= "fine" then error("one") end end)
-    mansio.on("rcpt", {on_error = "accept"}, function(_, rcpt) if rcpt.localpart == "loop" then while true do end end end)
+    mansio.on("rcpt", {on_error = "accept"}, function(_, rcpt)
+      if rcpt.localpart == "loop" then while true do end end
+    end)
     mansio.on("rcpt", {on_error = "accept", timeout = "10ms"}, function(_, rcpt)
       if rcpt.localpart == "wait" then mansio.sleep("1h") end
     end)

@@ -1,4 +1,5 @@
-// What scripts can do wrong on purpose: each ends its own call, whatever it catches, and the next call is as good as any.
+// What scripts can do wrong on purpose: each ends its own call, whatever it catches, and the next call is as good as
+// any.
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -19,7 +20,8 @@ constexpr Sin kSins[] = {
     {"CatchesItsEnd", "while true do pcall(function() while true do end end) end", "the call was ended"},
     {"EndlessHandlerOfErrors", "xpcall(function() while true do end end, function() while true do end end)",
      "the call was ended"},
-    {"EndlessMetamethod", "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}); return t[1]", ""},
+    {"EndlessMetamethod",
+     "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}); return t[1]", ""},
     {"MemoryBomb", "local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end", "not enough memory"},
     {"StringBomb", "local s = 'x' while true do s = s .. s end", "not enough memory"},
     {"CatchesMemoryBombs", "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end", ""},
@@ -29,7 +31,8 @@ constexpr Sin kSins[] = {
     {"RemovesFromNothing", "table.remove(setmetatable({}, {__len = function() return 1 << 60 end}), 1)",
      "table.remove takes no table with __len"},
     {"InsertsIntoWhatChanges",
-     "local n = 0; table.insert(setmetatable({}, {__len = function() n = n + 1; return n == 1 and 0 or 1 << 40 end}), 1, 1)",
+     "local n = 0; table.insert(setmetatable({}, {__len = function() n = n + 1; return n == 1 and 0 or 1 << 40 end}), "
+     "1, 1)",
      "table.insert takes no table with __len"},
     {"HidesItsLength",
      "local mt = {__len = function() return 1 << 40 end, __metatable = false}; table.concat(setmetatable({}, mt))",
@@ -40,7 +43,8 @@ constexpr Sin kSins[] = {
     {"CatastrophicRegex", "mansio.re.compile('^(a+)+$'):test(('a'):rep(100) .. 'b')", ""},
     {"CatastrophicPattern", "return (('a'):rep(1000)):find(('.-'):rep(20) .. '[bc]')", ""},
     {"BeginsAgainEverywhere", "return ((' '):rep(200000) .. 'x'):gsub('%s+$', '')", "the call was ended"},
-    {"BeginsAgainEverywhereInRegex", "mansio.re.compile('[ab]+$'):test(('a'):rep(200000) .. 'x')", "the call was ended"},
+    {"BeginsAgainEverywhereInRegex", "mansio.re.compile('[ab]+$'):test(('a'):rep(200000) .. 'x')",
+     "the call was ended"},
     {"MovesElementsForEver",
      "local t = {} for i = 1, 10000 do t[i] = i end while true do table.insert(t, 1, 0) table.remove(t, 1) end",
      "the call was ended"},
@@ -58,7 +62,8 @@ constexpr Sin kSins[] = {
     {"FinalizerThatStays", "setmetatable({}, {__gc = function() while true do end end})", "__gc is not offered"},
     {"FinalizerOfArrays", "getmetatable(mansio.json.array({})).__gc = function() while true do end end",
      "attempt to index a boolean value"},
-    {"FinalizerOfTexts", "getmetatable('').__gc = function() while true do end end", "attempt to index a boolean value"},
+    {"FinalizerOfTexts", "getmetatable('').__gc = function() while true do end end",
+     "attempt to index a boolean value"},
     {"ErrorThatIsNoText", "error(setmetatable({}, {__tostring = function() while true do end end}))", ""},
     {"LoadsNonsense", "while true do load(('('):rep(100000)) end", "the call was ended"},
     {"SleepsForEver", "mansio.sleep('365d')", "more than its time"},

@@ -29,7 +29,7 @@ Names fields(const std::string &name) {
   const auto text = stubs();
   const auto begin = text.find("---@class mansio." + name + "\n");
   const auto end = text.find("---@class", begin + 1);
-  auto found = all(text.substr(begin, end - begin), "---@field (\\w+) ");
+  auto found = all(text.substr(begin, end - begin), "---@field (\\w+)\\??[ ]");
   found.merge(all(text, "function " + name + ":(\\w+)\\("));
   return found;
 }
@@ -58,10 +58,11 @@ TEST(Stubs, HaveTheEnginesFunctions) {
 
 TEST(Stubs, HaveTheEnginesEvents) {
   const auto text = stubs();
-  const auto begin = text.find("---@alias mansio.Event ");
+  const auto begin = text.find("---@alias mansio.Event\n");
+  ASSERT_NE(begin, text.npos);
   Names events;
   for (const auto &event : kEvents) events.emplace(event.name);
-  EXPECT_EQ(all(text.substr(begin, text.find('\n', begin) - begin), "\"([\\w-]+)\""), events);
+  EXPECT_EQ(all(text.substr(begin, text.find("---@alias", begin + 1) - begin), "---\\| \"([\\w-]+)\""), events);
 }
 
 TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
@@ -69,8 +70,11 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("transaction"), names_of(kTransactionFields));
   EXPECT_EQ(fields("address"), names_of(kAddressFields));
   EXPECT_EQ(fields("message"), names_of(kMessageFields));
-  const auto options = all(stubs(), "---@field (\\w+)\\? ");
-  EXPECT_EQ(options, names_of(kOnOptions));
+  EXPECT_EQ(fields("OnOptions"), names_of(kOnOptions));
+  EXPECT_EQ(fields("ConnectOptions"), names_of(kConnectOptions));
+  EXPECT_EQ(fields("HttpOptions"), names_of(kHttpOptions));
+  EXPECT_EQ(fields("RedisOptions"), names_of(kRedisOptions));
+  EXPECT_EQ(fields("SqliteOptions"), names_of(kSqliteOptions));
   for (const auto &fact : kSessionFacts) EXPECT_TRUE(names_of(kSessionFields).contains(std::string{fact.name}));
 }
 

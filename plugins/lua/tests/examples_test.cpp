@@ -1,0 +1,104 @@
+// The scripts of examples/lua that ask servers do what their first lines say. Those that ask none have tests of their
+// own, in Lua beside them.
+#include <fstream>
+#include <iterator>
+#include <mutex>
+
+#include "plugins/lookup-common/tests/rig.hpp"
+#include "plugins/lua/tests/scripted.hpp"
+#include "plugins/lua/tests/server.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// One whose server is elsewhere.
+std::string moved(const std::string &name, const std::string &from, const std::string &to) {
+  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/examples/lua/" + name};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  const auto at = text.find(from);
+  EXPECT_NE(at, text.npos);
+  return at == text.npos ? text : text.replace(at, from.size(), to);
+}
+
+FakeStage rcpt(const std::string &address, std::vector<std::pair<std::string, std::string>> macros) {
+  FakeStage stage;
+  stage.stage = MANSIO_STAGE_RCPT;
+  stage.arguments = {address};
+  stage.macros = std::move(macros);
+  return stage;
+}
+
+TEST(Examples, SpamdMarksAndRefusesWhatItCallsSpam) {
+  std::mutex mutex;
+  std::string answer, asked;
+  const Server spamd{[&](int fd) {
+    const auto command = Server::line(fd);
+    std::size_t length = 0;
+    for (auto line = Server::line(fd); !line.empty(); line = Server::line(fd))
+      if (line.starts_with("Content-length: ")) length = std::stoul(line.substr(16));
+    const auto content = Server::octets(fd, length);
+    const std::lock_guard lock{mutex};
+    asked = command + '|' + content;
+    Server::say(fd, answer);
+  }};
+  const ScriptFile file{moved("spamd.lua", "127.0.0.1:783", spamd.address())};
+  FakeHost host{mansio_plugin_entry_1(), file.options({{"allow", "connect"}})};
+  const auto says = [&](const std::string &text) {
+    {
+      const std::lock_guard lock{mutex};
+      answer = text;
+    }
+    FakeStage stage;
+    stage.stage = MANSIO_STAGE_END_OF_MESSAGE;
+    stage.content = "X-Spam-Flag: NO\r\nSubject: a\r\n\r\nbody\r\n";
+    return host.run(stage);
+  };
+  const auto spam = says("SPAMD/1.1 0 EX_OK\r\nContent-length: 8\r\nSpam: True ; 7.3 / 5.0\r\n\r\nONE,TWO\n");
+  EXPECT_THAT(spam.edits, ElementsAre("delete_header 1 X-Spam-Flag", "add_header X-Spam-Flag: YES",
+                                      "add_header X-Spam-Status: Yes, score=7.3 required=5.0 tests=ONE,TWO"))
+      << host.log;
+  const auto heard = [&] {
+    const std::lock_guard lock{mutex};
+    return asked;
+  };
+  EXPECT_EQ(heard(), "SYMBOLS SPAMC/1.5|X-Spam-Flag: NO\r\nSubject: a\r\n\r\nbody\r\n");
+  EXPECT_THAT(says("SPAMD/1.1 0 EX_OK\r\nSpam: False ; -0.1 / 5.0\r\n\r\n").edits,
+              ElementsAre("delete_header 1 X-Spam-Flag",
+                          "add_header X-Spam-Status: No, score=-0.1 required=5.0 tests=none"));
+  const auto much = says("SPAMD/1.1 0 EX_OK\r\nSpam: True ; 25.0 / 5.0\r\n\r\nONE\n");
+  EXPECT_EQ(much.last->status, MANSIO_FAIL);
+  EXPECT_EQ(host.metric("spamd_refused"), 1);
+  EXPECT_EQ(says("SPAMD/1.0 76 Bad header line\r\n\r\n").last->status, MANSIO_DEFER);
+  EXPECT_EQ(says("").last->status, MANSIO_DEFER);
+  EXPECT_THAT(host.faults, IsEmpty());
+}
+
+TEST(Examples, QuotaRedisCountsInRedis) {
+  namespace rig = mansio::lookup::rig;
+  const rig::Directory directory;
+  const auto port = rig::free_port();
+  rig::Program redis{{"redis-server", "--port", std::to_string(port), "--bind", "127.0.0.1", "--dir", directory.path(),
+                      "--save", "", "--appendonly", "no"},
+                     directory / "server.log"};
+  redis.wait_until([&] { return rig::accepts(port); });
+  auto text = moved("quota-redis.lua", "127.0.0.1:6379", "127.0.0.1:" + std::to_string(port));
+  text.replace(text.find("LIMIT = 200"), 11, "LIMIT = 3");
+  const ScriptFile file{text};
+  FakeHost host{mansio_plugin_entry_1(), file.options({{"allow", "redis"}})};
+  const auto mail = rcpt("b@example.com", {{"client_address", "192.0.2.1"}, {"auth_user", "alice"}});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(host.run(mail).last->status, MANSIO_OK) << host.log;
+  // As many again and one more: an hour may have begun meanwhile.
+  bool deferred = false;
+  for (int i = 0; i < 4; ++i) deferred = host.run(mail).last->status == MANSIO_DEFER || deferred;
+  EXPECT_TRUE(deferred) << host.log;
+  EXPECT_EQ(host.run(rcpt("b@example.com", {{"auth_user", "bob"}})).last->status, MANSIO_OK);
+  redis.stop();
+  EXPECT_EQ(host.run(mail).last->status, MANSIO_OK);
+  EXPECT_EQ(host.metric("quota_uncounted"), 1);
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing
