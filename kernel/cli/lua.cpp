@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "kernel/config/parse.hpp"
@@ -41,6 +43,18 @@ int lua_check_main(const LuaCheck &order) {
       status = 1;
   }
   return status;
+}
+
+int lua_tool_main(const std::vector<std::string> &words) {
+  const auto tool = (std::filesystem::path{supervisor::default_plugin_dir()}.parent_path() / "lua-tool").string();
+  std::vector<std::string> all{"lua-tool"};
+  all.insert(all.end(), words.begin(), words.end());
+  std::vector<char *> argv;
+  for (auto &word : all) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv(tool.c_str(), argv.data());
+  std::fprintf(stderr, "cannot run %s: %s\n", tool.c_str(), std::strerror(errno));
+  return 1;
 }
 
 }  // namespace mansio::cli

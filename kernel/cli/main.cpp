@@ -188,14 +188,46 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
   made->callback([&] { status = cli::plugin_new_main(order.made); });
 }
 
-void add_lua(CLI::App &app, cli::LuaCheck &order, int &status) {
-  auto *lua = app.add_subcommand("lua", "for scripts")->require_subcommand(1);
+struct LuaOrder {
+  cli::LuaCheck check;
+  std::vector<std::string> tests, allow;
+  std::string only;
+  bool update = false, dns = false;
+};
+
+void add_lua_tools(CLI::App &lua, LuaOrder &order, int &status) {
+  auto *test = lua.add_subcommand("test", "run the tests of scripts: the files *_test.lua");
+  test->add_option("--only", order.only, "the cases with this in their names");
+  test->add_flag("--update", order.update, "write the golden files that the tests compare with");
+  test->add_option("paths", order.tests, "directories, searched at any depth, or FILE.lua")->required();
+  test->callback([&] {
+    std::vector<std::string> words{"test"};
+    if (order.update) words.push_back("--update");
+    if (!order.only.empty()) words.insert(words.end(), {"--only", order.only});
+    words.insert(words.end(), order.tests.begin(), order.tests.end());
+    status = cli::lua_tool_main(words);
+  });
+  auto *repl = lua.add_subcommand("repl", "type Lua, and see what it returns; in the sandbox of scripts");
+  repl->add_flag("--dns", order.dns, "let mansio.dns ask the real one");
+  repl->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured");
+  repl->callback([&] {
+    std::vector<std::string> words{"repl"};
+    if (order.dns) words.push_back("--dns");
+    for (const auto &library : order.allow) words.insert(words.end(), {"--allow", library});
+    status = cli::lua_tool_main(words);
+  });
+}
+
+void add_lua(CLI::App &app, LuaOrder &orders, int &status) {
+  auto &order = orders.check;
+  auto *lua = app.add_subcommand("lua", "check, test and try scripts")->require_subcommand(1);
   auto *check = lua->add_subcommand("check", "is a script a good one? It is loaded, and nothing is started");
   order.config = cli::Where{}.config;
   check->add_option("--config", order.config, "configuration file, for its plugin_dir")->capture_default_str();
   check->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured");
   check->add_option("files", order.scripts, "FILE.lua")->required();
   check->callback([&] { status = cli::lua_check_main(order); });
+  add_lua_tools(*lua, orders, status);
 }
 
 }  // namespace
@@ -243,8 +275,8 @@ int main(int argc, char **argv) {
   add_lookup(app, lookup, status);
   PluginOrder plugin;
   add_plugin(app, plugin, status);
-  cli::LuaCheck lua_check;
-  add_lua(app, lua_check, status);
+  LuaOrder lua;
+  add_lua(app, lua, status);
   for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
                                    std::pair{"stop", "stop, as SIGTERM does"},
                                    std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {

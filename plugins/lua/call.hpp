@@ -42,8 +42,10 @@ class Call {
 
   // Runs what is ready of it, until all waits or it ends; true: it has ended, and answered.
   bool resume();
-  // This one need not wait any more.
-  void ready(Strand &strand) { ready_.push_back(&strand); }
+  // This one need not wait any more. The one that runs goes on by itself: what it asked has answered at once.
+  void ready(Strand &strand) {
+    if (&strand != runs_) ready_.push_back(&strand);
+  }
   bool runs() const { return runs_ != nullptr; }
   // It has not ended in time: says where it stands, and answers; false: it goes on with the next handler, and waits.
   bool expire(const std::string &why);

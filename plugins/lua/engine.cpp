@@ -1,6 +1,7 @@
 #include "plugins/lua/engine.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -33,7 +34,8 @@ struct Busy {
 
 }  // namespace
 
-Engine::Engine(const plugin::Host *host, Settings settings) : host_(host), settings_(std::move(settings)) {
+Engine::Engine(const plugin::Host *host, Settings settings)
+    : host_(host), settings_(std::move(settings)), virtual_clock_(host && !host->fact("virtual_clock").empty()) {
   if (host_) services_ = std::make_unique<Services>(*host_);
   const auto n = host_ ? settings_.states : 1;
   for (std::size_t i = 0; i < n; ++i) states_.push_back(fresh());
@@ -190,6 +192,13 @@ void Engine::cancel(mansio_op op) {
 void Engine::ended(State &state) {
   if (state.under_way == 0 && !retired_.empty())
     std::erase_if(retired_, [](const auto &old) { return old->under_way == 0; });
+}
+
+std::int64_t Engine::monotonic() const { return host_ ? host_->now() : steady_ns(); }
+
+std::int64_t Engine::wall() const {
+  if (virtual_clock_) return host_->now();
+  return std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
 }
 
 Wait &Engine::add_wait(Call &call, Strand &strand) {

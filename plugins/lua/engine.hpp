@@ -41,6 +41,10 @@ class Engine {
 
   const plugin::Host *host() const { return host_; }  // null while a configuration is checked
   const Settings &settings() const { return settings_; }
+  // What scripts are told of time, in ns: the host's clock, and the one since 1970. Where the host's is virtual, as
+  // under `mansio lua test`, it is both. (Budgets are of real time: steady_ns().)
+  std::int64_t monotonic() const;
+  std::int64_t wall() const;
   std::uint64_t next_serial() { return ++serial_; }
   Services &services() { return *services_; }  // of calls
   Wait &add_wait(Call &call, Strand &strand);
@@ -65,6 +69,7 @@ class Engine {
 
   const plugin::Host *host_;
   const Settings settings_;
+  const bool virtual_clock_;
   std::uint64_t stages_ = 0, serial_ = 0;
   bool made_ = false;  // the instance has been: no metrics any more
   std::map<std::string, std::uint32_t> metrics_;

@@ -55,6 +55,13 @@ FAILOVER = [
     Figure("lost", "one's packets vanish, a connection a message", 0.8, None, True),
 ]
 
+LUA = [
+    Figure("empty_us", "an empty hook", 3, None, False, " us"),
+    Figure("cached_us", "a hook with a cached lookup", 10, None, False, " us"),
+    Figure("suspended_mb", "resident memory of 10,000 suspended coroutines", 60, None, False, " MB", 1),
+    Figure("relay", "relay with rcpt and end-of-message hooks, against without", 0.85, None, True, " x"),
+]
+
 
 def table(figures, values):
     """Values: by key; one that is missing was not measured, a text says why there is none."""

@@ -254,10 +254,11 @@ listen = ["127.0.0.1:{self.port}"]
         self.tool("queue", "flush", "--all")
 
 
-def relay(directory, sink_port, args, retries=True, transport=""):
-    """Mansio that relays everything to one next hop; `transport`: further lines of its table."""
+def relay(directory, sink_port, args, retries=True, transport="", listener=""):
+    """Mansio that relays everything to one next hop; `transport`, `listener`: further lines of their tables."""
     patience = "" if retries else f'[queue]\nminimal_backoff_time = "{LONG}"\nmaximal_backoff_time = "{LONG}"\n'
-    return Instance(directory, args, f"""[transport.relay]
+    return Instance(directory, args, f"""{listener}
+[transport.relay]
 plugin = "transport-smtp"
 process_limit = 100
 initial_destination_concurrency = 20

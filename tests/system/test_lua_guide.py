@@ -1,4 +1,5 @@
-"""docs/lua-guide.md: each of its scripts loads, and the dialogue below it happens with a running Mansio; so do deliveries."""
+"""docs/lua-guide.md: each of its scripts loads, the dialogue and the deliveries below it happen with a running Mansio, and
+the tests below it pass."""
 import http.server
 import json
 import os
@@ -77,6 +78,17 @@ def scripts():
             lines = text.splitlines()
             found[-1][1].extend((sent[2:], answer[2:]) for sent, answer in zip(lines[::2], lines[1::2]))
             assert all(l.startswith("> ") for l in lines[::2]) and all(l.startswith("< ") for l in lines[1::2]), text
+    return found
+
+
+def tests():
+    """The tests that the guide shows: [(the script above, the test)]."""
+    found, script = [], ""
+    for language, text in blocks():
+        if language == "lua":
+            script = text
+        elif language == "luatest":
+            found.append((script, text))
     return found
 
 
@@ -189,6 +201,22 @@ class LuaGuide(rig.TestCase):
             self.assertEqual((line["status"], line["text"]), (status, said))
         server.close()
         server.process = None
+
+    def test_its_tests_pass(self):
+        self.assertEqual(len(tests()), 1)
+        for script, test in tests():
+            self.write("policy.lua", script)
+            self.write("policy_test.lua", test)
+            result = rig.run_program("lua", "test", self.dir)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertIn("\n3 passed, 0 failed, 1 file, ", result.stdout)
+            # What it says of a failure: the script takes every recipient.
+            self.write("policy.lua", script.replace("if not user(", "if false and not user("))
+            result = rig.run_program("lua", "test", self.path("policy_test.lua"))
+            shown = [text for _, text in blocks() if "failed: policy_test.lua" in text][0]
+            said = result.stdout.replace(self.dir + "/", "")
+            for line in shown.splitlines()[:3]:
+                self.assertIn(line + "\n", said)
 
     def test_its_configuration_is_one(self):
         script = self.write("policy.lua", scripts()[0][0])

@@ -101,9 +101,16 @@ plugin::Task<std::string> Channel::write(std::string_view bytes, std::int64_t ti
   co_return sent ? std::string{} : sent.text();
 }
 
+void Channel::consume(std::size_t n) {
+  constexpr std::size_t kKept = 64 << 10;
+  unread_.erase(0, n);
+  if (unread_.empty() && unread_.capacity() > kKept) unread_.shrink_to_fit();  // that was set aside for one read
+}
+
+// Below TLS, where what came with the last answer has been read, too: tickets come before the first one.
 bool Channel::has_data() const {
   char c = 0;
-  return ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+  return ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
 void Channel::close() {

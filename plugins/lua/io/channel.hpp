@@ -2,6 +2,8 @@
 // One operation at a time; all on the instance's loop. Deadlines are absolute, as the host's now().
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,6 +24,7 @@ class Channel {
     Peer peer;
     ssl_ctx_st *tls = nullptr;  // null: clear text
     std::string tls_name{};     // that the certificate has to have
+    auto operator<=>(const Target &) const = default;
   };
 
   Channel(plugin::Host host, Target target) : host_(host), target_(std::move(target)) {}
@@ -36,15 +39,12 @@ class Channel {
   plugin::Task<std::string> write(std::string_view bytes, std::int64_t timeout, plugin::Cancel &cancel);
 
   std::string_view unread() const { return unread_; }
-  void consume(std::size_t n) { unread_.erase(0, n); }
+  void consume(std::size_t n);
   bool ended() const { return ended_; }
   bool is_open() const { return stream_ != nullptr; }
   bool in_use() const { return in_use_ != nullptr; }
   // Of an idle one: closed by the other side, or with something to say that nobody asked for.
-  bool stale() const {
-    // With TLS there may be data of its own.
-    return !stream_ || ended_ || !unread_.empty() || stream_->gone() || (!target_.tls && has_data());
-  }
+  bool stale() const { return !stream_ || ended_ || !unread_.empty() || has_data(); }
   const Peer &peer() const { return target_.peer; }
   const plugin::Host &host() const { return host_; }
   // What is under way ends.
@@ -53,7 +53,7 @@ class Channel {
  private:
   class Use;
   plugin::Task<std::string> connect(const plugin::Endpoint &to, std::int64_t deadline, plugin::Cancel &cancel);
-  bool has_data() const;
+  bool has_data() const;  // or an end
 
   plugin::Host host_;
   Target target_;

@@ -148,7 +148,10 @@ int any(lua_State *L) {  // (method, url [, body [, options]])
   const std::string method{text_at(L, 1, "the method")};
   if (!is_token(method)) throw ScriptError{"the method is \"" + method + "\", expected one such as \"PUT\""};
   auto request = request_to(L, 2, method.c_str());
-  if (!lua_isnoneornil(L, 3)) add_body(L, 3, request);
+  if (!lua_isnoneornil(L, 3)) {
+    if (method == "HEAD") throw ScriptError{"a HEAD request has no body"};
+    add_body(L, 3, request);
+  }
   return ask(L, "mansio.http.request", std::move(request), 4);
 }
 

@@ -112,7 +112,10 @@ class HttpClient::Transfer final : plugin::Waiter {
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
-    if (!request_.ca_file.empty()) set(CURLOPT_CAINFO, request_.ca_file.c_str());
+    if (!request_.ca_file.empty()) {
+      set(CURLOPT_CAINFO, request_.ca_file.c_str());
+      set(CURLOPT_CAPATH, static_cast<const char *>(nullptr));  // the system's, which would be trusted, too
+    }
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(left));
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(left));
     set(CURLOPT_USERAGENT, "Mansio");
@@ -167,7 +170,7 @@ class HttpClient::Transfer final : plugin::Waiter {
         self.head_ = n;
         return n;
       }
-      self.head_ += n;
+      self.head_ += n + sizeof self.response_.headers.front();  // the line, and what holds it
       if (self.head_ > kLargestHead) return 0;
       const auto colon = line.find(':');
       if (colon == line.npos) return n;

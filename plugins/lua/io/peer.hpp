@@ -1,6 +1,7 @@
 // Where a server is, as scripts write it: "host:port", "[2001:db8::1]:port", "unix:/path".
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ struct Peer {
 
   // Nothing for what is none. Without a port `port` is taken; 0: it has to be there.
   static std::optional<Peer> parse(std::string_view text, std::uint16_t port = 0);
+
+  auto operator<=>(const Peer &) const = default;
 };
 
 }  // namespace mansio::lua

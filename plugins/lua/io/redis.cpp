@@ -23,7 +23,7 @@ constexpr const char *kType = "redis server";
 constexpr std::size_t kLimit = 1 << 20;
 constexpr std::int64_t kTimeout = 4'000'000'000;
 
-// As a script gave it. The server proper is made by the first command: while a script is loaded there may be no host.
+// As a script gave it. The server proper is found by the first command: while a script is loaded there may be no host.
 struct Reference {
   Peer peer;
   ServerOptions options;
@@ -94,9 +94,10 @@ plugin::Task<WaitAnswer> run(std::shared_ptr<RedisServer> server, std::vector<st
 
 // What would change the connection for all that come after, or speak when nobody has asked.
 void expect_shareable(std::string_view command) {
-  static constexpr std::array<std::string_view, 17> kAlone{
-      "AUTH",  "SELECT",  "HELLO",     "RESET",      "QUIT",       "CLIENT",  "MULTI", "EXEC", "DISCARD",
-      "WATCH", "UNWATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC",  "PSYNC"};
+  static constexpr std::array<std::string_view, 23> kAlone{
+      "AUTH",         "SELECT",  "HELLO",   "RESET",     "QUIT",       "CLIENT",     "MULTI",       "EXEC",
+      "DISCARD",      "WATCH",   "UNWATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
+      "SUNSUBSCRIBE", "MONITOR", "SYNC",    "PSYNC",     "REPLCONF",   "READONLY",   "READWRITE"};
   std::string upper{command};
   for (auto &c : upper)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
@@ -122,12 +123,12 @@ int call_server(lua_State *L) {
   if (!reference.server) {
     auto &engine = call.engine();
     auto *const tls = reference.options.tls ? engine.services().tls(reference.options.ca_file) : nullptr;
-    RedisSettings settings{{reference.peer, tls, reference.options.tls_name},
-                           reference.user,
-                           reference.password,
-                           reference.database,
-                           reference.options.timeout};
-    reference.server = std::make_shared<RedisServer>(*engine.host(), std::move(settings));
+    const RedisSettings settings{{reference.peer, tls, reference.options.tls_name},
+                                 reference.user,
+                                 reference.password,
+                                 reference.database,
+                                 reference.options.timeout};
+    reference.server = engine.services().redis(settings);
   }
   const auto limit = std::min(kLimit, State::of(L).call_memory() / 2);
   return wait_for_task(L, call, reference.peer.text(), limit + octets,

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kMostIdle = 8;
 constexpr std::int64_t kLongestIdle = 60'000'000'000;
+constexpr std::size_t kLongestList = 1 << 18;  // of a MiB, as an element takes four octets or more
 
 std::string encoded(const std::vector<std::string> &words) {
   std::vector<const char *> texts;
@@ -19,7 +20,7 @@ std::string encoded(const std::vector<std::string> &words) {
     lengths.push_back(word.size());
   }
   char *out = nullptr;
-  const int n = ::redisFormatCommandArgv(&out, static_cast<int>(words.size()), texts.data(), lengths.data());
+  const auto n = ::redisFormatCommandArgv(&out, static_cast<int>(words.size()), texts.data(), lengths.data());
   if (n < 0) throw std::bad_alloc{};
   struct Free {
     void operator()(char *text) const { ::redisFreeCommand(text); }
@@ -28,17 +29,45 @@ std::string encoded(const std::vector<std::string> &words) {
   return {out, static_cast<std::size_t>(n)};
 }
 
+// hiredis takes the memory for a list when it sees its length; a reply that is within its limit has no longer ones.
+class Reader {
+ public:
+  Reader() : reader_(::redisReaderCreate()) {
+    if (!reader_) throw std::bad_alloc{};
+    plain_ = bounded_ = *reader_->fn;
+    bounded_.createArray = [](const redisReadTask *task, auto n) -> void * {
+      const auto &plain = *static_cast<const redisReplyObjectFunctions *>(task->privdata);
+      return static_cast<std::size_t>(n) > kLongestList ? nullptr : plain.createArray(task, n);
+    };
+    reader_->fn = &bounded_;
+    reader_->privdata = &plain_;
+  }
+  Reader(const Reader &) = delete;
+  Reader &operator=(const Reader &) = delete;
+
+  // False: it is no reply. `reply` stays null until all of it is here.
+  bool feed(std::string_view piece, void *&reply) {
+    return ::redisReaderFeed(reader_.get(), piece.data(), piece.size()) == REDIS_OK &&
+           ::redisReaderGetReply(reader_.get(), &reply) == REDIS_OK;
+  }
+  const char *why() const { return reader_->errstr; }
+  bool has_more() const { return reader_->pos < reader_->len; }
+
+ private:
+  struct Free {
+    void operator()(redisReader *reader) const { ::redisReaderFree(reader); }
+  };
+  redisReplyObjectFunctions plain_{}, bounded_{};  // they outlive the reader
+  std::unique_ptr<redisReader, Free> reader_;
+};
+
 // One command on one connection.
 plugin::Task<RedisResult> talk(Channel &channel, std::string command, std::size_t limit, std::int64_t deadline,
                                plugin::Cancel &cancel) {
   RedisResult result;
   result.why = co_await channel.write(command, deadline - channel.host().now(), cancel);
   if (!result.why.empty()) co_return result;
-  struct Free {
-    void operator()(redisReader *reader) const { ::redisReaderFree(reader); }
-  };
-  const std::unique_ptr<redisReader, Free> reader{::redisReaderCreate()};
-  if (!reader) throw std::bad_alloc{};
+  Reader reader;
   void *reply = nullptr;
   for (std::size_t fed = 0; !reply;) {
     result.why = co_await channel.fill(deadline, cancel);
@@ -46,18 +75,17 @@ plugin::Task<RedisResult> talk(Channel &channel, std::string command, std::size_
     if (!result.why.empty()) co_return result;
     const auto piece = channel.unread();
     fed += piece.size();
-    const bool good = ::redisReaderFeed(reader.get(), piece.data(), piece.size()) == REDIS_OK &&
-                      ::redisReaderGetReply(reader.get(), &reply) == REDIS_OK;
-    channel.consume(piece.size());
-    if (!good)
-      result.why = std::string{"not understood: "} + static_cast<const char *>(reader->errstr);
+    if (!reader.feed(piece, reply))
+      result.why = std::string{"not understood: "} + reader.why();
     else if (fed > limit && !reply)
       result.why = "the reply is larger than " + std::to_string(limit) + " octets";
+    channel.consume(piece.size());
     if (!result.why.empty()) co_return result;
   }
-  if (reader->pos < reader->len) channel.close();  // more than was asked for
+  if (reader.has_more()) channel.close();  // more than was asked for
   result.reply.reset(static_cast<redisReply *>(reply), [](redisReply *r) { ::freeReplyObject(r); });
-  if (result.reply->type == REDIS_REPLY_ERROR) result.why.assign(result.reply->str, result.reply->len);
+  if (result.reply->type == REDIS_REPLY_ERROR)
+    result.why = result.reply->len == 0 ? "an error" : std::string{result.reply->str, result.reply->len};
   co_return result;
 }
 

@@ -2,10 +2,12 @@
 // without its sockets: those are the host's, as for every other connection of a script.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugins/lua/io/channel.hpp"
@@ -19,6 +21,7 @@ struct RedisSettings {
   std::string user, password;
   std::int64_t database = 0;
   std::int64_t timeout = 0;  // ns, for all of a command
+  auto operator<=>(const RedisSettings &) const = default;
 };
 
 struct RedisResult {

@@ -33,6 +33,14 @@ HttpClient &Services::http() {
   return *http_;
 }
 
+std::shared_ptr<RedisServer> Services::redis(const RedisSettings &settings) {
+  constexpr std::size_t kMostKept = 64;
+  if (const auto known = redis_.find(settings); known != redis_.end()) return known->second;
+  if (redis_.size() >= kMostKept)
+    redis_.clear();  // a script that makes up new ones; those in use stay with their users
+  return redis_[settings] = std::make_shared<RedisServer>(host_, settings);
+}
+
 SqliteWorker &Services::sqlite() {
   if (!sqlite_) sqlite_ = std::make_unique<SqliteWorker>(host_);
   return *sqlite_;

@@ -24,9 +24,18 @@ struct Limits {
   bool over() const { return stopped || steady_ns() > deadline; }
 };
 
-// Other files than the one that was named are nobody's to open.
+// Other files than the one that was named are nobody's to open; and a transaction would be one with the statements of
+// other calls, which use the same connection.
 int authorize(void *, int action, const char *, const char *, const char *, const char *) {
-  return action == SQLITE_ATTACH || action == SQLITE_DETACH ? SQLITE_DENY : SQLITE_OK;
+  switch (action) {
+    case SQLITE_ATTACH:
+    case SQLITE_DETACH:
+    case SQLITE_TRANSACTION:
+    case SQLITE_SAVEPOINT:
+      return SQLITE_DENY;
+    default:
+      return SQLITE_OK;
+  }
 }
 
 // The time and the limits of one query, while it runs.
@@ -84,10 +93,13 @@ SqliteValue value_of(sqlite3_stmt *statement, int column, std::size_t &octets) {
     default:
       break;
   }
-  const auto *data = static_cast<const char *>(::sqlite3_column_blob(statement, column));
+  // Text in UTF-8, whatever the database has it in.
+  const bool text = ::sqlite3_column_type(statement, column) == SQLITE_TEXT;
+  const void *const data = text ? static_cast<const void *>(::sqlite3_column_text(statement, column))
+                                : ::sqlite3_column_blob(statement, column);
   const auto n = static_cast<std::size_t>(::sqlite3_column_bytes(statement, column));
   octets += n;
-  return data ? std::string{data, n} : std::string{};
+  return data ? std::string{static_cast<const char *>(data), n} : std::string{};
 }
 
 }  // namespace
@@ -121,7 +133,8 @@ SqliteDatabases::Database *SqliteDatabases::open(const SqliteQuery &query, Sqlit
   const int opened = ::sqlite3_open_v2(query.path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   made->handle.reset(raw);  // there even when it could not be opened, to say why
   if (opened != SQLITE_OK) return rows.why = raw ? ::sqlite3_errmsg(raw) : "no memory", nullptr;
-  if (!there && ::stat(query.path.c_str(), &now) != 0) return rows.why = std::generic_category().message(errno), nullptr;
+  if (!there && ::stat(query.path.c_str(), &now) != 0)
+    return rows.why = std::generic_category().message(errno), nullptr;
   made->device = now.st_dev;
   made->inode = now.st_ino;
   ::sqlite3_set_authorizer(raw, authorize, nullptr);

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <coroutine>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "plugins/lua/budget.hpp"
 #include "plugins/lua/io/sqlite_database.hpp"
 
 namespace mansio::lua {
@@ -30,20 +32,32 @@ class SqliteWorker::Awaiter final : plugin::Waiter {
     job_->waiter = this;
     waiting_ = h;
     cancel_.waits(this);
+    // The thread looks at the clock itself, but may be at another statement.
+    timer_ = worker_.host_.timer(
+        std::max<std::int64_t>(job_->query.deadline - steady_ns(), 1),
+        [](void *awaiter) {
+          auto &self = *static_cast<Awaiter *>(awaiter);
+          self.timer_ = 0;
+          self.late_ = true;
+          self.give_up();
+        },
+        this);
   }
   SqliteRows await_resume() {
-    if (!cancel_.requested()) return std::move(job_->rows);
+    if (!cancel_.requested() && !late_) return std::move(job_->rows);
     SqliteRows none;  // the thread may still be at the job's
-    none.why = "cancelled";
+    none.why = late_ ? "it took more than its time" : "cancelled";
     return none;
   }
   void over() {
+    if (timer_ != 0) worker_.host_.cancel_timer(std::exchange(timer_, 0));
     cancel_.done();
     std::exchange(waiting_, nullptr).resume();  // destroys *this
   }
 
  private:
-  void cancelled() override {
+  void cancelled() override { give_up(); }
+  void give_up() {
     job_->waiter = nullptr;
     job_->stopped = true;
     over();
@@ -52,12 +66,13 @@ class SqliteWorker::Awaiter final : plugin::Waiter {
   SqliteWorker &worker_;
   std::shared_ptr<Job> job_;
   plugin::Cancel &cancel_;
+  std::uint64_t timer_ = 0;
+  bool late_ = false;
   std::coroutine_handle<> waiting_;
 };
 
 SqliteWorker::SqliteWorker(const plugin::Host &host) : host_(host), done_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (done_fd_ < 0) throw std::runtime_error{std::string{"no descriptor for SQLite: "} + std::strerror(errno)};
-  listen();
 }
 
 SqliteWorker::~SqliteWorker() {
@@ -98,6 +113,7 @@ void SqliteWorker::begin(std::shared_ptr<Job> job) {
     waiting_.push_back(std::move(job));
   }
   ready_.notify_one();
+  if (under_way_++ == 0) listen();
 }
 
 // [the thread]
@@ -137,7 +153,8 @@ void SqliteWorker::finish() {
     const std::lock_guard lock{mutex_};
     done.swap(done_);
   }
-  listen();
+  under_way_ -= done.size();
+  if (under_way_ != 0) listen();
   for (const auto &job : done)
     if (auto *const waiter = std::exchange(job->waiter, nullptr)) waiter->over();
 }

@@ -1,5 +1,6 @@
 // SQLite blocks, so its statements run on a thread of their own, one after the other; the loop hears of their ends by a
-// descriptor. Databases stay open there. A statement whose time is over, or that nobody waits for, is interrupted.
+// descriptor, which it watches while there are any. Databases stay open there. A statement whose time is over, or that
+// nobody waits for, is interrupted; the time that it waits for others is part of its own.
 #pragma once
 
 #include <atomic>
@@ -67,6 +68,7 @@ class SqliteWorker {
   Jobs waiting_, done_;           // guarded
   std::shared_ptr<Job> running_;  // guarded
   bool stopping_ = false;         // guarded
+  std::size_t under_way_ = 0;     // [loop]; jobs that the thread has, or has done, whoever waits for them
   std::thread thread_;            // begins with the first job
 };
 

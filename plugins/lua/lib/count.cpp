@@ -4,7 +4,6 @@
 #include <string>
 
 #include "plugins/lua/bind.hpp"
-#include "plugins/lua/budget.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/hex.hpp"
 #include "plugins/lua/lib/libraries.hpp"
@@ -62,13 +61,13 @@ int window_add(lua_State *L) {
   auto &counts = *object_at<Reference>(L, 1, kType).window;
   const auto key = key_at(L, 2);
   const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, 1'000'000'000);
-  lua_pushnumber(L, counts.add(key, static_cast<double>(n), steady_ns()));
+  lua_pushnumber(L, counts.add(key, static_cast<double>(n), State::of(L).engine().monotonic()));
   return 1;
 }
 
 int window_count(lua_State *L) {
   const auto &counts = *object_at<Reference>(L, 1, kType).window;
-  lua_pushnumber(L, counts.count(key_at(L, 2), steady_ns()));
+  lua_pushnumber(L, counts.count(key_at(L, 2), State::of(L).engine().monotonic()));
   return 1;
 }
 

@@ -34,8 +34,8 @@ int join(lua_State *L) {
     throw ScriptError{"a task is good in its handler only, and that has ended"};
   auto &call = Call::may_wait(L, "task:join");
   auto *const task = call.task(handle.number);
+  if (task && call.is_current(*task)) throw ScriptError{"a task cannot join itself"};
   if (!task || task->joined) throw ScriptError{"the task has been joined before"};
-  if (call.is_current(*task)) throw ScriptError{"a task cannot join itself"};
   task->joined = true;
   if (task->ended) return call.take_results(L, *task);
   auto &wait = call.begin_wait("a task");

@@ -1,14 +1,14 @@
 // mansio.time: clocks and their texts, and the options of mansio.memoize, which are about time.
 #include <time.h>
 
-#include <chrono>
 #include <cmath>
 #include <string>
 
 #include "plugins/lua/bind.hpp"
-#include "plugins/lua/budget.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/libraries.hpp"
+#include "plugins/lua/state.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -16,19 +16,18 @@ namespace {
 constexpr std::int64_t kMost = 253402300799;  // the last second of the year 9999
 
 int now(lua_State *L) {
-  const auto ns = std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
-  lua_pushnumber(L, static_cast<lua_Number>(ns) / 1e9);
+  lua_pushnumber(L, static_cast<lua_Number>(State::of(L).engine().wall()) / 1e9);
   return 1;
 }
 
 int monotonic(lua_State *L) {
-  lua_pushnumber(L, static_cast<lua_Number>(steady_ns()) / 1e9);
+  lua_pushnumber(L, static_cast<lua_Number>(State::of(L).engine().monotonic()) / 1e9);
   return 1;
 }
 
 // The argument, or now.
 struct tm utc_at(lua_State *L) {
-  time_t seconds = ::time(nullptr);
+  time_t seconds = State::of(L).engine().wall() / 1'000'000'000;
   if (!lua_isnoneornil(L, 1)) {
     const auto given = lua_isnumber(L, 1) ? std::floor(lua_tonumber(L, 1)) : -1.0;
     if (!(given >= 0 && given <= static_cast<double>(kMost)))

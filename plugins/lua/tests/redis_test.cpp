@@ -1,4 +1,5 @@
 // mansio.redis against a redis-server of its own.
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -122,9 +123,60 @@ TEST(RedisServer, IsGivenUpWhenItHangsOrSpeaksNonsense) {
   Asking t{"'" + nonsense.address() + "'", R"(redis:call("PING"))"};
   EXPECT_EQ(t.rcpt("a").last->status, MANSIO_DEFER);
   EXPECT_THAT(t.host.log, HasSubstr("not understood"));
-  const Server closes{[](int) {}};
-  Asking u{"'" + closes.address() + "'", R"(redis:call("PING"))"};
+  const Server lists{[](int fd) {
+    Server::line(fd);
+    Server::say(fd, "*2000000000\r\n");
+    while (!Server::octets(fd, 1).empty()) continue;
+  }};
+  Asking u{"'" + lists.address() + "'", R"(redis:call("PING"))"};
   EXPECT_EQ(u.rcpt("a").last->status, MANSIO_DEFER);
+  EXPECT_THAT(u.host.log, HasSubstr("not understood"));
+  const Server closes{[](int) {}};
+  Asking v{"'" + closes.address() + "'", R"(redis:call("PING"))"};
+  EXPECT_EQ(v.rcpt("a").last->status, MANSIO_DEFER);
+}
+
+TEST(RedisServer, DoesNotTakeOneAnswerForAnother) {
+  std::atomic<int> answered = 0;
+  const Server server{[&](int fd) {
+    while (!Server::line(fd).empty()) {  // of "*2", "$4", "ECHO", "$1", "a"
+      for (int i = 0; i < 3; ++i) Server::line(fd);
+      const auto word = Server::line(fd);
+      if (word == "slow") {
+        while (!Server::octets(fd, 1).empty()) continue;
+        return;
+      }
+      Server::say(fd, "+" + word + "\r\n");
+      Server::say(fd, "+more\r\n");
+      ++answered;
+    }
+  }};
+  Asking s{"'" + server.address() + "', {timeout = '20s'}",
+           R"(return mansio.reject("5.7.1", redis:call("ECHO", rcpt.address)))"};
+  FakeStage stage;
+  stage.stage = MANSIO_STAGE_RCPT;
+  stage.arguments = {"slow"};
+  const auto op = s.host.show(stage);
+  ASSERT_TRUE(s.host.run_until([&] { return server.connections() == 1; }));
+  s.host.cancel(op);
+  EXPECT_EQ(s.rcpt("a").last->text, "a") << s.host.log;
+  EXPECT_TRUE(s.host.run_until([&] { return answered == 1; }));
+  EXPECT_EQ(s.rcpt("b").last->text, "b") << s.host.log;
+  EXPECT_EQ(server.connections(), 3);
+}
+
+// One that a handler names anew has the connections of the one before, and leaves none behind.
+TEST(RedisServer, IsTheSameForTheSameSettings) {
+  const Server server{[](int fd) {
+    while (!Server::line(fd).empty()) {
+      for (int i = 0; i < 2; ++i) Server::line(fd);
+      Server::say(fd, "+PONG\r\n");
+    }
+  }};
+  Scripted s{"mansio.on('rcpt', function() mansio.redis('" + server.address() + "'):call('PING') end)",
+             {{"allow", "redis"}, {"states", "2"}}};
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(s.rcpt("a").last->status, MANSIO_OK) << s.host.log;
+  EXPECT_EQ(server.connections(), 1);
 }
 
 TEST(RedisServer, RefusesWhatCannotBe) {
@@ -139,6 +191,9 @@ TEST(RedisServer, RefusesWhatCannotBe) {
   Asking s{"'127.0.0.1:1'", R"(redis:call("subscribe", "news"))"};
   EXPECT_EQ(s.rcpt("a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.log, HasSubstr("SUBSCRIBE is not offered"));
+  Asking t{"'127.0.0.1:1'", R"(redis:call("Unsubscribe"))"};
+  EXPECT_EQ(t.rcpt("a").last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(t.host.log, HasSubstr("UNSUBSCRIBE is not offered"));
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <latch>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -187,6 +189,42 @@ TEST(Plugin, DescribesItself) {
   EXPECT_EQ(plugin->kinds[1], nullptr);
   FakeHost host{plugin};
   EXPECT_THROW(host.deliver({}), std::logic_error);
+}
+
+// Answers when a timer says so, with the time of the host's clock.
+class Late {
+ public:
+  static constexpr Info info{"lookup-late", "1.0"};
+  static constexpr mansio_option options[] = {{}};
+  explicit Late(Host host) : host_(host) {}
+  void lookup(LookupRequest, Token token) {
+    waiting_.emplace(std::move(token));
+    host_.timer<&Late::answer>(std::int64_t{3600} * 1000 * kMillisecond, this);
+  }
+
+ private:
+  void answer() {
+    waiting_->complete(found(std::to_string(host_.now())));
+    waiting_.reset();
+  }
+  Host host_;
+  std::optional<Token> waiting_;
+};
+
+TEST(Lookup, WaitsNoRealTimeUnderAVirtualClock) {
+  FakeHost host{entry<Late>(), {}, {{"virtual_clock", "1000"}}};
+  EXPECT_EQ(host.now(), 1000);
+  EXPECT_THAT(host.lookup("k").values, ElementsAre("3600000001000"));
+  host.advance(std::chrono::seconds{1});
+  EXPECT_EQ(host.now(), 3601000001000);
+  // What falls due on the way is run at its time.
+  const auto op = host.look_up("k");
+  host.advance(std::chrono::hours{2});
+  ASSERT_TRUE(host.completed(op));
+  EXPECT_THAT(host.result(op).last->values, ElementsAre("7201000001000"));
+  EXPECT_EQ(host.now(), 10801000001000);
+  EXPECT_THAT(host.faults, IsEmpty());
+  EXPECT_THROW((FakeHost{entry<Late>(), {}, {{"virtual_clock", "noon"}}}), std::invalid_argument);
 }
 
 }  // namespace

@@ -14,6 +14,10 @@
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
 // messages in memfds. What would be a fault of the plugin in a real host (a second completion, a recipient that is not
 // there) is listed in `faults`. The plugin goes before the host.
+//
+// With the fact "virtual_clock" (nanoseconds since 1970) time begins there and is the test's: it stands still while a
+// plugin runs, leaps to the next timer when nothing else is to be done, and goes on by advance(). While a descriptor is
+// watched it goes on by itself: what is at the other end knows no other time than the world's.
 #pragma once
 
 #include <poll.h>
@@ -23,6 +27,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -177,7 +182,7 @@ class FakeHost {
   FakeResult run(const FakeStage &stage) {
     const auto op = show(stage);
     finish(op);
-    return result(op);
+    return take(op);
   }
   bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
   void abort(const std::string &session, const std::string &queue_id) {
@@ -185,7 +190,11 @@ class FakeHost {
   }
 
   // look_up() and its answer.
-  FakeReply lookup(const std::string &key, const std::string &table = "test") { return finish(look_up(key, table)); }
+  FakeReply lookup(const std::string &key, const std::string &table = "test") {
+    const auto op = look_up(key, table);
+    finish(op);
+    return *take(op).last;
+  }
   // Waits for the last word of an operation.
   FakeReply finish(std::uint64_t op) {
     if (!run_until([&] { return completed(op); })) throw std::runtime_error{"the operation never completed"};
@@ -210,6 +219,14 @@ class FakeHost {
     const std::lock_guard lock{mutex_};
     return ops_.at(op).result;
   }
+  // The same of one that has completed and that nobody asks for again: its message goes.
+  FakeResult take(std::uint64_t op) {
+    const std::lock_guard lock{mutex_};
+    auto result = std::move(ops_.at(op).result);
+    ::close(ops_.at(op).fd);
+    ops_.erase(op);
+    return result;
+  }
 
   // Runs watches, timers and posts until `done()`; false when that takes longer than a test may.
   template <class P>
@@ -227,6 +244,19 @@ class FakeHost {
     finish(op);
     return result(op);
   }
+  // With a virtual clock: lets so much time pass, and runs what falls due on the way.
+  void advance(std::chrono::nanoseconds by) {
+    if (!virtual_now_) throw std::logic_error{"the clock is the world's"};
+    const auto end = *virtual_now_ + by.count();
+    while (!timers_.empty() && timers_.begin()->first.first <= end) {
+      *virtual_now_ = std::max(*virtual_now_, timers_.begin()->first.first);
+      turn(std::chrono::milliseconds{0});
+    }
+    *virtual_now_ = end;
+    while (posted()) turn(std::chrono::milliseconds{0});
+  }
+  // The host's clock: monotonic, or virtual.
+  std::int64_t now() const { return virtual_now_ ? *virtual_now_ : steady_now(); }
   std::int64_t metric(const std::string &name) const {  // 0 when there is none
     const std::lock_guard lock{mutex_};
     const auto i = metrics_.find(name);
@@ -238,6 +268,9 @@ class FakeHost {
   std::map<std::pair<std::string, std::uint16_t>, FakeDnsAnswer> dns;  // names not here: NOT_FOUND
   std::vector<std::pair<std::string, std::uint16_t>> dns_queries;
   std::map<std::pair<std::string, std::string>, FakeTableAnswer> tables;  // {table, key}; those not here: NOT_FOUND
+  // Instead of NOT_FOUND, when they are set: what is not in `dns`, and (table, key) that is not in `tables`.
+  std::function<FakeDnsAnswer(const std::string &name, std::uint16_t type)> other_dns;
+  std::function<FakeTableAnswer(const std::string &table, const std::string &key)> other_tables;
   std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
@@ -248,6 +281,13 @@ class FakeHost {
     facts_.try_emplace("instance", "test");
     facts_.try_emplace("myhostname", "mail.example.test");
     facts_.try_emplace("self_addresses", "");
+    if (const auto begin = facts_.find("virtual_clock"); begin != facts_.end()) {
+      const auto &text = begin->second;
+      std::int64_t ns = 0;
+      if (std::from_chars(text.data(), text.data() + text.size(), ns).ec != std::errc{} || ns <= 0)
+        throw std::invalid_argument{"the fact virtual_clock is no time: " + text};
+      virtual_now_ = ns;
+    }
     if ((plugin->needs & MANSIO_NEEDS_STATE) != 0 && !facts_.contains("state_directory")) {
       auto pattern = (std::filesystem::temp_directory_path() / "mansio-state.XXXXXX").string();
       if (!::mkdtemp(pattern.data())) throw std::runtime_error{"cannot make " + pattern};
@@ -330,12 +370,16 @@ class FakeHost {
     wake();
   }
 
+  bool posted() const {
+    const std::lock_guard lock{mutex_};
+    return !posts_.empty();
+  }
   void wake() {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto n = ::write(wake_, &one, sizeof one);
   }
 
-  static std::int64_t now() {
+  static std::int64_t steady_now() {
     return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
   }
 
@@ -349,14 +393,17 @@ class FakeHost {
                                     (w.events & MANSIO_WRITABLE ? POLLOUT : 0));
       fds.push_back({fd, events, 0});
     }
+    const bool leaps = virtual_now_ && watches_.empty() && !pool_;
     if (!timers_.empty())
-      wait = std::clamp(std::chrono::milliseconds{(timers_.begin()->first.first - now()) / 1'000'000 + 1},
+      wait = std::clamp(std::chrono::milliseconds{leaps ? 0 : (timers_.begin()->first.first - now()) / 1'000'000 + 1},
                         std::chrono::milliseconds{0}, wait);
     {
       const std::lock_guard lock{mutex_};
       if (!posts_.empty()) wait = std::chrono::milliseconds{0};
     }
-    ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
+    const auto before = steady_now();
+    const auto happened = ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
+    if (virtual_now_ && !leaps) *virtual_now_ += steady_now() - before;
     std::uint64_t ignored = 0;
     [[maybe_unused]] const auto n = ::read(wake_, &ignored, sizeof ignored);
 
@@ -365,6 +412,8 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       posts.swap(posts_);
     }
+    if (leaps && happened == 0 && posts.empty() && !timers_.empty())
+      *virtual_now_ = std::max(*virtual_now_, timers_.begin()->first.first);
     for (const auto &post : posts) post();
     for (std::size_t i = 1; i < fds.size(); ++i) ready(fds[i]);
     for (const auto at = now(); !timers_.empty() && timers_.begin()->first.first <= at;) {
@@ -426,7 +475,7 @@ class FakeHost {
         [](const mansio_host *h, std::int64_t after, mansio_timer_fn fire, void *arg) noexcept {
           auto &self = of(h);
           const auto id = ++self.last_timer_;
-          self.timers_.emplace(std::pair{now() + after, id}, [fire, arg] { fire(arg); });
+          self.timers_.emplace(std::pair{self.now() + after, id}, [fire, arg] { fire(arg); });
           return id;
         },
         [](const mansio_host *h, std::uint64_t timer) noexcept {
@@ -437,7 +486,7 @@ class FakeHost {
           of(h).posts_.push_back([run, arg] { run(arg); });
           of(h).wake();
         },
-        [](const mansio_host *) noexcept { return now(); }};
+        [](const mansio_host *h) noexcept { return of(h).now(); }};
     static constexpr mansio_host_dns kDns{[](const mansio_host *h, mansio_str name, std::uint16_t type,
                                              mansio_dns_fn done, void *arg) noexcept {
       auto &self = of(h);
@@ -445,9 +494,11 @@ class FakeHost {
       const std::lock_guard lock{self.mutex_};
       self.dns_queries.push_back(question);
       const auto known = self.dns.find(question);
-      const auto answer = known == self.dns.end()
-                              ? FakeDnsAnswer{MANSIO_NOT_FOUND, {}, "no such name: " + question.first}
-                              : known->second;
+      FakeDnsAnswer answer{MANSIO_NOT_FOUND, {}, "no such name: " + question.first};
+      if (known != self.dns.end())
+        answer = known->second;
+      else if (self.other_dns)
+        answer = self.other_dns(question.first, type);
       self.posts_.push_back([answer, done, arg] {
         std::vector<mansio_dns_record> records;
         records.reserve(answer.records.size());
@@ -462,7 +513,11 @@ class FakeHost {
           auto &self = of(h);
           const std::lock_guard lock{self.mutex_};
           const auto known = self.tables.find({plugin::string(table), plugin::string(key)});
-          const auto answer = known == self.tables.end() ? FakeTableAnswer{MANSIO_NOT_FOUND} : known->second;
+          FakeTableAnswer answer{MANSIO_NOT_FOUND};
+          if (known != self.tables.end())
+            answer = known->second;
+          else if (self.other_tables)
+            answer = self.other_tables(plugin::string(table), plugin::string(key));
           self.posts_.push_back([answer, done, arg] {
             plugin::Reply reply{answer.status, {}, answer.text};
             for (const auto &value : answer.values) reply.value(value);
@@ -563,6 +618,7 @@ class FakeHost {
   std::map<int, std::vector<Watch>> watches_;
   std::map<std::pair<std::int64_t, std::uint64_t>, Job> timers_;
   std::uint64_t last_timer_ = 0;
+  std::optional<std::int64_t> virtual_now_;
 };
 
 }  // namespace mansio::testing

@@ -1,0 +1,274 @@
+// The runner of `mansio lua test`: what it finds, what passes and fails, and how it says so.
+#include "plugins/lua/tool/test_run.hpp"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+
+namespace mansio::lua::tool {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+
+// A directory with files, which goes with its owner.
+class Files {
+ public:
+  Files() {
+    static int number = 0;
+    path_ = ::testing::TempDir() + "runner-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
+    std::filesystem::create_directories(path_);
+  }
+  ~Files() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Files(const Files &) = delete;
+  Files &operator=(const Files &) = delete;
+  void write(const std::string &name, const std::string &text) const {
+    std::filesystem::create_directories(std::filesystem::path{path_ + "/" + name}.parent_path());
+    std::ofstream{path_ + "/" + name} << text;
+  }
+  std::string read(const std::string &name) const {
+    std::ifstream in{path_ + "/" + name};
+    return {std::istreambuf_iterator<char>{in}, {}};
+  }
+  const std::string &path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+struct Outcome {
+  int status;
+  std::string text;
+};
+Outcome run(TestOrder order) {
+  char *text = nullptr;
+  std::size_t n = 0;
+  auto *out = ::open_memstream(&text, &n);
+  const int status = run_tests(order, out);
+  std::fclose(out);
+  Outcome outcome{status, {text, n}};
+  std::free(text);
+  return outcome;
+}
+Outcome run(const Files &files) { return run(TestOrder{{files.path()}, "", false}); }
+
+constexpr auto kScript = R"(
+  mansio.on("mail", function(transaction, sender)
+    mansio.log.info("seen %s", sender.address)
+    if sender.domain == "bad.example" then return mansio.reject("5.7.1", "no") end
+    if sender.domain == "fault.example" then error("oops") end
+    if sender.domain == "hold.example" then return mansio.hold("a look") end
+    if sender.domain == "table.example" then return mansio.reject(mansio.lookup("users", sender.address) or "nobody") end
+    transaction.meta.tenant = sender.domain
+  end)
+)";
+
+// The cases of one test file, beside kScript as "script.lua".
+Outcome of(const std::string &cases) {
+  const Files files;
+  files.write("script.lua", kScript);
+  files.write("a_test.lua", cases);
+  return run(files);
+}
+// One case, with a script and a client of it.
+Outcome with(const std::string &body) {
+  return of("test.case('it', function()\nlocal script = test.script('script.lua')\nlocal client = script:client()\n" +
+            body + "\nend)");
+}
+void passes(const std::string &body) {
+  const auto outcome = with(body);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+TEST(Runner, CountsWhatPassedAndFailed) {
+  const auto outcome = of(R"(
+    test.case("good", function() test.equal(1, 1) end)
+    test.case("bad", function() test.equal(1, 2) end)
+  )");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.text, MatchesRegex("(.|\n)*/a_test\\.lua\n  ok    good\n  FAIL  bad\n        (.|\n)*"));
+  EXPECT_THAT(outcome.text, HasSubstr("a_test.lua:3: not equal (- expected, + got)\n        - 2\n        + 1\n"));
+  EXPECT_THAT(outcome.text,
+              MatchesRegex("(.|\n)*\nfailed: [^\n]*a_test\\.lua: bad\n\n1 passed, 1 failed, 1 file, [0-9.]+ s\n"));
+}
+
+TEST(Runner, FindsFilesAtAnyDepthAndTakesOnesThatAreNamed) {
+  const Files files;
+  files.write("b/c_test.lua", "test.case('deep', function() end)");
+  files.write("a_test.lua", "test.case('first', function() end)");
+  files.write("other.lua", "test.case('named', function() end)");
+  const auto found = run(files);
+  EXPECT_EQ(found.status, 0) << found.text;
+  EXPECT_THAT(found.text,
+              AllOf(HasSubstr("ok    deep"), HasSubstr("2 passed, 0 failed, 2 files"), Not(HasSubstr("named"))));
+  EXPECT_LT(found.text.find("first"), found.text.find("deep"));
+  EXPECT_THAT(run({{files.path() + "/other.lua"}, "", false}).text, HasSubstr("ok    named"));
+  EXPECT_THAT(run({{files.path()}, "dee", false}).text, AllOf(HasSubstr("ok    deep"), Not(HasSubstr("first"))));
+}
+
+TEST(Runner, FailsWhenThereIsNothingToRun) {
+  const Files files;
+  EXPECT_THAT(run(files).text, HasSubstr("no file is called *_test.lua"));
+  EXPECT_EQ(run(files).status, 1);
+  EXPECT_THAT(run({{files.path() + "/gone"}, "", false}).text, HasSubstr("gone is not there"));
+  files.write("a_test.lua", "local x = 1");
+  EXPECT_THAT(run(files).text, HasSubstr("has no test.case()"));
+  files.write("a_test.lua", "test.case('a', function() end)");
+  EXPECT_EQ(run({{files.path()}, "b", false}).status, 1);
+  files.write("a_test.lua", "test.case(");
+  const auto broken = run(files);
+  EXPECT_EQ(broken.status, 1);
+  EXPECT_THAT(broken.text, AllOf(HasSubstr("  ERROR "), HasSubstr("a_test.lua:1:"),
+                                 HasSubstr("0 passed, 0 failed, 1 error, 1 file")));
+}
+
+TEST(Runner, TellsOfSlipsInTheTest) {
+  EXPECT_THAT(of("test.cas('a', function() end)").text, HasSubstr("test has no \"cas\"; did you mean \"case\"?"));
+  EXPECT_THAT(with("nothing()").text, HasSubstr("a_test.lua:4: there is no global \"nothing\""));
+  EXPECT_THAT(with("script:client{adress = 'x'}").text, HasSubstr("a client has no \"adress\""));
+  EXPECT_THAT(with("test.script('script.lua', {table = {}})").text,
+              HasSubstr("test.script has no \"table\"; did you mean \"tables\"?"));
+  EXPECT_THAT(with("test.script('gone.lua')").text, HasSubstr("gone.lua, which is not there"));
+  EXPECT_THAT(with("client:rcpt('a@example.com')").text, HasSubstr("a_test.lua:4: there is no sender yet"));
+  EXPECT_THAT(with("test.script('script.lua', {clock = 'noon'})").text, HasSubstr("the clock is \"noon\", expected"));
+  EXPECT_THAT(of("test.case('a', print)\ntest.case('a', print)").text, HasSubstr("there are two cases \"a\""));
+}
+
+TEST(Runner, SaysWhatAnEventBrought) {
+  passes(
+      "test.equal(client:mail('a@example.com'), 'accept')\ntest.equal(client.message_meta, {tenant = 'example.com'})");
+  passes("test.equal(client:mail('a@bad.example'), '550 5.7.1 no')");
+  passes("test.equal(client:mail('a@hold.example'), 'hold: a look')");
+  passes("test.equal(client:helo('x').action, 'accept')");
+  passes("client:mail('a@example.com')\ntest.contains(script:log(), 'seen a@example.com')");
+}
+
+TEST(Runner, TakesAFaultOfTheScriptForAFailureAndShowsItsLog) {
+  const auto outcome = with("client:mail('a@fault.example')");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("a_test.lua:4: the script failed: "), HasSubstr("script.lua:5: oops"),
+                                  HasSubstr("the log of its scripts:"), HasSubstr("seen a@fault.example")));
+  passes("test.fails(function() client:mail('a@fault.example') end, 'oops')");
+}
+
+TEST(Runner, HasTablesThatTheTestFillsAndNoOthers) {
+  passes(
+      "script:table('users', {['a@table.example'] = 'known'})\n"
+      "test.contains(client:mail('a@table.example'), 'known')\n"
+      "test.contains(client:mail('b@table.example'), 'nobody')\n"
+      "script:table('users', {['c@table.example'] = test.down('away')})\n"
+      "test.equal(client:mail('c@table.example').action, 'defer')");
+  const auto unknown = with("test.equal(client:mail('a@table.example'), 'accept')");
+  EXPECT_THAT(unknown.text, HasSubstr("the test has no table \"users\""));
+}
+
+TEST(Runner, ComparesValuesDeeplyAndLineByLine) {
+  passes("test.equal({1, {a = 'x'}}, {1, {a = 'x'}})\ntest.differs({1}, {2})\ntest.matches('abc', '^a.c$')");
+  EXPECT_THAT(with("test.equal({1, b = 2}, {1, b = 3}, 'the list')").text,
+              HasSubstr("the list: not equal (- expected, + got)\n          {\n            1,\n        -   b = 3,\n"
+                        "        +   b = 2,\n          }\n"));
+  EXPECT_THAT(with("test.equal('a\\nb\\n', 'a\\nc\\n')").text, HasSubstr("          a\n        - c\n        + b\n"));
+  EXPECT_THAT(with("test.contains('abc', 'x')").text, HasSubstr("expected the text \"x\""));
+  EXPECT_THAT(with("test.fails(function() end)").text, HasSubstr("expected an error, there was none"));
+}
+
+TEST(Runner, AppliesEditsToTheMessage) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.on("header", function(_, name, value) mansio.log.info("%s=%s", name, value) end)
+    mansio.on("end-of-message", function(_, message)
+      message:set_header("Subject", "new")
+      message:insert_header(1, "X-First", "1")
+      message:remove_header("X-Gone")
+      message:replace_body("other\r\n")
+      message:set_sender("s@example.com")
+      message:add_recipient("c@example.com")
+      message:remove_recipient("b@example.com")
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("edits", function()
+      local script = test.script("script.lua")
+      local client = script:client()
+      client:mail("a@example.com")
+      client:rcpt("b@example.com")
+      local result = client:message{"Subject: old\n folded", "X-Gone: 1", body = "text\n"}
+      test.equal(result.message.sender, "s@example.com")
+      test.equal(result.message.recipients, {"c@example.com"})
+      test.equal(result.message:header("subject"), "new")
+      test.equal(result.message.body, "other\r\n")
+      test.equal(script:log(), "Subject= old\r\n folded\nX-Gone= 1\n")
+      test.golden("edited.eml", result)
+    end)
+  )");
+  EXPECT_THAT(run(files).text, HasSubstr("golden/edited.eml; `mansio lua test --update` writes it"));
+  EXPECT_EQ(run({{files.path()}, "", true}).status, 0);
+  EXPECT_EQ(files.read("golden/edited.eml"),
+            "accept\nMAIL FROM:<s@example.com>\nRCPT TO:<c@example.com>\n\nX-First: 1\nSubject: new\n\nother\n");
+  EXPECT_EQ(run(files).status, 0) << run(files).text;
+  files.write("golden/edited.eml", "accept\nMAIL FROM:<z@example.com>\n");
+  EXPECT_THAT(run(files).text, HasSubstr("        - MAIL FROM:<z@example.com>\n        + MAIL FROM:<s@example.com>\n"));
+}
+
+TEST(Runner, HasAClockThatTheTestMoves) {
+  const Files files;
+  files.write("script.lua", R"(
+    local seen = mansio.window("seen", "1m")
+    mansio.on("mail", function()
+      mansio.sleep("1h")
+      return mansio.reject("5.7.1", mansio.time.iso() .. " " .. os.date("!%H") .. " " .. seen:add("a"))
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("clock", function()
+      local script = test.script("script.lua", {clock = "2026-02-28T22:30:00Z"})
+      test.equal(script:client():mail("a"), "550 5.7.1 2026-02-28T23:30:00Z 23 1.0")
+      script:advance("30m")
+      test.equal(script:client():mail("a"), "550 5.7.1 2026-03-01T01:00:00Z 01 1.0")
+      test.equal(script:now(), 1772326800.0)
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+// The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function
+// PREFIX(name)(".
+TEST(Runner, HasWhatTheStubsSay) {
+  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/sdk/lua/mansio_test.d.lua"};
+  const std::string stubs{std::istreambuf_iterator<char>{in}, {}};
+  const auto declared = [&](const std::string &prefix) {
+    const std::regex regex{"function " + prefix + "(\\w+)\\("};
+    std::string names;
+    for (std::sregex_iterator i{stubs.begin(), stubs.end(), regex}, end; i != end; ++i)
+      names += (*i)[1].str() + " = true, ";
+    return names;
+  };
+  passes(
+      "local function names(t)\n"
+      "  local all = {}\n"
+      "  for name in pairs(t) do if not name:find('^__') then all[name] = true end end\n"
+      "  return all\n"
+      "end\n"
+      "test.equal(names(test), {" +
+      declared("test\\.") +
+      "})\n"
+      "test.equal(names(getmetatable(script)), {" +
+      declared("script:") +
+      "})\n"
+      "test.equal(names(getmetatable(client)), {" +
+      declared("client:") + "})");
+}
+
+}  // namespace
+}  // namespace mansio::lua::tool

@@ -1,0 +1,34 @@
+// A script on a host of fakes, as a test sees it: its tables, its DNS and its clock are what the test says.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "mansio/testing/fake_host.hpp"
+#include "plugins/lua/lua_api.hpp"
+
+namespace mansio::lua::tool {
+
+class FakeScript {
+ public:
+  using Options = mansio::testing::FakeHost::Options;
+
+  // `options` as in the configuration, the script among them; `clock`: when time begins, in ns since 1970. Throws a
+  // std::exception that says what is wrong with script or options.
+  FakeScript(const Options &options, std::int64_t clock);
+
+  // A table that exists; keys that it has not been given are not found. Others cannot answer.
+  void know(const std::string &table) { known_.insert(table); }
+  mansio::testing::FakeHost &host() { return host_; }
+
+ private:
+  std::set<std::string> known_;
+  mansio::testing::FakeHost host_;
+};
+
+// Into the table on top: script(options, clock), whose methods drive one; what else the library in Lua is made of.
+// Errors have no place of their own: the library knows whose line it was.
+void add_primitives(lua_State *L);
+
+}  // namespace mansio::lua::tool

@@ -1,0 +1,66 @@
+// lua-tool: what `mansio lua test` and `mansio lua repl` run. It is a program of its own because it has the engine in
+// it, and mansio has none: there, Lua is a plugin.
+//   lua-tool test [--only TEXT] [--update] PATH...
+//   lua-tool repl [--dns] [--allow LIBRARY]...
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string_view>
+
+#include "plugins/lua/tool/repl.hpp"
+#include "plugins/lua/tool/test_run.hpp"
+
+namespace {
+
+using namespace mansio::lua::tool;
+
+// The arguments are mansio's own, which has checked them.
+int usage() {
+  std::fprintf(stderr, "usage: mansio lua test|repl ...; see mansio lua --help\n");
+  return 64;
+}
+
+int test_main(int argc, char **argv) {
+  TestOrder order;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view word{argv[i]};
+    if (word == "--update")
+      order.update = true;
+    else if (word == "--only" && i + 1 < argc)
+      order.only = argv[++i];
+    else
+      order.paths.emplace_back(word);
+  }
+  ::setenv("TZ", "UTC", 1);  // os.date() says the same everywhere
+  return order.paths.empty() ? usage() : run_tests(order, stdout);
+}
+
+int repl_main(int argc, char **argv) {
+  ReplOrder order;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view word{argv[i]};
+    if (word == "--dns")
+      order.dns = true;
+    else if (word == "--allow" && i + 1 < argc)
+      order.allow.emplace_back(argv[++i]);
+    else
+      return usage();
+  }
+  return repl(order, stdin, stdout, ::isatty(STDIN_FILENO) != 0);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  try {
+    const std::string_view verb{argc > 1 ? argv[1] : ""};
+    if (verb == "test") return test_main(argc - 2, argv + 2);
+    if (verb == "repl") return repl_main(argc - 2, argv + 2);
+    return usage();
+  } catch (const std::exception &e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
