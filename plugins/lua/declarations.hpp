@@ -64,10 +64,10 @@ inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "loca
 inline constexpr std::array<std::string_view, 15> kMessageFields{
     "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header", "raw",
     "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress"};
-inline constexpr std::array<std::string_view, 18> kDeliveryFields{
-    "sender",     "recipients",         "nexthop",        "queue_id",    "meta",        "message",
-    "arrival",    "envid",              "ret",            "smtputf8",    "require_tls", "possible_duplicate",
-    "source_pool", "client_address",    "sent",           "defer",       "bounce",      "uncertain"};
+inline constexpr std::array<std::string_view, 19> kDeliveryFields{
+    "sender",      "recipients", "nexthop", "queue_id",    "meta",        "message", "attempts",
+    "arrival",     "envid",      "ret",     "smtputf8",    "require_tls", "sent",    "possible_duplicate",
+    "source_pool", "defer",      "bounce",  "uncertain",   "client_address"};
 inline constexpr std::array<std::string_view, 6> kRecipientFields{"address", "localpart", "domain",
                                                                   "original", "orcpt",    "notify"};
 

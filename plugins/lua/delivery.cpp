@@ -77,6 +77,8 @@ int delivery_field(lua_State *L) {
     push_message(L, call);
   } else if (key == "arrival") {
     lua_pushnumber(L, static_cast<lua_Number>(mail.arrival) / 1e9);
+  } else if (key == "attempts") {
+    lua_pushinteger(L, mail.attempts);
   } else if (key == "envid") {
     push_known(L, mail.envid);
   } else if (key == "ret") {

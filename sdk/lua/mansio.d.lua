@@ -131,6 +131,7 @@ function mansio.on(event, options, handler) end
 ---@field queue_id string
 ---@field meta table<string, string?> What policies and filters noted about the message.
 ---@field message mansio.message To be read.
+---@field attempts integer Made for these recipients before.
 ---@field arrival number Seconds since 1970.
 ---@field envid string?
 ---@field ret "full"|"hdrs"|nil

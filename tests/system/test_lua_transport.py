@@ -41,7 +41,8 @@ mansio.provide("transport", "hook", {
     for _, recipient in ipairs(delivery.recipients) do
       if recipient.localpart == "fault" and not delivery.message:header("X-Fixed") then error("as asked") end
       local answer = mansio.http.post("http://127.0.0.1:%d/" .. recipient.localpart, table.concat(pieces), {
-        headers = {["X-Queue-Id"] = delivery.queue_id, ["X-Sender"] = delivery.sender.address},
+        headers = {["X-Queue-Id"] = delivery.queue_id, ["X-Sender"] = delivery.sender.address,
+                   ["X-Attempts"] = delivery.attempts},
       })
       if answer.status == 200 then
         delivery:sent(recipient, answer.body, {relay = "hook.test"})
@@ -157,6 +158,7 @@ class LuaTransport(rig.TestCase):
                 self.assertEqual(body, b".hello\r\n")
                 self.assertEqual((headers["X-Queue-Id"], headers["X-Sender"]), (sent["qid"], "a@sender.example"))
                 self.assertEqual(hook.count("bob"), 1)
+                self.assertEqual([headers["X-Attempts"] for user, headers, _ in hook.requests if user == "busy"], ["0", "1"])
                 bounce = rig.wait_for(lambda: [m for m in self.relay.messages if m.recipients == ["a@sender.example"]], "the bounce")
                 self.assertIn(b"no such user", bounce[0].content)
                 rig.wait_for(lambda: server.queue() == [], "an empty queue")
