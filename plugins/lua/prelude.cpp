@@ -102,13 +102,19 @@ function print(...)
   info("%s", join(parts, "\t"))
 end
 
--- One clock for all: where the host's is virtual, the calendar is, too.
+-- One clock for all: where the host's is virtual, the calendar is, too. An error is told of who called.
 local now, floor = mansio.time.now, math.floor
 local plain_date, plain_time = os.date, os.time
-function os.date(format, time) return plain_date(format, time == nil and floor(now()) or time) end
+local function told(ok, ...)
+  if ok then return ... end
+  error((...), 2)
+end
+function os.date(format, time)
+  return told(pcall(plain_date, format, time == nil and floor(now()) or time))
+end
 function os.time(parts)
   if parts == nil then return floor(now()) end
-  return plain_time(parts)
+  return told(pcall(plain_time, parts))
 end
 
 -- Two generations: what is asked for while the younger one fills up stays.

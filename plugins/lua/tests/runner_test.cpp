@@ -159,6 +159,7 @@ TEST(Runner, TakesAFaultOfTheScriptForAFailureAndShowsItsLog) {
   EXPECT_THAT(outcome.text, AllOf(HasSubstr("a_test.lua:4: the script failed: "), HasSubstr("script.lua:5: oops"),
                                   HasSubstr("the log of its scripts:"), HasSubstr("seen a@fault.example")));
   passes("test.fails(function() client:mail('a@fault.example') end, 'oops')");
+  EXPECT_THAT(with("error('', 0)").text, HasSubstr("FAIL  it\n        an error without a text\n"));
 }
 
 TEST(Runner, HasTablesThatTheTestFillsAndNoOthers) {

@@ -196,6 +196,8 @@ TEST(Script, MayReachTheSystemWhereItIsAllowed) {
             "");
   EXPECT_EQ(problem("assert(getmetatable(io.stdout) == false); mansio.on('rcpt', print)", {{"allow", "io"}}), "");
   EXPECT_EQ(problem("assert(os.time() > 0 and os.date('!%Y')); mansio.on('rcpt', print)"), "");
+  EXPECT_THAT(problem("\nos.date('%Q')"), HasSubstr(".lua:2: bad argument #1"));
+  EXPECT_THAT(problem("\nos.time('noon')"), HasSubstr(".lua:2: bad argument #1"));
 }
 
 // Slips that only running shows: the call fails, the log says where, and the next call is none the worse.

@@ -194,7 +194,7 @@ return function(f)
   for _, script in ipairs(shared.open) do script.fake:close() end
   shared.open = nil
   if ok then return nil end
-  return tostring(why), table.concat(log)
+  return why == "" and "an error without a text" or tostring(why), table.concat(log)
 end
 )lua";
 

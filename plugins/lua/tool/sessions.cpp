@@ -180,10 +180,8 @@ local apply = {
 local Client = {}
 Client.__index = Client
 
-local KNOWN_FACTS = {"helo_name"}
-for name in pairs(shared.facts) do
-  if name ~= "helo_name" then KNOWN_FACTS[#KNOWN_FACTS + 1] = name end
-end
+local KNOWN_FACTS = {}
+for name in pairs(shared.facts) do KNOWN_FACTS[#KNOWN_FACTS + 1] = name end
 local DEFAULT_FACTS = {client_address = "192.0.2.1", client_name = "client.example", client_port = 25025,
                        protocol = "ESMTP", listener = "smtp", myhostname = "mail.example.test"}
 
@@ -267,10 +265,10 @@ function Client:message(message)
   local fields, body = parts_of(content)
   local function all()
     local kept = nil
-    -- True to go on.
+    -- The result when it is a refusal, else nil; and the result.
     local function ask(event, arguments, text)
       local result = self:event(event, arguments, text)
-      if refused(result) then return result end
+      if refused(result) then return result, result end
       if result.action ~= "accept" then kept = kept or result end
       return nil, result
     end

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <deque>
 #include <latch>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -191,24 +191,25 @@ TEST(Plugin, DescribesItself) {
   EXPECT_THROW(host.deliver({}), std::logic_error);
 }
 
-// Answers when a timer says so, with the time of the host's clock.
+// Waits for an hour, then asks a table, and answers with the time of the host's clock.
 class Late {
  public:
   static constexpr Info info{"lookup-late", "1.0"};
   static constexpr mansio_option options[] = {{}};
   explicit Late(Host host) : host_(host) {}
   void lookup(LookupRequest, Token token) {
-    waiting_.emplace(std::move(token));
-    host_.timer<&Late::answer>(std::int64_t{3600} * 1000 * kMillisecond, this);
+    waiting_.push_back(std::move(token));
+    host_.timer<&Late::ask>(std::int64_t{3600} * 1000 * kMillisecond, this);
   }
 
  private:
-  void answer() {
-    waiting_->complete(found(std::to_string(host_.now())));
-    waiting_.reset();
+  void ask() { host_.lookup<&Late::answer>("other", "key", this); }
+  void answer(const Reply &) {
+    waiting_.front().complete(found(std::to_string(host_.now())));
+    waiting_.pop_front();
   }
   Host host_;
-  std::optional<Token> waiting_;
+  std::deque<Token> waiting_;
 };
 
 TEST(Lookup, WaitsNoRealTimeUnderAVirtualClock) {
@@ -217,12 +218,15 @@ TEST(Lookup, WaitsNoRealTimeUnderAVirtualClock) {
   EXPECT_THAT(host.lookup("k").values, ElementsAre("3600000001000"));
   host.advance(std::chrono::seconds{1});
   EXPECT_EQ(host.now(), 3601000001000);
-  // What falls due on the way is run at its time.
-  const auto op = host.look_up("k");
+  // What falls due on the way is run at its time, and so is what follows from it.
+  const auto a = host.look_up("a");
+  host.advance(std::chrono::minutes{1});
+  const auto b = host.look_up("b");
   host.advance(std::chrono::hours{2});
-  ASSERT_TRUE(host.completed(op));
-  EXPECT_THAT(host.result(op).last->values, ElementsAre("7201000001000"));
-  EXPECT_EQ(host.now(), 10801000001000);
+  ASSERT_TRUE(host.completed(a) && host.completed(b));
+  EXPECT_THAT(host.result(a).last->values, ElementsAre("7201000001000"));
+  EXPECT_THAT(host.result(b).last->values, ElementsAre("7261000001000"));
+  EXPECT_EQ(host.now(), 10861000001000);
   EXPECT_THAT(host.faults, IsEmpty());
   EXPECT_THROW((FakeHost{entry<Late>(), {}, {{"virtual_clock", "noon"}}}), std::invalid_argument);
 }

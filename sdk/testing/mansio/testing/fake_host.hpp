@@ -17,7 +17,8 @@
 //
 // With the fact "virtual_clock" (nanoseconds since 1970) time begins there and is the test's: it stands still while a
 // plugin runs, leaps to the next timer when nothing else is to be done, and goes on by advance(). While a descriptor is
-// watched it goes on by itself: what is at the other end knows no other time than the world's.
+// watched, and with a blocking plugin, it goes on by itself: what is at the other end knows no other time than the
+// world's. Threads of the plugin's own are not waited for.
 #pragma once
 
 #include <poll.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -247,17 +249,21 @@ class FakeHost {
   }
   // With a virtual clock: lets so much time pass, and runs what falls due on the way.
   void advance(std::chrono::nanoseconds by) {
-    if (!virtual_now_) throw std::logic_error{"the clock is the world's"};
-    const auto end = *virtual_now_ + by.count();
-    while (!timers_.empty() && timers_.begin()->first.first <= end) {
-      *virtual_now_ = std::max(*virtual_now_, timers_.begin()->first.first);
+    if (!is_virtual()) throw std::logic_error{"the clock is the world's"};
+    const auto end = now() + by.count();
+    while (true) {
+      while (posted()) turn(std::chrono::milliseconds{0});
+      if (timers_.empty() || timers_.begin()->first.first > end) break;
+      leap(timers_.begin()->first.first);
       turn(std::chrono::milliseconds{0});
     }
-    *virtual_now_ = end;
-    while (posted()) turn(std::chrono::milliseconds{0});
+    leap(end);
   }
   // The host's clock: monotonic, or virtual.
-  std::int64_t now() const { return virtual_now_ ? *virtual_now_ : steady_now(); }
+  std::int64_t now() const {
+    const auto at = virtual_now_.load();
+    return at != 0 ? at : steady_now();
+  }
   std::int64_t metric(const std::string &name) const {  // 0 when there is none
     const std::lock_guard lock{mutex_};
     const auto i = metrics_.find(name);
@@ -383,6 +389,8 @@ class FakeHost {
   static std::int64_t steady_now() {
     return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
   }
+  bool is_virtual() const { return virtual_now_ != 0; }
+  void leap(std::int64_t to) { virtual_now_ = std::max(virtual_now_.load(), to); }  // never back
 
   // One round of the loop.
   void turn(std::chrono::milliseconds wait) {
@@ -394,7 +402,7 @@ class FakeHost {
                                     (w.events & MANSIO_WRITABLE ? POLLOUT : 0));
       fds.push_back({fd, events, 0});
     }
-    const bool leaps = virtual_now_ && watches_.empty() && !pool_;
+    const bool leaps = is_virtual() && watches_.empty() && !pool_;
     if (!timers_.empty())
       wait = std::clamp(std::chrono::milliseconds{leaps ? 0 : (timers_.begin()->first.first - now()) / 1'000'000 + 1},
                         std::chrono::milliseconds{0}, wait);
@@ -404,7 +412,7 @@ class FakeHost {
     }
     const auto before = steady_now();
     const auto happened = ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
-    if (virtual_now_ && !leaps) *virtual_now_ += steady_now() - before;
+    if (is_virtual() && !leaps) virtual_now_ += steady_now() - before;
     std::uint64_t ignored = 0;
     [[maybe_unused]] const auto n = ::read(wake_, &ignored, sizeof ignored);
 
@@ -413,8 +421,7 @@ class FakeHost {
       const std::lock_guard lock{mutex_};
       posts.swap(posts_);
     }
-    if (leaps && happened == 0 && posts.empty() && !timers_.empty())
-      *virtual_now_ = std::max(*virtual_now_, timers_.begin()->first.first);
+    if (leaps && happened == 0 && posts.empty() && !timers_.empty()) leap(timers_.begin()->first.first);
     for (const auto &post : posts) post();
     for (std::size_t i = 1; i < fds.size(); ++i) ready(fds[i]);
     for (const auto at = now(); !timers_.empty() && timers_.begin()->first.first <= at;) {
@@ -619,7 +626,7 @@ class FakeHost {
   std::map<int, std::vector<Watch>> watches_;
   std::map<std::pair<std::int64_t, std::uint64_t>, Job> timers_;
   std::uint64_t last_timer_ = 0;
-  std::optional<std::int64_t> virtual_now_;
+  std::atomic<std::int64_t> virtual_now_ = 0;  // 0: the clock is the world's
 };
 
 }  // namespace mansio::testing
