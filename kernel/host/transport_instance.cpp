@@ -74,6 +74,7 @@ void with_delivery(const wire::Lease &lease, std::uint64_t length, F f) {
   d.origin_helo = str(origin.helo);
   d.origin_protocol = str(origin.protocol);
   d.origin_ident = str(origin.ident);
+  d.attempts = lease.attempts;
   f(d);
 }
 

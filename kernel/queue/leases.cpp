@@ -131,6 +131,7 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.arrival = m.arrival;
   out.deadline = l.deadline;
   out.possible_duplicate = m.possible_duplicate;
+  out.attempts = index_.group(l.group).attempts;
   // The plugin ABI has no field for it (docs/plugin-guide.md).
   if (e.priority != 0) out.metadata.emplace_back("priority", std::to_string(static_cast<std::int8_t>(e.priority)));
   for (const auto &pair : e.metadata)

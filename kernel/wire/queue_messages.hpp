@@ -178,12 +178,13 @@ struct Lease {
   Nanos arrival = 0;   // wall
   Nanos deadline = 0;  // mono: the queue presumes the worst afterwards
   bool possible_duplicate = false;
+  std::uint32_t attempts = 0;  // made before this one
   std::vector<std::pair<std::string, std::string>> metadata;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.slices, s.body, s.sender, s.nexthop, s.recipients, s.ret, s.envid, s.body_type, s.smtputf8,
       s.require_tls, s.client_address, s.client_name, s.client_helo, s.origin, s.source_pool, s.arrival, s.deadline,
-      s.possible_duplicate, s.metadata);
+      s.possible_duplicate, s.attempts, s.metadata);
   }
 };
 struct SegmentFd {  // queue -> egress, with the read-only descriptor

@@ -62,7 +62,7 @@ std::string_view text_at(lua_State *L, int index, const char *what) {
   if (!text) {
     const auto got = type_name(L, index);
     throw ScriptError{std::string{"expected text for "} + what + ", got " + got +
-                      (got == "address" ? "; its text is .address" : "")};
+                      (got == "address" || got == "recipient" ? "; its text is .address" : "")};
   }
   return {text, n};
 }

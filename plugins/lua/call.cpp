@@ -41,7 +41,13 @@ Call::Call(Engine &engine, State &state, plugin::Stage stage, plugin::Token toke
 Call::Call(Engine &engine, State &state, plugin::LookupRequest request, int function, plugin::Token token)
     : Call(engine, state, std::move(token)) {
   request_.emplace(std::move(request));
-  lookup_ = function;
+  function_ = function;
+}
+
+Call::Call(Engine &engine, State &state, plugin::Delivery delivery, int function, plugin::Token token)
+    : Call(engine, state, std::move(token)) {
+  delivery_ = std::make_unique<DeliveryWork>(std::move(delivery));
+  function_ = function;
 }
 
 Call::~Call() {
@@ -118,17 +124,19 @@ bool Call::expire(const std::string &why) {
   const auto what = first_.wait ? why + ", waiting for " + first_.waits_for : why;
   drop(true);
   fail(what, true);
+  if (delivery_) reply_ = interrupted();
   if (!reply_) return resume();
   complete();
   return true;
 }
 
 void Call::cancel() {
-  const auto deadline = stage_ ? stage_->deadline() : request_->deadline;
-  if (first_.wait && !more_time_ && engine_.host()->now() >= deadline) {
+  if (first_.wait && !more_time_ && engine_.host()->now() >= deadline()) {
     const auto why = "no answer in time, waiting for " + first_.waits_for;
     engine_.host()->error(state_.explain(first_.thread, why), op_);
-    reply_ = plugin::Reply{MANSIO_INTERNAL, {}, why};
+    reply_ = delivery_ ? interrupted() : plugin::Reply{MANSIO_INTERNAL, {}, why};
+  } else if (delivery_) {
+    reply_ = interrupted();
   } else {
     reply_.emplace(MANSIO_CANCELLED);  // the client went away
   }
@@ -136,16 +144,28 @@ void Call::cancel() {
   complete();
 }
 
+std::int64_t Call::deadline() const {
+  return stage_ ? stage_->deadline() : request_ ? request_->deadline : delivery_->mail.deadline;
+}
+
 void Call::progress() {
+  if (!stage_) throw ScriptError{"progress is for filters; delivery_time_limit is the time of a transport"};
   stage_->progress();
   more_time_ = true;
 }
 
 Content &Call::content() {
-  if (!stage_ || stage_->stage() != MANSIO_STAGE_END_OF_MESSAGE)
+  if (!delivery_ && (!stage_ || stage_->stage() != MANSIO_STAGE_END_OF_MESSAGE))
     throw ScriptError{"the message can be read at its end only (event \"end-of-message\")"};
-  if (!content_) content_.emplace(*stage_);
+  if (!content_) content_.emplace(*engine_.host(), op_, delivery_ ? delivery_->mail.length : stage_->length());
   return *content_;
+}
+
+void Call::report(std::size_t recipient, const Verdict &result) {
+  if (delivery_->reported.at(recipient))
+    throw ScriptError{delivery_->mail.recipients[recipient].address + " has its result already"};
+  token_.rcpt(recipient, reply_of(result));
+  delivery_->reported[recipient] = true;
 }
 
 Wait &Call::begin_wait(std::string what, std::size_t octets) {
@@ -261,12 +281,21 @@ int Call::take_results(lua_State *L, Strand &task) {
 int Call::step(lua_State *L, std::size_t done, bool answered) {
   if (request_) {
     if (!answered) {
-      lua_rawgeti(L, LUA_REGISTRYINDEX, lookup_);
+      lua_rawgeti(L, LUA_REGISTRYINDEX, function_);
       push(L, request_->key);
       push(L, request_->table);
       lua_callk(L, 2, 1, 1, next_step);
     }
     take_values(L);
+    return 0;
+  }
+  if (delivery_) {
+    if (!answered) {
+      lua_rawgeti(L, LUA_REGISTRYINDEX, function_);
+      push_delivery(L, *this);
+      lua_callk(L, 1, 1, 1, next_step);
+    }
+    take_result(L);
     return 0;
   }
   if (answered) {
@@ -325,6 +354,8 @@ bool Call::take_verdict(lua_State *L) {
   if (!verdict)
     throw ScriptError{place(L, handler_->function) + ": the handler returned " + type_name(L, -1) +
                       ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing"};
+  if (!verdict->of_handlers())
+    throw ScriptError{place(L, handler_->function) + ": the handler returned a result of transports"};
   const bool hold = verdict->kind == VerdictKind::Hold;
   if (skipped_ && (hold || verdict->kind == VerdictKind::Discard))
     throw ScriptError{place(L, handler_->function) +
@@ -346,7 +377,7 @@ plugin::Reply Call::said(const Verdict &verdict) const {
 // What a lookup returned: nothing, a value, a list of values, or mansio.defer().
 void Call::take_values(lua_State *L) {
   const auto wrong = [&](const std::string &got) {
-    throw ScriptError{place(L, lookup_) + ": the lookup returned " + got +
+    throw ScriptError{place(L, function_) + ": the lookup returned " + got +
                       ", expected a text, a list of texts, nil for \"not found\", or mansio.defer(\"why\")"};
   };
   if (lua_isnil(L, -1)) {
@@ -354,7 +385,8 @@ void Call::take_values(lua_State *L) {
   } else if (lua_isstring(L, -1)) {
     reply_ = plugin::found(std::string{text_at(L, -1, "the value")});
   } else if (const auto verdict = verdict_at(L, -1)) {
-    if (verdict->kind != VerdictKind::Defer) wrong("a verdict that is no mansio.defer()");
+    if (verdict->kind != VerdictKind::Defer || !verdict->of_handlers())
+      wrong("a verdict that is no mansio.defer() for lookups");
     reply_ = plugin::defer(verdict->text);
   } else if (lua_istable(L, -1)) {
     std::vector<std::string> values;
@@ -369,6 +401,26 @@ void Call::take_values(lua_State *L) {
   } else {
     wrong(type_name(L, -1));
   }
+}
+
+// What a transport returned: the result of all recipients that have none, or nothing.
+void Call::take_result(lua_State *L) {
+  if (lua_isnil(L, -1)) {
+    reply_ = delivery_->settled() ? plugin::sent() : plugin::defer({4, 3, 0}, "the transport's script gave no result");
+    return;
+  }
+  const auto verdict = verdict_at(L, -1);
+  if (!verdict || !verdict->of_transports())
+    throw ScriptError{place(L, function_) + ": the transport returned " +
+                      (verdict ? "a result that is for handlers" : type_name(L, -1)) +
+                      ", expected mansio.sent(), defer(), reject(), uncertain(), or nothing"};
+  reply_ = reply_of(*verdict);
+}
+
+// What becomes of the recipients without a result when a delivery is ended from outside.
+plugin::Reply Call::interrupted() const {
+  if (!delivery_->reached_out) return plugin::defer({4, 4, 7}, "the delivery was ended before anything was sent");
+  return plugin::uncertain({4, 4, 2}, "the delivery was ended, and may have been sent");
 }
 
 std::string Call::place(lua_State *L, int function) const {
@@ -395,8 +447,13 @@ void Call::failed() {
   std::optional<Verdict> thrown;
   const auto message = error_of(first_, &thrown);
   // Nobody knows what holding or forgetting it was to be bound to.
-  const bool verdict = thrown && thrown->kind != VerdictKind::Hold && thrown->kind != VerdictKind::Discard;
-  if (verdict && request_ && thrown->kind == VerdictKind::Defer)
+  const bool verdict = thrown && thrown->of_handlers() && thrown->kind != VerdictKind::Hold &&
+                       thrown->kind != VerdictKind::Discard;
+  if (delivery_ && thrown && thrown->of_transports())
+    reply_ = reply_of(*thrown);
+  else if (delivery_)
+    fail(budget_.over.empty() ? message : "the call was ended: " + budget_.over, true);
+  else if (verdict && request_ && thrown->kind == VerdictKind::Defer)
     reply_ = plugin::defer(thrown->text);
   else if (verdict && !request_)
     reply_ = said(*thrown);
@@ -407,6 +464,10 @@ void Call::failed() {
 // Without a reply after it, the call goes on with the handlers behind the one that failed.
 void Call::fail(const std::string &message, bool with_traceback) {
   engine_.host()->error(with_traceback ? state_.explain(first_.thread, message) : message, op_);
+  if (delivery_) {
+    reply_ = plugin::Reply{MANSIO_INTERNAL, {4, 3, 0}, "the transport's script failed"};
+    return;
+  }
   const auto on_error = handler_ ? handler_->on_error : OnError::Fail;
   if (on_error == OnError::Defer) {
     reply_ = plugin::defer({4, 3, 0}, "a local policy failed");

@@ -1,5 +1,6 @@
-// One operation of the host as a script sees it: the handlers of a stage in their order, or one key of a lookup, on a
-// thread of Lua that may wait, and on those that it began beside. It ends in one answer, whatever the script does.
+// One operation of the host as a script sees it: the handlers of a stage in their order, one key of a lookup, or a
+// delivery, on a thread of Lua that may wait, and on those that it began beside. It ends in one answer, whatever the
+// script does.
 #pragma once
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "mansio/filter.hpp"
 #include "plugins/lua/budget.hpp"
 #include "plugins/lua/content.hpp"
+#include "plugins/lua/delivery.hpp"
 #include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/state.hpp"
 #include "plugins/lua/strand.hpp"
@@ -33,6 +35,7 @@ class Call {
  public:
   Call(Engine &engine, State &state, plugin::Stage stage, plugin::Token token);
   Call(Engine &engine, State &state, plugin::LookupRequest request, int function, plugin::Token token);
+  Call(Engine &engine, State &state, plugin::Delivery delivery, int function, plugin::Token token);
   ~Call();
   Call(const Call &) = delete;
   Call &operator=(const Call &) = delete;
@@ -60,6 +63,11 @@ class Call {
   std::uint64_t serial() const { return serial_; }
   mansio_op op() const { return op_; }
   plugin::Stage *stage() { return stage_ ? &*stage_ : nullptr; }
+  DeliveryWork *delivery() { return delivery_.get(); }
+  void report(std::size_t recipient, const Verdict &result);  // of a delivery; throws ScriptError for the second
+  void reaches_out() {  // a server is about to be asked
+    if (delivery_) delivery_->reached_out = true;
+  }
   Content &content();
   void progress();  // asks the host for more time
   // What it set; the host still gives the values of the beginning.
@@ -96,11 +104,14 @@ class Call {
   plugin::Reply said(const Verdict &verdict) const;
   bool take_verdict(lua_State *L);
   void take_values(lua_State *L);
+  void take_result(lua_State *L);
+  std::int64_t deadline() const;
   std::string place(lua_State *L, int function) const;
   int step_of(Strand &strand);
   void ended(Strand &task, int status, int results);
   std::string error_of(const Strand &strand, std::optional<Verdict> *thrown) const;
   void failed();
+  plugin::Reply interrupted() const;
   void fail(const std::string &message, bool with_traceback);
   void arm();
   void disarm();
@@ -127,7 +138,8 @@ class Call {
   mansio_op op_;
   std::optional<plugin::Stage> stage_;
   std::optional<plugin::LookupRequest> request_;
-  int lookup_ = LUA_NOREF;
+  std::unique_ptr<DeliveryWork> delivery_;
+  int function_ = LUA_NOREF;  // of a lookup or a transport
   std::optional<Content> content_;
   std::map<std::string, std::string, std::less<>> meta_[2];
   Budget budget_;

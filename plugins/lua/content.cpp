@@ -24,7 +24,7 @@ std::uint64_t Content::body_begins() {
 std::size_t Content::read(std::uint64_t offset, char *to, std::size_t n) const {
   if (offset >= size()) return 0;
   const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(n, size() - offset));
-  const auto got = stage_.read(offset, to, wanted);
+  const auto got = host_.read(op_, offset, to, wanted);
   if (got < 0) throw ScriptError{"the message cannot be read"};
   return static_cast<std::size_t>(got);
 }

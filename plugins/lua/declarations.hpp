@@ -25,8 +25,10 @@ inline constexpr std::array kEvents{
 
 inline constexpr std::array<std::string_view, 2> kOnOptions{"timeout", "on_error"};
 inline constexpr std::array<std::string_view, 3> kOnErrors{"fail", "defer", "accept"};
-inline constexpr std::array<std::string_view, 1> kProvideKinds{"lookup"};
+inline constexpr std::array<std::string_view, 2> kProvideKinds{"lookup", "transport"};
 inline constexpr std::array<std::string_view, 1> kLookupFields{"lookup"};
+inline constexpr std::array<std::string_view, 1> kTransportFields{"deliver"};
+inline constexpr std::array<std::string_view, 3> kResultOptions{"retry", "nexthop_failed", "relay"};
 inline constexpr std::array<std::string_view, 2> kMemoizeOptions{"ttl", "size"};
 inline constexpr std::array<std::string_view, 4> kConnectOptions{"timeout", "tls", "tls_name", "ca_file"};
 inline constexpr std::array<std::string_view, 7> kRedisOptions{"timeout",  "tls",      "tls_name", "ca_file",
@@ -62,5 +64,11 @@ inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "loca
 inline constexpr std::array<std::string_view, 15> kMessageFields{
     "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header", "raw",
     "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress"};
+inline constexpr std::array<std::string_view, 19> kDeliveryFields{
+    "sender",      "recipients", "nexthop", "queue_id",    "meta",        "message", "attempts",
+    "arrival",     "envid",      "ret",     "smtputf8",    "require_tls", "sent",    "possible_duplicate",
+    "source_pool", "defer",      "bounce",  "uncertain",   "client_address"};
+inline constexpr std::array<std::string_view, 6> kRecipientFields{"address", "localpart", "domain",
+                                                                  "original", "orcpt",    "notify"};
 
 }  // namespace mansio::lua

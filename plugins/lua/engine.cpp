@@ -12,6 +12,12 @@
 namespace mansio::lua {
 namespace {
 
+std::string names_of(const std::map<std::string, int, std::less<>> &provided) {
+  std::string names;
+  for (const auto &[name, ignored] : provided) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "none" : names;
+}
+
 // They live as long as the instance, outside of any script's memory.
 void check_length(const std::string &name, const char *what) {
   constexpr std::size_t kLongestName = 128;
@@ -46,7 +52,7 @@ Engine::~Engine() {
 std::unique_ptr<State> Engine::fresh() {
   auto made = std::make_unique<State>(*this, settings_);
   if (!states_.empty() && !made->registers_the_same(*states_.front()))
-    throw LoadError{settings_.path + " registers other handlers or lookups than when it was first loaded"};
+    throw LoadError{settings_.path + " registers other handlers, lookups or transports than when it was first loaded"};
   return made;
 }
 
@@ -86,13 +92,23 @@ void Engine::begin(plugin::LookupRequest request, plugin::Token token) {
   auto &state = pick();
   const auto function = state.find_lookup(request.table);
   if (function == LUA_NOREF) {
-    std::string has;
-    for (const auto &[name, ignored] : state.lookups()) has += (has.empty() ? "" : ", ") + name;
     token.complete(plugin::defer("the script provides no lookup \"" + request.table + "\"; it has " +
-                                 (has.empty() ? "none" : has)));
+                                 names_of(state.lookups())));
     return;
   }
   run(std::make_unique<Call>(*this, state, std::move(request), function, std::move(token)));
+}
+
+void Engine::begin(plugin::Delivery delivery, plugin::Token token) {
+  auto &state = pick();
+  const auto name = host_->fact("instance");
+  const auto function = state.find_transport(name);
+  if (function == LUA_NOREF) {
+    const auto why = "the script provides no transport \"" + name + "\"; it has " + names_of(state.transports());
+    token.complete(plugin::Reply{MANSIO_INTERNAL, {4, 3, 5}, why});
+    return;
+  }
+  run(std::make_unique<Call>(*this, state, std::move(delivery), function, std::move(token)));
 }
 
 // Calls never run inside of each other: what is woken meanwhile goes on afterwards.

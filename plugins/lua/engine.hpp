@@ -32,6 +32,7 @@ class Engine {
   std::uint64_t stages() const { return stages_; }
   void begin(plugin::Stage stage, plugin::Token token);
   void begin(plugin::LookupRequest request, plugin::Token token);
+  void begin(plugin::Delivery delivery, plugin::Token token);
   void cancel(mansio_op op);
 
   // From callbacks: a thread of the call goes on, at once unless one runs now; or the call has not ended in time.

@@ -1,4 +1,4 @@
-// lua: filters, policies and lookups as scripts of Lua 5.4. See README.md and docs/lua-guide.md.
+// lua: filters, policies, lookups and transports as scripts of Lua 5.4. See README.md and docs/lua-guide.md.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,6 +24,7 @@ class Script {
   std::uint64_t stages() const { return engine_->stages(); }
   void start(Stage stage, Token token) { engine_->begin(std::move(stage), std::move(token)); }
   void lookup(LookupRequest request, Token token) { engine_->begin(std::move(request), std::move(token)); }
+  void start(Token token, Delivery delivery) { engine_->begin(std::move(delivery), std::move(token)); }
   void cancel(mansio_op op) { engine_->cancel(op); }
 
  private:
@@ -70,4 +71,4 @@ struct ScriptPolicy : Watch<P> {
 
 }  // namespace
 
-MANSIO_PLUGIN(Script, ScriptFilter, ScriptPolicy, ::mansio::plugin::LookupKind)
+MANSIO_PLUGIN(Script, ScriptFilter, ScriptPolicy, ::mansio::plugin::LookupKind, ::mansio::plugin::TransportKind)

@@ -1,5 +1,5 @@
-// The message at its end: its header fields, its body as a stream, and edits, which the host collects and applies as a
-// whole when the call ends without objection. What is read is the message as it came.
+// The message at its end, or of a delivery: its header fields, its body as a stream, and edits, which the host collects
+// and applies as a whole when the call ends without objection. What is read is the message as it came.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -117,6 +117,8 @@ int text(lua_State *L) {
 template <class F>
 int edit(lua_State *L, const char *what, F f) {
   auto &call = call_of(L, 1, kType);
+  if (!call.stage())
+    throw ScriptError{std::string{what} + " is for filters; a transport delivers the message as it is"};
   std::size_t octets = 0;
   for (int i = lua_gettop(L); i > 1; --i)
     if (lua_type(L, i) == LUA_TSTRING) octets += lua_rawlen(L, i);

@@ -17,18 +17,10 @@ namespace {
 constexpr const char *kSession = "session", *kTransaction = "transaction";
 constexpr const char *kSessionMeta = "session metadata", *kMessageMeta = "message metadata";
 
-struct Handle {
-  std::uint64_t serial;
-};
-
 plugin::Stage &stage_of(Call &call) {
   auto *stage = call.stage();
   if (!stage) throw ScriptError{"there is no session here"};
   return *stage;
-}
-
-[[noreturn]] void no_field(const char *type, std::string_view key, std::span<const std::string_view> known) {
-  throw ScriptError{std::string{type} + " has no field \"" + std::string{key} + '"' + did_you_mean(key, known)};
 }
 
 void push_fact(lua_State *L, const plugin::Stage &stage, const Fact &fact) {
@@ -139,12 +131,19 @@ void push_path(lua_State *L, const plugin::Stage &stage) {
 
 }  // namespace
 
-Call &call_of(lua_State *L, int index, const char *type) {
-  const auto &handle = object_at<Handle>(L, index, type);
+void no_field(const char *type, std::string_view key, std::span<const std::string_view> known) {
+  throw ScriptError{std::string{type} + " has no field \"" + std::string{key} + '"' + did_you_mean(key, known)};
+}
+
+Call &call_with(lua_State *L, std::uint64_t serial, const char *type) {
   auto *call = State::of(L).call();
-  if (!call || call->serial() != handle.serial)
+  if (!call || call->serial() != serial)
     throw ScriptError{std::string{"a "} + type + " is good in its handler only, and that has ended"};
   return *call;
+}
+
+Call &call_of(lua_State *L, int index, const char *type) {
+  return call_with(L, object_at<Handle>(L, index, type).serial, type);
 }
 
 void push_handle(lua_State *L, const char *type, const Call &call) {
@@ -158,6 +157,7 @@ void make_object_types(lua_State *L) {
   make_handle_type(L, kMessageMeta, bound<get_meta<true>>, bound<put_meta<true>>);
   make_address_type(L);
   make_message_type(L);
+  make_delivery_types(L);
 }
 
 int push_arguments(lua_State *L, Call &call) {

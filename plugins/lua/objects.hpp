@@ -1,7 +1,9 @@
-// What handlers get: session, transaction, address and message. They are good until the handler ends, and each has the
-// fields that declarations.hpp lists and no others.
+// What handlers get: session, transaction, address and message; and transports: delivery and recipient. They are good
+// until the handler ends, and each has the fields that declarations.hpp lists and no others.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,14 +18,23 @@ void make_object_types(lua_State *L);
 // The arguments of the handlers of the call's stage; returns how many.
 int push_arguments(lua_State *L, Call &call);
 
-// In address.cpp and message.cpp.
+// In address.cpp, message.cpp and delivery.cpp.
 void make_address_type(lua_State *L);
 void push_address(lua_State *L, std::string_view text, const std::vector<std::string_view> &parameters);
 void make_message_type(lua_State *L);
 void push_message(lua_State *L, Call &call);
+void make_delivery_types(lua_State *L);
+void push_delivery(lua_State *L, Call &call);
+
+// What all of these but addresses are in Lua.
+struct Handle {
+  std::uint64_t serial;  // of their call
+};
 
 // The call whose objects these are: throws ScriptError when it is not the one that runs.
 Call &call_of(lua_State *L, int index, const char *type);
+Call &call_with(lua_State *L, std::uint64_t serial, const char *type);
+[[noreturn]] void no_field(const char *type, std::string_view key, std::span<const std::string_view> known);
 void push_handle(lua_State *L, const char *type, const Call &call);
 
 }  // namespace mansio::lua

@@ -55,19 +55,25 @@ int on(lua_State *L) {
 }
 
 // mansio.provide("lookup", name, {lookup = function(key, table) ... end})
+// mansio.provide("transport", name, {deliver = function(delivery) ... end})
 int provide(lua_State *L) {
   auto &state = loading_state(L, "mansio.provide");
   const auto kind = text_at(L, 1, "the kind");
   if (std::find(kProvideKinds.begin(), kProvideKinds.end(), kind) == kProvideKinds.end())
-    throw ScriptError{"a script cannot provide a \"" + std::string{kind} + "\", only a lookup" +
+    throw ScriptError{"a script cannot provide a \"" + std::string{kind} + "\", only a lookup or a transport" +
                       did_you_mean(kind, kProvideKinds)};
-  const std::string name{text_at(L, 2, "the table's name")};
+  const bool transport = kind == "transport";
+  const std::string name{text_at(L, 2, transport ? "the transport's name" : "the table's name")};
   expect_table(L, 3, "the object");
-  only_fields(L, 3, "mansio.provide", kLookupFields);
-  lua_getfield(L, 3, "lookup");
-  expect_function(L, -1, "its field lookup");
+  if (transport)
+    only_fields(L, 3, "mansio.provide", kTransportFields);
+  else
+    only_fields(L, 3, "mansio.provide", kLookupFields);
+  lua_getfield(L, 3, transport ? "deliver" : "lookup");
+  expect_function(L, -1, transport ? "its field deliver" : "its field lookup");
   const int function = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (!state.add_lookup(name, function)) throw ScriptError{"the lookup \"" + name + "\" is provided twice"};
+  if (!(transport ? state.add_transport(name, function) : state.add_lookup(name, function)))
+    throw ScriptError{"the " + std::string{kind} + " \"" + name + "\" is provided twice"};
   return 0;
 }
 

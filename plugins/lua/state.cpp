@@ -77,13 +77,18 @@ void State::load(const Settings &settings) {
   if (!why.empty()) throw LoadError{why};
   loading_ = false;
   memory_.loaded();
-  if (stages() == 0 && lookups_.empty())
+  if (stages() == 0 && lookups_.empty() && transports_.empty())
     throw LoadError{settings.path + " registers nothing: it calls neither mansio.on nor mansio.provide"};
 }
 
 int State::find_lookup(std::string_view name) const {
   const auto found = lookups_.find(name);
   return found == lookups_.end() ? LUA_NOREF : found->second;
+}
+
+int State::find_transport(std::string_view name) const {
+  const auto found = transports_.find(name);
+  return found == transports_.end() ? LUA_NOREF : found->second;
 }
 
 std::uint64_t State::stages() const {
@@ -97,7 +102,9 @@ bool State::registers_the_same(const State &other) const {
   const auto as_many = [](const auto &a, const auto &b) { return a.size() == b.size(); };
   const auto same_name = [](const auto &a, const auto &b) { return a.first == b.first; };
   return std::equal(handlers_.begin(), handlers_.end(), other.handlers_.begin(), as_many) &&
-         std::equal(lookups_.begin(), lookups_.end(), other.lookups_.begin(), other.lookups_.end(), same_name);
+         std::equal(lookups_.begin(), lookups_.end(), other.lookups_.begin(), other.lookups_.end(), same_name) &&
+         std::equal(transports_.begin(), transports_.end(), other.transports_.begin(), other.transports_.end(),
+                    same_name);
 }
 
 State::Thread State::take_thread() {

@@ -52,6 +52,9 @@ class State {
   // LUA_NOREF when there is none of that name.
   int find_lookup(std::string_view name) const;
   const std::map<std::string, int, std::less<>> &lookups() const { return lookups_; }
+  bool add_transport(const std::string &name, int function) { return transports_.emplace(name, function).second; }
+  int find_transport(std::string_view name) const;  // as find_lookup()
+  const std::map<std::string, int, std::less<>> &transports() const { return transports_; }
   std::uint64_t stages() const;
   bool registers_the_same(const State &other) const;
   bool loading() const { return loading_; }
@@ -105,7 +108,7 @@ class State {
   Budget *budget_ = nullptr;
   PatternCache patterns_;
   std::array<std::vector<Handler>, kStages> handlers_{};
-  std::map<std::string, int, std::less<>> lookups_;
+  std::map<std::string, int, std::less<>> lookups_, transports_;
   std::vector<Thread> idle_;
 };
 

@@ -1,14 +1,17 @@
 #include "plugins/lua/verdict.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declarations.hpp"
 
 namespace mansio::lua {
 namespace {
 
 constexpr const char *kType = "verdict";
 constexpr std::size_t kLongestText = 400;
+constexpr std::int64_t kLongestRetry = std::int64_t{7} * 86400 * 1'000'000'000;  // beyond it nobody is listened to
 
 // "5.7.1"; nothing for what is no code of RFC 3463.
 std::optional<plugin::Enhanced> enhanced_code(std::string_view text) {
@@ -31,14 +34,31 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
-// ([code,] [enhanced code,] [text]) of a reply that begins with `digit`.
-Verdict refusal(lua_State *L, VerdictKind kind, int digit, Verdict verdict) {
-  verdict.kind = kind;
-  int at = 1;
+// {retry =, nexthop_failed =, relay =}, of transports.
+void read_result_options(lua_State *L, int index, Verdict &verdict) {
+  only_fields(L, index, "the result", kResultOptions);
+  const bool defers = verdict.kind == VerdictKind::Defer;
+  if (lua_getfield(L, index, "retry") != LUA_TNIL) {
+    if (!defers) throw ScriptError{"retry is for a result that defers"};
+    verdict.retry = std::min(duration_at(L, -1, "retry"), kLongestRetry);
+  }
+  if (lua_getfield(L, index, "nexthop_failed") != LUA_TNIL) {
+    if (!defers) throw ScriptError{"nexthop_failed is for a result that defers"};
+    if (!lua_isboolean(L, -1))
+      throw ScriptError{"expected true or false for nexthop_failed, got " + type_name(L, -1)};
+    verdict.nexthop_failed = lua_toboolean(L, -1) != 0;
+  }
+  if (lua_getfield(L, index, "relay") != LUA_TNIL) verdict.relay = one_line(text_at(L, -1, "relay"));
+  lua_pop(L, 3);
+}
+
+// ([code,] [enhanced code,] [text] [, options]) from `at` on, of a reply that begins with `digit`.
+Verdict reply_at(lua_State *L, int at, int digit, Verdict verdict) {
   if (lua_type(L, at) == LUA_TNUMBER) {
     verdict.code = static_cast<std::uint16_t>(integer_at(L, at, "the code", digit * 100, digit * 100 + 99));
     ++at;
   }
+  const auto options_at = [L](int index) { return type_name(L, index) == "table"; };  // and no address
   if (lua_type(L, at) == LUA_TSTRING) {
     const auto text = text_at(L, at, "the enhanced code");
     const auto enhanced = enhanced_code(text);
@@ -48,13 +68,18 @@ Verdict refusal(lua_State *L, VerdictKind kind, int digit, Verdict verdict) {
     if (enhanced) {
       verdict.enhanced = *enhanced;
       ++at;
-    } else if (!lua_isnoneornil(L, at + 1)) {
+    } else if (!lua_isnoneornil(L, at + 1) && !options_at(at + 1)) {
       throw ScriptError{"the enhanced code is \"" + std::string{text} + "\", expected one such as \"" +
                         std::to_string(digit) + ".7.1\""};
     }
   }
-  if (!lua_isnoneornil(L, at)) verdict.text = one_line(text_at(L, at, "the text"));
-  if (!lua_isnoneornil(L, at + 1)) throw ScriptError{"too many arguments, expected [code,] [enhanced code,] text"};
+  if (!options_at(at)) {
+    if (!lua_isnoneornil(L, at)) verdict.text = one_line(text_at(L, at, "the text"));
+    ++at;
+  }
+  if (options_at(at)) read_result_options(L, at++, verdict);
+  if (!lua_isnoneornil(L, at))
+    throw ScriptError{"too many arguments, expected [code,] [enhanced code,] text [, options]"};
   return verdict;
 }
 
@@ -63,11 +88,11 @@ int accept(lua_State *L) {
   return 1;
 }
 int reject(lua_State *L) {
-  push_verdict(L, refusal(L, VerdictKind::Reject, 5, {VerdictKind::Reject, 0, {5, 7, 1}, "refused by policy"}));
+  push_verdict(L, reply_at(L, 1, 5, {VerdictKind::Reject, 0, {5, 7, 1}, "refused by policy"}));
   return 1;
 }
 int defer(lua_State *L) {
-  push_verdict(L, refusal(L, VerdictKind::Defer, 4, {VerdictKind::Defer, 0, {4, 7, 1}, "try again later"}));
+  push_verdict(L, reply_at(L, 1, 4, {VerdictKind::Defer, 0, {4, 7, 1}, "try again later"}));
   return 1;
 }
 int hold(lua_State *L) {
@@ -79,15 +104,37 @@ int discard(lua_State *L) {
   return 1;
 }
 
-// What lies in Lua; the text is the user value, so that the collector need not call us.
+int sent(lua_State *L) {
+  push_verdict(L, result_at(L, 1, VerdictKind::Sent));
+  return 1;
+}
+int uncertain(lua_State *L) {
+  push_verdict(L, result_at(L, 1, VerdictKind::Uncertain));
+  return 1;
+}
+
+// What lies in Lua; its texts are the user values, so that the collector need not call us.
 struct Stored {
   VerdictKind kind;
   std::uint16_t code;
   plugin::Enhanced enhanced;
+  std::int64_t retry;
+  bool nexthop_failed;
 };
+constexpr int kTextSlot = 1, kRelaySlot = 2;
+
+std::string stored_text(lua_State *L, int index, int which) {
+  std::string text;
+  std::size_t n = 0;
+  lua_getiuservalue(L, index, which);
+  if (const char *at = lua_tolstring(L, -1, &n)) text.assign(at, n);
+  lua_pop(L, 1);
+  return text;
+}
 
 int to_text(lua_State *L) {
-  static constexpr const char *kNames[] = {"accept", "reject", "defer", "hold", "discard"};
+  static constexpr const char *kNames[] = {"accept", "reject", "defer",    "hold",
+                                           "discard", "sent",  "uncertain"};
   const auto verdict = verdict_at(L, 1);
   if (!verdict) throw ScriptError{"expected a verdict"};
   push(L, std::string{kNames[static_cast<int>(verdict->kind)]} + (verdict->text.empty() ? "" : ": ") + verdict->text);
@@ -104,37 +151,54 @@ void add_verdicts(lua_State *L) {
   lua_pop(L, 1);
   static constexpr luaL_Reg kFunctions[] = {{"accept", bound<accept>}, {"reject", bound<reject>},
                                             {"defer", bound<defer>},   {"hold", bound<hold>},
-                                            {"discard", bound<discard>}, {nullptr, nullptr}};
+                                            {"discard", bound<discard>}, {"sent", bound<sent>},
+                                            {"uncertain", bound<uncertain>}, {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 
 std::optional<Verdict> verdict_at(lua_State *L, int index) {
   const auto *stored = static_cast<const Stored *>(luaL_testudata(L, index, kType));
   if (!stored) return std::nullopt;
-  Verdict verdict{stored->kind, stored->code, stored->enhanced, {}};
-  lua_getiuservalue(L, index, 1);
-  std::size_t n = 0;
-  if (const char *text = lua_tolstring(L, -1, &n)) verdict.text.assign(text, n);
-  lua_pop(L, 1);
+  Verdict verdict{stored->kind, stored->code, stored->enhanced, stored_text(L, index, kTextSlot)};
+  verdict.retry = stored->retry;
+  verdict.nexthop_failed = stored->nexthop_failed;
+  verdict.relay = stored_text(L, index, kRelaySlot);
   return verdict;
 }
 
 void push_verdict(lua_State *L, const Verdict &verdict) {
-  auto *stored = static_cast<Stored *>(lua_newuserdatauv(L, sizeof(Stored), 1));
-  *stored = {verdict.kind, verdict.code, verdict.enhanced};
+  auto *stored = static_cast<Stored *>(lua_newuserdatauv(L, sizeof(Stored), kRelaySlot));
+  *stored = {verdict.kind, verdict.code, verdict.enhanced, verdict.retry, verdict.nexthop_failed};
   push(L, verdict.text);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, kTextSlot);
+  push(L, verdict.relay);
+  lua_setiuservalue(L, -2, kRelaySlot);
   luaL_setmetatable(L, kType);
 }
 
-plugin::Reply reply_of(const Verdict &verdict) {
-  if (verdict.kind == VerdictKind::Reject || verdict.kind == VerdictKind::Defer) {
-    const auto status = verdict.kind == VerdictKind::Reject ? MANSIO_FAIL : MANSIO_DEFER;
-    plugin::Reply reply{status, verdict.enhanced, verdict.text};
-    reply.code(verdict.code);
-    return reply;
+Verdict result_at(lua_State *L, int at, VerdictKind kind) {
+  switch (kind) {
+    case VerdictKind::Sent:
+      return reply_at(L, at, 2, {kind, 0, {2, 0, 0}, ""});
+    case VerdictKind::Reject:
+      return reply_at(L, at, 5, {kind, 0, {5, 0, 0}, "the next hop refused it"});
+    case VerdictKind::Uncertain:
+      return reply_at(L, at, 4, {kind, 0, {4, 4, 2}, "it may have been delivered"});
+    default:
+      return reply_at(L, at, 4, {VerdictKind::Defer, 0, {4, 0, 0}, "try again later"});
   }
-  return plugin::Reply{MANSIO_OK};
+}
+
+plugin::Reply reply_of(const Verdict &verdict) {
+  mansio_status status = MANSIO_OK;
+  if (verdict.kind == VerdictKind::Reject) status = MANSIO_FAIL;
+  if (verdict.kind == VerdictKind::Defer) status = MANSIO_DEFER;
+  if (verdict.kind == VerdictKind::Uncertain) status = MANSIO_UNCERTAIN;
+  if (status == MANSIO_OK && verdict.kind != VerdictKind::Sent) return plugin::Reply{MANSIO_OK};
+  plugin::Reply reply{status, verdict.enhanced, verdict.text};
+  reply.code(verdict.code).retry(verdict.retry).relay(verdict.relay);
+  if (verdict.nexthop_failed) reply.site_failure();
+  return reply;
 }
 
 }  // namespace mansio::lua

@@ -110,22 +110,82 @@ function message:progress() end
 ---@param handler fun(...): mansio.verdict?
 function mansio.on(event, options, handler) end
 
----@param kind "lookup"
----@param name string The name of the table in the configuration.
----@param object {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
+---A recipient of a delivery.
+---@class mansio.recipient
+---@field address string
+---@field localpart string
+---@field domain string In lower case.
+---@field original string As the client gave it.
+---@field orcpt string? "rfc822;user@example.com"
+---@field notify ("never"|"success"|"failure"|"delay")[]? Of which ends the sender wants to hear (RFC 3461).
+
+---@class mansio.ResultOptions
+---@field retry? mansio.Time Of defer: the server asked not to be tried before.
+---@field nexthop_failed? boolean Of defer: no server of the next hop could be used, so the queue slows down towards it.
+---@field relay? string Who said so, for the log.
+
+---What a transport has to deliver. Good until deliver() ends.
+---@class mansio.delivery
+---@field sender mansio.address
+---@field recipients mansio.recipient[]
+---@field nexthop string? Of the route.
+---@field queue_id string
+---@field meta table<string, string?> What policies and filters noted about the message.
+---@field message mansio.message To be read.
+---@field attempts integer Made for these recipients before.
+---@field arrival number Seconds since 1970.
+---@field envid string?
+---@field ret "full"|"hdrs"|nil
+---@field smtputf8 boolean
+---@field require_tls boolean Must not travel in the clear (RFC 8689).
+---@field possible_duplicate boolean It may have been delivered before.
+---@field source_pool string?
+---@field client_address string?
+local delivery = {}
+---(recipient, [code,] [enhanced code,] [text] [, options])
+---@param recipient mansio.recipient
+---@param ... integer|string|mansio.ResultOptions
+function delivery:sent(recipient, ...) end
+---(recipient, [code,] [enhanced code,] [text] [, options])
+---@param recipient mansio.recipient
+---@param ... integer|string|mansio.ResultOptions
+function delivery:defer(recipient, ...) end
+---(recipient, [code,] [enhanced code,] [text] [, options])
+---@param recipient mansio.recipient
+---@param ... integer|string|mansio.ResultOptions
+function delivery:bounce(recipient, ...) end
+---It may have been delivered, and is tried again. (recipient, [code,] [enhanced code,] [text] [, options])
+---@param recipient mansio.recipient
+---@param ... integer|string|mansio.ResultOptions
+function delivery:uncertain(recipient, ...) end
+
+---@alias mansio.Lookup {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
+---@alias mansio.Transport {deliver: fun(delivery: mansio.delivery): mansio.verdict?}
+
+---@param kind "lookup"|"transport"
+---@param name string The name of the table or transport in the configuration.
+---@param object mansio.Lookup|mansio.Transport
 function mansio.provide(kind, name, object) end
 
 ---No objection, and no further handler of this script is asked.
 ---@return mansio.verdict
 function mansio.accept() end
----([code,] [enhanced code,] [text])
----@param ... integer|string
+---([code,] [enhanced code,] [text]); of a transport with options behind.
+---@param ... integer|string|mansio.ResultOptions
 ---@return mansio.verdict
 function mansio.reject(...) end
----([code,] [enhanced code,] [text])
----@param ... integer|string
+---([code,] [enhanced code,] [text]); of a transport with options behind.
+---@param ... integer|string|mansio.ResultOptions
 ---@return mansio.verdict
 function mansio.defer(...) end
+---Of a transport: delivered. ([code,] [enhanced code,] [text] [, options])
+---@param ... integer|string|mansio.ResultOptions
+---@return mansio.verdict
+function mansio.sent(...) end
+---Of a transport: it may have been delivered, and is tried again. ([code,] [enhanced code,] [text] [, options])
+---@param ... integer|string|mansio.ResultOptions
+---@return mansio.verdict
+function mansio.uncertain(...) end
 ---@param reason string
 ---@return mansio.verdict
 function mansio.hold(reason) end

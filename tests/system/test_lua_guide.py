@@ -1,5 +1,5 @@
-"""docs/lua-guide.md: each of its scripts loads, the dialogue below it happens with a running Mansio, and the tests below
-it pass."""
+"""docs/lua-guide.md: each of its scripts loads, the dialogue and the deliveries below it happen with a running Mansio, and
+the tests below it pass."""
 import http.server
 import json
 import os
@@ -47,6 +47,18 @@ plugin = "transport-discard"
 [[route]]
 transport = "discard"
 '''
+TRANSPORT = '''
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[transport.%s]
+plugin = "lua"
+script = "%s"
+allow = ["http"]
+[[route]]
+transport = "%s"
+'''
 
 
 def blocks():
@@ -55,11 +67,13 @@ def blocks():
 
 
 def scripts():
-    """Each script, and its dialogue: [(what is sent, how the answer begins)]."""
+    """Each script, its dialogue: [(what is sent, how the answer begins)], and its deliveries: [(recipient, status, text)]."""
     found = []
     for language, text in blocks():
         if language == "lua":
-            found.append((text, []))
+            found.append((text, [], []))
+        elif language == "delivery":
+            found[-1][2].extend(line.split(" ", 2) for line in text.splitlines())
         elif language == "smtp":
             lines = text.splitlines()
             found[-1][1].extend((sent[2:], answer[2:]) for sent, answer in zip(lines[::2], lines[1::2]))
@@ -97,6 +111,19 @@ class Check(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Mailboxes(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b"stored"
+        self.send_response({"/nobody": 404, "/busy": 503}.get(self.path, 200))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
 class LuaGuide(rig.TestCase):
     def serve(self, handler):
         """Its port."""
@@ -122,6 +149,7 @@ class LuaGuide(rig.TestCase):
         db.close()
         os.chmod(database, 0o644)
         return {"127.0.0.1:10040": f"127.0.0.1:{self.serve(Judge)}", "127.0.0.1:8080": f"127.0.0.1:{self.serve(Check)}",
+                "127.0.0.1:8081": f"127.0.0.1:{self.serve(Mailboxes)}",
                 "127.0.0.1:6379": f"127.0.0.1:{redis}", "/etc/mansio/users.db": database}
 
     def write(self, name, text):
@@ -133,12 +161,16 @@ class LuaGuide(rig.TestCase):
     def test_its_scripts_do_what_it_says(self):
         plugins = self.plugins("lua", "lookup-file", "transport-discard")
         peers = self.peers()
-        talked = 0
-        for number, (text, dialogue) in enumerate(scripts()):
+        talked = delivered = 0
+        for number, (text, dialogue, deliveries) in enumerate(scripts()):
             with self.subTest(script=text.splitlines()[0]):
                 for there, here in peers.items():
                     text = text.replace(there, here)
                 script = self.write(f"{number}.lua", text)
+                if deliveries:
+                    self.deliver(text, script, deliveries, plugins)
+                    delivered += 1
+                    continue
                 if not dialogue:
                     name = re.search(r'mansio\.provide\("lookup", "(\w+)"', text)[1]
                     server = rig.Mansio(self.dir, TABLE % (name, script), plugins=plugins, name=f"table{number}")
@@ -156,6 +188,19 @@ class LuaGuide(rig.TestCase):
                 server.close()
                 server.process = None
         self.assertGreaterEqual(talked, 12)
+        self.assertGreaterEqual(delivered, 1)
+
+    def deliver(self, text, script, deliveries, plugins):
+        name = re.search(r'mansio\.provide\("transport", "(\w+)"', text)[1]
+        server = self.mansio(TRANSPORT % (name, script, name), plugins=plugins, name=f"transport-{name}")
+        with rig.Client(server.port) as client:
+            client.cmd("EHLO client.example")
+            client.message("", [recipient for recipient, _, _ in deliveries], "Subject: x\r\n\r\nbody")  # no bounces
+        for recipient, status, said in deliveries:
+            line = server.wait_event("delivery", to=recipient)[0]
+            self.assertEqual((line["status"], line["text"]), (status, said))
+        server.close()
+        server.process = None
 
     def test_its_tests_pass(self):
         self.assertEqual(len(tests()), 1)

@@ -23,6 +23,7 @@ void expect_allowed(lua_State *L, std::string_view library, const char *what);
 inline Call &may_ask(lua_State *L, const char *what) {
   auto &call = Call::may_wait(L, what);
   call.state().charge(L, 1000);
+  call.reaches_out();
   return call;
 }
 

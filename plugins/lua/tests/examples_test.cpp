@@ -7,6 +7,7 @@
 #include "plugins/lookup-common/tests/rig.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 #include "plugins/lua/tests/server.hpp"
+#include "plugins/transport-http/tests/http_server.hpp"
 
 namespace mansio::lua::testing {
 namespace {
@@ -98,6 +99,48 @@ TEST(Examples, QuotaRedisCountsInRedis) {
   redis.stop();
   EXPECT_EQ(host.run(mail).last->status, MANSIO_OK);
   EXPECT_EQ(host.metric("quota_uncounted"), 1);
+}
+
+TEST(Examples, WebhookPostsAndTakesTheServicesAnswers) {
+  using mansio::http::test::HttpServer;
+  using mansio::http::test::Received;
+  const HttpServer server{[](const Received &request) {
+    const auto said = [&](const char *user) { return request.body.find(user) != std::string::npos; };
+    if (said("later@")) return HttpServer::response(429, "", "Retry-After: 30\r\n");
+    if (said("never@")) return HttpServer::response(422);
+    if (said("silent@")) return std::string{};
+    if (said("odd@")) return HttpServer::response(200, "\"stored\"");
+    return HttpServer::response(200, R"({"refused": {"gone@example.com": "no such user"}})");
+  }};
+  const ScriptFile file{moved("webhook.lua", "https://hook.example.com/mail", server.url())};
+  FakeHost host{mansio_plugin_entry_1(), file.options({{"allow", "http"}}), {{"instance", "webhook"}}};
+  const auto deliver = [&](std::vector<std::string> to) {
+    mansio::testing::FakeMail mail;
+    mail.sender = "a@example.org";
+    for (auto &address : to) mail.recipients.push_back({std::move(address), "", "", 0});
+    mail.content = "Subject: a\r\n\r\nbody\r\n";
+    return host.run(mail).recipients;
+  };
+  const auto both = deliver({"b@example.com", "gone@example.com"});
+  EXPECT_EQ(both.at(0).status, MANSIO_OK) << host.log;
+  EXPECT_EQ(both.at(0).text, "HTTP 200");
+  EXPECT_EQ(both.at(0).relay, server.url());
+  EXPECT_EQ(both.at(1).status, MANSIO_FAIL);
+  EXPECT_EQ(both.at(1).text, "no such user");
+  ASSERT_EQ(server.received().size(), 1u);
+  EXPECT_EQ(server.received().front().body,
+            R"({"message":"U3ViamVjdDogYQ0KDQpib2R5DQo=","queue_id":"0123456789ABC",)"
+            R"("recipients":["b@example.com","gone@example.com"],"sender":"a@example.org"})");
+  const auto later = deliver({"later@example.com"}).at(0);
+  EXPECT_EQ(later.status, MANSIO_DEFER);
+  EXPECT_EQ(later.retry_ns, 30'000'000'000);
+  EXPECT_EQ(deliver({"never@example.com"}).at(0).status, MANSIO_FAIL);
+  EXPECT_EQ(deliver({"odd@example.com"}).at(0).status, MANSIO_OK) << host.log;
+  const auto silent = deliver({"silent@example.com"}).at(0);
+  EXPECT_EQ(silent.status, MANSIO_DEFER);
+  EXPECT_EQ(silent.flags, MANSIO_REPLY_SITE_FAILURE);
+  EXPECT_EQ(host.metric("webhook_posted"), 2);
+  EXPECT_THAT(host.faults, IsEmpty());
 }
 
 }  // namespace

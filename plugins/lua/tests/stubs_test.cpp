@@ -70,7 +70,10 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("transaction"), names_of(kTransactionFields));
   EXPECT_EQ(fields("address"), names_of(kAddressFields));
   EXPECT_EQ(fields("message"), names_of(kMessageFields));
+  EXPECT_EQ(fields("delivery"), names_of(kDeliveryFields));
+  EXPECT_EQ(fields("recipient"), names_of(kRecipientFields));
   EXPECT_EQ(fields("OnOptions"), names_of(kOnOptions));
+  EXPECT_EQ(fields("ResultOptions"), names_of(kResultOptions));
   EXPECT_EQ(fields("ConnectOptions"), names_of(kConnectOptions));
   EXPECT_EQ(fields("HttpOptions"), names_of(kHttpOptions));
   EXPECT_EQ(fields("RedisOptions"), names_of(kRedisOptions));

@@ -64,6 +64,7 @@ struct Delivery {
   std::int64_t arrival = 0;   // wall ns
   std::int64_t deadline = 0;  // monotonic ns
   Origin origin;
+  std::uint32_t attempts = 0;  // made before this one
 
   Delivery() = default;
   explicit Delivery(const mansio_delivery &borrowed) {
@@ -92,6 +93,7 @@ struct Delivery {
     origin = {d.origin_source,       d.origin_port,         string(d.origin_address),
               string(d.origin_name), string(d.origin_helo), string(d.origin_protocol),
               string(d.origin_ident)};
+    attempts = d.attempts;
   }
   bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
 };

@@ -182,6 +182,7 @@ TEST_F(Delivery, RetriesADeferredRecipientAfterTheBackoff) {
   const auto id = mail_to({"a@example.com", "b@example.com"});
   auto l = leases();
   ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].attempts, 0u);
   auto o = result(l[0], DeliveryStatus::Sent);
   o.outcomes[1] = outcome(1, DeliveryStatus::Deferred, {4, 2, 0}, "450 busy");
   say(egress_, o);
@@ -194,6 +195,7 @@ TEST_F(Delivery, RetriesADeferredRecipientAfterTheBackoff) {
   ASSERT_EQ(l.size(), 1u);
   ASSERT_EQ(l[0].recipients.size(), 1u);
   EXPECT_EQ(l[0].recipients[0].address, "b@example.com");
+  EXPECT_EQ(l[0].attempts, 1u);
 }
 
 TEST_F(Delivery, ARecipientWithoutAReportIsDeferred) {

@@ -146,6 +146,7 @@ class FakeHost {
       d.origin_helo = plugin::str(mail.origin.helo);
       d.origin_protocol = plugin::str(mail.origin.protocol);
       d.origin_ident = plugin::str(mail.origin.ident);
+      d.attempts = mail.attempts;
       transport_->start(self_, mansio_op{op}, &d);
     });
     return op;

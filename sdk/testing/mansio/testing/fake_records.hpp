@@ -46,6 +46,7 @@ struct FakeMail {
   std::vector<std::pair<std::string, std::string>> metadata{};
   std::chrono::nanoseconds time_limit = std::chrono::hours{1};
   plugin::Origin origin{};
+  std::uint32_t attempts = 0;  // made before this one
 };
 
 struct FakeLease {  // what a rate plugin is asked for
