@@ -301,7 +301,8 @@ class Checker {
     }
   }
 
-  // `of`: "smtpd" or "listener.NAME". What is inherited is reported in [smtpd] only.
+  // `of`: "smtpd" or "listener.NAME". Whether a listener is in order does not depend on what of it is inherited: in a
+  // snapshot nothing is.
   void authentication(const std::string &of, const Smtpd &options) {
     const auto given = [&](const char *name) { return places_.contains(of + '.' + name); };
     if (given("auth") && !options.auth.empty() && !s_.auth(options.auth)) {
@@ -311,21 +312,19 @@ class Checker {
       add(of + ".auth", fmt::format("names \"{0}\", but there is no [auth.{0}]{1}", options.auth,
                                     near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
     }
-    const bool listener = of != "smtpd";
-    if (!options.sasl_auth_enable && options.sasl_auth_required && listener &&
-        (given("sasl_auth_enable") || given("sasl_auth_required")))
+    if (of == "smtpd") return;
+    if (options.sasl_auth_required && !options.sasl_auth_enable)
       add(of + ".sasl_auth_required", "demands AUTH, which is not offered; expected sasl_auth_enable = true beside it",
-          {of + ".sasl_auth_enable"});
-    if (!options.sasl_auth_enable || !listener) return;
+          {of + ".sasl_auth_enable", "smtpd.sasl_auth_required"});
+    if (!options.sasl_auth_enable) return;
     if (options.auth.empty())
       add(of + ".sasl_auth_enable", "offers AUTH with nobody to ask, expected auth = \"NAME\" and a table [auth.NAME]",
           {of + ".auth", "smtpd.sasl_auth_enable"});
-    if (!given("sasl_auth_enable") && !given("auth")) return;
     if (options.tls_auth_only && options.tls_security_level == TlsLevel::None)
       add(of + ".sasl_auth_enable",
           "offers AUTH after STARTTLS, which is not offered; expected tls_security_level and a certificate, or "
           "tls_auth_only = false",
-          {of + ".auth", of});
+          {of + ".auth", "smtpd.sasl_auth_enable"});
   }
 
   // `of`: "smtpd" or "listener.NAME".

@@ -212,6 +212,10 @@ class Reader {
       if (!given(prefix + "filters")) listener.smtpd.filters.clear();
       if (!given(prefix + "policies")) listener.smtpd.policies.clear();
     }
+    if (listener.protocol == "qmqp") {  // nor does anybody authenticate in one
+      if (!given(prefix + "sasl_auth_enable")) listener.smtpd.sasl_auth_enable = false;
+      if (!given(prefix + "sasl_auth_required")) listener.smtpd.sasl_auth_required = false;
+    }
     s.listeners.push_back(std::move(listener));
   }
 

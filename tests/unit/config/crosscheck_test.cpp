@@ -267,6 +267,11 @@ TEST(CrossCheck, AuthAsksSomebodyWhoIsThereAndWhereItCanBeOffered) {
   EXPECT_THAT(listening("auth = \"users\"\nsasl_auth_enable = true\n"),
               HasSubstr("listener.s.sasl_auth_enable offers AUTH after STARTTLS, which is not offered"));
   EXPECT_THAT(listening("sasl_auth_required = true\n"), HasSubstr("listener.s.sasl_auth_required demands AUTH"));
+  // What a listener inherits counts as what is given in it.
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\nsasl_auth_required = true\n")),
+              HasSubstr("/etc/m.toml:2: listener.smtp.sasl_auth_required demands AUTH"));
+  EXPECT_THAT(all(parse_with_rest(users + "[smtpd]\nauth = \"users\"\nsasl_auth_enable = true\n")),
+              HasSubstr("/etc/m.toml:5: listener.smtp.sasl_auth_enable offers AUTH after STARTTLS"));
   EXPECT_THAT(listening("sender_login_maps = [\"nothing\"]\n"),
               HasSubstr("listener.s.sender_login_maps names \"nothing\", but there is no [lookup.nothing]"));
   EXPECT_THAT(all(parse_with_rest("[auth.a]\nisolation = \"process\"\n")), HasSubstr("auth.a has no plugin"));

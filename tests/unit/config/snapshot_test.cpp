@@ -34,6 +34,21 @@ TEST(Snapshot, OfAParsedFileGivesTheSameSettings) {
   EXPECT_EQ(write_snapshot(*again), parsed.snapshot);
 }
 
+TEST(Snapshot, OfWhatListenersInheritOfAuthIsInOrder) {
+  const auto parsed = parse_with_rest(
+      "[auth.users]\nplugin = \"auth-x\"\n"
+      "[smtpd]\nauth = \"users\"\nsasl_auth_enable = true\nsasl_auth_required = true\ntls_auth_only = false\n"
+      "[listener.open]\nlisten = [\"127.0.0.1:25\"]\nsasl_auth_enable = false\nsasl_auth_required = false\n"
+      "[listener.q]\nlisten = [\"127.0.0.1:628\"]\nprotocol = \"qmqp\"\n"
+      "qmqpd_authorized_clients = [\"127.0.0.1\"]\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_FALSE(parsed.settings.listener("q")->smtpd.sasl_auth_enable);
+  EXPECT_FALSE(parsed.settings.listener("q")->smtpd.sasl_auth_required);
+  const auto again = parse_snapshot(parsed.snapshot);
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(*again, parsed.settings);
+}
+
 TEST(Snapshot, ReadsNoOtherFile) {
   EXPECT_FALSE(parse_snapshot("include = [\"/etc/passwd\"]\n" + std::string{kRest}));
   EXPECT_FALSE(parse_snapshot("postmaster_file = \"/etc/passwd\"\n" + std::string{kRest}));
