@@ -1,5 +1,7 @@
 // Who is attached: connections, transports and their capacity, descriptors sent, and the gates that stay shut
 // after a restart until everybody has said what they hold.
+#include "kernel/queue/peers.hpp"
+
 #include <algorithm>
 #include <utility>
 

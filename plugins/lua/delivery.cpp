@@ -1,5 +1,7 @@
 // A delivery as a transport's script sees it: the envelope, the message, and the results, which the host hears as they
 // are said.
+#include "plugins/lua/delivery.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,7 +10,6 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/declarations.hpp"
-#include "plugins/lua/delivery.hpp"
 #include "plugins/lua/objects.hpp"
 #include "plugins/lua/verdict.hpp"
 

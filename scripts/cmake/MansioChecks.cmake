@@ -15,14 +15,19 @@ function(mansio_add_checks)
             -P ${CMAKE_SOURCE_DIR}/scripts/cmake/check_includes.cmake
     COMMENT "checking include direction" VERBATIM)
 
-  # One generated source a header, compiled on its own, into an object (-fsyntax-only would leave none, so that every
-  # build did all of them again). Sanitizers change nothing about that, so their presets leave it to the others.
+  # A header that has a .cpp of its name is compiled alone by that, which begins with it (check-includes). For each of
+  # the others there is one generated source, compiled into an object (-fsyntax-only would leave none, so that every build
+  # did all of them again). Sanitizers change nothing about that, so their presets leave it to the others.
   if(MANSIO_SANITIZE)
     return()
   endif()
   file(GLOB_RECURSE headers RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS kernel/*.hpp plugins/*.hpp sdk/include/*.hpp sdk/include/*.h sdk/testing/*.hpp)
   set(sources "")
   foreach(header ${headers})
+    cmake_path(REPLACE_EXTENSION header LAST_ONLY cpp OUTPUT_VARIABLE own)
+    if(EXISTS ${CMAKE_SOURCE_DIR}/${own})
+      continue()
+    endif()
     string(MAKE_C_IDENTIFIER ${header} id)
     set(source ${CMAKE_BINARY_DIR}/header-check/${id}.cpp)
     file(GENERATE OUTPUT ${source} CONTENT "#include \"${header}\"\n")

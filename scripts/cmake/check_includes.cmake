@@ -4,6 +4,9 @@ cmake_policy(VERSION 3.25)
 #
 #   cmake -D SOURCE=top folder -D RULES=file of "layer:allowed,allowed" -P check_includes.cmake
 #
+# Fails, too, when a file does not begin with the header of its name: a header with such a file is thereby compiled alone,
+# and MansioChecks.cmake compiles only the others so.
+#
 # Both forms, "x" and <x>, search the top folder, so both are judged. A path must stand as it is searched for: one with
 # "..", "." or "//" could name any file of the tree, and a computed one cannot be judged. What is left and begins with
 # no folder of the tree is a system header or a neighbour of the file.
@@ -33,6 +36,23 @@ function(includes_of file result)
   set(bad "${bad}" PARENT_SCOPE)
 endfunction()
 
+# own_header_first(FILE INCLUDES): notes in `bad` where there is a header of its name and another comes before it.
+function(own_header_first file includes)
+  cmake_path(REPLACE_EXTENSION file LAST_ONLY hpp OUTPUT_VARIABLE header)
+  if(NOT file MATCHES "\\.cpp$" OR NOT EXISTS ${header})
+    return()
+  endif()
+  set(first "")
+  if(includes)
+    list(GET includes 0 first)
+  endif()
+  cmake_path(GET header FILENAME name)
+  if(NOT header STREQUAL "${SOURCE}/${first}" AND NOT first STREQUAL name)
+    list(APPEND bad "${file}: includes ${name} first, so that the header is seen to need nothing else")
+    set(bad "${bad}" PARENT_SCOPE)
+  endif()
+endfunction()
+
 file(STRINGS ${RULES} rules)
 foreach(rule ${rules})
   string(REGEX MATCH "^([a-z]+):(.*)$" _ "${rule}")
@@ -41,6 +61,7 @@ foreach(rule ${rules})
   file(GLOB_RECURSE files ${SOURCE}/kernel/${layer}/*.hpp ${SOURCE}/kernel/${layer}/*.cpp ${SOURCE}/kernel/${layer}/*.h ${SOURCE}/kernel/${layer}/*.c)
   foreach(file ${files})
     includes_of(${file} includes)
+    own_header_first(${file} "${includes}")
     foreach(include ${includes})
       string(REGEX MATCH "^([^/]+)/([^/]*)" _ "${include}")
       set(first "${CMAKE_MATCH_1}")
@@ -64,6 +85,7 @@ foreach(folder plugins sdk)
   file(GLOB_RECURSE files ${patterns})
   foreach(file ${files})
     includes_of(${file} includes)
+    own_header_first(${file} "${includes}")
     foreach(include ${includes})
       string(REGEX MATCH "^[^/]+" first "${include}")
       if(first IN_LIST top AND include MATCHES "/" AND NOT (folder STREQUAL "plugins" AND first STREQUAL "plugins"))

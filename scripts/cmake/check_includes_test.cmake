@@ -51,6 +51,12 @@ expect(refused kernel/mail/b.cpp "#include_next \"kernel/cli/a.hpp\"")
 expect(refused kernel/mail/b.cpp "#include \"plugins/one/a.hpp\"")
 expect(refused kernel/mail/b.cpp "#include \"tests/support/a.hpp\"")
 
+expect(allowed kernel/mail/a.cpp "#include \"kernel/mail/a.hpp\"\n#include \"kernel/base/a.hpp\"")
+expect(refused kernel/mail/a.cpp "#include \"kernel/base/a.hpp\"\n#include \"kernel/mail/a.hpp\"")
+expect(refused kernel/mail/a.cpp "#include \"kernel/base/a.hpp\"")
+expect(refused kernel/mail/a.cpp "")
+
+expect(allowed plugins/one/a.cpp "#include \"a.hpp\"")
 expect(allowed plugins/one/b.cpp "#include \"mansio/a.h\"")
 expect(allowed plugins/one/b.cpp "#include <mansio/a.h>")
 expect(allowed plugins/one/b.cpp "#include \"plugins/two/a.hpp\"")

@@ -1,4 +1,6 @@
 // `mansio sink`: listening, and the end of it.
+#include "kernel/cli/load/sink.hpp"
+
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
@@ -12,7 +14,6 @@
 #include <cstring>
 #include <memory>
 
-#include "kernel/cli/load/sink.hpp"
 #include "kernel/cli/load/sink_options.hpp"
 #include "kernel/cli/load/sink_qmqp.hpp"
 #include "kernel/cli/load/sink_session.hpp"

@@ -2,6 +2,8 @@
 //
 // Latency is the time from MAIL to the last reply to the content, with connection and greeting before the first
 // message of a connection left out: it says what a client waits for the server's promise.
+#include "kernel/cli/load/source.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -20,7 +22,6 @@
 #include "kernel/cli/load/histogram.hpp"
 #include "kernel/cli/load/qmqp_client.hpp"
 #include "kernel/cli/load/smtp_client.hpp"
-#include "kernel/cli/load/source.hpp"
 #include "kernel/cli/load/source_options.hpp"
 #include "kernel/mail/trace.hpp"
 
