@@ -149,7 +149,8 @@ int given(lua_State *L, int, lua_KContext) {
     call.release();  // Lua counts it from here on
     if (answer.status != MANSIO_OK)
       // Whose address it is is nobody's business but the operator's.
-      cannot_answer(L, call, "a service that was asked", call.waits_for() + ": " + answer.text);
+      cannot_answer(L, call, "a service that was asked", call.waits_for() + ": " + answer.text,
+                    answer.status == MANSIO_UNCERTAIN);
     return answer.give ? answer.give(L) : 0;
   });
 }
@@ -171,9 +172,12 @@ int wait_for_it(lua_State *L, Call &call) {
   return call.waits() ? lua_yieldk(L, 0, 0, given) : given(L, LUA_OK, 0);
 }
 
-void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why) {
+void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why, bool perhaps_done) {
   call.engine().host()->warn(what + " cannot answer: " + why, call.op());
-  push_verdict(L, {VerdictKind::Defer, 0, {4, 3, 0}, what + " cannot answer now"});
+  if (perhaps_done && call.delivery())
+    push_verdict(L, {VerdictKind::Uncertain, 0, {4, 4, 2}, what + " did not answer, and may have done it"});
+  else
+    push_verdict(L, {VerdictKind::Defer, 0, {4, 3, 0}, what + " cannot answer now"});
   lua_error(L);
   std::abort();  // not reached: that throws
 }

@@ -27,8 +27,8 @@ struct Wait {
 };
 
 struct WaitAnswer {
-  mansio_status status = MANSIO_DEFER;
-  std::string text{};  // why not, for the log
+  mansio_status status = MANSIO_DEFER;  // UNCERTAIN: no answer, though what was asked may have been done
+  std::string text{};                   // why not, for the log
   std::vector<std::string> values{};
   std::vector<plugin::DnsRecord> records{};
   std::function<int(lua_State *)> give{};  // pushes what was waited for, and returns how many values that are
@@ -42,8 +42,9 @@ void end_wait(Wait &wait, WaitAnswer answer) noexcept;
 int wait_for_it(lua_State *L, Call &call);
 
 // What cannot answer now, as an error of Lua: the call's answer, unless the script catches it. `what` may reach the
-// client, `why` goes into the log.
-[[noreturn]] void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why);
+// client, `why` goes into the log. `perhaps_done`: a delivery that ends so is uncertain.
+[[noreturn]] void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why,
+                                bool perhaps_done = false);
 
 // mansio.lookup, lookup_all, dns and sleep, into the table on top.
 void add_waits(lua_State *L);

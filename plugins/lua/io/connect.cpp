@@ -26,6 +26,7 @@ struct Connection final : Resource {
 
   Channel channel;
   std::int64_t timeout;
+  bool wrote = false;  // so that the server may have done something
 };
 
 struct Held {
@@ -101,7 +102,7 @@ Work read_octets(std::shared_ptr<Connection> connection, std::size_t n, plugin::
   const auto deadline = channel.host().now() + connection->timeout;
   while (channel.unread().size() < n && !channel.ended()) {
     auto why = co_await channel.fill(deadline, cancel);
-    if (!why.empty()) co_return unavailable(std::move(why));
+    if (!why.empty()) co_return unavailable(std::move(why), connection->wrote);
   }
   WaitAnswer answer{MANSIO_OK};
   answer.give = [connection, n](lua_State *L) { return push_octets(L, connection->channel, n); };
@@ -144,9 +145,10 @@ Work read_one_line(std::shared_ptr<Connection> connection, plugin::Cancel &cance
   auto &channel = connection->channel;
   const auto deadline = channel.host().now() + connection->timeout;
   while (!has_line(channel)) {
-    if (channel.unread().size() > kLongestLine) co_return unavailable("a line is longer than 64 KiB");
+    if (channel.unread().size() > kLongestLine)
+      co_return unavailable("a line is longer than 64 KiB", connection->wrote);
     auto why = co_await channel.fill(deadline, cancel);
-    if (!why.empty()) co_return unavailable(std::move(why));
+    if (!why.empty()) co_return unavailable(std::move(why), connection->wrote);
   }
   WaitAnswer answer{MANSIO_OK};
   answer.give = [connection](lua_State *L) { return push_line(L, connection->channel); };
@@ -164,8 +166,9 @@ int read_line(lua_State *L) {
 }
 
 Work write_all(std::shared_ptr<Connection> connection, std::string text, plugin::Cancel &cancel) {
+  connection->wrote = true;
   auto why = co_await connection->channel.write(text, connection->timeout, cancel);
-  if (!why.empty()) co_return unavailable(std::move(why));
+  if (!why.empty()) co_return unavailable(std::move(why), connection->wrote);
   co_return WaitAnswer{MANSIO_OK};
 }
 

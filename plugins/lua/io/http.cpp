@@ -97,7 +97,7 @@ plugin::Task<WaitAnswer> fetch(HttpClient &client, plugin::Host host, HttpReques
   if (!IpAddress::parse(request.host)) request.addresses = std::move(addresses.list);
   auto response = std::make_shared<HttpResponse>();
   *response = co_await client.fetch(std::move(request), cancel);
-  if (!response->why.empty()) co_return unavailable(response->why);
+  if (!response->why.empty()) co_return unavailable(response->why, response->sent);
   WaitAnswer answer{MANSIO_OK};
   answer.give = [response](lua_State *L) { return push_response(L, *response); };
   co_return answer;

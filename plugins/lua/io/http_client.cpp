@@ -87,6 +87,7 @@ class HttpClient::Transfer final : plugin::Waiter {
     long status = 0;
     ::curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
     response_.status = static_cast<int>(status);
+    response_.sent = whole_request_sent();
     if (too_large_)
       response_.why = "the response is larger than " + std::to_string(request_.limit) + " octets";
     else if (code != CURLE_OK)
@@ -95,6 +96,14 @@ class HttpClient::Transfer final : plugin::Waiter {
   }
 
  private:
+  // The length is announced, so a server that lacks a part of the body takes it for no request.
+  bool whole_request_sent() const {
+    curl_off_t ready = 0, body = 0;
+    ::curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &ready);
+    ::curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &body);
+    return ready > 0 && (!request_.has_body || body >= static_cast<curl_off_t>(request_.body.size()));
+  }
+
   template <class T>
   void set(CURLoption option, T value) const {
     if (const auto code = ::curl_easy_setopt(easy_.get(), option, value); code != CURLE_OK)

@@ -28,7 +28,8 @@ struct HttpRequest {
 };
 
 struct HttpResponse {
-  std::string why;  // there is none; "" = there is one
+  std::string why;    // there is none; "" = there is one
+  bool sent = false;  // the whole request, so that the server may have done what it asks for
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case, in their order
   std::string body;

@@ -27,7 +27,12 @@ inline Call &may_ask(lua_State *L, const char *what) {
   return call;
 }
 
-inline WaitAnswer unavailable(std::string why) { return WaitAnswer{MANSIO_DEFER, std::move(why)}; }
+// `perhaps_done`: what was asked, though there is no answer.
+inline WaitAnswer unavailable(std::string why, bool perhaps_done = false) {
+  WaitAnswer answer{MANSIO_DEFER, std::move(why)};
+  if (perhaps_done) answer.status = MANSIO_UNCERTAIN;
+  return answer;
+}
 
 namespace detail {
 

@@ -83,7 +83,8 @@ void push_reply(lua_State *L, const redisReply &reply, bool inside) {
 plugin::Task<WaitAnswer> run(std::shared_ptr<RedisServer> server, std::vector<std::string> words, std::size_t limit,
                              plugin::Cancel &cancel) {
   auto result = co_await server->command(std::move(words), limit, cancel);
-  if (!result.why.empty()) co_return unavailable(std::move(result.why));
+  const bool perhaps_done = result.sent && !result.reply;  // an error is a reply
+  if (!result.why.empty()) co_return unavailable(std::move(result.why), perhaps_done);
   WaitAnswer answer{MANSIO_OK};
   answer.give = [reply = std::move(result.reply)](lua_State *L) {
     push_reply(L, *reply, false);

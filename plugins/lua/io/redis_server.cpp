@@ -130,6 +130,7 @@ plugin::Task<RedisResult> RedisServer::command(std::vector<std::string> words, s
     if (!failed.why.empty()) co_return failed;
   }
   auto result = co_await talk(*channel, encoded(words), limit, deadline, cancel);
+  result.sent = true;
   // With a whole reply, be it an error, and nothing after it.
   if (result.reply && !channel->stale() && idle_.size() < kMostIdle) idle_.push_back({std::move(channel), host_.now()});
   co_return result;

@@ -27,6 +27,7 @@ struct RedisSettings {
 struct RedisResult {
   std::string why;  // there is no reply; "" = there is one, and it is no error
   std::shared_ptr<redisReply> reply;
+  bool sent = false;  // the command, or a part of it
 };
 
 class RedisServer : public std::enable_shared_from_this<RedisServer> {

@@ -88,7 +88,7 @@ int push_rows(lua_State *L, const SqliteRows &rows) {
 plugin::Task<WaitAnswer> run(SqliteWorker &worker, SqliteQuery query, bool wants_rows, plugin::Cancel &cancel) {
   auto rows = std::make_shared<SqliteRows>();
   *rows = co_await worker.run(std::move(query), cancel);
-  if (!rows->why.empty()) co_return unavailable(rows->why);
+  if (!rows->why.empty()) co_return unavailable(rows->why, rows->late);
   WaitAnswer answer{MANSIO_OK};
   answer.give = [rows, wants_rows](lua_State *L) {
     if (wants_rows) return push_rows(L, *rows);

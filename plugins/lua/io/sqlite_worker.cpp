@@ -46,6 +46,7 @@ class SqliteWorker::Awaiter final : plugin::Waiter {
   SqliteRows await_resume() {
     if (!cancel_.requested() && !late_) return std::move(job_->rows);
     SqliteRows none;  // the thread may still be at the job's
+    none.late = late_;
     none.why = late_ ? "it took more than its time" : "cancelled";
     return none;
   }

@@ -31,7 +31,8 @@ struct SqliteQuery {
 };
 
 struct SqliteRows {
-  std::string why;  // it failed; "" = it did not
+  std::string why;    // it failed; "" = it did not
+  bool late = false;  // it took more than its time, and may yet be done
   std::vector<std::string> columns;
   std::vector<std::vector<SqliteValue>> rows;
   std::int64_t changes = 0;  // rows that it inserted, changed or deleted

@@ -7,6 +7,7 @@
 
 #include "plugins/lua/tests/scripted.hpp"
 #include "plugins/lua/tests/server.hpp"
+#include "plugins/transport-http/tests/http_server.hpp"
 
 namespace mansio::lua::testing {
 namespace {
@@ -157,10 +158,10 @@ TEST(LuaTransport, DefersWithOneTracebackWhenItFails) {
 }
 
 TEST(LuaTransport, IsUncertainWhenItIsEndedAfterAServerWasAsked) {
-  std::atomic<bool> asked = false, over = false;
+  std::atomic<bool> asked = false;
   const Server server{[&](int fd) {
     asked = Server::line(fd) == "mail";
-    while (!over) std::this_thread::yield();
+    Server::line(fd);  // until the script has gone
   }};
   const auto talk = "local c = mansio.connect('" + server.address() + "')\nc:write('mail\\n')\nc:read_line()";
   Transporting s{"delivery:sent(delivery.recipients[1])\n" + talk, {{"allow", "connect"}}};
@@ -173,12 +174,48 @@ TEST(LuaTransport, IsUncertainWhenItIsEndedAfterAServerWasAsked) {
   Transporting late{talk, {{"allow", "connect"}, {"time_limit", "50ms"}}};
   EXPECT_EQ(late.deliver().status, MANSIO_UNCERTAIN);
   EXPECT_THAT(late.host.log, HasSubstr("it took more than its time"));
-  over = true;
   Transporting nothing_sent{"mansio.sleep('1h')", {{"time_limit", "50ms"}}};
   const auto deferred = nothing_sent.deliver();
   EXPECT_EQ(deferred.status, MANSIO_DEFER);
   EXPECT_EQ(deferred.enhanced, "4.4.7");
   EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+TEST(LuaTransport, IsUncertainWhenAServerDoesNotAnswerWhatItMayHaveDone) {
+  using mansio::http::test::HttpServer;
+  using mansio::http::test::Received;
+  std::string url;
+  const auto post = [&url] {
+    Transporting s{"mansio.http.post('" + url + "', 'mail')", {{"allow", "http"}}};
+    return s.deliver();
+  };
+  {
+    const HttpServer silent{[](const Received &) { return std::string{}; }};
+    url = silent.url();
+    const auto asked = post();
+    EXPECT_FALSE(silent.received().empty());
+    EXPECT_EQ(asked.status, MANSIO_UNCERTAIN);
+    EXPECT_EQ(asked.enhanced, "4.4.2");
+    EXPECT_EQ(asked.text, "a service that was asked did not answer, and may have done it");
+  }
+  const auto refused = post();  // nobody listens there any more
+  EXPECT_EQ(refused.status, MANSIO_DEFER);
+  EXPECT_EQ(refused.enhanced, "4.3.0");
+
+  const Server hangs{[](int fd) {
+    while (!Server::octets(fd, 1).empty()) continue;
+  }};
+  const auto talk = [&hangs](const std::string &said) {
+    Transporting s{"local c = mansio.connect('" + hangs.address() + "', {timeout = '50ms'})\n" + said + "c:read_line()",
+                   {{"allow", "connect"}}};
+    return s.deliver().status;
+  };
+  EXPECT_EQ(talk("c:write('mail')\n"), MANSIO_UNCERTAIN);
+  EXPECT_EQ(talk(""), MANSIO_DEFER);
+  Transporting redis{"mansio.redis('" + hangs.address() + "', {timeout = '50ms'}):call('RPUSH', 'mail', 'x')",
+                     {{"allow", "redis"}}};
+  EXPECT_EQ(redis.deliver().status, MANSIO_UNCERTAIN);
+  EXPECT_THAT(redis.host.faults, IsEmpty());
 }
 
 TEST(LuaTransport, RefusesResultsThatAreNone) {
