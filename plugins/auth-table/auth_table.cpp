@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "mansio/auth.hpp"
-#include "plugins/auth-table/name.hpp"
-#include "plugins/auth-table/workers.hpp"
+#include "name.hpp"
+#include "workers.hpp"
 
 namespace mansio::auth_table {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugins/auth-table/name.hpp"
+#include "name.hpp"
 
 #include <cstddef>
 

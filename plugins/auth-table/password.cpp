@@ -1,4 +1,4 @@
-#include "plugins/auth-table/password.hpp"
+#include "password.hpp"
 
 #include <crypt.h>
 

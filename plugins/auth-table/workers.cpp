@@ -1,10 +1,10 @@
-#include "plugins/auth-table/workers.hpp"
+#include "workers.hpp"
 
 #include <algorithm>
 #include <exception>
 #include <utility>
 
-#include "plugins/auth-table/password.hpp"
+#include "password.hpp"
 
 namespace mansio::auth_table {
 namespace {
