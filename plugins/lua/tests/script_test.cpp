@@ -309,7 +309,7 @@ TEST(Script, GoesOnInItsOldStateWhenANewOneRegistersLess) {
   )",
              {{"state_uses", "1"}}};
   for (int i = 0; i < 3; ++i) EXPECT_EQ(s.rcpt("a@example.com").last->status, MANSIO_FAIL);
-  EXPECT_THAT(s.host.log, HasSubstr("registers other handlers or lookups"));
+  EXPECT_THAT(s.host.log, HasSubstr("registers other handlers, lookups or transports"));
 }
 
 TEST(Script, IsRefusedWhenItsStatesDiffer) {

@@ -68,7 +68,7 @@ TEST_F(Sqlite, WritesWhereItIsAskedTo) {
 
 TEST_F(Sqlite, DefersWhatFails) {
   const std::pair<const char *, const char *> kFaults[] = {
-      {"SELECT * FROM nothing", "no such table"},
+      {"SELECT * FROM missing", "no such table"},
       {"SELECT 1; SELECT 2", "more than one statement"},
       {" ", "no statement"},
       {"SELECT ?", "1 parameters, and 0 were given"},
