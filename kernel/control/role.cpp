@@ -51,8 +51,9 @@ class ControlRole final : public process::Role {
     pause_->cancel();
     remove_socket();
     bridge_->close();
+    // They still say what they have heard by now, such as the answer to "stop", and end; none has much time for it.
     for (const auto &weak : sessions_)
-      if (const auto s = weak.lock()) s->close(ignored);
+      if (const auto s = weak.lock()) s->shutdown(LocalSocket::shutdown_receive, ignored);
     context_->finished();
   }
 
