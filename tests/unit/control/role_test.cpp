@@ -8,8 +8,11 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "kernel/process/shared.hpp"
 
 namespace mansio::control {
 namespace {
@@ -23,7 +26,7 @@ class Quiet final : public LogSink {
 
 class ControlRole : public ::testing::Test {
  protected:
-  ControlRole() : shared_(std::move(process::SharedMemory::create().value())) {
+  ControlRole() {
     std::string path = "/tmp/mansio-control-XXXXXX";
     if (::mkdtemp(path.data())) start_.spool = path;
     role_ = make_role();
@@ -59,7 +62,7 @@ class ControlRole : public ::testing::Test {
   Logger log_{sink_, clock_, "control"};
   config::Settings settings_;
   wire::Start start_;
-  std::unique_ptr<process::SharedMemory> shared_;
+  std::unique_ptr<process::SharedMemory> shared_{*process::SharedMemory::create()};
   std::vector<wire::Command> asked_;
   bool finished_ = false;
   process::RoleContext context_{.loop = loop_,
