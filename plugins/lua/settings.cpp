@@ -54,7 +54,7 @@ const mansio_option kOptions[12] = {
     {"call_memory", MANSIO_OPT_SIZE, 0, "16M", "Memory that one call may hold."},
     {"state_memory", MANSIO_OPT_SIZE, 0, "128M", "Memory of a state: the script's own data and all calls under way."},
     {"run_time", MANSIO_OPT_DURATION, 0, "200ms",
-     "How long a call may run without waiting for anything; the sessions of its process stand still meanwhile."},
+     "Processor time that a call may take between two waits; the sessions of its process stand still meanwhile."},
     {"time_limit", MANSIO_OPT_DURATION, 0, "0s",
      "How long a call may take, its waits included; 0 means as long as the host waits for it."},
     {"states", MANSIO_OPT_INTEGER, 0, "1",

@@ -62,7 +62,7 @@ void State::load(const Settings &settings) {
   budget.instructions = kLoadInstructions;
   budget.memory = settings.state_memory;
   budget.run_time = kLoadTime;
-  budget.slice_ends = steady_ns() + kLoadTime;
+  budget.slice_ends = computed_ns() + kLoadTime;
   memory_.enter(budget, main_);
   budget_ = &budget;
   lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);

@@ -19,7 +19,7 @@ class Regex {
   Regex(std::string_view pattern, std::uint32_t flags);
 
   // True when it matches at or after `start`, with the offsets then; throws ScriptError when it was given up, as when
-  // it is not over at `ends` (steady_ns(); 0: whenever).
+  // it is not over at `ends` (computed_ns(); 0: whenever).
   bool match(std::string_view subject, std::size_t start, std::uint32_t options = 0, std::int64_t ends = 0) const;
 
   std::size_t groups() const { return groups_; }  // without the whole match, 0
