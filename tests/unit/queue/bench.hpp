@@ -55,6 +55,7 @@ struct FakePeer {
 class Bench : public ::testing::Test {
  protected:
   static constexpr std::uint32_t kSegment = 3, kEpoch = 103;
+  using Match = std::vector<std::pair<std::string, std::string>>;
 
   Bench() {
     settings_.myhostname = "mx.example.net";
@@ -70,6 +71,7 @@ class Bench : public ::testing::Test {
     if (core_) {  // the process is gone; what was not synced with it
       core_.reset();
       store_.reset();
+      control_ = {};
     }
     store_ = std::make_unique<FakeStore>(disk_);
     store_->slow_finding = slow_finding_;
@@ -196,6 +198,37 @@ class Bench : public ::testing::Test {
     say(egress_, result(l, status, site_failure));
     run();
   }
+  // An operator's command, on its way.
+  void command(wire::QueueCommand c) {
+    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
+    c.request = ++request_;
+    c.by = "root";
+    say(control_, c);
+  }
+  // All replies to one, with credit given for each.
+  wire::QueueReply ask(wire::QueueCommand c) {
+    command(std::move(c));
+    wire::QueueReply all;
+    for (int i = 0; i < 1000 && !all.done; ++i) {
+      run();
+      for (auto &r : control_.link->take<wire::QueueReply>()) {
+        all.lines += r.lines;
+        all.done = r.done;
+        all.error = r.error;
+        all.affected = r.affected;
+        say(control_, wire::QueueCommandCredit{request_});
+      }
+    }
+    EXPECT_TRUE(all.done);
+    return all;
+  }
+  wire::QueueReply ask(const std::string &verb, Match match, std::vector<std::string> ids = {}) {
+    wire::QueueCommand c;
+    c.verb = verb;
+    c.match = std::move(match);
+    c.ids = std::move(ids);
+    return ask(std::move(c));
+  }
   std::vector<wire::DsnRequest> notifications() {
     run();
     return router_.link->take<wire::DsnRequest>();
@@ -217,10 +250,11 @@ class Bench : public ::testing::Test {
   FakeDisk disk_;
   std::unique_ptr<FakeStore> store_;
   std::unique_ptr<QueueCore> core_;
-  FakePeer ingress_, egress_, router_;
+  FakePeer ingress_, egress_, router_, control_;
   std::vector<wire::Peer> hung_;  // whom the supervisor was asked to kill
   std::uint32_t next_ = 1;
   std::uint64_t sequence_ = 0;
+  std::uint32_t request_ = 0;
 };
 
 }  // namespace mansio::queue

@@ -8,34 +8,20 @@ using wire::DeliveryStatus;
 
 class QueueCommand : public Bench {
  protected:
-  // All replies, with credit given for each.
-  wire::QueueReply ask(wire::QueueCommand c) {
-    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
-    c.request = ++request_;
-    c.by = "root";
-    say(control_, c);
-    wire::QueueReply all;
-    for (int i = 0; i < 1000 && !all.done; ++i) {
-      run();
-      for (auto &r : control_.link->take<wire::QueueReply>()) {
-        all.lines += r.lines;
-        all.done = r.done;
-        all.error = r.error;
-        all.affected = r.affected;
-        say(control_, wire::QueueCommandCredit{request_});
-      }
-    }
-    EXPECT_TRUE(all.done);
-    return all;
+  using Bench::ask;
+  wire::QueueReply ask(const std::string &verb, MessageId id) { return ask(verb, {}, {to_string(id)}); }
+  wire::QueueReply ask(const std::string &verb) {  // of all
+    wire::QueueCommand c;
+    c.verb = verb;
+    c.all = true;
+    return ask(std::move(c));
   }
   // A list of all, of which no more is read than fits in one reply.
   std::string begin_list() {
-    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
     wire::QueueCommand c;
-    c.request = ++request_;
     c.verb = "list";
     c.all = true;
-    say(control_, c);
+    command(std::move(c));
     run();
     std::string lines;
     for (const auto &r : control_.link->take<wire::QueueReply>())
@@ -68,21 +54,6 @@ class QueueCommand : public Bench {
     }
     return out;
   }
-  wire::QueueReply ask(const std::string &verb, MessageId id) {
-    wire::QueueCommand c;
-    c.verb = verb;
-    c.ids = {to_string(id)};
-    return ask(c);
-  }
-  wire::QueueReply ask(const std::string &verb, std::vector<std::pair<std::string, std::string>> match = {}) {
-    wire::QueueCommand c;
-    c.verb = verb;
-    c.all = match.empty();
-    c.match = std::move(match);
-    return ask(c);
-  }
-  FakePeer control_;
-  std::uint32_t request_ = 0;
 };
 
 TEST_F(QueueCommand, ListsWithPostfixsKeys) {
@@ -191,7 +162,6 @@ TEST_F(QueueCommand, HoldsAndReleases) {
   advance(1000 * kSecond);
   EXPECT_TRUE(leases().empty());
   begin();  // over a restart too
-  control_.link.reset();
   advance(1000 * kSecond);
   EXPECT_TRUE(leases().empty());
   EXPECT_NE(ask("list").lines.find("\"queue_name\":\"hold\""), std::string::npos);
@@ -204,7 +174,6 @@ TEST_F(QueueCommand, ReleaseWaitsForAnEgressThatHoldsTheMessageSinceBeforeAResta
   const auto id = mail_to({"a@example.com"});
   const auto l = leases();
   start();
-  control_.link.reset();
   egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
   core_->attach_done();
   say(egress_, wire::EgressHello{"smtp", 100, {l.at(0).lease}, {id}});
@@ -291,7 +260,6 @@ TEST_F(QueueCommand, RequeueWaitsForAnEgressThatHoldsTheMessageSinceBeforeAResta
   const auto id = mail_to({"a@example.com"});
   const auto l = leases();
   start();
-  control_.link.reset();
   egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
   router_ = attach(wire::RoleKind::Router, "router", 300);
   core_->attach_done();
@@ -514,7 +482,6 @@ TEST_F(QueueCommand, EveryMessageIsCountedInOneState) {
   EXPECT_EQ(counts(), "1 0 0 1 0 ");
   run();
   begin();
-  control_ = {};
   EXPECT_EQ(counts(), "1 0 0 1 0 ");
   advance(kSecond);
   EXPECT_EQ(counts(), "0 1 0 1 0 ");

@@ -8,15 +8,13 @@ using wire::DeliveryStatus;
 
 class Flush : public Bench {
  protected:
-  std::uint64_t flush(std::vector<std::pair<std::string, std::string>> match, std::vector<std::string> ids = {}) {
-    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
+  std::uint64_t flush(Match match, std::vector<std::string> ids = {}) {
     wire::QueueCommand c;
-    c.request = ++request_;
     c.verb = "flush";
     c.all = match.empty() && ids.empty();
     c.match = std::move(match);
     c.ids = std::move(ids);
-    say(control_, c);
+    command(std::move(c));
     run();
     const auto replies = control_.link->take<wire::QueueReply>();
     EXPECT_EQ(replies.size(), 1u);
@@ -36,8 +34,6 @@ class Flush : public Bench {
     report(leases().at(0), DeliveryStatus::Deferred);
     return id;
   }
-  FakePeer control_;
-  std::uint32_t request_ = 0;
 };
 
 TEST_F(Flush, TriesWhatWaitsForADestinationAndNothingElse) {
@@ -131,12 +127,11 @@ TEST_F(Flush, WhatIsDeletedOrHeldMeanwhileIsLeftOut) {
   ASSERT_EQ(first.size(), 1u);
   for (const auto *verb : {"delete", "hold"}) {
     wire::QueueCommand c;
-    c.request = ++request_;
     c.verb = verb;
     for (const auto id : ids)
       if (id != first[0].id && c.ids.empty()) c.ids = {to_string(id)};
     ids.erase(std::find_if(ids.begin(), ids.end(), [&](auto id) { return to_string(id) == c.ids[0]; }));
-    say(control_, c);
+    command(std::move(c));
     run();
   }
   report(first[0], DeliveryStatus::Sent);

@@ -16,8 +16,6 @@ using wire::DeliveryStatus;
 
 class Rebinding : public Bench {
  protected:
-  using Match = std::vector<std::pair<std::string, std::string>>;
-
   Rebinding() {
     config::Transport other;
     other.name = "other";
@@ -25,33 +23,9 @@ class Rebinding : public Bench {
   }
   void begin_both() {
     begin();
-    control_ = {};
     other_ = attach(wire::RoleKind::Egress, "egress.other", 201);
     say(other_, wire::EgressHello{"other", 100, {}, {}});
     run();
-  }
-  wire::QueueReply order(const std::string &verb, Match match, std::vector<std::string> ids = {}) {
-    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
-    wire::QueueCommand c;
-    c.request = ++request_;
-    c.verb = verb;
-    c.by = "root";
-    c.match = std::move(match);
-    c.ids = std::move(ids);
-    say(control_, c);
-    wire::QueueReply all;
-    for (int i = 0; i < 100 && !all.done; ++i) {
-      run();
-      for (auto &r : control_.link->take<wire::QueueReply>()) {
-        all.lines += r.lines;
-        all.done = r.done;
-        all.error = r.error;
-        all.affected = r.affected;
-        say(control_, wire::QueueCommandCredit{request_});
-      }
-    }
-    EXPECT_TRUE(all.done);
-    return all;
   }
   std::vector<wire::Lease> other_leases() {
     run();
@@ -84,8 +58,7 @@ class Rebinding : public Bench {
     for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
   }
 
-  FakePeer control_, other_;
-  std::uint32_t request_ = 0;
+  FakePeer other_;
 };
 
 TEST_F(Rebinding, MailGoesByAnotherTransportAndNextHopAtOnce) {
@@ -94,8 +67,7 @@ TEST_F(Rebinding, MailGoesByAnotherTransportAndNextHopAtOnce) {
   defer_all();
   const auto arrival = core_->index().message(core_->index().find(id)).arrival;
   advance(10 * kSecond);
-  EXPECT_EQ(order("rebind", {{"to_transport", "other"}, {"to_nexthop", "[192.0.2.9]:25"}}, {to_string(id)}).affected,
-            1u);
+  EXPECT_EQ(ask("rebind", {{"to_transport", "other"}, {"to_nexthop", "[192.0.2.9]:25"}}, {to_string(id)}).affected, 1u);
   const auto l = other_leases();
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_EQ(l[0].id, id);
@@ -111,7 +83,7 @@ TEST_F(Rebinding, OutlivesARestart) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("rebind", {{"to_transport", "other"}, {"to_pool", "warm"}}, {to_string(id)});
+  ask("rebind", {{"to_transport", "other"}, {"to_pool", "warm"}}, {to_string(id)});
   auto l = other_leases();
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_EQ(l[0].source_pool, "warm");
@@ -124,14 +96,14 @@ TEST_F(Rebinding, OutlivesARestart) {
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_EQ(l[0].nexthop, "");
   EXPECT_EQ(l[0].source_pool, "warm");
-  EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"source_pool\":\"warm\""));
+  EXPECT_THAT(ask("show", {}, {to_string(id)}).lines, HasSubstr("\"source_pool\":\"warm\""));
 }
 
 TEST_F(Rebinding, OutlivesACheckpoint) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("rebind", {{"to_nexthop", "relay.example.net"}, {"to_pool", "warm"}}, {to_string(id)});
+  ask("rebind", {{"to_nexthop", "relay.example.net"}, {"to_pool", "warm"}}, {to_string(id)});
   report(leases().at(0), DeliveryStatus::Deferred);
   store_->want_checkpoint = true;
   advance(2 * kSecond);
@@ -163,12 +135,12 @@ TEST_F(Rebinding, ANextHopAloneLeavesTheTransport) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)});
+  ask("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)});
   const auto l = leases();
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_EQ(l[0].nexthop, "relay.example.net");
   report(l[0], DeliveryStatus::Deferred);
-  EXPECT_EQ(order("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)}).affected,
+  EXPECT_EQ(ask("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)}).affected,
             0u);  // it does so already
 }
 
@@ -176,12 +148,12 @@ TEST_F(Rebinding, OnlyTheRecipientsThatAreMeantMove) {
   begin_both();
   const auto id = mail_to({"a@example.com", "b@example.org", "c@example.com"});
   defer_all();
-  EXPECT_EQ(order("rebind", {{"destination", "example.org"}, {"to_transport", "other"}}).affected, 1u);
+  EXPECT_EQ(ask("rebind", {{"destination", "example.org"}, {"to_transport", "other"}}).affected, 1u);
   auto l = other_leases();
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_THAT(addresses(l[0]), ElementsAre("b@example.org"));
   EXPECT_THAT(leases(), IsEmpty());  // the others wait as before
-  order("rebind", {{"recipient", "c@example.com"}, {"to_transport", "other"}});
+  ask("rebind", {{"recipient", "c@example.com"}, {"to_transport", "other"}});
   l = other_leases();
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_THAT(addresses(l[0]), ElementsAre("c@example.com"));
@@ -201,10 +173,10 @@ TEST_F(Rebinding, ChoosesByTenantCampaignAndSender) {
   mail_to({"b@example.com"});
   defer_all();
   for (const auto &[key, value] : Match{{"tenant", "acme"}, {"campaign", "spring"}, {"sender", "news@example.org"}}) {
-    EXPECT_EQ(order("rebind", {{key, value}, {"to_pool", "pool-of-" + value}}).affected, 1u) << key;
-    EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"source_pool\":\"pool-of-" + value + "\""));
+    EXPECT_EQ(ask("rebind", {{key, value}, {"to_pool", "pool-of-" + value}}).affected, 1u) << key;
+    EXPECT_THAT(ask("show", {}, {to_string(id)}).lines, HasSubstr("\"source_pool\":\"pool-of-" + value + "\""));
   }
-  EXPECT_EQ(order("rebind", {{"tenant", "others"}, {"to_pool", "x"}}).affected, 0u);
+  EXPECT_EQ(ask("rebind", {{"tenant", "others"}, {"to_pool", "x"}}).affected, 0u);
 }
 
 TEST_F(Rebinding, WhatIsBeingDeliveredIsLeftAlone) {
@@ -212,8 +184,8 @@ TEST_F(Rebinding, WhatIsBeingDeliveredIsLeftAlone) {
   const auto id = mail_to({"a@example.com"});
   const auto l = leases();
   ASSERT_THAT(l, SizeIs(1));
-  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 0u);
-  EXPECT_EQ(order("reroute", {}, {to_string(id)}).affected, 0u);
+  EXPECT_EQ(ask("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 0u);
+  EXPECT_EQ(ask("reroute", {}, {to_string(id)}).affected, 0u);
   report(l[0], DeliveryStatus::Deferred);
   advance(400 * kSecond);
   EXPECT_THAT(leases(), SizeIs(1));
@@ -224,11 +196,11 @@ TEST_F(Rebinding, WhatIsHeldStaysHeldAndGoesTheNewWayOnceReleased) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("hold", {}, {to_string(id)});
-  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
+  ask("hold", {}, {to_string(id)});
+  EXPECT_EQ(ask("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
   advance(400 * kSecond);
   EXPECT_THAT(other_leases(), IsEmpty());
-  order("release", {}, {to_string(id)});
+  ask("release", {}, {to_string(id)});
   EXPECT_THAT(other_leases(), SizeIs(1));
 }
 
@@ -242,7 +214,7 @@ TEST_F(Rebinding, WhatCameToBeHeldIsHeldAfterARestart) {
   std::vector<MessageId> ids;
   for (const auto &[verb, match] : orders) {
     ids.push_back(mail(e));
-    EXPECT_EQ(order(verb, match, {to_string(ids.back())}).affected, 1u) << verb;
+    EXPECT_EQ(ask(verb, match, {to_string(ids.back())}).affected, 1u) << verb;
   }
   begin_both();
   advance(400 * kSecond);
@@ -250,10 +222,10 @@ TEST_F(Rebinding, WhatCameToBeHeldIsHeldAfterARestart) {
   EXPECT_THAT(other_leases(), IsEmpty());
   EXPECT_THAT(route_requests(), IsEmpty());
   EXPECT_EQ(stat("mansio_queue_messages{state=\"hold\"}"), 3);
-  EXPECT_THAT(order("show", {}, {to_string(ids[0])}).lines, HasSubstr("held on arrival"));
-  order("release", {}, {to_string(ids[0])});
+  EXPECT_THAT(ask("show", {}, {to_string(ids[0])}).lines, HasSubstr("held on arrival"));
+  ask("release", {}, {to_string(ids[0])});
   EXPECT_THAT(leases(), SizeIs(1));
-  order("release", {}, {to_string(ids[1])});
+  ask("release", {}, {to_string(ids[1])});
   EXPECT_THAT(other_leases(), SizeIs(1));
   // What was released is so from then on, though its envelope will always say that it came to be held.
   begin_both();
@@ -266,7 +238,7 @@ TEST_F(Rebinding, ACrashInBetweenSendsNothingTheOldWay) {
   const auto id = mail_to({"a@example.com"});
   defer_all();
   const auto before = disk_.journal.size();
-  order("rebind", {{"to_transport", "other"}, {"to_pool", "warm"}}, {to_string(id)});
+  ask("rebind", {{"to_transport", "other"}, {"to_pool", "warm"}}, {to_string(id)});
   const auto after = disk_;
   ASSERT_GT(after.journal.size(), before);
   for (auto kept = before; kept <= after.journal.size(); ++kept) {
@@ -283,15 +255,15 @@ TEST_F(Rebinding, WhatWasTriedCountsAsTriedAnyOtherWay) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("rebind", {{"to_transport", "other"}}, {to_string(id)});
+  ask("rebind", {{"to_transport", "other"}}, {to_string(id)});
   const auto l = other_leases();
   ASSERT_THAT(l, SizeIs(1));
-  EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"transport\":\"other\",\"attempts\":1"));
+  EXPECT_THAT(ask("show", {}, {to_string(id)}).lines, HasSubstr("\"transport\":\"other\",\"attempts\":1"));
   say(other_, result(l[0], DeliveryStatus::Deferred));
   run();
-  order("reroute", {}, {to_string(id)});
+  ask("reroute", {}, {to_string(id)});
   route(id, {"smtp", ""});
-  EXPECT_THAT(order("show", {}, {to_string(id)}).lines, HasSubstr("\"transport\":\"smtp\",\"attempts\":2"));
+  EXPECT_THAT(ask("show", {}, {to_string(id)}).lines, HasSubstr("\"transport\":\"smtp\",\"attempts\":2"));
 }
 
 TEST_F(Rebinding, HelpsMailThatTheRouterHasNoWayFor) {
@@ -300,8 +272,8 @@ TEST_F(Rebinding, HelpsMailThatTheRouterHasNoWayFor) {
   e.routes = {{"gone", "x"}};
   const auto id = mail(e);
   route(id, {});
-  EXPECT_EQ(order("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)}).affected, 0u);  // by what?
-  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
+  EXPECT_EQ(ask("rebind", {{"to_nexthop", "relay.example.net"}}, {to_string(id)}).affected, 0u);  // by what?
+  EXPECT_EQ(ask("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
   const auto l = other_leases();
   ASSERT_THAT(l, SizeIs(1));
   EXPECT_EQ(l[0].id, id);
@@ -326,7 +298,7 @@ TEST_F(Rebinding, SendsMailBackToATransportThatWasGone) {
   route(id, {});
   other_ = attach(wire::RoleKind::Egress, "egress.other", 212, 2);
   say(other_, wire::EgressHello{"other", 100, {}, {}});
-  EXPECT_EQ(order("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
+  EXPECT_EQ(ask("rebind", {{"to_transport", "other"}}, {to_string(id)}).affected, 1u);
   EXPECT_THAT(other_leases(), SizeIs(1));
 }
 
@@ -336,8 +308,8 @@ TEST_F(Rebinding, RerouteAsksTheRouterAndKeepsTheTimeStamp) {
   defer_all();
   const auto arrival = core_->index().message(core_->index().find(id)).arrival;
   advance(100 * kSecond);
-  EXPECT_EQ(order("reroute", {}, {to_string(id)}).affected, 1u);
-  EXPECT_EQ(order("reroute", {}, {to_string(id)}).affected, 0u);  // asked already
+  EXPECT_EQ(ask("reroute", {}, {to_string(id)}).affected, 1u);
+  EXPECT_EQ(ask("reroute", {}, {to_string(id)}).affected, 0u);  // asked already
   const auto requests = route_requests();
   ASSERT_THAT(requests, SizeIs(1));
   wire::RouteReply reply;
@@ -355,7 +327,7 @@ TEST_F(Rebinding, ARerouteThatIsNotAnsweredYetIsAskedAgainAfterARestart) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("reroute", {}, {to_string(id)});
+  ask("reroute", {}, {to_string(id)});
   EXPECT_THAT(route_requests(), SizeIs(1));
   begin_both();
   advance(kSecond);
@@ -368,8 +340,8 @@ TEST_F(Rebinding, RequeueForgetsThePool) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
   defer_all();
-  order("rebind", {{"to_pool", "warm"}}, {to_string(id)});
-  order("requeue", {}, {to_string(id)});
+  ask("rebind", {{"to_pool", "warm"}}, {to_string(id)});
+  ask("requeue", {}, {to_string(id)});
   const auto requests = route_requests();
   ASSERT_THAT(requests, SizeIs(1));
   wire::RouteReply reply;
@@ -384,13 +356,13 @@ TEST_F(Rebinding, RequeueForgetsThePool) {
 
 TEST_F(Rebinding, SaysWhatIsWrongWithAnOrder) {
   begin_both();
-  EXPECT_THAT(order("rebind", {{"tenant", "x"}}).error, HasSubstr("where to?"));
-  EXPECT_THAT(order("rebind", {{"to_transport", "other"}}).error, HasSubstr("which messages?"));
-  EXPECT_THAT(order("rebind", {{"tenant", "x"}, {"to_transport", "nowhere"}}).error,
+  EXPECT_THAT(ask("rebind", {{"tenant", "x"}}).error, HasSubstr("where to?"));
+  EXPECT_THAT(ask("rebind", {{"to_transport", "other"}}).error, HasSubstr("which messages?"));
+  EXPECT_THAT(ask("rebind", {{"tenant", "x"}, {"to_transport", "nowhere"}}).error,
               HasSubstr("there is no [transport.nowhere]"));
-  EXPECT_THAT(order("rebind", {{"tenant", "x"}, {"to_nexthop", "no good"}}).error, HasSubstr("not a next hop"));
-  EXPECT_THAT(order("rebind", {{"tenant", "x"}, {"to_moon", "y"}}).error, HasSubstr("does not understand"));
-  EXPECT_THAT(order("reroute", {{"tenant", "x"}, {"to_transport", "other"}}).error, HasSubstr("cannot match by"));
+  EXPECT_THAT(ask("rebind", {{"tenant", "x"}, {"to_nexthop", "no good"}}).error, HasSubstr("not a next hop"));
+  EXPECT_THAT(ask("rebind", {{"tenant", "x"}, {"to_moon", "y"}}).error, HasSubstr("does not understand"));
+  EXPECT_THAT(ask("reroute", {{"tenant", "x"}, {"to_transport", "other"}}).error, HasSubstr("cannot match by"));
 }
 
 }  // namespace

@@ -15,43 +15,16 @@ using wire::DeliveryStatus;
 class Scheduling : public Bench {
  protected:
   config::Transport &smtp() { return settings_.transports.front(); }
-  wire::QueueReply ask(const std::string &verb, std::vector<std::pair<std::string, std::string>> match,
-                       std::vector<std::string> ids = {}) {
-    if (!control_.link) control_ = attach(wire::RoleKind::Control, "control", 400);
-    wire::QueueCommand c;
-    c.request = ++request_;
-    c.verb = verb;
-    c.by = "root";
-    c.match = std::move(match);
-    c.ids = std::move(ids);
-    say(control_, c);
-    wire::QueueReply all;
-    for (int i = 0; i < 100 && !all.done; ++i) {
-      run();
-      for (auto &r : control_.link->take<wire::QueueReply>()) {
-        all.lines += r.lines;
-        all.done = r.done;
-        all.error = r.error;
-        all.affected = r.affected;
-        say(control_, wire::QueueCommandCredit{request_});
-      }
-    }
-    EXPECT_TRUE(all.done);
-    return all;
-  }
   std::string why(MessageId id) { return ask("why", {}, {to_string(id)}).lines; }
   void again() {  // after a clean stop
     ASSERT_TRUE(core_->stop().ok());
     begin();
-    control_ = {};
   }
   wire::Outcomes refused(const wire::Lease &l, std::uint16_t code, EnhancedStatus enhanced, const std::string &text) {
     auto o = result(l, DeliveryStatus::Deferred);
     for (auto &r : o.outcomes) r.smtp_code = code, r.enhanced = enhanced, r.text = text;
     return o;
   }
-  FakePeer control_;
-  std::uint32_t request_ = 0;
 };
 
 TEST_F(Scheduling, SuspendedMailWaitsUntilItIsResumedAlsoOverARestart) {
