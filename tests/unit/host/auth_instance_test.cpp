@@ -3,33 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <optional>
 
 #include "kernel/host/auth.hpp"
 #include "kernel/host/auth_service.hpp"
 #include "kernel/host/remote_auth.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using wire::AuthOutcome;
 
-class AuthLines final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
-
-class AuthNoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
-
-class AuthInstanceTest : public ::testing::Test {
+class AuthInstanceTest : public HostTest {
  protected:
   std::unique_ptr<AuthInstance> create(Limits limits = {}) {
     const auto plugin = load_plugin(MANSIO_FIXTURES "/auth-odd.so");
@@ -37,15 +25,6 @@ class AuthInstanceTest : public ::testing::Test {
     auto made = AuthInstance::create({loop_, clock_, log_, dns_}, **plugin, {"odd", {}, {}, limits});
     EXPECT_TRUE(made.ok()) << made.error().text;
     return std::move(*made);
-  }
-  template <class P>
-  bool until(P done) {
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!done() && std::chrono::steady_clock::now() < limit) {
-      loop_.restart();
-      loop_.run_one_for(100ms);
-    }
-    return done();
   }
   wire::AuthResult ask(AuthInstance &instance, wire::AuthCall call) {
     std::optional<wire::AuthResult> result;
@@ -65,12 +44,6 @@ class AuthInstanceTest : public ::testing::Test {
     call.time_limit = within;
     return ask(instance, std::move(call));
   }
-
-  asio::io_context loop_;
-  SystemClock clock_;
-  AuthLines lines_;
-  Logger log_{lines_, clock_, "test"};
-  AuthNoDns dns_;
 };
 
 TEST_F(AuthInstanceTest, OffersEachMechanismOnceAndInCapitals) {

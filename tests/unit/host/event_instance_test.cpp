@@ -7,24 +7,15 @@
 #include <map>
 #include <string>
 
+#include "tests/unit/host/host_rig.hpp"
+
 namespace mansio::host {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class Lines final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
-
-class NoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
-
-class EventInstanceTest : public ::testing::Test {
+class EventInstanceTest : public HostTest {
  protected:
   Result<std::unique_ptr<EventInstance>> create(std::map<std::string, std::string> options,
                                                 const std::string &fixture = "event-odd") {
@@ -36,12 +27,6 @@ class EventInstanceTest : public ::testing::Test {
     return {
         kind, 1'700'000'000 * kSecond, MessageId::make(1, 1, 1), "b@example.net", {{"dsn", "2.0.0"}, {"text", "ok"}}};
   }
-
-  asio::io_context loop_;
-  SystemClock clock_;
-  Lines sink_;
-  Logger log_{sink_, clock_, "test"};
-  NoDns dns_;
 };
 
 TEST_F(EventInstanceTest, ThePluginHearsOfWhatItWantsAndOfNothingElse) {
@@ -53,9 +38,9 @@ TEST_F(EventInstanceTest, ThePluginHearsOfWhatItWantsAndOfNothingElse) {
   instance.notify(event(wire::EventKind::Delivered));
   instance.notify(event(wire::EventKind::Bounced));
   const auto id = to_string(MessageId::make(1, 1, 1));
-  EXPECT_THAT(sink_.text, HasSubstr("told 3 " + id + " <b@example.net> dsn=2.0.0 text=ok"));
-  EXPECT_THAT(sink_.text, Not(HasSubstr("told 5")));
-  EXPECT_THAT(sink_.text, HasSubstr(R"("event_sink":"odd")"));
+  EXPECT_THAT(lines_.text, HasSubstr("told 3 " + id + " <b@example.net> dsn=2.0.0 text=ok"));
+  EXPECT_THAT(lines_.text, Not(HasSubstr("told 5")));
+  EXPECT_THAT(lines_.text, HasSubstr(R"("event_sink":"odd")"));
   double told = 0;
   instance.stats([&](const std::string &name, double value) {
     if (name == R"(mansio_plugin_operations_total{event_sink="odd",plugin="event-odd"})") told = value;

@@ -14,21 +14,12 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/host/host_rig.hpp"
+
 namespace mansio::host {
 namespace {
 
 using ::testing::ElementsAre;
-
-class Lines final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
-
-class NoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
 
 // Each look at it takes `step`.
 class SlowClock final : public Clock {
@@ -81,7 +72,7 @@ class EventServiceTest : public ::testing::Test {
   }
   std::size_t told() const {
     std::size_t n = 0;
-    for (auto at = sink_.text.find("told 5"); at != std::string::npos; at = sink_.text.find("told 5", at + 1)) ++n;
+    for (auto at = lines_.text.find("told 5"); at != std::string::npos; at = lines_.text.find("told 5", at + 1)) ++n;
     return n;
   }
   void run_until_answered(std::size_t answers) {
@@ -90,8 +81,8 @@ class EventServiceTest : public ::testing::Test {
 
   asio::io_context loop_;
   SlowClock clock_;
-  Lines sink_;
-  Logger log_{sink_, clock_, "test"};
+  Lines lines_;
+  Logger log_{lines_, clock_, "test"};
   NoDns dns_;
   int idle_ = 0;
   std::vector<std::uint32_t> answers_;

@@ -3,18 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <map>
 
 #include "mansio/draft/filter.h"
+#include "tests/unit/host/filter_content.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -22,26 +20,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using wire::StageOutcome;
 
-class Lines final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
-
-class NoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
-
-std::shared_ptr<const FilterContent> content_of(std::string_view text) {
-  auto content = std::make_shared<FilterContent>();
-  content->fd.reset(::memfd_create("message", MFD_CLOEXEC));
-  content->length = text.size();
-  EXPECT_EQ(::write(content->fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  return content;
-}
-
-class FilterInstanceTest : public ::testing::Test {
+class FilterInstanceTest : public HostTest {
  protected:
   void create(const char *kind = kFilterKind, std::map<std::string, std::string> options = {{"stages", "4095"}},
               Limits limits = {}) {
@@ -68,10 +47,7 @@ class FilterInstanceTest : public ::testing::Test {
     });
   }
   const wire::StageResult &result(int number) {
-    loop_.restart();
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!results_.contains(number) && std::chrono::steady_clock::now() < limit) loop_.run_one_for(1s);
-    EXPECT_TRUE(results_.contains(number));
+    EXPECT_TRUE(until([&] { return results_.contains(number); }));
     return results_[number];
   }
   wire::StageResult rcpt(const std::string &what, Nanos within = 60 * kSecond) {
@@ -83,11 +59,6 @@ class FilterInstanceTest : public ::testing::Test {
     return result(last_);
   }
 
-  asio::io_context loop_;
-  SystemClock clock_;
-  Lines lines_;
-  Logger log_{lines_, clock_, "test"};
-  NoDns dns_;
   std::map<int, wire::StageResult> results_;
   int last_ = 1000;
   std::unique_ptr<FilterInstance> instance_;

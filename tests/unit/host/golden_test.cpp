@@ -4,38 +4,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <optional>
 
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/transport.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
-
-class Quiet final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view) override {}
-};
-class NoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
-
-class Golden : public ::testing::Test {
+class Golden : public HostTest {
  protected:
   const mansio_plugin *load(const std::string &name) {
     const auto plugin = load_plugin(MANSIO_GOLDEN "/" + name + ".so");
     EXPECT_TRUE(plugin.ok()) << plugin.error().text;
     return plugin ? *plugin : nullptr;
   }
-  asio::io_context loop_;
-  SystemClock clock_;
-  Quiet sink_;
-  Logger log_{sink_, clock_, "test"};
-  NoDns dns_;
 };
 
 TEST_F(Golden, LookupOfOneZeroStillAnswers) {
@@ -72,12 +56,8 @@ TEST_F(Golden, TransportOfOneZeroStillDelivers) {
   lease.recipients = {{0, "b@example.com", "", "", 0}, {1, "c@example.com", "", "", 0}};
   lease.deadline = clock_.mono() + 60 * kSecond;
   (*made)->start(lease, {{{sizeof(mansio_slice), fd, 0, 8}}, nullptr});
-  const auto limit = std::chrono::steady_clock::now() + 20s;
-  while (!last && std::chrono::steady_clock::now() < limit) {
-    loop_.restart();
-    loop_.run_one_for(1s);
-  }
-  ASSERT_TRUE(first && last);
+  ASSERT_TRUE(until([&] { return last.has_value(); }));
+  ASSERT_TRUE(first);
   EXPECT_EQ(first->status, wire::DeliveryStatus::Sent);
   EXPECT_EQ(first->smtp_code, 250);
   EXPECT_EQ(first->relay, "golden");

@@ -2,34 +2,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <map>
 
 #include "kernel/host/lookup.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using io::TableAnswer;
 using Outcome = TableAnswer::Outcome;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-class Lines final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override {
-    text += line;
-    ++count;
-  }
-  std::string text;
-  std::size_t count = 0;
-};
-
-class NoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
 
 class OneTable final : public io::Tables {
  public:
@@ -39,7 +23,7 @@ class OneTable final : public io::Tables {
   }
 };
 
-class LookupInstanceTest : public ::testing::Test {
+class LookupInstanceTest : public HostTest {
  protected:
   void create(const std::string &name = "lookup-odd", Limits limits = {}) {
     const auto plugin = load_plugin(MANSIO_FIXTURES "/" + name + ".so");
@@ -54,10 +38,7 @@ class LookupInstanceTest : public ::testing::Test {
     });
   }
   const TableAnswer &answer(int number) {
-    loop_.restart();
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!answers_.contains(number) && std::chrono::steady_clock::now() < limit) loop_.run_one_for(1s);
-    EXPECT_TRUE(answers_.contains(number));
+    EXPECT_TRUE(until([&] { return answers_.contains(number); }));
     return answers_[number];
   }
   TableAnswer ask(const std::string &key, Nanos within = 60 * kSecond) {
@@ -72,11 +53,6 @@ class LookupInstanceTest : public ::testing::Test {
     return found;
   }
 
-  asio::io_context loop_;
-  SystemClock clock_;
-  Lines lines_;
-  Logger log_{lines_, clock_, "test"};
-  NoDns dns_;
   OneTable tables_;
   std::map<int, TableAnswer> answers_;
   int last_ = 1000;

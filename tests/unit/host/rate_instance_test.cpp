@@ -4,28 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <memory>
 #include <optional>
+
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using ::testing::HasSubstr;
 
-class Notes final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
-
-class NobodysDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
-
-class RateInstanceTest : public ::testing::Test {
+class RateInstanceTest : public HostTest {
  protected:
   void create(Limits limits = {}) {
     const auto plugin = load_plugin(MANSIO_FIXTURES "/rate-odd.so");
@@ -38,20 +27,10 @@ class RateInstanceTest : public ::testing::Test {
     std::optional<wire::RateLease> out;
     instance_->lease({++last_, "tenant_rate_limit", key, want, 10, 5, within},
                      [&](wire::RateLease &&lease) { out = std::move(lease); });
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!out && std::chrono::steady_clock::now() < limit) {
-      loop_.restart();
-      loop_.run_one_for(1s);
-    }
-    EXPECT_TRUE(out.has_value());
+    EXPECT_TRUE(until([&] { return out.has_value(); }));
     return out.value_or(wire::RateLease{});
   }
 
-  asio::io_context loop_;
-  SystemClock clock_;
-  Notes notes_;
-  Logger log_{notes_, clock_, "test"};
-  NobodysDns dns_;
   std::uint64_t last_ = 0;
   std::unique_ptr<RateInstance> instance_;
 };
@@ -63,7 +42,7 @@ TEST_F(RateInstanceTest, PassesOnWhatThePluginGives) {
   EXPECT_EQ(lease.number, 1u);
   EXPECT_EQ(lease.units, 5u);
   EXPECT_EQ(lease.ttl, 600 * kSecond);
-  EXPECT_THAT(notes_.text, HasSubstr("gave 5 of tenant_rate_limit acme"));
+  EXPECT_THAT(lines_.text, HasSubstr("gave 5 of tenant_rate_limit acme"));
   const auto none = ask("none");
   EXPECT_FALSE(none.failed);
   EXPECT_EQ(none.units, 0u);
@@ -109,7 +88,7 @@ TEST_F(RateInstanceTest, TellsThePluginWhatWasNotUsed) {
   instance_->give_back({"tenant_rate_limit", "acme", 40}, [&] { told = true; });
   EXPECT_TRUE(told);
   EXPECT_EQ(instance_->in_flight(), 0u);
-  EXPECT_THAT(notes_.text, HasSubstr("got back 40 of tenant_rate_limit acme"));
+  EXPECT_THAT(lines_.text, HasSubstr("got back 40 of tenant_rate_limit acme"));
   EXPECT_EQ(ask("acme", 100).units, 40u);
   EXPECT_EQ(instance_->misbehaviours(), 0u);
 }

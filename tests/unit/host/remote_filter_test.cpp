@@ -4,31 +4,31 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <deque>
 #include <map>
 
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/large.hpp"
 #include "mansio/draft/filter.h"
+#include "tests/unit/host/filter_content.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using ::testing::HasSubstr;
 using wire::StageOutcome;
 
-struct Far {
+// The far end: keeps what arrives, and answers when told to.
+struct FarFilter {
   std::shared_ptr<io::Channel> channel;
   std::deque<wire::StageCall> calls;
   std::deque<std::uint64_t> cancelled;
   std::deque<std::string> aborted, contents;
 
-  Far(asio::io_context &loop, io::UniqueFd socket) : channel(io::Channel::create(loop, std::move(socket))) {
+  FarFilter(asio::io_context &loop, io::UniqueFd socket) : channel(io::Channel::create(loop, std::move(socket))) {
     channel->start(
         [this](io::Message &m) {
           const auto message = received(m);
@@ -46,7 +46,7 @@ struct Far {
         },
         [](std::string_view) {});
   }
-  ~Far() { channel->close(); }
+  ~FarFilter() { channel->close(); }
   void answer(std::uint64_t number, StageOutcome outcome) const {
     wire::StageResult result;
     result.number = number;
@@ -55,24 +55,14 @@ struct Far {
   }
 };
 
-class RemoteFilterTest : public ::testing::Test {
+class RemoteFilterTest : public HostTest {
  protected:
-  std::unique_ptr<Far> connect() {
+  std::unique_ptr<FarFilter> connect() {
     auto pair = io::channel_pair();
     EXPECT_TRUE(pair.ok());
-    auto far = std::make_unique<Far>(loop_, std::move(pair->first));
+    auto far = std::make_unique<FarFilter>(loop_, std::move(pair->first));
     remote_.attach(io::Channel::create(loop_, std::move(pair->second)));
     return far;
-  }
-  template <class P>
-  bool until(P done) {
-    loop_.restart();
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!done() && std::chrono::steady_clock::now() < limit) {
-      loop_.run_one_for(100ms);
-      loop_.restart();
-    }
-    return done();
   }
   std::uint64_t start(const std::string &argument, Nanos within = 60 * kSecond,
                       std::shared_ptr<const FilterContent> content = nullptr) {
@@ -90,19 +80,6 @@ class RemoteFilterTest : public ::testing::Test {
         nullptr);
   }
 
-  class Quiet final : public LogSink {
-   public:
-    void emit(LogLevel, std::string_view) override {}
-  };
-  class NoDns final : public io::Dns {
-   public:
-    void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-  };
-  asio::io_context loop_;
-  SystemClock clock_;
-  Quiet sink_;
-  Logger log_{sink_, clock_, "test"};
-  NoDns dns_;
   RemoteFilter remote_{loop_, clock_, "filter", "odd", 3};
   std::map<std::string, wire::StageResult> results_;
 };
@@ -210,11 +187,7 @@ TEST_F(RemoteFilterTest, PassesCancelAndAbortOn) {
 
 TEST_F(RemoteFilterTest, SendsArgumentsOfAnySizeAndTheMessage) {
   const auto far = connect();
-  auto content = std::make_shared<FilterContent>();
-  content->fd.reset(::memfd_create("message", MFD_CLOEXEC));
-  ASSERT_EQ(::write(content->fd.get(), "bytes", 5), 5);
-  content->length = 5;
-  start(std::string(200'000, 'x'), 60 * kSecond, content);
+  start(std::string(200'000, 'x'), 60 * kSecond, content_of("bytes"));
   ASSERT_TRUE(until([&] { return far->calls.size() == 1; }));
   EXPECT_EQ(far->calls[0].arguments.at(0).size(), 200'000u);
   ASSERT_EQ(far->contents.size(), 1u);
@@ -259,13 +232,10 @@ TEST_F(FilterServiceTest, ExtendsTheTimeOfOneThatReportsProgressAtBothEnds) {
 }
 
 TEST_F(FilterServiceTest, BringsEditsOfAnySize) {
-  auto content = std::make_shared<FilterContent>();
-  content->fd.reset(::memfd_create("message", MFD_CLOEXEC));
-  ASSERT_EQ(::write(content->fd.get(), "X-Do: huge\r\n\r\n", 14), 14);
-  content->length = 14;
+  const auto content = content_of("X-Do: huge\r\n\r\n");
   wire::StageCall call;
   call.stage = MANSIO_STAGE_END_OF_MESSAGE;
-  call.length = 14;
+  call.length = content->length;
   call.time_limit = call.total_limit = 60 * kSecond;
   remote_.start(
       std::move(call), content, [this](wire::StageResult &&r) { results_["huge"] = std::move(r); }, nullptr);

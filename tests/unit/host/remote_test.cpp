@@ -5,37 +5,31 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
 
 #include "kernel/host/remote.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using io::TableAnswer;
 using Outcome = TableAnswer::Outcome;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using wire::DeliveryStatus;
 
-class Quiet final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view) override {}
-};
-
 // The far end: keeps what arrives.
-struct Far {
+struct FarPlugin {
   std::shared_ptr<io::Channel> channel;
   std::deque<wire::LookupCall> calls;
   std::deque<wire::Lease> leases;
   std::deque<io::UniqueFd> fds;
   std::deque<std::uint64_t> cancelled;
 
-  Far(asio::io_context &loop, io::UniqueFd socket) : channel(io::Channel::create(loop, std::move(socket))) {
+  FarPlugin(asio::io_context &loop, io::UniqueFd socket) : channel(io::Channel::create(loop, std::move(socket))) {
     channel->start(
         [this](io::Message &m) {
           if (m.type == wire::LookupCall::kType) calls.push_back(*decode<wire::LookupCall>(m.payload));
@@ -48,34 +42,19 @@ struct Far {
         },
         [](std::string_view) {});
   }
-  ~Far() { channel->close(); }
+  ~FarPlugin() { channel->close(); }
 };
 
-class RemoteTest : public ::testing::Test {
+class RemoteTest : public HostTest {
  protected:
   template <class Remote>
-  std::unique_ptr<Far> connect(Remote &remote) {
+  std::unique_ptr<FarPlugin> connect(Remote &remote) {
     auto pair = io::channel_pair();
     EXPECT_TRUE(pair.ok());
-    auto far = std::make_unique<Far>(loop_, std::move(pair->first));
+    auto far = std::make_unique<FarPlugin>(loop_, std::move(pair->first));
     remote.attach(io::Channel::create(loop_, std::move(pair->second)));
     return far;
   }
-  template <class P>
-  bool until(P done) {
-    loop_.restart();
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!done() && std::chrono::steady_clock::now() < limit) {
-      loop_.run_one_for(100ms);
-      loop_.restart();
-    }
-    return done();
-  }
-
-  asio::io_context loop_;
-  SystemClock clock_;
-  Quiet sink_;
-  Logger log_{sink_, clock_, "test"};
 };
 
 class RemoteLookupTest : public RemoteTest {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "kernel/host/tables.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
@@ -13,12 +14,6 @@ using io::TableAnswer;
 using Outcome = TableAnswer::Outcome;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-class Quiet final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
 
 TableAnswer found(std::vector<std::string> values, Nanos ttl = 0) {
   TableAnswer a;
@@ -83,8 +78,8 @@ class TablesTest : public ::testing::Test {
 
   config::Settings settings_;
   VirtualClock clock_;
-  Quiet sink_;
-  Logger log_{sink_, clock_, "test"};
+  Lines lines_;
+  Logger log_{lines_, clock_, "test"};
   std::map<std::string, FakeData> data_;
   std::string broken_;
   int starts_ = 0;
@@ -158,7 +153,7 @@ TEST_F(TablesTest, ThatCannotStartTryLaterAndStartAgainAfterAWhile) {
   EXPECT_EQ(ask("users", "k").outcome, Outcome::TryLater);
   EXPECT_THAT(ask("users", "k").text, HasSubstr("no such file"));
   EXPECT_EQ(starts_, 1);
-  EXPECT_THAT(sink_.text, HasSubstr("table out of order"));
+  EXPECT_THAT(lines_.text, HasSubstr("table out of order"));
   broken_.clear();
   clock_.advance(11 * kSecond);
   EXPECT_EQ(ask("users", "k").outcome, Outcome::NotFound);

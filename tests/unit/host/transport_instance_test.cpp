@@ -4,34 +4,22 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
-#include <chrono>
 #include <optional>
 
 #include "kernel/host/transport.hpp"
+#include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
 namespace {
 
-using namespace std::literals;
 using wire::DeliveryStatus;
-
-class Lines final : public LogSink {
- public:
-  void emit(LogLevel, std::string_view line) override { text += line; }
-  std::string text;
-};
-
-class NoDns final : public io::Dns {
- public:
-  void query(std::string_view, io::DnsType, std::function<void(const io::DnsResult &)>) override {}
-};
 
 struct Done {
   wire::RecipientOutcome last;
   bool site_failure = false;
 };
 
-class TransportInstanceTest : public ::testing::Test {
+class TransportInstanceTest : public HostTest {
  protected:
   void create(const std::string &mode = "polite") {
     const auto plugin = load_plugin(MANSIO_FIXTURES "/transport-odd.so");
@@ -62,18 +50,10 @@ class TransportInstanceTest : public ::testing::Test {
     instance_->start(l, source_);
   }
   const Done &finished(std::uint64_t lease) {
-    loop_.restart();
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!done_.contains(lease) && std::chrono::steady_clock::now() < limit) loop_.run_one_for(1s);
-    EXPECT_TRUE(done_.contains(lease));
+    EXPECT_TRUE(until([&] { return done_.contains(lease); }));
     return done_[lease];
   }
 
-  asio::io_context loop_;
-  SystemClock clock_;
-  Lines lines_;
-  Logger log_{lines_, clock_, "test"};
-  NoDns dns_;
   MessageSource source_;
   std::map<std::uint64_t, std::vector<wire::RecipientOutcome>> recipients_;
   std::map<std::uint64_t, Done> done_;

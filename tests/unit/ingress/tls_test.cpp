@@ -22,8 +22,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
+using mansio::testing::CertificateAndKey;
 using mansio::testing::self_signed;
-using Pair = mansio::testing::CertificateAndKey;
 
 class TlsTest : public testing::SmtpServerTest {
  protected:
@@ -47,7 +47,7 @@ class TlsTest : public testing::SmtpServerTest {
     else
       done(Error{Status::Fail, "cannot open"});
   }
-  void use(const Pair &pair) {
+  void use(const CertificateAndKey &pair) {
     write("cert.pem", pair.certificate);
     write("key.pem", pair.key);
   }

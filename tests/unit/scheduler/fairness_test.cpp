@@ -5,11 +5,10 @@
 #include <numeric>
 
 #include "tests/unit/scheduler/lab.hpp"
+#include "tests/unit/scheduler/times.hpp"
 
 namespace mansio::scheduler {
 namespace {
-
-constexpr Nanos kTenth = 100 * kMillisecond;
 
 Nanos longest_wait(const Lab &lab, const std::string &tag) {
   Nanos longest = 0;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernel/scheduler/scheduler.hpp"
+#include "tests/unit/scheduler/times.hpp"
 
 namespace mansio::scheduler::owned_limits {
 namespace {
@@ -23,7 +24,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr Nanos kTenth = 100 * kMillisecond;
 constexpr Nanos kStart = 1'000'000 * kSecond;
 
 TEST(Permits, AreUsedUpOneLeaseAfterTheOther) {

@@ -5,11 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/scheduler/lab.hpp"
+#include "tests/unit/scheduler/times.hpp"
 
 namespace mansio::scheduler {
 namespace {
-
-constexpr Nanos kTenth = 100 * kMillisecond;
 
 TEST(TokenBucket, LetsABurstGoAndThenOneEachInterval) {
   const RateLimit limit{kSecond, 3};

@@ -8,11 +8,11 @@
 #include <utility>
 
 #include "tests/unit/scheduler/lab.hpp"
+#include "tests/unit/scheduler/times.hpp"
 
 namespace mansio::scheduler {
 namespace {
 
-constexpr Nanos kHour = 3600 * kSecond;
 const std::string kProvider = "mx1.p.example,mx2.p.example";
 
 TransportLimits by_exchangers(std::vector<DestinationRule> rules = {}) {

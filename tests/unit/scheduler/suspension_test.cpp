@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/scheduler/lab.hpp"
+#include "tests/unit/scheduler/times.hpp"
 
 namespace mansio::scheduler {
 namespace {
-
-constexpr Nanos kHour = 3600 * kSecond;
 
 TEST(Suspensions, TimesThatOverlapCountOnce) {
   Suspensions all;

@@ -275,7 +275,7 @@ TEST_F(SpoolCompaction, LargeBodyStaysWhereItIsAndItsSegmentIsKeptForTheCopy) {
 TEST_F(SpoolCompaction, DamagedMessageIsSetAsideWithItsBytesAndTheRestIsMoved) {
   begin();
   sparse();
-  disk.flip("/spool/segments/" + file_name(sent[0].body.segment), sent[0].body.offset + 40);
+  disk.flip(segment_file(sent[0].body.segment), sent[0].body.offset + 40);
   ASSERT_TRUE(rig->run_until([&] {
     rig->store->compact(*places);
     rig->loop.poll();

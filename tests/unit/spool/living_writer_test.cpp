@@ -11,8 +11,6 @@ namespace {
 
 using test::FaultFiles;
 
-std::string segment_file(std::uint32_t number) { return "/spool/segments/" + file_name(number); }
-
 class LivingWriter : public ::testing::Test {
  protected:
   void begin(StoreOptions options = Rig::small()) {

@@ -89,6 +89,9 @@ inline Envelope envelope_to(std::string address) {
   return e;
 }
 
+// On the disk of a rig.
+inline std::string segment_file(std::uint32_t number) { return "/spool/segments/" + file_name(number); }
+
 struct Rig {
   static StoreOptions small() {
     StoreOptions o;

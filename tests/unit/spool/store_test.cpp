@@ -13,8 +13,6 @@ namespace {
 using test::FaultFiles;
 using test::Op;
 
-std::string segment_file(std::uint32_t number) { return "/spool/segments/" + file_name(number); }
-
 TEST(SpoolStore, SecondProcessIsRefusedAndToldWhoHoldsTheSpool) {
   FaultFiles disk;
   Rig rig{disk};
@@ -767,7 +765,8 @@ TEST(SpoolStore, JournalGoesOnInANewFileAfterAFailedSync) {
   EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
 }
 
-// The name of the file that was to be next is on the disk and that it was removed is not; of the header there is a part.
+// The name of the file that was to be next is on the disk and that it was removed is not; of the header there is a
+// part.
 TEST(SpoolStore, AJournalFileWhoseHeaderWasCutShortIsNoDamage) {
   for (const std::size_t there : {1, 6, 63, 64, 600, 2100, 4095}) {
     FaultFiles disk;

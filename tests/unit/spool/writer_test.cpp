@@ -79,7 +79,7 @@ TEST(SpoolWriter, SegmentOfALargeBodyIsFreedOnceItsMessageIsDone) {
   rig.open_writer(o);
   auto r = rig.wait(rig.send(std::string(100000, 'y')));
   ASSERT_TRUE(r.ok());
-  const auto name = "/spool/segments/" + file_name(r->body.segment);
+  const auto name = segment_file(r->body.segment);
   ASSERT_EQ(disk.paths(name).size(), 1u);
   EXPECT_TRUE(rig.store->admit(*r));
   EXPECT_FALSE(rig.store->admit(*r));
@@ -100,8 +100,7 @@ TEST(SpoolWriter, DroppedLargeDraftLeavesNothing) {
     ASSERT_TRUE(rig.wait(draft->append(bytes)).ok());
   }
   const auto number = [&] { return rig.source.seals.empty() ? 0 : rig.source.seals.back().first; };
-  ASSERT_TRUE(
-      rig.run_until([&] { return number() != 0 && disk.paths("/spool/segments/" + file_name(number())).empty(); }));
+  ASSERT_TRUE(rig.run_until([&] { return number() != 0 && disk.paths(segment_file(number())).empty(); }));
 }
 
 TEST(SpoolWriter, CopyOfADraftIsAllThatWasAppendedWhereverItLies) {
