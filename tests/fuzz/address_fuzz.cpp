@@ -1,18 +1,13 @@
 // Paths, mailboxes and DSN parameters from untrusted bytes: no crash, and what was accepted prints to a form that
 // parses to the same address.
 #include <cstdint>
-#include <cstdlib>
 
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/dsn_params.hpp"
+#include "tests/fuzz/target.hpp"
 
-using namespace mansio;
-
+namespace mansio::fuzz::address {
 namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void check(const Address &address) {
   if (address.null() || address.domain.empty()) return;
@@ -26,7 +21,7 @@ void check(const Address &address) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("address-fuzz", data, size) {
   if (size == 0) return 0;
   const std::string_view text{reinterpret_cast<const char *>(data) + 1, size - 1};
   const PathOptions options{.smtputf8 = (data[0] & 1) != 0, .strict = (data[0] & 2) != 0};
@@ -46,3 +41,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   (void)parse_ret(text);
   return 0;
 }
+
+}  // namespace mansio::fuzz::address

@@ -10,21 +10,22 @@
 #include "kernel/mail/base64.hpp"
 #include "mansio/auth.hpp"
 #include "plugins/auth-dovecot/protocol.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::auth {
 namespace {
 
 void decode(std::string_view text) {
-  const auto decoded = mansio::base64_decode(text);
-  if (decoded && mansio::base64_encode(*decoded) != text) std::abort();
+  const auto decoded = base64_decode(text);
+  if (decoded && base64_encode(*decoded) != text) std::abort();
   if (!decoded) return;
-  const auto plain = mansio::plugin::parse_plain(*decoded);
+  const auto plain = plugin::parse_plain(*decoded);
   if (plain && (plain->user.empty() || plain->password.empty())) std::abort();
 }
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio;
+MANSIO_FUZZ_TARGET("auth-fuzz", data, size) {
   const std::string_view text{reinterpret_cast<const char *>(data), size};
   const auto line = text.substr(0, text.find('\n'));
   const auto command = ingress::parse_command(line);
@@ -46,3 +47,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     if (static_cast<unsigned char>(c) < 0x20) std::abort();
   return 0;
 }
+
+}  // namespace mansio::fuzz::auth

@@ -7,10 +7,10 @@
 #include "kernel/io/channel.hpp"
 #include "kernel/wire/process_messages.hpp"
 #include "kernel/wire/queue_messages.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::channel {
 namespace {
-
-using namespace mansio;
 
 template <class M>
 void check(std::uint16_t type, std::string_view payload) {
@@ -29,9 +29,9 @@ void check_any(std::uint16_t type, std::string_view payload) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio::wire;
-  mansio::io::FrameHeader header{};
+MANSIO_FUZZ_TARGET("channel-fuzz", data, size) {
+  using namespace wire;
+  io::FrameHeader header{};
   const auto each = [](std::uint16_t type, std::uint16_t, std::string_view payload) {
     check_any<Start, Ready, Failed, Attach, AttachDone, Dead, Drain, ReopenLog, OpenFile, OpenedFile, StatsRequest,
               Stats, Command, CommandResult, Reload, Reloaded, Draining, LostPeer, ConfigRequest, Glob, Globbed,
@@ -40,6 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
               ForgetSegment, Outcomes, OutcomesAck, CancelLease, RouteRequest, RouteReply, DsnRequest, DsnWritten,
               QueueCommand, QueueReply, QueueCommandCredit>(type, payload);
   };
-  (void)mansio::io::parse_frame({reinterpret_cast<const char *>(data), size}, header, each);
+  (void)io::parse_frame({reinterpret_cast<const char *>(data), size}, header, each);
   return 0;
 }
+
+}  // namespace mansio::fuzz::channel

@@ -6,7 +6,9 @@
 #include "kernel/ingress/command.hpp"
 #include "kernel/ingress/params.hpp"
 #include "kernel/mail/address.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::command {
 namespace {
 
 bool inside(std::string_view whole, std::string_view part) {
@@ -15,8 +17,7 @@ bool inside(std::string_view whole, std::string_view part) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio;
+MANSIO_FUZZ_TARGET("command-fuzz", data, size) {
   const std::string_view line{reinterpret_cast<const char *>(data), size};
   const auto c = ingress::parse_command(line);
   if (!inside(line, c.argument) || !inside(line, c.path)) std::abort();
@@ -35,3 +36,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::command

@@ -7,10 +7,12 @@
 #include <string_view>
 
 #include "kernel/ingress/data.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::data {
 namespace {
 
-using mansio::ingress::ContentDecoder;
+using ingress::ContentDecoder;
 
 struct Outcome {
   std::string content;
@@ -39,7 +41,7 @@ Outcome decode(std::string_view in, std::size_t step, ContentDecoder::Framing fr
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("data-fuzz", data, size) {
   if (size == 0) return 0;
   const auto framing = (data[0] & 1) != 0 ? ContentDecoder::Framing::Bdat : ContentDecoder::Framing::Data;
   const std::size_t step = (data[0] >> 1) + 1u;
@@ -61,3 +63,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (!whole.content.empty() && !whole.content.ends_with("\r\n")) std::abort();
   return 0;
 }
+
+}  // namespace mansio::fuzz::data

@@ -6,9 +6,12 @@
 #include <string_view>
 
 #include "kernel/io/dns.hpp"
+#include "tests/fuzz/target.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio::io;
+namespace mansio::fuzz::dns {
+
+MANSIO_FUZZ_TARGET("dns-fuzz", data, size) {
+  using namespace io;
   const std::string_view bytes{reinterpret_cast<const char *>(data), size};
   for (const auto type : {DnsType::A, DnsType::Cname, DnsType::Ptr, DnsType::Mx, DnsType::Txt, DnsType::Aaaa}) {
     const auto answer = parse_dns_answer(bytes, "example.com", type);
@@ -23,3 +26,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::dns

@@ -1,21 +1,18 @@
 // What DSPAM's daemon says, and mail that users send back with its signatures: whatever comes, a verdict holds only
 // what may stand in a header, and a signature is one that may be sent back.
 #include <cstdint>
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "plugins/filter-dspam/answer.hpp"
 #include "plugins/filter-dspam/signature.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::dspam {
 namespace {
 
 using namespace mansio::dspam;
-
-void require(bool what) {
-  if (!what) std::abort();
-}
 
 bool printable(std::string_view text) {
   for (const char c : text)
@@ -35,7 +32,7 @@ void check(const Answer &answer) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("dspam-fuzz", data, size) {
   if (size > 20'000) return 0;
   const std::string_view all{reinterpret_cast<const char *>(data), size};
   Answer answer;
@@ -58,3 +55,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   for (const auto &signature : found) require(is_signature(signature));
   return 0;
 }
+
+}  // namespace mansio::fuzz::dspam

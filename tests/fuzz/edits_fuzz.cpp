@@ -6,9 +6,11 @@
 
 #include "kernel/mail/edits.hpp"
 #include "kernel/mail/headers.hpp"
+#include "tests/fuzz/target.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio;
+namespace mansio::fuzz::edits {
+
+MANSIO_FUZZ_TARGET("edits-fuzz", data, size) {
   const std::string_view input{reinterpret_cast<const char *>(data), size};
   const auto half = input.find('\0');
   const auto section = header_section(input.substr(0, half));
@@ -31,3 +33,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::edits

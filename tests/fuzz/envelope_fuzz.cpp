@@ -3,12 +3,17 @@
 #include <cstdlib>
 
 #include "kernel/mail/envelope.hpp"
+#include "tests/fuzz/target.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  const auto envelope = mansio::decode_envelope({reinterpret_cast<const char *>(data), size});
+namespace mansio::fuzz::envelope {
+
+MANSIO_FUZZ_TARGET("envelope-fuzz", data, size) {
+  const auto envelope = decode_envelope({reinterpret_cast<const char *>(data), size});
   if (!envelope) return 0;
-  const auto bytes = mansio::encode_envelope(*envelope);
-  const auto again = mansio::decode_envelope(bytes);
-  if (!again || mansio::encode_envelope(*again) != bytes) std::abort();
+  const auto bytes = encode_envelope(*envelope);
+  const auto again = decode_envelope(bytes);
+  if (!again || encode_envelope(*again) != bytes) std::abort();
   return 0;
 }
+
+}  // namespace mansio::fuzz::envelope

@@ -5,14 +5,19 @@
 
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/header_addresses.hpp"
+#include "tests/fuzz/target.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+namespace mansio::fuzz::header_addresses {
+
+MANSIO_FUZZ_TARGET("header-addresses-fuzz", data, size) {
   const std::string_view body{reinterpret_cast<const char *>(data), size};
   std::size_t end = 0;
-  for (const auto &span : mansio::find_addresses(body)) {
+  for (const auto &span : find_addresses(body)) {
     if (span.at < end || span.length == 0 || span.length > size || span.at > size - span.length) std::abort();
     end = span.at + span.length;
-    if (!mansio::parse_mailbox(body.substr(span.at, span.length), {.smtputf8 = true, .strict = false})) std::abort();
+    if (!parse_mailbox(body.substr(span.at, span.length), {.smtputf8 = true, .strict = false})) std::abort();
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::header_addresses

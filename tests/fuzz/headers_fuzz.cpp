@@ -2,19 +2,14 @@
 // template made of the same bytes stays well formed. The first octet chooses the size of the pieces.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "kernel/mail/dsn.hpp"
 #include "kernel/mail/headers.hpp"
 #include "kernel/mail/utf8.hpp"
+#include "tests/fuzz/target.hpp"
 
-using namespace mansio;
-
+namespace mansio::fuzz::headers {
 namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void check_scanner(std::string_view text, std::size_t step) {
   ContentScanner whole, cut;
@@ -54,7 +49,7 @@ void check_dsn(std::string_view text) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("headers-fuzz", data, size) {
   if (size == 0) return 0;
   const std::string_view text{reinterpret_cast<const char *>(data) + 1, size - 1};
   check_scanner(text, std::max<std::size_t>(1, data[0] % 32));
@@ -65,3 +60,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   check_dsn(text);
   return 0;
 }
+
+}  // namespace mansio::fuzz::headers

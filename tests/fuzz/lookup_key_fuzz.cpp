@@ -1,7 +1,6 @@
 // Keys of lookups are what strangers sent: whatever is in one, it stays data in a filter (RFC 4515), in a distinguished
 // name (RFC 4514) and in a prepared statement, and its parts are parts of it.
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,14 +9,12 @@
 #include "plugins/lookup-common/sql.hpp"
 #include "plugins/lookup-common/table.hpp"
 #include "plugins/lookup-ldap/escape.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::lookup_key {
 namespace {
 
-using namespace mansio::lookup;
-
-void require(bool what) {
-  if (!what) std::abort();
-}
+using namespace lookup;
 
 int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
@@ -40,7 +37,7 @@ std::optional<std::string> undo(std::string_view text, std::string_view special)
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("lookup-key-fuzz", data, size) {
   if (size > 4096) return 0;
   static const Template all{"query", "(%s)"}, parts{"query", "%u@%d"}, labels{"query", "%1.%2.%3.%9"};
   static const SqlQuery sql{"SELECT a FROM b WHERE c = '%s' AND d = '%d'", Placeholder::Question};
@@ -62,3 +59,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (const auto asked = table.key(key)) require(asked->size() == key.size() && asked->ends_with("@example.com"));
   return 0;
 }
+
+}  // namespace mansio::fuzz::lookup_key

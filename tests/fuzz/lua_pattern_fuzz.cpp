@@ -1,22 +1,16 @@
-// A pattern of Lua, and a subject behind its first NUL: what is a pattern is an expression of PCRE2 as well, and its match
-// ends, with captures that lie within the subject.
+// A pattern of Lua, and a subject behind its first NUL: what is a pattern is an expression of PCRE2 as well, and its
+// match ends, with captures that lie within the subject.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "plugins/lua/lib/pattern.hpp"
 #include "plugins/lua/script_error.hpp"
+#include "tests/fuzz/target.hpp"
 
-namespace {
+namespace mansio::fuzz::lua_pattern {
 
-void require(bool what) {
-  if (!what) std::abort();
-}
-
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio::lua;
+MANSIO_FUZZ_TARGET("lua-pattern-fuzz", data, size) {
+  using namespace lua;
   if (size > 400) return 0;
   const std::string_view all{reinterpret_cast<const char *>(data), size};
   const auto text = all.substr(0, all.find('\0'));
@@ -38,3 +32,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     require(pattern.regex.took_part(capture.group) && pattern.regex.end(capture.group) <= subject.size());
   return 0;
 }
+
+}  // namespace mansio::fuzz::lua_pattern

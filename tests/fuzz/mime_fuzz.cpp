@@ -1,22 +1,16 @@
 // Conversion to 7 bit of any message: what comes out is 7-bit and canonical, and converting it again changes nothing.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "plugins/transport-smtp/client/content.hpp"
 #include "plugins/transport-smtp/client/mime.hpp"
 #include "plugins/transport-smtp/client/text.hpp"
+#include "tests/fuzz/target.hpp"
 
-namespace {
+namespace mansio::fuzz::mime {
 
-void require(bool what) {
-  if (!what) std::abort();
-}
-
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio::smtp;
+MANSIO_FUZZ_TARGET("mime-fuzz", data, size) {
+  using namespace smtp;
   if (size > 20000) return 0;
   const std::string_view all{reinterpret_cast<const char *>(data), size};
   std::string text, stuffed;
@@ -37,3 +31,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   require(convert_to_seven_bit(converted.message).message == converted.message);
   return 0;
 }
+
+}  // namespace mansio::fuzz::mime

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "kernel/mail/qmqp.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::qmqp {
 namespace {
-
-using mansio::QmqpReader;
 
 struct Told {
   std::string content;
@@ -49,19 +49,21 @@ Told read(std::string_view text, std::size_t piece) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("qmqp-fuzz", data, size) {
   if (size == 0) return 0;
   const std::string_view text{reinterpret_cast<const char *>(data) + 1, size - 1};
   const auto whole = read(text, text.size());
   if (!(read(text, data[0] % 16 + 1u) == whole)) std::abort();
   if (whole.last == QmqpReader::Part::End) {
     std::string inner, again;
-    mansio::append_netstring(inner, whole.content);
-    for (const auto &address : whole.addresses) mansio::append_netstring(inner, address);
-    mansio::append_netstring(again, inner);
+    append_netstring(inner, whole.content);
+    for (const auto &address : whole.addresses) append_netstring(inner, address);
+    append_netstring(again, inner);
     if (again != text.substr(0, whole.used)) std::abort();
   }
-  const auto one = mansio::take_netstring(text, 1000);
-  if (one.state == mansio::Netstring::State::Complete && one.bytes.size() > 1000) std::abort();
+  const auto one = take_netstring(text, 1000);
+  if (one.state == Netstring::State::Complete && one.bytes.size() > 1000) std::abort();
   return 0;
 }
+
+}  // namespace mansio::fuzz::qmqp

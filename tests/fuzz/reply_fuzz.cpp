@@ -2,21 +2,18 @@
 // the bytes come at once or one by one.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 #include <vector>
 
 #include "plugins/transport-smtp/client/reply.hpp"
 #include "plugins/transport-smtp/client/text.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::reply {
 namespace {
 
-using mansio::smtp::Reply;
-using mansio::smtp::ReplyParser;
-
-void require(bool what) {
-  if (!what) std::abort();
-}
+using smtp::Reply;
+using smtp::ReplyParser;
 
 std::vector<Reply> replies(std::string_view all, std::size_t step) {
   std::vector<Reply> out;
@@ -40,7 +37,7 @@ std::vector<Reply> replies(std::string_view all, std::size_t step) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("reply-fuzz", data, size) {
   if (size > 20000) return 0;
   const std::string_view all{reinterpret_cast<const char *>(data), size};
   const auto whole = replies(all, size ? size : 1);
@@ -48,10 +45,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   require(whole.size() == pieces.size());
   for (std::size_t i = 0; i < whole.size(); ++i) {
     require(whole[i].code >= 200 && whole[i].code < 600 && whole[i].code == pieces[i].code);
-    require(whole[i].text == pieces[i].text && mansio::smtp::valid_utf8(whole[i].text));
+    require(whole[i].text == pieces[i].text && smtp::valid_utf8(whole[i].text));
     require(whole[i].status().cls == whole[i].code / 100);
     for (const char c : whole[i].text) require(static_cast<unsigned char>(c) >= 0x20);
-    (void)mansio::smtp::parse_ehlo(whole[i]);
+    (void)smtp::parse_ehlo(whole[i]);
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::reply

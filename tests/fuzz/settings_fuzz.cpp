@@ -9,10 +9,10 @@
 #include "kernel/config/plan.hpp"
 #include "kernel/route/relay.hpp"
 #include "kernel/route/route_table.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::settings {
 namespace {
-
-using namespace mansio;
 
 // The input is every file there is; "a.toml" and "b.toml" in the same directory hold a fixed text.
 class OneFile final : public config::Files {
@@ -31,7 +31,7 @@ class OneFile final : public config::Files {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("settings-fuzz", data, size) {
   OneFile files{{reinterpret_cast<const char *>(data), size}};
   const auto parsed = config::parse_settings("/f/mansio.toml", files);
   for (const auto &problem : parsed.problems) {
@@ -51,3 +51,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::settings

@@ -1,23 +1,16 @@
 // A socketmap server's bytes: the same netstring whether they come at once or one by one, and an answer that is one of
 // three, with text that may go into a log.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "plugins/lookup-socketmap/protocol.hpp"
+#include "tests/fuzz/target.hpp"
 
-namespace {
+namespace mansio::fuzz::socketmap {
 
-using namespace mansio::lookup;
-using State = Netstring::State;
-
-void require(bool what) {
-  if (!what) std::abort();
-}
-
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("socketmap-fuzz", data, size) {
+  using namespace lookup;
+  using State = lookup::Netstring::State;
   if (size > 2000) return 0;
   constexpr std::size_t kLimit = 1000;
   const std::string_view all{reinterpret_cast<const char *>(data), size};
@@ -40,3 +33,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace mansio::fuzz::socketmap

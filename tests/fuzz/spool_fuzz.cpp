@@ -6,9 +6,11 @@
 #include "kernel/mail/envelope.hpp"
 #include "kernel/spool/commits.hpp"
 #include "kernel/spool/messages.hpp"
+#include "tests/fuzz/target.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio;
+namespace mansio::fuzz::spool {
+
+MANSIO_FUZZ_TARGET("spool-fuzz", data, size) {
   using namespace mansio::spool;
   const std::string_view input{reinterpret_cast<const char *>(data), size};
   FileHeader header;
@@ -24,3 +26,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (size < 4096) (void)commits.decode_done(input);
   return 0;
 }
+
+}  // namespace mansio::fuzz::spool

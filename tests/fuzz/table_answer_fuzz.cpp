@@ -9,7 +9,9 @@
 #include "kernel/route/address_result.hpp"
 #include "kernel/route/keys.hpp"
 #include "kernel/route/transport_result.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::table_answer {
 namespace {
 
 void one_line(const std::string &text) {
@@ -18,10 +20,8 @@ void one_line(const std::string &text) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("table-answer-fuzz", data, size) {
   const std::string text{reinterpret_cast<const char *>(data), size};
-  using namespace mansio;
-
   const route::AddressRules rules{
       .asked = "user+ext@example.com", .extension = "+ext", .propagate = true, .origin = "mx.example.org"};
   if (const auto addresses = route::parse_addresses({&text, 1}, rules))
@@ -53,3 +53,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     if (keys.size() > 4 * size + 8) std::abort();
   return 0;
 }
+
+}  // namespace mansio::fuzz::table_answer

@@ -2,18 +2,15 @@
 // never says "not found" and a value at once.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "plugins/lookup-file/tables/table.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::table {
 namespace {
 
-using namespace mansio::lookup;
-
-void require(bool what) {
-  if (!what) std::abort();
-}
+using namespace lookup;
 
 void ask(const MemoryTable &table, std::string_view key) {
   const auto answer = table.lookup(key);
@@ -23,7 +20,7 @@ void ask(const MemoryTable &table, std::string_view key) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+MANSIO_FUZZ_TARGET("table-fuzz", data, size) {
   if (size == 0 || size > 4096) return 0;
   // The first byte chooses the type; the last line is one of the keys.
   const auto type = static_cast<TableType>(data[0] % 4);
@@ -43,3 +40,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     ask(*parsed.table, key.substr(0, 64));
   return 0;
 }
+
+}  // namespace mansio::fuzz::table

@@ -5,7 +5,9 @@
 #include <string_view>
 
 #include "kernel/ingress/xforward.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace mansio::fuzz::xforward {
 namespace {
 
 bool fit(std::string_view text) {
@@ -16,8 +18,7 @@ bool fit(std::string_view text) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using namespace mansio;
+MANSIO_FUZZ_TARGET("xforward-fuzz", data, size) {
   Origin origin;
   origin.name = "before.example";
   const auto before = origin;
@@ -27,3 +28,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     if (!fit(*text)) std::abort();
   return 0;
 }
+
+}  // namespace mansio::fuzz::xforward
