@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/spool/segment.hpp"
 #include "kernel/spool/store.hpp"
 #include "kernel/spool/wait.hpp"
 #include "kernel/spool/writer.hpp"
