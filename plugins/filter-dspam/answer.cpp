@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "plugins/filter-dspam/text.hpp"
+
 namespace mansio::dspam {
 namespace {
 
 constexpr std::size_t kReplyLines = 100, kMessageLines = 10'000;
 constexpr std::size_t kLongestText = 300, kLongestWord = 64, kLongestNumber = 16, kLongestSignature = 127;
 constexpr std::string_view kResult = "X-DSPAM-Result: ", kClassification = "X-Daemon-Classification: ";
-
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-bool same(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
 
 bool is_number(std::string_view text) {
   if (text.empty() || text.size() > kLongestNumber || !digit(text.front()) || !digit(text.back())) return false;
@@ -85,7 +79,7 @@ Read CommandReply::take(std::string_view line) {
   if (lines_ > 1 && code != code_) return Read::Bad;
   code_ = code;
   const auto rest = line.substr(std::min<std::size_t>(4, line.size()));
-  if (same(rest, "DSPAMPROCESSMODE")) process_mode_ = true;
+  if (equal_fold(rest, "DSPAMPROCESSMODE")) process_mode_ = true;
   if (line.size() > 3 && line[3] == '-') return Read::More;
   text_ = printable(rest);
   return Read::Done;
@@ -150,16 +144,16 @@ Read Answer::field(std::string_view line) {
   const auto name = line.substr(0, colon);
   auto value = line.substr(colon + 1);
   while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-  if (same(name, "X-DSPAM-Result") && is_word(value)) {
+  if (equal_fold(name, "X-DSPAM-Result") && is_word(value)) {
     word_ = value;
-  } else if (same(name, "X-DSPAM-Processed") && !before.empty()) {
+  } else if (equal_fold(name, "X-DSPAM-Processed") && !before.empty()) {
     marked_ = true;
     verdict_ = {verdict_.spam, before, {}, {}, {}};
-  } else if (marked_ && same(name, "X-DSPAM-Probability") && is_number(value)) {
+  } else if (marked_ && equal_fold(name, "X-DSPAM-Probability") && is_number(value)) {
     verdict_.probability = value;
-  } else if (marked_ && same(name, "X-DSPAM-Confidence") && is_number(value)) {
+  } else if (marked_ && equal_fold(name, "X-DSPAM-Confidence") && is_number(value)) {
     verdict_.confidence = value;
-  } else if (marked_ && same(name, "X-DSPAM-Signature") && is_signature(value)) {
+  } else if (marked_ && equal_fold(name, "X-DSPAM-Signature") && is_signature(value)) {
     verdict_.signature = value;
   }
   return Read::More;

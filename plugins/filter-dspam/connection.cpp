@@ -15,7 +15,7 @@ using plugin::Task;
 constexpr std::size_t kPiece = 65536;
 
 // Parameters stand between quotes.
-std::string quoted(std::string_view text) {
+std::string with_quotes_escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '"') out += '\\';
@@ -92,7 +92,7 @@ Task<Exchange> Connection::send(const Request &request, std::int64_t deadline, p
   Exchange exchange;
   exchange.untouched = true;
   auto mail = "MAIL FROM:<" + request.from + '>';
-  if (!request.parameters.empty()) mail += " DSPAMPROCESSMODE=\"" + quoted(request.parameters) + '"';
+  if (!request.parameters.empty()) mail += " DSPAMPROCESSMODE=\"" + with_quotes_escaped(request.parameters) + '"';
   const auto rcpt = "RCPT TO:<" + request.user + '>';
   const std::string data = "DATA";
   exchange.failure = co_await command(mail, 250, deadline);

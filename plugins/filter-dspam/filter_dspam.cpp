@@ -21,6 +21,7 @@
 #include "plugins/filter-dspam/recipients.hpp"
 #include "plugins/filter-dspam/settings.hpp"
 #include "plugins/filter-dspam/signature.hpp"
+#include "plugins/filter-dspam/text.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -75,7 +76,7 @@ std::string refusal_of(const Answer &answer) {
 }
 
 bool holds(const std::vector<std::string> &addresses, const std::string &address) {
-  return std::any_of(addresses.begin(), addresses.end(), [&](const std::string &a) { return same_name(a, address); });
+  return std::any_of(addresses.begin(), addresses.end(), [&](const std::string &a) { return equal_fold(a, address); });
 }
 
 class FilterDspam {
@@ -197,8 +198,8 @@ class FilterDspam {
     if (!head) co_return failure("the message cannot be read");
     const auto fields = parse_fields(*head);
     const auto foreign = foreign_fields(fields);
-    const bool long_name = std::any_of(foreign.begin(), foreign.end(),
-                                       [](const Field *f) { return f->name.size() > kLongestName; });
+    const bool long_name =
+        std::any_of(foreign.begin(), foreign.end(), [](const Field *f) { return f->name.size() > kLongestName; });
     // The host would refuse the edits.
     if (foreign.size() > kMostForeign || long_name)
       co_return plugin::reject({5, 6, 0}, "too many header fields that are DSPAM's, or one with too long a name");
@@ -295,7 +296,7 @@ class FilterDspam {
     bool fine = clean(stage, foreign);
     if (action == Action::Tag && !reader.wants.subject.empty()) {
       const auto subject =
-          std::find_if(fields.begin(), fields.end(), [](const Field &f) { return same_name(f.name, "Subject"); });
+          std::find_if(fields.begin(), fields.end(), [](const Field &f) { return equal_fold(f.name, "Subject"); });
       const auto old = subject == fields.end() ? std::string{} : subject->value;
       const auto tagged = tagged_subject(reader.wants.subject, old);
       // The host may refuse what the sender wrote: then there is the tag alone.
@@ -332,8 +333,8 @@ class FilterDspam {
   std::vector<const Field *> foreign_fields(const std::vector<Field> &fields) const {
     std::vector<const Field *> foreign;
     for (const auto &field : fields)
-      if ((field.name.size() > 8 && same_name(field.name.substr(0, 8), "X-DSPAM-")) ||
-          same_name(field.name, settings_.signature_header) || same_name(field.name, settings_.spam_header_name))
+      if ((field.name.size() > 8 && equal_fold(field.name.substr(0, 8), "X-DSPAM-")) ||
+          equal_fold(field.name, settings_.signature_header) || equal_fold(field.name, settings_.spam_header_name))
         foreign.push_back(&field);
     return foreign;
   }
@@ -425,7 +426,7 @@ class FilterDspam {
   const std::string note_;  // name of the metadata, see recipients.hpp
   std::uint32_t spam_, innocent_, corrected_;
   Recipients recipients_;
-  std::string delivers_;  // why nothing is shown to DSPAM any more: it delivers mail itself
+  std::string delivers_;                 // why nothing is shown to DSPAM any more: it delivers mail itself
   std::map<std::uint64_t, Job *> jobs_;  // owned by their coroutines
 };
 

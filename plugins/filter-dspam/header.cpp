@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "plugins/filter-dspam/text.hpp"
+
 namespace mansio::dspam {
 namespace {
 
 constexpr std::size_t kHead = 80;     // of a line; the host looks no further for a colon after a blank
 constexpr std::size_t kFoldAt = 700;  // well below the 998 that a line may have
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool blank(char c) { return c == ' ' || c == '\t'; }
 
 // The length of the name at the beginning of a line, and where its colon is; 0: the line is no field. As the host has
@@ -24,10 +25,6 @@ std::size_t name_length(std::string_view line, std::size_t &colon) {
 }
 
 }  // namespace
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::vector<Field> parse_fields(std::string_view message) {
   std::vector<Field> fields;

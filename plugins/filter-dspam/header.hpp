@@ -21,8 +21,6 @@ constexpr std::size_t kLongestName = 100;  // of a field that the host can delet
 // field, or the end.
 std::vector<Field> parse_fields(std::string_view message);
 
-bool same_name(std::string_view a, std::string_view b);
-
 // `prefix` and a blank before a subject, once. Long first lines are folded after it.
 std::string tagged_subject(std::string_view prefix, std::string_view subject);
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "plugins/filter-dspam/answer.hpp"
+#include "plugins/filter-dspam/text.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -11,8 +12,6 @@ namespace {
 constexpr std::size_t kLeastRun = 40;       // characters of base64 that are worth a look
 constexpr std::size_t kValueWithin = 1000;  // of a field's colon
 
-bool alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 std::size_t find_nocase(std::string_view text, std::string_view what, std::size_t from) {
@@ -32,7 +31,7 @@ std::string signature_at(std::string_view text, std::size_t &end) {
   std::string out;
   for (end = 0; end < text.size() && out.size() < 200;) {
     const auto rest = text.substr(end);
-    if (alphanumeric(rest.front()) || rest.front() == ',') {
+    if (letter(rest.front()) || digit(rest.front()) || rest.front() == ',') {
       out += rest.front();
       ++end;
     } else if (rest.starts_with("=\r\n")) {

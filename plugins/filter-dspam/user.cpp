@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "plugins/filter-dspam/text.hpp"
+
 namespace mansio::dspam {
 namespace {
 
 constexpr std::size_t kLongestUser = 250;
 constexpr std::array<std::string_view, 3> kNames{"{address}", "{local}", "{domain}"};
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 bool of_user(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -82,7 +82,8 @@ bool is_user(std::string_view name) {
 
 std::string to_user(std::string name) {
   name.resize(std::min(name.size(), kLongestUser));
-  std::replace_if(name.begin(), name.end(), [](char c) { return !of_user(c); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !of_user(c); }, '_');
   if (name.empty()) return "_";
   if (name.front() == '-' || name.front() == '@') name.front() = '_';
   return name;
