@@ -10,9 +10,9 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "address";
+constexpr const char *kAddressType = "address";
 
-int to_text(lua_State *L) {
+int address_text(lua_State *L) {
   lua_pushliteral(L, "address");
   lua_rawget(L, 1);
   return 1;
@@ -21,12 +21,12 @@ int to_text(lua_State *L) {
 }  // namespace
 
 void make_address_type(lua_State *L) {
-  luaL_newmetatable(L, kType);
-  push_no_such_field(L, kType);
+  luaL_newmetatable(L, kAddressType);
+  push_no_such_field(L, kAddressType);
   lua_setfield(L, -2, "__index");
-  push_no_new_field(L, kType);
+  push_no_new_field(L, kAddressType);
   lua_setfield(L, -2, "__newindex");
-  lua_pushcfunction(L, to_text);
+  lua_pushcfunction(L, address_text);
   lua_setfield(L, -2, "__tostring");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
@@ -50,7 +50,7 @@ void push_address(lua_State *L, std::string_view text, const std::vector<std::st
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
   lua_setfield(L, -2, "parameters");
-  luaL_setmetatable(L, kType);
+  luaL_setmetatable(L, kAddressType);
 }
 
 }  // namespace mansio::lua

@@ -7,7 +7,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr std::size_t kPiece = 16 << 10, kLargestHeader = 4 << 20;
+constexpr std::size_t kHeaderPiece = 16 << 10, kLargestHeader = 4 << 20;
 
 }  // namespace
 
@@ -36,8 +36,8 @@ void Content::load() {
   while (end == head.npos) {
     const auto old = head.size();
     if (old > kLargestHeader) throw ScriptError{"the header section is too large to be read"};
-    head.resize(old + kPiece);
-    head.resize(old + read(old, head.data() + old, kPiece));
+    head.resize(old + kHeaderPiece);
+    head.resize(old + read(old, head.data() + old, kHeaderPiece));
     // No header at all: the message begins with the empty line.
     if (head.starts_with("\r\n")) {
       body_ = 2;

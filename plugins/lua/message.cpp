@@ -15,14 +15,13 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "message";
-constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
-constexpr std::int64_t kPiece = 32 << 10, kLargestPiece = 1 << 20;
+constexpr const char *kMessageType = "message";
+constexpr std::int64_t kMostFields = std::numeric_limits<std::uint32_t>::max();
+constexpr std::int64_t kUsualPiece = 32 << 10, kLargestPiece = 1 << 20;
 
 bool same_name(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 // Before and after: to read them is work, too.
@@ -33,9 +32,9 @@ void charge_for_fields(lua_State *L, Call &call) {
 
 // message:header(name [, nth]): the value, or nil.
 int header(lua_State *L) {
-  auto &call = call_of(L, 1, kType);
+  auto &call = call_of(L, 1, kMessageType);
   const auto name = text_at(L, 2, "the field's name");
-  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, kMost);
+  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, kMostFields);
   charge_for_fields(L, call);
   for (const auto &field : call.content().fields())
     if (same_name(field.name, name) && --nth == 0) return push(L, field.value), 1;
@@ -45,7 +44,7 @@ int header(lua_State *L) {
 
 // message:headers(): a list of {name =, value =}.
 int headers(lua_State *L) {
-  auto &call = call_of(L, 1, kType);
+  auto &call = call_of(L, 1, kMessageType);
   charge_for_fields(L, call);
   const auto &fields = call.content().fields();
   call.state().charge(L, 10 * fields.size());
@@ -78,7 +77,7 @@ bool push_piece(lua_State *L, Call &call, std::uint64_t offset, std::size_t n) {
 
 // The iterator of message:body() and raw(); upvalues: the message, the next offset, the size of a piece.
 int next_piece(lua_State *L) {
-  auto &call = call_of(L, lua_upvalueindex(1), kType);
+  auto &call = call_of(L, lua_upvalueindex(1), kMessageType);
   const auto offset = static_cast<std::uint64_t>(lua_tointeger(L, lua_upvalueindex(2)));
   const auto size = static_cast<std::size_t>(lua_tointeger(L, lua_upvalueindex(3)));
   if (!push_piece(L, call, offset, size)) {
@@ -93,9 +92,8 @@ int next_piece(lua_State *L) {
 // for piece in message:body([bytes]) do ... end; message:raw([bytes]) has the header section, too.
 template <bool with_header>
 int pieces(lua_State *L) {
-  auto &call = call_of(L, 1, kType);
-  const auto size =
-      lua_isnoneornil(L, 2) ? kPiece : integer_at(L, 2, "the size of a piece", 1, kLargestPiece);
+  auto &call = call_of(L, 1, kMessageType);
+  const auto size = lua_isnoneornil(L, 2) ? kUsualPiece : integer_at(L, 2, "the size of a piece", 1, kLargestPiece);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, with_header ? 0 : static_cast<lua_Integer>(call.content().body_begins()));
   lua_pushinteger(L, size);
@@ -105,7 +103,7 @@ int pieces(lua_State *L) {
 
 // message:text([most]): the first bytes of the body, 64 KiB unless told.
 int text(lua_State *L) {
-  auto &call = call_of(L, 1, kType);
+  auto &call = call_of(L, 1, kMessageType);
   const auto most = lua_isnoneornil(L, 2) ? 65536 : integer_at(L, 2, "the size", 1, std::int64_t{1} << 30);
   const auto begin = call.content().body_begins();
   const auto left = call.content().size() - std::min(begin, call.content().size());
@@ -116,7 +114,7 @@ int text(lua_State *L) {
 // What the host says to an edit; f(service, raw host, op).
 template <class F>
 int edit(lua_State *L, const char *what, F f) {
-  auto &call = call_of(L, 1, kType);
+  auto &call = call_of(L, 1, kMessageType);
   if (!call.stage())
     throw ScriptError{std::string{what} + " is for filters; a transport delivers the message as it is"};
   std::size_t octets = 0;
@@ -139,7 +137,7 @@ int add_header(lua_State *L) {
   });
 }
 int insert_header(lua_State *L) {  // (position from 1, name, value)
-  const auto position = static_cast<std::uint32_t>(integer_at(L, 2, "the position", 1, kMost) - 1);
+  const auto position = static_cast<std::uint32_t>(integer_at(L, 2, "the position", 1, kMostFields) - 1);
   const auto name = text_at(L, 3, "the field's name"), value = text_at(L, 4, "the value");
   return edit(L, "insert_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.insert_header(host, op, 0, position, plugin::str(name), plugin::str(value));
@@ -148,20 +146,20 @@ int insert_header(lua_State *L) {  // (position from 1, name, value)
 int set_header(lua_State *L) {  // (name, value [, nth])
   const auto name = text_at(L, 2, "the field's name"), value = text_at(L, 3, "the value");
   const auto nth = static_cast<std::uint32_t>(
-      lua_isnoneornil(L, 4) ? 1 : integer_at(L, 4, "the number of the field", 1, kMost));
+      lua_isnoneornil(L, 4) ? 1 : integer_at(L, 4, "the number of the field", 1, kMostFields));
   return edit(L, "set_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.change_header(host, op, 0, plugin::str(name), nth, plugin::str(value));
   });
 }
 int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a number
-  auto &call = call_of(L, 1, kType);
+  auto &call = call_of(L, 1, kMessageType);
   const auto name = text_at(L, 2, "the field's name");
   std::uint32_t first = 1, last = 0;
   if (lua_isnoneornil(L, 3)) {
     charge_for_fields(L, call);
     for (const auto &field : call.content().fields()) last += same_name(field.name, name) ? 1 : 0;
   } else {
-    first = last = static_cast<std::uint32_t>(integer_at(L, 3, "the number of the field", 1, kMost));
+    first = last = static_cast<std::uint32_t>(integer_at(L, 3, "the number of the field", 1, kMostFields));
   }
   // From the last one on, so that the numbers of the others stay.
   for (; last >= first; --last)
@@ -195,7 +193,7 @@ int replace_body(lua_State *L) {  // the first call begins a new body, the other
   });
 }
 int progress(lua_State *L) {
-  call_of(L, 1, kType).progress();
+  call_of(L, 1, kMessageType).progress();
   return 0;
 }
 
@@ -203,7 +201,7 @@ int progress(lua_State *L) {
 int field(lua_State *L) {
   const auto key = text_at(L, 2, "the field");
   if (key == "size") {
-    lua_pushinteger(L, static_cast<lua_Integer>(call_of(L, 1, kType).content().size()));
+    lua_pushinteger(L, static_cast<lua_Integer>(call_of(L, 1, kMessageType).content().size()));
     return 1;
   }
   lua_pushvalue(L, 2);
@@ -212,7 +210,7 @@ int field(lua_State *L) {
   return 1;
 }
 
-int no_assignment(lua_State *L) {
+int no_assignment_to_message(lua_State *L) {
   throw ScriptError{"message cannot be changed by assignment to \"" + std::string{text_at(L, 2, "the field")} +
                     "\"; it has methods, such as message:set_header()"};
 }
@@ -235,17 +233,17 @@ void make_message_type(lua_State *L) {
                                           {"replace_body", bound<replace_body>},
                                           {"progress", bound<progress>},
                                           {nullptr, nullptr}};
-  luaL_newmetatable(L, kType);
+  luaL_newmetatable(L, kMessageType);
   luaL_newlib(L, kMethods);
   lua_pushcclosure(L, bound<field>, 1);
   lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, bound<no_assignment>);
+  lua_pushcfunction(L, bound<no_assignment_to_message>);
   lua_setfield(L, -2, "__newindex");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }
 
-void push_message(lua_State *L, Call &call) { push_handle(L, kType, call); }
+void push_message(lua_State *L, Call &call) { push_handle(L, kMessageType, call); }
 
 }  // namespace mansio::lua

@@ -9,7 +9,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "verdict";
+constexpr const char *kVerdictType = "verdict";
 constexpr std::size_t kLongestText = 400;
 constexpr std::int64_t kLongestRetry = std::int64_t{7} * 86400 * 1'000'000'000;  // beyond it nobody is listened to
 
@@ -44,8 +44,7 @@ void read_result_options(lua_State *L, int index, Verdict &verdict) {
   }
   if (lua_getfield(L, index, "nexthop_failed") != LUA_TNIL) {
     if (!defers) throw ScriptError{"nexthop_failed is for a result that defers"};
-    if (!lua_isboolean(L, -1))
-      throw ScriptError{"expected true or false for nexthop_failed, got " + type_name(L, -1)};
+    if (!lua_isboolean(L, -1)) throw ScriptError{"expected true or false for nexthop_failed, got " + type_name(L, -1)};
     verdict.nexthop_failed = lua_toboolean(L, -1) != 0;
   }
   if (lua_getfield(L, index, "relay") != LUA_TNIL) verdict.relay = one_line(text_at(L, -1, "relay"));
@@ -132,9 +131,8 @@ std::string stored_text(lua_State *L, int index, int which) {
   return text;
 }
 
-int to_text(lua_State *L) {
-  static constexpr const char *kNames[] = {"accept", "reject", "defer",    "hold",
-                                           "discard", "sent",  "uncertain"};
+int verdict_text(lua_State *L) {
+  static constexpr const char *kNames[] = {"accept", "reject", "defer", "hold", "discard", "sent", "uncertain"};
   const auto verdict = verdict_at(L, 1);
   if (!verdict) throw ScriptError{"expected a verdict"};
   push(L, std::string{kNames[static_cast<int>(verdict->kind)]} + (verdict->text.empty() ? "" : ": ") + verdict->text);
@@ -144,20 +142,19 @@ int to_text(lua_State *L) {
 }  // namespace
 
 void add_verdicts(lua_State *L) {
-  make_type(L, kType, nullptr, nullptr);
-  luaL_getmetatable(L, kType);
-  lua_pushcfunction(L, bound<to_text>);
+  make_type(L, kVerdictType, nullptr, nullptr);
+  luaL_getmetatable(L, kVerdictType);
+  lua_pushcfunction(L, bound<verdict_text>);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
-  static constexpr luaL_Reg kFunctions[] = {{"accept", bound<accept>}, {"reject", bound<reject>},
-                                            {"defer", bound<defer>},   {"hold", bound<hold>},
-                                            {"discard", bound<discard>}, {"sent", bound<sent>},
-                                            {"uncertain", bound<uncertain>}, {nullptr, nullptr}};
+  static constexpr luaL_Reg kFunctions[] = {
+      {"accept", bound<accept>},   {"reject", bound<reject>}, {"defer", bound<defer>},         {"hold", bound<hold>},
+      {"discard", bound<discard>}, {"sent", bound<sent>},     {"uncertain", bound<uncertain>}, {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 
 std::optional<Verdict> verdict_at(lua_State *L, int index) {
-  const auto *stored = static_cast<const Stored *>(luaL_testudata(L, index, kType));
+  const auto *stored = static_cast<const Stored *>(luaL_testudata(L, index, kVerdictType));
   if (!stored) return std::nullopt;
   Verdict verdict{stored->kind, stored->code, stored->enhanced, stored_text(L, index, kTextSlot)};
   verdict.retry = stored->retry;
@@ -173,7 +170,7 @@ void push_verdict(lua_State *L, const Verdict &verdict) {
   lua_setiuservalue(L, -2, kTextSlot);
   push(L, verdict.relay);
   lua_setiuservalue(L, -2, kRelaySlot);
-  luaL_setmetatable(L, kType);
+  luaL_setmetatable(L, kVerdictType);
 }
 
 Verdict result_at(lua_State *L, int at, VerdictKind kind) {

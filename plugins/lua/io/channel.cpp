@@ -13,7 +13,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr std::size_t kPiece = 16 << 10;
+constexpr std::size_t kReceivePiece = 16 << 10;
 
 }  // namespace
 
@@ -81,7 +81,7 @@ plugin::Task<std::string> Channel::connect(const plugin::Endpoint &to, std::int6
 plugin::Task<std::string> Channel::fill(std::int64_t deadline, plugin::Cancel &cancel) {
   if (!stream_) co_return std::string{"the connection is closed"};
   const Use use{*this, cancel};
-  std::string piece(kPiece, '\0');
+  std::string piece(kReceivePiece, '\0');
   const auto got = co_await stream_->read_some(piece.data(), piece.size(), deadline);
   if (got.status == plugin::IoStatus::Eof) {
     ended_ = true;

@@ -15,7 +15,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "connection";
+constexpr const char *kConnectionType = "connection";
 constexpr std::size_t kLongestLine = 64 << 10;
 constexpr std::size_t kAside = 96 << 10;  // for what is read ahead, and the rest of a connection
 
@@ -42,7 +42,7 @@ Work open(std::shared_ptr<Connection> connection, std::uint64_t serial, plugin::
   if (!why.empty()) co_return unavailable(std::move(why));
   WaitAnswer answer{MANSIO_OK};
   answer.give = [connection, serial](lua_State *L) {
-    new_object<Held>(L, kType, Held{serial, connection});
+    new_object<Held>(L, kConnectionType, Held{serial, connection});
     return 1;
   };
   co_return answer;
@@ -72,7 +72,7 @@ int connect(lua_State *L) {
 }
 
 Held &held_at(lua_State *L) {
-  auto &held = object_at<Held>(L, 1, kType);
+  auto &held = object_at<Held>(L, 1, kConnectionType);
   if (Call::running(L, "a connection").serial() != held.serial)
     throw ScriptError{"a connection is good in its handler only, and that has ended"};
   return held;
@@ -201,7 +201,7 @@ void add_connect(lua_State *L) {
                                           {"write", bound<write>},
                                           {"close", bound<close>},
                                           {nullptr, nullptr}};
-  make_type(L, kType, kMethods, destroy_object<Held>);
+  make_type(L, kConnectionType, kMethods, destroy_object<Held>);
   lua_pushcfunction(L, bound<connect>);
   lua_setfield(L, -2, "connect");
 }

@@ -18,7 +18,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr std::int64_t kTimeout = 30'000'000'000, kLimit = 1 << 20;
+constexpr std::int64_t kHttpTimeout = 30'000'000'000, kBodyLimit = 1 << 20;
 constexpr std::size_t kHead = 64 << 10;
 
 bool is_token(std::string_view text) {
@@ -50,7 +50,7 @@ void read_headers(lua_State *L, HttpRequest &request) {
 
 // What the response may hold outside of Lua, in octets.
 std::size_t read_options(lua_State *L, int index, HttpRequest &request, std::int64_t &timeout) {
-  std::int64_t limit = std::min<std::int64_t>(kLimit, static_cast<std::int64_t>(State::of(L).call_memory()));
+  std::int64_t limit = std::min<std::int64_t>(kBodyLimit, static_cast<std::int64_t>(State::of(L).call_memory()));
   if (!lua_isnoneornil(L, index)) {
     expect_table(L, index, "the options");
     only_fields(L, index, "mansio.http", kHttpOptions);
@@ -110,7 +110,7 @@ int ask(lua_State *L, const char *what, HttpRequest request, int options) {
   request.host = HttpClient::host_of(request.url, request.port, why);
   if (request.host.empty())
     throw ScriptError{"the URL " + why + ", expected one such as \"https://api.example.com/check\""};
-  std::int64_t timeout = kTimeout;
+  std::int64_t timeout = kHttpTimeout;
   const auto octets = read_options(L, options, request, timeout);
   call.state().charge(L, request.body.size() / 16);
   const auto &host = *call.engine().host();

@@ -19,12 +19,12 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "redis server";
-constexpr std::size_t kLimit = 1 << 20;
-constexpr std::int64_t kTimeout = 4'000'000'000;
+constexpr const char *kRedisServerType = "redis server";
+constexpr std::size_t kReplyLimit = 1 << 20;
+constexpr std::int64_t kRedisTimeout = 4'000'000'000;
 
 // As a script gave it. The server proper is found by the first command: while a script is loaded there may be no host.
-struct Reference {
+struct RedisReference {
   Peer peer;
   ServerOptions options;
   std::string user, password;
@@ -40,20 +40,20 @@ int redis(lua_State *L) {
   if (!peer)
     throw ScriptError{"the address is \"" + std::string{text} +
                       "\", expected \"host\", \"host:port\" or \"unix:/path\""};
-  Reference made{*peer, {}, {}, {}, 0, nullptr};
-  made.options.timeout = kTimeout;
+  RedisReference made{*peer, {}, {}, {}, 0, nullptr};
+  made.options.timeout = kRedisTimeout;
   if (!lua_isnoneornil(L, 2)) {
     expect_table(L, 2, "the options");
     only_fields(L, 2, "mansio.redis", kRedisOptions);
     made.options = server_options(L, 2, *peer);
-    made.options.timeout = timeout_field(L, 2, kTimeout);
+    made.options.timeout = timeout_field(L, 2, kRedisTimeout);
     made.user = text_field(L, 2, "user");
     made.password = text_field(L, 2, "password");
     if (!made.user.empty() && made.password.empty()) throw ScriptError{"user needs a password"};
     if (lua_getfield(L, 2, "database") != LUA_TNIL) made.database = integer_at(L, -1, "database", 0, 1'000'000);
     lua_pop(L, 1);
   }
-  new_object<Reference>(L, kType, std::move(made));
+  new_object<RedisReference>(L, kRedisServerType, std::move(made));
   return 1;
 }
 
@@ -110,7 +110,7 @@ void expect_shareable(std::string_view command) {
 
 // server:call(command, argument, ...)
 int call_server(lua_State *L) {
-  auto &reference = object_at<Reference>(L, 1, kType);
+  auto &reference = object_at<RedisReference>(L, 1, kRedisServerType);
   auto &call = may_ask(L, "a command to Redis");
   std::vector<std::string> words;
   std::size_t octets = 0;
@@ -131,7 +131,7 @@ int call_server(lua_State *L) {
                                  reference.options.timeout};
     reference.server = engine.services().redis(settings);
   }
-  const auto limit = std::min(kLimit, State::of(L).call_memory() / 2);
+  const auto limit = std::min(kReplyLimit, State::of(L).call_memory() / 2);
   return wait_for_task(L, call, reference.peer.text(), limit + octets,
                        [&](plugin::Cancel &cancel) { return run(reference.server, std::move(words), limit, cancel); });
 }
@@ -140,7 +140,7 @@ int call_server(lua_State *L) {
 
 void add_redis(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {{"call", bound<call_server>}, {nullptr, nullptr}};
-  make_type(L, kType, kMethods, destroy_object<Reference>);
+  make_type(L, kRedisServerType, kMethods, destroy_object<RedisReference>);
   lua_pushcfunction(L, bound<redis>);
   lua_setfield(L, -2, "redis");
 }

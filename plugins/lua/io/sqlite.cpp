@@ -16,9 +16,9 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "database";
-constexpr std::int64_t kTimeout = 10'000'000'000;
-constexpr std::size_t kLimit = 1 << 20;
+constexpr const char *kDatabaseType = "database";
+constexpr std::int64_t kSqliteTimeout = 10'000'000'000;
+constexpr std::size_t kRowsLimit = 1 << 20;
 
 struct Database {
   std::string path;
@@ -29,20 +29,20 @@ struct Database {
 // mansio.sqlite(path [, {write =, timeout =}])
 int sqlite(lua_State *L) {
   expect_allowed(L, "sqlite", "mansio.sqlite");
-  Database made{std::string{text_at(L, 1, "the path")}, false, kTimeout};
+  Database made{std::string{text_at(L, 1, "the path")}, false, kSqliteTimeout};
   if (!made.path.starts_with('/') || made.path.find('\0') != std::string::npos)
     throw ScriptError{"the path is \"" + made.path + "\", expected one from the root on"};
   if (!lua_isnoneornil(L, 2)) {
     expect_table(L, 2, "the options");
     only_fields(L, 2, "mansio.sqlite", kSqliteOptions);
-    made.timeout = timeout_field(L, 2, kTimeout);
+    made.timeout = timeout_field(L, 2, kSqliteTimeout);
     if (lua_getfield(L, 2, "write") != LUA_TNIL) {
       if (!lua_isboolean(L, -1)) throw ScriptError{"expected true or false for write, got " + type_name(L, -1)};
       made.write = lua_toboolean(L, -1) != 0;
     }
     lua_pop(L, 1);
   }
-  new_object<Database>(L, kType, std::move(made));
+  new_object<Database>(L, kDatabaseType, std::move(made));
   return 1;
 }
 
@@ -101,7 +101,7 @@ plugin::Task<WaitAnswer> run(SqliteWorker &worker, SqliteQuery query, bool wants
 // database:query(sql, ...): the rows; database:execute(sql, ...): how many it changed.
 template <bool wants_rows>
 int statement(lua_State *L) {
-  const auto &database = object_at<Database>(L, 1, kType);
+  const auto &database = object_at<Database>(L, 1, kDatabaseType);
   auto &call = may_ask(L, wants_rows ? "database:query" : "database:execute");
   if (!wants_rows && !database.write)
     throw ScriptError{"the database is open for reading alone; mansio.sqlite(path, {write = true}) opens it for both"};
@@ -110,7 +110,7 @@ int statement(lua_State *L) {
   query.write = database.write;
   query.sql = text_at(L, 2, "the statement");
   query.deadline = steady_ns() + database.timeout;
-  query.limit = std::min(kLimit, State::of(L).call_memory() / 2);
+  query.limit = std::min(kRowsLimit, State::of(L).call_memory() / 2);
   std::size_t octets = query.limit + query.sql.size();
   for (int i = 3, n = lua_gettop(L); i <= n; ++i) {
     query.parameters.push_back(value_at(L, i));
@@ -128,7 +128,7 @@ int statement(lua_State *L) {
 void add_sqlite(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {
       {"query", bound<statement<true>>}, {"execute", bound<statement<false>>}, {nullptr, nullptr}};
-  make_type(L, kType, kMethods, destroy_object<Database>);
+  make_type(L, kDatabaseType, kMethods, destroy_object<Database>);
   lua_pushcfunction(L, bound<sqlite>);
   lua_setfield(L, -2, "sqlite");
 }

@@ -11,16 +11,16 @@
 namespace mansio::lua {
 namespace {
 
-constexpr std::size_t kLargest = 64 << 20;
+constexpr std::size_t kLargestBase64 = 64 << 20;
 
 std::string_view bounded(lua_State *L) {
   const auto text = text_at(L, 1, "the text");
-  if (text.size() > kLargest) throw ScriptError{"the text is larger than 64 MiB"};
+  if (text.size() > kLargestBase64) throw ScriptError{"the text is larger than 64 MiB"};
   State::of(L).charge(L, 50 + text.size() / 8);
   return text;
 }
 
-int encode(lua_State *L) {
+int base64_encode(lua_State *L) {
   const auto text = bounded(L);
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');  // it ends with NUL
   const int n = ::EVP_EncodeBlock(reinterpret_cast<unsigned char *>(out.data()),
@@ -30,7 +30,7 @@ int encode(lua_State *L) {
 }
 
 // mansio.base64.decode(text): white space is passed over; nil for what is no base64.
-int decode(lua_State *L) {
+int base64_decode(lua_State *L) {
   constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string digits;
   for (const char c : bounded(L))
@@ -41,11 +41,10 @@ int decode(lua_State *L) {
                     digits.find_first_not_of(kAlphabet) >= end;
   if (!good) return lua_pushnil(L), 1;
   std::string out(digits.size() / 4 * 3, '\0');
-  const int n =
-      digits.empty() ? 0
-                     : ::EVP_DecodeBlock(reinterpret_cast<unsigned char *>(out.data()),
-                                         reinterpret_cast<const unsigned char *>(digits.data()),
-                                         static_cast<int>(digits.size()));
+  const int n = digits.empty() ? 0
+                               : ::EVP_DecodeBlock(reinterpret_cast<unsigned char *>(out.data()),
+                                                   reinterpret_cast<const unsigned char *>(digits.data()),
+                                                   static_cast<int>(digits.size()));
   if (n < 0) return lua_pushnil(L), 1;
   push(L, std::string_view{out}.substr(0, static_cast<std::size_t>(n) - padding));
   return 1;
@@ -54,7 +53,8 @@ int decode(lua_State *L) {
 }  // namespace
 
 void add_base64(lua_State *L) {
-  static constexpr luaL_Reg kFunctions[] = {{"encode", bound<encode>}, {"decode", bound<decode>}, {nullptr, nullptr}};
+  static constexpr luaL_Reg kFunctions[] = {
+      {"encode", bound<base64_encode>}, {"decode", bound<base64_decode>}, {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 

@@ -13,8 +13,8 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "window";
-struct Reference {
+constexpr const char *kWindowType = "window";
+struct WindowReference {
   Window *window;  // the engine's, which outlives every state
 };
 
@@ -40,7 +40,7 @@ int window(lua_State *L) {
   if (length < 1'000'000) throw ScriptError{"the length is too short, expected 1ms or more"};
   auto *found = State::of(L).engine().window(name, length);
   if (!found) throw ScriptError{"the window \"" + name + "\" has another length elsewhere"};
-  new_object<Reference>(L, kType, Reference{found});
+  new_object<WindowReference>(L, kWindowType, WindowReference{found});
   return 1;
 }
 
@@ -58,7 +58,7 @@ std::string key_at(lua_State *L, int index) {
 }
 
 int window_add(lua_State *L) {
-  auto &counts = *object_at<Reference>(L, 1, kType).window;
+  auto &counts = *object_at<WindowReference>(L, 1, kWindowType).window;
   const auto key = key_at(L, 2);
   const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, 1'000'000'000);
   lua_pushnumber(L, counts.add(key, static_cast<double>(n), State::of(L).engine().monotonic()));
@@ -66,7 +66,7 @@ int window_add(lua_State *L) {
 }
 
 int window_count(lua_State *L) {
-  const auto &counts = *object_at<Reference>(L, 1, kType).window;
+  const auto &counts = *object_at<WindowReference>(L, 1, kWindowType).window;
   lua_pushnumber(L, counts.count(key_at(L, 2), State::of(L).engine().monotonic()));
   return 1;
 }
@@ -82,7 +82,7 @@ void add_counter(lua_State *L) {
 void add_window(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {
       {"add", bound<window_add>}, {"count", bound<window_count>}, {nullptr, nullptr}};
-  make_type(L, kType, kMethods, nullptr);
+  make_type(L, kWindowType, kMethods, nullptr);
   lua_pushcfunction(L, bound<window>);
   lua_setfield(L, -2, "window");
 }

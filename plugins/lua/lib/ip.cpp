@@ -9,7 +9,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "ip set";
+constexpr const char *kIpSetType = "ip set";
 
 IpAddress address_at(lua_State *L, int index) {
   const auto text = text_at(L, index, "the address");
@@ -21,7 +21,7 @@ IpAddress address_at(lua_State *L, int index) {
 // mansio.ip.set{"192.0.2.0/24", ...}
 int set(lua_State *L) {
   expect_table(L, 1, "the networks");
-  auto &made = new_object<NetworkSet>(L, kType);
+  auto &made = new_object<NetworkSet>(L, kIpSetType);
   const auto n = lua_rawlen(L, 1);
   for (lua_Unsigned i = 1; i <= n; ++i) {
     State::of(L).charge(L, 50);
@@ -34,7 +34,7 @@ int set(lua_State *L) {
 }
 
 int contains(lua_State *L) {
-  const auto &networks = object_at<NetworkSet>(L, 1, kType);
+  const auto &networks = object_at<NetworkSet>(L, 1, kIpSetType);
   State::of(L).charge(L, 10 + networks.size() / 2);  // one after the other
   lua_pushboolean(L, networks.contains(address_at(L, 2)));
   return 1;
@@ -64,7 +64,7 @@ int reverse(lua_State *L) {
 
 void add_ip(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {{"contains", bound<contains>}, {nullptr, nullptr}};
-  make_type(L, kType, kMethods, destroy_object<NetworkSet>);
+  make_type(L, kIpSetType, kMethods, destroy_object<NetworkSet>);
   static constexpr luaL_Reg kFunctions[] = {{"set", bound<set>},
                                             {"parse", bound<parse>},
                                             {"version", bound<version>},

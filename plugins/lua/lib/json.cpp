@@ -16,7 +16,7 @@ namespace mansio::lua {
 namespace {
 
 constexpr const char *kArray = "json array";
-constexpr std::size_t kLargest = 4 << 20;  // of a text; what it is parsed into is many times as large
+constexpr std::size_t kLargestJson = 4 << 20;  // of a text; what it is parsed into is many times as large
 constexpr int kDeepest = 64;
 
 void push_value(lua_State *L, const boost::json::value &value) {
@@ -64,9 +64,9 @@ void push_value(lua_State *L, const boost::json::value &value) {
 }
 
 // mansio.json.decode(text): the value; for what is no JSON nil and why.
-int decode(lua_State *L) {
+int json_decode(lua_State *L) {
   const auto text = text_at(L, 1, "the text");
-  if (text.size() > kLargest) throw ScriptError{"the JSON text is larger than 4 MiB"};
+  if (text.size() > kLargestJson) throw ScriptError{"the JSON text is larger than 4 MiB"};
   State::of(L).charge(L, 100 + text.size());
   boost::json::parse_options options;
   options.max_depth = kDeepest;
@@ -110,7 +110,7 @@ class Encoder {
         throw ScriptError{"a " + type_name(L_, index) + " has no form in JSON"};
     }
     State::of(L_).charge(L_, 20);
-    if (out.size() > kLargest) throw ScriptError{"the JSON text would be larger than 4 MiB"};
+    if (out.size() > kLargestJson) throw ScriptError{"the JSON text would be larger than 4 MiB"};
   }
   std::string out;
 
@@ -163,7 +163,7 @@ class Encoder {
       const auto name = text_at(L_, -1, "a name");
       charge_for_text(name.size());
       held_ += name.size();
-      if (held_ > kLargest) throw ScriptError{"the JSON text would be larger than 4 MiB"};
+      if (held_ > kLargestJson) throw ScriptError{"the JSON text would be larger than 4 MiB"};
       names.emplace_back(name);
     }
     std::sort(names.begin(), names.end());
@@ -183,7 +183,7 @@ class Encoder {
   std::size_t held_ = 0;  // of names, all of which become text
 };
 
-int encode(lua_State *L) {
+int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   Encoder encoder{L};
   encoder.add(1, 0);
@@ -208,7 +208,7 @@ void add_json(lua_State *L) {
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
   static constexpr luaL_Reg kFunctions[] = {
-      {"decode", bound<decode>}, {"encode", bound<encode>}, {"array", bound<array>}, {nullptr, nullptr}};
+      {"decode", bound<json_decode>}, {"encode", bound<json_encode>}, {"array", bound<array>}, {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
   lua_pushlightuserdata(L, nullptr);
   lua_setfield(L, -2, "null");

@@ -11,8 +11,8 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "regex";
-constexpr const char *kIterator = "regex iterator";
+constexpr const char *kRegexType = "regex";
+constexpr const char *kRegexIterator = "regex iterator";
 
 std::uint32_t flags_at(lua_State *L, int index) {
   std::uint32_t flags = 0;
@@ -44,7 +44,7 @@ int compile(lua_State *L) {
   State::of(L).charge(L, 1000);
   const auto pattern = text_at(L, 1, "the pattern");
   const auto flags = flags_at(L, 2);
-  new_object<Regex>(L, kType, pattern, flags);
+  new_object<Regex>(L, kRegexType, pattern, flags);
   return 1;
 }
 
@@ -74,13 +74,13 @@ std::size_t start_at(lua_State *L, int index) {
 }
 
 int re_test(lua_State *L) {
-  const auto &regex = object_at<Regex>(L, 1, kType);
+  const auto &regex = object_at<Regex>(L, 1, kRegexType);
   lua_pushboolean(L, match(L, regex, text_at(L, 2, "the text"), 0));
   return 1;
 }
 
 int re_match(lua_State *L) {
-  const auto &regex = object_at<Regex>(L, 1, kType);
+  const auto &regex = object_at<Regex>(L, 1, kRegexType);
   const auto subject = text_at(L, 2, "the text");
   const auto start = start_at(L, 3);
   if (start > subject.size() || !match(L, regex, subject, start)) return lua_pushnil(L), 1;
@@ -88,7 +88,7 @@ int re_match(lua_State *L) {
 }
 
 int re_find(lua_State *L) {
-  const auto &regex = object_at<Regex>(L, 1, kType);
+  const auto &regex = object_at<Regex>(L, 1, kRegexType);
   const auto subject = text_at(L, 2, "the text");
   const auto start = start_at(L, 3);
   if (start > subject.size() || !match(L, regex, subject, start)) return lua_pushnil(L), 1;
@@ -99,7 +99,7 @@ int re_find(lua_State *L) {
 
 // regex:group(text, name): one group by its name or number, nil without a match.
 int re_group(lua_State *L) {
-  const auto &regex = object_at<Regex>(L, 1, kType);
+  const auto &regex = object_at<Regex>(L, 1, kRegexType);
   const auto subject = text_at(L, 2, "the text");
   std::size_t group = 0;
   if (lua_isinteger(L, 3)) {
@@ -130,21 +130,21 @@ struct Walk {
 };
 
 // Upvalues: the expression, the text, the Walk.
-int next_match(lua_State *L) {
-  const auto &regex = object_at<Regex>(L, lua_upvalueindex(1), kType);
+int re_next(lua_State *L) {
+  const auto &regex = object_at<Regex>(L, lua_upvalueindex(1), kRegexType);
   const auto subject = text_at(L, lua_upvalueindex(2), "the text");
-  auto &walk = object_at<Walk>(L, lua_upvalueindex(3), kIterator);
+  auto &walk = object_at<Walk>(L, lua_upvalueindex(3), kRegexIterator);
   if (!walk.next(L, regex, subject)) return lua_pushnil(L), 1;
   return push_groups(L, regex, subject);
 }
 
 // for a, b in regex:each(text) do ... end
 int re_each(lua_State *L) {
-  object_at<Regex>(L, 1, kType);
+  object_at<Regex>(L, 1, kRegexType);
   text_at(L, 2, "the text");
   lua_settop(L, 2);
-  new_object<Walk>(L, kIterator);
-  lua_pushcclosure(L, bound<next_match>, 3);
+  new_object<Walk>(L, kRegexIterator);
+  lua_pushcclosure(L, bound<re_next>, 3);
   return 1;
 }
 
@@ -169,7 +169,7 @@ void add_expanded(std::string &out, const Regex &regex, std::string_view subject
 
 // regex:replace(text, replacement): all matches; returns the text and how many.
 int re_replace(lua_State *L) {
-  const auto &regex = object_at<Regex>(L, 1, kType);
+  const auto &regex = object_at<Regex>(L, 1, kRegexType);
   const auto subject = text_at(L, 2, "the text"), replacement = text_at(L, 3, "the replacement");
   State::of(L).charge(L, 50 + subject.size() / 16);
   std::string out;
@@ -207,12 +207,11 @@ int escape(lua_State *L) {
 }  // namespace
 
 void add_re(lua_State *L) {
-  static constexpr luaL_Reg kMethods[] = {{"test", bound<re_test>},       {"match", bound<re_match>},
-                                          {"find", bound<re_find>},       {"group", bound<re_group>},
-                                          {"each", bound<re_each>},       {"replace", bound<re_replace>},
-                                          {nullptr, nullptr}};
-  make_type(L, kType, kMethods, destroy_object<Regex>);
-  make_type(L, kIterator, nullptr, nullptr);
+  static constexpr luaL_Reg kMethods[] = {
+      {"test", bound<re_test>}, {"match", bound<re_match>},     {"find", bound<re_find>}, {"group", bound<re_group>},
+      {"each", bound<re_each>}, {"replace", bound<re_replace>}, {nullptr, nullptr}};
+  make_type(L, kRegexType, kMethods, destroy_object<Regex>);
+  make_type(L, kRegexIterator, nullptr, nullptr);
   static constexpr luaL_Reg kFunctions[] = {{"compile", bound<compile>}, {"escape", bound<escape>}, {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }

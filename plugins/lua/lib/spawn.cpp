@@ -12,7 +12,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kType = "task";
+constexpr const char *kTaskType = "task";
 struct Task {
   std::uint64_t serial, number;  // of its call, and in it
 };
@@ -23,13 +23,13 @@ int spawn(lua_State *L) {
   expect_function(L, 1, "the task");
   call.state().charge(L, 500);
   const Task task{call.serial(), call.spawn(L, lua_gettop(L) - 1).number};
-  new_object<Task>(L, kType, task);
+  new_object<Task>(L, kTaskType, task);
   return 1;
 }
 
 // task:join(): waits for its end, and returns what it returned; its error is one here.
 int join(lua_State *L) {
-  const auto handle = object_at<Task>(L, 1, kType);
+  const auto handle = object_at<Task>(L, 1, kTaskType);
   if (Call::running(L, "a task").serial() != handle.serial)
     throw ScriptError{"a task is good in its handler only, and that has ended"};
   auto &call = Call::may_wait(L, "task:join");
@@ -51,7 +51,7 @@ int join(lua_State *L) {
 
 void add_spawn(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {{"join", bound<join>}, {nullptr, nullptr}};
-  make_type(L, kType, kMethods, nullptr);
+  make_type(L, kTaskType, kMethods, nullptr);
   lua_pushcfunction(L, bound<spawn>);
   lua_setfield(L, -2, "spawn");
 }

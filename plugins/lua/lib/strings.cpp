@@ -14,7 +14,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kIterator = "gmatch iterator";
+constexpr const char *kGmatchIterator = "gmatch iterator";
 constexpr std::string_view kSpecial = "^$*+?.([%-";
 
 void charge_for(lua_State *L, std::size_t bytes) { State::of(L).charge(L, 10 + bytes / 16); }
@@ -98,9 +98,9 @@ class Matches {
 };
 
 // Upvalues: the subject, the Matches.
-int next_match(lua_State *L) {
+int gmatch_next(lua_State *L) {
   const auto subject = text_at(L, lua_upvalueindex(1), "the text");
-  auto &matches = object_at<Matches>(L, lua_upvalueindex(2), kIterator);
+  auto &matches = object_at<Matches>(L, lua_upvalueindex(2), kGmatchIterator);
   State::of(L).charge(L, 20);
   if (!matches.next(L, subject)) return lua_pushnil(L), 1;
   return push_captures(L, matches.pattern(), subject, true);
@@ -111,8 +111,8 @@ int gmatch(lua_State *L) {
   const auto start = start_at(L, 3, subject.size());
   auto pattern = State::of(L).patterns().get(wanted, false);
   lua_pushvalue(L, 1);
-  new_object<Matches>(L, kIterator, std::move(pattern), start);
-  lua_pushcclosure(L, bound<next_match>, 2);
+  new_object<Matches>(L, kGmatchIterator, std::move(pattern), start);
+  lua_pushcclosure(L, bound<gmatch_next>, 2);
   return 1;
 }
 
@@ -200,7 +200,7 @@ int gsub(lua_State *L) {
 }  // namespace
 
 void add_patterns(lua_State *L) {
-  make_type(L, kIterator, nullptr, destroy_object<Matches>);
+  make_type(L, kGmatchIterator, nullptr, destroy_object<Matches>);
   static constexpr luaL_Reg kFunctions[] = {{"find", bound<search<true>>},
                                             {"match", bound<search<false>>},
                                             {"gmatch", bound<gmatch>},

@@ -13,7 +13,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr std::int64_t kMost = 253402300799;  // the last second of the year 9999
+constexpr std::int64_t kLastSecond = 253402300799;  // the last second of the year 9999
 
 int now(lua_State *L) {
   lua_pushnumber(L, static_cast<lua_Number>(State::of(L).engine().wall()) / 1e9);
@@ -30,7 +30,7 @@ struct tm utc_at(lua_State *L) {
   time_t seconds = State::of(L).engine().wall() / 1'000'000'000;
   if (!lua_isnoneornil(L, 1)) {
     const auto given = lua_isnumber(L, 1) ? std::floor(lua_tonumber(L, 1)) : -1.0;
-    if (!(given >= 0 && given <= static_cast<double>(kMost)))
+    if (!(given >= 0 && given <= static_cast<double>(kLastSecond)))
       throw ScriptError{"expected seconds since 1970 for the time"};
     seconds = static_cast<time_t>(given);
   }
@@ -83,12 +83,9 @@ int memoize_options(lua_State *L) {
 }  // namespace
 
 void add_time(lua_State *L) {
-  static constexpr luaL_Reg kFunctions[] = {{"now", bound<now>},
-                                            {"monotonic", bound<monotonic>},
-                                            {"iso", bound<iso>},
-                                            {"rfc5322", bound<rfc5322>},
-                                            {"seconds", bound<seconds>},
-                                            {"memoize_options", bound<memoize_options>},
+  static constexpr luaL_Reg kFunctions[] = {{"now", bound<now>},         {"monotonic", bound<monotonic>},
+                                            {"iso", bound<iso>},         {"rfc5322", bound<rfc5322>},
+                                            {"seconds", bound<seconds>}, {"memoize_options", bound<memoize_options>},
                                             {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
