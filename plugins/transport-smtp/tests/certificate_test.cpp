@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-using Options = std::map<std::string, std::string>;
+using OptionTexts = std::map<std::string, std::string>;
 
 class SmtpCertificates : public ::testing::Test {
  protected:
@@ -21,11 +21,11 @@ class SmtpCertificates : public ::testing::Test {
     b.identity = std::move(identity);
     return b;
   }
-  Options trusting(std::string level) const {
+  OptionTexts trusting(std::string level) const {
     return {{"tls_security_level", std::move(level)}, {"tls_CAfile", ca_.file()}};
   }
   // One message for example.com, whose exchanger is mx.example.net.
-  FakeReply send(const FakeServer &server, const Options &options) {
+  FakeReply send(const FakeServer &server, const OptionTexts &options) {
     TestHost host{kSmtp, options};
     host.answer("example.com", MANSIO_DNS_MX, {{"mx.example.net", 10}});
     host.answer("mx.example.net", MANSIO_DNS_A, {{"127.0.0.1", 0}});
@@ -33,7 +33,7 @@ class SmtpCertificates : public ::testing::Test {
     mail.nexthop = "example.com:" + std::to_string(server.port);
     return host.deliver(mail).at(0);
   }
-  void refused(const FakeServer &server, const Options &options, const std::string &why) {
+  void refused(const FakeServer &server, const OptionTexts &options, const std::string &why) {
     const auto reply = send(server, options);
     EXPECT_EQ(reply.status, MANSIO_DEFER);
     EXPECT_EQ(reply.enhanced, "4.7.5");
@@ -138,7 +138,7 @@ TEST_F(SmtpCertificates, AVerifiedConnectionIsUsedAgainForTheSameNextHop) {
 }
 
 TEST_F(SmtpCertificates, AConfigurationThatCannotWorkIsRefused) {
-  const auto starts = [](const Options &options) {
+  const auto starts = [](const OptionTexts &options) {
     TestHost host{kSmtp, options};
     host.fake();
   };
@@ -151,7 +151,7 @@ TEST_F(SmtpCertificates, AConfigurationThatCannotWorkIsRefused) {
 }
 
 TEST_F(SmtpCertificates, ACheckSaysOfEveryBadValueWhatWasExpected) {
-  const auto check = [](const Options &options) {
+  const auto check = [](const OptionTexts &options) {
     return FakeHost::check(plugin::Glue<SmtpTransport, plugin::TransportKind>::entry(), options);
   };
   EXPECT_EQ(check({}), "");

@@ -20,18 +20,6 @@ Behaviour with(std::vector<std::string> extensions) {
   b.extensions = std::move(extensions);
   return b;
 }
-Behaviour answering(std::string command, std::string reply, std::vector<std::string> extensions = {"PIPELINING"}) {
-  auto b = with(std::move(extensions));
-  b.on_command = [=](const std::string &line) { return line.starts_with(command) ? reply : std::string{}; };
-  return b;
-}
-Mail mail_to(const FakeServer &server, std::vector<std::string> addresses = {"to@example.com"}) {
-  Mail mail;
-  mail.nexthop = server.nexthop;
-  mail.recipients.clear();
-  for (auto &address : addresses) mail.recipients.push_back({std::move(address), "", "", 0});
-  return mail;
-}
 
 TEST(SmtpDelivery, SendsOneMessageWithDataWhenThereIsNoChunking) {
   FakeServer server;
@@ -76,7 +64,7 @@ TEST(SmtpDelivery, DiscardsExtensionsItIsToldToIgnore) {
 }
 
 TEST(SmtpDelivery, FallsBackToHelo) {
-  FakeServer server{answering("EHLO", "502 5.5.1 what?")};
+  FakeServer server{answering("EHLO", "502 5.5.1 what?", {"PIPELINING"})};
   TestHost host;
   EXPECT_EQ(host.deliver(mail_to(server))[0].status, MANSIO_OK);
   EXPECT_EQ(server.count("HELO client.example.net"), 1u);
@@ -233,7 +221,7 @@ TEST_P(AllRefused, PutsSurplusRecipientsIntoTheNextTransaction) {
 }
 
 TEST(SmtpDelivery, DefersARecipientThatIsOneTooManyByItself) {
-  FakeServer server{answering("RCPT", "452 4.2.2 mailbox full")};
+  FakeServer server{answering("RCPT", "452 4.2.2 mailbox full", {"PIPELINING"})};
   TestHost host;
   const auto r = host.deliver(mail_to(server, {"a@x.org", "b@x.org"}));
   EXPECT_EQ(r[0].status, MANSIO_DEFER);
@@ -281,7 +269,7 @@ TEST_P(LostConnection, AfterTheContentByTimeOutIsUncertainToo) {
 
 TEST(SmtpDelivery, DefersWhenTheConnectionIsLostBeforeTheContent) {
   for (const char *command : {"MAIL", "RCPT", "DATA"}) {
-    FakeServer server{answering(command, kDrop)};
+    FakeServer server{answering(command, kDrop, {"PIPELINING"})};
     TestHost host;
     const auto r = host.deliver(mail_to(server));
     EXPECT_EQ(r[0].status, MANSIO_DEFER) << command;
@@ -295,7 +283,7 @@ TEST(SmtpDelivery, TimesOutOnAServerThatStalls) {
                                                           {"RCPT", "smtp_rcpt_timeout"},
                                                           {"DATA", "smtp_data_init_timeout"}};
   for (const auto &[command, option] : stages) {
-    FakeServer server{answering(command, kStall)};
+    FakeServer server{answering(command, kStall, {"PIPELINING"})};
     TestHost host{kSmtp, {{option, "50ms"}}};
     const auto r = host.deliver(mail_to(server));
     EXPECT_EQ(r[0].status, MANSIO_DEFER) << command;
@@ -314,7 +302,7 @@ TEST(SmtpDelivery, TimesOutOnAServerThatDoesNotGreet) {
 }
 
 TEST(SmtpDelivery, TimesOutOnAServerThatDoesNotReadTheContent) {
-  FakeServer server{answering("DATA", kStall)};
+  FakeServer server{answering("DATA", kStall, {"PIPELINING"})};
   TestHost host{kSmtp, {{"smtp_data_init_timeout", "50ms"}}};
   auto mail = mail_to(server);
   mail.content.append(1 << 22, 'x');
@@ -323,7 +311,7 @@ TEST(SmtpDelivery, TimesOutOnAServerThatDoesNotReadTheContent) {
 }
 
 TEST(SmtpDelivery, DefersOnRepliesThatAreNone) {
-  FakeServer server{answering("MAIL", "what do you want")};
+  FakeServer server{answering("MAIL", "what do you want", {"PIPELINING"})};
   TestHost host;
   const auto r = host.deliver(mail_to(server));
   EXPECT_EQ(r[0].status, MANSIO_DEFER);
@@ -481,7 +469,7 @@ TEST(SmtpDelivery, RefusesAddressesThatWouldBreakOutOfTheirCommand) {
 }
 
 TEST(SmtpDelivery, StopsWhenItIsCancelled) {
-  FakeServer server{answering("MAIL", kStall)};
+  FakeServer server{answering("MAIL", kStall, {"PIPELINING"})};
   TestHost host;
   const auto op = host.fake().deliver(mail_to(server));
   ASSERT_TRUE(host.fake().run_until([&] { return server.count("MAIL") == 1; }));
@@ -491,7 +479,7 @@ TEST(SmtpDelivery, StopsWhenItIsCancelled) {
 }
 
 TEST(SmtpDelivery, EndsWithItsInstance) {
-  FakeServer server{answering("MAIL", kStall)};
+  FakeServer server{answering("MAIL", kStall, {"PIPELINING"})};
   TestHost host;
   host.fake().deliver(mail_to(server));
   ASSERT_TRUE(host.fake().run_until([&] { return server.count("MAIL") == 1; }));

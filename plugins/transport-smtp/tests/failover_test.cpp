@@ -10,8 +10,6 @@
 namespace mansio::smtp::test {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-
 class AddressHealth : public ::testing::Test {
  protected:
   // The order of the targets "a" and "b" (preference 10), "c" (20).

@@ -53,6 +53,15 @@ struct Behaviour {
   int largest_segment = 0;  // ... if it came in segments larger than that: what a black hole does to large packets
 };
 
+// A server that gives one command, known by how its line begins, this reply.
+inline Behaviour answering(std::string command, std::string reply,
+                           std::vector<std::string> extensions = Behaviour{}.extensions) {
+  Behaviour b;
+  b.extensions = std::move(extensions);
+  b.on_command = [=](const std::string &line) { return line.starts_with(command) ? reply : std::string{}; };
+  return b;
+}
+
 class FakeServer {
  public:
   explicit FakeServer(Behaviour behaviour = {}, const std::string &ip = "127.0.0.1", std::uint16_t port_wanted = 0)

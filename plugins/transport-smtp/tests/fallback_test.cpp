@@ -23,11 +23,6 @@ struct WithRelay {
     mail.nexthop = server.nexthop;
   }
 };
-Behaviour answering(std::string command, std::string reply) {
-  Behaviour b;
-  b.on_command = [=](const std::string &line) { return line.starts_with(command) ? reply : std::string{}; };
-  return b;
-}
 
 TEST(SmtpFallback, IsNotUsedWhileTheDestinationTakesMail) {
   WithRelay t;

@@ -16,13 +16,6 @@ Behaviour lmtp(std::vector<std::string> extensions) {
   b.extensions = std::move(extensions);
   return b;
 }
-Mail mail_to(const FakeServer &server, std::vector<std::string> addresses) {
-  Mail mail;
-  mail.nexthop = server.nexthop;
-  mail.recipients.clear();
-  for (auto &address : addresses) mail.recipients.push_back({std::move(address), "", "", 0});
-  return mail;
-}
 
 class Lmtp : public ::testing::TestWithParam<std::vector<std::string>> {};
 INSTANTIATE_TEST_SUITE_P(Extensions, Lmtp,

@@ -12,8 +12,8 @@ namespace {
 using ::testing::HasSubstr;
 
 NextHop hop(std::string_view text) { return parse_nexthop(text, 25).value(); }
-NextHopPattern key(std::string_view text) { return parse_nexthop_pattern(text).value(); }
-bool matches(std::string_view pattern, std::string_view nexthop) { return key(pattern).matches(hop(nexthop)); }
+NextHopPattern pattern_of(std::string_view text) { return parse_nexthop_pattern(text).value(); }
+bool matches(std::string_view pattern, std::string_view nexthop) { return pattern_of(pattern).matches(hop(nexthop)); }
 
 TEST(NextHopPattern, MatchesTheNextHopThatItIsWrittenLike) {
   for (const auto *text : {"example.com", "example.com:2525", "[mx.example.com]", "[mx.example.com]:2525",
@@ -68,9 +68,13 @@ TEST(NextHopPattern, WhatCanMatchNothingIsNone) {
 
 TEST(NextHopPattern, TheMostSpecificOneCounts) {
   Options o;
-  o.tcp_maxseg = {{key(".example.com"), 1000},      {key("mx.example.com"), 536},   {key(".com"), 1200},
-                  {key("mx.example.com:587"), 537}, {key("[mx.example.com]"), 538}, {key("[mx.example.com]:26"), 539},
-                  {key("mx.example.com:26"), 540}};
+  o.tcp_maxseg = {{pattern_of(".example.com"), 1000},
+                  {pattern_of("mx.example.com"), 536},
+                  {pattern_of(".com"), 1200},
+                  {pattern_of("mx.example.com:587"), 537},
+                  {pattern_of("[mx.example.com]"), 538},
+                  {pattern_of("[mx.example.com]:26"), 539},
+                  {pattern_of("mx.example.com:26"), 540}};
   EXPECT_EQ(o.maxseg_for(hop("mx.example.com")), 536);
   EXPECT_EQ(o.maxseg_for(hop("a.example.com")), 1000);
   EXPECT_EQ(o.maxseg_for(hop("example.com")), 1200);

@@ -12,12 +12,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Mail mail_to(const FakeServer &server) {
-  Mail mail;
-  mail.nexthop = server.nexthop;
-  return mail;
-}
-
 // ---- PIX -----------------------------------------------------------------------------------------------------------
 
 Behaviour behind_a_pix() {

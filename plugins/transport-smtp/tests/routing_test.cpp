@@ -30,11 +30,6 @@ Behaviour greeting(std::string text) {
   b.greeting = std::move(text);
   return b;
 }
-Behaviour answering(std::string command, std::string reply) {
-  Behaviour b;
-  b.on_command = [=](const std::string &line) { return line.starts_with(command) ? reply : std::string{}; };
-  return b;
-}
 
 TEST(SmtpRouting, PrefersTheBestMx) {
   TwoServers t;
@@ -317,7 +312,6 @@ TEST(SmtpReuse, KeepsNoneWithoutDemandAndList) {
 }
 
 TEST(SmtpReuse, DemandIsOverASecondAfterTheLastDelivery) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
   Demand demand;
   demand.begin("a", 0);
   EXPECT_FALSE(demand.high("a"));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,11 +14,14 @@
 
 #include "mansio/testing/fake_host.hpp"
 #include "plugins/transport-smtp/client/transport.hpp"
+#include "plugins/transport-smtp/tests/fake_server.hpp"
 
 namespace mansio::smtp::test {
 
 using mansio::testing::FakeHost;
 using mansio::testing::FakeReply;
+
+inline constexpr std::int64_t kSecond = 1'000'000'000;  // of the host's clock
 
 struct Mail : mansio::testing::FakeMail {
   Mail() {
@@ -26,6 +30,14 @@ struct Mail : mansio::testing::FakeMail {
     recipients = {{"to@example.com", "", "", 0}};
   }
 };
+
+inline Mail mail_to(const FakeServer &server, std::vector<std::string> addresses = {"to@example.com"}) {
+  Mail mail;
+  mail.nexthop = server.nexthop;
+  mail.recipients.clear();
+  for (auto &address : addresses) mail.recipients.push_back({std::move(address), "", "", 0});
+  return mail;
+}
 
 class TestHost {
  public:
