@@ -8,7 +8,7 @@
 namespace mansio::lookup {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::optional<std::string> expand(std::string_view text, std::string_view key, std::string_view value) {
   return Template{"query", text}.expand(key, value);

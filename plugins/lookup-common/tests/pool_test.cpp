@@ -10,8 +10,8 @@ namespace mansio::lookup {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // Servers that can be up or down, a clock that the test sets, and a record of what was connected to.
 struct PoolTest : testing::Test {

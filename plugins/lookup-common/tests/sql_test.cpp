@@ -8,8 +8,8 @@
 namespace mansio::lookup {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(SqlQuery, MakesAParameterOfEachLiteralWithExpansions) {
   const SqlQuery query{"SELECT goto FROM alias WHERE address = '%s' AND domain='x.%d' AND kind = 'a'",

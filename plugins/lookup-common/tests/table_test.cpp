@@ -6,8 +6,8 @@
 namespace mansio::lookup {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 Answer answer(const Table &table, std::string_view key, const std::vector<std::string> &values) {
   const auto asked = table.key(key);

@@ -7,8 +7,8 @@
 namespace mansio::lookup {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(CidrTable, AnswersWithTheFirstNetworkThatHasTheAddress) {
   const auto table = good(TableType::Cidr,

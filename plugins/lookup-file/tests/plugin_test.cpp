@@ -13,8 +13,8 @@ namespace {
 using mansio::lookup::rig::Directory;
 using mansio::lookup::rig::write_file;
 using mansio::testing::FakeHost;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 struct FileTables : testing::Test {
   // A new file in place of the old one, as editors and operators should do it.

@@ -9,8 +9,8 @@
 namespace mansio::lookup {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(TextTable, FindsWhatIsThereAndNothingElse) {
   const auto table = good(TableType::Text, "alice bob\nexample.com\t smtp:[mx.test] \n");

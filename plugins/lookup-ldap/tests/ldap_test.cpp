@@ -12,9 +12,9 @@ namespace {
 
 using namespace mansio::lookup;
 using mansio::testing::FakeHost;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::UnorderedElementsAre;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 struct LdapTable : testing::Test {
   static void SetUpTestSuite() { slapd = std::make_unique<rig::Slapd>(); }

@@ -14,8 +14,8 @@ namespace {
 
 using namespace mansio::lookup;
 using mansio::testing::FakeHost;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 void expect_ok(int result) {
   if (result != 0) throw std::runtime_error{::mdb_strerror(result)};

@@ -13,8 +13,8 @@ namespace {
 
 using namespace mansio::lookup;
 using mansio::testing::FakeHost;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 struct Database {
   Database() {

@@ -14,9 +14,9 @@ namespace {
 
 using namespace mansio::lookup;
 using mansio::testing::FakeHost;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::UnorderedElementsAre;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 struct RedisTable : testing::Test {
   RedisTable() {

@@ -7,8 +7,8 @@ namespace mansio::lookup {
 namespace {
 
 using State = Netstring::State;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(Netstring, IsLengthColonContentComma) {
   EXPECT_EQ(netstring("hello world"), "11:hello world,");

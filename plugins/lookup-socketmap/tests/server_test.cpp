@@ -17,8 +17,8 @@ namespace {
 
 using namespace mansio::lookup;
 using mansio::testing::FakeHost;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // Answers "NAME KEY" from `answers`; what is not there is "NOTFOUND ". Its own thread, ended with the object.
 class SocketmapServer {

@@ -17,8 +17,8 @@ namespace {
 
 namespace rig = mansio::lookup::rig;
 using mansio::testing::FakeHost;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 struct RateRedisTest : testing::Test {
   RateRedisTest() { start(); }
