@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "plugins/lookup-common/reply.hpp"
+
 namespace mansio::lookup {
 namespace {
 
@@ -30,6 +32,23 @@ bool collect(const redisReply &r, Table::Values &values) {
 }
 
 }  // namespace
+
+RedisSettings read_redis_settings(const plugin::Config &config, plugin::Problems &problems) {
+  RedisSettings s;
+  problems.of([&] { s.hosts = parse_endpoints("hosts", config.list("hosts"), 6379); });
+  s.user = config.option("user");
+  s.password = config.option("password");
+  problems.of([&] {
+    s.dbname = config.integer("dbname");
+    if (s.dbname < 0) throw plugin::BadConfig{"dbname", "is " + std::to_string(s.dbname) + ", expected 0 or more"};
+  });
+  problems.of([&] {
+    if (!s.user.empty() && s.password.empty())
+      throw plugin::BadConfig{"password", "is not given, expected one for the given user"};
+  });
+  problems.of([&] { s.timeout = positive_duration(config, "timeout"); });
+  return s;
+}
 
 RedisConnection::Reply RedisConnection::run(const std::vector<std::string> &arguments, std::string &why) {
   std::vector<const char *> words;

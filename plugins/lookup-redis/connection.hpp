@@ -1,19 +1,28 @@
-// A connection to a Redis server. One thread at a time.
+// A connection to a Redis server, for one thread at a time, and the options that say to which.
 #pragma once
 
 #include <hiredis/hiredis.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "mansio/config.hpp"
 #include "plugins/lookup-common/answer.hpp"
 #include "plugins/lookup-common/endpoint.hpp"
 #include "plugins/lookup-common/table.hpp"
 
 namespace mansio::lookup {
+
+// Rows for a plugin's table of options.
+inline constexpr mansio_option kRedisUser{"user", MANSIO_OPT_TEXT, 0, nullptr,
+                                          "Name to log in with, for servers that have users."};
+inline constexpr mansio_option kRedisPassword{"password", MANSIO_OPT_TEXT, MANSIO_OPT_SECRET, nullptr,
+                                              "Password to log in with."};
+inline constexpr mansio_option kRedisDatabase{"dbname", MANSIO_OPT_INTEGER, 0, "0", "Number of the database."};
 
 struct RedisSettings {
   std::vector<Endpoint> hosts;
@@ -21,6 +30,9 @@ struct RedisSettings {
   std::int64_t dbname = 0;
   std::chrono::nanoseconds timeout{};
 };
+
+// From `hosts`, `timeout` and the three options above.
+RedisSettings read_redis_settings(const plugin::Config &config, plugin::Problems &problems);
 
 class RedisConnection {
  public:

@@ -13,20 +13,8 @@ namespace mansio::lookup {
 namespace {
 
 RedisSettings read_settings(const plugin::Config &config) {
-  RedisSettings s;
   plugin::Problems problems{config};
-  problems.of([&] { s.hosts = parse_endpoints("hosts", config.list("hosts"), 6379); });
-  s.user = config.option("user");
-  s.password = config.option("password");
-  problems.of([&] {
-    s.dbname = config.integer("dbname");
-    if (s.dbname < 0) throw plugin::BadConfig{"dbname", "is " + std::to_string(s.dbname) + ", expected 0 or more"};
-  });
-  problems.of([&] {
-    if (!s.user.empty() && s.password.empty())
-      throw plugin::BadConfig{"password", "is not given, expected one for the given user"};
-  });
-  problems.of([&] { s.timeout = positive_duration(config, "timeout"); });
+  auto s = read_redis_settings(config, problems);
   problems.of([&] { RedisCommand{config.option("query")}; });
   problems.of([&] { Table{config}; });
   problems.end();
@@ -39,9 +27,9 @@ class LookupRedis {
   static constexpr mansio_option options[] = {
       {"hosts", MANSIO_OPT_LIST, 0, "127.0.0.1:6379",
        "Servers in the order of preference: `unix:/path`, `host` or `host:port`."},
-      {"user", MANSIO_OPT_TEXT, 0, nullptr, "Name to log in with, for servers that have users."},
-      {"password", MANSIO_OPT_TEXT, MANSIO_OPT_SECRET, nullptr, "Password to log in with."},
-      {"dbname", MANSIO_OPT_INTEGER, 0, "0", "Number of the database."},
+      kRedisUser,
+      kRedisPassword,
+      kRedisDatabase,
       {"query", MANSIO_OPT_TEXT, 0, "GET %s",
        "Command, as words divided by blanks; `%s` is the key, `%u` and `%d` its local part and domain, `%1` to `%9` "
        "labels of the domain from the last."},

@@ -22,20 +22,8 @@ using lookup::Answer;
 using lookup::RedisConnection;
 
 lookup::RedisSettings read_settings(const plugin::Config &config) {
-  lookup::RedisSettings s;
   plugin::Problems problems{config};
-  problems.of([&] { s.hosts = lookup::parse_endpoints("hosts", config.list("hosts"), 6379); });
-  s.user = config.option("user");
-  s.password = config.option("password");
-  problems.of([&] {
-    s.dbname = config.integer("dbname");
-    if (s.dbname < 0) throw plugin::BadConfig{"dbname", "is " + std::to_string(s.dbname) + ", expected 0 or more"};
-  });
-  problems.of([&] {
-    if (!s.user.empty() && s.password.empty())
-      throw plugin::BadConfig{"password", "is not given, expected one for the given user"};
-  });
-  problems.of([&] { s.timeout = lookup::positive_duration(config, "timeout"); });
+  auto s = lookup::read_redis_settings(config, problems);
   problems.of([&] { lookup::positive_duration(config, "lease_time"); });
   problems.end();
   return s;
@@ -56,9 +44,9 @@ class RateRedis {
   static constexpr mansio_option options[] = {
       {"hosts", MANSIO_OPT_LIST, 0, "127.0.0.1:6379",
        "Servers in the order of preference, the same on all nodes: `unix:/path`, `host` or `host:port`."},
-      {"user", MANSIO_OPT_TEXT, 0, nullptr, "Name to log in with, for servers that have users."},
-      {"password", MANSIO_OPT_TEXT, MANSIO_OPT_SECRET, nullptr, "Password to log in with."},
-      {"dbname", MANSIO_OPT_INTEGER, 0, "0", "Number of the database."},
+      lookup::kRedisUser,
+      lookup::kRedisPassword,
+      lookup::kRedisDatabase,
       {"prefix", MANSIO_OPT_TEXT, 0,
        "mansio:rate:", "What the names of keys begin with; nodes with the same prefix share their limits."},
       {"lease_time", MANSIO_OPT_DURATION, 0, "5s",
