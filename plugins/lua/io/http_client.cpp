@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kMillisecond = 1'000'000;
 constexpr std::size_t kLargestHead = 64 << 10;
-constexpr long kMostKept = 16;  // connections
+constexpr long kMostKeptConnections = 16;
 
 struct FreeList {
   void operator()(curl_slist *list) const { ::curl_slist_free_all(list); }
@@ -40,7 +40,7 @@ std::string_view trimmed(std::string_view text) {
 
 struct HttpClient::Library {
   struct Free {
-    void operator()(CURLM *multi) const { ::curl_multi_cleanup(multi); }
+    void operator()(CURLM *m) const { ::curl_multi_cleanup(m); }
   };
   std::unique_ptr<CURLM, Free> multi{::curl_multi_init()};
 };
@@ -240,7 +240,7 @@ HttpClient::HttpClient(const plugin::Host &host) : host_(host) {
   ::curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
   ::curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, static_cast<curl_multi_timer_callback>(on_timer));
   ::curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
-  ::curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, kMostKept);
+  ::curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, kMostKeptConnections);
 }
 
 HttpClient::~HttpClient() {

@@ -106,7 +106,7 @@ SqliteValue value_of(sqlite3_stmt *statement, int column, std::size_t &octets) {
 
 struct SqliteDatabases::Database {
   struct Close {
-    void operator()(sqlite3 *handle) const { ::sqlite3_close_v2(handle); }
+    void operator()(sqlite3 *db) const { ::sqlite3_close_v2(db); }
   };
   std::unique_ptr<sqlite3, Close> handle;
   dev_t device = 0;  // of the file: another one may take its place
