@@ -5,28 +5,25 @@
 #include <fstream>
 #include <iterator>
 
+#include "kernel/cli/say.hpp"
+
 namespace mansio::cli {
 namespace {
-
-int refuse(const std::string &text) {
-  std::fprintf(stderr, "mansio map: %s\n", text.c_str());
-  return 2;
-}
 
 int build(const std::string &source, std::string to, bool fold_case) {
   if (to.empty()) to = source + ".lmdb";
   std::ifstream in{source, std::ios::binary};
   const std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in) return refuse(source + " cannot be read");
+  if (!in) return refuse("map", source + " cannot be read");
   const auto entries = build_map(text, source, to, fold_case);
-  if (!entries) return refuse(entries.error().text);
+  if (!entries) return refuse("map", entries.error().text);
   std::printf("%s: %zu entries\n", to.c_str(), *entries);
   return 0;
 }
 
 int query(const std::string &path, const std::vector<std::string> &keys, bool fold_case) {
   const auto values = query_map(path, keys, fold_case);
-  if (!values) return refuse(values.error().text);
+  if (!values) return refuse("map", values.error().text);
   int status = 0;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto &value = (*values)[i];

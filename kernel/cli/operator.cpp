@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <cstdio>
 #include <iostream>
 
 #include "kernel/cli/json_fields.hpp"
 #include "kernel/cli/queue_table.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -15,13 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kIdsAtOnce = 1000;  // what one message to the queue process holds with room to spare
-
-int complain(const std::string &text) {
-  std::cerr << "mansio: " << text << "\n";
-  return 1;
-}
-
-void put(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 std::string duration(std::int64_t seconds) {
   if (seconds < 120) return fmt::format("{}s", seconds);
@@ -128,10 +121,7 @@ int queue_main(const Where &where, QueueOrder order) {
       if (lists && !order.json) return put(table.row(line));
       put(std::string{line} + "\n");
     });
-    if (!asked) {
-      std::fflush(stdout);
-      return complain(asked.error().text);
-    }
+    if (!asked) return complain(asked.error().text);
     affected += *asked;
     from += kIdsAtOnce;
   } while (from < order.ids.size());

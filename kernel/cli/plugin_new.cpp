@@ -41,7 +41,7 @@ std::string filled(std::string_view text, const Values &values) {
   return out;
 }
 
-std::string_view text_of(std::string_view name) {
+std::string_view template_text(std::string_view name) {
   for (const auto &file : plugin_templates())
     if (file.name == name) return file.text;
   return {};
@@ -59,7 +59,7 @@ std::string configuration(const std::string &kind, const std::string &table, con
   return fmt::format("{}\n\n[smtpd]\n{} = [\"{}\"]", instance, kind == "filter" ? "filters" : "policies", table);
 }
 
-int complain(const std::string &what) {
+int stopped_by(const std::string &what) {
   std::fprintf(stderr, "%s\n", what.c_str());
   return 1;
 }
@@ -68,7 +68,7 @@ int complain(const std::string &what) {
 
 int plugin_new_main(const NewPlugin &order) {
   const auto name = order.name.starts_with(order.kind + '-') ? order.name : order.kind + '-' + order.name;
-  if (!is_name(name)) return complain(name + " is no plugin's name; expected small letters, digits and '-'");
+  if (!is_name(name)) return stopped_by(name + " is no plugin's name; expected small letters, digits and '-'");
   const bool c = order.language == "c";
   const auto extension = std::string{c ? ".c" : ".cpp"};
   auto ident = name;
@@ -93,16 +93,16 @@ int plugin_new_main(const NewPlugin &order) {
   const std::filesystem::path directory{order.directory.empty() ? name : order.directory};
   std::error_code error;
   if (std::filesystem::exists(directory, error) && !std::filesystem::is_empty(directory, error))
-    return complain(directory.string() + " is there already; expected a new or empty directory");
+    return stopped_by(directory.string() + " is there already; expected a new or empty directory");
   std::filesystem::create_directories(directory, error);
-  if (error) return complain(directory.string() + ": " + error.message());
+  if (error) return stopped_by(directory.string() + ": " + error.message());
   for (const auto &[from, to] : {std::pair{std::string{"CMakeLists.txt"}, std::string{"CMakeLists.txt"}},
                                  {"README.md", "README.md"},
                                  {order.kind + extension, source},
                                  {order.kind + "_test.cpp", "test.cpp"}}) {
     std::ofstream out{directory / to};
-    out << filled(text_of(from), values);
-    if (!out.flush()) return complain((directory / to).string() + " cannot be written");
+    out << filled(template_text(from), values);
+    if (!out.flush()) return stopped_by((directory / to).string() + " cannot be written");
     fmt::print("{}\n", (directory / to).string());
   }
   fmt::print("{} says how to go on\n", (directory / "README.md").string());

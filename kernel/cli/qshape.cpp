@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cstdio>
 #include <ctime>
-#include <iostream>
 
 #include "kernel/cli/repaint.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -18,11 +17,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr unsigned kTopOfTerminal = 20;
-
-int complain(const std::string &text) {
-  std::cerr << "mansio: " << text << "\n";
-  return 1;
-}
 
 // "deferred", or the path of Postfix's directory of that name.
 std::string queue_name(const std::string &given) {
@@ -124,8 +118,7 @@ int qshape_main(const Where &where, ShapeOrder order) {
   if (!control) return complain(control.error().text);
   const auto table = ask(*control, order);
   if (!table) return complain(table.error().text);
-  const auto text = order.json ? table->json() : table->text();
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  put(order.json ? table->json() : table->text());
   return 0;
 }
 

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <cstdio>
-#include <iostream>
 
 #include "kernel/base/without_controls.hpp"
 #include "kernel/cli/json_fields.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -47,10 +46,6 @@ std::string why_text(std::string_view line) {
 }
 
 int why_main(const Where &where, const WhyOrder &order) {
-  const auto complain = [](const std::string &text) {
-    std::cerr << "mansio: " << text << "\n";
-    return 1;
-  };
   json::object match;
   for (const auto &[key, value] : {std::pair{"destination", &order.destination}, std::pair{"tenant", &order.tenant},
                                    std::pair{"campaign", &order.campaign}, std::pair{"sender", &order.sender},
@@ -70,13 +65,9 @@ int why_main(const Where &where, const WhyOrder &order) {
                                                                {"match", std::move(match)}}),
                                   [&](std::string_view line) {
                                     ++shown;
-                                    const auto text = order.json ? std::string{line} + "\n" : why_text(line);
-                                    std::fwrite(text.data(), 1, text.size(), stdout);
+                                    put(order.json ? std::string{line} + "\n" : why_text(line));
                                   });
-  if (!asked) {
-    std::fflush(stdout);
-    return complain(asked.error().text);
-  }
+  if (!asked) return complain(asked.error().text);
   if (order.verb == "why") return shown != 0 ? 0 : complain("nothing of that is in the queue");
   if (order.verb == "resume" && *asked == 0) return complain("there is no suspension of that name");
   return 0;

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "kernel/cli/say.hpp"
+
 namespace mansio::cli {
 namespace {
 
@@ -14,8 +16,8 @@ namespace {
 constexpr std::string_view kEnter = "\033[?1049h\033[?25l";
 constexpr std::string_view kLeave = "\033[?25h\033[?1049l";
 
-void put(std::string_view bytes) {
-  std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+void put_now(std::string_view bytes) {
+  put(bytes);
   std::fflush(stdout);
 }
 
@@ -25,11 +27,11 @@ Repaint::Repaint() {
   ::sigemptyset(&signals_);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH}) ::sigaddset(&signals_, signal);
   ::sigprocmask(SIG_BLOCK, &signals_, &before_);
-  put(kEnter);
+  put_now(kEnter);
 }
 
 Repaint::~Repaint() {
-  put(kLeave);
+  put_now(kLeave);
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
@@ -49,7 +51,7 @@ std::string painted(std::string_view text) {
   return out + "\033[J";
 }
 
-void Repaint::paint(std::string_view text) { put(painted(text)); }
+void Repaint::paint(std::string_view text) { put_now(painted(text)); }
 
 bool Repaint::wait(double seconds) {
   timespec limit{static_cast<std::time_t>(seconds), 0};

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "kernel/cli/say.hpp"
 #include "kernel/cli/spool_bench.hpp"
 #include "kernel/config/parse.hpp"
 #include "kernel/spool/inspect.hpp"
@@ -15,11 +16,6 @@ namespace mansio::cli {
 namespace {
 
 namespace json = boost::json;
-
-int refuse(const std::string &text) {
-  std::fprintf(stderr, "mansio spool: %s\n", text.c_str());
-  return 2;
-}
 
 json::object to_json(const Envelope &e) {
   json::array recipients;
@@ -74,7 +70,7 @@ void print(const spool::DumpedRecord &r) {
 int check(io::FileSystem &files, const std::string &directory) {
   const auto found =
       spool::inspect_spool(files, directory, [](const std::string &text) { std::printf("%s\n", text.c_str()); });
-  if (!found) return refuse(found.error().text);
+  if (!found) return refuse("spool", found.error().text);
   std::printf(
       "%llu segments, %llu of them free; %llu messages, %llu of them twice, %llu unfinished ones; %llu journal files, "
       "%llu records; %llu "
@@ -89,24 +85,24 @@ int check(io::FileSystem &files, const std::string &directory) {
 int dump(io::FileSystem &files, const std::string &directory, const std::string &body) {
   if (body.empty()) {
     const auto r = spool::dump_spool(files, directory, print);
-    return r ? 0 : refuse(r.error().text);
+    return r ? 0 : refuse("spool", r.error().text);
   }
   const auto id = parse_message_id(body);
-  if (!id) return refuse(body + " is not a queue id");
+  if (!id) return refuse("spool", body + " is not a queue id");
   const auto r = spool::copy_body(files, directory, *id, [](std::string_view bytes) {
     return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
   });
   if (r) return 0;
-  (void)refuse(body + ": " + r.error().text);
+  (void)refuse("spool", body + ": " + r.error().text);
   return 1;
 }
 
 int bench(io::FileSystem &files, const std::string &directory, const SpoolBench &how) {
   const auto r = bench_spool(files, directory, how, [](std::string_view line) {
-    std::fwrite(line.data(), 1, line.size(), stdout);
+    put(line);
     std::fflush(stdout);
   });
-  return r ? 0 : refuse(r.error().text);
+  return r ? 0 : refuse("spool", r.error().text);
 }
 
 }  // namespace
@@ -138,7 +134,7 @@ int spool_main(int argc, char **argv) {
   if (directory.empty()) {
     const auto access = config::direct_files();
     const auto parsed = config::parse_settings(config, *access);
-    if (!parsed.problems.empty()) return refuse(config::to_string(parsed.problems.front()));
+    if (!parsed.problems.empty()) return refuse("spool", config::to_string(parsed.problems.front()));
     directory = parsed.settings.spool;
   }
   const auto files = io::system_files();

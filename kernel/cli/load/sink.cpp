@@ -17,6 +17,7 @@
 #include "kernel/cli/load/sink_options.hpp"
 #include "kernel/cli/load/sink_qmqp.hpp"
 #include "kernel/cli/load/sink_session.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -177,36 +178,33 @@ int sink_main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const auto refuse = [](const Error &error) {
-    fmt::print(stderr, "mansio sink: {}\n", error.text);
-    return 2;
-  };
+  const auto refused = [](const Error &error) { return refuse("sink", error.text); };
   const auto patience = parse_duration(options.timeout);
-  if (!patience) return refuse(patience.error());
+  if (!patience) return refused(patience.error());
   const auto endpoint = parse_endpoint(options.listen, true,
                                        {options.ipv4   ? AF_INET
                                         : options.ipv6 ? AF_INET6
                                                        : AF_UNSPEC});
-  if (!endpoint) return refuse(endpoint.error());
+  if (!endpoint) return refused(endpoint.error());
 
   asio::io_context loop{1};
   Sink sink{loop, *patience, options.seed};
-  if (const auto ok = configure(options, sink); !ok) return refuse(ok.error());
-  if (const auto ok = prepare_dumps(sink.options.dumps); !ok) return refuse(ok.error());
+  if (const auto ok = configure(options, sink); !ok) return refused(ok.error());
+  if (const auto ok = prepare_dumps(sink.options.dumps); !ok) return refused(ok.error());
   std::chrono::nanoseconds stop_after{};
   if (!options.stop_after.empty()) {
     const auto time = parse_duration(options.stop_after);
-    if (!time) return refuse(time.error());
+    if (!time) return refused(time.error());
     stop_after = *time;
   }
   const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{
       options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
-  if (!options.log.empty() && !log) return refuse({Status::BadConfig, options.log + ": cannot be opened", {}});
+  if (!options.log.empty() && !log) return refused({Status::BadConfig, options.log + ": cannot be opened", {}});
   sink.log = log.get();
 
   const auto begin = std::chrono::steady_clock::now();
   Server server{loop, sink, options};
-  if (const auto ok = server.listen(*endpoint); !ok) return refuse(ok.error());
+  if (const auto ok = server.listen(*endpoint); !ok) return refused(ok.error());
   if (stop_after.count() > 0) server.stop_after(stop_after);
   loop.run();
   print_totals(sink.totals, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),

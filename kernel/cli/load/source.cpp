@@ -23,6 +23,7 @@
 #include "kernel/cli/load/qmqp_client.hpp"
 #include "kernel/cli/load/smtp_client.hpp"
 #include "kernel/cli/load/source_options.hpp"
+#include "kernel/cli/say.hpp"
 #include "kernel/mail/trace.hpp"
 
 namespace mansio::cli {
@@ -248,29 +249,25 @@ int source_main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const auto refuse = [](const std::string &text) {
-    fmt::print(stderr, "mansio source: {}\n", text);
-    return 2;
-  };
   if (options.run.empty()) options.run = fmt::format("{}", ::getpid());
   if (app.count("--helo") != 0) {
     if (app.count("--from") == 0) options.from = "source@" + options.helo;
     if (app.count("--to") == 0) options.to = "user{r}@" + options.helo;
   }
   auto plan = plan_of(options);
-  if (!plan) return refuse(plan.error().text);
+  if (!plan) return refuse("source", plan.error().text);
   const auto form = options.qmqp ? LineForm::Qmqp : LineForm::Smtp;
   std::string body;
   if (options.file.empty()) {
     body = generated_body(options.size, form);
   } else {
     std::ifstream in{options.file, std::ios::binary};
-    if (!in) return refuse(options.file + ": cannot be read");
+    if (!in) return refuse("source", options.file + ": cannot be read");
     body = prepared(std::string{std::istreambuf_iterator<char>{in}, {}}, form);
   }
   const std::unique_ptr<std::FILE, int (*)(std::FILE *)> log{
       options.log.empty() ? nullptr : std::fopen(options.log.c_str(), "a"), &std::fclose};
-  if (!options.log.empty() && !log) return refuse(options.log + ": cannot be opened");
+  if (!options.log.empty() && !log) return refuse("source", options.log + ": cannot be opened");
 
   asio::io_context loop{1};
   Load load{loop, options, std::move(*plan), std::move(body), log.get()};

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernel/cli/qshape.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli::postfix {
 
@@ -37,15 +38,11 @@ Where instance_of(const std::string &given) {
   return where;
 }
 
-void warn(std::string_view tool, std::string_view text) {
-  const auto line = fmt::format("{}: warning: {}\n", tool, text);
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
+void warn(std::string_view tool, std::string_view text) { put(fmt::format("{}: warning: {}\n", tool, text), stderr); }
 
 int fatal(std::string_view tool, std::string_view text, int status) {
   std::fflush(stdout);
-  const auto line = fmt::format("{}: fatal: {}\n", tool, text);
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  put(fmt::format("{}: fatal: {}\n", tool, text), stderr);
   return status;
 }
 

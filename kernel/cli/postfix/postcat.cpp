@@ -11,6 +11,7 @@
 #include "kernel/cli/json_fields.hpp"
 #include "kernel/cli/postfix/message_printer.hpp"
 #include "kernel/cli/postfix/personality.hpp"
+#include "kernel/cli/say.hpp"
 #include "kernel/spool/inspect.hpp"
 
 namespace mansio::cli::postfix {
@@ -18,8 +19,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kTool = "postcat";
-constexpr std::string_view kUsage =
+constexpr std::string_view kPostcat = "postcat";
+constexpr std::string_view kPostcatUsage =
     "usage: postcat [-b (body text)] [-c config_dir] [-d (decimal record type)] [-e (envelope records)] "
     "[-h (header text)] [-o (offsets)] [-q (access queue)] [-v] queue_id(s)...";
 
@@ -65,14 +66,13 @@ Result<Known> ask(const Where &where, const std::string &id) {
 int print(const Where &where, const std::string &spool, const std::string &given, const PrintForm &form) {
   const auto name = given.substr(given.rfind('/') + 1);
   const auto id = parse_message_id(name);
-  if (!id) return fatal(kTool, "bad mail queue ID: " + given, 1);
+  if (!id) return fatal(kPostcat, "bad mail queue ID: " + given, 1);
   auto known = ask(where, name);
   if (!known)
-    warn(kTool, known.error().text + " -- reading the spool directly: a message shown may have been delivered");
+    warn(kPostcat, known.error().text + " -- reading the spool directly: a message shown may have been delivered");
   else if (!known->found)
-    return fatal(kTool, "open queue file " + given + ": No such file or directory", 1);
-  MessagePrinter printer{form, known ? known->queue + "/" + name : name,
-                         [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }};
+    return fatal(kPostcat, "open queue file " + given + ": No such file or directory", 1);
+  MessagePrinter printer{form, known ? known->queue + "/" + name : name, [](std::string_view text) { put(text); }};
   const auto files = io::system_files();
   const auto copied = spool::copy_message(
       *files, spool, *id, known ? known->segment : std::nullopt,
@@ -84,8 +84,8 @@ int print(const Where &where, const std::string &spool, const std::string &given
   if (!copied) {
     const bool absent = copied.error().status == Status::NotFound;
     return fatal(
-        kTool, absent ? "open queue file " + given + ": No such file or directory" : given + ": " + copied.error().text,
-        1);
+        kPostcat,
+        absent ? "open queue file " + given + ": No such file or directory" : given + ": " + copied.error().text, 1);
   }
   printer.end();
   return 0;
@@ -121,16 +121,16 @@ int postcat_main(int argc, char **argv) {
       case 'v':
         break;
       case 's':
-        return fatal(kTool, "-s: an offset means nothing where a message is no file", 1);
+        return fatal(kPostcat, "-s: an offset means nothing where a message is no file", 1);
       default:
-        return fatal(kTool, kUsage, 1);
+        return fatal(kPostcat, kPostcatUsage, 1);
     }
   }
-  if (::optind == argc) return fatal(kTool, kUsage, 1);
+  if (::optind == argc) return fatal(kPostcat, kPostcatUsage, 1);
   if (!form.body && !form.envelope && !form.header) form.body = form.envelope = form.header = true;
   const auto where = instance_of(config);
   const auto spool = spool_of(where);
-  if (!spool) return fatal(kTool, spool.error().text, 1);
+  if (!spool) return fatal(kPostcat, spool.error().text, 1);
   for (int i = ::optind; i < argc; ++i)
     if (const int status = print(where, *spool, argv[i], form); status != 0) return status;
   return 0;

@@ -3,21 +3,19 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <cstdio>
 
 #include "kernel/base/id.hpp"
 #include "kernel/cli/postfix/personality.hpp"
 #include "kernel/cli/queue_table.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli::postfix {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kUsage =
+constexpr std::string_view kPostqueueUsage =
     "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site";
-
-void put(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 json::object request(std::string_view verb) { return {{"command", "queue"}, {"verb", verb}}; }
 
@@ -62,12 +60,12 @@ int postqueue_main(int argc, char **argv) {
     if (option == 'c') {
       config = ::optarg;
     } else if (option != 'v') {
-      if (option == '?' || action != 0) return fatal(tool, kUsage, kUnavailable);
+      if (option == '?' || action != 0) return fatal(tool, kPostqueueUsage, kUnavailable);
       action = static_cast<char>(option);
       if (::optarg != nullptr && (option == 'i' || option == 's')) argument = ::optarg;
     }
   }
-  if (::optind < argc || action == 0) return fatal(tool, kUsage, kUnavailable);
+  if (::optind < argc || action == 0) return fatal(tool, kPostqueueUsage, kUnavailable);
   const auto where = instance_of(config);
   if (action == 'p' || action == 'j') return list(tool, where, action == 'j');
   auto order = request("flush");

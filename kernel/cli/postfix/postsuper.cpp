@@ -15,14 +15,15 @@
 #include "kernel/base/id.hpp"
 #include "kernel/cli/json_fields.hpp"
 #include "kernel/cli/postfix/personality.hpp"
+#include "kernel/cli/say.hpp"
 
 namespace mansio::cli::postfix {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kTool = "postsuper";
-constexpr std::string_view kUsage =
+constexpr std::string_view kPostsuper = "postsuper";
+constexpr std::string_view kPostsuperUsage =
     "usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or "
     "un-hold)] "
     "[-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] "
@@ -43,10 +44,7 @@ constexpr Action kActions[] = {
     {'d', "delete", "removed", "Deleted", kAny},
 };
 
-void say(const std::string &text) {
-  const auto line = std::string{kTool} + ": " + text + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
+void say(const std::string &text) { put(std::string{kPostsuper} + ": " + text + "\n", stderr); }
 
 struct Wanted {
   bool all = false;
@@ -57,7 +55,7 @@ struct Wanted {
 bool add_id(Wanted &to, const std::string &id) {
   if (id.empty()) return true;
   if (!parse_message_id(id)) {
-    warn(kTool, "invalid mail queue id: " + id);
+    warn(kPostsuper, "invalid mail queue id: " + id);
     return false;
   }
   to.ids.push_back(id);
@@ -117,7 +115,7 @@ int postsuper_main(int argc, char **argv) {
   std::array<Wanted, std::size(kActions)> wanted;
   std::array<bool, std::size(kActions)> asked{};
   for (int option; (option = ::getopt(argc, argv, "c:d:e:f:h:H:pr:sSv")) >= 0;) {
-    if (option == '?') return fatal(kTool, kUsage, 1);
+    if (option == '?') return fatal(kPostsuper, kPostsuperUsage, 1);
     if (option == 'c') config = ::optarg;
     if (option == 'c' || ::optarg == nullptr || ::strchr("psSv", option) != nullptr) continue;
     Wanted these;
@@ -132,18 +130,18 @@ int postsuper_main(int argc, char **argv) {
   }
   std::string queues;
   for (int i = ::optind; i < argc; ++i) {
-    if (!known_queue(argv[i])) return fatal(kTool, "invalid directory name: " + std::string{argv[i]}, 1);
+    if (!known_queue(argv[i])) return fatal(kPostsuper, "invalid directory name: " + std::string{argv[i]}, 1);
     queues += (queues.empty() ? "" : ",") + std::string{argv[i]};
   }
   if (std::none_of(asked.begin(), asked.end(), [](bool b) { return b; })) return 0;
   auto control = ControlClient::connect(instance_of(config));
-  if (!control) return fatal(kTool, control.error().text, 1);
+  if (!control) return fatal(kPostsuper, control.error().text, 1);
   for (std::size_t i = 0; i < std::size(kActions); ++i) {
     if (!asked[i]) continue;
     std::uint64_t affected = 0;
     if (wanted[i].any()) {
       const auto done = apply(*control, kActions[i], wanted[i], queues);
-      if (!done) return fatal(kTool, done.error().text, 1);
+      if (!done) return fatal(kPostsuper, done.error().text, 1);
       affected = *done;
     }
     say(std::string{kActions[i].total} + ": " + std::to_string(affected) + (affected == 1 ? " message" : " messages"));
