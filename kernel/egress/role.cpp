@@ -23,12 +23,6 @@ constexpr Nanos kCancelBefore = 2 * kSecond;  // or a quarter of the time there 
 // How long a drained process waits for a queue that is gone to come back and take the last outcomes.
 constexpr Nanos kQueueReturns = 3 * kSecond;
 
-std::string joined(const std::vector<std::string> &parts) {
-  std::string out;
-  for (const auto &part : parts) out += (out.empty() ? "" : ",") + part;
-  return out;
-}
-
 class Egress final : public process::Role {
  public:
   // The instance goes first: its plugin may still speak while it is taken down.
@@ -121,7 +115,7 @@ class Egress final : public process::Role {
     host::InstanceOptions instance{
         settings.name,
         std::move(*options),
-        {{"myhostname", context.settings.myhostname}, {"self_addresses", joined(self)}},
+        {{"myhostname", context.settings.myhostname}, {"self_addresses", fmt::format("{}", fmt::join(self, ","))}},
         {std::max<std::size_t>(budget.in_flight_limit, settings.process_limit), budget.threads, budget.log_rate_limit}};
     if ((*plugin)->needs & MANSIO_NEEDS_STATE)
       instance.facts["state_directory"] = process::state_directory(context.start);

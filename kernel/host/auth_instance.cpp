@@ -11,15 +11,7 @@
 namespace mansio::host {
 namespace {
 
-mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
-
-Answer failure(std::string text) {
-  Answer a;  // whose status is INTERNAL
-  a.outcome.text = std::move(text);
-  return a;
-}
-
-wire::AuthResult result_of(Answer &&answer) {
+wire::AuthResult auth_result(Answer &&answer) {
   using wire::AuthOutcome;
   wire::AuthResult r;
   r.text = std::move(answer.outcome.text);
@@ -53,15 +45,15 @@ wire::AuthResult result_of(Answer &&answer) {
   return valid(r) ? r : auth_failure("it answered what breaks the rules");
 }
 
-class InProcess final : public AuthInstance {
+class AuthInProcess final : public AuthInstance {
  public:
-  InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
+  AuthInProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
       : clock_(around.clock),
         log_(around.log),
         plugin_(plugin.name),
         message_(std::make_shared<const MessageSource>()),
         breaker_(options.limits.breaker_failures, options.limits.breaker_window, options.limits.breaker_time),
-        instance_(around, plugin, std::move(options), "auth", {nullptr, nullptr, failure, nullptr}) {}
+        instance_(around, plugin, std::move(options), "auth", {nullptr, nullptr, plugin_failure, nullptr}) {}
 
   Result<void> begin() {
     const auto table = instance_.begin(kAuthKind);
@@ -90,7 +82,7 @@ class InProcess final : public AuthInstance {
     const auto deadline = now + call.time_limit;
     Operation operation;
     operation.done = [this, done](Answer &&answer) {
-      auto result = result_of(std::move(answer));
+      auto result = auth_result(std::move(answer));
       judge(result.outcome == wire::AuthOutcome::Failed);
       done(std::move(result));
     };
@@ -161,7 +153,7 @@ class InProcess final : public AuthInstance {
 
 Result<std::unique_ptr<AuthInstance>> AuthInstance::create(const Surroundings &around, const mansio_plugin &plugin,
                                                            InstanceOptions options) {
-  auto instance = std::make_unique<InProcess>(around, plugin, std::move(options));
+  auto instance = std::make_unique<AuthInProcess>(around, plugin, std::move(options));
   if (auto begun = instance->begin(); !begun) return begun.error();
   return std::unique_ptr<AuthInstance>{std::move(instance)};
 }

@@ -12,7 +12,7 @@ constexpr std::size_t kLongestChallenge = 9210;  // in base64 behind "334 ", wit
 constexpr std::size_t kLongestMechanism = 20;    // RFC 4422 section 3.1
 constexpr std::size_t kMostMechanisms = 16;
 
-bool is_name(std::string_view name) {
+bool is_user(std::string_view name) {
   if (name.empty() || name.size() > kLongestUser) return false;
   return printable(name, true) == name;
 }
@@ -45,7 +45,7 @@ std::string canonical_mechanisms(std::string_view names) {
 bool valid(const wire::AuthResult &result) {
   switch (result.outcome) {
     case wire::AuthOutcome::Ok:
-      return is_name(result.user) && (result.login.empty() || is_name(result.login)) && result.challenge.empty();
+      return is_user(result.user) && (result.login.empty() || is_user(result.login)) && result.challenge.empty();
     case wire::AuthOutcome::Continue:
       return result.challenge.size() <= kLongestChallenge && result.user.empty() && result.login.empty();
     case wire::AuthOutcome::Fail:

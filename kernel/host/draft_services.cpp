@@ -9,23 +9,20 @@
 namespace mansio::host {
 namespace {
 
-Instance &of(const mansio_host *host) { return *static_cast<Instance *>(host->ctx); }
-std::string_view view(mansio_str s) { return s.n && s.p ? std::string_view{s.p, s.n} : std::string_view{}; }
-
 std::int64_t meta(const mansio_host *host, mansio_op op, bool of_message, mansio_str name, char *to, std::size_t n) {
-  const auto work = of(host).work(op.id);
+  const auto work = instance_of(host).work(op.id);
   return work ? work->meta(of_message, view(name), to, n) : -1;
 }
 
 mansio_status set_meta(const mansio_host *host, mansio_op op, bool of_message, mansio_str name, mansio_str value) {
-  const auto work = of(host).work(op.id);
+  const auto work = instance_of(host).work(op.id);
   return work ? work->set_meta(of_message, view(name), view(value)) : MANSIO_FAIL;
 }
 
 mansio_status edit(const mansio_host *host, mansio_op op, std::uint32_t version, EditKind kind, std::uint32_t number,
                    mansio_str name, mansio_str value) {
   if (version != 0) return MANSIO_UNSUPPORTED;
-  const auto work = of(host).work(op.id);
+  const auto work = instance_of(host).work(op.id);
   return work ? work->edit({kind, number, std::string{view(name)}, std::string{view(value)}}) : MANSIO_FAIL;
 }
 
@@ -77,7 +74,7 @@ constexpr mansio_host_edit kEdit{
 };
 
 constexpr mansio_host_progress kProgress{
-    [](const mansio_host *host, mansio_op op) noexcept { of(host).progress(op.id); }};
+    [](const mansio_host *host, mansio_op op) noexcept { instance_of(host).progress(op.id); }};
 
 }  // namespace
 

@@ -19,8 +19,6 @@ static_assert(static_cast<int>(wire::EventKind::Inserted) == MANSIO_EVENT_INSERT
 
 constexpr const char *kLabel = "event_sink";  // "event" is what log lines call their own
 
-mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
-
 }  // namespace
 
 EventInstance::EventInstance(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)

@@ -13,15 +13,7 @@
 namespace mansio::host {
 namespace {
 
-mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
-
-Answer failure(std::string text) {
-  Answer a;  // whose status is INTERNAL
-  a.outcome.text = std::move(text);
-  return a;
-}
-
-wire::StageResult result_of(Answer &&answer) {
+wire::StageResult stage_result(Answer &&answer) {
   using wire::StageOutcome;
   wire::StageResult r;
   r.text = std::move(answer.outcome.text);
@@ -74,15 +66,15 @@ void with_stage(const wire::StageCall &call, Nanos deadline, F f) {
   f(stage);
 }
 
-class InProcess final : public FilterInstance {
+class FilterInProcess final : public FilterInstance {
  public:
-  InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, const char *kind)
+  FilterInProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, const char *kind)
       : clock_(around.clock),
         kind_(kind),
         filter_(std::string_view{kind} == kFilterKind),
         nothing_(std::make_shared<const MessageSource>()),
         instance_(around, plugin, std::move(options), filter_ ? "filter" : "policy",
-                  {nullptr, nullptr, failure, nullptr}) {}
+                  {nullptr, nullptr, plugin_failure, nullptr}) {}
 
   Result<void> begin() {
     const auto table = instance_.begin(kind_);
@@ -124,7 +116,7 @@ class InProcess final : public FilterInstance {
     operation.latest = now + work->call().total_limit;
     operation.progressed = std::move(progressed);
     operation.done = [work, done](Answer &&answer) {
-      auto result = result_of(std::move(answer));
+      auto result = stage_result(std::move(answer));
       work->close(result);
       done(std::move(result));
     };
@@ -183,7 +175,7 @@ wire::StageResult stage_failure(std::string why) {
 
 Result<std::unique_ptr<FilterInstance>> FilterInstance::create(const Surroundings &around, const mansio_plugin &plugin,
                                                                InstanceOptions options, const char *kind) {
-  auto instance = std::make_unique<InProcess>(around, plugin, std::move(options), kind);
+  auto instance = std::make_unique<FilterInProcess>(around, plugin, std::move(options), kind);
   if (auto begun = instance->begin(); !begun) return begun.error();
   return std::unique_ptr<FilterInstance>{std::move(instance)};
 }

@@ -146,6 +146,8 @@ class Instance final {
   std::optional<Pool> pool_;
 };
 
+// For the vtables.
+inline Instance &instance_of(const mansio_host *host) { return *static_cast<Instance *>(host->ctx); }
 const void *service(const char *iface);  // vtable by id, or null
 const void *draft_service(std::string_view id);
 

@@ -12,8 +12,6 @@
 namespace mansio::host {
 namespace {
 
-mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
-
 constexpr double kLogBurst = 10;  // seconds' worth
 
 mansio_status status_of(io::TableAnswer::Outcome outcome) {

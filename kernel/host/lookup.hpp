@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "kernel/host/plugin.hpp"
@@ -26,5 +27,7 @@ class LookupInstance {
   virtual std::uint64_t misbehaviours() const = 0;
   virtual void stats(const StatsSink &add) const = 0;
 };
+
+io::TableAnswer lookup_failure(std::string why);
 
 }  // namespace mansio::host

@@ -8,23 +8,15 @@
 namespace mansio::host {
 namespace {
 
-mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
-
-Answer try_later(std::string text) {
-  Answer a;  // whose status is INTERNAL
-  a.outcome.text = std::move(text);
-  return a;
-}
-
-class InProcess final : public LookupInstance {
+class LookupInProcess final : public LookupInstance {
  public:
-  InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
+  LookupInProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
       : clock_(around.clock),
         log_(around.log),
         plugin_(plugin.name),
         message_(std::make_shared<const MessageSource>()),
         breaker_(options.limits.breaker_failures, options.limits.breaker_window, options.limits.breaker_time),
-        instance_(around, plugin, std::move(options), "lookup", {nullptr, nullptr, try_later, nullptr}) {}
+        instance_(around, plugin, std::move(options), "lookup", {nullptr, nullptr, plugin_failure, nullptr}) {}
 
   Result<void> begin() {
     const auto table = instance_.begin(kLookupKind);
@@ -40,7 +32,7 @@ class InProcess final : public LookupInstance {
     const auto now = clock_.mono();
     if (!breaker_.allows(now)) {
       ++instance_.metrics().host.refused;
-      return done(table_answer(try_later("it keeps failing and is not asked for a while")));
+      return done(lookup_failure("it keeps failing and is not asked for a while"));
     }
     const auto deadline = now + time_limit;
     Operation operation;
@@ -52,7 +44,7 @@ class InProcess final : public LookupInstance {
     const auto op = instance_.open(std::move(operation), message_, deadline);
     if (op == 0) {
       breaker_.not_begun();
-      return done(table_answer(try_later("the lookup has too much to do")));
+      return done(lookup_failure("the lookup has too much to do"));
     }
     if (instance_.blocking()) {
       instance_.run_blocking(op, [this, op, deadline, key = std::string{key}] { start(op, key, deadline); });
@@ -95,9 +87,16 @@ class InProcess final : public LookupInstance {
 
 }  // namespace
 
+io::TableAnswer lookup_failure(std::string why) {
+  io::TableAnswer answer;
+  answer.failed = true;
+  answer.text = std::move(why);
+  return answer;
+}
+
 Result<std::unique_ptr<LookupInstance>> LookupInstance::create(const Surroundings &around, const mansio_plugin &plugin,
                                                                InstanceOptions options) {
-  auto instance = std::make_unique<InProcess>(around, plugin, std::move(options));
+  auto instance = std::make_unique<LookupInProcess>(around, plugin, std::move(options));
   if (auto begun = instance->begin(); !begun) return begun.error();
   return std::unique_ptr<LookupInstance>{std::move(instance)};
 }

@@ -6,11 +6,11 @@
 namespace mansio::host {
 namespace {
 
-constexpr std::size_t kMost = 200;
-constexpr std::size_t kLongestName = 100;
+constexpr std::size_t kMostMetrics = 200;
+constexpr std::size_t kLongestMetric = 100;
 
-bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= kLongestName && !(name[0] >= '0' && name[0] <= '9') &&
+bool is_metric(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestMetric && !(name[0] >= '0' && name[0] <= '9') &&
          std::all_of(name.begin(), name.end(),
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
@@ -23,7 +23,7 @@ constexpr std::string_view kHosts[] = {"operations",       "failed",        "ref
 }  // namespace
 
 std::uint32_t Metrics::define(std::uint32_t type, std::string_view name) {
-  if (frozen_ || type > MANSIO_METRIC_GAUGE || !is_name(name) || metrics_.size() >= kMost) return 0;
+  if (frozen_ || type > MANSIO_METRIC_GAUGE || !is_metric(name) || metrics_.size() >= kMostMetrics) return 0;
   if (std::find(std::begin(kHosts), std::end(kHosts), name) != std::end(kHosts)) return 0;
   for (const auto &m : metrics_)
     if (m.name == name) return 0;

@@ -5,10 +5,10 @@
 #include <iterator>
 #include <utility>
 
+#include "kernel/host/reply.hpp"
+
 namespace mansio::host {
 namespace {
-
-std::string_view view(mansio_str s) { return s.n && s.p ? std::string_view{s.p, s.n} : std::string_view{}; }
 
 struct CheckHost {
   const OptionTexts &options;
@@ -16,28 +16,28 @@ struct CheckHost {
   std::vector<OptionProblem> problems{};
 };
 
-CheckHost &of(const mansio_host *host) { return *static_cast<CheckHost *>(host->ctx); }
+CheckHost &check_of(const mansio_host *host) { return *static_cast<CheckHost *>(host->ctx); }
 
-mansio_str find(const OptionTexts &texts, const char *name) {
+mansio_str find_text(const OptionTexts &texts, const char *name) {
   const auto i = texts.find(name);
-  return i == texts.end() ? mansio_str{nullptr, 0} : mansio_str{i->second.data(), i->second.size()};
+  return i == texts.end() ? mansio_str{nullptr, 0} : str(i->second);
 }
 
-constexpr mansio_host_config kConfig{
-    [](const mansio_host *host, const char *name) noexcept { return find(of(host).options, name); },
-    [](const mansio_host *host, const char *name) noexcept { return find(of(host).facts, name); },
+constexpr mansio_host_config kCheckConfig{
+    [](const mansio_host *host, const char *name) noexcept { return find_text(check_of(host).options, name); },
+    [](const mansio_host *host, const char *name) noexcept { return find_text(check_of(host).facts, name); },
 };
-constexpr mansio_host_problem kProblem{[](const mansio_host *host, mansio_str option, mansio_str text) noexcept {
-  of(host).problems.push_back({std::string{view(option)}, one_line(view(text))});
+constexpr mansio_host_problem kCheckProblem{[](const mansio_host *host, mansio_str option, mansio_str text) noexcept {
+  check_of(host).problems.push_back({std::string{view(option)}, one_line(view(text))});
 }};
 // What is worth an operator's attention is a problem; the rest is said when the plugin starts.
-constexpr mansio_host_log kLog{[](const mansio_host *, int, mansio_op, mansio_str) noexcept {}};
+constexpr mansio_host_log kCheckLog{[](const mansio_host *, int, mansio_op, mansio_str) noexcept {}};
 
-const void *service(const mansio_host *, const char *iface) noexcept {
+const void *check_service(const mansio_host *, const char *iface) noexcept {
   const std::string_view id{iface ? iface : ""};
-  if (id == "mansio.host.config/1") return &kConfig;
-  if (id == "mansio.host.problem/1") return &kProblem;
-  if (id == "mansio.host.log/1") return &kLog;
+  if (id == "mansio.host.config/1") return &kCheckConfig;
+  if (id == "mansio.host.problem/1") return &kCheckProblem;
+  if (id == "mansio.host.log/1") return &kCheckLog;
   return nullptr;
 }
 
@@ -57,7 +57,7 @@ std::vector<OptionProblem> judge_options(const mansio_plugin &plugin, const Opti
     if ((o->flags & MANSIO_OPT_REQUIRED) != 0 && !given.contains(o->name)) return std::move(table.problems);
   if (!plugin.check) return std::move(table.problems);
   CheckHost check{table.values, facts};
-  const mansio_host host{sizeof host, MANSIO_ABI_MINOR, &check, service};
+  const mansio_host host{sizeof host, MANSIO_ABI_MINOR, &check, check_service};
   try {
     plugin.check(&host);
   } catch (...) {

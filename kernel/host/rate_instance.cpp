@@ -11,14 +11,6 @@ namespace {
 
 constexpr Nanos kGiveBackLimit = 5 * kSecond;
 
-mansio_str borrowed(std::string_view s) { return {s.data(), s.size()}; }
-
-Answer no_lease(std::string text) {
-  Answer a;  // whose status is INTERNAL
-  a.outcome.text = std::move(text);
-  return a;
-}
-
 }  // namespace
 
 wire::RateLease rate_lease(Answer &&answer, std::uint32_t want) {
@@ -45,7 +37,7 @@ wire::RateLease rate_lease(Answer &&answer, std::uint32_t want) {
 RateInstance::RateInstance(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
     : clock_(around.clock),
       message_(std::make_shared<const MessageSource>()),
-      instance_(around, plugin, std::move(options), "rate", {nullptr, nullptr, no_lease, nullptr}) {}
+      instance_(around, plugin, std::move(options), "rate", {nullptr, nullptr, plugin_failure, nullptr}) {}
 
 Result<void> RateInstance::begin() {
   const auto table = instance_.begin(kRateKind);
@@ -74,7 +66,7 @@ void RateInstance::lease(const wire::RateAsk &ask, Done done) {
   Operation operation;
   operation.done = answer;
   const auto op = instance_.open(std::move(operation), message_, deadline);
-  if (op == 0) return answer(no_lease("the plugin has too much to do"));
+  if (op == 0) return answer(plugin_failure("the plugin has too much to do"));
   if (instance_.blocking())
     instance_.run_blocking(op, [this, op, ask, deadline] { start(op, ask, deadline); });
   else
@@ -85,8 +77,8 @@ void RateInstance::start(std::uint64_t op, const wire::RateAsk &ask, Nanos deadl
   mansio_rate_request request{};
   request.size = sizeof request;
   request.want = ask.want;
-  request.limit = borrowed(ask.limit);
-  request.key = borrowed(ask.key);
+  request.limit = str(ask.limit);
+  request.key = str(ask.key);
   request.per_second = ask.per_second;
   request.burst = ask.burst;
   request.deadline = deadline;
@@ -107,7 +99,7 @@ void RateInstance::give_back(const wire::RateUnused &unused, std::function<void(
 }
 
 void RateInstance::tell(std::uint64_t op, const wire::RateUnused &unused) {
-  table_->give_back(instance_.self(), borrowed(unused.limit), borrowed(unused.key), unused.units);
+  table_->give_back(instance_.self(), str(unused.limit), str(unused.key), unused.units);
   mansio_reply reply{};
   reply.size = sizeof reply;
   reply.status = MANSIO_OK;

@@ -5,13 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/patience.hpp"
+
 namespace mansio::host {
-namespace {
-
-// The host process has the same limit and comes first, so that its word is heard.
-constexpr Nanos kGrace = 100 * kMillisecond;
-
-}  // namespace
 
 RemoteAuth::RemoteAuth(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit)
     : clock_(clock), name_(std::move(name)), limit_(in_flight_limit), timers_(loop) {}

@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "kernel/host/large.hpp"
+#include "kernel/host/patience.hpp"
 #include "kernel/host/stage_rules.hpp"
 #include "kernel/process/memfd.hpp"
 
 namespace mansio::host {
-namespace {
-
-// The host process has the same limits and comes first, so that its word is heard.
-constexpr Nanos kGrace = 100 * kMillisecond;
-constexpr Nanos kReturns = 3 * kSecond;  // how long a stage waits for a process; the first starts take less
-
-}  // namespace
 
 RemoteFilter::RemoteFilter(asio::io_context &loop, const Clock &clock, const char *label, std::string name,
                            std::size_t in_flight_limit)

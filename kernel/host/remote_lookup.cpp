@@ -2,22 +2,10 @@
 
 #include <utility>
 
+#include "kernel/host/patience.hpp"
 #include "kernel/host/remote.hpp"
 
 namespace mansio::host {
-namespace {
-
-// The host process has the same limit and comes first, so that its word is heard.
-constexpr Nanos kGrace = 100 * kMillisecond;
-
-io::TableAnswer failed(std::string why) {
-  io::TableAnswer answer;
-  answer.failed = true;
-  answer.text = std::move(why);
-  return answer;
-}
-
-}  // namespace
 
 RemoteLookup::RemoteLookup(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit)
     : clock_(clock), name_(std::move(name)), limit_(in_flight_limit), timers_(loop) {}
@@ -41,17 +29,17 @@ void RemoteLookup::attach(std::shared_ptr<io::Channel> channel) {
 void RemoteLookup::lookup(std::string_view key, Nanos time_limit, Done done) {
   if (!channel_) {
     ++metrics_.host.refused;
-    return done(failed("its process is not there"));
+    return done(lookup_failure("its process is not there"));
   }
   const auto number = ++last_;
   if (pending_.size() >= limit_ || !channel_->send(wire::LookupCall{number, std::string{key}, time_limit})) {
     ++metrics_.host.refused;
-    return done(failed("it has too much to do"));
+    return done(lookup_failure("it has too much to do"));
   }
   ++metrics_.host.operations;
   const auto timer = timers_.add(time_limit + kGrace, [this, number] {
     ++metrics_.host.timed_out;
-    end(number, failed("time limit exceeded"));
+    end(number, lookup_failure("time limit exceeded"));
   });
   pending_.emplace(number, Pending{std::move(done), timer, clock_.mono()});
 }
@@ -84,7 +72,7 @@ void RemoteLookup::end(std::uint64_t number, const io::TableAnswer &answer) {
 }
 
 void RemoteLookup::fail_all(const std::string &why) {
-  const auto answer = failed(why);
+  const auto answer = lookup_failure(why);
   std::vector<std::uint64_t> all;
   all.reserve(pending_.size());
   for (const auto &[number, pending] : pending_) all.push_back(number);

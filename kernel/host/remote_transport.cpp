@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernel/host/patience.hpp"
 #include "kernel/host/remote.hpp"
 #include "kernel/io/memfd.hpp"
 
@@ -13,18 +14,7 @@ namespace mansio::host {
 namespace {
 
 // The plugin's host ends the delivery at its deadline; this is for one that does not.
-constexpr Nanos kGrace = kSecond;
-constexpr Nanos kReturns = 3 * kSecond;  // how long a delivery waits for a process; the first starts take less
-
-wire::RecipientOutcome trouble(wire::DeliveryStatus status, std::string text) {
-  wire::RecipientOutcome o;
-  o.status = status;
-  o.enhanced = {4, 3, 0};
-  o.text = std::move(text);
-  o.relay = "none";
-  o.plugin_failed = true;
-  return o;
-}
+constexpr Nanos kDeliveryGrace = kSecond;
 
 }  // namespace
 
@@ -91,15 +81,16 @@ void RemoteTransport::start(const wire::Lease &lease, MessageSource message) {
   pending.started = clock_.mono();
   pending.reported.resize(lease.recipients.size());
   if (lease.deadline > 0)
-    pending.timer = timers_.add(lease.deadline - pending.started + kGrace, [this, number = lease.lease] {
+    pending.timer = timers_.add(lease.deadline - pending.started + kDeliveryGrace, [this, number = lease.lease] {
       ++metrics_.host.timed_out;
-      end(number, trouble(wire::DeliveryStatus::Uncertain, "delivery: time limit exceeded"), false, {});
+      end(number, delivery_failure(wire::DeliveryStatus::Uncertain, "delivery: time limit exceeded"), false, {});
     });
 }
 
 void RemoteTransport::refuse(std::uint64_t lease, std::string why) {
   ++metrics_.host.refused;
-  if (events_.complete) events_.complete(lease, trouble(wire::DeliveryStatus::Deferred, std::move(why)), false, {});
+  if (events_.complete)
+    events_.complete(lease, delivery_failure(wire::DeliveryStatus::Deferred, std::move(why)), false, {});
 }
 
 void RemoteTransport::cancel(std::uint64_t lease) {
@@ -151,7 +142,7 @@ void RemoteTransport::fail_all() {
   std::vector<std::uint64_t> all;
   all.reserve(pending_.size());
   for (const auto &[lease, pending] : pending_) all.push_back(lease);
-  const auto last = trouble(wire::DeliveryStatus::Uncertain, "the transport's process ended");
+  const auto last = delivery_failure(wire::DeliveryStatus::Uncertain, "the transport's process ended");
   for (const auto lease : all) end(lease, last, false, {});
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace mansio::host {
 namespace {
@@ -12,7 +13,7 @@ constexpr std::size_t kMostValues = 10'000;
 constexpr std::size_t kMostValueBytes = 1 << 20;
 
 std::string clean(mansio_str s, std::size_t limit) {
-  std::string out{s.n && s.p ? std::string_view{s.p, std::min(s.n, limit)} : std::string_view{}};
+  std::string out{view(s).substr(0, limit)};
   for (auto &c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   return out;
@@ -51,6 +52,12 @@ io::TableAnswer table_answer(Answer &&answer) {
     if (out.text.empty()) out.text = answer.status == MANSIO_OK ? "the plugin found no value" : "the plugin failed";
   }
   return out;
+}
+
+Answer plugin_failure(std::string why) {
+  Answer a;  // whose status is INTERNAL
+  a.outcome.text = std::move(why);
+  return a;
 }
 
 wire::DeliveryStatus delivery_status(mansio_status status) {

@@ -1,8 +1,9 @@
-// A plugin's reply as an outcome the kernel can trust: sizes bounded, no control characters, an enhanced code whose
-// class agrees with the status.
+// What a plugin says and is told. Its reply becomes an outcome the kernel can trust: sizes bounded, no control
+// characters, an enhanced code whose class agrees with the status.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/io/tables.hpp"
@@ -10,6 +11,10 @@
 #include "mansio/abi.h"
 
 namespace mansio::host {
+
+// Text both ways, borrowed.
+inline mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
+inline std::string_view view(mansio_str s) { return s.n && s.p ? std::string_view{s.p, s.n} : std::string_view{}; }
 
 struct Answer {
   mansio_status status = MANSIO_INTERNAL;
@@ -20,6 +25,7 @@ struct Answer {
   std::string destination;  // where a connection stays open; "" = nowhere
 };
 Answer read_reply(const mansio_reply *reply);
+Answer plugin_failure(std::string why);  // in the place of one that does not come
 
 // Takes the values out of `answer`. OK without a value is no answer that a lookup can give.
 io::TableAnswer table_answer(Answer &&answer);

@@ -44,12 +44,6 @@ Result<void> limit(int resource, const char *name, std::uint64_t value) {
   return {};
 }
 
-std::string joined(const std::vector<std::string> &parts) {
-  std::string out;
-  for (const auto &part : parts) out += (out.empty() ? "" : ",") + part;
-  return out;
-}
-
 class Host final : public process::Role {
  public:
   ~Host() override {
@@ -100,10 +94,11 @@ class Host final : public process::Role {
         TableSet::as_configured(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});
     auto self = io::interface_addresses();
     self.insert(self.end(), settings.proxy_interfaces.begin(), settings.proxy_interfaces.end());
-    InstanceOptions instance{name,
-                             std::move(*options),
-                             {{"myhostname", settings.myhostname}, {"self_addresses", joined(self)}},
-                             limits_of(budget)};
+    InstanceOptions instance{
+        name,
+        std::move(*options),
+        {{"myhostname", settings.myhostname}, {"self_addresses", fmt::format("{}", fmt::join(self, ","))}},
+        limits_of(budget)};
     if (transport) instance.limits.in_flight = std::max<std::size_t>(budget.in_flight_limit, transport->process_limit);
     if ((*plugin)->needs & MANSIO_NEEDS_STATE)
       instance.facts["state_directory"] = process::state_directory(context.start);

@@ -9,10 +9,10 @@
 namespace mansio::host {
 namespace {
 
-constexpr std::size_t kLongestName = 64, kLongestValue = 4096, kLongestReason = 512;
+constexpr std::size_t kLongestKey = 64, kLongestValue = 4096, kLongestReason = 512;
 
 bool meta_name(std::string_view name) {
-  return !name.empty() && name.size() <= kLongestName &&
+  return !name.empty() && name.size() <= kLongestKey &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == name.npos && !name.starts_with("mansio.");
 }
 

@@ -18,12 +18,6 @@ io::TableAnswer try_later(std::string text) {
   return answer;
 }
 
-std::string joined(const std::vector<std::string> &values) {
-  std::string out;
-  for (std::size_t i = 0; i < values.size(); ++i) out += (i > 0 ? "," : "") + values[i];
-  return out;
-}
-
 Result<std::unique_ptr<LookupInstance>> make_in_process(const config::Lookup &lookup, const std::string &plugin_dir,
                                                         const config::Settings &settings, const Surroundings &around) {
   const auto plugin = load_plugin(fmt::format("{}/{}.so", plugin_dir, lookup.plugin));
@@ -144,7 +138,7 @@ void TableSet::pipe(const config::Lookup &lookup, std::size_t part, std::string_
   auto next = [this, alive = std::weak_ptr{alive_}, &lookup, part, done](const io::TableAnswer &answer) {
     if (alive.expired()) return;
     if (!answer.found() || part + 1 == lookup.pipemap.size()) return done(answer);
-    pipe(lookup, part + 1, joined(answer.values), done);
+    pipe(lookup, part + 1, fmt::format("{}", fmt::join(answer.values, ",")), done);
   };
   query(lookup.pipemap[part], key, std::move(next));
 }

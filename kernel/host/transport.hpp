@@ -36,4 +36,7 @@ class TransportInstance {
   virtual void stats(const StatsSink &add) const = 0;
 };
 
+// Of all recipients, when the plugin has not answered for them.
+wire::RecipientOutcome delivery_failure(wire::DeliveryStatus status, std::string why);
+
 }  // namespace mansio::host

@@ -9,8 +9,6 @@
 namespace mansio::host {
 namespace {
 
-mansio_str str(std::string_view s) { return {s.data(), s.size()}; }
-
 std::uint32_t flags_of(const wire::Lease &lease) {
   std::uint32_t flags = 0;
   const auto set = [&](bool on, std::uint32_t flag) { flags |= on ? flag : 0; };
@@ -22,16 +20,6 @@ std::uint32_t flags_of(const wire::Lease &lease) {
   set(lease.body_type == BodyType::EightBitMime, MANSIO_MSG_BODY_8BITMIME);
   set(lease.possible_duplicate, MANSIO_MSG_POSSIBLE_DUPLICATE);
   return flags;
-}
-
-Answer trouble(wire::DeliveryStatus status, std::string text) {
-  Answer a;
-  a.outcome.status = status;
-  a.outcome.enhanced = {4, 3, 0};
-  a.outcome.text = std::move(text);
-  a.outcome.relay = "none";
-  a.outcome.plugin_failed = true;
-  return a;
 }
 
 // Calls f(const mansio_delivery &), which borrows from the lease.
@@ -78,9 +66,9 @@ void with_delivery(const wire::Lease &lease, std::uint64_t length, F f) {
   f(d);
 }
 
-class InProcess final : public TransportInstance {
+class TransportInProcess final : public TransportInstance {
  public:
-  InProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, Events events)
+  TransportInProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, Events events)
       : events_(std::move(events)), instance_(around, plugin, std::move(options), "transport", instance_events()) {}
 
   Result<void> begin() {
@@ -104,8 +92,8 @@ class InProcess final : public TransportInstance {
     const auto op =
         instance_.open(std::move(operation), std::make_shared<const MessageSource>(std::move(message)), lease.deadline);
     if (op == 0) {
-      const auto busy = trouble(wire::DeliveryStatus::Deferred, "the transport has too much to do");
-      if (events_.complete) events_.complete(lease.lease, busy.outcome, false, {});
+      const auto busy = delivery_failure(wire::DeliveryStatus::Deferred, "the transport has too much to do");
+      if (events_.complete) events_.complete(lease.lease, busy, false, {});
       return;
     }
     by_lease_[lease.lease] = op;
@@ -139,7 +127,11 @@ class InProcess final : public TransportInstance {
         events_.complete(operation.lease, last.outcome, operation.site_failure || last.site_failure, last.destination);
     };
     // What it did before may have had its effect.
-    e.trouble = [](std::string why) { return trouble(wire::DeliveryStatus::Uncertain, "delivery: " + why); };
+    e.trouble = [](std::string why) {
+      Answer a;
+      a.outcome = delivery_failure(wire::DeliveryStatus::Uncertain, "delivery: " + why);
+      return a;
+    };
     e.working_on = events_.working_on;
     return e;
   }
@@ -152,10 +144,20 @@ class InProcess final : public TransportInstance {
 
 }  // namespace
 
+wire::RecipientOutcome delivery_failure(wire::DeliveryStatus status, std::string why) {
+  wire::RecipientOutcome o;
+  o.status = status;
+  o.enhanced = {4, 3, 0};
+  o.text = std::move(why);
+  o.relay = "none";
+  o.plugin_failed = true;
+  return o;
+}
+
 Result<std::unique_ptr<TransportInstance>> TransportInstance::create(const Surroundings &around,
                                                                      const mansio_plugin &plugin,
                                                                      InstanceOptions options, Events events) {
-  auto instance = std::make_unique<InProcess>(around, plugin, std::move(options), std::move(events));
+  auto instance = std::make_unique<TransportInProcess>(around, plugin, std::move(options), std::move(events));
   if (auto begun = instance->begin(); !begun) return begun.error();
   return std::unique_ptr<TransportInstance>{std::move(instance)};
 }
