@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "kernel/config/trimmed.hpp"
+
 namespace mansio::config {
 namespace {
 
@@ -10,12 +12,6 @@ std::optional<double> number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n, std::chars_format::fixed);
   if (error != std::errc{} || end != text.data() + text.size() || !(n >= 0)) return std::nullopt;
   return n;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
 }
 
 }  // namespace

@@ -3,18 +3,10 @@
 
 #include "kernel/config/options.hpp"
 #include "kernel/config/parse.hpp"
+#include "kernel/config/trimmed.hpp"
 #include "kernel/config/values.hpp"
 
 namespace mansio::config {
-namespace {
-
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
-}  // namespace
 
 Result<std::string> canonical_option(const PluginOption &option, std::string_view value) {
   const auto refuse = [&](std::string_view wanted) {

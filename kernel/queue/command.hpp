@@ -16,6 +16,8 @@
 
 namespace mansio::queue {
 
+inline constexpr std::size_t kReplyBytes = 32 * 1024;  // lines gathered before they go
+
 struct Command {
   ConnectionId connection = 0;
   wire::QueueCommand request;

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int kVisitsPerTurn = 128;
 constexpr int kFlushVisitsPerTurn = 4096;
-constexpr std::size_t kReplyBytes = 32 * 1024;
 constexpr std::string_view kLate = "the queue changed faster than its list was read: what is listed last is of later";
 
 }  // namespace

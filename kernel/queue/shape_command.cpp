@@ -9,9 +9,8 @@
 namespace mansio::queue {
 namespace {
 
-constexpr std::size_t kShapedPerTurn = 8192;  // a fraction of a millisecond: nothing is read from the spool
-constexpr int kReadsPerTurn = 64;             // envelopes that had to be read after all
-constexpr std::size_t kReplyBytes = 32 * 1024;
+constexpr std::size_t kShapedPerTurn = 8192;     // a fraction of a millisecond: nothing is read from the spool
+constexpr int kReadsPerTurn = 64;                // envelopes that had to be read after all
 constexpr std::uint32_t kMostDomains = 1 << 16;  // hints above are destinations
 
 }  // namespace

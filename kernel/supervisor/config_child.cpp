@@ -25,12 +25,12 @@ constexpr std::uint64_t kLargestFile = 16ull << 20;  // a configuration or secre
 Error unreadable(int error) { return {Status::BadConfig, std::string{"cannot be read: "} + std::strerror(error)}; }
 
 // One question at a time to the supervisor; the loop runs until the answer is there.
-class Supervisor {
+class SupervisorLink {
  public:
-  explicit Supervisor(io::UniqueFd fd) : channel_(io::Channel::create(loop_, std::move(fd))) {
+  explicit SupervisorLink(io::UniqueFd fd) : channel_(io::Channel::create(loop_, std::move(fd))) {
     channel_->start([this](io::Message &m) { on_message(m); }, [this](std::string_view) { gone_ = true; });
   }
-  ~Supervisor() { channel_->close(); }
+  ~SupervisorLink() { channel_->close(); }
 
   bool wait(const std::function<bool()> &there) {
     while (!there() && !gone_) {
@@ -91,7 +91,7 @@ class Supervisor {
 
 class SupervisorFiles final : public config::Files {
  public:
-  explicit SupervisorFiles(Supervisor &supervisor) : supervisor_(supervisor) {}
+  explicit SupervisorFiles(SupervisorLink &supervisor) : supervisor_(supervisor) {}
   Result<std::string> read(const std::string &path) override {
     auto fd = supervisor_.open(path);
     if (!fd) return fd.error();
@@ -103,7 +103,7 @@ class SupervisorFiles final : public config::Files {
   Result<std::vector<std::string>> glob(const std::string &pattern) override { return supervisor_.glob(pattern); }
 
  private:
-  Supervisor &supervisor_;
+  SupervisorLink &supervisor_;
 };
 
 Result<std::string> drop() {
@@ -119,7 +119,7 @@ Result<std::string> drop() {
   return process::drop_privileges(keep);
 }
 
-Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_root) {
+Checked check(const wire::ConfigRequest &order, SupervisorLink &supervisor, bool as_root) {
   Checked checked;
   SupervisorFiles files{supervisor};
   auto judged = judge(order.path, files, as_root);
@@ -157,7 +157,7 @@ Checked check(const wire::ConfigRequest &order, Supervisor &supervisor, bool as_
 }  // namespace
 
 int run_config_child(io::UniqueFd fd) {
-  Supervisor supervisor{std::move(fd)};
+  SupervisorLink supervisor{std::move(fd)};
   const auto order = supervisor.order();
   if (!order) return 1;
   const bool as_root = ::geteuid() == 0;
