@@ -4,12 +4,13 @@
 #include <charconv>
 #include <utility>
 
+#include "kernel/mail/utf8.hpp"
+
 namespace mansio::ingress {
 namespace {
 
 constexpr bool is_space(char c) { return c == ' ' || c == '\t'; }
 constexpr bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 std::string_view trim(std::string_view s) {
   while (!s.empty() && is_space(s.front())) s.remove_prefix(1);
@@ -37,7 +38,7 @@ constexpr std::pair<std::string_view, Verb> kVerbs[] = {
 
 Verb verb_of(std::string_view word) {
   for (const auto &[text, verb] : kVerbs)
-    if (equal_nocase(word, text)) return verb;
+    if (equals_nocase(word, text)) return verb;
   return !word.empty() && !is_alnum(word.front()) ? Verb::NotSmtp : Verb::Unknown;
 }
 
@@ -77,7 +78,7 @@ Syntax parse_parameters(std::string_view rest, Command &command) {
 // "FROM:<path> parameters". Blanks round the colon and a path without brackets are tolerated, as everywhere.
 Syntax parse_path(std::string_view keyword, Command &command) {
   auto s = command.argument;
-  if (s.size() < keyword.size() || !equal_nocase(s.substr(0, keyword.size()), keyword)) return Syntax::BadPath;
+  if (s.size() < keyword.size() || !equals_nocase(s.substr(0, keyword.size()), keyword)) return Syntax::BadPath;
   s = trim(s.substr(keyword.size()));
   if (s.empty() || s.front() != ':') return Syntax::BadPath;
   s = trim(s.substr(1));
@@ -110,15 +111,11 @@ Syntax parse_chunk(Command &command) {
   const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), command.chunk_size);
   if (error != std::errc{} || end != size.data() + size.size()) return Syntax::BadNumber;
   if (rest.empty()) return Syntax::Ok;
-  command.last = equal_nocase(rest, "LAST");
+  command.last = equals_nocase(rest, "LAST");
   return command.last ? Syntax::Ok : Syntax::ExtraArgument;
 }
 
 }  // namespace
-
-bool equal_nocase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::string_view name(Verb verb) {
   if (verb == Verb::Unimplemented || verb == Verb::NotSmtp) return "?";

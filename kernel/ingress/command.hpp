@@ -63,6 +63,4 @@ struct Command {
 // `line` without its line end.
 Command parse_command(std::string_view line);
 
-bool equal_nocase(std::string_view a, std::string_view b);  // ASCII
-
 }  // namespace mansio::ingress

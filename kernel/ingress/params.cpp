@@ -4,6 +4,7 @@
 
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/dsn_params.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::ingress {
 namespace {
@@ -33,9 +34,9 @@ std::optional<Reply> read_size(const Parameter &p, std::uint64_t &size) {
 }
 
 std::optional<Reply> read_body(const Parameter &p, BodyType &body) {
-  if (equal_nocase(p.value, "7BIT"))
+  if (equals_nocase(p.value, "7BIT"))
     body = BodyType::SevenBit;
-  else if (equal_nocase(p.value, "8BITMIME"))
+  else if (equals_nocase(p.value, "8BITMIME"))
     body = BodyType::EightBitMime;
   else
     return bad_value(p);  // BINARYMIME is not offered
@@ -68,20 +69,20 @@ std::optional<Reply> read_parameters(const Command &command, const Offers &offer
   for (std::size_t i = 0; i < command.parameter_count; ++i) {
     const auto &p = command.parameters[i];
     std::optional<Reply> refusal;
-    if (equal_nocase(p.keyword, "SIZE") && offers("SIZE")) {
+    if (equals_nocase(p.keyword, "SIZE") && offers("SIZE")) {
       refusal = first_of(seen, 1) ? read_size(p, out.size) : bad_value(p);
-    } else if (equal_nocase(p.keyword, "BODY") && offers("8BITMIME")) {
+    } else if (equals_nocase(p.keyword, "BODY") && offers("8BITMIME")) {
       refusal = first_of(seen, 2) ? read_body(p, out.body) : bad_value(p);
-    } else if (equal_nocase(p.keyword, "SMTPUTF8") && offers("SMTPUTF8")) {
+    } else if (equals_nocase(p.keyword, "SMTPUTF8") && offers("SMTPUTF8")) {
       if (p.has_value || !first_of(seen, 4)) refusal = bad_value(p);
       out.smtputf8 = true;
-    } else if (equal_nocase(p.keyword, "RET") && offers("DSN")) {
+    } else if (equals_nocase(p.keyword, "RET") && offers("DSN")) {
       refusal = first_of(seen, 8) ? take(parse_ret(p.value), p, out.ret) : bad_value(p);
-    } else if (equal_nocase(p.keyword, "ENVID") && offers("DSN")) {
+    } else if (equals_nocase(p.keyword, "ENVID") && offers("DSN")) {
       refusal = first_of(seen, 16) ? take(parse_envid(p.value), p, out.envid) : bad_value(p);
-    } else if (equal_nocase(p.keyword, "MT-PRIORITY") && offers("MT-PRIORITY")) {
+    } else if (equals_nocase(p.keyword, "MT-PRIORITY") && offers("MT-PRIORITY")) {
       refusal = first_of(seen, 32) ? read_priority(p, out.priority) : bad_value(p);
-    } else if (equal_nocase(p.keyword, "AUTH") && offers("AUTH")) {
+    } else if (equals_nocase(p.keyword, "AUTH") && offers("AUTH")) {
       refusal = first_of(seen, 64) ? read_auth(p) : bad_value(p);
     } else {
       refusal = unsupported(p);
@@ -96,9 +97,9 @@ std::optional<Reply> read_parameters(const Command &command, const Offers &offer
   for (std::size_t i = 0; i < command.parameter_count; ++i) {
     const auto &p = command.parameters[i];
     std::optional<Reply> refusal;
-    if (equal_nocase(p.keyword, "NOTIFY") && offers("DSN")) {
+    if (equals_nocase(p.keyword, "NOTIFY") && offers("DSN")) {
       refusal = first_of(seen, 1) ? take(parse_notify(p.value), p, out.notify) : bad_value(p);
-    } else if (equal_nocase(p.keyword, "ORCPT") && offers("DSN")) {
+    } else if (equals_nocase(p.keyword, "ORCPT") && offers("DSN")) {
       refusal = first_of(seen, 2) ? take(parse_orcpt(p.value, smtputf8), p, out.orcpt) : bad_value(p);
     } else {
       refusal = unsupported(p);

@@ -9,6 +9,7 @@
 
 #include "kernel/ingress/session.hpp"
 #include "kernel/mail/base64.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "kernel/spool/wait.hpp"
 #include "mansio/draft/filter.h"
 
@@ -49,7 +50,7 @@ struct Session::AuthWait {
 bool Session::auth_enabled() const {
   if (service_.auth.instance == nullptr) return false;
   const auto &discarded = smtpd_.discard_ehlo_keywords;
-  if (std::any_of(discarded.begin(), discarded.end(), [](const auto &k) { return equal_nocase(k, "AUTH"); }))
+  if (std::any_of(discarded.begin(), discarded.end(), [](const auto &k) { return equals_nocase(k, "AUTH"); }))
     return false;
   const auto &except = smtpd_.sasl_exceptions_networks;
   return client_.address == "unix" ||

@@ -6,6 +6,7 @@
 #include "kernel/ingress/xforward.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/trace.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::ingress {
 namespace {
@@ -70,7 +71,7 @@ bool Session::offers(std::string_view keyword) const {
   if (keyword == "AUTH" && !may_auth()) return false;
   if (keyword == "STARTTLS" && (!service_.tls || !service_.tls->current() || connection_.secure())) return false;
   return std::none_of(smtpd_.discard_ehlo_keywords.begin(), smtpd_.discard_ehlo_keywords.end(),
-                      [&](const std::string &k) { return equal_nocase(k, keyword); });
+                      [&](const std::string &k) { return equals_nocase(k, keyword); });
 }
 
 bool Session::syntax_ok(const Command &command) {

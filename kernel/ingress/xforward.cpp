@@ -18,7 +18,7 @@ constexpr std::size_t kLongestProtocol = 64;
 
 bool is_word(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (mansio::lower(c) >= 'a' && mansio::lower(c) <= 'z') || c == '-' || c == '_';
+    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_';
   });
 }
 
@@ -29,7 +29,7 @@ bool read_address(std::string_view text, std::string &to) {
   if (tagged) text.remove_prefix(kTag.size());
   const bool v6 = text.find(':') != text.npos;
   if (text.starts_with('[') || (tagged && !v6) || !config::parse_ip(text)) return false;
-  to = mansio::lower(text);
+  to = lower(text);
   return true;
 }
 
