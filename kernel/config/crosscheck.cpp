@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "kernel/config/values.hpp"
 
@@ -12,6 +13,21 @@ namespace {
 
 // Old and new generation share the 64 slots of the instance's shared memory with queue and control.
 constexpr std::size_t kMaxWorkers = 28;
+
+template <class T>
+std::vector<std::string_view> names_of(const std::vector<T> &tables) {
+  std::vector<std::string_view> names;
+  names.reserve(tables.size());
+  for (const auto &table : tables) names.push_back(table.name);
+  return names;
+}
+
+// Of a name that none of `known` is: "smtpp", but there is no [transport.smtpp]; did you mean "smtp"?
+std::string none_such(std::string_view kind, std::string_view name, std::span<const std::string_view> known) {
+  const auto near = suggestion(name, known);
+  return fmt::format("\"{0}\", but there is no [{1}.{0}]{2}", name, kind,
+                     near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
+}
 
 class Checker {
  public:
@@ -86,12 +102,8 @@ class Checker {
 
   void content_filter(const std::string &key, const std::string &text) {
     const auto name = text.substr(0, text.find(':'));
-    if (name.empty() || s_.transport(name)) return;
-    std::vector<std::string_view> names;
-    for (const auto &transport : s_.transports) names.push_back(transport.name);
-    const auto near = suggestion(name, names);
-    add(key, fmt::format("names \"{0}\", but there is no [transport.{0}]{1}", name,
-                         near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    if (!name.empty() && !s_.transport(name))
+      add(key, "names " + none_such("transport", name, names_of(s_.transports)));
   }
 
   void listeners() {
@@ -137,12 +149,8 @@ class Checker {
 
   void transports() {
     for (const auto &transport : s_.transports) {
-      if (transport.plugin.empty()) {
-        const auto name = "transport." + transport.name;
-        if (!places_.contains(name + ".plugin"))
-          add(name, "has no plugin, expected plugin = \"transport-smtp\" or another");
-      }
       const auto table = "transport." + transport.name;
+      plugin(table, transport.plugin, "\"transport-smtp\" or another");
       destination(table, transport);
       for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
         const auto name = fmt::format("{}.destination[{}]", table, i + 1);
@@ -173,6 +181,11 @@ class Checker {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
     }
+  }
+
+  void plugin(const std::string &of, const std::string &given, std::string_view expected) {
+    if (given.empty() && !places_.contains(of + ".plugin"))
+      add(of, fmt::format("has no plugin, expected plugin = {}", expected));
   }
 
   // Limits that only a process of its own can have.
@@ -210,14 +223,8 @@ class Checker {
   }
 
   void names_tables(const std::string &key, const std::vector<std::string> &names) {
-    std::vector<std::string_view> all;
-    for (const auto &lookup : s_.lookups) all.push_back(lookup.name);
-    for (const auto &name : names) {
-      if (s_.lookup(name)) continue;
-      const auto near = suggestion(name, all);
-      add(key, fmt::format("names \"{}\", but there is no [lookup.{}]{}", name, name,
-                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
-    }
+    for (const auto &name : names)
+      if (!s_.lookup(name)) add(key, "names " + none_such("lookup", name, names_of(s_.lookups)));
   }
 
   void filters() {
@@ -225,16 +232,14 @@ class Checker {
       for (const auto &filter : *filters) {
         const auto of = kind + filter.name;
         budget(of, filter.budget);
-        if (filter.plugin.empty() && !places_.contains(of + ".plugin"))
-          add(of, fmt::format("has no plugin, expected plugin = \"{}-NAME\"", std::string_view{kind}.substr(0, 6)));
+        plugin(of, filter.plugin, fmt::format("\"{}-NAME\"", std::string_view{kind}.substr(0, 6)));
       }
   }
 
   void events() {
     for (const auto &event : s_.events) {
       const auto of = "event." + event.name;
-      if (event.plugin.empty() && !places_.contains(of + ".plugin"))
-        add(of, "has no plugin, expected plugin = \"event-NAME\"");
+      plugin(of, event.plugin, "\"event-NAME\"");
       if (event.budget.isolation == Isolation::InProcess)
         add(of + ".isolation",
             "is \"inproc\", but the queue, which tells of events, runs no plugin; expected \"process\"");
@@ -247,8 +252,7 @@ class Checker {
     for (const auto &rate : s_.rates) {
       const auto of = "rate." + rate.name;
       if (rate.name == kRateLocal) add(of, "has the name of what is built in, expected another");
-      if (rate.plugin.empty() && !places_.contains(of + ".plugin"))
-        add(of, "has no plugin, expected plugin = \"rate-NAME\"");
+      plugin(of, rate.plugin, "\"rate-NAME\"");
       if (rate.budget.isolation != Isolation::Process)
         add(of + ".isolation", "is \"inproc\", but the queue process runs no plugin's code; expected \"process\"");
       if (rate.budget.on_failure == OnFailure::Hold)
@@ -283,19 +287,16 @@ class Checker {
       add(key, fmt::format("stands without {}, expected the rate that is to be kept",
                            limit_key.substr(limit_key.rfind('.') + 1)));
     if (s_.rate(name)) return;
-    std::vector<std::string_view> all{kRateLocal};
-    for (const auto &rate : s_.rates) all.push_back(rate.name);
-    const auto near = suggestion(name, all);
-    add(key, fmt::format("names \"{0}\", but there is no [rate.{0}]{1}", name,
-                         near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    auto known = names_of(s_.rates);
+    known.insert(known.begin(), kRateLocal);
+    add(key, "names " + none_such("rate", name, known));
   }
 
   void auths() {
     for (const auto &auth : s_.auths) {
       const auto of = "auth." + auth.name;
       budget(of, auth.budget);
-      if (auth.plugin.empty() && !places_.contains(of + ".plugin"))
-        add(of, "has no plugin, expected plugin = \"auth-NAME\"");
+      plugin(of, auth.plugin, "\"auth-NAME\"");
       if (auth.budget.on_failure != OnFailure::Defer)
         add(of + ".on_failure", "is not \"defer\", but nobody is let in because a plugin failed; expected \"defer\"");
     }
@@ -305,13 +306,8 @@ class Checker {
   // snapshot nothing is.
   void authentication(const std::string &of, const Smtpd &options) {
     const auto given = [&](const char *name) { return places_.contains(of + '.' + name); };
-    if (given("auth") && !options.auth.empty() && !s_.auth(options.auth)) {
-      std::vector<std::string_view> names;
-      for (const auto &auth : s_.auths) names.push_back(auth.name);
-      const auto near = suggestion(options.auth, names);
-      add(of + ".auth", fmt::format("names \"{0}\", but there is no [auth.{0}]{1}", options.auth,
-                                    near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
-    }
+    if (given("auth") && !options.auth.empty() && !s_.auth(options.auth))
+      add(of + ".auth", "names " + none_such("auth", options.auth, names_of(s_.auths)));
     if (of == "smtpd") return;
     if (options.sasl_auth_required && !options.sasl_auth_enable)
       add(of + ".sasl_auth_required", "demands AUTH, which is not offered; expected sasl_auth_enable = true beside it",
@@ -332,16 +328,13 @@ class Checker {
                const std::vector<Filter> &known) {
     const auto key = of + '.' + option;
     if (!places_.contains(key)) return;
-    std::vector<std::string_view> all;
-    for (const auto &filter : known) all.push_back(filter.name);
+    const auto all = names_of(known);
     for (std::size_t i = 0; i < names.size(); ++i) {
       if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
           names.begin() + static_cast<std::ptrdiff_t>(i))
         add(key, fmt::format("names \"{}\" a second time, expected each once", names[i]));
-      if (std::find(all.begin(), all.end(), names[i]) != all.end()) continue;
-      const auto near = suggestion(names[i], all);
-      add(key, fmt::format("names \"{0}\", but there is no [{1}.{0}]{2}", names[i], table,
-                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+      if (std::find(all.begin(), all.end(), names[i]) == all.end())
+        add(key, "names " + none_such(table, names[i], all));
     }
   }
 
@@ -418,9 +411,7 @@ class Checker {
       add("route", "is missing, expected at least [[route]] with transport = \"NAME\", by which all mail goes");
       return;
     }
-    std::vector<std::string_view> names;
-    names.reserve(s_.transports.size());
-    for (const auto &transport : s_.transports) names.push_back(transport.name);
+    const auto names = names_of(s_.transports);
     const RouteRule *catch_all = nullptr;
     for (std::size_t i = 0; i < s_.routes.size(); ++i) {
       const auto &rule = s_.routes[i];
@@ -438,12 +429,8 @@ class Checker {
       }
       if (!rule.error.empty() && !rule.nexthop.empty())
         add(name + ".nexthop", "stands beside error, expected only one of them");
-      if (!rule.transport.empty() && !s_.transport(rule.transport)) {
-        const auto near = suggestion(rule.transport, names);
-        add(name + ".transport",
-            fmt::format("is \"{}\", but there is no [transport.{}]{}", rule.transport, rule.transport,
-                        near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
-      }
+      if (!rule.transport.empty() && !s_.transport(rule.transport))
+        add(name + ".transport", "is " + none_such("transport", rule.transport, names));
     }
     if (!catch_all) {
       add("route",

@@ -74,16 +74,13 @@ class Reader {
                    [&](const TomlEntry &entry, const TomlTable &table) { read_listener(s, entry.key, table); });
     for_each_table("transport",
                    [&](const TomlEntry &entry, const TomlTable &table) { read_transport(s, entry.key, table); });
-    for_each_table("lookup", [&](const TomlEntry &entry, const TomlTable &table) { read_lookup(s, entry.key, table); });
-    for_each_table("filter", [&](const TomlEntry &entry, const TomlTable &table) {
-      s.filters.push_back(read_filter("filter.", entry.key, table));
-    });
-    for_each_table("policy", [&](const TomlEntry &entry, const TomlTable &table) {
-      s.policies.push_back(read_filter("policy.", entry.key, table));
-    });
-    for_each_table("event", [&](const TomlEntry &entry, const TomlTable &table) { read_event(s, entry.key, table); });
-    for_each_table("rate", [&](const TomlEntry &entry, const TomlTable &table) { read_rate(s, entry.key, table); });
-    for_each_table("auth", [&](const TomlEntry &entry, const TomlTable &table) { read_auth(s, entry.key, table); });
+    read_instances("lookup", lookup_options(), s.lookups);
+    for (auto &lookup : s.lookups) follow_type(lookup);
+    read_instances("filter", filter_options(), s.filters);
+    read_instances("policy", filter_options(), s.policies);
+    read_instances("event", event_options(), s.events);
+    read_instances("rate", rate_options(), s.rates);
+    read_instances("auth", auth_options(), s.auths);
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
     read_list("rate_limit", rate_limit_options(), s.rate_limits);
@@ -237,17 +234,23 @@ class Reader {
     s.transports.push_back(std::move(transport));
   }
 
-  void read_lookup(Settings &s, const std::string &name, const TomlTable &table) {
-    Lookup lookup;
-    lookup.name = name;
-    const auto prefix = "lookup." + name + '.';
-    for (const auto &entry : table) {
-      if (take(table, entry, prefix, lookup_options(), lookup)) continue;
-      if (take(table, entry, prefix, budget_options(), lookup.budget)) continue;
-      plugin_option(lookup.options, entry, prefix);
-    }
-    if (!given(prefix + "partial_keys") && has_patterns(lookup)) lookup.partial_keys = false;
-    s.lookups.push_back(std::move(lookup));
+  // Tables [KIND.NAME], of plugins.
+  template <class T>
+  void read_instances(const std::string &kind, std::span<const Option<T>> options, std::vector<T> &to) {
+    for_each_table(kind, [&](const TomlEntry &named, const TomlTable &table) {
+      auto &instance = to.emplace_back();
+      instance.name = named.key;
+      const auto prefix = kind + '.' + named.key + '.';
+      for (const auto &entry : table) {
+        if (take(table, entry, prefix, options, instance)) continue;
+        if (take(table, entry, prefix, budget_options(), instance.budget)) continue;
+        plugin_option(instance.options, entry, prefix);
+      }
+    });
+  }
+
+  void follow_type(Lookup &lookup) const {
+    if (!given("lookup." + lookup.name + ".partial_keys") && has_patterns(lookup)) lookup.partial_keys = false;
   }
 
   // By the name that plugins with several kinds of tables give this option.
@@ -255,54 +258,6 @@ class Reader {
     const auto type = lookup.options.find("type");
     return type != lookup.options.end() &&
            (type->second == "cidr" || type->second == "regexp" || type->second == "pcre");
-  }
-
-  Filter read_filter(const std::string &kind, const std::string &name, const TomlTable &table) {
-    Filter filter;
-    filter.name = name;
-    const auto prefix = kind + name + '.';
-    for (const auto &entry : table) {
-      if (take(table, entry, prefix, filter_options(), filter)) continue;
-      if (take(table, entry, prefix, budget_options(), filter.budget)) continue;
-      plugin_option(filter.options, entry, prefix);
-    }
-    return filter;
-  }
-
-  void read_event(Settings &s, const std::string &name, const TomlTable &table) {
-    Event event;
-    event.name = name;
-    const auto prefix = "event." + name + '.';
-    for (const auto &entry : table) {
-      if (take(table, entry, prefix, event_options(), event)) continue;
-      if (take(table, entry, prefix, budget_options(), event.budget)) continue;
-      plugin_option(event.options, entry, prefix);
-    }
-    s.events.push_back(std::move(event));
-  }
-
-  void read_rate(Settings &s, const std::string &name, const TomlTable &table) {
-    Rate rate;
-    rate.name = name;
-    const auto prefix = "rate." + name + '.';
-    for (const auto &entry : table) {
-      if (take(table, entry, prefix, rate_options(), rate)) continue;
-      if (take(table, entry, prefix, budget_options(), rate.budget)) continue;
-      plugin_option(rate.options, entry, prefix);
-    }
-    s.rates.push_back(std::move(rate));
-  }
-
-  void read_auth(Settings &s, const std::string &name, const TomlTable &table) {
-    Auth auth;
-    auth.name = name;
-    const auto prefix = "auth." + name + '.';
-    for (const auto &entry : table) {
-      if (take(table, entry, prefix, auth_options(), auth)) continue;
-      if (take(table, entry, prefix, budget_options(), auth.budget)) continue;
-      plugin_option(auth.options, entry, prefix);
-    }
-    s.auths.push_back(std::move(auth));
   }
 
   // What the kernel does not know is the plugin's to judge.

@@ -1,7 +1,5 @@
 #include "kernel/config/snapshot.hpp"
 
-#include <utility>
-
 #include "kernel/config/options.hpp"
 #include "kernel/config/values.hpp"
 
@@ -40,6 +38,22 @@ void given_rows(std::string &out, std::span<const Option<T>> options, const T &f
   }
 }
 
+void plugin_rows(std::string &out, const std::map<std::string, std::string> &options) {
+  for (const auto &[name, value] : options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+}
+
+// Tables [KIND.NAME], of plugins.
+template <class T>
+void instances(std::string &out, const std::string &kind, std::span<const Option<T>> options,
+               const std::vector<T> &all) {
+  for (const auto &instance : all) {
+    header(out, kind + toml_string(instance.name));
+    given_rows(out, options, instance);
+    rows(out, budget_options(), instance.budget);
+    plugin_rows(out, instance.options);
+  }
+}
+
 }  // namespace
 
 std::string write_snapshot(const Settings &s) {
@@ -65,44 +79,19 @@ std::string write_snapshot(const Settings &s) {
     given_rows(out, transport_options(), transport);
     rows(out, budget_options(), transport.budget);
     given_rows<DestinationLimits>(out, destination_options(), transport);
-    for (const auto &[name, value] : transport.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
+    plugin_rows(out, transport.options);
     for (const auto &rule : transport.destinations) {
       out += "[[transport." + toml_string(transport.name) + ".destination]]\n";
       given_rows(out, destination_rule_options(), rule);
       given_rows(out, destination_options(), rule.limits);
     }
   }
-  for (const auto &lookup : s.lookups) {
-    header(out, "lookup." + toml_string(lookup.name));
-    given_rows(out, lookup_options(), lookup);
-    rows(out, budget_options(), lookup.budget);
-    for (const auto &[name, value] : lookup.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
-  }
-  for (const auto &[kind, filters] : {std::pair{"filter.", &s.filters}, {"policy.", &s.policies}})
-    for (const auto &filter : *filters) {
-      header(out, kind + toml_string(filter.name));
-      given_rows(out, filter_options(), filter);
-      rows(out, budget_options(), filter.budget);
-      for (const auto &[name, value] : filter.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
-    }
-  for (const auto &event : s.events) {
-    header(out, "event." + toml_string(event.name));
-    given_rows(out, event_options(), event);
-    rows(out, budget_options(), event.budget);
-    for (const auto &[name, value] : event.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
-  }
-  for (const auto &rate : s.rates) {
-    header(out, "rate." + toml_string(rate.name));
-    given_rows(out, rate_options(), rate);
-    rows(out, budget_options(), rate.budget);
-    for (const auto &[name, value] : rate.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
-  }
-  for (const auto &auth : s.auths) {
-    header(out, "auth." + toml_string(auth.name));
-    given_rows(out, auth_options(), auth);
-    rows(out, budget_options(), auth.budget);
-    for (const auto &[name, value] : auth.options) out += toml_string(name) + " = " + toml_string(value) + '\n';
-  }
+  instances(out, "lookup.", lookup_options(), s.lookups);
+  instances(out, "filter.", filter_options(), s.filters);
+  instances(out, "policy.", filter_options(), s.policies);
+  instances(out, "event.", event_options(), s.events);
+  instances(out, "rate.", rate_options(), s.rates);
+  instances(out, "auth.", auth_options(), s.auths);
   for (const auto &rule : s.routes) {
     out += "[[route]]\n";
     out += "where = " + toml_string(rule.where) + '\n';
