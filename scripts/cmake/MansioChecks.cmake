@@ -15,9 +15,10 @@ function(mansio_add_checks)
             -P ${CMAKE_SOURCE_DIR}/scripts/cmake/check_includes.cmake
     COMMENT "checking include direction" VERBATIM)
 
-  # A header that has a .cpp of its name is compiled alone by that, which begins with it (check-includes). For each of
-  # the others there is one generated source, compiled into an object (-fsyntax-only would leave none, so that every build
-  # did all of them again). Sanitizers change nothing about that, so their presets leave it to the others.
+  # A header that has a .cpp of its name is compiled alone by that, which begins with it (check-includes), where files are
+  # built one by one: in the preset debug. For each of the others there is one generated source, compiled into an object
+  # (-fsyntax-only would leave none, so that every build did all of them again). Sanitizers change nothing about that, so
+  # their presets leave it to the others.
   if(MANSIO_SANITIZE)
     return()
   endif()
@@ -34,6 +35,8 @@ function(mansio_add_checks)
     list(APPEND sources ${source})
   endforeach()
   add_library(check-headers OBJECT ${sources})
+  set_target_properties(check-headers PROPERTIES UNITY_BUILD OFF)
+  target_compile_options(check-headers PRIVATE -O0 -g0)
   target_link_libraries(check-headers PRIVATE mansio_cli mansio_sdk mansio_lua_api)
   target_include_directories(check-headers PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/sdk/include ${CMAKE_SOURCE_DIR}/sdk/testing)
 endfunction()
