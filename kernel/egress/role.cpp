@@ -7,11 +7,11 @@
 
 #include "kernel/egress/desk.hpp"
 #include "kernel/egress/generic_maps.hpp"
+#include "kernel/host/configured.hpp"
 #include "kernel/host/remote.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/io/interfaces.hpp"
-#include "kernel/process/privilege.hpp"
 #include "kernel/process/resolver.hpp"
 #include "kernel/process/shared.hpp"
 
@@ -105,22 +105,12 @@ class Egress final : public process::Role {
   Result<std::unique_ptr<host::TransportInstance>> create_here(const config::Transport &settings,
                                                                host::TransportInstance::Events events) {
     const auto &context = *context_;
-    const auto plugin = host::load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, settings.plugin));
-    if (!plugin) return plugin.error();
-    auto options = host::check_options(**plugin, settings.options);
-    if (!options) return Error{Status::BadConfig, fmt::format("transport {}: {}", settings.name, options.error().text)};
-    auto self = io::interface_addresses();
-    self.insert(self.end(), context.settings.proxy_interfaces.begin(), context.settings.proxy_interfaces.end());
-    const auto &budget = settings.budget;
-    host::InstanceOptions instance{
-        settings.name,
-        std::move(*options),
-        {{"myhostname", context.settings.myhostname}, {"self_addresses", fmt::format("{}", fmt::join(self, ","))}},
-        {std::max<std::size_t>(budget.in_flight_limit, settings.process_limit), budget.threads, budget.log_rate_limit}};
-    if ((*plugin)->needs & MANSIO_NEEDS_STATE)
-      instance.facts["state_directory"] = process::state_directory(context.start);
-    return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get()}, **plugin,
-                                           std::move(instance), std::move(events));
+    auto loaded = host::load_alone(settings, "transport " + settings.name, context);
+    if (!loaded) return loaded.error();
+    auto &most = loaded->options.limits.in_flight;
+    most = std::max<std::size_t>(most, settings.process_limit);
+    return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get()},
+                                           loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
   // What delivers gets its leases from one that looks up the addresses in them.

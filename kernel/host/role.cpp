@@ -12,6 +12,7 @@
 #include <set>
 
 #include "kernel/host/auth_service.hpp"
+#include "kernel/host/configured.hpp"
 #include "kernel/host/event_service.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
@@ -19,8 +20,6 @@
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
-#include "kernel/io/interfaces.hpp"
-#include "kernel/process/privilege.hpp"
 #include "kernel/process/resolver.hpp"
 #include "kernel/process/shared.hpp"
 #include "kernel/wire/host_messages.hpp"
@@ -70,69 +69,54 @@ class Host final : public process::Role {
     const auto *auth = settings.auth(context.start.auth);
     if (!lookup && !transport && !filter && !event && !rate && !auth)
       return Error{Status::BadConfig, "nothing to host"};
-    const auto of_table = [&](auto what) -> decltype(auto) {  // of the one that there is
-      return lookup      ? what(*lookup)
-             : transport ? what(*transport)
-             : filter    ? what(*filter)
-             : event     ? what(*event)
-             : rate      ? what(*rate)
-                         : what(*auth);
-    };
-    const auto &budget = of_table([](const auto &table) -> const auto & { return table.budget; });
-    const auto &file = of_table([](const auto &table) -> const auto & { return table.plugin; });
-    const auto &name = of_table([](const auto &table) -> const auto & { return table.name; });
-    const auto &given = of_table([](const auto &table) -> const auto & { return table.options; });
-
-    const auto plugin = load_plugin(fmt::format("{}/{}.so", context.start.plugin_dir, file));
-    if (!plugin) return plugin.error();
-    auto options = check_options(**plugin, given);
-    if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", name, options.error().text)};
+    const auto table = lookup      ? PluginTable{*lookup}
+                       : transport ? PluginTable{*transport}
+                       : filter    ? PluginTable{*filter}
+                       : event     ? PluginTable{*event}
+                       : rate      ? PluginTable{*rate}
+                                   : PluginTable{*auth};
+    auto loaded = load_alone(table, table.name, context);
+    if (!loaded) return loaded.error();
+    const auto &plugin = loaded->plugin;
+    auto &instance = loaded->options;
+    if (transport)
+      instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
     // Tables that have a process of their own are not to be reached from here, and answer "try later".
     tables_ =
         TableSet::as_configured(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});
-    auto self = io::interface_addresses();
-    self.insert(self.end(), settings.proxy_interfaces.begin(), settings.proxy_interfaces.end());
-    InstanceOptions instance{
-        name,
-        std::move(*options),
-        {{"myhostname", settings.myhostname}, {"self_addresses", fmt::format("{}", fmt::join(self, ","))}},
-        limits_of(budget)};
-    if (transport) instance.limits.in_flight = std::max<std::size_t>(budget.in_flight_limit, transport->process_limit);
-    if ((*plugin)->needs & MANSIO_NEEDS_STATE)
-      instance.facts["state_directory"] = process::state_directory(context.start);
 
     if (!context.start.threaded) {
-      if (auto limited = restrict_to(budget); !limited) return limited;
-      watchdog_ = std::make_unique<Watchdog>(context.loop, kHang, budget.cpu_limit, [](const char *why) {
+      if (auto limited = restrict_to(table.budget); !limited) return limited;
+      watchdog_ = std::make_unique<Watchdog>(context.loop, kHang, table.budget.cpu_limit, [](const char *why) {
         std::fprintf(stderr, "host process ends itself: %s\n", why);  // the log belongs to the loop's thread
         std::abort();
       });
     }
     const Surroundings around{context.loop, context.clock, context.log, *dns_, tables_.get()};
     if (lookup) {
-      auto made = LookupInstance::create(around, **plugin, std::move(instance));
+      auto made = LookupInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
       lookup_ = std::move(*made);
     } else if (filter) {
-      auto made = FilterInstance::create(around, **plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
+      auto made = FilterInstance::create(around, plugin, std::move(instance), policy ? kPolicyKind : kFilterKind);
       if (!made) return made.error();
       filter_ = std::make_unique<FilterService>(std::move(*made));
     } else if (event) {
-      auto made = EventInstance::create(around, **plugin, std::move(instance));
+      auto made = EventInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
       event_ = std::make_unique<EventService>(context.loop, context.clock, std::move(*made), [this] { check_idle(); });
     } else if (rate) {
-      auto made = RateInstance::create(around, **plugin, std::move(instance));
+      auto made = RateInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
       rate_ = std::move(*made);
     } else if (auth) {
-      auto made = AuthInstance::create(around, **plugin, std::move(instance));
+      auto made = AuthInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
       auth_ = std::make_unique<AuthService>(std::move(*made));
     } else {
-      auto made = TransportInstance::create(around, **plugin, std::move(instance), events());
+      auto made = TransportInstance::create(around, plugin, std::move(instance), events());
       if (!made) return made.error();
       transport_ = std::move(*made);
     }

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/configured.hpp"
+
 namespace mansio::host {
 namespace {
 
@@ -20,13 +22,9 @@ io::TableAnswer try_later(std::string text) {
 
 Result<std::unique_ptr<LookupInstance>> make_in_process(const config::Lookup &lookup, const std::string &plugin_dir,
                                                         const config::Settings &settings, const Surroundings &around) {
-  const auto plugin = load_plugin(fmt::format("{}/{}.so", plugin_dir, lookup.plugin));
-  if (!plugin) return plugin.error();
-  auto options = check_options(**plugin, lookup.options);
-  if (!options) return Error{Status::BadConfig, fmt::format("lookup {}: {}", lookup.name, options.error().text)};
-  InstanceOptions instance{
-      lookup.name, std::move(*options), {{"myhostname", settings.myhostname}}, limits_of(lookup.budget)};
-  return LookupInstance::create(around, **plugin, std::move(instance));
+  auto loaded = load_configured(lookup, "lookup " + lookup.name, plugin_dir, settings);
+  if (!loaded) return loaded.error();
+  return LookupInstance::create(around, loaded->plugin, std::move(loaded->options));
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include "kernel/ingress/authenticators.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "kernel/host/configured.hpp"
 #include "kernel/host/remote_auth.hpp"
 
 namespace mansio::ingress {
@@ -22,13 +21,9 @@ bool is_asked(const config::Settings &settings, const config::Auth &auth) {
 Result<std::unique_ptr<host::AuthInstance>> make_auth_here(const config::Auth &auth, const config::Settings &settings,
                                                            const std::string &plugin_dir,
                                                            const host::Surroundings &around) {
-  const auto plugin = host::load_plugin(fmt::format("{}/{}.so", plugin_dir, auth.plugin));
-  if (!plugin) return plugin.error();
-  auto options = host::check_options(**plugin, auth.options);
-  if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", auth.name, options.error().text)};
-  return host::AuthInstance::create(
-      around, **plugin,
-      {auth.name, std::move(*options), {{"myhostname", settings.myhostname}}, host::limits_of(auth.budget)});
+  auto loaded = host::load_configured(auth, auth.name, plugin_dir, settings);
+  if (!loaded) return loaded.error();
+  return host::AuthInstance::create(around, loaded->plugin, std::move(loaded->options));
 }
 
 }  // namespace

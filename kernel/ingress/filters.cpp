@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "kernel/host/configured.hpp"
 #include "kernel/host/remote_filter.hpp"
 
 namespace mansio::ingress {
@@ -16,17 +17,9 @@ constexpr std::string_view kHost = "host.";
 Result<std::unique_ptr<host::FilterInstance>> make_here(const config::Filter &filter, const config::Settings &settings,
                                                         const std::string &plugin_dir, const host::Surroundings &around,
                                                         const char *kind) {
-  const auto plugin = host::load_plugin(fmt::format("{}/{}.so", plugin_dir, filter.plugin));
-  if (!plugin) return plugin.error();
-  auto options = host::check_options(**plugin, filter.options);
-  if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", filter.name, options.error().text)};
-  const auto &budget = filter.budget;
-  return host::FilterInstance::create(around, **plugin,
-                                      {filter.name,
-                                       std::move(*options),
-                                       {{"myhostname", settings.myhostname}},
-                                       {budget.in_flight_limit, budget.threads, budget.log_rate_limit}},
-                                      kind);
+  auto loaded = host::load_configured(filter, filter.name, plugin_dir, settings);
+  if (!loaded) return loaded.error();
+  return host::FilterInstance::create(around, loaded->plugin, std::move(loaded->options), kind);
 }
 
 // One that no listener names costs nothing.

@@ -1,0 +1,36 @@
+// A table of the configuration that has a plugin, [lookup.NAME] or another, made ready for an instance: the plugin
+// opened, its options checked, and what every plugin is told put together.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "kernel/config/settings.hpp"
+#include "kernel/host/plugin.hpp"
+#include "kernel/process/role.hpp"
+
+namespace mansio::host {
+
+// What all such tables have. Borrows from one.
+struct PluginTable {
+  template <class T>
+  PluginTable(const T &table) : name(table.name), plugin(table.plugin), options(table.options), budget(table.budget) {}
+
+  const std::string &name, &plugin;
+  const std::map<std::string, std::string> &options;
+  const config::Budget &budget;
+};
+
+struct Configured {
+  const mansio_plugin &plugin;  // which stays
+  InstanceOptions options;
+};
+
+// `shown`: what a problem with the options calls the table.
+Result<Configured> load_configured(const PluginTable &table, std::string_view shown, const std::string &plugin_dir,
+                                   const config::Settings &settings);
+// The same for a process that runs this plugin and no other: it is told of the host's addresses and where its state is.
+Result<Configured> load_alone(const PluginTable &table, std::string_view shown, const process::RoleContext &context);
+
+}  // namespace mansio::host
