@@ -14,6 +14,7 @@
 
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/metrics.hpp"
+#include "kernel/host/remote_calls.hpp"
 #include "kernel/host/timers.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/io/channel.hpp"
@@ -24,33 +25,19 @@ namespace mansio::host {
 class RemoteLookup final : public LookupInstance {
  public:
   RemoteLookup(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit);
-  ~RemoteLookup() override;
   // A channel not started yet; it takes the place of an earlier one.
   void attach(std::shared_ptr<io::Channel> channel);
 
   void lookup(std::string_view key, Nanos time_limit, Done done) override;
-  std::size_t in_flight() const override { return pending_.size(); }
+  std::size_t in_flight() const override { return calls_.size(); }
   std::uint64_t misbehaviours() const override { return 0; }
   void stats(const StatsSink &add) const override;
 
  private:
-  struct Pending {
-    Done done;
-    std::uint64_t timer;
-    Nanos started;
-  };
   void receive(io::Message &m);
-  void fail_all(const std::string &why);
-  void end(std::uint64_t number, const io::TableAnswer &answer);
 
-  const Clock &clock_;
   const std::string name_;
-  const std::size_t limit_;
-  Timers timers_;
-  std::shared_ptr<io::Channel> channel_;
-  std::unordered_map<std::uint64_t, Pending> pending_;
-  std::uint64_t last_ = 0;
-  Metrics metrics_;
+  RemoteCalls<io::TableAnswer, Done> calls_;
 };
 
 class RemoteTransport final : public TransportInstance {

@@ -5,19 +5,15 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "kernel/host/auth.hpp"
-#include "kernel/host/metrics.hpp"
-#include "kernel/host/timers.hpp"
-#include "kernel/io/channel.hpp"
+#include "kernel/host/remote_calls.hpp"
 
 namespace mansio::host {
 
 class RemoteAuth final : public AuthInstance {
  public:
   RemoteAuth(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit);
-  ~RemoteAuth() override;
   // A channel not started yet; it takes the place of an earlier one.
   void attach(std::shared_ptr<io::Channel> channel);
 
@@ -25,29 +21,17 @@ class RemoteAuth final : public AuthInstance {
   std::uint64_t exchange() override { return ++last_exchange_; }
   void start(wire::AuthCall call, Done done) override;
   void forget(std::uint64_t exchange) override;
-  std::size_t in_flight() const override { return pending_.size(); }
+  std::size_t in_flight() const override { return calls_.size(); }
   std::uint64_t misbehaviours() const override { return 0; }
   void stats(const StatsSink &add) const override;
 
  private:
-  struct Pending {
-    Done done;
-    std::uint64_t timer;
-    Nanos started;
-  };
   void receive(io::Message &m);
-  void lost(const char *why);
-  void end(std::uint64_t number, wire::AuthResult &&result);
 
-  const Clock &clock_;
   const std::string name_;
-  const std::size_t limit_;
-  Timers timers_;
-  std::shared_ptr<io::Channel> channel_;
   std::string clear_, secure_;
-  std::unordered_map<std::uint64_t, Pending> pending_;
-  std::uint64_t last_ = 0, last_exchange_ = 0;
-  Metrics metrics_;
+  std::uint64_t last_exchange_ = 0;
+  RemoteCalls<wire::AuthResult, Done> calls_;
 };
 
 }  // namespace mansio::host
