@@ -4,8 +4,7 @@
 #include <utility>
 
 #include "kernel/host/auth.hpp"
-#include "kernel/host/breaker.hpp"
-#include "kernel/host/instance.hpp"
+#include "kernel/host/guarded.hpp"
 #include "mansio/draft/auth.h"
 
 namespace mansio::host {
@@ -48,25 +47,20 @@ wire::AuthResult auth_result(Answer &&answer) {
 class AuthInProcess final : public AuthInstance {
  public:
   AuthInProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options)
-      : clock_(around.clock),
-        log_(around.log),
-        plugin_(plugin.name),
-        message_(std::make_shared<const MessageSource>()),
-        breaker_(options.limits.breaker_failures, options.limits.breaker_window, options.limits.breaker_time),
-        instance_(around, plugin, std::move(options), "auth", {nullptr, nullptr, plugin_failure, nullptr}) {}
+      : plugin_(around, plugin, std::move(options), {"auth", "nobody is let in", "it has too much to do"}) {}
 
   Result<void> begin() {
-    const auto table = instance_.begin(kAuthKind);
+    const auto table = plugin_->begin(kAuthKind);
     if (!table) return table.error();
     table_ = static_cast<const mansio_auth *>(*table);
     if (!table_->start || !table_->mechanisms)
-      return Error{Status::BadConfig, fmt::format("auth {}: the plugin has no {}()", instance_.name(),
+      return Error{Status::BadConfig, fmt::format("auth {}: the plugin has no {}()", plugin_->name(),
                                                   table_->start ? "mechanisms" : "start")};
-    instance_.on_cancel(table_->cancel);
+    plugin_->on_cancel(table_->cancel);
     clear_ = ask_mechanisms(1);
     secure_ = ask_mechanisms(0);
     if (clear_.empty() && secure_.empty())
-      return Error{Status::BadConfig, fmt::format("auth {}: the plugin offers no mechanism", instance_.name())};
+      return Error{Status::BadConfig, fmt::format("auth {}: the plugin offers no mechanism", plugin_->name())};
     return {};
   }
 
@@ -74,57 +68,36 @@ class AuthInProcess final : public AuthInstance {
   std::uint64_t exchange() override { return ++last_exchange_; }
 
   void start(wire::AuthCall call, Done done) override {
-    const auto now = clock_.mono();
-    if (!breaker_.allows(now)) {
-      ++instance_.metrics().host.refused;
-      return done(auth_failure("it keeps failing and is not asked for a while"));
-    }
-    const auto deadline = now + call.time_limit;
-    Operation operation;
-    operation.done = [this, done](Answer &&answer) {
+    const auto opened = plugin_.open(call.time_limit, [this, done](Answer &&answer) {
       auto result = auth_result(std::move(answer));
-      judge(result.outcome == wire::AuthOutcome::Failed);
+      plugin_.judge(result.outcome == wire::AuthOutcome::Failed);
       done(std::move(result));
-    };
-    const auto op = instance_.open(std::move(operation), message_, deadline);
-    if (op == 0) {
-      breaker_.not_begun();
-      return done(auth_failure("it has too much to do"));
-    }
-    if (instance_.blocking())
-      instance_.run_blocking(op, [this, op, deadline, call = std::move(call)] { begin_step(op, call, deadline); });
+    });
+    if (opened.why_not) return done(auth_failure(opened.why_not));
+    if (plugin_->blocking())
+      plugin_->run_blocking(opened.op, [this, opened, call = std::move(call)] { begin_step(opened, call); });
     else
-      instance_.run(op, [&] { begin_step(op, call, deadline); });
+      plugin_->run(opened.op, [&] { begin_step(opened, call); });
   }
 
   void forget(std::uint64_t exchange) override {
-    if (table_->forget) instance_.run(0, [&] { table_->forget(instance_.self(), exchange); });
+    if (table_->forget) plugin_->run(0, [&] { table_->forget(plugin_->self(), exchange); });
   }
-  std::size_t in_flight() const override { return instance_.in_flight(); }
-  std::uint64_t misbehaviours() const override { return instance_.misbehaviours(); }
-  void stats(const StatsSink &add) const override { instance_.stats(add); }
+  std::size_t in_flight() const override { return plugin_->in_flight(); }
+  std::uint64_t misbehaviours() const override { return plugin_->misbehaviours(); }
+  void stats(const StatsSink &add) const override { plugin_->stats(add); }
 
  private:
   std::string ask_mechanisms(int clear) {
     std::string names;
-    instance_.run(0, [&] {
-      const auto said = table_->mechanisms(instance_.self(), clear);
+    plugin_->run(0, [&] {
+      const auto said = table_->mechanisms(plugin_->self(), clear);
       if (said.p && said.n > 0) names.assign(said.p, said.n);
     });
     return canonical_mechanisms(names);
   }
 
-  void judge(bool failed) {
-    if (!failed) {
-      if (breaker_.open()) log_.info("breaker closed: the plugin answers again", {{"auth", instance_.name()}});
-      return breaker_.succeeded();
-    }
-    if (breaker_.failed(clock_.mono()))
-      log_.error("breaker open: the plugin keeps failing and is not asked for a while; nobody is let in",
-                 {{"auth", instance_.name()}, {"plugin", plugin_}});
-  }
-
-  void begin_step(std::uint64_t op, const wire::AuthCall &call, Nanos deadline) const {
+  void begin_step(const Guarded::Opened &opened, const wire::AuthCall &call) const {
     mansio_auth_step step{};
     step.size = sizeof step;
     step.step = call.step;
@@ -134,19 +107,14 @@ class AuthInProcess final : public AuthInstance {
     step.client_address = str(call.client_address);
     step.client_helo = str(call.client_helo);
     step.tls = str(call.tls);
-    step.deadline = deadline;
-    table_->start(instance_.self(), mansio_op{op}, &step);
+    step.deadline = opened.deadline;
+    table_->start(plugin_->self(), mansio_op{opened.op}, &step);
   }
 
-  const Clock &clock_;
-  Logger &log_;
-  const std::string plugin_;
-  const std::shared_ptr<const MessageSource> message_;  // none; every operation has one
   const mansio_auth *table_ = nullptr;
   std::string clear_, secure_;
   std::uint64_t last_exchange_ = 0;
-  Breaker breaker_;
-  Instance instance_;  // last: it goes first
+  Guarded plugin_;  // last: it goes first
 };
 
 }  // namespace
