@@ -40,7 +40,9 @@ class PluginTools(rig.TestCase):
                 name = "mine" + ("" if language == "c" else "pp")
                 directory = self.new(kind, name, language)
                 build = os.path.join(directory, "build")
-                run("cmake", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}")
+                # Optimized, as its author has it, for the first kind; what the others are tested for, that would only slow.
+                quick = [] if kind == "lookup" else ["-DCMAKE_BUILD_TYPE=Debug"]
+                run("cmake", "-S", directory, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", *quick)
                 run("cmake", "--build", build)
                 run("ctest", "--test-dir", build, "--no-tests=error", "--output-on-failure")
                 library = os.path.join(build, f"{kind}-{name}.so")
