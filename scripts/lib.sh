@@ -3,6 +3,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 ROOT=$PWD
 JOBS=$(nproc)
+TEST_JOBS=$((JOBS + 1))  # a test of the whole program waits for a third of its time
 export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
 
 step() { printf '\n==> %s\n' "$*"; }
@@ -49,5 +50,5 @@ run_tests() {
   local preset=$1
   shift
   step "testing preset $preset"
-  ctest --preset "$preset" -j "$JOBS" --no-tests=error "$@" || die "tests failed in preset $preset; their output is above and in build/$preset/Testing/Temporary/LastTest.log"
+  ctest --preset "$preset" -j "$TEST_JOBS" --no-tests=error "$@" || die "tests failed in preset $preset; their output is above and in build/$preset/Testing/Temporary/LastTest.log"
 }
