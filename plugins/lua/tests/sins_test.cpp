@@ -135,7 +135,7 @@ TEST(SinsOfMany, AreForgivenWithTheirGarbage) {
       return mansio.reject("5.7.1", "done")
     end)
   )",
-             {{"call_memory", "8M"}, {"state_memory", "64M"}}};
+             {{"call_memory", "8M"}, {"state_memory", "64M"}, {"run_time", "60s"}}};
   std::vector<std::uint64_t> ops;
   for (int i = 0; i < 4; ++i) {
     FakeStage stage;
