@@ -2,6 +2,7 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 ROOT=$PWD
+unset CC CXX CFLAGS CXXFLAGS LDFLAGS  # the presets say what is built, and with what
 JOBS=$(nproc)
 TEST_JOBS=$((JOBS + 1))  # a test of the whole program waits for a third of its time
 export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
