@@ -33,7 +33,7 @@ constexpr unsigned kCutsOfALineage = 10;
 constexpr std::uint64_t kLittleRoom = 300 << 10;   // less than the reserve: a queue drains there
 constexpr std::uint64_t kEnoughRoom = 1400 << 10;  // more than the reserve
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kCuts = 1000;  // which take as long there
+constexpr std::uint64_t kCuts = 500;   // which take longer there
 #else
 constexpr std::uint64_t kCuts = 3000;  // if nobody says otherwise
 #endif
