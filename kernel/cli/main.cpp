@@ -209,7 +209,8 @@ void add_lua_tools(CLI::App &lua, LuaOrder &order, int &status) {
   });
   auto *repl = lua.add_subcommand("repl", "type Lua, and see what it returns; in the sandbox of scripts");
   repl->add_flag("--dns", order.dns, "let mansio.dns ask the real one");
-  repl->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured");
+  repl->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured")
+      ->allow_extra_args(false);
   repl->callback([&] {
     std::vector<std::string> words{"repl"};
     if (order.dns) words.push_back("--dns");
@@ -224,7 +225,8 @@ void add_lua(CLI::App &app, LuaOrder &orders, int &status) {
   auto *check = lua->add_subcommand("check", "is a script a good one? It is loaded, and nothing is started");
   order.config = cli::Where{}.config;
   check->add_option("--config", order.config, "configuration file, for its plugin_dir")->capture_default_str();
-  check->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured");
+  check->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured")
+      ->allow_extra_args(false);
   check->add_option("files", order.scripts, "FILE.lua")->required();
   check->callback([&] { status = cli::lua_check_main(order); });
   add_lua_tools(*lua, orders, status);

@@ -169,7 +169,8 @@ class Lua(rig.TestCase):
 
     def test_a_script_is_checked_alone(self):
         server = rig.Mansio(self.dir, self.config("inproc"), plugins=self.plugins("lua"))
-        good = rig.run_program("lua", "check", "--config", server.config, self.path("judge.lua"), self.path("table.lua"))
+        good = rig.run_program("lua", "check", "--config", server.config, "--allow", "http", self.path("judge.lua"),
+                               self.path("table.lua"))
         self.assertEqual((good.returncode, good.stdout.count(": good\n")), (0, 2), good.stderr)
         self.write("bad.lua", "mansio.on('rcpt', function() end)\nmansio.json.encod(1)\n")
         bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))

@@ -12,7 +12,7 @@
 //   };
 //   MANSIO_FILTER_PLUGIN(TagSubject)
 //
-// The functions a class has are the stages it sees: connect, helo, starttls, mail, rcpt, data, header, end_of_headers,
+// The functions a class has are the stages it sees: connect, helo, starttls, auth, mail, rcpt, data, header, end_of_headers,
 // body, end_of_message, disconnect. Each is either `Reply f(Stage &)`, which answers at once (or, with MANSIO_BLOCKING,
 // when it likes), or `void f(Stage, Token)`, which answers later, as in mansio/plugin.hpp. Besides, if it likes:
 // `void cancel(mansio_op)` and `void abort(std::string_view session, std::string_view queue_id)`.
