@@ -302,12 +302,21 @@ TEST(SmtpDelivery, TimesOutOnAServerThatDoesNotGreet) {
 }
 
 TEST(SmtpDelivery, TimesOutOnAServerThatDoesNotReadTheContent) {
-  FakeServer server{answering("DATA", kStall, {"PIPELINING"})};
-  TestHost host{kSmtp, {{"smtp_data_init_timeout", "50ms"}}};
-  auto mail = mail_to(server);
-  mail.content.append(1 << 22, 'x');
-  mail.content += "\r\n";
-  EXPECT_EQ(host.deliver(mail)[0].status, MANSIO_DEFER);
+  for (const auto *command : {"DATA", "BDAT"}) {
+    auto b = with({"PIPELINING", *command == 'B' ? "CHUNKING" : "HELP"});
+    b.deaf = true;
+    FakeServer server{b};
+    TestHost host{kSmtp, {{"smtp_data_xfer_timeout", "50ms"}}};
+    auto mail = mail_to(server);
+    mail.content.append(1 << 22, 'x');
+    mail.content += "\r\n";
+    const auto r = host.deliver(mail);
+    ASSERT_EQ(r.size(), 1u) << command;
+    EXPECT_EQ(r[0].status, MANSIO_DEFER) << command;  // not uncertain: it was not all sent
+    EXPECT_EQ(r[0].enhanced, "4.4.2") << command;
+    EXPECT_THAT(r[0].text, HasSubstr("timed out")) << command;
+    EXPECT_EQ(server.count("DATA"), *command == 'D' ? 1u : 0u);
+  }
 }
 
 TEST(SmtpDelivery, DefersOnRepliesThatAreNone) {

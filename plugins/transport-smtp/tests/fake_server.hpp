@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@ struct Behaviour {
   std::function<void(SSL_CTX *)> identity = {};  // certificate and key; else a self-signed one without a name
   bool tls_broken = false;                       // ... and sends garbage instead of a handshake
   bool inject_clear = false;                     // ... and a further reply behind "220 go ahead"
+  bool deaf = false;                             // reads no more once the content comes
   // The failures on the way that look like a server's: content is never answered ...
   bool pix = false;         // ... unless its final dot and CRLF come in a packet of their own
   int largest_segment = 0;  // ... if it came in segments larger than that: what a black hole does to large packets
@@ -73,6 +75,12 @@ class FakeServer {
     address.sin_family = AF_INET;
     address.sin_port = htons(port_wanted);
     ::inet_pton(AF_INET, ip.c_str(), &address.sin_addr);
+    if (behaviour_.deaf) {
+      // Else the kernels take megabytes of it: the client's send buffer grows with the segments that may be under way.
+      const int little = 4096, segment = 536;
+      ::setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+      ::setsockopt(listener_, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    }
     if (::bind(listener_, reinterpret_cast<sockaddr *>(&address), sizeof address) < 0) throw std::runtime_error{"bind"};
     socklen_t size = sizeof address;
     ::getsockname(listener_, reinterpret_cast<sockaddr *>(&address), &size);
@@ -164,6 +172,11 @@ class FakeServer {
     }
     void drain() {
       while (fill()) in_.clear();
+    }
+    // Until it is closed: by our destructor, as the client's FIN waits behind what is not read.
+    void read_no_more() {
+      pollfd end{fd_, POLLRDHUP, 0};
+      ::poll(&end, 1, -1);
     }
     bool start_tls(SSL_CTX *ctx, std::string &name) {
       ssl_ = SSL_new(ctx);
@@ -275,6 +288,7 @@ class FakeServer {
         const bool go = chosen.empty() ? !now.rcpts.empty() : chosen.starts_with("354");
         if (!reply(peer, chosen, go ? "354 go ahead" : "554 5.5.1 no valid recipients")) return;
         if (!go) continue;
+        if (behaviour_.deaf) return peer.read_no_more();
         while (const auto text = peer.line()) {
           if (*text == ".") {
             if ((behaviour_.pix && !peer.line_came_alone()) ||
@@ -286,6 +300,7 @@ class FakeServer {
           now.content += text->substr(text->starts_with('.') ? 1 : 0) + "\r\n";
         }
       } else if (verb == "BDAT") {
+        if (behaviour_.deaf) return peer.read_no_more();
         const auto n = std::stoul(line->substr(5));
         const auto text = peer.bytes(n);
         if (!text) return;
