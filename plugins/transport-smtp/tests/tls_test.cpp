@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 Behaviour tls() {
@@ -88,6 +89,24 @@ TEST(SmtpTls, DefersWhenItIsRequiredAndFails) {
   const auto r = host.deliver(by_name(host, server));
   EXPECT_EQ(r[0].status, MANSIO_DEFER);
   EXPECT_EQ(r[0].enhanced, "4.7.5");
+  EXPECT_EQ(server.count("MAIL"), 0u);
+}
+
+TEST(SmtpTls, DefersWhenItIsRequiredAndTheServerKnowsOnlyOlderVersions) {
+  const TestCa ca;
+  auto b = tls();
+  b.identity = [own = ca.identity("DNS:mx.example.com")](SSL_CTX *ctx) {
+    own(ctx);
+    SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(ctx, TLS1_1_VERSION);
+    SSL_CTX_set_security_level(ctx, 0);  // at which OpenSSL still speaks them
+  };
+  FakeServer server{b};
+  TestHost host{kSmtp, {{"tls_security_level", "encrypt"}}};
+  const auto r = host.deliver(by_name(host, server));
+  EXPECT_EQ(r[0].status, MANSIO_DEFER);
+  EXPECT_EQ(r[0].enhanced, "4.7.5");
+  EXPECT_THAT(r[0].text, HasSubstr("protocol version"));  // and nothing else is wrong
   EXPECT_EQ(server.count("MAIL"), 0u);
 }
 

@@ -94,6 +94,13 @@ class TlsPeer {
 
 using SmtpServerTls = TlsTest;
 
+TEST(MakeTlsContext, TakesNoVersionBeforeTls12) {
+  const auto pair = self_signed();
+  const auto context = make_tls_context(pair.certificate, pair.key);
+  ASSERT_TRUE(context.ok());
+  EXPECT_EQ(SSL_CTX_get_min_proto_version((*context)->native_handle()), TLS1_2_VERSION);
+}
+
 TEST_F(SmtpServerTls, OffersStartTlsAndForgetsWhatCameBefore) {
   enable();
   auto peer = connect();
