@@ -80,6 +80,46 @@ TEST_F(Notification, NeverIsRespected) {
   EXPECT_FALSE(known(id));
 }
 
+TEST_F(Notification, AFailureIsToldOfNobodyWhoAskedForOthersOnly) {
+  begin();
+  for (const std::uint8_t notify : {kNotifySuccess, kNotifyDelay}) {
+    auto e = envelope({"a@example.com"});
+    e.recipients[0].notify = notify;
+    const auto id = mail(e);
+    report(leases().at(0), DeliveryStatus::Bounced);
+    EXPECT_TRUE(notifications().empty()) << int{notify};
+    EXPECT_FALSE(known(id)) << int{notify};
+  }
+  auto e = envelope({"a@example.com", "b@example.com"});
+  e.recipients[0].notify = kNotifySuccess | kNotifyDelay;
+  e.recipients[1].notify = kNotifyFailure;
+  mail(e);
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  ASSERT_EQ(n[0].recipients.size(), 1u);
+  EXPECT_EQ(n[0].recipients[0].address, "b@example.com");
+}
+
+TEST_F(Notification, ADelayIsToldOfNobodyWhoAskedForOthersOnly) {
+  settings_.queue.delay_warning_time = 400 * kSecond;
+  begin();
+  const auto late = [&](std::uint8_t notify) {
+    auto e = envelope({"a@example.com"});
+    e.recipients[0].notify = notify;
+    const auto id = mail(e);
+    advance(500 * kSecond);
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);  // those before it, too
+    EXPECT_TRUE(known(id)) << int{notify};
+    return notifications();
+  };
+  EXPECT_TRUE(late(kNotifyFailure).empty());
+  EXPECT_TRUE(late(kNotifySuccess).empty());
+  const auto n = late(kNotifyDelay);
+  ASSERT_EQ(n.size(), 1u);
+  EXPECT_EQ(n[0].kind, DsnKind::Delay);
+}
+
 TEST_F(Notification, SuccessIsToldUnlessTheNextHopTookTheDuty) {
   begin();
   auto e = envelope({"a@example.com"});
