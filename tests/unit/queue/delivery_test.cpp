@@ -451,6 +451,22 @@ TEST_F(Delivery, LifetimeZeroMeansOneTry) {
   EXPECT_EQ(notifications().size(), 1u);
 }
 
+TEST_F(Delivery, ABounceHasALifetimeOfItsOwn) {
+  constexpr Nanos kFiveDays = 5 * 86'400 * kSecond;
+  settings_.queue.notify_classes = {};
+  for (const bool zero : {true, false}) {
+    disk_ = {};
+    settings_.queue.bounce_queue_lifetime = zero ? 0 : kFiveDays;
+    settings_.queue.maximal_queue_lifetime = zero ? kFiveDays : 0;
+    begin();
+    const auto id = mail(envelope({"a@example.com"}, ""));
+    report(leases().at(0), DeliveryStatus::Deferred);
+    EXPECT_EQ(known(id), !zero);
+    advance(301 * kSecond);
+    EXPECT_EQ(leases().size(), zero ? 0u : 1u);
+  }
+}
+
 TEST_F(Delivery, RoutesAgainWhenTheTransportDoesNotExist) {
   begin();
   auto e = envelope({"a@example.com"});
