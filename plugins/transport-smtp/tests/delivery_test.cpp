@@ -291,6 +291,29 @@ TEST(SmtpDelivery, TimesOutOnAServerThatStalls) {
   }
 }
 
+// RSET goes with the next message, which fails by it; the one after that has a connection of its own.
+TEST(SmtpDelivery, TimesOutOnAServerThatStallsAtTheReset) {
+  for (const auto *pipelining : {"PIPELINING", "HELP"}) {
+    auto b = with({pipelining});
+    b.on_command = [](const std::string &line) -> std::string {
+      if (line.starts_with("RCPT TO:<bad@")) return "550 no";
+      return line == "RSET" ? kStall : "";
+    };
+    FakeServer server{b};
+    TestHost host{kSmtp, {{"smtp_rset_timeout", "50ms"}}};
+    EXPECT_EQ(host.deliver(mail_to(server, {"bad@example.com"})).at(0).status, MANSIO_FAIL);
+    const auto began = host.fake().now();
+    const auto r = host.deliver(mail_to(server));
+    ASSERT_EQ(r.size(), 1u) << pipelining;
+    EXPECT_EQ(r[0].status, MANSIO_DEFER) << pipelining;
+    EXPECT_THAT(r[0].text, AllOf(HasSubstr("timed out"), HasSubstr("RSET"))) << pipelining;
+    EXPECT_LT(host.fake().now() - began, 15 * kSecond);  // the default is 20 s
+    EXPECT_EQ(host.deliver(mail_to(server)).at(0).connection_use, 1u);
+    EXPECT_EQ(server.connections(), 2u);
+    EXPECT_EQ(server.transactions().size(), 1u);
+  }
+}
+
 TEST(SmtpDelivery, TimesOutOnAServerThatDoesNotGreet) {
   Behaviour b;
   b.greeting = kStall;
