@@ -8,6 +8,7 @@
 namespace mansio::smtp::test {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Two servers on the same port of 127.0.0.2 and 127.0.0.3, which are mx1 and mx2 of example.com.
@@ -123,6 +124,21 @@ TEST(SmtpRouting, DoesNoMxLookupForAHostInBrackets) {
   mail.nexthop = "[relay.example.com]:" + std::to_string(server.port);
   EXPECT_EQ(host.deliver(mail)[0].status, MANSIO_OK);
   EXPECT_FALSE(host.asked("relay.example.com", MANSIO_DNS_MX));
+}
+
+TEST(SmtpRouting, KeepsToOneFamilyOfAddressesWhenToldTo) {
+  FakeServer server;  // of IPv4
+  for (const bool four : {true, false}) {
+    TestHost host{kSmtp, {{"inet_protocols", four ? "ipv4" : "ipv6"}}};
+    host.answer("mx.example.com", MANSIO_DNS_AAAA, {{"::1", 0}});
+    host.answer("mx.example.com", MANSIO_DNS_A, {{"127.0.0.1", 0}});
+    Mail mail;
+    mail.nexthop = "[mx.example.com]:" + std::to_string(server.port);
+    EXPECT_EQ(host.deliver(mail).at(0).status, four ? MANSIO_OK : MANSIO_DEFER);
+    EXPECT_EQ(host.asked("mx.example.com", MANSIO_DNS_A), four);
+    EXPECT_EQ(host.asked("mx.example.com", MANSIO_DNS_AAAA), !four);
+  }
+  EXPECT_THAT(server.peers(), ElementsAre("127.0.0.1"));
 }
 
 TEST(SmtpRouting, BouncesForANullMx) {
