@@ -94,6 +94,7 @@ DeliveryWords words_of(const DeliveryLine &l) {
 }
 
 void DeliveryLog::delivery(const DeliveryLine &l) {
+  if (postfix_ && l.expired) return;  // its qmgr's line for the message is all that Postfix has: see expired()
   const auto &o = l.outcome;
   const auto [delay, delays, dsn, text, status, relay] = words_of(l);
   if (postfix_) {
@@ -140,11 +141,12 @@ void DeliveryLog::removed(MessageId id) {
   log_->debug("removed", {{"qid", id}});
 }
 
-void DeliveryLog::expired(MessageId id, const Envelope &envelope) {
+void DeliveryLog::expired(MessageId id, const Envelope &envelope, bool forced) {
   if (postfix_)
     return postfix("qmgr", ::getpid(), id,
-                   fmt::format("from=<{}>, status=expired, returned to sender", without_controls(envelope.sender)));
-  log_->info("expired", {{"qid", id}, {"from", envelope.sender}});
+                   fmt::format("from=<{}>, status={}, returned to sender", without_controls(envelope.sender),
+                               forced ? "force-expired" : "expired"));
+  log_->info("expired", {{"qid", id}, {"from", envelope.sender}, {"forced", forced}});
 }
 
 }  // namespace mansio::queue

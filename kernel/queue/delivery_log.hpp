@@ -33,7 +33,7 @@ struct DeliveryLine {
   std::int32_t pid = 0;                                       // 0: the queue itself decided
   Nanos arrival = 0, taken_up = 0, leased = 0, reported = 0;  // wall
   bool possible_duplicate = false;
-  bool expired = false;  // given up for its age; `outcome` is what was last said
+  bool expired = false;  // given up for its age or by an operator; `outcome` is what was last said
 };
 
 // What the line says of the delivery, in the log's words.
@@ -50,7 +50,8 @@ class DeliveryLog {
   void delivery(const DeliveryLine &line);
   void active(MessageId id, const Envelope &envelope);  // "queue active"
   void removed(MessageId id);
-  void expired(MessageId id, const Envelope &envelope);  // one a message; delivery() has one a recipient
+  // One a message; delivery() has one a recipient beside it, but not in Postfix's form. `forced`: by an operator.
+  void expired(MessageId id, const Envelope &envelope, bool forced);
 
  private:
   void postfix(std::string_view program, std::int32_t pid, MessageId id, std::string_view text);

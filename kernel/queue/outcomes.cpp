@@ -328,7 +328,7 @@ void QueueCore::expire_group(GroupSlot group, Batch &batch, const Envelope &enve
     return !m.forced_expire && std::find(spared.begin(), spared.end(), p.index) != spared.end();
   };
   if (std::all_of(g.recipients.begin(), g.recipients.end(), stays)) return;
-  if (!m.expiry_logged) delivery_log_.expired(m.id, envelope);
+  if (!m.expiry_logged) delivery_log_.expired(m.id, envelope, m.forced_expire);
   m.expiry_logged = true;
   const auto now = clock_.wall();
   Pending left;

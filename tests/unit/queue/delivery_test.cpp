@@ -388,23 +388,39 @@ TEST_F(Delivery, EachRecipientThatExpiresHasItsOwnLine) {
   EXPECT_EQ(lines("\"event\":\"expired\""), 1u) << sink_.text;
 }
 
-TEST_F(Delivery, PrintsALineOfPostfixsFormForEachRecipientThatExpires) {
+TEST_F(Delivery, OfMailThatExpiresPrintsWhatPostfixDoes) {
   settings_.log.format = config::LogFormat::Postfix;
   settings_.queue.maximal_queue_lifetime = 0;
   begin();
   const auto id = to_string(mail_to({"a@example.com", "b@example.com"}));
   report(leases().at(0), DeliveryStatus::Deferred);
-  const auto pid = std::to_string(::getpid());
-  for (const std::string who : {"a", "b"})
-    EXPECT_NE(sink_.text.find("mx mansio/smtp[" + pid + "]: " + id + ": to=<" + who +
+  const auto end = sink_.text.find("mx mansio/qmgr[" + std::to_string(::getpid()) + "]: " + id +
+                                   ": from=<sender@example.org>, status=expired, returned to sender\n");
+  ASSERT_NE(end, std::string::npos) << sink_.text;
+  for (const std::string who : {"a", "b"})  // the lines of the last attempt, before it
+    EXPECT_LT(sink_.text.find("mx mansio/smtp[200]: " + id + ": to=<" + who +
                               "@example.com>, relay=mx.example.com[192.0.2.25]:25, delay=0, delays=0/0/0/0, dsn=4.2.0, "
-                              "status=expired (delivery time expired: 450 later)\n"),
+                              "status=deferred (450 later)\n"),
+              end)
+        << sink_.text;
+  EXPECT_EQ(sink_.text.find("status=expired ("), std::string::npos) << sink_.text;
+}
+
+TEST_F(Delivery, SaysOfMailThatAnOperatorExpiresThatItWasForced) {
+  for (const auto format : {config::LogFormat::Postfix, config::LogFormat::Json}) {
+    disk_ = {};
+    settings_.log.format = format;
+    begin();
+    const auto id = to_string(mail_to({"a@example.com"}));
+    report(leases().at(0), DeliveryStatus::Deferred);
+    ask("expire", {}, {id});
+    EXPECT_NE(sink_.text.find(format == config::LogFormat::Postfix
+                                  ? id + ": from=<sender@example.org>, status=force-expired, returned to sender\n"
+                                  : "\"qid\":\"" + id + "\",\"from\":\"sender@example.org\",\"forced\":true}"),
               std::string::npos)
         << sink_.text;
-  EXPECT_NE(sink_.text.find("mx mansio/qmgr[" + pid + "]: " + id +
-                            ": from=<sender@example.org>, status=expired, returned to sender\n"),
-            std::string::npos)
-      << sink_.text;
+    EXPECT_EQ(sink_.text.find("status=expired"), std::string::npos) << sink_.text;
+  }
 }
 
 TEST_F(Delivery, AClockStepExpiresNothing) {
