@@ -21,6 +21,12 @@ class NextHop(TestCase):
             client.cmd("EHLO test")
             return client.message(sender, recipients, content, args)
 
+    @staticmethod
+    def refuse_both(command, session, argument):
+        """The recipient and the sender of what `send` sends, and nobody else."""
+        if command == "RCPT" and ("<b@example.net>" in argument or "<a@example.org>" in argument):
+            return "550 5.1.1 no such user"
+
     def test_refused_recipients_bounce_and_the_others_arrive(self):
         def on(command, session, argument):
             if command == "RCPT" and "bad" in argument:
@@ -97,14 +103,25 @@ class NextHop(TestCase):
         self.assertIn(b"5.7.1", peer.messages[0].content)
 
     def test_a_bounce_that_bounces_is_not_bounced(self):
-        def on(command, session, argument):
-            if command == "RCPT":
-                return "550 5.1.1 no"
-        peer, server = self.start(on)
+        peer, server = self.start(self.refuse_both)
         self.send(server)
         server.wait_event("delivery", 2, status="bounced")
         wait_for(lambda: server.queue() == [], "an empty queue")
         self.assertEqual(peer.count(), 0)
+        self.assertEqual([d["to"] for d in server.deliveries()], ["b@example.net", "a@example.org"])
+        self.assertEqual(len(server.events("undeliverable bounce dropped")), 1)
+
+    def test_a_bounce_that_bounces_reaches_a_postmaster_who_wants_it(self):
+        peer, server = self.start(self.refuse_both, extra=QUICK + 'notify_classes = ["2bounce"]\n')
+        self.send(server)
+        wait_for(lambda: peer.count() == 1, "the double bounce")
+        wait_for(lambda: server.queue() == [], "an empty queue")
+        (notice,) = peer.messages
+        self.assertEqual(notice.sender, "double-bounce@mx.mansio.test")
+        self.assertEqual(notice.recipients, ["postmaster@mx.mansio.test"])
+        self.assertRegex(notice.content, rb"Final-Recipient: rfc822; ?a@example\.org")
+        self.assertIn(b"no such user", notice.content)
+        self.assertEqual([d["to"] for d in server.deliveries()], ["b@example.net", "a@example.org", "postmaster@mx.mansio.test"])
 
     def test_expiry_is_one_try_when_the_lifetime_is_zero(self):
         def on(command, session, argument):
