@@ -189,10 +189,10 @@ class ProcessBasics(rig.TestCase):
         self.send(server, 1)
         rig.wait_for(lambda: has(log, '"event":"delivery"'), "a role's line in the new file")
 
-    def start_by_hand(self, **kw):
+    def start_by_hand(self, *args, **kw):
         self.sink = self.peer()
         server = rig.Mansio(self.dir, rig.relay_config(self.sink.port))
-        server.process = self.spawn([rig.MANSIO, "run", "--config", server.config], **kw)
+        server.process = self.spawn([rig.MANSIO, "run", "--config", server.config, *args], **kw)
         rig.wait_for_port(server.port)
         return server
 
@@ -215,6 +215,28 @@ class ProcessBasics(rig.TestCase):
         for pid in [server.process.pid, *server.children()]:
             for fd in range(3):
                 self.assertEqual(os.readlink(f"/proc/{pid}/fd/{fd}"), "/dev/null", f"{fd} of {pid}")
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_soft_descriptor_limit_is_raised_to_the_hard_one_for_every_process(self):
+        hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
+        server = self.start_by_hand(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard)))
+        self.send(server, 1)
+        rig.wait_for(lambda: "control" in server.children().values(), "the last process")
+        for pid in [server.process.pid, *server.children()]:
+            with open(f"/proc/{pid}/limits") as f:
+                soft = int(next(line for line in f if line.startswith("Max open files")).split()[3])
+            self.assertGreaterEqual(soft, hard, f"of {pid}")
+        self.assertEqual(server.stop(), 0)
+
+    def test_another_spool_may_be_named_at_the_start(self):
+        other = self.path("other-spool")
+        server = self.start_by_hand("--spool", other)
+        self.send(server, 1)
+        self.assertFalse(os.path.exists(server.spool))
+        rig.wait_for(lambda: os.path.exists(os.path.join(other, "control.sock")), "the control socket")
+        self.assertTrue(os.listdir(os.path.join(other, "segments")))
+        self.assertIn("egress.relay", server.cli("status", "--spool", other))
+        self.assertEqual(rig.run_program("status", "--config", server.config).returncode, 1)
         self.assertEqual(server.stop(), 0)
 
     def test_the_operator_sees_and_steers(self):
