@@ -23,7 +23,7 @@ class Corrupt(rig.TestCase):
         return glob.glob(os.path.join(self.server.spool, "segments", "*"))
 
     def flip(self, mark):
-        """One bit of the only place where this stands."""
+        """One bit of the first place where this stands."""
         for path in self.segments():
             with open(path, "r+b") as f:
                 at = f.read().find(mark)
@@ -49,7 +49,7 @@ maximal_backoff_time = "{backoff}"
         with rig.Client(self.server.port) as client:
             client.cmd("EHLO test")
             for number in range(6):
-                _, text = client.message("a@example.org", [f"user{number}@example.net"], content(number))
+                _, text = client.message(f"sender{number}@example.org", [f"user{number}@example.net"], content(number))
                 ids[number] = text.split()[-1]
         return ids
 
@@ -82,7 +82,7 @@ maximal_backoff_time = "{backoff}"
         server = self.server
         server.kill()
         self.flip(b"number 1\r\n")           # of a body
-        self.flip(b"user2@example.net")      # of an envelope
+        self.flip(b"sender2@example.org")    # of an envelope: the Received field names the recipient
         self.flip(b"%061d.\r\n" % LARGE)     # of a body in a segment of its own
         damaged = {1, 2, LARGE}
         self.up = True
