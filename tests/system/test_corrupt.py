@@ -1,5 +1,7 @@
-"""What the disk damaged is set aside with its bytes and reported; the rest of its segment is served."""
+"""What the disk damaged is set aside with its bytes and reported; the rest of its segment is served. `mansio spool` tells
+what is whole from what is not."""
 import glob
+import json
 import os
 import unittest
 
@@ -95,6 +97,36 @@ maximal_backoff_time = "{backoff}"
         for number, left in ((1, content(1)[20:]), (2, content(2)), (LARGE, content(LARGE)[100:])):
             self.assertTrue(any(ids[number] in name and left in bytes_ for name, bytes_ in aside.items()),
                             f"message {number} is not in corrupt/: {[(n, len(b)) for n, b in aside.items()]}")
+
+    def stopped(self):
+        """A spool with messages that no Mansio runs on."""
+        ids = self.start({"RCPT": "450 4.2.0 later"}, "1h")
+        self.server.wait_event("delivery", count=len(ids), status="deferred")
+        self.server.stop()
+        return ids
+
+    def test_spool_check_names_what_is_damaged(self):
+        ids = self.stopped()
+        self.assertRegex(self.server.cli("spool", "check"), r"; 6 messages, .*; 0 problems\n$")
+        self.flip(b"number 1\r\n")
+        self.flip(b"%061d.\r\n" % LARGE)
+        damaged = rig.run_program("spool", "check", "--config", self.server.config)
+        self.assertEqual(damaged.returncode, 1)
+        self.assertRegex(damaged.stdout, rf"(?m)^message {ids[1]}: records damaged in segment [0-9a-f]{{8}}$")
+        self.assertRegex(damaged.stdout, rf"(?m)^message {ids[LARGE]}: body damaged$")
+        self.assertRegex(damaged.stdout, r"; 4 messages, .*; [1-9]\d* problems\n$")
+        for number in ids.keys() - {1, LARGE}:
+            self.assertNotIn(ids[number], damaged.stdout)
+
+    def test_spool_dump_prints_every_record_as_a_line_of_json(self):
+        ids = self.stopped()
+        records = [json.loads(line) for line in self.server.cli("spool", "dump").splitlines()]
+        envelopes = {r["queue_id"]: r["envelope"] for r in records if "envelope" in r}
+        self.assertEqual(envelopes.keys(), set(ids.values()))
+        for number, qid in ids.items():
+            self.assertEqual(envelopes[qid]["sender"], f"sender{number}@example.org")
+            self.assertEqual([r["address"] for r in envelopes[qid]["recipients"]], [f"user{number}@example.net"])
+        self.assertEqual({r["file"] for r in records}, {"segment", "journal"})
 
 
 if __name__ == "__main__":
