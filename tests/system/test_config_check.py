@@ -1,10 +1,13 @@
 """A configuration that cannot work is refused by `mansio check`, at a start and at a reload in the same words: file,
 line, key and what was expected, all problems at once."""
+import contextlib
+import glob
 import json
 import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import unittest
 
@@ -30,6 +33,8 @@ EXPECTED = {
     "transport.boxes.over_quota": r'is "huh", expected "bounce", "defer" or ""',
     "transport.boxes.quota": r'is "much", expected a size',
 }
+
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples")
 
 
 class ConfigCheck(rig.TestCase):
@@ -123,6 +128,22 @@ class ConfigCheck(rig.TestCase):
         server = self.mansio('include = ["conf.d/*.toml"]\n' + GOOD)
         check = rig.run_program("check", "--config", server.config)
         self.assertEqual(check.returncode, 0, check.stderr)
+
+    def test_the_examples_are_good_configurations(self):
+        aliases, mailboxes = self.path("aliases"), self.path("mail.db")
+        with open(aliases, "w") as f:
+            f.write("team@example.test alice@example.test\n")
+        with contextlib.closing(sqlite3.connect(mailboxes)) as database:
+            database.execute("CREATE TABLE mailbox (address TEXT PRIMARY KEY)")
+        examples = sorted(glob.glob(os.path.join(EXAMPLES, "*.toml")))
+        self.assertGreaterEqual(len(examples), 5)
+        for example in examples:
+            with self.subTest(example=os.path.basename(example)), open(example) as f:
+                text = f.read().replace("/etc/mansio/aliases", aliases).replace("/var/lib/mailboxes/mail.db", mailboxes)
+                # The spool is the rig's.
+                server = rig.Mansio(self.dir, 'user = "nobody"\n' + re.sub(r"(?m)^spool = .*\n", "", text))
+                checked = rig.run_program("check", "--config", server.config)
+                self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_the_machine_is_looked_at_too(self):
         server = self.mansio(GOOD)
