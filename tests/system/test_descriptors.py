@@ -2,9 +2,10 @@
 import os
 import select
 import subprocess
+import time
 import unittest
 
-from rig import SLOW, Client, TestCase, relay_config, wait_for
+from rig import LIMIT, MANSIO, SLOW, Client, TestCase, relay_config, wait_for
 
 IDLE = 3 * SLOW  # seconds
 
@@ -120,6 +121,22 @@ class Descriptors(TestCase):
 
     def test_an_egress_that_cannot_connect_defers_and_delivers_later(self):
         self.starve_the_egress(1)
+
+    def test_a_control_process_without_descriptors_rests_and_answers_later(self):
+        server = self.start()
+        server.cli("status")  # it has all that its start gives it
+        control = self.pid(server, "control")
+        put_back = self.limit(control, 3)  # no gap below that: there are the standard streams
+        before = cpu_seconds(control)
+        asking = self.spawn([MANSIO, "status", "--config", server.config], stdout=subprocess.PIPE, text=True)
+        time.sleep(IDLE)
+        self.assertIsNone(asking.poll())
+        self.assertLess(cpu_seconds(control) - before, IDLE / 10)
+        put_back()
+        answer, _ = asking.communicate(timeout=LIMIT)
+        self.assertEqual(asking.returncode, 0)
+        self.assertIn("egress.relay", answer)
+        self.assertEqual(self.pid(server, "control"), control)
 
 
 if __name__ == "__main__":
