@@ -33,11 +33,13 @@ Result<std::vector<std::string>> exported_symbols(const std::string &path) {
   const char *names = nullptr;
   std::size_t count = 0;
   for (const auto *entry = map->l_ld; entry->d_tag != DT_NULL; ++entry) {
-    const auto at = entry->d_un.d_ptr;
+    const auto at = entry->d_un.d_ptr;  // a number, though the loader has made an address of it
+    // NOLINTBEGIN(performance-no-int-to-ptr)
     if (entry->d_tag == DT_SYMTAB) symbols = reinterpret_cast<const ElfW(Sym) *>(at);
     if (entry->d_tag == DT_STRTAB) names = reinterpret_cast<const char *>(at);
     if (entry->d_tag == DT_GNU_HASH) count = count_by_gnu_hash(reinterpret_cast<const std::uint32_t *>(at));
     if (entry->d_tag == DT_HASH && count == 0) count = reinterpret_cast<const std::uint32_t *>(at)[1];
+    // NOLINTEND(performance-no-int-to-ptr)
   }
   std::vector<std::string> out;
   if (!symbols || !names) return out;
