@@ -2,6 +2,7 @@
 // that lies in it).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -19,6 +20,9 @@ struct Where {
 
 // Reads the configuration only if it has to.
 Result<std::string> spool_of(const Where &where);
+
+// What one request may name: a message to the queue process holds them with room to spare.
+inline constexpr std::size_t kIdsAtOnce = 1000;
 
 // One request on the control socket; `line` gets each data line (without newline). Returns how many messages were
 // affected, or what went wrong as a sentence.

@@ -14,8 +14,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kIdsAtOnce = 1000;  // what one message to the queue process holds with room to spare
-
 std::string duration(std::int64_t seconds) {
   if (seconds < 120) return fmt::format("{}s", seconds);
   if (seconds < 7200) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);

@@ -28,7 +28,6 @@ constexpr std::string_view kPostsuperUsage =
     "un-hold)] "
     "[-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] "
     "[-s (structure fix)] [-S (redundant structure fix)] [-v (verbose)] [queue...]";
-constexpr std::size_t kIdsAtOnce = 1000;
 
 struct Action {
   char option;
