@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "plugins/filter-dspam/text.hpp"
+#include "plugins/common/ascii.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -13,18 +13,20 @@ constexpr std::size_t kLongestText = 300, kLongestWord = 64, kLongestNumber = 16
 constexpr std::string_view kResult = "X-DSPAM-Result: ", kClassification = "X-Daemon-Classification: ";
 
 bool is_number(std::string_view text) {
-  if (text.empty() || text.size() > kLongestNumber || !digit(text.front()) || !digit(text.back())) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) { return digit(c) || c == '.'; }) &&
+  if (text.empty() || text.size() > kLongestNumber || !ascii::digit(text.front()) || !ascii::digit(text.back()))
+    return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return ascii::digit(c) || c == '.'; }) &&
          std::count(text.begin(), text.end(), '.') <= 1;
 }
 
 bool is_word(std::string_view text) {
-  return !text.empty() && text.size() <= kLongestWord &&
-         std::all_of(text.begin(), text.end(), [](char c) { return letter(c) || digit(c) || c == '-' || c == '_'; });
+  return !text.empty() && text.size() <= kLongestWord && std::all_of(text.begin(), text.end(), [](char c) {
+    return ascii::letter(c) || ascii::digit(c) || c == '-' || c == '_';
+  });
 }
 
 bool is_reply(std::string_view line) {
-  return line.size() >= 3 && line[0] >= '2' && line[0] <= '5' && digit(line[1]) && digit(line[2]) &&
+  return line.size() >= 3 && line[0] >= '2' && line[0] <= '5' && ascii::digit(line[1]) && ascii::digit(line[2]) &&
          (line.size() == 3 || line[3] == ' ' || line[3] == '-');
 }
 
@@ -70,7 +72,7 @@ bool parse_summary(std::string_view text, Verdict &to) {
 
 bool is_signature(std::string_view text) {
   return !text.empty() && text.size() <= kLongestSignature && text.front() != ',' && text.back() != ',' &&
-         std::all_of(text.begin(), text.end(), [](char c) { return letter(c) || digit(c) || c == ','; });
+         std::all_of(text.begin(), text.end(), [](char c) { return ascii::letter(c) || ascii::digit(c) || c == ','; });
 }
 
 Read CommandReply::take(std::string_view line) {
@@ -79,7 +81,7 @@ Read CommandReply::take(std::string_view line) {
   if (lines_ > 1 && code != code_) return Read::Bad;
   code_ = code;
   const auto rest = line.substr(std::min<std::size_t>(4, line.size()));
-  if (equal_fold(rest, "DSPAMPROCESSMODE")) process_mode_ = true;
+  if (ascii::equal_fold(rest, "DSPAMPROCESSMODE")) process_mode_ = true;
   if (line.size() > 3 && line[3] == '-') return Read::More;
   text_ = printable(rest);
   return Read::Done;
@@ -144,16 +146,16 @@ Read Answer::field(std::string_view line) {
   const auto name = line.substr(0, colon);
   auto value = line.substr(colon + 1);
   while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-  if (equal_fold(name, "X-DSPAM-Result") && is_word(value)) {
+  if (ascii::equal_fold(name, "X-DSPAM-Result") && is_word(value)) {
     word_ = value;
-  } else if (equal_fold(name, "X-DSPAM-Processed") && !before.empty()) {
+  } else if (ascii::equal_fold(name, "X-DSPAM-Processed") && !before.empty()) {
     marked_ = true;
     verdict_ = {verdict_.spam, before, {}, {}, {}};
-  } else if (marked_ && equal_fold(name, "X-DSPAM-Probability") && is_number(value)) {
+  } else if (marked_ && ascii::equal_fold(name, "X-DSPAM-Probability") && is_number(value)) {
     verdict_.probability = value;
-  } else if (marked_ && equal_fold(name, "X-DSPAM-Confidence") && is_number(value)) {
+  } else if (marked_ && ascii::equal_fold(name, "X-DSPAM-Confidence") && is_number(value)) {
     verdict_.confidence = value;
-  } else if (marked_ && equal_fold(name, "X-DSPAM-Signature") && is_signature(value)) {
+  } else if (marked_ && ascii::equal_fold(name, "X-DSPAM-Signature") && is_signature(value)) {
     verdict_.signature = value;
   }
   return Read::More;

@@ -15,13 +15,13 @@
 #include "mansio/filter.hpp"
 #include "mansio/loop.hpp"
 #include "mansio/socket.hpp"
+#include "plugins/common/ascii.hpp"
 #include "plugins/filter-dspam/client.hpp"
 #include "plugins/filter-dspam/header.hpp"
 #include "plugins/filter-dspam/opinion.hpp"
 #include "plugins/filter-dspam/recipients.hpp"
 #include "plugins/filter-dspam/settings.hpp"
 #include "plugins/filter-dspam/signature.hpp"
-#include "plugins/filter-dspam/text.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -63,12 +63,12 @@ struct Reader {
   const Said *said = nullptr;  // null: it was not asked
 };
 
-std::string metadata_name(std::string instance) {
-  for (auto &c : instance) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) c = '_';
-  }
-  return "dspam." + instance.substr(0, 50);
+std::string metadata_name(std::string_view instance) {
+  auto name = ascii::lower(instance);
+  std::replace_if(
+      name.begin(), name.end(),
+      [](char c) { return !ascii::letter(c) && !ascii::digit(c) && c != '.' && c != '_' && c != '-'; }, '_');
+  return "dspam." + name.substr(0, 50);
 }
 
 std::string refusal_of(const Answer &answer) {
@@ -76,7 +76,8 @@ std::string refusal_of(const Answer &answer) {
 }
 
 bool holds(const std::vector<std::string> &addresses, const std::string &address) {
-  return std::any_of(addresses.begin(), addresses.end(), [&](const std::string &a) { return equal_fold(a, address); });
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const std::string &a) { return ascii::equal_fold(a, address); });
 }
 
 class FilterDspam {
@@ -295,8 +296,8 @@ class FilterDspam {
 
     bool fine = clean(stage, foreign);
     if (action == Action::Tag && !reader.wants.subject.empty()) {
-      const auto subject =
-          std::find_if(fields.begin(), fields.end(), [](const Field &f) { return equal_fold(f.name, "Subject"); });
+      const auto subject = std::find_if(fields.begin(), fields.end(),
+                                        [](const Field &f) { return ascii::equal_fold(f.name, "Subject"); });
       const auto old = subject == fields.end() ? std::string{} : subject->value;
       const auto tagged = tagged_subject(reader.wants.subject, old);
       // The host may refuse what the sender wrote: then there is the tag alone.
@@ -333,8 +334,9 @@ class FilterDspam {
   std::vector<const Field *> foreign_fields(const std::vector<Field> &fields) const {
     std::vector<const Field *> foreign;
     for (const auto &field : fields)
-      if ((field.name.size() > 8 && equal_fold(field.name.substr(0, 8), "X-DSPAM-")) ||
-          equal_fold(field.name, settings_.signature_header) || equal_fold(field.name, settings_.spam_header_name))
+      if ((field.name.size() > 8 && ascii::equal_fold(field.name.substr(0, 8), "X-DSPAM-")) ||
+          ascii::equal_fold(field.name, settings_.signature_header) ||
+          ascii::equal_fold(field.name, settings_.spam_header_name))
         foreign.push_back(&field);
     return foreign;
   }

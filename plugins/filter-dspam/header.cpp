@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "plugins/filter-dspam/text.hpp"
+#include "plugins/common/ascii.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -45,9 +45,7 @@ std::vector<Field> parse_fields(std::string_view message) {
     if (name.empty()) break;  // the body has begun without an empty line
     auto value = line.substr(colon + 1);
     if (!value.empty() && blank(value.front())) value.remove_prefix(1);
-    std::string folded{name};
-    std::transform(folded.begin(), folded.end(), folded.begin(), lower);
-    fields.push_back({std::string{name}, ++counts[folded], std::string{value}});
+    fields.push_back({std::string{name}, ++counts[ascii::lower(name)], std::string{value}});
   }
   return fields;
 }

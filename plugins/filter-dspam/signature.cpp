@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "plugins/common/ascii.hpp"
 #include "plugins/filter-dspam/answer.hpp"
-#include "plugins/filter-dspam/text.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -16,8 +16,8 @@ bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 std::size_t find_nocase(std::string_view text, std::string_view what, std::size_t from) {
   const auto begin = text.begin() + static_cast<std::ptrdiff_t>(std::min(from, text.size()));
-  const auto at =
-      std::search(begin, text.end(), what.begin(), what.end(), [](char a, char b) { return lower(a) == lower(b); });
+  const auto at = std::search(begin, text.end(), what.begin(), what.end(),
+                              [](char a, char b) { return ascii::lower(a) == ascii::lower(b); });
   return at == text.end() ? text.npos : static_cast<std::size_t>(at - text.begin());
 }
 
@@ -31,7 +31,7 @@ std::string signature_at(std::string_view text, std::size_t &end) {
   std::string out;
   for (end = 0; end < text.size() && out.size() < 200;) {
     const auto rest = text.substr(end);
-    if (letter(rest.front()) || digit(rest.front()) || rest.front() == ',') {
+    if (ascii::letter(rest.front()) || ascii::digit(rest.front()) || rest.front() == ',') {
       out += rest.front();
       ++end;
     } else if (rest.starts_with("=\r\n")) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "plugins/filter-dspam/text.hpp"
+#include "plugins/common/ascii.hpp"
 
 namespace mansio::dspam {
 namespace {
@@ -20,9 +20,7 @@ std::string_view local_part(std::string_view address) { return address.substr(0,
 
 std::string domain_of(std::string_view address) {
   const auto at = address.rfind('@');
-  std::string out{at == address.npos ? std::string_view{} : address.substr(at + 1)};
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
+  return ascii::lower(at == address.npos ? std::string_view{} : address.substr(at + 1));
 }
 
 }  // namespace
@@ -37,7 +35,7 @@ std::string mailbox_of(std::string_view address, bool fold_case, std::string_vie
   const auto local = local_part(address);
   const auto extension = local.starts_with('"') ? local.npos : local.find_first_of(delimiters, 1);
   std::string out{local.substr(0, extension)};
-  if (fold_case) std::transform(out.begin(), out.end(), out.begin(), lower);
+  if (fold_case) out = ascii::lower(out);
   if (const auto domain = domain_of(address); !domain.empty()) out += '@' + domain;
   return out;
 }

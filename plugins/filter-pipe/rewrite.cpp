@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "plugins/common/ascii.hpp"
+
 namespace mansio::filter_pipe {
 namespace {
 
@@ -14,11 +16,6 @@ std::string_view without_end(std::string_view line) {
   if (line.ends_with('\n')) line.remove_suffix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
-}
-
-bool same(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 // Bodies are compared by their lines: a program may have made the line ends its own.
@@ -76,7 +73,7 @@ bool rewrite(plugin::Stage &stage, std::string_view before, std::string_view aft
       ++tail;
     for (auto i = old.fields.size() - tail; i-- > head;) {
       const auto nth = std::count_if(old.fields.begin(), old.fields.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                                     [&](const Field &f) { return same(f.name, old.fields[i].name); });
+                                     [&](const Field &f) { return ascii::equal_fold(f.name, old.fields[i].name); });
       fine = fine && stage.delete_header(old.fields[i].name, static_cast<std::uint32_t>(nth));
     }
     for (auto i = head; i < now.fields.size() - tail; ++i)

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "plugins/common/ascii.hpp"
+
 namespace mansio::lookup {
 namespace {
 
@@ -11,13 +13,6 @@ std::size_t checked_limit(std::int64_t limit) {
 }
 
 }  // namespace
-
-std::string lower_case(std::string_view text) {
-  std::string out{text};
-  for (auto &c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  return out;
-}
 
 Table::Table(const plugin::Config &config)
     : Table(config.flag("fold_case"), config.list("domain"), config.option("result_format"),
@@ -31,7 +26,7 @@ Table::Table(bool fold_case, const std::vector<std::string> &domains, std::strin
   for (const auto &domain : domains) {
     if (domain.empty() || domain.find_first_of(":/@ \t") != std::string::npos)
       throw plugin::BadConfig{"domain", "has \"" + domain + "\", expected names of domains such as \"example.com\""};
-    domains_.insert(lower_case(domain));
+    domains_.insert(ascii::lower(domain));
   }
 }
 
@@ -39,9 +34,9 @@ std::optional<std::string> Table::key(std::string_view raw) const {
   if (raw.empty()) return std::nullopt;
   if (!domains_.empty()) {
     const auto parts = parts_of(raw);
-    if (!parts.qualified || parts.local.empty() || !domains_.contains(lower_case(parts.domain))) return std::nullopt;
+    if (!parts.qualified || parts.local.empty() || !domains_.contains(ascii::lower(parts.domain))) return std::nullopt;
   }
-  auto key = fold_case_ ? lower_case(raw) : std::string{raw};
+  auto key = fold_case_ ? ascii::lower(raw) : std::string{raw};
   if (!result_format_.covers(key)) return std::nullopt;
   return key;
 }

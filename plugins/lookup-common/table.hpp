@@ -37,8 +37,6 @@ inline constexpr mansio_option kRetryInterval{
 inline constexpr mansio_option kIdleInterval{"idle_interval", MANSIO_OPT_DURATION, 0, "60s",
                                              "Connections that were not used for this long are closed."};
 
-std::string lower_case(std::string_view text);  // ASCII letters only
-
 class Table {
  public:
   // Reads the four options above; throws BadConfig. One that the plugin does not declare has its default.

@@ -4,12 +4,14 @@
 #include <memory>
 #include <utility>
 
+#include "plugins/common/ascii.hpp"
+
 namespace mansio::lookup {
 namespace {
 
 bool has(const std::vector<std::string> &names, std::string_view name) {
   return std::any_of(names.begin(), names.end(),
-                     [&](const std::string &n) { return lower_case(n) == lower_case(name); });
+                     [&](const std::string &n) { return ascii::lower(n) == ascii::lower(name); });
 }
 
 // An attribute's values.
@@ -111,7 +113,7 @@ LdapQuery::State LdapQuery::add(LDAPMessage *entry, const std::vector<std::strin
 }
 
 LdapQuery::State LdapQuery::follow(const std::string &reference, std::int64_t depth) {
-  if (!followed_.insert(lower_case(reference)).second) return State::Good;
+  if (!followed_.insert(ascii::lower(reference)).second) return State::Good;
   if (!::ldap_is_ldap_url(reference.c_str()))
     return search({reference, LDAP_SCOPE_BASE, "(objectClass=*)", all_attributes()}, depth);
   LDAPURLDesc *raw = nullptr;

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "plugins/common/ascii.hpp"
 #include "plugins/lookup-common/reply.hpp"
 #include "plugins/lookup-common/table.hpp"
 #include "plugins/lookup-lmdb/lmdb_file.hpp"
@@ -36,7 +37,7 @@ class LookupLmdb {
   }
 
   plugin::Reply lookup(std::string_view, std::string_view key) {
-    return reply(fold_case_ ? file_.lookup(lower_case(key)) : file_.lookup(key));
+    return reply(fold_case_ ? file_.lookup(ascii::lower(key)) : file_.lookup(key));
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "plugins/common/ascii.hpp"
 #include "plugins/lookup-common/pool.hpp"
 #include "plugins/lookup-common/reply.hpp"
 #include "plugins/lookup-common/table.hpp"
@@ -60,7 +61,7 @@ class LookupSocketmap {
 
   plugin::Reply lookup(std::string_view, std::string_view key) {
     if (key.empty()) return plugin::not_found();
-    const auto folded = settings_.fold_case ? lower_case(key) : std::string{key};
+    const auto folded = settings_.fold_case ? ascii::lower(key) : std::string{key};
     return reply(pool_.ask([&](SocketmapClient &c, std::string &why) { return c.ask(settings_.map, folded, why); }));
   }
 

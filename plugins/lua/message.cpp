@@ -5,6 +5,7 @@
 #include <string>
 
 #include "mansio/draft/services.h"
+#include "plugins/common/ascii.hpp"
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/declarations.hpp"
@@ -19,11 +20,6 @@ constexpr const char *kMessageType = "message";
 constexpr std::int64_t kMostFields = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t kUsualPiece = 32 << 10, kLargestPiece = 1 << 20;
 
-bool same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 // Before and after: to read them is work, too.
 void charge_for_fields(lua_State *L, Call &call) {
   call.state().charge(L, 50);
@@ -37,7 +33,7 @@ int header(lua_State *L) {
   auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, kMostFields);
   charge_for_fields(L, call);
   for (const auto &field : call.content().fields())
-    if (same_name(field.name, name) && --nth == 0) return push(L, field.value), 1;
+    if (ascii::equal_fold(field.name, name) && --nth == 0) return push(L, field.value), 1;
   lua_pushnil(L);
   return 1;
 }
@@ -157,7 +153,7 @@ int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a
   std::uint32_t first = 1, last = 0;
   if (lua_isnoneornil(L, 3)) {
     charge_for_fields(L, call);
-    for (const auto &field : call.content().fields()) last += same_name(field.name, name) ? 1 : 0;
+    for (const auto &field : call.content().fields()) last += ascii::equal_fold(field.name, name) ? 1 : 0;
   } else {
     first = last = static_cast<std::uint32_t>(integer_at(L, 3, "the number of the field", 1, kMostFields));
   }

@@ -3,17 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "plugins/common/ascii.hpp"
+
 namespace mansio::transport {
 namespace {
 
 constexpr std::size_t kBuffer = 64 * 1024;
 constexpr std::size_t kMaxHeader = 1 << 20;  // of the header section is looked at
-
-bool same(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
-}
 
 }  // namespace
 
@@ -29,11 +25,11 @@ bool delivered_before(const ReadMessage &read, std::string_view address) {
     for (std::size_t end; (end = text.find("\r\n", line)) != std::string::npos; line = end + 2) {
       auto field = std::string_view{text}.substr(line, end - line);
       if (field.empty()) return false;  // the body begins
-      if (field.size() < kName.size() || !same(field.substr(0, kName.size()), kName)) continue;
+      if (field.size() < kName.size() || !ascii::equal_fold(field.substr(0, kName.size()), kName)) continue;
       field.remove_prefix(kName.size());
       while (!field.empty() && (field.front() == ' ' || field.front() == '\t')) field.remove_prefix(1);
       while (!field.empty() && (field.back() == ' ' || field.back() == '\t')) field.remove_suffix(1);
-      if (same(field, address)) return true;
+      if (ascii::equal_fold(field, address)) return true;
     }
   }
   return false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <climits>
 
+#include "plugins/common/ascii.hpp"
+
 namespace maildir {
 namespace {
 
@@ -13,11 +15,6 @@ bool safe(std::string_view part) {
   return !part.empty() && part.size() <= kMaxPart && part.front() != '.' &&
          std::none_of(part.begin(), part.end(),
                       [](char c) { return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-void fold(std::string &s) {
-  for (auto &c : s)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
 }
 
 // RFC 5321 section 4.1.2: "a\"b" is a"b. Nothing when the quotes do not match.
@@ -48,10 +45,8 @@ std::optional<Mailbox> parse_mailbox(std::string_view address, std::string_view 
   auto local = unquote(address.substr(0, at));
   if (!local) return std::nullopt;
   Mailbox m;
-  m.local = std::move(*local);
-  m.domain = address.substr(at + 1);
-  if (fold_case) fold(m.local);
-  fold(m.domain);
+  m.local = fold_case ? mansio::ascii::lower(*local) : std::move(*local);
+  m.domain = mansio::ascii::lower(address.substr(at + 1));
   // The first delimiter splits; at the very front it is part of the name.
   const auto cut = m.local.find_first_of(recipient_delimiter, 1);
   m.user = m.local.substr(0, recipient_delimiter.empty() ? std::string::npos : cut);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "plugins/common/ascii.hpp"
+
 namespace mansio::pipe {
 namespace {
 
@@ -46,23 +48,16 @@ Address parse_address(std::string_view address) {
 
 std::string to_string(const Address &address, const AddressForm &form) {
   if (address.local.empty() && address.domain.empty()) return {};
-  auto local = form.fold_local ? lower(address.local) : address.local;
+  auto local = form.fold_local ? ascii::lower(address.local) : address.local;
   if (form.quote) local = quote(local);
   if (address.domain.empty()) return local;
-  return local + '@' + (form.fold_domain ? lower(address.domain) : address.domain);
+  return local + '@' + (form.fold_domain ? ascii::lower(address.domain) : address.domain);
 }
 
 Split split_local(std::string_view local, std::string_view recipient_delimiter) {
   const auto at = recipient_delimiter.empty() ? local.npos : local.find_first_of(recipient_delimiter, 1);
   if (at == local.npos) return {local, {}};
   return {local.substr(0, at), local.substr(at + 1)};
-}
-
-std::string lower(std::string_view text) {
-  std::string out{text};
-  for (auto &c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  return out;
 }
 
 }  // namespace mansio::pipe

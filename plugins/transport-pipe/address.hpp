@@ -29,6 +29,4 @@ struct Split {
 };
 Split split_local(std::string_view local, std::string_view recipient_delimiter);
 
-std::string lower(std::string_view text);
-
 }  // namespace mansio::pipe

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mansio/plugin.hpp"
+#include "plugins/common/ascii.hpp"
 #include "plugins/transport-common/header.hpp"
 #include "plugins/transport-pipe/account.hpp"
 #include "plugins/transport-pipe/options.hpp"
@@ -105,7 +106,7 @@ class TransportPipe {
     at(v, Macro::ClientAddress) = mail.client_address;
     at(v, Macro::ClientHelo) = mail.client_helo;
     at(v, Macro::ClientHostname) = mail.client_name;
-    at(v, Macro::Nexthop) = settings_.address_form.fold_domain ? lower(mail.nexthop) : mail.nexthop;
+    at(v, Macro::Nexthop) = settings_.address_form.fold_domain ? ascii::lower(mail.nexthop) : mail.nexthop;
     at(v, Macro::QueueId) = mail.queue_id;
     at(v, Macro::Sender) = sender(mail, settings_.address_form);
     at(v, Macro::Size) = std::to_string(mail.length);
@@ -116,7 +117,7 @@ class TransportPipe {
     const auto &form = settings_.address_form;
     const auto address = parse_address(recipient.address);
     const auto split = split_local(address.local, settings_.recipient_delimiter);
-    const auto folded = [&](bool fold, std::string_view text) { return fold ? lower(text) : std::string{text}; };
+    const auto folded = [&](bool fold, std::string_view text) { return fold ? ascii::lower(text) : std::string{text}; };
     Values v = message;
     at(v, Macro::Domain) = folded(form.fold_domain, address.domain);
     at(v, Macro::Extension) = folded(form.fold_local, split.extension);

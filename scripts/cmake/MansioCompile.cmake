@@ -60,6 +60,7 @@ function(mansio_plugin name)
   cmake_parse_arguments(P "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_library(${name} MODULE ${P_SOURCES})
   target_link_libraries(${name} PRIVATE mansio_sdk ${P_LIBRARIES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})  # plugins/..., for what plugins share
   set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${MANSIO_PLUGIN_DIR})
   target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/sdk/plugin.map)
   if(NOT MANSIO_SANITIZE)
@@ -80,7 +81,7 @@ function(mansio_unit_test name)
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE ${T_LIBRARIES} GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
-  # What it tests is built as it is shipped; to optimize the test itself as much only takes time.
+  # The layers that it tests are built as they are shipped; to optimize the rest as much only takes time.
   target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
   add_test(NAME ${name} COMMAND ${name})
   mansio_test_limit(${name} 300)

@@ -1,5 +1,6 @@
 #include "plugins/lookup-file/tables/rules.hpp"
 
+#include "plugins/common/ascii.hpp"
 #include "plugins/lookup-common/table.hpp"
 
 namespace mansio::lookup {
@@ -10,7 +11,7 @@ RuleText rule_text(std::string_view line) {
   RuleText rule;
   std::size_t end = 0;
   while (end < line.size() && ((line[end] | 0x20) >= 'a' && (line[end] | 0x20) <= 'z')) ++end;
-  const auto word = lower_case(line.substr(0, end));
+  const auto word = ascii::lower(line.substr(0, end));
   if (word == "endif" && (end == line.size() || blank(line[end]))) {
     rule.kind = RuleText::Kind::EndIf;
     line.remove_prefix(end);

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "plugins/common/ascii.hpp"
 #include "plugins/lookup-common/table.hpp"
 
 namespace mansio::lookup {
@@ -19,12 +20,12 @@ class TextTable : public MemoryTable {
   explicit TextTable(bool fold_case) : fold_case_(fold_case) {}
 
   Answer lookup(std::string_view key) const override {
-    const auto found = fold_case_ ? values_.find(lower_case(key)) : values_.find(key);
+    const auto found = fold_case_ ? values_.find(ascii::lower(key)) : values_.find(key);
     return found == values_.end() ? Answer::not_found() : Answer::found(found->second);
   }
   // False: there already.
   bool add(plugin::TableEntry &&entry) {
-    return values_.emplace(fold_case_ ? lower_case(entry.key) : std::move(entry.key), std::move(entry.value)).second;
+    return values_.emplace(fold_case_ ? ascii::lower(entry.key) : std::move(entry.key), std::move(entry.value)).second;
   }
 
  private:

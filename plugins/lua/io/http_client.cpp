@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "plugins/common/ascii.hpp"
+
 namespace mansio::lua {
 namespace {
 
@@ -183,10 +185,8 @@ class HttpClient::Transfer final : plugin::Waiter {
       if (self.head_ > kLargestHead) return 0;
       const auto colon = line.find(':');
       if (colon == line.npos) return n;
-      std::string name{trimmed(line.substr(0, colon))};
-      for (auto &c : name)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-      self.response_.headers.emplace_back(std::move(name), std::string{trimmed(line.substr(colon + 1))});
+      self.response_.headers.emplace_back(ascii::lower(trimmed(line.substr(0, colon))),
+                                          std::string{trimmed(line.substr(colon + 1))});
       return n;
     } catch (const std::exception &) {
       return 0;

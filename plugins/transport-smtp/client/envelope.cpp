@@ -11,7 +11,7 @@ namespace {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 bool is_atext(char c) {
-  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || static_cast<unsigned char>(c) > 127 ||
+  return digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || static_cast<unsigned char>(c) > 127 ||
          std::string_view{"!#$%&'*+-/=?^_`{|}~"}.find(c) != std::string_view::npos;
 }
 
@@ -116,7 +116,7 @@ std::string_view priority_of(const plugin::Delivery &delivery) {
   for (const auto &[name, value] : delivery.metadata) {
     if (name != "priority") continue;
     const auto digits = std::string_view{value}.substr(value.starts_with('-') ? 1 : 0);
-    if (digits.size() == 1 && is_digit(digits[0]) && digits[0] != '0') return value;
+    if (digits.size() == 1 && digit(digits[0]) && digits[0] != '0') return value;
   }
   return {};
 }

@@ -42,7 +42,7 @@ void encoded_words(std::string_view text, std::string &out) {
     }
     for (const char c : text.substr(i, n)) {
       const auto u = static_cast<unsigned char>(c);
-      if (is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z')) {
+      if (digit(c) || (lower(c) >= 'a' && lower(c) <= 'z')) {
         out += c;
         ++column;
       } else if (c == ' ') {

@@ -107,7 +107,7 @@ std::optional<std::string> to_ascii_domain(std::string_view domain) {
       label = 0;
       continue;
     }
-    if (++label > 63 || !(is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_')) return std::nullopt;
+    if (++label > 63 || !(digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_')) return std::nullopt;
   }
   return label ? std::optional{std::move(name)} : std::nullopt;
 }

@@ -12,8 +12,7 @@ namespace {
 std::optional<std::uint16_t> take_number(std::string_view &text) {
   std::uint16_t value = 0;
   std::size_t n = 0;
-  while (n < text.size() && n < 3 && is_digit(text[n]))
-    value = static_cast<std::uint16_t>(value * 10 + (text[n++] - '0'));
+  while (n < text.size() && n < 3 && digit(text[n])) value = static_cast<std::uint16_t>(value * 10 + (text[n++] - '0'));
   if (n == 0) return std::nullopt;
   text.remove_prefix(n);
   return value;
@@ -81,7 +80,7 @@ std::optional<Enhanced> take_enhanced(std::string_view &text, unsigned cls) {
 }
 
 bool ReplyParser::line(std::string_view text, bool &last) {
-  if (text.size() < 3 || text[0] < '2' || text[0] > '5' || !is_digit(text[1]) || !is_digit(text[2])) return false;
+  if (text.size() < 3 || text[0] < '2' || text[0] > '5' || !digit(text[1]) || !digit(text[2])) return false;
   if (text.size() > 3 && text[3] != ' ' && text[3] != '-') return false;
   if (reply_.lines.size() >= kLinesLimit) return false;
   reply_.code = static_cast<std::uint16_t>((text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'));

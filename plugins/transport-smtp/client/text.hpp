@@ -2,22 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <string>
 #include <string_view>
+
+#include "plugins/common/ascii.hpp"
 
 namespace mansio::smtp {
 
-inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
-inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-inline std::string lower(std::string_view s) {
-  std::string out{s};
-  for (auto &c : out) c = lower(c);
-  return out;
-}
-inline bool equal_fold(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
+using ascii::digit;
+using ascii::equal_fold;
+using ascii::lower;
+
 inline bool starts_fold(std::string_view s, std::string_view prefix) {
   return s.size() >= prefix.size() && equal_fold(s.substr(0, prefix.size()), prefix);
 }
