@@ -25,6 +25,7 @@ PLUGINS = os.environ["MANSIO_PLUGINS"]
 FIXTURES = os.environ.get("MANSIO_FIXTURES", "")  # none for what is run by hand
 SLOW = int(os.environ.get("MANSIO_SLOW", 1))  # what sanitizers cost; tests/CMakeLists.txt sets it
 LIMIT = 60 * SLOW  # seconds until something that hangs fails its test
+os.environ.setdefault("ASAN_OPTIONS", "handle_sigill=1")  # what UBSan finds is an illegal instruction, told by ASan
 
 
 def free_port():

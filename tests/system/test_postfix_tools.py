@@ -96,6 +96,8 @@ class PostfixTools(rig.TestCase):
         self.assertEqual(self.states(), {one: "hold", two: "hold", three: "deferred"})
         self.assertIn(one + "!", self.ok("postqueue", "-p").stdout)
         self.assertEqual(said("-H", two), f"postsuper: {two}: released from hold\npostsuper: Released from hold: 1 message\n")
+        self.server.wait_event("delivery", 2, status="deferred", qid=two)  # what is released is tried at once
+        rig.wait_for(lambda: self.states() == {one: "hold", two: "deferred", three: "deferred"}, "the message to be deferred again")
         self.assertEqual(said("-d", "ALL", "deferred", input=""), "postsuper: Deleted: 2 messages\n")
         self.assertEqual(self.states(), {one: "hold"})
         self.assertEqual(said("-H", "ALL"), "postsuper: Released from hold: 1 message\n")

@@ -30,10 +30,9 @@ transport = "good"
 [queue]
 minimal_backoff_time = "300s"
 '''
-# What a sanitizer reports, as it must, and ends in a way of its own. UBSan looks through a pipe whether an object can be
-# read at all: in a process that is out of descriptors it takes none for one.
+# What a sanitizer reports, as it must, and ends in a way of its own.
 REPORTED = {("sin-segfaults", "inproc"), ("sin-segfaults", "process"), ("sin-eats-memory", "inproc"),
-            ("sin-eats-memory", "process"), ("sin-leaks-descriptors", "process")} if rig.SLOW > 1 else set()
+            ("sin-eats-memory", "process")} if rig.SLOW > 1 else set()
 LIMITS = 'memory_limit = "128M"\ndescriptor_limit = 100\n'
 
 
