@@ -80,14 +80,17 @@ std::unique_ptr<Connection> ConnectionCache::take(const OpenRequest &wanted, Mat
 }
 
 std::unique_ptr<Connection> ConnectionCache::take_for_nexthop(const std::string &nexthop, const OpenRequest &wanted) {
-  return take(wanted, [&](const Entry &entry) { return entry.connection->best && entry.nexthop == nexthop; });
+  return take(wanted, [&](const Entry &entry) {
+    const auto &connection = *entry.connection;
+    return connection.best && entry.nexthop == nexthop && (wanted.login.empty() || connection.login == wanted.login);
+  });
 }
 
 std::unique_ptr<Connection> ConnectionCache::take_for_target(const OpenRequest &wanted) {
   const auto key = wanted.target.key();
   // The same address under another name was opened with another SNI.
   return take(wanted, [&](const Entry &entry) {
-    return entry.target == key &&
+    return entry.target == key && entry.connection->login == wanted.login &&
            (!entry.connection->encrypted() || entry.connection->target.host == wanted.target.host);
   });
 }

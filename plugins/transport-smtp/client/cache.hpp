@@ -21,9 +21,12 @@ class ConnectionCache {
 
   // Keeps the connection (true), or says goodbye to it when it may not be used again or is not worth keeping.
   bool give_back(std::unique_ptr<Connection> connection, const std::string &nexthop, bool worth_keeping);
-  // The one used last; null if there is none. By next hop only those of its best preference.
+  // The one used last; null if there is none. By next hop only those of its best preference; where tables have no login
+  // for the next hop, the caller has to see that theirs is the one for their server.
   std::unique_ptr<Connection> take_for_nexthop(const std::string &nexthop, const OpenRequest &wanted);
   std::unique_ptr<Connection> take_for_target(const OpenRequest &wanted);
+  // One that was taken and does not fit after all.
+  void dismiss(std::unique_ptr<Connection> connection);
   std::size_t idle() const { return idle_.size(); }
 
  private:
@@ -36,7 +39,6 @@ class ConnectionCache {
   std::unique_ptr<Connection> take(const OpenRequest &wanted, Match match);
   static bool serves(const Connection &connection, const OpenRequest &wanted);
   bool too_old(const Connection &connection) const;
-  void dismiss(std::unique_ptr<Connection> connection);
   void expire();
 
   const Context &context_;

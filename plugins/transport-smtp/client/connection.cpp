@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "plugins/transport-smtp/client/auth.hpp"
 #include "plugins/transport-smtp/client/pix.hpp"
 #include "plugins/transport-smtp/client/text.hpp"
 
@@ -41,6 +42,11 @@ class Opener {
 
     if (!co_await connect(*connection, opened)) co_return Greeted::No;
     opened.reached = true;
+    if (options.tls_wrappermode) {
+      const auto limit = limited(options.starttls_timeout, context_.host.now() - started);
+      const auto done = co_await shake_hands(*connection, opened, context_.host.now() + limit);
+      if (done != Greeted::Yes) co_return Greeted::No;
+    }
     const auto spent = context_.host.now() - started;
     auto greeting = co_await connection->read_reply(limited(options.helo_timeout, spent));
     opened.greeted = opened.greeted || static_cast<bool>(greeting);
@@ -60,7 +66,7 @@ class Opener {
     }
     if (!co_await hello(*connection, opened)) co_return Greeted::No;
 
-    if (tls_ != TlsLevel::None && connection->caps.starttls) {
+    if (tls_ != TlsLevel::None && connection->caps.starttls && !connection->encrypted()) {
       const auto done = co_await start_tls(*connection, opened);
       if (done != Greeted::Yes) co_return done;
     }
@@ -74,6 +80,14 @@ class Opener {
     if (request_.require_tls && !connection->caps.require_tls) {
       opened.failure = about(*connection, plugin::bounce({5, 7, 30}, "the server does not support REQUIRETLS"));
       co_return Greeted::No;
+    }
+    if (!request_.login.empty()) {
+      auto failure = co_await authenticate(context_, *connection, request_.login);
+      if (failure) {
+        opened.failure = about(*connection, std::move(*failure));
+        co_return Greeted::No;
+      }
+      connection->login = request_.login;
     }
     connection->opened = context_.host.now();
     connection->connect_ns = connection->opened - started;
@@ -150,7 +164,9 @@ class Opener {
 
   Task<bool> hello(Connection &connection, Opened &opened) {
     const auto &options = context_.options;
-    const bool old_style = connection.worked_around && options.pix_disable_esmtp && !context_.personality.lmtp;
+    // AUTH needs EHLO.
+    const bool old_style =
+        connection.worked_around && options.pix_disable_esmtp && !context_.personality.lmtp && request_.login.empty();
     const std::string verb = old_style ? "HELO" : context_.personality.hello;
     auto answer = co_await connection.command(verb + ' ' + options.helo_name + "\r\n", options.helo_timeout);
     if (answer && answer.reply.positive()) {
@@ -196,6 +212,14 @@ class Opener {
           about(connection, plugin::defer({4, 7, 0}, "the server sent clear text after its STARTTLS reply"));
       co_return Greeted::No;
     }
+    const auto done = co_await shake_hands(connection, opened, deadline);
+    if (done != Greeted::Yes) co_return done;
+    const bool known = co_await hello(connection, opened);  // RFC 3207 section 4.2
+    co_return known ? Greeted::Yes : Greeted::No;
+  }
+
+  // The handshake, and a look at the certificate.
+  Task<Greeted> shake_hands(Connection &connection, Opened &opened, std::int64_t deadline) {
     auto plain = std::unique_ptr<plugin::Socket>{static_cast<plugin::Socket *>(connection.stream.release())};
     auto tls = std::make_unique<plugin::TlsSocket>(std::move(plain));
     auto *session = tls.get();
@@ -206,6 +230,7 @@ class Opener {
       opened.failure = about(connection, plugin::defer({4, 7, 5}, "TLS handshake failed: " + session->reason()));
       co_return tls_ == TlsLevel::May &&io.status != IoStatus::Cancelled ? Greeted::ClearInstead : Greeted::No;
     }
+    opened.greeted = true;
     if (tls_ >= TlsLevel::Verify) {
       if (const auto wrong = session->distrust(names_to_match()); !wrong.empty()) {
         opened.failure = about(connection, plugin::defer({4, 7, 5}, "Server certificate not trusted: " + wrong));
@@ -215,7 +240,7 @@ class Opener {
       connection.authenticated_for = request_.nexthop;
     }
     connection.tls = session->description();
-    co_return co_await hello(connection, opened) ? Greeted::Yes : Greeted::No;  // RFC 3207 section 4.2
+    co_return Greeted::Yes;
   }
 
   const Context &context_;

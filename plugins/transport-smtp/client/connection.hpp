@@ -1,5 +1,5 @@
-// One connection to a server: opening it up to the point where MAIL may be sent (greeting, EHLO, STARTTLS), reading
-// replies, taking leave. What is sent over it is in transaction.hpp.
+// One connection to a server: opening it up to the point where MAIL may be sent (greeting, EHLO, STARTTLS, AUTH),
+// reading replies, taking leave. What is sent over it is in transaction.hpp.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "plugins/transport-smtp/client/nexthop.hpp"
 #include "plugins/transport-smtp/client/options.hpp"
 #include "plugins/transport-smtp/client/reply.hpp"
+#include "plugins/transport-smtp/client/sasl.hpp"
 
 namespace mansio::smtp {
 
@@ -25,6 +26,7 @@ struct Context {
   const Personality &personality;
   Options options;
   plugin::SslContext ssl;
+  SaslLibrary sasl;  // null: nobody authenticates
 };
 
 struct ReplyResult {
@@ -51,6 +53,7 @@ struct Connection {
   bool needs_rset = false;        // a transaction was left open
   TlsPolicy authenticated;        // that the server's certificate was checked by; May: it was not
   std::string authenticated_for;  // the next hop that it was checked for
+  Login login;                    // as whom we have authenticated
   std::string source_pool;
   int segment = 0;             // TCP_MAXSEG it was opened with; 0: the system's
   bool pix = false;            // behind a PIX that fixes SMTP up
@@ -81,6 +84,7 @@ struct OpenRequest {
   std::string nexthop;  // its name, for certificates
   TlsPolicy tls;
   bool require_tls = false;   // RFC 8689
+  Login login;                // as whom to authenticate
   std::string source_pool;    // "": none
   int segment = 0;            // TCP_MAXSEG; 0: the system's
   bool old = false;           // the message is old enough for pix_workarounds

@@ -45,8 +45,9 @@ Task<> DeliveryJob::deliver() {
   nexthop_key_ = key;
   nexthop_ = *nexthop;
   shared_.demand.begin(key, context_.host.now());
-  const auto request = request_for(*nexthop);
-  co_await by_cached_connection(request);
+  auto request = request_for(*nexthop);
+  if (options.sasl_auth_enable) co_await find_login_of(login_keys(*nexthop), request.login);
+  if (!halted_) co_await by_cached_connection(request);
   if (!done() && session_left()) {
     auto found = co_await resolve(context_, *nexthop, cancel_);
     if (found.failure) give_up(*found.failure);
@@ -74,6 +75,17 @@ OpenRequest DeliveryJob::request_for(const NextHop &nexthop) const {
   return request;
 }
 
+Task<bool> DeliveryJob::find_login_of(std::vector<std::string> keys, Login &login) {
+  auto answer = co_await find_login(context_, op_, std::move(keys), cancel_);
+  if (answer.failure) {
+    give_up(*answer.failure);
+    halted_ = server_used_ = true;  // no server is to blame
+    co_return false;
+  }
+  login = std::move(answer.login);
+  co_return true;
+}
+
 bool DeliveryJob::old_enough() const {
   const auto now =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -83,6 +95,15 @@ bool DeliveryJob::old_enough() const {
 // An idle connection to the best servers spares lookups and set-up. A dead one costs nothing.
 Task<> DeliveryJob::by_cached_connection(const OpenRequest &request) {
   while (auto connection = shared_.cache.take_for_nexthop(nexthop_key_, request)) {
+    if (context_.options.sasl_auth_enable && request.login.empty()) {
+      Login wanted;
+      const bool known = co_await find_login_of(login_keys(connection->target), wanted);
+      if (!known) co_return finish(std::move(connection));
+      if (connection->login != wanted) {
+        shared_.cache.dismiss(std::move(connection));
+        continue;
+      }
+    }
     ledger_.last_server(last_session() && context_.options.fallback_relay.empty());
     const auto end = co_await use(*connection);
     if (end == Transaction::End::Stale && !cancel_.requested()) continue;
@@ -94,13 +115,20 @@ Task<> DeliveryJob::by_cached_connection(const OpenRequest &request) {
 }
 
 Task<> DeliveryJob::by_targets(std::vector<Target> targets, OpenRequest request, bool last) {
+  const auto &options = context_.options;
   std::uint16_t best = UINT16_MAX;
   for (const auto &target : targets) best = std::min(best, target.preference);
   shared_.health.order(targets, context_.host.now());
+  const auto login = request.login;  // of the next hop; where it has none, each server may have one
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (done() || !session_left()) co_return;
     if (targets[i].key() == tried_) continue;
     request.target = targets[i];
+    request.login = login;
+    if (options.sasl_auth_enable && login.empty()) {
+      const bool known = co_await find_login_of(login_keys(targets[i]), request.login);
+      if (!known) co_return;
+    }
     const bool last_target = i + 1 == targets.size();
     ledger_.last_server(last && (last_session() || last_target));
 
@@ -145,8 +173,11 @@ Task<> DeliveryJob::by_fallback_relays() {
       continue;
     }
     if (found.self) continue;
+    auto request = request_for(relays[i]);
+    if (context_.options.sasl_auth_enable) co_await find_login_of(login_keys(relays[i]), request.login);
+    if (done()) co_return;
     shared_.demand.begin(nexthop_key_, context_.host.now());
-    co_await by_targets(std::move(found.targets), request_for(relays[i]), i + 1 == relays.size());
+    co_await by_targets(std::move(found.targets), std::move(request), i + 1 == relays.size());
     shared_.demand.end(nexthop_key_, context_.host.now());
     kept_ = false;  // it leads elsewhere
   }

@@ -7,6 +7,7 @@
 #include "plugins/transport-smtp/client/demand.hpp"
 #include "plugins/transport-smtp/client/health.hpp"
 #include "plugins/transport-smtp/client/ledger.hpp"
+#include "plugins/transport-smtp/client/login.hpp"
 #include "plugins/transport-smtp/client/resolve.hpp"
 #include "plugins/transport-smtp/client/transaction.hpp"
 
@@ -37,6 +38,8 @@ class DeliveryJob {
  private:
   Task<> deliver();
   OpenRequest request_for(const NextHop &nexthop) const;
+  // As whom to authenticate; false: a table cannot say, and the delivery is over.
+  Task<bool> find_login_of(std::vector<std::string> keys, Login &login);
   Task<> by_cached_connection(const OpenRequest &request);
   // `last`: there is no other next hop to try after these.
   Task<> by_targets(std::vector<Target> targets, OpenRequest request, bool last);
@@ -45,7 +48,7 @@ class DeliveryJob {
   Task<Transaction::End> use(Connection &connection);
   void finish(std::unique_ptr<Connection> connection);
   bool old_enough() const;
-  bool done() const { return ledger_.pending().empty() || cancel_.requested(); }
+  bool done() const { return halted_ || ledger_.pending().empty() || cancel_.requested(); }
   bool session_left() const {
     return !context_.options.mx_session_limit || sessions_ < context_.options.mx_session_limit;
   }
@@ -67,6 +70,7 @@ class DeliveryJob {
   std::string tried_;         // its address that a kept connection led to
   plugin::Reply last_failure_{MANSIO_DEFER, {4, 4, 1}, "no server could be reached"};
   bool server_used_ = false;  // some server answered MAIL
+  bool halted_ = false;       // a table of ours cannot say as whom to authenticate
   bool kept_ = false;         // its last connection idles, ready for the next delivery
 };
 

@@ -141,6 +141,65 @@ void read_pix(const Config &host, const std::string &option, Options &o) {
   }
 }
 
+SecurityOptions parse_security_options(const Config &host, const std::string &option) {
+  SecurityOptions security;
+  for (const auto &entry : host.list(option.c_str())) {
+    const auto word = trim(entry);
+    if (word == "noplaintext")
+      security.noplaintext = true;
+    else if (word == "mutual_auth")
+      security.mutual_auth = true;
+    else if (word != "noanonymous")  // which no mechanism of ours is
+      throw BadConfig{option, "holds " + quoted(word) +
+                                  (word == "noactive" || word == "nodictionary" ? ", which is not supported" : "") +
+                                  ", expected noplaintext, noanonymous or mutual_auth"};
+  }
+  return security;
+}
+
+std::vector<std::string> parse_mechanism_filter(const Config &host, const std::string &option) {
+  std::vector<std::string> filter;
+  for (const auto &entry : host.list(option.c_str())) {
+    const auto word = trim(entry);
+    if (!is_filter_entry(word))
+      throw BadConfig{option, "holds " + quoted(word) + ", expected mechanisms such as PLAIN or !LOGIN, or static:all"};
+    filter.emplace_back(word);
+  }
+  return filter;
+}
+
+void read_sasl(const Config &host, const Personality &personality, Options &o) {
+  const auto named = [&](const char *name) { return personality.prefix + std::string{name}; };
+  plugin::Problems problems{host};
+  o.sasl_auth_enable = host.flag(named("sasl_auth_enable").c_str());
+  o.sasl_auth_soft_bounce = host.flag(named("sasl_auth_soft_bounce").c_str());
+  const auto maps = named("sasl_password_maps");
+  problems.of([&] {
+    for (const auto &entry : host.list(maps.c_str())) {
+      const auto table = trim(entry);
+      if (table.empty() || table.find_first_of(":/") != std::string_view::npos)
+        throw BadConfig{maps, "holds " + quoted(table) + ", expected the NAME of a [lookup.NAME]"};
+      o.sasl_password_maps.emplace_back(table);
+    }
+    if (o.sasl_auth_enable && o.sasl_password_maps.empty())
+      throw BadConfig{
+          maps, "is empty, expected the table that has the passwords, as " + named("sasl_auth_enable") + " is true"};
+  });
+  std::vector<std::string> filter;
+  SecurityOptions clear, tls;
+  problems.of([&] { filter = parse_mechanism_filter(host, named("sasl_mechanism_filter")); });
+  problems.of([&] { clear = parse_security_options(host, named("sasl_security_options")); });
+  const auto of_tls = named("sasl_tls_security_options");
+  problems.of([&] { tls = host.list(of_tls.c_str()).empty() ? clear : parse_security_options(host, of_tls); });
+  problems.end();
+  o.sasl_mechanisms = allowed_mechanisms(filter, clear);
+  o.sasl_tls_mechanisms = allowed_mechanisms(filter, tls);
+  if (o.sasl_auth_enable && o.sasl_mechanisms.empty() && o.sasl_tls_mechanisms.empty())
+    throw BadConfig{named("sasl_mechanism_filter"),
+                    "leaves no mechanism that the security options allow, expected one of SCRAM-SHA-256, SCRAM-SHA-1, "
+                    "CRAM-MD5, PLAIN and LOGIN"};
+}
+
 std::vector<NextHop> parse_fallback(const Config &host, const std::string &option, std::uint16_t port) {
   std::vector<NextHop> relays;
   for (const auto &entry : host.list(option.c_str())) {
@@ -183,7 +242,14 @@ Options read_options(const Config &host, const Personality &personality) {
       throw BadConfig{helo_name, "is " + quoted(o.helo_name) + ", expected a name without white space"};
   });
   problems.of([&] { o.port = in_range<std::uint16_t>(host, named("tcp_port"), 1, 65535); });
-  problems.of([&] { o.tls_level = parse_level(host.option("tls_security_level"), "tls_security_level", false); });
+  const auto wrappermode = named("tls_wrappermode");
+  o.tls_wrappermode = host.flag(wrappermode.c_str());
+  problems.of([&] {
+    o.tls_level = parse_level(host.option("tls_security_level"), "tls_security_level", false);
+    if (o.tls_wrappermode && o.tls_level < TlsLevel::Encrypt)
+      throw BadConfig{"tls_security_level", "is " + quoted(host.option("tls_security_level")) +
+                                                ", expected encrypt, verify or secure, as " + wrappermode + " is true"};
+  });
   for (const auto &entry : host.list("tls_policy")) {
     problems.of([&] {
       const auto text = trim(entry);
@@ -193,6 +259,9 @@ Options read_options(const Config &host, const Personality &personality) {
                         "holds " + quoted(text) + ", expected DOMAIN=LEVEL such as \"example.com=encrypt\""};
       o.tls_policy.emplace_back(parse_key(text.substr(0, equal), text, "tls_policy", false),
                                 parse_policy(text.substr(equal + 1)));
+      if (o.tls_wrappermode && o.tls_policy.back().second.level < TlsLevel::Encrypt)
+        throw BadConfig{"tls_policy", "holds " + quoted(text) + ", expected encrypt, verify or secure, as " +
+                                          wrappermode + " is true"};
     });
   }
   for (const auto &[name, to] : {std::pair{"tls_verify_cert_match", &o.tls_verify_cert_match},
@@ -202,6 +271,7 @@ Options read_options(const Config &host, const Personality &personality) {
   }
   o.tls_ca_file = host.option("tls_CAfile");
   o.tls_ca_path = host.option("tls_CApath");
+  problems.of([&] { read_sasl(host, personality, o); });
   problems.of([&] { o.source_pools = parse_pools(host); });
   o.use_chunking = host.flag("use_chunking");
   o.send_xforward = host.flag(named("send_xforward_command").c_str());

@@ -10,6 +10,7 @@
 
 #include "mansio/plugin.hpp"
 #include "mansio/socket.hpp"
+#include "plugins/transport-smtp/client/mechanisms.hpp"
 #include "plugins/transport-smtp/client/nexthop.hpp"
 #include "plugins/transport-smtp/client/nexthop_pattern.hpp"
 
@@ -49,6 +50,10 @@ struct Options {
   std::vector<std::pair<NextHopPattern, TlsPolicy>> tls_policy;
   std::vector<std::string> tls_verify_cert_match, tls_secure_cert_match;
   std::string tls_ca_file, tls_ca_path;
+  bool tls_wrappermode = false;
+  bool sasl_auth_enable = false, sasl_auth_soft_bounce = true;
+  std::vector<std::string> sasl_password_maps;      // names of tables
+  Mechanisms sasl_mechanisms, sasl_tls_mechanisms;  // that may be used, without TLS and under it
   bool use_chunking = true, randomize_addresses = true, skip_quit_response = true, send_xforward = false;
   bool ipv4 = true, ipv6 = true;
   std::vector<std::string> discard_ehlo_keywords;
@@ -99,6 +104,25 @@ Options read_options(const plugin::Config &config, const Personality &personalit
         {"tls_verify_cert_match", MANSIO_OPT_LIST, 0, "hostname",                                                      \
          "Names that a certificate may have at level verify: hostname, nexthop, dot-nexthop, or domains."},            \
         {"tls_secure_cert_match", MANSIO_OPT_LIST, 0, "nexthop, dot-nexthop", "The same at level secure."},            \
+        {P "tls_wrappermode", MANSIO_OPT_BOOLEAN, 0, "false",                                                          \
+         "Begin with TLS, before the greeting, as servers on port 465 want it (RFC 8314), instead of STARTTLS; needs " \
+         "tls_security_level encrypt, verify or secure."},                                                             \
+        {P "sasl_auth_enable", MANSIO_OPT_BOOLEAN, 0, "false",                                                         \
+         "Authenticate to servers that " P                                                                             \
+         "sasl_password_maps has a password for; such mail waits while that is not possible."},                        \
+        {P "sasl_password_maps", MANSIO_OPT_LIST, 0, "",                                                               \
+         "Tables, each by the NAME of its [lookup.NAME], with user:password for a next hop ([host]:port, [host], "     \
+         "domain:port, domain) or for the name of a server."},                                                         \
+        {P "sasl_mechanism_filter", MANSIO_OPT_LIST, 0, "",                                                            \
+         "Mechanisms that may be used, or with ! before them may not: the first entry that fits counts, static:all "   \
+         "fits every one; empty allows all."},                                                                         \
+        {P "sasl_security_options", MANSIO_OPT_LIST, 0, "noplaintext, noanonymous",                                    \
+         "What a mechanism must be without TLS: noplaintext (nobody can read the password on the way), noanonymous, "  \
+         "mutual_auth (the server proves that it knows the password)."},                                               \
+        {P "sasl_tls_security_options", MANSIO_OPT_LIST, 0, "",                                                        \
+         "The same under TLS, where noanonymous allows PLAIN and LOGIN; empty means " P "sasl_security_options."},     \
+        {P "sasl_auth_soft_bounce", MANSIO_OPT_BOOLEAN, 0, "true",                                                     \
+         "Keep mail in the queue when a server refuses AUTH for good (535), instead of returning it."},                \
         {"use_chunking", MANSIO_OPT_BOOLEAN, 0, "true",                                                                \
          "Send the content with BDAT (RFC 3030) when the server offers it."},                                          \
         {P "discard_ehlo_keywords", MANSIO_OPT_LIST, 0, "", "Server extensions to ignore, such as CHUNKING or DSN."},  \

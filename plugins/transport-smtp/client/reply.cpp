@@ -131,6 +131,15 @@ std::uint32_t parse_xforward(std::string_view words) {
   return bits;
 }
 
+// "AUTH PLAIN LOGIN", and "AUTH=PLAIN LOGIN" of before RFC 2554, without the first word.
+void parse_auth(std::string_view words, std::vector<std::string> &mechanisms) {
+  while (!words.empty()) {
+    const auto word = words.substr(0, words.find_first_of(" \t"));
+    words.remove_prefix(std::min(word.size() + 1, words.size()));
+    if (!word.empty()) mechanisms.emplace_back(word);
+  }
+}
+
 }  // namespace
 
 Capabilities parse_ehlo(const Reply &reply) {
@@ -148,6 +157,7 @@ Capabilities parse_ehlo(const Reply &reply) {
     if (is("STARTTLS")) c.starttls = true;
     if (is("REQUIRETLS")) c.require_tls = true;
     if (is("MT-PRIORITY")) c.mt_priority = true;
+    if (is("AUTH")) parse_auth(text.substr(std::min(word.size() + 1, text.size())), c.auth);
     if (is("XFORWARD")) c.xforward = parse_xforward(text.substr(std::min(word.size() + 1, text.size())));
     if (is("SIZE")) {
       c.size = true;

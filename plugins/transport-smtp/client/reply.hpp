@@ -70,8 +70,9 @@ struct Capabilities {
   bool esmtp = false;  // EHLO succeeded
   bool pipelining = false, chunking = false, eight_bit_mime = false, smtputf8 = false, dsn = false, starttls = false,
        require_tls = false, mt_priority = false, size = false;
-  std::uint64_t size_limit = 0;  // 0: offered without a limit, or not offered
-  std::uint32_t xforward = 0;    // ForwardAttribute bits; 0: not offered
+  std::uint64_t size_limit = 0;   // 0: offered without a limit, or not offered
+  std::uint32_t xforward = 0;     // ForwardAttribute bits; 0: not offered
+  std::vector<std::string> auth;  // SASL mechanisms; none: AUTH is not offered
 };
 Capabilities parse_ehlo(const Reply &reply);
 

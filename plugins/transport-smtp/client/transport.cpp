@@ -41,8 +41,9 @@ plugin::SslContext make_ssl(const Options &options) {
 }  // namespace
 
 Transport::Transport(Host host, const Personality &personality)
-    : context_{host, personality, read_options(host, personality), nullptr}, shared_(context_) {
+    : context_{host, personality, read_options(host, personality), nullptr, nullptr}, shared_(context_) {
   context_.ssl = make_ssl(context_.options);
+  if (context_.options.sasl_auth_enable) context_.sasl = make_sasl();
   plugin::ignore_sigpipe();
 }
 

@@ -46,6 +46,7 @@ struct Behaviour {
   // The replies after the content, all lines; the transaction it ends.
   std::function<std::string(const Transaction &)> on_content = [](const auto &) { return std::string{}; };
   bool tls = false;                              // offers STARTTLS
+  bool wrapped = false;                          // speaks TLS from the first byte on
   std::function<void(SSL_CTX *)> identity = {};  // certificate and key; else a self-signed one without a name
   bool tls_broken = false;                       // ... and sends garbage instead of a handshake
   bool inject_clear = false;                     // ... and a further reply behind "220 go ahead"
@@ -254,6 +255,11 @@ class FakeServer {
 
   void serve(int fd) {
     Peer peer{fd};
+    if (behaviour_.wrapped) {
+      std::string name;
+      if (!peer.start_tls(context(), name)) return;
+      note(names_, name);
+    }
     if (!reply(peer, behaviour_.greeting, "")) return;
     Transaction now;
     while (const auto line = peer.line()) {

@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // ---- replies ----
 
@@ -75,6 +76,9 @@ TEST(Ehlo, FindsExtensions) {
   EXPECT_TRUE(c.size && c.eight_bit_mime && c.dsn);
   EXPECT_FALSE(c.pipelining);
   EXPECT_EQ(c.size_limit, 1000u);
+  EXPECT_THAT(c.auth, IsEmpty());
+  EXPECT_THAT(parse_ehlo(one("250-h\r\n250-AUTH PLAIN  LOGIN\r\n250-auth=CRAM-MD5\r\n250 AUTH\r\n")).auth,
+              ElementsAre("PLAIN", "LOGIN", "CRAM-MD5"));
   EXPECT_EQ(parse_ehlo(one("250-h\r\n250 SIZE 99999999999999999999999\r\n")).size_limit, 0u);
 }
 
