@@ -287,17 +287,18 @@ Received = collections.namedtuple("Received", "sender recipients content args")
 class Peer:
     """A next hop whose every reply a test chooses: on(command, session, argument) -> reply text, None = default,
     Peer.DROP closes the connection, Peer.STALL answers nothing until the peer is closed. `tls`: an ssl.SSLContext,
-    with which STARTTLS is offered."""
+    with which STARTTLS is offered; with `wrapped` TLS begins before the greeting instead."""
 
     DROP = object()
     STALL = object()
 
     def __init__(self, on=None, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "SIZE 10240000"),
-                 address="127.0.0.1", port=0, lmtp=False, tls=None):
+                 address="127.0.0.1", port=0, lmtp=False, tls=None, wrapped=False):
         self.on = on or (lambda command, session, argument: None)
         self.extensions = extensions
         self.lmtp = lmtp
         self.tls = tls
+        self.wrapped = wrapped
         self.messages = []
         self.commands = []
         self.connections = 0
@@ -353,6 +354,8 @@ class Peer:
             handler.wfile.write(text.encode() + b"\r\n")
             return text[0] in "23"
 
+        if self.wrapped:
+            self.start_tls(handler)
         answer("CONNECT", "220 peer.test ESMTP")
         while True:
             line = handler.rfile.readline()
@@ -367,8 +370,7 @@ class Peer:
                 answer(verb, "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{l}" for i, l in enumerate(lines)), text)
             elif verb == "STARTTLS" and self.tls:
                 if answer(verb, "220 2.0.0 Ready", text):
-                    handler.connection = self.tls.wrap_socket(handler.connection, server_side=True)
-                    handler.rfile, handler.wfile = handler.connection.makefile("rb"), handler.connection.makefile("wb", 0)
+                    self.start_tls(handler)
             elif verb == "HELO":
                 answer(verb, "250 peer.test", text)
             elif verb == "MAIL":
@@ -390,6 +392,10 @@ class Peer:
                 return
             else:
                 answer(verb, "250 2.0.0 Ok", text)
+
+    def start_tls(self, handler):
+        handler.connection = self.tls.wrap_socket(handler.connection, server_side=True)
+        handler.rfile, handler.wfile = handler.connection.makefile("rb"), handler.connection.makefile("wb", 0)
 
     def content(self, handler, state, answer):
         lines = []
