@@ -130,16 +130,21 @@ class ConfigCheck(rig.TestCase):
         self.assertEqual(check.returncode, 0, check.stderr)
 
     def test_the_examples_are_good_configurations(self):
-        aliases, mailboxes = self.path("aliases"), self.path("mail.db")
+        aliases, mailboxes, passwords = self.path("aliases"), self.path("mail.db"), self.path("sasl_passwd")
         with open(aliases, "w") as f:
             f.write("team@example.test alice@example.test\n")
+        with open(passwords, "w") as f:
+            f.write("[smtp.provider.example]:587 user@example.com:secret\n")
         with contextlib.closing(sqlite3.connect(mailboxes)) as database:
             database.execute("CREATE TABLE mailbox (address TEXT PRIMARY KEY)")
         examples = sorted(glob.glob(os.path.join(EXAMPLES, "*.toml")))
         self.assertGreaterEqual(len(examples), 5)
         for example in examples:
             with self.subTest(example=os.path.basename(example)), open(example) as f:
-                text = f.read().replace("/etc/mansio/aliases", aliases).replace("/var/lib/mailboxes/mail.db", mailboxes)
+                text = f.read()
+                for path, ours in (("/etc/mansio/aliases", aliases), ("/var/lib/mailboxes/mail.db", mailboxes),
+                                   ("/etc/mansio/sasl_passwd", passwords)):
+                    text = text.replace(path, ours)
                 # The spool is the rig's.
                 server = rig.Mansio(self.dir, 'user = "nobody"\n' + re.sub(r"(?m)^spool = .*\n", "", text))
                 checked = rig.run_program("check", "--config", server.config)
