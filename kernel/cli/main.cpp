@@ -85,6 +85,7 @@ void add_why(CLI::App &queue, cli::Where &where, cli::WhyOrder &order, int &stat
     one->add_option("--tenant", order.tenant, "a tenant's mail");
     one->add_option("--campaign", order.campaign, "a campaign's mail");
     one->add_option("--sender", order.sender, "mail from this address; @example.com: from a domain");
+    one->add_option("--pool", order.pool, "mail that leaves from this source pool");
     one->require_option(1);
     if (command->get_name() == "resume") continue;
     command->add_option("--for", order.time, "so long (30, 15m, 2h, 5d); without: until it is resumed");
@@ -102,7 +103,7 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::Wh
     command->add_flag("--all", order.all, "every message");
     command->add_option("--match", order.match,
                         "messages by key=value: sender, recipient, domain, destination, state, transport, tenant, "
-                        "campaign, older (15m, 2h, 5d)");
+                        "campaign, source_pool, older (15m, 2h, 5d)");
     command->callback([&where, &order, &status, verb] {
       order.verb = verb;
       status = cli::queue_main(where, order);

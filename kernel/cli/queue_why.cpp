@@ -47,9 +47,10 @@ std::string why_text(std::string_view line) {
 
 int why_main(const Where &where, const WhyOrder &order) {
   json::object match;
-  for (const auto &[key, value] : {std::pair{"destination", &order.destination}, std::pair{"tenant", &order.tenant},
-                                   std::pair{"campaign", &order.campaign}, std::pair{"sender", &order.sender},
-                                   std::pair{"for", &order.time}, std::pair{"reason", &order.reason}})
+  for (const auto &[key, value] :
+       {std::pair{"destination", &order.destination}, std::pair{"tenant", &order.tenant},
+        std::pair{"campaign", &order.campaign}, std::pair{"sender", &order.sender},
+        std::pair{"source_pool", &order.pool}, std::pair{"for", &order.time}, std::pair{"reason", &order.reason}})
     if (!value->empty()) match[key] = *value;
   json::array ids;
   for (const auto &id : order.ids) ids.emplace_back(id);

@@ -11,7 +11,7 @@ namespace mansio::cli {
 struct WhyOrder {
   std::string verb;
   std::vector<std::string> ids;
-  std::string destination, tenant, campaign, sender;
+  std::string destination, tenant, campaign, sender, pool;
   std::string time, reason;  // of `suspend`
   bool json = false;
 };

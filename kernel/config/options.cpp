@@ -79,7 +79,7 @@ constexpr std::string_view kBareNewlines[] = {"normalize", "reject"};
 constexpr std::string_view kTlsLevels[] = {"none", "may", "encrypt"};
 constexpr std::string_view kDestinationKeys[] = {"nexthop", "recipient", "site"};
 constexpr std::string_view kResponseActions[] = {"suspend", "slow", "concurrency", "bounce", "pool"};
-constexpr std::string_view kRateKeys[] = {"tenant", "campaign", "sender"};
+constexpr std::string_view kRateKeys[] = {"tenant", "campaign", "sender", "source_pool"};
 constexpr std::string_view kDurabilities[] = {"power", "process"};
 constexpr std::string_view kIsolations[] = {"inproc", "process"};
 constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
@@ -780,7 +780,7 @@ std::span<const Option<RateRule>> rate_limit_options() {
       option<&T::key>("key", choice(kRateKeys), "Whose deliveries are counted."),
       option<&T::match>("match", list(kLine),
                         "Names it is for; \".example.com\" and \"@example.com\" stand for all that end so.",
-                        "every tenant, campaign or sender"),
+                        "every tenant, campaign, sender or source pool"),
       option<&T::rate>("rate", text(kRate), "Deliveries in a time, such as \"100/m\".", "must be given"),
       option<&T::burst>("burst", integer(1), "How many may follow each other at once after a quiet time."),
       option<&T::plugin>("plugin", text(kRateName),

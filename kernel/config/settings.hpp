@@ -22,7 +22,7 @@ namespace mansio::config {
 enum class LogFormat : std::uint8_t { Json, Postfix };
 enum class BareNewline : std::uint8_t { Normalize, Reject };
 enum class DestinationKey : std::uint8_t { Nexthop, Recipient, Site };
-enum class RateKey : std::uint8_t { Tenant, Campaign, Sender };
+enum class RateKey : std::uint8_t { Tenant, Campaign, Sender, SourcePool };
 enum class TlsLevel : std::uint8_t { None, May, Encrypt };
 
 struct Log {
@@ -282,7 +282,7 @@ struct TenantRule {
   bool operator==(const TenantRule &) const = default;
 };
 
-// One [[rate_limit]]: of each tenant, campaign or sender that matches, by itself.
+// One [[rate_limit]]: of each tenant, campaign, sender or source pool that matches, by itself.
 struct RateRule {
   RateKey key = RateKey::Tenant;
   std::vector<std::string> match;  // empty: every one that has a name

@@ -149,10 +149,11 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     update_pressure();
 }
 
-scheduler::FlowId QueueCore::flow_of(const Envelope &envelope) {
+scheduler::FlowId QueueCore::flow_of(const Envelope &envelope, std::string_view source_pool) {
   return scheduler_->flow({.tenant = envelope.tenant,
                            .campaign = envelope.campaign,
                            .sender = envelope.sender,
+                           .source_pool = source_pool,
                            .priority = static_cast<std::int8_t>(envelope.priority)});
 }
 
@@ -173,7 +174,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     std::size_t bytes;
     std::uint32_t limit;  // of recipients
   };
-  const auto flow = flow_of(envelope);
+  const auto flow = flow_of(envelope, pool_of(m, envelope));
   using Key = std::tuple<scheduler::TransportId, std::string, std::string, const Deferral *>;
   std::map<Key, Open> open;
   std::vector<GroupSlot> made;
@@ -220,6 +221,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
                             .due = mono_of(due),
                             .flow = flow,
                             .alone = m.kills > 0});
+      if (!pools_.empty()) scheduler_->set_flow(g, flow_of(envelope, pool_of(g, envelope)), clock_.mono());
     }
     index_.group(at->second.group).recipients.push({i, 0});
     index_.add_recipient(at->second.group, recipient.address,

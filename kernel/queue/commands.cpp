@@ -46,7 +46,7 @@ std::string problem_of(const wire::QueueCommand &c) {
   bool chosen = c.all || !c.ids.empty();
   for (const auto &[key, value] : c.match) {
     constexpr std::string_view keys[] = {"sender",    "recipient", "domain",   "destination", "state",
-                                         "transport", "tenant",    "campaign", "older"};
+                                         "transport", "tenant",    "campaign", "source_pool", "older"};
     if (is_target(c, key)) continue;
     chosen = true;
     if (c.verb == "qshape") {
@@ -55,7 +55,8 @@ std::string problem_of(const wire::QueueCommand &c) {
     }
     if (std::find(std::begin(keys), std::end(keys), key) == std::end(keys))
       return "cannot match by " + key +
-             ": expected sender, recipient, domain, destination, state, transport, tenant, campaign or older";
+             ": expected sender, recipient, domain, destination, state, transport, tenant, campaign, source_pool or "
+             "older";
     if (key == "older" && !parse_age(value)) return "not an age: " + value + " (expected 30, 15m, 2h, 5d)";
   }
   const bool of_all = c.reads() && c.verb != "show" && c.verb != "why";
@@ -221,6 +222,11 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
         continue;
       }
       bool any = false;
+      if (key == "source_pool") {
+        index_.each_group(slot, [&](GroupSlot g) { any |= pool_of(g, *envelope) == value; });
+        if (!any) return false;
+        continue;
+      }
       index_.each_group(slot, [&](GroupSlot g) {
         for (const auto &p : index_.group(g).recipients) {
           const auto &r = envelope->recipients[p.index];

@@ -161,7 +161,7 @@ class QueueCore : private spool::Mover {
   // admission.cpp
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
   void admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew);
-  scheduler::FlowId flow_of(const Envelope &envelope);
+  scheduler::FlowId flow_of(const Envelope &envelope, std::string_view source_pool);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,
                         std::uint16_t attempts = 0);
   void schedule_new(GroupSlot group);
@@ -219,7 +219,9 @@ class QueueCore : private spool::Mover {
   void on_outcomes(Connection &c, const wire::Outcomes &o);
   void foreign_outcomes(Connection &c, const wire::Outcomes &o);
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
+  static const std::string &pool_of(const Message &m, const Envelope &envelope);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
+  std::optional<std::string> pool_now(GroupSlot group);
   SharedEnvelope nameless(MessageSlot slot);
   void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope,
                     bool interrupted);

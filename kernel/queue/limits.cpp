@@ -92,12 +92,11 @@ std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings
 }
 
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings) {
+  using Key = scheduler::RateRule::Key;
+  constexpr Key keys[] = {Key::Tenant, Key::Campaign, Key::Sender, Key::SourcePool};  // by RateKey
   std::vector<scheduler::RateRule> out;
   for (const auto &r : settings.rate_limits) {
-    const auto key = r.key == config::RateKey::Tenant     ? scheduler::RateRule::Key::Tenant
-                     : r.key == config::RateKey::Campaign ? scheduler::RateRule::Key::Campaign
-                                                          : scheduler::RateRule::Key::Sender;
-    out.push_back({key, r.match, rate_of(r.rate, r.burst, r.plugin, settings)});
+    out.push_back({keys[static_cast<std::size_t>(r.key)], r.match, rate_of(r.rate, r.burst, r.plugin, settings)});
   }
   return out;
 }

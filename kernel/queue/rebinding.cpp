@@ -64,6 +64,9 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
   if (!pool.empty() && m.more().pool != pool) {  // of the next deliveries of all its recipients
     m.more().pool = pool;
     journal(m, entry::pool(m.id, pool));
+    index_.each_group(slot, [&](GroupSlot g) {
+      scheduler_->set_flow(g, scheduler_->with_source_pool(scheduler_->flow_of(g), pool), clock_.mono());
+    });
     any = true;
   }
   if (m.corrupt || (!reroute && transport.empty() && nexthop.empty())) return any;

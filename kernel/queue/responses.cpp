@@ -42,16 +42,29 @@ void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &
     case Action::Pool:
       std::erase_if(pools_, [&](const auto &p) { return p.second.second <= now; });
       pools_.insert_or_assign(std::string{name}, std::pair{rule->pool, now + rule->time});
+      // What waits there already is another pool's mail from now on, and once more when the time is over.
+      scheduler_->on_turn([this](GroupSlot g) { return pool_now(g); });
       break;
   }
 }
 
+// Wherever it goes: an operator's word, or what came with it.
+const std::string &QueueCore::pool_of(const Message &m, const Envelope &envelope) {
+  return m.extra && !m.extra->pool.empty() ? m.extra->pool : envelope.source_pool;
+}
+
 const std::string &QueueCore::pool_of(GroupSlot group, const Envelope &envelope) const {
   const auto &m = index_.message(index_.group(group).message);
-  if (m.extra && !m.extra->pool.empty()) return m.extra->pool;  // an operator's word
-  if (pools_.empty()) return envelope.source_pool;
+  if (pools_.empty() || (m.extra && !m.extra->pool.empty())) return pool_of(m, envelope);
   const auto at = pools_.find(site_of(group));
   return at != pools_.end() && at->second.second > clock_.mono() ? at->second.first : envelope.source_pool;
+}
+
+// Of a group that is about to be leased. An envelope that cannot be read is the lease's to find out.
+std::optional<std::string> QueueCore::pool_now(GroupSlot group) {
+  if (scheduler_->transport_of(group) == route_transport_) return std::nullopt;
+  const auto stored = read_stored(index_.group(group).message);
+  return stored ? std::optional{pool_of(group, (*stored)->envelope)} : std::nullopt;
 }
 
 }  // namespace mansio::queue

@@ -15,7 +15,8 @@ constexpr std::pair<std::string_view, scheduler::Suspension::Key> kKeys[] = {
     {"destination", scheduler::Suspension::Key::Destination},
     {"tenant", scheduler::Suspension::Key::Tenant},
     {"campaign", scheduler::Suspension::Key::Campaign},
-    {"sender", scheduler::Suspension::Key::Sender}};
+    {"sender", scheduler::Suspension::Key::Sender},
+    {"source_pool", scheduler::Suspension::Key::SourcePool}};
 
 std::string_view name_of(scheduler::Suspension::Key key) {
   for (const auto &[name, k] : kKeys)
@@ -47,7 +48,7 @@ std::string QueueCore::problem_of_suspension(const wire::QueueCommand &c) {
     }
     return c.verb + " does not understand " + option + "=" + value;
   }
-  if (keys != 1) return "what? give one of destination, tenant, campaign and sender";
+  if (keys != 1) return "what? give one of destination, tenant, campaign, sender and source_pool";
   return "";
 }
 
@@ -77,8 +78,9 @@ bool QueueCore::step_suspension(Command &command) {
     if (!index_.message(slot).used) continue;
     const auto stored = peek(slot);
     if (!stored) continue;
-    const auto flow = flow_of(stored->envelope);
-    index_.each_group(slot, [&](GroupSlot g) { scheduler_->set_flow(g, flow, now); });
+    index_.each_group(slot, [&](GroupSlot g) {
+      scheduler_->set_flow(g, flow_of(stored->envelope, pool_of(g, stored->envelope)), now);
+    });
   }
   return command.cursor < index_.slots();
 }

@@ -235,6 +235,11 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
       served(choice.lane);
       return next_of(id, now);
     }
+    if (changes_pool(group)) {
+      served(choice.lane);
+      make_ready(group, now);
+      continue;
+    }
     auto &c = share.classes[choice.priority_class];
     --c.credit;
     if (lane.list)
@@ -285,6 +290,10 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     if (now >= t.burst_until && now < t.drain_from && others) return std::nullopt;  // others' turn
     if (t.in_use() == 0) {
       t.suspects.pop_front();
+      if (changes_pool(group)) {
+        t.suspects.push_back(group);
+        continue;
+      }
       t.alone_running = true;
       if (now >= t.burst_until) t.burst_until = now + kSuspectBurst;
       t.drain_from = t.burst_until + kSuspectPatience;

@@ -56,7 +56,7 @@ void save_all(std::vector<SavedSuspension> &to, const To &from, Nanos offset) {
   for (const auto &s : from) to.push_back({s.key, s.name, s.reason, shifted(s.from, offset), shifted(s.until, offset)});
 }
 
-bool plausible(const SavedSuspension &s) { return s.key <= Suspension::Key::Sender; }
+bool plausible(const SavedSuspension &s) { return s.key <= Suspension::Key::SourcePool; }
 
 // It is no longer than it was, whatever a clock said. `last`: what of it is not later than now.
 Suspension made(const SavedSuspension &s, Nanos SavedSuspension::*last, Nanos offset, Nanos now) {
@@ -120,7 +120,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       if (const auto &rate = t->limits.rate; rate)
         t->tokens.full_at = std::min(s.full_at - offset, now + rate.tolerance() + rate.interval);
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
-    } else if (s.key <= static_cast<std::uint8_t>(RateRule::Key::Sender)) {
+    } else if (s.key < RateRule::kKeys) {
       const auto id = bucket_of(static_cast<RateRule::Key>(s.key), s.name);
       if (id == kNobody) continue;
       auto &b = buckets_[id];

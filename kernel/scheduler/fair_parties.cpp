@@ -11,6 +11,15 @@ constexpr std::size_t kIdleFlows = 4096;  // remembered beyond this only while t
 
 // RFC 6710 section 4.2: 4 and above is what needs to be quick; below 0 can wait.
 std::uint8_t priority_class_of(int priority) { return priority >= 4 ? 0 : priority >= 0 ? 1 : 2; }
+constexpr int kPriorities[kClasses] = {4, 0, -1};  // one of each
+
+std::string flow_name(std::string_view tenant, std::string_view campaign, std::string_view sender,
+                      std::string_view source_pool, std::uint8_t priority_class) {
+  std::string name;
+  name.reserve(tenant.size() + campaign.size() + sender.size() + source_pool.size() + 4);
+  for (const auto part : {tenant, campaign, sender, source_pool}) name.append(part).append(1, '\0');
+  return name.append(1, static_cast<char>('0' + priority_class));
+}
 
 }  // namespace
 
@@ -24,11 +33,8 @@ FlowId FairScheduler::flow(const Party &party) {
                                              })
                           ? party.sender
                           : std::string_view{};
-  std::string name;
-  name.reserve(party.tenant.size() + party.campaign.size() + sender.size() + 3);
-  name.append(party.tenant).append(1, '\0').append(party.campaign).append(1, '\0').append(sender);
-  name.append(1, static_cast<char>('0' + priority_class));
-  const auto [at, fresh] = flow_names_.try_emplace(std::move(name), 0);
+  const auto [at, fresh] =
+      flow_names_.try_emplace(flow_name(party.tenant, party.campaign, sender, party.source_pool, priority_class), 0);
   if (!fresh) return at->second;
   FlowId id = 0;
   if (!free_flows_.empty()) {
@@ -47,6 +53,7 @@ FlowId FairScheduler::flow(const Party &party) {
   f.priority_class = priority_class;
   f.campaign = party.campaign;
   f.sender = sender;
+  f.source_pool = party.source_pool;
   if (const auto tenant = tenant_names_.find(party.tenant); tenant != tenant_names_.end()) {
     f.tenant = tenant->second;
   } else {
@@ -60,6 +67,27 @@ FlowId FairScheduler::flow(const Party &party) {
   if (!suspensions_.active().empty()) apply_suspensions(f);
   leave_flow(id);  // no groups yet: it may be forgotten again
   return id;
+}
+
+FlowId FairScheduler::with_source_pool(FlowId id, std::string_view pool) {
+  const auto &f = flows_[id];
+  if (f.source_pool == pool) return id;
+  return flow({tenants_[f.tenant].name, f.campaign, f.sender, pool, kPriorities[f.priority_class]});
+}
+
+// Its turn has come, and it is no longer the mail of the pool that it waited for. The caller puts it in line anew.
+bool FairScheduler::changes_pool(GroupId id) {
+  if (!source_pool_) return false;
+  const auto pool = source_pool_(id);
+  if (!pool) return false;
+  auto &s = slots_[id];
+  const auto flow = with_source_pool(s.flow, *pool);
+  if (flow == s.flow) return false;
+  --flows_[s.flow].groups;
+  leave_flow(s.flow);
+  s.flow = flow & ((1u << Slot::kFlowBits) - 1);
+  ++flows_[flow].groups;
+  return true;
 }
 
 void FairScheduler::tenants(std::vector<TenantWeight> weights) {
@@ -97,7 +125,7 @@ void FairScheduler::rates(std::vector<RateRule> rules) {
 }
 
 void FairScheduler::find_buckets(Flow &f) {
-  const std::string *names[] = {&tenants_[f.tenant].name, &f.campaign, &f.sender};
+  const std::string *names[RateRule::kKeys] = {&tenants_[f.tenant].name, &f.campaign, &f.sender, &f.source_pool};
   for (std::size_t k = 0; k < f.buckets.size(); ++k) {
     f.buckets[k] = bucket_of(static_cast<RateRule::Key>(k), *names[k]);
     if (f.buckets[k] != kNobody) ++buckets_[f.buckets[k]].users, buckets_[f.buckets[k]].ready += f.ready;
@@ -224,9 +252,7 @@ void FairScheduler::forget_flows(Nanos now) {
       leave_flow(id);
       continue;
     }
-    std::string name = tenants_[f.tenant].name;
-    name.append(1, '\0').append(f.campaign).append(1, '\0').append(f.sender);
-    flow_names_.erase(name.append(1, static_cast<char>('0' + f.priority_class)));
+    flow_names_.erase(flow_name(tenants_[f.tenant].name, f.campaign, f.sender, f.source_pool, f.priority_class));
     drop_buckets(f);
     f = Flow{};
     free_flows_.push_back(id);

@@ -49,6 +49,8 @@ class FairScheduler final : public Scheduler {
     return transports_[transport].limits.slots.is_list(deliveries);
   }
   FlowId flow(const Party &party) override;
+  FlowId with_source_pool(FlowId flow, std::string_view pool) override;
+  void on_turn(std::function<std::optional<std::string>(GroupId)> pool) override { source_pool_ = std::move(pool); }
   void tenants(std::vector<TenantWeight> weights) override;
   void rates(std::vector<RateRule> rules) override;
   void rate_owners(std::vector<RateOwner> owners) override;
@@ -154,6 +156,7 @@ class FairScheduler final : public Scheduler {
   bool open(const Bucket &bucket, Nanos now) const;
   BucketId closed_bucket(const Flow &flow, Nanos now) const;
   void leave_flow(FlowId id);
+  bool changes_pool(GroupId id);
   void forget_flows(Nanos now);
 
   // fair_permits.cpp
@@ -305,6 +308,7 @@ class FairScheduler final : public Scheduler {
   int budget_ = 0;           // of lanes that may be looked at in this call of next()
   bool unfinished_ = false;  // it was not enough
   std::function<void(GroupId)> on_soon_;
+  std::function<std::optional<std::string>(GroupId)> source_pool_;
 };
 
 }  // namespace mansio::scheduler

@@ -47,12 +47,13 @@ void FairScheduler::apply_suspensions(DestinationId id) {
 void FairScheduler::apply_suspensions(Flow &f) const {
   f.suspended = suspensions_.find(Suspension::Key::Tenant, tenants_[f.tenant].name) ||
                 suspensions_.find(Suspension::Key::Campaign, f.campaign) ||
-                suspensions_.find(Suspension::Key::Sender, f.sender);
+                suspensions_.find(Suspension::Key::Sender, f.sender) ||
+                suspensions_.find(Suspension::Key::SourcePool, f.source_pool);
 }
 
 Subject FairScheduler::subject_of(GroupId id) const {
   const auto &f = flows_[slots_[id].flow];
-  return {destinations_[slots_[id].destination].nexthop, tenants_[f.tenant].name, f.campaign, f.sender};
+  return {destinations_[slots_[id].destination].nexthop, tenants_[f.tenant].name, f.campaign, f.sender, f.source_pool};
 }
 
 Nanos FairScheduler::suspended_time(GroupId id, Nanos since, Nanos now) const {

@@ -98,8 +98,8 @@ struct Tenant {
   std::uint32_t weight = 1;
 };
 
-// Whose mail: what groups of the same tenant, campaign, priority class and, where one is limited, sender have in
-// common.
+// Whose mail: what groups of the same tenant, campaign, source pool, priority class and, where one is limited, sender
+// have in common.
 struct Flow {
   std::uint32_t tenant = 0;
   std::uint8_t priority_class = 1;
@@ -107,9 +107,9 @@ struct Flow {
   bool used = false;
   bool suspended = false;
   std::uint32_t groups = 0;
-  std::uint32_t ready = 0;                                     // of these, in lanes
-  std::array<BucketId, 3> buckets{kNobody, kNobody, kNobody};  // by RateRule::Key
-  std::string campaign, sender;
+  std::uint32_t ready = 0;                                                            // of these, in lanes
+  std::array<BucketId, RateRule::kKeys> buckets{kNobody, kNobody, kNobody, kNobody};  // by RateRule::Key
+  std::string campaign, sender, source_pool;
 };
 
 }  // namespace mansio::scheduler

@@ -87,12 +87,14 @@ struct TransportLimits {
 // Whose mail it is. Empty names are the mail of nobody in particular, which is a tenant like any other.
 struct Party {
   std::string_view tenant = {}, campaign = {}, sender = {};
-  int priority = 0;  // RFC 6710: -9 to 9
+  std::string_view source_pool = {};  // that its deliveries leave from
+  int priority = 0;                   // RFC 6710: -9 to 9
 };
 
-// A rate for each tenant, campaign or sender whose name matches (none given: every one).
+// A rate for each tenant, campaign, sender or source pool whose name matches (none given: every one).
 struct RateRule {
-  enum class Key : std::uint8_t { Tenant, Campaign, Sender };
+  enum class Key : std::uint8_t { Tenant, Campaign, Sender, SourcePool };  // written down: fair_memory.cpp
+  static constexpr std::size_t kKeys = 4;
   Key key = Key::Tenant;
   std::vector<std::string> match;
   RateLimit limit;
@@ -101,7 +103,8 @@ struct RateRule {
 
 // As why() and the owners of rates know a limit of that key.
 inline std::string_view rate_limit_name(RateRule::Key key) {
-  constexpr std::string_view kNames[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
+  constexpr std::string_view kNames[RateRule::kKeys] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit",
+                                                        "source_pool_rate_limit"};
   return kNames[static_cast<std::size_t>(key)];
 }
 

@@ -1,6 +1,6 @@
-// Suspensions: mail that is not to be tried for a while, by destination, tenant, campaign or sender, because an
-// operator says so or a next hop's reply does. It waits where it is; the time it waits counts neither for its age nor
-// for its back-off, so how long each suspension lasted is remembered after it has ended.
+// Suspensions: mail that is not to be tried for a while, by destination, tenant, campaign, sender or source
+// pool, because an operator says so or a next hop's reply does. It waits where it is; the time it waits counts neither
+// for its age nor for its back-off, so how long each suspension lasted is remembered after it has ended.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace mansio::scheduler {
 inline constexpr Nanos kForGood = std::numeric_limits<Nanos>::max();
 
 struct Suspension {
-  enum class Key : std::uint8_t { Destination, Tenant, Campaign, Sender };
+  enum class Key : std::uint8_t { Destination, Tenant, Campaign, Sender, SourcePool };  // written down
   Key key = Key::Destination;
   std::string name;  // ".example.com" and "@example.com" stand for all that end so
   Nanos from = 0, until = kForGood;
@@ -35,7 +35,7 @@ struct Suspension {
 
 // What a message is, as far as suspensions look at it.
 struct Subject {
-  std::string_view destination, tenant, campaign, sender;
+  std::string_view destination, tenant, campaign, sender, source_pool = {};
 };
 
 class Suspensions {
@@ -106,6 +106,8 @@ class Suspensions {
         return s.covers(s.key, of.tenant);
       case Suspension::Key::Campaign:
         return s.covers(s.key, of.campaign);
+      case Suspension::Key::SourcePool:
+        return s.covers(s.key, of.source_pool);
       case Suspension::Key::Sender:
         break;
     }

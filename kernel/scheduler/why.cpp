@@ -43,7 +43,7 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   const auto *suspension = suspensions_.active().empty() ? nullptr : suspensions_.find(subject_of(id));
   if (!suspension && d.suspended) suspension = suspensions_.find(Suspension::Key::Destination, d.nexthop);  // its site
   const auto suspended_until = [&](Nanos at_least) -> Why {
-    constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender"};
+    constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender", "source pool"};
     return {"suspended",
             fmt::format("{} {} is suspended{}{}", names[static_cast<std::size_t>(suspension->key)], suspension->name,
                         suspension->reason.empty() ? "" : ": ", suspension->reason),

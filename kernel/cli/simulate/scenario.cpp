@@ -177,6 +177,7 @@ void read_arrival(const TomlTable &table, const std::string &name, const config:
     f.text("tenant", a.tenant);
     f.text("campaign", a.campaign);
     f.text("sender", a.sender);
+    f.text("source_pool", a.source_pool);
     f.integer("priority", a.priority, -9, 9);
     f.duration("from", a.from);
     f.duration("to", a.to);

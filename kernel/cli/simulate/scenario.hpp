@@ -41,7 +41,7 @@ struct DestinationSpec {
 struct ArrivalSpec {
   std::string name;         // for the report
   std::string destination;  // name of a DestinationSpec
-  std::string tenant, campaign, sender;
+  std::string tenant, campaign, sender, source_pool;
   int priority = 0;
   Nanos from = 0, to = 0;
   double rate = 0;               // messages a second, at random times

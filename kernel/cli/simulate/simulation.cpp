@@ -65,10 +65,21 @@ void Simulation::build() {
     }
   }
   for (const auto &a : s_.arrivals) {
-    Source source{&a, 0, 0, 0, a.from};
+    Source source{&a, 0, 0, 0, a.from, {}};
     while (s_.destinations[source.destination].name != a.destination) ++source.destination;
     if (a.rate > 0) source.next += static_cast<Nanos>(random_.exponential() / a.rate * kSecond);
-    sources_.push_back(source);
+    const auto rates = queue::rates_of(s_.settings);
+    using Key = scheduler::RateRule::Key;
+    for (const auto &[key, name] : {std::pair{Key::Campaign, &a.campaign}, std::pair{Key::Sender, &a.sender},
+                                    std::pair{Key::SourcePool, &a.source_pool}}) {
+      const auto rule = std::find_if(rates.begin(), rates.end(),
+                                     [&, k = key, n = name](const auto &r) { return r.key == k && r.matches(*n); });
+      if (rule == rates.end()) continue;
+      auto &count = party_counts_[{key, *name}];
+      count.rate = rule->limit;
+      source.counts.push_back(&count);
+    }
+    sources_.push_back(std::move(source));
     report_.arrivals.push_back({.name = a.name.empty() ? a.destination : a.name});
   }
   step_.by_destination.resize(s_.destinations.size());
@@ -123,8 +134,11 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
     for (std::uint64_t n = 0; n < there; n += limit) hops.push_back(hop);
   }
   const bool list = scheduler_->is_list(transport, hops.size());
-  const auto flow = scheduler_->flow(
-      {.tenant = report_.tenants[tenant].name, .campaign = a.campaign, .sender = a.sender, .priority = a.priority});
+  const auto flow = scheduler_->flow({.tenant = report_.tenants[tenant].name,
+                                      .campaign = a.campaign,
+                                      .sender = a.sender,
+                                      .source_pool = a.source_pool,
+                                      .priority = a.priority});
   for (const auto hop : hops) {
     scheduler::GroupId id = 0;
     if (free_.empty()) {
@@ -220,6 +234,8 @@ void Simulation::begin(const scheduler::Decision &decision) {
   count(transport_counts_[h.transport], h.hop.spec().transport);
   count(*h.count, h.hop.name());
   count(tenant_counts_[g.tenant], "tenant " + report_.tenants[g.tenant].name);
+  for (auto *c : sources_[g.arrival].counts)
+    count(*c, "campaign, sender or source pool of " + report_.arrivals[g.arrival].name);
   const auto verdict = hops_[h.servers].hop.begin(now_, random_);
   g.ending = verdict.ending;
   ending_.push({now_ + std::max<Nanos>(verdict.takes, 1), id});
@@ -233,6 +249,7 @@ void Simulation::end(scheduler::GroupId id) {
   --transport_counts_[h.transport].under_way;
   --h.count->under_way;
   --tenant_counts_[g.tenant].under_way;
+  for (auto *c : sources_[g.arrival].counts) --c->under_way;
   report_.ended = now_;
   const bool fails = g.ending == Ending::Deferred || g.ending == Ending::NoConnection;
   const auto result = g.ending == Ending::NoConnection ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;

@@ -64,16 +64,17 @@ class Simulation {
     State state = State::Gone;
     Ending ending = Ending::Delivered;
   };
+  struct Counted {  // an independent count of what a limit allows
+    std::uint32_t under_way = 0, limit = 0;
+    scheduler::RateLimit rate;
+    scheduler::TokenBucket bucket;
+  };
   struct Source {
     const ArrivalSpec *spec;
     std::size_t destination;  // index of the spec
     std::uint64_t sent = 0, recipients = 0;
     Nanos next = 0;
-  };
-  struct Counted {  // an independent count of what a limit allows
-    std::uint32_t under_way = 0, limit = 0;
-    scheduler::RateLimit rate;
-    scheduler::TokenBucket bucket;
+    std::vector<Counted *> counts;  // of its campaign, sender and source pool, where they have rates
   };
   struct Hop {
     NextHop hop;
@@ -124,6 +125,7 @@ class Simulation {
   std::vector<Counted> transport_counts_;                                                 // by TransportId
   std::map<std::pair<scheduler::TransportId, std::string>, Counted> destination_counts_;  // a site's, or a hop's own
   std::vector<Counted> tenant_counts_;
+  std::map<std::pair<scheduler::RateRule::Key, std::string>, Counted> party_counts_;  // of what is not a tenant
   std::map<std::string, std::uint32_t> tenant_names_;
   struct TenantState {
     std::uint64_t waiting = 0, delivered = 0;

@@ -83,6 +83,34 @@ destination = "b.example"
   EXPECT_FALSE(read_scenario("/nonexistent"));
 }
 
+TEST(Simulation, ASourcePoolsRateBindsItOverAllDestinations) {
+  const auto scenario = parse_scenario("pool.toml", R"(
+duration = "1m"
+[transport.t]
+[[rate_limit]]
+key = "source_pool"
+match = ["warm"]
+rate = "5/s"
+[[destination]]
+name = "d#.example"
+count = 10
+latency = "10ms"
+[[arrival]]
+name = "warm"
+destination = "d#.example"
+source_pool = "warm"
+messages = 200
+[[arrival]]
+name = "others"
+destination = "d#.example"
+messages = 200
+)");
+  ASSERT_TRUE(scenario) << scenario.error().text;
+  const auto r = run(*scenario);
+  EXPECT_GE(seconds(of(r.arrivals, "warm").delay.quantile(0.99)), 35);
+  EXPECT_LE(seconds(of(r.arrivals, "others").delay.quantile(0.99)), 5);
+}
+
 TEST(Simulation, TheSameSeedGivesTheSameRun) {
   auto scenario = example("fragile");
   scenario.duration = 2 * kMinute;
@@ -275,6 +303,7 @@ Scenario random_scenario(unsigned seed) {
   if (pick(2) == 0) s.settings.rate_limits.push_back({config::RateKey::Tenant, {"a"}, "3/s", 1 + pick(3)});
   if (pick(2) == 0) s.settings.rate_limits.push_back({config::RateKey::Sender, {}, "2/s", 1 + pick(3)});
   if (pick(3) == 0) s.settings.rate_limits.push_back({config::RateKey::Campaign, {}, "10/s", 1 + pick(3)});
+  if (pick(3) == 0) s.settings.rate_limits.push_back({config::RateKey::SourcePool, {"p"}, "4/s", 1 + pick(3)});
   for (std::uint32_t i = 0; i < 4; ++i) {
     auto &d = s.destinations.emplace_back();
     const auto transport = pick(transports);
@@ -306,6 +335,7 @@ Scenario random_scenario(unsigned seed) {
     a.tenant = one_of("", "a", "b");
     a.sender = one_of("", "s@example.com", "t@example.com");
     a.campaign = one_of("", "c");
+    a.source_pool = one_of("", "p", "q");
     a.priority = one_of(-1, 0, 7);
     a.to = s.duration;
     if (pick(3) == 0) {

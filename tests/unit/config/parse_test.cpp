@@ -100,6 +100,13 @@ listen = ["x"]
   EXPECT_THAT(text, HasSubstr("/etc/m.toml: route is missing"));
 }
 
+TEST(Settings, ARateMayBeASourcePools) {
+  const auto parsed = parse_with_rest("[[rate_limit]]\nkey = \"source_pool\"\nrate = \"50/h\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.rate_limits.at(0).key, RateKey::SourcePool);
+  EXPECT_THAT(all(parse_with_rest("[[rate_limit]]\nkey = \"pool\"\nrate = \"50/h\"\n")), HasSubstr("\"source_pool\""));
+}
+
 TEST(Settings, AnOptionOfAnotherTableOrWithPostfixsNameIsShownItsPlace) {
   EXPECT_THAT(all(parse_with_rest("log_format = \"postfix\"\n")),
               HasSubstr("/etc/m.toml:1: log_format is not an option at top level; expected it as format in [log]\n"));

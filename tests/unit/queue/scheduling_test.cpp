@@ -95,7 +95,7 @@ TEST_F(Scheduling, ASenderIsSuspendedWithWhatWaitsOfItAlready) {
 
 TEST_F(Scheduling, RefusesSuspensionsThatMakeNoSense) {
   begin();
-  EXPECT_THAT(ask("suspend", {}).error, HasSubstr("one of destination, tenant, campaign and sender"));
+  EXPECT_THAT(ask("suspend", {}).error, HasSubstr("one of destination, tenant, campaign, sender and source_pool"));
   EXPECT_THAT(ask("suspend", {{"destination", "a"}, {"tenant", "b"}}).error, Not(IsEmpty()));
   EXPECT_THAT(ask("suspend", {{"destination", "a"}, {"for", "soon"}}).error, HasSubstr("not a time"));
   EXPECT_THAT(ask("resume", {{"destination", "a"}, {"for", "1h"}}).error, Not(IsEmpty()));
@@ -239,6 +239,91 @@ TEST_F(Scheduling, AReplyMayBounceOrTakeAnotherPool) {
   advance(301 * kSecond);
   EXPECT_EQ(leases().at(0).source_pool, "spare");
   EXPECT_TRUE(known(first));  // until its notification is written
+}
+
+TEST_F(Scheduling, ASourcePoolsRateCountsAllThatLeavesFromIt) {
+  settings_.rate_limits.push_back({config::RateKey::SourcePool, {"warm"}, "1/h", 1});
+  begin();
+  auto e = envelope({"a@one.example"});
+  e.source_pool = "warm";
+  mail(e);
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].source_pool, "warm");
+  report(l[0], DeliveryStatus::Sent);
+  const auto named = mail(e), moved = mail_to({"b@two.example"});
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].id, moved);
+  EXPECT_THAT(why(named), HasSubstr("\"why\":\"source_pool_rate_limit\",\"detail\":\"warm: "));
+  report(l[0], DeliveryStatus::Deferred);
+  ask("rebind", {{"to_pool", "warm"}}, {to_string(moved)});
+  advance(301 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(why(moved), HasSubstr("source_pool_rate_limit"));
+  EXPECT_EQ(ask("rebind", {{"source_pool", "warm"}, {"to_pool", "spare"}}).affected, 2u);
+  l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  for (const auto &lease : l) EXPECT_EQ(lease.source_pool, "spare");
+  EXPECT_EQ(ask("rebind", {{"source_pool", "warm"}, {"to_pool", "other"}}).affected, 0u);
+}
+
+TEST_F(Scheduling, ARebindsPoolIsCountedAfterARestart) {
+  settings_.rate_limits.push_back({config::RateKey::SourcePool, {}, "1/h", 1});
+  begin();
+  const auto first = mail_to({"a@one.example"}), second = mail_to({"b@two.example"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  for (const auto id : {first, second}) ask("rebind", {{"to_pool", "warm"}}, {to_string(id)});
+  again();
+  advance(301 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_THAT(why(first) + why(second), HasSubstr("source_pool_rate_limit"));
+}
+
+TEST_F(Scheduling, APoolThatAReplyTookIsCountedAsWell) {
+  config::ResponseRule rule;
+  rule.code = {"4.7.2"};
+  rule.action = config::ResponseAction::Pool;
+  rule.pool = "spare";
+  rule.time = 3600 * kSecond;
+  settings_.responses.push_back(rule);
+  settings_.rate_limits.push_back({config::RateKey::SourcePool, {"spare"}, "1/h", 1});
+  begin();
+  for (int i = 0; i < 3; ++i) mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  say(egress_, refused(l[0], 450, {4, 7, 2}, "not from there"));
+  report(l[1], DeliveryStatus::Deferred);
+  report(l[2], DeliveryStatus::Deferred);
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].source_pool, "spare");
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(ask("why", {{"destination", "example.com"}}).lines, HasSubstr("source_pool_rate_limit"));
+  // What comes meanwhile is that pool's, too; and when the time is over nothing is any more.
+  const auto later = mail_to({"b@example.com"});
+  EXPECT_TRUE(leases().empty());
+  EXPECT_THAT(why(later), HasSubstr("source_pool_rate_limit"));
+  advance(3601 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  for (const auto &lease : l) EXPECT_EQ(lease.source_pool, "");
+}
+
+TEST_F(Scheduling, ASourcePoolIsSuspended) {
+  begin();
+  ask("suspend", {{"source_pool", "listed"}, {"reason", "on a block list"}});
+  auto e = envelope({"a@example.com"});
+  e.source_pool = "listed";
+  const auto id = mail(e);
+  mail_to({"a@example.com"});
+  EXPECT_EQ(leases().size(), 1u);
+  EXPECT_THAT(why(id), HasSubstr("source pool listed is suspended: on a block list"));
+  EXPECT_THAT(ask("suspensions", {}).lines, HasSubstr("\"key\":\"source_pool\",\"name\":\"listed\""));
+  ask("rebind", {{"to_pool", "good"}}, {to_string(id)});
+  EXPECT_EQ(leases().size(), 1u);
 }
 
 TEST_F(Scheduling, AReplySlowsItsDestinationDown) {

@@ -189,9 +189,10 @@ std::vector<Kind> kinds(const RateLimit &rate) {
           {"destination_rate_limit", "t:d.example", destination, {}},
           {"tenant_rate_limit", "acme", plain, {{RateRule::Key::Tenant, {}, rate}}},
           {"campaign_rate_limit", "spring", plain, {{RateRule::Key::Campaign, {}, rate}}},
-          {"sender_rate_limit", "a@x.example", plain, {{RateRule::Key::Sender, {}, rate}}}};
+          {"sender_rate_limit", "a@x.example", plain, {{RateRule::Key::Sender, {}, rate}}},
+          {"source_pool_rate_limit", "warm", plain, {{RateRule::Key::SourcePool, {}, rate}}}};
 }
-constexpr Party kParty{.tenant = "acme", .campaign = "spring", .sender = "a@x.example"};
+constexpr Party kParty{.tenant = "acme", .campaign = "spring", .sender = "a@x.example", .source_pool = "warm"};
 
 TEST(OwnedLimits, OfEveryKindGoByPermitsAndLetAllOfItGoInTime) {
   for (const auto &kind : kinds(owned(kTenth, 4))) {

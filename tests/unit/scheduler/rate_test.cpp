@@ -1,5 +1,5 @@
-// Rates and delays of destinations, transports, tenants, campaigns and senders, to fractions of a second; what they do
-// not bind goes on beside them.
+// Rates and delays of destinations, transports, tenants, campaigns, senders and source pools, to fractions of a second;
+// what they do not bind goes on beside them.
 #include "kernel/scheduler/rate.hpp"
 
 #include <gtest/gtest.h>
@@ -131,13 +131,16 @@ class PartyRate : public ::testing::TestWithParam<RateRule::Key> {
         return {.tenant = name};
       case RateRule::Key::Campaign:
         return {.tenant = "t", .campaign = name};
+      case RateRule::Key::SourcePool:
+        return {.tenant = "t", .source_pool = name};
       case RateRule::Key::Sender:
         break;
     }
     return {.tenant = "t", .sender = name};
   }
   static std::string limit() {
-    constexpr const char *names[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit"};
+    constexpr const char *names[] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit",
+                                     "source_pool_rate_limit"};
     return names[static_cast<std::size_t>(GetParam())];
   }
 };
@@ -213,7 +216,8 @@ TEST_P(PartyRate, GoesWhenTheRuleGoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Keys, PartyRate,
-                         ::testing::Values(RateRule::Key::Tenant, RateRule::Key::Campaign, RateRule::Key::Sender));
+                         ::testing::Values(RateRule::Key::Tenant, RateRule::Key::Campaign, RateRule::Key::Sender,
+                                           RateRule::Key::SourcePool));
 
 TEST(QueueRunDelay, RoundsTheNextAttemptUp) {
   Lab lab{{.jitter = 0, .queue_run_delay = 300 * kSecond}};

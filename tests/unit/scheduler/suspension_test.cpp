@@ -40,7 +40,7 @@ class SuspendTest : public ::testing::TestWithParam<Suspension::Key> {
   TransportId t_ = lab_.transport({.name = "t", .sessions = 1000});
   static Party party(int i) {
     static const std::string names[] = {"one@x.example", "two@x.example"};
-    return {.tenant = names[i], .campaign = names[i], .sender = names[i]};
+    return {.tenant = names[i], .campaign = names[i], .sender = names[i], .source_pool = names[i]};
   }
   static std::string to(int i) { return i == 0 ? "one@x.example" : "two@x.example"; }
 };
@@ -76,7 +76,8 @@ TEST_P(SuspendTest, EndsWhenItIsResumed) {
 
 INSTANTIATE_TEST_SUITE_P(Keys, SuspendTest,
                          ::testing::Values(Suspension::Key::Destination, Suspension::Key::Tenant,
-                                           Suspension::Key::Campaign, Suspension::Key::Sender));
+                                           Suspension::Key::Campaign, Suspension::Key::Sender,
+                                           Suspension::Key::SourcePool));
 
 TEST(Suspend, AMemberOfASiteIsSuspendedByItself) {
   Lab lab;

@@ -17,11 +17,11 @@ extern "C" {
 typedef struct mansio_rate_request {
   uint32_t size;
   uint32_t want; /* units: what is ready to go and would go within a second or so; at least 1 */
-  /* "transport_rate_limit", "destination_rate_limit", "tenant_rate_limit", "campaign_rate_limit" or
-   * "sender_rate_limit" */
+  /* "transport_rate_limit", "destination_rate_limit", "tenant_rate_limit", "campaign_rate_limit",
+   * "sender_rate_limit" or "source_pool_rate_limit" */
   mansio_str limit;
-  /* Whose: "smtp", "smtp:example.com" (the transport and the next hop or site), the tenant, campaign or sender. The
-   * same limit and key are one limit, on whatever node. */
+  /* Whose: "smtp", "smtp:example.com" (the transport and the next hop or site), the tenant, campaign, sender or source
+   * pool. The same limit and key are one limit, on whatever node. */
   mansio_str key;
   double per_second; /* as configured, more than 0 */
   uint32_t burst;    /* the same, at least 1 */
