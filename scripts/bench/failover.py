@@ -7,23 +7,22 @@ qshape document the same situation, without connections kept, comes to 20 / ((0 
 import argparse
 import contextlib
 import os
-import re
 import socket
 import statistics
 import struct
 import subprocess
 import tempfile
-import threading
 import time
 
 from figures import FAILOVER, table
-from machine import end_on_signals, fail, free_port, say, wait_growth, wait_port
-from resolver import Resolver
+from machine import end_on_signals, fail, free_port, say, wait_growth
+from next_hops import NoAnswer, SlowSink
+from resolver import A, Resolver, question
 from servers import Instance
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
 DOMAIN = "two.example.net"
-A, MX = 1, 15
+MX = 15
 CONCURRENCY = 20
 
 
@@ -35,12 +34,7 @@ class TwoExchangers(Resolver):
         return b"".join(bytes([len(label)]) + label.encode() for label in text.split(".")) + b"\0"
 
     def reply(self, query):
-        labels, end = [], 12
-        while query[end]:
-            labels.append(query[end + 1:end + 1 + query[end]].decode().lower())
-            end += 1 + query[end]
-        end += 5
-        name, (kind,) = ".".join(labels), struct.unpack("!H", query[end - 4:end - 2])
+        name, kind, end = question(query)
         found = []
         if (name, kind) == (DOMAIN, MX):
             found = [struct.pack("!H", 10) + self.name(f"mx{i + 1}.{DOMAIN}") for i in range(2)]
@@ -48,72 +42,6 @@ class TwoExchangers(Resolver):
             found = [socket.inet_aton(HOSTS[int(name[2]) - 1])]
         answers = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(data)) + data for data in found)
         return query[:2] + struct.pack("!HHHHH", 0x8580, 1, len(found), 0, 0) + query[12:end] + answers
-
-
-class SlowSink:
-    """mansio sink that answers content after a while; its running counter tells how many messages have come."""
-
-    def __init__(self, args, host, port):
-        self._words = [args.mansio, "sink", f"{host}:{port}", "-c", "--delay", f"DATA_END:{args.latency}ms"]
-        self._host, self._port, self._last = host, port, 0
-
-    def __enter__(self):
-        self._out = os.memfd_create("sink")
-        self._process = subprocess.Popen(self._words, stdout=subprocess.DEVNULL, stderr=self._out)
-        wait_port(self._port, host=self._host)
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
-        os.close(self._out)
-
-    def count(self):
-        size = os.fstat(self._out).st_size
-        found = re.findall(rb"mesg=(\d+)\r", os.pread(self._out, 200, max(0, size - 200)))
-        self._last = max(self._last, int(found[-1]) if found else 0)
-        return self._last
-
-
-class NoAnswer:
-    """In a sink's place: takes connections and says nothing, or, with `lost`, does not even take them."""
-
-    def __init__(self, host, port, lost):
-        self._at, self._lost, self._held = (host, port), lost, []
-
-    def __enter__(self):
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(self._at)
-        self._socket.listen(0 if self._lost else 1000)
-        if self._lost:  # once its queue is full the kernel drops every further SYN
-            for _ in range(3):
-                s = socket.socket()
-                s.setblocking(False)
-                s.connect_ex(self._at)
-                self._held.append(s)
-            time.sleep(0.2)
-        else:
-            self._thread = threading.Thread(target=self._take, daemon=True)
-            self._thread.start()
-        return self
-
-    def _take(self):
-        with contextlib.suppress(OSError):
-            while True:
-                self._held.append(self._socket.accept()[0])
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        if not self._lost:
-            self._thread.join()
-        for s in self._held:
-            s.close()
-
-    def count(self):
-        return 0
 
 
 def config(port, dns, cached):
@@ -131,8 +59,8 @@ nexthop = "{DOMAIN}:{port}"
 
 def exchangers(args, port, down):
     """(the good one's, the other one's) context managers; `down`: None, "silent" or "lost"."""
-    second = SlowSink(args, HOSTS[1], port) if down is None else NoAnswer(HOSTS[1], port, down == "lost")
-    return SlowSink(args, HOSTS[0], port), second
+    good, other = (SlowSink(args.mansio, host, port, args.latency) for host in HOSTS)
+    return good, other if down is None else NoAnswer(HOSTS[1], port, down == "lost")
 
 
 def rate(args, cached, down):

@@ -55,6 +55,11 @@ FAILOVER = [
     Figure("lost", "one's packets vanish, a connection a message", 0.8, None, True),
 ]
 
+GIANTS = [
+    Figure("at_once", "others' mail a second beside the giants, against both giants well: others answer at once", 0.9, None, True),
+    Figure("sessions", "the same where others take their time, so that sessions are short", 0.9, None, True),
+]
+
 LUA = [
     Figure("empty_us", "an empty hook", 3, None, False, " us"),
     Figure("cached_us", "a hook with a cached lookup", 10, None, False, " us"),

@@ -1,5 +1,6 @@
-"""A name server that, while it is open, says of every name that its address is 127.0.0.2; closed, it answers nobody.
-Not 127.0.0.1: that is an address of this host, to which Mansio refuses to send other domains' mail."""
+"""A name server that, while it is open, says of every name that its address is 127.0.0.2, but for those that it is given
+other addresses of; closed, it answers nobody. Not 127.0.0.1: that is an address of this host, to which Mansio refuses to
+send other domains' mail."""
 import socket
 import struct
 import threading
@@ -10,19 +11,27 @@ A = 1
 EVERYWHERE = "127.0.0.2"
 
 
-def reply(query):
-    end = 12
+def question(query):
+    """The name that is asked for, in lower case, the type, and where the question ends."""
+    labels, end = [], 12
     while query[end]:
+        labels.append(query[end + 1:end + 1 + query[end]].decode().lower())
         end += 1 + query[end]
     end += 5  # the root label, type, class
-    (kind,) = struct.unpack("!H", query[end - 4:end - 2])
-    answer = b"\xc0\x0c" + struct.pack("!HHIH", A, 1, 1, 4) + socket.inet_aton(EVERYWHERE) if kind == A else b""
+    return ".".join(labels), struct.unpack("!H", query[end - 4:end - 2])[0], end
+
+
+def reply(query, addresses):
+    """`addresses`: of names that are not EVERYWHERE."""
+    name, kind, end = question(query)
+    address = socket.inet_aton(addresses.get(name, EVERYWHERE))
+    answer = b"\xc0\x0c" + struct.pack("!HHIH", A, 1, 1, 4) + address if kind == A else b""
     return query[:2] + struct.pack("!HHHHH", 0x8580, 1, bool(answer), 0, 0) + query[12:end] + answer
 
 
 class Resolver:
-    def __init__(self):
-        self.port = free_port()
+    def __init__(self, addresses=None):
+        self.port, self._addresses = free_port(), addresses or {}
 
     def __enter__(self):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -38,7 +47,7 @@ class Resolver:
         self._socket.close()
 
     def reply(self, query):
-        return reply(query)
+        return reply(query, self._addresses)
 
     def _serve(self):
         while True:
