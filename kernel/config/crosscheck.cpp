@@ -452,6 +452,8 @@ class Checker {
       for (const auto *key : {"key", "rate"})
         if (!places_.contains(name + '.' + key)) add(name, fmt::format("has no {}", key));
       condition(name, "match", s_.rate_limits[i].match);
+      if (s_.rate_limits[i].warm_up.empty() != s_.rate_limits[i].warm_up_from.empty())
+        add(name, "has one of warm_up and warm_up_from without the other, expected both or neither");
     }
     for (std::size_t i = 0; i < s_.responses.size(); ++i) {
       const auto name = fmt::format("response[{}]", i + 1);

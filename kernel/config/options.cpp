@@ -786,6 +786,15 @@ std::span<const Option<RateRule>> rate_limit_options() {
       option<&T::plugin>("plugin", text(kRateName),
                          "The `[rate.NAME]` that keeps it, perhaps for several nodes together; `rate-local`: this "
                          "instance by itself."),
+      option<&T::warm_up>(
+          "warm_up", list(kRate),
+          "Rates for the first days, one for each, as a source address needs them that nobody knows yet: "
+          "[\"50/d\", \"100/d\", \"200/d\"]. Then `rate` counts.",
+          "none"),
+      option<&T::warm_up_from>(
+          "warm_up_from", text(kDate),
+          "The first of these days; they begin at midnight (UTC). Before it the first rate counts.",
+          "must be given with `warm_up`"),
   };
   return rows;
 }

@@ -288,7 +288,9 @@ struct RateRule {
   std::vector<std::string> match;  // empty: every one that has a name
   std::string rate;                // "100/m"
   std::uint32_t burst = 1;
-  std::string plugin{kRateLocal};  // name of a [rate.NAME]
+  std::string plugin{kRateLocal};         // name of a [rate.NAME]
+  std::vector<std::string> warm_up = {};  // its rates on the first days; empty: none
+  std::string warm_up_from = {};          // the first of them: "2026-11-30"
 
   bool operator==(const RateRule &) const = default;
 };

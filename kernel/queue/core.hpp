@@ -142,6 +142,7 @@ class QueueCore : private spool::Mover {
   void forget_idle_descriptors(Nanos now);
   scheduler::TransportId transport_named(const std::string &name, bool configured);
   void set_limits();
+  void set_rates();
   std::optional<scheduler::TransportId> known_transport(const std::string &name) const;
 
   // writers.cpp
@@ -436,7 +437,8 @@ class QueueCore : private spool::Mover {
   std::uint64_t peeks_ = 0;     // envelopes read for operators
   std::uint64_t flushing_ = 0;  // groups yet to be let out
   ClogWatch clog_;
-  std::size_t snapshots_ = 0;  // of them that are
+  std::size_t snapshots_ = 0;   // of them that are
+  std::int64_t rates_day_ = 0;  // of the rates that the scheduler has
   Nanos next_tick_ = 0, keep_scheduling_at_ = 0;
   std::string scheduling_;   // as it was written last
   wire::Pressure pressure_;  // as ingress was last told

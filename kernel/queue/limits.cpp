@@ -23,6 +23,13 @@ scheduler::RateLimit rate_of(const std::string &rate, std::uint32_t burst, const
   return {config::parse_rate(rate).value_or(0), burst, owner};
 }
 
+const std::string &rate_at(const config::RateRule &rule, Nanos wall) {
+  if (rule.warm_up.empty()) return rule.rate;
+  const auto from = config::parse_date(rule.warm_up_from).value_or(0);
+  const auto day = wall <= from ? 0 : static_cast<std::uint64_t>((wall - from) / kWarmUpDay);
+  return day < rule.warm_up.size() ? rule.warm_up[day] : rule.rate;
+}
+
 scheduler::DestinationLimits limits_of(const config::DestinationLimits &from, const config::Settings &settings) {
   return {
       .window = {.initial = from.initial_destination_concurrency,
@@ -91,12 +98,13 @@ std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings
   return out;
 }
 
-std::vector<scheduler::RateRule> rates_of(const config::Settings &settings) {
+std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall) {
   using Key = scheduler::RateRule::Key;
   constexpr Key keys[] = {Key::Tenant, Key::Campaign, Key::Sender, Key::SourcePool};  // by RateKey
   std::vector<scheduler::RateRule> out;
   for (const auto &r : settings.rate_limits) {
-    out.push_back({keys[static_cast<std::size_t>(r.key)], r.match, rate_of(r.rate, r.burst, r.plugin, settings)});
+    out.push_back(
+        {keys[static_cast<std::size_t>(r.key)], r.match, rate_of(rate_at(r, wall), r.burst, r.plugin, settings)});
   }
   return out;
 }

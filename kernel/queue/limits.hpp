@@ -13,6 +13,8 @@ scheduler::TransportLimits limits_of(const config::Transport &transport, const c
 std::vector<scheduler::RateOwner> owners_of(const config::Settings &settings);  // as the numbers in limits mean them
 std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings);
 std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settings);
-std::vector<scheduler::RateRule> rates_of(const config::Settings &settings);
+// As they are at that time (wall): they are others when another day begins (UTC), where there are warm-ups.
+std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall);
+inline constexpr Nanos kWarmUpDay = 86400 * kSecond;
 
 }  // namespace mansio::queue

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "kernel/queue/core.hpp"
+#include "kernel/queue/limits.hpp"
 
 namespace mansio::queue {
 namespace {
@@ -50,6 +51,7 @@ void QueueCore::tick(Nanos now) {
     if (step > 0) journal(entry::clock_step(steps_.steps().back()));
   }
   for (auto &[id, c] : connections_) c->behind = false;
+  if (clock_.wall() / kWarmUpDay != rates_day_) set_rates();
   refresh_capacities();
   forget_idle_descriptors(now);
   check_holders(now);

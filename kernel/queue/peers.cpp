@@ -47,13 +47,19 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
 
 QueueCore::~QueueCore() = default;
 
+void QueueCore::set_rates() {
+  const auto wall = clock_.wall();
+  rates_day_ = wall / kWarmUpDay;
+  scheduler_->rates(rates_of(*settings_, wall));
+}
+
 // What the configuration says of transports, tenants and rates, to the scheduler.
 void QueueCore::set_limits() {
   scheduler_->backoff(backoff_of(settings_->queue));
   scheduler_->tenants(weights_of(*settings_));
   scheduler_->rate_owners(owners_of(*settings_));
   rate_links_->set(*settings_);
-  scheduler_->rates(rates_of(*settings_));
+  set_rates();
   responses_.set(responses_of(*settings_));
   for (const auto &t : settings_->transports) transport_named(t.name, true);
 }

@@ -112,6 +112,8 @@ void FairScheduler::rates(std::vector<RateRule> rules) {
     });
     auto &b = buckets_[id];
     b.limit = rule == rules_.end() ? RateLimit{} : rule->limit;
+    if (b.limit)  // no more is owed than the new rate lets anybody owe
+      b.tokens.full_at = std::min(b.tokens.full_at, now_ + b.limit.tolerance() + b.limit.interval);
     b.permits = own(b.permits, Permits::Of::Party, id, b.limit);
   }
   for (std::size_t i = 0; i < flows_.size(); ++i) {

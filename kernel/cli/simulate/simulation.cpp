@@ -33,7 +33,8 @@ Simulation::~Simulation() = default;
 void Simulation::build() {
   scheduler_ = scheduler::Scheduler::create(queue::backoff_of(s_.settings.queue), s_.seed);
   scheduler_->tenants(queue::weights_of(s_.settings));
-  scheduler_->rates(queue::rates_of(s_.settings));
+  rates_ = queue::rates_of(s_.settings, scheduler::kForGood);  // after all warm-ups
+  scheduler_->rates(rates_);
   for (const auto &t : s_.settings.transports) {
     const auto limits = queue::limits_of(t, s_.settings);
     const auto id = scheduler_->transport(limits);
@@ -68,13 +69,12 @@ void Simulation::build() {
     Source source{&a, 0, 0, 0, a.from, {}};
     while (s_.destinations[source.destination].name != a.destination) ++source.destination;
     if (a.rate > 0) source.next += static_cast<Nanos>(random_.exponential() / a.rate * kSecond);
-    const auto rates = queue::rates_of(s_.settings);
     using Key = scheduler::RateRule::Key;
     for (const auto &[key, name] : {std::pair{Key::Campaign, &a.campaign}, std::pair{Key::Sender, &a.sender},
                                     std::pair{Key::SourcePool, &a.source_pool}}) {
-      const auto rule = std::find_if(rates.begin(), rates.end(),
+      const auto rule = std::find_if(rates_.begin(), rates_.end(),
                                      [&, k = key, n = name](const auto &r) { return r.key == k && r.matches(*n); });
-      if (rule == rates.end()) continue;
+      if (rule == rates_.end()) continue;
       auto &count = party_counts_[{key, *name}];
       count.rate = rule->limit;
       source.counts.push_back(&count);
@@ -91,7 +91,7 @@ std::uint32_t Simulation::tenant_number(const std::string &name) {
     report_.tenants.push_back({.name = name});
     tenant_states_.emplace_back();
     auto &count = tenant_counts_.emplace_back();
-    for (const auto &rule : queue::rates_of(s_.settings))
+    for (const auto &rule : rates_)
       if (rule.key == scheduler::RateRule::Key::Tenant && rule.matches(name) && !count.rate) count.rate = rule.limit;
   }
   return at->second;

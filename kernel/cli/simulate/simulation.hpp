@@ -125,6 +125,7 @@ class Simulation {
   std::vector<Counted> transport_counts_;                                                 // by TransportId
   std::map<std::pair<scheduler::TransportId, std::string>, Counted> destination_counts_;  // a site's, or a hop's own
   std::vector<Counted> tenant_counts_;
+  std::vector<scheduler::RateRule> rates_;
   std::map<std::pair<scheduler::RateRule::Key, std::string>, Counted> party_counts_;  // of what is not a tenant
   std::map<std::string, std::uint32_t> tenant_names_;
   struct TenantState {

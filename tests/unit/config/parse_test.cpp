@@ -107,6 +107,20 @@ TEST(Settings, ARateMayBeASourcePools) {
   EXPECT_THAT(all(parse_with_rest("[[rate_limit]]\nkey = \"pool\"\nrate = \"50/h\"\n")), HasSubstr("\"source_pool\""));
 }
 
+TEST(Settings, ARateMayWarmUpDayByDay) {
+  const std::string table = "[[rate_limit]]\nkey = \"source_pool\"\nrate = \"50/h\"\n",
+                    days = "warm_up = [\"50/d\", \"100/d\"]\n";
+  const auto parsed = parse_with_rest(table + days + "warm_up_from = \"2026-02-28\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.rate_limits.at(0).warm_up, (std::vector<std::string>{"50/d", "100/d"}));
+  EXPECT_THAT(all(parse_with_rest(table + days)), HasSubstr("rate_limit[1] has one of warm_up and warm_up_from"));
+  EXPECT_THAT(all(parse_with_rest(table + "warm_up_from = \"2026-02-28\"\n")), HasSubstr("without the other"));
+  for (const auto *wrong :
+       {"2026-02-29", "26-02-28", "2026-2-28", "2026-02-28T00", "1969-12-31", "tomorrow", "9999-01-01"})
+    EXPECT_THAT(all(parse_with_rest(table + days + "warm_up_from = \"" + wrong + "\"\n")), HasSubstr("expected a date"))
+        << wrong;
+}
+
 TEST(Settings, AnOptionOfAnotherTableOrWithPostfixsNameIsShownItsPlace) {
   EXPECT_THAT(all(parse_with_rest("log_format = \"postfix\"\n")),
               HasSubstr("/etc/m.toml:1: log_format is not an option at top level; expected it as format in [log]\n"));

@@ -150,6 +150,8 @@ class RandomSettings {
       auto &rule = s.rate_limits.emplace_back();
       fill(rate_limit_options(), rule);
       rule.match = {"@a.example"};
+      if (rule.warm_up.empty()) rule.warm_up = {"50/d"};
+      if (rule.warm_up_from.empty()) rule.warm_up_from = "2026-11-30";
     }
     s.routes.push_back({});
     s.routes.back().error = "550 5.1.1 " + std::string{"no such \"user\" \\ here"};
@@ -240,6 +242,7 @@ class RandomSettings {
         {&kUser, {"mansio"}},
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},
         {&kRate, {"10/s", "100/m", "500/15m"}},
+        {&kDate, {"2026-11-30", "1970-01-01"}},
         {&kReplyCode, {"421", "4.7.1", "4.7.*"}},
         {&kPattern, {"(?i)too many", "^a\"b"}},
         {&kFeedback, {"1", "0.25", "1/5", "1/concurrency", "0.5/sqrt_concurrency"}},

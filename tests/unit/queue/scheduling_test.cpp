@@ -312,6 +312,38 @@ TEST_F(Scheduling, APoolThatAReplyTookIsCountedAsWell) {
   for (const auto &lease : l) EXPECT_EQ(lease.source_pool, "");
 }
 
+// The clock is at 22:13:20 (UTC) when it begins.
+TEST_F(Scheduling, ARateIsAnotherEachDayOfItsWarmUp) {
+  config::RateRule rule;
+  rule.key = config::RateKey::SourcePool;
+  rule.rate = "1000/s";
+  rule.warm_up = {"1/h", "2/h"};
+  rule.warm_up_from = "2023-11-14";
+  settings_.rate_limits.push_back(rule);
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.source_pool = "new";
+  const auto so_many = [&](Nanos later) {
+    advance(later);
+    const auto l = leases();
+    for (const auto &lease : l) report(lease, DeliveryStatus::Sent);
+    return l.size();
+  };
+  MessageId last;
+  for (int i = 0; i < 20; ++i) last = mail(e);
+  EXPECT_EQ(so_many(0), 1u);
+  EXPECT_EQ(so_many(1800 * kSecond), 0u);
+  EXPECT_THAT(why(last), HasSubstr("one delivery each 3.6e+03 s"));
+  EXPECT_EQ(so_many(1801 * kSecond), 1u);
+  EXPECT_EQ(so_many(2800 * kSecond), 1u);  // a second after midnight: half an hour has passed since the last
+  EXPECT_THAT(why(last), HasSubstr("one delivery each 1.8e+03 s"));
+  EXPECT_EQ(so_many(1799 * kSecond), 0u);
+  EXPECT_EQ(so_many(2 * kSecond), 1u);
+  EXPECT_EQ(so_many(84'600 * kSecond), 1u);  // past the next midnight
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(so_many(kSecond), 1u);
+  EXPECT_FALSE(known(last));
+}
+
 TEST_F(Scheduling, ASourcePoolIsSuspended) {
   begin();
   ask("suspend", {{"source_pool", "listed"}, {"reason", "on a block list"}});

@@ -215,6 +215,19 @@ TEST_P(PartyRate, GoesWhenTheRuleGoes) {
   EXPECT_EQ(lab.begins("a").size(), 50u);
 }
 
+TEST_P(PartyRate, NothingIsOwedLongerThanANewRateSays) {
+  Lab lab;
+  lab.latency = [](const auto &) { return kMillisecond; };
+  lab.scheduler->rates({{GetParam(), {}, {1000 * kSecond, 1}}});
+  const auto t = lab.transport({.name = "t"});
+  for (int i = 0; i < 3; ++i) lab.add(t, "d", party("a@x.example"), false, "a");
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.begins("a").size(), 1u);
+  lab.scheduler->rates({{GetParam(), {}, {kTenth, 1}}});
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.begins("a").size(), 3u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Keys, PartyRate,
                          ::testing::Values(RateRule::Key::Tenant, RateRule::Key::Campaign, RateRule::Key::Sender,
                                            RateRule::Key::SourcePool));
