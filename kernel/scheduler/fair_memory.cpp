@@ -89,6 +89,7 @@ std::string FairScheduler::save(Nanos offset, Nanos now) const {
 }
 
 void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
+  now_ = std::max(now_, now);
   const auto saved = decode<Saved>(bytes);
   if (!saved) return;
   const auto transport_named = [&](const std::string &name) {

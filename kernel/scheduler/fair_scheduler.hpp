@@ -304,7 +304,7 @@ class FairScheduler final : public Scheduler {
   DueWheel<FairScheduler> wheel_;
   Counts counts_;
   std::optional<Why> paused_;
-  Nanos now_ = 0;            // of the last next()
+  Nanos now_ = 0;            // of the last next(), or restore()
   int budget_ = 0;           // of lanes that may be looked at in this call of next()
   bool unfinished_ = false;  // it was not enough
   std::function<void(GroupId)> on_soon_;
