@@ -157,6 +157,12 @@ scheduler::FlowId QueueCore::flow_of(const Envelope &envelope, std::string_view 
                            .priority = static_cast<std::int8_t>(envelope.priority)});
 }
 
+// Where it is routed it leaves from no source pool.
+scheduler::FlowId QueueCore::flow_of(GroupSlot group, const Envelope &envelope) {
+  const bool routing = scheduler_->transport_of(group) == route_transport_;
+  return flow_of(envelope, routing ? std::string_view{} : pool_of(group, envelope));
+}
+
 // `attempts`: made for them so far, where `record` does not say.
 void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients,
                                  const Record *record, std::uint16_t attempts) {
@@ -221,7 +227,7 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
                             .due = mono_of(due),
                             .flow = flow,
                             .alone = m.kills > 0});
-      if (!pools_.empty()) scheduler_->set_flow(g, flow_of(envelope, pool_of(g, envelope)), clock_.mono());
+      if (!known || !pools_.empty()) scheduler_->set_flow(g, flow_of(g, envelope), clock_.mono());
     }
     index_.group(at->second.group).recipients.push({i, 0});
     index_.add_recipient(at->second.group, recipient.address,

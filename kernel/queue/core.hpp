@@ -163,6 +163,7 @@ class QueueCore : private spool::Mover {
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
   void admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew);
   scheduler::FlowId flow_of(const Envelope &envelope, std::string_view source_pool);
+  scheduler::FlowId flow_of(GroupSlot group, const Envelope &envelope);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,
                         std::uint16_t attempts = 0);
   void schedule_new(GroupSlot group);

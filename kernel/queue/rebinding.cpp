@@ -65,6 +65,7 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
     m.more().pool = pool;
     journal(m, entry::pool(m.id, pool));
     index_.each_group(slot, [&](GroupSlot g) {
+      if (scheduler_->transport_of(g) == route_transport_) return;
       scheduler_->set_flow(g, scheduler_->with_source_pool(scheduler_->flow_of(g), pool), clock_.mono());
     });
     any = true;

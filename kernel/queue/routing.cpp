@@ -95,7 +95,7 @@ void QueueCore::route_again(GroupSlot slot) {
   auto &m = index_.message(index_.group(slot).message);
   if (index_.group(slot).attempts > 0 && !m.held) wake(m);  // on the disk it may wait for longer
   index_.destination_changes(slot, scheduler_->nexthop_of(scheduler_->destination_of(slot)));
-  const auto flow = scheduler_->flow_of(slot);
+  const auto flow = scheduler_->with_source_pool(scheduler_->flow_of(slot), "");
   scheduler_->remove(slot);
   scheduler_->add_held({.id = slot,
                         .transport = route_transport_,

@@ -78,9 +78,7 @@ bool QueueCore::step_suspension(Command &command) {
     if (!index_.message(slot).used) continue;
     const auto stored = peek(slot);
     if (!stored) continue;
-    index_.each_group(slot, [&](GroupSlot g) {
-      scheduler_->set_flow(g, flow_of(stored->envelope, pool_of(g, stored->envelope)), now);
-    });
+    index_.each_group(slot, [&](GroupSlot g) { scheduler_->set_flow(g, flow_of(g, stored->envelope), now); });
   }
   return command.cursor < index_.slots();
 }

@@ -341,6 +341,7 @@ TEST_F(Rebinding, RequeueForgetsThePool) {
   const auto id = mail_to({"a@example.com"});
   defer_all();
   ask("rebind", {{"to_pool", "warm"}}, {to_string(id)});
+  ask("suspend", {{"source_pool", "warm"}});  // which routing does not wait for
   ask("requeue", {}, {to_string(id)});
   const auto requests = route_requests();
   ASSERT_THAT(requests, SizeIs(1));
