@@ -100,6 +100,8 @@ class Check {
     if (auth) life(plugin, "auth", [&] { return use_auth(plugin); });
     if (!lookup && !transport && !watches && !told && !rate && !auth)
       fmt::print("     its kinds are drafts that are not tried\n");
+    else if (!started_ && !failed_)
+      result("is one of its kinds with these options", "it is none of them");
     settle();
     result("leaves no thread behind",
            threads() > threads_before ? fmt::format("{} more than before", threads() - threads_before) : "");
@@ -156,6 +158,18 @@ class Check {
            plugin.needs & ~kKnown ? fmt::format("unknown bits {:#x}", plugin.needs & ~kKnown) : "");
   }
 
+  // Whether an instance is there to be tried. A plugin of several kinds need not be all of them with these options.
+  template <class Made>
+  bool starts(const std::string &kind, const Made &made) {
+    if (!made && made.error().status == Status::Unsupported) {
+      fmt::print("     as {}: not with these options\n", kind);
+      return false;
+    }
+    if (made) started_ = true;
+    if (made && use_quietly_) return true;
+    return result(fmt::format("as {}: starts", kind), made ? "" : made.error().text);
+  }
+
   // One instance from its creation to its end: twice in a row, and what it holds afterwards it leaks.
   template <class F>
   void life(const mansio_plugin &, const std::string &kind, F use) {
@@ -178,9 +192,7 @@ class Check {
 
   bool use_lookup(const mansio_plugin &plugin) {
     auto made = host::LookupInstance::create(around(), plugin, options());
-    if (!use_quietly_ || !made) {
-      if (!result("as lookup: starts", made ? "" : made.error().text)) return false;
-    }
+    if (!starts("lookup", made)) return false;
     const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
     std::string unanswered;
     std::size_t before = 0;
@@ -209,9 +221,7 @@ class Check {
     host::TransportInstance::Events events;
     events.complete = [&](std::uint64_t, const wire::RecipientOutcome &, bool, const std::string &) { ++completed; };
     auto made = host::TransportInstance::create(around(), plugin, options(), std::move(events));
-    if (!use_quietly_ || !made) {
-      if (!result("as transport: starts", made ? "" : made.error().text)) return false;
-    }
+    if (!starts("transport", made)) return false;
     const char text[] = "From: <check@mansio.invalid>\r\nSubject: check\r\n\r\nThis message was made by a check.\r\n";
     const int fd = ::memfd_create("message", MFD_CLOEXEC);
     if (fd < 0 || ::write(fd, text, sizeof text - 1) != static_cast<ssize_t>(sizeof text - 1)) return false;
@@ -244,9 +254,7 @@ class Check {
   // Asks for leases as the queue process does, and gives each back.
   bool use_rate(const mansio_plugin &plugin) {
     auto made = host::RateInstance::create(around(), plugin, options());
-    if (!use_quietly_ || !made) {
-      if (!result("as rate: starts", made ? "" : made.error().text)) return false;
-    }
+    if (!starts("rate", made)) return false;
     const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
     std::string unanswered;
     std::size_t before = 0;
@@ -276,9 +284,7 @@ class Check {
   // Whole sessions, each with a message; every fourth is broken off after MAIL.
   bool use_filter(const mansio_plugin &plugin, const std::string &name, const char *kind) {
     auto made = host::FilterInstance::create(around(), plugin, options(), kind);
-    if (!use_quietly_ || !made) {
-      if (!result(fmt::format("as {}: starts", name), made ? "" : made.error().text)) return false;
-    }
+    if (!starts(name, made)) return false;
     auto &instance = **made;
     if (!use_quietly_)
       result(fmt::format("as {}: wants to see stages that there are", name),
@@ -351,9 +357,7 @@ class Check {
   // Every event of some messages, with the fields that the queue gives them, with others and with none.
   bool use_event(const mansio_plugin &plugin) {
     auto made = host::EventInstance::create(around(), plugin, options());
-    if (!use_quietly_ || !made) {
-      if (!result("as event: starts", made ? "" : made.error().text)) return false;
-    }
+    if (!starts("event", made)) return false;
     std::size_t before = 0;
     Nanos longest = 0;
     for (int round = 0; round < kRounds; ++round) {
@@ -390,9 +394,7 @@ class Check {
   // such a name and password is known to everyone.
   bool use_auth(const mansio_plugin &plugin) {
     auto made = host::AuthInstance::create(around(), plugin, options());
-    if (!use_quietly_ || !made) {
-      if (!result("as auth: starts", made ? "" : made.error().text)) return false;
-    }
+    if (!starts("auth", made)) return false;
     auto &instance = **made;
     const std::string plain{"\0check@mansio.invalid\0no such password", 38};
     const std::string odd{"\0\xff\r\n\t\0'\"\\;--", 12};
@@ -470,7 +472,7 @@ class Check {
   Logger log_{findings_, clock_, "check"};
   std::unique_ptr<io::Dns> dns_;
   host::OptionTexts values_;
-  bool failed_ = false, use_quietly_ = false;
+  bool failed_ = false, use_quietly_ = false, started_ = false;
 };
 
 }  // namespace

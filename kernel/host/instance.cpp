@@ -63,7 +63,8 @@ Result<const void *> Instance::begin(const char *kind) {
   const void *table = nullptr;
   call(0, [&] { table = plugin_.get(self_, kind); });
   if (!table)
-    return Error{Status::BadConfig, fmt::format("{} {}: {} is no {}", label_, options_.name, plugin_.name, label_)};
+    return Error{Status::Unsupported,
+                 fmt::format("{} {}: {} is no {} with these options", label_, options_.name, plugin_.name, label_)};
   return table;
 }
 

@@ -221,7 +221,8 @@ struct TransportKind {
 };
 
 // The plugin of class P with these kinds. P: static info and options, P(Host), and if it likes static void check(const
-// Config &), which throws what the constructor would throw for the values of the options.
+// Config &), which throws what the constructor would throw for the values of the options; and bool
+// offers(std::string_view kind) const, which is false for the id of a kind that it is not with these options.
 template <class P, template <class> class... Kinds>
 struct Glue {
   using Box = detail::Box<P>;
@@ -257,9 +258,15 @@ struct Glue {
     }
   }
   static void destroy(void *self) noexcept { delete static_cast<Box *>(self); }
-  static const void *get(void *, const char *iface) noexcept {
+  static const void *get([[maybe_unused]] void *self, const char *iface) noexcept {
     const void *table = nullptr;
     ((std::string_view{iface} == Kinds<P>::id ? void(table = &Kinds<P>::table) : void()), ...);
+    if constexpr (requires(const P &p) { p.offers(std::string_view{}); }) {
+      auto &box = *static_cast<Box *>(self);
+      bool offered = false;
+      if (table) detail::guard(box.host, mansio_op{}, [&] { offered = box.plugin.offers(iface); });
+      if (!offered) return nullptr;
+    }
     return table;
   }
   static const mansio_plugin *entry() noexcept {

@@ -58,6 +58,18 @@ const mansio_plugin *auth_entry() {
   return Glue<P, AuthKind>::entry();
 }
 
+// Of two kinds, and of this one by an option.
+class Chooses : public OneUser {
+ public:
+  static constexpr mansio_option options[] = {{"auth", MANSIO_OPT_BOOLEAN, 0, "false", "Is it an auth?"}, {}};
+  explicit Chooses(Host host) : OneUser(host), auth_(host.flag("auth")) {}
+  Reply lookup(std::string_view, std::string_view) { return not_found(); }
+  bool offers(std::string_view kind) const { return auth_ || kind != AuthKind<OneUser>::id; }
+
+ private:
+  bool auth_;
+};
+
 FakeAuthStep with(const std::string &response) {
   FakeAuthStep step;
   step.response = response;
@@ -86,6 +98,16 @@ TEST(Auth, AnswersLater) {
   EXPECT_EQ(host.authenticate(with("forget")).status, MANSIO_INTERNAL);
   host.forget_exchange(3);
   EXPECT_NE(host.log.find("forgotten 3"), std::string::npos);
+}
+
+TEST(Auth, IsOfferedWhereThePluginSaysSo) {
+  const auto *plugin = Glue<Chooses, LookupKind, AuthKind>::entry();
+  FakeHost is{plugin, {{"auth", "true"}}};
+  EXPECT_EQ(is.mechanisms(false), "PLAIN");
+  EXPECT_EQ(is.lookup("x").status, MANSIO_NOT_FOUND);
+  FakeHost is_not{plugin};
+  EXPECT_EQ(is_not.mechanisms(false), "");
+  EXPECT_EQ(is_not.lookup("x").status, MANSIO_NOT_FOUND);
 }
 
 TEST(Auth, IsADraft) { EXPECT_EQ(auth_entry<OneUser>()->draft_build, MANSIO_DRAFT_BUILD); }
