@@ -38,15 +38,9 @@ Call::Call(Engine &engine, State &state, plugin::Stage stage, plugin::Token toke
   stage_.emplace(std::move(stage));
 }
 
-Call::Call(Engine &engine, State &state, plugin::LookupRequest request, int function, plugin::Token token)
+Call::Call(Engine &engine, State &state, std::unique_ptr<Work> work, int function, plugin::Token token)
     : Call(engine, state, std::move(token)) {
-  request_.emplace(std::move(request));
-  function_ = function;
-}
-
-Call::Call(Engine &engine, State &state, plugin::Delivery delivery, int function, plugin::Token token)
-    : Call(engine, state, std::move(token)) {
-  delivery_ = std::make_unique<DeliveryWork>(std::move(delivery));
+  work_ = std::move(work);
   function_ = function;
 }
 
@@ -66,8 +60,9 @@ Call &Call::running(lua_State *L, const char *what) {
 Call &Call::may_wait(lua_State *L, const char *what) {
   auto &call = running(L, what);
   if (!lua_isyieldable(L))
-    throw ScriptError{std::string{what} + " cannot wait here: not in a function that a library calls, such as that of "
-                                          "table.sort or string.gsub, nor in a metamethod"};
+    throw ScriptError{std::string{what} +
+                      " cannot wait here: not in a function that a library calls, such as that of "
+                      "table.sort or string.gsub, nor in a metamethod"};
   call.state_.charge(L, 100);
   return call;
 }
@@ -124,19 +119,21 @@ bool Call::expire(const std::string &why) {
   const auto what = first_.wait ? why + ", waiting for " + first_.waits_for : why;
   drop(true);
   fail(what, true);
-  if (delivery_) reply_ = interrupted();
+  if (work_)
+    if (const auto reply = work_->interrupted()) reply_ = *reply;
   if (!reply_) return resume();
   complete();
   return true;
 }
 
 void Call::cancel() {
+  const auto interrupted = work_ ? work_->interrupted() : std::nullopt;
   if (first_.wait && !more_time_ && engine_.host()->now() >= deadline()) {
     const auto why = "no answer in time, waiting for " + first_.waits_for;
     engine_.host()->error(state_.explain(first_.thread, why), op_);
-    reply_ = delivery_ ? interrupted() : plugin::Reply{MANSIO_INTERNAL, {}, why};
-  } else if (delivery_) {
-    reply_ = interrupted();
+    reply_ = interrupted ? *interrupted : plugin::Reply{MANSIO_INTERNAL, {}, why};
+  } else if (interrupted) {
+    reply_ = *interrupted;
   } else {
     reply_.emplace(MANSIO_CANCELLED);  // the client went away
   }
@@ -144,9 +141,12 @@ void Call::cancel() {
   complete();
 }
 
-std::int64_t Call::deadline() const {
-  return stage_ ? stage_->deadline() : request_ ? request_->deadline : delivery_->mail.deadline;
+void Call::end_within(std::int64_t ns) {
+  const auto at = engine_.host()->now() + ns;
+  ends_ = ends_ == 0 ? at : std::min(ends_, at);
 }
+
+std::int64_t Call::deadline() const { return stage_ ? stage_->deadline() : work_->deadline(); }
 
 void Call::progress() {
   if (!stage_) throw ScriptError{"progress is for filters; delivery_time_limit is the time of a transport"};
@@ -155,17 +155,19 @@ void Call::progress() {
 }
 
 Content &Call::content() {
-  if (!delivery_ && (!stage_ || stage_->stage() != MANSIO_STAGE_END_OF_MESSAGE))
+  const auto *const delivers = delivery();
+  if (!delivers && (!stage_ || stage_->stage() != MANSIO_STAGE_END_OF_MESSAGE))
     throw ScriptError{"the message can be read at its end only (event \"end-of-message\")"};
-  if (!content_) content_.emplace(*engine_.host(), op_, delivery_ ? delivery_->mail.length : stage_->length());
+  if (!content_) content_.emplace(*engine_.host(), op_, delivers ? delivers->mail.length : stage_->length());
   return *content_;
 }
 
 void Call::report(std::size_t recipient, const Verdict &result) {
-  if (delivery_->reported.at(recipient))
-    throw ScriptError{delivery_->mail.recipients[recipient].address + " has its result already"};
+  auto &delivers = *delivery();
+  if (delivers.reported.at(recipient))
+    throw ScriptError{delivers.mail.recipients[recipient].address + " has its result already"};
   token_.rcpt(recipient, reply_of(result));
-  delivery_->reported[recipient] = true;
+  delivers.reported[recipient] = true;
 }
 
 Wait &Call::begin_wait(std::string what, std::size_t octets) {
@@ -279,23 +281,13 @@ int Call::take_results(lua_State *L, Strand &task) {
 }
 
 int Call::step(lua_State *L, std::size_t done, bool answered) {
-  if (request_) {
+  if (work_) {
     if (!answered) {
       lua_rawgeti(L, LUA_REGISTRYINDEX, function_);
-      push(L, request_->key);
-      push(L, request_->table);
-      lua_callk(L, 2, 1, 1, next_step);
+      const int n = work_->push(L, *this);
+      lua_callk(L, n, 1, 1, next_step);
     }
-    take_values(L);
-    return 0;
-  }
-  if (delivery_) {
-    if (!answered) {
-      lua_rawgeti(L, LUA_REGISTRYINDEX, function_);
-      push_delivery(L, *this);
-      lua_callk(L, 1, 1, 1, next_step);
-    }
-    take_result(L);
+    reply_ = work_->result(L, *this);
     return 0;
   }
   if (answered) {
@@ -355,7 +347,8 @@ bool Call::take_verdict(lua_State *L) {
     throw ScriptError{place(L, handler_->function) + ": the handler returned " + type_name(L, -1) +
                       ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing"};
   if (!verdict->of_handlers())
-    throw ScriptError{place(L, handler_->function) + ": the handler returned a result of transports"};
+    throw ScriptError{place(L, handler_->function) + ": the handler returned a result of " +
+                      std::string{whose(*verdict)}};
   const bool hold = verdict->kind == VerdictKind::Hold;
   if (skipped_ && (hold || verdict->kind == VerdictKind::Discard))
     throw ScriptError{place(L, handler_->function) +
@@ -370,57 +363,7 @@ bool Call::take_verdict(lua_State *L) {
 }
 
 plugin::Reply Call::said(const Verdict &verdict) const {
-  const bool refuses = verdict.kind == VerdictKind::Reject || verdict.kind == VerdictKind::Defer;
-  return skipped_ && !refuses ? plugin::Reply{MANSIO_SKIP} : reply_of(verdict);
-}
-
-// What a lookup returned: nothing, a value, a list of values, or mansio.defer().
-void Call::take_values(lua_State *L) {
-  const auto wrong = [&](const std::string &got) {
-    throw ScriptError{place(L, function_) + ": the lookup returned " + got +
-                      ", expected a text, a list of texts, nil for \"not found\", or mansio.defer(\"why\")"};
-  };
-  if (lua_isnil(L, -1)) {
-    reply_ = plugin::not_found();
-  } else if (lua_isstring(L, -1)) {
-    reply_ = plugin::found(std::string{text_at(L, -1, "the value")});
-  } else if (const auto verdict = verdict_at(L, -1)) {
-    if (verdict->kind != VerdictKind::Defer || !verdict->of_handlers())
-      wrong("a verdict that is no mansio.defer() for lookups");
-    reply_ = plugin::defer(verdict->text);
-  } else if (lua_istable(L, -1)) {
-    std::vector<std::string> values;
-    const auto n = lua_rawlen(L, -1);
-    for (lua_Unsigned i = 1; i <= n; ++i) {
-      if (lua_rawgeti(L, -1, static_cast<lua_Integer>(i)) != LUA_TSTRING && !lua_isnumber(L, -1))
-        wrong("a list with " + type_name(L, -1) + " in it");
-      values.emplace_back(text_at(L, -1, "a value"));
-      lua_pop(L, 1);
-    }
-    reply_ = plugin::found_all(std::move(values));
-  } else {
-    wrong(type_name(L, -1));
-  }
-}
-
-// What a transport returned: the result of all recipients that have none, or nothing.
-void Call::take_result(lua_State *L) {
-  if (lua_isnil(L, -1)) {
-    reply_ = delivery_->settled() ? plugin::sent() : plugin::defer({4, 3, 0}, "the transport's script gave no result");
-    return;
-  }
-  const auto verdict = verdict_at(L, -1);
-  if (!verdict || !verdict->of_transports())
-    throw ScriptError{place(L, function_) + ": the transport returned " +
-                      (verdict ? "a result that is for handlers" : type_name(L, -1)) +
-                      ", expected mansio.sent(), defer(), reject(), uncertain(), or nothing"};
-  reply_ = reply_of(*verdict);
-}
-
-// What becomes of the recipients without a result when a delivery is ended from outside.
-plugin::Reply Call::interrupted() const {
-  if (!delivery_->reached_out) return plugin::defer({4, 4, 7}, "the delivery was ended before anything was sent");
-  return plugin::uncertain({4, 4, 2}, "the delivery was ended, and may have been sent");
+  return skipped_ && !verdict.refuses() ? plugin::Reply{MANSIO_SKIP} : reply_of(verdict);
 }
 
 std::string Call::place(lua_State *L, int function) const {
@@ -446,26 +389,27 @@ std::string Call::error_of(const Strand &strand, std::optional<Verdict> *thrown)
 void Call::failed() {
   std::optional<Verdict> thrown;
   const auto message = error_of(first_, &thrown);
+  const auto why = budget_.over.empty() ? message : "the call was ended: " + (thrown ? budget_.over : message);
+  if (work_) {
+    const auto reply = thrown ? work_->thrown(*thrown) : std::nullopt;
+    if (!reply) return fail(why, true);
+    reply_ = *reply;
+    return;
+  }
   // Nobody knows what holding or forgetting it was to be bound to.
-  const bool verdict = thrown && thrown->of_handlers() && thrown->kind != VerdictKind::Hold &&
-                       thrown->kind != VerdictKind::Discard;
-  if (delivery_ && thrown && thrown->of_transports())
-    reply_ = reply_of(*thrown);
-  else if (delivery_)
-    fail(budget_.over.empty() ? message : "the call was ended: " + budget_.over, true);
-  else if (verdict && request_ && thrown->kind == VerdictKind::Defer)
-    reply_ = plugin::defer(thrown->text);
-  else if (verdict && !request_)
+  const bool verdict =
+      thrown && thrown->of_handlers() && thrown->kind != VerdictKind::Hold && thrown->kind != VerdictKind::Discard;
+  if (verdict)
     reply_ = said(*thrown);
   else
-    fail(budget_.over.empty() ? message : "the call was ended: " + message, true);
+    fail(why, true);
 }
 
 // Without a reply after it, the call goes on with the handlers behind the one that failed.
 void Call::fail(const std::string &message, bool with_traceback) {
   engine_.host()->error(with_traceback ? state_.explain(first_.thread, message) : message, op_);
-  if (delivery_) {
-    reply_ = plugin::Reply{MANSIO_INTERNAL, {4, 3, 0}, "the transport's script failed"};
+  if (work_) {
+    reply_ = work_->fault(message);
     return;
   }
   const auto on_error = handler_ ? handler_->on_error : OnError::Fail;
@@ -483,9 +427,7 @@ void Call::fail(const std::string &message, bool with_traceback) {
   }
 }
 
-void Call::complete() {
-  token_.complete(reply_ ? *reply_ : plugin::Reply{skipped_ ? MANSIO_SKIP : MANSIO_OK});
-}
+void Call::complete() { token_.complete(reply_ ? *reply_ : plugin::Reply{skipped_ ? MANSIO_SKIP : MANSIO_OK}); }
 
 // Only for limits of the script's own; the host keeps its deadline itself.
 void Call::arm() {

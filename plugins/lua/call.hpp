@@ -1,5 +1,5 @@
-// One operation of the host as a script sees it: the handlers of a stage in their order, one key of a lookup, or a
-// delivery, on a thread of Lua that may wait, and on those that it began beside. It ends in one answer, whatever the
+// One operation of the host as a script sees it: the handlers of a stage in their order, or a function and its work
+// (work.hpp), on a thread of Lua that may wait, and on those that it began beside. It ends in one answer, whatever the
 // script does.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include "plugins/lua/strand.hpp"
 #include "plugins/lua/verdict.hpp"
 #include "plugins/lua/wait.hpp"
+#include "plugins/lua/work.hpp"
 
 namespace mansio::lua {
 
@@ -34,8 +35,7 @@ class Resource {
 class Call {
  public:
   Call(Engine &engine, State &state, plugin::Stage stage, plugin::Token token);
-  Call(Engine &engine, State &state, plugin::LookupRequest request, int function, plugin::Token token);
-  Call(Engine &engine, State &state, plugin::Delivery delivery, int function, plugin::Token token);
+  Call(Engine &engine, State &state, std::unique_ptr<Work> work, int function, plugin::Token token);
   ~Call();
   Call(const Call &) = delete;
   Call &operator=(const Call &) = delete;
@@ -51,6 +51,8 @@ class Call {
   bool expire(const std::string &why);
   // Nobody wants its answer.
   void cancel();
+  // It has so long from now on, if not less; for one that no deadline of the host's ends.
+  void end_within(std::int64_t ns);
 
   // The one that runs on this thread; throws ScriptError where none does, as while the script is loaded.
   static Call &running(lua_State *L, const char *what);
@@ -63,11 +65,16 @@ class Call {
   std::uint64_t serial() const { return serial_; }
   mansio_op op() const { return op_; }
   plugin::Stage *stage() { return stage_ ? &*stage_ : nullptr; }
-  DeliveryWork *delivery() { return delivery_.get(); }
-  void report(std::size_t recipient, const Verdict &result);  // of a delivery; throws ScriptError for the second
-  void reaches_out() {  // a server is about to be asked
-    if (delivery_) delivery_->reached_out = true;
+  template <class W>
+  W *asked() const {  // null: it is not of that kind
+    return dynamic_cast<W *>(work_.get());
   }
+  DeliveryWork *delivery() const { return asked<DeliveryWork>(); }
+  void report(std::size_t recipient, const Verdict &result);  // of a delivery; throws ScriptError for the second
+  void reaches_out() {                                        // a server is about to be asked
+    if (auto *const asked = delivery()) asked->reached_out = true;
+  }
+  std::string place(lua_State *L) const { return place(L, function_); }  // of the function, for what is wrong with it
   Content &content();
   void progress();  // asks the host for more time
   // What it set; the host still gives the values of the beginning.
@@ -103,15 +110,12 @@ class Call {
   bool begin_again();
   plugin::Reply said(const Verdict &verdict) const;
   bool take_verdict(lua_State *L);
-  void take_values(lua_State *L);
-  void take_result(lua_State *L);
   std::int64_t deadline() const;
   std::string place(lua_State *L, int function) const;
   int step_of(Strand &strand);
   void ended(Strand &task, int status, int results);
   std::string error_of(const Strand &strand, std::optional<Verdict> *thrown) const;
   void failed();
-  plugin::Reply interrupted() const;
   void fail(const std::string &message, bool with_traceback);
   void arm();
   void disarm();
@@ -137,16 +141,15 @@ class Call {
   plugin::Token token_;
   mansio_op op_;
   std::optional<plugin::Stage> stage_;
-  std::optional<plugin::LookupRequest> request_;
-  std::unique_ptr<DeliveryWork> delivery_;
-  int function_ = LUA_NOREF;  // of a lookup or a transport
+  std::unique_ptr<Work> work_;  // null: handlers of a stage
+  int function_ = LUA_NOREF;    // its
   std::optional<Content> content_;
   std::map<std::string, std::string, std::less<>> meta_[2];
   Budget budget_;
   const Handler *handler_ = nullptr;
   std::size_t handlers_begun_ = 0;
   bool more_time_ = false;  // the host moved its deadline, and does not say to when
-  bool skipped_ = false;  // a handler that failed counts as none, and nothing of this call is applied
+  bool skipped_ = false;    // a handler that failed counts as none, and nothing of this call is applied
   std::int64_t ends_ = 0, handler_ends_ = 0;  // as the host's now(); 0: no limit but the host's
   std::uint64_t timer_ = 0;
   std::optional<plugin::Reply> reply_;

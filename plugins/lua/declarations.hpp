@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mansio/draft/event.h"
 #include "mansio/draft/filter.h"
 
 namespace mansio::lua {
@@ -15,24 +16,49 @@ struct EventName {
   std::uint32_t stage;
 };
 inline constexpr std::array kEvents{
-    EventName{"connect", MANSIO_STAGE_CONNECT},   EventName{"helo", MANSIO_STAGE_HELO},
-    EventName{"starttls", MANSIO_STAGE_STARTTLS}, EventName{"auth", MANSIO_STAGE_AUTH},
-    EventName{"mail", MANSIO_STAGE_MAIL},         EventName{"rcpt", MANSIO_STAGE_RCPT},
-    EventName{"data", MANSIO_STAGE_DATA},         EventName{"header", MANSIO_STAGE_HEADER},
-    EventName{"eoh", MANSIO_STAGE_END_OF_HEADERS}, EventName{"body", MANSIO_STAGE_BODY},
-    EventName{"end-of-message", MANSIO_STAGE_END_OF_MESSAGE}, EventName{"disconnect", MANSIO_STAGE_DISCONNECT},
+    EventName{"connect", MANSIO_STAGE_CONNECT},
+    EventName{"helo", MANSIO_STAGE_HELO},
+    EventName{"starttls", MANSIO_STAGE_STARTTLS},
+    EventName{"auth", MANSIO_STAGE_AUTH},
+    EventName{"mail", MANSIO_STAGE_MAIL},
+    EventName{"rcpt", MANSIO_STAGE_RCPT},
+    EventName{"data", MANSIO_STAGE_DATA},
+    EventName{"header", MANSIO_STAGE_HEADER},
+    EventName{"eoh", MANSIO_STAGE_END_OF_HEADERS},
+    EventName{"body", MANSIO_STAGE_BODY},
+    EventName{"end-of-message", MANSIO_STAGE_END_OF_MESSAGE},
+    EventName{"disconnect", MANSIO_STAGE_DISCONNECT},
+};
+
+// What became of messages; see mansio/draft/event.h. LOG is not told.
+struct MessageEventName {
+  std::string_view name;
+  std::uint32_t event;
+};
+inline constexpr std::array kMessageEvents{
+    MessageEventName{"inserted", MANSIO_EVENT_INSERTED},     MessageEventName{"routed", MANSIO_EVENT_ROUTED},
+    MessageEventName{"delivering", MANSIO_EVENT_DELIVERING}, MessageEventName{"delivered", MANSIO_EVENT_DELIVERED},
+    MessageEventName{"deferred", MANSIO_EVENT_DEFERRED},     MessageEventName{"bounced", MANSIO_EVENT_BOUNCED},
+    MessageEventName{"removed", MANSIO_EVENT_REMOVED},
 };
 
 inline constexpr std::array<std::string_view, 2> kOnOptions{"timeout", "on_error"};
 inline constexpr std::array<std::string_view, 3> kOnErrors{"fail", "defer", "accept"};
-inline constexpr std::array<std::string_view, 2> kProvideKinds{"lookup", "transport"};
+// What mansio.provide() takes; the names are in the order of the kinds.
+enum class ProvideKind { Lookup, Transport, Auth, Rate };
+inline constexpr std::array<std::string_view, 4> kProvideKinds{"lookup", "transport", "auth", "rate"};
 inline constexpr std::array<std::string_view, 1> kLookupFields{"lookup"};
 inline constexpr std::array<std::string_view, 1> kTransportFields{"deliver"};
+inline constexpr std::array<std::string_view, 3> kAuthFields{"check", "mechanisms", "step"};
+inline constexpr std::array<std::string_view, 2> kRateFields{"lease", "give_back"};
+inline constexpr std::array<std::string_view, 2> kCheckedMechanisms{"PLAIN", "LOGIN"};
+inline constexpr std::array<std::string_view, 2> kPermitsOptions{"ttl", "retry"};
+inline constexpr std::array<std::string_view, 1> kRateOptions{"burst"};
 inline constexpr std::array<std::string_view, 3> kResultOptions{"retry", "nexthop_failed", "relay"};
 inline constexpr std::array<std::string_view, 2> kMemoizeOptions{"ttl", "size"};
 inline constexpr std::array<std::string_view, 4> kConnectOptions{"timeout", "tls", "tls_name", "ca_file"};
-inline constexpr std::array<std::string_view, 7> kRedisOptions{"timeout",  "tls",      "tls_name", "ca_file",
-                                                               "user", "password", "database"};
+inline constexpr std::array<std::string_view, 7> kRedisOptions{"timeout", "tls",      "tls_name", "ca_file",
+                                                               "user",    "password", "database"};
 inline constexpr std::array<std::string_view, 4> kHttpOptions{"timeout", "limit", "headers", "ca_file"};
 inline constexpr std::array<std::string_view, 2> kSqliteOptions{"timeout", "write"};
 
@@ -48,11 +74,16 @@ struct Fact {
   FactType type;
 };
 inline constexpr std::array kSessionFacts{
-    Fact{"client_address", "client_address", FactType::Text}, Fact{"client_name", "client_name", FactType::Text},
-    Fact{"client_port", "client_port", FactType::Integer},    Fact{"trusted", "client_trusted", FactType::Boolean},
-    Fact{"helo_name", "helo_name", FactType::Text},           Fact{"protocol", "protocol", FactType::Text},
-    Fact{"listener", "listener", FactType::Text},             Fact{"myhostname", "myhostname", FactType::Text},
-    Fact{"tls_version", "tls_version", FactType::Text},       Fact{"tls_cipher", "tls_cipher", FactType::Text},
+    Fact{"client_address", "client_address", FactType::Text},
+    Fact{"client_name", "client_name", FactType::Text},
+    Fact{"client_port", "client_port", FactType::Integer},
+    Fact{"trusted", "client_trusted", FactType::Boolean},
+    Fact{"helo_name", "helo_name", FactType::Text},
+    Fact{"protocol", "protocol", FactType::Text},
+    Fact{"listener", "listener", FactType::Text},
+    Fact{"myhostname", "myhostname", FactType::Text},
+    Fact{"tls_version", "tls_version", FactType::Text},
+    Fact{"tls_cipher", "tls_cipher", FactType::Text},
     Fact{"auth_user", "auth_user", FactType::Text},
 };
 inline constexpr std::array<std::string_view, 13> kSessionFields{
@@ -65,10 +96,14 @@ inline constexpr std::array<std::string_view, 15> kMessageFields{
     "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header", "raw",
     "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress"};
 inline constexpr std::array<std::string_view, 19> kDeliveryFields{
-    "sender",      "recipients", "nexthop", "queue_id",    "meta",        "message", "attempts",
-    "arrival",     "envid",      "ret",     "smtputf8",    "require_tls", "sent",    "possible_duplicate",
-    "source_pool", "defer",      "bounce",  "uncertain",   "client_address"};
-inline constexpr std::array<std::string_view, 6> kRecipientFields{"address", "localpart", "domain",
-                                                                  "original", "orcpt",    "notify"};
+    "sender",      "recipients", "nexthop", "queue_id",  "meta",          "message", "attempts",
+    "arrival",     "envid",      "ret",     "smtputf8",  "require_tls",   "sent",    "possible_duplicate",
+    "source_pool", "defer",      "bounce",  "uncertain", "client_address"};
+inline constexpr std::array<std::string_view, 7> kAuthStepFields{"mechanism", "response",    "number", "client_address",
+                                                                 "helo_name", "tls_version", "meta"};
+inline constexpr std::array<std::string_view, 5> kLeaseFields{"limit", "key", "want", "per_second", "burst"};
+inline constexpr std::array<std::string_view, 5> kMessageEventFields{"name", "time", "queue_id", "recipient", "fields"};
+inline constexpr std::array<std::string_view, 6> kRecipientFields{"address",  "localpart", "domain",
+                                                                  "original", "orcpt",     "notify"};
 
 }  // namespace mansio::lua

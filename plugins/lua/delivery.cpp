@@ -24,13 +24,6 @@ struct RecipientHandle {
   std::size_t index;
 };
 
-void push_known(lua_State *L, const std::string &text) {
-  if (text.empty())
-    lua_pushnil(L);
-  else
-    push(L, text);
-}
-
 void push_metadata(lua_State *L, const plugin::Delivery &mail) {
   lua_createtable(L, 0, static_cast<int>(mail.metadata.size()));
   for (const auto &[name, value] : mail.metadata) {
@@ -130,10 +123,6 @@ int recipient_text(lua_State *L) {
   return 1;
 }
 
-int takes_no_field(lua_State *L) {
-  throw ScriptError{type_name(L, 1) + " cannot be changed: \"" + std::string{text_at(L, 2, "the field")} + '"'};
-}
-
 // delivery:sent(recipient, [code,] [enhanced code,] [text] [, options]), and its kin.
 template <VerdictKind kind>
 int say(lua_State *L) {
@@ -175,8 +164,8 @@ void make_delivery_types(lua_State *L) {
   seal(L);
 }
 
-void push_delivery(lua_State *L, Call &call) {
-  const auto n = call.delivery()->mail.recipients.size();
+int DeliveryWork::push(lua_State *L, Call &call) {
+  const auto n = mail.recipients.size();
   call.state().charge(L, 10 * n);
   new (lua_newuserdatauv(L, sizeof(Handle), kRecipients)) Handle{call.serial()};
   luaL_setmetatable(L, kDelivery);
@@ -186,6 +175,33 @@ void push_delivery(lua_State *L, Call &call) {
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
   lua_setiuservalue(L, -2, kRecipients);
+  return 1;
+}
+
+plugin::Reply DeliveryWork::result(lua_State *L, Call &call) {
+  if (lua_isnil(L, -1))
+    return settled() ? plugin::sent() : plugin::defer({4, 3, 0}, "the transport's script gave no result");
+  const auto verdict = verdict_at(L, -1);
+  if (!verdict || !verdict->of_transports())
+    throw ScriptError{call.place(L) + ": the transport returned " +
+                      (verdict ? "a result that is for " + std::string{whose(*verdict)} : type_name(L, -1)) +
+                      ", expected mansio.sent(), defer(), reject(), uncertain(), or nothing"};
+  return reply_of(*verdict);
+}
+
+std::optional<plugin::Reply> DeliveryWork::thrown(const Verdict &verdict) {
+  if (!verdict.of_transports()) return std::nullopt;
+  return reply_of(verdict);
+}
+
+// The script's error is not for the sender.
+plugin::Reply DeliveryWork::fault(const std::string &) {
+  return plugin::Reply{MANSIO_INTERNAL, {4, 3, 0}, "the transport's script failed"};
+}
+
+std::optional<plugin::Reply> DeliveryWork::interrupted() const {
+  if (!reached_out) return plugin::defer({4, 4, 7}, "the delivery was ended before anything was sent");
+  return plugin::uncertain({4, 4, 2}, "the delivery was ended, and may have been sent");
 }
 
 }  // namespace mansio::lua

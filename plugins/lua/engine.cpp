@@ -4,19 +4,21 @@
 #include <chrono>
 #include <exception>
 #include <utility>
+#include <variant>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/event.hpp"
 #include "plugins/lua/io/services.hpp"
+#include "plugins/lua/lease.hpp"
+#include "plugins/lua/lookup.hpp"
 
 namespace mansio::lua {
 namespace {
 
-std::string names_of(const std::map<std::string, int, std::less<>> &provided) {
-  std::string names;
-  for (const auto &[name, ignored] : provided) names += (names.empty() ? "" : ", ") + name;
-  return names.empty() ? "none" : names;
-}
+// Of calls that nobody waits for: as many at once, and for as long.
+constexpr std::size_t kMostTold = 1'000;
+constexpr std::int64_t kToldTime = 60'000'000'000;
 
 // They live as long as the instance, outside of any script's memory.
 void check_length(const std::string &name, const char *what) {
@@ -52,7 +54,9 @@ Engine::~Engine() {
 std::unique_ptr<State> Engine::fresh() {
   auto made = std::make_unique<State>(*this, settings_);
   if (!states_.empty() && !made->registers_the_same(*states_.front()))
-    throw LoadError{settings_.path + " registers other handlers, lookups or transports than when it was first loaded"};
+    throw LoadError{settings_.path +
+                    " registers other handlers, lookups or transports, or something else, than when "
+                    "it was first loaded"};
   return made;
 }
 
@@ -88,27 +92,90 @@ void Engine::begin(plugin::Stage stage, plugin::Token token) {
   run(std::make_unique<Call>(*this, state, std::move(stage), std::move(token)));
 }
 
+const Provided *Engine::provided(ProvideKind kind) const { return states_.front()->find(kind, instance()); }
+
+std::string Engine::names_of(ProvideKind kind) const {
+  std::string names;
+  for (const auto &[name, ignored] : states_.front()->provided(kind)) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "none" : names;
+}
+
+std::string Engine::instance() const { return host_->fact("instance"); }
+
+std::string Engine::nothing_provided(ProvideKind kind, const std::string &name) const {
+  const std::string what{kProvideKinds.at(static_cast<std::size_t>(kind))};
+  return "the script provides no " + what + " \"" + name + "\"; it has " + names_of(kind);
+}
+
 void Engine::begin(plugin::LookupRequest request, plugin::Token token) {
   auto &state = pick();
-  const auto function = state.find_lookup(request.table);
-  if (function == LUA_NOREF) {
-    token.complete(plugin::defer("the script provides no lookup \"" + request.table + "\"; it has " +
-                                 names_of(state.lookups())));
-    return;
-  }
-  run(std::make_unique<Call>(*this, state, std::move(request), function, std::move(token)));
+  const auto *const found = state.find(ProvideKind::Lookup, request.table);
+  if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Lookup, request.table)));
+  ask(state, std::make_unique<LookupWork>(std::move(request)), found->function, std::move(token));
 }
 
 void Engine::begin(plugin::Delivery delivery, plugin::Token token) {
   auto &state = pick();
-  const auto name = host_->fact("instance");
-  const auto function = state.find_transport(name);
-  if (function == LUA_NOREF) {
-    const auto why = "the script provides no transport \"" + name + "\"; it has " + names_of(state.transports());
-    token.complete(plugin::Reply{MANSIO_INTERNAL, {4, 3, 5}, why});
+  const auto name = instance();
+  const auto *const found = state.find(ProvideKind::Transport, name);
+  if (!found)
+    return token.complete(plugin::Reply{MANSIO_INTERNAL, {4, 3, 5}, nothing_provided(ProvideKind::Transport, name)});
+  ask(state, std::make_unique<DeliveryWork>(std::move(delivery)), found->function, std::move(token));
+}
+
+void Engine::begin(plugin::AuthStep step, plugin::Token token) {
+  auto &state = pick();
+  const auto name = instance();
+  const auto *const found = state.find(ProvideKind::Auth, name);
+  if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Auth, name)));
+  auto exchange = exchanges_.take(step.exchange);
+  std::optional<Credentials> credentials;
+  if (found->takes_passwords) {
+    auto heard = hear(step, exchange.name);
+    if (const auto *const reply = std::get_if<plugin::Reply>(&heard)) {
+      if (reply->status() == MANSIO_SKIP) exchanges_.keep(step.exchange, std::move(exchange));
+      return token.complete(*reply);
+    }
+    credentials = std::move(std::get<Credentials>(heard));
+  }
+  ask(state, std::make_unique<AuthWork>(std::move(step), std::move(exchange), std::move(credentials), exchanges_),
+      found->function, std::move(token));
+}
+
+void Engine::begin(plugin::LeaseRequest request, plugin::Token token) {
+  auto &state = pick();
+  const auto name = instance();
+  const auto *const found = state.find(ProvideKind::Rate, name);
+  if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Rate, name)));
+  ask(state, std::make_unique<LeaseWork>(std::move(request)), found->function, std::move(token));
+}
+
+void Engine::tell(const plugin::Event &event) {
+  if (event.event() >= kMessageEvents.size()) return;
+  auto &state = pick();
+  for (const auto &handler : state.listeners(event.event()))
+    tell(state, std::make_unique<EventWork>(event), handler.function, handler.timeout);
+}
+
+void Engine::give_back(std::string_view limit, std::string_view key, std::uint32_t unused) {
+  auto &state = pick();
+  const auto *const found = state.find(ProvideKind::Rate, instance());
+  if (!found || found->give_back == LUA_NOREF) return;
+  tell(state, std::make_unique<UnusedWork>(limit, key, unused), found->give_back, 0);
+}
+
+void Engine::ask(State &state, std::unique_ptr<Work> work, int function, plugin::Token token) {
+  run(std::make_unique<Call>(*this, state, std::move(work), function, std::move(token)));
+}
+
+void Engine::tell(State &state, std::unique_ptr<Work> work, int function, std::int64_t time_limit) {
+  if (calls_.size() - by_operation_.size() >= kMostTold) {
+    host_->warn("more than 1000 calls wait that nobody asked for an answer: one is dropped; let them wait for less");
     return;
   }
-  run(std::make_unique<Call>(*this, state, std::move(delivery), function, std::move(token)));
+  auto call = std::make_unique<Call>(*this, state, std::move(work), function, plugin::Token{*host_, mansio_op{0}});
+  call->end_within(time_limit != 0 ? time_limit : kToldTime);
+  run(std::move(call));
 }
 
 // Calls never run inside of each other: what is woken meanwhile goes on afterwards.
@@ -123,26 +190,34 @@ void Engine::run(std::unique_ptr<Call> call) {
     call.reset();
     ended(state);
   } else {
-    const auto op = call->op().id;
-    calls_.insert_or_assign(op, std::move(call));
+    const auto serial = call->serial();
+    if (call->op().id != 0) by_operation_.insert_or_assign(call->op().id, serial);
+    calls_.insert_or_assign(serial, std::move(call));
   }
   catch_up();
 }
 
-void Engine::go_on(std::uint64_t op) {
-  const auto found = calls_.find(op);
+std::unique_ptr<Call> Engine::take(std::uint64_t serial) {
+  auto node = calls_.extract(serial);
+  if (node.empty()) return nullptr;
+  by_operation_.erase(node.mapped()->op().id);
+  return std::move(node.mapped());
+}
+
+void Engine::go_on(std::uint64_t serial) {
+  const auto found = calls_.find(serial);
   if (found == calls_.end()) return;
   auto &state = found->second->state();
   if (!resume(*found->second)) return;
-  calls_.erase(op);
+  take(serial).reset();
   ended(state);
 }
 
 void Engine::catch_up() {
   while (!woken_.empty()) {
-    const auto op = woken_.back();
+    const auto serial = woken_.back();
     woken_.pop_back();
-    go_on(op);
+    go_on(serial);
   }
 }
 
@@ -151,8 +226,8 @@ void Engine::wake(Call &call, Strand &strand) noexcept {
   try {
     call.ready(strand);
     if (call.runs()) return;  // and sees it
-    if (busy_) return woken_.push_back(op.id);
-    go_on(op.id);
+    if (busy_) return woken_.push_back(call.serial());
+    go_on(call.serial());
     catch_up();
   } catch (const std::exception &e) {
     host_->error(e.what(), op);
@@ -169,7 +244,7 @@ void Engine::expire(Call &call) noexcept {
       over = call.expire("it took more than its time");
     }
     if (over) {
-      calls_.erase(op.id);
+      take(call.serial()).reset();
       ended(state);
     }
     catch_up();
@@ -179,10 +254,9 @@ void Engine::expire(Call &call) noexcept {
 }
 
 void Engine::cancel(mansio_op op) {
-  const auto found = calls_.find(op.id);
-  if (found == calls_.end()) return;
-  auto call = std::move(found->second);
-  calls_.erase(found);
+  const auto found = by_operation_.find(op.id);
+  if (found == by_operation_.end()) return;
+  auto call = take(found->second);
   auto &state = call->state();
   call->cancel();
   call.reset();
@@ -237,6 +311,15 @@ Window *Engine::window(const std::string &name, std::int64_t length) {
     throw ScriptError{"there are too many windows; one has room for many keys"};
   auto &window = windows_.try_emplace(name, length).first->second;
   return window.length() == length ? &window : nullptr;
+}
+
+Buckets *Engine::buckets(const std::string &name, std::int64_t interval, std::int64_t burst) {
+  constexpr std::size_t kMostBuckets = 1'000;
+  check_length(name, "rate");
+  if (buckets_.size() >= kMostBuckets && !buckets_.contains(name))
+    throw ScriptError{"there are too many rates; one has room for many keys"};
+  auto &buckets = buckets_.try_emplace(name, interval, burst).first->second;
+  return buckets.interval() == interval && buckets.burst() == burst ? &buckets : nullptr;
 }
 
 }  // namespace mansio::lua

@@ -1,5 +1,6 @@
 // A script that runs: its states, the calls under way, and what all states of the process share (metrics, counters,
-// windows). Without a host, as when a configuration is checked, it loads the script and no more.
+// windows, rates, exchanges of AUTH). Without a host, as when a configuration is checked, it loads the script and no
+// more.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mansio/auth.hpp"
+#include "mansio/event.hpp"
 #include "mansio/filter.hpp"
+#include "mansio/rate.hpp"
+#include "plugins/lua/auth.hpp"
+#include "plugins/lua/declarations.hpp"
+#include "plugins/lua/lib/bucket.hpp"
 #include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/settings.hpp"
 #include "plugins/lua/state.hpp"
@@ -28,12 +35,25 @@ class Engine {
   Engine(const Engine &) = delete;
   Engine &operator=(const Engine &) = delete;
 
-  // The stages that have handlers, bit 1 << stage.
+  // The stages that have handlers, bit 1 << stage; and the events of messages.
   std::uint64_t stages() const { return stages_; }
+  std::uint64_t events() const { return states_.front()->events(); }
+  // What it provides under the name of this instance; null: nothing of that kind.
+  const Provided *provided(ProvideKind kind) const;
+  // What it provides of that kind, for people: "a, b", or "none".
+  std::string names_of(ProvideKind kind) const;
+
   void begin(plugin::Stage stage, plugin::Token token);
   void begin(plugin::LookupRequest request, plugin::Token token);
   void begin(plugin::Delivery delivery, plugin::Token token);
+  void begin(plugin::AuthStep step, plugin::Token token);
+  void begin(plugin::LeaseRequest request, plugin::Token token);
   void cancel(mansio_op op);
+
+  // What nobody waits for. It may wait itself, for a while.
+  void tell(const plugin::Event &event);
+  void give_back(std::string_view limit, std::string_view key, std::uint32_t unused);
+  void forget_exchange(std::uint64_t exchange) { exchanges_.forget(exchange); }
 
   // From callbacks: a thread of the call goes on, at once unless one runs now; or the call has not ended in time.
   void wake(Call &call, Strand &strand) noexcept;
@@ -56,14 +76,21 @@ class Engine {
   std::int64_t counter_value(const std::string &name) const;  // 0 for one that nobody counts
   // The same window for the same name; null when it was made with another length. Throws as counter() does.
   Window *window(const std::string &name, std::int64_t length);
+  // The same buckets for the same name; null when they were made with another rate or burst.
+  Buckets *buckets(const std::string &name, std::int64_t interval, std::int64_t burst);
 
  private:
   State &pick();
   std::unique_ptr<State> fresh();  // throws LoadError
   bool worn(const State &state) const;
   bool resume(Call &call);
+  std::string instance() const;
+  std::string nothing_provided(ProvideKind kind, const std::string &name) const;
   void run(std::unique_ptr<Call> call);
-  void go_on(std::uint64_t op);
+  void ask(State &state, std::unique_ptr<Work> work, int function, plugin::Token token);
+  void tell(State &state, std::unique_ptr<Work> work, int function, std::int64_t time_limit);
+  std::unique_ptr<Call> take(std::uint64_t serial);  // it is under way no more
+  void go_on(std::uint64_t serial);
   void catch_up();
   void ended(State &state);
 
@@ -75,13 +102,16 @@ class Engine {
   std::map<std::string, std::uint32_t> metrics_;
   std::map<std::string, std::int64_t> counters_;
   std::map<std::string, Window> windows_;
+  std::map<std::string, Buckets> buckets_;
+  Exchanges exchanges_;
   std::unordered_map<Wait *, std::unique_ptr<Wait>> waits_;
   std::unique_ptr<Services> services_;  // null without a host
   bool busy_ = false;                   // a call runs
-  std::vector<std::uint64_t> woken_;    // calls that were meanwhile, by operation
+  std::vector<std::uint64_t> woken_;    // calls that were meanwhile, by serial
   std::vector<std::unique_ptr<State>> states_, retired_;
   std::size_t turn_ = 0;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls_;  // that wait, by operation
+  std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls_;  // that wait, by serial
+  std::unordered_map<std::uint64_t, std::uint64_t> by_operation_;   // the serials of those that somebody waits for
 };
 
 }  // namespace mansio::lua

@@ -1,10 +1,15 @@
-// lua: filters, policies, lookups and transports as scripts of Lua 5.4. See README.md and docs/lua-guide.md.
+// lua: filters, policies, lookups, transports, AUTH, rates and what is told of events as scripts of Lua 5.4. See
+// README.md and docs/lua-guide.md.
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "mansio/auth.hpp"
+#include "mansio/event.hpp"
 #include "mansio/filter.hpp"
+#include "mansio/rate.hpp"
 #include "plugins/lua/engine.hpp"
 
 namespace {
@@ -17,7 +22,9 @@ class Script {
   static constexpr Info info{"lua", "1.0", MANSIO_NEEDS_NETWORK};  // DNS, and servers
   static constexpr const mansio_option *options = lua::kOptions;
 
-  explicit Script(Host host) : host_(host), engine_(made(&host_, host_)) {}
+  explicit Script(Host host) : host_(host), engine_(made(&host_, host_)) {
+    if (const auto *const auth = engine_->provided(lua::ProvideKind::Auth)) mechanisms_ = auth->mechanisms;
+  }
   // Loads the script, so that `mansio check` tells of what is wrong with it.
   static void check(const Config &config) { made(nullptr, config); }
 
@@ -25,9 +32,34 @@ class Script {
   void start(Stage stage, Token token) { engine_->begin(std::move(stage), std::move(token)); }
   void lookup(LookupRequest request, Token token) { engine_->begin(std::move(request), std::move(token)); }
   void start(Token token, Delivery delivery) { engine_->begin(std::move(delivery), std::move(token)); }
+  void step(AuthStep step, Token token) { engine_->begin(std::move(step), std::move(token)); }
+  void forget(std::uint64_t exchange) { engine_->forget_exchange(exchange); }
+  void lease(LeaseRequest request, Token token) { engine_->begin(std::move(request), std::move(token)); }
+  void give_back(std::string_view limit, std::string_view key, std::uint32_t unused) {
+    engine_->give_back(limit, key, unused);
+  }
+  std::uint64_t events() const { return engine_->events(); }
+  void notify(const Event &event) { engine_->tell(event); }
   void cancel(mansio_op op) { engine_->cancel(op); }
 
+  // The same in clear and with TLS: tls_auth_only of the listener says whether it is offered in clear.
+  std::string_view mechanisms(bool) const { return mechanisms_; }
+  // What can be seen before it is asked, so that an instance does not start whose script is for something else.
+  bool offers(std::string_view kind) const {
+    if (kind == EventKind<Script>::id) return engine_->events() != 0;
+    if (kind == AuthKind<Script>::id) return offers(lua::ProvideKind::Auth);
+    return kind != RateKind<Script>::id || offers(lua::ProvideKind::Rate);
+  }
+
  private:
+  bool offers(lua::ProvideKind kind) const {
+    if (engine_->provided(kind)) return true;
+    const auto others = engine_->names_of(kind);
+    if (others != "none")
+      host_.error("the script does not provide what is called as this instance is, \"" + host_.fact("instance") +
+                  "\"; it has " + others);
+    return false;
+  }
   static std::unique_ptr<lua::Engine> made(const Host *host, const Config &config) {
     auto settings = lua::read_settings(config);
     const auto path = settings.path;
@@ -40,6 +72,7 @@ class Script {
 
   Host host_;
   std::unique_ptr<lua::Engine> engine_;
+  std::string mechanisms_;
 };
 
 // The kinds that watch sessions. Which stages they see is the script's choice.
@@ -71,4 +104,5 @@ struct ScriptPolicy : Watch<P> {
 
 }  // namespace
 
-MANSIO_PLUGIN(Script, ScriptFilter, ScriptPolicy, ::mansio::plugin::LookupKind, ::mansio::plugin::TransportKind)
+MANSIO_PLUGIN(Script, ScriptFilter, ScriptPolicy, ::mansio::plugin::LookupKind, ::mansio::plugin::TransportKind,
+              ::mansio::plugin::AuthKind, ::mansio::plugin::RateKind, ::mansio::plugin::EventKind)

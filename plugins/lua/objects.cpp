@@ -111,17 +111,6 @@ int no_assignment(lua_State *L) {
 }
 constexpr const char *kSessionName = kSession, *kTransactionName = kTransaction;
 
-void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put) {
-  luaL_newmetatable(L, type);
-  lua_pushcfunction(L, get);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, put);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-}
-
 // The address and its ESMTP parameters.
 void push_path(lua_State *L, const plugin::Stage &stage) {
   const auto &all = stage.arguments();
@@ -150,6 +139,28 @@ void push_handle(lua_State *L, const char *type, const Call &call) {
   new_object<Handle>(L, type, Handle{call.serial()});
 }
 
+void push_known(lua_State *L, const std::string &text) {
+  if (text.empty())
+    lua_pushnil(L);
+  else
+    push(L, text);
+}
+
+void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put) {
+  luaL_newmetatable(L, type);
+  lua_pushcfunction(L, get);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, put);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+int takes_no_field(lua_State *L) {
+  throw ScriptError{type_name(L, 1) + " cannot be changed: \"" + std::string{text_at(L, 2, "the field")} + '"'};
+}
+
 void make_object_types(lua_State *L) {
   make_handle_type(L, kSession, bound<session_field>, bound<no_assignment<&kSessionName>>);
   make_handle_type(L, kTransaction, bound<transaction_field>, bound<no_assignment<&kTransactionName>>);
@@ -158,6 +169,9 @@ void make_object_types(lua_State *L) {
   make_address_type(L);
   make_message_type(L);
   make_delivery_types(L);
+  make_auth_types(L);
+  make_lease_type(L);
+  make_event_type(L);
 }
 
 int push_arguments(lua_State *L, Call &call) {

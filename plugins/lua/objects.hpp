@@ -1,9 +1,10 @@
-// What handlers get: session, transaction, address and message; and transports: delivery and recipient. They are good
-// until the handler ends, and each has the fields that declarations.hpp lists and no others.
+// What handlers get: session, transaction, address and message; transports: delivery and recipient; and AUTH: a step.
+// They are good until the handler ends, and each has the fields that declarations.hpp lists and no others.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,13 +19,15 @@ void make_object_types(lua_State *L);
 // The arguments of the handlers of the call's stage; returns how many.
 int push_arguments(lua_State *L, Call &call);
 
-// In address.cpp, message.cpp and delivery.cpp.
+// In address.cpp, message.cpp, delivery.cpp, auth.cpp, lease.cpp and event.cpp.
 void make_address_type(lua_State *L);
 void push_address(lua_State *L, std::string_view text, const std::vector<std::string_view> &parameters);
 void make_message_type(lua_State *L);
 void push_message(lua_State *L, Call &call);
 void make_delivery_types(lua_State *L);
-void push_delivery(lua_State *L, Call &call);
+void make_auth_types(lua_State *L);
+void make_lease_type(lua_State *L);
+void make_event_type(lua_State *L);
 
 // What all of these but addresses are in Lua.
 struct Handle {
@@ -36,5 +39,8 @@ Call &call_of(lua_State *L, int index, const char *type);
 Call &call_with(lua_State *L, std::uint64_t serial, const char *type);
 [[noreturn]] void no_field(const char *type, std::string_view key, std::span<const std::string_view> known);
 void push_handle(lua_State *L, const char *type, const Call &call);
+void push_known(lua_State *L, const std::string &text);  // nil for ""
+void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put);
+int takes_no_field(lua_State *L);  // __newindex of what cannot be changed
 
 }  // namespace mansio::lua

@@ -5,7 +5,13 @@
 
 namespace mansio::lua {
 
+class State;
+
 // Into the table on top.
 void add_registration(lua_State *L);
+void add_provide(lua_State *L);  // the second of them, in provide.cpp
+
+// The state, while its script is loaded: throws ScriptError later.
+State &loading_state(lua_State *L, const char *what);
 
 }  // namespace mansio::lua

@@ -104,6 +104,7 @@ void open_mansio(lua_State *L) {
   add_library(L, "metric", add_metric);
   add_library(L, "http", add_http);
   add_window(L);
+  add_rate(L);
   add_spawn(L);
   add_connect(L);
   add_redis(L);

@@ -77,18 +77,15 @@ void State::load(const Settings &settings) {
   if (!why.empty()) throw LoadError{why};
   loading_ = false;
   memory_.loaded();
-  if (stages() == 0 && lookups_.empty() && transports_.empty())
+  const bool provides = std::any_of(provided_.begin(), provided_.end(), [](const auto &p) { return !p.empty(); });
+  if (stages() == 0 && events() == 0 && !provides)
     throw LoadError{settings.path + " registers nothing: it calls neither mansio.on nor mansio.provide"};
 }
 
-int State::find_lookup(std::string_view name) const {
-  const auto found = lookups_.find(name);
-  return found == lookups_.end() ? LUA_NOREF : found->second;
-}
-
-int State::find_transport(std::string_view name) const {
-  const auto found = transports_.find(name);
-  return found == transports_.end() ? LUA_NOREF : found->second;
+const Provided *State::find(ProvideKind kind, std::string_view name) const {
+  const auto &all = provided(kind);
+  const auto found = all.find(name);
+  return found == all.end() ? nullptr : &found->second;
 }
 
 std::uint64_t State::stages() const {
@@ -98,13 +95,25 @@ std::uint64_t State::stages() const {
   return bits;
 }
 
+std::uint64_t State::events() const {
+  std::uint64_t bits = 0;
+  for (std::size_t event = 0; event < listeners_.size(); ++event)
+    if (!listeners_[event].empty()) bits |= std::uint64_t{1} << event;
+  return bits;
+}
+
 bool State::registers_the_same(const State &other) const {
   const auto as_many = [](const auto &a, const auto &b) { return a.size() == b.size(); };
-  const auto same_name = [](const auto &a, const auto &b) { return a.first == b.first; };
+  const auto same = [](const auto &a, const auto &b) {
+    return a.first == b.first && a.second.mechanisms == b.second.mechanisms &&
+           a.second.takes_passwords == b.second.takes_passwords;
+  };
+  const auto same_names = [&](const ByName &a, const ByName &b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+  };
   return std::equal(handlers_.begin(), handlers_.end(), other.handlers_.begin(), as_many) &&
-         std::equal(lookups_.begin(), lookups_.end(), other.lookups_.begin(), other.lookups_.end(), same_name) &&
-         std::equal(transports_.begin(), transports_.end(), other.transports_.begin(), other.transports_.end(),
-                    same_name);
+         std::equal(listeners_.begin(), listeners_.end(), other.listeners_.begin(), as_many) &&
+         std::equal(provided_.begin(), provided_.end(), other.provided_.begin(), same_names);
 }
 
 State::Thread State::take_thread() {

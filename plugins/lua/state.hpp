@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plugins/lua/declarations.hpp"
 #include "plugins/lua/lib/pattern.hpp"
 #include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/memory.hpp"
@@ -34,6 +35,14 @@ struct Handler {
   OnError on_error = OnError::Fail;
 };
 
+// What mansio.provide() got under a name.
+struct Provided {
+  int function = LUA_NOREF;
+  int give_back = LUA_NOREF;     // of a rate; LUA_NOREF: it does not want to know
+  std::string mechanisms{};      // of auth, as AUTH has them
+  bool takes_passwords = false;  // the same: the function judges a name and a password, and no step
+};
+
 class State {
  public:
   static constexpr std::size_t kStages = 12;
@@ -48,14 +57,17 @@ class State {
   // What the script registered.
   void add_handler(std::uint32_t stage, const Handler &handler) { handlers_.at(stage).push_back(handler); }
   const std::vector<Handler> &handlers(std::uint32_t stage) const { return handlers_.at(stage); }
-  bool add_lookup(const std::string &name, int function) { return lookups_.emplace(name, function).second; }
-  // LUA_NOREF when there is none of that name.
-  int find_lookup(std::string_view name) const;
-  const std::map<std::string, int, std::less<>> &lookups() const { return lookups_; }
-  bool add_transport(const std::string &name, int function) { return transports_.emplace(name, function).second; }
-  int find_transport(std::string_view name) const;  // as find_lookup()
-  const std::map<std::string, int, std::less<>> &transports() const { return transports_; }
+  // Of what became of messages.
+  void add_listener(std::uint32_t event, const Handler &handler) { listeners_.at(event).push_back(handler); }
+  const std::vector<Handler> &listeners(std::uint32_t event) const { return listeners_.at(event); }
+  using ByName = std::map<std::string, Provided, std::less<>>;
+  bool add_provided(ProvideKind kind, const std::string &name, const Provided &provided) {
+    return provided_.at(static_cast<std::size_t>(kind)).emplace(name, provided).second;
+  }
+  const ByName &provided(ProvideKind kind) const { return provided_.at(static_cast<std::size_t>(kind)); }
+  const Provided *find(ProvideKind kind, std::string_view name) const;  // null: there is none
   std::uint64_t stages() const;
+  std::uint64_t events() const;
   bool registers_the_same(const State &other) const;
   bool loading() const { return loading_; }
 
@@ -108,7 +120,8 @@ class State {
   Budget *budget_ = nullptr;
   PatternCache patterns_;
   std::array<std::vector<Handler>, kStages> handlers_{};
-  std::map<std::string, int, std::less<>> lookups_, transports_;
+  std::array<std::vector<Handler>, kMessageEvents.size()> listeners_{};
+  std::array<ByName, kProvideKinds.size()> provided_{};
   std::vector<Thread> idle_;
 };
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/sasl.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -82,6 +84,14 @@ Verdict reply_at(lua_State *L, int at, int digit, Verdict verdict) {
   return verdict;
 }
 
+// A name as the host takes one for who a client is.
+std::string user_at(lua_State *L, int index, const char *what) {
+  const auto name = text_at(L, index, what);
+  if (!is_user(name))
+    throw ScriptError{std::string{what} + " is no name: expected 1 to 255 octets without control characters"};
+  return std::string{name};
+}
+
 int accept(lua_State *L) {
   push_verdict(L, {});
   return 1;
@@ -112,6 +122,40 @@ int uncertain(lua_State *L) {
   return 1;
 }
 
+// mansio.authenticated(user [, identity])
+int authenticated(lua_State *L) {
+  Verdict verdict{VerdictKind::Authenticated, 0, {}, user_at(L, 1, "the user")};
+  if (!lua_isnoneornil(L, 2)) verdict.identity = user_at(L, 2, "the identity");
+  push_verdict(L, verdict);
+  return 1;
+}
+
+// mansio.challenge([octets])
+int challenge(lua_State *L) {
+  constexpr std::size_t kLongestChallenge = 9210;  // as the host takes them
+  const auto octets = lua_isnoneornil(L, 1) ? std::string_view{} : text_at(L, 1, "the challenge");
+  if (octets.size() > kLongestChallenge)
+    throw ScriptError{"a challenge has at most 9210 octets, got " + std::to_string(octets.size())};
+  push_verdict(L, {VerdictKind::Challenge, 0, {}, std::string{octets}});
+  return 1;
+}
+
+// mansio.permits(n [, {ttl =, retry =}])
+int permits(lua_State *L) {
+  Verdict verdict{VerdictKind::Permits, 0, {}, ""};
+  verdict.permits = static_cast<std::uint32_t>(
+      integer_at(L, 1, "the number of permits", 0, std::numeric_limits<std::uint32_t>::max()));
+  if (!lua_isnoneornil(L, 2)) {
+    expect_table(L, 2, "the options");
+    only_fields(L, 2, "mansio.permits", kPermitsOptions);
+    if (lua_getfield(L, 2, "ttl") != LUA_TNIL) verdict.ttl = duration_at(L, -1, "ttl");
+    if (lua_getfield(L, 2, "retry") != LUA_TNIL) verdict.retry = duration_at(L, -1, "retry");
+    lua_pop(L, 2);
+  }
+  push_verdict(L, verdict);
+  return 1;
+}
+
 // What lies in Lua; its texts are the user values, so that the collector need not call us.
 struct Stored {
   VerdictKind kind;
@@ -119,8 +163,10 @@ struct Stored {
   plugin::Enhanced enhanced;
   std::int64_t retry;
   bool nexthop_failed;
+  std::uint32_t permits;
+  std::int64_t ttl;
 };
-constexpr int kTextSlot = 1, kRelaySlot = 2;
+constexpr int kTextSlot = 1, kRelaySlot = 2, kIdentitySlot = 3;
 
 std::string stored_text(lua_State *L, int index, int which) {
   std::string text;
@@ -132,10 +178,12 @@ std::string stored_text(lua_State *L, int index, int which) {
 }
 
 int verdict_text(lua_State *L) {
-  static constexpr const char *kNames[] = {"accept", "reject", "defer", "hold", "discard", "sent", "uncertain"};
+  static constexpr const char *kNames[] = {"accept", "reject",    "defer",         "hold",      "discard",
+                                           "sent",   "uncertain", "authenticated", "challenge", "permits"};
   const auto verdict = verdict_at(L, 1);
   if (!verdict) throw ScriptError{"expected a verdict"};
-  push(L, std::string{kNames[static_cast<int>(verdict->kind)]} + (verdict->text.empty() ? "" : ": ") + verdict->text);
+  const auto text = verdict->kind == VerdictKind::Permits ? std::to_string(verdict->permits) : verdict->text;
+  push(L, std::string{kNames[static_cast<int>(verdict->kind)]} + (text.empty() ? "" : ": ") + text);
   return 1;
 }
 
@@ -147,9 +195,17 @@ void add_verdicts(lua_State *L) {
   lua_pushcfunction(L, bound<verdict_text>);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
-  static constexpr luaL_Reg kFunctions[] = {
-      {"accept", bound<accept>},   {"reject", bound<reject>}, {"defer", bound<defer>},         {"hold", bound<hold>},
-      {"discard", bound<discard>}, {"sent", bound<sent>},     {"uncertain", bound<uncertain>}, {nullptr, nullptr}};
+  static constexpr luaL_Reg kFunctions[] = {{"accept", bound<accept>},
+                                            {"reject", bound<reject>},
+                                            {"defer", bound<defer>},
+                                            {"hold", bound<hold>},
+                                            {"discard", bound<discard>},
+                                            {"sent", bound<sent>},
+                                            {"uncertain", bound<uncertain>},
+                                            {"authenticated", bound<authenticated>},
+                                            {"challenge", bound<challenge>},
+                                            {"permits", bound<permits>},
+                                            {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 
@@ -160,16 +216,28 @@ std::optional<Verdict> verdict_at(lua_State *L, int index) {
   verdict.retry = stored->retry;
   verdict.nexthop_failed = stored->nexthop_failed;
   verdict.relay = stored_text(L, index, kRelaySlot);
+  verdict.identity = stored_text(L, index, kIdentitySlot);
+  verdict.permits = stored->permits;
+  verdict.ttl = stored->ttl;
   return verdict;
 }
 
+std::string_view whose(const Verdict &verdict) {
+  if (verdict.kind == VerdictKind::Permits) return "rates";
+  if (verdict.of_handlers()) return "handlers";
+  return verdict.of_auth() ? "AUTH" : "transports";
+}
+
 void push_verdict(lua_State *L, const Verdict &verdict) {
-  auto *stored = static_cast<Stored *>(lua_newuserdatauv(L, sizeof(Stored), kRelaySlot));
-  *stored = {verdict.kind, verdict.code, verdict.enhanced, verdict.retry, verdict.nexthop_failed};
+  auto *stored = static_cast<Stored *>(lua_newuserdatauv(L, sizeof(Stored), kIdentitySlot));
+  *stored = {verdict.kind,           verdict.code,    verdict.enhanced, verdict.retry,
+             verdict.nexthop_failed, verdict.permits, verdict.ttl};
   push(L, verdict.text);
   lua_setiuservalue(L, -2, kTextSlot);
   push(L, verdict.relay);
   lua_setiuservalue(L, -2, kRelaySlot);
+  push(L, verdict.identity);
+  lua_setiuservalue(L, -2, kIdentitySlot);
   luaL_setmetatable(L, kVerdictType);
 }
 

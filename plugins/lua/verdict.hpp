@@ -1,35 +1,44 @@
-// What a handler may return, made by mansio.accept(), reject(), defer(), hold() and discard(), and what a transport
-// may: sent(), reject(), defer() and uncertain(). One that is thrown as an error, and caught by nobody, is the answer,
-// too: so a table that is down defers without a line of code.
+// What a handler may return, made by mansio.accept(), reject(), defer(), hold() and discard(); what a transport may:
+// sent(), reject(), defer() and uncertain(); AUTH: authenticated(), challenge(), reject() and defer(); and the owner of
+// a limit: permits() and defer(). One that is thrown as an error, and caught by nobody, is the answer, too: so a table
+// that is down defers without a line of code.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "mansio/host.hpp"
 #include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 
-enum class VerdictKind { Accept, Reject, Defer, Hold, Discard, Sent, Uncertain };
+enum class VerdictKind { Accept, Reject, Defer, Hold, Discard, Sent, Uncertain, Authenticated, Challenge, Permits };
 struct Verdict {
   VerdictKind kind = VerdictKind::Accept;
   std::uint16_t code = 0;
   plugin::Enhanced enhanced{};
-  std::string text;
-  // Of transports.
+  std::string text;  // of authenticated(): the user; of challenge(): its octets
+  // Of transports; retry also of permits().
   std::int64_t retry = 0;  // ns: not again before; 0 = as the queue likes
   bool nexthop_failed = false;
-  std::string relay{};  // for the log
+  std::string relay{};     // for the log
+  std::string identity{};  // of authenticated(): as whom the user acts; "": as itself
+  std::uint32_t permits = 0;
+  std::int64_t ttl = 0;  // ns, of permits(); 0 = as the queue likes
 
+  bool refuses() const { return kind == VerdictKind::Reject || kind == VerdictKind::Defer; }
+  bool has_options() const { return retry != 0 || nexthop_failed || !relay.empty(); }
   bool of_handlers() const {
-    return kind != VerdictKind::Sent && kind != VerdictKind::Uncertain && retry == 0 && !nexthop_failed &&
-           relay.empty();
+    return (refuses() || kind == VerdictKind::Accept || kind == VerdictKind::Hold || kind == VerdictKind::Discard) &&
+           !has_options();
   }
-  bool of_transports() const {
-    return kind != VerdictKind::Accept && kind != VerdictKind::Hold && kind != VerdictKind::Discard;
+  bool of_transports() const { return refuses() || kind == VerdictKind::Sent || kind == VerdictKind::Uncertain; }
+  bool of_auth() const {
+    return (refuses() || kind == VerdictKind::Authenticated || kind == VerdictKind::Challenge) && !has_options();
   }
+  bool of_rates() const { return kind == VerdictKind::Permits || (kind == VerdictKind::Defer && !has_options()); }
 };
 
 // mansio.accept ..., into the table on top.
@@ -40,9 +49,11 @@ void add_verdicts(lua_State *L);
 Verdict result_at(lua_State *L, int at, VerdictKind kind);
 
 std::optional<Verdict> verdict_at(lua_State *L, int index);
+// Whose result it is: "handlers", "transports", "AUTH" or "rates".
+std::string_view whose(const Verdict &verdict);
 void push_verdict(lua_State *L, const Verdict &verdict);
 
-// As the host knows it; Hold and Discard are no objection, as Accept is.
+// As the host knows it, of handlers and transports; Hold and Discard are no objection, as Accept is.
 plugin::Reply reply_of(const Verdict &verdict);
 
 }  // namespace mansio::lua

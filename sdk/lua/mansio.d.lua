@@ -18,6 +18,15 @@ mansio = {}
 ---| "body"
 ---| "end-of-message"
 ---| "disconnect"
+---What became of messages; handlers of these are told, and return nothing.
+---@alias mansio.MessageEvent
+---| "inserted"
+---| "routed"
+---| "delivering"
+---| "delivered"
+---| "deferred"
+---| "bounced"
+---| "removed"
 ---@alias mansio.Time number|string Seconds, or text such as "500ms", "5s", "2m", "1h", "7d".
 
 ---A client's connection. Good until its handler ends.
@@ -104,7 +113,17 @@ function message:progress() end
 ---@field timeout? mansio.Time How long the handler may take, its waits included.
 ---@field on_error? "fail"|"defer"|"accept" What an error in it means; "fail": on_failure of the configuration decides.
 
+---What became of a message, once that is on stable storage. Good until its handler ends.
+---@class mansio.event
+---@field name mansio.MessageEvent
+---@field time number Seconds since 1970.
+---@field queue_id string?
+---@field recipient mansio.address? Not there where it concerns the whole message.
+---@field fields table<string, string?> Named as in the log, such as dsn, status, relay and text.
+
 ---@overload fun(event: mansio.Event, handler: fun(...): mansio.verdict?)
+---@overload fun(event: mansio.MessageEvent, handler: fun(event: mansio.event))
+---@overload fun(event: mansio.MessageEvent, options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
 ---@param event mansio.Event
 ---@param options mansio.OnOptions
 ---@param handler fun(...): mansio.verdict?
@@ -159,12 +178,40 @@ function delivery:bounce(recipient, ...) end
 ---@param ... integer|string|mansio.ResultOptions
 function delivery:uncertain(recipient, ...) end
 
+---A step of AUTH. Good until its function ends.
+---@class mansio.auth_step
+---@field mechanism string In capitals.
+---@field response string? What the client sent, decoded; a first step may have none.
+---@field number integer From 1.
+---@field client_address string?
+---@field helo_name string?
+---@field tls_version string? None in clear.
+---@field meta table<string, string?> Notes for the next steps of this exchange.
+
+---Either check or step.
+---@class mansio.AuthObject
+---@field check? fun(user: string, password: string, step: mansio.auth_step): boolean|mansio.verdict|nil For PLAIN, LOGIN.
+---@field step? fun(step: mansio.auth_step): mansio.verdict For mechanisms of its own.
+---@field mechanisms? string[] Needed with step; {"PLAIN", "LOGIN"} with check.
+
+---A question of the queue for permits.
+---@class mansio.lease_request
+---@field limit string Such as "destination_rate_limit".
+---@field key string Whose: "smtp", "smtp:example.com", a tenant, campaign or sender.
+---@field want integer What would go within a second or so.
+---@field per_second number As configured.
+---@field burst integer As configured.
+
+---@class mansio.RateObject
+---@field lease fun(request: mansio.lease_request): mansio.verdict mansio.permits(n), or mansio.defer(why).
+---@field give_back? fun(limit: string, key: string, unused: integer)
+
 ---@alias mansio.Lookup {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
 ---@alias mansio.Transport {deliver: fun(delivery: mansio.delivery): mansio.verdict?}
 
----@param kind "lookup"|"transport"
----@param name string The name of the table or transport in the configuration.
----@param object mansio.Lookup|mansio.Transport
+---@param kind "lookup"|"transport"|"auth"|"rate"
+---@param name string The name of the table, transport, auth or rate in the configuration.
+---@param object mansio.Lookup|mansio.Transport|mansio.AuthObject|mansio.RateObject
 function mansio.provide(kind, name, object) end
 
 ---No objection, and no further handler of this script is asked.
@@ -186,6 +233,23 @@ function mansio.sent(...) end
 ---@param ... integer|string|mansio.ResultOptions
 ---@return mansio.verdict
 function mansio.uncertain(...) end
+---Of AUTH: that is who the client is.
+---@param user string
+---@param identity? string As whom the user acts; as itself unless given.
+---@return mansio.verdict
+function mansio.authenticated(user, identity) end
+---Of a step of AUTH: the client is to answer this, and the next step has its response.
+---@param octets? string
+---@return mansio.verdict
+function mansio.challenge(octets) end
+---@class mansio.PermitsOptions
+---@field ttl? mansio.Time How long they may be used; a minute unless given.
+---@field retry? mansio.Time Do not ask again before.
+---Of the owner of a limit: so many deliveries may begin.
+---@param n integer
+---@param options? mansio.PermitsOptions
+---@return mansio.verdict
+function mansio.permits(n, options) end
 ---@param reason string
 ---@return mansio.verdict
 function mansio.hold(reason) end
@@ -481,6 +545,26 @@ function window:add(key, n) end
 ---@param key string
 ---@return number
 function window:count(key) end
+
+---@class mansio.RateOptions
+---@field burst? integer How many may follow each other at once after a quiet time; the number of the rate unless given.
+
+---@class mansio.rate_limit
+local rate_limit = {}
+---A rate for each of many keys, for the whole process.
+---@param name string The same name is the same rate.
+---@param rate string Such as "100/m" or "500/15m".
+---@param options? mansio.RateOptions
+---@return mansio.rate_limit
+function mansio.rate(name, rate, options) end
+---@param key string
+---@param n? integer
+---@return boolean granted All of them, or none.
+---@return number? wait Seconds until there are so many.
+function rate_limit:take(key, n) end
+---@param key string
+---@return integer n How many there are now.
+function rate_limit:free(key) end
 
 ---@class mansio.log
 mansio.log = {}

@@ -1,9 +1,10 @@
-"""docs/lua-guide.md: each of its scripts loads, the dialogue and the deliveries below it happen with a running Mansio, and
-the tests below it pass."""
+"""docs/lua-guide.md: each of its scripts loads, the dialogue and the deliveries below it happen with a running Mansio, mail
+goes by its rates and is told of, and the tests below it pass."""
 import http.server
 import json
 import os
 import re
+import smtplib
 import socketserver
 import sqlite3
 import subprocess
@@ -58,6 +59,58 @@ script = "%s"
 allow = ["http"]
 [[route]]
 transport = "%s"
+'''
+AUTH = '''
+myhostname = "mx.mansio.test"
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+auth = "%s"
+sasl_auth_enable = true
+tls_auth_only = false
+error_sleep_time = 0
+[auth.%s]
+plugin = "lua"
+script = "%s"
+allow = ["http"]
+[lookup.secrets]
+plugin = "lookup-file"
+inline = """
+alice secret
+"""
+[transport.discard]
+plugin = "transport-discard"
+[[route]]
+transport = "discard"
+'''
+RATE = '''
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[rate.%s]
+plugin = "lua"
+script = "%s"
+[transport.discard]
+plugin = "transport-discard"
+transport_rate_limit = "60/m"
+transport_rate_plugin = "%s"
+[[route]]
+transport = "discard"
+'''
+EVENT = '''
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[event.reports]
+plugin = "lua"
+script = "%s"
+allow = ["http"]
+[transport.error]
+plugin = "transport-error"
+[[route]]
+transport = "error"
+nexthop = "5.1.2 this domain has moved"
 '''
 
 
@@ -124,6 +177,33 @@ class Mailboxes(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Accounts(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        known = (question["user"], question["password"]) == ("alice", "secret") and question["address"] == "127.0.0.1"
+        body = b"who are you?"
+        self.send_response(503 if question["user"] == "away" else 200 if known else 403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Reports(http.server.BaseHTTPRequestHandler):
+    seen = []
+
+    def do_POST(self):
+        self.seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 class LuaGuide(rig.TestCase):
     def serve(self, handler):
         """Its port."""
@@ -150,6 +230,7 @@ class LuaGuide(rig.TestCase):
         os.chmod(database, 0o644)
         return {"127.0.0.1:10040": f"127.0.0.1:{self.serve(Judge)}", "127.0.0.1:8080": f"127.0.0.1:{self.serve(Check)}",
                 "127.0.0.1:8081": f"127.0.0.1:{self.serve(Mailboxes)}",
+                "127.0.0.1:8082": f"127.0.0.1:{self.serve(Accounts)}", "127.0.0.1:8083": f"127.0.0.1:{self.serve(Reports)}",
                 "127.0.0.1:6379": f"127.0.0.1:{redis}", "/etc/mansio/users.db": database}
 
     def write(self, name, text):
@@ -159,20 +240,34 @@ class LuaGuide(rig.TestCase):
         return self.path(name)
 
     def test_its_scripts_do_what_it_says(self):
-        plugins = self.plugins("lua", "lookup-file", "transport-discard")
+        plugins = self.plugins("lua", "lookup-file", "transport-discard", "transport-error")
         peers = self.peers()
         talked = delivered = 0
+        others = set()
         for number, (text, dialogue, deliveries) in enumerate(scripts()):
             with self.subTest(script=text.splitlines()[0]):
                 for there, here in peers.items():
                     text = text.replace(there, here)
                 script = self.write(f"{number}.lua", text)
+                kind, name = (re.findall(r'mansio\.provide\("(\w+)", "(\w+)"', text) or [("", "")])[0]
+                if kind == "auth":
+                    self.authenticate(name, script, dialogue, plugins)
+                    others.add(name)
+                    continue
+                if kind == "rate":
+                    self.limit(name, script, plugins)
+                    others.add(name)
+                    continue
+                if not kind and not dialogue:
+                    self.report(script, plugins)
+                    others.add("reports")
+                    continue
                 if deliveries:
                     self.deliver(text, script, deliveries, plugins)
                     delivered += 1
                     continue
                 if not dialogue:
-                    name = re.search(r'mansio\.provide\("lookup", "(\w+)"', text)[1]
+                    self.assertEqual(kind, "lookup")
                     server = rig.Mansio(self.dir, TABLE % (name, script), plugins=plugins, name=f"table{number}")
                     result = rig.run_program("check", "--config", server.config)
                     self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
@@ -180,15 +275,52 @@ class LuaGuide(rig.TestCase):
                     self.assertEqual(rig.run_program("lookup", "--config", server.config, name, "a@a.test").returncode, 1)
                     continue
                 server = self.mansio(CONFIG % script, plugins=plugins, name=f"script{number}")
-                with rig.Client(server.port) as client:
-                    for sent, expected in dialogue:
-                        code, answer = client.cmd(sent.replace("\\r\\n", "\r\n"))
-                        self.assertTrue(f"{code} {answer}".startswith(expected), (sent, code, answer, server.log_text()[-2000:]))
+                self.talk(server, dialogue)
                 talked += 1
                 server.close()
                 server.process = None
         self.assertGreaterEqual(talked, 12)
         self.assertGreaterEqual(delivered, 1)
+        self.assertEqual(others, {"accounts", "cram", "hours", "reports"})
+
+    def talk(self, server, dialogue):
+        with rig.Client(server.port) as client:
+            for sent, expected in dialogue:
+                code, answer = client.cmd(sent.replace("\\r\\n", "\r\n"))
+                self.assertTrue(f"{code} {answer}".startswith(expected), (sent, code, answer, server.log_text()[-2000:]))
+
+    def authenticate(self, name, script, dialogue, plugins):
+        server = self.mansio(AUTH % (name, name, script), plugins=plugins, name=f"auth-{name}")
+        self.talk(server, dialogue)
+        with smtplib.SMTP("127.0.0.1", server.port) as client:
+            self.assertEqual(client.login("alice", "secret")[0], 235)
+        with smtplib.SMTP("127.0.0.1", server.port) as client:
+            self.assertRaises(smtplib.SMTPAuthenticationError, client.login, "alice", "wrong")
+        self.assertNotIn("secret", server.log_text().replace("secrets", ""))
+        server.close()
+        server.process = None
+
+    def limit(self, name, script, plugins):
+        server = self.mansio(RATE % (name, script, name), plugins=plugins, name=f"rate-{name}")
+        with rig.Client(server.port) as client:
+            client.cmd("EHLO client.example")
+            for i in range(5):
+                client.message("a@example.com", [f"{i}@mansio.test"], "Subject: x\r\n\r\nbody")
+        server.wait_event("delivery", 5, status="sent")
+        server.close()
+        server.process = None
+
+    def report(self, script, plugins):
+        server = self.mansio(EVENT % script, plugins=plugins, name="event")
+        with rig.Client(server.port) as client:
+            client.cmd("EHLO client.example")
+            client.message("", ["alice@mansio.test"], "Subject: x\r\n\r\nbody")  # no bounce
+        line = server.wait_event("delivery", to="alice@mansio.test")[0]
+        reports = rig.wait_for(lambda: list(Reports.seen), "the report")
+        self.assertEqual(reports, [{"id": line["qid"], "recipient": "alice@mansio.test", "status": line["dsn"],
+                                    "why": line["text"]}])
+        server.close()
+        server.process = None
 
     def deliver(self, text, script, deliveries, plugins):
         name = re.search(r'mansio\.provide\("transport", "(\w+)"', text)[1]
@@ -221,7 +353,7 @@ class LuaGuide(rig.TestCase):
     def test_its_configuration_is_one(self):
         script = self.write("policy.lua", scripts()[0][0])
         tables = "".join(text for language, text in blocks() if language == "toml")
-        config = tables.replace("/etc/mansio/policy.lua", script).replace('"/etc/mansio"', f'"{self.dir}"') + '''
+        config = re.sub(r"/etc/mansio/\w+\.lua", script, tables).replace('"/etc/mansio"', f'"{self.dir}"') + '''
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
 [transport.discard]

@@ -1,10 +1,17 @@
-// mansio.counter and mansio.window: numbers that all states of the process share, and nobody else.
+// mansio.counter, mansio.window and mansio.rate: numbers that all states of the process share, and nobody else.
 #include <openssl/evp.h>
 
+#include <charconv>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declarations.hpp"
+#include "plugins/lua/duration.hpp"
 #include "plugins/lua/engine.hpp"
+#include "plugins/lua/lib/bucket.hpp"
 #include "plugins/lua/lib/hex.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/lib/window.hpp"
@@ -13,9 +20,13 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kWindowType = "window";
+constexpr const char *kWindowType = "window", *kRateType = "rate";
 struct WindowReference {
   Window *window;  // the engine's, which outlives every state
+};
+
+struct BucketsReference {
+  Buckets *buckets;  // the same
 };
 
 // mansio.counter.add(name [, n]): the new value.
@@ -71,6 +82,68 @@ int window_count(lua_State *L) {
   return 1;
 }
 
+struct RateOf {
+  std::int64_t number = 0, time = 0;  // so many in so many ns
+};
+
+// "100/m", "10/s", "500/15m", as rates of the configuration.
+std::optional<RateOf> parse_rate(std::string_view text) {
+  constexpr std::int64_t kMost = 1'000'000'000;
+  RateOf rate;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate.number);
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (error != std::errc{} || rate.number < 1 || rate.number > kMost || !text.starts_with('/')) return std::nullopt;
+  text.remove_prefix(1);
+  const bool unit = !text.empty() && (text.front() < '0' || text.front() > '9');
+  const auto time = parse_duration((unit ? "1" : "") + std::string{text});
+  if (!time || *time < 1) return std::nullopt;
+  rate.time = *time;
+  return rate;
+}
+
+// mansio.rate(name, "100/m" [, {burst =}])
+int rate(lua_State *L) {
+  constexpr std::int64_t kHundredYears = 36'500 * std::int64_t{86'400} * 1'000'000'000;
+  const std::string name{text_at(L, 1, "the name")};
+  const auto text = text_at(L, 2, "the rate");
+  const auto of = parse_rate(text);
+  if (!of)
+    throw ScriptError{"the rate is \"" + std::string{text} + "\", expected one such as \"100/m\" or \"500/15m\""};
+  auto burst = of->number;
+  if (!lua_isnoneornil(L, 3)) {
+    expect_table(L, 3, "the options");
+    only_fields(L, 3, "mansio.rate", kRateOptions);
+    if (lua_getfield(L, 3, "burst") != LUA_TNIL) burst = integer_at(L, -1, "burst", 1, 1'000'000'000);
+    lua_pop(L, 1);
+  }
+  const auto interval = of->time / of->number;
+  if (interval < 1 || burst > kHundredYears / interval)
+    throw ScriptError{"the rate \"" + std::string{text} + "\" with a burst of " + std::to_string(burst) +
+                      " cannot be kept: it is more than one a nanosecond, or takes a hundred years to fill"};
+  auto *found = State::of(L).engine().buckets(name, interval, burst);
+  if (!found) throw ScriptError{"the rate \"" + name + "\" is another one elsewhere"};
+  new_object<BucketsReference>(L, kRateType, BucketsReference{found});
+  return 1;
+}
+
+// rate:take(key [, n]): true; or false, and the seconds until there are so many.
+int rate_take(lua_State *L) {
+  auto &buckets = *object_at<BucketsReference>(L, 1, kRateType).buckets;
+  const auto key = key_at(L, 2);
+  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, buckets.burst());
+  const auto wait = buckets.take(key, n, State::of(L).engine().monotonic());
+  lua_pushboolean(L, wait == 0);
+  if (wait == 0) return 1;
+  lua_pushnumber(L, static_cast<lua_Number>(wait) / 1e9);
+  return 2;
+}
+
+int rate_free(lua_State *L) {
+  const auto &buckets = *object_at<BucketsReference>(L, 1, kRateType).buckets;
+  lua_pushinteger(L, buckets.free(key_at(L, 2), State::of(L).engine().monotonic()));
+  return 1;
+}
+
 }  // namespace
 
 void add_counter(lua_State *L) {
@@ -85,6 +158,13 @@ void add_window(lua_State *L) {
   make_type(L, kWindowType, kMethods, nullptr);
   lua_pushcfunction(L, bound<window>);
   lua_setfield(L, -2, "window");
+}
+
+void add_rate(lua_State *L) {
+  static constexpr luaL_Reg kMethods[] = {{"take", bound<rate_take>}, {"free", bound<rate_free>}, {nullptr, nullptr}};
+  make_type(L, kRateType, kMethods, nullptr);
+  lua_pushcfunction(L, bound<rate>);
+  lua_setfield(L, -2, "rate");
 }
 
 }  // namespace mansio::lua

@@ -5,15 +5,16 @@
 
 namespace mansio::lua {
 
-void add_re(lua_State *L);        // Perl's regular expressions, within limits
+void add_re(lua_State *L);  // Perl's regular expressions, within limits
 void add_json(lua_State *L);
 void add_base64(lua_State *L);
-void add_hash(lua_State *L);      // hashes and HMAC, and hexadecimal
+void add_hash(lua_State *L);  // hashes and HMAC, and hexadecimal
 void add_time(lua_State *L);
-void add_ip(lua_State *L);        // addresses and sets of networks
-void add_counter(lua_State *L);   // of the process
-void add_window(lua_State *L);    // mansio.window()
-void add_spawn(lua_State *L);     // mansio.spawn()
+void add_ip(lua_State *L);       // addresses and sets of networks
+void add_counter(lua_State *L);  // of the process
+void add_window(lua_State *L);   // mansio.window()
+void add_rate(lua_State *L);     // mansio.rate(), of the process
+void add_spawn(lua_State *L);    // mansio.spawn()
 void add_log(lua_State *L);
 void add_metric(lua_State *L);
 void add_patterns(lua_State *L);  // Lua's own patterns: into `string`

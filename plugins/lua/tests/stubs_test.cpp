@@ -56,13 +56,20 @@ TEST(Stubs, HaveTheEnginesFunctions) {
   EXPECT_EQ(all(stubs(), "function (mansio\\.[\\w.]+)\\("), offered);
 }
 
-TEST(Stubs, HaveTheEnginesEvents) {
+// The texts that the alias stands for.
+Names alias(const std::string &name) {
   const auto text = stubs();
-  const auto begin = text.find("---@alias mansio.Event\n");
-  ASSERT_NE(begin, text.npos);
-  Names events;
+  const auto begin = text.find("---@alias mansio." + name + "\n");
+  if (begin == text.npos) return {};
+  return all(text.substr(begin, text.find("---@alias", begin + 1) - begin), "---\\| \"([\\w-]+)\"");
+}
+
+TEST(Stubs, HaveTheEnginesEvents) {
+  Names events, of_messages;
   for (const auto &event : kEvents) events.emplace(event.name);
-  EXPECT_EQ(all(text.substr(begin, text.find("---@alias", begin + 1) - begin), "---\\| \"([\\w-]+)\""), events);
+  for (const auto &event : kMessageEvents) of_messages.emplace(event.name);
+  EXPECT_EQ(alias("Event"), events);
+  EXPECT_EQ(alias("MessageEvent"), of_messages);
 }
 
 TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
@@ -72,6 +79,13 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("message"), names_of(kMessageFields));
   EXPECT_EQ(fields("delivery"), names_of(kDeliveryFields));
   EXPECT_EQ(fields("recipient"), names_of(kRecipientFields));
+  EXPECT_EQ(fields("auth_step"), names_of(kAuthStepFields));
+  EXPECT_EQ(fields("lease_request"), names_of(kLeaseFields));
+  EXPECT_EQ(fields("event"), names_of(kMessageEventFields));
+  EXPECT_EQ(fields("AuthObject"), names_of(kAuthFields));
+  EXPECT_EQ(fields("RateObject"), names_of(kRateFields));
+  EXPECT_EQ(fields("PermitsOptions"), names_of(kPermitsOptions));
+  EXPECT_EQ(fields("RateOptions"), names_of(kRateOptions));
   EXPECT_EQ(fields("OnOptions"), names_of(kOnOptions));
   EXPECT_EQ(fields("ResultOptions"), names_of(kResultOptions));
   EXPECT_EQ(fields("ConnectOptions"), names_of(kConnectOptions));

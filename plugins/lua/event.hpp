@@ -1,0 +1,36 @@
+// What became of a message, which handlers of a script are told. Nobody hears what they say.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mansio/event.hpp"
+#include "plugins/lua/work.hpp"
+
+namespace mansio::lua {
+
+struct ToldEvent {  // plugin::Event, owned
+  std::string name, queue_id, recipient;
+  std::int64_t time = 0;  // wall ns
+  std::vector<std::pair<std::string, std::string>> fields;
+
+  explicit ToldEvent(const plugin::Event &event);
+};
+
+class EventWork final : public Work {
+ public:
+  explicit EventWork(const plugin::Event &event) : event_(event) {}
+
+  int push(lua_State *L, Call &call) override;
+  plugin::Reply result(lua_State *L, Call &call) override;  // nothing
+  std::int64_t deadline() const override { return 0; }
+
+  const ToldEvent &event() const { return event_; }
+
+ private:
+  const ToldEvent event_;
+};
+
+}  // namespace mansio::lua

@@ -1,0 +1,93 @@
+// Handlers of what became of messages: what they are told, and that nobody waits for them.
+#include <chrono>
+#include <string>
+
+#include "plugins/lua/tests/scripted.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using mansio::testing::FakeEvent;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(LuaEvents, TellHandlersWhatBecameOfAMessage) {
+  Scripted s{R"(
+    mansio.on("bounced", function(event)
+      assert(event.name == "bounced" and event.queue_id == "0123456789ABC" and event.time == 1700000000)
+      assert(event.recipient.domain == "example.com" and event.fields.unknown == nil and event.fields.empty == nil)
+      mansio.log.info("%s: %s", event.recipient.address, event.fields.dsn)
+    end)
+    mansio.on("bounced", function(event) mansio.log.info("the second too") end)
+    mansio.on("removed", function(event) assert(event.recipient == nil) mansio.log.info("removed") end)
+  )"};
+  EXPECT_TRUE(s.host.tell(
+      {.event = MANSIO_EVENT_BOUNCED, .recipient = "b@Example.com", .fields = {{"dsn", "5.1.1"}, {"empty", ""}}}));
+  EXPECT_TRUE(s.host.tell({.event = MANSIO_EVENT_REMOVED}));
+  EXPECT_FALSE(s.host.tell({.event = MANSIO_EVENT_DELIVERED}));  // nobody wants to hear of it
+  EXPECT_EQ(s.host.log, "b@Example.com: 5.1.1\nthe second too\nremoved\n");
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+TEST(LuaEvents, MayWaitBesideEachOther) {
+  Scripted s{R"(
+    mansio.on("delivered", function(event)
+      local name = mansio.lookup("names", event.recipient.address)
+      mansio.log.info("%s", name)
+    end)
+  )"};
+  s.host.tables[{"names", "a@x.test"}] = {MANSIO_OK, {"first"}, ""};
+  s.host.tables[{"names", "b@x.test"}] = {MANSIO_OK, {"second"}, ""};
+  s.host.tell({.recipient = "a@x.test"});
+  s.host.tell({.recipient = "b@x.test"});
+  EXPECT_THAT(s.host.log, IsEmpty());
+  EXPECT_TRUE(s.host.run_until([&] { return s.host.log == "first\nsecond\n"; })) << s.host.log;
+}
+
+TEST(LuaEvents, AFaultHasOneLineAndStopsNobody) {
+  Scripted s{R"(
+    mansio.on("deferred", {timeout = "20ms"}, function(event)
+      if event.recipient.localpart == "slow" then mansio.sleep("1h") end
+      if event.recipient.localpart == "verdict" then return mansio.reject("5.7.1", "too late") end
+      if event.recipient.localpart == "slip" then return event.recipent end
+      error("as asked")
+    end)
+    mansio.on("deferred", function() mansio.log.info("heard") end)
+  )"};
+  const auto about = [&](const std::string &localpart) {
+    s.host.log.clear();
+    s.host.tell({.event = MANSIO_EVENT_DEFERRED, .recipient = localpart + "@x.test"});
+    return s.host.log;
+  };
+  EXPECT_THAT(about("fault"), HasSubstr("as asked"));
+  EXPECT_THAT(about("verdict"), HasSubstr("\"deferred\" has happened, and nobody waits for an answer"));
+  EXPECT_THAT(about("slip"), HasSubstr("did you mean \"recipient\"?"));
+  EXPECT_THAT(s.host.log, HasSubstr("heard"));
+  about("slow");
+  EXPECT_TRUE(s.host.run_until([&] { return s.host.log.find("it took more than its time") != std::string::npos; }));
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+TEST(LuaEvents, AreDroppedWhenTooManyHandlersWait) {
+  Scripted s{"mansio.on('inserted', function() mansio.sleep('1h') end)"};
+  for (int i = 0; i < 1001; ++i) s.host.tell({.event = MANSIO_EVENT_INSERTED});
+  EXPECT_THAT(s.host.log, HasSubstr("more than 1000 calls wait"));
+}
+
+TEST(LuaEvents, AreWantedByScriptsThatHandleThem) {
+  Scripted none{"mansio.on('rcpt', function() end)"};
+  EXPECT_THROW(none.host.tell({}), std::logic_error);
+  Scripted both{"mansio.on('rcpt', function() return mansio.reject('5.7.1', 'no') end) mansio.on('routed', print)"};
+  EXPECT_EQ(both.rcpt("a@x.test").last->status, MANSIO_FAIL);
+  EXPECT_FALSE(both.host.wants(MANSIO_STAGE_CONNECT));
+}
+
+TEST(LuaEvents, AreCheckedWhenTheScriptIsLoaded) {
+  EXPECT_EQ(problem("mansio.on('routed', {timeout = '5s'}, function() end)"), "");
+  EXPECT_THAT(problem("mansio.on('delivred', function() end)"), HasSubstr("did you mean \"delivered\"?"));
+  EXPECT_THAT(problem("mansio.on('removed', {on_error = 'defer'}, function() end)"),
+              HasSubstr("on_error is for events of sessions: \"removed\" has happened already"));
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing
