@@ -5,14 +5,19 @@
 ---@class mansio.test
 test = {}
 
----What a script said to an event. As text: "550 5.7.1 no", "hold: the reason", "accept".
+---What a script said. As text: "550 5.7.1 no", "hold: the reason", "accept", "challenge: Password:", "permits: 5".
 ---@class mansio.test.Result
----@field action "accept"|"reject"|"defer"|"hold"|"discard"
+---@field action "accept"|"reject"|"defer"|"hold"|"discard"|"challenge"|"permits"
 ---@field code integer
 ---@field enhanced string
 ---@field text string
 ---@field edits string[]
 ---@field message mansio.test.Message? Of client:message(), unless it was refused.
+---@field user string? Of AUTH: who was let in.
+---@field identity string? The same: as whom that user acts, if not as itself.
+---@field permits integer? Of script:lease().
+---@field ttl number? The same: seconds for which they may be used; 0: as the queue likes.
+---@field retry number? The same: seconds for which it is not to be asked; 0: as the queue likes.
 
 ---A message with its edits applied.
 ---@class mansio.test.Message
@@ -34,6 +39,7 @@ function message:header(name, nth) end
 ---@field tables table<string, table<string, string|string[]|mansio.test.Down>>?
 ---@field dns table<string, string|table|mansio.test.Down>? By "NAME TYPE".
 ---@field clock string? When time begins, "2026-01-01T00:00:00Z".
+---@field name string? What the instance is called in the configuration, as [auth.NAME]; "test".
 
 ---@class mansio.test.Script
 local script = {}
@@ -64,6 +70,36 @@ function script:log() end
 ---@param name string
 ---@return integer
 function script:metric(name) end
+
+---An exchange of AUTH begins.
+---@param mechanism string
+---@param facts? {client_address?: string, helo_name?: string, tls_version?: string|false} Of the client.
+---@return mansio.test.Exchange
+function script:auth(mechanism, facts) end
+---The same with PLAIN, and what the script says to it.
+---@param user string
+---@param password string
+---@param facts? {client_address?: string, helo_name?: string, tls_version?: string|false}
+---@return mansio.test.Result
+function script:login(user, password, facts) end
+---@param request? {limit?: string, key?: string, want?: integer, per_second?: number, burst?: integer}
+---@return mansio.test.Result
+function script:lease(request) end
+---@param limit string
+---@param key string
+---@param unused integer
+function script:give_back(limit, key, unused) end
+---What became of a message. A handler that sleeps goes on when the clock does.
+---@param event mansio.MessageEvent
+---@param about? {queue_id?: string, recipient?: string, fields?: table<string, string>}
+---@return boolean told There is a handler for it.
+function script:tell(event, about) end
+
+---@class mansio.test.Exchange
+local exchange = {}
+---@param response? string What the client says; without one, nothing yet.
+---@return mansio.test.Result
+function exchange:step(response) end
 
 ---@class mansio.test.Client
 ---@field session_meta table<string, string>

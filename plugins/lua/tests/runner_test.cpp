@@ -243,6 +243,102 @@ TEST(Runner, HasAClockThatTheTestMoves) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
+TEST(Runner, AsksWhoAClientOfAuthIs) {
+  const Files files;
+  files.write("auth.lua", R"(
+    mansio.provide("auth", "users", {check = function(user, password, step)
+      if user == "fault" then error("as asked") end
+      if step.tls_version == nil then return mansio.reject("in clear, from " .. step.client_address) end
+      if user == "boss" then return mansio.authenticated("boss@example.com", "alice") end
+      return mansio.lookup("passwords", user) == password
+    end})
+  )");
+  files.write("steps.lua", R"(
+    mansio.provide("auth", "users", {mechanisms = {"TWICE"}, step = function(step)
+      if step.number == 1 then step.meta.said = step.response or "-" return mansio.challenge("again") end
+      return step.response == step.meta.said and mansio.authenticated("echo") or mansio.reject("no echo")
+    end})
+  )");
+  files.write("a_test.lua", R"(
+    test.case("check", function()
+      local script = test.script("auth.lua", {name = "users", tables = {passwords = {alice = "secret"}}})
+      local known = script:login("alice", "secret")
+      test.equal(known, "accept")
+      test.equal(known.user, "alice")
+      test.equal(script:login("alice", "wrong"), "535 5.7.8 the script says no")
+      test.equal(script:login("alice", "secret", {tls_version = false, client_address = "192.0.2.9"}),
+                 "535 5.7.8 in clear, from 192.0.2.9")
+      test.equal(script:login("boss", "x").identity, "alice")
+      script:table("passwords", {bob = test.down("away")})
+      test.equal(script:login("bob", "x").code, 454)
+      test.fails(function() script:login("fault", "x") end, "the script failed")
+      test.contains(script:log(), "as asked")
+      local login = script:auth("LOGIN")
+      test.equal(login:step(), "challenge: Username:")
+      test.equal(login:step("alice"), "challenge: Password:")
+      test.equal(login:step("secret").user, "alice")
+      test.fails(function() script:auth("TWICE"):step() end, "but PLAIN LOGIN")
+    end)
+    test.case("steps", function()
+      local script = test.script("steps.lua", {name = "users"})
+      local one, other = script:auth("TWICE"), script:auth("TWICE")
+      test.equal(one:step("a"), "challenge: again")
+      test.equal(other:step(), "challenge: again")
+      test.equal(other:step("a"), "535 5.7.8 no echo")
+      test.equal(one:step("a").user, "echo")
+      test.fails(function() test.script("steps.lua"):login("a", "b") end, "the script provides no auth of this name")
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+TEST(Runner, AsksForLeasesAndTellsOfEvents) {
+  const Files files;
+  files.write("rate.lua", R"(
+    local limit = mansio.rate("all", "10/m")
+    mansio.provide("rate", "shared", {
+      lease = function(request)
+        if request.key == "away" then return mansio.defer("the counter is away") end
+        local given = math.min(request.want, limit:free(request.key))
+        limit:take(request.key, given)
+        return mansio.permits(given, {ttl = "5s", retry = given == 0 and "1s" or nil})
+      end,
+      give_back = function(limit, key, unused) mansio.log.info("%d of %s %s", unused, limit, key) end,
+    })
+    mansio.on("bounced", function(event)
+      mansio.log.info("%s %s %s", event.recipient.address, event.fields.dsn, mansio.lookup("names", event.queue_id) or "-")
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("lease", function()
+      local script = test.script("rate.lua", {name = "shared"})
+      local lease = script:lease{key = "acme", want = 8, per_second = 0.5, burst = 3}
+      test.equal(lease, "permits: 8")
+      test.equal(lease.permits, 8)
+      test.equal({lease.ttl, lease.retry}, {5.0, 0.0})
+      test.equal(script:lease{key = "acme", want = 8}.permits, 2)
+      test.equal(script:lease{key = "acme"}.retry, 1.0)
+      script:advance("1m")
+      test.equal(script:lease{key = "acme", want = 20}.permits, 10)
+      test.equal(script:lease{key = "away"}, "451 4.3.0 the counter is away")
+      script:give_back("tenant_rate_limit", "acme", 3)
+      test.contains(script:log(), "3 of tenant_rate_limit acme")
+      test.fails(function() script:lease{ky = "a"} end, 'did you mean "key"?')
+      test.fails(function() test.script("rate.lua"):lease() end, "the script provides no rate of this name")
+    end)
+    test.case("events", function()
+      local script = test.script("rate.lua", {name = "shared", tables = {names = {["4711"] = "first"}}})
+      test.truthy(script:tell("bounced", {recipient = "b@example.com", queue_id = "4711", fields = {dsn = "5.1.1"}}))
+      test.contains(script:log(), "b@example.com 5.1.1 first")
+      test.equal(script:tell("delivered"), false)
+      test.fails(function() script:tell("bounce") end, 'did you mean "bounced"?')
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 // The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function
 // PREFIX(name)(".
 TEST(Runner, HasWhatTheStubsSay) {
@@ -268,7 +364,10 @@ TEST(Runner, HasWhatTheStubsSay) {
       declared("script:") +
       "})\n"
       "test.equal(names(getmetatable(client)), {" +
-      declared("client:") + "})");
+      declared("client:") +
+      "})\n"
+      "test.equal(names(getmetatable(script:auth('PLAIN'))), {" +
+      declared("exchange:") + "})");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/tool/difference.hpp"
+#include "plugins/lua/tool/values.hpp"
 
 namespace mansio::lua::tool {
 namespace {
@@ -29,43 +30,6 @@ struct Holder {
   std::unique_ptr<FakeScript> script;
 };
 
-// Unlike bound(): without the place in the library that called.
-template <Binding F>
-int primitive(lua_State *L) {
-  return translated(L, 0, [L] { return F(L); });
-}
-
-FakeScript &script_at(lua_State *L, int index) {
-  auto &holder = object_at<Holder>(L, index, kType);
-  if (!holder.script) throw ScriptError{"this script belongs to a case that has ended"};
-  return *holder.script;
-}
-
-std::string text_field(lua_State *L, int index, const char *name) {
-  lua_getfield(L, index, name);
-  std::string text{lua_isnil(L, -1) ? std::string_view{} : text_at(L, -1, name)};
-  lua_pop(L, 1);
-  return text;
-}
-
-// f(key, value), both text, of the table in that field; none is an empty one.
-template <class F>
-void each_text(lua_State *L, int index, const char *name, F f) {
-  lua_getfield(L, index, name);
-  if (!lua_isnil(L, -1)) {
-    expect_table(L, -1, name);
-    const int table = lua_absindex(L, -1);
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-      if (lua_type(L, -2) != LUA_TSTRING) throw ScriptError{std::string{"expected names as keys of "} + name};
-      const std::string key{text_at(L, -2, name)};
-      f(key, std::string{lua_isboolean(L, -1) ? lua_toboolean(L, -1) ? "true" : "false" : text_at(L, -1, key.c_str())});
-      lua_pop(L, 1);
-    }
-  }
-  lua_pop(L, 1);
-}
-
 std::vector<std::string> list_at(lua_State *L, int index, const char *what) {
   std::vector<std::string> values;
   if (lua_isnoneornil(L, index)) return values;
@@ -78,14 +42,6 @@ std::vector<std::string> list_at(lua_State *L, int index, const char *what) {
     lua_pop(L, 1);
   }
   return values;
-}
-
-void push_texts(lua_State *L, const std::vector<std::string> &values) {
-  lua_createtable(L, static_cast<int>(values.size()), 0);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    push(L, values[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
 }
 
 void push_meta(lua_State *L, const FakeMeta &meta) {
@@ -113,20 +69,6 @@ const char *status_name(mansio_status status) {
   }
 }
 
-void push_reply(lua_State *L, const FakeReply &reply) {
-  lua_createtable(L, 0, 8);
-  push(L, status_name(reply.status));
-  lua_setfield(L, -2, "status");
-  lua_pushinteger(L, reply.smtp_code);
-  lua_setfield(L, -2, "code");
-  push(L, reply.enhanced);
-  lua_setfield(L, -2, "enhanced");
-  push(L, reply.text);
-  lua_setfield(L, -2, "text");
-  push_texts(L, reply.values);
-  lua_setfield(L, -2, "values");
-}
-
 std::uint32_t stage_named(std::string_view name) {
   for (const auto &event : kEvents)
     if (event.name == name) return event.stage;
@@ -139,7 +81,7 @@ int open_script(lua_State *L) {
   each_text(L, 1, "options", [&](const std::string &name, std::string value) { options[name] = std::move(value); });
   options["script"] = text_field(L, 1, "path");
   const auto clock = integer_at(L, 2, "the clock", 1, 4'000'000'000);
-  auto made = std::make_unique<FakeScript>(options, clock * 1'000'000'000);
+  auto made = std::make_unique<FakeScript>(options, text_field(L, 1, "name"), clock * 1'000'000'000);
   new_object<Holder>(L, kType, Holder{std::move(made)});
   return 1;
 }
@@ -304,7 +246,31 @@ int suggestion(lua_State *L) {
 
 }  // namespace
 
-FakeScript::FakeScript(const Options &options, std::int64_t clock)
+FakeScript &script_at(lua_State *L, int index) {
+  auto &holder = object_at<Holder>(L, index, kType);
+  if (!holder.script) throw ScriptError{"this script belongs to a case that has ended"};
+  return *holder.script;
+}
+
+void push_reply(lua_State *L, const FakeReply &reply) {
+  lua_createtable(L, 0, 8);
+  push(L, status_name(reply.status));
+  lua_setfield(L, -2, "status");
+  lua_pushinteger(L, reply.smtp_code);
+  lua_setfield(L, -2, "code");
+  push(L, reply.enhanced);
+  lua_setfield(L, -2, "enhanced");
+  push(L, reply.text);
+  lua_setfield(L, -2, "text");
+  push_texts(L, reply.values);
+  lua_setfield(L, -2, "values");
+  lua_pushnumber(L, static_cast<lua_Number>(reply.ttl_ns) / 1e9);
+  lua_setfield(L, -2, "ttl");
+  lua_pushnumber(L, static_cast<lua_Number>(reply.retry_ns) / 1e9);
+  lua_setfield(L, -2, "retry");
+}
+
+FakeScript::FakeScript(const Options &options, const std::string &name, std::int64_t clock)
     : host_(
           [&] {
             auto problems = FakeHost::check(mansio_plugin_entry_1(), options);
@@ -312,7 +278,7 @@ FakeScript::FakeScript(const Options &options, std::int64_t clock)
             if (!problems.empty()) throw ScriptError{problems};
             return mansio_plugin_entry_1();
           }(),
-          options, {{"instance", "test"}, {"virtual_clock", std::to_string(clock)}}) {
+          options, {{"instance", name}, {"virtual_clock", std::to_string(clock)}}) {
   host_.other_tables = [this](const std::string &table, const std::string &) {
     if (known_.contains(table)) return FakeTableAnswer{MANSIO_NOT_FOUND, {}, ""};
     return FakeTableAnswer{MANSIO_DEFER, {}, "the test has no table \"" + table + '"'};
@@ -320,14 +286,24 @@ FakeScript::FakeScript(const Options &options, std::int64_t clock)
 }
 
 void add_primitives(lua_State *L) {
-  static constexpr luaL_Reg kMethods[] = {
-      {"close", primitive<close_script>},    {"wants", primitive<wants>},
-      {"stage", primitive<stage>},           {"lookup", primitive<lookup>},
-      {"know_table", primitive<know_table>}, {"set_table", primitive<set_table>},
-      {"set_dns", primitive<set_dns>},       {"dns_queries", primitive<dns_queries>},
-      {"advance", primitive<advance>},       {"now", primitive<now>},
-      {"log", primitive<log_text>},          {"metric", primitive<metric>},
-      {"faults", primitive<faults>},         {nullptr, nullptr}};
+  static constexpr luaL_Reg kMethods[] = {{"close", primitive<close_script>},
+                                          {"wants", primitive<wants>},
+                                          {"stage", primitive<stage>},
+                                          {"lookup", primitive<lookup>},
+                                          {"know_table", primitive<know_table>},
+                                          {"set_table", primitive<set_table>},
+                                          {"set_dns", primitive<set_dns>},
+                                          {"dns_queries", primitive<dns_queries>},
+                                          {"advance", primitive<advance>},
+                                          {"now", primitive<now>},
+                                          {"log", primitive<log_text>},
+                                          {"metric", primitive<metric>},
+                                          {"faults", primitive<faults>},
+                                          {"auth_step", primitive<auth_step>},
+                                          {"lease", primitive<lease>},
+                                          {"give_back", primitive<give_back>},
+                                          {"tell", primitive<tell>},
+                                          {nullptr, nullptr}};
   make_type(L, kType, kMethods, destroy_object<Holder>);
   static constexpr luaL_Reg kFunctions[] = {{"script", primitive<open_script>},
                                             {"difference", primitive<compare>},

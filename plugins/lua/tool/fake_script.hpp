@@ -14,9 +14,9 @@ class FakeScript {
  public:
   using Options = mansio::testing::FakeHost::Options;
 
-  // `options` as in the configuration, the script among them; `clock`: when time begins, in ns since 1970. Throws a
-  // std::exception that says what is wrong with script or options.
-  FakeScript(const Options &options, std::int64_t clock);
+  // `options` as in the configuration, the script among them; `name`: what the instance is called; `clock`: when time
+  // begins, in ns since 1970. Throws a std::exception that says what is wrong with script or options.
+  FakeScript(const Options &options, const std::string &name, std::int64_t clock);
 
   // A table that exists; keys that it has not been given are not found. Others cannot answer.
   void know(const std::string &table) { known_.insert(table); }
@@ -30,5 +30,15 @@ class FakeScript {
 // Into the table on top: script(options, clock), whose methods drive one; what else the library in Lua is made of.
 // Errors have no place of their own: the library knows whose line it was.
 void add_primitives(lua_State *L);
+
+// Of these: the script that a method is called of, and what it answered, pushed.
+FakeScript &script_at(lua_State *L, int index);
+void push_reply(lua_State *L, const mansio::testing::FakeReply &reply);
+
+// The methods for AUTH, rates and events of the queue, in fake_kinds.cpp.
+int auth_step(lua_State *L);
+int lease(lua_State *L);
+int give_back(lua_State *L);
+int tell(lua_State *L);
 
 }  // namespace mansio::lua::tool

@@ -7,6 +7,7 @@ namespace mansio::lua::tool {
 // (of the test file, with its slash), "update" (golden files are written) and "cases" (empty). The last one returns a
 // function that runs a case: (its function) -> nothing, or an error and what its scripts wrote to the log.
 extern const char *const kSessions;
+extern const char *const kKinds;
 extern const char *const kAssertions;
 
 inline constexpr const char *kLibraryName = "=mansio lua test";

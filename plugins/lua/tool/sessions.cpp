@@ -369,6 +369,8 @@ function Script:now() return guarded(self.fake.now, self.fake) end
 function Script:log() return guarded(self.fake.log, self.fake) end
 function Script:metric(name) return guarded(self.fake.metric, self.fake, name) end
 
+shared.Script, shared.guarded, shared.only_fields = Script, guarded, only_fields
+
 local test = {}
 shared.test = test
 function test.down(why) return setmetatable({why = why or "it is down"}, Down) end
@@ -376,9 +378,10 @@ function test.down(why) return setmetatable({why = why or "it is down"}, Down) e
 -- A script that runs, for the case that asks for it; outside of one, for all of the file. The path is from the test file.
 function test.script(path, settings)
   settings = settings or {}
-  only_fields("test.script", settings, {"options", "tables", "dns", "clock"})
+  only_fields("test.script", settings, {"options", "tables", "dns", "clock", "name"})
   if path:sub(1, 1) ~= "/" then path = shared.directory .. path end
-  local fake = guarded(shared.script, {path = path, options = settings.options}, seconds_at(settings.clock or EPOCH))
+  local fake = guarded(shared.script, {path = path, name = settings.name or "test", options = settings.options},
+                       seconds_at(settings.clock or EPOCH))
   local script = setmetatable({fake = fake, clients = 0}, Script)
   table.insert(shared.open or shared.kept, script)
   for name, answers in pairs(settings.tables or {}) do script:table(name, answers) end
