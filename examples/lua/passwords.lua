@@ -11,16 +11,17 @@
 --   path = "/etc/mansio/passwords"
 --
 -- In that file, which others may not read, a line for each user: "alice SALT:HASH", the hash being what
--- `printf '%s' SALTpassword | sha256sum` says. That hash is made to be fast, and so is guessing from a stolen file: it is
--- for long passwords that a program made. For those that people think of there is the plugin auth-table.
+-- `printf '%s' SALTpassword | sha256sum` says. That hash is made to be fast, and so is guessing from a stolen file: it
+-- is for long passwords that a program made. For those that people think of there is the plugin auth-table.
 
 local wrong = mansio.rate("passwords.wrong", "10/h")
 
 mansio.provide("auth", "users", {
   check = function(user, password, step)
+    local salt, hash = (mansio.lookup("passwords", user) or ""):match("^([^:]+):(%x+)$")
+    -- Nothing waits from here on: guesses that come at once are counted one after the other.
     local who = user .. " " .. (step.client_address or "")
     if wrong:free(who) == 0 then return mansio.defer("too many wrong passwords from there") end
-    local salt, hash = (mansio.lookup("passwords", user) or ""):match("^([^:]+):(%x+)$")
     local given = mansio.hash.sha256((salt or "nobody") .. password)
     if hash and mansio.hash.equal(given, hash:lower()) then return true end
     wrong:take(who)

@@ -1,8 +1,12 @@
 // The scripts of examples/lua that ask servers do what their first lines say. Those that ask none have tests of their
-// own, in Lua beside them.
+// own, in Lua beside them; here is what such a test cannot do, several calls at once.
+#include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "plugins/lookup-common/tests/rig.hpp"
 #include "plugins/lua/tests/scripted.hpp"
@@ -15,10 +19,14 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+std::string example(const std::string &name) {
+  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/examples/lua/" + name};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
 // One whose server is elsewhere.
 std::string moved(const std::string &name, const std::string &from, const std::string &to) {
-  std::ifstream in{std::string{MANSIO_SOURCE_DIR} + "/examples/lua/" + name};
-  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  auto text = example(name);
   const auto at = text.find(from);
   EXPECT_NE(at, text.npos);
   return at == text.npos ? text : text.replace(at, from.size(), to);
@@ -66,9 +74,9 @@ TEST(Examples, SpamdMarksAndRefusesWhatItCallsSpam) {
     return asked;
   };
   EXPECT_EQ(heard(), "SYMBOLS SPAMC/1.5|X-Spam-Flag: NO\r\nSubject: a\r\n\r\nbody\r\n");
-  EXPECT_THAT(says("SPAMD/1.1 0 EX_OK\r\nSpam: False ; -0.1 / 5.0\r\n\r\n").edits,
-              ElementsAre("delete_header 1 X-Spam-Flag",
-                          "add_header X-Spam-Status: No, score=-0.1 required=5.0 tests=none"));
+  EXPECT_THAT(
+      says("SPAMD/1.1 0 EX_OK\r\nSpam: False ; -0.1 / 5.0\r\n\r\n").edits,
+      ElementsAre("delete_header 1 X-Spam-Flag", "add_header X-Spam-Status: No, score=-0.1 required=5.0 tests=none"));
   const auto much = says("SPAMD/1.1 0 EX_OK\r\nSpam: True ; 25.0 / 5.0\r\n\r\nONE\n");
   EXPECT_EQ(much.last->status, MANSIO_FAIL);
   EXPECT_EQ(host.metric("spamd_refused"), 1);
@@ -140,6 +148,30 @@ TEST(Examples, WebhookPostsAndTakesTheServicesAnswers) {
   EXPECT_EQ(silent.status, MANSIO_DEFER);
   EXPECT_EQ(silent.flags, MANSIO_REPLY_SITE_FAILURE);
   EXPECT_EQ(host.metric("webhook_posted"), 2);
+  EXPECT_THAT(host.faults, IsEmpty());
+}
+
+// Each of them asks the table before any of them is judged.
+TEST(Examples, PasswordsCountsGuessesThatComeAtOnce) {
+  using namespace std::string_literals;
+  const ScriptFile file{example("passwords.lua")};
+  FakeHost host{mansio_plugin_entry_1(), file.options(), {{"instance", "users"}}};
+  host.tables[{"passwords", "alice"}] = {MANSIO_OK, {"salt:00"}, ""};
+  std::vector<std::uint64_t> guesses;
+  for (std::uint64_t i = 1; i <= 15; ++i) {
+    mansio::testing::FakeAuthStep step;
+    step.response = "\0alice\0guess"s;
+    step.exchange = i;
+    guesses.push_back(host.begin_step(step));
+  }
+  int judged = 0, deferred = 0;
+  for (const auto op : guesses) {
+    const auto status = host.finish(op).status;
+    judged += status == MANSIO_FAIL;
+    deferred += status == MANSIO_DEFER;
+  }
+  EXPECT_EQ(judged, 10) << host.log;
+  EXPECT_EQ(deferred, 5);
   EXPECT_THAT(host.faults, IsEmpty());
 }
 
