@@ -168,5 +168,13 @@ TEST(Buckets, AreForgottenWhenTheyAreFullAgainOrTooMany) {
   EXPECT_EQ(buckets.free("late", 40), 2);
 }
 
+TEST(Buckets, OfAFloodAreForgottenBeforeTheEmptyOne) {
+  Buckets buckets{10, 4};
+  EXPECT_EQ(buckets.take("guesses", 4, 0), 0);
+  for (std::size_t i = 1; i < 3 * Buckets::kMostKeys; ++i) buckets.take(std::to_string(i), 1 + i % 3, 0);
+  EXPECT_LE(buckets.keys(), Buckets::kMostKeys);
+  EXPECT_EQ(buckets.free("guesses", 0), 0);
+}
+
 }  // namespace
 }  // namespace mansio::lua::testing
