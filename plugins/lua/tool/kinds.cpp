@@ -23,7 +23,8 @@ function Script:auth(mechanism, facts)
   facts = facts or {}
   only_fields("an exchange", facts, {"client_address", "helo_name", "tls_version"})
   self.exchanges = (self.exchanges or 0) + 1
-  return setmetatable({script = self, mechanism = mechanism, facts = facts, number = self.exchanges, steps = 0}, Exchange)
+  return setmetatable(
+    {script = self, mechanism = mechanism, facts = facts, number = self.exchanges, steps = 0}, Exchange)
 end
 
 -- What the script says to the client's response, or to none: accept with `user`, perhaps `identity`; challenge; reject;
@@ -64,8 +65,9 @@ function Script:lease(request)
   if reply.status ~= "ok" then
     return setmetatable({action = "defer", code = 451, enhanced = "4.3.0", text = reply.text, edits = {}}, Result)
   end
-  return setmetatable({action = "permits", code = 0, enhanced = "", text = reply.values[1], edits = {},
-                       permits = math.tointeger(tonumber(reply.values[1])), ttl = reply.ttl, retry = reply.retry}, Result)
+  local permits = reply.values[1]
+  return setmetatable({action = "permits", code = 0, enhanced = "", text = permits, edits = {},
+                       permits = math.tointeger(tonumber(permits)), ttl = reply.ttl, retry = reply.retry}, Result)
 end
 
 function Script:give_back(limit, key, unused) guarded(self.fake.give_back, self.fake, limit, key, unused) end
