@@ -181,6 +181,8 @@ class Lua(rig.TestCase):
         self.plugins("lua")
         result = rig.run_program("plugin", "check", self.path("plugins", "lua.so"), "--option", f"script={self.path('judge.lua')}")
         self.assertIn("keeps the rules", result.stdout, result.stderr)
+        for kind in ("event", "rate", "auth"):
+            self.assertIn(f"as {kind}: not with these options", result.stdout)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,7 @@ pipemap = ["odd", "blocking"]
             "sin-exits": "ends its process: exit status 0",
             "sin-leaks-descriptors": "descriptor",
             "sin-never-completes": "ended by its deadline alone|hangs",
+            "lookup-none": "is one of its kinds with these options: it is none of them",
         }
         if rig.SLOW > 1:  # sanitizers end the process in their own way
             del expected["sin-segfaults"], expected["sin-aborts"]
