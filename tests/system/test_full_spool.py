@@ -117,15 +117,18 @@ reserve = {reserve}
 
     def test_the_reserve_is_refused_to_new_mail_and_an_emptied_queue_gives_space_back(self):
         self.start()
-        number = 0
-        while (reply := self.send(number)).startswith("250 "):
-            number += 1
-            self.assertLess(number, 1000, "the disk does not fill")
-        self.assertEqual(reply.split()[:2], ["452", "4.3.1"])
+        number = refused = 0
+        while refused < 6:  # a segment that is being made counts twice for a moment: the first may be one too early
+            reply = self.send(number)
+            if reply.startswith("250 "):
+                number += 1
+                refused = 0
+                self.assertLess(number, 1000, "the disk does not fill")
+            else:
+                self.assertEqual(reply.split()[:2], ["452", "4.3.1"])
+                refused += 1
         self.assertGreater(number, 50)
         self.assertGreater(self.free(), RESERVE - (2 << 20))  # what the journal took since
-        for _ in range(5):
-            self.assertEqual(self.send(number).split()[:2], ["452", "4.3.1"])
         self.assertEqual(self.waiting(), number)
         self.drained()
         self.accepts_again(number + 1)
