@@ -99,6 +99,7 @@ Task<> DeliveryJob::by_cached_connection(const OpenRequest &request) {
       Login wanted;
       const bool known = co_await find_login_of(login_keys(connection->target), wanted);
       if (!known) co_return finish(std::move(connection));
+      if (connection->stream->gone()) continue;  // since it was taken, as tables may take their time
       if (connection->login != wanted) {
         shared_.cache.dismiss(std::move(connection));
         continue;

@@ -264,6 +264,23 @@ TEST(SmtpAuth, AConnectionOfOneIdentityIsNotUsedForAnother) {
   EXPECT_EQ(server.count("AUTH"), 1u);
 }
 
+TEST(SmtpAuth, AConnectionThatTheServerClosesWhileTablesAreAskedIsNotUsed) {
+  Behaviour b;
+  b.extensions = {"PIPELINING", "CHUNKING"};  // content would go out with MAIL, and count as perhaps delivered
+  FakeServer server{b};
+  TestHost host{kSmtp, with_auth({{"smtp_connection_cache_time_limit", "1h"}})};
+  int asked = 0;
+  host.fake().other_tables = [&](const std::string &, const std::string &key) {
+    if (key == "127.0.0.1" && ++asked == 2) server.hang_up();
+    return mansio::testing::FakeTableAnswer{MANSIO_NOT_FOUND, {}, ""};
+  };
+  EXPECT_EQ(send_one(host, server).status, MANSIO_OK);
+  const auto reply = send_one(host, server);
+  EXPECT_EQ(reply.status, MANSIO_OK);
+  EXPECT_EQ(reply.connection_use, 1u);
+  EXPECT_EQ(server.connections(), 2u);
+}
+
 TEST(SmtpAuth, ARefusalForGoodBouncesWhereSoToldAndATemporaryOneDoesNot) {
   for (const auto &[said, soft, status, enhanced] : {std::tuple{"535 5.7.8 no", "true", MANSIO_DEFER, "4.7.8"},
                                                      {"535 5.7.8 no", "false", MANSIO_FAIL, "5.7.8"},

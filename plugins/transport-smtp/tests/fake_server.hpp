@@ -102,10 +102,7 @@ class FakeServer {
   ~FakeServer() {
     ::shutdown(listener_, SHUT_RDWR);
     if (acceptor_.joinable()) acceptor_.join();
-    {
-      const std::lock_guard lock{mutex_};
-      for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
-    }
+    hang_up();
     for (auto &session : sessions_) session.join();
     ::close(listener_);
   }
@@ -118,6 +115,10 @@ class FakeServer {
   std::vector<std::string> names() const { return locked(names_); }  // of SNI
   std::vector<std::string> peers() const { return locked(peers_); }  // addresses of clients, in their order
   std::size_t connections() const { return locked(connections_); }
+  void hang_up() {  // on all clients
+    const std::lock_guard lock{mutex_};
+    for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+  }
   void wait_until_all_are_closed() const {
     while (!locked(open_).empty()) std::this_thread::yield();
   }
