@@ -88,9 +88,9 @@ class AuthDialogue {
     return remote_failure(connection_, reply, "AUTH", context_.options.sasl_auth_soft_bounce);
   }
 
-  // Of a long line its beginning will do, as a server may cut what it repeats.
+  // As it would look in a reply's text. Of a long line its beginning will do, as a server may cut what it repeats.
   void keep_quiet_about(std::string_view secret) {
-    if (!secret.empty()) secrets_.push_back(lower(secret.substr(0, 16)));
+    if (!secret.empty()) secrets_.push_back(lower(printable(secret)).substr(0, 16));
   }
   bool repeats_a_secret(std::string_view text) const {
     const auto folded = lower(text);

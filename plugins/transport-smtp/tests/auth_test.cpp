@@ -315,6 +315,17 @@ TEST(SmtpAuth, AServerThatRepeatsASecretIsNotQuoted) {
   }
 }
 
+TEST(SmtpAuth, ASecretThatIsNoUtf8IsKnownAgainInAReply) {
+  const std::string password = "gr\xfc\xdf\x65-the-rest";
+  FakeServer server{replying({"535 5.7.8 wrong password " + password})};
+  TestHost host{kSmtp, in_clear()};
+  knows(host, server.nexthop, "user:" + password);
+  const auto reply = send_one(host, server);
+  EXPECT_THAT(reply.text, Not(HasSubstr("the-rest")));
+  EXPECT_THAT(reply.text, HasSubstr("is left out here"));
+  EXPECT_THAT(host.fake().log, Not(HasSubstr("the-rest")));
+}
+
 TEST(SmtpAuth, AFirstResponseThatIsTooLongForTheCommandFollowsIt) {
   FakeServer server{replying({"334 ", "235 2.7.0 ok"})};
   TestHost host{kSmtp, in_clear()};
