@@ -133,7 +133,7 @@ std::uint32_t parse_xforward(std::string_view words) {
 
 // "AUTH PLAIN LOGIN", and "AUTH=PLAIN LOGIN" of before RFC 2554, without the first word.
 void parse_auth(std::string_view words, std::vector<std::string> &mechanisms) {
-  while (!words.empty()) {
+  while (!words.empty() && mechanisms.size() < kMechanismsLimit) {
     const auto word = words.substr(0, words.find_first_of(" \t"));
     words.remove_prefix(std::min(word.size() + 1, words.size()));
     if (!word.empty()) mechanisms.emplace_back(word);

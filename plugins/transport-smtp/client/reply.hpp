@@ -22,6 +22,7 @@ using plugin::Enhanced;
 inline constexpr std::size_t kLineLimit = 8192;
 inline constexpr std::size_t kLinesLimit = 512;
 inline constexpr std::size_t kTextLimit = 4096;
+inline constexpr std::size_t kMechanismsLimit = 64;
 
 struct Reply {
   std::uint16_t code = 0;
@@ -72,7 +73,7 @@ struct Capabilities {
        require_tls = false, mt_priority = false, size = false;
   std::uint64_t size_limit = 0;   // 0: offered without a limit, or not offered
   std::uint32_t xforward = 0;     // ForwardAttribute bits; 0: not offered
-  std::vector<std::string> auth;  // SASL mechanisms; none: AUTH is not offered
+  std::vector<std::string> auth;  // the first kMechanismsLimit SASL mechanisms; none: AUTH is not offered
 };
 Capabilities parse_ehlo(const Reply &reply);
 

@@ -79,6 +79,13 @@ TEST(Ehlo, FindsExtensions) {
   EXPECT_THAT(c.auth, IsEmpty());
   EXPECT_THAT(parse_ehlo(one("250-h\r\n250-AUTH PLAIN  LOGIN\r\n250-auth=CRAM-MD5\r\n250 AUTH\r\n")).auth,
               ElementsAre("PLAIN", "LOGIN", "CRAM-MD5"));
+  std::string many = "250-h\r\n";
+  for (int line = 0; line < 3; ++line) {
+    many += "250-AUTH";
+    for (int i = 0; i < 2000; ++i) many += " X";
+    many += "\r\n";
+  }
+  EXPECT_EQ(parse_ehlo(one(many + "250 OK\r\n")).auth.size(), kMechanismsLimit);  // kept as long as the connection
   EXPECT_EQ(parse_ehlo(one("250-h\r\n250 SIZE 99999999999999999999999\r\n")).size_limit, 0u);
 }
 
