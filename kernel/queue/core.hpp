@@ -223,6 +223,7 @@ class QueueCore : private spool::Mover {
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   static const std::string &pool_of(const Message &m, const Envelope &envelope);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
+  const std::string *pool_said(GroupSlot group) const;
   std::optional<std::string> pool_now(GroupSlot group);
   SharedEnvelope nameless(MessageSlot slot);
   void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope,

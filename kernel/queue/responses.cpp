@@ -54,17 +54,26 @@ const std::string &QueueCore::pool_of(const Message &m, const Envelope &envelope
 }
 
 const std::string &QueueCore::pool_of(GroupSlot group, const Envelope &envelope) const {
-  const auto &m = index_.message(index_.group(group).message);
-  if (pools_.empty() || (m.extra && !m.extra->pool.empty())) return pool_of(m, envelope);
-  const auto at = pools_.find(site_of(group));
-  return at != pools_.end() && at->second.second > clock_.mono() ? at->second.first : envelope.source_pool;
+  const auto *said = pool_said(group);
+  return said ? *said : envelope.source_pool;
 }
 
-// Of a group that is about to be leased. An envelope that cannot be read is the lease's to find out.
+// By an operator, or a reply, since it came; null: nothing.
+const std::string *QueueCore::pool_said(GroupSlot group) const {
+  const auto &m = index_.message(index_.group(group).message);
+  if (m.extra && !m.extra->pool.empty()) return &m.extra->pool;
+  if (pools_.empty()) return nullptr;
+  const auto at = pools_.find(site_of(group));
+  return at != pools_.end() && at->second.second > clock_.mono() ? &at->second.first : nullptr;
+}
+
+// Of a group that is about to be leased. The envelope is read only where nobody said anything, and not kept: what a
+// lease reads for the first time it looks at more closely. One that cannot be read is the lease's to find out.
 std::optional<std::string> QueueCore::pool_now(GroupSlot group) {
   if (scheduler_->transport_of(group) == route_transport_) return std::nullopt;
+  if (const auto *said = pool_said(group)) return *said;
   const auto stored = read_stored(index_.group(group).message);
-  return stored ? std::optional{pool_of(group, (*stored)->envelope)} : std::nullopt;
+  return stored ? std::optional{(*stored)->envelope.source_pool} : std::nullopt;
 }
 
 }  // namespace mansio::queue

@@ -7,8 +7,9 @@ namespace mansio::scheduler {
 namespace {
 
 constexpr int kMovedAtOnce = 256, kWokenAtOnce = 64;
-constexpr int kRounds = 4;     // of these in one call: where millions fall due together, it is asked again
-constexpr int kBudget = 1024;  // lanes looked at in one call
+constexpr int kRounds = 4;       // of these in one call: where millions fall due together, it is asked again
+constexpr int kBudget = 1024;    // lanes looked at in one call
+constexpr int kPoolChange = 16;  // of these, what a change of pools costs: who is asked may have to read from the disk
 constexpr int kSuspectsLookedAt = 16;
 // Of deliveries of one tenant, by class of priority, while there are some of each. The last class gets its one in any
 // case.
@@ -238,6 +239,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
     if (changes_pool(group)) {
       served(choice.lane);
       make_ready(group, now);
+      budget_ -= kPoolChange;
       continue;
     }
     auto &c = share.classes[choice.priority_class];

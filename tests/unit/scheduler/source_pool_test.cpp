@@ -63,6 +63,36 @@ TEST(SourcePools, MailThatIsAnothersByItsTurnWaitsAsThatPools) {
   EXPECT_EQ(lab.begins("m").size(), 30u);
 }
 
+TEST(SourcePools, AreChangedAFewInOneDecisionAsEachMayHaveToBeRead) {
+  const auto s = Scheduler::create({.jitter = 0}, 1);
+  const Nanos now = 1000 * kSecond;
+  s->rates({{RateRule::Key::SourcePool, {"new"}, {100 * kSecond, 1}}});
+  const auto t = s->transport({.name = "t", .destination = {.window = kOpen}});
+  s->transport_available(t, 10);
+  int asked = 0;
+  s->on_turn([&](GroupId) {
+    ++asked;
+    return std::optional<std::string>{"new"};
+  });
+  constexpr GroupId kMany = 1000;
+  for (GroupId id = 0; id < kMany; ++id)
+    s->add({.id = id, .transport = t, .destination = s->destination(t, "d"), .flow = s->flow({.source_pool = "old"})},
+           now);
+  int leased = 0;
+  for (int calls = 0; calls < 100; ++calls) {
+    const auto before = asked;
+    const bool goes = s->next(now).has_value();
+    leased += goes;
+    EXPECT_LE(asked - before, 64);
+    if (goes) continue;
+    const auto due = s->next_due();
+    ASSERT_TRUE(due);
+    if (*due > now) break;  // else it is asked again at once
+  }
+  EXPECT_EQ(leased, 1);
+  EXPECT_EQ(asked, static_cast<int>(kMany) + 1);
+}
+
 TEST(SourcePools, ASuspectsTurnIsLookedAtToo) {
   const auto s = Scheduler::create({.jitter = 0}, 1);
   const Nanos now = 1000 * kSecond;
