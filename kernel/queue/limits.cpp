@@ -1,5 +1,7 @@
 #include "kernel/queue/limits.hpp"
 
+#include <algorithm>
+
 #include "kernel/config/feedback.hpp"
 #include "kernel/config/pattern.hpp"
 #include "kernel/config/rate.hpp"
@@ -96,6 +98,11 @@ std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings
   std::vector<scheduler::TenantWeight> out;
   for (const auto &t : settings.tenants) out.push_back({t.name, t.weight});
   return out;
+}
+
+bool warms_up(const config::Settings &settings) {
+  return std::any_of(settings.rate_limits.begin(), settings.rate_limits.end(),
+                     [](const auto &rule) { return !rule.warm_up.empty(); });
 }
 
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall) {

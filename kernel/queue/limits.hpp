@@ -15,6 +15,7 @@ std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings
 std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settings);
 // As they are at that time (wall): they are others when another day begins (UTC), where there are warm-ups.
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall);
+bool warms_up(const config::Settings &settings);
 inline constexpr Nanos kWarmUpDay = 86400 * kSecond;
 
 }  // namespace mansio::queue

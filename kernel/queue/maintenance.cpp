@@ -51,7 +51,7 @@ void QueueCore::tick(Nanos now) {
     if (step > 0) journal(entry::clock_step(steps_.steps().back()));
   }
   for (auto &[id, c] : connections_) c->behind = false;
-  if (clock_.wall() / kWarmUpDay != rates_day_) set_rates();
+  if (clock_.wall() / kWarmUpDay != rates_day_ && warms_up(*settings_)) set_rates();
   refresh_capacities();
   forget_idle_descriptors(now);
   check_holders(now);

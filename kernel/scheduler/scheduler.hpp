@@ -129,8 +129,8 @@ class Scheduler {
   // Interned, good as a destination's id is. Where a sender is not limited, all senders are one.
   virtual FlowId flow(const Party &party) = 0;
   virtual FlowId with_source_pool(FlowId flow, std::string_view pool) = 0;  // the same but for that
-  // Asked of a group whose turn has come: the source pool that it would leave from now; nothing: the one it was added
-  // with. One that is another's waits as that pool's mail from then on, so that no limit of a pool is passed.
+  // Asked of a group whose turn has come: the source pool that it would leave from now; nothing: the one that it
+  // waits as. One that is another's waits as that pool's mail from then on, so that no limit of a pool is passed.
   virtual void on_turn(std::function<std::optional<std::string>(GroupId)> source_pool) = 0;
   virtual void tenants(std::vector<TenantWeight> weights) = 0;  // those not named weigh 1
   // The first rule of a kind that matches counts. A rule for senders counts for mail that is added from then on.

@@ -197,7 +197,7 @@ function delivery:uncertain(recipient, ...) end
 ---A question of the queue for permits.
 ---@class mansio.lease_request
 ---@field limit string Such as "destination_rate_limit".
----@field key string Whose: "smtp", "smtp:example.com", a tenant, campaign or sender.
+---@field key string Whose: "smtp", "smtp:example.com", a tenant, campaign, sender or source pool.
 ---@field want integer What would go within a second or so.
 ---@field per_second number As configured.
 ---@field burst integer As configured.
