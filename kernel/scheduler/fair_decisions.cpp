@@ -69,6 +69,9 @@ std::optional<Decision> FairScheduler::next(Nanos now) {
     for (std::size_t n = 0; n < transports_.size(); ++n) {
       turn_ = (turn_ + 1) % transports_.size();
       if (auto decision = next_of(static_cast<TransportId>(turn_), now)) return decision;
+      if (budget_ > 0) continue;
+      unfinished_ = true;  // the transports behind it come first when it is asked again
+      return std::nullopt;
     }
     if (!wheel_.due(now) && !wheel_.behind(now) && (timers_.empty() || timers_.top().at > now)) break;
   }

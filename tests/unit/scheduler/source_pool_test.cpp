@@ -93,6 +93,34 @@ TEST(SourcePools, AreChangedAFewInOneDecisionAsEachMayHaveToBeRead) {
   EXPECT_EQ(asked, static_cast<int>(kMany) + 1);
 }
 
+TEST(SourcePools, AnotherTransportDoesNotWaitUntilAllHaveChanged) {
+  const auto s = Scheduler::create({.jitter = 0}, 1);
+  const Nanos now = 1000 * kSecond;
+  s->rates({{RateRule::Key::SourcePool, {"new"}, {100 * kSecond, 1}}});
+  const auto moving = s->transport({.name = "moving", .destination = {.window = kOpen}});
+  const auto other = s->transport({.name = "other", .destination = {.window = kOpen}});
+  for (const auto t : {moving, other}) s->transport_available(t, 10);
+  s->on_turn(
+      [&](GroupId id) { return s->transport_of(id) == moving ? std::optional<std::string>{"new"} : std::nullopt; });
+  GroupId last = 0;
+  const auto add = [&](TransportId t, std::string_view pool) {
+    s->add(
+        {.id = ++last, .transport = t, .destination = s->destination(t, "d"), .flow = s->flow({.source_pool = pool})},
+        now);
+    return last;
+  };
+  add(moving, "new");  // after which that pool has no more to give
+  ASSERT_TRUE(s->next(now));
+  add(other, "");  // after which it is the other transport's turn
+  ASSERT_TRUE(s->next(now));
+  for (int i = 0; i < 5000; ++i) add(moving, "old");
+  const auto waits = add(other, "");
+  std::optional<Decision> decision;
+  for (int calls = 0; calls < 3 && !decision; ++calls) decision = s->next(now);
+  ASSERT_TRUE(decision);
+  EXPECT_EQ(decision->group, waits);
+}
+
 TEST(SourcePools, ASuspectsTurnIsLookedAtToo) {
   const auto s = Scheduler::create({.jitter = 0}, 1);
   const Nanos now = 1000 * kSecond;
