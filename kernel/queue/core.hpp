@@ -378,8 +378,9 @@ class QueueCore : private spool::Mover {
   scheduler::TransportId route_transport_ = 0;
   scheduler::Responses responses_;
   std::map<std::string, std::pair<std::string, Nanos>, std::less<>> pools_;  // by site, that replies chose: until
-  std::deque<std::string> domains_to_ask_;                                   // whose exchangers are wanted
-  std::unordered_map<MessageId, std::uint32_t> foreign_;       // in leases given before our restart: how many
+  std::pair<MessageId, std::string> came_with_;           // the source pool of the message that pool_now() read last
+  std::deque<std::string> domains_to_ask_;                // whose exchangers are wanted
+  std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
   std::map<scheduler::DestinationId, ReasonId> site_reasons_;  // why each was last out of reach
 
   bool attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;

@@ -67,13 +67,20 @@ const std::string *QueueCore::pool_said(GroupSlot group) const {
   return at != pools_.end() && at->second.second > clock_.mono() ? &at->second.first : nullptr;
 }
 
-// Of a group that is about to be leased. The envelope is read only where nobody said anything, and not kept: what a
-// lease reads for the first time it looks at more closely. One that cannot be read is the lease's to find out.
+// Of a group that is about to be leased. The envelope is read only where nobody said anything, once for the groups of a
+// message that follow each other, and not cached: what a lease reads for the first time it looks at more closely. One
+// that cannot be read is the lease's to find out.
 std::optional<std::string> QueueCore::pool_now(GroupSlot group) {
   if (scheduler_->transport_of(group) == route_transport_) return std::nullopt;
   if (const auto *said = pool_said(group)) return *said;
-  const auto stored = read_stored(index_.group(group).message);
-  return stored ? std::optional{(*stored)->envelope.source_pool} : std::nullopt;
+  const auto message = index_.group(group).message;
+  const auto id = index_.id_of(message);
+  if (came_with_.first != id) {
+    const auto stored = read_stored(message);
+    if (!stored) return std::nullopt;
+    came_with_ = {id, (*stored)->envelope.source_pool};
+  }
+  return came_with_.second;
 }
 
 }  // namespace mansio::queue
