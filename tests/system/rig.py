@@ -28,12 +28,24 @@ LIMIT = 60 * SLOW  # seconds until something that hangs fails its test
 os.environ.setdefault("ASAN_OPTIONS", "handle_sigill=1")  # what UBSan finds is an illegal instruction, told by ASan
 
 
+given = []  # for each port that free_port() gave, a socket whose name keeps other tests from it until this one ends
+
+
 def free_port():
-    """Below the range from which the system takes ports for clients: one of those could take it before it is used."""
+    """Below the range from which the system takes ports for clients: one of those could take it before it is used. So
+    could another test that runs now: an abstract name, of the network namespace as ports are, says that it is ours."""
     while True:
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", random.randrange(10000, 32768)))
-            return s.getsockname()[1]
+        port = random.randrange(10000, 32768)
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0mansio-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        given.append(mark)
+        return port
 
 
 def no_reports(text, where):
@@ -193,6 +205,13 @@ class Mansio:
     def deliveries(self, **fields):
         return self.events("delivery", **fields)
 
+    def wait_deferred(self, count=1, **fields):
+        """Until so many recipients were deferred, and no message is under way any more: what becomes of a recipient is
+        logged before the whole delivery has ended, and until then a flush, say, does nothing to the message."""
+        lines = self.wait_event("delivery", count, status="deferred", **fields)
+        wait_for(lambda: all(m["queue_name"] in ("deferred", "hold") for m in self.queue()), "all mail to wait")
+        return lines
+
     def cli(self, *args, check=True):
         result = run_program(*args, "--config", self.config, **self.account)
         if check and result.returncode != 0:
@@ -287,7 +306,8 @@ Received = collections.namedtuple("Received", "sender recipients content args")
 class Peer:
     """A next hop whose every reply a test chooses: on(command, session, argument) -> reply text, None = default,
     Peer.DROP closes the connection, Peer.STALL answers nothing until the peer is closed. `tls`: an ssl.SSLContext,
-    with which STARTTLS is offered; with `wrapped` TLS begins before the greeting instead."""
+    with which STARTTLS is offered; with `wrapped` TLS begins before the greeting instead. `lmtp`: a reply for each
+    recipient, and a message in `messages` for each taken."""
 
     DROP = object()
     STALL = object()
@@ -335,12 +355,13 @@ class Peer:
             return len(self.messages)
 
     def session(self, handler):
-        state = {"sender": None, "recipients": [], "args": [], "messages": 0, "socket": handler.connection}
+        state = {"sender": None, "recipients": [], "args": [], "socket": handler.connection}
         with self.lock:
             self.connections += 1
             state["number"] = self.connections
 
-        def answer(command, default, argument=""):
+        def answer(command, default, argument="", taken=None):
+            """`taken`: noted before a good reply is sent, for whoever hears it may look for the message at once."""
             with self.lock:
                 self.commands.append((command, argument))
             text = self.on(command, state, argument)
@@ -351,6 +372,9 @@ class Peer:
                 self.released.wait()
                 raise OSError("stalled")
             text = default if text is None else text
+            if taken and text[0] == "2":
+                with self.lock:
+                    self.messages.append(taken)
             handler.wfile.write(text.encode() + b"\r\n")
             return text[0] in "23"
 
@@ -407,15 +431,11 @@ class Peer:
                 break
             lines.append(line[1:] if line.startswith(b".") else line)
         message = Received(state["sender"], list(state["recipients"]), b"".join(lines), list(state["args"]))
-        if self.lmtp:
-            kept = [r for r in message.recipients if answer("DOT", "250 2.0.0 Ok", r)]
-            if kept:
-                with self.lock:
-                    self.messages.append(message._replace(recipients=kept))
-        elif answer("DOT", "250 2.0.0 Ok: queued", ",".join(message.recipients)):
-            with self.lock:
-                self.messages.append(message)
-                state["messages"] += 1
+        if not self.lmtp:
+            answer("DOT", "250 2.0.0 Ok: queued", ",".join(message.recipients), message)
+            return
+        for recipient in message.recipients:
+            answer("DOT", "250 2.0.0 Ok", recipient, message._replace(recipients=[recipient]))
 
 
 def relay_config(port, extra="", host="127.0.0.1"):

@@ -69,7 +69,7 @@ maximal_backoff_time = "{backoff}"
 
     def test_what_goes_bad_while_it_waits_is_not_delivered(self):
         ids = self.start({"RCPT": "450 4.2.0 later"}, "1h")
-        self.server.wait_event("delivery", count=len(ids), status="deferred")
+        self.server.wait_deferred(len(ids))
         damaged = {1, LARGE}
         self.flip(b"number 1\r\n")
         self.flip(b"%061d.\r\n" % LARGE)
@@ -101,7 +101,7 @@ maximal_backoff_time = "{backoff}"
     def stopped(self):
         """A spool with messages that no Mansio runs on."""
         ids = self.start({"RCPT": "450 4.2.0 later"}, "1h")
-        self.server.wait_event("delivery", count=len(ids), status="deferred")
+        self.server.wait_deferred(len(ids))
         self.server.stop()
         return ids
 

@@ -14,7 +14,7 @@ client_name_lookup = false
 listen = ["127.0.0.1:{port}"]
 [dns]
 servers = ["127.0.0.1:{dns}"]
-timeout = 1
+timeout = 3
 tries = 1
 min_ttl = 0
 [queue]

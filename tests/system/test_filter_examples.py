@@ -85,7 +85,7 @@ class FilterExamples(rig.TestCase):
                 rig.wait_for(lambda: sink.count() == 1, "the message")
                 header = sink.messages[0].content.split(b"\r\n\r\n")[0]
                 self.assertTrue(header.endswith(b"\r\nSubject: [EXTERNAL] hello\r\n there\r\nX-External: from 127.0.0.1"), header)
-                self.assertEqual([m["queue_name"] for m in server.queue()], ["hold"])
+                rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the held message alone in the queue")
                 with rig.Client(server.port, source="127.0.0.2") as client:
                     client.cmd("EHLO inside.test")
                     client.message("a@example.com", ["alice@mansio.test"], "Subject: hello\r\n\r\nbody")

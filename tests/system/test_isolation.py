@@ -83,7 +83,7 @@ class Isolation(rig.TestCase):
         self.send(server, ["a@one.example"])
         held = server.wait_event("message held: release it once the plugin is repaired")
         self.assertIn("2 delivery processes", held[0]["reason"])
-        self.assertEqual(self.ours(server), ["hold"])
+        rig.wait_for(lambda: self.ours(server) == ["hold"], "the message to be held")
         self.assertEqual(server.events("a delivery process died"), [], "the egress lives on")
 
     def test_a_breaker_stops_the_restarts(self):

@@ -91,7 +91,7 @@ notify_classes = []
         sink = self.peer(on=lambda command, *_: "450 4.2.0 not now" if command == "RCPT" else None)
         server = self.server(sink.port)
         self.send(self.inside, " MT-PRIORITY=-5")
-        server.wait_event("delivery", status="deferred")
+        server.wait_deferred()
         (waiting,) = server.queue()
         shown = json.loads(server.cli("queue", "show", waiting["queue_id"]))
         self.assertEqual((shown["envelope"]["priority"], shown["envelope"]["tenant"]), (-5, "acme"))

@@ -75,7 +75,7 @@ class Privileges(TestCase):
         wait_for(lambda: len(set(server.children()) - before) >= 3, "a new generation")
         self.confined(server, account)
         self.deliver(server, 2)
-        self.assertEqual(server.queue(), [])
+        wait_for(lambda: server.queue() == [], "an empty queue")
         self.assertEqual(server.stop(), 0)
 
     def test_started_unprivileged_it_delivers_reloads_and_stops(self):

@@ -114,11 +114,10 @@ def some_mail(seed):
 class QShape(rig.TestCase):
     def postfix(self, mail, *options):
         directory = self.path("deferred")
-        if not os.path.exists(directory):
-            os.mkdir(directory)
-            now = int(time.time())
-            for number, (age, sender, recipients) in enumerate(mail):
-                postfix_file(directory, number, age, sender, recipients, now)
+        os.makedirs(directory, exist_ok=True)
+        now = int(time.time())  # each time, so that none has grown older than its mail
+        for number, (age, sender, recipients) in enumerate(mail):
+            postfix_file(directory, number, age, sender, recipients, now)
         result = subprocess.run([QSHAPE, *options, directory], capture_output=True, text=True, timeout=rig.LIMIT)
         self.assertEqual(result.stderr, "")
         self.assertEqual(result.returncode, 0)
@@ -149,7 +148,7 @@ class QShape(rig.TestCase):
             client.cmd("EHLO test")
             for _, sender, recipients in mail:
                 client.message(sender, recipients, "Subject: x\r\n\r\nx\r\n")
-        server.wait_event("delivery", sum(len(m[2]) for m in mail), status="deferred")
+        server.wait_deferred(sum(len(m[2]) for m in mail))
         for options in ([], ["-s"], ["-p"], ["-p", "-m", "1", "-s"]):
             self.assertEqual(in_order(server.cli("qshape", *options, "deferred")), in_order(self.postfix(mail, *options)), options)
         self.assertEqual(len(server.cli("qshape").splitlines()), 2)  # nothing is new or under way

@@ -38,7 +38,7 @@ class Rebind(rig.TestCase):
         with rig.Client(server.port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
             c.message("me@own.test", recipients, "Subject: x\r\n\r\nHello.\r\n")
-        server.wait_event("delivery", len(recipients), status="deferred")
+        server.wait_deferred(len(recipients))
         return server
 
     def arrived(self, sink, count=1):

@@ -55,8 +55,7 @@ class Relay(TestCase):
             client.cmd("EHLO test")
             client.message("a@example.org", ["b@example.net"], "Subject: patience\r\n\r\nwait\r\n")
         server.wait_event("delivery", status="deferred")
-        (entry,) = server.queue()
-        self.assertEqual(entry["queue_name"], "deferred")
+        (entry,) = wait_for(lambda: [e for e in server.queue() if e["queue_name"] == "deferred"], "the message to wait")
         self.assertEqual(entry["sender"], "a@example.org")
         self.assertEqual(entry["recipients"][0]["address"], "b@example.net")
         self.assertIn("delay_reason", entry["recipients"][0])
@@ -78,7 +77,7 @@ class Relay(TestCase):
             client.cmd("EHLO test")
             for name in ("one", "two"):
                 client.message(f"{name}@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
-        server.wait_event("delivery", 2, status="deferred")
+        server.wait_deferred(2)
         ids = {e["sender"]: e["queue_id"] for e in server.queue()}
         server.cli("queue", "hold", ids["one@example.org"])
         self.assertEqual({e["queue_id"]: e["queue_name"] for e in server.queue()}[ids["one@example.org"]], "hold")
@@ -128,7 +127,7 @@ class Relay(TestCase):
         with Client(server.port) as client:
             client.cmd("EHLO test")
             client.message("a@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
-        server.wait_event("delivery", status="deferred")
+        server.wait_deferred()
         server.cli("queue", "expire", "--match", "recipient=b@example.net")
         wait_for(lambda: peer.count() == 1, "the bounce")
         (bounce,) = peer.messages

@@ -19,7 +19,7 @@ campaign_header = "X-Campaign"
 listen = ["127.0.0.1:{port}"]
 [dns]
 servers = ["127.0.0.1:{dns}"]
-timeout = 1
+timeout = 3
 tries = 1
 [transport.smtp]
 plugin = "transport-smtp"

@@ -6,7 +6,7 @@ import unittest
 
 from rig import LIMIT, SLOW, Client, Peer, TestCase, free_port, relay_config, wait_for
 
-STOP = f'stop_timeout = "{4 * SLOW}s"'  # which a next hop that does not answer uses up, and a client that does not go on
+STOP = f'stop_timeout = "{6 * SLOW}s"'  # which a next hop that does not answer uses up, and a client that does not go on
 BACKOFF = "[queue]\nminimal_backoff_time = 3600\nmaximal_backoff_time = 3600\n"  # longer than any test
 
 

@@ -201,7 +201,7 @@ class TransportHttp(rig.TestCase):
                 hung.append(1)
                 return Hook.HANG
             return 200, {}, ""
-        server = self.start(self.hook(on), 'timeout = "2s"')
+        server = self.start(self.hook(on), 'timeout = "5s"')
         self.send(server, "hang@hook.example")
         self.send(server, "bob@hook.example")
         server.wait_event("delivery", to="bob@hook.example", status="sent")
