@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 class HeldBack : public testing::SmtpServerTest {
  protected:
   HeldBack() {
-    settings.queue.in_flow_delay = 30 * kMillisecond;
+    settings.queue.in_flow_delay = kSecond / 2;  // in which what comes at once has come
     intake.slow = true;
   }
   std::string wait_for_reply(testing::Peer &peer) {

@@ -442,7 +442,7 @@ TEST(SpoolStore, ADamagedCheckpointCountsAsDeliveriesUnderWay) {
     rig.store->snapshot("a message");
     rig.store->end_checkpoint();
     ASSERT_TRUE(rig.finish_journal());
-    for (int i = 0; i < 20 && disk.paths("/spool/journal/0").size() > 1; ++i) rig.poll();
+    ASSERT_TRUE(rig.run_until([&] { return disk.paths("/spool/journal/0").size() == 1; }));
   }
   const auto files = disk.paths("/spool/journal/0");
   ASSERT_EQ(files.size(), 1u);
