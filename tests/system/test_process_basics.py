@@ -25,10 +25,12 @@ class ProcessBasics(rig.TestCase):
         return self.mansio(rig.relay_config(self.sink.port, extra), **kw)
 
     def send(self, server, sink_count):
+        """Its queue id, once it is at the sink."""
         with rig.Client(server.port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
-            c.message("a@example.com", ["b@example.org"], "Subject: x\r\n\r\nhello")
+            reply = c.message("a@example.com", ["b@example.org"], "Subject: x\r\n\r\nhello")
         rig.wait_for(lambda: self.sink.count() == sink_count, "the message at the sink")
+        return reply[1].split()[-1]
 
     def replace(self, server, text):
         server.write_config(text)
@@ -69,8 +71,8 @@ class ProcessBasics(rig.TestCase):
             server.wait_event("process ready", ready + 1, role=role)
             count += 1
             self.accepted(server)
-            self.send(server, count)
-            server.wait_event("delivery", count, status="sent")  # or the next kill may have it delivered again
+            qid = self.send(server, count)
+            server.wait_event("delivery", qid=qid, status="sent")  # or the next kill may have it delivered again
         self.assertTrue(all(e["crashed"] for e in server.events("process ended")))
 
     def accepted(self, server):
