@@ -49,7 +49,7 @@ std::string_view template_text(std::string_view name) {
 
 // How a table of that kind is configured.
 std::string configuration(const std::string &kind, const std::string &table, const std::string &name) {
-  const auto instance = fmt::format("[{}.{}]\nplugin = \"{}\"", kind, table, name);
+  auto instance = fmt::format("[{}.{}]\nplugin = \"{}\"", kind, table, name);
   if (kind == "transport")
     return fmt::format("{}\n\n[[route]]\ndomain = [\"{}.example\"]\ntransport = \"{}\"", instance, table, table);
   if (kind == "lookup" || kind == "event") return instance;

@@ -1,7 +1,6 @@
 #include "kernel/host/stage_work.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "kernel/host/stage_rules.hpp"
@@ -11,7 +10,7 @@ namespace mansio::host {
 std::int64_t StageWork::meta(bool of_message, std::string_view name, char *to, std::size_t n) const {
   for (const auto &[known, value] : of_message ? call_.message_meta : call_.session_meta) {
     if (known != name) continue;
-    if (to && n > 0) std::memcpy(to, value.data(), std::min(n, value.size()));
+    if (to) std::copy_n(value.data(), std::min(n, value.size()), to);
     return static_cast<std::int64_t>(value.size());
   }
   return -1;

@@ -32,7 +32,7 @@ void TableCache::put(std::string_view table, std::string_view key, const io::Tab
   join(probe_, table, key);
   if (const auto i = index_.find(probe_); i != index_.end()) erase(i->second);
   auto bytes = kEntryBytes + probe_.size();
-  for (const auto &value : answer.values) bytes += value.size() + sizeof value;
+  for (const auto &value : answer.values) bytes += value.size() + sizeof(std::string);
   if (bytes > limit_) return;
   while (bytes_ + bytes > limit_) erase(std::prev(entries_.end()));
   entries_.push_front({probe_, answer, now + ttl, bytes});

@@ -248,7 +248,7 @@ Task<bool> TablePolicy::expanded(Asked &asked) const {
   asked.verdict.refusal.reset();
   auto postmaster = relay_.postmaster().address;
   if (!asked.maps) {
-    asked.recipients.assign(1, std::move(postmaster));
+    asked.recipients.assign(1, postmaster);
     co_return true;
   }
   expansion = co_await aliases_.expand(asked.search, std::move(postmaster));

@@ -74,7 +74,7 @@ std::string received_header(const Envelope &envelope, std::string_view hostname,
       fmt::format_to(std::back_inserter(out), "\r\n\tfor <{}>", printable(address, utf8));
     }
   }
-  if (const int priority = static_cast<std::int8_t>(envelope.priority); priority != 0)
+  if (const auto priority = int{static_cast<std::int8_t>(envelope.priority)}; priority != 0)
     fmt::format_to(std::back_inserter(out), " PRIORITY {}", priority);
   fmt::format_to(std::back_inserter(out), ";\r\n\t{}\r\n", rfc5322_date(envelope.arrival));
   return out;

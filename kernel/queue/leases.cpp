@@ -282,7 +282,10 @@ Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
   const auto destination = scheduler_->destination_of(slot);
   auto known = site_reasons_.find(destination);
   if (known == site_reasons_.end()) known = site_reasons_.find(scheduler_->site_of(destination));
-  if (known != site_reasons_.end()) reason.text += ": " + reasons_.get(known->second).text;
+  if (known == site_reasons_.end()) return reason;
+  const auto &why = reasons_.get(known->second);
+  reason.enhanced = why.enhanced;
+  reason.text += ": " + why.text;
   return reason;
 }
 

@@ -74,8 +74,10 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
   for (const auto id : {destination, scheduler_->site_of(destination)}) {  // either may be what is dead
     if (site_failure) {
       const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
+      const bool deferred = !o.outcomes.empty() && o.outcomes.front().enhanced.cls == 4;
+      const auto status = deferred ? o.outcomes.front().enhanced : EnhancedStatus{4, 4, 1};
       auto &kept = site_reasons_[id];
-      reasons_.drop(std::exchange(kept, reasons_.take({0, {4, 4, 1}, why, "", "none"})));
+      reasons_.drop(std::exchange(kept, reasons_.take({0, status, why, "", "none"})));
     } else if (const auto known = site_reasons_.find(id); o.done && !no_feedback && known != site_reasons_.end()) {
       reasons_.drop(known->second);
       site_reasons_.erase(known);

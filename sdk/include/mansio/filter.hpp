@@ -12,10 +12,10 @@
 //   };
 //   MANSIO_FILTER_PLUGIN(TagSubject)
 //
-// The functions a class has are the stages it sees: connect, helo, starttls, auth, mail, rcpt, data, header, end_of_headers,
-// body, end_of_message, disconnect. Each is either `Reply f(Stage &)`, which answers at once (or, with MANSIO_BLOCKING,
-// when it likes), or `void f(Stage, Token)`, which answers later, as in mansio/plugin.hpp. Besides, if it likes:
-// `void cancel(mansio_op)` and `void abort(std::string_view session, std::string_view queue_id)`.
+// The functions a class has are the stages it sees: connect, helo, starttls, auth, mail, rcpt, data, header,
+// end_of_headers, body, end_of_message, disconnect. Each is either `Reply f(Stage &)`, which answers at once (or, with
+// MANSIO_BLOCKING, when it likes), or `void f(Stage, Token)`, which answers later, as in mansio/plugin.hpp. Besides, if
+// it likes: `void cancel(mansio_op)` and `void abort(std::string_view session, std::string_view queue_id)`.
 //
 // The kinds are drafts: a plugin loads only where MANSIO_DRAFT_BUILD is the host's.
 #pragma once
@@ -220,8 +220,9 @@ struct WatchingKind {
     guard(box.host, op, [&] {
       Token token{box.host, op};
       Stage owned{box.host, op, *stage};
-      if (owned.stage() >= AllStages<P>::run.size()) return token.complete(skip());
-      AllStages<P>::run[owned.stage()](box.plugin, std::move(owned), std::move(token));
+      const auto at = owned.stage();
+      if (at >= AllStages<P>::run.size()) return token.complete(skip());
+      AllStages<P>::run[at](box.plugin, std::move(owned), std::move(token));
     });
   }
   static void abort(void *self, mansio_str session, mansio_str queue_id) noexcept {

@@ -348,6 +348,23 @@ TEST_F(Delivery, ADeadDestinationDefersWhatWaitsWithoutAConnection) {
   EXPECT_NE(sink_.text.find("delivery temporarily suspended: connection refused"), std::string::npos);
 }
 
+// Else mail that expires while its destination is left alone is returned with another reason than it waited for.
+TEST_F(Delivery, WhatIsSuspendedKeepsTheStatusOfTheFailure) {
+  begin();
+  for (int i = 0; i < 8; ++i) mail_to({"a" + std::to_string(i) + "@dead.example"});
+  for (const auto &lease : leases()) {
+    auto o = result(lease, DeliveryStatus::Deferred, true);
+    o.reason = "AUTH was refused";
+    o.outcomes.front().enhanced = {4, 7, 8};
+    say(egress_, o);
+  }
+  EXPECT_TRUE(leases().empty());
+  EXPECT_NE(sink_.text.find("\"dsn\":\"4.7.8\",\"status\":\"deferred\","
+                            "\"text\":\"delivery temporarily suspended: AUTH was refused\""),
+            std::string::npos)
+      << sink_.text;
+}
+
 TEST_F(Delivery, ADeadDestinationDoesNotHoldUpOthers) {
   begin();
   for (int i = 0; i < 8; ++i) mail_to({"a" + std::to_string(i) + "@dead.example"});

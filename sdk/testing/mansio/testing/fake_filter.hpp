@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <string>
 #include <string_view>
@@ -81,7 +80,7 @@ struct FakeFilterServices {
     return Host::with_work(h, op, std::int64_t{-1}, [&](FakeWork &w) -> std::int64_t {
       const auto found = (w.stage.*which).find(plugin::view(name));
       if (found == (w.stage.*which).end()) return -1;
-      if (to) std::memcpy(to, found->second.data(), std::min(n, found->second.size()));
+      if (to) std::copy_n(found->second.data(), std::min(n, found->second.size()), to);
       return static_cast<std::int64_t>(found->second.size());
     });
   }
