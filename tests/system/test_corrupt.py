@@ -56,8 +56,10 @@ maximal_backoff_time = "{backoff}"
         return ids
 
     def arrived(self):
+        """By number; but for what the postmaster is told, which comes when it comes."""
         with self.next_hop.lock:
-            return {int(m.recipients[0][4:].split("@")[0]): m.content for m in self.next_hop.messages}
+            return {int(m.recipients[0][4:].split("@")[0]): m.content for m in self.next_hop.messages
+                    if not m.recipients[0].startswith("postmaster@")}
 
     def only(self, whole):
         """Nothing but these arrives, and nothing else is left than what is corrupt."""
