@@ -172,7 +172,7 @@ int DeliveryWork::push(lua_State *L, Call &call) {
   lua_createtable(L, static_cast<int>(n), 0);
   for (std::size_t i = 0; i < n; ++i) {
     new_object<RecipientHandle>(L, kRecipient, RecipientHandle{call.serial(), i});
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
   lua_setiuservalue(L, -2, kRecipients);
   return 1;

@@ -51,7 +51,7 @@ int headers(lua_State *L) {
     lua_setfield(L, -2, "name");
     push(L, fields[i].value);
     lua_setfield(L, -2, "value");
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
   return 1;
 }

@@ -56,7 +56,7 @@ void push_list(lua_State *L, const std::vector<std::string> &values) {
   lua_createtable(L, static_cast<int>(values.size()), 0);
   for (std::size_t i = 0; i < values.size(); ++i) {
     push(L, values[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
 }
 
@@ -68,7 +68,7 @@ void push_records(lua_State *L, const std::vector<plugin::DnsRecord> &records) {
     lua_setfield(L, -2, "data");
     lua_pushinteger(L, records[i].preference);
     lua_setfield(L, -2, "preference");
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
 }
 

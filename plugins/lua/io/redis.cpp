@@ -72,7 +72,7 @@ void push_reply(lua_State *L, const redisReply &reply, bool inside) {
       lua_createtable(L, static_cast<int>(reply.elements), 0);
       for (std::size_t i = 0; i < reply.elements; ++i) {
         push_reply(L, *reply.element[i], true);
-        lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+        lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
       }
       return;
     default:

@@ -80,7 +80,7 @@ int push_rows(lua_State *L, const SqliteRows &rows) {
       std::visit(Push{L}, rows.rows[r][c]);
       lua_rawset(L, -3);
     }
-    lua_rawseti(L, -2, static_cast<lua_Integer>(r + 1));
+    lua_rawseti(L, -2, static_cast<lua_Integer>(r) + 1);
   }
   return 1;
 }

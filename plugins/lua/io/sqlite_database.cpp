@@ -177,7 +177,7 @@ void SqliteDatabases::run(const SqliteQuery &query, const std::atomic<bool> &sto
   int step = SQLITE_ROW;
   while ((step = ::sqlite3_step(raw)) == SQLITE_ROW) {
     auto &row = rows.rows.emplace_back();
-    octets += sizeof row;
+    octets += sizeof(std::vector<SqliteValue>);
     for (int i = 0; i < columns; ++i) row.push_back(value_of(raw, i, octets));
     if (octets > query.limit)
       return void(rows.why = "the rows are larger than " + std::to_string(query.limit) + " octets");

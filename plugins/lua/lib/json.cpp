@@ -45,7 +45,7 @@ void push_value(lua_State *L, const boost::json::value &value) {
       lua_createtable(L, static_cast<int>(array.size()), 0);
       for (std::size_t i = 0; i < array.size(); ++i) {
         push_value(L, array[i]);
-        lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+        lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
       }
       luaL_setmetatable(L, kArray);
       break;

@@ -92,7 +92,7 @@ int re_find(lua_State *L) {
   const auto subject = text_at(L, 2, "the text");
   const auto start = start_at(L, 3);
   if (start > subject.size() || !match(L, regex, subject, start)) return lua_pushnil(L), 1;
-  lua_pushinteger(L, static_cast<lua_Integer>(regex.begin(0) + 1));
+  lua_pushinteger(L, static_cast<lua_Integer>(regex.begin(0)) + 1);
   lua_pushinteger(L, static_cast<lua_Integer>(regex.end(0)));
   return 2;
 }

@@ -32,7 +32,7 @@ void push_capture(lua_State *L, const Pattern &pattern, std::string_view subject
   if (!pattern.regex.took_part(group)) throw ScriptError{"the pattern has a capture that took no part"};
   const auto begin = pattern.regex.begin(group), end = pattern.regex.end(group);
   if (position)
-    lua_pushinteger(L, static_cast<lua_Integer>(begin + 1));
+    lua_pushinteger(L, static_cast<lua_Integer>(begin) + 1);
   else
     push(L, subject.substr(begin, end - begin));
 }
@@ -61,14 +61,14 @@ int search(lua_State *L) {
         ::memmem(subject.data() + start, subject.size() - start, wanted.data(), wanted.size()));
     if (!found) return lua_pushnil(L), 1;
     const auto at = static_cast<std::size_t>(found - subject.data());
-    lua_pushinteger(L, static_cast<lua_Integer>(at + 1));
-    lua_pushinteger(L, static_cast<lua_Integer>(at + wanted.size()));
+    lua_pushinteger(L, static_cast<lua_Integer>(at) + 1);
+    lua_pushinteger(L, static_cast<lua_Integer>(at) + static_cast<lua_Integer>(wanted.size()));
     return 2;
   }
   const auto pattern = State::of(L).patterns().get(wanted);
   if (!State::of(L).match(L, pattern->regex, subject, start)) return lua_pushnil(L), 1;
   if (!find) return push_captures(L, *pattern, subject, true);
-  lua_pushinteger(L, static_cast<lua_Integer>(pattern->regex.begin(0) + 1));
+  lua_pushinteger(L, static_cast<lua_Integer>(pattern->regex.begin(0)) + 1);
   lua_pushinteger(L, static_cast<lua_Integer>(pattern->regex.end(0)));
   return 2 + push_captures(L, *pattern, subject, false);
 }

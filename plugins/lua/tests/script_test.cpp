@@ -95,7 +95,7 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
     mansio.on("body", function(_, piece) assert(piece == "abc\r\n") end)
   )"};
   const auto ask = [&](FakeStage stage) {
-    const auto result = s.host.run(stage);
+    auto result = s.host.run(stage);
     EXPECT_EQ(result.last->status, MANSIO_OK) << stage.stage << s.host.log;
     return result;
   };

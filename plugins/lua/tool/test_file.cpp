@@ -87,7 +87,7 @@ Failure TestFile::run(std::size_t number) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, run_);
     lua_rawgeti(L, LUA_REGISTRYINDEX, shared_);
     lua_getfield(L, -1, "cases");
-    lua_rawgeti(L, -1, static_cast<lua_Integer>(number + 1));
+    lua_rawgeti(L, -1, static_cast<lua_Integer>(number) + 1);
     lua_getfield(L, -1, "run");
     lua_insert(L, 2);
     lua_settop(L, 2);

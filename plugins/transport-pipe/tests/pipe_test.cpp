@@ -37,7 +37,7 @@ class TransportPipeTest : public ::testing::Test {
   }
 
   std::string script(const std::string &name, const std::string &body) const {
-    const auto path = root_ + "/" + name;
+    auto path = root_ + "/" + name;
     std::ofstream{path} << "#!/bin/sh\n" << body << "\n";
     fs::permissions(path, fs::perms(0755));
     return path;
