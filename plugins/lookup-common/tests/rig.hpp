@@ -213,4 +213,16 @@ inline bool accepts(std::uint16_t port) {
   return up;
 }
 
+// A UNIX socket is there before its server listens.
+inline bool accepts(const std::string &path) {
+  sockaddr_un a{};
+  a.sun_family = AF_UNIX;
+  if (path.size() >= sizeof a.sun_path) throw std::runtime_error{path + " is too long for a socket"};
+  path.copy(a.sun_path, path.size());
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool up = ::connect(fd, reinterpret_cast<const sockaddr *>(&a), sizeof a) == 0;
+  ::close(fd);
+  return up;
+}
+
 }  // namespace mansio::lookup::rig

@@ -51,7 +51,7 @@ access to * by * read
     server = std::make_unique<Program>(std::vector<std::string>{"/usr/sbin/slapd", "-d", "0", "-f", dir / "slapd.conf",
                                                                 "-h", tcp() + " " + tls() + " " + local()},
                                        dir / "slapd.log");
-    server->wait_until([this] { return accepts(port) && accepts(tls_port) && std::filesystem::exists(dir / "ldapi"); });
+    server->wait_until([this] { return accepts(port) && accepts(tls_port) && accepts(dir / "ldapi"); });
   }
   std::string tcp() const { return "ldap://127.0.0.1:" + std::to_string(port); }
   std::string tls() const { return "ldaps://127.0.0.1:" + std::to_string(tls_port); }

@@ -32,7 +32,7 @@ struct Redis : ::testing::Test {
                                  socket, "--dir", directory.path(), "--save", "", "--appendonly", "no", "--requirepass",
                                  "secret"},
         directory / "server.log");
-    server->wait_until([this] { return std::filesystem::exists(socket) && rig::accepts(port); });
+    server->wait_until([this] { return rig::accepts(socket) && rig::accepts(port); });
   }
   void stop() {
     server->stop();
