@@ -16,11 +16,13 @@ using mansio::testing::FakeHost;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+const std::string kPrograms = POSTGRESQL_BIN "/";
+
 struct Database {
   Database() {
     rig::certificate(dir.path(), account);
     rig::write_file(dir / "pw", "superuser");
-    rig::run({POSTGRESQL_BIN "/initdb", "-D", dir / "data", "-U", "boss", "--pwfile=" + (dir / "pw"), "-A",
+    rig::run({kPrograms + "initdb", "-D", dir / "data", "-U", "boss", "--pwfile=" + (dir / "pw"), "-A",
               "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"},
              dir / "initdb.log", account);
     start();
@@ -39,7 +41,7 @@ struct Database {
   void stop(int signal = SIGINT) const { server->stop(signal); }
   void start() {
     server = std::make_unique<rig::Program>(
-        std::vector<std::string>{POSTGRESQL_BIN "/postgres", "-D", dir / "data", "-k", dir.path(), "-p",
+        std::vector<std::string>{kPrograms + "postgres", "-D", dir / "data", "-k", dir.path(), "-p",
                                  std::to_string(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c",
                                  "ssl=on", "-c", "ssl_cert_file=" + (dir / "cert.pem"), "-c",
                                  "ssl_key_file=" + (dir / "key.pem"), "-c", "shared_buffers=16MB"},
