@@ -2,12 +2,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "mansio/auth.hpp"
-#include "name.hpp"
+#include "plugins/common/credentials.hpp"
 #include "workers.hpp"
 
 namespace mansio::auth_table {
@@ -52,10 +54,15 @@ class AuthTable {
   std::string_view mechanisms(bool) const { return "PLAIN LOGIN"; }
 
   void step(plugin::AuthStep step, plugin::Token token) {
-    if (step.mechanism == "PLAIN")
-      plain(std::move(step), std::move(token));
-    else
-      login(std::move(step), std::move(token));
+    std::optional<std::string> name;
+    if (auto known = names_.extract(step.exchange); !known.empty()) name = std::move(known.mapped());
+    auto heard = sasl::hear(step, name);
+    if (auto *const reply = std::get_if<plugin::Reply>(&heard)) {
+      if (name) names_.emplace(step.exchange, std::move(*name));
+      return token.complete(*reply);
+    }
+    auto &[user, password] = std::get<sasl::Credentials>(heard);
+    ask({std::move(token), std::move(user), std::move(password), {}});
   }
   void cancel(mansio_op op) { workers_.give_up(op); }
   void forget(std::uint64_t exchange) { names_.erase(exchange); }
@@ -71,28 +78,7 @@ class AuthTable {
   AuthTable(const plugin::Host &host, Settings settings)
       : host_(host), table_(std::move(settings.table)), workers_(settings.threads) {}
 
-  void plain(plugin::AuthStep step, plugin::Token token) {
-    if (!step.has_response) return token.complete(plugin::challenge(""));
-    auto message = plugin::parse_plain(step.response);
-    if (!message) return token.complete(plugin::wrong_credentials("no message of PLAIN"));
-    if (!message->identity.empty() && message->identity != message->user)
-      return token.complete(plugin::wrong_credentials("nobody may act for others"));
-    ask({std::move(token), std::move(message->user), std::move(message->password), {}});
-  }
-
-  // Name, then password; the name may come with the command.
-  void login(plugin::AuthStep step, plugin::Token token) {
-    if (!step.has_response) return token.complete(plugin::challenge("Username:"));
-    auto known = names_.extract(step.exchange);
-    if (known.empty()) {
-      names_[step.exchange] = std::move(step.response);
-      return token.complete(plugin::challenge("Password:"));
-    }
-    ask({std::move(token), std::move(known.mapped()), std::move(step.response), {}});
-  }
-
   void ask(Job job) {
-    if (!is_name(job.user)) return job.token.complete(plugin::wrong_credentials("no name"));
     const auto user = job.user;
     std::unique_ptr<Question> question{new Question{*this, std::move(job)}};
     auto *const asked = question.get();

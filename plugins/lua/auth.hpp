@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "mansio/auth.hpp"
-#include "plugins/lua/sasl.hpp"
+#include "plugins/common/credentials.hpp"
 #include "plugins/lua/work.hpp"
 
 namespace mansio::lua {
@@ -37,7 +37,7 @@ class Exchanges {
 class AuthWork final : public Work {
  public:
   // With credentials the function judges these, and without any the step. `exchanges` outlives this.
-  AuthWork(plugin::AuthStep step, Exchange exchange, std::optional<Credentials> credentials, Exchanges &exchanges)
+  AuthWork(plugin::AuthStep step, Exchange exchange, std::optional<sasl::Credentials> credentials, Exchanges &exchanges)
       : step_(std::move(step)),
         exchange_(std::move(exchange)),
         credentials_(std::move(credentials)),
@@ -58,7 +58,7 @@ class AuthWork final : public Work {
 
   const plugin::AuthStep step_;
   Exchange exchange_;
-  const std::optional<Credentials> credentials_;
+  const std::optional<sasl::Credentials> credentials_;
   Exchanges &exchanges_;
 };
 

@@ -129,14 +129,15 @@ void Engine::begin(plugin::AuthStep step, plugin::Token token) {
   const auto *const found = state.find(ProvideKind::Auth, name);
   if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Auth, name)));
   auto exchange = exchanges_.take(step.exchange);
-  std::optional<Credentials> credentials;
+  std::optional<sasl::Credentials> credentials;
   if (found->takes_passwords) {
-    auto heard = hear(step, exchange.name);
+    auto heard = sasl::hear(step, exchange.name);
     if (const auto *const reply = std::get_if<plugin::Reply>(&heard)) {
       if (reply->status() == MANSIO_SKIP) exchanges_.keep(step.exchange, std::move(exchange));
       return token.complete(*reply);
     }
-    credentials = std::move(std::get<Credentials>(heard));
+    credentials = std::move(std::get<sasl::Credentials>(heard));
+    if (credentials->password.empty()) return token.complete(plugin::wrong_credentials("no password"));
   }
   ask(state, std::make_unique<AuthWork>(std::move(step), std::move(exchange), std::move(credentials), exchanges_),
       found->function, std::move(token));

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <limits>
 
+#include "plugins/common/credentials.hpp"
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
-#include "plugins/lua/sasl.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -87,8 +87,8 @@ Verdict reply_at(lua_State *L, int at, int digit, Verdict verdict) {
 // A name as the host takes one for who a client is.
 std::string user_at(lua_State *L, int index, const char *what) {
   const auto name = text_at(L, index, what);
-  if (!is_user(name))
-    throw ScriptError{std::string{what} + " is no name: expected 1 to 255 octets without control characters"};
+  if (!sasl::is_name(name))
+    throw ScriptError{std::string{what} + " is no name: expected 1 to 255 octets of UTF-8 without control characters"};
   return std::string{name};
 }
 

@@ -7,15 +7,15 @@
 #include <string>
 
 #include "mansio/testing/fake_host.hpp"
-#include "plugins/auth-table/name.hpp"
 #include "plugins/auth-table/password.hpp"
+#include "plugins/common/credentials.hpp"
 #include "plugins/testing/readme.hpp"
 
 namespace {
 
 using mansio::auth_table::check_password;
-using mansio::auth_table::is_name;
 using mansio::auth_table::Match;
+using mansio::sasl::is_name;
 using mansio::testing::FakeAuthStep;
 using mansio::testing::FakeHost;
 using ::testing::ElementsAre;

@@ -1,8 +1,9 @@
-#include "name.hpp"
+#include "plugins/common/credentials.hpp"
 
 #include <cstddef>
+#include <utility>
 
-namespace mansio::auth_table {
+namespace mansio::sasl {
 namespace {
 
 constexpr std::size_t kLongestName = 255;
@@ -24,6 +25,28 @@ std::size_t character(std::string_view text) {
 
 }  // namespace
 
+std::variant<plugin::Reply, Credentials> hear(const plugin::AuthStep &step, std::optional<std::string> &name) {
+  const bool plain = step.mechanism == "PLAIN";
+  if (!plain && step.mechanism != "LOGIN") return plugin::wrong_credentials("no mechanism that is offered");
+  if (!step.has_response) return plugin::challenge(plain ? "" : "Username:");
+  if (!plain && !name) {  // it may come with the command
+    name = step.response;
+    return plugin::challenge("Password:");
+  }
+  Credentials given;
+  if (plain) {
+    auto message = plugin::parse_plain(step.response);
+    if (!message) return plugin::wrong_credentials("no message of PLAIN");
+    if (!message->identity.empty() && message->identity != message->user)
+      return plugin::wrong_credentials("nobody may act for others");
+    given = {std::move(message->user), std::move(message->password)};
+  } else {
+    given = {*name, step.response};
+  }
+  if (!is_name(given.user)) return plugin::wrong_credentials("no name");
+  return given;
+}
+
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > kLongestName) return false;
   while (!text.empty()) {
@@ -34,4 +57,4 @@ bool is_name(std::string_view text) {
   return true;
 }
 
-}  // namespace mansio::auth_table
+}  // namespace mansio::sasl
