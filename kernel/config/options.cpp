@@ -131,14 +131,6 @@ std::span<const Option<Settings>> top_level_options() {
         option<&T::relay_recipient_maps>(
             "relay_recipient_maps", list(kTableName),
             "Tables with the recipients that exist in domains that are relayed for: \"user@domain\" or \"@domain\"."),
-        option<&T::unknown_local_recipient_reject_code>(
-            "unknown_local_recipient_reject_code", integer(400, 599),
-            "The reply for a recipient that does not exist in an own domain."),
-        option<&T::unknown_relay_recipient_reject_code>(
-            "unknown_relay_recipient_reject_code", integer(400, 599),
-            "The reply for one that does not exist in a domain that is relayed for."),
-        option<&T::unknown_virtual_alias_reject_code>("unknown_virtual_alias_reject_code", integer(400, 599),
-                                                      "The reply for one of a virtual alias domain that is no alias."),
         option<&T::recipient_delimiter>("recipient_delimiter", text(),
                                         "Characters that separate a user's name from an extension, such as \"+\" in "
                                         "user+folder@example.com: tables "
@@ -364,6 +356,14 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                            "The reply that REJECT in an access table means."),
         option<&T::access_map_defer_code>("access_map_defer_code", integer(400, 499),
                                           "The reply that DEFER in an access table means."),
+        option<&T::unknown_local_recipient_reject_code>(
+            "unknown_local_recipient_reject_code", integer(400, 599),
+            "The reply for a recipient that does not exist in an own domain."),
+        option<&T::unknown_relay_recipient_reject_code>(
+            "unknown_relay_recipient_reject_code", integer(400, 599),
+            "The reply for one that does not exist in a domain that is relayed for."),
+        option<&T::unknown_virtual_alias_reject_code>("unknown_virtual_alias_reject_code", integer(400, 599),
+                                                      "The reply for one of a virtual alias domain that is no alias."),
         option<&T::null_access_lookup_key>("null_access_lookup_key", text(),
                                            "The key by which access tables know the null sender."),
         option<&T::policies>("policies", list(kFilterName),

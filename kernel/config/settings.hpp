@@ -77,6 +77,9 @@ struct Smtpd {
   // Access tables, by name; asked when RCPT comes.
   std::vector<std::string> client_access_maps, helo_access_maps, sender_access_maps, recipient_access_maps;
   std::uint32_t access_map_reject_code = 554, access_map_defer_code = 450;
+  std::uint32_t unknown_local_recipient_reject_code = 550;
+  std::uint32_t unknown_relay_recipient_reject_code = 550;
+  std::uint32_t unknown_virtual_alias_reject_code = 550;
   std::string null_access_lookup_key = "<>";
   std::vector<std::string> policies, filters;  // [policy.NAME] and [filter.NAME] that watch sessions, in their order
   std::string content_filter;                  // "TRANSPORT:NEXTHOP", where all mail goes first; "" = none
@@ -380,9 +383,6 @@ struct Settings {
   std::uint32_t virtual_alias_recursion_limit = 1000;
   std::uint32_t virtual_alias_expansion_limit = 1000;
   std::uint32_t virtual_alias_address_length_limit = 1000;
-  std::uint32_t unknown_local_recipient_reject_code = 550;
-  std::uint32_t unknown_relay_recipient_reject_code = 550;
-  std::uint32_t unknown_virtual_alias_reject_code = 550;
 
   Log log;
   Smtpd smtpd;

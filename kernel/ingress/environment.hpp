@@ -47,9 +47,10 @@ struct Verdict {
 class Policy {
  public:
   virtual ~Policy() = default;
-  // `recipient` is a parsed path: local-part@domain, or "postmaster". `known_only`: it has to exist, where we know.
-  virtual Verdict recipient(const Client &client, std::string_view sender, std::string_view recipient,
-                            bool known_only) = 0;
+  // `recipient` is a parsed path: local-part@domain, or "postmaster". `smtpd`, the listener's, says whether it has to
+  // exist, where we know, and what the reply is if it does not.
+  virtual Verdict recipient(const config::Smtpd &smtpd, const Client &client, std::string_view sender,
+                            std::string_view recipient) = 0;
 };
 
 // The queue process, as sessions see it.

@@ -181,8 +181,7 @@ Task<void> QmqpSession::recipient(std::string_view address) {
         service_, client_, {}, envelope_.sender, recipient.original, envelope_.recipients.empty()};
     verdict = co_await env_.tables->recipient(question, none);
   } else {
-    auto plain = env_.policy.recipient(client_, envelope_.sender, recipient.original,
-                                       !smtpd_.overrides("no_unknown_recipient_checks"));
+    auto plain = env_.policy.recipient(smtpd_, client_, envelope_.sender, recipient.original);
     verdict.refusal = std::move(plain.refusal);
     verdict.sender = envelope_.sender;
     verdict.targets.push_back({std::move(plain.address), std::move(plain.route)});

@@ -2,10 +2,15 @@
 
 namespace mansio::ingress {
 
-Verdict RoutePolicy::recipient(const Client &client, std::string_view sender, std::string_view recipient,
-                               bool known_only) {
+Verdict RoutePolicy::recipient(const config::Smtpd &smtpd, const Client &client, std::string_view sender,
+                               std::string_view recipient) {
   Verdict verdict;
-  const auto decision = relay_.decide(client.may_relay(), recipient, known_only);
+  const bool known_only = !smtpd.overrides("no_unknown_recipient_checks");
+  auto decision = relay_.decide(client.may_relay(), recipient, known_only);
+  if (decision.verdict == route::RelayVerdict::UnknownUser) {
+    decision.code = static_cast<std::uint16_t>(smtpd.unknown_local_recipient_reject_code);
+    decision.enhanced.cls = static_cast<std::uint8_t>(decision.code / 100);
+  }
   if (decision.verdict != route::RelayVerdict::Accept) {
     verdict.refusal = Reply{decision.code, decision.enhanced, decision.text};
     return verdict;

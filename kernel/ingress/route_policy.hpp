@@ -17,8 +17,8 @@ class RoutePolicy final : public Policy {
   RoutePolicy(const config::Settings &settings, std::span<const std::string> own_addresses)
       : relay_(settings, own_addresses), routes_(settings, own_addresses) {}
 
-  Verdict recipient(const Client &client, std::string_view sender, std::string_view recipient,
-                    bool known_only) override;
+  Verdict recipient(const config::Smtpd &smtpd, const Client &client, std::string_view sender,
+                    std::string_view recipient) override;
 
  private:
   route::RelayPolicy relay_;

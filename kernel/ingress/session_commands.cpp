@@ -296,8 +296,7 @@ void Session::rcpt(const Command &command) {
   auto recipient = read_rcpt(command);
   if (!recipient) return;
   auto &envelope = transaction_->envelope;
-  auto verdict = env_.policy.recipient(client_, envelope.sender, recipient->original,
-                                       !smtpd_.overrides("no_unknown_recipient_checks"));
+  auto verdict = env_.policy.recipient(smtpd_, client_, envelope.sender, recipient->original);
   if (verdict.refusal) return refuse_recipient(*verdict.refusal, recipient->original);
   recipient->address = std::move(verdict.address);
   if (recipient->address == recipient->original) recipient->original.clear();

@@ -256,8 +256,7 @@ Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Ed
         add_recipients(envelope, recipient, std::move(verdict.targets), std::move(verdict.copies));
         continue;
       }
-      auto verdict =
-          env_.policy.recipient(trusted, envelope.sender, edit.value, !smtpd_.overrides("no_unknown_recipient_checks"));
+      auto verdict = env_.policy.recipient(smtpd_, trusted, envelope.sender, edit.value);
       if (verdict.refusal) co_return refused_recipient(edit.value, *verdict.refusal);
       std::vector<Target> targets;
       targets.push_back({std::move(verdict.address), std::move(verdict.route)});

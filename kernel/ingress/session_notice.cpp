@@ -69,7 +69,7 @@ Task<void> Session::notify_postmaster() {
   } else {
     Client us;
     us.trusted = true;
-    auto plain = env_.policy.recipient(us, sender, "postmaster", true);
+    auto plain = env_.policy.recipient(config::Smtpd{}, us, sender, "postmaster");
     verdict.refusal = std::move(plain.refusal);
     verdict.targets.push_back({std::move(plain.address), std::move(plain.route)});
   }

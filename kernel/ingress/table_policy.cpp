@@ -259,8 +259,9 @@ Task<bool> TablePolicy::expanded(Asked &asked) const {
 
 Task<bool> TablePolicy::exists(Asked &asked, const std::string &address) const {
   const bool local = asked.decision.domain == route::DomainClass::Destination;
+  const auto &smtpd = asked.question.service.smtpd;
   if (asked.decision.domain == route::DomainClass::VirtualAlias)
-    co_return unknown(asked, settings_.unknown_virtual_alias_reject_code);
+    co_return unknown(asked, smtpd.unknown_virtual_alias_reject_code);
   if (!local && asked.decision.domain != route::DomainClass::Relay) co_return true;
   if (!local && asked.decision.to_postmaster) co_return true;  // of another host, which has to take it
   const auto &map = local ? local_recipients_ : relay_recipients_;
@@ -275,8 +276,8 @@ Task<bool> TablePolicy::exists(Asked &asked, const std::string &address) const {
   const auto found = co_await map.raw(asked.search, address);
   if (found.later()) co_return later(asked, found.text);
   if (found.found()) co_return true;
-  co_return unknown(
-      asked, local ? settings_.unknown_local_recipient_reject_code : settings_.unknown_relay_recipient_reject_code);
+  co_return unknown(asked,
+                    local ? smtpd.unknown_local_recipient_reject_code : smtpd.unknown_relay_recipient_reject_code);
 }
 
 Task<bool> TablePolicy::routed(Asked &asked) const {

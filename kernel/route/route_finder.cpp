@@ -54,7 +54,7 @@ Task<FoundRoute> RouteFinder::route(Search &search, std::string sender, std::str
     give_up(out, of_domain.error().text, false);
   } else if (*of_domain == DomainClass::VirtualAlias) {
     // What the aliases do not know has no mailbox either, and would come back to us by its domain's MX.
-    const auto code = static_cast<std::uint16_t>(settings_.unknown_virtual_alias_reject_code);
+    const auto code = static_cast<std::uint16_t>(settings_.smtpd.unknown_virtual_alias_reject_code);
     out.decision.refusal =
         Refusal{code, {static_cast<std::uint8_t>(code / 100), 1, 1}, "User unknown in virtual alias table"};
   } else if (*of_domain == DomainClass::Foreign && !out.decision.refusal) {

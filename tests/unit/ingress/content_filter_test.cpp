@@ -179,16 +179,33 @@ TEST(RoutePolicyBehindAFilter, TakesUsersThatItDoesNotKnow) {
   settings.routes.emplace_back().transport = "out";
   RoutePolicy policy{settings, {}};
   const Client client;
-  EXPECT_TRUE(policy.recipient(client, "a@b.example", "carol@own.example", true).refusal);
-  const auto verdict = policy.recipient(client, "a@b.example", "carol@own.example", false);
+  const config::Smtpd before;
+  config::Smtpd behind;
+  behind.receive_override_options = {"no_unknown_recipient_checks"};
+  EXPECT_TRUE(policy.recipient(before, client, "a@b.example", "carol@own.example").refusal);
+  const auto verdict = policy.recipient(behind, client, "a@b.example", "carol@own.example");
   EXPECT_FALSE(verdict.refusal);
   EXPECT_EQ(verdict.route.transport, "out");
-  EXPECT_TRUE(policy.recipient(client, "a@b.example", "gone@own.example", true).refusal);
-  const auto gone = policy.recipient(client, "a@b.example", "gone@own.example", false);
+  EXPECT_TRUE(policy.recipient(before, client, "a@b.example", "gone@own.example").refusal);
+  const auto gone = policy.recipient(behind, client, "a@b.example", "gone@own.example");
   EXPECT_FALSE(gone.refusal);
   EXPECT_EQ(gone.address, "gone@own.example");
   EXPECT_EQ(gone.route, Route{}) << "the router returns it";
-  EXPECT_TRUE(policy.recipient(client, "a@b.example", "away@own.example", false).refusal) << "it may come again";
+  EXPECT_TRUE(policy.recipient(behind, client, "a@b.example", "away@own.example").refusal) << "it may come again";
+}
+
+TEST(RoutePolicyOfAListener, AnswersUnknownUsersAsItSays) {
+  config::Settings settings;
+  settings.mydestination = {"own.example"};
+  settings.local_recipients = {"alice"};
+  settings.transports.emplace_back().name = "out";
+  settings.routes.emplace_back().transport = "out";
+  RoutePolicy policy{settings, {}};
+  config::Smtpd smtpd;
+  const auto reply = [&] { return to_string(*policy.recipient(smtpd, {}, "a@b.example", "carol@own.example").refusal); };
+  EXPECT_EQ(reply(), "550 5.1.1 No such user here");
+  smtpd.unknown_local_recipient_reject_code = 450;
+  EXPECT_EQ(reply(), "450 4.1.1 No such user here");
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ class FakeWriter final : public spool::Writer {
 
 class FakePolicy final : public Policy {
  public:
-  Verdict recipient(const Client &, std::string_view, std::string_view recipient, bool known_only) override {
+  Verdict recipient(const config::Smtpd &smtpd, const Client &, std::string_view, std::string_view recipient) override {
+    const bool known_only = !smtpd.overrides("no_unknown_recipient_checks");
     Verdict v;
     if (recipient.ends_with("@elsewhere.example"))
       v.refusal = Reply{554, {5, 7, 1}, "Relay access denied"};

@@ -99,9 +99,9 @@ TEST_F(SessionTablesTest, ATableThatIsDownMeansTryLaterAndNotUnknown) {
   EXPECT_EQ(rcpt(peer, "alice@own.example"), "250 2.1.5 Ok\r\n");
 }
 
-TEST_F(SessionTablesTest, TheCodeOfAnUnknownUserIsConfigurable) {
+TEST_F(SessionTablesTest, TheCodeOfAnUnknownUserIsTheListeners) {
   settings.local_recipient_maps = {"users"};
-  settings.unknown_local_recipient_reject_code = 450;
+  service.smtpd.unknown_local_recipient_reject_code = 450;
   auto peer = open();
   EXPECT_EQ(rcpt(peer, "carol@own.example"), "450 4.1.1 No such user here\r\n");
 }
