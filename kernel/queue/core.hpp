@@ -209,7 +209,7 @@ class QueueCore : private spool::Mover {
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
   LeaseState &begin_lease(GroupSlot group, Connection &c, const SharedStored &stored);
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
-  void suspend(GroupSlot group, const Reason &reason);
+  void suspend(GroupSlot group, const Reason &reason, bool dead_transport);
   Reason why_suspended(GroupSlot group, bool dead_transport) const;
   void check_deadlines(Nanos now);
   void check_holders(Nanos now);

@@ -49,9 +49,9 @@ bool QueueCore::lease_some() {
     if (transports_[decision->transport].asks_exchangers)
       look_at_exchangers(decision->transport, scheduler_->destination_of(decision->group));
     if (decision->suspended)
-      suspend(decision->group, why_suspended(decision->group, decision->dead_transport));
+      suspend(decision->group, why_suspended(decision->group, decision->dead_transport), decision->dead_transport);
     else if (transports_[decision->transport].deferred && index_.group(decision->group).flush != FlushState::LetOut)
-      suspend(decision->group, {0, {4, 3, 2}, "deferred transport", "", "none"});
+      suspend(decision->group, {0, {4, 3, 2}, "deferred transport", "", "none"}, false);
     else if (decision->transport == route_transport_)
       request_route(decision->group);
     else
@@ -290,7 +290,9 @@ Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
 }
 
 // A dead destination or transport, or a transport that only flushes: counts as a failed attempt, without a connection.
-void QueueCore::suspend(GroupSlot slot, const Reason &reason) {
+// Mail expires by it, but for that of a dead transport, where nobody has tried anything for anyone. (A transport that is
+// no longer configured will not come back.)
+void QueueCore::suspend(GroupSlot slot, const Reason &reason, bool dead_transport) {
   const auto message = index_.group(slot).message;
   const auto envelope = envelope_of(message);
   if (!envelope) return;
@@ -302,6 +304,7 @@ void QueueCore::suspend(GroupSlot slot, const Reason &reason) {
   const auto now = clock_.wall();
   const LeaseContext context{transport_of(slot).name, 0, std::min(due(slot), now), now};
   for (const auto i : recipients) apply(batch, slot, i, outcome, *envelope, context);
+  if (dead_transport && settings_->transport(transport_of(slot).name) != nullptr) batch.spared = recipients;
   return_group(slot, scheduler::Result::NoFeedback, batch, *envelope);
   conclude(message, std::move(batch));
 }

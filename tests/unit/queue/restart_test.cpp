@@ -919,7 +919,7 @@ TEST_F(Crash, ADeliveryThatIsGivenUpForAStopIsNoAttempt) {
   }
 }
 
-// A transport whose process is gone counts as unavailable after a while, and its mail as tried.
+// A transport whose process is gone counts as unavailable after a while, and its mail as tried, but does not expire.
 TEST_F(Crash, AStopIsNoOutage) {
   settings_.queue.notify_classes.clear();  // bounces only
   for (const bool stop : {false, true}) {
@@ -935,8 +935,24 @@ TEST_F(Crash, AStopIsNoOutage) {
     die(egress_, false);
     advance(kSecond);
     advance(120 * kSecond);
-    EXPECT_EQ(notifications().size(), stop ? 0u : 2u);
+    EXPECT_EQ(sink_.text.find("mail transport unavailable") == std::string::npos, stop);
+    EXPECT_TRUE(notifications().empty()) << "nobody has tried";
   }
+}
+
+TEST_F(Crash, WhatATransportIsThatIsGoneForGoodExpires) {
+  settings_.queue.maximal_queue_lifetime = 0;
+  begin();
+  mail_to({"a@example.com"});
+  ASSERT_EQ(leases().size(), 1u);
+  auto without = settings_;
+  without.transports.clear();
+  core_->reload(without);
+  core_->draining(egress_.peer);
+  die(egress_, false);
+  advance(kSecond);
+  advance(120 * kSecond);
+  EXPECT_EQ(notifications().size(), 1u);
 }
 
 TEST_F(Crash, OfADeliveryThatIsGivenUpWhoFailedForCertainExpires) {
