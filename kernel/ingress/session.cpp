@@ -100,18 +100,17 @@ Task<void> Session::converse() {
       if (!co_await wait_input(Waiting::Command)) break;
       continue;
     }
-    if (line->too_long) {
-      ++counts_.commands;
-      ++commands_;
-      refuse({500, {5, 5, 2}, "Error: line too long"});
-      continue;
-    }
     command_begun_ = false;
     const auto errors_before = errors_;
     ++counts_.commands;
     if (++commands_ > smtpd_.command_limit) {
       hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
       break;
+    }
+    if (line->too_long) {
+      refuse({500, {5, 5, 2}, "Error: line too long"});
+      co_await slow_down(errors_before);
+      continue;
     }
     transcript_.out(out_);
     const auto command = parse_command(line->text);

@@ -457,6 +457,46 @@ TEST_F(SmtpServer, RefusesALongCommandLine) {
   EXPECT_EQ(say(peer, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
 }
 
+TEST_F(SmtpServer, LimitsLongCommandLinesAsItDoesOtherCommands) {
+  const std::string too_long(service.smtpd.command_length_limit + 2, 'x');
+  const std::string refusal = "500 5.5.2 Error: line too long\r\n";
+  service.smtpd.hard_error_limit = 2;
+  auto wrong = greet();
+  EXPECT_EQ(say(wrong, too_long + "\r\n" + too_long + "\r\n"),
+            refusal + refusal + "421 4.7.0 mx.test Error: too many errors\r\n");
+  EXPECT_TRUE(wrong.closed());
+
+  service.smtpd.command_limit = 2;  // EHLO is the first
+  service.smtpd.hard_error_limit = 20;
+  auto many = greet();
+  EXPECT_EQ(say(many, too_long + "\r\n" + too_long + "\r\n"),
+            refusal + "421 4.7.0 mx.test Error: too many commands\r\n");
+  EXPECT_TRUE(many.closed());
+}
+
+TEST_F(SmtpServer, AnswersLongCommandLinesLateAfterManyErrors) {
+  service.smtpd.command_length_limit = 100;
+  service.smtpd.soft_error_limit = 1;
+  service.smtpd.error_sleep_time = 3600 * kSecond;
+  auto peer = greet();
+  const auto too_long = std::string(102, 'x') + "\r\n";
+  EXPECT_EQ(say(peer, too_long), "500 5.5.2 Error: line too long\r\n");
+  EXPECT_EQ(say(peer, too_long), "");
+}
+
+TEST_F(SmtpServer, EndsSessionsWhoseLongCommandLineDoesNotEnd) {
+  service.smtpd.command_length_limit = 100;
+  auto peer = greet();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(say(peer, std::string(1000, 'x')), "");
+    clock.advance(100 * kSecond);
+  }
+  server->sweep();
+  settle();
+  EXPECT_EQ(peer.received(), "421 4.4.2 mx.test Error: timeout exceeded\r\n");
+  EXPECT_TRUE(peer.closed());
+}
+
 TEST_F(SmtpServer, TakesACommandLineAsLongAsTheLimitMayBe) {
   service.smtpd.command_length_limit = 31 * 1024;
   auto peer = greet();
