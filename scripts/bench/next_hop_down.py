@@ -65,7 +65,8 @@ def show(what, seen):
     return statistics.median(ratios)
 
 
-def compare_down(args, directory, began, values):
+def compare_down(args, directory, values):
+    began = time.monotonic()
     directory = os.path.join(directory, "down")
     ports = {"Postfix": free_port(), "Mansio": free_port()}
     servers = [Postfix(directory, ports["Postfix"], retries=False), relay(directory, ports["Mansio"], args, retries=False)]
@@ -90,5 +91,5 @@ def compare_down(args, directory, began, values):
             show(f"drain {passes}", {name: of.last() for name, of in drained.items()})
     values["accept"] = show("accepted", accepted)
     values["drain"] = show("drained", drained)
-    say(f"  {len(accepted['Mansio'].rates)} rounds of accept-only; {passes} drains of {backlog} each, of {args.drains} asked for"
-        + ("" if passes == args.drains else f": another would not have ended within {args.minutes} minutes"))
+    say(f"  measured in {passes} of {args.drains} passes: {len(accepted['Mansio'].rates)} rounds of accept-only, {passes} drains of {backlog}"
+        + ("" if passes == args.drains else f"; another pass would not have ended within {args.minutes} minutes of the first one's start"))

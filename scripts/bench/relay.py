@@ -145,7 +145,7 @@ def cases_of(args):
     ]
 
 
-def run(args, directory, began, values):
+def run(args, directory, values):
     disk = Disk(directory)
     say(disk.describe())
     cases = [(case, keys) for case, keys in cases_of(args) if not args.only or args.only in case.title]
@@ -159,7 +159,7 @@ def run(args, directory, began, values):
             seen = compare(case, sink, servers, args, disk)
             values.update({key: seen[name] for key, name in keys.items()})
     if args.backlog:
-        compare_down(args, directory, began, values)
+        compare_down(args, directory, values)
 
 
 def main():
@@ -171,8 +171,8 @@ def main():
     parser.add_argument("--messages", type=int, default=20_000, help="a round, straight and through Mansio; of large mail a quarter")
     parser.add_argument("--postfix-messages", type=int, help="a round through Postfix, a tenth of those; of large mail half")
     parser.add_argument("--backlog", type=int, default=100_000, help="messages for accept-only and drain; 0: leave them out")
-    parser.add_argument("--drains", type=int, default=3, help="passes of accept-only and drain, if the time allows")
-    parser.add_argument("--minutes", type=int, default=30, help="no further pass is begun that would end later")
+    parser.add_argument("--drains", type=int, default=5, help="passes of accept-only and drain, if the time allows")
+    parser.add_argument("--minutes", type=int, default=35, help="from the first pass on; none is begun that would end later")
     parser.add_argument("--only", help="only cases whose title has this in it")
     args = parser.parse_args()
     args.postfix_messages = args.postfix_messages or max(1, args.messages // 10)
@@ -181,7 +181,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="mansio-bench-", dir=args.directory)
     os.chmod(directory, 0o755)
     try:
-        run(args, directory, began, values)
+        run(args, directory, values)
         say(f"\nIn {(time.monotonic() - began) / 60:.0f} minutes; ratios and amounts are medians of rounds, bytes written those of all together:\n")
         table(RELAY, values)
     finally:
