@@ -21,6 +21,7 @@ constexpr auto kRetry = std::chrono::milliseconds{200};
 constexpr std::size_t kPacked = 32 * 1024;  // octets of entries in one record, about
 
 bool packs(RecordType type) { return type == RecordType::Entry || type == RecordType::Snapshot; }
+bool checkpoint_part(RecordType type) { return type == RecordType::Table || type == RecordType::Snapshot; }
 
 }  // namespace
 
@@ -261,14 +262,17 @@ bool Journal::attempt(std::unique_lock<std::mutex> &lock) {
 // Its parts need more room than what they replace gives back at once, and outcomes must not wait behind them: what an
 // outcome frees is what the disk lacks. So the checkpoint is tried again when there is room, and the batch without it
 // now.
+//
+// The parts stay as empty marks, which write() passes over: entries must share records as they did when the batch was
+// written first. A file whose sync failed may have only the first of these records, and replay goes by their numbers.
 void Journal::void_checkpoint() {
   checkpoint_file_ = 0;
   batch_.new_file = false;
-  std::erase_if(batch_.items, [this](const Item &item) {
-    if (item.type != RecordType::Table && item.type != RecordType::Snapshot) return false;
-    unwritten_.fetch_sub(kRecordHeader + item.payload.size(), std::memory_order_relaxed);
-    return true;
-  });
+  for (auto &item : batch_.items) {
+    if (!checkpoint_part(item.type)) continue;
+    unwritten_.fetch_sub(item.payload.size(), std::memory_order_relaxed);
+    std::string{}.swap(item.payload);
+  }
 }
 
 Result<void> Journal::write(Batch &batch) {
@@ -281,8 +285,7 @@ Result<void> Journal::write(Batch &batch) {
   std::string packed;
   std::uint64_t counted = 0;  // of it, when it was appended
   for (auto item = batch.items.begin(); item != batch.items.end(); ++item) {
-    const bool part = item->type == RecordType::Table || item->type == RecordType::Snapshot;
-    if (part && checkpoint_file_ == 0) continue;  // of one that is void
+    if (checkpoint_part(item->type) && checkpoint_file_ == 0) continue;  // of one that is void
     counted += kRecordHeader + item->payload.size();
     if (item->type == RecordType::Checkpoint) {
       if (checkpoint_file_ != 0)

@@ -3,6 +3,7 @@
 
 #include "kernel/base/codec.hpp"
 #include "kernel/spool/inspect.hpp"
+#include "kernel/spool/journal.hpp"
 #include "kernel/spool/scan.hpp"
 #include "kernel/spool/segment.hpp"
 #include "tests/unit/spool/spool_rig.hpp"
@@ -812,6 +813,46 @@ TEST(SpoolStore, TheEndOfABatchThatWasNotSyncedDoesNotStandForItsRepetition) {
   ASSERT_FALSE(rig.error) << rig.error->text;
   EXPECT_EQ(rig.recovered.corrupt_records, 0u);
   EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), precious), 1);
+}
+
+// A sync fails, and of its file the disk has only the beginning; then there is no room, and the checkpoint whose part
+// stood between two entries is given up. What the next file has must not tell the first entry again.
+TEST(SpoolStore, EntriesBetweenPartsOfACheckpointThatIsGivenUpAreReplayedOnce) {
+  FaultFiles disk;
+  ASSERT_TRUE(disk.make_directory("/journal").ok());
+  const auto file = [](std::uint32_t number) { return "/journal/" + file_name(number); };
+  const std::string first(1000, '1'), second(1000, '2');
+  {
+    asio::io_context loop;
+    SystemClock clock;
+    NoLog sink;
+    Logger log{sink, clock, "test", LogLevel::Debug};
+    JournalOptions options;
+    options.directory = "/journal";
+    options.sync_interval = 3600 * kSecond;  // until it is told to hurry: one batch
+    Journal journal{loop, log, disk, options};
+    ASSERT_TRUE(journal.start({}).ok());
+    disk.fail(Op::Sync, file(2), 2, Status::Internal);  // behind that of its header
+    disk.fail(Op::Write, file(3), 3, Status::Busy);     // behind its header and the zeros
+    journal.begin_checkpoint({});
+    journal.append(RecordType::Entry, first);
+    journal.snapshot(std::string(1000, 's'));
+    journal.append(RecordType::Entry, second);
+    bool written = false;
+    for (int i = 0; i < 10 && !written; ++i) written = journal.flush().ok();
+    ASSERT_TRUE(written);
+    ASSERT_EQ(disk.failures(), 2u);
+    EXPECT_EQ(journal.unwritten(), 0u);
+  }
+  const auto cut = disk.content(file(2)).find(second) / 512 * 512;
+  ASSERT_GT(cut, kFirstRecord);
+  ASSERT_TRUE((*disk.open(file(2), io::OpenMode::ReadWrite))->write_at(cut, std::string(2048, '\0')).ok());
+  std::vector<std::string> entries;
+  const auto replayed = replay_journal(disk, "/journal", [&](RecordType type, std::string_view entry) {
+    if (type == RecordType::Entry) entries.emplace_back(entry);
+  });
+  ASSERT_TRUE(replayed.ok());
+  EXPECT_EQ(entries, (std::vector{first, second}));
 }
 
 // A first start that is killed before its journal's name is stable, and a second one that ends in a power cut.
