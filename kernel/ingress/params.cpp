@@ -53,8 +53,8 @@ std::optional<Reply> read_priority(const Parameter &p, int &priority) {
   return std::nullopt;
 }
 
-// Who has authenticated where the message was first given to a server (RFC 4954 section 5). It goes no further: it is
-// for next hops to which we authenticate, and we do not.
+// Who has authenticated where the message was first given to a server (RFC 4954 section 5). It goes no further:
+// no next hop is told, whether we authenticate to it or not.
 std::optional<Reply> read_auth(const Parameter &p) {
   if (p.value == "<>") return std::nullopt;
   const auto mailbox = xtext_decode(p.value);
