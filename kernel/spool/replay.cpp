@@ -71,8 +71,8 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
       o.checkpoint = end && end->file == o.header.number && end->parts == parts;
       checkpoint_at = r.at;
     });
-    // Of the last batch, if its sync failed, there may be the end without the beginning. The file after this one has
-    // all of it again, and would be taken for a repetition if the end counted here.
+    // Of the last batch, if its sync failed, there may be the end without what stands before it. The file after this
+    // one has all of it again, and would be taken for a repetition if the end counted here.
     for (const auto &gap : scan.gaps) {
       out.damaged += gap.damage;
       if (!gap.damage) o.counts_to = std::min(o.counts_to, gap.from);

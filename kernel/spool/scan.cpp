@@ -11,6 +11,9 @@ constexpr std::uint64_t kWindow = 1024 * 1024;
 
 bool zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
 
+// May a batch end with it? (In a journal, which has no COMMIT, each ends with a SEAL.)
+bool ends_batch(RecordType type) { return type == RecordType::Commit || type == RecordType::Seal; }
+
 // The next place from `at` on, in steps of 8, where a record's header verifies. The payload is not looked at.
 std::uint64_t next_header(Bytes &bytes, const RecordSeal &seal, std::uint64_t at) {
   while (at + kRecordHeader <= bytes.size()) {
@@ -118,11 +121,12 @@ Scan scan_records(Bytes &bytes, const FileHeader &header, std::uint64_t from,
   Scan scan;
   scan.end = std::max(from, kFirstRecord);
   auto at = scan.end;
+  bool may_end = false;  // a batch, with the record before `at`
   while (at + kRecordHeader <= bytes.size()) {
     auto record = record_at(bytes, seal, at);
-    // The rest of a batch's last page, which may be shorter than a record's header.
-    if (const auto rest = round_up(at, kPage) - at;
-        !record && rest != 0 && zero(bytes.view(at, std::min(rest, kRecordHeader)))) {
+    // The rest of a batch's last page, which may be shorter than a record's header. Zeros that have something behind
+    // them in their page, or no end of a batch before them, are where a sector was lost or never written.
+    if (const auto rest = round_up(at, kPage) - at; !record && may_end && rest != 0 && zero(bytes.view(at, rest))) {
       at += rest;
       continue;
     }
@@ -144,6 +148,7 @@ Scan scan_records(Bytes &bytes, const FileHeader &header, std::uint64_t from,
       if (const auto synced = parse_seal(payload_of(bytes, *record))) scan.synced = std::max(scan.synced, *synced);
     }
     each(*record);
+    may_end = ends_batch(record->header.type);
     at = scan.end = record->end;
   }
   for (auto &gap : scan.gaps) gap.damage = gap.from < scan.synced;

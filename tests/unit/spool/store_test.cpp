@@ -855,6 +855,41 @@ TEST(SpoolStore, EntriesBetweenPartsOfACheckpointThatIsGivenUpAreReplayedOnce) {
   EXPECT_EQ(entries, (std::vector{first, second}));
 }
 
+// A record of that many octets.
+std::string journal_entry(const RecordSeal &seal, std::uint64_t sequence, std::size_t octets, char c) {
+  std::string payload, record;
+  Encoder{payload}.put(std::string(octets - kRecordHeader - 2, c));  // whose length takes two
+  append_record(record, seal, RecordType::Entry, sequence, payload);
+  EXPECT_EQ(record.size(), octets);
+  return record;
+}
+
+// The sectors that are missing hold one record up to the end of its page, and the next record begins with a page.
+TEST(SpoolStore, ABatchThatBreaksOffAtAPageDoesNotStandForItsRepetition) {
+  FaultFiles disk;
+  for (const auto *name : {"/spool", "/spool/segments", "/spool/journal", "/spool/corrupt"})
+    ASSERT_TRUE(disk.make_directory(name).ok());
+  for (const std::uint32_t number : {1u, 2u}) {
+    FileHeader header;
+    header.kind = FileKind::Journal;
+    header.number = header.epoch = number;
+    const RecordSeal seal{header};
+    std::string batch =
+        journal_entry(seal, 1, 512, 'a') + journal_entry(seal, 2, kPage - 512, 'p') + journal_entry(seal, 3, 512, 'z');
+    append_record(batch, seal, RecordType::Seal, 0, encode_seal(kFirstRecord));
+    batch.append(2 * kPage - batch.size(), '\0');
+    if (number == 1) batch.replace(512, kPage - 512, kPage - 512, '\0');
+    const auto file = disk.open("/spool/journal/" + file_name(number), io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, encode_header(header) + batch).ok());
+  }
+  Rig rig{disk};
+  ASSERT_FALSE(rig.error) << rig.error->text;
+  EXPECT_EQ(rig.recovered.corrupt_records, 0u);
+  std::string seen;
+  for (const auto &entry : rig.entries) seen += entry.at(0);
+  EXPECT_EQ(seen, "apz");
+}
+
 // A first start that is killed before its journal's name is stable, and a second one that ends in a power cut.
 TEST(SpoolStore, AJournalWhoseFirstFileLostItsNameIsNoDamage) {
   FileHeader header;
