@@ -30,6 +30,7 @@ struct Kind {
 };
 
 constexpr unsigned kCutsOfALineage = 10;
+constexpr std::uint64_t kNamed = 200;              // octets of a message that hold its name, wherever they begin
 constexpr std::uint64_t kLittleRoom = 300 << 10;   // less than the reserve: a queue drains there
 constexpr std::uint64_t kEnoughRoom = 1400 << 10;  // more than the reserve
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -72,7 +73,7 @@ void break_something(FaultFiles &disk, Random &random) {
   }
 }
 
-// A bit flips or a sector dies on a disk without power. Who lies there?
+// A bit flips, or a sector dies or reads as zeros, on a disk without power. Who lies there?
 Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
   Tolerance t;
   const auto paths = disk.paths("/spool/");
@@ -85,7 +86,16 @@ Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
   auto offset = random() % disk.size(path);
   if (random() % 2) offset %= std::min<std::uint64_t>(disk.size(path), 12 * 1024);
   std::uint64_t from = offset, to = offset + 1;
-  if (random() % 2) {
+  // Of headers and of the counter of epochs there are two copies, in sectors of their own: one sector that is lost in
+  // this life and the other in a later one are more than they are made for.
+  const bool twofold = path.ends_with("/epoch") || offset < spool::kPage;
+  const auto how = random() % 3;
+  if (how == 0 && !twofold) {
+    disk.wipe(path, offset);
+    from = offset / kSector * kSector;
+    to = from + kSector;
+    ++t.wiped;
+  } else if (how != 1) {
     disk.flip(path, offset, static_cast<std::uint8_t>(1u << random() % 8));
   } else {
     if (path.ends_with("/epoch")) offset %= spool::kPage;  // one of two slots: without both there is no start
@@ -154,7 +164,9 @@ struct Spool {
       for (const auto &path : disk.paths(folder)) all += disk.content(path);
     for (const auto &name : aside) {
       const auto mail = world.mail.find(*parse_message_id(name));
-      if (mail == world.mail.end() || mail->second.bytes.size() < 200) continue;  // its name is in it many times
+      // Its name is in it many times, and in one of the parts that lost sectors leave of it.
+      const auto least = kNamed + tolerance.wiped * (kSector + kNamed);
+      if (mail == world.mail.end() || mail->second.bytes.size() < least) continue;
       if (all.find(name) == std::string::npos) throw Failure{"set aside, and now nowhere: " + name};
     }
   }
@@ -217,6 +229,7 @@ void lineage(std::uint64_t seed, const Kind &kind, Tally &tally) {
         auto t = damage(*disk, spool.world, random);
         tolerance.damaged.merge(t.damaged);
         tolerance.journal_damaged |= t.journal_damaged;
+        tolerance.wiped += t.wiped;
       }
     }
   }

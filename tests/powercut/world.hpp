@@ -44,7 +44,8 @@ struct Mail {
 
 // Which faults a life had, and so which claims cannot be made.
 struct Tolerance {
-  std::set<MessageId> damaged;  // these lie where a bit flipped or a sector cannot be read
+  std::set<MessageId> damaged;  // these lie where a bit flipped, or a sector cannot be read or reads as zeros
+  std::uint64_t wiped = 0;      // so many sectors read as zeros: what they held is nowhere
   // Lie where some start could not read: it did not find them, and what later checkpoints say of outcomes is without
   // them. Once the disk gives the bytes again they must be there, perhaps as they once were.
   std::set<MessageId> unread;

@@ -370,6 +370,14 @@ void FaultFiles::spoil(const std::string &path, std::uint64_t offset) {
   const std::lock_guard lock{state_->mutex};
   state_->names.at(path)->spoiled.insert(offset / kSector);
 }
+void FaultFiles::wipe(const std::string &path, std::uint64_t offset) {
+  const std::lock_guard lock{state_->mutex};
+  auto &inode = *state_->names.at(path);
+  const auto from = offset / kSector * kSector;
+  for (auto *image : {&inode.cached, &inode.durable})
+    if (from < image->size()) image->zero(from, std::min(kSector, image->size() - from));
+  inode.spoiled.erase(offset / kSector);
+}
 std::string FaultFiles::content(const std::string &path) const {
   const std::lock_guard lock{state_->mutex};
   return state_->names.at(path)->cached.text();

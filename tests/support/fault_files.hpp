@@ -1,6 +1,7 @@
 // A disk for tests, in memory: what was written is in the page cache, what was synced is on the platter. A power
 // cut keeps of the rest what it likes, sector by sector and in any order, names too. Any call can be made to fail, any
-// sector to become unreadable, any bit to flip. A power cut costs what was changed, not the size of the disk.
+// sector to become unreadable or to read as zeros, any bit to flip. A power cut costs what was changed, not the size of
+// the disk.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +21,7 @@ namespace mansio::test {
 // Duplicate, Shared, Forget: File::duplicate(), shared(), forget_pages(), which fail for want of descriptors or memory.
 enum class Op { Read, Write, Sync, Open, Rename, Remove, SyncDirectory, List, Duplicate, Shared, Forget };
 inline constexpr std::size_t kOps = static_cast<std::size_t>(Op::Forget) + 1;
+inline constexpr std::uint64_t kSector = 512;  // is written and lost as a whole
 
 class FaultFiles final : public io::FileSystem {
  public:
@@ -72,6 +74,8 @@ class FaultFiles final : public io::FileSystem {
   void flip(const std::string &path, std::uint64_t offset, std::uint8_t mask = 1);  // on the platter
   // The sector that holds this octet cannot be read until it is written again.
   void spoil(const std::string &path, std::uint64_t offset);
+  // The sector that holds this octet reads as zeros, on the platter: what it held is lost, and nothing says so.
+  void wipe(const std::string &path, std::uint64_t offset);
   std::string content(const std::string &path) const;
   std::uint64_t size(const std::string &path) const;
   std::vector<std::string> paths(const std::string &prefix) const;

@@ -20,7 +20,6 @@
 #include "tests/support/fault_files.hpp"
 
 namespace mansio::test {
-inline constexpr std::uint64_t kSector = 512;
 
 // A write that is in the page cache only. Zeros of a preallocation are not stored.
 struct Write {
@@ -38,12 +37,29 @@ struct Write {
 
 enum class Keep { Nothing, All, SomeWrites, SomeSectors };
 
+// Some sectors of a preallocation. It may be large, so they are chosen in a few runs and not one by one.
+inline void settle_zeros(DiskImage &durable, const Write &w, std::mt19937_64 &random) {
+  std::array<std::uint64_t, 5> ends;
+  for (auto &end : ends) end = std::max(w.offset, (w.offset + random() % w.length) / kSector * kSector);
+  ends.back() = w.end();
+  std::sort(ends.begin(), ends.end());
+  auto at = w.offset;
+  for (const auto end : ends) {
+    if (random() % 2 && end > at) w.apply(durable, at, end);
+    at = end;
+  }
+}
+
 // What of `pending` reaches the platter when nobody waits for it.
 inline void settle(DiskImage &durable, const std::vector<Write> &pending, Keep keep, std::mt19937_64 &random) {
   for (const auto &w : pending) {
     if (keep == Keep::Nothing || (keep == Keep::SomeWrites && random() % 2)) continue;
-    if (keep != Keep::SomeSectors || w.bytes.empty()) {
-      if (keep != Keep::SomeSectors || random() % 2) w.apply(durable);
+    if (keep != Keep::SomeSectors) {
+      w.apply(durable);
+      continue;
+    }
+    if (w.bytes.empty()) {
+      settle_zeros(durable, w, random);
       continue;
     }
     for (auto at = w.offset; at < w.end();) {
