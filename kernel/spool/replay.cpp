@@ -54,9 +54,10 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
       // cut short there may be a part that is no header; then nothing was ever written behind it.
       const auto unfinished = [&] {
         FileBytes bytes{**file};
-        return header.error().status == Status::Fail && all_zero(bytes, kFirstRecord);
+        const auto status = header.error().status;
+        return (status == Status::Fail || status == Status::NotFound) && all_zero(bytes, kFirstRecord);
       };
-      if (!header && header.error().status != Status::NotFound && !unfinished()) ++out.damaged;
+      if (!header && !unfinished()) ++out.damaged;
       continue;
     }
     Opened o{std::move(*file), *header};

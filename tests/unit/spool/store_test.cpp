@@ -890,6 +890,26 @@ TEST(SpoolStore, ABatchThatBreaksOffAtAPageDoesNotStandForItsRepetition) {
   EXPECT_EQ(seen, "apz");
 }
 
+// Behind a header that reads as zeros may lie records, and then it was there once.
+TEST(SpoolStore, AJournalFileWhoseHeaderIsLostIsDamage) {
+  for (const bool records : {true, false}) {
+    FaultFiles disk;
+    for (const auto *name : {"/spool", "/spool/segments", "/spool/journal", "/spool/corrupt"})
+      ASSERT_TRUE(disk.make_directory(name).ok());
+    FileHeader header;
+    header.kind = FileKind::Journal;
+    header.number = header.epoch = 1;
+    auto batch = journal_entry(RecordSeal{header}, 1, 512, 'a');
+    append_record(batch, RecordSeal{header}, RecordType::Seal, 0, encode_seal(kFirstRecord));
+    if (!records) batch.assign(batch.size(), '\0');
+    const auto file = disk.open("/spool/journal/" + file_name(1), io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, std::string(kPage, '\0') + batch).ok());
+    Rig rig{disk};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_EQ(rig.recovered.corrupt_records, records ? 1u : 0u);
+  }
+}
+
 // A first start that is killed before its journal's name is stable, and a second one that ends in a power cut.
 TEST(SpoolStore, AJournalWhoseFirstFileLostItsNameIsNoDamage) {
   FileHeader header;
