@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t kSparse = 4;         // live bytes are less than this part of the segment
 constexpr std::uint64_t kEmptying = 64;      // if this part was done since the last look, it will be empty soon anyway
+constexpr std::uint64_t kColdParts = 4;      // of the cold file: in all but one of them there is room for copies
 constexpr std::size_t kListed = 256;         // commits looked at in one portion
 constexpr std::uint64_t kCopied = 1u << 20;  // bytes copied in one portion, about: the next message may be larger
 
@@ -75,6 +76,13 @@ bool StoreImpl::sparse(const Segment &segment) const {
   return segment.phase == Phase::Sealed && !segment.unread && !segment.spoiled && !segment.large &&
          segment.header.kind == FileKind::Segment && segment.commits.count(CommitState::Live) > 0 &&
          segment.commits.count(CommitState::Seen) == 0 && segment.commits.live_bytes() < segment.size / kSparse;
+}
+
+// Only for a segment that it can empty: one emptied in part gives nothing back, and there would be no other.
+bool StoreImpl::may_take_cold_file() {
+  const auto *segment = compaction_ ? find(compaction_->from) : nullptr;
+  return segment && cold_file_ == ColdFile::Kept &&
+         segment->commits.live_bytes() <= cold_file_size() / kColdParts * (kColdParts - 1);
 }
 
 void StoreImpl::compact(Mover &mover) {

@@ -55,11 +55,16 @@ void StoreImpl::serve() {
     auto shared = std::make_shared<Request>(std::move(request));
     const bool large = shared->least != 0;
     const auto ordinary = ordinary_size();
-    if (!room_for(shared->use, large ? shared->least : ordinary)) {
+    auto size = large ? shared->least : ordinary;
+    auto how = large ? Make::Growing : Make::Filled;
+    if (!room_for(shared->use, size) && shared->use == GrantFor::Compaction && may_take_cold_file()) {
+      size = cold_file_size();
+      how = Make::OfColdFile;
+    } else if (!room_for(shared->use, size)) {
       asio::post(loop_, [shared] { shared->done(Error{Status::Busy, "insufficient system storage", {4, 3, 1}}); });
       continue;
     }
-    make_segment(large ? shared->least : ordinary, !large, [this, shared](Result<std::uint32_t> number) {
+    make_segment(size, how, [this, shared](Result<std::uint32_t> number) {
       if (!number) return shared->done(number.error());
       grant_from(segments_.at(*number), std::move(*shared));
     });
@@ -67,12 +72,12 @@ void StoreImpl::serve() {
   keep_spares();
 }
 
-void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<void(Result<std::uint32_t>)> done) {
+void StoreImpl::make_segment(std::uint64_t size, Make how, std::function<void(Result<std::uint32_t>)> done) {
   const auto number = next_number_++;
   auto &segment = segments_[number];
   segment.header.number = number;
   segment.header.node = options_.node;
-  segment.header.kind = zero_fill ? FileKind::Segment : FileKind::LargeBody;
+  segment.header.kind = how == Make::Growing ? FileKind::LargeBody : FileKind::Segment;
   segment.header.size = segment.size = size;
   segment.phase = Phase::Granting;
   struct Made {
@@ -80,24 +85,35 @@ void StoreImpl::make_segment(std::uint64_t size, bool zero_fill, std::function<v
     std::shared_ptr<io::File> file;
   };
   auto made = std::make_shared<Made>();
-  promised_ += size;
+  const auto takes = how == Make::OfColdFile ? 0 : size;
+  promised_ += takes;
+  if (how == Make::OfColdFile) {
+    cold_file_ = ColdFile::WithThread;
+    log_.info("no room: compaction takes what is put aside for it", {{"segment", number}, {"size", size}});
+  }
   thread_->run(
-      [this, made, header = segment.header, zero_fill, name = segment_path(number)] {
-        auto file = files_.open(name, io::OpenMode::CreateExclusive);
+      [this, made, header = segment.header, how, name = segment_path(number)] {
+        auto &r = made->result;
+        // The file itself becomes the segment: nobody else can have its blocks meanwhile.
+        const bool there = how == Make::OfColdFile;
+        if (there) r = files_.rename(path("segments/cold"), name);
+        if (!r) return;
+        auto file = files_.open(name, there ? io::OpenMode::ReadWrite : io::OpenMode::CreateExclusive);
         if (!file) {
-          made->result = file.error();
+          r = file.error();
+          if (there) (void)files_.remove(name);
           return;
         }
         made->file = std::move(*file);
-        auto &r = made->result;
-        if (zero_fill) r = made->file->zero_fill(kPage, header.size);
+        if (how == Make::Filled) r = made->file->zero_fill(kPage, header.size);
         if (r) r = made->file->write_at(0, encode_header(header));
         if (r) r = made->file->data_sync();
         if (r) r = files_.sync_directory(path("segments"));
         if (!r) (void)files_.remove(name);
       },
-      [this, made, number, size, done = std::move(done)] {
-        promised_ -= size;
+      [this, made, number, takes, how, done = std::move(done)] {
+        promised_ -= takes;
+        if (how == Make::OfColdFile) cold_file_ = ColdFile::Missing;
         if (!made->result) {
           log_.error("no new spool segment", {{"error", made->result.error().text}});
           forget(number);
@@ -335,7 +351,16 @@ void StoreImpl::recycle(Segment &segment) {
           return;
         }
         log_.debug("segment recycled", {{"segment", number}, {"epoch", s.header.epoch}});
-        if (!keep) return forget(number);
+        if (!keep) {
+          forget(number);
+          if (cold_file_ != ColdFile::Missing) return;
+          asio::post(loop_, [this, alive = std::weak_ptr{alive_}] {  // its file is closed by then: so its space is free
+            if (!alive.lock() || closing_) return;
+            check_space();
+            keep_cold_file();
+          });
+          return;
+        }
         Segment fresh;
         fresh.header = header;
         fresh.file = s.file;
@@ -370,6 +395,7 @@ void StoreImpl::start_threads() {
   check_space();
   for (auto &[number, segment] : segments_) consider(segment);
   serve();
+  keep_cold_file();
   keep_reserve();
   tick();
 }

@@ -42,7 +42,7 @@ void StoreImpl::keep_spares() {
   if (making_spare_ || closing_ || disk_full_ || !thread_ || free_count() >= options_.spare_segments) return;
   if (!room_for(options_.segment_size)) return;
   making_spare_ = true;
-  make_segment(options_.segment_size, true, [this](Result<std::uint32_t> number) {
+  make_segment(options_.segment_size, Make::Filled, [this](Result<std::uint32_t> number) {
     making_spare_ = false;
     if (!number) return;
     check_space();  // what it took is not there for another
@@ -62,6 +62,45 @@ void StoreImpl::keep_reserve() {
         if (!(*file)->zero_fill(*size, options_.journal_reserve) || !(*file)->data_sync()) (void)files_.remove(name);
       },
       {});
+}
+
+// Compaction's own: a segment is made of it where another program has left no room for one. Below the reserve it is
+// made anew of what compaction gave back, unless the journal lacks what is to be put aside for it.
+void StoreImpl::keep_cold_file() {
+  const auto size = cold_file_size();
+  if (!thread_ || closing_ || size == 0 || cold_file_ != ColdFile::Missing) return;
+  const auto name = path("segments/cold");
+  auto lacks = size;  // one that an earlier life left needs no room
+  if (const auto file = files_.open(name, io::OpenMode::Read))
+    if (const auto had = (*file)->size()) lacks -= std::min(size, *had);
+  const auto room = [&] {
+    if (!disk_full_) return room_for(lacks);
+    return disk_free_ >= promised_ + lacks && journal_room() >= options_.journal_reserve + promised_ + lacks;
+  };
+  if (lacks > 0 && !room()) return;
+  cold_file_ = ColdFile::WithThread;
+  promised_ += lacks;
+  const auto made = std::make_shared<Result<void>>();
+  thread_->run(
+      [this, made, name, size] {
+        auto &r = *made;
+        const auto file = files_.open(name, io::OpenMode::Create);
+        if (!file) {
+          r = file.error();
+          return;
+        }
+        const auto had = (*file)->size();
+        if (!had) r = had.error();
+        if (r && *had > size) r = (*file)->truncate(size);
+        if (r) r = (*file)->zero_fill(std::min(*had, size), size);
+        if (r) r = (*file)->data_sync();
+        if (r) r = files_.sync_directory(path("segments"));
+        if (!r) (void)files_.remove(name);
+      },
+      [this, made, lacks] {
+        promised_ -= lacks;
+        cold_file_ = *made ? ColdFile::Kept : ColdFile::Missing;
+      });
 }
 
 void StoreImpl::check_space() {
@@ -96,6 +135,7 @@ void StoreImpl::tick() {
     if (closing_) return;
     check_space();
     keep_spares();
+    keep_cold_file();
     keep_reserve();
     tick();
   };

@@ -34,6 +34,7 @@ struct StoreOptions {
   Nanos journal_sync_interval = 50 * kMillisecond;
   std::uint64_t journal_rotate_bytes = 64ull << 20;
   std::uint64_t journal_reserve = 16ull << 20;  // a file that is given up so that a full disk still drains
+  std::uint64_t cold_reserve = 4ull << 20;      // a file, no larger than a segment, that becomes compaction's; 0: none
   std::uint32_t free_segments = 16;             // retired segments kept for use again; more are removed
   Nanos compact_after = 10 * kSecond;           // what is sparse for so long is not about to empty by itself
 };
@@ -51,7 +52,8 @@ struct Usage {
 };
 
 // What a segment is wanted for. New mail is refused below the reserve; a bounce is what ends old mail, so a full disk
-// would not drain without it. Compaction frees more than it takes, but only later: it leaves what the journal needs.
+// would not drain without it. Compaction frees more than it takes, but only later: it leaves what the journal needs, and
+// has a file of its own for where that is all there is (docs/decisions/0053).
 enum class GrantFor : std::uint8_t { NewMail, Bounces, Compaction };
 
 // Whose messages compaction moves (docs/decisions/0009): it alone knows where each is looked for, and who is at it.

@@ -3,6 +3,7 @@
 // recovery.cpp: what a start finds. search.cpp: what a writer left unsaid. compaction.cpp: sparse segments emptied.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -126,7 +127,9 @@ class StoreImpl : public Store {
   // grants.cpp
   void serve();
   void grant_from(Segment &segment, Request request);
-  void make_segment(std::uint64_t size, bool zero_fill, std::function<void(Result<std::uint32_t>)> done);
+  // Filled with zeros; growing as its one large body comes; what is put aside for compaction.
+  enum class Make : std::uint8_t { Filled, Growing, OfColdFile };
+  void make_segment(std::uint64_t size, Make how, std::function<void(Result<std::uint32_t>)> done);
   void consider(Segment &segment);  // may it be recycled?
   void examine(Segment &segment);
   void recycle(Segment &segment);
@@ -144,6 +147,8 @@ class StoreImpl : public Store {
   std::uint64_t journal_room() const;
   void keep_spares();
   void keep_reserve();
+  std::uint64_t cold_file_size() const { return std::min(options_.segment_size, options_.cold_reserve); }
+  void keep_cold_file();
   void check_space();
   void give_back();
   void tick();
@@ -170,6 +175,7 @@ class StoreImpl : public Store {
   struct Compaction;
   struct Portion;
   bool sparse(const Segment &segment) const;
+  bool may_take_cold_file();
   void list_portion(std::shared_ptr<Compaction> c);
   void copy_portion(std::shared_ptr<Compaction> c);
   void settle_portion(std::shared_ptr<Compaction> c, Portion &portion);
@@ -245,6 +251,8 @@ class StoreImpl : public Store {
   std::shared_ptr<OpenSegment> cold_;       // where copies go; the thread's while `copying_`
   bool copying_ = false;                    // there may be copies on the disk that the loop does not know
   Nanos compact_at_ = 0;                    // after trouble: not before
+  enum class ColdFile : std::uint8_t { Missing, WithThread, Kept };
+  ColdFile cold_file_ = ColdFile::Missing;  // segments/cold
   std::uint64_t compacted_segments_ = 0, compacted_messages_ = 0;
 
   std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence

@@ -17,6 +17,7 @@ spool::StoreOptions store_options() {
   o.journal_sync_interval = 0;
   o.journal_rotate_bytes = 40 * 1024;
   o.journal_reserve = 64 * 1024;
+  o.cold_reserve = o.segment_size;
   o.compact_after = 0;
   return o;
 }

@@ -85,7 +85,8 @@ class PipeLink final : public queue::Link {
 // What happened in a run: a test of what never happens shows nothing.
 struct Events {
   std::uint64_t recycled = 0, checkpoints = 0, flagged = 0, clean_starts = 0, abandoned = 0, set_aside = 0;
-  std::uint64_t copied = 0;  // messages, by compaction
+  std::uint64_t copied = 0;          // messages, by compaction
+  std::uint64_t put_aside_used = 0;  // by compaction, for want of room
   std::uint64_t killed_inside = 0, clock_steps = 0;
   std::uint64_t damage = 0;  // that was reported: of segments, of messages or of the journal
   std::uint64_t full = 0, replaced = 0;
@@ -101,6 +102,7 @@ struct Events {
     // from one whose header has rotted.
     damage += (says("damaged") && !says("segment header damaged")) || says("commits missing from segment");
     full += says("disk reserve reached");
+    put_aside_used += says("compaction takes what is put aside");
     replaced += says("segment not filled anew");
   }
 };

@@ -332,10 +332,11 @@ void run(unsigned share, Life &&life, Expect &&expect, std::uint64_t seeds = 1) 
   std::printf(
       "  recycled %llu, checkpoints %llu, killed in a call %llu, flagged %llu, clean starts %llu, "
       "segments given up %llu, set aside %llu, clock set %llu, copied %llu, replaced %llu, disk full %llu, "
-      "starts refused %llu, reports in parts %llu, deliveries given up %llu, leases refused %llu\n",
+      "put aside and used %llu, starts refused %llu, reports in parts %llu, deliveries given up %llu, leases refused "
+      "%llu\n",
       n(e.recycled), n(e.checkpoints), n(e.killed_inside), n(e.flagged), n(e.clean_starts), n(e.abandoned),
-      n(e.set_aside), n(e.clock_steps), n(e.copied), n(e.replaced), n(e.full), n(tally.refused), n(e.in_parts),
-      n(e.given_up), n(e.refused));
+      n(e.set_aside), n(e.clock_steps), n(e.copied), n(e.replaced), n(e.full), n(e.put_aside_used), n(tally.refused),
+      n(e.in_parts), n(e.given_up), n(e.refused));
   if (only || failures > 0 || tally.cuts < kEnough || tally.lineages < seeds) return;
   EXPECT_GT(e.recycled, 0u);
   EXPECT_GT(e.checkpoints, 0u);
@@ -357,6 +358,7 @@ void lineages(const Kind &kind, unsigned share) {
         EXPECT_GT(e.refused, 0u);
         if (kind.faults == Faults::Space) {
           EXPECT_GT(e.full, 0u);
+          EXPECT_GT(e.put_aside_used, 0u);
         }
         if (kind.faults == Faults::Writing) {
           EXPECT_GT(e.abandoned, 0u);

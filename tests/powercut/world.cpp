@@ -240,8 +240,9 @@ void World::adopt(const queue::QueueCore &core, bool power, const Tolerance &t) 
 
 std::set<MessageId> World::lying_in(const std::string &path, std::uint64_t from, std::uint64_t to) const {
   std::set<MessageId> out;
-  if (path.find("/segments/") == std::string::npos) return out;
-  const auto number = *spool::parse_file_name(path.substr(path.rfind('/') + 1));
+  const auto named = spool::parse_file_name(path.substr(path.rfind('/') + 1));
+  if (path.find("/segments/") == std::string::npos || !named) return out;  // or it is what is put aside there
+  const auto number = *named;
   each_place([&](const spool::Committed &at) {
     // Of a large body the record's header stands far before it.
     auto body = at.body;

@@ -343,6 +343,207 @@ TEST_F(SpoolCompaction, FullDiskDrainsButTheJournalKeepsItsRoom) {
   EXPECT_TRUE(rig->store->disk_full());
 }
 
+// Another program fills the disk to the last octet.
+class SpoolCompactionOnAFullDisk : public SpoolCompaction {
+ protected:
+  ~SpoolCompactionOnAFullDisk() override { rig.reset(); }
+
+  static constexpr auto kColdFile = "/spool/segments/cold";
+  static constexpr std::uint64_t kColdSize = 16 * 1024;  // a header and three messages
+
+  static StoreOptions with_cold_file() {
+    auto o = options();
+    o.spare_segments = o.free_segments = 0;
+    o.reserve_bytes = 512 * 1024;
+    o.journal_rotate_bytes = 64 << 20;  // nobody writes checkpoints here
+    o.cold_reserve = kColdSize;
+    return o;
+  }
+  static bool kept(const FaultFiles &on, std::uint64_t size = kColdSize) {
+    return !on.paths(kColdFile).empty() && on.size(kColdFile) == size;
+  }
+  // Some segments, in each of which one message waits, or two.
+  void fill(StoreOptions o = with_cold_file()) {
+    begin(o);
+    if (o.cold_reserve > 0) {
+      ASSERT_TRUE(rig->run_until([&] { return kept(disk); }));
+    }
+    for (std::size_t i = 0; i < 200; ++i) send(i);
+    for (std::size_t i = 0; i < 200; ++i)
+      if (i % 10 != 0) done(i);
+    ASSERT_TRUE(rig->finish_journal());
+    no_room();
+  }
+  void no_room() {
+    disk.limit(disk.used());
+    bool refused = false;
+    rig->store->grant("test.1", 0, GrantFor::NewMail, [&](const Result<SegmentGrant> &given) { refused = !given; });
+    ASSERT_TRUE(rig->run_until([&] { return refused; }));
+    ASSERT_TRUE(rig->store->disk_full());
+    ASSERT_EQ(rig->store->usage().free_segments, 0u);
+    ASSERT_EQ(disk.space("/spool")->free, 0u);
+  }
+  // Mail for which there is no room is refused. What finds some in the segment that is open waits too.
+  void refused() {
+    for (int i = 0; i < 40; ++i) {
+      auto r = rig->wait(rig->send("x"));
+      if (!r) {
+        EXPECT_EQ(to_string(r.error().enhanced), "4.3.1");
+        return;
+      }
+      ASSERT_TRUE(rig->store->admit(*r));
+    }
+    FAIL() << "the disk is not full";
+  }
+  // Until there is room for new mail and more, or the power is off.
+  bool compacted() {
+    const auto o = with_cold_file();
+    return rig->run_until([&] {
+      rig->store->compact(*places);
+      rig->loop.poll();
+      return disk.dead() || rig->store->usage().disk_free >= o.reserve_bytes + 2 * o.segment_size;
+    });
+  }
+  static std::uint64_t problems(FaultFiles &on) {
+    const auto checked = inspect_spool(on, "/spool", [](const std::string &text) { ADD_FAILURE() << text; });
+    return checked ? checked->problems : 1;
+  }
+
+  std::unique_ptr<FaultFiles> later;  // what a power cut left of the disk
+};
+
+TEST_F(SpoolCompactionOnAFullDisk, WhatIsPutAsideEmptiesSegmentsAndMailIsAcceptedAgain) {
+  fill();
+  refused();
+  ASSERT_TRUE(compacted());
+  const auto taken = std::count_if(rig->sink.lines.begin(), rig->sink.lines.end(), [](const std::string &line) {
+    return line.find("compaction takes what is put aside for it") != std::string::npos;
+  });
+  EXPECT_GE(taken, 2);  // another was put aside of what the first gave back
+  expect_all();
+  EXPECT_TRUE(rig->run_until([&] { return kept(disk); }));
+  EXPECT_TRUE(rig->wait(rig->send("y")).ok());
+  EXPECT_EQ(problems(disk), 0u);
+}
+
+TEST_F(SpoolCompactionOnAFullDisk, NothingMovesWithoutIt) {
+  auto o = with_cold_file();
+  o.cold_reserve = 0;
+  fill(o);
+  for (int i = 0; i < 5; ++i) {
+    rig->store->compact(*places);
+    ASSERT_TRUE(rig->finish_journal());
+  }
+  EXPECT_EQ(places->moves, 0);
+}
+
+// Nor for bounces, which may spend the reserve.
+TEST_F(SpoolCompactionOnAFullDisk, ItIsNotForMail) {
+  fill();
+  refused();
+  rig->source.use = GrantFor::Bounces;
+  EXPECT_FALSE(rig->wait(rig->send("x")).ok());
+  EXPECT_TRUE(kept(disk));
+}
+
+// One emptied in part would give nothing back, and there would be no other.
+TEST_F(SpoolCompactionOnAFullDisk, ItIsNotSpentOnWhatDoesNotFit) {
+  auto o = with_cold_file();
+  o.cold_reserve = 8 * 1024;  // a header and a message
+  begin(o);
+  ASSERT_TRUE(rig->run_until([&] { return kept(disk, 8 * 1024); }));
+  for (std::size_t i = 0; i < 200; ++i) send(i);
+  for (std::size_t i = 0; i < 200; ++i)
+    if (i % 10 > 1) done(i);
+  ASSERT_TRUE(rig->finish_journal());
+  no_room();
+  for (int i = 0; i < 5; ++i) {
+    rig->store->compact(*places);
+    ASSERT_TRUE(rig->finish_journal());
+  }
+  EXPECT_EQ(places->moves, 0);
+  EXPECT_TRUE(kept(disk, 8 * 1024));
+  disk.limit(0);  // it is a matter of room only
+  EXPECT_TRUE(rig->run_until([&] {
+    rig->store->compact(*places);
+    rig->loop.poll();
+    return places->moves > 0;
+  }));
+}
+
+TEST_F(SpoolCompactionOnAFullDisk, HalfMadeFileIsFinishedAndOneOfAnotherSizeIsMended) {
+  for (const auto found : {std::uint64_t{0}, std::uint64_t{5000}, kColdSize * 2}) {
+    FaultFiles other;
+    ASSERT_TRUE((*other.open(kColdFile, io::OpenMode::Create))->zero_fill(0, found).ok());
+    Rig one{other, with_cold_file()};
+    ASSERT_FALSE(one.error);
+    EXPECT_TRUE(one.run_until([&] { return kept(other) && other.count(Op::Sync, kColdFile) > 0; }));
+    EXPECT_EQ(problems(other), 0u);
+  }
+}
+
+TEST_F(SpoolCompactionOnAFullDisk, WithoutRoomForAllOfItNoneOfItIsKept) {
+  disk.most("/segments/cold", kColdSize - 1);
+  begin(with_cold_file());
+  EXPECT_TRUE(rig->run_until([&] { return disk.count(Op::Remove, kColdFile) > 0; }));
+  disk.most("/segments/cold", 0);
+  EXPECT_TRUE(rig->run_until([&] { return kept(disk); }));
+}
+
+TEST_F(SpoolCompactionOnAFullDisk, StartOnAFullDiskTakesWhatAnEarlierLifePutAside) {
+  auto o = with_cold_file();
+  o.journal_reserve = 32 * 1024;  // a start writes a new file of it
+  begin(o);
+  ASSERT_TRUE(rig->run_until([&] { return disk.count(Op::Sync, "/spool/reserve") > 0; }));
+  fill(o);
+  later = disk.power_cut(0);
+  auto waiting = places->where;
+  rig = std::make_unique<Rig>(*later, o);
+  ASSERT_FALSE(rig->error) << rig->error->text;
+  places = std::make_unique<Places>(*rig);
+  for (const auto &f : rig->found) {
+    ASSERT_TRUE(rig->store->admit(f.message));
+    if (waiting.contains(f.message.id))
+      places->where[f.message.id] = f.message;
+    else
+      rig->store->retire(f.message.commit, 0);
+  }
+  EXPECT_EQ(places->where.size(), waiting.size());
+  ASSERT_TRUE(rig->run_until([&] {
+    rig->store->compact(*places);
+    rig->loop.poll();
+    return places->moves > 7;  // more than it takes in
+  }));
+  EXPECT_TRUE(rig->sink.said("compaction takes what is put aside for it"));
+  expect_all();
+}
+
+class SpoolCompactionCut : public SpoolCompactionOnAFullDisk, public ::testing::WithParamInterface<std::uint64_t> {};
+
+// Each message is there, nothing is taken for damage, and what is put aside is made anew.
+TEST_P(SpoolCompactionCut, AtAnyCallLosesNothing) {
+  fill();
+  disk.cut_after(GetParam());
+  ASSERT_TRUE(compacted());
+  for (std::uint64_t luck = 0; luck < 6; ++luck) {
+    const auto after = disk.power_cut(luck);
+    EXPECT_EQ(problems(*after), 0u);
+    after->limit(after->used() + 128 * 1024);  // less than the reserve
+    Rig again{*after, with_cold_file()};
+    ASSERT_FALSE(again.error) << again.error->text;
+    std::map<MessageId, std::string> found;
+    for (const auto &f : again.found) found[f.message.id] = again.body_of(f.message);
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      if (!places->where.contains(sent[i].id)) continue;
+      EXPECT_EQ(found[sent[i].id], whole(i)) << i;
+    }
+    EXPECT_TRUE(again.run_until([&] { return kept(*after); }));
+    EXPECT_FALSE(again.sink.said("set aside"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, SpoolCompactionCut, ::testing::Range(std::uint64_t{1}, std::uint64_t{21}));
+
 TEST(SpoolCommits, CountBytesOfLiveOnesInWhateverOrderTheyBecomeKnown) {
   Commits c;
   c.set(800, CommitState::Live);

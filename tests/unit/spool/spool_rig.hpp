@@ -104,6 +104,7 @@ struct Rig {
     o.journal_sync_interval = 0;
     o.journal_rotate_bytes = 1 << 20;
     o.journal_reserve = 0;
+    o.cold_reserve = 0;
     return o;
   }
 
