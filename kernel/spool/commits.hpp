@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernel/base/codec.hpp"
+#include "kernel/base/tight_vector.hpp"
 #include "kernel/spool/place.hpp"
 
 namespace mansio::spool {
@@ -31,6 +32,8 @@ class Commits {
     const auto i = position(offset);
     if (i == at_.size() || at_[i] != offset / 8) {
       if (i < at_.size()) count_span(i, -1);  // which begins at the new one from here on
+      make_room(at_);
+      make_room(state_);
       at_.insert(at_.begin() + static_cast<std::ptrdiff_t>(i), static_cast<std::uint32_t>(offset / 8));
       state_.insert(state_.begin() + static_cast<std::ptrdiff_t>(i), state);
       if (i + 1 < at_.size()) count_span(i + 1, 1);
