@@ -1,4 +1,4 @@
-// IdTable: from queue ids to the index's slots, five to seven bytes a message. The slots themselves know their ids, so
+// IdTable: from ids to the slots of what has them, as from queue ids to the index's: five to seven bytes a message. The slots themselves know their ids, so
 // the table holds slots only: open addressing with linear probing, in shards that grow one by one and by a quarter, so
 // that no growth stalls the loop and little is unused however many messages wait.
 #pragma once
@@ -11,8 +11,8 @@
 
 namespace mansio::queue {
 
-// Keys: `MessageId id_of(slot)`.
-template <class Keys>
+// Keys: `Id id_of(slot)`; Id: a 64-bit `value`, and ==.
+template <class Keys, class Id = MessageId>
 class IdTable {
  public:
   static constexpr std::uint32_t kNobody = UINT32_MAX;
@@ -21,7 +21,7 @@ class IdTable {
 
   std::size_t size() const { return size_; }
 
-  std::uint32_t find(MessageId id) const {
+  std::uint32_t find(Id id) const {
     const auto h = mix(id);
     const auto &s = shard(h);
     if (s.cells.empty()) return kNobody;
@@ -29,7 +29,7 @@ class IdTable {
       if (s.cells[i] == kNobody || keys_.id_of(s.cells[i]) == id) return s.cells[i];
     }
   }
-  void add(MessageId id, std::uint32_t slot) {
+  void add(Id id, std::uint32_t slot) {
     const auto h = mix(id);
     auto &s = shard(h);
     if ((s.used + 1) * 5 > s.cells.size() * 4) grow(s);
@@ -37,7 +37,7 @@ class IdTable {
     ++s.used;
     ++size_;
   }
-  void erase(MessageId id) {
+  void erase(Id id) {
     const auto h = mix(id);
     auto &s = shard(h);
     if (s.cells.empty()) return;
@@ -65,7 +65,7 @@ class IdTable {
   };
   static constexpr std::size_t kShards = 256;
 
-  static std::uint64_t mix(MessageId id) {  // splitmix64
+  static std::uint64_t mix(Id id) {  // splitmix64
     auto z = id.value + 0x9E3779B97F4A7C15ull;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;

@@ -1,5 +1,7 @@
 #include "kernel/queue/reasons.hpp"
 
+#include <algorithm>
+
 namespace mansio::queue {
 
 Reason reason_of(const wire::RecipientOutcome &o) { return {o.smtp_code, o.enhanced, o.text, o.remote_mta, o.relay}; }
@@ -15,32 +17,44 @@ wire::RecipientOutcome outcome_of(const Reason &r, wire::DeliveryStatus status) 
   return o;
 }
 
+Reasons::Reasons(Hash hash) : hash_(hash) { entries_.grow(); }
+
 ReasonId Reasons::take(const Reason &reason) {
-  const auto [at, fresh] = by_key_.try_emplace(encode(reason), 0);
-  if (fresh) {
-    if (free_.empty()) {
-      at->second = static_cast<ReasonId>(entries_.size());
-      entries_.emplace_back();
-    } else {
-      at->second = free_.back();
-      free_.pop_back();
-    }
-    entries_[at->second] = {&at->first, 0, 0};
+  const auto text = encode(reason);
+  const TextId hash{hash_(text)};
+  const auto known = by_text_.find(hash);
+  if (known != by_text_.kNobody && entries_[known].view() == text) {
+    ++entries_[known].references;
+    return known;
   }
-  ++entries_[at->second].references;
-  return at->second;
+  auto id = static_cast<ReasonId>(entries_.size());
+  if (free_.empty()) {
+    entries_.grow();
+  } else {
+    id = free_.back();
+    free_.pop_back();
+  }
+  auto &e = entries_[id];
+  e.text = std::make_unique_for_overwrite<char[]>(text.size());
+  std::copy(text.begin(), text.end(), e.text.get());
+  e.length = static_cast<std::uint32_t>(text.size());
+  e.hash = hash;
+  e.references = 1;
+  if (known == by_text_.kNobody) by_text_.add(hash, id);
+  return id;
 }
 
 void Reasons::drop(ReasonId id) {
   if (id == 0 || --entries_[id].references > 0) return;
-  by_key_.erase(by_key_.find(*entries_[id].key));
+  const auto hash = entries_[id].hash;
+  if (by_text_.find(hash) == id) by_text_.erase(hash);
   entries_[id] = {};
   free_.push_back(id);
 }
 
 Reason Reasons::get(ReasonId id) const {
-  const auto *key = entries_[id].key;
-  return key ? *decode<Reason>(*key) : Reason{};
+  const auto &e = entries_[id];
+  return e.text ? *decode<Reason>(e.view()) : Reason{};
 }
 
 }  // namespace mansio::queue

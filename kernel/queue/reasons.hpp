@@ -3,13 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "kernel/base/chunked.hpp"
 #include "kernel/base/codec.hpp"
 #include "kernel/base/status.hpp"
+#include "kernel/queue/id_table.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::queue {
@@ -32,23 +35,43 @@ using ReasonId = std::uint32_t;  // 0: none
 
 class Reasons {
  public:
+  using Hash = std::uint64_t (*)(std::string_view);
+  explicit Reasons(Hash hash = [](std::string_view s) { return std::uint64_t{std::hash<std::string_view>{}(s)}; });
+  Reasons(const Reasons &) = delete;
+  Reasons &operator=(const Reasons &) = delete;
+
   ReasonId take(const Reason &reason);  // one reference
   void drop(ReasonId id);
   Reason get(ReasonId id) const;  // an empty one for none
   std::uint64_t &journaled_as(ReasonId id) {
     return entries_[id].journaled_as;
   }  // the journal's number for it; 0: none
-  std::size_t size() const { return by_key_.size(); }
+  std::size_t size() const { return entries_.size() - free_.size() - 1; }
 
  private:
-  struct Entry {
-    const std::string *key = nullptr;  // the encoded Reason, in by_key_: a text is kept once
-    std::uint64_t journaled_as = 0;
-    std::uint32_t references = 0;
+  struct TextId {
+    std::uint64_t value;  // its hash
+    bool operator==(const TextId &) const = default;
   };
-  std::vector<Entry> entries_ = std::vector<Entry>(1);
+  struct Keys {
+    const Reasons &reasons;
+    TextId id_of(ReasonId id) const { return reasons.entries_[id].hash; }
+  };
+  struct Entry {
+    std::unique_ptr<char[]> text;  // the encoded Reason, in as many bytes as it takes
+    TextId hash{0};
+    std::uint64_t journaled_as = 0;
+    std::uint32_t length = 0;  // of the text
+    std::uint32_t references = 0;
+    std::string_view view() const { return {text.get(), length}; }
+  };
+
+  const Hash hash_;
+  Chunked<Entry, 256> entries_;  // the first is that of none
   std::vector<ReasonId> free_;
-  std::unordered_map<std::string, ReasonId> by_key_;
+  Keys keys_{*this};
+  // By hash. Of texts that share one the first is here, and of the others each has an entry for every reference.
+  IdTable<Keys, TextId> by_text_{keys_};
 };
 
 }  // namespace mansio::queue
