@@ -2,6 +2,7 @@
 // than a chunk, and at most one chunk is unused: a vector would hold twice what it needs and stall to copy millions.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -13,15 +14,15 @@ class Chunked {
  public:
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  T &operator[](std::size_t i) { return chunks_[i / PerChunk][i % PerChunk]; }
-  const T &operator[](std::size_t i) const { return chunks_[i / PerChunk][i % PerChunk]; }
+  T &operator[](std::size_t i) { return (*chunks_[i / PerChunk])[i % PerChunk]; }
+  const T &operator[](std::size_t i) const { return (*chunks_[i / PerChunk])[i % PerChunk]; }
   T &front() { return (*this)[0]; }
   const T &front() const { return (*this)[0]; }
   T &back() { return (*this)[size_ - 1]; }
 
   // A new element holds T{}, or what was left by pop_back.
   T &grow() {
-    if (size_ == chunks_.size() * PerChunk) chunks_.push_back(std::make_unique<T[]>(PerChunk));
+    if (size_ == chunks_.size() * PerChunk) chunks_.push_back(std::make_unique<Chunk>());
     return (*this)[size_++];
   }
   void push_back(T value) { grow() = std::move(value); }
@@ -32,7 +33,8 @@ class Chunked {
   }
 
  private:
-  std::vector<std::unique_ptr<T[]>> chunks_;
+  using Chunk = std::array<T, PerChunk>;  // not T[]: that may begin with its length, and no longer be a power of two
+  std::vector<std::unique_ptr<Chunk>> chunks_;
   std::size_t size_ = 0;
 };
 

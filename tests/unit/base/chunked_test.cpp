@@ -1,0 +1,42 @@
+// Chunked keeps what it is given where it is, and makes and destroys each element once.
+#include "kernel/base/chunked.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+
+namespace mansio {
+namespace {
+
+struct alignas(64) Line {
+  static inline int alive = 0;
+  Line() { ++alive; }
+  Line(const Line &) = delete;
+  Line &operator=(const Line &) = delete;
+  ~Line() { --alive; }
+  std::string text = "new";
+};
+
+TEST(Chunked, KeepsItsElementsWhereTheyAreAndDestroysThem) {
+  {
+    Chunked<Line, 16> lines;
+    auto *first = &lines.grow();
+    first->text = "first";
+    for (int i = 1; i < 100; ++i) {
+      auto &line = lines.grow();
+      ASSERT_EQ(line.text, "new");
+      ASSERT_EQ(reinterpret_cast<std::uintptr_t>(&line) % 64, 0u);
+    }
+    EXPECT_EQ(lines.size(), 100u);
+    EXPECT_EQ(&lines[0], first);
+    EXPECT_EQ(lines.front().text, "first");
+    EXPECT_EQ(Line::alive, 112);  // seven chunks
+    for (int i = 0; i < 99; ++i) lines.pop_back();
+    EXPECT_EQ(lines.back().text, "first");
+  }
+  EXPECT_EQ(Line::alive, 0);
+}
+
+}  // namespace
+}  // namespace mansio
