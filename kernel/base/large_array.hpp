@@ -1,21 +1,19 @@
 // LargeArray: an array of millions of small elements that only grows. Nothing moves when it does, so references stay
-// good; what is not used yet is address space only. All but its first two megabytes lie in huge pages: a small one
-// takes what it needs, a large one at most one huge page more.
+// good; it grows by pieces of its owner's huge pages, and what is not used yet is address space only.
 #pragma once
 
 #include <cstddef>
 #include <memory>
-#include <new>
 #include <vector>
 
-#include "kernel/base/huge_page.hpp"
+#include "kernel/base/huge_pages.hpp"
 
 namespace mansio {
 
 template <class T>
 class LargeArray {
  public:
-  LargeArray() = default;
+  explicit LargeArray(HugePages &pages) : pages_(pages) {}  // which live longer
   LargeArray(const LargeArray &) = delete;
   LargeArray &operator=(const LargeArray &) = delete;
   ~LargeArray() {
@@ -23,31 +21,22 @@ class LargeArray {
   }
 
   std::size_t size() const { return size_; }
-  T &operator[](std::size_t i) { return chunks_[i / kPerChunk].get()[i % kPerChunk]; }
-  const T &operator[](std::size_t i) const { return chunks_[i / kPerChunk].get()[i % kPerChunk]; }
+  T &operator[](std::size_t i) { return pieces_[i / kPerPiece][i % kPerPiece]; }
+  const T &operator[](std::size_t i) const { return pieces_[i / kPerPiece][i % kPerPiece]; }
 
   T &grow() {
-    const auto i = size_ % kPerChunk;
-    if (i == 0) chunks_.emplace_back(static_cast<T *>(::operator new(kPerChunk * sizeof(T), kAlignment)));
-    auto *chunk = chunks_.back().get();
-    const auto page = ((i + 1) * sizeof(T) - 1) / kHugePage;  // of its last byte
-    const bool first_in_page = i == 0 || page != (i * sizeof(T) - 1) / kHugePage;
-    if (first_in_page && size_ > 0) want_huge_page(reinterpret_cast<std::byte *>(chunk) + page * kHugePage);
-    auto &fresh = *std::construct_at(chunk + i);
+    if (size_ == pieces_.size() * kPerPiece) pieces_.push_back(static_cast<T *>(pages_.take(kPerPiece * sizeof(T))));
+    auto &fresh = *std::construct_at(pieces_.back() + size_ % kPerPiece);
     ++size_;
     return fresh;
   }
 
  private:
-  // A power of two, and whole huge pages.
-  static constexpr std::size_t kPerChunk = std::size_t{1} << (sizeof(T) % 64 == 0 ? 15 : 18);
-  static_assert(kPerChunk * sizeof(T) % kHugePage == 0);
-  static constexpr std::align_val_t kAlignment{kHugePage};
+  static constexpr std::size_t kPerPiece = sizeof(T) <= 64 ? 4096 : 1024;
+  static_assert(kPerPiece * sizeof(T) <= HugePages::kLargestPiece && alignof(T) <= HugePages::kAlignment);
 
-  struct Free {
-    void operator()(T *chunk) const { ::operator delete(chunk, kAlignment); }
-  };
-  std::vector<std::unique_ptr<T, Free>> chunks_;
+  HugePages &pages_;
+  std::vector<T *> pieces_;
   std::size_t size_ = 0;
 };
 

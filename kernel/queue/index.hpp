@@ -191,8 +191,9 @@ class Index {
   void leave(std::uint16_t name);
   static std::uint64_t key(const Segment &s) { return static_cast<std::uint64_t>(s.number) << 32 | s.epoch; }
 
-  LargeArray<Message> messages_;
-  LargeArray<Group> groups_;
+  HugePages pages_;
+  LargeArray<Message> messages_{pages_};
+  LargeArray<Group> groups_{pages_};
   SparseArray<DomainId> sender_domains_;     // as messages_
   SparseArray<DomainId> recipient_domains_;  // as groups_
   Domains domains_;

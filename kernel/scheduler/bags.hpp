@@ -12,6 +12,8 @@ namespace mansio::scheduler {
 
 class Bags {
  public:
+  explicit Bags(HugePages &pages) : blocks_(pages) {}
+
   static constexpr std::uint32_t kNone = UINT32_MAX;
   using Head = std::uint32_t;  // of one bag; kNone: empty
   using Spot = std::uint32_t;  // where in its bag an element is

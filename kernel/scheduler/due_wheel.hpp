@@ -25,7 +25,7 @@ namespace mansio::scheduler {
 template <class Owner>
 class DueWheel {
  public:
-  explicit DueWheel(Owner &owner) : owner_(owner), soon_(owner) {
+  DueWheel(Owner &owner, HugePages &pages) : owner_(owner), soon_(owner), bags_(pages) {
     for (auto &level : heads_) level.fill(Bags::kNone);
   }
 

@@ -9,7 +9,7 @@ std::unique_ptr<Scheduler> Scheduler::create(Backoff backoff, std::uint64_t seed
   return std::make_unique<FairScheduler>(backoff, seed);
 }
 
-FairScheduler::FairScheduler(Backoff backoff, std::uint64_t seed) : backoff_(backoff), random_(seed), wheel_(*this) {
+FairScheduler::FairScheduler(Backoff backoff, std::uint64_t seed) : backoff_(backoff), random_(seed) {
   (void)flow({});  // 0: mail of nobody in particular
 }
 

@@ -257,7 +257,8 @@ class FairScheduler final : public Scheduler {
 
   Backoff backoff_;
   std::uint64_t random_;
-  LargeArray<Slot> slots_;  // by GroupId: the queue hands out small ones and uses them again
+  HugePages pages_;
+  LargeArray<Slot> slots_{pages_};  // by GroupId: the queue hands out small ones and uses them again
   Chunked<Destination, 256> destinations_;
   std::vector<DestinationId> free_destinations_;
   std::deque<DestinationId> idle_;
@@ -301,7 +302,7 @@ class FairScheduler final : public Scheduler {
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   std::vector<TransportState> transports_;
   std::size_t turn_ = 0;  // whose turn it is among the transports
-  DueWheel<FairScheduler> wheel_;
+  DueWheel<FairScheduler> wheel_{*this, pages_};
   Counts counts_;
   std::optional<Why> paused_;
   Nanos now_ = 0;            // of the last next(), or restore()

@@ -32,7 +32,8 @@ TEST_P(DueWheelProperty, GivesEachGroupWhenItIsDueAndInOrder) {
   std::mt19937_64 random{GetParam()};
   Owner owner;
   owner.slots.resize(500);
-  DueWheel<Owner> wheel{owner};
+  HugePages pages;
+  DueWheel<Owner> wheel{owner, pages};
   std::multimap<Nanos, std::uint32_t> expected;
   std::vector<std::uint32_t> free;
   for (std::uint32_t i = 0; i < owner.slots.size(); ++i) free.push_back(i);
