@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "kernel/spool/store_impl.hpp"
 
@@ -54,8 +55,7 @@ struct StoreImpl::Search {
   Commits known;  // as of the beginning
   Look look = Look::First;
   bool settled = false;  // nobody fills it any more, and nobody else asks what is damaged in it
-  std::vector<Found> found;
-  std::size_t next = 0;
+  std::deque<Found> found;  // those not yet handed over; tens of thousands, which a vector would copy as it doubles
   SegmentReport report;
   bool large = false, read_errors = false;
   std::optional<Error> unsynced;  // what was found may be in the page cache only
@@ -154,22 +154,20 @@ void StoreImpl::look_at_bodies(std::shared_ptr<Search> search) {
 
 void StoreImpl::hand_over(std::shared_ptr<Search> search) {
   if (closing_) return;
-  const auto end = std::min(search->next + kHandedOver, search->found.size());
-  for (; search->next < end; ++search->next) {
-    const auto &found = search->found[search->next];
+  for (std::size_t n = 0; n < kHandedOver && !search->found.empty(); ++n, search->found.pop_front()) {
+    auto &found = search->found.front();
     const auto at = found.commit.message.commit.offset;
     auto *segment = find(search->place);
     const bool gone = !segment || (segment->bad_from != 0 && at >= segment->bad_from && !found.commit.commit.early) ||
                       segment->bad_from == kFirstRecord;
     const bool known = segment && segment->commits.known(at) && segment->commits.state(at) != CommitState::Seen;
-    if (search->unsynced && !gone && !known && at >= search->report.scan.synced)
-      distrust(search->found[search->next].commit);
+    if (search->unsynced && !gone && !known && at >= search->report.scan.synced) distrust(found.commit);
     if (!gone && !known)
       consider_found(*segment, found.commit, found.body,
                      search->settled ? std::optional{search->report.scan.synced} : std::nullopt, search->committed);
     if (found.file) unpin(found.commit.message.body);
   }
-  if (search->next < search->found.size())
+  if (!search->found.empty())
     return asio::post(loop_, [this, search, alive = std::weak_ptr{alive_}] {
       if (alive.lock()) hand_over(search);
     });
