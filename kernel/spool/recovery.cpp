@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernel/base/give_back_memory.hpp"
 #include "kernel/spool/store_impl.hpp"
 
 namespace mansio::spool {
@@ -107,7 +108,7 @@ void StoreImpl::search_next() {
 }
 
 void StoreImpl::all_found() {
-  const auto finding = std::exchange(finding_, nullptr);
+  auto finding = std::exchange(finding_, nullptr);
   account_for(finding->table);
   damaged_ |= finding->out.corrupt_records > finding->of_journal;
   bool settled = true;
@@ -120,6 +121,11 @@ void StoreImpl::all_found() {
   if (settled) give_up_bodies();
   for (const auto number : finding->order) consider(segments_.at(number));
   finding->done(finding->out);
+  finding.reset();
+  // Once our callers have freed theirs as well: all that was needed to find mail, about half of what is allocated.
+  asio::post(loop_, [this, alive = std::weak_ptr{alive_}] {
+    if (alive.lock() && thread_) thread_->run(give_back_memory, nullptr);
+  });
 }
 
 void StoreImpl::look_again(const Named &named, OnCommit committed, std::function<void()> done) {

@@ -1,0 +1,34 @@
+// What a start needed to find its mail goes back to the system once all is found: jemalloc's function is the test's here.
+#include <atomic>
+
+#include "tests/unit/spool/spool_rig.hpp"
+
+namespace {
+std::atomic<int> purges = 0;
+}
+
+extern "C" int mallctl(const char *name, void *, std::size_t *, void *, std::size_t);
+extern "C" int mallctl(const char *, void *, std::size_t *, void *, std::size_t) {
+  ++purges;
+  return 0;
+}
+
+namespace mansio::spool {
+namespace {
+
+TEST(SpoolMemory, GoesBackOnceAllMailIsFound) {
+  test::FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  }
+  purges = 0;
+  Rig rig{disk};
+  ASSERT_FALSE(rig.error);
+  EXPECT_EQ(rig.found.size(), 1u);
+  EXPECT_TRUE(rig.run_until([] { return purges > 0; }));
+}
+
+}  // namespace
+}  // namespace mansio::spool
