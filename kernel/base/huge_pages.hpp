@@ -1,8 +1,8 @@
 // HugePages: memory for an owner's large arrays, which are looked at all over: among a hundred megabytes of small pages
-// nearly every look misses the processor's table of addresses as well as its caches. The arrays take pieces as they grow,
-// and pieces lie one behind the other, so all arrays together leave at most one huge page unused. The first two
-// megabytes lie in small pages: who has little takes no more than he needs. Where the system has no huge pages to give
-// all lies in small ones.
+// nearly every look misses the processor's table of addresses as well as its caches. The arrays take pieces as they
+// grow, and pieces lie one behind the other, so all arrays together leave at most one huge page unused. The first two
+// megabytes lie in small pages: an owner of little takes no more than it needs. Where the system has no huge pages to
+// give all lies in small ones.
 #pragma once
 
 #include <cstddef>

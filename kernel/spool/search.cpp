@@ -55,7 +55,8 @@ struct StoreImpl::Search {
   Commits known;  // as of the beginning
   Look look = Look::First;
   bool settled = false;  // nobody fills it any more, and nobody else asks what is damaged in it
-  std::deque<Found> found;  // those not yet handed over; tens of thousands, which a vector would copy as it doubles
+  // Those not yet handed over: tens of thousands, which a vector would copy as it doubles.
+  std::deque<Found> found;
   SegmentReport report;
   bool large = false, read_errors = false;
   std::optional<Error> unsynced;  // what was found may be in the page cache only

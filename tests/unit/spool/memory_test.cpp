@@ -1,4 +1,4 @@
-// What a start needed to find its mail goes back to the system once all is found: jemalloc's function is the test's here.
+// What a start needed to find its mail goes back to the system once all is found. jemalloc's function is the test's.
 #include <atomic>
 
 #include "tests/unit/spool/spool_rig.hpp"
