@@ -9,18 +9,18 @@
 namespace mansio {
 namespace {
 
-struct alignas(64) Line {
+struct alignas(64) CacheLine {
   static inline int alive = 0;
-  Line() { ++alive; }
-  Line(const Line &) = delete;
-  Line &operator=(const Line &) = delete;
-  ~Line() { --alive; }
+  CacheLine() { ++alive; }
+  CacheLine(const CacheLine &) = delete;
+  CacheLine &operator=(const CacheLine &) = delete;
+  ~CacheLine() { --alive; }
   std::string text = "new";
 };
 
 TEST(Chunked, KeepsItsElementsWhereTheyAreAndDestroysThem) {
   {
-    Chunked<Line, 16> lines;
+    Chunked<CacheLine, 16> lines;
     auto *first = &lines.grow();
     first->text = "first";
     for (int i = 1; i < 100; ++i) {
@@ -31,11 +31,11 @@ TEST(Chunked, KeepsItsElementsWhereTheyAreAndDestroysThem) {
     EXPECT_EQ(lines.size(), 100u);
     EXPECT_EQ(&lines[0], first);
     EXPECT_EQ(lines.front().text, "first");
-    EXPECT_EQ(Line::alive, 112);  // seven chunks
+    EXPECT_EQ(CacheLine::alive, 112);  // seven chunks
     for (int i = 0; i < 99; ++i) lines.pop_back();
     EXPECT_EQ(lines.back().text, "first");
   }
-  EXPECT_EQ(Line::alive, 0);
+  EXPECT_EQ(CacheLine::alive, 0);
 }
 
 }  // namespace
