@@ -136,9 +136,12 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
   if (anew) delivery_log_.active(at.id, envelope);
   if (anew && !record) tell_inserted(at.id, envelope);
   if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, clock_.mono());
-  const auto stored = std::make_shared<const Stored>(Stored{at, std::move(envelope)});
-  if (anew) cache_.put(stored);
-  place_recipients(slot, stored->envelope, recipients, record);
+  if (anew) {
+    const auto stored = cache_.put(std::make_shared<const Stored>(Stored{at, std::move(envelope)}));
+    place_recipients(slot, stored->envelope, recipients, record);
+  } else {
+    place_recipients(slot, envelope, recipients, record);
+  }
   if (parent.id && replay_) adopted_.push_back({{parent.id, parent.event}, at.commit});
   if (parent.id && !replay_) notification_written(parent.id, parent.event);
   if (m.groups == kNone || m.deleted)

@@ -61,7 +61,7 @@ void QueueCore::scan(const Segment &segment, Scanned then, bool over) {
   ++counters_.scans;
   store_.scan(
       segment.first, segment.second, over,
-      [this](const spool::Committed &at, const Envelope &e) { found(at, Envelope{e}, false); },
+      [this](const spool::Committed &at, Envelope &&e) { found(at, std::move(e), false); },
       [this, segment, then = std::move(then)](const Result<void> &result) {
         if (!result)
           log_.error("segment scan failed",
@@ -128,8 +128,7 @@ void QueueCore::on_writer_hello(Connection &c, const wire::WriterHello &hello) {
 void QueueCore::look_again() {
   if (!retire_open_ || hello_scans_ > 0 || std::exchange(looked_again_, true)) return;
   store_.look_again(
-      std::exchange(named_, {}),
-      [this](const spool::Committed &at, const Envelope &e) { found(at, Envelope{e}, false); },
+      std::exchange(named_, {}), [this](const spool::Committed &at, Envelope &&e) { found(at, std::move(e), false); },
       [this] {
         --router_scans_;
         refresh_capacity(route_transport_);

@@ -81,9 +81,9 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
 
 void StoreImpl::find_mail(OnCommit committed, std::function<void(const Recovered &)> done) {
   auto &finding = *finding_;
-  finding.committed = [this, committed = std::move(committed)](const Committed &message, const Envelope &envelope) {
+  finding.committed = [this, committed = std::move(committed)](const Committed &message, Envelope &&envelope) {
     ++finding_->out.messages;
-    committed(message, envelope);
+    committed(message, std::move(envelope));
   };
   finding.done = std::move(done);
   finding.left = finding.order.size();

@@ -221,10 +221,10 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, Body 
     if (segment.commits.known(offset)) retired({message.commit.segment, message.commit.epoch, offset});
     return;
   }
-  const auto envelope = decode_envelope(found.envelope);
+  auto envelope = decode_envelope(found.envelope);
   if (envelope && body == Body::Intact) {
     learn(segment, message);
-    committed(message, *envelope);
+    committed(message, std::move(*envelope));
     return;
   }
   if (!synced) return;

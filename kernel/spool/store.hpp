@@ -83,7 +83,7 @@ class Store {
   // checkpoint does not know as done and that was not admitted meanwhile; in commit order within a segment. `done` is
   // last. Until then no segment found is used again. Of a message whose body's segment is gone, as it is when the
   // journal knows that it was done, `holds()` says so.
-  using OnCommit = std::function<void(const Committed &, const Envelope &)>;
+  using OnCommit = std::function<void(const Committed &, Envelope &&)>;
   virtual void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) = 0;
   // Once that is over and every living writer has said which segments it fills (`named`: by number and epoch): those
   // that somebody had open at the start are looked through again, without these. Their writer may have gone on after

@@ -30,10 +30,10 @@ void WatchedStore::find_mail(OnCommit committed, std::function<void(const spool:
   using Seen = std::set<std::pair<std::uint32_t, std::uint64_t>>;  // copies have places of their own
   StoreImpl::find_mail(
       [seen = std::make_shared<Seen>(), committed = std::move(committed)](const spool::Committed &at,
-                                                                          const Envelope &envelope) {
+                                                                          Envelope &&envelope) {
         if (!seen->insert({at.commit.segment, at.commit.offset}).second)
           throw Failure{"shown twice: " + to_string(at.id)};
-        committed(at, envelope);
+        committed(at, std::move(envelope));
       },
       std::move(done));
 }

@@ -43,7 +43,7 @@ class FakeStore final : public spool::Store {
   void find_mail(OnCommit committed, std::function<void(const spool::Recovered &)> done) override {
     finding = [this, committed = std::move(committed), done = std::move(done)] {
       for (const auto &[at, envelope] : std::vector{disk_.commits})
-        if (!admitted_.contains(place_of(at.commit))) committed(at, envelope);
+        if (!admitted_.contains(place_of(at.commit))) committed(at, Envelope{envelope});
       done(found_);
     };
     if (!slow_finding) std::exchange(finding, nullptr)();
@@ -52,7 +52,7 @@ class FakeStore final : public spool::Store {
     named_again = named;
     for (const auto &[at, envelope] : std::vector{disk_.commits})
       if (!named.contains({at.commit.segment, at.commit.epoch}) && !admitted_.contains(place_of(at.commit)))
-        committed(at, envelope);
+        committed(at, Envelope{envelope});
     done();
   }
   std::optional<Named> named_again;
@@ -87,7 +87,7 @@ class FakeStore final : public spool::Store {
     auto work = [this, segment, epoch, committed, done] {
       for (const auto &[at, envelope] : std::vector{disk_.commits})
         if (at.commit.segment == segment && at.commit.epoch == epoch && !admitted_.contains(place_of(at.commit)))
-          committed(at, envelope);
+          committed(at, Envelope{envelope});
       done({});
     };
     if (slow_scans)
