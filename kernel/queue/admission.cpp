@@ -1,7 +1,10 @@
 // Admission: a committed message enters the index, its recipients in groups that share transport and destination.
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <numeric>
 #include <tuple>
+#include <vector>
 
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -82,13 +85,15 @@ QueueCore::SharedEnvelope QueueCore::envelope_of(MessageSlot slot) {
   return stored ? SharedEnvelope{stored, &stored->envelope} : nullptr;
 }
 
-// `anew`: it has just come. While mail of an earlier life is being found, all waits until the gate opens.
-void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew) {
-  if (!store_.admit(at)) return;
+// `anew`: it has just come. While mail of an earlier life is being found, all waits until the gate opens. kNone: it is
+// not in the index, or not any more.
+MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew,
+                             const Times &now) {
+  if (!store_.admit(at)) return kNone;
   const auto slot = index_.add(at);
   if (slot == kNone) {
     log_.error("the spool has too many segments: a message waits in it until the next start", {{"qid", at.id}});
-    return;
+    return kNone;
   }
   ++counters_.admitted;
   auto &m = index_.message(slot);
@@ -122,11 +127,12 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
   index_.recount(slot);
   const DsnParent parent = envelope.dsn_parent;
   Recipients recipients;
-  recipients.reserve(envelope.recipients.size());
-  for (std::uint32_t i = 0; i < envelope.recipients.size(); ++i) recipients.push_back(i);
   if (record && record->complete) {
     recipients = record->pending;
     std::erase_if(recipients, [&](std::uint32_t i) { return i >= envelope.recipients.size(); });
+  } else {
+    recipients.resize(envelope.recipients.size());
+    std::iota(recipients.begin(), recipients.end(), 0u);
   }
   if (record && !record->done.empty()) {
     auto done = record->done;
@@ -135,12 +141,12 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
   }
   if (anew) delivery_log_.active(at.id, envelope);
   if (anew && !record) tell_inserted(at.id, envelope);
-  if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, clock_.mono());
+  if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, now.mono);
   if (anew) {
     const auto stored = cache_.put(std::make_shared<const Stored>(Stored{at, std::move(envelope)}));
-    place_recipients(slot, stored->envelope, recipients, record);
+    place_recipients(slot, stored->envelope, recipients, record, now);
   } else {
-    place_recipients(slot, envelope, recipients, record);
+    place_recipients(slot, envelope, recipients, record, now);
   }
   if (parent.id && replay_) adopted_.push_back({{parent.id, parent.event}, at.commit});
   if (parent.id && !replay_) notification_written(parent.id, parent.event);
@@ -150,6 +156,7 @@ void QueueCore::admit(const spool::Committed &at, Envelope &&envelope, const Rec
     tell_in_time(slot);
   if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
     update_pressure();
+  return index_.id_of(slot) == at.id ? slot : kNone;
 }
 
 scheduler::FlowId QueueCore::flow_of(const Envelope &envelope, std::string_view source_pool) {
@@ -168,15 +175,25 @@ scheduler::FlowId QueueCore::flow_of(GroupSlot group, const Envelope &envelope) 
 
 // `attempts`: made for them so far, where `record` does not say.
 void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients,
-                                 const Record *record, std::uint16_t attempts) {
+                                 const Record *record, const Times &as_of, std::uint16_t attempts) {
   auto &m = index_.message(slot);
-  const auto now = clock_.wall();
-  (void)steps_.latest();
-  // Why a recipient waits, if it was deferred before.
-  std::map<std::uint32_t, std::pair<const Deferral *, const Reason *>> waits;
+  const auto now = as_of.wall;
+  steps_.hear(as_of.offset());
+  // Why a recipient waits, if it was deferred before: the last that was said of it counts.
+  struct Wait {
+    std::uint32_t recipient;
+    const Deferral *deferral;
+    std::uint64_t reason;  // its number in the journal
+  };
+  std::vector<Wait> waits;
   if (record)
     for (const auto &d : record->deferrals)
-      for (const auto &[recipient, reason] : d.recipients) waits[recipient] = {&d, &replay_->reason(reason)};
+      for (const auto &[recipient, reason] : d.recipients) waits.push_back({recipient, &d, reason});
+  if (waits.size() > 1) std::ranges::stable_sort(waits, {}, &Wait::recipient);
+  const auto wait_of = [&](std::uint32_t recipient) -> const Wait * {
+    const auto behind = std::ranges::upper_bound(waits, recipient, {}, &Wait::recipient);
+    return behind != waits.begin() && behind[-1].recipient == recipient ? &behind[-1] : nullptr;
+  };
 
   struct Open {
     GroupSlot group;
@@ -191,8 +208,8 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     const auto &recipient = envelope.recipients[i];
     const auto &route = route_of(m, envelope, i);
     const auto known = known_transport(route.transport);
-    const auto wait = waits.find(i);
-    const auto *deferral = wait == waits.end() ? nullptr : wait->second.first;
+    const auto *wait = wait_of(i);
+    const auto *deferral = wait ? wait->deferral : nullptr;
     const auto transport = known ? *known : route_transport_;
     const bool by_recipient = known && transports_[transport].by_recipient;
     Key key{transport, known ? lower(route.nexthop) : "",
@@ -227,15 +244,14 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
       scheduler_->add_held({.id = g,
                             .transport = transport,
                             .destination = destination,
-                            .due = mono_of(due),
+                            .due = due - as_of.offset(),
                             .flow = flow,
                             .alone = m.kills > 0});
-      if (!known || !pools_.empty()) scheduler_->set_flow(g, flow_of(g, envelope), clock_.mono());
+      if (!known || !pools_.empty()) scheduler_->set_flow(g, flow_of(g, envelope), as_of.mono);
     }
-    index_.group(at->second.group).recipients.push({i, 0});
+    index_.group(at->second.group).recipients.push({i, wait ? replay_->reason(wait->reason, reasons_) : 0});
     index_.add_recipient(at->second.group, recipient.address,
                          scheduler_->nexthop_of(scheduler_->destination_of(at->second.group)));
-    if (deferral) set_reason(*index_.group(at->second.group).recipients.find(i), *wait->second.second);
     at->second.bytes += weight(recipient);
   }
   if (made.size() > 1) {

@@ -43,9 +43,11 @@ class ClockSteps {
   // A clock that is never behind any wall clock of this process's life, and never goes back: whatever was said to be
   // due at a wall time, and is begun now, was due before this.
   Nanos latest() {
-    highest_ = std::max(highest_, clock_.wall() - clock_.mono());
-    return clock_.mono() + highest_;
+    const auto mono = clock_.mono();
+    hear(clock_.wall() - mono);
+    return mono + highest_;
   }
+  void hear(Nanos offset) { highest_ = std::max(highest_, offset); }  // of the wall clock against the monotonic one
 
   Nanos age(Nanos arrival) const {
     auto age = clock_.wall() - arrival;

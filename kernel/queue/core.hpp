@@ -104,6 +104,11 @@ class QueueCore : private spool::Mover {
   static constexpr Nanos kHelloLimit = 30 * kSecond;        // to say what it holds, once attached
   using SharedEnvelope = std::shared_ptr<const Envelope>;
 
+  struct Times {  // one moment, as both clocks have it
+    Nanos wall = 0, mono = 0;
+    Nanos offset() const { return wall - mono; }
+  };
+
   struct DsnName {
     MessageId parent;
     std::uint32_t event;
@@ -161,11 +166,11 @@ class QueueCore : private spool::Mover {
 
   // admission.cpp
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
-  void admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew);
+  MessageSlot admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew, const Times &now);
   scheduler::FlowId flow_of(const Envelope &envelope, std::string_view source_pool);
   scheduler::FlowId flow_of(GroupSlot group, const Envelope &envelope);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,
-                        std::uint16_t attempts = 0);
+                        const Times &as_of, std::uint16_t attempts = 0);
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
   Result<SharedStored> read_stored(MessageSlot slot);  // from the cache or the spool
@@ -173,8 +178,8 @@ class QueueCore : private spool::Mover {
   SharedStored stored_of(MessageSlot slot, bool *cold = nullptr);
   SharedStored peek(MessageSlot slot);  // past the cache; null: unreadable
   SharedEnvelope envelope_of(MessageSlot slot);
+  Times times() const { return {clock_.wall(), clock_.mono()}; }
   Nanos wall_of(Nanos mono) const { return mono + clock_.wall() - clock_.mono(); }
-  Nanos mono_of(Nanos wall) const { return wall + clock_.mono() - clock_.wall(); }
   Nanos due(GroupSlot group) const { return wall_of(scheduler_->due(group)); }
   TransportInfo &transport_of(GroupSlot group) { return transports_[scheduler_->transport_of(group)]; }
   const TransportInfo &transport_of(GroupSlot group) const { return transports_[scheduler_->transport_of(group)]; }

@@ -1,6 +1,9 @@
 #include "kernel/queue/journal.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <utility>
 
 namespace mansio::queue {
 namespace {
@@ -137,7 +140,7 @@ void Replay::apply(std::string_view bytes) {
       d(number, reason);
       if (!finished()) return;
       last_reason_ = std::max(last_reason_, number);
-      reasons_[number] = std::move(reason);
+      reasons_[number].reason = std::move(reason);
       return;
     }
     case Kind::Scheduling: {
@@ -166,15 +169,17 @@ void Replay::apply(std::string_view bytes) {
     }
     case Kind::Gone:
       if (!finished()) return;
-      head(id) = {id, {}, {}, true};
+      head(id).first = {UINT32_MAX, kGone};
       moved_.erase(id);
       return;
     case Kind::Record:
-    case Kind::Waiting:  // all there is to know: what was said before does not count
-      head(id) = {id, {}, {}, false};
-      [[fallthrough]];
+    case Kind::Waiting: {  // all there is to know: what was said before does not count
+      auto &h = head(id);
+      h = {id, {}, {}};
+      return keep(h, bytes);
+    }
     default:
-      if (auto &h = head(id); !h.gone) keep(h, bytes);
+      if (auto &h = head(id); !h.gone()) keep(h, bytes);
   }
 }
 
@@ -187,27 +192,18 @@ Replay::Head &Replay::head(MessageId id) {
 }
 
 void Replay::keep(Head &head, std::string_view entry) {
-  const auto size = kLink + entry.size();
+  const auto size = sizeof(Link) + entry.size();
   if (chunks_.empty() || chunks_.back().capacity() - chunks_.back().size() < size)
     chunks_.emplace_back().reserve(std::max(size, kChunk));
   auto &chunk = chunks_.back();
   const At at{static_cast<std::uint32_t>(chunks_.size() - 1), static_cast<std::uint32_t>(chunk.size())};
-  Encoder e{chunk};
-  e(At{}.chunk, At{}.offset, static_cast<std::uint32_t>(entry.size()));
-  e.raw(entry);
-  if (head.first.none()) {
+  const Link link{{}, static_cast<std::uint32_t>(entry.size())};
+  chunk.append(reinterpret_cast<const char *>(&link), sizeof(Link)).append(entry);
+  if (head.first.none())
     head.first = at;
-  } else {
-    std::string link;
-    Encoder{link}(at.chunk, at.offset);
-    chunks_[head.last.chunk].replace(head.last.offset, link.size(), link);
-  }
+  else
+    std::memcpy(chunks_[head.last.chunk].data() + head.last.offset + offsetof(Link, next), &at, sizeof(At));
   head.last = at;
-}
-
-bool Replay::gone(MessageId id) const {
-  const auto slot = by_id_.find(id);
-  return slot != IdTable<Replay>::kNobody && heads_[slot].gone;
 }
 
 std::optional<spool::Place> Replay::moved(MessageId id) const {
@@ -215,26 +211,34 @@ std::optional<spool::Place> Replay::moved(MessageId id) const {
   return at == moved_.end() ? std::nullopt : std::optional{at->second};
 }
 
-std::optional<Record> Replay::find(MessageId id) {
+Replay::Said Replay::find(MessageId id) {
+  Said said;
   const auto slot = by_id_.find(id);
-  if (slot == IdTable<Replay>::kNobody || heads_[slot].gone || heads_[slot].first.none()) return std::nullopt;
-  std::optional<Record> record{std::in_place};
-  for (auto at = heads_[slot].first; !at.none();) {
+  if (slot == IdTable<Replay>::kNobody) return said;
+  const auto &head = heads_[slot];
+  said.gone = head.gone();
+  if (head.first.none()) return said;
+  said.record.emplace();
+  for (auto at = head.first; !at.none();) {
     const std::string_view chunk = chunks_[at.chunk];
-    Decoder d{chunk.substr(at.offset)};
-    At next;
-    std::uint32_t size = 0;
-    d(next.chunk, next.offset, size);
-    apply(*record, d.raw(size));
-    at = next;
+    Link link;
+    std::memcpy(&link, chunk.data() + at.offset, sizeof(Link));
+    apply(*said.record, chunk.substr(at.offset + sizeof(Link), link.size));
+    at = link.next;
   }
-  return record;
+  return said;
 }
 
-const Reason &Replay::reason(std::uint64_t number) const {
-  static const Reason none;
+ReasonId Replay::reason(std::uint64_t number, Reasons &reasons) {
   const auto at = reasons_.find(number);
-  return at == reasons_.end() ? none : at->second;
+  auto &known = at == reasons_.end() ? unknown_ : at->second;
+  if (known.id == 0) known.id = reasons.take(std::exchange(known.reason, {}));
+  return reasons.share(known.id);
+}
+
+void Replay::forget_reasons(Reasons &reasons) {
+  for (auto &[number, known] : reasons_) reasons.drop(std::exchange(known.id, 0));
+  reasons.drop(std::exchange(unknown_.id, 0));
 }
 
 void Replay::apply(Record &record, std::string_view entry) {
@@ -271,8 +275,7 @@ void Replay::apply(Record &record, std::string_view entry) {
         ++skipped_;
         return;
       }
-      if (kind == Kind::Waiting) {
-        record = {};
+      if (kind == Kind::Waiting) {  // the first that is kept of its message: the record is a new one
         record.complete = record.has_state = true;
         for (const auto &[recipient, reason] : deferral.recipients) record.pending.push_back(recipient);
       }

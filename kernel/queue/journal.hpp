@@ -128,8 +128,11 @@ class Replay {
 
   void apply(std::string_view bytes);
 
-  bool gone(MessageId id) const;
-  std::optional<Record> find(MessageId id);               // none: nothing was said of it
+  struct Said {
+    bool gone = false;
+    std::optional<Record> record;  // none: nothing was said of it, or it is gone
+  };
+  Said find(MessageId id);
   std::optional<spool::Place> moved(MessageId id) const;  // where it was copied last, since the checkpoint
   std::uint32_t starts() const { return starts_; }
   Nanos leased_until() const { return leased_until_; }
@@ -137,22 +140,34 @@ class Replay {
   const std::vector<ClockSteps::Step> &clock_steps() const { return clock_steps_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t last_reason() const { return last_reason_; }
-  const Reason &reason(std::uint64_t number) const;  // an empty one if it is not known
+  // One reference to the reason of this number; to an empty one if it is not known. A million messages may wait for the
+  // same: its text is looked up once, and one more reference kept until forget_reasons().
+  ReasonId reason(std::uint64_t number, Reasons &reasons);
+  void forget_reasons(Reasons &reasons);
 
   MessageId id_of(std::uint32_t slot) const { return heads_[slot].id; }  // for the table
 
  private:
-  struct At {  // of an entry, its length before it
+  struct At {  // of an entry, its link before it
     std::uint32_t chunk = UINT32_MAX, offset = 0;
     bool none() const { return chunk == UINT32_MAX; }
+  };
+  struct Link {
+    At next;
+    std::uint32_t size = 0;  // of the entry
   };
   struct Head {
     MessageId id;
     At first, last;
-    bool gone = false;
+    bool gone() const { return first.none() && first.offset == kGone; }
   };
+  static constexpr std::uint32_t kGone = 1;  // as the offset of no entry
+  static_assert(sizeof(Head) == 24);
   static constexpr std::size_t kChunk = 1u << 20;
-  static constexpr std::size_t kLink = sizeof(At) + sizeof(std::uint32_t);  // before each entry: the next, its length
+  struct Known {
+    Reason reason;  // until it has an id
+    ReasonId id = 0;
+  };
 
   Head &head(MessageId id);
   void keep(Head &head, std::string_view entry);
@@ -161,7 +176,8 @@ class Replay {
   Chunked<Head> heads_;
   IdTable<Replay> by_id_;
   std::vector<std::string> chunks_;
-  std::unordered_map<std::uint64_t, Reason> reasons_;
+  std::unordered_map<std::uint64_t, Known> reasons_;
+  Known unknown_;  // what stands for all that are not among them
   std::unordered_map<MessageId, spool::Place> moved_;
   std::uint64_t last_reason_ = 0;
   std::uint32_t starts_ = 0;

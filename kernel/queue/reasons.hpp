@@ -41,6 +41,10 @@ class Reasons {
   Reasons &operator=(const Reasons &) = delete;
 
   ReasonId take(const Reason &reason);  // one reference
+  ReasonId share(ReasonId id) {         // one more, of one that is there
+    ++entries_[id].references;
+    return id;
+  }
   void drop(ReasonId id);
   Reason get(ReasonId id) const;  // an empty one for none
   std::uint64_t &journaled_as(ReasonId id) {

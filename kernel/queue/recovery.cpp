@@ -31,13 +31,13 @@ Result<void> QueueCore::recover() {
 void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noticed) {
   if (const auto slot = index_.find(at.id); slot != kNone) return found_again(slot, at);
   // Who found it has read all of it, if it is there.
-  const auto seen = [&] {
-    const auto slot = index_.find(at.id);
+  const auto seen = [&](MessageSlot slot) {
     if (slot == kNone) return;
     const bool whole = store_.holds(at.body);
     index_.message(slot).verified = !noticed && whole;
     if (!whole) set_aside(slot, "its body is nowhere");
   };
+  const auto now = times();
   // What compaction moves is never taken for ours: no copy is made before all mail is found.
   const bool ours = at.commit.epoch >= store_.first_epoch();
   const auto flag = [&](Message &m) {
@@ -45,32 +45,31 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
     journal_state(m);
   };
   if (!replay_) {
-    admit(at, std::move(envelope), nullptr, true);
-    seen();
+    const auto slot = admit(at, std::move(envelope), nullptr, true, now);
+    seen(slot);
     // An earlier life may have read what we could not, and what it said of it is forgotten.
-    const auto slot = index_.find(at.id);
     if (!noticed && !ours && slot != kNone && store_.was_active()) flag(index_.message(slot));
     return;
   }
-  if (replay_->gone(at.id)) {
+  const auto said = replay_->find(at.id);
+  if (said.gone) {
     if (envelope.dsn_parent.id) adopted_.push_back({{envelope.dsn_parent.id, envelope.dsn_parent.event}, {}});
     store_.admit(at);
     retire(at.commit, 0);
     return;
   }
-  const auto record = replay_->find(at.id);
+  const auto *record = said.record ? &*said.record : nullptr;
   if (record)
     for (const auto &intent : record->intents) dsn_queue_.push_back({{at.id, intent.event}, 0});
-  admit(at, std::move(envelope), record ? &*record : nullptr, noticed || ours);
-  seen();
-  const auto slot = index_.find(at.id);
+  const auto slot = admit(at, std::move(envelope), record, noticed || ours, now);
+  seen(slot);
   if (ours || slot == kNone || index_.message(slot).possible_duplicate || !store_.was_active()) return;
   // May have been under way when we stopped; what is held too, as it may have been held in a lease.
   auto &m = index_.message(slot);
   // The wall clock may be behind by now: what an earlier life could lease is what counts.
   bool active = m.held;
-  const auto until = std::max(clock_.wall(), replay_->leased_until());
-  index_.each_group(slot, [&](GroupSlot g) { active |= due(g) <= until; });
+  const auto until = std::max(now.wall, replay_->leased_until());
+  index_.each_group(slot, [&](GroupSlot g) { active |= scheduler_->due(g) + now.offset() <= until; });
   if (!active) return;
   flag(m);
   ++flagged_;
@@ -79,6 +78,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
 void QueueCore::recovered(const spool::Recovered &found) {
   if (replay_->skipped() > 0) log_.error("journal entries that could not be read", {{"entries", replay_->skipped()}});
   scheduler_->restore(replay_->scheduling(), clock_.wall() - clock_.mono(), clock_.mono());
+  replay_->forget_reasons(reasons_);
   replay_.reset();
   recovered_any_ = index_.size() > 0;
   if (flagged_ > 0)

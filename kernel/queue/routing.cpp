@@ -85,7 +85,7 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
   // Another way makes nobody's mail new; a requeue does.
   const auto attempts = m.requeued ? std::uint16_t{0} : index_.group(group).attempts;
   // The new groups first: while they are there the message does not look finished.
-  if (!m.deleted) place_recipients(slot, *envelope, routed, nullptr, attempts);
+  if (!m.deleted) place_recipients(slot, *envelope, routed, nullptr, times(), attempts);
   return_group(group, scheduler::Result::Delivered, batch, *envelope);
   conclude(slot, std::move(batch));
 }
