@@ -93,6 +93,7 @@ class Commits {
   std::size_t position(std::uint64_t offset) const {
     const auto key = static_cast<std::uint32_t>(offset / 8);
     if (at_.empty() || at_.back() < key) return at_.size();  // they mostly come in order
+    if (at_.back() == key) return at_.size() - 1;            // and are asked about then
     return static_cast<std::size_t>(std::lower_bound(at_.begin(), at_.end(), key) - at_.begin());
   }
 
