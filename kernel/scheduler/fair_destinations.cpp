@@ -14,9 +14,9 @@ constexpr std::size_t kIdleDestinations = 4096;  // remembered beyond this only 
 }  // namespace
 
 DestinationId FairScheduler::destination(TransportId transport, std::string_view nexthop) {
-  DestinationKey key{transport, std::string{nexthop}};
-  const auto [at, fresh] = by_name_.try_emplace(std::move(key), 0);
-  if (!fresh) return at->second;
+  auto at = by_name_.find(DestinationView{transport, nexthop});
+  if (at != by_name_.end()) return at->second;
+  at = by_name_.emplace(DestinationKey{transport, std::string{nexthop}}, 0).first;
   DestinationId id = 0;
   if (free_destinations_.empty()) {
     id = static_cast<DestinationId>(destinations_.size());
@@ -153,7 +153,7 @@ void FairScheduler::forget_idle(Nanos now) {
       disown(permits_of(id));
       destination_permits_.erase(id);
     }
-    by_name_.erase({d.transport, d.nexthop});
+    by_name_.erase(DestinationKey{d.transport, d.nexthop});
     exchangers_.erase(id);
     d = Destination{};
     free_destinations_.push_back(id);
@@ -221,7 +221,7 @@ void FairScheduler::kill(DestinationId id, Nanos until) {
 }
 
 std::optional<DestinationId> FairScheduler::find_destination(TransportId transport, std::string_view nexthop) const {
-  const auto at = by_name_.find({transport, std::string{nexthop}});
+  const auto at = by_name_.find(DestinationView{transport, nexthop});
   return at == by_name_.end() ? std::nullopt : std::optional{at->second};
 }
 

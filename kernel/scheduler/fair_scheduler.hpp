@@ -237,9 +237,21 @@ class FairScheduler final : public Scheduler {
     std::string nexthop;
     auto operator<=>(const DestinationKey &) const = default;
   };
+  struct DestinationView {  // of a key; what is looked up needs no text of its own
+    TransportId transport;
+    std::string_view nexthop;
+  };
+  static DestinationView view(const DestinationKey &k) { return {k.transport, k.nexthop}; }
+  static DestinationView view(const DestinationView &k) { return k; }
   struct KeyHash {
-    std::size_t operator()(const DestinationKey &k) const {
-      return std::hash<std::string>{}(k.nexthop) * 31 + k.transport;
+    using is_transparent = void;
+    std::size_t operator()(const auto &k) const { return std::hash<std::string_view>{}(k.nexthop) * 31 + k.transport; }
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    bool operator()(const auto &a, const auto &b) const {
+      const auto x = view(a), y = view(b);
+      return x.transport == y.transport && x.nexthop == y.nexthop;
     }
   };
   struct LaneKey {
@@ -267,7 +279,7 @@ class FairScheduler final : public Scheduler {
     Nanos ask_at = 0;
   };
   std::unordered_map<DestinationId, Exchangers> exchangers_;  // where limits go by them
-  std::unordered_map<DestinationKey, DestinationId, KeyHash> by_name_;
+  std::unordered_map<DestinationKey, DestinationId, KeyHash, KeyEqual> by_name_;
   std::deque<DestinationId> giving_up_;  // dead, with ready groups
   Chunked<Lane, 256> lanes_;
   std::vector<LaneId> free_lanes_;
