@@ -123,7 +123,9 @@ class Index {
 
   MessageSlot add(const spool::Committed &at);  // kNone: it lies in more segments than can be named (65,536)
   MessageSlot find(MessageId id) const { return by_id_.find(id); }
-  spool::Place commit_of(MessageSlot slot) const;  // without its length
+  void reserve(std::size_t messages) { by_id_.reserve(messages); }
+  void coming(MessageId id) { by_id_.prefetch(id); }  // find(id) follows soon
+  spool::Place commit_of(MessageSlot slot) const;     // without its length
   bool lies_at(MessageSlot slot, const spool::Place &commit) const;
   bool move(MessageSlot slot, const spool::Place &commit);  // false: as for add()
   GroupCounts counts(MessageSlot slot) const;
@@ -161,6 +163,7 @@ class Index {
   std::uint64_t bytes() const { return bytes_; }  // of all bodies, each rounded up to 16
 
   MessageId id_of(MessageSlot slot) const { return messages_[slot].id; }
+  void prefetch_id(MessageSlot slot) const { mansio::prefetch(messages_[slot].id); }
   Message &message(MessageSlot slot) { return messages_[slot]; }
   const Message &message(MessageSlot slot) const { return messages_[slot]; }
   Group &group(GroupSlot slot) { return groups_[slot]; }

@@ -167,14 +167,18 @@ void Replay::apply(std::string_view bytes) {
       if (finished()) moved_[id] = to;
       return;
     }
-    case Kind::Gone:
+    case Kind::Gone: {
       if (!finished()) return;
-      head(id).first = {UINT32_MAX, kGone};
+      auto &h = head(id);
+      if (!h.gone()) --messages_;
+      h.first = {UINT32_MAX, kGone};
       moved_.erase(id);
       return;
+    }
     case Kind::Record:
     case Kind::Waiting: {  // all there is to know: what was said before does not count
       auto &h = head(id);
+      if (h.gone()) ++messages_;
       h = {id, {}, {}};
       return keep(h, bytes);
     }
@@ -187,6 +191,7 @@ Replay::Head &Replay::head(MessageId id) {
   if (const auto slot = by_id_.find(id); slot != IdTable<Replay>::kNobody) return heads_[slot];
   auto &h = heads_.grow();
   h.id = id;
+  ++messages_;
   by_id_.add(id, static_cast<std::uint32_t>(heads_.size() - 1));
   return h;
 }

@@ -19,6 +19,7 @@
 
 #include "kernel/base/chunked.hpp"
 #include "kernel/base/id.hpp"
+#include "kernel/base/prefetch.hpp"
 #include "kernel/mail/envelope.hpp"
 #include "kernel/queue/clock_steps.hpp"
 #include "kernel/queue/id_table.hpp"
@@ -122,7 +123,7 @@ std::string start(std::uint32_t number);                  // makes lease ids uni
 // be a thousand. It is put together when the message is found.
 class Replay {
  public:
-  Replay() : by_id_(*this) {}
+  Replay() : by_id_(*this, 1) {}  // it is there for seconds, and most of what comes is new to it
   Replay(const Replay &) = delete;
   Replay &operator=(const Replay &) = delete;
 
@@ -133,6 +134,8 @@ class Replay {
     std::optional<Record> record;  // none: nothing was said of it, or it is gone
   };
   Said find(MessageId id);
+  void coming(MessageId id) { by_id_.prefetch(id); }      // find(id) follows soon
+  std::size_t messages() const { return messages_; }      // of which something was said, and that are not gone
   std::optional<spool::Place> moved(MessageId id) const;  // where it was copied last, since the checkpoint
   std::uint32_t starts() const { return starts_; }
   Nanos leased_until() const { return leased_until_; }
@@ -145,7 +148,9 @@ class Replay {
   ReasonId reason(std::uint64_t number, Reasons &reasons);
   void forget_reasons(Reasons &reasons);
 
-  MessageId id_of(std::uint32_t slot) const { return heads_[slot].id; }  // for the table
+  // For the table.
+  MessageId id_of(std::uint32_t slot) const { return heads_[slot].id; }
+  void prefetch_id(std::uint32_t slot) const { mansio::prefetch(heads_[slot]); }
 
  private:
   struct At {  // of an entry, its link before it
@@ -175,6 +180,7 @@ class Replay {
 
   Chunked<Head> heads_;
   IdTable<Replay> by_id_;
+  std::size_t messages_ = 0;
   std::vector<std::string> chunks_;
   std::unordered_map<std::uint64_t, Known> reasons_;
   Known unknown_;  // what stands for all that are not among them

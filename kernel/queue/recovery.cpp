@@ -21,6 +21,11 @@ Result<void> QueueCore::recover() {
   const auto number = std::max(replay_->starts() + 1, store_.first_epoch());
   next_lease_ = static_cast<std::uint64_t>(number) << 32;
   start_sequence_ = journal(entry::start(number));
+  index_.reserve(replay_->messages());
+  store_.on_coming([this](MessageId id) {
+    index_.coming(id);
+    if (replay_) replay_->coming(id);
+  });
   store_.find_mail([this](const spool::Committed &at, Envelope &&envelope) { found(at, std::move(envelope), false); },
                    [this](const spool::Recovered &all) { recovered(all); });
   return {};

@@ -12,6 +12,7 @@ namespace mansio::spool {
 namespace {
 
 constexpr std::size_t kHandedOver = 256;  // messages before the loop sees to others
+constexpr std::size_t kComing = 16;       // how far ahead of them it is said which come
 
 // May be gone after a power cut, and nobody waits for its 250. It is delivered like any other, but if it is a
 // notification, its parent must not be given up for it.
@@ -155,7 +156,12 @@ void StoreImpl::look_at_bodies(std::shared_ptr<Search> search) {
 
 void StoreImpl::hand_over(std::shared_ptr<Search> search) {
   if (closing_) return;
+  const auto tell = [&](std::size_t ahead) {
+    if (coming_ && ahead < search->found.size()) coming_(search->found[ahead].commit.message.id);
+  };
+  for (std::size_t i = 0; i < kComing; ++i) tell(i);  // once more where a portion begins
   for (std::size_t n = 0; n < kHandedOver && !search->found.empty(); ++n, search->found.pop_front()) {
+    tell(kComing);
     auto &found = search->found.front();
     const auto at = found.commit.message.commit.offset;
     auto *segment = find(search->place);

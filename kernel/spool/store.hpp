@@ -90,6 +90,8 @@ class Store {
   // the first look, and died since.
   using Named = std::set<std::pair<std::uint32_t, std::uint32_t>>;
   virtual void look_again(const Named &, OnCommit, std::function<void()> done) { done(); }
+  // Of messages that `committed` is about to be called for, here and below, in that order and some ahead: a hint.
+  virtual void on_coming(std::function<void(MessageId)>) {}
   virtual bool holds(const Place &) { return true; }  // its segment is there, and was not filled anew
   // The last stop was not orderly, and deliveries may have been under way (mark_active).
   virtual bool was_active() const = 0;

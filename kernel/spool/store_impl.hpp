@@ -33,6 +33,7 @@ class StoreImpl : public Store {
   Result<void> recover(const std::function<void(std::string_view)> &entry) override;
   void find_mail(OnCommit committed, std::function<void(const Recovered &)> done) override;
   void look_again(const Named &named, OnCommit committed, std::function<void()> done) override;
+  void on_coming(std::function<void(MessageId)> callback) override { coming_ = std::move(callback); }
   bool holds(const Place &place) override { return find(place) != nullptr; }
   void grant(std::string_view owner, std::uint64_t least, GrantFor use,
              std::function<void(Result<SegmentGrant>)> done) override;
@@ -258,6 +259,7 @@ class StoreImpl : public Store {
   std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence
   std::vector<std::function<void(std::uint64_t)>> synced_callbacks_;
   std::function<void(std::uint32_t, std::uint32_t)> wanted_, unadmitted_;
+  std::function<void(MessageId)> coming_;
   asio::steady_timer timer_, held_timer_;
   bool held_timer_set_ = false;
   std::unique_ptr<IoThread> thread_;

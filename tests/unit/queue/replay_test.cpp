@@ -29,6 +29,7 @@ TEST(Replay, PutsTogetherTheEntriesOfEachMessageInTheirOrder) {
     EXPECT_TRUE(d.woken);
   }
   EXPECT_EQ(replay.skipped(), 0u);
+  EXPECT_EQ(replay.messages(), 1000u);
 }
 
 TEST(Replay, NothingThatIsSaidOfAGoneMessageCountsUnlessItIsAllThereIsToKnow) {
@@ -40,8 +41,10 @@ TEST(Replay, NothingThatIsSaidOfAGoneMessageCountsUnlessItIsAllThereIsToKnow) {
   EXPECT_FALSE(replay.find(id(1)).record);
   EXPECT_FALSE(replay.find(id(2)).gone);
   EXPECT_FALSE(replay.find(id(2)).record);
+  EXPECT_EQ(replay.messages(), 0u);
   replay.apply(entry::waiting(id(1), deferral(3, 1)));
   EXPECT_FALSE(replay.find(id(1)).gone);
+  EXPECT_EQ(replay.messages(), 1u);
   ASSERT_TRUE(replay.find(id(1)).record);
   EXPECT_EQ(replay.find(id(1)).record->deferrals.at(0).attempts, 3);
 }

@@ -705,6 +705,32 @@ TEST(SpoolStore, AScanPassesOverWhatIsAdmittedWhileItReads) {
   EXPECT_TRUE(rig.run_until([&] { return !rig.store->read(r->body, 0, 1).ok(); }));  // and is used again
 }
 
+TEST(SpoolStore, SaysOfEveryMessageThatItComesBeforeItIsHandedOver) {
+  FaultFiles disk;
+  auto options = Rig::small();
+  options.segment_size = 256 * 1024;
+  Rig rig{disk, options};
+  rig.open_writer();
+  auto first = rig.wait(rig.send("hello"));
+  ASSERT_TRUE(first.ok());
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(rig.wait(rig.send("hello")).ok());
+  std::vector<MessageId> coming;
+  rig.store->on_coming([&](MessageId id) { coming.push_back(id); });
+  std::vector<MessageId> found;
+  bool ended = false;
+  rig.store->scan(
+      first->commit.segment, first->commit.epoch, false,
+      [&](const Committed &message, const Envelope &) {
+        found.push_back(message.id);
+        ASSERT_GE(coming.size(), found.size());
+        EXPECT_EQ(coming[found.size() - 1], message.id);
+      },
+      [&](const Result<void> &) { ended = true; });
+  ASSERT_TRUE(rig.run_until([&] { return ended; }));
+  EXPECT_GT(found.size(), 20u);
+  EXPECT_EQ(coming, found);
+}
+
 // The large body of `draft` is in its segment, and its writer is dead.
 TEST(SpoolStore, LargeBodyThatADeadWriterNeverCommittedIsFreed) {
   FaultFiles disk;
