@@ -1,7 +1,9 @@
 // Admission: a committed message enters the index, its recipients in groups that share transport and destination.
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <map>
+#include <memory_resource>
 #include <numeric>
 #include <tuple>
 #include <vector>
@@ -179,13 +181,15 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
   auto &m = index_.message(slot);
   const auto now = as_of.wall;
   steps_.hear(as_of.offset());
+  std::byte nearby[1024];  // enough for the usual message
+  std::pmr::monotonic_buffer_resource memory{nearby, sizeof(nearby)};
   // Why a recipient waits, if it was deferred before: the last that was said of it counts.
   struct Wait {
     std::uint32_t recipient;
     const Deferral *deferral;
     std::uint64_t reason;  // its number in the journal
   };
-  std::vector<Wait> waits;
+  std::pmr::vector<Wait> waits{&memory};
   if (record)
     for (const auto &d : record->deferrals)
       for (const auto &[recipient, reason] : d.recipients) waits.push_back({recipient, &d, reason});
@@ -202,8 +206,8 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
   };
   const auto flow = flow_of(envelope, pool_of(m, envelope));
   using Key = std::tuple<scheduler::TransportId, std::string, std::string, const Deferral *>;
-  std::map<Key, Open> open;
-  std::vector<GroupSlot> made;
+  std::pmr::map<Key, Open> open{&memory};
+  std::pmr::vector<GroupSlot> made{&memory};
   for (const auto i : recipients) {
     const auto &recipient = envelope.recipients[i];
     const auto &route = route_of(m, envelope, i);

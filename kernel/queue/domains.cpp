@@ -1,15 +1,31 @@
 #include "kernel/queue/domains.hpp"
 
+#include <algorithm>
+
 #include "kernel/mail/utf8.hpp"
 
 namespace mansio::queue {
 
-std::string shape_name(std::string_view address) {
-  if (address.empty()) return "MAILER-DAEMON";
+namespace {
+
+std::string_view shape_domain(std::string_view address) {
   auto domain = address.substr(address.rfind('@') + 1);
   if (domain.size() > 1 && domain.front() == '.') domain.remove_prefix(1);
   if (domain.size() > 1 && domain.back() == '.') domain.remove_suffix(1);
+  return domain;
+}
+
+}  // namespace
+
+std::string shape_name(std::string_view address) {
+  const auto domain = shape_domain(address);
   return domain.empty() ? "MAILER-DAEMON" : lower(domain);
+}
+
+bool has_shape_name(std::string_view address, std::string_view name) {
+  const auto domain = shape_domain(address);
+  if (domain.empty()) return name == "MAILER-DAEMON";
+  return std::ranges::equal(domain, name, {}, [](char c) { return lower(c); });
 }
 
 DomainId Domains::take(std::string name) {

@@ -18,6 +18,7 @@ inline constexpr DomainId kInEnvelope = UINT16_MAX;  // of several domains, or t
 // What qshape(1) counts an address under: its domain in lower case, or all of it if it has none; the null sender is
 // MAILER-DAEMON.
 std::string shape_name(std::string_view address);
+bool has_shape_name(std::string_view address, std::string_view name);
 
 class Domains {
  public:

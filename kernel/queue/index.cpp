@@ -152,8 +152,7 @@ void Index::set_sender(MessageSlot slot, std::string_view address) {
 void Index::add_recipient(GroupSlot slot, std::string_view address, std::string_view destination) {
   const auto before = recipient_domains_.get(slot);
   if (before == kInEnvelope) return;
-  auto name = shape_name(address);
-  const auto domain = name == destination ? kNoDomain : domains_.take(std::move(name));
+  const auto domain = has_shape_name(address, destination) ? kNoDomain : domains_.take(shape_name(address));
   if (groups_[slot].recipients.size() <= 1) return recipient_domains_.set(slot, domain);
   domains_.drop(domain);
   if (domain == before) return;
