@@ -925,6 +925,7 @@ TEST_F(Crash, AStopIsNoOutage) {
   for (const bool stop : {false, true}) {
     disk_ = {};
     core_.reset();
+    sink_.text.clear();
     settings_.queue.maximal_queue_lifetime = 0;
     begin();
     mail_to({"a@example.com"});
@@ -940,7 +941,8 @@ TEST_F(Crash, AStopIsNoOutage) {
   }
 }
 
-TEST_F(Crash, WhatATransportIsThatIsGoneForGoodExpires) {
+TEST_F(Crash, MailOfATransportThatIsNoLongerConfiguredExpires) {
+  settings_.queue.notify_classes.clear();  // bounces only
   settings_.queue.maximal_queue_lifetime = 0;
   begin();
   mail_to({"a@example.com"});
