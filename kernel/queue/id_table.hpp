@@ -16,8 +16,7 @@
 
 namespace mansio::queue {
 
-// Keys: `Id id_of(slot)`, and `prefetch_id(slot)`, if prefetch() is called: it will be asked for soon. Id: a 64-bit
-// `value`, and ==.
+// Keys: `Id id_of(slot)`, and `prefetch_id(slot)`: it will be asked for soon. Id: a 64-bit `value`, and ==.
 template <class Keys, class Id = MessageId>
 class IdTable {
  public:

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernel/base/chunked.hpp"
+#include "kernel/base/prefetch.hpp"
 #include "kernel/base/codec.hpp"
 #include "kernel/base/status.hpp"
 #include "kernel/queue/id_table.hpp"
@@ -60,6 +61,7 @@ class Reasons {
   struct Keys {
     const Reasons &reasons;
     TextId id_of(ReasonId id) const { return reasons.entries_[id].hash; }
+    void prefetch_id(ReasonId id) const { mansio::prefetch(reasons.entries_[id]); }
   };
   struct Entry {
     std::unique_ptr<char[]> text;  // the encoded Reason, in as many bytes as it takes
