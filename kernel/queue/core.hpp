@@ -448,8 +448,8 @@ class QueueCore : private spool::Mover {
   std::size_t snapshots_ = 0;   // of them that are
   std::int64_t rates_day_ = 0;  // of the rates that the scheduler has
   Nanos next_tick_ = 0, keep_scheduling_at_ = 0;
-  std::string scheduling_;   // as it was written last
-  wire::Pressure pressure_;  // as ingress was last told
+  std::size_t scheduling_ = 0;  // hash of what was written last
+  wire::Pressure pressure_;     // as ingress was last told
   Inflow inflow_;
 
   struct Counters {

@@ -153,8 +153,9 @@ void QueueCore::begin_checkpoint() {
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
   if (marked_active_) store_.snapshot(entry::leased_until(active_until_));
   for (const auto &step : steps_.steps()) store_.snapshot(entry::clock_step(step));
-  scheduling_ = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
-  store_.snapshot(entry::scheduling(scheduling_));
+  const auto scheduling = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
+  scheduling_ = std::hash<std::string>{}(scheduling);
+  store_.snapshot(entry::scheduling(scheduling));
   reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
 }

@@ -1,6 +1,7 @@
 // Operators' questions and orders about what does not move: why, suspend, resume, suspensions; and what of the
 // scheduler's knowledge outlives us.
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "kernel/mail/utf8.hpp"
@@ -166,10 +167,11 @@ Nanos QueueCore::age_of(GroupSlot group) const {
 
 // Written when it has changed: at once for what an operator orders, else now and then.
 void QueueCore::keep_scheduling() {
-  auto bytes = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
-  if (bytes == scheduling_) return;
-  scheduling_ = std::move(bytes);
-  journal(entry::scheduling(scheduling_));
+  const auto bytes = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
+  const auto hash = std::hash<std::string>{}(bytes);
+  if (hash == scheduling_) return;
+  scheduling_ = hash;
+  journal(entry::scheduling(bytes));
 }
 
 }  // namespace mansio::queue
