@@ -117,7 +117,7 @@ static_assert(sizeof(Message) == 40);
 
 class Index {
  public:
-  Index() : by_id_(*this) {}
+  Index() : by_id_(*this, 8) {}  // there may be millions, so by no more than an eighth
   Index(const Index &) = delete;
   Index &operator=(const Index &) = delete;
 
