@@ -331,7 +331,10 @@ Result<void> Journal::write(Batch &batch) {
   return {};
 }
 
+// What is put aside is given up one by one, the old file that is kept for its blocks first: it counts as room for the
+// next checkpoint, and would be of no use if the file that is written could not come so far.
 bool Journal::give_up_reserve() {
+  if (files_.remove(spare())) return true;
   if (!files_.remove(options_.reserve)) return false;
   report("disk full: the journal takes its reserve");
   return true;

@@ -881,6 +881,32 @@ TEST(SpoolStore, EntriesBetweenPartsOfACheckpointThatIsGivenUpAreReplayedOnce) {
   EXPECT_EQ(entries, (std::vector{first, second}));
 }
 
+TEST(SpoolStore, AFullDiskGivesTheJournalTheOldFileThatIsKeptForItsBlocks) {
+  FaultFiles disk;
+  ASSERT_TRUE(disk.make_directory("/journal").ok());
+  asio::io_context loop;
+  SystemClock clock;
+  NoLog sink;
+  Logger log{sink, clock, "test", LogLevel::Debug};
+  JournalOptions options;
+  options.directory = "/journal";
+  options.rotate_bytes = 256 * 1024;
+  options.sync_interval = 3600 * kSecond;  // a batch for each flush, and so a page
+  Journal journal{loop, log, disk, options};
+  ASSERT_TRUE(journal.start({}).ok());
+  const auto written = [&] {
+    journal.append(RecordType::Entry, "outcome");
+    return journal.flush().ok() || journal.flush().ok();
+  };
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(written());
+  journal.begin_checkpoint({});
+  journal.end_checkpoint();
+  ASSERT_TRUE(journal.flush().ok());
+  const auto kept = disk.size("/journal/spare"), current = disk.size("/journal/" + file_name(2));
+  disk.limit(disk.used());
+  for (std::uint64_t i = 0; i < (current + kept / 2) / kPage; ++i) ASSERT_TRUE(written()) << i;
+}
+
 // A record of that many octets.
 std::string journal_entry(const RecordSeal &seal, std::uint64_t sequence, std::size_t octets, char c) {
   std::string payload, record;
