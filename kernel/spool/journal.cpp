@@ -142,6 +142,7 @@ void Journal::checkpoint_ended(bool complete) {
     if (!*alive) return;
     checkpointing_ = false;
     if (!complete) files_since_checkpoint_ = kTooManyFiles + 1;
+    if (checkpointed_) checkpointed_(complete);
   });
 }
 

@@ -88,6 +88,8 @@ class Journal {
   std::uint64_t last_sequence() const { return sequence_; }
   std::uint64_t synced() const { return synced_.load(std::memory_order_acquire); }
   void on_synced(std::function<void(std::uint64_t)> callback) { callback_ = std::move(callback); }
+  // A checkpoint is over: it is synced and counts, or it is void.
+  void on_checkpoint(std::function<void(bool)> callback) { checkpointed_ = std::move(callback); }
   // Waits until all that was appended is synced. Blocks: for an orderly stop only.
   Result<void> flush();
 
@@ -124,6 +126,7 @@ class Journal {
   io::FileSystem &files_;
   JournalOptions options_;
   std::function<void(std::uint64_t)> callback_;
+  std::function<void(bool)> checkpointed_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read on the loop only
   std::uint64_t sequence_ = 0;
   std::uint64_t since_checkpoint_ = 0, checkpoint_bytes_ = 0, files_since_checkpoint_ = 0;

@@ -35,6 +35,7 @@ Result<void> StoreImpl::recover(const std::function<void(std::string_view)> &ent
   out.clean_stop = replayed->clean && replayed->damaged == 0;
   was_active_ = replayed->damaged > 0 || (!replayed->clean && replayed->active && replayed->last_sequence > 0);
   if (replayed->damaged > 0) {
+    journal_damaged_ = true;
     log_.error("journal damaged: outcomes may be lost, so mail may be delivered again",
                {{"places", replayed->damaged}});
     out.corrupt_records += replayed->damaged;

@@ -236,16 +236,23 @@ void StoreImpl::consider_found(Segment &segment, const FoundCommit &found, Body 
   if (!synced) return;
   report_damaged(segment, message, envelope ? "body" : "envelope");
   const auto name = "message-" + to_string(message.id);
-  set_aside(name, segment, std::min(message.envelope.offset, offset) - kRecordHeader, offset + message.commit.length);
-  if (found.body_elsewhere) set_body_aside(message);
+  bool aside = set_aside(name, segment, std::min(message.envelope.offset, offset) - kRecordHeader,
+                         offset + message.commit.length);
+  if (found.body_elsewhere) aside = set_body_aside(message) && aside;
+  if (!aside || body != Body::Broken) return;
+  // That is all that will be done with it. Until a checkpoint says so its body's segment is kept, or the next start
+  // would find a message whose body is nowhere.
+  learn(segment, message);
+  segment.commits.set(offset, CommitState::Retiring);
+  until_checkpoint_.push_back({message.commit.segment, message.commit.epoch, offset});
 }
 
 // It lies in a segment of its own, and nobody else will ask for it.
-void StoreImpl::set_body_aside(const Committed &message) {
+bool StoreImpl::set_body_aside(const Committed &message) {
   auto *large = find(message.body);
-  if (!large) return;
-  set_aside("message-" + to_string(message.id) + "-body", *large, kFirstRecord, large->size);
+  if (!large) return true;
   large->cited = true;
+  return set_aside("message-" + to_string(message.id) + "-body", *large, kFirstRecord, large->size);
 }
 
 void StoreImpl::report_damaged(const Segment &segment, const Committed &message, std::string_view part) {

@@ -29,6 +29,7 @@ StoreImpl::StoreImpl(asio::io_context &loop, const Clock &clock, Logger &log, io
       timer_(loop),
       held_timer_(loop) {
   journal_.on_synced([this](std::uint64_t sequence) { journal_synced(sequence); });
+  journal_.on_checkpoint([this](bool complete) { checkpointed(complete); });
 }
 
 StoreImpl::~StoreImpl() {
@@ -107,8 +108,22 @@ void StoreImpl::retire(const Place &commit, std::uint64_t sequence) {
   if (segment->commits.state(commit.offset) != CommitState::Live) return;
   segment->commits.set(commit.offset, CommitState::Retiring);
   const Waiting waiting{commit.segment, commit.epoch, commit.offset};
+  // No entry says so. If the journal cannot be read, that may be for want of one: another place may be done by what it
+  // says, and by what the next start reads of it this one be the last.
+  if (sequence == 0 && journal_damaged_) return until_checkpoint_.push_back(waiting);
   if (sequence <= journal_.synced()) return retired(waiting);
   retiring_.emplace(sequence, waiting);
+}
+
+// What waited for it when it began stands in its tables: from here on these count, and none before them.
+void StoreImpl::checkpointed(bool complete) {
+  auto waiting = std::exchange(in_checkpoint_, {});
+  if (!complete) {
+    until_checkpoint_.insert(until_checkpoint_.end(), waiting.begin(), waiting.end());
+    return;
+  }
+  journal_damaged_ = false;
+  for (const auto &message : waiting) retired(message);
 }
 
 void StoreImpl::retired(const Waiting &message) {
@@ -277,6 +292,7 @@ void StoreImpl::begin_checkpoint() {
   }
   for (const auto &[number, entry] : unreadable_)
     if (entry.epoch != 0) tables.push_back(encode(entry));
+  in_checkpoint_ = std::exchange(until_checkpoint_, {});
   journal_.begin_checkpoint(std::move(tables));
 }
 

@@ -169,7 +169,7 @@ class StoreImpl : public Store {
   enum class Body : std::uint8_t { Intact, Broken, Unreadable };
   void consider_found(Segment &segment, const FoundCommit &found, Body body, std::optional<std::uint64_t> synced,
                       const OnCommit &committed);
-  void set_body_aside(const Committed &message);
+  bool set_body_aside(const Committed &message);
   void report_damaged(const Segment &segment, const Committed &message, std::string_view part);
 
   // compaction.cpp
@@ -194,6 +194,7 @@ class StoreImpl : public Store {
   bool learn(Segment &segment, const Committed &message);
   void retired(const Waiting &message);
   void journal_synced(std::uint64_t sequence);
+  void checkpointed(bool complete);
 
   // recovery.cpp
   using Table = std::map<std::uint32_t, TableEntry>;  // by segment
@@ -242,6 +243,7 @@ class StoreImpl : public Store {
   bool disk_full_ = false, space_known_ = false;
   bool closing_ = false;
   bool damaged_ = false;                                    // some record of a segment is
+  bool journal_damaged_ = false;                            // and no checkpoint was written since
   std::unique_ptr<Finding> finding_;                        // until all mail of an earlier life is found
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // for what is posted to the loop
   std::uint64_t disk_free_ = 0;
@@ -256,7 +258,8 @@ class StoreImpl : public Store {
   ColdFile cold_file_ = ColdFile::Missing;  // segments/cold
   std::uint64_t compacted_segments_ = 0, compacted_messages_ = 0;
 
-  std::multimap<std::uint64_t, Waiting> retiring_;  // by journal sequence
+  std::multimap<std::uint64_t, Waiting> retiring_;         // by journal sequence
+  std::vector<Waiting> until_checkpoint_, in_checkpoint_;  // retiring, once a checkpoint says so; that of the one now
   std::vector<std::function<void(std::uint64_t)>> synced_callbacks_;
   std::function<void(std::uint32_t, std::uint32_t)> wanted_, unadmitted_;
   std::function<void(MessageId)> coming_;

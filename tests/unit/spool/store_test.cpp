@@ -358,6 +358,73 @@ TEST(SpoolStore, ALargeMessageOutlivesThatPartOfItCouldNotBeRead) {
     }
 }
 
+// It is in corrupt/: no start finds it again as a message whose body is nowhere.
+TEST(SpoolStore, ALargeMessageIsSetAsideWithItsBodyAndThatIsTheEndOfIt) {
+  FaultFiles disk;
+  Committed large;
+  {
+    Rig rig{disk};
+    rig.open_writer();
+    const auto r = rig.wait(rig.send(std::string(3 << 20, 'x')));
+    ASSERT_TRUE(r.ok());
+    large = *r;
+    ASSERT_NE(large.body.segment, large.commit.segment);
+    ASSERT_TRUE(rig.wait(rig.send("which vouches for it")).ok());
+  }
+  const auto body = segment_file(large.body.segment);
+  auto after = disk.power_cut(0);
+  after->wipe(body, large.body.offset + (1 << 20));
+  for (const bool checkpoint : {false, true, false}) {
+    SCOPED_TRACE(checkpoint);
+    Rig rig{*after};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_EQ(rig.found.size(), 1u);
+    for (const auto &f : rig.found) rig.store->admit(f.message);
+    for (int i = 0; i < 20; ++i) rig.poll();
+    if (!checkpoint) continue;
+    EXPECT_EQ(after->paths(body).size(), 1u);
+    rig.store->begin_checkpoint();
+    rig.store->end_checkpoint();
+    ASSERT_TRUE(rig.finish_journal());
+    EXPECT_TRUE(rig.run_until([&] { return after->paths(body).empty(); }));
+  }
+  EXPECT_TRUE(after->paths(body).empty());
+}
+
+// What cannot be read of it may name the place that goes as the one that counts, and the other one as done.
+TEST(SpoolStore, NoPlaceGoesByWhatADamagedJournalDoesNotSayBeforeThereIsACheckpoint) {
+  for (const bool damaged : {false, true}) {
+    SCOPED_TRACE(damaged);
+    FaultFiles disk;
+    std::optional<Committed> sent;
+    {
+      Rig rig{disk};
+      rig.open_writer();
+      const auto r = rig.wait(rig.send("moved here"));
+      ASSERT_TRUE(r.ok());
+      sent = *r;
+      rig.store->journal("an outcome");
+      ASSERT_TRUE(rig.finish_journal());
+    }
+    if (damaged) disk.spoil("/spool/journal/00000001", kFirstRecord);
+    Rig rig{disk};
+    ASSERT_EQ(rig.found.size(), 1u);
+    rig.store->admit(rig.found[0].message);
+    rig.store->retire(sent->commit, 0);
+    const auto gone = [&] { return !rig.store->holds(sent->commit); };
+    if (damaged) {
+      for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(rig.finish_journal());
+        rig.poll();
+      }
+      EXPECT_FALSE(gone());
+      rig.store->begin_checkpoint();
+      rig.store->end_checkpoint();
+    }
+    EXPECT_TRUE(rig.run_until(gone));
+  }
+}
+
 TEST(SpoolStore, WhatIsJournaledWhileOlderFilesCannotBeReadIsNotForgotten) {
   FaultFiles disk;
   {
