@@ -151,7 +151,6 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
     place_recipients(slot, envelope, recipients, record, now);
   }
   if (parent.id && replay_) adopted_.push_back({{parent.id, parent.event}, at.commit});
-  if (parent.id && !replay_) notification_written(parent.id, parent.event);
   if (m.groups == kNone || m.deleted)
     settle(slot);
   else if (m.extra && !(m.extra->failed.empty() && m.extra->succeeded.empty()))

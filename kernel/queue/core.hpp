@@ -289,6 +289,9 @@ class QueueCore : private spool::Mover {
   void on_dsn_written(const wire::DsnWritten &written);
   void notification_undeliverable(const DsnName &name, const std::string &reason);
   void adopt_notifications();
+  void notification_found(const DsnName &name, const spool::Place &commit);
+  const Connection *writer_of(const spool::Place &commit) const;
+  void vouched(const Segment &segment);
   void notification_written(MessageId parent, std::uint32_t event);
   void router_lost(ConnectionId id);
   bool notifies(config::NotifyMask what) const;
@@ -394,7 +397,8 @@ class QueueCore : private spool::Mover {
   bool recovered_any_ = false;
   std::unique_ptr<Replay> replay_;                         // until all that was there is in the index
   std::vector<std::pair<DsnName, spool::Place>> adopted_;  // notifications found meanwhile, until writers have spoken
-  std::uint64_t flagged_ = 0;                      // of what was found: may have been under way in an earlier life
+  std::map<DsnName, spool::Place> unvouched_;  // and those whose writer, which lives, may yet say that it gave them up
+  std::uint64_t flagged_ = 0;                  // of what was found: may have been under way in an earlier life
   std::vector<std::function<void()>> afterwards_;  // what peers said meanwhile of mail that may be yet to be found
   std::optional<MessageSlot> orphans_at_;  // some transport is gone, and from here on its mail is yet to be routed
   std::optional<MessageSlot> unpark_at_;   // the gate is open, and these are yet to be let out

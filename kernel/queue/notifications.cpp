@@ -165,7 +165,10 @@ void QueueCore::send_notifications() {
     if (extra)
       for (const auto &i : extra->intents)
         if (i.event == name.event) intent = &i;
-    if (!intent || dsn_requests_.contains(name) || send_notification(slot, *intent)) {
+    // Another router would write it once more.
+    const auto found = unvouched_.find(name);
+    const bool waits = found != unvouched_.end() && writer_of(found->second) != router();
+    if (!intent || waits || dsn_requests_.contains(name) || send_notification(slot, *intent)) {
       dsn_queue_.pop_front();
       continue;
     }
@@ -222,6 +225,7 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
 
 void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   const DsnName name{written.parent.id, written.parent.event};
+  unvouched_.erase(name);
   if (written.id) return notification_written(name.parent, name.event);
   const auto failing = dsn_failing_.try_emplace(name, clock_.mono()).first->second;
   if (written.refused || clock_.mono() - failing >= settings_->queue.bounce_queue_lifetime)
@@ -259,8 +263,37 @@ void QueueCore::notification_undeliverable(const DsnName &name, const std::strin
 // Those that exist already count as written, whatever the order in which parent and child were found: unless their
 // writer says that they may not be on stable storage, though the page cache shows them.
 void QueueCore::adopt_notifications() {
-  for (const auto &[name, commit] : std::exchange(adopted_, {}))
-    if (!store_.is_given_up(commit)) notification_written(name.parent, name.event);
+  for (const auto &[name, commit] : std::exchange(adopted_, {})) notification_found(name, commit);
+}
+
+// A writer that lives may be about to say so: it is asked for them again, and answers when it knows.
+void QueueCore::notification_found(const DsnName &name, const spool::Place &commit) {
+  if (store_.is_given_up(commit)) return;
+  if (!writer_of(commit)) return notification_written(name.parent, name.event);
+  unvouched_[name] = commit;
+}
+
+const Connection *QueueCore::writer_of(const spool::Place &commit) const {
+  for (const auto &[id, c] : connections_)
+    if (c->peer.kind == wire::RoleKind::Router && c->segments.contains({commit.segment, commit.epoch})) return c.get();
+  return nullptr;
+}
+
+// Nobody fills the segment any more, and all that was to be said of it was.
+void QueueCore::vouched(const Segment &segment) {
+  std::vector<std::pair<DsnName, spool::Place>> known;
+  std::erase_if(unvouched_, [&](const auto &u) {
+    if (u.second.segment != segment.first || u.second.epoch != segment.second) return false;
+    known.push_back(u);
+    return true;
+  });
+  for (const auto &[name, commit] : known) {
+    if (store_.is_given_up(commit))
+      dsn_queue_.push_back({name, 0});
+    else
+      notification_written(name.parent, name.event);
+  }
+  if (!known.empty()) send_notifications();
 }
 
 void QueueCore::notification_written(MessageId parent, std::uint32_t event) {

@@ -310,9 +310,8 @@ void QueueCore::check_gates() {
     if (is_writer(*c)) writers = false;
   }
   if (!retire_open_ && writers) {
-    adopt_notifications();
     retire_open_ = true;
-    ++router_scans_;  // until look_again() is done
+    ++router_scans_;  // until look_again() is done, and what was found counts
     for (const auto &[commit, sequence] : retire_later_) store_.retire(commit, sequence);
     retire_later_ = {};
     look_again();

@@ -50,7 +50,14 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
     journal_state(m);
   };
   if (!replay_) {
+    const DsnName name{envelope.dsn_parent.id, envelope.dsn_parent.event};
     const auto slot = admit(at, std::move(envelope), nullptr, true, now);
+    if (slot != kNone && name.parent) {
+      if (noticed)
+        notification_written(name.parent, name.event);
+      else
+        notification_found(name, at.commit);
+    }
     seen(slot);
     // An earlier life may have read what we could not, and what it said of it is forgotten.
     if (!noticed && !ours && slot != kNone && store_.was_active()) flag(index_.message(slot));

@@ -44,6 +44,7 @@ void QueueCore::adopt(Connection &c, const Segment &segment) {
 void QueueCore::take_back(Connection &c, const Segment &segment, std::uint64_t bad_from) {
   store_.sealed(segment.first, segment.second, bad_from);
   if (c.segments.erase(segment) > 0) store_.unpin({segment.first, segment.second, 0, 0});
+  vouched(segment);
 }
 
 void QueueCore::on_segment_sealed(Connection &c, const wire::SegmentSealed &sealed) {
@@ -130,6 +131,7 @@ void QueueCore::look_again() {
   store_.look_again(
       std::exchange(named_, {}), [this](const spool::Committed &at, Envelope &&e) { found(at, std::move(e), false); },
       [this] {
+        adopt_notifications();
         --router_scans_;
         refresh_capacity(route_transport_);
         send_notifications();
@@ -148,6 +150,7 @@ void QueueCore::writer_dead(Connection &c) {
             store_.orphaned(segment, epoch);
           else
             store_.sealed(segment, epoch, 0);
+          vouched({segment, epoch});
           store_.unpin({segment, epoch, 0, 0});
         }
       },

@@ -224,8 +224,9 @@ void StoreImpl::give_up(std::uint32_t number, std::uint32_t epoch, std::uint64_t
 
 bool StoreImpl::is_given_up(const Place &commit) const {
   const auto i = segments_.find(commit.segment);
-  return i != segments_.end() && i->second.header.epoch == commit.epoch && i->second.bad_from != 0 &&
-         commit.offset >= i->second.bad_from;
+  if (i == segments_.end() || i->second.header.epoch != commit.epoch) return false;
+  const auto &s = i->second;
+  return (s.bad_from != 0 && commit.offset >= s.bad_from) || commit.offset >= s.unstable_from;
 }
 
 void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {

@@ -60,6 +60,7 @@ struct StoreImpl::Search {
   std::deque<Found> found;
   SegmentReport report;
   bool large = false, read_errors = false;
+  bool unstable = false;          // and nobody is left to say what of it is on stable storage
   std::optional<Error> unsynced;  // what was found may be in the page cache only
   // Nobody fills it any more.
   bool over() const {
@@ -104,20 +105,25 @@ void StoreImpl::search(std::uint32_t number, std::uint32_t epoch, Look look, OnC
       [search] {
         auto &s = *search;
         FileBytes bytes{*s.file};
+        std::optional<Place> last;
         s.large = holds_large_body(bytes, s.header);  // which is verified with its commit
         if (!s.large)
           s.report = find_messages(bytes, s.header, s.bad_from, true, [&](const FoundCommit &c) {
             const auto at = c.message.commit.offset;
+            last = c.message.commit;
             if (!s.known.known(at) || s.known.state(at) == CommitState::Seen) s.found.push_back({c, {}, {}});
           });
         s.read_errors = bytes.read_errors();
         // What its writer did not sync before it was killed is in the page cache only, and will be acted on. (After the
-        // look, not before: a living writer goes on.)
-        if (s.found.empty()) return;
+        // look, not before: a living writer goes on.) So is what was found beside a writer that has died since.
+        const bool over = s.over();
+        const bool unvouched = over && s.look != Look::First && last && last->offset >= s.report.scan.synced;
+        if (s.found.empty() && !unvouched) return;
         Result<void> r;
-        if (s.over()) r = write_again(*s.file, s.report.scan.synced, s.found.back().commit.message.commit);
+        if (over) r = write_again(*s.file, s.report.scan.synced, *last);
         if (r) r = s.file->data_sync();
         if (!r) s.unsynced = r.error();
+        s.unstable = !r && over;
       },
       [this, search] { look_at_bodies(search); });
 }
@@ -180,6 +186,7 @@ void StoreImpl::hand_over(std::shared_ptr<Search> search) {
     });
   if (auto *segment = find(search->place)) {
     segment->large |= search->large;
+    if (search->unstable) segment->unstable_from = search->report.scan.synced;
     if (search->settled) {
       const auto damage = set_aside_damage(*segment, search->report);
       if (finding_) finding_->out.corrupt_records += damage;

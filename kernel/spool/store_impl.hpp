@@ -97,7 +97,8 @@ class StoreImpl : public Store {
     std::string owner;
     std::uint64_t size = 0;  // of the file
     std::uint64_t bad_from = 0;
-    bool enumerated = false;  // `commits` holds every commit there is
+    std::uint64_t unstable_from = UINT64_MAX;  // could not be synced, and its writer is dead
+    bool enumerated = false;                   // `commits` holds every commit there is
     Commits commits;
     std::map<std::uint64_t, Place> elsewhere;  // bodies that lie in segments of their own, by their COMMIT's offset
     std::uint32_t pins = 0;

@@ -353,6 +353,70 @@ TEST_F(Notification, OneThatItsWriterGaveUpDoesNotCountAsWrittenAfterARestart) {
   }
 }
 
+// It may be between its write and an error of sync, of which it has yet to speak.
+TEST_F(Notification, OneInASegmentThatALivingRouterFillsCountsOnlyWhenNothingCanBeSaidAgainstIt) {
+  enum class End { Written, GivenUp, Sealed, Dead };
+  for (const auto end : {End::Written, End::GivenUp, End::Sealed, End::Dead}) {
+    SCOPED_TRACE(static_cast<int>(end));
+    disk_ = {};
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    report(leases().at(0), DeliveryStatus::Bounced);
+    const auto n = notifications();
+    ASSERT_EQ(n.size(), 1u);
+    auto dsn = envelope({"sender@example.org"}, "");
+    dsn.dsn_parent = n[0].parent;
+    const auto at = commit(dsn);
+    start();
+    router_ = attach(wire::RoleKind::Router, "router", 300);
+    core_->attach_done();
+    say(router_, wire::WriterHello{{{kSegment, kEpoch}}});
+    EXPECT_TRUE(known(id));
+    EXPECT_EQ(notifications().size(), 1u) << "it knows what it wrote";
+    switch (end) {
+      case End::Written:
+        say(router_, wire::DsnWritten{n[0].parent, at.id, false, {}});
+        break;
+      case End::GivenUp:
+        store_->give_up(kSegment, kEpoch, at.commit.offset);
+        [[fallthrough]];
+      case End::Sealed:
+        say(router_, wire::SegmentSealed{kSegment, kEpoch, 0});
+        break;
+      case End::Dead:
+        die(router_);
+        router_ = attach(wire::RoleKind::Router, "router", 301);
+        say(router_, wire::WriterHello{});
+    }
+    EXPECT_EQ(known(id), end == End::GivenUp);
+    EXPECT_TRUE(notifications().empty());
+  }
+}
+
+// It would write it once more.
+TEST_F(Notification, IsNotAskedOfAnotherRouterWhileTheOneThatWroteItLives) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  auto dsn = envelope({"sender@example.org"}, "");
+  dsn.dsn_parent = n[0].parent;
+  commit(dsn);
+  start();
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  auto next = attach(wire::RoleKind::Router, "router", 301, 2);  // of the next generation
+  core_->attach_done();
+  say(router_, wire::WriterHello{{{kSegment, kEpoch}}});
+  say(next, wire::WriterHello{});
+  run();
+  EXPECT_TRUE(next.link->take<wire::DsnRequest>().empty());
+  EXPECT_TRUE(known(id));
+  die(router_);
+  EXPECT_TRUE(next.link->take<wire::DsnRequest>().empty());
+  EXPECT_FALSE(known(id));
+}
+
 TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
   begin();
   mail_to({"a@example.com"});

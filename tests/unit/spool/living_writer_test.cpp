@@ -10,6 +10,7 @@ namespace mansio::spool {
 namespace {
 
 using test::FaultFiles;
+using test::Op;
 
 class LivingWriter : public ::testing::Test {
  protected:
@@ -131,6 +132,30 @@ TEST_F(LivingWriter, KeepsALargeBodyThatItMayYetCommitAndADeadOneDoesNot) {
     }
     old_.reset();
   }
+}
+
+// What was found beside it may be in the page cache only, as it had an error of sync, and died before it said so.
+TEST_F(LivingWriter, LeavesWhatIsKnownAlreadyToBeMadeStableWhenItIsDead) {
+  begin();
+  ASSERT_TRUE(old_->wait(old_->send("stable")).ok());
+  end_queue();
+  disk_.fail(Op::Sync, "segments/", 1, Status::Internal);
+  ASSERT_FALSE(old_->wait(old_->send("in the page cache")).ok());
+  {
+    Rig rig{disk_};
+    ASSERT_EQ(rig.found.size(), 2u);
+    for (const auto &f : rig.found) rig.store->admit(f.message);
+    kill_writer();
+    bool over = false;
+    rig.store->scan(
+        rig.found[0].message.commit.segment, rig.found[0].message.commit.epoch, true,
+        [](const Committed &, const Envelope &) {}, [&](const Result<void> &) { over = true; });
+    ASSERT_TRUE(rig.run_until([&] { return over; }));
+  }
+  old_.reset();
+  const auto after = disk_.power_cut(0);
+  Rig rig{*after};
+  EXPECT_EQ(rig.found.size(), 2u);
 }
 
 TEST_F(LivingWriter, IsNotTakenForDamageWhileItWrites) {
