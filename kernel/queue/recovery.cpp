@@ -176,6 +176,10 @@ bool QueueCore::step_checkpoint() {
     if (!m.used || !m.journaled) continue;
     store_.snapshot(snapshot_of(m));
     if (m.extra && !m.extra->pool.empty()) store_.snapshot(entry::pool(m.id, m.extra->pool));
+    // It is leased as soon as it is let out, before its time: what was written down of that is replaced.
+    bool woken = false;
+    index_.each_group(slot, [&](GroupSlot g) { woken |= index_.group(g).flush == FlushState::Woken; });
+    if (woken) store_.snapshot(entry::woken(m.id));
   }
   if (slot < index_.slots()) return true;
   store_.end_checkpoint();

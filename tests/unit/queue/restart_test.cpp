@@ -573,6 +573,28 @@ TEST_F(Restart, WhatWasBroughtForwardIsLeasedOnceTheDiskKnows) {
   EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate);
 }
 
+// What was written down of it before the checkpoint does not count any more.
+TEST_F(Restart, FlagsWhatWasBroughtForwardThoughACheckpointCameBeforeItsLease) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Deferred);
+  const auto control = attach(wire::RoleKind::Control, "control", 400);
+  wire::QueueCommand c;
+  c.request = 1;
+  c.verb = "flush";
+  c.ids = {to_string(id)};
+  say(control, c);  // and no sync comes
+  for (int i = 0; i < 3; ++i) core_->turn();
+  ASSERT_TRUE(egress_.link->take<wire::Lease>().empty());
+  store_->want_checkpoint = true;
+  clock_.advance(2 * kSecond);
+  core_->turn();
+  ASSERT_EQ(store_->checkpoints, 1);
+  ASSERT_EQ(leases().size(), 1u);
+  start();
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).possible_duplicate);
+}
+
 TEST_F(Restart, WhatIsBroughtForwardTwiceIsLeased) {
   begin();
   const auto id = mail_to({"a@example.com"});
