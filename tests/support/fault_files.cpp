@@ -10,7 +10,7 @@ namespace mansio::test {
 class FaultFiles::Handle final : public io::File {
  public:
   Handle(std::shared_ptr<State> state, std::shared_ptr<Inode> inode, std::string path)
-      : state_(std::move(state)), inode_(std::move(inode)), path_(std::move(path)) {}
+      : state_(std::move(state)), inode_(std::move(inode)), path_(std::move(path)), told_(inode_->errors) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, char *to, std::size_t n) override {
     state_->let_happen(path_, offset);
@@ -42,10 +42,14 @@ class FaultFiles::Handle final : public io::File {
       if (!state_->dead) {
         settle(inode_->durable, inode_->pending, static_cast<Keep>(state_->random() % 4), state_->random);
         inode_->pending.clear();
+        told_ = ++inode_->errors;
       }
       return r;
     }
     if (state_->dead) return state_->off(path_);
+    // What was lost was perhaps written here: everybody who had the file open is told, once.
+    if (std::exchange(told_, inode_->errors) != inode_->errors)
+      return Error{Status::Internal, path_ + ": injected failure"};
     for (const auto &w : inode_->pending) w.apply(inode_->durable);
     inode_->pending.clear();
     return {};
@@ -117,6 +121,7 @@ class FaultFiles::Handle final : public io::File {
   std::shared_ptr<State> state_;
   std::shared_ptr<Inode> inode_;
   std::string path_;
+  std::uint64_t told_;  // of so many errors of sync
 };
 
 FaultFiles::FaultFiles() : state_(std::make_shared<State>()) {}

@@ -75,6 +75,7 @@ struct Inode {
   DiskImage cached, durable;
   std::vector<Write> pending;
   std::set<std::uint64_t> spoiled;  // sectors
+  std::uint64_t errors = 0;         // of sync
   io::UniqueFd token;
 
   io::UniqueFd reopen(int lock) const {
