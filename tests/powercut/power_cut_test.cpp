@@ -167,6 +167,7 @@ struct Spool {
       // Its name is in it many times, and in one of the parts that lost sectors leave of it.
       const auto least = kNamed + tolerance.wiped * (kSector + kNamed);
       if (mail == world.mail.end() || mail->second.bytes.size() < least) continue;
+      if (world.done_since_unread(mail->first, tolerance)) continue;
       if (all.find(name) == std::string::npos) throw Failure{"set aside, and now nowhere: " + name};
     }
   }

@@ -146,8 +146,15 @@ void World::check_notifications(const queue::Index &index, bool power, const Tol
   }
 }
 
+bool World::done_since_unread(MessageId id, const Tolerance &t) const {
+  return t.unread.contains(id) && finished(mail.at(id));
+}
+
 bool World::outlived(MessageId id, const Mail &m, const Tolerance &t) const {
-  return finished(m) && (t.journal_damaged || was_unread(id, t));
+  // How it ended may have been known, forgotten by a start that could not read the journal, and known again.
+  const bool ended = finished(m) || (t.journal_damaged && std::all_of(m.recipients.begin(), m.recipients.end(),
+                                                                      [](const Destiny &d) { return d.told; }));
+  return ended && (t.journal_damaged || was_unread(id, t));
 }
 
 void World::check(const queue::QueueCore &core, spool::Store &store, bool power, const Tolerance &t) const {

@@ -75,6 +75,9 @@ class World {
   // All that had to be delivered was.
   bool everything_delivered(const Tolerance &tolerance, std::string *what = nullptr) const;
 
+  // It lies where some start could not read, and was done when another could: then its bytes went.
+  bool done_since_unread(MessageId id, const Tolerance &t) const;
+
   void lies(const spool::Committed &at);  // the queue process takes it in
   std::uint64_t starts = 0;               // of the queue process so far
   std::map<MessageId, Mail> mail;
