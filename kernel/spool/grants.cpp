@@ -235,7 +235,8 @@ void StoreImpl::orphaned(std::uint32_t number, std::uint32_t epoch) {
   // While mail is still being found, what cites it may be yet to come: give_up_bodies() sees to it then.
   const bool large = segment->large || segment->header.kind == FileKind::LargeBody;
   segment->enumerated |= large && finding_;
-  const bool useless = large && !finding_ && !segment->cited && segment->commits.size() == 0;
+  // Or in what cannot be read now.
+  const bool useless = large && !finding_ && !segment->cited && segment->commits.size() == 0 && all_readable();
   sealed(number, epoch, useless ? kFirstRecord : 0);
 }
 

@@ -152,11 +152,14 @@ void StoreImpl::look_again(const Named &named, OnCommit committed, std::function
   one();
 }
 
+bool StoreImpl::all_readable() const {
+  const auto broken = [](const auto &s) { return s.second.phase == Phase::Broken; };
+  return unreadable_.empty() && std::none_of(segments_.begin(), segments_.end(), broken);
+}
+
 // Large bodies of earlier lives that no commit cites: nobody who could still commit them is left.
 void StoreImpl::give_up_bodies() {
-  // What a disk does not give today may cite them.
-  const auto broken = [](const auto &s) { return s.second.phase == Phase::Broken; };
-  if (!unreadable_.empty() || std::any_of(segments_.begin(), segments_.end(), broken)) return;
+  if (!all_readable()) return;  // what a disk does not give today may cite them
   for (auto &[number, segment] : segments_) {
     const bool large = segment.large || segment.header.kind == FileKind::LargeBody;
     if (!large || !segment.enumerated || segment.cited || segment.commits.size() > 0) continue;

@@ -221,6 +221,7 @@ class StoreImpl : public Store {
   void search_next();
   void all_found();
   void give_up_bodies();
+  bool all_readable() const;
   void account_for(const Table &table);
   bool set_aside(const std::string &name, Segment &segment, std::uint64_t from, std::uint64_t to);
   void keep_unreadable(Segment &segment);

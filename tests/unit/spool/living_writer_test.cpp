@@ -158,6 +158,34 @@ TEST_F(LivingWriter, LeavesWhatIsKnownAlreadyToBeMadeStableWhenItIsDead) {
   EXPECT_EQ(rig.found.size(), 2u);
 }
 
+// It goes on in a segment of which the queue process can read nothing, and dies.
+TEST_F(LivingWriter, LeavesALargeBodyThatIsCommittedWhereNobodyCanLook) {
+  begin();
+  const auto small = old_->wait(old_->send("small"));
+  ASSERT_TRUE(small.ok());
+  write_large();
+  end_queue();
+  const auto header = parse_header(disk_.content(large_));
+  ASSERT_TRUE(header.ok());
+  disk_.fail(Op::Read, segment_file(small->commit.segment), 1, Status::Internal, true);
+  {
+    Rig rig{disk_};
+    ASSERT_FALSE(rig.error);
+    EXPECT_TRUE(rig.found.empty());
+    commit_large();
+    kill_writer();
+    rig.store->orphaned(header->number, header->epoch);
+    ASSERT_TRUE(rig.finish_journal());
+    for (int i = 0; i < 20; ++i) rig.poll();
+    EXPECT_EQ(disk_.paths(large_).size(), 1u);
+  }
+  old_.reset();
+  disk_.heal();
+  Rig rig{disk_};
+  ASSERT_EQ(rig.found.size(), 2u);
+  EXPECT_EQ(rig.body_of(*message_), body_);
+}
+
 TEST_F(LivingWriter, IsNotTakenForDamageWhileItWrites) {
   auto options = Rig::small();
   options.segment_size = 4 << 20;
