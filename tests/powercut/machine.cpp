@@ -193,7 +193,9 @@ void Machine::note_unread() {
   tolerance.unread_now.clear();
   tolerance.some_unread_now = false;
   std::map<std::string, std::set<std::uint64_t>> headers;
-  for (const auto &[path, from, to] : disk_.take_unread()) {
+  const auto unread = disk_.take_unread();
+  if (!unread.empty()) world_.learn_places(disk_);
+  for (const auto &[path, from, to] : unread) {
     tolerance.journal_damaged |= path.find("/journal/") != std::string::npos;
     if (path.find("/segments/") == std::string::npos || to - from > spool::kPage) continue;
     tolerance.some_unread_now = tolerance.some_unread = true;

@@ -74,8 +74,9 @@ void break_something(FaultFiles &disk, Random &random) {
 }
 
 // A bit flips, or a sector dies or reads as zeros, on a disk without power. Who lies there?
-Tolerance damage(FaultFiles &disk, const World &world, Random &random) {
+Tolerance damage(FaultFiles &disk, World &world, Random &random) {
   Tolerance t;
+  world.learn_places(disk);
   const auto paths = disk.paths("/spool/");
   std::vector<std::string> candidates;
   for (const auto &p : paths)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/spool/messages.hpp"
 #include "kernel/spool/segment.hpp"
 
 namespace mansio::test {
@@ -51,6 +52,19 @@ void World::lies(const spool::Committed &at) {
   if (first != places.end() && first->second.commit == at.commit) return;
   const auto [from, to] = copies_.equal_range(at.id);
   if (std::none_of(from, to, [&](const auto &c) { return c.second.commit == at.commit; })) copies_.emplace(at.id, at);
+}
+
+void World::learn_places(const FaultFiles &disk) {
+  for (const auto &path : disk.paths("/spool/segments/")) {
+    const auto content = disk.content(path);
+    const auto header = spool::parse_header(content);
+    if (!header || header->epoch == 0) continue;
+    spool::MemoryBytes bytes{content};
+    if (spool::holds_large_body(bytes, *header)) continue;
+    spool::find_messages(bytes, *header, 0, false, [&](const spool::FoundCommit &found) {
+      if (mail.contains(found.message.id)) lies(found.message);
+    });
+  }
 }
 
 Mail &World::sent(MessageId id, std::string bytes, Envelope envelope, Durability durability) {

@@ -12,6 +12,7 @@
 #include "kernel/mail/envelope.hpp"
 #include "kernel/queue/core.hpp"
 #include "kernel/spool/store.hpp"
+#include "tests/support/fault_files.hpp"
 
 namespace mansio::test {
 
@@ -79,6 +80,8 @@ class World {
   bool done_since_unread(MessageId id, const Tolerance &t) const;
 
   void lies(const spool::Committed &at);  // the queue process takes it in
+  // What the disk holds, whoever has heard of it: copies that a death left behind, and mail that was not acknowledged.
+  void learn_places(const FaultFiles &disk);
   std::uint64_t starts = 0;               // of the queue process so far
   std::map<MessageId, Mail> mail;
   std::map<MessageId, spool::Committed> places;  // where commits were, for ever
