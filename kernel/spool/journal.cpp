@@ -71,8 +71,10 @@ Result<void> Journal::start(const Replayed &replayed) {
   // checkpoint.
   if (auto r = files_.sync_directory(options_.directory); !r) return r;
   auto opened = next_file();
-  if (!opened && opened.error().status == Status::Busy && replayed.damaged == 0 && !replayed.read.empty()) {
+  if (!opened && opened.error().status == Status::Busy && replayed.damaged == 0 && replayed.checkpoint) {
     // A disk without any room: what the checkpoint replaced was to be used again, but its new name was not on the disk.
+    // (Without a checkpoint the oldest file stays, though it may never have been finished: were it gone, there would
+    // seem to have been one.)
     remove_before(replayed.read.front().number);
     number_ = replayed.last_file;
     opened = next_file();

@@ -48,7 +48,8 @@ struct Replayed {
     std::uint64_t from, to;  // its last batch, of which nothing says that it was synced
   };
   std::vector<File> read;              // the files replayed, oldest first
-  std::uint64_t checkpoint_bytes = 0;  // of the parts of the checkpoint that they begin with
+  bool checkpoint = false;             // they begin with one that is complete: nothing older is needed
+  std::uint64_t checkpoint_bytes = 0;  // of its parts
   std::uint64_t damaged = 0;           // places where records that had been synced are gone
   bool clean = false;                  // the last record is Clean
   bool active = true;                  // deliveries may have been under way

@@ -86,6 +86,7 @@ Result<Replayed> replay_journal(io::FileSystem &files, const std::string &direct
   // Older files go only once a checkpoint is complete: if some are gone and none is, it was damaged.
   const bool complete = std::any_of(opened.begin(), opened.end(), [](const Opened &o) { return o.checkpoint; });
   if (!numbers.empty() && numbers.front() > 1 && !complete) ++out.damaged;
+  out.checkpoint = complete;
   for (std::size_t i = first; i < opened.size(); ++i) {
     auto &o = opened[i];
     FileBytes bytes{*o.file};

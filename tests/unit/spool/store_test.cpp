@@ -1052,6 +1052,55 @@ TEST(SpoolStore, AJournalWhoseFirstFileLostItsNameIsNoDamage) {
   }
 }
 
+// The first file was never finished, and there was no checkpoint yet: no later start may see that it is gone.
+TEST(SpoolStore, AStartOnAFullDiskTakesNoJournalFileBeforeThereIsACheckpoint) {
+  for (const std::size_t there : {0, 600}) {
+    FaultFiles disk;
+    for (const auto *name : {"/spool", "/spool/journal"}) ASSERT_TRUE(disk.make_directory(name).ok());
+    const auto file = disk.open("/spool/journal/00000001", io::OpenMode::Create);
+    ASSERT_TRUE((*file)->write_at(0, std::string(there, '\0')).ok());
+    {
+      Rig rig{disk};
+      rig.store->journal("precious");
+      ASSERT_TRUE(rig.finish_journal());
+    }
+    disk.limit(disk.used());
+    {
+      Rig full{disk};
+      ASSERT_TRUE(full.error);
+      EXPECT_EQ(full.error->status, Status::Busy);
+    }
+    disk.limit(0);
+    Rig rig{disk};
+    ASSERT_FALSE(rig.error) << rig.error->text;
+    EXPECT_EQ(rig.recovered.corrupt_records, 0u) << there;
+    EXPECT_FALSE(rig.sink.said("journal damaged")) << there;
+    EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "precious"), 1);
+  }
+}
+
+// The name under which it was to be used again is in memory only: after a cut it has its old one.
+TEST(SpoolStore, AStartOnAFullDiskTakesTheJournalFilesThatACheckpointReplaced) {
+  FaultFiles disk;
+  {
+    Rig rig{disk};
+    rig.store->journal("before");
+    ASSERT_TRUE(rig.finish_journal());
+    ASSERT_TRUE(disk.sync_directory("/spool").ok());
+    rig.store->begin_checkpoint();
+    rig.store->snapshot("state");
+    rig.store->end_checkpoint();
+    ASSERT_TRUE(rig.finish_journal());
+  }
+  const auto after = disk.power_cut(0);
+  ASSERT_GT(after->size("/spool/journal/00000001"), 0u);
+  after->limit(after->used());
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error) << rig.error->text;
+  EXPECT_FALSE(rig.sink.said("journal damaged"));
+  EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), "state"), 1);
+}
+
 // As a process leaves them that is killed between write and sync.
 TEST(SpoolStore, WhatAStartReadsFromTheJournalSurvivesAPowerCut) {
   FaultFiles disk;
