@@ -150,7 +150,7 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
   } else {
     place_recipients(slot, envelope, recipients, record, now);
   }
-  if (parent.id && replay_) adopted_.push_back({{parent.id, parent.event}, at.commit});
+  if (parent.id && replay_) adopted_.try_emplace(at.id, FoundDsn{{parent.id, parent.event}, at.commit});
   if (m.groups == kNone || m.deleted)
     settle(slot);
   else if (m.extra && !(m.extra->failed.empty() && m.extra->succeeded.empty()))

@@ -114,6 +114,11 @@ class QueueCore : private spool::Mover {
     std::uint32_t event;
     auto operator<=>(const DsnName &) const = default;
   };
+  // A notification that lies in the spool.
+  struct FoundDsn {
+    DsnName name;
+    spool::Place commit;
+  };
 
   // What one batch of outcomes did to a message, until it is journaled.
   struct Batch {
@@ -288,8 +293,11 @@ class QueueCore : private spool::Mover {
   bool send_notification(MessageSlot slot, const Intent &intent);
   void on_dsn_written(const wire::DsnWritten &written);
   void notification_undeliverable(const DsnName &name, const std::string &reason);
+  const Intent *intent_of(const DsnName &name) const;
+  void adopt_done_notifications();
   void adopt_notifications();
-  void notification_found(const DsnName &name, const spool::Place &commit);
+  void notification_found(MessageId id, const FoundDsn &found);
+  void notification_done(MessageId id);
   const Connection *writer_of(const spool::Place &commit) const;
   void vouched(const Segment &segment);
   void notification_written(MessageId parent, std::uint32_t event);
@@ -395,10 +403,11 @@ class QueueCore : private spool::Mover {
   Nanos gate_at_ = 0;
   std::uint64_t start_sequence_ = 0;  // of the journal entry that makes our lease ids unique
   bool recovered_any_ = false;
-  std::unique_ptr<Replay> replay_;                         // until all that was there is in the index
-  std::vector<std::pair<DsnName, spool::Place>> adopted_;  // notifications found meanwhile, until writers have spoken
-  std::map<DsnName, spool::Place> unvouched_;  // and those whose writer, which lives, may yet say that it gave them up
-  std::uint64_t flagged_ = 0;                  // of what was found: may have been under way in an earlier life
+  std::unique_ptr<Replay> replay_;           // until all that was there is in the index
+  std::map<MessageId, FoundDsn> adopted_;    // notifications found meanwhile, until writers have spoken
+  std::map<MessageId, FoundDsn> unvouched_;  // and those whose writer, which lives, may yet say that it gave them up
+  std::uint64_t adopted_sequence_ = 0;       // of the journal entry that says of some that they were written
+  std::uint64_t flagged_ = 0;                // of what was found: may have been under way in an earlier life
   std::vector<std::function<void()>> afterwards_;  // what peers said meanwhile of mail that may be yet to be found
   std::optional<MessageSlot> orphans_at_;  // some transport is gone, and from here on its mail is yet to be routed
   std::optional<MessageSlot> unpark_at_;   // the gate is open, and these are yet to be let out

@@ -152,6 +152,15 @@ void QueueCore::add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaste
   }
 }
 
+// Null: it is written, or was never due.
+const Intent *QueueCore::intent_of(const DsnName &name) const {
+  const auto slot = index_.find(name.parent);
+  if (slot == kNone || !index_.message(slot).extra) return nullptr;
+  for (const auto &i : index_.message(slot).extra->intents)
+    if (i.event == name.event) return &i;
+  return nullptr;
+}
+
 void QueueCore::send_notifications() {
   if (!retire_open_) return;  // what exists already is yet to be known
   while (!dsn_queue_.empty() && dsn_requests_.size() < kRequestsAtOnce && router()) {
@@ -160,14 +169,11 @@ void QueueCore::send_notifications() {
     if (dsn_queue_.front().sequence > store_.synced_sequence()) return;
     const auto name = dsn_queue_.front().name;
     const auto slot = index_.find(name.parent);
-    const auto *extra = slot == kNone ? nullptr : index_.message(slot).extra.get();
-    const Intent *intent = nullptr;
-    if (extra)
-      for (const auto &i : extra->intents)
-        if (i.event == name.event) intent = &i;
+    const auto *intent = intent_of(name);
     // Another router would write it once more.
-    const auto found = unvouched_.find(name);
-    const bool waits = found != unvouched_.end() && writer_of(found->second) != router();
+    const bool waits = std::any_of(unvouched_.begin(), unvouched_.end(), [&](const auto &u) {
+      return u.second.name == name && writer_of(u.second.commit) != router();
+    });
     if (!intent || waits || dsn_requests_.contains(name) || send_notification(slot, *intent)) {
       dsn_queue_.pop_front();
       continue;
@@ -225,7 +231,7 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
 
 void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   const DsnName name{written.parent.id, written.parent.event};
-  unvouched_.erase(name);
+  std::erase_if(unvouched_, [&](const auto &u) { return u.second.name == name; });
   if (written.id) return notification_written(name.parent, name.event);
   const auto failing = dsn_failing_.try_emplace(name, clock_.mono()).first->second;
   if (written.refused || clock_.mono() - failing >= settings_->queue.bounce_queue_lifetime)
@@ -260,17 +266,41 @@ void QueueCore::notification_undeliverable(const DsnName &name, const std::strin
   notification_written(name.parent, name.event);
 }
 
+// Of those that were found some are gone: so they were delivered, and nothing that a writer may say changes that.
+void QueueCore::adopt_done_notifications() {
+  std::vector<DsnName> done;
+  std::erase_if(adopted_, [&](const auto &a) {
+    if (!intent_of(a.second.name)) return true;
+    if (index_.find(a.first) != kNone) return false;
+    done.push_back(a.second.name);
+    return true;
+  });
+  for (const auto &name : done) notification_written(name.parent, name.event);
+  if (!done.empty()) adopted_sequence_ = last_sequence_;
+}
+
 // Those that exist already count as written, whatever the order in which parent and child were found: unless their
 // writer says that they may not be on stable storage, though the page cache shows them.
 void QueueCore::adopt_notifications() {
-  for (const auto &[name, commit] : std::exchange(adopted_, {})) notification_found(name, commit);
+  while (!adopted_.empty()) {
+    const auto next = adopted_.extract(adopted_.begin());
+    notification_found(next.key(), next.mapped());
+  }
 }
 
 // A writer that lives may be about to say so: it is asked for them again, and answers when it knows.
-void QueueCore::notification_found(const DsnName &name, const spool::Place &commit) {
-  if (store_.is_given_up(commit)) return;
-  if (!writer_of(commit)) return notification_written(name.parent, name.event);
-  unvouched_[name] = commit;
+void QueueCore::notification_found(MessageId id, const FoundDsn &found) {
+  if (store_.is_given_up(found.commit) || !intent_of(found.name)) return;
+  if (!writer_of(found.commit)) return notification_written(found.name.parent, found.name.event);
+  unvouched_.insert_or_assign(id, found);
+}
+
+// Delivered, so whoever is to be told is. The spool may forget it, and then nothing but this says that it was written:
+// so the journal has it first.
+void QueueCore::notification_done(MessageId id) {
+  if (replay_) return;  // its parent may be yet to be found
+  for (auto *found : {&adopted_, &unvouched_})
+    if (const auto one = found->extract(id)) notification_written(one.mapped().name.parent, one.mapped().name.event);
 }
 
 const Connection *QueueCore::writer_of(const spool::Place &commit) const {
@@ -281,13 +311,13 @@ const Connection *QueueCore::writer_of(const spool::Place &commit) const {
 
 // Nobody fills the segment any more, and all that was to be said of it was.
 void QueueCore::vouched(const Segment &segment) {
-  std::vector<std::pair<DsnName, spool::Place>> known;
-  std::erase_if(unvouched_, [&](const auto &u) {
-    if (u.second.segment != segment.first || u.second.epoch != segment.second) return false;
-    known.push_back(u);
-    return true;
-  });
-  for (const auto &[name, commit] : known) {
+  std::vector<MessageId> known;
+  for (const auto &[id, found] : unvouched_)
+    if (found.commit.segment == segment.first && found.commit.epoch == segment.second) known.push_back(id);
+  for (const auto id : known) {
+    const auto found = unvouched_.extract(id);
+    if (!found) continue;
+    const auto &[name, commit] = found.mapped();
     if (store_.is_given_up(commit))
       dsn_queue_.push_back({name, 0});
     else

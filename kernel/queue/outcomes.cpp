@@ -464,6 +464,7 @@ void QueueCore::tell_overdue(Nanos now) {
 
 void QueueCore::finish(MessageSlot slot) {
   const auto id = index_.id_of(slot);
+  notification_done(id);
   const auto gone = entry::gone(id);
   journal(gone);
   if (replay_) replay_->apply(gone);  // a copy of it may be yet to be found

@@ -309,7 +309,8 @@ void QueueCore::check_gates() {
     if (c->peer.kind == wire::RoleKind::Egress) egress = false;
     if (is_writer(*c)) writers = false;
   }
-  if (!retire_open_ && writers) {
+  // What was delivered is forgotten only when that is known for good which it was to tell of.
+  if (!retire_open_ && writers && store_.synced_sequence() >= adopted_sequence_) {
     retire_open_ = true;
     ++router_scans_;  // until look_again() is done, and what was found counts
     for (const auto &[commit, sequence] : retire_later_) store_.retire(commit, sequence);

@@ -56,7 +56,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
       if (noticed)
         notification_written(name.parent, name.event);
       else
-        notification_found(name, at.commit);
+        notification_found(at.id, {name, at.commit});
     }
     seen(slot);
     // An earlier life may have read what we could not, and what it said of it is forgotten.
@@ -65,7 +65,8 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
   }
   const auto said = replay_->find(at.id);
   if (said.gone) {
-    if (envelope.dsn_parent.id) adopted_.push_back({{envelope.dsn_parent.id, envelope.dsn_parent.event}, {}});
+    if (const auto &parent = envelope.dsn_parent; parent.id)
+      adopted_.try_emplace(at.id, FoundDsn{{parent.id, parent.event}, {}});
     store_.admit(at);
     retire(at.commit, 0);
     return;
@@ -92,6 +93,7 @@ void QueueCore::recovered(const spool::Recovered &found) {
   scheduler_->restore(replay_->scheduling(), clock_.wall() - clock_.mono(), clock_.mono());
   replay_->forget_reasons(reasons_);
   replay_.reset();
+  adopt_done_notifications();
   recovered_any_ = index_.size() > 0;
   if (flagged_ > 0)
     log_.warn("unclean stop: mail that may have been under way may be delivered twice", {{"messages", flagged_}});

@@ -417,6 +417,58 @@ TEST_F(Notification, IsNotAskedOfAnotherRouterWhileTheOneThatWroteItLives) {
   EXPECT_FALSE(known(id));
 }
 
+// The spool forgets it then, and whoever is asked after that would write it once more.
+TEST_F(Notification, OneThatIsDeliveredBeforeItsRouterAnswersCountsAsWritten) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  auto dsn = envelope({"sender@example.org"}, "");
+  dsn.dsn_parent = n[0].parent;
+  const auto at = commit(dsn);
+  start();
+  egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  say(router_, wire::WriterHello{{{kSegment, kEpoch}}});
+  advance(kSecond);
+  ASSERT_EQ(notifications().size(), 1u);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  ASSERT_EQ(l[0].id, at.id);
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_FALSE(known(id));
+  store_->want_checkpoint = true;
+  advance(kSecond);
+  ASSERT_EQ(store_->checkpoints, 1);
+  begin();
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_EQ(store_->bad_unpins, 0);
+}
+
+TEST_F(Notification, OneThatWasDeliveredIsForgottenOnlyWhenItIsKnownForGoodThatItWasWritten) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Bounced);
+  const auto n = notifications();
+  ASSERT_EQ(n.size(), 1u);
+  auto dsn = envelope({"sender@example.org"}, "");
+  dsn.dsn_parent = n[0].parent;
+  const auto at = commit(dsn);
+  disk_.journal.push_back(entry::gone(at.id));
+  start();
+  router_ = attach(wire::RoleKind::Router, "router", 300);
+  core_->attach_done();
+  say(router_, wire::WriterHello{{{kSegment, kEpoch}}});
+  EXPECT_FALSE(store_->retired.contains(at.id));
+  EXPECT_TRUE(notifications().empty());
+  EXPECT_FALSE(known(id));
+  EXPECT_TRUE(store_->retired.contains(at.id));
+}
+
 TEST_F(Notification, OneThatCannotBeWrittenIsTriedAgainLater) {
   begin();
   mail_to({"a@example.com"});
