@@ -7,7 +7,25 @@ namespace {
 using wire::DeliveryStatus;
 using wire::DsnKind;
 
-using Notification = Bench;
+class Notification : public Bench {
+ protected:
+  // A message that bounced, and its notification, which its router has written and of which the queue has not heard.
+  struct Unheard {
+    MessageId message;
+    decltype(wire::DsnRequest::parent) parent;
+    spool::Committed at;
+  };
+  Unheard unheard_notification() {
+    begin();
+    const auto message = mail_to({"a@example.com"});
+    report(leases().at(0), DeliveryStatus::Bounced);
+    const auto n = notifications();
+    EXPECT_EQ(n.size(), 1u);
+    auto dsn = envelope({"sender@example.org"}, "");
+    dsn.dsn_parent = n.at(0).parent;
+    return {message, n.at(0).parent, commit(dsn)};
+  }
+};
 
 TEST_F(Notification, OneForAllThatFailedAndTheMessageStaysUntilItIsWritten) {
   begin();
@@ -331,14 +349,7 @@ TEST_F(Notification, IsNotAskedForAgainBeforeItIsKnownWhatADeadRouterWrote) {
 TEST_F(Notification, OneThatItsWriterGaveUpDoesNotCountAsWrittenAfterARestart) {
   for (const bool given_up : {false, true}) {
     disk_ = {};
-    begin();
-    const auto id = mail_to({"a@example.com"});
-    report(leases().at(0), DeliveryStatus::Bounced);
-    const auto n = notifications();
-    ASSERT_EQ(n.size(), 1u);
-    auto dsn = envelope({"sender@example.org"}, "");
-    dsn.dsn_parent = n[0].parent;
-    const auto at = commit(dsn);
+    const auto [id, parent, at] = unheard_notification();
     start();
     router_ = attach(wire::RoleKind::Router, "router", 300);
     core_->attach_done();
@@ -359,14 +370,7 @@ TEST_F(Notification, OneInASegmentThatALivingRouterFillsCountsOnlyWhenNothingCan
   for (const auto end : {End::Written, End::GivenUp, End::Sealed, End::Dead}) {
     SCOPED_TRACE(static_cast<int>(end));
     disk_ = {};
-    begin();
-    const auto id = mail_to({"a@example.com"});
-    report(leases().at(0), DeliveryStatus::Bounced);
-    const auto n = notifications();
-    ASSERT_EQ(n.size(), 1u);
-    auto dsn = envelope({"sender@example.org"}, "");
-    dsn.dsn_parent = n[0].parent;
-    const auto at = commit(dsn);
+    const auto [id, parent, at] = unheard_notification();
     start();
     router_ = attach(wire::RoleKind::Router, "router", 300);
     core_->attach_done();
@@ -375,7 +379,7 @@ TEST_F(Notification, OneInASegmentThatALivingRouterFillsCountsOnlyWhenNothingCan
     EXPECT_EQ(notifications().size(), 1u) << "it knows what it wrote";
     switch (end) {
       case End::Written:
-        say(router_, wire::DsnWritten{n[0].parent, at.id, false, {}});
+        say(router_, wire::DsnWritten{parent, at.id, false, {}});
         break;
       case End::GivenUp:
         store_->give_up(kSegment, kEpoch, at.commit.offset);
@@ -395,14 +399,7 @@ TEST_F(Notification, OneInASegmentThatALivingRouterFillsCountsOnlyWhenNothingCan
 
 // It would write it once more.
 TEST_F(Notification, IsNotAskedOfAnotherRouterWhileTheOneThatWroteItLives) {
-  begin();
-  const auto id = mail_to({"a@example.com"});
-  report(leases().at(0), DeliveryStatus::Bounced);
-  const auto n = notifications();
-  ASSERT_EQ(n.size(), 1u);
-  auto dsn = envelope({"sender@example.org"}, "");
-  dsn.dsn_parent = n[0].parent;
-  commit(dsn);
+  const auto [id, parent, at] = unheard_notification();
   start();
   router_ = attach(wire::RoleKind::Router, "router", 300);
   auto next = attach(wire::RoleKind::Router, "router", 301, 2);  // of the next generation
@@ -419,14 +416,7 @@ TEST_F(Notification, IsNotAskedOfAnotherRouterWhileTheOneThatWroteItLives) {
 
 // The spool forgets it then, and whoever is asked after that would write it once more.
 TEST_F(Notification, OneThatIsDeliveredBeforeItsRouterAnswersCountsAsWritten) {
-  begin();
-  const auto id = mail_to({"a@example.com"});
-  report(leases().at(0), DeliveryStatus::Bounced);
-  const auto n = notifications();
-  ASSERT_EQ(n.size(), 1u);
-  auto dsn = envelope({"sender@example.org"}, "");
-  dsn.dsn_parent = n[0].parent;
-  const auto at = commit(dsn);
+  const auto [id, parent, at] = unheard_notification();
   start();
   egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 200);
   router_ = attach(wire::RoleKind::Router, "router", 300);
@@ -450,14 +440,7 @@ TEST_F(Notification, OneThatIsDeliveredBeforeItsRouterAnswersCountsAsWritten) {
 }
 
 TEST_F(Notification, OneThatWasDeliveredIsForgottenOnlyWhenItIsKnownForGoodThatItWasWritten) {
-  begin();
-  const auto id = mail_to({"a@example.com"});
-  report(leases().at(0), DeliveryStatus::Bounced);
-  const auto n = notifications();
-  ASSERT_EQ(n.size(), 1u);
-  auto dsn = envelope({"sender@example.org"}, "");
-  dsn.dsn_parent = n[0].parent;
-  const auto at = commit(dsn);
+  const auto [id, parent, at] = unheard_notification();
   disk_.journal.push_back(entry::gone(at.id));
   start();
   router_ = attach(wire::RoleKind::Router, "router", 300);

@@ -908,6 +908,23 @@ TEST(SpoolStore, TheEndOfABatchThatWasNotSyncedDoesNotStandForItsRepetition) {
   EXPECT_EQ(std::count(rig.entries.begin(), rig.entries.end(), precious), 1);
 }
 
+// A journal without a spool around it. It syncs when it is told to: a batch, and so at least a page, for each flush.
+struct LoneJournal {
+  explicit LoneJournal(FaultFiles &disk) : journal(loop, log, disk, options()) {}
+  static JournalOptions options() {
+    JournalOptions o;
+    o.directory = "/journal";
+    o.rotate_bytes = 256 * 1024;
+    o.sync_interval = 3600 * kSecond;
+    return o;
+  }
+  asio::io_context loop;
+  SystemClock clock;
+  NoLog sink;
+  Logger log{sink, clock, "test", LogLevel::Debug};
+  Journal journal;
+};
+
 // A sync fails, and of its file the disk has only the beginning; then there is no room, and the checkpoint whose part
 // stood between two entries is given up. What the next file has must not tell the first entry again.
 TEST(SpoolStore, EntriesBetweenPartsOfACheckpointThatIsGivenUpAreReplayedOnce) {
@@ -916,14 +933,8 @@ TEST(SpoolStore, EntriesBetweenPartsOfACheckpointThatIsGivenUpAreReplayedOnce) {
   const auto file = [](std::uint32_t number) { return "/journal/" + file_name(number); };
   const std::string first(1000, '1'), second(1000, '2');
   {
-    asio::io_context loop;
-    SystemClock clock;
-    NoLog sink;
-    Logger log{sink, clock, "test", LogLevel::Debug};
-    JournalOptions options;
-    options.directory = "/journal";
-    options.sync_interval = 3600 * kSecond;  // until it is told to hurry: one batch
-    Journal journal{loop, log, disk, options};
+    LoneJournal lone{disk};
+    auto &journal = lone.journal;
     ASSERT_TRUE(journal.start({}).ok());
     disk.fail(Op::Sync, file(2), 2, Status::Internal);  // behind that of its header
     disk.fail(Op::Write, file(3), 3, Status::Busy);     // behind its header and the zeros
@@ -951,15 +962,8 @@ TEST(SpoolStore, EntriesBetweenPartsOfACheckpointThatIsGivenUpAreReplayedOnce) {
 TEST(SpoolStore, AFullDiskGivesTheJournalTheOldFileThatIsKeptForItsBlocks) {
   FaultFiles disk;
   ASSERT_TRUE(disk.make_directory("/journal").ok());
-  asio::io_context loop;
-  SystemClock clock;
-  NoLog sink;
-  Logger log{sink, clock, "test", LogLevel::Debug};
-  JournalOptions options;
-  options.directory = "/journal";
-  options.rotate_bytes = 256 * 1024;
-  options.sync_interval = 3600 * kSecond;  // a batch for each flush, and so a page
-  Journal journal{loop, log, disk, options};
+  LoneJournal lone{disk};
+  auto &journal = lone.journal;
   ASSERT_TRUE(journal.start({}).ok());
   const auto written = [&] {
     journal.append(RecordType::Entry, "outcome");
