@@ -221,6 +221,7 @@ class QueueCore : private spool::Mover {
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
   void suspend(GroupSlot group, const Reason &reason, bool dead_transport);
   Reason why_suspended(GroupSlot group, bool dead_transport) const;
+  static Reason suspended(EnhancedStatus status, std::string_view why);
   void check_deadlines(Nanos now);
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);
@@ -397,7 +398,8 @@ class QueueCore : private spool::Mover {
   std::pair<MessageId, std::string> came_with_;           // the source pool of the message that pool_now() read last
   std::deque<std::string> domains_to_ask_;                // whose exchangers are wanted
   std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
-  std::map<scheduler::DestinationId, ReasonId> site_reasons_;  // why each was last out of reach
+  // What is said to mail for each that was last out of reach: one text with the recipients' own.
+  std::map<scheduler::DestinationId, ReasonId> suspended_reasons_;
 
   bool attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;
   Nanos gate_at_ = 0;

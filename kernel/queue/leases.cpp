@@ -1,4 +1,6 @@
 // Leases: the scheduler's decisions turned into leases for egress processes.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -278,20 +280,19 @@ void QueueCore::end_lease(LeaseMap::iterator at) {
 
 Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
   if (dead_transport) return {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
-  Reason reason{0, {4, 4, 1}, "delivery temporarily suspended", "", "none"};
   const auto destination = scheduler_->destination_of(slot);
-  auto known = site_reasons_.find(destination);
-  if (known == site_reasons_.end()) known = site_reasons_.find(scheduler_->site_of(destination));
-  if (known == site_reasons_.end()) return reason;
-  const auto &why = reasons_.get(known->second);
-  reason.enhanced = why.enhanced;
-  reason.text += ": " + why.text;
-  return reason;
+  auto known = suspended_reasons_.find(destination);
+  if (known == suspended_reasons_.end()) known = suspended_reasons_.find(scheduler_->site_of(destination));
+  return known == suspended_reasons_.end() ? suspended({4, 4, 1}, "") : reasons_.get(known->second);
+}
+
+Reason QueueCore::suspended(EnhancedStatus status, std::string_view why) {
+  return {0, status, fmt::format("delivery temporarily suspended{}{}", why.empty() ? "" : ": ", why), "", "none"};
 }
 
 // A dead destination or transport, or a transport that only flushes: counts as a failed attempt, without a connection.
-// Mail expires by it, but for that of a dead transport, where nobody has tried anything for anyone. (A transport that is
-// no longer configured will not come back.)
+// Mail expires by it, but for that of a dead transport, where nobody has tried anything for anyone. (A transport that
+// is no longer configured will not come back.)
 void QueueCore::suspend(GroupSlot slot, const Reason &reason, bool dead_transport) {
   const auto message = index_.group(slot).message;
   const auto envelope = envelope_of(message);

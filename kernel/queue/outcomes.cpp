@@ -76,11 +76,12 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
       const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
       const bool deferred = !o.outcomes.empty() && o.outcomes.front().enhanced.cls == 4;
       const auto status = deferred ? o.outcomes.front().enhanced : EnhancedStatus{4, 4, 1};
-      auto &kept = site_reasons_[id];
-      reasons_.drop(std::exchange(kept, reasons_.take({0, status, why, "", "none"})));
-    } else if (const auto known = site_reasons_.find(id); o.done && !no_feedback && known != site_reasons_.end()) {
+      auto &kept = suspended_reasons_[id];
+      reasons_.drop(std::exchange(kept, reasons_.take(suspended(status, why))));
+    } else if (const auto known = suspended_reasons_.find(id);
+               o.done && !no_feedback && known != suspended_reasons_.end()) {
       reasons_.drop(known->second);
-      site_reasons_.erase(known);
+      suspended_reasons_.erase(known);
     }
   }
   if (o.done) {

@@ -13,13 +13,15 @@ import statistics
 import tempfile
 import time
 
+import against_thousand
 from figures import BACKLOG, table
 from machine import Disk, end_on_signals, fail, free_port, output, own_cpu_seconds, say, wait_growth, wait_until
 from resolver import EVERYWHERE, Resolver
 from servers import Instance, Sink
 
 SIZE = 2048
-THOUSAND = 1000  # of what the decision in a large backlog is compared with
+THOUSAND = 1000  # of what a delivery and a decision in a large backlog are compared with
+GIVEN_BACK = 2  # s after the index is complete, by when what only the restart needed is given back to the system
 
 
 class Backlogged(Instance):
@@ -113,7 +115,7 @@ def look(m, directory, values):
 
 def restart(m, times, values):
     """After kill -9, some times: each adds one message."""
-    first, complete, memory = [], [], []
+    first, complete, at_once, memory = [], [], [], []
     for _ in range(times):
         before = m.count("messages")
         m.kill()
@@ -123,12 +125,14 @@ def restart(m, times, values):
         first.append(time.monotonic() - begin)
         wait_growth(lambda: m.count("messages"), before, "in the index after a restart", 120, 0.02)
         complete.append(time.monotonic() - begin)
+        at_once.append(m.memory()[0])
+        time.sleep(GIVEN_BACK)
         memory.append(m.memory())
     for key, seen in (("first", first), ("index", complete), ("memory_after", [now for now, _ in memory])):
         values[key] = statistics.median(seen)
     say(f"  {times} restarts after kill -9: first accept " + " ".join(f"{t:.2f}" for t in first) + " s, index complete "
-        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {values['memory_after']:.1f} MB, "
-        f"{max(most for _, most in memory):.1f} MB at most")
+        + " ".join(f"{t:.2f}" for t in complete) + f" s; queue process then {statistics.median(at_once):.1f} MB, "
+        f"{values['memory_after']:.1f} MB after {GIVEN_BACK} s, {max(most for _, most in memory):.1f} MB at most")
 
 
 def accept_rates(empty, full, args, values):
@@ -160,9 +164,9 @@ def deliver(m, ids, resolver, port):
     return used / len(ids) * 1e6
 
 
-def decisions(small, full, ids, resolver, port, args, values):
-    """What it costs the queue process to decide on a message, lease it and take its outcome: by turns a thousand drawn by
-    lot from the backlog, and a backlog of just a thousand, each of these to as many destinations."""
+def deliveries(small, full, ids, resolver, port, args):
+    """What it costs the queue process to decide on a message, read its envelope, lease it and take its outcome: by turns a
+    thousand drawn by lot from the backlog, and a backlog of just a thousand, each of these to as many destinations."""
     costs, each = [], min(THOUSAND, len(ids) // (args.rounds + 1))
     random.shuffle(ids)
     for i in range(args.rounds + 1):
@@ -173,8 +177,15 @@ def decisions(small, full, ids, resolver, port, args, values):
         there = deliver(small, few, resolver, port)
         costs.append((deliver(full, ids[i * each:(i + 1) * each], resolver, port), there))
     del costs[0]  # of processes that have never delivered
-    values["decision"] = statistics.median(here / there for here, there in costs)
-    say(f"  queue CPU, us a delivery, out of the backlog / out of {each}: " + ", ".join(f"{a:.1f} / {b:.1f}" for a, b in costs))
+    say(f"  queue CPU, us a delivery, out of the backlog / out of {each}: " + ", ".join(f"{a:.1f} / {b:.1f}" for a, b in costs)
+        + f"; median ratio {statistics.median(here / there for here, there in costs):.2f}")
+
+
+def decision(args, values):
+    """Of the index and the scheduler alone, by their own benchmark."""
+    rows = against_thousand.rows(output([args.index, str(THOUSAND), str(args.messages)], 600 + args.messages / 1000).splitlines())
+    values["decision"] = rows[args.messages]["ratio"]
+    say(f"  a decision, alone: {rows[args.messages]['decide']:.0f} ns, among {THOUSAND} {rows[THOUSAND]['decide']:.0f} ns")
 
 
 def run(args, directory, values):
@@ -191,14 +202,16 @@ def run(args, directory, values):
         ids = look(full, directory, values)
         restart(full, args.restarts, values)
         full.wait_deferred(full.count("messages"), 300)
-        decisions(small, full, ids, resolver, port, args, values)
+        deliveries(small, full, ids, resolver, port, args)
         accept_rates(small, full, args, values)
+    decision(args, values)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mansio", required=True)
     parser.add_argument("--plugins", required=True)
+    parser.add_argument("--index", required=True, help="the benchmark of index and scheduler, bench-backlog")
     parser.add_argument("--directory", default=os.environ.get("MANSIO_BENCH_DIR"), help="where the spools are made, on the disk to be measured")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--domains", type=int, default=10_000)

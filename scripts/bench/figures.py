@@ -40,12 +40,12 @@ BACKLOG = [
     Figure("disk", "disk beyond the bodies, per message", 300, None, False, " B", 0),
     Figure("first", "restart after kill -9: to first accepted message", 1, None, False, " s"),
     Figure("index", "restart after kill -9: to complete index", 5, None, False, " s"),
-    Figure("memory_after", "resident memory of the queue process after it", 128, None, False, " MB", 1),
+    Figure("memory_after", "resident memory of the queue process 2 s after it", 128, None, False, " MB", 1),
     Figure("qshape", "mansio qshape deferred", 0.3, None, False, " s"),
     Figure("list", "full queue list --json", 15, None, False, " s"),
     Figure("stall", "longest scheduling stall meanwhile", 10, None, False, " ms", 1),
     Figure("accept", "accept rate with the backlog, against an empty spool", 0.9, None, True, " x"),
-    Figure("decision", "queue CPU per delivery from the backlog, against from a thousand", 1.3, None, False, " x"),
+    Figure("decision", "a scheduling decision, against at a thousand", 1.3, None, False, " x"),
 ]
 
 FAILOVER = [
