@@ -124,7 +124,7 @@ struct Budget {
   std::uint64_t memory_limit = 0;        // bytes of address space; 0 = none
   double cpu_limit = 0;                  // seconds of CPU a second, over ten seconds; 0 = none
   std::uint32_t descriptor_limit = 0;    // 0 = as the kernel's processes
-  std::uint32_t breaker_deaths = 5;      // or failures in a row of a lookup or auth, that open the breaker
+  std::uint32_t breaker_deaths = 5;      // or failures in a row of what is asked questions, that open a breaker
   Nanos breaker_window = 60 * kSecond;
   Nanos breaker_time = 60 * kSecond;  // how long it stays open
   OnFailure on_failure = OnFailure::Defer;

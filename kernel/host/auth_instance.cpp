@@ -70,7 +70,7 @@ class AuthInProcess final : public AuthInstance {
   void start(wire::AuthCall call, Done done) override {
     const auto opened = plugin_.open(call.time_limit, [this, done](Answer &&answer) {
       auto result = auth_result(std::move(answer));
-      plugin_.judge(result.outcome == wire::AuthOutcome::Failed);
+      plugin_.judge(result.outcome == wire::AuthOutcome::Failed, result.text);
       done(std::move(result));
     });
     if (opened.why_not) return done(auth_failure(opened.why_not));
@@ -85,7 +85,7 @@ class AuthInProcess final : public AuthInstance {
   }
   std::size_t in_flight() const override { return plugin_->in_flight(); }
   std::uint64_t misbehaviours() const override { return plugin_->misbehaviours(); }
-  void stats(const StatsSink &add) const override { plugin_->stats(add); }
+  void stats(const StatsSink &add) const override { plugin_.stats(add); }
 
  private:
   std::string ask_mechanisms(int clear) {

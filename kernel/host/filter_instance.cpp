@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "kernel/host/filter.hpp"
-#include "kernel/host/instance.hpp"
+#include "kernel/host/guarded.hpp"
+#include "kernel/host/stage_rules.hpp"
 #include "kernel/host/stage_work.hpp"
 #include "mansio/draft/filter.h"
 
@@ -66,6 +67,15 @@ void with_stage(const wire::StageCall &call, Nanos deadline, F f) {
   f(stage);
 }
 
+// The parts that have a breaker each. A plugin may fail at recipients and never at senders, so each command is one, and
+// disconnecting too. The content is one with all its stages: a message has many of them, and what goes well before the
+// field that makes the plugin fail is no recovery.
+constexpr std::size_t kContentPart = MANSIO_STAGE_HEADER, kDisconnectPart = kContentPart + 1, kParts = kContentPart + 2;
+
+std::size_t part_of(std::uint32_t stage) {
+  return stage < MANSIO_STAGE_HEADER ? stage : is_content(stage) ? kContentPart : kDisconnectPart;
+}
+
 class FilterInProcess final : public FilterInstance {
  public:
   FilterInProcess(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, const char *kind)
@@ -73,26 +83,26 @@ class FilterInProcess final : public FilterInstance {
         kind_(kind),
         filter_(std::string_view{kind} == kFilterKind),
         nothing_(std::make_shared<const MessageSource>()),
-        instance_(around, plugin, std::move(options), filter_ ? "filter" : "policy",
-                  {nullptr, nullptr, plugin_failure, nullptr}) {}
+        plugin_(around, plugin, std::move(options),
+                {filter_ ? "filter" : "policy", "on_failure answers", "it has too much to do"}, kParts) {}
 
   Result<void> begin() {
-    const auto table = instance_.begin(kind_);
+    const auto table = plugin_->begin(kind_);
     if (!table) return table.error();
     table_ = static_cast<const mansio_filter *>(*table);
     if (!table_->start || !table_->stages)
       return Error{Status::BadConfig, fmt::format("{} {}: the plugin has no {}()", filter_ ? "filter" : "policy",
-                                                  instance_.name(), table_->start ? "stages" : "start")};
-    instance_.on_cancel(table_->cancel);
+                                                  plugin_->name(), table_->start ? "stages" : "start")};
+    plugin_->on_cancel(table_->cancel);
     bool told = false;
-    instance_.run(0, [&] {
-      stages_ = table_->stages(instance_.self());
+    plugin_->run(0, [&] {
+      stages_ = table_->stages(plugin_->self());
       told = true;
     });
     if (!told || stages_ == 0)  // one that lets everything pass is none
       return Error{Status::BadConfig,
                    fmt::format("{} {}: the plugin {} which stages it wants to see", filter_ ? "filter" : "policy",
-                               instance_.name(), told ? "does not say" : "failed when it was asked")};
+                               plugin_->name(), told ? "does not say" : "failed when it was asked")};
     return {};
   }
 
@@ -107,46 +117,66 @@ class FilterInProcess final : public FilterInstance {
       done(std::move(skipped));
       return 0;
     }
-    const auto now = clock_.mono();
-    const auto deadline = now + call.time_limit;
     const auto work = std::make_shared<StageWork>(std::move(call), filter_);
-    Operation operation;
-    operation.message = work->call().id;
-    operation.time_limit = work->call().time_limit;
-    operation.latest = now + work->call().total_limit;
+    const auto &facts = work->call();
+    Guarded::Question question;
+    auto &operation = question.operation;
+    operation.message = facts.id;
+    operation.time_limit = facts.time_limit;
+    operation.latest = clock_.mono() + facts.total_limit;
     operation.progressed = std::move(progressed);
-    operation.done = [work, done](Answer &&answer) {
+    operation.done = [this, work, done](Answer &&answer) {
+      const bool busy = answer.status == MANSIO_BUSY;
       auto result = stage_result(std::move(answer));
       work->close(result);
+      judge(*work, result, busy);
       done(std::move(result));
     };
-    const auto op = instance_.open(std::move(operation), source(std::move(content)), deadline, work);
-    if (op == 0) {
-      done(stage_failure("it has too much to do"));
+    question.message = source(std::move(content));
+    question.work = work;
+    question.part = part_of(facts.stage);
+    if (is_content(facts.stage)) question.part_of = facts.id.value;
+    const auto opened = plugin_.open(std::move(question), facts.time_limit);
+    if (opened.why_not) {
+      done(stage_failure(opened.why_not));
       return 0;
     }
-    const auto run = [this, op, work, deadline] {
-      with_stage(work->call(), deadline,
-                 [&](const mansio_stage &stage) { table_->start(instance_.self(), mansio_op{op}, &stage); });
+    const auto run = [this, opened, work] {
+      with_stage(work->call(), opened.deadline,
+                 [&](const mansio_stage &stage) { table_->start(plugin_->self(), mansio_op{opened.op}, &stage); });
     };
-    if (instance_.blocking())
-      instance_.run_blocking(op, run);
+    if (plugin_->blocking())
+      plugin_->run_blocking(opened.op, run);
     else
-      instance_.run(op, run);
-    return op;
+      plugin_->run(opened.op, run);
+    return opened.op;
   }
 
-  void cancel(std::uint64_t number) override { instance_.cancel(number); }
+  // A client that goes away is not to open a breaker.
+  void cancel(std::uint64_t number) override {
+    if (const auto work = plugin_->work(number)) work->give_up();
+    plugin_->cancel(number);
+  }
   void abort(const std::string &session, MessageId id) override {
     if (!table_->abort) return;
     const auto queue_id = id ? to_string(id) : std::string{};
-    instance_.run(0, [&] { table_->abort(instance_.self(), str(session), str(queue_id)); });
+    plugin_->run(0, [&] { table_->abort(plugin_->self(), str(session), str(queue_id)); });
   }
-  std::size_t in_flight() const override { return instance_.in_flight(); }
-  std::uint64_t misbehaviours() const override { return instance_.misbehaviours(); }
-  void stats(const StatsSink &add) const override { instance_.stats(add); }
+  std::size_t in_flight() const override { return plugin_->in_flight(); }
+  std::uint64_t misbehaviours() const override { return plugin_->misbehaviours(); }
+  void stats(const StatsSink &add) const override { plugin_.stats(add); }
 
  private:
+  // One that has too much to do is well, as one that says "later" is.
+  void judge(const StageWork &work, const wire::StageResult &result, bool busy) {
+    using wire::StageOutcome;
+    const auto stage = work.call().stage;
+    if (work.given_up()) return plugin_.not_judged(part_of(stage));
+    const bool failed = result.outcome == StageOutcome::Failed && !busy;
+    const bool goes_on = result.outcome == StageOutcome::Ok || result.outcome == StageOutcome::Skip;
+    if (is_content(stage) && goes_on && !work.call().last) return;  // the rest of it will tell
+    plugin_.judge(failed, result.text, part_of(stage), stage_name(stage));
+  }
   std::shared_ptr<const MessageSource> source(std::shared_ptr<const FilterContent> content) const {
     if (!content) return nothing_;
     MessageSource source;
@@ -161,7 +191,7 @@ class FilterInProcess final : public FilterInstance {
   const std::shared_ptr<const MessageSource> nothing_;
   const mansio_filter *table_ = nullptr;
   std::uint64_t stages_ = 0;
-  Instance instance_;  // last: it goes first
+  Guarded plugin_;  // last: it goes first
 };
 
 }  // namespace

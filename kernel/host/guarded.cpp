@@ -2,41 +2,71 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace mansio::host {
 
-Guarded::Guarded(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, Words words)
+Guarded::Guarded(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, Words words,
+                 std::size_t parts)
     : clock_(around.clock),
       log_(around.log),
       plugin_(plugin),
       words_(words),
-      breaker_(options.limits.breaker_failures, options.limits.breaker_window, options.limits.breaker_time),
+      breakers_(parts,
+                Breaker{options.limits.breaker_failures, options.limits.breaker_window, options.limits.breaker_time}),
       instance_(around, plugin, std::move(options), words.label, {nullptr, nullptr, plugin_failure, nullptr}) {}
 
-Guarded::Opened Guarded::open(Nanos time_limit, std::function<void(Answer &&)> done) {
+Guarded::Opened Guarded::open(Question question, Nanos time_limit) {
   const auto now = clock_.mono();
-  if (!breaker_.allows(now)) {
+  auto &breaker = breakers_[question.part];
+  if (!breaker.allows(now, question.part_of)) {
     ++instance_.metrics().host.refused;
     return {0, 0, "it keeps failing and is not asked for a while"};
   }
-  Operation operation;
-  operation.done = std::move(done);
   const auto deadline = now + time_limit;
-  const auto op = instance_.open(std::move(operation), message_, deadline);
+  const auto op =
+      instance_.open(std::move(question.operation), std::move(question.message), deadline, std::move(question.work));
   if (op != 0) return {op, deadline, nullptr};
-  breaker_.not_begun();
+  breaker.not_begun();
   return {0, 0, words_.too_much};
 }
 
-void Guarded::judge(bool failed) {
+Guarded::Opened Guarded::open(Nanos time_limit, std::function<void(Answer &&)> done) {
+  Question question;
+  question.operation.done = std::move(done);
+  question.message = nothing_;
+  return open(std::move(question), time_limit);
+}
+
+void Guarded::judge(bool failed, std::string_view why, std::size_t part, std::string_view stage) {
+  auto &breaker = breakers_[part];
+  const LogField who{words_.label, instance_.name()}, at{"stage", stage};
   if (!failed) {
-    if (breaker_.open()) log_.info("breaker closed: the plugin answers again", {{words_.label, instance_.name()}});
-    return breaker_.succeeded();
+    constexpr auto kClosed = "breaker closed: the plugin answers again";
+    if (breaker.open() && stage.empty()) log_.info(kClosed, {who});
+    if (breaker.open() && !stage.empty()) log_.info(kClosed, {who, at});
+    return breaker.succeeded();
   }
-  if (breaker_.failed(clock_.mono()))
-    log_.error(fmt::format("breaker open: the plugin keeps failing and is not asked for a while; {}", words_.meanwhile),
-               {{words_.label, instance_.name()}, {"plugin", plugin_.name}});
+  if (!breaker.failed(clock_.mono())) return;
+  ++times_opened_;
+  const auto opened = fmt::format(
+      "breaker open: the plugin keeps failing and is not asked for a while; {}; mend it, and have it asked at once "
+      "with "
+      "mansio reload",
+      words_.meanwhile);
+  const LogField plugin{"plugin", plugin_.name}, reason{"reason", why};
+  if (stage.empty())
+    log_.error(opened, {who, plugin, reason});
+  else
+    log_.error(opened, {who, plugin, at, reason});
+}
+
+void Guarded::stats(const StatsSink &add) const {
+  instance_.stats(add);
+  const auto open = std::count_if(breakers_.begin(), breakers_.end(), [](const Breaker &b) { return b.open(); });
+  add("mansio_plugin_breakers_open" + instance_.labels(), static_cast<double>(open));
+  add("mansio_plugin_breaker_opened_total" + instance_.labels(), static_cast<double>(times_opened_));
 }
 
 }  // namespace mansio::host

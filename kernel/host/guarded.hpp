@@ -1,9 +1,13 @@
-// Guarded: an instance of a plugin that is asked questions, behind a breaker that its answers are judged for.
+// Guarded: an instance of a plugin that is asked questions, behind breakers that its answers are judged for: one, or
+// one for each part of what it does where the parts fail by themselves.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "kernel/host/breaker.hpp"
 #include "kernel/host/instance.hpp"
@@ -17,7 +21,8 @@ class Guarded {
     const char *meanwhile;  // what becomes of those who would ask while the breaker is open
     const char *too_much;   // why nothing is asked beyond the limit
   };
-  Guarded(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, Words words);
+  Guarded(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, Words words,
+          std::size_t parts = 1);
 
   Instance *operator->() { return &instance_; }
   const Instance *operator->() const { return &instance_; }
@@ -27,17 +32,32 @@ class Guarded {
     Nanos deadline = 0;
     const char *why_not = nullptr;  // with op 0
   };
-  // An operation without a message. `done` is to call judge().
+  struct Question {
+    Operation operation;  // whose `done` is to call judge() or not_judged()
+    std::shared_ptr<const MessageSource> message;
+    std::shared_ptr<StageWork> work{};
+    std::size_t part = 0;       // whose breaker it is about
+    std::uint64_t part_of = 0;  // Breaker::allows()
+  };
+  Opened open(Question question, Nanos time_limit);
+  // An operation without a message.
   Opened open(Nanos time_limit, std::function<void(Answer &&)> done);
-  void judge(bool failed);
+
+  // `why`: of a failure, for the log; `stage`: what was asked, where the plugin has several parts.
+  void judge(bool failed, std::string_view why, std::size_t part = 0, std::string_view stage = {});
+  // Nobody waited for the answer.
+  void not_judged(std::size_t part) { breakers_[part].not_begun(); }
+
+  void stats(const StatsSink &add) const;
 
  private:
   const Clock &clock_;
   Logger &log_;
   const mansio_plugin &plugin_;
   const Words words_;
-  const std::shared_ptr<const MessageSource> message_ = std::make_shared<const MessageSource>();  // empty
-  Breaker breaker_;
+  const std::shared_ptr<const MessageSource> nothing_ = std::make_shared<const MessageSource>();
+  std::vector<Breaker> breakers_;
+  std::uint64_t times_opened_ = 0;
   Instance instance_;  // last: it goes first
 };
 

@@ -224,9 +224,10 @@ void Instance::misbehaves(std::string_view what, MessageId message) {
   log_.warn("plugin misbehaves", {{"qid", message}, {label_, options_.name}, {"plugin", plugin_.name}, {"what", what}});
 }
 
-void Instance::stats(const StatsSink &add) const {
-  metrics_.stats(fmt::format("{{{}=\"{}\",plugin=\"{}\"}}", label_, options_.name, plugin_.name), operations_.size(),
-                 add);
+std::string Instance::labels() const {
+  return fmt::format("{{{}=\"{}\",plugin=\"{}\"}}", label_, options_.name, plugin_.name);
 }
+
+void Instance::stats(const StatsSink &add) const { metrics_.stats(labels(), operations_.size(), add); }
 
 }  // namespace mansio::host

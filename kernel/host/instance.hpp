@@ -66,6 +66,7 @@ class Instance final {
   std::size_t in_flight() const { return operations_.size(); }
   std::uint64_t misbehaviours() const { return metrics_.host.misbehaviours; }
   const std::string &name() const { return options_.name; }
+  std::string labels() const;  // of its metrics
   void stats(const StatsSink &add) const;
 
   // What services.cpp calls, by service. Thread tags as in abi.h.

@@ -26,7 +26,7 @@ class LookupInProcess final : public LookupInstance {
   void lookup(std::string_view key, Nanos time_limit, Done done) override {
     const auto opened = plugin_.open(time_limit, [this, done](Answer &&answer) {
       const auto said = table_answer(std::move(answer));
-      plugin_.judge(said.failed);
+      plugin_.judge(said.failed, said.text);
       done(said);
     });
     if (opened.why_not) return done(lookup_failure(opened.why_not));
@@ -37,7 +37,7 @@ class LookupInProcess final : public LookupInstance {
   }
   std::size_t in_flight() const override { return plugin_->in_flight(); }
   std::uint64_t misbehaviours() const override { return plugin_->misbehaviours(); }
-  void stats(const StatsSink &add) const override { plugin_->stats(add); }
+  void stats(const StatsSink &add) const override { plugin_.stats(add); }
 
  private:
   void start(const Guarded::Opened &opened, std::string_view key) const {

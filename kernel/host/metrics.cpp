@@ -16,9 +16,10 @@ bool is_metric(std::string_view name) {
 }
 
 // What the host counts goes by names of the same form.
-constexpr std::string_view kHosts[] = {"operations",       "failed",        "refused",           "timed_out",
-                                       "late_answers",     "misbehaviours", "log_lines_dropped", "operations_in_flight",
-                                       "operation_seconds"};
+constexpr std::string_view kHosts[] = {
+    "operations",        "failed",        "refused",           "timed_out",
+    "late_answers",      "misbehaviours", "log_lines_dropped", "operations_in_flight",
+    "operation_seconds", "breakers_open", "breaker_opened"};
 
 }  // namespace
 

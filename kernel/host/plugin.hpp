@@ -57,7 +57,8 @@ struct Limits {
   std::size_t in_flight = 10000;  // operations not answered; more are refused with "try later"
   std::uint32_t threads = 0;      // of a blocking plugin; 0 = what the plugin says
   std::uint32_t log_rate = 100;   // lines a second; the burst is ten times that
-  // Of lookups and auth: failures in a row within a window that open the breaker, and for how long; 0 = it has none.
+  // Of what is asked questions (lookups, auth, filters, policies): failures in a row within a window that open a
+  // breaker, and for how long; 0 = it has none.
   std::uint32_t breaker_failures = 0;
   Nanos breaker_window = 0, breaker_time = 0;
 };

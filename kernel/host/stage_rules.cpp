@@ -1,5 +1,6 @@
 #include "kernel/host/stage_rules.hpp"
 
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -33,6 +34,14 @@ std::string one_reason(std::string_view text) {
 }
 
 }  // namespace
+
+std::string_view stage_name(std::uint32_t stage) {
+  constexpr std::string_view names[] = {"CONNECT", "HELO",   "STARTTLS",       "AUTH", "MAIL",           "RCPT",
+                                        "DATA",    "header", "end of headers", "body", "end of message", "disconnect"};
+  return stage < std::size(names) ? names[stage] : "unknown";
+}
+
+bool is_content(std::uint32_t stage) { return stage >= MANSIO_STAGE_HEADER && stage <= MANSIO_STAGE_END_OF_MESSAGE; }
 
 mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage) {
   if (edit.kind == EditKind::Hold || edit.kind == EditKind::Discard) {

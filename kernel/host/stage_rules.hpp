@@ -1,5 +1,6 @@
-// What a plugin may change at which stage, and in what form. Checked beside the plugin, which is told at once, and
-// again where the answer of a process of its own arrives: nothing that such a process writes is believed.
+// What the stages are called, and what a plugin may change at which one, and in what form. Checked beside the plugin,
+// which is told at once, and again where the answer of a process of its own arrives: nothing that such a process writes
+// is believed.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,10 @@
 #include "mansio/abi.h"
 
 namespace mansio::host {
+
+std::string_view stage_name(std::uint32_t stage);  // for logs: "RCPT", "end of message"
+// Of the content of a message: fields, pieces of the body, and its end.
+bool is_content(std::uint32_t stage);
 
 constexpr std::size_t kMostEdits = 10'000;                       // of one operation
 constexpr std::size_t kMostEditedBytes = std::size_t{64} << 20;  // of one operation's edits and metadata

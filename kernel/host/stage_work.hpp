@@ -23,12 +23,17 @@ class StageWork {
   mansio_status set_meta(bool of_message, std::string_view name, std::string_view value);
   mansio_status edit(Edit edit);
 
+  // The loop: nobody waits for it any more, so that its end says nothing about the plugin.
+  void give_up() { given_up_ = true; }
+  bool given_up() const { return given_up_; }
+
   // The loop, once: nothing can be changed any more. What was gathered goes into `result` if that is Ok.
   void close(wire::StageResult &result);
 
  private:
   const wire::StageCall call_;
   const bool filter_;
+  bool given_up_ = false;
   std::mutex mutex_;
   bool closed_ = false;
   std::size_t bytes_ = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernel/host/stage_rules.hpp"
 #include "kernel/ingress/filtered_message.hpp"
 #include "kernel/mail/headers.hpp"
 #include "kernel/spool/wait.hpp"
@@ -17,9 +18,6 @@ namespace {
 constexpr Nanos kLongest = 600 * kSecond;
 constexpr std::size_t kChunk = 32 * 1024;     // of the body at a time
 constexpr std::size_t kMostMeta = 64 * 1024;  // of a session, and of a message: it goes with every call
-
-constexpr std::string_view kStages[] = {"CONNECT", "HELO",   "STARTTLS",       "AUTH", "MAIL",           "RCPT",
-                                        "DATA",    "header", "end of headers", "body", "end of message", "disconnect"};
 
 bool of_message(std::uint32_t stage) { return stage >= MANSIO_STAGE_MAIL && stage <= MANSIO_STAGE_END_OF_MESSAGE; }
 
@@ -142,27 +140,31 @@ bool FilterSession::wants_content(std::size_t i) const {
 Task<FilterSession::Outcome> FilterSession::content(std::size_t i, const FilteredMessage &message,
                                                     wire::StageCall facts) {
   auto &seat = seats_[i];
-  const auto wanted = seat.link->instance->stages();
+  auto wanted = seat.link->instance->stages() & kContentStages;
+  if (message.body_begin() >= message.size()) wanted &= ~bit(MANSIO_STAGE_BODY);
   Outcome outcome;
   outcome.last.outcome = wire::StageOutcome::Ok;
   if (seat.out) {
     outcome.refusal = deferral(MANSIO_STAGE_END_OF_MESSAGE);
     co_return outcome;
   }
-  // The part of a stage that all of its calls have in common.
-  const auto next = [&](std::uint32_t stage, std::vector<std::string> arguments) {
+  // The part of a stage that all of its calls have in common. `more`: another of them follows.
+  const auto next = [&](std::uint32_t stage, std::vector<std::string> arguments, bool more = false) {
     auto call = facts;
     call.stage = stage;
     call.arguments = std::move(arguments);
+    call.last = !more && (wanted >> stage) == 1;
     call.length = stage == MANSIO_STAGE_END_OF_MESSAGE ? message.size() : 0;
     return call;
   };
   if ((wanted & bit(MANSIO_STAGE_HEADER)) != 0) {
     auto section = message.header();
-    while (const auto field = next_field(section)) {
+    std::optional<HeaderField> following;
+    for (auto field = next_field(section); field; field = following) {
+      following = next_field(section);
       auto value = field->raw.substr(field->raw.find(':') + 1);
       if (value.ends_with("\r\n")) value.remove_suffix(2);
-      auto request = next(MANSIO_STAGE_HEADER, {std::string{field->name}, std::string{value}});
+      auto request = next(MANSIO_STAGE_HEADER, {std::string{field->name}, std::string{value}}, following.has_value());
       auto result = co_await call(seat, std::move(request));
       outcome.refusal = judge(seat, MANSIO_STAGE_HEADER, facts.id, result);
       if (outcome.refusal || seat.out) co_return outcome;
@@ -182,7 +184,7 @@ Task<FilterSession::Outcome> FilterSession::content(std::size_t i, const Filtere
       outcome.refusal = commit_refusal(chunk.error());
       co_return outcome;
     }
-    auto request = next(MANSIO_STAGE_BODY, {});
+    auto request = next(MANSIO_STAGE_BODY, {}, at + kChunk < message.size());
     request.arguments.push_back(std::move(*chunk));
     auto result = co_await call(seat, std::move(request));
     outcome.refusal = judge(seat, MANSIO_STAGE_BODY, facts.id, result);
@@ -253,7 +255,7 @@ std::optional<Reply> FilterSession::judge(Seat &seat, std::uint32_t stage, Messa
       log_.info("refused by a filter", {{"qid", id},
                                         {"filter", seat.link->name},
                                         {"session", id_},
-                                        {"stage", kStages[stage]},
+                                        {"stage", host::stage_name(stage)},
                                         {"reply", to_string(reply)}});
       return reply;
     }
@@ -275,7 +277,7 @@ std::optional<Reply> FilterSession::failure(Seat &seat, std::uint32_t stage, Mes
     log_.warn("filter failed", {{"qid", id},
                                 {"filter", seat.link->name},
                                 {"session", id_},
-                                {"stage", kStages[stage]},
+                                {"stage", host::stage_name(stage)},
                                 {"reason", why},
                                 {"on_failure", kWhat[static_cast<int>(on_failure)]}});
   }

@@ -30,10 +30,11 @@ struct StageCall {  // client -> host
   std::uint64_t length = 0;      // of the message
   std::int64_t time_limit = 0;   // ns
   std::int64_t total_limit = 0;  // ns, also with progress
+  bool last = false;             // of the stages of this message's content that the plugin sees
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.number, s.stage, s.session, s.id, s.arguments, s.macros, s.session_meta, s.message_meta, s.length, s.time_limit,
-      s.total_limit);
+      s.total_limit, s.last);
   }
 };
 

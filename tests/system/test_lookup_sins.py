@@ -76,7 +76,7 @@ class LookupSins(rig.TestCase):
                     self.send(server, f"{i}@sin.example")
                     server.wait_event("delivery", count=i + 1, transport="asks", status="deferred")
                 self.assertEqual(len(server.events("breaker open: the plugin keeps failing and is not asked for a while; "
-                                                   "on_failure answers")), 1)
+                                                   "on_failure answers; mend it, and have it asked at once with mansio reload")), 1)
                 texts = [d["text"] for d in server.deliveries(transport="asks")]
                 self.assertEqual(sum("is not asked for a while" in t for t in texts), 7, texts)
                 server.close()

@@ -29,6 +29,7 @@ plugin = "lua"
 script = "{dir}/judge.lua"
 isolation = "%(mode)s"
 time_limit = "%(seconds)ds"
+breaker_deaths = 100
 [filter.edit]
 plugin = "lua"
 script = "{dir}/edit.lua"

@@ -49,6 +49,26 @@ TEST(LookupBreaker, AnOperationThatDidNotBeginLeavesTheTrialToTheNext) {
   EXPECT_TRUE(breaker.allows(1 + kTime));
 }
 
+TEST(LookupBreaker, ATryThatIsNotHeardOfAgainLeavesTheNextOneToAnother) {
+  Breaker breaker{1, kWindow, kTime};
+  breaker.failed(1);
+  EXPECT_TRUE(breaker.allows(1 + kTime));
+  EXPECT_FALSE(breaker.allows(2 * kTime));
+  EXPECT_TRUE(breaker.allows(1 + 2 * kTime));
+  EXPECT_FALSE(breaker.allows(2 + 2 * kTime));
+}
+
+TEST(LookupBreaker, SeveralOperationsMayBeOneTry) {
+  Breaker breaker{1, kWindow, kTime};
+  breaker.failed(1);
+  EXPECT_TRUE(breaker.allows(1 + kTime, 7));
+  EXPECT_FALSE(breaker.allows(1 + kTime, 8));
+  EXPECT_FALSE(breaker.allows(1 + kTime));
+  EXPECT_TRUE(breaker.allows(2 + kTime, 7));
+  EXPECT_TRUE(breaker.failed(3 + kTime));
+  EXPECT_FALSE(breaker.allows(4 + kTime, 7)) << "it has failed";
+}
+
 TEST(LookupBreaker, NeverOpensWithoutALimit) {
   Breaker breaker{0, kWindow, kTime};
   for (Nanos now = 1; now < 100; ++now) EXPECT_FALSE(breaker.failed(now));

@@ -27,7 +27,7 @@ class FilterInstanceTest : public HostTest {
     const auto plugin = load_plugin(MANSIO_FIXTURES "/filter-odd.so");
     ASSERT_TRUE(plugin.ok()) << plugin.error().text;
     auto made =
-        FilterInstance::create({loop_, clock_, log_, dns_}, **plugin, {"odd", std::move(options), {}, limits}, kind);
+        FilterInstance::create({loop_, *time_, log_, dns_}, **plugin, {"odd", std::move(options), {}, limits}, kind);
     ASSERT_TRUE(made.ok()) << made.error().text;
     instance_ = std::move(*made);
   }
@@ -36,12 +36,13 @@ class FilterInstanceTest : public HostTest {
     wire::StageCall call;
     call.stage = stage;
     call.session = "s.1";
-    call.id = MessageId::make(1, 1, 1);
+    call.id = message_;
     call.arguments = {argument};
     call.session_meta = {{"greeted", "yes"}};
     call.length = content ? content->length : 0;
     call.time_limit = within;
     call.total_limit = 20 * within;
+    call.last = stage == MANSIO_STAGE_END_OF_MESSAGE;
     return instance_->start(std::move(call), std::move(content), [this, number](wire::StageResult &&result) {
       EXPECT_TRUE(results_.emplace(number, std::move(result)).second) << "answered twice";
     });
@@ -59,6 +60,35 @@ class FilterInstanceTest : public HostTest {
     return result(last_);
   }
 
+  wire::StageResult mail(const std::string &what) {
+    start(++last_, MANSIO_STAGE_MAIL, what + "@example.com");
+    return result(last_);
+  }
+  StageOutcome header() {
+    start(++last_, MANSIO_STAGE_HEADER, "Subject");
+    return result(last_).outcome;
+  }
+  // One that opens after two failures, for a minute, under a clock that stands still.
+  void create_with_breaker() {
+    time_ = &virtual_;
+    create(kPolicyKind, {{"stages", "4095"}}, {100, 0, 100, 2, 60 * kSecond, 60 * kSecond});
+  }
+  double stat(const std::string &prefix) {
+    double found = -1;
+    instance_->stats([&](const std::string &name, double value) {
+      if (name.starts_with(prefix + "{")) found = value;
+    });
+    return found;
+  }
+  std::size_t said(std::string_view what) const {
+    std::size_t n = 0;
+    for (auto at = lines_.text.find(what); at != std::string::npos; at = lines_.text.find(what, at + 1)) ++n;
+    return n;
+  }
+
+  VirtualClock virtual_;
+  const Clock *time_ = &clock_;
+  MessageId message_ = MessageId::make(1, 1, 1);
   std::map<int, wire::StageResult> results_;
   int last_ = 1000;
   std::unique_ptr<FilterInstance> instance_;
@@ -153,6 +183,113 @@ TEST_F(FilterInstanceTest, TellsThePluginThatAMessageComesToNothing) {
   create();
   instance_->abort("s.1", MessageId::make(1, 1, 7));
   EXPECT_THAT(lines_.text, HasSubstr("abort " + to_string(MessageId::make(1, 1, 7))));
+}
+
+// What a filter answers at other stages is no recovery: it may be one function of it that fails.
+TEST_F(FilterInstanceTest, ABreakerOpensForAStageThatKeepsFailing) {
+  create_with_breaker();
+  rcpt("strange");
+  EXPECT_EQ(rcpt("defer").outcome, StageOutcome::Defer) << "which is an answer";
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(mail("fine").outcome, StageOutcome::Ok);
+    EXPECT_EQ(rcpt("strange").text, "strange");
+  }
+  EXPECT_THAT(lines_.text, HasSubstr("breaker open: the plugin keeps failing and is not asked for a while; on_failure "
+                                     "answers; mend it, and have it asked at once with mansio reload"));
+  EXPECT_THAT(lines_.text, HasSubstr(R"("policy":"odd","plugin":"filter-odd","stage":"RCPT","reason":"strange")"));
+  const auto asked = said("stage 5");
+  for (int i = 0; i < 10; ++i) {
+    const auto refused = rcpt("fine");
+    EXPECT_EQ(refused.outcome, StageOutcome::Failed);
+    EXPECT_THAT(refused.text, HasSubstr("is not asked for a while"));
+  }
+  EXPECT_EQ(said("stage 5"), asked) << "it costs nothing any more";
+  EXPECT_EQ(said("breaker open"), 1u);
+  EXPECT_EQ(mail("fine").outcome, StageOutcome::Ok);
+  EXPECT_EQ(stat("mansio_plugin_refused_total"), 10);
+  EXPECT_EQ(stat("mansio_plugin_breakers_open"), 1);
+  EXPECT_EQ(stat("mansio_plugin_breaker_opened_total"), 1);
+}
+
+TEST_F(FilterInstanceTest, AfterThePauseOneStageTriesAFilterWhoseBreakerIsOpen) {
+  create_with_breaker();
+  rcpt("strange");
+  rcpt("strange");
+  virtual_.advance(60 * kSecond - 1);
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Failed);
+  virtual_.advance(1);
+  EXPECT_EQ(rcpt("strange").text, "strange") << "it was asked";
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Failed);
+  EXPECT_EQ(said("breaker open"), 2u);
+  virtual_.advance(60 * kSecond);
+  start(1, MANSIO_STAGE_RCPT, "keep@example.com");
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Failed) << "one tries it, and has not come back";
+  mail("late");
+  EXPECT_EQ(result(1).outcome, StageOutcome::Ok);
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  EXPECT_EQ(said("breaker closed: the plugin answers again"), 1u);
+  EXPECT_EQ(stat("mansio_plugin_breakers_open"), 0);
+  EXPECT_EQ(stat("mansio_plugin_breaker_opened_total"), 2);
+}
+
+TEST_F(FilterInstanceTest, NoAnswerInTimeOpensABreakerAndTooMuchToDoDoesNot) {
+  create_with_breaker();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(rcpt("busy").outcome, StageOutcome::Failed);
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(rcpt("never", 5 * kMillisecond).text, "time limit exceeded");
+  EXPECT_THAT(rcpt("fine").text, HasSubstr("is not asked for a while"));
+}
+
+// Or a client could have all others' mail treated as that of a filter that fails.
+TEST_F(FilterInstanceTest, ACallThatNobodyWaitsForIsNoFailure) {
+  create_with_breaker();
+  for (int i = 1; i <= 3; ++i) {
+    instance_->cancel(start(i, MANSIO_STAGE_RCPT, "never@example.com", nullptr, 5 * kMillisecond));
+    EXPECT_EQ(result(i).outcome, StageOutcome::Failed);
+  }
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  rcpt("strange");
+  rcpt("strange");
+  virtual_.advance(60 * kSecond);
+  instance_->cancel(start(4, MANSIO_STAGE_RCPT, "never@example.com", nullptr, 5 * kMillisecond));
+  EXPECT_EQ(result(4).text, "time limit exceeded");
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok) << "the next one tries it";
+}
+
+// Fields that go well before the one that makes it fail are no recovery; and a try is a message, not one of its fields.
+TEST_F(FilterInstanceTest, TheContentOfAMessageIsOneToTheBreaker) {
+  create_with_breaker();
+  for (std::uint32_t i = 1; i <= 2; ++i) {
+    message_ = MessageId::make(1, 1, i);
+    EXPECT_EQ(header(), StageOutcome::Ok);
+    EXPECT_EQ(header(), StageOutcome::Ok);
+    EXPECT_EQ(end_of_message("strange").text, "strange");
+  }
+  EXPECT_THAT(lines_.text, HasSubstr(R"("stage":"end of message","reason":"strange")"));
+  EXPECT_EQ(header(), StageOutcome::Failed);
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  virtual_.advance(60 * kSecond);
+  const auto tries = MessageId::make(1, 1, 3), other = MessageId::make(1, 1, 4);
+  message_ = tries;
+  EXPECT_EQ(header(), StageOutcome::Ok);
+  message_ = other;
+  EXPECT_EQ(header(), StageOutcome::Failed);
+  message_ = tries;
+  EXPECT_EQ(header(), StageOutcome::Ok);
+  EXPECT_EQ(said("breaker closed"), 0u);
+  EXPECT_EQ(end_of_message("fine").outcome, StageOutcome::Ok);
+  EXPECT_EQ(said("breaker closed"), 1u);
+  message_ = other;
+  EXPECT_EQ(header(), StageOutcome::Ok);
+}
+
+TEST_F(FilterInstanceTest, ARefusalInTheMiddleOfTheContentIsAnAnswer) {
+  time_ = &virtual_;
+  create(kPolicyKind, {{"stages", "4095"}, {"content", "reject"}}, {100, 0, 100, 2, 60 * kSecond, 60 * kSecond});
+  end_of_message("strange");
+  EXPECT_EQ(header(), StageOutcome::Fail);
+  end_of_message("strange");
+  EXPECT_EQ(end_of_message("fine").outcome, StageOutcome::Ok);
 }
 
 TEST_F(FilterInstanceTest, MayGoAwayWithStagesUnderWay) {

@@ -353,6 +353,26 @@ TEST_F(FilteredServer, GoesOnWithoutAPluginThatFailsWhereThatIsConfigured) {
   EXPECT_EQ(stored().envelope.hold_until, 0);
 }
 
+// What a breaker goes by: it takes the content of a message for one.
+TEST_F(FilteredServer, SaysWhichStageOfTheContentIsTheLastThatAPluginSees) {
+  policy_.wanted = 1u << MANSIO_STAGE_RCPT | 1u << MANSIO_STAGE_HEADER | 1u << MANSIO_STAGE_BODY;
+  const auto last = [](FakeFilter &filter) {
+    std::vector<std::pair<std::uint32_t, std::string>> found;
+    for (const auto &call : filter.seen)
+      if (call.last) found.emplace_back(call.stage, call.arguments.empty() ? "" : call.arguments[0]);
+    filter.seen.clear();
+    return found;
+  };
+  auto peer = ready_for_data();
+  send(peer, "A: 1\r\nB: 2\r\n\r\nbody\r\n");
+  EXPECT_THAT(last(policy_), ElementsAre(Pair(MANSIO_STAGE_BODY, "body\r\n")));
+  EXPECT_THAT(last(filter_), ElementsAre(Pair(MANSIO_STAGE_END_OF_MESSAGE, "")));
+  auto second = ready_for_data();
+  send(second, "A: 1\r\nB: 2\r\n");
+  EXPECT_THAT(last(policy_), ElementsAre(Pair(MANSIO_STAGE_HEADER, "B"))) << "there is no body";
+  EXPECT_THAT(last(filter_), ElementsAre(Pair(MANSIO_STAGE_END_OF_MESSAGE, "")));
+}
+
 TEST_F(FilteredServer, HoldsMailOnWhichAPluginFailsWhereThatIsConfigured) {
   watch(OnFailure::Hold);
   filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = result(StageOutcome::Failed, "it broke");
