@@ -17,6 +17,8 @@ int first_step(lua_State *L) {
   return translated(L, 0, [L] { return Call::running(L, "a handler").step(L, 0, false); });
 }
 
+plugin::Reply local_failure() { return plugin::defer({4, 3, 0}, "a local policy failed"); }
+
 }  // namespace
 
 Call::Call(Engine &engine, State &state, plugin::Token token)
@@ -292,7 +294,9 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
   }
   if (answered) {
     drop(false);
-    if (take_verdict(L)) return 0;
+    const bool decided = take_verdict(L);
+    went_well();
+    if (decided) return 0;
   } else {
     done = handlers_begun_;
   }
@@ -302,11 +306,18 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
     lua_settop(L, 0);
     begin_handler(all[done++]);
     handlers_begun_ = done;
+    if (auto *const resting = rest(); resting && !resting->may_be_called(engine_.monotonic())) {
+      if (handler_->on_error == OnError::Accept) continue;  // as if it were not there, and this time it is not
+      reply_ = local_failure();
+      return 0;
+    }
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler_->function);
     const int n = push_arguments(L, *this);
     lua_callk(L, n, 1, static_cast<lua_KContext>(done), next_step);
     drop(false);
-    if (take_verdict(L)) return 0;
+    const bool decided = take_verdict(L);
+    went_well();
+    if (decided) return 0;
   }
   return 0;
 }
@@ -337,6 +348,16 @@ bool Call::begin_again() {
 void Call::begin_handler(const Handler &handler) {
   handler_ = &handler;
   handler_ends_ = handler.timeout != 0 ? engine_.host()->now() + handler.timeout : 0;
+}
+
+Rest *Call::rest() {
+  if (!handler_ || handler_->on_error == OnError::Fail) return nullptr;
+  return &engine_.rest(stage_->stage(), handlers_begun_ - 1);
+}
+
+void Call::went_well() {
+  if (auto *const rested = rest(); rested && rested->went_well())
+    engine_.host()->info(place(state_.main(), handler_->function) + ": the handler works again", op_);
 }
 
 // The result on top; false: the next handler is asked.
@@ -399,10 +420,12 @@ void Call::failed() {
   // Nobody knows what holding or forgetting it was to be bound to.
   const bool verdict =
       thrown && thrown->of_handlers() && thrown->kind != VerdictKind::Hold && thrown->kind != VerdictKind::Discard;
-  if (verdict)
+  if (verdict) {
+    went_well();
     reply_ = said(*thrown);
-  else
+  } else {
     fail(why, true);
+  }
 }
 
 // Without a reply after it, the call goes on with the handlers behind the one that failed.
@@ -412,9 +435,15 @@ void Call::fail(const std::string &message, bool with_traceback) {
     reply_ = work_->fault(message);
     return;
   }
+  if (auto *const failing = rest(); failing && failing->failed(engine_.monotonic()))
+    engine_.host()->error(
+        place(state_.main(), handler_->function) + ": the handler failed " + std::to_string(Rest::kFailures) +
+            " times in a row and is not called for a minute; its on_error stands; mend it, and have it "
+            "called at once with mansio reload",
+        op_);
   const auto on_error = handler_ ? handler_->on_error : OnError::Fail;
   if (on_error == OnError::Defer) {
-    reply_ = plugin::defer({4, 3, 0}, "a local policy failed");
+    reply_ = local_failure();
   } else if (on_error == OnError::Fail) {
     reply_ = plugin::Reply{MANSIO_INTERNAL, {}, message};
   } else {

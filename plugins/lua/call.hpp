@@ -17,6 +17,7 @@
 #include "plugins/lua/content.hpp"
 #include "plugins/lua/delivery.hpp"
 #include "plugins/lua/lua_api.hpp"
+#include "plugins/lua/rest.hpp"
 #include "plugins/lua/state.hpp"
 #include "plugins/lua/strand.hpp"
 #include "plugins/lua/verdict.hpp"
@@ -107,6 +108,8 @@ class Call {
   Call(Engine &engine, State &state, plugin::Token token);
   void fill_budget();
   void begin_handler(const Handler &handler);
+  Rest *rest();  // of the handler; null: the host's business
+  void went_well();
   bool begin_again();
   plugin::Reply said(const Verdict &verdict) const;
   bool take_verdict(lua_State *L);

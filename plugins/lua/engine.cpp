@@ -269,6 +269,12 @@ void Engine::ended(State &state) {
     std::erase_if(retired_, [](const auto &old) { return old->under_way == 0; });
 }
 
+Rest &Engine::rest(std::uint32_t stage, std::size_t handler) {
+  auto &all = rests_.at(stage);
+  if (all.size() <= handler) all.resize(handler + 1);
+  return all[handler];
+}
+
 std::int64_t Engine::monotonic() const { return host_ ? host_->now() : steady_ns(); }
 
 std::int64_t Engine::wall() const {

@@ -3,6 +3,7 @@
 // more.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/lib/bucket.hpp"
 #include "plugins/lua/lib/window.hpp"
+#include "plugins/lua/rest.hpp"
 #include "plugins/lua/settings.hpp"
 #include "plugins/lua/state.hpp"
 #include "plugins/lua/wait.hpp"
@@ -70,6 +72,9 @@ class Engine {
   Wait &add_wait(Call &call, Strand &strand);
   void forget(Wait &wait) { waits_.erase(&wait); }
 
+  // Of a handler, by its place among those of its stage; the same in all states.
+  Rest &rest(std::uint32_t stage, std::size_t handler);
+
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
   std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
   std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many, or for a long name
@@ -103,6 +108,7 @@ class Engine {
   std::map<std::string, std::int64_t> counters_;
   std::map<std::string, Window> windows_;
   std::map<std::string, Buckets> buckets_;
+  std::array<std::vector<Rest>, State::kStages> rests_{};  // as far as they were asked for
   Exchanges exchanges_;
   std::unordered_map<Wait *, std::unique_ptr<Wait>> waits_;
   std::unique_ptr<Services> services_;  // null without a host

@@ -289,6 +289,49 @@ TEST(Script, AsksTheHandlersBehindOneWhoseFaultIsAccepted) {
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
 
+// The host does that for what fails without an on_error of its own. The states are made anew on the way.
+TEST(Script, LeavesAHandlerThatKeepsFailingAloneForAMinute) {
+  const ScriptFile file{R"(
+    mansio.on("rcpt", {on_error = "accept"}, function(_, rcpt) if rcpt.localpart == "bad" then error("as asked") end end)
+    mansio.on("rcpt", function(_, rcpt) if rcpt.domain == "hold.example" then return mansio.hold("a look") end end)
+    mansio.on("mail", {on_error = "defer"}, function() error("as asked") end)
+  )"};
+  FakeHost host{mansio_plugin_entry_1(),
+                file.options({{"state_uses", "2"}}),
+                {{"instance", "test"}, {"virtual_clock", "1000000000000"}}};
+  const auto at = [&](std::uint32_t number, const std::string &address) {
+    FakeStage stage;
+    stage.stage = number;
+    stage.arguments = {address};
+    return host.run(stage).last->status;
+  };
+  const auto rcpt = [&](const std::string &address) { return at(MANSIO_STAGE_RCPT, address); };
+  const auto said = [&](std::string_view what) {
+    std::size_t n = 0;
+    for (auto i = host.log.find(what); i != std::string::npos; i = host.log.find(what, i + 1)) ++n;
+    return n;
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(rcpt("bad@a.example"), MANSIO_SKIP);
+  EXPECT_EQ(rcpt("good@a.example"), MANSIO_OK) << "which ends the row";
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(rcpt("bad@a.example"), MANSIO_SKIP);
+  EXPECT_EQ(said(":2: as asked"), 9u);
+  EXPECT_EQ(said(":2: the handler failed 5 times in a row and is not called for a minute"), 1u);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(rcpt("bad@hold.example"), MANSIO_OK) << "nothing of that call has failed";
+  EXPECT_EQ(said(":2: as asked"), 9u) << "it costs nothing any more";
+  host.advance(std::chrono::minutes{1});
+  for (int i = 0; i < 3; ++i) rcpt("bad@a.example");
+  EXPECT_EQ(said(":2: as asked"), 10u) << "one call tries it";
+  host.advance(std::chrono::minutes{1});
+  EXPECT_EQ(rcpt("good@a.example"), MANSIO_OK);
+  EXPECT_EQ(said(":2: the handler works again"), 1u);
+  EXPECT_EQ(rcpt("bad@a.example"), MANSIO_SKIP);
+  EXPECT_EQ(said(":2: as asked"), 11u);
+
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(at(MANSIO_STAGE_MAIL, "a@a.example"), MANSIO_DEFER);
+  EXPECT_EQ(said(":4: as asked"), 5u);
+  EXPECT_THAT(host.faults, IsEmpty());
+}
+
 TEST(Script, HasItsStatesMadeAnewAfterSoManyCalls) {
   Scripted s{R"(
     local n = 0
