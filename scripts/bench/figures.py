@@ -65,6 +65,9 @@ LUA = [
     Figure("cached_us", "a hook with a cached lookup", 10, None, False, " us"),
     Figure("suspended_mb", "resident memory of 10,000 suspended coroutines", 60, None, False, " MB", 1),
     Figure("relay", "relay with rcpt and end-of-message hooks, against without", 0.85, None, True, " x"),
+    *(Figure(key, f"mail of a listener beside another's whose policy {what}, its breaker open, against one that is well", 0.9, None, True, " x")
+      for key, what in (("loop", "loops"), ("bomb", "is a memory bomb"), ("regexp", "has a catastrophic regexp"),
+                        ("recursion", "calls itself for ever"), ("hang", "hangs in a wait"))),
 ]
 
 

@@ -1,5 +1,5 @@
 """The figures behind scripts/bench/lua. The relay with a script and without one take turns, round by round; the median of the
-ratios counts."""
+ratios counts. What scripts that fail cost the mail of others is in beside.py."""
 import argparse
 import contextlib
 import json
@@ -8,6 +8,7 @@ import shutil
 import statistics
 import tempfile
 
+from beside import beside_sins
 from figures import LUA, table
 from machine import end_on_signals, output, say
 from relay import Case, end_to_end
@@ -72,6 +73,7 @@ def main():
         os.chmod(directory, 0o755)
         try:
             values["relay"] = against_without(directory, args)
+            values.update(beside_sins(directory, args))
         finally:
             shutil.rmtree(directory, ignore_errors=True)
     table(LUA, values)
