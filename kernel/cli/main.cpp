@@ -80,13 +80,17 @@ void add_why(CLI::App &queue, cli::Where &where, cli::WhyOrder &order, int &stat
   why->add_flag("--json", order.json, "JSON lines");
   for (auto *command : {add("suspend", "do not try some mail for a while; the time does not count for its age"),
                         add("resume", "end a suspension")}) {
-    auto *one = command->add_option_group("of", "one of");
-    one->add_option("--destination", order.destination, "a domain or next hop; .example.com: its subdomains");
-    one->add_option("--tenant", order.tenant, "a tenant's mail");
-    one->add_option("--campaign", order.campaign, "a campaign's mail");
-    one->add_option("--sender", order.sender, "mail from this address; @example.com: from a domain");
-    one->add_option("--pool", order.pool, "mail that leaves from this source pool");
-    one->require_option(1);
+    auto *one = command->add_option_group("of", "one of, or a pool and a destination");
+    auto *to =
+        one->add_option("--destination", order.destination, "a domain or next hop; .example.com: its subdomains");
+    auto *tenant = one->add_option("--tenant", order.tenant, "a tenant's mail");
+    auto *campaign = one->add_option("--campaign", order.campaign, "a campaign's mail");
+    auto *sender = one->add_option("--sender", order.sender, "mail from this address; @example.com: from a domain");
+    auto *pool = one->add_option("--pool", order.pool, "mail that leaves from this source pool");
+    one->require_option(1, 2);
+    for (auto *alone : {tenant, campaign, sender})
+      for (auto *other : {to, tenant, campaign, sender, pool})
+        if (alone != other) alone->excludes(other);
     if (command->get_name() == "resume") continue;
     command->add_option("--for", order.time, "so long (30, 15m, 2h, 5d); without: until it is resumed");
     command->add_option("--reason", order.reason, "what others are told who ask");

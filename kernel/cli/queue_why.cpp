@@ -25,13 +25,16 @@ std::string why_text(std::string_view line) {
   const auto &o = value.get_object();
   std::string out;
   if (o.contains("key")) {
-    out = fmt::format("{} {}: since {}", shown(o, "key"), shown(o, "name"), shown(o, "since"));
+    out = fmt::format("{} {}", shown(o, "key"), shown(o, "name"));
+    if (o.contains("destination")) out += " for " + shown(o, "destination");
+    out += ": since " + shown(o, "since");
     out += o.contains("until") ? ", until " + shown(o, "until") : std::string{", until resumed"};
     return out + (shown(o, "reason").empty() ? "" : " (" + shown(o, "reason") + ")") + "\n";
   }
   if (o.contains("queue_id")) out = shown(o, "queue_id") + " ";
   out += fmt::format("{} {}", shown(o, "transport"), shown(o, "destination"));
   if (o.contains("site")) out += " (site " + shown(o, "site") + ")";
+  if (o.contains("source_pool")) out += " from " + shown(o, "source_pool");
   if (o.contains("members")) out += fmt::format(", shared by {}", number_of(o, "members"));
   if (o.contains("concurrency"))
     out += fmt::format(", {} of {} deliveries at once, {} ready, {} in all", number_of(o, "deliveries"),

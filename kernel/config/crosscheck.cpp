@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 
 #include "kernel/config/values.hpp"
+#include "kernel/config/weighted.hpp"
 
 namespace mansio::config {
 namespace {
@@ -449,12 +451,25 @@ class Checker {
     }
     for (std::size_t i = 0; i < s_.rate_limits.size(); ++i) {
       const auto name = fmt::format("rate_limit[{}]", i + 1);
-      for (const auto *key : {"key", "rate"})
-        if (!places_.contains(name + '.' + key)) add(name, fmt::format("has no {}", key));
-      condition(name, "match", s_.rate_limits[i].match);
-      if (s_.rate_limits[i].warm_up.empty() != s_.rate_limits[i].warm_up_from.empty())
+      const auto &rule = s_.rate_limits[i];
+      const bool pair = rule.key == RateKey::SourcePoolDestination;
+      if (!places_.contains(name + ".key")) add(name, "has no key");
+      if (!places_.contains(name + ".rate") && !(pair && rule.concurrency > 0))
+        add(name, pair ? "has neither rate nor concurrency, expected one of them" : "has no rate");
+      if (!pair && (places_.contains(name + ".destination") || rule.concurrency > 0))
+        add(name, "has a destination or concurrency, expected these with key = \"source_pool_destination\" only");
+      condition(name, "match", rule.match);
+      condition(name, "destination", rule.destination);
+      if (rule.warm_up.empty() != rule.warm_up_from.empty())
         add(name, "has one of warm_up and warm_up_from without the other, expected both or neither");
+      if (pair || rule.key == RateKey::SourcePool)
+        for (const auto &group : s_.source_groups)
+          if (std::find(rule.match.begin(), rule.match.end(), group.name) != rule.match.end())
+            add(name + ".match", fmt::format("holds \"{}\", which is a [[source_group]], expected the names of pools: "
+                                             "a group has no limits of its own",
+                                             group.name));
     }
+    source_groups();
     for (std::size_t i = 0; i < s_.responses.size(); ++i) {
       const auto name = fmt::format("response[{}]", i + 1);
       const auto &r = s_.responses[i];
@@ -463,6 +478,27 @@ class Checker {
       if (!any && r.pattern.empty()) add(name, "matches every reply, expected code, pattern or destination");
       if ((r.action == ResponseAction::Pool) != !r.pool.empty())
         add(name, "has action \"pool\" or a pool without the other, expected both or neither");
+    }
+  }
+
+  void source_groups() {
+    for (std::size_t i = 0; i < s_.source_groups.size(); ++i) {
+      const auto name = fmt::format("source_group[{}]", i + 1);
+      const auto &group = s_.source_groups[i];
+      if (group.name.empty()) add(name, "has no name, expected name = \"GROUP\"");
+      if (group.pools.empty()) add(name, "has no pools, expected pools = [\"NAME=WEIGHT\", ...]");
+      for (std::size_t k = 0; k < i; ++k)
+        if (s_.source_groups[k].name == group.name)
+          add(name + ".name", fmt::format("is \"{}\" a second time, expected each group once", group.name));
+      std::set<std::string> pools;
+      for (const auto &text : group.pools) {
+        const auto pool = parse_weighted(text).value_or(Weighted{}).name;
+        if (!pools.insert(pool).second)
+          add(name + ".pools", fmt::format("holds \"{}\" a second time, expected each pool once", pool));
+        for (const auto &other : s_.source_groups)
+          if (other.name == pool)
+            add(name + ".pools", fmt::format("holds \"{}\", which is a group itself, expected pools", pool));
+      }
     }
   }
 

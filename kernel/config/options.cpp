@@ -79,7 +79,7 @@ constexpr std::string_view kBareNewlines[] = {"normalize", "reject"};
 constexpr std::string_view kTlsLevels[] = {"none", "may", "encrypt"};
 constexpr std::string_view kDestinationKeys[] = {"nexthop", "recipient", "site"};
 constexpr std::string_view kResponseActions[] = {"suspend", "slow", "concurrency", "bounce", "pool"};
-constexpr std::string_view kRateKeys[] = {"tenant", "campaign", "sender", "source_pool"};
+constexpr std::string_view kRateKeys[] = {"tenant", "campaign", "sender", "source_pool", "source_pool_destination"};
 constexpr std::string_view kDurabilities[] = {"power", "process"};
 constexpr std::string_view kIsolations[] = {"inproc", "process"};
 constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
@@ -775,6 +775,18 @@ std::span<const Option<TenantRule>> tenant_options() {
   return rows;
 }
 
+std::span<const Option<SourceGroup>> source_group_options() {
+  using T = SourceGroup;
+  static const Option<T> rows[] = {
+      option<&T::name>("name", text(kLine), "What mail names, as it would a source pool.", "must be given"),
+      option<&T::pools>("pools", list(kWeighted),
+                        "The source pools it leaves from, each with its weight: [\"old=9\", \"new=1\"]. One without "
+                        "a weight has 1.",
+                        "must be given"),
+  };
+  return rows;
+}
+
 std::span<const Option<RateRule>> rate_limit_options() {
   using T = RateRule;
   static const Option<T> rows[] = {
@@ -782,8 +794,18 @@ std::span<const Option<RateRule>> rate_limit_options() {
       option<&T::match>("match", list(kLine),
                         "Names it is for; \".example.com\" and \"@example.com\" stand for all that end so.",
                         "every tenant, campaign, sender or source pool"),
-      option<&T::rate>("rate", text(kRate), "Deliveries in a time, such as \"100/m\".", "must be given"),
+      option<&T::destination>(
+          "destination", list(kDestination),
+          "Of `source_pool_destination` alone: destinations it is for, as in `[[transport.NAME.destination]]`; one "
+          "that is of a site goes by the site's name.",
+          "every destination"),
+      option<&T::rate>("rate", text(kRate), "Deliveries in a time, such as \"100/m\".",
+                       "must be given unless `concurrency` is"),
       option<&T::burst>("burst", integer(1), "How many may follow each other at once after a quiet time."),
+      option<&T::concurrency>(
+          "concurrency", integer(0, 100'000),
+          "Of `source_pool_destination` alone: deliveries at once from each pool to each destination; 0 means any "
+          "number."),
       option<&T::plugin>("plugin", text(kRateName),
                          "The `[rate.NAME]` that keeps it, perhaps for several nodes together; `rate-local`: this "
                          "instance by itself."),

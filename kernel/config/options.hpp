@@ -58,6 +58,7 @@ destination_options();  // of each transport and [[transport.NAME.destination]]
 std::span<const Option<DestinationRule>> destination_rule_options();
 std::span<const Option<RouteRule>> route_options();
 std::span<const Option<TenantRule>> tenant_options();
+std::span<const Option<SourceGroup>> source_group_options();
 std::span<const Option<RateRule>> rate_limit_options();
 std::span<const Option<ResponseRule>> response_options();
 std::span<const Option<Queue>> queue_options();

@@ -14,9 +14,9 @@
 namespace mansio::config {
 namespace {
 
-constexpr std::string_view kTables[] = {"include", "log",      "smtpd", "listener", "transport",  "lookup",
-                                        "filter",  "policy",   "event", "rate",     "auth",       "route",
-                                        "queue",   "segments", "dns",   "tenant",   "rate_limit", "response"};
+constexpr std::string_view kTables[] = {
+    "include", "log",   "smtpd", "listener", "transport", "lookup", "filter",     "policy",   "event",       "rate",
+    "auth",    "route", "queue", "segments", "dns",       "tenant", "rate_limit", "response", "source_group"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
@@ -83,6 +83,7 @@ class Reader {
     read_instances("auth", auth_options(), s.auths);
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
+    read_list("source_group", source_group_options(), s.source_groups);
     read_list("rate_limit", rate_limit_options(), s.rate_limits);
     read_list("response", response_options(), s.responses);
     return s;

@@ -122,10 +122,16 @@ std::string configuration_reference() {
   out += "\n## [[tenant]]\n\nWhose mail it is, a policy says. Tenants take turns wherever they compete.\n\n";
   table(out, tenant_options(), TenantRule{});
   out +=
+      "\n## [[source_group]]\n\nA source pool that stands for others: which of them mail leaves from that names the "
+      "group, whether a policy or filter, an operator or a `[[response]]` said so, is decided for each delivery when "
+      "its turn comes, among those whose limits let it go, by weight. docs/scheduling.md says more.\n\n";
+  table(out, source_group_options(), SourceGroup{});
+  out +=
       "\n## [[rate_limit]]\n\nRates by whose mail it is; each tenant, campaign, sender or source pool is counted by "
       "itself, over all destinations. The first table with its key that matches counts. One for senders counts for "
       "mail that comes after it was set up. A source pool's (`source_pool`) counts what leaves from it on all "
-      "transports, whether a policy or filter, an operator or a `[[response]]` said so.\n\n";
+      "transports, whether a policy or filter, an operator or a `[[response]]` said so. With "
+      "`source_pool_destination` each source pool is counted at each destination, or site, by itself.\n\n";
   table(out, rate_limit_options(), RateRule{});
   out +=
       "\n## [[response]]\n\nWhat next hops' replies make Mansio do. The first table that a reply matches counts; so "

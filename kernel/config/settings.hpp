@@ -22,7 +22,7 @@ namespace mansio::config {
 enum class LogFormat : std::uint8_t { Json, Postfix };
 enum class BareNewline : std::uint8_t { Normalize, Reject };
 enum class DestinationKey : std::uint8_t { Nexthop, Recipient, Site };
-enum class RateKey : std::uint8_t { Tenant, Campaign, Sender, SourcePool };
+enum class RateKey : std::uint8_t { Tenant, Campaign, Sender, SourcePool, SourcePoolDestination };
 enum class TlsLevel : std::uint8_t { None, May, Encrypt };
 
 struct Log {
@@ -285,7 +285,16 @@ struct TenantRule {
   bool operator==(const TenantRule &) const = default;
 };
 
-// One [[rate_limit]]: of each tenant, campaign, sender or source pool that matches, by itself.
+// One [[source_group]]: a source pool that stands for others.
+struct SourceGroup {
+  std::string name;
+  std::vector<std::string> pools;  // "new=1": parse_weighted()
+
+  bool operator==(const SourceGroup &) const = default;
+};
+
+// One [[rate_limit]]: of each tenant, campaign, sender or source pool that matches, or of each source pool at each
+// destination, by itself.
 struct RateRule {
   RateKey key = RateKey::Tenant;
   std::vector<std::string> match;  // empty: every one that has a name
@@ -294,6 +303,9 @@ struct RateRule {
   std::string plugin{kRateLocal};         // name of a [rate.NAME]
   std::vector<std::string> warm_up = {};  // its rates on the first days; empty: none
   std::string warm_up_from = {};          // the first of them: "2026-11-30"
+  // Of a source pool at destinations: these; empty: every one. And deliveries at once; 0: any number.
+  std::vector<std::string> destination = {};
+  std::uint32_t concurrency = 0;
 
   bool operator==(const RateRule &) const = default;
 };
@@ -395,6 +407,7 @@ struct Settings {
   std::vector<Auth> auths;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
+  std::vector<SourceGroup> source_groups;
   std::vector<RateRule> rate_limits;
   std::vector<ResponseRule> responses;
   Queue queue;

@@ -101,6 +101,10 @@ std::string write_snapshot(const Settings &s) {
     out += "[[tenant]]\n";
     rows(out, tenant_options(), tenant);
   }
+  for (const auto &group : s.source_groups) {
+    out += "[[source_group]]\n";
+    rows(out, source_group_options(), group);
+  }
   for (const auto &rule : s.rate_limits) {
     out += "[[rate_limit]]\n";
     given_rows(out, rate_limit_options(), rule);

@@ -9,6 +9,7 @@
 #include "kernel/config/pattern.hpp"
 #include "kernel/config/rate.hpp"
 #include "kernel/config/values.hpp"
+#include "kernel/config/weighted.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
 
@@ -205,6 +206,7 @@ bool canonical_destination(std::string &text) {
 }
 bool canonical_rate(std::string &text) { return parse_rate(text).has_value(); }
 bool canonical_date(std::string &text) { return parse_date(text).has_value(); }
+bool canonical_weighted(std::string &text) { return !has_control(text) && parse_weighted(text); }
 bool canonical_reply_code(std::string &text) {
   std::string_view rest = text;
   if (rest.ends_with('*')) rest.remove_suffix(1);
@@ -304,6 +306,8 @@ const Syntax kDestination{
     canonical_destination};
 const Syntax kRate{"rate", "a number in a time such as \"10/s\", \"100/m\" or \"500/15m\"", canonical_rate};
 const Syntax kDate{"date", "a date such as \"2026-11-30\"", canonical_date};
+const Syntax kWeighted{"weighted name", "a name with its weight such as \"new=1\", from 1 to 1000000, or without",
+                       canonical_weighted};
 const Syntax kReplyCode{"reply code", "a reply code such as \"421\", \"4.7.1\" or \"4.7.*\"", canonical_reply_code};
 const Syntax kPattern{"regular expression", "a Perl-compatible regular expression", canonical_regular};
 const Syntax kFeedback{"feedback", "\"1\", \"0.5\", \"1/5\", \"1/concurrency\" or \"1/sqrt_concurrency\", from 0 to 1",

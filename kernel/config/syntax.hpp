@@ -49,6 +49,7 @@ extern const Syntax kNotifyClass;
 extern const Syntax kDestination;  // "example.com", ".example.com" or a next hop
 extern const Syntax kRate;         // "10/s", "100/m", "500/15m"
 extern const Syntax kDate;         // "2026-11-30"
+extern const Syntax kWeighted;     // "new=1", "new"
 extern const Syntax kReplyCode;    // "421", "4.7.1", "4.7.*"
 extern const Syntax kPattern;      // a regular expression
 extern const Syntax kFeedback;     // "1", "0.5", "1/5", "1/concurrency", "1/sqrt_concurrency"

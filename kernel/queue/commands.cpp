@@ -223,7 +223,8 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
       }
       bool any = false;
       if (key == "source_pool") {
-        index_.each_group(slot, [&](GroupSlot g) { any |= pool_of(g, *envelope) == value; });
+        index_.each_group(
+            slot, [&](GroupSlot g) { any |= pool_of(g, *envelope) == value || scheduler_->chosen_pool(g) == value; });
         if (!any) return false;
         continue;
       }

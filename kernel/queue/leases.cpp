@@ -129,7 +129,8 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.client_name = e.client_name;
   out.client_helo = e.helo;
   out.origin = origin_of(e, m.id);
-  out.source_pool = pool_of(l.group, e);
+  const auto chosen = scheduler_->chosen_pool(l.group);  // where a group is named
+  out.source_pool = chosen.empty() ? std::string_view{pool_of(l.group, e)} : chosen;
   out.arrival = m.arrival;
   out.deadline = l.deadline;
   out.possible_duplicate = m.possible_duplicate;

@@ -5,6 +5,7 @@
 #include "kernel/config/feedback.hpp"
 #include "kernel/config/pattern.hpp"
 #include "kernel/config/rate.hpp"
+#include "kernel/config/weighted.hpp"
 
 namespace mansio::queue {
 namespace {
@@ -100,6 +101,17 @@ std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings
   return out;
 }
 
+std::vector<scheduler::SourceGroup> groups_of(const config::Settings &settings) {
+  std::vector<scheduler::SourceGroup> out;
+  for (const auto &g : settings.source_groups) {
+    auto &group = out.emplace_back();
+    group.name = g.name;
+    for (const auto &text : g.pools)
+      if (auto pool = config::parse_weighted(text)) group.pools.push_back({std::move(pool->name), pool->weight});
+  }
+  return out;
+}
+
 bool warms_up(const config::Settings &settings) {
   return std::any_of(settings.rate_limits.begin(), settings.rate_limits.end(),
                      [](const auto &rule) { return !rule.warm_up.empty(); });
@@ -107,11 +119,12 @@ bool warms_up(const config::Settings &settings) {
 
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall) {
   using Key = scheduler::RateRule::Key;
-  constexpr Key keys[] = {Key::Tenant, Key::Campaign, Key::Sender, Key::SourcePool};  // by RateKey
+  constexpr Key keys[] = {Key::Tenant, Key::Campaign, Key::Sender, Key::SourcePool,
+                          Key::SourcePoolDestination};  // by RateKey
   std::vector<scheduler::RateRule> out;
   for (const auto &r : settings.rate_limits) {
-    out.push_back(
-        {keys[static_cast<std::size_t>(r.key)], r.match, rate_of(rate_at(r, wall), r.burst, r.plugin, settings)});
+    out.push_back({keys[static_cast<std::size_t>(r.key)], r.match,
+                   rate_of(rate_at(r, wall), r.burst, r.plugin, settings), r.destination, r.concurrency});
   }
   return out;
 }

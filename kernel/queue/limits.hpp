@@ -12,6 +12,7 @@ scheduler::Backoff backoff_of(const config::Queue &queue);
 scheduler::TransportLimits limits_of(const config::Transport &transport, const config::Settings &settings);
 std::vector<scheduler::RateOwner> owners_of(const config::Settings &settings);  // as the numbers in limits mean them
 std::vector<scheduler::TenantWeight> weights_of(const config::Settings &settings);
+std::vector<scheduler::SourceGroup> groups_of(const config::Settings &settings);
 std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settings);
 // As they are at that time (wall): they are others when another day begins (UTC), where there are warm-ups.
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall);

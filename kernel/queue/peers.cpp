@@ -53,12 +53,13 @@ void QueueCore::set_rates() {
   scheduler_->rates(rates_of(*settings_, wall));
 }
 
-// What the configuration says of transports, tenants and rates, to the scheduler.
+// What the configuration says of transports, tenants, source groups and rates, to the scheduler.
 void QueueCore::set_limits() {
   scheduler_->backoff(backoff_of(settings_->queue));
   scheduler_->tenants(weights_of(*settings_));
   scheduler_->rate_owners(owners_of(*settings_));
   rate_links_->set(*settings_);
+  scheduler_->source_groups(groups_of(*settings_));
   set_rates();
   responses_.set(responses_of(*settings_));
   for (const auto &t : settings_->transports) transport_named(t.name, true);

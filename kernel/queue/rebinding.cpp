@@ -61,7 +61,9 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
   std::string nexthop{match_of(command, "to_nexthop")};
   if (!nexthop.empty()) (void)config::kNexthop.canonical(nexthop);  // it is one: problem_of_rebind()
   bool any = false;
-  if (!pool.empty() && m.more().pool != pool) {  // of the next deliveries of all its recipients
+  bool chosen = false;  // a pool of a group, which is given up
+  if (!pool.empty()) index_.each_group(slot, [&](GroupSlot g) { chosen |= !scheduler_->chosen_pool(g).empty(); });
+  if (!pool.empty() && (chosen || m.more().pool != pool)) {  // of the next deliveries of all its recipients
     m.more().pool = pool;
     journal(m, entry::pool(m.id, pool));
     index_.each_group(slot, [&](GroupSlot g) {

@@ -25,21 +25,33 @@ std::string_view name_of(scheduler::Suspension::Key key) {
   return "";
 }
 
-std::optional<std::pair<scheduler::Suspension::Key, std::string>> key_of(const wire::QueueCommand &c) {
+// Key and name of what an order is about; with a source pool perhaps the destination where.
+scheduler::Suspension subject_of(const wire::QueueCommand &c) {
+  scheduler::Suspension out;
+  std::string destination;
   for (const auto &[option, value] : c.match)
-    for (const auto &[name, key] : kKeys)
-      if (option == name) return std::pair{key, key == scheduler::Suspension::Key::Destination ? lower(value) : value};
-  return std::nullopt;
+    for (const auto &[name, key] : kKeys) {
+      if (option != name) continue;
+      if (key == scheduler::Suspension::Key::Destination) {
+        destination = lower(value);
+      } else {
+        out.key = key;
+        out.name = value;
+      }
+    }
+  (out.name.empty() ? out.name : out.destination) = std::move(destination);
+  return out;
 }
 
 }  // namespace
 
 std::string QueueCore::problem_of_suspension(const wire::QueueCommand &c) {
-  std::size_t keys = 0;
+  std::size_t keys = 0, pair = 0;  // of a source pool and a destination
   for (const auto &[option, value] : c.match) {
     const bool key =
         std::any_of(std::begin(kKeys), std::end(kKeys), [&, &o = option](const auto &k) { return k.first == o; });
     keys += key;
+    pair += option == "source_pool" || option == "destination";
     if (key && value.empty()) return option + " has no name";
     if (key) continue;
     if (c.verb == "suspend" && option == "reason") continue;
@@ -49,21 +61,25 @@ std::string QueueCore::problem_of_suspension(const wire::QueueCommand &c) {
     }
     return c.verb + " does not understand " + option + "=" + value;
   }
-  if (keys != 1) return "what? give one of destination, tenant, campaign, sender and source_pool";
+  if (keys != 1 && !(keys == 2 && pair == 2))
+    return "what? give one of destination, tenant, campaign, sender and source_pool, or a source_pool and a "
+           "destination";
   return "";
 }
 
 // True: there are more messages to look at.
 bool QueueCore::step_suspension(Command &command) {
-  const auto [key, name] = *key_of(command.request);
+  auto s = subject_of(command.request);
+  const auto key = s.key;
   const auto now = clock_.mono();
   if (command.cursor == 0) {
     if (command.request.verb == "resume") {
-      command.affected = scheduler_->resume(key, name, now) ? 1 : 0;
+      command.affected = scheduler_->resume(key, s.name, now, s.destination) ? 1 : 0;
       keep_scheduling();
       return false;
     }
-    scheduler::Suspension s{key, name, now, scheduler::kForGood, "by " + command.request.by};
+    s.from = now;
+    s.reason = "by " + command.request.by;
     for (const auto &[option, value] : command.request.match) {
       if (option == "reason") s.reason = value;
       if (option == "for") s.until = now + *parse_age(value);
@@ -88,7 +104,9 @@ std::string QueueCore::suspension_lines() const {
   std::string out;
   for (const auto &s : scheduler_->suspensions().active()) {
     Json j;
-    j.open('{').key("key").text(name_of(s.key)).key("name").text(s.name).key("reason").text(s.reason);
+    j.open('{').key("key").text(name_of(s.key)).key("name").text(s.name);
+    if (!s.destination.empty()) j.key("destination").text(s.destination);
+    j.key("reason").text(s.reason);
     j.key("since").text(rfc3339(wall_of(s.from)));
     if (s.until != scheduler::kForGood) j.key("until").text(rfc3339(wall_of(s.until)));
     j.close('}');
@@ -120,6 +138,7 @@ std::string QueueCore::why_line(MessageSlot slot) const {
     j.key("destination").text(scheduler_->nexthop_of(destination));
     if (const auto site = scheduler_->site_of(destination); site != destination)
       j.key("site").text(scheduler_->nexthop_of(site));
+    if (const auto pool = scheduler_->chosen_pool(g); !pool.empty()) j.key("source_pool").text(pool);
     j.key("recipients").number(index_.group(g).recipients.size());
     put_why(j, g);
     j.close('}');

@@ -63,6 +63,7 @@ std::optional<Decision> FairScheduler::next(Nanos now) {
   unfinished_ = false;
   forget_idle(now);
   forget_flows(now);
+  forget_pairs(now);
   for (int round = 0; round < kRounds; ++round) {
     wake(now);
     if (auto decision = next_suspended()) return decision;
@@ -95,7 +96,7 @@ std::optional<Decision> FairScheduler::next_suspended() {
       continue;
     }
     auto lane = d.lanes.head;
-    while (lane != kNobody && flows_[lanes_[lane].flow].suspended) lane = lanes_[lane].next;
+    while (lane != kNobody && is_kept(lanes_[lane])) lane = lanes_[lane].next;
     if (lane == kNobody) {  // all that is left is suspended
       giving_up_.pop_front();
       d.giving_up = false;
@@ -181,7 +182,7 @@ bool FairScheduler::single_first(const Share::Class &c, const SlotLimits &slots,
 // Unserved, until its destination offers it again.
 void FairScheduler::leave_round(LaneId id) {
   place(id, Lane::Place::Idle);
-  arm_all(flows_[lanes_[id].flow]);
+  arm_all(lanes_[id]);
 }
 
 // Its turn has come. If it cannot go it leaves the round.
@@ -189,13 +190,13 @@ bool FairScheduler::may_go(LaneId id, Nanos now) {
   const auto &lane = lanes_[id];
   const auto &flow = flows_[lane.flow];
   auto &d = destinations_[lane.destination];
-  if (!d.eligible() || flow.suspended) {
+  if (!d.eligible() || is_kept(lane)) {
     leave_round(id);
     return false;
   }
-  if (const auto bucket = closed_bucket(flow, now); bucket != kNobody) {
+  if (const auto bucket = closed_bucket(flow, lane.pair, now); bucket != kNobody) {
     place(id, Lane::Place::Blocked, bucket);
-    arm_all(flow);
+    arm_all(lane);
     return false;
   }
   if (!permitted(permits_of(lane.destination), now)) {
@@ -239,7 +240,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
       served(choice.lane);
       return next_of(id, now);
     }
-    if (changes_pool(group)) {
+    if (changes_pool(group, now)) {
       served(choice.lane);
       make_ready(group, now);
       budget_ -= kPoolChange;
@@ -283,7 +284,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     }
     if (t.sessions() == 0) return std::nullopt;
     // Not for want of sessions: another may go meanwhile.
-    const auto bucket = closed_bucket(flows_[s.flow], now);
+    const auto bucket = closed_bucket(flows_[s.flow], pair_of(s.flow, s.destination), now);
     const auto permits = bucket != kNobody ? buckets_[bucket].permits : permits_of(owner_of(s.destination));
     if (kept || d.shut || t.open_at > now || !permitted(permits, now) || bucket != kNobody ||
         !permitted(t.permits, now)) {
@@ -295,7 +296,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     if (now >= t.burst_until && now < t.drain_from && others) return std::nullopt;  // others' turn
     if (t.in_use() == 0) {
       t.suspects.pop_front();
-      if (changes_pool(group)) {
+      if (changes_pool(group, now)) {
         t.suspects.push_back(group);
         continue;
       }
@@ -325,17 +326,9 @@ Decision FairScheduler::lease(GroupId id, Nanos now) {
   auto &d = destinations_[owner];
   ++d.busy;
   const auto &flow = flows_[s.flow];
-  for (const auto b : flow.buckets) {
-    if (b == kNobody) continue;
-    auto &bucket = buckets_[b];
-    const bool owned = by_owner(bucket.permits);
-    if (owned)
-      use(bucket.permits, now);
-    else
-      bucket.tokens.take(bucket.limit, now);
-    refill(bucket.permits, now);
-    if (!owned || !open(bucket, now)) arm(b);  // with permits left as many lanes were let in already
-  }
+  for (const auto b : flow.buckets)
+    if (b != kNobody) take(b, now);
+  if (flow.paired) lease_pair(id, now);
   if (const auto permits = permits_of(owner); permits != kNobody) {
     if (by_owner(permits)) use(permits, now);
     refill(permits, now);

@@ -49,10 +49,10 @@ Placement FairScheduler::placement_of(DestinationId id) const {
 }
 
 // What waits at the destination and what is under way there count for the site from now on; "" is none. One that is
-// suspended by itself is by itself.
+// suspended by itself, or where a source pool is, is by itself.
 void FairScheduler::set_site(DestinationId id, std::string_view site) {
   auto &d = destinations_[id];
-  const auto to = site.empty() || d.suspended ? id : destination(d.transport, site);
+  const auto to = site.empty() || d.suspended || d.apart ? id : destination(d.transport, site);
   const auto from = owner_of(id);
   if (to == from) return;
   assert(to == id || (d.members == 0 && destinations_[to].site == kNobody));
@@ -65,6 +65,7 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
   if (from != id) --destinations_[from].members;
   d.site = to == id ? kNobody : to;
   destinations_[to].busy += d.own_busy;
+  if (d.own_busy > 0 && !pair_leases_.empty()) move_pair_leases(id);
   if (to != id) {  // the site finds its own pace, and whether it is dead
     ++destinations_[to].members;
     adaptive_.erase(id);

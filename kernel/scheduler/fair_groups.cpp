@@ -64,6 +64,7 @@ void FairScheduler::count_ready(Lane &lane, int by) {
   flow.ready += n;
   for (const auto b : flow.buckets)
     if (b != kNobody) buckets_[b].ready += static_cast<std::uint64_t>(by);
+  if (lane.pair != kNobody) buckets_[lane.pair].ready += static_cast<std::uint64_t>(by);
 }
 
 GroupId FairScheduler::first_of(const Lane &of) const {
@@ -144,6 +145,7 @@ void FairScheduler::end_lease(GroupId id) {
   const auto share = share_of(own.transport, flows_[s.flow].tenant);
   --shares_[share].leased;
   settle(share);
+  if (!pair_leases_.empty()) end_pair(id);
 }
 
 }  // namespace mansio::scheduler

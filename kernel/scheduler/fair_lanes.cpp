@@ -38,6 +38,7 @@ LaneId FairScheduler::lane_of(DestinationId destination, FlowId flow, bool list)
   lane.turns = tenants_[flows_[flow].tenant].weight;
   auto &d = destinations_[destination];
   lane.child = d.site != kNobody;
+  join_pair(lane);
   if (list && !lane.child) ++class_of(lane).lists;
   LaneLinks::push_back(lanes_, d.lanes, id);
   ++d.idle_lanes;
@@ -112,7 +113,7 @@ void FairScheduler::served(LaneId id) {
 
 void FairScheduler::free_lane(LaneId id) {
   auto &lane = lanes_[id];
-  if (lane.place == Lane::Place::Offered) arm_all(flows_[lane.flow]);
+  if (lane.place == Lane::Place::Offered) arm_all(lane);
   if (lane.place != Lane::Place::Idle) place(id, Lane::Place::Idle);
   auto &d = destinations_[lane.destination];
   if (lane.list && !lane.child)
@@ -121,6 +122,7 @@ void FairScheduler::free_lane(LaneId id) {
   --d.idle_lanes;
   --d.lane_count;
   if (lane.hashed) by_key_.erase(key_of(lane));
+  leave_pair(lane);
   free_lanes_.push_back(id);
 }
 
@@ -143,7 +145,7 @@ void FairScheduler::offer(DestinationId owner) {
   if (d.idle_lanes == 0 || !d.eligible() || d.site != kNobody) return;
   for (auto id = d.lanes.head; id != kNobody && d.idle_lanes > 0;) {
     const auto next = lanes_[id].next;
-    if (lanes_[id].place == Lane::Place::Idle && !flows_[lanes_[id].flow].suspended) place(id, Lane::Place::Offered);
+    if (lanes_[id].place == Lane::Place::Idle && !is_kept(lanes_[id])) place(id, Lane::Place::Offered);
     id = next;
   }
 }

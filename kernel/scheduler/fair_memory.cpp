@@ -1,5 +1,6 @@
 // What outlives a restart: health and concurrency of destinations, what is left of rates, suspensions. Times are
-// written as wall times, as a restart may be one of the machine.
+// written as wall times, as a restart may be one of the machine. A pair's name is as in fair_pairs.cpp; that of a
+// suspension of a source pool at a destination is made like it.
 #include <algorithm>
 
 #include "kernel/base/codec.hpp"
@@ -8,7 +9,7 @@
 namespace mansio::scheduler {
 namespace {
 
-constexpr std::size_t kMost = 20'000;  // destinations: beyond that they are learned again
+constexpr std::size_t kMost = 20'000;  // destinations: beyond that they are learned again; and pairs
 
 struct SavedDestination {
   std::string transport, nexthop;
@@ -30,7 +31,10 @@ struct SavedRate {  // of a transport: kTransport
     v(s.key, s.name, s.full_at, s.open_at);
   }
 };
+constexpr auto kPair = static_cast<std::uint8_t>(RateRule::Key::SourcePoolDestination);
+
 struct SavedSuspension {
+  static constexpr auto kAtDestination = static_cast<Suspension::Key>(5);  // of a source pool there
   Suspension::Key key = Suspension::Key::Destination;
   std::string name, reason;
   Nanos from = 0, until = 0;
@@ -53,15 +57,28 @@ Nanos shifted(Nanos at, Nanos by) { return at == 0 || at == kForGood ? at : at +
 
 template <class To>
 void save_all(std::vector<SavedSuspension> &to, const To &from, Nanos offset) {
-  for (const auto &s : from) to.push_back({s.key, s.name, s.reason, shifted(s.from, offset), shifted(s.until, offset)});
+  for (const auto &s : from)
+    to.push_back({s.destination.empty() ? s.key : SavedSuspension::kAtDestination,
+                  s.destination.empty() ? s.name : s.name + '\0' + s.destination, s.reason, shifted(s.from, offset),
+                  shifted(s.until, offset)});
 }
 
-bool plausible(const SavedSuspension &s) { return s.key <= Suspension::Key::SourcePool; }
+bool plausible(const SavedSuspension &s) {
+  if (s.key == SavedSuspension::kAtDestination) return s.name.find('\0') != s.name.npos;
+  return s.key <= Suspension::Key::SourcePool;
+}
 
 // It is no longer than it was, whatever a clock said. `last`: what of it is not later than now.
 Suspension made(const SavedSuspension &s, Nanos SavedSuspension::*last, Nanos offset, Nanos now) {
   const auto by = -offset - std::max<Nanos>(0, s.*last - offset - now);
-  return {s.key, s.name, shifted(s.from, by), shifted(s.until, by), s.reason};
+  Suspension out{s.key, s.name, shifted(s.from, by), shifted(s.until, by), s.reason};
+  if (s.key == SavedSuspension::kAtDestination) {
+    const auto nul = s.name.rfind('\0');
+    out.key = Suspension::Key::SourcePool;
+    out.name = s.name.substr(0, nul);
+    out.destination = s.name.substr(nul + 1);
+  }
+  return out;
 }
 
 }  // namespace
@@ -80,6 +97,16 @@ std::string FairScheduler::save(Nanos offset, Nanos now) const {
   for (const auto &[name, id] : bucket_names_)
     if (const auto full_at = buckets_[id].tokens.full_at; full_at > now)
       out.rates.push_back({static_cast<std::uint8_t>(name.first), name.second, full_at + offset, 0});
+  const auto parties = out.rates.size();
+  for (const auto &[name, id] : pair_names_)
+    if (const auto full_at = buckets_[id].tokens.full_at; full_at > now)
+      out.rates.push_back({kPair, name, full_at + offset, 0});
+  if (out.rates.size() > parties + kMost) {  // those that owe most
+    const auto from = out.rates.begin() + static_cast<std::ptrdiff_t>(parties);
+    std::nth_element(from, from + kMost, out.rates.end(),
+                     [](const SavedRate &a, const SavedRate &b) { return a.full_at > b.full_at; });
+    out.rates.resize(parties + kMost);
+  }
   for (const auto &t : transports_)
     if (t.tokens.full_at > now || t.open_at > now)
       out.rates.push_back({SavedRate::kTransport, t.limits.name, t.tokens.full_at + offset, t.open_at + offset});
@@ -121,8 +148,10 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       if (const auto &rate = t->limits.rate; rate)
         t->tokens.full_at = std::min(s.full_at - offset, now + rate.tolerance() + rate.interval);
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
-    } else if (s.key < RateRule::kKeys) {
-      const auto id = bucket_of(static_cast<RateRule::Key>(s.key), s.name);
+    } else if (s.key <= kPair) {
+      const auto pair = PairView::of(s.name);
+      const auto id =
+          s.key == kPair ? pair_of(pair.pool, pair.destination) : bucket_of(static_cast<RateRule::Key>(s.key), s.name);
       if (id == kNobody) continue;
       auto &b = buckets_[id];
       b.tokens.full_at = std::min(s.full_at - offset, now + b.limit.tolerance() + b.limit.interval);

@@ -13,6 +13,18 @@ constexpr std::size_t kIdleFlows = 4096;  // remembered beyond this only while t
 std::uint8_t priority_class_of(int priority) { return priority >= 4 ? 0 : priority >= 0 ? 1 : 2; }
 constexpr int kPriorities[kClasses] = {4, 0, -1};  // one of each
 
+// Are the pairs that they limit the same, if perhaps to other rates?
+bool same_pairs(const std::vector<RateRule> &a, const std::vector<RateRule> &b) {
+  const auto next = [](const std::vector<RateRule> &rules, std::size_t from) {
+    while (from < rules.size() && rules[from].key != RateRule::Key::SourcePoolDestination) ++from;
+    return from;
+  };
+  auto i = next(a, 0), k = next(b, 0);
+  for (; i < a.size() && k < b.size(); i = next(a, i + 1), k = next(b, k + 1))
+    if (a[i].match != b[k].match || a[i].destinations != b[k].destinations) return false;
+  return i >= a.size() && k >= b.size();
+}
+
 std::string flow_name(std::string_view tenant, std::string_view campaign, std::string_view sender,
                       std::string_view source_pool, std::uint8_t priority_class) {
   std::string name;
@@ -23,7 +35,10 @@ std::string flow_name(std::string_view tenant, std::string_view campaign, std::s
 
 }  // namespace
 
-FlowId FairScheduler::flow(const Party &party) {
+FlowId FairScheduler::flow(const Party &party) { return make_flow(party, 0); }
+
+// `chosen_from`: the source group that names this party's source pool; 0: the party does.
+FlowId FairScheduler::make_flow(const Party &party, GroupNumber chosen_from) {
   const auto priority_class = priority_class_of(party.priority);
   // Senders are too many to tell apart for nothing.
   const bool matters = suspensions_.find(Suspension::Key::Sender, party.sender) != nullptr;
@@ -33,8 +48,9 @@ FlowId FairScheduler::flow(const Party &party) {
                                              })
                           ? party.sender
                           : std::string_view{};
-  const auto [at, fresh] =
-      flow_names_.try_emplace(flow_name(party.tenant, party.campaign, sender, party.source_pool, priority_class), 0);
+  auto name = flow_name(party.tenant, party.campaign, sender, party.source_pool, priority_class);
+  if (chosen_from != 0) name.append(groups_[chosen_from].name);
+  const auto [at, fresh] = flow_names_.try_emplace(std::move(name), 0);
   if (!fresh) return at->second;
   FlowId id = 0;
   if (!free_flows_.empty()) {
@@ -54,6 +70,9 @@ FlowId FairScheduler::flow(const Party &party) {
   f.campaign = party.campaign;
   f.sender = sender;
   f.source_pool = party.source_pool;
+  f.chosen = chosen_from != 0;
+  f.group = chosen_from;
+  if (groups_.size() > 1) find_group(f);
   if (const auto tenant = tenant_names_.find(party.tenant); tenant != tenant_names_.end()) {
     f.tenant = tenant->second;
   } else {
@@ -71,22 +90,45 @@ FlowId FairScheduler::flow(const Party &party) {
 
 FlowId FairScheduler::with_source_pool(FlowId id, std::string_view pool) {
   const auto &f = flows_[id];
-  if (f.source_pool == pool) return id;
-  return flow({tenants_[f.tenant].name, f.campaign, f.sender, pool, kPriorities[f.priority_class]});
+  if (!f.chosen && f.source_pool == pool) return id;
+  return with_pool(f, pool, 0);
 }
 
-// Its turn has come, and it is no longer the mail of the pool that it waited for. The caller puts it in line anew.
-bool FairScheduler::changes_pool(GroupId id) {
-  if (!source_pool_) return false;
-  const auto pool = source_pool_(id);
-  if (!pool) return false;
-  auto &s = slots_[id];
-  const auto flow = with_source_pool(s.flow, *pool);
-  if (flow == s.flow) return false;
+FlowId FairScheduler::with_pool(const Flow &f, std::string_view pool, GroupNumber chosen_from) {
+  return make_flow({tenants_[f.tenant].name, f.campaign, f.sender, pool, kPriorities[f.priority_class]}, chosen_from);
+}
+
+std::string FairScheduler::name_of(const Flow &f) const {
+  auto name = flow_name(tenants_[f.tenant].name, f.campaign, f.sender, f.source_pool, f.priority_class);
+  if (f.chosen) name.append(groups_[f.group].name);
+  return name;
+}
+
+// Of a group that is in no list and not leased.
+void FairScheduler::move_to(Slot &s, FlowId flow) {
   --flows_[s.flow].groups;
   leave_flow(s.flow);
   s.flow = flow & ((1u << Slot::kFlowBits) - 1);
   ++flows_[flow].groups;
+}
+
+// Its turn has come: which source pool does it leave from? True: it is that of another one than it waited for, as whose
+// mail the caller puts it in line anew.
+bool FairScheduler::changes_pool(GroupId id, Nanos now) {
+  auto &s = slots_[id];
+  if (source_pool_) {
+    const auto pool = source_pool_(id);
+    if (pool && *pool != named_pool(flows_[s.flow])) {
+      const auto flow = with_source_pool(s.flow, *pool);
+      if (flow == s.flow) return false;
+      move_to(s, flow);
+      return true;
+    }
+  }
+  const auto &f = flows_[s.flow];
+  if (f.group == 0 || (f.chosen && !f.stale)) return false;
+  if (!f.chosen) return !choose_pool(id, now);
+  move_to(s, with_source_pool(s.flow, named_pool(f)));
   return true;
 }
 
@@ -104,17 +146,19 @@ void FairScheduler::tenants(std::vector<TenantWeight> weights) {
 }
 
 void FairScheduler::rates(std::vector<RateRule> rules) {
+  const bool other_pairs = !same_pairs(rules_, rules);
   rules_ = std::move(rules);
+  apply_rates(other_pairs);
+}
+
+// `other_pairs`: other source pools are limited, or at other destinations, or what names them.
+void FairScheduler::apply_rates(bool other_pairs) {
   for (std::size_t i = 0; i < buckets_.size(); ++i) unblock_all(buckets_[i]);
   for (auto &[name, id] : bucket_names_) {
     const auto rule = std::find_if(rules_.begin(), rules_.end(), [&, &k = name](const RateRule &r) {
       return r.key == k.first && r.matches(k.second);
     });
-    auto &b = buckets_[id];
-    b.limit = rule == rules_.end() ? RateLimit{} : rule->limit;
-    if (b.limit)  // no more is owed than the new rate lets anybody owe
-      b.tokens.full_at = std::min(b.tokens.full_at, now_ + b.limit.tolerance() + b.limit.interval);
-    b.permits = own(b.permits, Permits::Of::Party, id, b.limit);
+    limit(id, rule == rules_.end() ? RateRule{} : *rule);
   }
   for (std::size_t i = 0; i < flows_.size(); ++i) {
     auto &f = flows_[i];
@@ -124,22 +168,33 @@ void FairScheduler::rates(std::vector<RateRule> rules) {
     for (const auto id : before)
       if (id != kNobody) --buckets_[id].users, buckets_[id].ready -= f.ready;
   }
+  limit_pairs(other_pairs);
+  find_members();
 }
 
+// What a source group's name would have is each of its pools'.
 void FairScheduler::find_buckets(Flow &f) {
-  const std::string *names[RateRule::kKeys] = {&tenants_[f.tenant].name, &f.campaign, &f.sender, &f.source_pool};
+  const bool of_group = f.group != 0 && !f.chosen;
+  const std::string none;
+  const std::string *names[RateRule::kKeys] = {&tenants_[f.tenant].name, &f.campaign, &f.sender,
+                                               of_group ? &none : &f.source_pool};
   for (std::size_t k = 0; k < f.buckets.size(); ++k) {
     f.buckets[k] = bucket_of(static_cast<RateRule::Key>(k), *names[k]);
     if (f.buckets[k] != kNobody) ++buckets_[f.buckets[k]].users, buckets_[f.buckets[k]].ready += f.ready;
   }
+  f.paired = !of_group && has_pairs(f.source_pool);
 }
 
-BucketId FairScheduler::bucket_of(RateRule::Key key, const std::string &name) {
-  const auto rule =
-      std::find_if(rules_.begin(), rules_.end(), [&](const RateRule &r) { return r.key == key && r.matches(name); });
-  if (rule == rules_.end() || !rule->limit) return kNobody;
-  const auto [at, fresh] = bucket_names_.try_emplace({key, name}, 0);
-  if (!fresh) return at->second;
+// What it allows from now on. No more is owed than a new rate lets anybody owe.
+void FairScheduler::limit(BucketId id, const RateRule &rule) {
+  auto &b = buckets_[id];
+  b.limit = rule.limit;
+  b.concurrency = rule.concurrency;
+  if (b.limit) b.tokens.full_at = std::min(b.tokens.full_at, now_ + b.limit.tolerance() + b.limit.interval);
+  b.permits = own(b.permits, Permits::Of::Party, id, b.limit);
+}
+
+BucketId FairScheduler::new_bucket(RateRule::Key key, const std::string &name) {
   BucketId id = 0;
   if (free_buckets_.empty()) {
     id = static_cast<BucketId>(buckets_.size());
@@ -149,11 +204,20 @@ BucketId FairScheduler::bucket_of(RateRule::Key key, const std::string &name) {
     free_buckets_.pop_back();
   }
   auto &b = buckets_[id] = Bucket{};
-  b.limit = rule->limit;
   b.key = key;
   b.name = name;
-  b.permits = own(kNobody, Permits::Of::Party, id, b.limit);
-  return at->second = id;
+  return id;
+}
+
+BucketId FairScheduler::bucket_of(RateRule::Key key, const std::string &name) {
+  const auto rule =
+      std::find_if(rules_.begin(), rules_.end(), [&](const RateRule &r) { return r.key == key && r.matches(name); });
+  if (rule == rules_.end() || !rule->limit) return kNobody;
+  const auto [at, fresh] = bucket_names_.try_emplace({key, name}, 0);
+  if (!fresh) return at->second;
+  at->second = new_bucket(key, name);
+  limit(at->second, *rule);
+  return at->second;
 }
 
 // What is known of a rate goes with the last flow that uses it.
@@ -184,7 +248,7 @@ void FairScheduler::unblock_all(Bucket &b) {
 // Lanes wait for it: it is to be looked at when it has something to give.
 void FairScheduler::arm(BucketId id) {
   auto &b = buckets_[id];
-  if (b.waiting == 0) return;
+  if (b.waiting == 0 || b.full()) return;                                     // a delivery that ends comes here
   if (by_owner(b.permits) && !open(b, now_)) return ask(b.permits, now_, 1);  // its answer is looked at
   const auto at = by_owner(b.permits) ? 1 : std::max<Nanos>(b.tokens.next(b.limit), 1);
   if (b.timer != 0 && b.timer <= at) return;
@@ -192,9 +256,22 @@ void FairScheduler::arm(BucketId id) {
   timers_.push({at, id, Timer::Kind::Bucket});
 }
 
-void FairScheduler::arm_all(const Flow &f) {
-  for (const auto id : f.buckets)
+// All that it might have been let in by.
+void FairScheduler::arm_all(const Lane &lane) {
+  for (const auto id : flows_[lane.flow].buckets)
     if (id != kNobody) arm(id);
+  if (lane.pair != kNobody) arm(lane.pair);
+}
+
+void FairScheduler::take(BucketId id, Nanos now) {
+  auto &b = buckets_[id];
+  const bool owned = by_owner(b.permits);
+  if (owned)
+    use(b.permits, now);
+  else
+    b.tokens.take(b.limit, now);
+  refill(b.permits, now);
+  if (!owned || !open(b, now)) arm(id);  // with permits left as many lanes were let in already
 }
 
 // Lets in as many lanes of each share as it has something for. They take it when their turn comes, and block the others
@@ -203,14 +280,17 @@ void FairScheduler::wake_bucket(BucketId id, Nanos now) {
   constexpr Nanos kPatience = 50 * kMillisecond;
   auto &b = buckets_[id];
   b.timer = 0;
+  if (b.full()) return;
   const bool owned = by_owner(b.permits);
-  const auto tokens = owned ? permits_[b.permits].units(now) : b.tokens.tokens(b.limit, now);
+  const auto room = b.concurrency == 0 ? UINT64_MAX : std::uint64_t{b.concurrency} - b.busy;
+  const auto tokens =
+      std::min<std::uint64_t>(room, owned ? permits_[b.permits].units(now) : b.tokens.tokens(b.limit, now));
   for (auto &[share, lanes] : b.blocked) {
     for (auto n = tokens; n > 0 && !lanes.empty() && budget_ > 0; --budget_) {
       const auto lane = lanes.head;
       place(lane, Lane::Place::Idle);
       const auto &d = destinations_[lanes_[lane].destination];
-      if (!d.eligible() || flows_[lanes_[lane].flow].suspended) continue;
+      if (!d.eligible() || is_kept(lanes_[lane])) continue;
       place(lane, Lane::Place::Offered);
       --n;
     }
@@ -224,13 +304,13 @@ void FairScheduler::wake_bucket(BucketId id, Nanos now) {
 }
 
 bool FairScheduler::open(const Bucket &b, Nanos now) const {
-  return by_owner(b.permits) ? permits_[b.permits].units(now) > 0 : b.tokens.open(b.limit, now);
+  return !b.full() && (by_owner(b.permits) ? permits_[b.permits].units(now) > 0 : b.tokens.open(b.limit, now));
 }
 
-BucketId FairScheduler::closed_bucket(const Flow &f, Nanos now) const {
+BucketId FairScheduler::closed_bucket(const Flow &f, BucketId pair, Nanos now) const {
   for (const auto id : f.buckets)
     if (id != kNobody && !open(buckets_[id], now)) return id;
-  return kNobody;
+  return pair != kNobody && !open(buckets_[pair], now) ? pair : kNobody;
 }
 
 void FairScheduler::leave_flow(FlowId id) {
@@ -254,7 +334,7 @@ void FairScheduler::forget_flows(Nanos now) {
       leave_flow(id);
       continue;
     }
-    flow_names_.erase(flow_name(tenants_[f.tenant].name, f.campaign, f.sender, f.source_pool, f.priority_class));
+    flow_names_.erase(name_of(f));
     drop_buckets(f);
     f = Flow{};
     free_flows_.push_back(id);

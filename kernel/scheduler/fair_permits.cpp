@@ -112,7 +112,7 @@ std::pair<std::string, std::string> FairScheduler::name_of(const Permits &p) con
     case Permits::Of::Transport:
       return {"transport_rate_limit", transports_[p.id].limits.name};
     case Permits::Of::Party:
-      return {std::string{rate_limit_name(buckets_[p.id].key)}, buckets_[p.id].name};
+      return {std::string{rate_limit_name(buckets_[p.id].key)}, shown_name(buckets_[p.id])};
     case Permits::Of::Nobody:
       break;
   }

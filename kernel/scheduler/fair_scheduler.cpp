@@ -179,13 +179,17 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
 // together.
 Nanos FairScheduler::delay_for(Nanos age) {
   const auto base = std::max(backoff_.minimal_backoff_time, std::min(age, backoff_.maximal_backoff_time));
+  return base + static_cast<Nanos>(static_cast<double>(base) * backoff_.jitter * (2 * unit() - 1));
+}
+
+// By chance, from 0 to less than 1.
+double FairScheduler::unit() {
   random_ += 0x9E3779B97F4A7C15ull;  // splitmix64
   auto z = random_;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
   z ^= z >> 31;
-  const double unit = static_cast<double>(z >> 11) / 9007199254740992.0;  // [0, 1)
-  return base + static_cast<Nanos>(static_cast<double>(base) * backoff_.jitter * (2 * unit - 1));
+  return static_cast<double>(z >> 11) / 9007199254740992.0;
 }
 
 }  // namespace mansio::scheduler

@@ -6,12 +6,13 @@
 //
 // A decision costs O(1) amortised, or O(log n) when a due time is involved, whatever the number of groups, destinations
 // and lanes: what cannot go is in no list that a decision walks, and comes back by the event that lets it go (a
-// delivery that ends, a timer, an operator).
+// delivery that ends, a timer, an operator). Where mail names a source group it costs a look at each of its pools.
 //
 // The class is one; its parts are files: fair_scheduler.cpp (what it is told), fair_parties.cpp (whose mail, and its
-// rates), fair_permits.cpp (limits that plugins own), fair_groups.cpp (states and lists), fair_lanes.cpp (lanes,
-// rounds, shares), fair_destinations.cpp (windows, dead ones, sites, forgetting), fair_suspensions.cpp,
-// fair_decisions.cpp (what goes next), fair_memory.cpp (what outlives a restart), why.cpp.
+// rates), fair_pairs.cpp (limits of source pools at destinations), fair_source_groups.cpp, fair_permits.cpp (limits
+// that plugins own), fair_groups.cpp (states and lists), fair_lanes.cpp (lanes, rounds, shares), fair_destinations.cpp
+// (windows, dead ones, sites, forgetting), fair_suspensions.cpp, fair_decisions.cpp (what goes next), fair_memory.cpp
+// (what outlives a restart), why.cpp.
 #pragma once
 
 #include <functional>
@@ -51,6 +52,8 @@ class FairScheduler final : public Scheduler {
   FlowId flow(const Party &party) override;
   FlowId with_source_pool(FlowId flow, std::string_view pool) override;
   void on_turn(std::function<std::optional<std::string>(GroupId)> pool) override { source_pool_ = std::move(pool); }
+  void source_groups(std::vector<SourceGroup> groups) override;
+  std::string_view chosen_pool(GroupId group) const override;
   void tenants(std::vector<TenantWeight> weights) override;
   void rates(std::vector<RateRule> rules) override;
   void rate_owners(std::vector<RateOwner> owners) override;
@@ -63,7 +66,7 @@ class FairScheduler final : public Scheduler {
   void push_back(DestinationId destination, Nanos now) override;
   void lower_concurrency(DestinationId destination, std::uint32_t to) override;
   void suspend(Suspension suspension, Nanos now) override;
-  bool resume(Suspension::Key key, std::string_view name, Nanos now) override;
+  bool resume(Suspension::Key key, std::string_view name, Nanos now, std::string_view destination) override;
   const Suspensions &suspensions() const override { return suspensions_; }
   Nanos suspended_time(GroupId group, Nanos since, Nanos now) const override;
   std::string save(Nanos offset, Nanos now) const override;
@@ -145,19 +148,54 @@ class FairScheduler final : public Scheduler {
   std::uint32_t weight(const Share &share) const { return tenants_[share.tenant].weight; }
 
   // fair_parties.cpp
+  FlowId make_flow(const Party &party, GroupNumber chosen_from);
+  FlowId with_pool(const Flow &flow, std::string_view pool, GroupNumber chosen_from);
+  std::string name_of(const Flow &flow) const;
+  void move_to(Slot &slot, FlowId flow);
   void find_buckets(Flow &flow);
+  BucketId new_bucket(RateRule::Key key, const std::string &name);
   BucketId bucket_of(RateRule::Key key, const std::string &name);
+  void limit(BucketId id, const RateRule &rule);
+  void apply_rates(bool other_pairs);
   void drop_buckets(Flow &flow);
   void count_ready(Lane &lane, int by);
   void unblock_all(Bucket &bucket);
   void arm(BucketId id);
-  void arm_all(const Flow &flow);
+  void arm_all(const Lane &lane);
   void wake_bucket(BucketId id, Nanos now);
+  void take(BucketId id, Nanos now);
   bool open(const Bucket &bucket, Nanos now) const;
-  BucketId closed_bucket(const Flow &flow, Nanos now) const;
+  BucketId closed_bucket(const Flow &flow, BucketId pair, Nanos now) const;
   void leave_flow(FlowId id);
-  bool changes_pool(GroupId id);
+  bool changes_pool(GroupId id, Nanos now);
   void forget_flows(Nanos now);
+
+  // fair_pairs.cpp
+  const RateRule *pair_rule(std::string_view pool, std::string_view destination) const;
+  bool has_pairs(std::string_view pool) const;
+  BucketId find_pair(std::string_view pool, DestinationId owner) const;
+  BucketId find_pair(const Slot &slot) const;
+  static std::string shown_name(const Bucket &bucket);
+  BucketId pair_of(std::string_view pool, std::string_view destination);
+  BucketId pair_of(FlowId flow, DestinationId destination);
+  void join_pair(Lane &lane);
+  void leave_pair(Lane &lane);
+  void lease_pair(GroupId id, Nanos now);
+  void begin_in(GroupId id, BucketId pair);
+  void end_in(BucketId pair);
+  void end_pair(GroupId id);
+  void move_pair_leases(DestinationId id);
+  void limit_pairs(bool others);
+  void forget_pairs(Nanos now);
+
+  // fair_source_groups.cpp
+  GroupNumber group_named(std::string_view name) const;
+  void find_group(Flow &flow) const;
+  void find_members();
+  std::string_view named_pool(const Flow &flow) const;
+  bool choose_pool(GroupId id, Nanos now);
+  bool is_free(BucketId id, std::uint64_t ready, Nanos now);
+  double expected_wait(const Bucket &bucket, Nanos now) const;
 
   // fair_permits.cpp
   PermitsId own(PermitsId before, Permits::Of of, std::uint32_t id, const RateLimit &limit);
@@ -207,9 +245,18 @@ class FairScheduler final : public Scheduler {
   void apply_suspensions(DestinationId id);
   void apply_suspensions(Flow &flow) const;
   bool is_suspended(DestinationId owner, FlowId flow) const {
-    return destinations_[owner].suspended || flows_[flow].suspended;
+    return destinations_[owner].suspended || is_kept(owner, flow);
   }
+  bool is_kept(DestinationId destination, FlowId flow) const {
+    return flows_[flow].suspended || (suspended_pairs_ && kept_there(flows_[flow], destination));
+  }
+  bool is_kept(const Lane &lane) const { return is_kept(lane.destination, lane.flow); }
+  bool kept_there(std::string_view pool, DestinationId destination) const;
+  bool kept_there(const Flow &flow, DestinationId destination) const;
   Subject subject_of(GroupId id) const;
+  template <class F>
+  void each_subject(GroupId id, F &&f) const;
+  const Suspension *suspension_of(GroupId id) const;
 
   // fair_decisions.cpp
   void wake(Nanos now);
@@ -231,6 +278,7 @@ class FairScheduler final : public Scheduler {
   bool may_go(LaneId id, Nanos now);
   Decision lease(GroupId id, Nanos now);
   Nanos delay_for(Nanos age);
+  double unit();
 
   struct DestinationKey {
     TransportId transport;
@@ -265,6 +313,29 @@ class FairScheduler final : public Scheduler {
                                         0x9E3779B97F4A7C15ull);
     }
   };
+  struct PairView {  // of the name of a pair
+    std::string_view pool, destination;
+    static PairView of(std::string_view name) {
+      const auto nul = name.rfind('\0');
+      return {name.substr(0, nul), name.substr(nul + 1)};
+    }
+    static PairView of(const PairView &view) { return view; }
+  };
+  struct PairHash {
+    using is_transparent = void;
+    std::size_t operator()(const auto &k) const {
+      const auto view = PairView::of(k);
+      const std::hash<std::string_view> hash;
+      return hash(view.pool) * 31 + hash(view.destination);
+    }
+  };
+  struct PairEqual {
+    using is_transparent = void;
+    bool operator()(const auto &a, const auto &b) const {
+      const auto x = PairView::of(a), y = PairView::of(b);
+      return x.pool == y.pool && x.destination == y.destination;
+    }
+  };
   static LaneKey key_of(const Lane &lane) { return {lane.destination, lane.flow << 1 | (lane.list ? 1u : 0u)}; }
 
   Backoff backoff_;
@@ -296,6 +367,11 @@ class FairScheduler final : public Scheduler {
   std::vector<BucketId> free_buckets_;
   std::map<std::pair<RateRule::Key, std::string>, BucketId> bucket_names_;
   std::vector<RateRule> rules_;
+  std::unordered_map<std::string, BucketId, PairHash, PairEqual> pair_names_;
+  std::unordered_map<GroupId, BucketId> pair_leases_;  // of flows that are paired; kNobody: not limited there
+  std::size_t next_pair_ = 0;                          // that forget_pairs() looks at
+  std::vector<GroupState> groups_{1};                  // by GroupNumber
+  std::vector<std::size_t> may_leave_;                 // choose_pool()'s
   struct Asked {
     PermitsId permits = kNobody;  // kNobody: no longer there
     RateQuestion question;
@@ -310,6 +386,7 @@ class FairScheduler final : public Scheduler {
   std::vector<UnusedPermits> unused_;
   std::uint64_t last_question_ = 0;
   Suspensions suspensions_;
+  bool suspended_pairs_ = false;  // some source pool is suspended at some destination
   std::unordered_map<DestinationId, Adaptive> adaptive_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   std::vector<TransportState> transports_;

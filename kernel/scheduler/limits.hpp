@@ -91,26 +91,49 @@ struct Party {
   int priority = 0;                   // RFC 6710: -9 to 9
 };
 
-// A rate for each tenant, campaign, sender or source pool whose name matches (none given: every one).
+// A rate for each tenant, campaign, sender or source pool whose name matches (none given: every one); or for each such
+// source pool at each destination, where it may limit deliveries at once as well.
 struct RateRule {
-  enum class Key : std::uint8_t { Tenant, Campaign, Sender, SourcePool };  // written down: fair_memory.cpp
-  static constexpr std::size_t kKeys = 4;
+  // Written down: fair_memory.cpp.
+  enum class Key : std::uint8_t { Tenant, Campaign, Sender, SourcePool, SourcePoolDestination };
+  static constexpr std::size_t kKeys = 4;  // of whose mail it is, wherever it goes: all but the last
   Key key = Key::Tenant;
   std::vector<std::string> match;
   RateLimit limit;
+  // Of SourcePoolDestination alone: next hops or sites, as matches_any() has them (none: every one), and deliveries at
+  // once (0: any number).
+  std::vector<std::string> destinations = {};
+  std::uint32_t concurrency = 0;
+
   bool matches(std::string_view name) const { return match.empty() ? !name.empty() : matches_any(match, name); }
+  bool matches(std::string_view pool, std::string_view destination) const {
+    return matches(pool) && (destinations.empty() || matches_any(destinations, destination));
+  }
 };
 
 // As why() and the owners of rates know a limit of that key.
 inline std::string_view rate_limit_name(RateRule::Key key) {
-  constexpr std::string_view kNames[RateRule::kKeys] = {"tenant_rate_limit", "campaign_rate_limit", "sender_rate_limit",
-                                                        "source_pool_rate_limit"};
+  constexpr std::string_view kNames[RateRule::kKeys + 1] = {"tenant_rate_limit", "campaign_rate_limit",
+                                                            "sender_rate_limit", "source_pool_rate_limit",
+                                                            "source_pool_destination_rate_limit"};
   return kNames[static_cast<std::size_t>(key)];
 }
 
 struct TenantWeight {
   std::string name;
   std::uint32_t weight = 1;
+};
+
+// A source pool that stands for others: what names it leaves from one of these, by weight.
+struct SourceGroup {
+  struct Pool {
+    std::string name;
+    std::uint32_t weight = 1;
+    bool operator==(const Pool &) const = default;
+  };
+  std::string name;
+  std::vector<Pool> pools;
+  bool operator==(const SourceGroup &) const = default;
 };
 
 }  // namespace mansio::scheduler

@@ -129,6 +129,11 @@ class Scheduler {
   // Interned, good as a destination's id is. Where a sender is not limited, all senders are one.
   virtual FlowId flow(const Party &party) = 0;
   virtual FlowId with_source_pool(FlowId flow, std::string_view pool) = 0;  // the same but for that
+  // What stands for others: mail that names one leaves from one of its pools, which its turn decides. Before rates()
+  // and restore(). A group's own name has no rate.
+  virtual void source_groups(std::vector<SourceGroup> groups) = 0;
+  // The pool that was chosen for a group that is leased, or was; "": its mail names no source group.
+  virtual std::string_view chosen_pool(GroupId group) const = 0;
   // Asked of a group whose turn has come: the source pool that it would leave from now; nothing: the one that it
   // waits as. One that is another's waits as that pool's mail from then on, so that no limit of a pool is passed.
   virtual void on_turn(std::function<std::optional<std::string>(GroupId)> source_pool) = 0;
@@ -167,7 +172,8 @@ class Scheduler {
   virtual void lower_concurrency(DestinationId destination, std::uint32_t to) = 0;
   // Mail that it covers waits until then, or until resume(), with no attempt. In place of one of the same name.
   virtual void suspend(Suspension suspension, Nanos now) = 0;
-  virtual bool resume(Suspension::Key key, std::string_view name, Nanos now) = 0;  // false: there is none
+  // False: there is none.
+  virtual bool resume(Suspension::Key key, std::string_view name, Nanos now, std::string_view destination = {}) = 0;
   virtual const Suspensions &suspensions() const = 0;
   // How long of the time since then the group was suspended. It counts neither for its age nor for its back-off.
   virtual Nanos suspended_time(GroupId group, Nanos since, Nanos now) const = 0;

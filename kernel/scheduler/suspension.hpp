@@ -1,6 +1,7 @@
-// Suspensions: mail that is not to be tried for a while, by destination, tenant, campaign, sender or source
-// pool, because an operator says so or a next hop's reply does. It waits where it is; the time it waits counts neither
-// for its age nor for its back-off, so how long each suspension lasted is remembered after it has ended.
+// Suspensions: mail that is not to be tried for a while, by destination, tenant, campaign, sender or source pool
+// (everywhere, or at one destination), because an operator says so or a next hop's reply does. It waits where it is;
+// the time it waits counts neither for its age nor for its back-off, so how long each suspension lasted is remembered
+// after it has ended.
 #pragma once
 
 #include <algorithm>
@@ -24,32 +25,40 @@ struct Suspension {
   std::string name;  // ".example.com" and "@example.com" stand for all that end so
   Nanos from = 0, until = kForGood;
   std::string reason;
+  std::string destination = {};  // of a source pool: only what goes there, also ".example.com"; "": all of it
 
-  bool covers(Key k, std::string_view what) const {
-    if (k != key) return false;
-    if (what == name) return true;
-    const bool end = name.starts_with('.') || name.starts_with('@');
-    return end && what.size() > name.size() && what.ends_with(name);
+  bool covers(Key k, std::string_view what) const { return k == key && destination.empty() && stands_for(name, what); }
+  bool covers_at(std::string_view source_pool, std::string_view to) const {
+    return key == Key::SourcePool && !destination.empty() && stands_for(name, source_pool) &&
+           stands_for(destination, to);
+  }
+  bool is(Key k, std::string_view n, std::string_view to) const { return k == key && n == name && to == destination; }
+
+  static bool stands_for(std::string_view pattern, std::string_view what) {
+    if (what == pattern) return true;
+    const bool end = pattern.starts_with('.') || pattern.starts_with('@');
+    return end && what.size() > pattern.size() && what.ends_with(pattern);
   }
 };
 
 // What a message is, as far as suspensions look at it.
 struct Subject {
   std::string_view destination, tenant, campaign, sender, source_pool = {};
+  std::string_view source_group = {};  // that the source pool was chosen from
 };
 
 class Suspensions {
  public:
   // In place of one with the same name.
   void add(Suspension s, Nanos now) {
-    remove(s.key, s.name, now);
+    remove(s.key, s.name, now, s.destination);
     s.from = now;
     active_.push_back(std::move(s));
   }
   // False: there is none of this name.
-  bool remove(Suspension::Key key, std::string_view name, Nanos now) {
+  bool remove(Suspension::Key key, std::string_view name, Nanos now, std::string_view destination = {}) {
     const auto at =
-        std::find_if(active_.begin(), active_.end(), [&](const auto &s) { return s.key == key && s.name == name; });
+        std::find_if(active_.begin(), active_.end(), [&](const auto &s) { return s.is(key, name, destination); });
     if (at == active_.end()) return false;
     end(at, now);
     return true;
@@ -84,6 +93,17 @@ class Suspensions {
       if (s.covers(key, name)) return &s;
     return nullptr;
   }
+  const Suspension *find_at(std::string_view source_pool, std::string_view destination) const {
+    for (const auto &s : active_)
+      if (s.covers_at(source_pool, destination)) return &s;
+    return nullptr;
+  }
+  // A source pool is suspended at that destination, whichever it is.
+  bool any_at(std::string_view destination) const {
+    return std::any_of(active_.begin(), active_.end(), [&](const auto &s) {
+      return !s.destination.empty() && Suspension::stands_for(s.destination, destination);
+    });
+  }
   // How long since then it was suspended.
   Nanos time(const Subject &of, Nanos since, Nanos now) const;
 
@@ -107,7 +127,8 @@ class Suspensions {
       case Suspension::Key::Campaign:
         return s.covers(s.key, of.campaign);
       case Suspension::Key::SourcePool:
-        return s.covers(s.key, of.source_pool);
+        return s.covers(s.key, of.source_pool) || s.covers(s.key, of.source_group) ||
+               s.covers_at(of.source_pool, of.destination) || s.covers_at(of.source_group, of.destination);
       case Suspension::Key::Sender:
         break;
     }

@@ -40,12 +40,12 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   const auto &d = destinations_[owner_of(s.destination)];
   const auto &t = transports_[d.transport];
   const auto &limits = limits_of(d);
-  const auto *suspension = suspensions_.active().empty() ? nullptr : suspensions_.find(subject_of(id));
-  if (!suspension && d.suspended) suspension = suspensions_.find(Suspension::Key::Destination, d.nexthop);  // its site
+  const auto *suspension = suspension_of(id);
   const auto suspended_until = [&](Nanos at_least) -> Why {
     constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender", "source pool"};
     return {"suspended",
-            fmt::format("{} {} is suspended{}{}", names[static_cast<std::size_t>(suspension->key)], suspension->name,
+            fmt::format("{} {} is suspended{}{}{}{}", names[static_cast<std::size_t>(suspension->key)],
+                        suspension->name, suspension->destination.empty() ? "" : " for ", suspension->destination,
                         suspension->reason.empty() ? "" : ": ", suspension->reason),
             suspension->until == kForGood ? 0 : std::max(suspension->until, at_least), 0, d.ready};
   };
@@ -108,11 +108,16 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   if (d.busy >= d.window.size)
     return {"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
             static_cast<double>(d.window.size), there};
-  if (const auto b = closed_bucket(flows_[s.flow], now); b != kNobody) {
+  if (const auto b = closed_bucket(flows_[s.flow], find_pair(s), now); b != kNobody) {
     const auto &bucket = buckets_[b];
     const auto others = bucket.ready - (s.state() == SlotState::Ready ? 1u : 0u);
-    if (by_owner(bucket.permits)) return why_no_permits(bucket.permits, others, now);
-    return {std::string{rate_limit_name(bucket.key)}, bucket.name + ": " + rate_text(bucket.limit),
+    const bool owned = by_owner(bucket.permits);
+    if (owned ? permits_[bucket.permits].units(now) > 0 : bucket.tokens.open(bucket.limit, now))
+      return {"source_pool_destination_concurrency_limit",
+              fmt::format("{}: {} at once", shown_name(bucket), bucket.concurrency), 0,
+              static_cast<double>(bucket.concurrency), others};
+    if (owned) return why_no_permits(bucket.permits, others, now);
+    return {std::string{rate_limit_name(bucket.key)}, shown_name(bucket) + ": " + rate_text(bucket.limit),
             bucket.tokens.next(bucket.limit), seconds(bucket.limit.interval), others};
   }
   if (lacks(t.permits)) return why_no_permits(t.permits, t.ready - 1, now);

@@ -1,4 +1,6 @@
-"""Mail that waits is sent another way: rebind, reroute and requeue in the whole program, over a restart too."""
+"""Mail that waits is sent another way: rebind, reroute and requeue in the whole program, over a restart too; from the
+pools of a group, and not from one that is suspended where it goes."""
+import collections
 import json
 import unittest
 
@@ -14,12 +16,15 @@ listen = ["127.0.0.1:{port}"]
 tenant = "acme"
 [transport.relay]
 plugin = "transport-smtp"
-source_pools = { warm = ["127.0.0.1"] }
+source_pools = { warm = ["127.0.0.1"], two = ["127.0.0.2"], three = ["127.0.0.3"] }
 [transport.spare]
 plugin = "transport-smtp"
 [[route]]
 transport = "relay"
 nexthop = "[127.0.0.1]:%d"
+[[source_group]]
+name = "both"
+pools = ["two=1", "three=1"]
 [queue]
 minimal_backoff_time = "1h"
 maximal_backoff_time = "1h"
@@ -112,6 +117,43 @@ class Rebind(rig.TestCase):
         self.assertEqual(second.count(), 0)
         server.cli("queue", "resume", "--tenant", "acme")
         self.assertEqual(self.arrived(second), ["a@own.test"])
+
+    def test_a_pool_is_suspended_for_one_destination(self):
+        first = self.peer(on=not_now)
+        server = self.waiting(first)
+        qid, to = server.queue()[0]["queue_id"], f"[127.0.0.1]:{first.port}"
+        server.cli("queue", "rebind", qid, "--pool", "warm")
+        server.cli("queue", "suspend", "--pool", "warm", "--destination", to)
+        self.assertIn(f"source pool warm is suspended for {to}", server.cli("queue", "why", qid))
+        self.assertIn(f"source_pool warm for {to}: since ", server.cli("queue", "suspensions"))
+        for args in (["--pool", "warm"], ["--destination", to]):
+            self.assertNotEqual(rig.run_program("queue", "resume", *args, "--config", server.config).returncode, 0)
+        server.cli("queue", "resume", "--pool", "warm", "--destination", to)
+        self.assertNotIn("suspended", server.cli("queue", "why", qid))
+        result = rig.run_program("queue", "suspend", "--pool", "warm", "--tenant", "acme", "--config", server.config)
+        self.assertNotEqual(result.returncode, 0)
+
+    def test_mail_of_a_group_leaves_from_its_pools(self):
+        seen = collections.Counter()
+
+        def on(command, state, _):
+            if command == "DATA":
+                seen[state["socket"].getpeername()[0]] += 1
+            return not_now(command) if not takes else None
+
+        takes = []
+        first = self.peer(on=on)
+        server = self.waiting(first)
+        for n in range(3):
+            with rig.Client(server.port) as c:
+                self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+                c.message("me@own.test", [f"{n}@own.test"], "Subject: x\r\n\r\nHello.\r\n")
+        server.wait_deferred(4)
+        takes.append(True)
+        server.cli("queue", "rebind", "--tenant", "acme", "--pool", "both")
+        server.cli("queue", "flush", "--all")
+        self.arrived(first, 4)
+        self.assertEqual(seen, {"127.0.0.2": 2, "127.0.0.3": 2})
 
     def test_what_makes_no_sense_is_refused(self):
         server = self.waiting(self.peer(on=not_now))

@@ -9,6 +9,7 @@
 namespace mansio::config {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -119,6 +120,42 @@ TEST(Settings, ARateMayWarmUpDayByDay) {
        {"2026-02-29", "26-02-28", "2026-2-28", "2026-02-28T00", "1969-12-31", "tomorrow", "9999-01-01"})
     EXPECT_THAT(all(parse_with_rest(table + days + "warm_up_from = \"" + wrong + "\"\n")), HasSubstr("expected a date"))
         << wrong;
+}
+
+TEST(Settings, ALimitMayBeASourcePoolsAtDestinations) {
+  const std::string key = "[[rate_limit]]\nkey = \"source_pool_destination\"\n";
+  const auto parsed = parse_with_rest(key + "destination = [\"Big.example\", \".p.example\"]\nconcurrency = 3\n" + key +
+                                      "rate = \"50/d\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &rule = parsed.settings.rate_limits.at(0);
+  EXPECT_EQ(rule.key, RateKey::SourcePoolDestination);
+  EXPECT_EQ(rule.destination, (std::vector<std::string>{"big.example", ".p.example"}));
+  EXPECT_EQ(rule.concurrency, 3u);
+  EXPECT_THAT(all(parse_with_rest(key)), HasSubstr("rate_limit[1] has neither rate nor concurrency"));
+  EXPECT_THAT(all(parse_with_rest(key + "rate = \"1/s\"\ndestination = []\n")), HasSubstr("is empty"));
+  for (const auto *wrong : {"concurrency = 1\n", "destination = [\"a.example\"]\n"})
+    EXPECT_THAT(all(parse_with_rest("[[rate_limit]]\nkey = \"source_pool\"\nrate = \"1/s\"\n" + std::string{wrong})),
+                HasSubstr("has a destination or concurrency"));
+  EXPECT_THAT(all(parse_with_rest("[[rate_limit]]\nkey = \"tenant\"\n")), HasSubstr("rate_limit[1] has no rate"));
+}
+
+TEST(Settings, ASourceGroupHasPoolsWithWeights) {
+  const std::string group = "[[source_group]]\nname = \"bulk\"\npools = [\"old=9\", \"new\"]\n";
+  const auto parsed = parse_with_rest(group);
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.source_groups, (std::vector<SourceGroup>{{"bulk", {"old=9", "new"}}}));
+  for (const auto *wrong : {"new=0", "new=", "new=x", "=1", "", "new=1000001", "new=1.5"})
+    EXPECT_THAT(all(parse_with_rest("[[source_group]]\nname = \"bulk\"\npools = [\"" + std::string{wrong} + "\"]\n")),
+                HasSubstr("expected a name with its weight"))
+        << wrong;
+  EXPECT_THAT(all(parse_with_rest(group + group)), HasSubstr("source_group[2].name is \"bulk\" a second time"));
+  EXPECT_THAT(all(parse_with_rest("[[source_group]]\n")), HasSubstr("source_group[1] has no pools"));
+  EXPECT_THAT(all(parse_with_rest("[[source_group]]\n")), HasSubstr("source_group[1] has no name"));
+  EXPECT_THAT(all(parse_with_rest(group + "[[source_group]]\nname = \"g\"\npools = [\"a\", \"a=2\", \"bulk\"]\n")),
+              AllOf(HasSubstr("holds \"a\" a second time"), HasSubstr("holds \"bulk\", which is a group itself")));
+  EXPECT_THAT(
+      all(parse_with_rest(group + "[[rate_limit]]\nkey = \"source_pool\"\nrate = \"1/s\"\nmatch = [\"bulk\"]\n")),
+      HasSubstr("\"bulk\", which is a [[source_group]]"));
 }
 
 TEST(Settings, AnOptionOfAnotherTableOrWithPostfixsNameIsShownItsPlace) {

@@ -141,6 +141,12 @@ class RandomSettings {
       s.tenants.back().name = "tenant " + std::to_string(i);
     }
     for (std::uint64_t i = below(3); i > 0; --i) {
+      auto &group = s.source_groups.emplace_back();
+      fill(source_group_options(), group);
+      group.name = "group " + std::to_string(i);
+      group.pools = {"old=9", "new", "a = b=1000000"};
+    }
+    for (std::uint64_t i = below(3); i > 0; --i) {
       auto &rule = s.responses.emplace_back();
       fill(response_options(), rule);
       rule.code = {"421"};
@@ -150,6 +156,10 @@ class RandomSettings {
       auto &rule = s.rate_limits.emplace_back();
       fill(rate_limit_options(), rule);
       rule.match = {"@a.example"};
+      if (rule.key != RateKey::SourcePoolDestination) {
+        rule.destination.clear();
+        rule.concurrency = 0;
+      }
       if (rule.warm_up.empty()) rule.warm_up = {"50/d"};
       if (rule.warm_up_from.empty()) rule.warm_up_from = "2026-11-30";
     }
@@ -243,6 +253,7 @@ class RandomSettings {
         {&kDestination, {"example.com", ".example.com", "[192.0.2.1]:25", "example.com:26"}},
         {&kRate, {"10/s", "100/m", "500/15m"}},
         {&kDate, {"2026-11-30", "1970-01-01"}},
+        {&kWeighted, {"new=1", "old"}},
         {&kReplyCode, {"421", "4.7.1", "4.7.*"}},
         {&kPattern, {"(?i)too many", "^a\"b"}},
         {&kFeedback, {"1", "0.25", "1/5", "1/concurrency", "0.5/sqrt_concurrency"}},

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "kernel/config/parse.hpp"
+#include "kernel/config/weighted.hpp"
 
 namespace mansio::config {
 namespace {
@@ -42,6 +43,14 @@ TEST(Values, EveryDurationAndSizePrintsToATextThatReadsBack) {
   EXPECT_EQ(print_duration(5 * 86400 * kSecond), "5d");
   EXPECT_EQ(print_duration(90 * kSecond), "90s");
   EXPECT_EQ(print_size(64ull << 20), "64M");
+}
+
+TEST(Values, AWeightedNameEndsWithItsWeight) {
+  EXPECT_EQ(parse_weighted("new = 3")->name, "new");
+  EXPECT_EQ(parse_weighted("new = 3")->weight, 3u);
+  EXPECT_EQ(parse_weighted("a=b=2")->name, "a=b");
+  EXPECT_EQ(parse_weighted("new")->weight, 1u);
+  EXPECT_FALSE(parse_weighted("a=b"));
 }
 
 TEST(Values, SuggestsOnlyWhatIsNear) {

@@ -268,6 +268,110 @@ TEST_F(Scheduling, ASourcePoolsRateCountsAllThatLeavesFromIt) {
   EXPECT_EQ(ask("rebind", {{"source_pool", "warm"}, {"to_pool", "other"}}).affected, 0u);
 }
 
+TEST_F(Scheduling, ASourcePoolsLimitAtADestinationIsNamed) {
+  config::RateRule rule;
+  rule.key = config::RateKey::SourcePoolDestination;
+  rule.match = {"warm"};
+  rule.destination = {"one.example"};
+  rule.concurrency = 1;
+  settings_.rate_limits.push_back(rule);
+  begin();
+  auto e = envelope({"a@one.example"});
+  e.source_pool = "warm";
+  mail(e);
+  const auto waits = mail(e);
+  mail_to({"b@one.example"});
+  auto other = envelope({"c@two.example"});
+  other.source_pool = "warm";
+  mail(other);
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 3u);
+  EXPECT_THAT(why(waits), HasSubstr("\"why\":\"source_pool_destination_concurrency_limit\",\"detail\":"
+                                    "\"warm:one.example: 1 at once\",\"value\":1"));
+  report(l[0], DeliveryStatus::Sent);
+  ASSERT_EQ(leases().size(), 1u);
+  EXPECT_THAT(why(waits), HasSubstr("\"why\":\"delivery\""));
+}
+
+TEST_F(Scheduling, APoolsRateAtADestinationWarmsUpAndOutlivesARestart) {
+  config::RateRule rule;
+  rule.key = config::RateKey::SourcePoolDestination;
+  rule.warm_up = {"1/h", "2/h"};
+  rule.warm_up_from = "2023-11-14";
+  rule.rate = "1000/s";
+  settings_.rate_limits.push_back(rule);
+  begin();
+  auto e = envelope({"a@one.example"});
+  e.source_pool = "warm";
+  for (int i = 0; i < 2; ++i) mail(e);
+  const auto waits = mail(e);
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  report(l[0], DeliveryStatus::Sent);
+  EXPECT_THAT(why(waits), HasSubstr("\"why\":\"source_pool_destination_rate_limit\",\"detail\":\"warm:one.example: "));
+  again();
+  advance(1000 * kSecond);
+  EXPECT_TRUE(leases().empty());
+  advance(2601 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+}
+
+TEST_F(Scheduling, APoolIsSuspendedForADestination) {
+  begin();
+  EXPECT_EQ(ask("suspend", {{"source_pool", "warm"}, {"destination", "One.Example"}}).affected, 1u);
+  auto e = envelope({"a@one.example"});
+  e.source_pool = "warm";
+  const auto id = mail(e);
+  e.recipients[0].address = "a@two.example";
+  mail(e);
+  mail_to({"b@one.example"});
+  EXPECT_EQ(leases().size(), 2u);
+  EXPECT_THAT(why(id), HasSubstr("source pool warm is suspended for one.example: by root"));
+  EXPECT_THAT(ask("suspensions", {}).lines,
+              HasSubstr("\"key\":\"source_pool\",\"name\":\"warm\",\"destination\":\"one.example\""));
+  again();
+  advance(kSecond);
+  EXPECT_THAT(why(id), HasSubstr("suspended for one.example"));
+  EXPECT_EQ(ask("resume", {{"source_pool", "warm"}}).affected, 0u);
+  EXPECT_EQ(ask("resume", {{"source_pool", "warm"}, {"destination", "one.example"}}).affected, 1u);
+  const auto l = leases();
+  EXPECT_TRUE(std::any_of(l.begin(), l.end(), [&](const auto &lease) { return lease.id == id; }));
+  EXPECT_THAT(ask("suspend", {{"source_pool", "warm"}, {"tenant", "x"}}).error, HasSubstr("what? give one of"));
+}
+
+TEST_F(Scheduling, MailOfASourceGroupLeavesFromItsPools) {
+  settings_.source_groups.push_back({"bulk", {"old=1", "new=1"}});
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.source_pool = "bulk";
+  for (int i = 0; i < 4; ++i) mail(e);
+  auto l = leases();
+  ASSERT_EQ(l.size(), 4u);
+  std::map<MessageId, std::string> from;
+  std::map<std::string, int> of;
+  for (const auto &lease : l) {
+    ++of[from[lease.id] = lease.source_pool];
+    report(lease, DeliveryStatus::Deferred);
+  }
+  EXPECT_EQ(of, (std::map<std::string, int>{{"new", 2}, {"old", 2}}));
+  EXPECT_THAT(why(l[0].id), HasSubstr("\"source_pool\":\"" + l[0].source_pool + "\""));
+  EXPECT_THAT(ask("show", {}, {to_string(l[0].id)}).lines, HasSubstr("\"source_pool\":\"bulk\""));
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 4u);
+  for (const auto &lease : l) {
+    EXPECT_EQ(lease.source_pool, from[lease.id]);
+    report(lease, DeliveryStatus::Deferred);
+  }
+  // An operator gives one pool's part back to the group, which has another pool by then.
+  ask("suspend", {{"source_pool", "new"}});
+  EXPECT_EQ(ask("rebind", {{"source_pool", "new"}, {"to_pool", "bulk"}}).affected, 2u);
+  advance(1000 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 4u);
+  for (const auto &lease : l) EXPECT_EQ(lease.source_pool, "old");
+}
+
 TEST_F(Scheduling, ARebindsPoolIsCountedAfterARestart) {
   settings_.rate_limits.push_back({config::RateKey::SourcePool, {}, "1/h", 1});
   begin();

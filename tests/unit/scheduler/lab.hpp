@@ -18,7 +18,7 @@ class Lab {
  public:
   struct Delivery {
     GroupId group = 0;
-    std::string to, tag;
+    std::string to, tag, pool;  // the pool: where its source group chose one
     Nanos added = 0, begun = 0, ended = 0;
     Result result = Result::Delivered;
   };
@@ -33,7 +33,7 @@ class Lab {
   GroupId add(TransportId transport, const std::string &to, const Party &party = {}, bool list = false,
               const std::string &tag = "") {
     const auto id = next_++;
-    waiting_[id] = {id, to, tag, now, 0, 0};
+    waiting_[id] = {id, to, tag, "", now, 0, 0};
     scheduler->add({.id = id,
                     .transport = transport,
                     .destination = scheduler->destination(transport, to),
@@ -48,6 +48,7 @@ class Lab {
       while (const auto d = scheduler->next(now)) {
         auto &w = waiting_.at(d->group);
         w.begun = now;
+        w.pool = scheduler->chosen_pool(d->group);
         if (d->suspended) {
           ++suspended;
           scheduler->finished(d->group, Result::NoFeedback, now - w.added, now);
@@ -77,6 +78,11 @@ class Lab {
     for (const auto &d : began)
       if (d.tag == tag) out.push_back(d.begun);
     return out;
+  }
+  std::size_t left_from(const std::string &pool) const {
+    std::size_t n = 0;
+    for (const auto &d : began) n += d.pool == pool;
+    return n;
   }
   std::size_t done(const std::string &tag) const {
     std::size_t n = 0;

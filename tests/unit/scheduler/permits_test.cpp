@@ -190,7 +190,11 @@ std::vector<Kind> kinds(const RateLimit &rate) {
           {"tenant_rate_limit", "acme", plain, {{RateRule::Key::Tenant, {}, rate}}},
           {"campaign_rate_limit", "spring", plain, {{RateRule::Key::Campaign, {}, rate}}},
           {"sender_rate_limit", "a@x.example", plain, {{RateRule::Key::Sender, {}, rate}}},
-          {"source_pool_rate_limit", "warm", plain, {{RateRule::Key::SourcePool, {}, rate}}}};
+          {"source_pool_rate_limit", "warm", plain, {{RateRule::Key::SourcePool, {}, rate}}},
+          {"source_pool_destination_rate_limit",
+           "warm:d.example",
+           plain,
+           {{RateRule::Key::SourcePoolDestination, {}, rate}}}};
 }
 constexpr Party kParty{.tenant = "acme", .campaign = "spring", .sender = "a@x.example", .source_pool = "warm"};
 

@@ -134,6 +134,7 @@ class PartyRate : public ::testing::TestWithParam<RateRule::Key> {
       case RateRule::Key::SourcePool:
         return {.tenant = "t", .source_pool = name};
       case RateRule::Key::Sender:
+      case RateRule::Key::SourcePoolDestination:  // pair_test.cpp
         break;
     }
     return {.tenant = "t", .sender = name};

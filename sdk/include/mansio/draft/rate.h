@@ -18,10 +18,11 @@ typedef struct mansio_rate_request {
   uint32_t size;
   uint32_t want; /* units: what is ready to go and would go within a second or so; at least 1 */
   /* "transport_rate_limit", "destination_rate_limit", "tenant_rate_limit", "campaign_rate_limit",
-   * "sender_rate_limit" or "source_pool_rate_limit" */
+   * "sender_rate_limit", "source_pool_rate_limit" or "source_pool_destination_rate_limit" */
   mansio_str limit;
   /* Whose: "smtp", "smtp:example.com" (the transport and the next hop or site), the tenant, campaign, sender or source
-   * pool. The same limit and key are one limit, on whatever node. */
+   * pool, "pool:example.com" (the source pool and the next hop or site). The same limit and key are one limit, on
+   * whatever node. */
   mansio_str key;
   double per_second; /* as configured, more than 0 */
   uint32_t burst;    /* the same, at least 1 */
