@@ -91,6 +91,9 @@ std::string svg(const Scenario &s, const Report &r) {
   if (s.destinations.size() > 1)
     for (std::size_t i = 0; i < s.destinations.size() && i < kLines; ++i)
       served.push_back({s.destinations[i].name, rate([i](const Step &x) { return x.by_destination[i]; })});
+  for (std::size_t i = 0; i < r.pools.size() && i < kLines; ++i)
+    served.push_back(
+        {"from " + r.pools[i].name, rate([i](const Step &x) { return i < x.by_pool.size() ? x.by_pool[i] : 0; })});
   const std::vector<Line> failed{{"deferred", rate([](const Step &x) { return x.deferred; })},
                                  {"suspended", rate([](const Step &x) { return x.suspended; })},
                                  {"rejected", rate([](const Step &x) { return x.rejected; })},

@@ -61,6 +61,10 @@ std::string table(const Scenario &s, const Report &r) {
     for (const auto *t : largest(r.tenants)) out += row(t->name.empty() ? "(none)" : t->name, *t, over);
     if (r.tenants.size() > kRows) out += fmt::format("... and {} more\n", r.tenants.size() - kRows);
   }
+  if (!r.pools.empty()) {
+    out += fmt::format("\n{:<26} {:>9} {:>9}\n", "by source pool", "tried", "delivered");
+    for (const auto &p : r.pools) out += fmt::format("{:<26.26} {:>9} {:>9}\n", p.name, p.tried, p.delivered);
+  }
   out +=
       "\nJain's index: of all, between tenants that wait; of a destination, between those of its row that are "
       "served.\n";
@@ -75,12 +79,15 @@ std::string table(const Scenario &s, const Report &r) {
 std::string csv(const Scenario &s, const Report &r) {
   std::string out = "seconds,arrived,delivered,deferred,suspended,rejected,expired,waiting,under_way,mean_delay";
   for (const auto &d : s.destinations) out += ',' + quoted("delivered " + d.name);
+  for (const auto &p : r.pools) out += ',' + quoted("delivered from " + p.name);
   out += '\n';
   for (const auto &step : r.steps) {
     out += fmt::format("{:.3f},{},{},{},{},{},{},{},{},{:.3f}", static_cast<double>(step.at) / kSecond, step.arrived,
                        step.delivered, step.deferred, step.suspended, step.rejected, step.expired, step.waiting,
                        step.under_way, step.mean_delay);
     for (const auto n : step.by_destination) out += fmt::format(",{}", n);
+    for (std::size_t i = 0; i < r.pools.size(); ++i)
+      out += fmt::format(",{}", i < step.by_pool.size() ? step.by_pool[i] : 0);
     out += '\n';
   }
   return out;

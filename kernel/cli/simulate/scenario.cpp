@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "kernel/config/crosscheck.hpp"
+#include "kernel/config/rate.hpp"
 #include "kernel/config/read.hpp"
 #include "kernel/config/toml.hpp"
 #include "kernel/config/values.hpp"
@@ -20,7 +21,7 @@ using config::TomlList;
 using config::TomlTable;
 using config::TomlValue;
 
-constexpr std::string_view kConfiguration[] = {"queue", "transport", "tenant", "rate_limit"};
+constexpr std::string_view kConfiguration[] = {"queue", "transport", "tenant", "source_group", "rate_limit"};
 
 // A scenario is one file: what it limits is written into it.
 class NoFiles final : public config::Files {
@@ -48,6 +49,13 @@ class Fields {
       else
         wrong(*v, key, "a text");
     }
+  }
+  void date(const char *key, std::optional<Nanos> &to) {
+    const auto *v = value(key);
+    if (!v) return;
+    const auto *s = v->as<std::string>();
+    to = s ? config::parse_date(*s) : std::nullopt;
+    if (!to) wrong(*v, key, "a date such as \"2026-11-30\"");
   }
   void duration(const char *key, Nanos &to) {
     const auto *v = value(key);
@@ -224,6 +232,7 @@ Result<Scenario> parse_scenario(const std::string &path, const std::string &text
     f.duration("duration", s.duration);
     f.duration("step", s.step);
     f.integer("seed", s.seed, 0, INT64_MAX);
+    f.date("date", s.date);
     f.boolean("drain", s.drain);
     f.duration("drain_limit", s.drain_limit);
     f.tables("destination", [&](const TomlTable &table, const std::string &name, const config::TomlPlace &place) {

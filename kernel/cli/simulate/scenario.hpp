@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,9 +56,10 @@ struct Scenario {
   Nanos duration = 3600 * kSecond;
   Nanos step = 10 * kSecond;  // of the plot and the CSV
   std::uint64_t seed = 1;
+  std::optional<Nanos> date;  // wall, of its beginning; none: after all warm-ups
   bool drain = true;  // after `duration` nothing arrives, and the run goes on until all mail is delivered or expired
   Nanos drain_limit = 5 * 86400 * kSecond;
-  config::Settings settings;  // [queue], [transport.NAME], [[tenant]], [[rate_limit]]
+  config::Settings settings;  // [queue], [transport.NAME], [[tenant]], [[source_group]], [[rate_limit]]
   std::vector<DestinationSpec> destinations;
   std::vector<ArrivalSpec> arrivals;
 };

@@ -33,8 +33,8 @@ Simulation::~Simulation() = default;
 void Simulation::build() {
   scheduler_ = scheduler::Scheduler::create(queue::backoff_of(s_.settings.queue), s_.seed);
   scheduler_->tenants(queue::weights_of(s_.settings));
-  rates_ = queue::rates_of(s_.settings, scheduler::kForGood);  // after all warm-ups
-  scheduler_->rates(rates_);
+  scheduler_->source_groups(queue::groups_of(s_.settings));
+  set_rates();
   for (const auto &t : s_.settings.transports) {
     const auto limits = queue::limits_of(t, s_.settings);
     const auto id = scheduler_->transport(limits);
@@ -58,25 +58,24 @@ void Simulation::build() {
       const auto &counted = site.empty() ? name : site;
       const auto rule = scheduler::placement(limits, counted, spec.mx).rule;
       const auto &own = rule == scheduler::kNoRule ? limits.destination : limits.rules[rule].limits;
-      auto &count = destination_counts_[{transport, counted}];
+      const auto at_owner = destination_counts_.try_emplace({transport, counted}).first;
+      auto &count = at_owner->second;
       count.limit = own.effective_window().limit;
       count.rate = own.rate;
       const auto servers = spec.mx.empty() ? hops_.size() : first_hop_.back();
-      hops_.push_back({NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count, servers});
+      hops_.push_back(
+          {NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count, &at_owner->first.second, servers});
     }
   }
   for (const auto &a : s_.arrivals) {
     Source source{&a, 0, 0, 0, a.from, {}};
     while (s_.destinations[source.destination].name != a.destination) ++source.destination;
     if (a.rate > 0) source.next += static_cast<Nanos>(random_.exponential() / a.rate * kSecond);
-    using Key = scheduler::RateRule::Key;
-    for (const auto &[key, name] : {std::pair{Key::Campaign, &a.campaign}, std::pair{Key::Sender, &a.sender},
-                                    std::pair{Key::SourcePool, &a.source_pool}}) {
-      const auto rule = std::find_if(rates_.begin(), rates_.end(),
-                                     [&, k = key, n = name](const auto &r) { return r.key == k && r.matches(*n); });
-      if (rule == rates_.end()) continue;
+    for (const auto &[key, name] : {std::pair{Key::Campaign, &a.campaign}, std::pair{Key::Sender, &a.sender}}) {
+      const auto *rule = rule_of(key, *name);
+      if (!rule) continue;
       auto &count = party_counts_[{key, *name}];
-      count.rate = rule->limit;
+      limit(count, rule);
       source.counts.push_back(&count);
     }
     sources_.push_back(std::move(source));
@@ -85,14 +84,68 @@ void Simulation::build() {
   step_.by_destination.resize(s_.destinations.size());
 }
 
+const scheduler::RateRule *Simulation::rule_of(Key key, const std::string &name, const std::string &destination) const {
+  const auto rule = std::find_if(rates_.begin(), rates_.end(), [&](const auto &r) {
+    return r.key == key && (key == Key::SourcePoolDestination ? r.matches(name, destination) : r.matches(name));
+  });
+  return rule == rates_.end() ? nullptr : &*rule;
+}
+
+// As the scheduler does it: nobody owes more than a new rate would let him.
+void Simulation::limit(Counted &count, const scheduler::RateRule *rule) const {
+  count.rate = rule ? rule->limit : scheduler::RateLimit{};
+  count.limit = rule ? rule->concurrency : 0;
+  if (count.rate)
+    count.bucket.full_at = std::min(count.bucket.full_at, kBegin + now_ + count.rate.tolerance() + count.rate.interval);
+}
+
+// Those of the day.
+void Simulation::set_rates() {
+  const auto wall = s_.date ? *s_.date + now_ : scheduler::kForGood;
+  rates_ = queue::rates_of(s_.settings, wall);
+  next_day_ = std::numeric_limits<Nanos>::max();
+  if (s_.date && queue::warms_up(s_.settings))
+    next_day_ = (wall / queue::kWarmUpDay + 1) * queue::kWarmUpDay - *s_.date;
+  limits_pools_ = std::any_of(rates_.begin(), rates_.end(), [](const auto &r) {
+    return r.key == Key::SourcePool || r.key == Key::SourcePoolDestination;
+  });
+  scheduler_->rates(rates_);
+  for (std::size_t i = 0; i < tenant_counts_.size(); ++i)
+    limit(tenant_counts_[i], rule_of(Key::Tenant, report_.tenants[i].name));
+  for (auto &[key, count] : party_counts_) limit(count, rule_of(key.first, key.second));
+  for (auto &[key, count] : pair_counts_) limit(count, rule_of(Key::SourcePoolDestination, key.first, key.second));
+}
+
+// What counts a delivery from its source pool.
+template <class F>
+void Simulation::each_of_pool(const Group &g, F &&f) {
+  if (g.pool == kNoPool || !limits_pools_) return;
+  const auto &pool = report_.pools[g.pool].name;
+  if (const auto [at, fresh] = party_counts_.try_emplace({Key::SourcePool, pool}); true) {
+    if (fresh) limit(at->second, rule_of(Key::SourcePool, pool));
+    f(at->second, "source pool " + pool);
+  }
+  const auto &to = *hops_[g.hop].owner;
+  if (const auto [at, fresh] = pair_counts_.try_emplace({pool, to}); true) {
+    if (fresh) limit(at->second, rule_of(Key::SourcePoolDestination, pool, to));
+    f(at->second, "source pool " + pool + " for " + to);
+  }
+}
+
+std::uint32_t Simulation::pool_number(std::string_view name) {
+  if (name.empty()) return kNoPool;
+  const auto at =
+      std::find_if(report_.pools.begin(), report_.pools.end(), [&](const auto &p) { return p.name == name; });
+  if (at == report_.pools.end()) report_.pools.push_back({std::string{name}});
+  return static_cast<std::uint32_t>(at - report_.pools.begin());
+}
+
 std::uint32_t Simulation::tenant_number(const std::string &name) {
   const auto [at, fresh] = tenant_names_.try_emplace(name, static_cast<std::uint32_t>(report_.tenants.size()));
   if (fresh) {
     report_.tenants.push_back({.name = name});
     tenant_states_.emplace_back();
-    auto &count = tenant_counts_.emplace_back();
-    for (const auto &rule : rates_)
-      if (rule.key == scheduler::RateRule::Key::Tenant && rule.matches(name) && !count.rate) count.rate = rule.limit;
+    limit(tenant_counts_.emplace_back(), rule_of(Key::Tenant, name));
   }
   return at->second;
 }
@@ -148,7 +201,7 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
       id = free_.back();
       free_.pop_back();
     }
-    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), State::Waiting};
+    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), kNoPool, State::Waiting};
     auto &h = hops_[hop];
     ++h.waiting;
     ++tenant_states_[tenant].waiting;
@@ -234,8 +287,11 @@ void Simulation::begin(const scheduler::Decision &decision) {
   count(transport_counts_[h.transport], h.hop.spec().transport);
   count(*h.count, h.hop.name());
   count(tenant_counts_[g.tenant], "tenant " + report_.tenants[g.tenant].name);
-  for (auto *c : sources_[g.arrival].counts)
-    count(*c, "campaign, sender or source pool of " + report_.arrivals[g.arrival].name);
+  for (auto *c : sources_[g.arrival].counts) count(*c, "campaign or sender of " + report_.arrivals[g.arrival].name);
+  const auto chosen = scheduler_->chosen_pool(id);
+  g.pool = pool_number(chosen.empty() ? std::string_view{s_.arrivals[g.arrival].source_pool} : chosen);
+  each_of_pool(g, count);
+  if (g.pool != kNoPool) ++report_.pools[g.pool].tried;
   const auto verdict = hops_[h.servers].hop.begin(now_, random_);
   g.ending = verdict.ending;
   ending_.push({now_ + std::max<Nanos>(verdict.takes, 1), id});
@@ -250,6 +306,7 @@ void Simulation::end(scheduler::GroupId id) {
   --h.count->under_way;
   --tenant_counts_[g.tenant].under_way;
   for (auto *c : sources_[g.arrival].counts) --c->under_way;
+  each_of_pool(g, [](Counted &c, const std::string &) { --c.under_way; });
   report_.ended = now_;
   const bool fails = g.ending == Ending::Deferred || g.ending == Ending::NoConnection;
   const auto result = g.ending == Ending::NoConnection ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
@@ -279,6 +336,11 @@ void Simulation::end(scheduler::GroupId id) {
     });
     ++step_.delivered;
     ++step_.by_destination[h.spec];
+    if (g.pool != kNoPool) {
+      if (step_.by_pool.size() < report_.pools.size()) step_.by_pool.resize(report_.pools.size());
+      ++step_.by_pool[g.pool];
+      ++report_.pools[g.pool].delivered;
+    }
     step_delay_ += static_cast<double>(delay) * 1e-6;
     ++h.delivered;
     ++tenant_states_[g.tenant].delivered;
@@ -337,10 +399,14 @@ Report Simulation::run() {
   constexpr auto kNever = std::numeric_limits<Nanos>::max();
   Nanos boundary = s_.step;
   std::uint64_t still = 0;  // rounds in which time did not go on
-  const auto limit = s_.drain ? s_.duration + s_.drain_limit : s_.duration;
+  const auto limit_at = s_.drain ? s_.duration + s_.drain_limit : s_.duration;
   for (;;) {
     decide();
-    auto at = std::min(boundary, limit);
+    if (now_ >= next_day_) {
+      set_rates();
+      decide();
+    }
+    auto at = std::min({boundary, limit_at, next_day_});
     Nanos arrival = kNever;
     for (const auto &source : sources_) arrival = std::min(arrival, source.next);
     if (arrival >= s_.duration) arrival = kNever;
@@ -363,7 +429,7 @@ Report Simulation::run() {
     if (now_ < boundary) continue;
     close_step(boundary);
     boundary += s_.step;
-    if (now_ >= limit) break;
+    if (now_ >= limit_at) break;
   }
   if (step_.arrived + step_.delivered + step_.deferred + step_.suspended > 0) close_step(now_);
   if (tenants_jain_steps_ > 0) report_.tenants_jain = tenants_jain_sum_ / static_cast<double>(tenants_jain_steps_);

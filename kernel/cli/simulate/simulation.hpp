@@ -8,6 +8,7 @@
 #include <memory>
 #include <queue>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/cli/load/histogram.hpp"
@@ -35,11 +36,17 @@ struct Step {
   std::uint64_t waiting = 0, under_way = 0;   // at its end
   double mean_delay = 0;                      // of what was delivered, seconds
   std::vector<std::uint32_t> by_destination;  // delivered, by DestinationSpec
+  std::vector<std::uint32_t> by_pool;         // delivered, by Report::pools, as far as they were known
 };
 
 struct Report {
   Totals all;
   std::vector<Totals> destinations, tenants, arrivals;  // by DestinationSpec; by name; by ArrivalSpec
+  struct Pool {
+    std::string name;
+    std::uint64_t tried = 0, delivered = 0;
+  };
+  std::vector<Pool> pools;  // that mail left from
   double tenants_jain = 1;
   std::vector<Step> steps;
   Nanos ended = 0;  // when the last delivery ended, from the beginning
@@ -61,26 +68,30 @@ class Simulation {
   struct Group {
     Nanos arrived = 0;
     std::uint32_t hop = 0, tenant = 0, arrival = 0;
+    std::uint32_t pool = kNoPool;  // in Report::pools, of the last delivery
     State state = State::Gone;
     Ending ending = Ending::Delivered;
   };
+  static constexpr std::uint32_t kNoPool = UINT32_MAX;
   struct Counted {  // an independent count of what a limit allows
     std::uint32_t under_way = 0, limit = 0;
     scheduler::RateLimit rate;
     scheduler::TokenBucket bucket;
   };
+  using Key = scheduler::RateRule::Key;
   struct Source {
     const ArrivalSpec *spec;
     std::size_t destination;  // index of the spec
     std::uint64_t sent = 0, recipients = 0;
     Nanos next = 0;
-    std::vector<Counted *> counts;  // of its campaign, sender and source pool, where they have rates
+    std::vector<Counted *> counts;  // of its campaign and sender, where they have rates
   };
   struct Hop {
     NextHop hop;
     std::uint32_t spec;
     scheduler::TransportId transport;
     Counted *count = nullptr;  // shared by a site
+    const std::string *owner;  // the site's name, or its own
     std::size_t servers = 0;   // the hop whose servers it is on: its own, or the first one of its spec
     std::uint32_t waiting = 0, delivered = 0;
     bool waited = false;  // at the beginning of the step
@@ -111,6 +122,12 @@ class Simulation {
   void violation(const std::string &what);
   bool expired(const Group &group) const;
   std::uint32_t tenant_number(const std::string &name);
+  std::uint32_t pool_number(std::string_view name);
+  void set_rates();
+  const scheduler::RateRule *rule_of(Key key, const std::string &name, const std::string &destination = "") const;
+  void limit(Counted &count, const scheduler::RateRule *rule) const;
+  template <class F>
+  void each_of_pool(const Group &group, F &&f);
 
   const Scenario &s_;
   Random random_;
@@ -126,7 +143,10 @@ class Simulation {
   std::map<std::pair<scheduler::TransportId, std::string>, Counted> destination_counts_;  // a site's, or a hop's own
   std::vector<Counted> tenant_counts_;
   std::vector<scheduler::RateRule> rates_;
-  std::map<std::pair<scheduler::RateRule::Key, std::string>, Counted> party_counts_;  // of what is not a tenant
+  std::map<std::pair<Key, std::string>, Counted> party_counts_;         // of what is not a tenant
+  std::map<std::pair<std::string, std::string>, Counted> pair_counts_;  // of a source pool at a destination
+  Nanos next_day_ = 0;                                                  // when rates may be others
+  bool limits_pools_ = false;
   std::map<std::string, std::uint32_t> tenant_names_;
   struct TenantState {
     std::uint64_t waiting = 0, delivered = 0;

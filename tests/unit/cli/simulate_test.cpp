@@ -5,6 +5,7 @@
 #include <random>
 
 #include "kernel/cli/simulate/report.hpp"
+#include "kernel/config/rate.hpp"
 
 namespace mansio::cli::simulate {
 namespace {
@@ -79,6 +80,7 @@ destination = "b.example"
   EXPECT_THAT(text, HasSubstr("expected '#'"));
   EXPECT_THAT(text, HasSubstr("there is no such [[destination]]"));
   EXPECT_THAT(text, HasSubstr("neither or both of rate and messages"));
+  EXPECT_THAT(parse_scenario("s.toml", "date = \"soon\"").error().text, HasSubstr("expected a date"));
   EXPECT_FALSE(parse_scenario("s.toml", "[["));
   EXPECT_FALSE(read_scenario("/nonexistent"));
 }
@@ -109,6 +111,28 @@ messages = 200
   const auto r = run(*scenario);
   EXPECT_GE(seconds(of(r.arrivals, "warm").delay.quantile(0.99)), 35);
   EXPECT_LE(seconds(of(r.arrivals, "others").delay.quantile(0.99)), 5);
+}
+
+TEST(Simulation, AWarmUpLimitsANewPoolAtEachProviderAndHoldsNothingUp) {
+  constexpr std::uint64_t kProviders = 5, kBurst = 5;
+  constexpr Nanos kDay = 86400 * kSecond;
+  const std::vector<std::uint64_t> days{50, 100, 200, 400, 800, 1600, 3200};
+  const auto scenario = example("warm-up");
+  const auto r = run(scenario);
+  const auto pool = std::find_if(r.pools.begin(), r.pools.end(), [](const auto &p) { return p.name == "new"; });
+  ASSERT_NE(pool, r.pools.end());
+  std::vector<std::uint64_t> from_new(9);
+  for (const auto &step : r.steps)
+    if (const auto i = static_cast<std::size_t>(pool - r.pools.begin()); i < step.by_pool.size())
+      from_new[static_cast<std::size_t>((step.at - 1) / kDay)] += step.by_pool[i];
+  for (std::size_t day = 0; day < days.size(); ++day)
+    EXPECT_LE(from_new[day], kProviders * (days[day] + kBurst + 1)) << day;
+  for (std::size_t day = 0; day < 5; ++day) EXPECT_GE(from_new[day], kProviders * days[day] * 9 / 10) << day;
+  EXPECT_NEAR(static_cast<double>(from_new[7]), 0.2 * 86400 / 2, 500);  // warm: half of all
+  EXPECT_EQ(r.all.delivered, r.all.offered);
+  EXPECT_LT(seconds(r.all.delay.quantile(0.99)), 1);
+  EXPECT_THAT(table(scenario, r), HasSubstr("by source pool"));
+  EXPECT_THAT(csv(scenario, r), HasSubstr("\"delivered from new\""));
 }
 
 TEST(Simulation, TheSameSeedGivesTheSameRun) {
@@ -304,6 +328,24 @@ Scenario random_scenario(unsigned seed) {
   if (pick(2) == 0) s.settings.rate_limits.push_back({config::RateKey::Sender, {}, "2/s", 1 + pick(3)});
   if (pick(3) == 0) s.settings.rate_limits.push_back({config::RateKey::Campaign, {}, "10/s", 1 + pick(3)});
   if (pick(3) == 0) s.settings.rate_limits.push_back({config::RateKey::SourcePool, {"p"}, "4/s", 1 + pick(3)});
+  if (pick(2) == 0)
+    s.settings.source_groups.push_back(
+        {"g", {"p=" + std::to_string(1 + pick(5)), "q", "r=" + std::to_string(1 + pick(5))}});
+  for (const auto *pool : {"p", "q", "r"}) {
+    if (pick(2) == 0) continue;
+    auto &rule = s.settings.rate_limits.emplace_back();
+    rule.key = config::RateKey::SourcePoolDestination;
+    rule.match = {pool};
+    rule.rate = one_of("", "2/s", "30/m");
+    rule.burst = 1 + pick(3);
+    rule.concurrency = one_of(0u, 1u, 2u);
+    if (pick(2) == 0) rule.destination = {"d0.0.example", "site.example", ".n1.example"};
+    if (pick(3) == 0) {  // whose second day begins in the middle
+      rule.warm_up = {"40/m", "3/s"};
+      rule.warm_up_from = "2026-11-30";
+      s.date = *config::parse_date("2026-12-01") - s.duration / 2;
+    }
+  }
   for (std::uint32_t i = 0; i < 4; ++i) {
     auto &d = s.destinations.emplace_back();
     const auto transport = pick(transports);
@@ -335,7 +377,7 @@ Scenario random_scenario(unsigned seed) {
     a.tenant = one_of("", "a", "b");
     a.sender = one_of("", "s@example.com", "t@example.com");
     a.campaign = one_of("", "c");
-    a.source_pool = one_of("", "p", "q");
+    a.source_pool = one_of("", "p", "q", "g", "g");
     a.priority = one_of(-1, 0, 7);
     a.to = s.duration;
     if (pick(3) == 0) {
