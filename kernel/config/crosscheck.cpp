@@ -141,6 +141,7 @@ class Checker {
       for (const auto &[option, names] :
            {std::pair{".filters", &listener.smtpd.filters}, {".policies", &listener.smtpd.policies}})
         if (!names->empty()) add(of + option, "is for SMTP: nobody watches a QMQP session; expected none");
+      if (listener.smtpd.record) add(of + ".record", "is for SMTP: nobody watches a QMQP session; expected false");
       return;
     }
     for (const auto *option : {"qmqpd_authorized_clients", "qmqpd_timeout", "qmqpd_error_delay"}) {
@@ -519,6 +520,8 @@ class Checker {
     for (const auto &name : s_.queue.defer_transports)
       if (!s_.transport(name))
         add("queue.defer_transports", fmt::format("holds \"{0}\", but there is no [transport.{0}]", name));
+    if (s_.record_size_limit > s_.record_total_limit)
+      add("record_size_limit", "is larger than record_total_limit, expected at most that", {"record_total_limit"});
     if (s_.dns.min_ttl > s_.dns.max_ttl)
       add("dns.min_ttl", "is longer than max_ttl, expected at most that", {"dns.max_ttl"});
   }

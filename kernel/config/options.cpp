@@ -212,6 +212,17 @@ std::span<const Option<Settings>> top_level_options() {
         option<&T::lookup_cache_size>(
             "lookup_cache_size", size(0),
             "Memory for answers of tables that may be reused (`cache_ttl`), in each process."),
+        option<&T::record_directory>("record_directory", path(),
+                                     "Directory of the recordings of listeners with `record`, which is made, for the "
+                                     "user alone, when it is not there.",
+                                     "`recordings` in the spool"),
+        option<&T::record_size_limit>("record_size_limit", size(1 << 20),
+                                      "Size of a file of recordings after which the next one begins."),
+        option<&T::record_total_limit>("record_total_limit", size(1 << 20),
+                                       "Size of all recordings together. No file is begun that might go beyond it; "
+                                       "recording goes on when there is room again."),
+        option<&T::record_body_limit>("record_body_limit", size(0, 64 << 20),
+                                      "How much of the body of a message is recorded."),
     };
     for (auto &row : r)
       if (row.name == "always_bcc") row.given = [](const T &from) { return !from.always_bcc.empty(); };
@@ -415,6 +426,10 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::reject_unauthenticated_sender_login_mismatch>(
             "reject_unauthenticated_sender_login_mismatch", boolean(),
             "A sender that `sender_login_maps` have may not be used without AUTH, by clients in `mynetworks` either."),
+        option<&T::record>(
+            "record", boolean(),
+            "Record what filters and policies are shown of sessions and what they say, in `record_directory`, for "
+            "`mansio replay`. Recordings hold mail: treat them with care."),
     };
     for (auto &row : r) {
       if (row.name != "client_event_limit_exceptions") continue;

@@ -213,6 +213,7 @@ class Reader {
     if (listener.protocol == "qmqp") {  // nor does anybody authenticate in one
       if (!given(prefix + "sasl_auth_enable")) listener.smtpd.sasl_auth_enable = false;
       if (!given(prefix + "sasl_auth_required")) listener.smtpd.sasl_auth_required = false;
+      if (!given(prefix + "record")) listener.smtpd.record = false;
     }
     s.listeners.push_back(std::move(listener));
   }

@@ -34,6 +34,10 @@ bool Settings::asks_exchangers() const {
   return std::any_of(transports.begin(), transports.end(), [](const auto &t) { return t.asks_exchangers(); });
 }
 
+bool Settings::records() const {
+  return std::any_of(listeners.begin(), listeners.end(), [](const auto &l) { return l.smtpd.record; });
+}
+
 const Transport *Settings::transport(std::string_view name) const { return by_name(transports, name); }
 const Lookup *Settings::lookup(std::string_view name) const { return by_name(lookups, name); }
 const Filter *Settings::filter(std::string_view name) const { return by_name(filters, name); }

@@ -93,6 +93,7 @@ struct Smtpd {
   std::vector<Network> sasl_exceptions_networks;  // AUTH is not offered to these
   std::vector<std::string> sender_login_maps;     // tables: whose a sender address is; none: anybody's
   bool reject_unauthenticated_sender_login_mismatch = false;
+  bool record = false;  // what filters and policies are shown of its sessions goes into `record_directory`
 
   bool overrides(std::string_view what) const;  // is it one of receive_override_options?
   bool operator==(const Smtpd &) const = default;
@@ -376,6 +377,9 @@ struct Settings {
   bool soft_bounce = false;                       // return nothing for good, and [smtpd]'s default
   bool sandbox = true;                            // seccomp and Landlock in the children
   std::uint64_t lookup_cache_size = 16ull << 20;  // of each process, for all tables
+  std::string record_directory;                   // of recordings of sessions; "" = "recordings" in the spool
+  std::uint64_t record_size_limit = 64ull << 20, record_total_limit = 1ull << 30;  // of a file, and of all
+  std::uint64_t record_body_limit = 256ull << 10;                                  // of a message's body
 
   std::vector<std::string> virtual_alias_domains;  // every address of theirs is an alias
   // Names of tables, each asked in this order.
@@ -426,6 +430,7 @@ struct Settings {
   const Auth *auth(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool asks_exchangers() const;  // limits of some transport go by who takes a domain's mail
+  bool records() const;          // sessions of some listener
   bool operator==(const Settings &) const = default;
 };
 

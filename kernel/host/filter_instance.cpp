@@ -7,6 +7,7 @@
 
 #include "kernel/host/filter.hpp"
 #include "kernel/host/guarded.hpp"
+#include "kernel/host/instance.hpp"
 #include "kernel/host/stage_rules.hpp"
 #include "kernel/host/stage_work.hpp"
 #include "mansio/draft/filter.h"
@@ -18,6 +19,8 @@ wire::StageResult stage_result(Answer &&answer) {
   using wire::StageOutcome;
   wire::StageResult r;
   r.text = std::move(answer.outcome.text);
+  r.told = std::move(answer.values);
+  if (!fits_recording(r.told)) r.told.clear();
   const auto refuses = [&](StageOutcome outcome, std::uint16_t hundred) {
     r.outcome = outcome;
     if (answer.outcome.smtp_code / 100 == hundred) r.smtp_code = answer.outcome.smtp_code;

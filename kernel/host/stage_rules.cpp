@@ -83,7 +83,14 @@ mansio_status check_metadata(std::string_view name, std::string_view value, bool
   return of_message && stage < MANSIO_STAGE_MAIL ? MANSIO_UNSUPPORTED : MANSIO_OK;
 }
 
+bool fits_recording(const std::vector<std::string> &told) {
+  std::size_t bytes = 0;
+  for (const auto &one : told) bytes += one.size();
+  return told.size() <= kMostTold && bytes <= kMostToldBytes;
+}
+
 bool valid(wire::StageResult &result, bool filter, std::uint32_t stage) {
+  if (!fits_recording(result.told)) result.told.clear();
   if (result.outcome > wire::StageOutcome::Failed || result.edits.size() > kMostEdits) return false;
   if (result.outcome != wire::StageOutcome::Ok)
     return result.edits.empty() && result.session_meta.empty() && result.message_meta.empty();

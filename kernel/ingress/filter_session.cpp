@@ -7,6 +7,7 @@
 
 #include "kernel/host/stage_rules.hpp"
 #include "kernel/ingress/filtered_message.hpp"
+#include "kernel/ingress/recording.hpp"
 #include "kernel/mail/headers.hpp"
 #include "kernel/spool/wait.hpp"
 #include "mansio/draft/filter.h"
@@ -76,11 +77,14 @@ struct FilterSession::Answer {
   std::uint64_t number = 0;
 };
 
-FilterSession::FilterSession(asio::io_context &loop, Logger &log, std::shared_ptr<const FilterChain> chain,
-                             std::string_view number)
+FilterSession::FilterSession(asio::io_context &loop, const Clock &clock, Logger &log,
+                             std::shared_ptr<const FilterChain> chain, std::string_view number)
     : loop_(loop), log_(log), chain_(std::move(chain)), id_(fmt::format("{}.{}", chain_->prefix, number)) {
   for (const auto &link : chain_->links) seats_.push_back({&link});
+  if (chain_->recorder) recording_ = std::make_unique<Recording>(*chain_->recorder, clock, *chain_, id_);
 }
+
+FilterSession::~FilterSession() = default;
 
 void FilterSession::message_begins() {
   for (auto &seat : seats_) seat.saw = seat.out = false;
@@ -99,6 +103,7 @@ void FilterSession::message_over(MessageId id, bool taken) {
 
 Task<std::optional<Reply>> FilterSession::ask(wire::StageCall facts) {
   asked_ = true;
+  if (recording_) recording_->event({}, facts);
   const auto before = word_;
   std::optional<Reply> why;
   for (auto &seat : seats_) {
@@ -116,11 +121,16 @@ Task<std::optional<Reply>> FilterSession::ask(wire::StageCall facts) {
     word_ = before;
     break;
   }
+  if (recording_) recording_->end(why);
   co_return why;
 }
 
 void FilterSession::disconnect(wire::StageCall facts) {
   if (!asked_) return;
+  if (recording_) {
+    recording_->event({}, facts);
+    recording_->end(std::nullopt);
+  }
   for (auto &seat : seats_) {
     if ((seat.link->instance->stages() & bit(MANSIO_STAGE_DISCONNECT)) == 0) continue;
     auto call = facts;
@@ -139,6 +149,19 @@ bool FilterSession::wants_content(std::size_t i) const {
 
 Task<FilterSession::Outcome> FilterSession::content(std::size_t i, const FilteredMessage &message,
                                                     wire::StageCall facts) {
+  if (!recording_) return show(i, message, std::move(facts));
+  return record(i, message, std::move(facts));
+}
+
+Task<FilterSession::Outcome> FilterSession::record(std::size_t i, const FilteredMessage &message,
+                                                   wire::StageCall facts) {
+  recording_->event("message", facts);
+  auto outcome = co_await show(i, message, std::move(facts));
+  recording_->end(outcome.refusal);
+  co_return outcome;
+}
+
+Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMessage &message, wire::StageCall facts) {
   auto &seat = seats_[i];
   auto wanted = seat.link->instance->stages() & kContentStages;
   if (message.body_begin() >= message.size()) wanted &= ~bit(MANSIO_STAGE_BODY);
@@ -215,6 +238,9 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
   request.message_meta = word_.message_meta;
   request.time_limit = request.stage >= MANSIO_STAGE_HEADER ? seat.link->content_timeout : seat.link->command_timeout;
   request.total_limit = std::max(kLongest, request.time_limit);
+  if (recording_) request.macros.emplace_back("recorded", "true");
+  const auto stage = request.stage;
+  const Nanos began_at = recording_ ? recording_->now() : 0;
   const auto answer = std::make_shared<Answer>();
   answer->instance = &instance;
   host::FilterInstance::Done done = [answer, &loop = loop_](wire::StageResult &&result) {
@@ -232,6 +258,7 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
   }
   if (gone_ || !answer->result) co_return host::stage_failure("the client has gone");
   auto result = std::move(*answer->result);
+  if (recording_) recording_->said(seat.link->name, stage, result, recording_->now() - began_at);
   if (!tracked || result.outcome == wire::StageOutcome::Failed) co_return result;
   if (!began && seat.incarnation != answer->incarnation)
     co_return host::stage_failure("its process ended after it had seen a part of the message");

@@ -21,10 +21,13 @@
 namespace mansio::ingress {
 
 class FilteredMessage;
+class Recording;
 
 class FilterSession {
  public:
-  FilterSession(asio::io_context &loop, Logger &log, std::shared_ptr<const FilterChain> chain, std::string_view number);
+  FilterSession(asio::io_context &loop, const Clock &clock, Logger &log, std::shared_ptr<const FilterChain> chain,
+                std::string_view number);
+  ~FilterSession();
   FilterSession(const FilterSession &) = delete;
   FilterSession &operator=(const FilterSession &) = delete;
 
@@ -51,6 +54,9 @@ class FilterSession {
   // Its edits could not be applied: nothing of its last word counts.
   std::optional<Reply> failed(std::size_t i, const std::string &why, MessageId id);
 
+  // Null: the session is not recorded.
+  Recording *recording() { return recording_.get(); }
+
   // What was decided about the message so far; empty: nothing.
   const std::string &hold() const { return word_.hold.empty() ? unchecked_ : word_.hold; }
   const std::string &discard() const { return word_.discard; }
@@ -74,6 +80,8 @@ class FilterSession {
     wire::NamedValues session_meta, message_meta;
   };
   struct Answer;
+  Task<Outcome> show(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
+  Task<Outcome> record(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
   Task<wire::StageResult> call(Seat &seat, wire::StageCall request);  // without the message
   Task<wire::StageResult> call(Seat &seat, wire::StageCall request, std::shared_ptr<const host::FilterContent> content);
   std::optional<Reply> judge(Seat &seat, std::uint32_t stage, MessageId id, wire::StageResult &result);
@@ -85,6 +93,7 @@ class FilterSession {
   Logger &log_;
   const std::shared_ptr<const FilterChain> chain_;
   const std::string id_;
+  std::unique_ptr<Recording> recording_;
   std::vector<Seat> seats_;
   Word word_;
   // A filter whose on_failure is "hold" failed: why this message, or each of this session, is held.

@@ -71,17 +71,22 @@ Result<std::unique_ptr<Filters>> Filters::create(const config::Settings &setting
   return filters;
 }
 
-std::shared_ptr<const FilterChain> Filters::chain(const config::Smtpd &smtpd, std::string prefix) const {
-  if (smtpd.filters.empty() && smtpd.policies.empty()) return nullptr;
+std::shared_ptr<const FilterChain> Filters::chain(const config::Listener &listener, std::string prefix,
+                                                  Recorder *recorder) const {
+  const auto &smtpd = listener.smtpd;
+  if (smtpd.filters.empty() && smtpd.policies.empty() && !smtpd.record) return nullptr;
   auto chain = std::make_shared<FilterChain>();
   chain->prefix = std::move(prefix);
+  if (smtpd.record) chain->recorder = recorder;
+  chain->listener = listener.name;
   for (const auto &[kind, names] : {std::pair{"policy.", &smtpd.policies}, {"filter.", &smtpd.filters}})
     for (const auto &name : *names) {
       const auto found = instances_.find(kind + name);
       if (found == instances_.end()) continue;  // of a listener for QMQP
       const auto &settings = *found->second.settings;
       chain->links.push_back({found->second.instance.get(), found->first, settings.budget.on_failure,
-                              settings.command_timeout, settings.content_timeout});
+                              settings.command_timeout, settings.content_timeout, settings.plugin,
+                              settings.budget.isolation == config::Isolation::Process});
     }
   return chain;
 }

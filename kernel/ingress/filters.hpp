@@ -18,17 +18,23 @@ class RemoteFilter;
 
 namespace mansio::ingress {
 
+class Recorder;
+
 struct FilterLink {
   host::FilterInstance *instance = nullptr;
   std::string name;  // "policy.greylist"
   config::OnFailure on_failure = config::OnFailure::Defer;
   Nanos command_timeout = 0, content_timeout = 0;
+  std::string plugin = {};  // "lua"
+  bool isolated = false;    // in a process of its own
 };
 
 // Who watches the sessions of one listener, in the order in which they are asked.
 struct FilterChain {
   std::string prefix;  // of the sessions' ids: no other process or generation has it
   std::vector<FilterLink> links;
+  Recorder *recorder = nullptr;  // null: they are not recorded
+  std::string listener = {};
 };
 
 class Filters {
@@ -38,8 +44,9 @@ class Filters {
                                                  const host::Surroundings &around);
   ~Filters();
 
-  // Null: nobody watches that listener. `prefix`: as in FilterChain.
-  std::shared_ptr<const FilterChain> chain(const config::Smtpd &smtpd, std::string prefix) const;
+  // Null: nobody watches that listener, and nothing records its sessions. `prefix`: as in FilterChain.
+  std::shared_ptr<const FilterChain> chain(const config::Listener &listener, std::string prefix,
+                                           Recorder *recorder) const;
   // A channel to the host process of that name ("host.filter.NAME"); false: it hosts none of these.
   bool attach(std::string_view host, std::shared_ptr<io::Channel> channel);
   static bool any_here(const config::Settings &settings);  // some plugin's code runs in this process

@@ -1,6 +1,7 @@
 #include "kernel/ingress/role.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,11 +16,13 @@
 #include "kernel/ingress/authenticators.hpp"
 #include "kernel/ingress/filters.hpp"
 #include "kernel/ingress/queue_link.hpp"
+#include "kernel/ingress/recorder.hpp"
 #include "kernel/ingress/route_policy.hpp"
 #include "kernel/ingress/server.hpp"
 #include "kernel/ingress/table_policy.hpp"
 #include "kernel/ingress/tls.hpp"
 #include "kernel/io/interfaces.hpp"
+#include "kernel/process/privilege.hpp"
 #include "kernel/process/resolver.hpp"
 #include "kernel/spool/writer.hpp"
 
@@ -47,6 +50,13 @@ constexpr Nanos kHang = 5 * kSecond;
 
 // Before the drain's end, clients that are still sending a message are told that they are cut off.
 constexpr Nanos kCutBefore = kSecond;  // or a quarter of the time there is
+
+// What is not known counts as the same.
+bool same_disk(const std::string &a, const std::string &b) {
+  struct stat of_a {
+  }, of_b{};
+  return ::stat(a.c_str(), &of_a) != 0 || ::stat(b.c_str(), &of_b) != 0 || of_a.st_dev == of_b.st_dev;
+}
 
 class IngressRole final : public process::Role {
  public:
@@ -80,13 +90,14 @@ class IngressRole final : public process::Role {
                                                    context.start.config_epoch, *writer_, *policy_, *link_, *census_,
                                                    dns_.get(), table_policy_.get()});
     if (auto ready = prepare_plugins(); !ready) return ready;
+    prepare_recorder();
     for (const auto &listener : settings.listeners) {
       auto &service = services_[listener.name];
       service.name = listener.name;
       service.smtpd = listener.smtpd;
       if (listener.protocol == "qmqp")
         service.qmqpd = Qmqpd{listener.qmqpd_authorized_clients, listener.qmqpd_timeout, listener.qmqpd_error_delay};
-      service.filters = filters_->chain(listener.smtpd, session_prefix(listener.name));
+      service.filters = filters_->chain(listener, session_prefix(listener.name), recorder_.get());
       service.auth = authenticators_->link(listener.smtpd);
       if (auto ready = prepare_tls(service); !ready) return ready;
     }
@@ -134,6 +145,7 @@ class IngressRole final : public process::Role {
       watchdog_.reset();
       filters_.reset();
       authenticators_.reset();
+      recorder_.reset();
       tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
       context_->finished();
     });
@@ -167,6 +179,12 @@ class IngressRole final : public process::Role {
     }
     if (filters_) filters_->stats(each);
     if (authenticators_) authenticators_->stats(each);
+    if (recorder_) {
+      const auto &r = recorder_->counters();
+      each("mansio_recorded_sessions_total", static_cast<double>(r.sessions));
+      each("mansio_recorded_bytes_total", static_cast<double>(r.bytes));
+      each("mansio_recording", r.recording ? 1 : 0);
+    }
     each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
     each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
     each("mansio_smtpd_body_memory_bytes", static_cast<double>(writer_->memory()));
@@ -202,6 +220,22 @@ class IngressRole final : public process::Role {
       std::abort();
     });
     return {};
+  }
+
+  void prepare_recorder() {
+    const auto &c = *context_;
+    Recorder::Options options;
+    options.directory = process::recordings_directory(c.start, c.settings);
+    if (options.directory.empty()) return;
+    options.process = c.start.self.name;
+    options.size_limit = c.settings.record_size_limit;
+    options.total_limit = c.settings.record_total_limit;
+    options.body_limit = c.settings.record_body_limit;
+    options.memory += 8 * options.body_limit;
+    // The reserve is what new mail is refused for, and recordings are not to be its reason.
+    if (same_disk(options.directory, c.start.spool))
+      options.keep_free = c.settings.spool_settings.reserve + options.size_limit;
+    recorder_ = std::make_unique<Recorder>(c.loop, c.clock, c.log, std::move(options));
   }
 
   // No session of another process or generation has an id that begins so.
@@ -263,6 +297,7 @@ class IngressRole final : public process::Role {
   std::unique_ptr<Filters> filters_;
   std::unique_ptr<Authenticators> authenticators_;
   std::unique_ptr<host::Watchdog> watchdog_;
+  std::unique_ptr<Recorder> recorder_;       // null: no session is recorded
   std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
   std::map<std::pair<std::string, std::string>, Certificate> certificates_;
   std::unique_ptr<Server> server_;

@@ -30,7 +30,7 @@ Session::Session(Environment &environment, Service &service, io::UniqueFd socket
       client_(std::move(client)),
       notify_(config::notify_mask(environment.settings.queue.notify_classes)) {
   if (service.filters)
-    filters_ = std::make_unique<FilterSession>(env_.loop, env_.log, service.filters,
+    filters_ = std::make_unique<FilterSession>(env_.loop, env_.clock, env_.log, service.filters,
                                                std::to_string(service.counters.connections));
   transcript_.keep((notify_ & ~(config::kNotifyDoubleBounce | config::kNotifyDelayed)) != 0);
 }

@@ -160,6 +160,7 @@ class Session final : public ClientSession {
   Task<std::optional<Reply>> ask_filters(std::uint32_t stage);  // which has no arguments
   Task<bool> may_connect();
   Task<std::optional<Reply>> filter_content();
+  bool room_to_record();
   Task<Result<void>> apply(FilteredMessage &message, const std::vector<Edit> &edits);
   std::optional<Reply> set_aside();  // metadata and hold go into the envelope; a reply: the message was discarded
   Reply client_lost();

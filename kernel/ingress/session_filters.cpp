@@ -10,6 +10,7 @@
 
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/filtered_message.hpp"
+#include "kernel/ingress/recording.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/table_policy.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -174,10 +175,18 @@ Task<void> Session::judge(const Command &command) {
     reply(*why);
 }
 
+// A copy that only a recording wants takes nothing from the memory that mail may need.
+bool Session::room_to_record() {
+  const auto most = env_.settings.spool_settings.body_memory / 2;
+  if (env_.writer.memory() + transaction_->draft->size() <= most) return true;
+  filters_->recording()->content_left_out(transaction_->scanner.size(), stage_facts(MANSIO_STAGE_HEADER));
+  return false;
+}
+
 // Between the end of the content and the commit.
 Task<std::optional<Reply>> Session::filter_content() {
   // The client's patience with the commands before the content is shorter than ours with filters.
-  if (!out_.empty()) {
+  if (!out_.empty() && filters_->size() != 0) {
     const bool told = co_await flush();
     if (!told) co_return client_lost();
   }
@@ -187,7 +196,9 @@ Task<std::optional<Reply>> Session::filter_content() {
   t.id = *reserved;
   bool wanted = false;
   for (std::size_t i = 0; i < filters_->size(); ++i) wanted = wanted || filters_->wants_content(i);
-  if (!wanted || !filters_->discard().empty()) co_return std::nullopt;
+  wanted = wanted && filters_->discard().empty();
+  auto *const recording = filters_->recording();
+  if (!wanted && (recording == nullptr || !room_to_record())) co_return std::nullopt;
 
   const auto limit = [](std::uint64_t value) { return value == 0 ? UINT64_MAX : value; };
   FilteredMessage message{env_.loop,
@@ -196,7 +207,14 @@ Task<std::optional<Reply>> Session::filter_content() {
                           t.scanner,
                           {limit(smtpd_.message_size_limit), limit(smtpd_.line_length_limit)}};
   const auto opened = co_await message.open();
-  if (!opened) {
+  if (!transaction_) co_return std::nullopt;  // the server is being taken down
+  if (recording != nullptr) {
+    if (opened)
+      recording->content(message, stage_facts(MANSIO_STAGE_HEADER));
+    else
+      recording->content_left_out(t.scanner.size(), stage_facts(MANSIO_STAGE_HEADER));
+  }
+  if (!opened && wanted) {
     env_.log.warn("content not shown to filters", {{"qid", t.id}, {"error", opened.error().text}});
     co_return commit_refusal(opened.error());
   }
@@ -211,6 +229,7 @@ Task<std::optional<Reply>> Session::filter_content() {
     if (!transaction_) co_return std::nullopt;  // the server is being taken down
     if (applied) {
       filters_->heed(i, std::move(outcome.last));
+      if (recording != nullptr) recording->content(message, stage_facts(MANSIO_STAGE_HEADER));
       continue;
     }
     if (applied.error().status == Status::Busy) co_return commit_refusal(applied.error());
@@ -219,7 +238,7 @@ Task<std::optional<Reply>> Session::filter_content() {
   auto draft = co_await message.finish(t.scanner);
   if (!draft) co_return commit_refusal(draft.error());
   t.draft = std::move(*draft);
-  if (connection_.gone()) co_return client_lost();
+  if (wanted && connection_.gone()) co_return client_lost();
   co_return std::nullopt;
 }
 

@@ -70,6 +70,8 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
     case wire::RoleKind::Ingress:  // its own files come through open_file; DNS needs the network
       read_tables(p, start, settings);
       read_filters(p, start, settings);
+      if (auto directory = recordings_directory(start, settings); !directory.empty())
+        p.optional.push_back(std::move(directory));
       break;
     case wire::RoleKind::Router:
       read_tables(p, start, settings);
@@ -116,6 +118,11 @@ std::string state_directory(const wire::Start &start) {
   return start.spool + "/state/" + table;
 }
 
+std::string recordings_directory(const wire::Start &start, const config::Settings &settings) {
+  if (!settings.records()) return {};
+  return settings.record_directory.empty() ? start.spool + "/recordings" : settings.record_directory;
+}
+
 void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 Result<void> become(std::int64_t uid, std::int64_t gid) {
@@ -137,6 +144,7 @@ Result<std::string> drop_privileges(const Privileges &keep) {
     ::mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("mkdir " + path);
   }
+  for (const auto &path : keep.optional) ::mkdir(path.c_str(), 0700);  // whoever writes there tells why it cannot
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("no_new_privs");
 #ifdef MANSIO_TRACES_ITSELF
   ::prctl(PR_SET_DUMPABLE, 1);

@@ -24,11 +24,15 @@ struct Privileges {
   bool write_anywhere = false;        // no Landlock on writing: a plugin that delivers into files
   std::vector<std::string> readable;  // besides the system's libraries and /etc
   std::vector<std::string> writable;
-  std::vector<std::string> own;  // directories that are made if they are not there, mode 0700, and writable
+  std::vector<std::string> own;       // directories that are made if they are not there, mode 0700, and writable
+  std::vector<std::string> optional;  // the same, but done without where they cannot be made
 };
 
 // Where the plugin instance of an egress or host process keeps its state.
 std::string state_directory(const wire::Start &start);
+
+// Where an ingress process writes recordings of sessions; "": no listener wants any.
+std::string recordings_directory(const wire::Start &start, const config::Settings &settings);
 
 Privileges privileges_for(const wire::Start &start, const config::Settings &settings);
 

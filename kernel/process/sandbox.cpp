@@ -59,7 +59,7 @@ Result<void> restrict_files(const Privileges &keep) {
   for (const auto *path : kSystem) ok = ok && allow(ruleset.get(), path, kRead & handled);
   ok = ok && allow(ruleset.get(), "/dev/null", (kFileRead | kFileWrite) & handled);
   for (const auto &path : keep.readable) ok = ok && allow(ruleset.get(), path, kRead & handled);
-  for (const auto *paths : {&keep.writable, &keep.own})
+  for (const auto *paths : {&keep.writable, &keep.own, &keep.optional})
     for (const auto &path : *paths) ok = ok && allow(ruleset.get(), path, handled);
   ok = ok && ::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) == 0;
   if (!ok) return Error{Status::Internal, std::string{"Landlock: "} + std::strerror(errno)};

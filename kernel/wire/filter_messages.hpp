@@ -49,9 +49,10 @@ struct StageResult {  // host -> client
   std::string text;
   std::vector<Edit> edits;                 // in order; empty but for Ok
   NamedValues session_meta, message_meta;  // that were set; "" removes
+  std::vector<std::string> told;           // what the plugin was told meanwhile, for a recording
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.number, s.outcome, s.smtp_code, s.enhanced, s.text, s.edits, s.session_meta, s.message_meta);
+    v(s.number, s.outcome, s.smtp_code, s.enhanced, s.text, s.edits, s.session_meta, s.message_meta, s.told);
   }
 };
 

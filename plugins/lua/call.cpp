@@ -38,6 +38,7 @@ Call::Call(Engine &engine, State &state, plugin::Token token)
 Call::Call(Engine &engine, State &state, plugin::Stage stage, plugin::Token token)
     : Call(engine, state, std::move(token)) {
   stage_.emplace(std::move(stage));
+  recorded_ = !stage_->macro("recorded").empty();
 }
 
 Call::Call(Engine &engine, State &state, std::unique_ptr<Work> work, int function, plugin::Token token)
@@ -456,7 +457,18 @@ void Call::fail(const std::string &message, bool with_traceback) {
   }
 }
 
-void Call::complete() { token_.complete(reply_ ? *reply_ : plugin::Reply{skipped_ ? MANSIO_SKIP : MANSIO_OK}); }
+void Call::told(std::string line) {
+  constexpr std::size_t kMostLines = 1'000, kMostOctets = std::size_t{64} << 10;
+  if (told_.size() >= kMostLines || told_bytes_ + line.size() > kMostOctets) return;
+  told_bytes_ += line.size();
+  told_.push_back(std::move(line));
+}
+
+void Call::complete() {
+  auto reply = reply_ ? *std::move(reply_) : plugin::Reply{skipped_ ? MANSIO_SKIP : MANSIO_OK};
+  for (auto &line : told_) reply.value(std::move(line));
+  token_.complete(reply);
+}
 
 // Only for limits of the script's own; the host keeps its deadline itself.
 void Call::arm() {

@@ -81,6 +81,10 @@ class Call {
   // What it set; the host still gives the values of the beginning.
   std::map<std::string, std::string, std::less<>> &set_meta(bool of_message) { return meta_[of_message ? 1 : 0]; }
 
+  // The session is recorded, and so is what it is told meanwhile: lines of told.hpp, as far as there is room.
+  bool recorded() const { return recorded_; }
+  void told(std::string line);
+
   // What the thread that runs waits for, one thing at a time. `octets` that the answer may take outside of Lua are set
   // aside until release(); throws ScriptError where the call may not hold that much.
   Wait &begin_wait(std::string what, std::size_t octets = 0);
@@ -156,6 +160,9 @@ class Call {
   std::int64_t ends_ = 0, handler_ends_ = 0;  // as the host's now(); 0: no limit but the host's
   std::uint64_t timer_ = 0;
   std::optional<plugin::Reply> reply_;
+  bool recorded_ = false;
+  std::vector<std::string> told_;
+  std::size_t told_bytes_ = 0;
 };
 
 }  // namespace mansio::lua

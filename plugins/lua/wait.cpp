@@ -11,6 +11,7 @@
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/strand.hpp"
+#include "plugins/lua/told.hpp"
 #include "plugins/lua/verdict.hpp"
 
 namespace mansio::lua {
@@ -72,6 +73,27 @@ void push_records(lua_State *L, const std::vector<plugin::DnsRecord> &records) {
   }
 }
 
+void ask_for_recording(Wait &wait, const Call &call, std::string_view kind, std::string_view of,
+                       std::string_view what) {
+  if (!call.recorded()) return;
+  append_told(wait.question, kind);
+  append_told(wait.question, of);
+  append_told(wait.question, what);
+}
+
+std::string line_of_recording(std::string line, const WaitAnswer &answer) {
+  const bool with_preference = line.ends_with(std::string{'\t'} + std::string{kToldPreferences});
+  append_told(line, answer.status == MANSIO_OK          ? kToldOk
+                    : answer.status == MANSIO_NOT_FOUND ? kToldNotFound
+                    : answer.status == MANSIO_FAIL      ? kToldFail
+                                                        : kToldDefer);
+  for (const auto &value : answer.values) append_told(line, value);
+  for (const auto &record : answer.records)
+    append_told(line, with_preference ? std::to_string(record.preference) + ' ' + record.data : record.data);
+  if (answer.status != MANSIO_OK && answer.status != MANSIO_NOT_FOUND) append_told(line, answer.text);
+  return line;
+}
+
 // Where the script goes on after its wait.
 int awake(lua_State *L, What what) {
   auto &call = Call::running(L, "a wait");
@@ -104,6 +126,7 @@ int look_up(lua_State *L) {
   const auto table = text_at(L, 1, "the table's name");
   const auto key = text_at(L, 2, "the key");
   auto &wait = call.begin_wait("table \"" + std::string{table} + '"');
+  ask_for_recording(wait, call, kToldLookup, table, key);
   call.engine().host()->lookup(table, key, looked_up, &wait);
   return lua_yieldk(L, 0, what, resumed);
 }
@@ -124,6 +147,7 @@ int dns(lua_State *L) {
     throw ScriptError{"there is no type \"" + std::string{wanted} +
                       "\" of records here, expected A, AAAA, MX, TXT or PTR"};
   auto &wait = call.begin_wait("the DNS for " + std::string{name});
+  ask_for_recording(wait, call, kToldDns, name, type->name);
   call.engine().host()->query(name, type->number, resolved, &wait);
   return lua_yieldk(L, 0, kDns, resumed);
 }
@@ -161,8 +185,13 @@ void end_wait(Wait &wait, WaitAnswer answer) noexcept {
   auto &engine = *wait.engine;
   auto *call = wait.call;
   auto *strand = wait.strand;
+  auto question = std::move(wait.question);
   engine.forget(wait);
   if (!call) return;
+  try {
+    if (!question.empty()) call->told(line_of_recording(std::move(question), answer));
+  } catch (const std::exception &) {  // no memory: the recording has a gap
+  }
   strand->wait = nullptr;
   strand->answer = std::move(answer);
   engine.wake(*call, *strand);

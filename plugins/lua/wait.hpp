@@ -24,6 +24,8 @@ struct Wait {
   // Called when nobody waits any more: either end_wait() is called once more, then or later, or this forgets the wait
   // (Engine::forget()). Without it end_wait() comes in its time.
   std::function<void()> stop{};
+  // What was asked, for a recording of its answer (told.hpp); "": it is not recorded.
+  std::string question{};
 };
 
 struct WaitAnswer {

@@ -174,6 +174,29 @@ TEST(Waits, KeepsAStateUntilItsLastCallHasEnded) {
   EXPECT_EQ(s.host.finish(slow).text, "2");
 }
 
+TEST(Waits, AreAnsweredInARecordingAsTheScriptWasTold) {
+  Scripted s{R"(
+    mansio.on("rcpt", function(_, rcpt)
+      mansio.lookup("users", rcpt.address)
+      mansio.dns("example.com", "MX")
+      pcall(mansio.lookup_all, "down", "a")
+      return mansio.reject("5.7.1", mansio.lookup("users", "a\tb\\") and "no" or "yes")
+    end)
+  )"};
+  s.host.tables[{"users", "a@example.com"}] = {MANSIO_OK, {"1", "two\tthree"}, ""};
+  s.host.tables[{"down", "a"}] = {MANSIO_DEFER, {}, "away"};
+  s.host.dns[{"example.com", MANSIO_DNS_MX}] = {MANSIO_OK, {{"mx.example.com", 10}}, ""};
+  FakeStage stage;
+  stage.stage = MANSIO_STAGE_RCPT;
+  stage.arguments = {"a@example.com"};
+  EXPECT_THAT(s.host.run(stage).last->values, IsEmpty());  // it is not recorded
+  stage.macros = {{"recorded", "true"}};
+  EXPECT_THAT(s.host.run(stage).last->values,
+              ElementsAre("lookup\tusers\ta@example.com\tok\t1\ttwo\\tthree",
+                          "dns\texample.com\tMX\tok\t10 mx.example.com", "lookup\tdown\ta\tdefer\taway",
+                          "lookup\tusers\ta\\tb\\\\\tnot found"));
+}
+
 TEST(Waits, CachesWhatWasLookedUp) {
   Scripted s{R"(
     local asked = 0

@@ -335,6 +335,20 @@ TEST(CrossCheck, NobodyWatchesAQmqpSession) {
   EXPECT_THAT(all(parse_with_rest(rest + "filters = [\"a\"]\n")), HasSubstr("listener.q.filters is for SMTP"));
 }
 
+TEST(CrossCheck, RecordsSmtpSessionsWithinLimitsThatFit) {
+  const std::string queue =
+      "[listener.q]\nlisten = [\"127.0.0.1:628\"]\nprotocol = \"qmqp\"\n"
+      "qmqpd_authorized_clients = [\"127.0.0.1\"]\n";
+  const auto inherited = parse_with_rest("[smtpd]\nrecord = true\n" + queue);
+  EXPECT_THAT(all(inherited), IsEmpty());
+  EXPECT_TRUE(inherited.settings.records());
+  EXPECT_FALSE(inherited.settings.listener("q")->smtpd.record);
+  EXPECT_FALSE(parse_with_rest(queue).settings.records());
+  EXPECT_THAT(all(parse_with_rest(queue + "record = true\n")), HasSubstr("listener.q.record is for SMTP"));
+  EXPECT_THAT(all(parse_text("record_size_limit = \"2G\"\n")),
+              HasSubstr("record_size_limit is larger than record_total_limit"));
+}
+
 constexpr const char *kRateTable = "[rate.shared]\nplugin = \"rate-x\"\n";
 
 TEST(CrossCheck, AnOwnerOfARateExistsAndHasARateToKeep) {

@@ -106,6 +106,14 @@ TEST_F(FilterInstanceTest, BringsTheVerdictOfAPlugin) {
   EXPECT_EQ(rejected.enhanced, (EnhancedStatus{5, 7, 9}));
 }
 
+TEST_F(FilterInstanceTest, TakesWhatAPluginWasToldAsFarAsThereIsRoom) {
+  create();
+  EXPECT_THAT(rcpt("told").told, ElementsAre("asked\tand answered", "asked\tand answered"));
+  const auto much = rcpt("toldmuch");
+  EXPECT_EQ(much.outcome, StageOutcome::Ok);
+  EXPECT_THAT(much.told, IsEmpty());
+}
+
 TEST_F(FilterInstanceTest, AsksOnlyForTheStagesThatAreWanted) {
   create(kFilterKind, {{"stages", "32"}});
   EXPECT_EQ(instance_->stages(), 32u);

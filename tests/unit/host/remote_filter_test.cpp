@@ -225,6 +225,12 @@ TEST_F(FilterServiceTest, AnswersAsInTheSameProcess) {
   EXPECT_EQ(results_["thread@example.com"].outcome, StageOutcome::Ok);
 }
 
+TEST_F(FilterServiceTest, BringsWhatAPluginWasTold) {
+  start("told@example.com");
+  ASSERT_TRUE(until([&] { return results_.size() == 1; }));
+  EXPECT_EQ(results_["told@example.com"].told, (std::vector<std::string>(2, "asked\tand answered")));
+}
+
 TEST_F(FilterServiceTest, ExtendsTheTimeOfOneThatReportsProgressAtBothEnds) {
   start("progress@example.com", 2 * kSecond);
   ASSERT_TRUE(until([&] { return results_.size() == 1; }));

@@ -103,6 +103,29 @@ TEST(PrivilegesFor, NoKeyIsOpenToTheProcessesThatTakeMail) {
   EXPECT_EQ(privileges_for(start, settings).readable, std::vector<std::string>{});
 }
 
+TEST(PrivilegesFor, OnlyAProcessThatRecordsHasADirectoryForRecordings) {
+  config::Settings settings;
+  wire::Start start;
+  start.self.kind = wire::RoleKind::Ingress;
+  start.spool = "/spool";
+  settings.record_directory = "/recordings";
+  settings.listeners.emplace_back();
+  EXPECT_EQ(privileges_for(start, settings).optional, std::vector<std::string>{});
+  settings.listeners[0].smtpd.record = true;
+  EXPECT_EQ(privileges_for(start, settings).optional, std::vector<std::string>{"/recordings"});
+  settings.record_directory.clear();
+  EXPECT_EQ(privileges_for(start, settings).optional, std::vector<std::string>{"/spool/recordings"});
+  start.self.kind = wire::RoleKind::Router;
+  EXPECT_EQ(privileges_for(start, settings).optional, std::vector<std::string>{});
+}
+
+TEST(DropPrivileges, GoesOnWithoutADirectoryThatCannotBeMade) {
+  Privileges keep;
+  keep.sandbox = false;
+  keep.optional = {"/dev/null/recordings"};
+  EXPECT_EQ(in_child(keep, [](const std::string &) { return 7; }), 7);
+}
+
 TEST(PrivilegesFor, OnlyTransportsThatNeedItMayWriteAnywhere) {
   config::Settings settings;
   wire::Start start;

@@ -11,6 +11,10 @@
  * time, is a failure of the plugin: on_failure of the configuration decides, and it is asked no more about that
  * message.
  *
+ * Of a session that is recorded ("record" of a listener) the fact "recorded" is "true". A reply's values may then be what
+ * the plugin was told meanwhile by tables, the DNS and others, in a form of its own: they go into the recording, so that
+ * it can be asked again without them. At most 1000, of 128 KiB together; more are left out.
+ *
  * State that a plugin keeps by session or message is lost when its process ends: a message that it had seen a part of
  * then counts as failed, and a session may begin for it in the middle. Facts of the session come with every stage.
  */
@@ -47,7 +51,7 @@ typedef struct mansio_stage {
   size_t n_arguments;
   /* Facts of session and message, those that are known: "client_address", "client_name", "client_port",
    * "client_trusted" ("true": in mynetworks), "helo_name", "protocol", "listener", "myhostname", "tls_version",
-   * "tls_cipher", "auth_user"; from MAIL on "sender", "recipient_count"
+   * "tls_cipher", "auth_user", "recorded"; from MAIL on "sender", "recipient_count"
    * (at RCPT without the one that is asked about). */
   const mansio_pair *macros;
   size_t n_macros;

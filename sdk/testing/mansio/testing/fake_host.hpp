@@ -75,6 +75,8 @@ class FakeHost {
     lookup_ = static_cast<const mansio_lookup *>(plugin_->get(self_, "mansio.lookup/1"));
     filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.filter/1~draft"));
     auth_ = static_cast<const mansio_auth *>(plugin_->get(self_, "mansio.auth/1~draft"));
+    // One that is both is a filter, unless the fact "kind" says otherwise.
+    if (const auto kind = facts_.find("kind"); kind != facts_.end() && kind->second == "policy") filter_ = nullptr;
     is_policy_ = filter_ == nullptr;
     if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
     events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
@@ -339,6 +341,12 @@ class FakeHost {
     }
     leap(end);
   }
+  // When the plugin wants to be woken next, if it does, and whether it waits for a descriptor.
+  std::optional<std::int64_t> next_timer() const {
+    if (timers_.empty()) return std::nullopt;
+    return timers_.begin()->first.first;
+  }
+  bool watches_descriptors() const { return !watches_.empty(); }
   // The host's clock: monotonic, or virtual.
   std::int64_t now() const {
     const auto at = virtual_now_.load();

@@ -109,12 +109,28 @@ inline std::string canonical_option(std::uint32_t type, const std::string &text)
   if (text.empty()) return "0";
   std::size_t end = 0;
   const auto number = std::stoll(text, &end);
-  const auto unit = text.substr(end);
-  static const std::map<std::string, std::int64_t> sizes{
-      {"", 1}, {"B", 1}, {"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", std::int64_t{1} << 40}};
-  static const std::map<std::string, std::int64_t> times{
-      {"ms", 1'000'000},       {"", 1'000'000'000},      {"s", 1'000'000'000},        {"m", 60'000'000'000},
-      {"h", 3600'000'000'000}, {"d", 86400'000'000'000}, {"w", 7 * 86400'000'000'000}};
+  end = text.find_first_not_of(' ', end);
+  const auto unit = end == text.npos ? std::string{} : text.substr(end);
+  static const std::map<std::string, std::int64_t> sizes{{"", 1},
+                                                         {"B", 1},
+                                                         {"k", 1 << 10},
+                                                         {"K", 1 << 10},
+                                                         {"KiB", 1 << 10},
+                                                         {"M", 1 << 20},
+                                                         {"MiB", 1 << 20},
+                                                         {"G", 1 << 30},
+                                                         {"GiB", 1 << 30},
+                                                         {"T", std::int64_t{1} << 40},
+                                                         {"TiB", std::int64_t{1} << 40}};
+  static const std::map<std::string, std::int64_t> times{{"ns", 1},
+                                                         {"us", 1'000},
+                                                         {"ms", 1'000'000},
+                                                         {"", 1'000'000'000},
+                                                         {"s", 1'000'000'000},
+                                                         {"m", 60'000'000'000},
+                                                         {"h", 3600'000'000'000},
+                                                         {"d", 86400'000'000'000},
+                                                         {"w", 7 * 86400'000'000'000}};
   const auto &units = type == MANSIO_OPT_SIZE ? sizes : times;
   const auto factor = units.find(unit);
   if (factor == units.end()) throw std::invalid_argument{"not understood: " + text};
