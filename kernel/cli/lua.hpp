@@ -15,7 +15,7 @@ struct LuaCheck {
 };
 int lua_check_main(const LuaCheck &order);
 
-// `mansio lua test` and `repl`: ends in the program lua-tool, which lies beside the folder of the plugins that this
+// `mansio lua test`, `repl` and `mansio replay`: ends in the program lua-tool, which lies beside the folder of the plugins that this
 // Mansio is installed with, and has the engine in it. `words` are its arguments. Returns 1 when it cannot be run.
 int lua_tool_main(const std::vector<std::string> &words);
 

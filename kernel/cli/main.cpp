@@ -22,6 +22,7 @@
 #include "kernel/cli/postfix/personality.hpp"
 #include "kernel/cli/qshape.hpp"
 #include "kernel/cli/queue_why.hpp"
+#include "kernel/cli/replay.hpp"
 #include "kernel/cli/roles.hpp"
 #include "kernel/cli/simulate/simulate.hpp"
 #include "kernel/cli/spool.hpp"
@@ -237,6 +238,27 @@ void add_lua(CLI::App &app, LuaOrder &orders, int &status) {
   add_lua_tools(*lua, orders, status);
 }
 
+void add_replay(CLI::App &app, cli::ReplayCommand &order, int &status) {
+  auto *command = app.add_subcommand("replay", "show recorded sessions to scripts, and say what they decide otherwise");
+  order.config = cli::Where{}.config;
+  auto *config = command->add_option("--config", order.config, "configuration file, whose scripts are tried");
+  config->capture_default_str();
+  auto *script = command->add_option("--script", order.script, "FILE.lua, tried instead")->excludes(config);
+  command->add_option("--as", order.as, "whose place it takes: policy.NAME or filter.NAME")->needs(script);
+  command->add_option("--option", order.options, "NAME=VALUE, of the script, as it would be configured")
+      ->needs(script)
+      ->allow_extra_args(false);
+  command
+      ->add_option("--allow", order.allow,
+                   "a library that reaches the system or a server; off unless given, whatever the configuration says")
+      ->allow_extra_args(false);
+  command->add_option("--session", order.sessions, "the session with this id alone")->allow_extra_args(false);
+  command->add_flag("--dns", order.dns, "ask the real DNS what the recordings have no answer to");
+  command->add_flag("--json", order.json, "JSON lines");
+  command->add_option("recordings", order.recordings, "files, or directories of them")->required();
+  command->callback([&] { status = cli::replay_main(order); });
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -284,6 +306,8 @@ int main(int argc, char **argv) {
   add_plugin(app, plugin, status);
   LuaOrder lua;
   add_lua(app, lua, status);
+  cli::ReplayCommand replay;
+  add_replay(app, replay, status);
   for (const auto &[name, what] : {std::pair{"reload", "take over a changed configuration, as SIGHUP does"},
                                    std::pair{"stop", "stop, as SIGTERM does"},
                                    std::pair{"reopen-log", "open the log file anew, as SIGUSR1 does"}}) {

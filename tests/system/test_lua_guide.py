@@ -350,6 +350,33 @@ class LuaGuide(rig.TestCase):
             for line in shown.splitlines()[:3]:
                 self.assertIn(line + "\n", said)
 
+    def test_its_replay_tells_of_the_change(self):
+        script, dialogue = [(text, dialogue) for text, dialogue, _ in scripts() if "policy_refused" in text][0]
+        change = [text for language, text in blocks() if language == "diff"][0].splitlines()
+        self.assertEqual(script.count(change[0][1:] + "\n"), 1)
+        old = self.write("policy.lua", script)
+        new = self.write("policy-new.lua", script.replace(change[0][1:], change[1][1:]))
+        server = self.mansio(CONFIG.replace("[smtpd]", "[smtpd]\nrecord = true") % old,
+                             plugins=self.plugins("lua", "lookup-file", "transport-discard"))
+        self.talk(server, dialogue)
+        recordings = os.path.join(server.spool, "recordings")
+
+        def ended():
+            text = ""
+            for name in os.listdir(recordings) if os.path.isdir(recordings) else []:
+                with open(os.path.join(recordings, name)) as f:
+                    text += f.read()
+            return '"event":"disconnect"' in text
+
+        rig.wait_for(ended, "the session to be recorded")
+        result = rig.run_program("replay", "--script", new, recordings)
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        shown = [text for _, text in blocks() if "    recorded  550" in text][0].splitlines()
+        said = result.stdout.splitlines()
+        self.assertEqual((len(said), said[2:]), (len(shown), shown[2:]))
+        self.assertTrue(said[1].startswith("  message "), said)
+        self.assertEqual(rig.run_program("replay", "--script", old, recordings).returncode, 0)
+
     def test_its_configuration_is_one(self):
         script = self.write("policy.lua", scripts()[0][0])
         tables = "".join(text for language, text in blocks() if language == "toml")

@@ -1,7 +1,9 @@
-// lua-tool: what `mansio lua test` and `mansio lua repl` run. It is a program of its own because it has the engine in
-// it, and mansio has none: there, Lua is a plugin.
+// lua-tool: what `mansio lua test`, `mansio lua repl` and `mansio replay` run. It is a program of its own because it
+// has the engine in it, and mansio has none: there, Lua is a plugin.
 //   lua-tool test [--only TEXT] [--update] PATH...
 //   lua-tool repl [--dns] [--allow LIBRARY]...
+//   lua-tool replay [--dns] [--json] [--session ID]... CANDIDATE... RECORDING...
+//     CANDIDATE: --candidate NAME [--listener NAME]... [--option NAME=VALUE]...
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,6 +12,7 @@
 #include <string_view>
 
 #include "plugins/lua/tool/repl.hpp"
+#include "plugins/lua/tool/replay.hpp"
 #include "plugins/lua/tool/test_run.hpp"
 
 namespace {
@@ -18,7 +21,7 @@ using namespace mansio::lua::tool;
 
 // The arguments are mansio's own, which has checked them.
 int usage() {
-  std::fprintf(stderr, "usage: mansio lua test|repl ...; see mansio lua --help\n");
+  std::fprintf(stderr, "usage: mansio lua test|repl ... or mansio replay ...; see --help of either\n");
   return 64;
 }
 
@@ -51,6 +54,35 @@ int repl_main(int argc, char **argv) {
   return repl(order, stdin, stdout, ::isatty(STDIN_FILENO) != 0);
 }
 
+int replay_main(int argc, char **argv) {
+  ReplayOrder order;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view word{argv[i]};
+    if (word == "--dns") {
+      order.dns = true;
+    } else if (word == "--json") {
+      order.json = true;
+    } else if (!word.starts_with("--")) {
+      order.recordings.emplace_back(word);
+    } else if (i + 1 == argc) {
+      return usage();
+    } else if (const std::string value{argv[++i]}; word == "--session") {
+      order.sessions.insert(value);
+    } else if (word == "--candidate") {
+      order.candidates.push_back({value, {}, {}});
+    } else if (order.candidates.empty()) {
+      return usage();
+    } else if (word == "--listener") {
+      order.candidates.back().listeners.insert(value);
+    } else if (const auto equals = value.find('='); word == "--option" && equals != value.npos) {
+      order.candidates.back().options[value.substr(0, equals)] = value.substr(equals + 1);
+    } else {
+      return usage();
+    }
+  }
+  return order.recordings.empty() || order.candidates.empty() ? usage() : replay(order, stdout, stderr);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -58,6 +90,7 @@ int main(int argc, char **argv) {
     const std::string_view verb{argc > 1 ? argv[1] : ""};
     if (verb == "test") return test_main(argc - 2, argv + 2);
     if (verb == "repl") return repl_main(argc - 2, argv + 2);
+    if (verb == "replay") return replay_main(argc - 2, argv + 2);
     return usage();
   } catch (const std::exception &e) {
     std::fprintf(stderr, "%s\n", e.what());

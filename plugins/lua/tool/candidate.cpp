@@ -1,0 +1,71 @@
+#include "plugins/lua/tool/candidate.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "plugins/lua/tool/resolver.hpp"
+
+namespace mansio::lua::tool {
+namespace {
+
+using mansio::testing::FakeDnsAnswer;
+using mansio::testing::FakeHost;
+using mansio::testing::FakeTableAnswer;
+
+const mansio_plugin *checked_entry(const CandidateOrder &order) {
+  auto problems = FakeHost::check(mansio_plugin_entry_1(), order.options);
+  while (!problems.empty() && problems.back() == '\n') problems.pop_back();
+  if (!problems.empty()) throw std::runtime_error{order.name + ": " + problems};
+  return mansio_plugin_entry_1();
+}
+
+// "policy.script" is the policy "script".
+FakeHost::Options facts_of(const CandidateOrder &order, std::int64_t clock) {
+  const auto dot = order.name.find('.');
+  return {{"instance", order.name.substr(dot + 1)},
+          {"kind", order.name.substr(0, dot)},
+          {"virtual_clock", std::to_string(clock)}};
+}
+
+}  // namespace
+
+Candidate::Candidate(const CandidateOrder &order, const Answers &from, std::set<std::string> &missing, bool dns,
+                     std::int64_t clock)
+    : host_(checked_entry(order), order.options, facts_of(order, clock)) {
+  host_.other_dns = [this, &from, &missing, dns](const std::string &name, std::uint16_t type) {
+    if (auto known = from.dns(name, type, host_.now())) return *std::move(known);
+    if (dns) return ask_dns(name, type);
+    missing.insert("dns " + name + ' ' + std::string{dns_type_name(type)});
+    return FakeDnsAnswer{MANSIO_DEFER, {}, "the recordings have no answer for " + name};
+  };
+  host_.other_tables = [this, &from, &missing](const std::string &table, const std::string &key) {
+    if (auto known = from.table(table, key, host_.now())) return *std::move(known);
+    missing.insert("lookup " + table + ' ' + key);
+    return FakeTableAnswer{MANSIO_DEFER, {}, "the recordings have no answer for \"" + key + '"'};
+  };
+}
+
+void Candidate::go_to(std::int64_t at) {
+  host_.advance(std::chrono::nanoseconds{std::max<std::int64_t>(at - host_.now(), 0)});
+}
+
+void Candidate::settle(std::uint64_t op) {
+  host_.advance(std::chrono::nanoseconds{0});
+  const auto waits_for_nobody = [&] { return host_.completed(op) || !host_.watches_descriptors(); };
+  while (!waits_for_nobody())
+    if (!host_.run_until(waits_for_nobody)) break;  // its time limit tells
+}
+
+const CandidateOrder *Candidates::order(std::string_view name) const {
+  const auto found = std::find_if(orders_.begin(), orders_.end(), [&](const auto &o) { return o.name == name; });
+  return found == orders_.end() ? nullptr : &*found;
+}
+
+Candidate &Candidates::at(const CandidateOrder &order, const std::string &process, std::int64_t now) {
+  auto &candidate = running_[{order.name, process}];
+  if (!candidate) candidate = std::make_unique<Candidate>(order, answers_, missing_, dns_, now);
+  return *candidate;
+}
+
+}  // namespace mansio::lua::tool
