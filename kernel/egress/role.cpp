@@ -11,6 +11,7 @@
 #include "kernel/host/remote.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
+#include "kernel/host/watchdog.hpp"
 #include "kernel/io/interfaces.hpp"
 #include "kernel/process/resolver.hpp"
 #include "kernel/process/shared.hpp"
@@ -27,6 +28,7 @@ class Egress final : public process::Role {
  public:
   // The instance goes first: its plugin may still speak while it is taken down.
   ~Egress() override {
+    watchdog_.reset();
     instance_.reset();
     tables_.reset();
     desk_.reset();
@@ -48,7 +50,7 @@ class Egress final : public process::Role {
     const bool isolated = settings->budget.isolation == config::Isolation::Process;
     if (!isolated || !settings->smtp_generic_maps.empty())
       tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_});
+                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_});
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -61,6 +63,9 @@ class Egress final : public process::Role {
     }
     if (!settings->smtp_generic_maps.empty()) rewrite_addresses(*settings);
     desk_->employ(instance_.get());
+    const bool tables_here = tables_ && host::TableSet::any_here(context.settings);
+    if ((!isolated || tables_here) && !context.start.threaded)
+      watchdog_ = host::watch_plugins(context.loop, "egress", running_);
     return {};
   }
 
@@ -109,7 +114,7 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get()},
+    return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_},
                                            loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
@@ -132,6 +137,7 @@ class Egress final : public process::Role {
     timer_->cancel();
     if (finished_) return;
     finished_ = true;
+    watchdog_.reset();
     desk_->employ(nullptr);
     remote_ = nullptr;
     instance_.reset();
@@ -146,11 +152,13 @@ class Egress final : public process::Role {
   }
 
   process::RoleContext *context_ = nullptr;
+  host::Running running_;
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<host::TableSet> tables_;
   std::unique_ptr<host::TransportInstance> instance_;
-  host::RemoteTransport *remote_ = nullptr;  // instance_, or what is behind it, when it is one
+  host::RemoteTransport *remote_ = nullptr;   // instance_, or what is behind it, when it is one
+  std::unique_ptr<host::Watchdog> watchdog_;  // where a plugin's code runs here
   std::unique_ptr<asio::steady_timer> timer_;
   bool finished_ = false;
 };

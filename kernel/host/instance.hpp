@@ -2,7 +2,7 @@
 // has under way with their deadlines, and what it reaches through mansio_host. services.cpp has the C tables; this
 // class is what they call. TransportInstance, LookupInstance and FilterInstance are made of it.
 //
-// Every call into plugin code goes through call(): it sets the crash marker, stops exceptions and, when the outermost
+// Every call into plugin code goes through call(): it sets the crash markers, stops exceptions and, when the outermost
 // call has returned, hands what the plugin reported meanwhile to Events in one go. So Events never run inside plugin
 // code, and a plugin that answers at once costs no system call. A blocking plugin's start() runs on the Pool instead;
 // its answers come in through the inbox, as those of any thread do.
@@ -22,6 +22,7 @@
 #include "kernel/host/plugin.hpp"
 #include "kernel/host/pool.hpp"
 #include "kernel/host/reply.hpp"
+#include "kernel/host/running.hpp"
 #include "kernel/host/timers.hpp"
 #include "kernel/host/watches.hpp"
 
@@ -118,9 +119,11 @@ class Instance final {
   Logger &log_;
   io::Dns &dns_;
   io::Tables *tables_;
+  Running *running_in_;
   const mansio_plugin &plugin_;
   InstanceOptions options_;
   const char *label_;
+  const std::string shown_;  // "lookup people"
   Events events_;
   mansio_host host_;
   void *self_ = nullptr;
@@ -162,6 +165,7 @@ bool Instance::call(std::uint64_t op, F f) {
   mark(message.value);
   bool fine = true;
   try {
+    const Running::Scope running{running_in_, shown_};
     f();
   } catch (const std::exception &e) {
     fine = false;

@@ -43,6 +43,8 @@ std::vector<config::PluginOption> options_of(const mansio_plugin &plugin);
 Result<std::map<std::string, std::string>> check_options(const mansio_plugin &plugin,
                                                          const std::map<std::string, std::string> &given);
 
+class Running;
+
 // What the process has that an instance works with. All outlive it.
 struct Surroundings {
   asio::io_context &loop;
@@ -50,6 +52,7 @@ struct Surroundings {
   Logger &log;
   io::Dns &dns;
   io::Tables *tables = nullptr;  // null: every table is one that does not exist
+  Running *running = nullptr;    // where its calls into plugins are marked; null: nowhere
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).

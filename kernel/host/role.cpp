@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -26,8 +25,6 @@
 
 namespace mansio::host {
 namespace {
-
-constexpr Nanos kHang = 5 * kSecond;
 
 std::uint64_t address_space() {
   std::ifstream in{"/proc/self/statm"};
@@ -83,18 +80,15 @@ class Host final : public process::Role {
       instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
+    Surroundings around{context.loop, context.clock, context.log, *dns_, nullptr, &running_};
     // Tables that have a process of their own are not to be reached from here, and answer "try later".
-    tables_ =
-        TableSet::as_configured(settings, context.start.plugin_dir, {context.loop, context.clock, context.log, *dns_});
+    tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
+    around.tables = tables_.get();
 
     if (!context.start.threaded) {
       if (auto limited = restrict_to(table.budget); !limited) return limited;
-      watchdog_ = std::make_unique<Watchdog>(context.loop, kHang, table.budget.cpu_limit, [](const char *why) {
-        std::fprintf(stderr, "host process ends itself: %s\n", why);  // the log belongs to the loop's thread
-        std::abort();
-      });
+      watchdog_ = watch_plugins(context.loop, "host", running_, table.budget.cpu_limit);
     }
-    const Surroundings around{context.loop, context.clock, context.log, *dns_, tables_.get()};
     if (lookup) {
       auto made = LookupInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
@@ -280,6 +274,7 @@ class Host final : public process::Role {
   }
 
   process::RoleContext *context_ = nullptr;
+  Running running_;
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<TableSet> tables_;
   std::unique_ptr<LookupInstance> lookup_;

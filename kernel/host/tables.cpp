@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,12 @@ std::unique_ptr<TableSet> TableSet::as_configured(const config::Settings &settin
     return std::unique_ptr<LookupInstance>{std::move(remote)};
   };
   return set;
+}
+
+bool TableSet::any_here(const config::Settings &settings) {
+  return std::ranges::any_of(settings.lookups, [](const config::Lookup &lookup) {
+    return !lookup.plugin.empty() && lookup.budget.isolation == config::Isolation::InProcess;
+  });
 }
 
 bool TableSet::attach(std::string_view host, std::shared_ptr<io::Channel> channel) {

@@ -37,6 +37,8 @@ class TableSet final : public io::Tables {
   static std::unique_ptr<TableSet> as_configured(const config::Settings &settings, std::string plugin_dir,
                                                  Surroundings around);
   ~TableSet() override;
+  // Does such a set of these settings run some plugin's code in its own process?
+  static bool any_here(const config::Settings &settings);
   // A channel to the host process of that name ("host.lookup.NAME"); false: it hosts no table.
   bool attach(std::string_view host, std::shared_ptr<io::Channel> channel);
 

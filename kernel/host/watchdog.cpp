@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <utility>
 
@@ -12,6 +14,7 @@ namespace {
 
 constexpr auto kTurn = std::chrono::milliseconds{500};
 constexpr Nanos kWindow = 10 * kSecond;
+constexpr Nanos kHang = 5 * kSecond;
 
 Nanos read_clock(clockid_t which) {
   timespec t{};
@@ -65,6 +68,16 @@ void Watchdog::watch() {
     if (static_cast<double>(used.back().second - used.front().second) / 1e9 > cpu_limit_ * seconds)
       return end_("it uses more CPU than its cpu_limit");
   }
+}
+
+std::unique_ptr<Watchdog> watch_plugins(asio::io_context &loop, const char *process, const Running &running,
+                                        double cpu_limit) {
+  return std::make_unique<Watchdog>(loop, kHang, cpu_limit, [process, &running](const char *why) {
+    const auto *who = running.who();  // the log belongs to the loop's thread
+    std::fprintf(stderr, "%s process ends itself: %s%s%s\n", process, why, who ? "; its loop is in the code of " : "",
+                 who ? who->c_str() : "");
+    std::abort();
+  });
 }
 
 }  // namespace mansio::host

@@ -1,14 +1,17 @@
-// Watchdog: a thread of a host process that ends it (SIGABRT, for the core) when its loop does not turn any more, or
-// when it uses more CPU than its budget, measured over ten seconds. Nobody outside has to notice first.
+// Watchdog: a thread of a process whose loop runs plugins' code. It ends the process (SIGABRT, for the core) when the
+// loop does not turn any more, or when the process uses more CPU than its budget, measured over ten seconds. Nobody
+// outside has to notice first: a reset connection is better than hundreds that stand.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "kernel/base/clock.hpp"
+#include "kernel/host/running.hpp"
 #include "kernel/io/asio.hpp"
 
 namespace mansio::host {
@@ -34,5 +37,10 @@ class Watchdog {
   bool stopping_ = false;
   std::thread thread_;
 };
+
+// The one of a process of that name: it says on standard error why it ends the process, and in whose code the loop is.
+// `running` outlives it. It goes before the loop is to run empty, and before the plugins.
+std::unique_ptr<Watchdog> watch_plugins(asio::io_context &loop, const char *process, const Running &running,
+                                        double cpu_limit = 0);
 
 }  // namespace mansio::host

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <utility>
 #include <vector>
@@ -45,9 +43,6 @@ class SharedCensus final : public Census {
   std::uint32_t slot_;
 };
 
-// A plugin that blocks this loop has the process ended: a reset connection is better than hundreds that stand.
-constexpr Nanos kHang = 5 * kSecond;
-
 // Before the drain's end, clients that are still sending a message are told that they are cut off.
 constexpr Nanos kCutBefore = kSecond;  // or a quarter of the time there is
 
@@ -81,8 +76,7 @@ class IngressRole final : public process::Role {
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, writing);
     dns_ = process::make_resolver(context);
     if (TablePolicy::needed(settings)) {
-      tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_});
+      tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir, surroundings());
       table_policy_ =
           std::make_unique<TablePolicy>(settings, addresses, context.loop, context.clock, context.log, *tables_);
     }
@@ -201,10 +195,15 @@ class IngressRole final : public process::Role {
     std::unique_ptr<asio::steady_timer> timer;
   };
 
+  // Without tables.
+  host::Surroundings surroundings() {
+    return {context_->loop, context_->clock, context_->log, *dns_, nullptr, &running_};
+  }
+
   Result<void> prepare_plugins() {
     const auto &c = *context_;
     const bool here = Filters::any_here(c.settings) || Authenticators::any_here(c.settings);
-    host::Surroundings around{c.loop, c.clock, c.log, *dns_};
+    auto around = surroundings();
     // Those whose code runs here may ask tables, too.
     if (!tables_ && here) tables_ = host::TableSet::as_configured(c.settings, c.start.plugin_dir, around);
     around.tables = tables_.get();
@@ -214,11 +213,8 @@ class IngressRole final : public process::Role {
     auto known = Authenticators::create(c.settings, c.start.plugin_dir, around);
     if (!known) return known.error();
     authenticators_ = std::move(*known);
-    if (!here || c.start.threaded) return {};
-    watchdog_ = std::make_unique<host::Watchdog>(c.loop, kHang, 0, [](const char *why) {
-      std::fprintf(stderr, "ingress process ends itself: %s\n", why);  // the log belongs to the loop's thread
-      std::abort();
-    });
+    const bool tables_here = tables_ && host::TableSet::any_here(c.settings);
+    if ((here || tables_here) && !c.start.threaded) watchdog_ = host::watch_plugins(c.loop, "ingress", running_);
     return {};
   }
 
@@ -291,6 +287,7 @@ class IngressRole final : public process::Role {
   std::unique_ptr<SharedCensus> census_;
   std::unique_ptr<QueueLink> link_;
   std::unique_ptr<spool::Writer> writer_;
+  host::Running running_;
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<host::TableSet> tables_;  // null: none has a say
   std::unique_ptr<TablePolicy> table_policy_;

@@ -15,10 +15,12 @@ Ways::Ways(const process::RoleContext &context, std::span<const std::string> own
   if (!routes_by_tables_ && settings.virtual_alias_maps.empty()) return;
   dns_ = process::make_resolver(context);
   tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir,
-                                          {context.loop, context.clock, context.log, *dns_});
+                                          {context.loop, context.clock, context.log, *dns_, nullptr, &running_});
   domains_ = std::make_unique<route::DomainTables>(settings, own_);
   finder_ = std::make_unique<route::RouteFinder>(settings, routes_, *domains_);
   aliases_ = std::make_unique<route::Aliases>(settings, *domains_);
+  if (host::TableSet::any_here(settings) && !context.start.threaded)
+    watchdog_ = host::watch_plugins(context.loop, "router", running_);
 }
 
 Ways::~Ways() { close(); }
@@ -64,6 +66,7 @@ void Ways::stats(const host::StatsSink &add) const {
 }
 
 void Ways::close() {
+  watchdog_.reset();
   aliases_.reset();
   finder_.reset();
   domains_.reset();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernel/host/tables.hpp"
+#include "kernel/host/watchdog.hpp"
 #include "kernel/process/role.hpp"
 #include "kernel/route/aliases.hpp"
 #include "kernel/route/route_finder.hpp"
@@ -41,11 +42,13 @@ class Ways {
   const bool routes_by_tables_;
   route::OwnDomains own_;
   route::RouteTable routes_;
+  host::Running running_;
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<host::TableSet> tables_;  // null, like what follows: none has a say
   std::unique_ptr<route::DomainTables> domains_;
   std::unique_ptr<route::RouteFinder> finder_;
   std::unique_ptr<route::Aliases> aliases_;
+  std::unique_ptr<host::Watchdog> watchdog_;  // where a table's code runs here
 };
 
 }  // namespace mansio::router

@@ -83,6 +83,18 @@ class Sins(rig.TestCase):
             self.runs(name, mode, outcome, regex)
 
 
+    def test_a_process_whose_plugin_blocks_does_not_wait_for_the_end_of_a_delivery(self):
+        config = self.config("sin-blocks-loop", "inproc").replace(f'delivery_time_limit = "{2 * rig.SLOW}s"', "")
+        server = self.mansio(config, plugins=self.plugins("sin-blocks-loop", "transport-discard"))
+        with rig.Client(server.port) as c:
+            self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+            c.message("a@example.com", ["first@sin.example"], "Subject: sin\r\n\r\nx")
+        said = "egress process ends itself: its loop hangs; its loop is in the code of transport sin"
+        rig.wait_for(lambda: said in server.log_text(), said)
+        server.wait_event("process ended", role="egress.sin")
+        self.assertEqual(len(server.queue()), 1)
+
+
 sins.add_tests(Sins, "sins", Sins.holds, REPORTED)
 
 
