@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -60,7 +62,9 @@ std::size_t threads() { return entries("/proc/self/task"); }
 
 class Check {
  public:
-  explicit Check(const PluginCheck &order) : order_(order), dns_(io::Dns::create(loop_, clock_, {})) {}
+  // `state`: a directory, for one that keeps state.
+  Check(const PluginCheck &order, std::string state)
+      : order_(order), state_(std::move(state)), dns_(io::Dns::create(loop_, clock_, {})) {}
 
   int run() {
     const auto loaded = host::load_plugin(order_.file);
@@ -73,7 +77,8 @@ class Check {
                                                ? ""
                                                : fmt::format("it calls itself {}", plugin.name));
     table(plugin);
-    const auto judged = host::judge_options(plugin, order_.options, facts());
+    if (plugin.needs & MANSIO_NEEDS_STATE) facts_["state_directory"] = state_;
+    const auto judged = host::judge_options(plugin, order_.options, facts_);
     std::string problems;
     for (const auto &p : judged) problems += (problems.empty() ? "" : "; ") + to_string(p);
     if (!problems.empty()) problems += " (give options with --option NAME=VALUE)";
@@ -121,8 +126,7 @@ class Check {
   }
 
   host::Surroundings around() { return {loop_, clock_, log_, *dns_}; }
-  static host::OptionTexts facts() { return {{"instance", "check"}, {"myhostname", "check.invalid"}}; }
-  host::InstanceOptions options() const { return {"check", values_, facts(), {}}; }
+  host::InstanceOptions options() const { return {"check", values_, facts_, {}}; }
 
   void symbols() {
     const auto found = exported_symbols(order_.file);
@@ -466,6 +470,8 @@ class Check {
   }
 
   const PluginCheck &order_;
+  const std::string state_;
+  host::OptionTexts facts_{{"instance", "check"}, {"myhostname", "check.invalid"}, {"self_addresses", "192.0.2.25"}};
   asio::io_context loop_{1};
   SystemClock clock_;
   Findings findings_;
@@ -479,6 +485,12 @@ class Check {
 
 int plugin_check_main(const PluginCheck &order) {
   const auto file = std::filesystem::absolute(order.file).string();
+  std::error_code ignored;
+  auto state = (std::filesystem::temp_directory_path(ignored) / "mansio-check.XXXXXX").string();
+  if (!::mkdtemp(state.data())) {
+    fmt::print("FAIL the check itself: {}: {}\n", state, std::strerror(errno));
+    return 1;
+  }
   std::fflush(stdout);
   const auto pid = ::fork();
   if (pid == 0) {
@@ -487,7 +499,7 @@ int plugin_check_main(const PluginCheck &order) {
     absolute.file = file;
     int status = 1;
     try {
-      status = Check{absolute}.run();
+      status = Check{absolute, state}.run();
     } catch (const std::exception &e) {
       fmt::print("FAIL the check itself: {}\n", e.what());
     }
@@ -495,7 +507,9 @@ int plugin_check_main(const PluginCheck &order) {
     ::_exit(status == 0 ? 42 : 1);  // a plugin that calls exit(0) must not look like success
   }
   int status = 0;
-  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) return 1;
+  const bool waited = pid > 0 && ::waitpid(pid, &status, 0) == pid;
+  std::filesystem::remove_all(state, ignored);
+  if (!waited) return 1;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 42) {
     fmt::print("{} keeps the rules\n", order.file);
     return 0;

@@ -15,19 +15,19 @@ Result<Configured> load_configured(const PluginTable &table, std::string_view sh
   if (!plugin) return plugin.error();
   auto options = check_options(**plugin, table.options);
   if (!options) return Error{Status::BadConfig, fmt::format("{}: {}", shown, options.error().text)};
+  auto self = io::interface_addresses();
+  self.insert(self.end(), settings.proxy_interfaces.begin(), settings.proxy_interfaces.end());
   return Configured{**plugin,
-                    {table.name, std::move(*options), {{"myhostname", settings.myhostname}}, limits_of(table.budget)}};
+                    {table.name,
+                     std::move(*options),
+                     {{"myhostname", settings.myhostname}, {"self_addresses", fmt::format("{}", fmt::join(self, ","))}},
+                     limits_of(table.budget)}};
 }
 
 Result<Configured> load_alone(const PluginTable &table, std::string_view shown, const process::RoleContext &context) {
-  const auto &settings = context.settings;
-  auto loaded = load_configured(table, shown, context.start.plugin_dir, settings);
-  if (!loaded) return loaded;
-  auto self = io::interface_addresses();
-  self.insert(self.end(), settings.proxy_interfaces.begin(), settings.proxy_interfaces.end());
-  auto &facts = loaded->options.facts;
-  facts["self_addresses"] = fmt::format("{}", fmt::join(self, ","));
-  if (loaded->plugin.needs & MANSIO_NEEDS_STATE) facts["state_directory"] = process::state_directory(context.start);
+  auto loaded = load_configured(table, shown, context.start.plugin_dir, context.settings);
+  if (loaded && (loaded->plugin.needs & MANSIO_NEEDS_STATE))
+    loaded->options.facts["state_directory"] = process::state_directory(context.start);
   return loaded;
 }
 

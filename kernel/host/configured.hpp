@@ -1,5 +1,5 @@
 // A table of the configuration that has a plugin, [lookup.NAME] or another, made ready for an instance: the plugin
-// opened, its options checked, and what every plugin is told put together.
+// opened, its options checked, and the facts put together, which are the same in whatever process it runs.
 #pragma once
 
 #include <map>
@@ -30,7 +30,7 @@ struct Configured {
 // `shown`: what a problem with the options calls the table.
 Result<Configured> load_configured(const PluginTable &table, std::string_view shown, const std::string &plugin_dir,
                                    const config::Settings &settings);
-// The same for a process that runs this plugin and no other: it is told of the host's addresses and where its state is.
+// The same for a process that runs this plugin and no other, which alone can keep state: its fact "state_directory".
 Result<Configured> load_alone(const PluginTable &table, std::string_view shown, const process::RoleContext &context);
 
 }  // namespace mansio::host

@@ -25,6 +25,11 @@ Result<std::unique_ptr<LookupInstance>> make_in_process(const config::Lookup &lo
                                                         const config::Settings &settings, const Surroundings &around) {
   auto loaded = load_configured(lookup, "lookup " + lookup.name, plugin_dir, settings);
   if (!loaded) return loaded.error();
+  if (loaded->plugin.needs & MANSIO_NEEDS_STATE)  // `mansio check` refuses such a configuration
+    return Error{Status::BadConfig,
+                 fmt::format("lookup {}: {} keeps state, which only a process of its own in a running "
+                             "Mansio has",
+                             lookup.name, lookup.plugin)};
   return LookupInstance::create(around, loaded->plugin, std::move(loaded->options));
 }
 

@@ -143,28 +143,26 @@ class Judge {
     const auto of = "lookup." + lookup.name;
     const auto needs = judge_plugin(of, lookup.name, lookup.plugin, lookup.options, host::kLookupKind);
     out_.lookup_needs.push_back(needs);
-    if (lookup.budget.isolation == config::Isolation::InProcess && (needs & (MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC)))
-      add(of + ".isolation",
-          "is \"inproc\", but " + lookup.plugin +
-              " writes files or starts programs, which the processes that would run it may not; expected \"process\"");
+    with_others(of, lookup.plugin, lookup.budget, needs);
   }
 
-  // One in process runs in the ingress processes: several of them, with no more rights than they need.
   std::uint32_t judge_filter(const std::string &kind, const config::Filter &filter, const char *id) {
     const auto of = kind + filter.name;
     const auto needs = judge_plugin(of, filter.name, filter.plugin, filter.options, id);
-    in_ingress(of, filter.plugin, filter.budget, needs);
+    with_others(of, filter.plugin, filter.budget, needs);
     return needs;
   }
 
   std::uint32_t judge_auth(const config::Auth &auth) {
     const auto of = "auth." + auth.name;
     const auto needs = judge_plugin(of, auth.name, auth.plugin, auth.options, host::kAuthKind);
-    in_ingress(of, auth.plugin, auth.budget, needs);
+    with_others(of, auth.plugin, auth.budget, needs);
     return needs;
   }
 
-  void in_ingress(const std::string &of, const std::string &plugin, const config::Budget &budget, std::uint32_t needs) {
+  // One in process runs in the processes that ask it: several of them, with no more rights than they need.
+  void with_others(const std::string &of, const std::string &plugin, const config::Budget &budget,
+                   std::uint32_t needs) {
     constexpr auto kOfItsOwn = MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
     if (budget.isolation == config::Isolation::InProcess && (needs & kOfItsOwn))
       add(of + ".isolation", "is \"inproc\", but " + plugin +

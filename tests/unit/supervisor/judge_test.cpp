@@ -70,6 +70,20 @@ TEST(Judge, AsksFiltersAndPoliciesLikeTransports) {
   EXPECT_THAT(text, HasSubstr(":12: policy.p.plugin is \"transport-odd\", which does not offer mansio.policy/1~draft"));
 }
 
+TEST(Judge, WhatKeepsStateHasToHaveAProcessOfItsOwn) {
+  const std::string tables =
+      "name = \"n\"\n[lookup.l]\nplugin = \"keeps-state\"\n[filter.f]\nplugin = \"keeps-state\"\n";
+  const auto text = problems(configuration("", tables));
+  for (const auto *where : {"/etc/m.toml:8: lookup.l", "/etc/m.toml:10: filter.f"})
+    EXPECT_THAT(text, HasSubstr(std::string{where} + ".isolation is \"inproc\", but keeps-state writes files, starts "
+                                                     "programs or keeps state, which the processes that would run it "
+                                                     "may not; expected \"process\"\n"));
+  auto alone = tables;
+  for (const auto *name : {"[lookup.l]\n", "[filter.f]\n"})
+    alone.insert(alone.find(name) + std::string_view{name}.size(), "isolation = \"process\"\n");
+  EXPECT_THAT(problems(configuration("", alone)), IsEmpty());
+}
+
 TEST(Judge, AsksEventPluginsToo) {
   const auto text = problems(configuration("",
                                            "name = \"n\"\n[event.e]\nplugin = \"event-odd\"\nevents = \"x\"\n"
