@@ -8,6 +8,7 @@
 #include "kernel/egress/desk.hpp"
 #include "kernel/egress/generic_maps.hpp"
 #include "kernel/host/configured.hpp"
+#include "kernel/host/late_start.hpp"
 #include "kernel/host/remote.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
@@ -114,8 +115,8 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::TransportInstance::create({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_},
-                                           loaded->plugin, std::move(loaded->options), std::move(events));
+    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_},
+                                 loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
   // What delivers gets its leases from one that looks up the addresses in them.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/host/configured.hpp"
+#include "kernel/host/late_start.hpp"
 #include "kernel/host/remote_auth.hpp"
 
 namespace mansio::ingress {
@@ -23,7 +24,7 @@ Result<std::unique_ptr<host::AuthInstance>> make_auth_here(const config::Auth &a
                                                            const host::Surroundings &around) {
   auto loaded = host::load_configured(auth, auth.name, plugin_dir, settings);
   if (!loaded) return loaded.error();
-  return host::AuthInstance::create(around, loaded->plugin, std::move(loaded->options));
+  return host::start_auth(around, loaded->plugin, std::move(loaded->options));
 }
 
 }  // namespace

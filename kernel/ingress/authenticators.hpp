@@ -26,7 +26,7 @@ struct AuthLink {
 
 class Authenticators {
  public:
-  // `settings` outlives it, `around` too. Fails when an instance of this process does not start.
+  // `settings` outlives it, `around` too. Fails as Filters does.
   static Result<std::unique_ptr<Authenticators>> create(const config::Settings &settings, const std::string &plugin_dir,
                                                         const host::Surroundings &around);
   ~Authenticators();

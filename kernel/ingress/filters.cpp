@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernel/host/configured.hpp"
+#include "kernel/host/late_start.hpp"
 #include "kernel/host/remote_filter.hpp"
 
 namespace mansio::ingress {
@@ -19,7 +20,7 @@ Result<std::unique_ptr<host::FilterInstance>> make_here(const config::Filter &fi
                                                         const char *kind) {
   auto loaded = host::load_configured(filter, filter.name, plugin_dir, settings);
   if (!loaded) return loaded.error();
-  return host::FilterInstance::create(around, loaded->plugin, std::move(loaded->options), kind);
+  return host::start_filter(around, loaded->plugin, std::move(loaded->options), kind);
 }
 
 // One that no listener names costs nothing.

@@ -39,7 +39,8 @@ struct FilterChain {
 
 class Filters {
  public:
-  // `settings` outlives it, `around` too. Fails when an instance of this process does not start.
+  // `settings` outlives it, `around` too. Fails where the configuration of an instance in this process is to blame; one
+  // that fails to start otherwise is tried again later (kernel/host/late_start.hpp).
   static Result<std::unique_ptr<Filters>> create(const config::Settings &settings, const std::string &plugin_dir,
                                                  const host::Surroundings &around);
   ~Filters();

@@ -4,7 +4,7 @@ import os
 import re
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
-EXPECTATION = re.compile(r"expect: (load|inproc|process|both) (?:(sent|kept|down) )?(.*?)\s*$", re.M)
+EXPECTATION = re.compile(r"expect: (load|inproc|process|both) (?:(sent|kept) )?(.*?)\s*$", re.M)
 
 
 def expectations(folder):

@@ -46,12 +46,6 @@ class Sins(rig.TestCase):
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertRegex(result.stderr, regex)
 
-    def does_not_start(self, name, regex):
-        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name, "transport-discard"))
-        server.start(wait=False)
-        self.assertNotEqual(server.process.wait(rig.LIMIT), 0)
-        self.assertRegex(server.log_text(), regex)
-
     def runs(self, name, mode, outcome, regex):
         server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}", plugins=self.plugins(name, "transport-discard"))
         self.addCleanup(server.close)
@@ -77,8 +71,6 @@ class Sins(rig.TestCase):
     def holds(self, name, mode, outcome, regex):
         if mode == "load":
             self.refused(name, regex)
-        elif outcome == "down":
-            self.does_not_start(name, regex)
         else:
             self.runs(name, mode, outcome, regex)
 
