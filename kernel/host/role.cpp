@@ -10,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "kernel/config/plan.hpp"
 #include "kernel/host/auth_service.hpp"
 #include "kernel/host/configured.hpp"
 #include "kernel/host/event_service.hpp"
@@ -43,7 +44,8 @@ Result<void> limit(int resource, const char *name, std::uint64_t value) {
 class Host final : public process::Role {
  public:
   ~Host() override {
-    for (const auto &channel : channels_) channel->close();
+    for (const auto *channels : {&channels_, &tables_that_ask_})
+      for (const auto &channel : *channels) channel->close();
     watchdog_.reset();
     lookup_.reset();
     transport_.reset();
@@ -81,12 +83,12 @@ class Host final : public process::Role {
 
     dns_ = process::make_resolver(context);
     Surroundings around{context.loop, context.clock, context.log, *dns_, nullptr, &running_};
-    // Tables that have a process of their own are not to be reached from here, and answer "try later".
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 
     if (!context.start.threaded) {
-      if (auto limited = restrict_to(table.budget); !limited) return limited;
+      if (auto limited = restrict_to(table.budget, channels_to_plugins(settings, lookup != nullptr)); !limited)
+        return limited;
       watchdog_ = watch_plugins(context.loop, "host", running_, table.budget.cpu_limit);
     }
     if (lookup) {
@@ -117,8 +119,9 @@ class Host final : public process::Role {
     return {};
   }
 
-  void attach(const wire::Peer &, std::shared_ptr<io::Channel> channel) override {
-    channels_.insert(channel);
+  void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    const bool table = peer.kind == wire::RoleKind::Host && peer.name.starts_with("host.lookup.");
+    (table ? tables_that_ask_ : channels_).insert(channel);
     const std::weak_ptr weak{channel};
     channel->start([this, weak](io::Message &m) { receive(weak, m); },
                    [this, which = channel.get()](std::string_view) { gone(which); });
@@ -127,7 +130,12 @@ class Host final : public process::Role {
     if (auth_) auth_->greet(*channel);
   }
 
-  // Its clients drain first, or hear that it drains; when the last of them has gone there is nothing left to do.
+  void attach_asked(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (tables_) tables_->attach(peer.name, std::move(channel));
+  }
+
+  // Its clients drain first, or hear that it drains; when the last of them has gone there is nothing left to do. Tables
+  // that ask this one have the same clients, and nothing to ask without them: two may ask each other.
   void drain(Nanos) override {
     draining_ = true;
     check_idle();
@@ -143,9 +151,16 @@ class Host final : public process::Role {
   }
 
  private:
-  static Result<void> restrict_to(const config::Budget &budget) {
+  // Channels between plugins' processes at most: it may ask all tables, and a table be asked by all.
+  static std::uint64_t channels_to_plugins(const config::Settings &settings, bool table) {
+    const auto plan = config::make_plan(settings);
+    const auto tables = std::ranges::count_if(plan.hosts, [](const auto &host) { return !host.lookup.empty(); });
+    return static_cast<std::uint64_t>(tables) + (table ? plan.hosts.size() : 0);
+  }
+
+  static Result<void> restrict_to(const config::Budget &budget, std::uint64_t channels) {
     if (budget.descriptor_limit != 0)
-      if (auto set = limit(RLIMIT_NOFILE, "descriptor_limit", budget.descriptor_limit); !set) return set;
+      if (auto set = limit(RLIMIT_NOFILE, "descriptor_limit", budget.descriptor_limit + channels); !set) return set;
     if (budget.memory_limit != 0)
       if (auto set = limit(RLIMIT_AS, "memory_limit", address_space() + budget.memory_limit); !set) return set;
     return {};
@@ -251,7 +266,8 @@ class Host final : public process::Role {
   void gone(const io::Channel *which) {
     if (filter_) filter_->gone(which);
     if (auth_) auth_->gone(which);
-    std::erase_if(channels_, [&](const auto &c) { return c.get() == which; });
+    for (auto *channels : {&channels_, &tables_that_ask_})
+      std::erase_if(*channels, [&](const auto &c) { return c.get() == which; });
     if (transport_ && transport_->in_flight() > 0) std::_Exit(0);
     check_idle();
   }
@@ -284,7 +300,7 @@ class Host final : public process::Role {
   std::unique_ptr<RateInstance> rate_;
   std::unique_ptr<AuthService> auth_;
   std::unique_ptr<Watchdog> watchdog_;
-  std::set<std::shared_ptr<io::Channel>> channels_;
+  std::set<std::shared_ptr<io::Channel>> channels_, tables_that_ask_;  // of its clients
   bool draining_ = false, finished_ = false;
 };
 

@@ -52,6 +52,10 @@ class Role {
   virtual void run() {}
 
   virtual void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) = 0;  // not started yet
+  // The same of one that this role asks, for those that both ask and are asked.
+  virtual void attach_asked(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) {
+    attach(peer, std::move(channel));
+  }
   virtual void attach_done() {}
   virtual void dead(const wire::Dead &) {}
   virtual void listener(const wire::Listener &, io::UniqueFd) {}

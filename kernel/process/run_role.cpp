@@ -207,6 +207,7 @@ void Runner::attach(io::Message &m) {
   auto channel = io::Channel::create(loop_, std::move(m.fds[0]));
   std::erase_if(peers_, [](const auto &p) { return p.expired(); });
   peers_.push_back(channel);
+  if (attach->asks) return role_->attach_asked(attach->peer, std::move(channel));
   role_->attach(attach->peer, std::move(channel));
 }
 

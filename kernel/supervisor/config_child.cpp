@@ -15,6 +15,7 @@
 #include "kernel/supervisor/checked.hpp"
 #include "kernel/supervisor/judge.hpp"
 #include "kernel/wire/process_messages.hpp"
+#include "mansio/abi.h"
 
 namespace mansio::supervisor {
 namespace {
@@ -133,6 +134,11 @@ Checked check(const wire::ConfigRequest &order, SupervisorLink &supervisor, bool
   checked.uid = judged.uid;
   checked.gid = judged.gid;
   const auto &settings = parsed.settings;
+  // A plugin with a process of its own may ask a table that runs in whatever process asks, as those in ingress do.
+  std::uint32_t tables_need = 0;
+  for (std::size_t i = 0; i < settings.lookups.size(); ++i)
+    if (settings.lookups[i].budget.isolation == config::Isolation::InProcess)
+      tables_need |= judged.lookup_needs[i] & MANSIO_NEEDS_NETWORK;
   for (auto &host : checked.plan.hosts) {
     for (std::size_t i = 0; i < settings.transports.size(); ++i)
       if (!host.transport.empty() && settings.transports[i].name == host.transport) host.needs = judged.needs[i];
@@ -148,6 +154,7 @@ Checked check(const wire::ConfigRequest &order, SupervisorLink &supervisor, bool
       if (!host.rate.empty() && settings.rates[i].name == host.rate) host.needs = judged.rate_needs[i];
     for (std::size_t i = 0; i < settings.auths.size(); ++i)
       if (!host.auth.empty() && settings.auths[i].name == host.auth) host.needs = judged.auth_needs[i];
+    host.needs |= tables_need;
   }
   checked.needs = std::move(judged.needs);
   checked.snapshot = std::move(parsed.snapshot);

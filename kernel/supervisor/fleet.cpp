@@ -21,8 +21,9 @@ bool uses(const Post &client, const Post &host) {
   if (host.of_queue()) return client.kind == wire::RoleKind::Queue;
   if (!host.filter.empty() || !host.policy.empty() || !host.auth.empty()) return client.kind == wire::RoleKind::Ingress;
   if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
+  // A table: any plugin may ask it, wherever that runs.
   return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
-         client.kind == wire::RoleKind::Egress;
+         client.kind == wire::RoleKind::Egress || (client.kind == wire::RoleKind::Host && &client != &host);
 }
 
 }  // namespace
@@ -240,8 +241,8 @@ bool Fleet::connect(Post &client, Post &server) {
   std::vector<io::UniqueFd> one, other;
   one.push_back(std::move(pair->first));
   other.push_back(std::move(pair->second));
-  client.child->channel->send(wire::Attach{server.child->self}, std::move(one));
-  server.child->channel->send(wire::Attach{client.child->self}, std::move(other));
+  client.child->channel->send(wire::Attach{server.child->self, true}, std::move(one));
+  server.child->channel->send(wire::Attach{client.child->self, false}, std::move(other));
   return true;
 }
 

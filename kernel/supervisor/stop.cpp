@@ -1,7 +1,7 @@
 // SIGTERM: in the direction of the mail. Ingress first, so that nothing new comes; then what delivers and writes
 // notifications; then the queue, so that every outcome is recorded, and at last the plugins that it uses, so that they
-// hear of it, and get back what it did not use. Each step has its share of stop_timeout; who misses it is killed, and
-// its mail is in the spool.
+// hear of it, and get back what it did not use, and the tables, which all of them may ask. Each step has its share of
+// stop_timeout; who misses it is killed, and its mail is in the spool.
 #include <algorithm>
 #include <cstdlib>
 
@@ -14,9 +14,9 @@ bool is_source(const Post &p) { return p.kind == wire::RoleKind::Ingress; }
 bool is_worker(const Post &p) {
   return p.kind == wire::RoleKind::Egress || p.kind == wire::RoleKind::Router || p.kind == wire::RoleKind::Control;
 }
-bool is_host(const Post &p) { return p.kind == wire::RoleKind::Host && !p.of_queue(); }  // nobody uses them any more
+bool is_last(const Post &p) { return p.of_queue() || !p.lookup.empty(); }
+bool is_host(const Post &p) { return p.kind == wire::RoleKind::Host && !is_last(p); }  // nobody uses them any more
 bool is_queue(const Post &p) { return p.kind == wire::RoleKind::Queue; }
-bool is_last(const Post &p) { return p.of_queue(); }
 constexpr Nanos kHurry = 2 * kSecond;
 constexpr Nanos kKilled = 5 * kSecond;  // a killed process is gone by then unless the system is stuck
 

@@ -70,9 +70,10 @@ struct Failed {
 struct Attach {
   static constexpr std::uint16_t kType = 4;
   Peer peer;
+  bool asks = false;  // the role asks that peer, which answers; otherwise the peer asks
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.peer);
+    v(s.peer, s.asks);
   }
 };
 

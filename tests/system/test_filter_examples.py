@@ -21,6 +21,7 @@ filters = ["tag"]
 listen = ["127.0.0.1:{port}"]
 [lookup.recipients]
 plugin = "lookup-file"
+isolation = "%s"
 inline = """
 alice@mansio.test OK
 bob@mansio.test 450 away
@@ -65,10 +66,11 @@ class FilterExamples(rig.TestCase):
         self.assertIn("keeps the rules", run(rig.MANSIO, "plugin", "check", os.path.join(self.directory, "policy-recipients.so"),
                                              "--option", "table=recipients"))
         sink = self.peer()
-        # A table without a process of its own can be asked from everywhere.
-        for policy, tag in (("inproc", "process"), ("process", "inproc")):
-            with self.subTest(policy=policy, filter=tag):
-                server = rig.Mansio(self.dir, CONFIG % (policy, tag, sink.port), plugins=self.directory, name=policy)
+        for table, policy, tag in (("inproc", "inproc", "process"), ("inproc", "process", "inproc"),
+                                   ("process", "process", "process"), ("process", "inproc", "inproc")):
+            with self.subTest(table=table, policy=policy, filter=tag):
+                server = rig.Mansio(self.dir, CONFIG % (table, policy, tag, sink.port), plugins=self.directory,
+                                    name=f"{table}-{policy}")
                 self.addCleanup(server.close)
                 server.start()
                 with sink.lock:

@@ -52,7 +52,9 @@ int stub(Record &record, wire::RoleKind kind, io::UniqueFd fd) {
           record.note(kind, "start");
           channel->send(wire::Ready{});
         } else if (m.type == wire::Attach::kType) {
-          record.note(kind, "attach " + decode<wire::Attach>(m.payload)->peer.name);
+          const auto attach = decode<wire::Attach>(m.payload);
+          record.note(kind, "attach " + attach->peer.name);
+          if (attach->asks) record.note(kind, "asks " + attach->peer.name);
         } else if (m.type == wire::AttachDone::kType) {
           record.note(kind, "attach done");
         } else if (m.type == wire::Dead::kType) {
@@ -229,6 +231,27 @@ TEST_F(FleetTest, TheQueueAndItsSuccessorAreConnectedWithTheHostsOfTheirPluginsA
   EXPECT_EQ(record_.count(K::Egress, "attach host.event.x"), 0u);
   EXPECT_EQ(record_.count(K::Egress, "attach host.rate.z"), 0u);
   EXPECT_EQ(record_.count(K::Queue, "attach host.lookup.y"), 0u);
+}
+
+TEST_F(FleetTest, EveryPluginsProcessMayAskEveryTableButItself) {
+  auto &filter = post(K::Host, "host.filter.f");
+  filter.filter = "f";
+  auto &one = post(K::Host, "host.lookup.1");
+  one.lookup = "1";
+  auto &two = post(K::Host, "host.lookup.2");
+  two.lookup = "2";
+  for (auto *p : {&filter, &one, &two}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Host, "asks host.lookup.1", 2));
+  run_until(heard(K::Host, "asks host.lookup.2", 2));
+  run_until(heard(K::Host, "attach host.filter.f", 2));
+  EXPECT_EQ(record_.count(K::Host, "asks host.filter.f"), 0u);
+  die(one);  // its successor asks, and is asked, as it was
+  run_until(heard(K::Host, "asks host.lookup.1", 4));
+  run_until(heard(K::Host, "asks host.lookup.2", 3));
+  EXPECT_EQ(record_.count(K::Host, "asks host.lookup.1"), 4u);
 }
 
 // What the death of a queue does to channels is told too, and before that death is known.
