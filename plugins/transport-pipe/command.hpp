@@ -18,6 +18,8 @@ enum class Macro : std::size_t {
   ClientAddress,
   ClientHelo,
   ClientHostname,
+  ClientPort,
+  ClientProtocol,
   Nexthop,
   QueueId,
   Sender,

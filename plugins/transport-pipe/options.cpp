@@ -30,6 +30,9 @@ void read_flags(Settings &s, const std::string &flags) {
       case 'R':
         s.headers.return_path = true;
         break;
+      case 'X':
+        s.final_delivery = true;
+        break;
       case 'h':
         s.address_form.fold_domain = true;
         break;
@@ -46,7 +49,7 @@ void read_flags(Settings &s, const std::string &flags) {
         s.content_form.quote_from = true;
         break;
       default:
-        throw BadConfig{"flags", "is \"" + flags + "\", expected letters out of BDFORhqu.>"};
+        throw BadConfig{"flags", "is \"" + flags + "\", expected letters out of BDFORXhqu.>"};
     }
   }
 }

@@ -29,6 +29,7 @@ struct Settings {
   HeaderFlags headers;
   AddressForm address_form;
   ContentForm content_form;
+  bool final_delivery = false;   // 'X'
   std::uint64_t size_limit = 0;  // 0 = none
   std::int64_t time_limit = 0;   // ns
 };

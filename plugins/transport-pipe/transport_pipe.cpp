@@ -1,8 +1,11 @@
 // transport-pipe: hands each delivery to a command, as Postfix's pipe(8) does. Options and behaviour: README.md.
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <map>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "mansio/plugin.hpp"
@@ -22,6 +25,28 @@ using plugin::Recipient;
 using plugin::Reply;
 using plugin::Token;
 using transport::header_safe;
+
+// Who brought the message, as pipe(8) has it: our client, or the one that a content filter has told of (XFORWARD).
+plugin::Origin client_of(const Delivery &mail) {
+  auto client = mail.origin;
+  const bool local = client.address.empty() && (mail.client_address.empty() || mail.client_address == "unix");
+  const bool ours = (local || client.address == mail.client_address) && client.helo == mail.client_helo;
+  if (client.source == MANSIO_ORIGIN_UNKNOWN || ours) {
+    client.address = mail.client_address;
+    client.name = mail.client_name;
+    client.helo = mail.client_helo;
+  } else if (client.name.empty() && !client.address.empty()) {
+    client.name = "unknown";
+  }
+  return client;
+}
+
+// What a notification can name as a remote MTA.
+bool is_host_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+  });
+}
 
 const std::string &original_of(const Recipient &recipient) {
   return recipient.original.empty() ? recipient.address : recipient.original;
@@ -45,7 +70,8 @@ class TransportPipe {
     auto values = message_values(mail);
     if (const auto wrong = settings_.command->refuses_message(values); !wrong.empty())
       return token.complete(shown(plugin::bounce({5, 1, 7}, "the sender or the client's name " + wrong)));
-    auto job = std::make_unique<Job>(Job{std::move(token), {}, {}, nullptr, true});
+    auto job = std::make_unique<Job>(Job{std::move(token), {}, {}, nullptr, true, {}});
+    if (!settings_.final_delivery && is_host_name(mail.nexthop)) job->relayed_to = mail.nexthop;
     std::vector<Values> recipients;
     for (std::size_t i = 0; i < mail.recipients.size(); ++i) {
       auto each = recipient_values(values, mail.recipients[i]);
@@ -77,6 +103,7 @@ class TransportPipe {
     std::int64_t began = 0;
     std::unique_ptr<Run> run;
     bool wanted;  // its result is still asked for
+    std::string relayed_to;
   };
 
   Reply shown(Reply reply) const { return std::move(reply.relay(host_.fact("instance"))); }
@@ -103,9 +130,12 @@ class TransportPipe {
 
   Values message_values(const Delivery &mail) const {
     Values v;
-    at(v, Macro::ClientAddress) = mail.client_address;
-    at(v, Macro::ClientHelo) = mail.client_helo;
-    at(v, Macro::ClientHostname) = mail.client_name;
+    const auto client = client_of(mail);
+    at(v, Macro::ClientAddress) = client.address;
+    at(v, Macro::ClientHelo) = client.helo;
+    at(v, Macro::ClientHostname) = client.name;
+    if (client.port != 0) at(v, Macro::ClientPort) = std::to_string(client.port);
+    at(v, Macro::ClientProtocol) = client.protocol;
     at(v, Macro::Nexthop) = settings_.address_form.fold_domain ? ascii::lower(mail.nexthop) : mail.nexthop;
     at(v, Macro::QueueId) = mail.queue_id;
     at(v, Macro::Sender) = sender(mail, settings_.address_form);
@@ -182,7 +212,9 @@ class TransportPipe {
   }
 
   void answer(Job &job, Reply reply) const {
+    const bool sent = reply.status() == MANSIO_OK;
     auto whole = shown(std::move(reply)).times(0, host_.now() - job.began);
+    if (sent) whole.remote_mta(job.relayed_to);
     for (const auto index : job.recipients) job.token.rcpt(index, whole);
     job.token.complete(whole);
   }

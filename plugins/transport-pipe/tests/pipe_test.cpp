@@ -112,6 +112,42 @@ TEST_F(TransportPipeTest, FlagsPutHeadersBeforeTheMessage) {
             "Subject: x\n\nhello\n\n");
 }
 
+TEST_F(TransportPipeTest, TheCommandHearsOfTheClientAndOfTheOneThatAFilterHasToldOf) {
+  const auto argv = script("show", "printf '%s|' \"$@\" > args") +
+                    " a=${client_address} n=${client_hostname} h=${client_helo} p=${client_port} s=${client_protocol}";
+  auto m = mail();
+  m.client_address = "127.0.0.1";
+  m.client_name = "localhost";
+  m.client_helo = "filter.test";
+  host(argv).run(m);  // a host that knows no more
+  EXPECT_EQ(file("args"), "a=127.0.0.1|n=localhost|h=filter.test|p=|s=|");
+  m.origin = {MANSIO_ORIGIN_REMOTE, 4711, "127.0.0.1", "localhost", "filter.test", "ESMTP", ""};
+  host(argv).run(m);
+  EXPECT_EQ(file("args"), "a=127.0.0.1|n=localhost|h=filter.test|p=4711|s=ESMTP|");
+  m.origin = {MANSIO_ORIGIN_REMOTE, 4712, "192.0.2.9", "", "client.test", "SMTP", ""};
+  host(argv).run(m);
+  EXPECT_EQ(file("args"), "a=192.0.2.9|n=unknown|h=client.test|p=4712|s=SMTP|");
+  m.client_address = "unix";
+  m.client_name.clear();
+  m.client_helo.clear();
+  m.origin = {MANSIO_ORIGIN_LOCAL, 0, "", "", "", "QMQP", ""};
+  host(argv).run(m);
+  EXPECT_EQ(file("args"), "a=unix|n=|h=|p=|s=QMQP|");
+}
+
+TEST_F(TransportPipeTest, ADeliveryForANextHopIsRelayedUnlessItIsSaidToBeFinal) {
+  const auto argv = script("keep", "cat > /dev/null");
+  auto m = mail();
+  EXPECT_EQ(host(argv).run(m).recipients.at(0).remote_mta, "");
+  m.nexthop = "uucp.example.net";
+  EXPECT_EQ(host(argv).run(m).recipients.at(0).remote_mta, "uucp.example.net");
+  EXPECT_EQ(host(argv, {{"flags", "X"}}).run(m).recipients.at(0).remote_mta, "");
+  m.nexthop = "not a host";
+  EXPECT_EQ(host(argv).run(m).recipients.at(0).remote_mta, "");
+  m.nexthop = "uucp.example.net";
+  EXPECT_EQ(host(script("refuse", "exit 67")).run(m).recipients.at(0).remote_mta, "");
+}
+
 TEST_F(TransportPipeTest, TheNullSenderHasAReplacement) {
   const auto argv = script("show", "printf '%s|' \"$@\" > args; cat > got") + " ${sender}";
   auto m = mail();
@@ -256,7 +292,7 @@ TEST_F(TransportPipeTest, RefusesOptionsThatItCannotUse) {
   };
   EXPECT_EQ(problems({}), "");
   EXPECT_THAT(problems({{"argv", root_ + "/none"}}), HasSubstr("argv names " + root_ + "/none, which is not there"));
-  EXPECT_THAT(problems({{"flags", "X"}}), HasSubstr("flags is \"X\", expected letters out of BDFORhqu.>"));
+  EXPECT_THAT(problems({{"flags", "Y"}}), HasSubstr("flags is \"Y\", expected letters out of BDFORXhqu.>"));
   EXPECT_THAT(problems({{"user", "no-such-user"}}), HasSubstr("user names the user no-such-user, which is not there"));
   EXPECT_THAT(problems({{"user", "root"}}), HasSubstr("expected another user than root"));
   EXPECT_THAT(problems({{"environment", "LANG"}}), HasSubstr("environment holds \"LANG\", expected NAME=VALUE"));

@@ -135,6 +135,9 @@ class FakeHost {
       d.length = mail.content.size();
       d.ret = mail.ret;
       d.envid = plugin::str(mail.envid);
+      d.client_address = plugin::str(mail.client_address);
+      d.client_name = plugin::str(mail.client_name);
+      d.client_helo = plugin::str(mail.client_helo);
       d.source_pool = plugin::str(mail.source_pool);
       d.tls_policy = plugin::str(mail.tls_policy);
       d.metadata = metadata.data();
