@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "kernel/mail/trace.hpp"
 #include "kernel/route/content_filter.hpp"
@@ -17,7 +18,9 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.client_port = client.port;
   e.auth_user = client.sasl_username;
   e.listener = service.name;
-  if (const auto filter = route::content_filter(service.smtpd)) {
+  const auto filter = e.content_filter.empty() ? route::content_filter(service.smtpd)
+                                               : std::optional{route::filter_route(e.content_filter)};
+  if (filter) {
     e.routes.assign(1, *filter);
     for (auto &recipient : e.recipients) recipient.route = 0;
   }
@@ -75,8 +78,8 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   co_return id;
 }
 
-std::optional<Reply> nul_refusal(const config::Smtpd &smtpd, std::string_view content) {
-  if (smtpd.content_filter.empty() || content.find('\0') == content.npos) return std::nullopt;
+std::optional<Reply> nul_refusal(bool filtered, std::string_view content) {
+  if (!filtered || content.find('\0') == content.npos) return std::nullopt;
   return Reply{550, {5, 6, 0}, "Error: NUL in the message"};
 }
 

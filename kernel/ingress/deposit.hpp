@@ -20,9 +20,10 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
                                 std::string prepend = {}, MessageId id = {});
 
-// Of a piece of content with a NUL in it, where there is a content filter. Some drop NULs before they look for lines
-// (DSPAM), so that "\0." alone on a line would end the message for them, and what follows would be commands.
-std::optional<Reply> nul_refusal(const config::Smtpd &smtpd, std::string_view content);
+// Of a piece of content with a NUL in it, where the message goes through a content filter. Some drop NULs before they
+// look for lines (DSPAM), so that "\0." alone on a line would end the message for them, and what follows would be
+// commands.
+std::optional<Reply> nul_refusal(bool filtered, std::string_view content);
 
 // The message is dropped, as an access table wants it; what its client hears.
 Reply discard(Environment &env, const Client &client, const Envelope &envelope);

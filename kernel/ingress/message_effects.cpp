@@ -26,6 +26,7 @@ void MessageEffects::add(MessageEffects &&more) {
   hold = hold || more.hold;
   if (more.redirect) redirect = std::move(more.redirect);
   prepend += more.prepend;
+  if (!more.filter.empty()) filter = std::move(more.filter);
 }
 
 void add_recipients(Envelope &envelope, const Recipient &asked, std::vector<Target> &&targets,
@@ -42,6 +43,7 @@ void settle(MessageEffects &effects, Envelope &envelope) {
     envelope.routes.clear();
     add(envelope, {}, std::move(*effects.redirect));
   }
+  envelope.content_filter = effects.filter;
   if (effects.hold) envelope.hold_until = std::numeric_limits<Nanos>::max();
   merge_duplicates(envelope.recipients);
 }

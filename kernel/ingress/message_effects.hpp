@@ -22,6 +22,7 @@ struct MessageEffects {
   bool hold = false;               // taken, and not delivered before someone releases it
   std::optional<Target> redirect;  // to nobody else
   std::string prepend;             // header fields with their line ends
+  std::string filter;              // "transport:nexthop" that it goes to first; "": where the listener says
 
   void add(MessageEffects &&more);
 };

@@ -135,7 +135,7 @@ Task<void> QmqpSession::store(std::string_view canonical) {
     refuse({552, {5, 6, 0}, "Error: header section too large"});
   } else if (decoder_.line_too_long()) {
     refuse({552, {5, 6, 0}, "Error: line longer than " + std::to_string(smtpd_.line_length_limit) + " octets"});
-  } else if (auto nul = nul_refusal(smtpd_, canonical)) {
+  } else if (auto nul = nul_refusal(!smtpd_.content_filter.empty(), canonical)) {
     refuse(std::move(*nul));
   } else {
     const auto stored = co_await draft_->append(canonical);

@@ -59,7 +59,7 @@ Task<void> Session::store(std::string_view canonical) {
   } else if (t.decoder->line_too_long()) {
     t.refusal =
         Reply{552, {5, 6, 0}, "Error: line longer than " + std::to_string(smtpd_.line_length_limit) + " octets"};
-  } else if (auto nul = nul_refusal(smtpd_, canonical)) {
+  } else if (auto nul = nul_refusal(!smtpd_.content_filter.empty() || !t.effects.filter.empty(), canonical)) {
     t.refusal = std::move(nul);
   } else {
     const auto stored = co_await t.draft->append(canonical);

@@ -311,6 +311,7 @@ Task<bool> TablePolicy::with_copies(Asked &asked) const {
   verdict.effects.discard = asked.effects.discard;
   verdict.effects.hold = asked.effects.hold;
   verdict.effects.prepend = asked.effects.prepend;
+  verdict.effects.filter = asked.effects.filter;
   bool ok = true;
   if (asked.maps) ok = co_await copied_by(asked, recipient_bcc_, asked.address);
   if (ok && asked.maps && asked.question.first) ok = co_await copied_by(asked, sender_bcc_, asked.sender);

@@ -18,7 +18,7 @@
 //    8   body.hops           27  auth_user             47 * metadata
 //    9   ret                 28  listener
 //   10   envid               29  origin
-//   11   message flags
+//   11   message flags       30  content_filter
 //
 //   body flags: 1 leading dots, 2 eight-bit, 4 eight-bit header
 //   message flags: 1 8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS
@@ -59,6 +59,7 @@ enum Tag : std::uint64_t {
   kAuthUser = 27,
   kListener = 28,
   kOrigin = 29,
+  kContentFilter = 30,
   kTenant = 40,
   kCampaign = 41,
   kSourcePool = 42,
@@ -292,6 +293,8 @@ void read_field(FieldReader &r, Envelope &e) {
     case kOrigin:
       if (e.origin || !read_origin(r.value(), e.origin.emplace())) r.fail();
       return;
+    case kContentFilter:
+      return r.text(e.content_filter);
     case kTenant:
       return r.text(e.tenant);
     case kCampaign:
@@ -385,6 +388,7 @@ std::string encode_envelope(const Envelope &e) {
     o.number(kOriginLocal, e.origin->local ? 1 : 0);
     w.always(kOrigin, inner);
   }
+  w.text(kContentFilter, e.content_filter);
   w.text(kTenant, e.tenant);
   w.text(kCampaign, e.campaign);
   w.text(kSourcePool, e.source_pool);

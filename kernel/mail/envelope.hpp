@@ -106,6 +106,7 @@ struct Envelope {
   std::string auth_user;
   std::string listener;
   std::optional<Origin> origin;  // null: the client above
+  std::string content_filter;    // "transport:nexthop" that an access table wants for it; "": what the listener has
 
   std::string tenant, campaign, source_pool;
   std::uint8_t priority = 0;

@@ -25,6 +25,7 @@ void QueueCore::request_route(GroupSlot slot) {
     request.id = index_.id_of(message);
     request.sender = stored->envelope.sender;
     request.listener = stored->envelope.listener;
+    request.content_filter = stored->envelope.content_filter;
     for (const auto i : l.recipients) request.recipients.emplace_back(i, stored->envelope.recipients[i].address);
     if (c->link->send(request)) return;
     end_lease(leases_.find(request.request));

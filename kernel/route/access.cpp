@@ -74,6 +74,14 @@ Result<AccessAction> prepend(std::string_view text, std::string_view rest) {
   return AccessAction{AccessKind::Prepend, {}, std::string{rest}};
 }
 
+// Whether there is such a transport is for those to say who know the settings.
+Result<AccessAction> filtering(std::string_view text, std::string_view rest) {
+  const bool good = rest.find(':') != rest.npos && rest.front() != ':' && rest.size() <= kLongestField &&
+                    std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  if (!good) return wrong(text, "needs transport:destination, such as \"scan:[127.0.0.1]:10025\"");
+  return AccessAction{AccessKind::Filter, {}, std::string{rest}};
+}
+
 }  // namespace
 
 Result<AccessAction> parse_access(std::string_view text, AccessCodes codes) {
@@ -101,10 +109,7 @@ Result<AccessAction> parse_access(std::string_view text, AccessCodes codes) {
   if (is("REDIRECT")) return with_address(AccessKind::Redirect, text, rest);
   if (is("BCC")) return with_address(AccessKind::Bcc, text, rest);
   if (is("PREPEND")) return prepend(text, rest);
-  if (is("FILTER"))
-    return wrong(text,
-                 "is not supported; expected a listener's content_filter, a [[route]] or transport_maps for mail that "
-                 "goes another way");
+  if (is("FILTER")) return filtering(text, rest);
   return wrong(text, "is no action of an access table");
 }
 

@@ -1,7 +1,7 @@
 // Access tables (access(5)): what the right-hand side of an entry means. Pure, on bytes that another server sent.
 //
-// The names of Postfix's restrictions ("permit_mynetworks") and FILTER mean nothing here and are refused with words
-// that say so: an entry that is not understood must not become one that lets mail pass.
+// The names of Postfix's restrictions ("permit_mynetworks") mean nothing here and are refused with words that say so:
+// an entry that is not understood must not become one that lets mail pass.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ enum class AccessKind : std::uint8_t {
   DeferIfPermit,  // refused for now if nothing else refuses
   DeferIfReject,  // what refuses for good refuses for now
   Discard,
+  Filter,
   Hold,
   Redirect,
   Bcc,
@@ -31,7 +32,7 @@ enum class AccessKind : std::uint8_t {
 struct AccessAction {
   AccessKind kind = AccessKind::Dunno;
   Refusal refusal;   // of Refuse and the two DeferIf; its text may be ""
-  std::string text;  // an address, a header field, words for the log
+  std::string text;  // an address, a header field, "transport:nexthop", words for the log
 };
 
 struct AccessCodes {

@@ -4,12 +4,15 @@
 
 namespace mansio::route {
 
-std::optional<Route> content_filter(const config::Smtpd &smtpd) {
-  const std::string_view text = smtpd.content_filter;
-  if (text.empty()) return std::nullopt;
+Route filter_route(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == text.npos) return Route{std::string{text}, {}};
   return Route{std::string{text.substr(0, colon)}, std::string{text.substr(colon + 1)}};
+}
+
+std::optional<Route> content_filter(const config::Smtpd &smtpd) {
+  if (smtpd.content_filter.empty()) return std::nullopt;
+  return filter_route(smtpd.content_filter);
 }
 
 std::optional<Route> content_filter(const config::Settings &settings, std::string_view listener) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernel/route/content_filter.hpp"
+
 namespace mansio::route {
 namespace {
 
@@ -62,6 +64,9 @@ bool apply(Screened &out, AccessAction action, AccessSubject subject, const std:
     case AccessKind::Prepend:
       out.effects.prepend += action.text + "\r\n";
       return false;
+    case AccessKind::Filter:
+      out.effects.filter = std::move(action.text);
+      return false;
     case AccessKind::Info:
     case AccessKind::Warn:
       break;
@@ -78,6 +83,7 @@ void AccessEffects::add(const AccessEffects &more) {
   if (!more.redirect.empty()) redirect = more.redirect;
   bcc.insert(bcc.end(), more.bcc.begin(), more.bcc.end());
   prepend += more.prepend;
+  if (!more.filter.empty()) filter = more.filter;
 }
 
 AccessLists::AccessLists(const config::Settings &settings, const config::Smtpd &smtpd)
@@ -85,6 +91,7 @@ AccessLists::AccessLists(const config::Settings &settings, const config::Smtpd &
       helo_(settings, smtpd.helo_access_maps),
       sender_(settings, smtpd.sender_access_maps),
       recipient_(settings, smtpd.recipient_access_maps),
+      settings_(&settings),
       codes_{static_cast<std::uint16_t>(smtpd.access_map_reject_code),
              static_cast<std::uint16_t>(smtpd.access_map_defer_code)},
       delimiters_(settings.recipient_delimiter),
@@ -105,6 +112,8 @@ Task<Screened> AccessLists::screen(Search &search, const MapList &maps, Keys key
     }
     if (!found.found()) continue;
     auto action = parse_access(found.values.front(), codes_);
+    if (action && action->kind == AccessKind::Filter && !settings_->transport(filter_route(action->text).transport))
+      action = Error{Status::BadConfig, "\"FILTER " + action->text + "\" names no [transport.NAME] that there is"};
     if (!action) {
       out.later = true;
       out.refusal = Refusal{451, {4, 3, 5}, "Server configuration error"};

@@ -18,6 +18,7 @@ struct AccessEffects {
   std::string redirect;          // an address; "" = none
   std::vector<std::string> bcc;  // addresses
   std::string prepend;           // header fields with their line ends
+  std::string filter;            // "transport:nexthop"; "" = none
 
   void add(const AccessEffects &more);
 };
@@ -40,7 +41,7 @@ struct ScreeningMemory {
   std::optional<Screened> client, helo, sender;
 };
 
-// The lists of one listener.
+// The lists of one listener. The settings outlive it.
 class AccessLists {
  public:
   AccessLists() = default;
@@ -56,6 +57,7 @@ class AccessLists {
   Task<Screened> screen(Search &search, const MapList &maps, Keys keys, AccessSubject subject, std::string who) const;
 
   MapList client_, helo_, sender_, recipient_;
+  const config::Settings *settings_ = nullptr;
   AccessCodes codes_;
   std::string delimiters_, null_key_;
   bool plain_parents_ = true;

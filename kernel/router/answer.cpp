@@ -47,4 +47,14 @@ Answer answer(const wire::RouteRequest &request, const Route &filter, std::uint3
   return said;
 }
 
+Answer answer(const wire::RouteRequest &request, const route::Refusal &refusal, std::uint32_t config_epoch) {
+  Answer said{request, config_epoch};
+  for (const auto &recipient : request.recipients) {
+    route::RouteDecision decision;
+    decision.refusal = refusal;
+    said.add(recipient.first, std::move(decision));
+  }
+  return said;
+}
+
 }  // namespace mansio::router

@@ -25,5 +25,7 @@ class Answer {
 Answer answer(const wire::RouteRequest &request, const route::RouteTable &routes, std::uint32_t config_epoch);
 // All of them to the content filter.
 Answer answer(const wire::RouteRequest &request, const Route &filter, std::uint32_t config_epoch);
+// Nobody has a way.
+Answer answer(const wire::RouteRequest &request, const route::Refusal &refusal, std::uint32_t config_epoch);
 
 }  // namespace mansio::router

@@ -116,9 +116,11 @@ class RouterRole final : public process::Role {
       }
       case wire::RouteRequest::kType:
         if (auto r = decode<wire::RouteRequest>(m.payload)) {
+          const auto epoch = context_->start.config_epoch;
+          if (!r->content_filter.empty()) return say(by_own_filter(*r, epoch));
           if (const auto filter = route::content_filter(context_->settings, r->listener))
-            return say(answer(*r, *filter, context_->start.config_epoch));
-          if (!ways_->ask_tables()) return say(answer(*r, ways_->table(), context_->start.config_epoch));
+            return say(answer(*r, *filter, epoch));
+          if (!ways_->ask_tables()) return say(answer(*r, ways_->table(), epoch));
           ++in_hand_;
           asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);
         }
@@ -143,6 +145,15 @@ class RouterRole final : public process::Role {
       default:
         return;
     }
+  }
+
+  // The filter that an access table wanted for the message. Without its transport it waits, rather than get round it.
+  Answer by_own_filter(const wire::RouteRequest &request, std::uint32_t epoch) const {
+    const auto filter = route::filter_route(request.content_filter);
+    if (context_->settings.transport(filter.transport)) return answer(request, filter, epoch);
+    return answer(request,
+                  route::Refusal{451, {4, 3, 5}, "there is no transport of its filter " + request.content_filter},
+                  epoch);
   }
 
   void say(const Answer &said) {

@@ -249,9 +249,10 @@ struct RouteRequest {  // queue -> router
   std::string sender;
   std::string listener;                                           // that it came by; "": made here
   std::vector<std::pair<std::uint32_t, std::string>> recipients;  // envelope index, address
+  std::string content_filter;                                     // of the message; "": its listener's
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.id, s.sender, s.listener, s.recipients);
+    v(s.request, s.id, s.sender, s.listener, s.recipients, s.content_filter);
   }
 };
 struct RouteRefusal {

@@ -213,6 +213,50 @@ class ContentFilters(rig.TestCase):
         self.assertEqual(self.sink.messages[0].recipients, ["alice@own.test"])
         self.all_gone(server)
 
+    def test_filter_of_an_access_table_is_for_its_mail_alone_and_lasts(self):
+        """FILTER: through the scanner and nothing else, for one sender. A requeue and a restart do not lose it, and neither
+        does a reload without its transport, with which the message waits."""
+        access = '''
+[lookup.access]
+plugin = "lookup-file"
+inline = """
+a@sender.test FILTER clamav:[127.0.0.1]:%(scanner)d
+"""
+'''
+        config = (CONFIG + access).replace('listen = ["127.0.0.1:{port}"]',
+                                           'listen = ["127.0.0.1:{port}"]\nsender_access_maps = ["access"]', 1)
+        config %= dict(self.ports, filter="")
+        server = self.mansio(config)
+        qid = self.send(server, ["alice@own.test", "bob@own.test"])  # nobody listens there yet
+        server.wait_event("delivery", count=2, qid=qid, status="deferred")
+        server.cli("queue", "requeue", qid)
+        tried = len(server.deliveries(qid=qid))
+        server.wait_event("delivery", count=tried + 2, qid=qid, status="deferred", transport="clamav")
+        self.assertEqual(json.loads(server.cli("queue", "show", qid))["envelope"]["content_filter"],
+                         f"clamav:[127.0.0.1]:{self.ports['scanner']}")
+
+        without = re.sub(r"\[transport\.clamav\]\n.*\n.*\n", "", config).replace(f'content_filter = "clamav:[127.0.0.1]:{self.ports["scanner"]}"\n', "")
+        server.write_config(without)
+        server.cli("reload")
+        rig.wait_for(lambda: "there is no transport of its filter" in server.cli("queue", "show", qid), "the reason why it waits")
+        self.assertEqual(self.sink.count(), 0)
+
+        server.write_config(config)
+        self.assertEqual(server.stop(), 0)
+        server.start()
+        scanner = self.scanner()
+        rig.wait_for(lambda: server.cli("queue", "flush", "--all") is not None and scanner.count() >= 1, "the scanner to see it")
+        rig.wait_for(lambda: sum(len(m.recipients) for m in list(self.sink.messages)) >= 2, "both recipients at the sink")
+        self.all_gone(server)
+        self.assertTrue(all(b"X-Virus-Scanned: yes" in m.content for m in self.sink.messages))
+
+        seen = self.sink.count()
+        with rig.Client(server.port) as c:  # mail of others goes straight on
+            c.cmd("EHLO client.test")
+            c.message("b@sender.test", ["alice@own.test"], "Subject: x\r\n\r\nx")
+        rig.wait_for(lambda: self.sink.count() > seen, "mail of somebody else")
+        self.assertNotIn(b"X-Virus-Scanned", self.sink.messages[-1].content)
+
     def test_others_may_not_say_whose_mail_they_bring(self):
         server = self.mansio(CONFIG % self.ports)
         with rig.Client(server.port) as c:

@@ -280,6 +280,30 @@ TEST_F(SessionTablesTest, HoldPrependBccAndRedirectChangeTheMessage) {
   EXPECT_EQ(envelope().hold_until, 0);
 }
 
+TEST_F(SessionTablesTest, FilterSendsTheWholeMessageThereAndIsRemembered) {
+  settings.transports.emplace_back().name = "scan";
+  settings.listeners[0].smtpd.recipient_access_maps = {"access"};
+  service.smtpd.content_filter = "out:listeners";
+  entry("access", "a@own.example") = "FILTER scan:[127.0.0.1]:10025";
+  auto peer = open();
+  send(peer, {"x@own.example", "a@own.example"});
+  EXPECT_THAT(envelope().routes, ElementsAre(Route{"scan", "[127.0.0.1]:10025"}));
+  EXPECT_EQ(envelope().recipients.at(0).route, 0);
+  EXPECT_EQ(envelope().content_filter, "scan:[127.0.0.1]:10025");
+  send(peer, {"x@own.example"});
+  EXPECT_THAT(envelope().routes, ElementsAre(Route{"out", "listeners"}));
+  EXPECT_EQ(envelope().content_filter, "");
+}
+
+TEST_F(SessionTablesTest, FilterTakesNoNul) {
+  settings.listeners[0].smtpd.recipient_access_maps = {"access"};
+  entry("access", "x@own.example") = "FILTER out:scan";
+  auto peer = open();
+  begin_content(peer);
+  EXPECT_EQ(say(peer, std::string_view{"a\0b\r\n.\r\n", 8}), "550 5.6.0 Error: NUL in the message\r\n");
+  EXPECT_TRUE(writer.stored_messages.empty());
+}
+
 TEST_F(SessionTablesTest, CopiesGoToAlwaysBccAndThoseOfTheMaps) {
   settings.always_bcc = "all@own.example";
   settings.sender_bcc_maps = settings.recipient_bcc_maps = {"bcc"};

@@ -31,6 +31,7 @@ Envelope full() {
   e.auth_user = "user";
   e.listener = "smtp";
   e.origin = Origin{"first.example", "192.0.2.7", "helo.first.example", "ESMTP", "4ABC", 2500, true};
+  e.content_filter = "scan:[127.0.0.1]:10025";
   e.tenant = "t";
   e.campaign = "c";
   e.source_pool = "p";
@@ -73,6 +74,7 @@ TEST(Envelope, EveryFieldComesBack) {
   EXPECT_EQ(d->auth_user, e.auth_user);
   EXPECT_EQ(d->listener, e.listener);
   EXPECT_EQ(d->origin, e.origin);
+  EXPECT_EQ(d->content_filter, e.content_filter);
   EXPECT_EQ(d->tenant, e.tenant);
   EXPECT_EQ(d->campaign, e.campaign);
   EXPECT_EQ(d->source_pool, e.source_pool);

@@ -59,6 +59,9 @@ TEST(Access, EffectsOnTheMessage) {
   EXPECT_EQ(parsed("REDIRECT abuse@example.com").text, "abuse@example.com");
   EXPECT_EQ(parsed("BCC archive@Example.com").text, "archive@example.com");
   EXPECT_EQ(parsed("PREPEND X-Seen: yes").text, "X-Seen: yes");
+  EXPECT_EQ(parsed("filter scan:[127.0.0.1]:10025").kind, AccessKind::Filter);
+  EXPECT_EQ(parsed("FILTER scan:[127.0.0.1]:10025").text, "scan:[127.0.0.1]:10025");
+  EXPECT_EQ(parsed("FILTER scan:").text, "scan:");
   EXPECT_EQ(parsed("WARN look here").kind, AccessKind::Warn);
   EXPECT_EQ(parsed("INFO look here").kind, AccessKind::Info);
 }
@@ -72,7 +75,9 @@ TEST(Access, AddressesAndFieldsAreChecked) {
 }
 
 TEST(Access, WhatIsNotUnderstoodLetsNothingPass) {
-  EXPECT_THAT(problem("FILTER smtp:[127.0.0.1]:10025"), HasSubstr("not supported"));
+  for (const auto *text :
+       {"FILTER", "FILTER scan", "FILTER :[127.0.0.1]:10025", "FILTER scan:a b", "FILTER scan:\xC3\xBC"})
+    EXPECT_THAT(problem(text), HasSubstr("needs transport:destination")) << text;
   EXPECT_THAT(problem("permit_mynetworks"), HasSubstr("no action"));
   EXPECT_THAT(problem("reject_unknown_client"), HasSubstr("no action"));
   EXPECT_THAT(problem(""), HasSubstr("no action"));

@@ -106,12 +106,24 @@ TEST_F(ScreeningTest, ATableThatCannotSayDefers) {
 }
 
 TEST_F(ScreeningTest, AnEntryThatIsNotUnderstoodDefers) {
-  tables_.tables["one"]["alice@example.com"] = "FILTER x:y";
+  tables_.tables["one"]["alice@example.com"] = "FILTER x";
   const auto said = sender("alice@example.com");
   EXPECT_TRUE(said.later);
   EXPECT_EQ(said.refusal, (Refusal{451, {4, 3, 5}, "Server configuration error"}));
   ASSERT_EQ(said.notes.size(), 1u);
-  EXPECT_THAT(said.notes[0].text, HasSubstr("not supported"));
+  EXPECT_THAT(said.notes[0].text, HasSubstr("needs transport:destination"));
+}
+
+TEST_F(ScreeningTest, TheLastFilterCountsAndHasToBeATransport) {
+  settings_.transports.emplace_back().name = "scan";
+  settings_.transports.emplace_back().name = "spam";
+  tables_.tables["one"]["alice@example.com"] = "FILTER scan:[127.0.0.1]:10025";
+  tables_.tables["two"]["alice@example.com"] = "FILTER spam:";
+  EXPECT_EQ(sender("alice@example.com").effects.filter, "spam:");
+  tables_.tables["two"]["alice@example.com"] = "FILTER spma:";
+  const auto said = sender("alice@example.com");
+  EXPECT_EQ(said.refusal, (Refusal{451, {4, 3, 5}, "Server configuration error"}));
+  EXPECT_THAT(said.notes.at(0).text, HasSubstr("\"FILTER spma:\" names no [transport.NAME]"));
 }
 
 }  // namespace

@@ -53,6 +53,17 @@ TEST_F(AnswerTest, SendsAllToAContentFilterWhateverTheRoutesSay) {
   EXPECT_EQ(reply.routes[1].second, (Route{"dspam", "[127.0.0.1]:10024"}));
 }
 
+TEST_F(AnswerTest, RefusesAll) {
+  wire::RouteRequest request;
+  request.request = 7;
+  request.recipients = {{0, "a@open.example"}, {4, "b@closed.example"}};
+  const auto reply = answer(request, route::Refusal{451, {4, 3, 5}, "no transport"}, 3).reply();
+  EXPECT_TRUE(reply.routes.empty());
+  ASSERT_EQ(reply.refusals.size(), 2u);
+  EXPECT_EQ(reply.refusals[1].recipient, 4u);
+  EXPECT_EQ(to_string(reply.refusals[1].status), "4.3.5");
+}
+
 TEST_F(AnswerTest, FitsInAMessageAndLeavesTheRestForLater) {
   std::vector<std::string> all;
   for (int i = 0; i < 1000; ++i) all.push_back(std::to_string(i) + "@open.example");
