@@ -227,6 +227,7 @@ Task<void> Session::auth_over(std::string mechanism, wire::AuthResult result) {
   note(LogLevel::Info, "authenticated");
   client_.sasl_method = std::move(mechanism);
   client_.sasl_username = std::move(result.user);
+  screening_ = {};  // access tables may say something else of one who is known
   reply({235, {2, 7, 0}, "Authentication successful"});
 }
 

@@ -255,7 +255,7 @@ Task<void> Session::starttls() {
   if (filters_) filters_->secured();
   client_.sasl_username.clear();
   client_.sasl_method.clear();
-  screening_.helo.reset();
+  screening_ = {};
   helo_.clear();
   esmtp_ = false;
   env_.log.debug(

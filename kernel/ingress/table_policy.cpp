@@ -177,26 +177,28 @@ Task<bool> TablePolicy::screened(Asked &asked, route::ScreeningMemory &memory) c
   const bool any = found != access_.end() && !found->second.empty();
   if (any) {
     const auto &lists = found->second;
+    const route::AccessClient client{q.client.trusted, q.client.authenticated()};
     bool is_new = !memory.client;
-    if (is_new) memory.client = co_await lists.client(asked.search, q.client.name, q.client.address);
+    if (is_new) memory.client = co_await lists.client(asked.search, client, q.client.name, q.client.address);
     if (!apply_remembered(asked, memory.client, is_new)) co_return false;
     is_new = !memory.helo;
     if (is_new && q.helo.empty()) memory.helo.emplace();
     if (is_new && !q.helo.empty()) {
       std::string name{q.helo};
-      memory.helo = co_await lists.helo(asked.search, std::move(name));
+      memory.helo = co_await lists.helo(asked.search, client, std::move(name));
     }
     if (!apply_remembered(asked, memory.helo, is_new)) co_return false;
     is_new = !memory.sender;
     if (is_new) {
       std::string sender{q.sender};
-      memory.sender = co_await lists.sender(asked.search, std::move(sender));
+      memory.sender = co_await lists.sender(asked.search, client, std::move(sender));
     }
     if (!apply_remembered(asked, memory.sender, is_new)) co_return false;
   }
   const bool admissible = co_await admitted(asked);
   if (!admissible || !any) co_return admissible;
-  const auto said = co_await found->second.recipient(asked.search, asked.given);
+  const route::AccessClient client{q.client.trusted, q.client.authenticated()};
+  const auto said = co_await found->second.recipient(asked.search, client, asked.given);
   log_notes(asked, said);
   asked.effects.add(said.effects);
   co_return apply(asked, said);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
+#include <utility>
 
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/headers.hpp"
@@ -74,6 +76,38 @@ Result<AccessAction> prepend(std::string_view text, std::string_view rest) {
   return AccessAction{AccessKind::Prepend, {}, std::string{rest}};
 }
 
+constexpr std::pair<std::string_view, Restriction> kRestrictions[] = {
+    {"permit", Restriction::Permit},
+    {"reject", Restriction::Reject},
+    {"defer", Restriction::Defer},
+    {"permit_mynetworks", Restriction::PermitMynetworks},
+    {"permit_sasl_authenticated", Restriction::PermitSaslAuthenticated},
+    {"reject_unauth_destination", Restriction::RejectUnauthDestination},
+    {"defer_unauth_destination", Restriction::RejectUnauthDestination},
+};
+
+// "permit_mynetworks, reject"
+Result<AccessAction> restricting(std::string_view text) {
+  constexpr std::string_view kBetween = ", \t";
+  AccessAction action;
+  action.kind = AccessKind::Restrict;
+  for (auto rest = text; !rest.empty();) {
+    const auto word = rest.substr(0, std::min(rest.find_first_of(kBetween), rest.size()));
+    rest.remove_prefix(word.size());
+    rest.remove_prefix(std::min(rest.find_first_not_of(kBetween), rest.size()));
+    if (word.empty()) continue;  // a comma at the beginning
+    const auto *const known = std::find_if(std::begin(kRestrictions), std::end(kRestrictions),
+                                           [&](const auto &r) { return equals_nocase(r.first, word); });
+    if (known == std::end(kRestrictions))
+      return wrong(text,
+                   "is no action of an access table, nor a list of permit_mynetworks, permit_sasl_authenticated, "
+                   "reject_unauth_destination, permit, reject and defer, which are the restrictions that there are");
+    action.restrictions.push_back(known->second);
+  }
+  if (action.restrictions.empty()) return wrong(text, "is no action of an access table");
+  return action;
+}
+
 // Whether there is such a transport is for those to say who know the settings.
 Result<AccessAction> filtering(std::string_view text, std::string_view rest) {
   const bool good = rest.find(':') != rest.npos && rest.front() != ':' && rest.size() <= kLongestField &&
@@ -110,7 +144,30 @@ Result<AccessAction> parse_access(std::string_view text, AccessCodes codes) {
   if (is("BCC")) return with_address(AccessKind::Bcc, text, rest);
   if (is("PREPEND")) return prepend(text, rest);
   if (is("FILTER")) return filtering(text, rest);
-  return wrong(text, "is no action of an access table");
+  return restricting(text);
+}
+
+AccessAction decided(AccessAction action, AccessClient client, AccessCodes codes) {
+  if (action.kind != AccessKind::Restrict) return action;
+  for (const auto restriction : action.restrictions) {
+    switch (restriction) {
+      case Restriction::Permit:
+        return {AccessKind::Ok, {}, {}};
+      case Restriction::Reject:
+        return refusing(AccessKind::Refuse, codes.reject, {});
+      case Restriction::Defer:
+        return refusing(AccessKind::Refuse, codes.defer, {});
+      case Restriction::PermitMynetworks:
+        if (client.in_mynetworks) return {AccessKind::Ok, {}, {}};
+        break;
+      case Restriction::PermitSaslAuthenticated:
+        if (client.authenticated) return {AccessKind::Ok, {}, {}};
+        break;
+      case Restriction::RejectUnauthDestination:
+        break;
+    }
+  }
+  return {AccessKind::Dunno, {}, {}};
 }
 
 EnhancedStatus fitting(EnhancedStatus status, AccessSubject subject) {

@@ -67,6 +67,8 @@ bool apply(Screened &out, AccessAction action, AccessSubject subject, const std:
     case AccessKind::Filter:
       out.effects.filter = std::move(action.text);
       return false;
+    case AccessKind::Restrict:  // decided before
+      return false;
     case AccessKind::Info:
     case AccessKind::Warn:
       break;
@@ -99,8 +101,8 @@ AccessLists::AccessLists(const config::Settings &settings, const config::Smtpd &
       plain_parents_(std::ranges::find(settings.parent_domain_matches_subdomains, "access_maps") !=
                      settings.parent_domain_matches_subdomains.end()) {}
 
-Task<Screened> AccessLists::screen(Search &search, const MapList &maps, Keys keys, AccessSubject subject,
-                                   std::string who) const {
+Task<Screened> AccessLists::screen(Search &search, AccessClient client, const MapList &maps, Keys keys,
+                                   AccessSubject subject, std::string who) const {
   Screened out;
   for (const auto &table : maps.tables()) {
     const auto found = co_await search.in_table(table, keys);
@@ -120,29 +122,29 @@ Task<Screened> AccessLists::screen(Search &search, const MapList &maps, Keys key
       out.notes.push_back({true, table.name, action.error().text});
       break;
     }
-    const bool over = apply(out, std::move(*action), subject, who, table.name);
+    const bool over = apply(out, decided(std::move(*action), client, codes_), subject, who, table.name);
     if (over) break;
   }
   co_return out;
 }
 
-Task<Screened> AccessLists::client(Search &search, std::string name, std::string address) const {
+Task<Screened> AccessLists::client(Search &search, AccessClient client, std::string name, std::string address) const {
   auto keys = host_keys(name, plain_parents_);
   for (auto &key : network_keys(address)) keys.push_back(std::move(key));
-  return screen(search, client_, std::move(keys), AccessSubject::Client, name + "[" + address + "]");
+  return screen(search, client, client_, std::move(keys), AccessSubject::Client, name + "[" + address + "]");
 }
 
-Task<Screened> AccessLists::helo(Search &search, std::string name) const {
-  return screen(search, helo_, host_keys(name, plain_parents_), AccessSubject::Helo, name);
+Task<Screened> AccessLists::helo(Search &search, AccessClient client, std::string name) const {
+  return screen(search, client, helo_, host_keys(name, plain_parents_), AccessSubject::Helo, name);
 }
 
-Task<Screened> AccessLists::sender(Search &search, std::string address) const {
-  return screen(search, sender_, address_access_keys(address, delimiters_, plain_parents_, null_key_),
+Task<Screened> AccessLists::sender(Search &search, AccessClient client, std::string address) const {
+  return screen(search, client, sender_, address_access_keys(address, delimiters_, plain_parents_, null_key_),
                 AccessSubject::Sender, address);
 }
 
-Task<Screened> AccessLists::recipient(Search &search, std::string address) const {
-  return screen(search, recipient_, address_access_keys(address, delimiters_, plain_parents_, null_key_),
+Task<Screened> AccessLists::recipient(Search &search, AccessClient client, std::string address) const {
+  return screen(search, client, recipient_, address_access_keys(address, delimiters_, plain_parents_, null_key_),
                 AccessSubject::Recipient, address);
 }
 

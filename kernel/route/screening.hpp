@@ -1,6 +1,6 @@
 // Screening: what the access tables of a listener say of a client, its HELO name, a sender and a recipient. Each is
 // asked for in RCPT, so that a refusal is in the log with the recipient, and each once: what was said of the client
-// holds for the session, of HELO and of MAIL until the next.
+// holds for the session, or until the client has authenticated; of HELO and of MAIL until the next.
 #pragma once
 
 #include <optional>
@@ -48,13 +48,14 @@ class AccessLists {
   AccessLists(const config::Settings &settings, const config::Smtpd &smtpd);
   bool empty() const { return client_.empty() && helo_.empty() && sender_.empty() && recipient_.empty(); }
 
-  Task<Screened> client(Search &search, std::string name, std::string address) const;
-  Task<Screened> helo(Search &search, std::string name) const;
-  Task<Screened> sender(Search &search, std::string address) const;
-  Task<Screened> recipient(Search &search, std::string address) const;
+  Task<Screened> client(Search &search, AccessClient client, std::string name, std::string address) const;
+  Task<Screened> helo(Search &search, AccessClient client, std::string name) const;
+  Task<Screened> sender(Search &search, AccessClient client, std::string address) const;
+  Task<Screened> recipient(Search &search, AccessClient client, std::string address) const;
 
  private:
-  Task<Screened> screen(Search &search, const MapList &maps, Keys keys, AccessSubject subject, std::string who) const;
+  Task<Screened> screen(Search &search, AccessClient client, const MapList &maps, Keys keys, AccessSubject subject,
+                        std::string who) const;
 
   MapList client_, helo_, sender_, recipient_;
   const config::Settings *settings_ = nullptr;

@@ -295,6 +295,21 @@ TEST_F(SessionTablesTest, FilterSendsTheWholeMessageThereAndIsRemembered) {
   EXPECT_EQ(envelope().content_filter, "");
 }
 
+TEST_F(SessionTablesTest, RestrictionsLetOwnClientsPass) {
+  settings.listeners[0].smtpd.sender_access_maps = {"access"};
+  entry("access", "own.example") = "permit_mynetworks, reject";
+  auto peer = open_trusted();
+  EXPECT_EQ(rcpt(peer, "x@own.example", "boss@own.example"), "250 2.1.5 Ok\r\n");
+}
+
+TEST_F(SessionTablesTest, RestrictionsRefuseOthers) {
+  settings.listeners[0].smtpd.sender_access_maps = {"access"};
+  entry("access", "own.example") = "permit_mynetworks, reject";
+  auto peer = open();
+  EXPECT_EQ(rcpt(peer, "x@own.example", "boss@own.example"),
+            "554 5.7.1 <boss@own.example>: Sender address rejected: Access denied\r\n");
+}
+
 TEST_F(SessionTablesTest, FilterTakesNoNul) {
   settings.listeners[0].smtpd.recipient_access_maps = {"access"};
   entry("access", "x@own.example") = "FILTER out:scan";

@@ -78,9 +78,28 @@ TEST(Access, WhatIsNotUnderstoodLetsNothingPass) {
   for (const auto *text :
        {"FILTER", "FILTER scan", "FILTER :[127.0.0.1]:10025", "FILTER scan:a b", "FILTER scan:\xC3\xBC"})
     EXPECT_THAT(problem(text), HasSubstr("needs transport:destination")) << text;
-  EXPECT_THAT(problem("permit_mynetworks"), HasSubstr("no action"));
   EXPECT_THAT(problem("reject_unknown_client"), HasSubstr("no action"));
+  EXPECT_THAT(problem("permit_mynetworks, reject_unknown_client"), HasSubstr("no action"));
+  EXPECT_THAT(problem("permit_mynetworks reject: no"), HasSubstr("no action"));
   EXPECT_THAT(problem(""), HasSubstr("no action"));
+  EXPECT_THAT(problem(",,"), HasSubstr("no action"));
+}
+
+TEST(Access, RestrictionsDecideOneAfterTheOther) {
+  const auto comes_to = [](std::string_view text, AccessClient client) {
+    return decided(parsed(text), client, {.reject = 521, .defer = 421});
+  };
+  constexpr AccessClient kStranger{}, kOurs{.in_mynetworks = true}, kKnown{.authenticated = true};
+  const auto *const text = "Permit_MyNetworks, permit_sasl_authenticated reject_unauth_destination,reject";
+  EXPECT_EQ(parsed(text).kind, AccessKind::Restrict);
+  EXPECT_EQ(comes_to(text, kOurs).kind, AccessKind::Ok);
+  EXPECT_EQ(comes_to(text, kKnown).kind, AccessKind::Ok);
+  EXPECT_EQ(comes_to(text, kStranger).kind, AccessKind::Refuse);
+  EXPECT_EQ(comes_to(text, kStranger).refusal.code, 521);
+  EXPECT_EQ(comes_to("permit_mynetworks defer", kStranger).refusal.code, 421);
+  EXPECT_EQ(comes_to("permit_mynetworks", kStranger).kind, AccessKind::Dunno);
+  EXPECT_EQ(comes_to("reject_unauth_destination permit reject", kStranger).kind, AccessKind::Ok);
+  EXPECT_EQ(comes_to("HOLD", kStranger).kind, AccessKind::Hold);
 }
 
 TEST(Access, TextOfATableCannotBeginALineOfItsOwn) { EXPECT_EQ(reply("REJECT a\r\n250 b"), "554 5.7.1 a  250 b"); }

@@ -23,12 +23,12 @@ class ScreeningTest : public ::testing::Test {
   Screened client(std::string name, std::string address) {
     Search search{loop_, clock_, tables_};
     const auto all = lists();
-    return testing::run(loop_, all.client(search, std::move(name), std::move(address)));
+    return testing::run(loop_, all.client(search, asker_, std::move(name), std::move(address)));
   }
   Screened sender(std::string address) {
     Search search{loop_, clock_, tables_};
     const auto all = lists();
-    return testing::run(loop_, all.sender(search, std::move(address)));
+    return testing::run(loop_, all.sender(search, asker_, std::move(address)));
   }
 
   asio::io_context loop_;
@@ -36,6 +36,7 @@ class ScreeningTest : public ::testing::Test {
   testing::FakeTables tables_{loop_};
   config::Settings settings_;
   config::Smtpd smtpd_;
+  AccessClient asker_;
 };
 
 TEST_F(ScreeningTest, AClientIsKnownByNameParentAddressAndNetwork) {
@@ -87,6 +88,14 @@ TEST_F(ScreeningTest, EffectsGatherAndLetTheNextTableSpeak) {
   EXPECT_TRUE(said.effects.hold);
   ASSERT_EQ(said.notes.size(), 1u);
   EXPECT_EQ(said.notes[0].text, "looks odd");
+}
+
+TEST_F(ScreeningTest, RestrictionsSeeTheClient) {
+  tables_.tables["one"]["alice@example.com"] = "permit_mynetworks";
+  tables_.tables["two"]["alice@example.com"] = "REJECT not from outside";
+  EXPECT_TRUE(sender("alice@example.com").refusal);
+  asker_.in_mynetworks = true;
+  EXPECT_FALSE(sender("alice@example.com").refusal);
 }
 
 TEST_F(ScreeningTest, TheNullSenderHasAKey) {
