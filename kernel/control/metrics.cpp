@@ -28,11 +28,25 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+std::string help_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string prometheus_text(const std::vector<wire::Stats> &stats) {
-  std::map<std::string, std::string, std::less<>> families;
+  std::map<std::string, std::string, std::less<>> families, help;
   for (const auto &s : stats) {
+    for (const auto &text : s.help) help.emplace(text.substr(0, text.find(' ')), text);
     const auto process = escaped(s.from.name);
     for (const auto &[sample, value] : s.values) {
       const auto brace = sample.find('{');
@@ -44,8 +58,11 @@ std::string prometheus_text(const std::vector<wire::Stats> &stats) {
     }
   }
   std::string out;
-  for (const auto &[name, samples] : families)
+  for (const auto &[name, samples] : families) {
+    if (const auto text = help.find(name); text != help.end())
+      out += std::string{wire::Stats::kHelp} + help_line(text->second) + '\n';
     out += fmt::format("# TYPE {} {}\n{}", name, name.ends_with("_total") ? "counter" : "gauge", samples);
+  }
   return out;
 }
 

@@ -9,7 +9,7 @@
 namespace mansio::control {
 
 // Samples of all processes: each gets a label process="ingress.0". A name that ends in "_total" is a counter,
-// anything else a gauge; samples of one name stand together, as the format demands.
+// anything else a gauge; samples of one name stand together, as the format demands, after what somebody says of it.
 std::string prometheus_text(const std::vector<wire::Stats> &stats);
 
 }  // namespace mansio::control

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kernel/host/option_check.hpp"
+#include "kernel/wire/process_messages.hpp"
+
 namespace mansio::host {
 namespace {
 
 constexpr std::size_t kMostMetrics = 200;
 constexpr std::size_t kLongestMetric = 100;
+constexpr std::size_t kLongestHelp = 300;
 
 bool is_metric(std::string_view name) {
   return !name.empty() && name.size() <= kLongestMetric && !(name[0] >= '0' && name[0] <= '9') &&
@@ -23,12 +27,12 @@ constexpr std::string_view kHosts[] = {
 
 }  // namespace
 
-std::uint32_t Metrics::define(std::uint32_t type, std::string_view name) {
+std::uint32_t Metrics::define(std::uint32_t type, std::string_view name, std::string_view help) {
   if (frozen_ || type > MANSIO_METRIC_GAUGE || !is_metric(name) || metrics_.size() >= kMostMetrics) return 0;
   if (std::find(std::begin(kHosts), std::end(kHosts), name) != std::end(kHosts)) return 0;
   for (const auto &m : metrics_)
     if (m.name == name) return 0;
-  metrics_.emplace_back(std::string{name}, type == MANSIO_METRIC_GAUGE);
+  metrics_.emplace_back(std::string{name}, one_line(help.substr(0, kLongestHelp)), type == MANSIO_METRIC_GAUGE);
   return static_cast<std::uint32_t>(metrics_.size());
 }
 
@@ -56,9 +60,11 @@ void Metrics::stats(const std::string &labels, std::size_t in_flight, const Stat
   count("log_lines_dropped_total", host.log_dropped);
   count("operations_in_flight", in_flight);
   add("mansio_plugin_operation_seconds_total" + labels, static_cast<double>(host.busy) / 1e9);
-  for (const auto &m : metrics_)
-    add("mansio_plugin_" + m.name + (m.gauge ? "" : "_total") + labels,
-        static_cast<double>(m.value.load(std::memory_order_relaxed)));
+  for (const auto &m : metrics_) {
+    const auto name = "mansio_plugin_" + m.name + (m.gauge ? "" : "_total");
+    if (!m.help.empty()) add(std::string{wire::Stats::kHelp} + name + ' ' + m.help, 0);
+    add(name + labels, static_cast<double>(m.value.load(std::memory_order_relaxed)));
+  }
 }
 
 }  // namespace mansio::host

@@ -15,8 +15,9 @@ namespace mansio::host {
 
 class Metrics {
  public:
-  // Metrics of the plugin. 0: no such name, a second of that name, too many, or frozen.
-  std::uint32_t define(std::uint32_t type, std::string_view name);
+  // Metrics of the plugin; `help`: what it is, "" for nothing. 0: no such name, a second of that name, too many, or
+  // frozen.
+  std::uint32_t define(std::uint32_t type, std::string_view name, std::string_view help);
   void freeze() { frozen_ = true; }
   void add(std::uint32_t metric, std::int64_t by);     // any thread
   void set(std::uint32_t metric, std::int64_t value);  // any thread
@@ -32,10 +33,10 @@ class Metrics {
 
  private:
   struct Metric {
-    std::string name;
+    std::string name, help;
     bool gauge;
     std::atomic<std::int64_t> value{0};
-    Metric(std::string n, bool g) : name(std::move(n)), gauge(g) {}
+    Metric(std::string n, std::string h, bool g) : name(std::move(n)), help(std::move(h)), gauge(g) {}
   };
   std::deque<Metric> metrics_;  // its elements stay where they are
   std::atomic<bool> frozen_{false};

@@ -85,7 +85,8 @@ struct MessageSource {
   std::shared_ptr<const void> keep;
 };
 
-// Takes a metric: name with labels ("mansio_x_total{instance=\"a\"}") and value.
+// Takes a metric: name with labels ("mansio_x_total{instance=\"a\"}") and value; or what a metric is
+// (wire::Stats::kHelp).
 using StatsSink = std::function<void(std::string name, double value)>;
 
 }  // namespace mansio::host

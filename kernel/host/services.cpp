@@ -53,8 +53,8 @@ constexpr mansio_host_lookup kLookup{
     }};
 
 constexpr mansio_host_metrics kMetrics{
-    [](const mansio_host *host, std::uint32_t type, const char *name, const char *) noexcept {
-      return instance_of(host).metrics().define(type, name ? name : "");
+    [](const mansio_host *host, std::uint32_t type, const char *name, const char *help) noexcept {
+      return instance_of(host).metrics().define(type, name ? name : "", help ? help : "");
     },
     [](const mansio_host *host, std::uint32_t metric, std::int64_t by) noexcept {
       instance_of(host).metrics().add(metric, by);

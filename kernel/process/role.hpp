@@ -66,7 +66,8 @@ class Role {
   // Take no new work, finish what is in hand, then call context.finished(). Called again only with an earlier deadline,
   // and not once finished.
   virtual void drain(Nanos deadline_mono) = 0;
-  // Counters and gauges by Prometheus name, for `mansio status` and the metrics endpoint.
+  // Counters and gauges by Prometheus name, and texts about them (wire::Stats), for `mansio status` and the metrics
+  // endpoint.
   virtual void stats(const std::function<void(std::string name, double value)> &) {}
   // supervisor -> control only
   virtual void command_result(const wire::CommandResult &) {}

@@ -237,10 +237,14 @@ void Runner::send_stats(std::uint32_t request) {
   std::size_t bytes = 0;
   role_->stats([&](std::string name, double value) {
     bytes += name.size() + 16;
-    part.values.emplace_back(std::move(name), value);
+    if (name.starts_with(wire::Stats::kHelp))
+      part.help.push_back(name.substr(wire::Stats::kHelp.size()));
+    else
+      part.values.emplace_back(std::move(name), value);
     if (bytes < kStatsBytes) return;
     supervisor_->send(part);
     part.values.clear();
+    part.help.clear();
     bytes = 0;
   });
   part.more = false;

@@ -161,10 +161,13 @@ struct Stats {
   bool more = false;  // another Stats of this role follows
   Peer from;
   std::vector<std::pair<std::string, double>> values;  // "mansio_smtpd_connections_total{listener=\"smtp\"}"
+  std::vector<std::string> help{};                     // "mansio_plugin_keys_total Keys that were asked for."
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.more, s.from, s.values);
+    v(s.request, s.more, s.from, s.values, s.help);
   }
+  // A role gives such a text among its samples, after this, with any value.
+  static constexpr std::string_view kHelp = "# HELP ";
 };
 
 // control -> supervisor: what the operator asked for ("reload", "stop", "processes"); answer as JSON text.

@@ -56,5 +56,20 @@ TEST(PrometheusText, KeepsSamplesOfOneNameTogether) {
             "mansio_y{process=\"ingress.0\"} 0.5\n");
 }
 
+TEST(PrometheusText, SaysWhatAMetricIsOnceBeforeItsSamples) {
+  wire::Stats a, b;
+  a.from.name = "ingress.0";
+  a.values = {{"mansio_x_total", 3}};
+  a.help = {"mansio_x_total Keys of C:\\ and\nothers.", "mansio_not_there Nothing."};
+  b.from.name = "ingress.1";
+  b.values = {{"mansio_x_total", 4}};
+  b.help = a.help;
+  EXPECT_EQ(prometheus_text({a, b}),
+            "# HELP mansio_x_total Keys of C:\\\\ and\\nothers.\n"
+            "# TYPE mansio_x_total counter\n"
+            "mansio_x_total{process=\"ingress.0\"} 3\n"
+            "mansio_x_total{process=\"ingress.1\"} 4\n");
+}
+
 }  // namespace
 }  // namespace mansio::control

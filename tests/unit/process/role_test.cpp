@@ -55,6 +55,7 @@ class StubRole : public Role {
   }
   void stats(const std::function<void(std::string, double)> &each) override {
     for (int i = 0; i < 2000; ++i) each("mansio_stub_number_" + std::to_string(i) + "_total", i);
+    each("# HELP mansio_stub_number_7_total The seventh.", 0);
   }
 
  private:
@@ -110,6 +111,7 @@ class RoleTest : public ::testing::Test {
     if (m.type == wire::Stats::kType) {
       const auto stats = decode<wire::Stats>(m.payload);
       samples_ += stats->values.size();
+      for (const auto &text : stats->help) help_ += text;
       last_part_ = !stats->more;
     }
     if (m.type == wire::OpenFile::kType)
@@ -142,6 +144,7 @@ class RoleTest : public ::testing::Test {
   std::string failure_;
   bool closed_ = false, reloaded_ = false, last_part_ = false;
   std::size_t samples_ = 0;
+  std::string help_;
   int status_ = -1;
 };
 
@@ -230,6 +233,7 @@ TEST_F(RoleTest, SendsManyStatisticsInParts) {
   channel_->send(wire::StatsRequest{7});
   run_until([this] { return last_part_; });
   EXPECT_EQ(samples_, 2000u);
+  EXPECT_EQ(help_, "mansio_stub_number_7_total The seventh.");
 }
 
 TEST_F(RoleTest, ReportsWhyAFileWasNotOpened) {
