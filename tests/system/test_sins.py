@@ -41,10 +41,16 @@ class Sins(rig.TestCase):
         return CONFIG % (name, mode, 2 * rig.SLOW, LIMITS if mode == "process" else "")
 
     def refused(self, name, regex):
-        server = rig.Mansio(self.dir, self.config(name, "inproc"), name=name, plugins=self.plugins(name, "transport-discard"))
-        result = rig.run_program("check", "--config", server.config)
-        self.assertEqual(result.returncode, 1, result.stdout)
-        self.assertRegex(result.stderr, regex)
+        """By the check, which a start and a reload do too, wherever it would run."""
+        for mode in ("inproc", "process"):
+            server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}",
+                                plugins=self.plugins(name, "transport-discard"))
+            result = rig.run_program("check", "--config", server.config)
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertRegex(result.stderr, regex)
+            server.start(wait=False)
+            self.assertNotEqual(server.process.wait(rig.LIMIT), 0)
+            self.assertRegex(server.log_text(), regex)
 
     def runs(self, name, mode, outcome, regex):
         server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}", plugins=self.plugins(name, "transport-discard"))
