@@ -93,6 +93,23 @@ class Isolation(rig.TestCase):
         rig.wait_for(lambda: self.host(server) == [], "the process to be gone")
         self.assertEqual(len(self.ours(server)), 3)
 
+    def test_one_that_uses_more_cpu_than_its_budget_is_ended_though_its_loop_turns(self):
+        said = "host process ends itself: it uses more CPU than its cpu_limit"
+        for how in ("timer", "thread"):
+            with self.subTest(how):
+                config = CONFIG % (f'cpu_limit = 0.2\nbreaker_deaths = 100\nhow = "{how}"', 1)
+                server = self.mansio(config.replace('"transport-smtp"', '"transport-burns"'), name=how,
+                                     plugins=self.plugins("transport-burns"))
+                old = self.host(server)
+                self.send(server, ["a@one.example"])
+                server.wait_event("delivery", to="a@one.example", status="sent")
+                rig.wait_for(lambda: said in server.log_text(), said)
+                rig.wait_for(lambda: self.host(server) not in ([], old), "another process")
+                self.send(server, ["b@one.example"])  # mail goes on in between
+                server.wait_event("delivery", to="b@one.example", status="sent")
+                server.close()
+                server.process = None
+
     def test_mail_on_which_the_plugin_fails_is_held_where_that_is_configured(self):
         server = self.sinner("sin-throws-in-call", 'on_failure = "hold"')
         self.send(server, ["a@one.example"])
