@@ -34,8 +34,9 @@ class FilterPipe {
   static constexpr Info info{"filter-pipe", "1.0", MANSIO_NEEDS_EXEC, MANSIO_BLOCKING, 10};
   static constexpr mansio_option options[] = {
       {"command", MANSIO_OPT_LIST, MANSIO_OPT_REQUIRED, nullptr,
-       "The program, by its absolute path, and its arguments."},
-      {"rewrite", MANSIO_OPT_BOOLEAN, 0, "true", "What the program writes takes the message's place."},
+       "The program, by its absolute path, and its arguments, none of which may hold a comma."},
+      {"rewrite", MANSIO_OPT_BOOLEAN, 0, "true",
+       "What the program writes takes the message's place; nothing written means nothing changed."},
       {"output_limit", MANSIO_OPT_SIZE, 0, "40M", "A program that writes more is ended, and has failed."},
       {},
   };

@@ -84,15 +84,15 @@ class TransportMaildir {
   static constexpr mansio::plugin::Info info{"transport-maildir", "1.0", MANSIO_NEEDS_WRITE};
   static constexpr mansio_option options[] = {
       {"directory", MANSIO_OPT_TEXT, 0, "/var/mail/mansio/{domain}/{local}",
-       "The recipient's Maildir; {local} is the local part, {user} the same without its extension, {domain} the "
-       "domain."},
+       "The recipient's Maildir, absolute; `{local}` is the local part, `{user}` the same without its extension, "
+       "`{domain}` the domain in lower case."},
       {"recipient_delimiter", MANSIO_OPT_TEXT, 0, "",
        "Characters of which the first in a local part begins its extension; empty means that there are no extensions."},
       {"fold_case", MANSIO_OPT_BOOLEAN, 0, "true",
        "Local parts that differ in the case of ASCII letters are one user."},
       {"create", MANSIO_OPT_BOOLEAN, 0, "true",
-       "A Maildir that does not exist is created, mode 0700; otherwise its recipient is unknown."},
-      {"quota", MANSIO_OPT_SIZE, 0, "0", "Limit of a Maildir with its subfolders; 0 means none."},
+       "A Maildir that does not exist is created, mode 0700; otherwise its recipient is unknown (5.1.1)."},
+      {"quota", MANSIO_OPT_SIZE, 0, "0", "Limit of a Maildir with its subfolders, Trash left out; 0 means none."},
       {"over_quota", MANSIO_OPT_TEXT, 0, "",
        "What becomes of mail for a full mailbox: bounce (5.2.2) or defer (4.2.2); empty: beyond `quota` it bounces, "
        "beyond the file system's quota it is deferred."},

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -99,6 +100,11 @@ TEST(FilterPipe, FeedsLargeMessagesToProgramsThatReadThemOrDoNot) {
 
 TEST(FilterPipe, RefusesACommandThatIsNoPath) {
   EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"command", "spamc,-E"}}), HasSubstr("absolute path"));
+}
+
+TEST(FilterPipe, ReadmeHasTheOptionsAndAnExample) {
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/testing/readme.hpp"
 
 namespace {
 
@@ -216,6 +217,11 @@ TEST_F(TransportMaildirTest, SaysOfEveryBadValueWhatItExpected) {
       "and write\n"
       "over_quota is \"huh\", expected \"bounce\", \"defer\" or \"\"\n"
       "threads is 0, expected an integer from 1 to 256\n");
+}
+
+TEST_F(TransportMaildirTest, ReadmeHasTheOptionsAndAnExample) {
+  mansio::testing::expect_options_in_readme(mansio_plugin_entry_1());
+  mansio::testing::expect_example_in_readme(mansio_plugin_entry_1());
 }
 
 }  // namespace

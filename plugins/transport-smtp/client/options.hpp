@@ -139,7 +139,8 @@ Options read_options(const plugin::Config &config, const Personality &personalit
         {"bind_address6", MANSIO_OPT_TEXT, 0, "",                                                                      \
          "Source address of IPv6 connections; empty leaves it to the system."},                                        \
         {"source_pools", MANSIO_OPT_LIST, 0, "",                                                                       \
-         "Source addresses by the pool that a message names, as { bulk = [\"192.0.2.1\", \"2001:db8::1\"] }; one of "  \
+         "Source addresses by the pool that a message names, as `{ bulk = [\"192.0.2.1\", \"2001:db8::1\"] }`; one "   \
+         "of "                                                                                                         \
          "the server's address family is taken at random."},                                                           \
         {P "fallback_relay", MANSIO_OPT_LIST, 0, "",                                                                   \
          "Next hops to try when the destination is not found or no server of it takes the mail for now."},             \
