@@ -1,7 +1,8 @@
-"""docs/plugin-guide.md, followed literally: its commands build the examples against an SDK installed for the test, its
-configuration runs them, and they do what it says."""
+"""docs/plugin-guide.md, followed literally: its commands build what they should against an SDK installed for the test, its
+code compiles or stands in the examples, its configurations pass the check, and they do what it says."""
 import os
 import re
+import shlex
 import subprocess
 import unittest
 
@@ -23,23 +24,46 @@ transport = "rest"
 '''
 
 
-def section(title):
-    """Of the guide: its blocks, [(language, text)]."""
+def guide():
     with open(os.path.join(ROOT, "docs", "plugin-guide.md")) as f:
-        text = f.read()
-    return re.findall(r"^```(\w+)\n(.*?)^```", text.split(f"\n## {title}\n")[1].split("\n## ")[0], re.M | re.S)
+        return f.read()
+
+
+def blocks(text):
+    """[(language, text)]"""
+    return re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
+
+
+def section(title):
+    """Of the guide: its blocks."""
+    return blocks(guide().split(f"\n## {title}\n")[1].split("\n## ")[0])
+
+
+def programs():
+    """{name of the plugin: code} of the blocks that are whole ones, and the other blocks of code."""
+    whole, parts = {}, []
+    for language, text in blocks(guide()):
+        if language != "cpp":
+            continue
+        if re.search(r"^MANSIO_\w+_PLUGIN\(", text, re.M):
+            whole[re.search(r'Info info{"([^"]+)"', text)[1]] = text
+        else:
+            parts.append(text)
+    return whole, parts
 
 
 class PluginGuide(rig.TestCase):
-    def build(self, commands):
+    def build(self, commands, env=()):
         """In a directory that looks like a tree of Mansio where the commands look."""
-        for name in ("prefix", "tree", "tree/build", "bin"):
-            os.mkdir(self.path(name))
-        os.symlink(BUILD, self.path("tree/build/release"))
-        os.symlink(os.path.join(ROOT, "examples"), self.path("tree/examples"))
-        os.symlink(rig.MANSIO, self.path("bin/mansio"))
+        if not os.path.exists(self.path("tree")):
+            for name in ("prefix", "tree", "tree/build", "bin"):
+                os.mkdir(self.path(name))
+            os.symlink(BUILD, self.path("tree/build/release"))
+            for name in ("examples", "sdk", "plugins"):
+                os.symlink(os.path.join(ROOT, name), self.path("tree", name))
+            os.symlink(rig.MANSIO, self.path("bin/mansio"))
         env = dict(os.environ, PREFIX=self.path("prefix"), PLUGIN_DIR=self.plugins("transport-discard"),
-                   PATH=self.path("bin") + ":" + os.environ["PATH"])
+                   PATH=self.path("bin") + ":" + os.environ["PATH"], **dict(env))
         done = subprocess.run(["sh", "-ec", commands], cwd=self.path("tree"), env=env, capture_output=True, text=True,
                               timeout=8 * rig.LIMIT)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-6000:])
@@ -84,9 +108,73 @@ class PluginGuide(rig.TestCase):
                 self.assertEqual(result.returncode, 1)
                 self.assertRegex(result.stderr, regex)
 
+    def test_a_plugin_begun_as_it_says_passes(self):
+        ((_, commands),) = section("Begin")
+        self.build('cmake --install build/release --prefix "$PREFIX" --component sdk')
+        said = self.build(commands, {"CMAKE_PREFIX_PATH": self.path("prefix")})
+        self.assertIn("100% tests passed", said)
+        self.assertIn(" keeps the rules\n", said)
+
+    def compile_all(self):
+        """Into the plugin directory: the whole programs of the guide by its own command, and the examples."""
+        (_, commands), _ = section("Two whole plugins")
+        self.build(commands)
+        command = next(text for language, text in section("A transport in thirty lines") if language == "sh")
+        self.build(command)
+        self.assertTrue(os.path.exists(self.path("tree", "transport-discard.so")))
+        whole, _ = programs()
+        for name, code in whole.items():
+            with open(self.path(name + ".cpp"), "w") as f:
+                f.write(code)
+            mine = command.replace("plugins/transport-discard/transport_discard.cpp", shlex.quote(self.path(name + ".cpp")))
+            mine = mine.replace("transport-discard.so", shlex.quote(os.path.join(self.plugins(), name + ".so")))
+            self.build(mine.replace("g++ ", "g++ -Wall -Wextra -Werror "))
+
+    def test_its_code_compiles_or_stands_in_an_example(self):
+        self.compile_all()
+        whole, parts = programs()
+        self.assertEqual(sorted(whole), ["auth-one", "event-count", "lookup-shout", "rate-thrifty"])
+        folder = os.path.join(ROOT, "examples", "plugins")
+        examples = ""
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name)) as f:
+                examples += f.read()
+        self.assertEqual(len(parts), 2)
+        for part in parts:
+            self.assertIn(part, examples)
+
+    def test_its_configurations_pass_the_check(self):
+        self.compile_all()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=mx", "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True,
+                       capture_output=True)
+        with open(self.path("password"), "w") as f:
+            f.write("secret\n")
+        for name in ("key.pem", "password"):
+            os.chmod(self.path(name), 0o644)
+        tables = [text for language, text in blocks(guide()) if language == "toml"]
+        self.assertGreaterEqual(len(tables), 7)
+        for number, text in enumerate(tables):
+            with self.subTest(text):
+                config = text.replace("/etc/mansio", self.dir).replace("/var/mail", self.dir)
+                if "[listener." not in config:
+                    config += '[listener.smtp]\nlisten = ["127.0.0.1:{port}"]\n'
+                if "[transport." not in config:
+                    config += '[transport.rest]\nplugin = "transport-discard"\n'
+                if "[[route]]" not in config:
+                    config += '[[route]]\ntransport = "rest"\n'
+                server = rig.Mansio(self.dir, config, name=str(number), plugins=self.plugins())
+                result = rig.run_program("check", "--config", server.config)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                if "[lookup.loud]" in config:
+                    self.assertEqual(server.cli("lookup", "loud", "KEY"), "KEY!!\n")
+
     def test_the_examples_are_short(self):
-        for name in ("lookup_system_user.cpp", "transport_mbox.cpp"):
-            with open(os.path.join(ROOT, "examples", "plugins", name)) as f:
+        folder = os.path.join(ROOT, "examples", "plugins")
+        sources = [name for name in os.listdir(folder) if name.endswith(".cpp")]
+        self.assertEqual(len(sources), 4)
+        for name in sources:
+            with open(os.path.join(folder, name)) as f:
                 self.assertLess(len(f.readlines()), 100, name)
 
 
