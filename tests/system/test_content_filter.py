@@ -1,5 +1,5 @@
-"""After-queue content filters in the whole program, as docs/content-filters.md has them: listener, a DSPAM-like filter over
-LMTP, second listener, a virus scanner over SMTP, third listener, delivery. What XFORWARD tells goes all the way; a filter
+"""After-queue content filters in the whole program, as docs/content-filters.md has them: listener, DSPAM or a filter like it
+over LMTP, second listener, a virus scanner over SMTP, third listener, delivery. What XFORWARD tells goes all the way; a filter
 that is down makes mail wait and never lets it pass; a filter that refuses returns it; nothing goes round in circles."""
 import json
 import os
@@ -7,6 +7,7 @@ import re
 import signal
 import unittest
 
+import dspam_server
 import rig
 
 EXAMPLE = os.path.join(os.path.dirname(__file__), "../../examples/content-filter.toml")
@@ -158,6 +159,30 @@ class ContentFilters(rig.TestCase):
         self.assertEqual(len({line["qid"] for line in lines}), 2)
         self.assertEqual(sorted(line["listener"] for line in server.events("accepted")),
                          ["after-clamav", "after-dspam", "smtp"])
+
+    def test_the_chain_with_dspam_on_its_socket_ends_in_delivery_or_in_its_quarantine(self):
+        path, scanner = self.path("dspam.sock"), self.scanner()
+        dspam = dspam_server.DspamServer(mode="auto", parameters="--deliver=innocent", path=path,
+                                         deliver_to=("127.0.0.1", self.ports["second"]))
+        self.addCleanup(dspam.close)
+        os.chmod(path, 0o666)
+        config = CONFIG.replace("[transport.dspam]", "[transport.lmtp]") % dict(self.ports, filter=f"lmtp:unix:{path}")
+        server = self.mansio(config)
+        self.send(server, ["team@own.test", "x@far.test"])
+        self.send(server, ["alice@own.test"], "Subject: buy\r\n\r\nviagra\r\n")
+        rig.wait_for(lambda: sum(len(m.recipients) for m in list(self.sink.messages)) >= 3, "three recipients at the sink")
+        rig.wait_for(lambda: dspam.quarantine, "the quarantine")
+        self.all_gone(server)
+        recipients = sorted(r for m in self.sink.messages for r in m.recipients)
+        self.assertEqual(recipients, ["alice@own.test", "bob@own.test", "x@far.test"])
+        for message in self.sink.messages:
+            self.assertEqual(message.sender, "a@sender.test")
+            self.assertIn(b"\r\nX-Virus-Scanned: yes\r\n", message.content)
+            self.assertIn(b"\r\nX-DSPAM-Result: Innocent\r\n", message.content)
+            self.assertTrue(message.content.endswith(b"\r\n\r\n.a dot\r\nHello.\r\n"), message.content)
+        self.assertEqual(sorted(r for m in scanner.messages for r in m.recipients), ["team@own.test", "x@far.test"])
+        self.assertEqual([user for user, _ in dspam.quarantine], ["alice@own.test"])
+        self.assertEqual(server.deliveries(status="bounced"), [])
 
     def test_what_the_scanner_refuses_is_returned_and_not_filtered_again(self):
         dspam, scanner = self.dspam(), self.scanner()
