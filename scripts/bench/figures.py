@@ -71,6 +71,14 @@ LUA = [
 ]
 
 
+PLUGIN = [
+    Figure("in_process_over_function_ns", "an in-process lookup beyond the plugin's own function", 1000, None, False, " ns", 0),
+    Figure("isolated_median_us", "an isolated lookup, one at a time, median", 25, None, False, " us", 1),
+    Figure("isolated_pipelined_per_second", "isolated lookups, pipelined", 200_000, None, True, "/s", 0),
+    Figure("relay", "relay with its transport isolated, against in the egress process", 0.90, None, True, " x"),
+]
+
+
 def table(figures, values):
     """Values: by key; one that is missing was not measured, a text says why there is none."""
     undone = any(f.undone is not None for f in figures)
@@ -85,3 +93,12 @@ def table(figures, values):
         say("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
         if i == 0:
             say("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+def judge(figures, values):
+    """The table, and then whether all that was measured is held; what is not it says."""
+    table(figures, values)
+    missed = [f for f in figures if not isinstance(values.get(f.key, ""), str) and f.held(values[f.key]) != "yes"]
+    for f in missed:
+        say(f"not held: {f.text}: {f.show(values[f.key])}, expected {f.bound()}")
+    return not missed

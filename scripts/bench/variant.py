@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--transport", action="append", default=[], metavar="LINE", help="changed: a line of the transport, 'isolation = \"process\"'")
     parser.add_argument("--other-mansio", metavar="FILE", help="changed: another build of the program")
     parser.add_argument("--other-plugins", metavar="DIR", help="changed: that build's plugins")
-    parser.add_argument("--expect", type=float, help="the least ratio that is expected, for the last line")
+    parser.add_argument("--expect", type=float, help="the least ratio that is expected; below it the exit status is 1")
     args = parser.parse_args()
     if not (args.top or args.transport or args.other_mansio):
         fail("nothing is changed: see --help")
@@ -70,10 +70,15 @@ def main():
         shutil.rmtree(directory, ignore_errors=True)
     for name, values in rates.items():
         say(f"  {name:9} median {statistics.median(values):6.0f} messages/s   min {min(values):6.0f}   max {max(values):6.0f}" + use[name].show())
+    held = True
     for what, pairs in (("messages/s", rates), ("CPU a message", {name: u.cpu for name, u in use.items()})):
         ratio = statistics.median(c / a for c, a in zip(pairs["changed"], pairs["as it is"]))
-        bound = f", expected at least {args.expect:.2f}" if args.expect and what == "messages/s" else ""
+        bound = ""
+        if args.expect and what == "messages/s":
+            held = ratio >= args.expect
+            bound = f", expected at least {args.expect:.2f}: {'held' if held else 'not held'}"
         say(f"changed / as it is, {what}: {ratio:.2f}{bound}")
+    raise SystemExit(0 if held else 1)
 
 
 if __name__ == "__main__":
