@@ -1,5 +1,6 @@
 // How often something happened to each of many keys within the last so long: a sliding window, to within what happened
-// in the part of the last period that has slid out, which is taken to be spread evenly.
+// in the part of the last period that has slid out, which is taken to be spread evenly. Of more keys than there is room
+// for those that count least are forgotten.
 #pragma once
 
 #include <cstddef>

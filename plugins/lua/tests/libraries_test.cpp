@@ -1,7 +1,7 @@
 // The libraries that scripts find, by assertions in Lua.
-#include "plugins/lua/names.hpp"
 #include "plugins/lua/lib/network.hpp"
 #include "plugins/lua/lib/window.hpp"
+#include "plugins/lua/names.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -183,6 +183,30 @@ TEST(Window, ForgetsKeysRatherThanGrow) {
   for (std::size_t i = 0; i < Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 0);
   window.add("new", 1, 500);
   EXPECT_EQ(window.keys(), 1u);
+}
+
+TEST(Window, KeepsWhoCountsMostInAFloodOfKeys) {
+  Window window{100};
+  for (int i = 0; i < 1000; ++i) window.add("known" + std::to_string(i), 2, 0);
+  for (std::size_t i = 0; i < 3 * Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 50);
+  EXPECT_LE(window.keys(), Window::kMostKeys);
+  int kept = 0;
+  for (int i = 0; i < 1000; ++i) kept += window.count("known" + std::to_string(i), 50) == 2 ? 1 : 0;
+  EXPECT_EQ(kept, 1000);
+}
+
+TEST(Window, KeepsHalfOfKeysThatCountTheSame) {
+  Window window{100};
+  for (std::size_t i = 0; i <= Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 0);
+  EXPECT_EQ(window.keys(), Window::kMostKeys / 2 + 1);
+  EXPECT_EQ(window.count(std::to_string(Window::kMostKeys), 0), 1);  // the newest has come in
+}
+
+TEST(Window, ForgetsNobodyForAKeyThatIsThere) {
+  Window window{100};
+  for (std::size_t i = 0; i < Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 0);
+  EXPECT_EQ(window.add("0", 1, 0), 2);
+  EXPECT_EQ(window.keys(), Window::kMostKeys);
 }
 
 TEST(Names, FindsTheNearest) {
