@@ -99,6 +99,8 @@ void open_mansio(lua_State *L) {
   add_library(L, "hash", add_hash);
   add_library(L, "time", add_time);
   add_library(L, "ip", add_ip);
+  add_library(L, "idna", add_idna);
+  add_library(L, "suffix", add_suffix);
   add_library(L, "counter", add_counter);
   add_library(L, "log", add_log);
   add_library(L, "metric", add_metric);
@@ -129,7 +131,8 @@ int charge(lua_State *L) {
 
 void strict_mansio(lua_State *L) {
   lua_getglobal(L, "mansio");
-  for (const auto *library : {"re", "json", "base64", "hash", "time", "ip", "counter", "log", "metric", "http"}) {
+  for (const auto *library :
+       {"re", "json", "base64", "hash", "time", "ip", "idna", "suffix", "counter", "log", "metric", "http"}) {
     lua_getfield(L, -1, library);
     make_strict(L, (std::string{"mansio."} + library).c_str());
     lua_pop(L, 1);

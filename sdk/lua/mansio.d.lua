@@ -522,6 +522,28 @@ function mansio.ip.version(address) end
 ---@return string
 function mansio.ip.reverse(address) end
 
+---@class mansio.idna
+mansio.idna = {}
+---@param name string A domain name, in any form.
+---@return string? name In lower case and A-labels ("xn--"), without a dot at the end.
+---@return string? why
+function mansio.idna.to_ascii(name) end
+---@param name string A domain name, in any form.
+---@return string? name In lower case and U-labels.
+---@return string? why
+function mansio.idna.to_unicode(name) end
+
+---The public suffix list: below which names strangers register theirs.
+---@class mansio.suffix
+mansio.suffix = {}
+---@param name string A domain name, in any form.
+---@return string? suffix Such as "co.uk", in A-labels; the last label of a name that the list does not know.
+---@return boolean? listed The list has it.
+function mansio.suffix.of(name) end
+---@param name string A domain name, in any form.
+---@return string? name Such as "example.co.uk", in A-labels; nil for what is a suffix itself, or no name.
+function mansio.suffix.registrable(name) end
+
 ---@class mansio.counter
 mansio.counter = {}
 ---@param name string

@@ -150,6 +150,66 @@ TEST(Libraries, HaveTimesAndAddresses) {
             "");
 }
 
+TEST(Libraries, KnowTheFormsOfDomainNames) {
+  EXPECT_EQ(check(R"lua(
+    local idna = mansio.idna
+    assert(idna.to_ascii("B\u{dc}CHER.Example.") == "xn--bcher-kva.example")
+    assert(idna.to_unicode("XN--bcher-kva.example") == "b\u{fc}cher.example")
+    assert(idna.to_ascii("a\u{3002}example") == "a.example")
+    assert(idna.to_ascii("R1---sn-x._dmarc.example") == "r1---sn-x._dmarc.example")
+    assert(idna.to_unicode("a_b.example") == "a_b.example")
+    local bad = {"", ".", "a..b", "-a.example", "a-.example", "a b", "a\0.example", "\u{ad}", "\xff", "[192.0.2.1]",
+                 "xn--zz!.example", "xn--0.pt", "xn--kvakvastrae-oqa.example", ("a"):rep(64) .. ".example",
+                 ("a."):rep(127) .. "example", ("x"):rep(1 << 20)}
+    for _, name in ipairs(bad) do
+      local made, why = idna.to_ascii(name)
+      assert(made == nil and #why > 0, name)
+      made, why = idna.to_unicode(name)
+      assert(made == nil and #why > 0, name)
+    end
+    assert(not pcall(idna.to_ascii) and not pcall(idna.to_unicode, {}))
+  )lua"),
+            "");
+  EXPECT_THAT(check("mansio.idna.to_asci('x')"),
+              HasSubstr("mansio.idna has no \"to_asci\"; did you mean \"to_ascii\"?"));
+}
+
+TEST(Libraries, KnowPublicSuffixes) {
+  EXPECT_EQ(check(R"lua(
+    local function suffix(name, expected, listed)
+      local got, known = mansio.suffix.of(name)
+      assert(got == expected and known == listed, ("%s: %s %s"):format(name, got, known))
+    end
+    suffix("A.b.co.uk", "co.uk", true)
+    suffix("co.uk.", "co.uk", true)
+    suffix("b.a.ck", "a.ck", true)  -- *.ck, and !www.ck
+    suffix("www.ck", "ck", true)
+    suffix("a.mansio-has-no-such-tld", "mansio-has-no-such-tld", false)
+    suffix("\u{98df}\u{72ee}.\u{516c}\u{53f8}.cn", "xn--55qx5d.cn", true)
+    for _, name in ipairs{"", "a..b", "192.0.2.1", "[192.0.2.1]", ("x"):rep(1 << 20)} do
+      suffix(name, nil, nil)
+      assert(mansio.suffix.registrable(name) == nil)
+    end
+    local registrable = mansio.suffix.registrable
+    assert(registrable("mail.A.co.uk") == "a.co.uk" and registrable("a.co.uk") == "a.co.uk")
+    assert(registrable("co.uk") == nil and registrable("uk") == nil and registrable("www.ck") == "www.ck")
+    assert(registrable("mx.b\u{fc}cher.de") == "xn--bcher-kva.de")
+  )lua"),
+            "");
+}
+
+TEST(Libraries, ChargeForDomainNames) {
+  Scripted s{R"lua(
+    mansio.on("rcpt", function()
+      local name = ("b\u{fc}cher."):rep(20) .. "example"
+      while true do mansio.idna.to_ascii(name); mansio.suffix.of(name) end
+    end)
+  )lua",
+             {{"instructions_limit", "1000000"}, {"run_time", "60s"}}};
+  EXPECT_EQ(s.rcpt("a@example.com").last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("instructions_limit"));
+}
+
 TEST(Libraries, CountWithinAWindow) {
   EXPECT_EQ(check(R"lua(
     local window = mansio.window("mails", "1h")
