@@ -2,6 +2,7 @@
 // their suggestions read these tables, and a test holds sdk/lua/mansio.d.lua against them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -45,12 +46,19 @@ inline constexpr std::array kMessageEvents{
 inline constexpr std::array<std::string_view, 2> kOnOptions{"timeout", "on_error"};
 inline constexpr std::array<std::string_view, 3> kOnErrors{"fail", "defer", "accept"};
 // What mansio.provide() takes; the names are in the order of the kinds.
-enum class ProvideKind { Lookup, Transport, Auth, Rate };
-inline constexpr std::array<std::string_view, 4> kProvideKinds{"lookup", "transport", "auth", "rate"};
+enum class ProvideKind { Lookup, Transport, Auth, Rate, Filter };
+inline constexpr std::array<std::string_view, 5> kProvideKinds{"lookup", "transport", "auth", "rate", "filter"};
 inline constexpr std::array<std::string_view, 1> kLookupFields{"lookup"};
 inline constexpr std::array<std::string_view, 1> kTransportFields{"deliver"};
 inline constexpr std::array<std::string_view, 3> kAuthFields{"check", "mechanisms", "step"};
 inline constexpr std::array<std::string_view, 2> kRateFields{"lease", "give_back"};
+// A function for each event that it sees, and what mansio.on() takes as options, for all of them.
+inline constexpr auto kFilterFields = [] {
+  std::array<std::string_view, kEvents.size() + kOnOptions.size()> names{};
+  auto *next = std::copy(kOnOptions.begin(), kOnOptions.end(), names.begin());
+  for (const auto &event : kEvents) *next++ = event.name;
+  return names;
+}();
 inline constexpr std::array<std::string_view, 2> kCheckedMechanisms{"PLAIN", "LOGIN"};
 inline constexpr std::array<std::string_view, 2> kPermitsOptions{"ttl", "retry"};
 inline constexpr std::array<std::string_view, 1> kRateOptions{"burst"};

@@ -100,7 +100,7 @@ std::string Engine::names_of(ProvideKind kind) const {
   return names.empty() ? "none" : names;
 }
 
-std::string Engine::instance() const { return host_->fact("instance"); }
+std::string Engine::instance() const { return host_ ? host_->fact("instance") : ""; }
 
 std::string Engine::nothing_provided(ProvideKind kind, const std::string &name) const {
   const std::string what{kProvideKinds.at(static_cast<std::size_t>(kind))};

@@ -17,6 +17,8 @@ namespace {
 using namespace mansio::plugin;
 namespace lua = mansio::lua;
 
+constexpr const char *kFilterKind = "mansio.filter/1~draft", *kPolicyKind = "mansio.policy/1~draft";
+
 class Script {
  public:
   static constexpr Info info{"lua", "1.0", MANSIO_NEEDS_NETWORK};  // DNS, and servers
@@ -48,6 +50,8 @@ class Script {
   bool offers(std::string_view kind) const {
     if (kind == EventKind<Script>::id) return engine_->events() != 0;
     if (kind == AuthKind<Script>::id) return offers(lua::ProvideKind::Auth);
+    if (kind == kFilterKind || kind == kPolicyKind)
+      return engine_->names_of(lua::ProvideKind::Filter) == "none" || offers(lua::ProvideKind::Filter);
     return kind != RateKind<Script>::id || offers(lua::ProvideKind::Rate);
   }
 
@@ -95,11 +99,11 @@ struct Watch {
 };
 template <class P>
 struct ScriptFilter : Watch<P> {
-  static constexpr const char *id = "mansio.filter/1~draft";
+  static constexpr const char *id = kFilterKind;
 };
 template <class P>
 struct ScriptPolicy : Watch<P> {
-  static constexpr const char *id = "mansio.policy/1~draft";
+  static constexpr const char *id = kPolicyKind;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// mansio.provide(kind, name, object): the object's fields are functions that the engine calls, and for AUTH the names
-// of mechanisms. What does not fit is an error with file and line, before anything runs.
+// mansio.provide(kind, name, object): the object's fields are functions that the engine calls, for AUTH the names of
+// mechanisms, and for filters options. What does not fit is an error with file and line, before anything runs.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -82,6 +82,20 @@ Provided auth_object(lua_State *L) {
   return made;
 }
 
+Provided filter_object(lua_State *L) {
+  Provided made;
+  const auto options = handler_options(L, kObject);
+  for (const auto &event : kEvents) {
+    const std::string name{event.name};
+    if (!has_field(L, name.c_str())) continue;
+    auto handler = options;
+    handler.function = function_field(L, name.c_str());
+    made.handlers.emplace_back(event.stage, handler);
+  }
+  if (made.handlers.empty()) throw ScriptError{"expected a function for one event or more, such as rcpt"};
+  return made;
+}
+
 Provided object_of(lua_State *L, ProvideKind kind) {
   Provided made;
   switch (kind) {
@@ -101,6 +115,9 @@ Provided object_of(lua_State *L, ProvideKind kind) {
       made.function = function_field(L, "lease");
       if (has_field(L, "give_back")) made.give_back = function_field(L, "give_back");
       break;
+    case ProvideKind::Filter:
+      only_fields(L, kObject, "mansio.provide", kFilterFields);
+      return filter_object(L);
   }
   return made;
 }
@@ -110,14 +127,17 @@ Provided object_of(lua_State *L, ProvideKind kind) {
 // mansio.provide("auth", name, {check = function(user, password, step) ... end})
 // mansio.provide("auth", name, {mechanisms = {...}, step = function(step) ... end})
 // mansio.provide("rate", name, {lease = function(request) ... end, give_back = function(limit, key, unused) ... end})
+// mansio.provide("filter", name, {rcpt = function(transaction, rcpt) ... end, ["end-of-message"] = function ...})
 int provide(lua_State *L) {
   auto &state = loading_state(L, "mansio.provide");
   const auto kind = text_at(L, 1, "the kind");
   const auto known = std::find(kProvideKinds.begin(), kProvideKinds.end(), kind);
   if (known == kProvideKinds.end())
     throw ScriptError{"a script cannot provide a \"" + std::string{kind} +
-                      "\", only a lookup, a transport, an auth or a rate" + did_you_mean(kind, kProvideKinds)};
-  static constexpr std::array kNamed{"the table's name", "the transport's name", "the auth's name", "the rate's name"};
+                      "\", only a lookup, a transport, an auth, a rate or a filter" +
+                      did_you_mean(kind, kProvideKinds)};
+  static constexpr std::array kNamed{"the table's name", "the transport's name", "the auth's name", "the rate's name",
+                                     "the filter's name"};
   const auto number = known - kProvideKinds.begin();
   const std::string name{text_at(L, 2, kNamed.at(static_cast<std::size_t>(number)))};
   expect_table(L, kObject, "the object");

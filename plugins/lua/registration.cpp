@@ -41,13 +41,10 @@ int on(lua_State *L) {
   if (function == 3) {
     expect_table(L, 2, "the options");
     only_fields(L, 2, "mansio.on", kOnOptions);
-    if (lua_getfield(L, 2, "timeout") != LUA_TNIL) handler.timeout = duration_at(L, -1, "timeout");
-    if (lua_getfield(L, 2, "on_error") != LUA_TNIL) {
-      if (!of_session)
-        throw ScriptError{"on_error is for events of sessions: \"" + std::string{name} + "\" has happened already"};
-      handler.on_error = on_error_named(text_at(L, -1, "on_error"));
-    }
-    lua_pop(L, 2);
+    if (lua_getfield(L, 2, "on_error") != LUA_TNIL && !of_session)
+      throw ScriptError{"on_error is for events of sessions: \"" + std::string{name} + "\" has happened already"};
+    lua_pop(L, 1);
+    handler = handler_options(L, 2);
   }
   expect_function(L, function, "the handler");
   lua_pushvalue(L, function);
@@ -65,6 +62,14 @@ State &loading_state(lua_State *L, const char *what) {
   auto &state = State::of(L);
   if (!state.loading()) throw ScriptError{std::string{what} + " works while the script is loaded, and not in handlers"};
   return state;
+}
+
+Handler handler_options(lua_State *L, int index) {
+  Handler handler;
+  if (lua_getfield(L, index, "timeout") != LUA_TNIL) handler.timeout = duration_at(L, -1, "timeout");
+  if (lua_getfield(L, index, "on_error") != LUA_TNIL) handler.on_error = on_error_named(text_at(L, -1, "on_error"));
+  lua_pop(L, 2);
+  return handler;
 }
 
 void add_registration(lua_State *L) {

@@ -5,6 +5,7 @@
 
 namespace mansio::lua {
 
+struct Handler;
 class State;
 
 // Into the table on top.
@@ -13,5 +14,8 @@ void add_provide(lua_State *L);  // the second of them, in provide.cpp
 
 // The state, while its script is loaded: throws ScriptError later.
 State &loading_state(lua_State *L, const char *what);
+
+// The options of kOnOptions in the table at `index`; its other fields are not looked at. Throws ScriptError.
+Handler handler_options(lua_State *L, int index);
 
 }  // namespace mansio::lua

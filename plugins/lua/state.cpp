@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/engine.hpp"
 #include "plugins/lua/sandbox.hpp"
 
 namespace mansio::lua {
@@ -75,6 +76,8 @@ void State::load(const Settings &settings) {
   memory_.leave();
   lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
   if (!why.empty()) throw LoadError{why};
+  if (const auto *const filter = find(ProvideKind::Filter, engine_.instance()))
+    for (const auto &[stage, handler] : filter->handlers) add_handler(stage, handler);
   loading_ = false;
   memory_.loaded();
   const bool provides = std::any_of(provided_.begin(), provided_.end(), [](const auto &p) { return !p.empty(); });

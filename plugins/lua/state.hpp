@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "plugins/lua/declarations.hpp"
@@ -41,6 +42,7 @@ struct Provided {
   int give_back = LUA_NOREF;     // of a rate; LUA_NOREF: it does not want to know
   std::string mechanisms{};      // of auth, as AUTH has them
   bool takes_passwords = false;  // the same: the function judges a name and a password, and no step
+  std::vector<std::pair<std::uint32_t, Handler>> handlers{};  // of a filter, with their stages
 };
 
 class State {
@@ -54,7 +56,7 @@ class State {
 
   static State &of(lua_State *L) { return **static_cast<State **>(lua_getextraspace(L)); }
 
-  // What the script registered.
+  // What the script registered: also what it provides as the filter that this instance is.
   void add_handler(std::uint32_t stage, const Handler &handler) { handlers_.at(stage).push_back(handler); }
   const std::vector<Handler> &handlers(std::uint32_t stage) const { return handlers_.at(stage); }
   // Of what became of messages.

@@ -206,12 +206,30 @@ function delivery:uncertain(recipient, ...) end
 ---@field lease fun(request: mansio.lease_request): mansio.verdict mansio.permits(n), or mansio.defer(why).
 ---@field give_back? fun(limit: string, key: string, unused: integer)
 
+---What [filter.NAME] or [policy.NAME] does: a function for each event that it sees, as mansio.on() has them; the options
+---are for all of them.
+---@class mansio.FilterObject
+---@field timeout? mansio.Time How long a handler may take, its waits included.
+---@field on_error? "fail"|"defer"|"accept" What an error in one means.
+---@field connect? fun(session: mansio.session): mansio.verdict?
+---@field helo? fun(session: mansio.session, name: string): mansio.verdict?
+---@field starttls? fun(session: mansio.session): mansio.verdict?
+---@field auth? fun(session: mansio.session, mechanism: string, user: string): mansio.verdict?
+---@field mail? fun(transaction: mansio.transaction, sender: mansio.address): mansio.verdict?
+---@field rcpt? fun(transaction: mansio.transaction, rcpt: mansio.address): mansio.verdict?
+---@field data? fun(transaction: mansio.transaction): mansio.verdict?
+---@field header? fun(transaction: mansio.transaction, name: string, value: string): mansio.verdict?
+---@field eoh? fun(transaction: mansio.transaction): mansio.verdict?
+---@field body? fun(transaction: mansio.transaction, piece: string): mansio.verdict?
+---@field ["end-of-message"]? fun(transaction: mansio.transaction, message: mansio.message): mansio.verdict?
+---@field disconnect? fun(session: mansio.session)
+
 ---@alias mansio.Lookup {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
 ---@alias mansio.Transport {deliver: fun(delivery: mansio.delivery): mansio.verdict?}
 
----@param kind "lookup"|"transport"|"auth"|"rate"
----@param name string The name of the table, transport, auth or rate in the configuration.
----@param object mansio.Lookup|mansio.Transport|mansio.AuthObject|mansio.RateObject
+---@param kind "lookup"|"transport"|"auth"|"rate"|"filter"
+---@param name string The name of the table, transport, auth, rate, filter or policy in the configuration.
+---@param object mansio.Lookup|mansio.Transport|mansio.AuthObject|mansio.RateObject|mansio.FilterObject
 function mansio.provide(kind, name, object) end
 
 ---No objection, and no further handler of this script is asked.

@@ -39,7 +39,7 @@ function message:header(name, nth) end
 ---@field tables table<string, table<string, string|string[]|mansio.test.Down>>?
 ---@field dns table<string, string|table|mansio.test.Down>? By "NAME TYPE".
 ---@field clock string? When time begins, "2026-01-01T00:00:00Z".
----@field name string? What the instance is called in the configuration, as [auth.NAME]; "test".
+---@field name string? What the instance is called in the configuration, as [auth.NAME] or [filter.NAME]; "test".
 
 ---@class mansio.test.Script
 local script = {}

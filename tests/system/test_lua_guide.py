@@ -19,7 +19,7 @@ myhostname = "mx.mansio.test"
 mydestination = ["mansio.test"]
 [smtpd]
 mynetworks = ["127.0.0.2/32"]
-filters = ["script"]
+filters = [%s]
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
 [lookup.users]
@@ -27,15 +27,16 @@ plugin = "lookup-file"
 inline = """
 alice@mansio.test 1
 """
-[filter.script]
+%s[transport.discard]
+plugin = "transport-discard"
+[[route]]
+transport = "discard"
+'''
+FILTER = '''[filter.%s]
 plugin = "lua"
 script = "%s"
 allow = ["connect", "http", "redis", "sqlite"]
 directory = "{dir}"
-[transport.discard]
-plugin = "transport-discard"
-[[route]]
-transport = "discard"
 '''
 TABLE = '''
 [listener.smtp]
@@ -274,7 +275,9 @@ class LuaGuide(rig.TestCase):
                     self.assertEqual(rig.run_program("lookup", "--config", server.config, name, "ceo@a.test").stdout, "gold\n")
                     self.assertEqual(rig.run_program("lookup", "--config", server.config, name, "a@a.test").returncode, 1)
                     continue
-                server = self.mansio(CONFIG % script, plugins=plugins, name=f"script{number}")
+                names = re.findall(r'mansio\.provide\("filter", "(\w+)"', text) or ["script"]
+                config = CONFIG % (", ".join(f'"{name}"' for name in names), "".join(FILTER % (name, script) for name in names))
+                server = self.mansio(config, plugins=plugins, name=f"script{number}")
                 self.talk(server, dialogue)
                 talked += 1
                 server.close()

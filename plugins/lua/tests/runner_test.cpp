@@ -293,6 +293,26 @@ TEST(Runner, AsksWhoAClientOfAuthIs) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
+TEST(Runner, TakesAFilterByItsName) {
+  const Files files;
+  files.write("filters.lua", R"(
+    mansio.provide("filter", "one", {mail = function() return mansio.reject("5.7.1", "one") end})
+    mansio.provide("filter", "two", {rcpt = function() return mansio.reject("5.7.1", "two") end})
+  )");
+  files.write("a_test.lua", R"(
+    test.case("it", function()
+      test.equal(test.script("filters.lua", {name = "one"}):client():mail("a@example.com"), "550 5.7.1 one")
+      local client = test.script("filters.lua", {name = "two"}):client()
+      test.equal(client:mail("a@example.com"), "accept")
+      test.equal(client:rcpt("b@example.com"), "550 5.7.1 two")
+      local other = test.script("filters.lua"):client()
+      test.fails(function() other:mail("a@example.com") end, "the script provides no filter of this name")
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 TEST(Runner, AsksForLeasesAndTellsOfEvents) {
   const Files files;
   files.write("rate.lua", R"(

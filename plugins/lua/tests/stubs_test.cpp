@@ -29,7 +29,7 @@ Names fields(const std::string &name) {
   const auto text = stubs();
   const auto begin = text.find("---@class mansio." + name + "\n");
   const auto end = text.find("---@class", begin + 1);
-  auto found = all(text.substr(begin, end - begin), "---@field (\\w+)\\??[ ]");
+  auto found = all(text.substr(begin, end - begin), R"re(---@field (?:\[")?([\w-]+)(?:"\])?\?? )re");
   found.merge(all(text, "function " + name + ":(\\w+)\\("));
   return found;
 }
@@ -84,6 +84,7 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("event"), names_of(kMessageEventFields));
   EXPECT_EQ(fields("AuthObject"), names_of(kAuthFields));
   EXPECT_EQ(fields("RateObject"), names_of(kRateFields));
+  EXPECT_EQ(fields("FilterObject"), names_of(kFilterFields));
   EXPECT_EQ(fields("PermitsOptions"), names_of(kPermitsOptions));
   EXPECT_EQ(fields("RateOptions"), names_of(kRateOptions));
   EXPECT_EQ(fields("OnOptions"), names_of(kOnOptions));

@@ -33,15 +33,15 @@ bool has_word(std::string_view words, std::string_view word) {
   return (' ' + std::string{words} + ' ').find(' ' + std::string{word} + ' ') != std::string::npos;
 }
 
-[[noreturn]] void provides_none(const char *kind) {
-  throw ScriptError{std::string{"the script provides no "} + kind +
-                    " of this name: test.script(path, {name = ...}) says what it is called in the configuration"};
-}
-
 // What nobody waits for goes as far as it gets without time.
 void settle(FakeHost &host) { host.advance(std::chrono::nanoseconds{0}); }
 
 }  // namespace
+
+void provides_none(const char *kind) {
+  throw ScriptError{std::string{"the script provides no "} + kind +
+                    " of this name: test.script(path, {name = ...}) says what it is called in the configuration"};
+}
 
 // script:auth_step{mechanism =, response =, step =, exchange =, client_address =, helo_name =, tls_version =}
 int auth_step(lua_State *L) {

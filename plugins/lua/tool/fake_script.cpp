@@ -92,8 +92,9 @@ int close_script(lua_State *L) {
 }
 
 int wants(lua_State *L) {
-  auto &script = script_at(L, 1);
-  lua_pushboolean(L, script.host().wants(stage_named(text_at(L, 2, "the event"))));
+  auto &host = script_at(L, 1).host();
+  if (!host.watches_sessions()) provides_none("filter");
+  lua_pushboolean(L, host.wants(stage_named(text_at(L, 2, "the event"))));
   return 1;
 }
 

@@ -35,6 +35,9 @@ void add_primitives(lua_State *L);
 FakeScript &script_at(lua_State *L, int index);
 void push_reply(lua_State *L, const mansio::testing::FakeReply &reply);
 
+// Throws what is to be said where the script has nothing of that kind ("auth") under its name.
+[[noreturn]] void provides_none(const char *kind);
+
 // The methods for AUTH, rates and events of the queue, in fake_kinds.cpp.
 int auth_step(lua_State *L);
 int lease(lua_State *L);

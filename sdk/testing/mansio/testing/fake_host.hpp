@@ -262,6 +262,7 @@ class FakeHost {
   }
   bool owns_rates() const { return rate_ != nullptr; }
   bool hears_events() const { return events_ != nullptr; }
+  bool watches_sessions() const { return filter_ != nullptr; }
   bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
   void abort(const std::string &session, const std::string &queue_id) {
     if (filter_ && filter_->abort) filter_->abort(self_, plugin::str(session), plugin::str(queue_id));
