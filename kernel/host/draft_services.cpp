@@ -71,6 +71,9 @@ constexpr mansio_host_edit kEdit{
       return edit(host, op, 0, EditKind::Discard, 0, {}, reason);
     },
     [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; },
+    [](const mansio_host *host, mansio_op op, mansio_str address) noexcept {
+      return edit(host, op, 0, EditKind::Redirect, 0, {}, address);
+    },
 };
 
 constexpr mansio_host_progress kProgress{

@@ -44,8 +44,9 @@ std::string_view stage_name(std::uint32_t stage) {
 bool is_content(std::uint32_t stage) { return stage >= MANSIO_STAGE_HEADER && stage <= MANSIO_STAGE_END_OF_MESSAGE; }
 
 mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage) {
-  if (edit.kind == EditKind::Hold || edit.kind == EditKind::Discard) {
+  if (edit.kind == EditKind::Hold || edit.kind == EditKind::Discard || edit.kind == EditKind::Redirect) {
     if (stage < MANSIO_STAGE_MAIL || stage > MANSIO_STAGE_END_OF_MESSAGE) return MANSIO_UNSUPPORTED;
+    if (edit.kind == EditKind::Redirect) return canonical_address(edit.value, false) ? MANSIO_OK : MANSIO_FAIL;
     edit.value = one_reason(edit.value);
     return MANSIO_OK;
   }

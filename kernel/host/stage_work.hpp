@@ -14,7 +14,7 @@ namespace mansio::host {
 
 class StageWork {
  public:
-  // `filter`: it may edit; a policy may only hold and discard.
+  // `filter`: it may edit; a policy may only hold, discard and redirect.
   StageWork(wire::StageCall call, bool filter) : call_(std::move(call)), filter_(filter) {}
   const wire::StageCall &call() const { return call_; }
 

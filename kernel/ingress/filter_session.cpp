@@ -91,6 +91,7 @@ void FilterSession::message_begins() {
   word_.message_meta.clear();
   word_.hold.clear();
   word_.discard.clear();
+  word_.redirection.reset();
   unchecked_ = session_unchecked_;
 }
 
@@ -326,6 +327,8 @@ void FilterSession::heed(const Seat &seat, wire::StageResult &&result) {
         edit.value.empty() ? "by " + seat.link->name : fmt::format("by {}: {}", seat.link->name, edit.value);
     if (edit.kind == EditKind::Hold) word_.hold = reason;
     if (edit.kind == EditKind::Discard) word_.discard = reason;
+    if (edit.kind == EditKind::Redirect)
+      word_.redirection = Redirection{static_cast<std::size_t>(&seat - seats_.data()), edit.value};
   }
 }
 

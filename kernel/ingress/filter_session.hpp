@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernel/base/log.hpp"
@@ -49,10 +50,19 @@ class FilterSession {
     wire::StageResult last;  // its word on the whole message
   };
   Task<Outcome> content(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
-  // Its edits were applied: the rest of its last word counts, too.
-  void heed(std::size_t i, wire::StageResult &&last) { heed(seats_[i], std::move(last)); }
+  // Its edits were applied, a new recipient for all among them: the rest of its last word counts, too.
+  void heed(std::size_t i, wire::StageResult &&last) {
+    std::erase_if(last.edits, [](const Edit &e) { return e.kind == EditKind::Redirect; });
+    heed(seats_[i], std::move(last));
+  }
   // Its edits could not be applied: nothing of its last word counts.
   std::optional<Reply> failed(std::size_t i, const std::string &why, MessageId id);
+  // Who is to be the only recipient, once it is to be done: what was said of it is forgotten.
+  struct Redirection {
+    std::size_t by = 0;  // who says so, of size()
+    std::string to;
+  };
+  std::optional<Redirection> take_redirection() { return std::exchange(word_.redirection, std::nullopt); }
 
   // Null: the session is not recorded.
   Recording *recording() { return recording_.get(); }
@@ -77,6 +87,7 @@ class FilterSession {
   // What filters have said so far. What one says of a command that another refuses does not count.
   struct Word {
     std::string hold, discard;
+    std::optional<Redirection> redirection;
     wire::NamedValues session_meta, message_meta;
   };
   struct Answer;

@@ -160,8 +160,10 @@ class Session final : public ClientSession {
   Task<std::optional<Reply>> ask_filters(std::uint32_t stage);  // which has no arguments
   Task<bool> may_connect();
   Task<std::optional<Reply>> filter_content();
+  Task<std::optional<Reply>> redirect();  // as a filter said before the message was complete
   bool room_to_record();
   Task<Result<void>> apply(FilteredMessage &message, const std::vector<Edit> &edits);
+  Task<Result<void>> apply(Envelope &envelope, const std::vector<Edit> &edits);  // a copy of the transaction's
   std::optional<Reply> set_aside();  // metadata and hold go into the envelope; a reply: the message was discarded
   Reply client_lost();
   wire::StageCall stage_facts(std::uint32_t stage) const;

@@ -45,7 +45,7 @@ std::string given(const Command &command, const std::vector<Recipient> &recipien
 }
 
 Error refused_recipient(const std::string &address, const Reply &why) {
-  return {Status::Fail, fmt::format("<{}>, which it adds, is refused: {}", address, to_string(why))};
+  return {Status::Fail, fmt::format("<{}>, to whom it sends, is refused: {}", address, to_string(why))};
 }
 
 bool names(const Recipient &recipient, const std::string &address) {
@@ -195,8 +195,11 @@ Task<std::optional<Reply>> Session::filter_content() {
   if (!reserved) co_return commit_refusal(reserved.error());
   t.id = *reserved;
   bool wanted = false;
-  for (std::size_t i = 0; i < filters_->size(); ++i) wanted = wanted || filters_->wants_content(i);
-  wanted = wanted && filters_->discard().empty();
+  if (filters_->discard().empty()) {
+    if (auto why = co_await redirect()) co_return why;
+    if (!transaction_) co_return std::nullopt;  // the server is being taken down
+    for (std::size_t i = 0; i < filters_->size(); ++i) wanted = wanted || filters_->wants_content(i);
+  }
   auto *const recording = filters_->recording();
   if (!wanted && (recording == nullptr || !room_to_record())) co_return std::nullopt;
 
@@ -225,8 +228,10 @@ Task<std::optional<Reply>> Session::filter_content() {
     if (filters_->gone()) co_return client_lost();
     if (outcome.refusal && ends_session(*outcome.refusal)) open_ = false;
     if (outcome.refusal) co_return outcome.refusal;
+    if (auto why = co_await redirect()) co_return why;
+    if (!transaction_) co_return std::nullopt;
     const auto applied = co_await apply(message, outcome.last.edits);
-    if (!transaction_) co_return std::nullopt;  // the server is being taken down
+    if (!transaction_) co_return std::nullopt;
     if (applied) {
       filters_->heed(i, std::move(outcome.last));
       if (recording != nullptr) recording->content(message, stage_facts(MANSIO_STAGE_HEADER));
@@ -251,10 +256,32 @@ Reply Session::client_lost() {
   return goodbye({4, 4, 2}, "Error: lost connection");
 }
 
+Task<std::optional<Reply>> Session::redirect() {
+  const auto redirection = filters_->take_redirection();
+  if (!redirection) co_return std::nullopt;
+  std::vector<Edit> edits(1);
+  edits.front().kind = EditKind::Redirect;
+  edits.front().value = redirection->to;
+  auto envelope = transaction_->envelope;
+  const auto applied = co_await apply(envelope, edits);
+  if (!transaction_) co_return std::nullopt;
+  if (!applied) co_return filters_->failed(redirection->by, applied.error().text, transaction_->id);
+  transaction_->envelope = std::move(envelope);
+  co_return std::nullopt;
+}
+
 // As a whole or not at all: the envelope is changed in a copy, which counts once the content is changed, too.
 Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Edit> &edits) {
   if (edits.empty()) co_return Result<void>{};
   auto envelope = transaction_->envelope;
+  auto applied = co_await apply(envelope, edits);
+  if (!applied) co_return applied;
+  applied = co_await message.apply(edits);
+  if (applied) transaction_->envelope = std::move(envelope);
+  co_return applied;
+}
+
+Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &edits) {
   auto trusted = client_;
   trusted.trusted = true;  // whom a filter writes to is no relaying
   for (const auto &edit : edits) {
@@ -262,7 +289,11 @@ Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Ed
       envelope.sender = edit.value;
     } else if (edit.kind == EditKind::DeleteRecipient) {
       std::erase_if(envelope.recipients, [&](const Recipient &r) { return names(r, edit.value); });
-    } else if (edit.kind == EditKind::AddRecipient) {
+    } else if (edit.kind == EditKind::AddRecipient || edit.kind == EditKind::Redirect) {
+      if (edit.kind == EditKind::Redirect) {
+        envelope.recipients.clear();
+        envelope.routes.clear();
+      }
       if (std::ranges::any_of(envelope.recipients, [&](const Recipient &r) { return names(r, edit.value); })) continue;
       Recipient recipient;
       recipient.original = edit.value;
@@ -285,9 +316,7 @@ Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Ed
     }
     if (!is_ascii(edit.value)) envelope.smtputf8 = true;
   }
-  auto applied = co_await message.apply(edits);
-  if (applied) transaction_->envelope = std::move(envelope);
-  co_return applied;
+  co_return Result<void>{};
 }
 
 // Before the commit: what was decided about the message that is not refused.

@@ -23,6 +23,7 @@ enum class EditKind : std::uint8_t {
   ReplaceBody,      // value: the next piece of the new body
   Hold,             // value: the reason
   Discard,          // value: the reason
+  Redirect,         // value: the address that takes the place of all recipients
 };
 
 struct Edit {

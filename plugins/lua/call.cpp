@@ -371,17 +371,32 @@ bool Call::take_verdict(lua_State *L) {
   if (!verdict->of_handlers())
     throw ScriptError{place(L, handler_->function) + ": the handler returned a result of " +
                       std::string{whose(*verdict)}};
-  const bool hold = verdict->kind == VerdictKind::Hold;
-  if (skipped_ && (hold || verdict->kind == VerdictKind::Discard))
-    throw ScriptError{place(L, handler_->function) +
-                      ": a handler before this one failed, so that the message cannot be " +
-                      (hold ? "held" : "discarded")};
-  if ((hold && !stage_->hold(verdict->text)) ||
-      (verdict->kind == VerdictKind::Discard && !stage_->discard(verdict->text)))
-    throw ScriptError{place(L, handler_->function) + ": there is no message yet to " + (hold ? "hold" : "discard") +
-                      "; that works from MAIL on"};
+  if (verdict->disposes()) dispose(L, *verdict);
   reply_ = said(*verdict);
   return true;
+}
+
+void Call::dispose(lua_State *L, const Verdict &verdict) {
+  const bool hold = verdict.kind == VerdictKind::Hold, redirect = verdict.kind == VerdictKind::Redirect;
+  if (skipped_)
+    throw ScriptError{place(L, handler_->function) +
+                      ": a handler before this one failed, so that the message cannot be " +
+                      (hold       ? "held"
+                       : redirect ? "redirected"
+                                  : "discarded")};
+  const bool done = hold       ? stage_->hold(verdict.text)
+                    : redirect ? stage_->redirect(verdict.text)
+                               : stage_->discard(verdict.text);
+  if (done) return;
+  const auto stage = stage_->stage();
+  if (redirect && stage >= MANSIO_STAGE_MAIL && stage <= MANSIO_STAGE_END_OF_MESSAGE)
+    throw ScriptError{place(L, handler_->function) + ": the message cannot be redirected to \"" + verdict.text +
+                      "\", which is no address"};
+  throw ScriptError{place(L, handler_->function) + ": there is no message yet to " +
+                    (hold       ? "hold"
+                     : redirect ? "redirect"
+                                : "discard") +
+                    "; that works from MAIL on"};
 }
 
 plugin::Reply Call::said(const Verdict &verdict) const {
@@ -419,9 +434,7 @@ void Call::failed() {
     return;
   }
   // Nobody knows what holding or forgetting it was to be bound to.
-  const bool verdict =
-      thrown && thrown->of_handlers() && thrown->kind != VerdictKind::Hold && thrown->kind != VerdictKind::Discard;
-  if (verdict) {
+  if (thrown && thrown->of_handlers() && !thrown->disposes()) {
     went_well();
     reply_ = said(*thrown);
   } else {

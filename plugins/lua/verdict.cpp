@@ -113,6 +113,16 @@ int discard(lua_State *L) {
   return 1;
 }
 
+// mansio.redirect(address)
+int redirect(lua_State *L) {
+  constexpr std::size_t kLongestAddress = 320;
+  const auto address = text_at(L, 1, "the address");
+  if (address.empty() || address.size() > kLongestAddress || address.find('@') == address.npos)
+    throw ScriptError{"expected an address such as \"user@example.com\", got \"" + one_line(address) + '"'};
+  push_verdict(L, {VerdictKind::Redirect, 0, {}, std::string{address}});
+  return 1;
+}
+
 int sent(lua_State *L) {
   push_verdict(L, result_at(L, 1, VerdictKind::Sent));
   return 1;
@@ -178,7 +188,7 @@ std::string stored_text(lua_State *L, int index, int which) {
 }
 
 int verdict_text(lua_State *L) {
-  static constexpr const char *kNames[] = {"accept", "reject",    "defer",         "hold",      "discard",
+  static constexpr const char *kNames[] = {"accept", "reject",    "defer",         "hold",      "discard", "redirect",
                                            "sent",   "uncertain", "authenticated", "challenge", "permits"};
   const auto verdict = verdict_at(L, 1);
   if (!verdict) throw ScriptError{"expected a verdict"};
@@ -195,17 +205,11 @@ void add_verdicts(lua_State *L) {
   lua_pushcfunction(L, bound<verdict_text>);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
-  static constexpr luaL_Reg kFunctions[] = {{"accept", bound<accept>},
-                                            {"reject", bound<reject>},
-                                            {"defer", bound<defer>},
-                                            {"hold", bound<hold>},
-                                            {"discard", bound<discard>},
-                                            {"sent", bound<sent>},
-                                            {"uncertain", bound<uncertain>},
-                                            {"authenticated", bound<authenticated>},
-                                            {"challenge", bound<challenge>},
-                                            {"permits", bound<permits>},
-                                            {nullptr, nullptr}};
+  static constexpr luaL_Reg kFunctions[] = {
+      {"accept", bound<accept>},       {"reject", bound<reject>},       {"defer", bound<defer>},
+      {"hold", bound<hold>},           {"discard", bound<discard>},     {"redirect", bound<redirect>},
+      {"sent", bound<sent>},           {"uncertain", bound<uncertain>}, {"authenticated", bound<authenticated>},
+      {"challenge", bound<challenge>}, {"permits", bound<permits>},     {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 

@@ -1,7 +1,7 @@
-// What a handler may return, made by mansio.accept(), reject(), defer(), hold() and discard(); what a transport may:
-// sent(), reject(), defer() and uncertain(); AUTH: authenticated(), challenge(), reject() and defer(); and the owner of
-// a limit: permits() and defer(). One that is thrown as an error, and caught by nobody, is the answer, too: so a table
-// that is down defers without a line of code.
+// What a handler may return, made by mansio.accept(), reject(), defer(), hold(), discard() and redirect(); what a
+// transport may: sent(), reject(), defer() and uncertain(); AUTH: authenticated(), challenge(), reject() and defer();
+// and the owner of a limit: permits() and defer(). One that is thrown as an error, and caught by nobody, is the answer,
+// too: so a table that is down defers without a line of code.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,24 @@
 
 namespace mansio::lua {
 
-enum class VerdictKind { Accept, Reject, Defer, Hold, Discard, Sent, Uncertain, Authenticated, Challenge, Permits };
+enum class VerdictKind {
+  Accept,
+  Reject,
+  Defer,
+  Hold,
+  Discard,
+  Redirect,
+  Sent,
+  Uncertain,
+  Authenticated,
+  Challenge,
+  Permits
+};
 struct Verdict {
   VerdictKind kind = VerdictKind::Accept;
   std::uint16_t code = 0;
   plugin::Enhanced enhanced{};
-  std::string text;  // of authenticated(): the user; of challenge(): its octets
+  std::string text;  // of authenticated(): the user; of challenge(): its octets; of redirect(): the address
   // Of transports; retry also of permits().
   std::int64_t retry = 0;  // ns: not again before; 0 = as the queue likes
   bool nexthop_failed = false;
@@ -30,10 +42,11 @@ struct Verdict {
 
   bool refuses() const { return kind == VerdictKind::Reject || kind == VerdictKind::Defer; }
   bool has_options() const { return retry != 0 || nexthop_failed || !relay.empty(); }
-  bool of_handlers() const {
-    return (refuses() || kind == VerdictKind::Accept || kind == VerdictKind::Hold || kind == VerdictKind::Discard) &&
-           !has_options();
+  // Says what becomes of the message, and does not object to it.
+  bool disposes() const {
+    return kind == VerdictKind::Hold || kind == VerdictKind::Discard || kind == VerdictKind::Redirect;
   }
+  bool of_handlers() const { return (refuses() || disposes() || kind == VerdictKind::Accept) && !has_options(); }
   bool of_transports() const { return refuses() || kind == VerdictKind::Sent || kind == VerdictKind::Uncertain; }
   bool of_auth() const {
     return (refuses() || kind == VerdictKind::Authenticated || kind == VerdictKind::Challenge) && !has_options();
@@ -53,7 +66,7 @@ std::optional<Verdict> verdict_at(lua_State *L, int index);
 std::string_view whose(const Verdict &verdict);
 void push_verdict(lua_State *L, const Verdict &verdict);
 
-// As the host knows it, of handlers and transports; Hold and Discard are no objection, as Accept is.
+// As the host knows it, of handlers and transports; what disposes is no objection, as Accept is none.
 plugin::Reply reply_of(const Verdict &verdict);
 
 }  // namespace mansio::lua

@@ -274,6 +274,10 @@ function mansio.hold(reason) end
 ---@param reason string
 ---@return mansio.verdict
 function mansio.discard(reason) end
+---To this address and to nobody else.
+---@param address string
+---@return mansio.verdict
+function mansio.redirect(address) end
 
 ---Asks a configured table. Waits. One that cannot answer defers, as an error that pcall() may catch.
 ---@param table string

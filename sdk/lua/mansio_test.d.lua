@@ -7,7 +7,7 @@ test = {}
 
 ---What a script said. As text: "550 5.7.1 no", "hold: the reason", "accept", "challenge: Password:", "permits: 5".
 ---@class mansio.test.Result
----@field action "accept"|"reject"|"defer"|"hold"|"discard"|"challenge"|"permits"
+---@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"
 ---@field code integer
 ---@field enhanced string
 ---@field text string

@@ -51,12 +51,14 @@ mansio.on("rcpt", function(transaction, rcpt)
   if name == "regex" then mansio.re.compile("^(a+)+$"):test(("a"):rep(100) .. "b") end
   if name == "deep" then local function f() return 1 + f() end return f() end
   if name == "hang" then mansio.sleep("1d") end
+  if name == "trap" then return mansio.redirect("review@two.example") end
   if not mansio.lookup("plus", rcpt.address) then return mansio.reject("5.1.1", "no such user") end
 end)
 '''
 EDIT = '''
 mansio.on("end-of-message", function(transaction, message)
   if message:header("X-Fail") then error("as asked") end
+  if message:header("X-Review") then return mansio.redirect(message:header("X-Review")) end
   if message:header("X-Sleep") then mansio.sleep("10ms") end
   message:set_header("Subject", "[seen] " .. message:header("Subject"))
   for piece in message:body() do message:replace_body(piece:upper()) end
@@ -115,6 +117,18 @@ class Lua(rig.TestCase):
             rig.wait_for(lambda: self.sink.count() == 1, "the message")
             self.assertIn(b"\r\nSubject: [seen] one\r\n", self.sink.messages[0].content)
             self.assertTrue(self.sink.messages[0].content.rstrip().endswith(b"\r\n\r\nBODY"), self.sink.messages[0].content)
+
+    def test_they_send_a_message_to_somebody_else(self):
+        for server in self.each_mode():
+            client = self.client(server)
+            content = "Subject: one\r\n\r\nbody"
+            client.message("a@example.com", ["trap@two.example", "alice@two.example"], content)
+            client.message("a@example.com", ["alice@two.example"], "X-Review: other@two.example\r\n" + content)
+            rig.wait_for(lambda: self.sink.count() == 2, "both messages")
+            self.assertEqual(sorted(m.recipients for m in self.sink.messages), [["other@two.example"], ["review@two.example"]])
+            client.message("a@example.com", ["alice@two.example"], "X-Review: no address@\r\n" + content)
+            rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the message to be held")
+            self.assertIn("which is no address", server.log_text())
 
     def test_a_fault_is_told_once_with_the_message_and_the_place(self):
         for server in self.each_mode():

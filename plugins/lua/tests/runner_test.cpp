@@ -221,6 +221,38 @@ TEST(Runner, AppliesEditsToTheMessage) {
   EXPECT_THAT(run(files).text, HasSubstr("        - MAIL FROM:<z@example.com>\n        + MAIL FROM:<s@example.com>\n"));
 }
 
+TEST(Runner, SendsAMessageToSomebodyElse) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.on("rcpt", function(_, rcpt)
+      if rcpt.localpart == "trap" then return mansio.redirect("review@example.com") end
+    end)
+    mansio.on("end-of-message", function(transaction, message)
+      message:add_recipient("archive@example.com")
+      mansio.log.info("%d recipients", transaction.recipient_count)
+      if message:header("X-Review") then return mansio.redirect(message:header("X-Review")) end
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("it", function()
+      local script = test.script("script.lua")
+      local client = script:client()
+      client:mail("a@example.com")
+      test.equal(client:rcpt("trap@example.com"), "redirect: review@example.com")
+      client:rcpt("b@example.com")
+      test.equal(client:message("Subject: x\n\nbody").message.recipients, {"review@example.com", "archive@example.com"})
+      test.contains(script:log(), "1 recipients")
+      client:mail("a@example.com")
+      client:rcpt("b@example.com")
+      local result = client:message("X-Review: c@example.com\n\nbody")
+      test.equal(result, "redirect: c@example.com")
+      test.equal(result.message.recipients, {"c@example.com"})
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 TEST(Runner, HasAClockThatTheTestMoves) {
   const Files files;
   files.write("script.lua", R"(

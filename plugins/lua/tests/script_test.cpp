@@ -39,6 +39,7 @@ TEST(Script, AnswersWithWhatItsHandlersReturn) {
       if rcpt.localpart == "text" then return mansio.reject("go away") end
       if rcpt.localpart == "drop" then return mansio.discard("a test") end
       if rcpt.localpart == "keep" then return mansio.hold("a look") end
+      if rcpt.localpart == "else" then return mansio.redirect("review@example.com") end
       if rcpt.localpart == "thrown" then error(mansio.reject("5.7.0", "thrown")) end
     end)
   )"};
@@ -56,6 +57,7 @@ TEST(Script, AnswersWithWhatItsHandlersReturn) {
   EXPECT_EQ(s.rcpt("thrown@example.com").last->text, "thrown");
   EXPECT_THAT(s.rcpt("drop@example.com").edits, ElementsAre("discard a test"));
   EXPECT_THAT(s.rcpt("keep@example.com").edits, ElementsAre("hold a look"));
+  EXPECT_THAT(s.rcpt("else@example.com").edits, ElementsAre("redirect review@example.com"));
   EXPECT_EQ(s.rcpt("other@example.com").last->status, MANSIO_OK);
 }
 
@@ -99,11 +101,10 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
     EXPECT_EQ(result.last->status, MANSIO_OK) << stage.stage << s.host.log;
     return result;
   };
-  const auto connected = ask({.stage = MANSIO_STAGE_CONNECT,
-                              .arguments = {"192.0.2.1", "unknown", "2525"},
-                              .macros = {{"client_address", "192.0.2.1"},
-                                         {"client_port", "2525"},
-                                         {"client_trusted", "true"}}});
+  const auto connected =
+      ask({.stage = MANSIO_STAGE_CONNECT,
+           .arguments = {"192.0.2.1", "unknown", "2525"},
+           .macros = {{"client_address", "192.0.2.1"}, {"client_port", "2525"}, {"client_trusted", "true"}}});
   EXPECT_EQ(connected.session_meta.at("seen"), "yes");
   ask({.stage = MANSIO_STAGE_HELO, .arguments = {"mail.example"}});
   ask({.stage = MANSIO_STAGE_MAIL,
@@ -169,6 +170,8 @@ TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
       {"pirnt('x')", R"(:1: there is no global "pirnt"; did you mean "print"?)"},
       {"mansio.reject(450, 'x')", ":1: the code is 450, expected 500 to 599"},
       {"mansio.reject('4.1.1', 'x')", "expected one that begins with 5"},
+      {"mansio.redirect('nobody')", R"(:1: expected an address such as "user@example.com", got "nobody")"},
+      {"mansio.redirect()", ":1: expected text for the address, got nothing"},
       {"mansio.provide('lookop', 'x', {lookup = print})", R"(did you mean "lookup"?)"},
       {"mansio.provide('lookup', 'x', {lokup = print})",
        R"(mansio.provide has no option "lokup"; did you mean "lookup"?)"},
@@ -205,9 +208,8 @@ TEST(Script, IsRefusedWithItsOptions) {
 }
 
 TEST(Script, MayReachTheSystemWhereItIsAllowed) {
-  EXPECT_EQ(problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)",
-                    {{"allow", "io,os,package"}}),
-            "");
+  EXPECT_EQ(
+      problem("assert(io.open and os.getenv and require); mansio.on('rcpt', print)", {{"allow", "io,os,package"}}), "");
   EXPECT_EQ(problem("assert(getmetatable(io.stdout) == false); mansio.on('rcpt', print)", {{"allow", "io"}}), "");
   EXPECT_EQ(problem("assert(os.time() > 0 and os.date('!%Y')); mansio.on('rcpt', print)"), "");
   EXPECT_THAT(problem("\nos.date('%Q')"), HasSubstr(".lua:2: bad argument #1"));
@@ -229,6 +231,7 @@ TEST(Script, FailsInOneCallForASlipInAHandler) {
       if rcpt.localpart == "message" then mansio.lookup(rcpt, "x") end
     end)
     mansio.on("connect", function() return mansio.hold("too early") end)
+    mansio.on("helo", function() return mansio.redirect("early@example.com") end)
   )"};
   const std::vector<std::pair<std::string, std::string>> slips{
       {"global", R"(:3: there is no global "undefinedd")"},
@@ -252,6 +255,8 @@ TEST(Script, FailsInOneCallForASlipInAHandler) {
   EXPECT_THAT(s.host.log, HasSubstr("good in its handler only"));
   EXPECT_EQ(s.at(MANSIO_STAGE_CONNECT).last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.log, HasSubstr("there is no message yet to hold"));
+  EXPECT_EQ(s.at(MANSIO_STAGE_HELO, {"a"}).last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr("there is no message yet to redirect"));
 }
 
 TEST(Script, TakesTheDeclaredWayOfAHandlerThatFails) {
@@ -278,6 +283,7 @@ TEST(Script, AsksTheHandlersBehindOneWhoseFaultIsAccepted) {
       if rcpt.localpart == "pass" then return end
       if rcpt.localpart == "accept" then return mansio.accept() end
       if rcpt.localpart == "hold" then return mansio.hold("a look") end
+      if rcpt.localpart == "else" then return mansio.redirect("review@example.com") end
       return mansio.reject("5.7.1", "no")
     end)
   )"};
@@ -286,6 +292,7 @@ TEST(Script, AsksTheHandlersBehindOneWhoseFaultIsAccepted) {
   EXPECT_EQ(s.rcpt("pass@a").last->status, MANSIO_SKIP);
   EXPECT_EQ(s.rcpt("accept@a").last->status, MANSIO_SKIP);
   EXPECT_EQ(s.rcpt("hold@a").last->status, MANSIO_INTERNAL);
+  EXPECT_EQ(s.rcpt("else@a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
 

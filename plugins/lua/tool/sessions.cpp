@@ -169,6 +169,7 @@ local apply = {
       if message.recipients[i]:lower() == text:lower() then table.remove(message.recipients, i) end
     end
   end,
+  redirect = function(message, text) message.recipients = {text} end,
   replace_body = function(message, text)
     message.body = (message.replaced and message.body or "") .. text
     message.replaced = true
@@ -222,7 +223,8 @@ function Client:event(event, arguments, content)
   end
   for _, edit in ipairs(said.edits) do
     local verb, text = edit:match("^(%l+) (.*)$")
-    if verb == "hold" or verb == "discard" then result.action, result.text = verb, text end
+    if verb == "hold" or verb == "discard" or verb == "redirect" then result.action, result.text = verb, text end
+    if verb == "redirect" and event ~= "end-of-message" then self.redirected = text end
   end
   return setmetatable(result, Result)
 end
@@ -264,6 +266,10 @@ function Client:data()
   if #self.recipients == 0 then fail("there is no recipient that the script took") end
   return self:event("data", {})
 end
+-- What was said of the recipients before counts now.
+function Client:redirect()
+  if self.redirected then self.recipients, self.redirected = {self.redirected}, nil end
+end
 -- All events from data on; the first objection, or what the end of the message brought, with the message as it became.
 function Client:message(message)
   local content = content_of(message)
@@ -279,12 +285,14 @@ function Client:message(message)
     end
     if #self.recipients == 0 then fail("there is no recipient that the script took") end
     local no = ask("data", {})
+    self:redirect()
     for _, field in ipairs(fields) do no = no or ask("header", {field.name, field.value}) end
     no = no or ask("eoh", {})
     if body ~= "" then no = no or ask("body", {body}) end
     if no then return no end
     local refusal, last = ask("end-of-message", {}, content)
     if refusal then return refusal end
+    self:redirect()
     local result = kept or last
     local edited = setmetatable({sender = self.sender, recipients = {table.unpack(self.recipients)}, fields = fields,
                                  body = body}, Message)
@@ -302,7 +310,7 @@ function Client:message(message)
 end
 -- As RSET, or a new message: what belongs to the message is gone. (After a message its notes can still be looked at.)
 function Client:reset(keep_meta)
-  self.sender, self.recipients = nil, {}
+  self.sender, self.recipients, self.redirected = nil, {}, nil
   if not keep_meta then self.message_meta = {} end
 end
 function Client:disconnect() return self:event("disconnect", {}) end

@@ -129,6 +129,7 @@ class Stage {
   }
   bool hold(std::string_view reason) { return edit()->hold(host_->raw(), op_, str(reason)) == MANSIO_OK; }
   bool discard(std::string_view reason) { return edit()->discard(host_->raw(), op_, str(reason)) == MANSIO_OK; }
+  bool redirect(std::string_view address) { return edit()->redirect(host_->raw(), op_, str(address)) == MANSIO_OK; }
 
   void progress() const {  // still at it: the time limit begins anew
     host_->service<mansio_host_progress>("mansio.host.progress/1~draft")->progress(host_->raw(), op_);

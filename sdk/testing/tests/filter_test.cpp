@@ -24,6 +24,8 @@ class Everything {
   Reply rcpt(Stage &stage) {
     if (stage.argument(0) == "nobody@example.com") return reject({5, 1, 1}, "no such user").code(550);
     if (stage.argument(0) == "throw@example.com") throw std::runtime_error{"oops"};
+    if (stage.argument(0) == "trap@example.com")
+      return stage.redirect("review@example.com") && !stage.redirect("") ? accept() : skip();
     stage.set_message("tenant", std::string{stage.macro("client_address")});
     return stage.add_header("X", "too early") ? reject({5, 0, 0}, "edited in RCPT") : accept();
   }
@@ -107,8 +109,10 @@ TEST(Filter, HearsThatAMessageComesToNothing) {
   EXPECT_THAT(host.log, HasSubstr("aborted s.1 Q"));
 }
 
-TEST(Policy, EditsNothingButMayHold) {
+TEST(Policy, EditsNothingButMayHoldAndRedirect) {
   FakeHost host{Glue<Everything, PolicyKind>::entry()};
+  EXPECT_THAT(host.run({.stage = MANSIO_STAGE_RCPT, .arguments = {"trap@example.com"}}).edits,
+              ElementsAre("redirect review@example.com"));
   const auto result = host.run({.stage = MANSIO_STAGE_END_OF_MESSAGE, .content = "\r\n"});
   EXPECT_THAT(result.edits, ElementsAre("hold looks bad"));
 }

@@ -173,11 +173,13 @@ TEST_F(FilterInstanceTest, DropsTheEditsOfOneThatSkips) {
   EXPECT_EQ(end_of_message("skip").outcome, StageOutcome::Skip);
 }
 
-TEST_F(FilterInstanceTest, LetsAPolicyHoldButNotEdit) {
+TEST_F(FilterInstanceTest, LetsAPolicyHoldAndRedirectButNotEdit) {
   create(kPolicyKind);
   EXPECT_THAT(end_of_message("edit").edits, IsEmpty());
   EXPECT_THAT(end_of_message("hold").edits, ElementsAre(Edit{EditKind::Hold, 0, "", "looks bad"}));
   EXPECT_THAT(rcpt("discard").edits, ElementsAre(Edit{EditKind::Discard, 0, "", "of no use"}));
+  EXPECT_THAT(rcpt("redirect").edits, ElementsAre(Edit{EditKind::Redirect, 0, "", "review@two.example"}))
+      << "and not to what is no address";
   start(1, MANSIO_STAGE_HELO, "hold.example.com");
   EXPECT_THAT(result(1).edits, IsEmpty()) << "there is no message yet";
 }

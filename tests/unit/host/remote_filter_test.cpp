@@ -97,15 +97,18 @@ TEST_F(RemoteFilterTest, BelievesNoAnswerThatBreaksTheRules) {
     far->channel->send(result);
     ASSERT_TRUE(until([&] { return results_.contains(argument); }));
   };
-  // At RCPT a filter may hold, and not edit.
+  // At RCPT a filter may hold and redirect, and not edit.
   answers("hold", [](auto &r) { r.edits = {{EditKind::Hold, 0, "", "odd\r\none"}}; });
   EXPECT_EQ(results_["hold"].outcome, StageOutcome::Ok);
   EXPECT_EQ(results_["hold"].edits.at(0).value, "odd  one");
+  answers("redirect", [](auto &r) { r.edits = {{EditKind::Redirect, 0, "", "a@b.example"}}; });
+  EXPECT_EQ(results_["redirect"].outcome, StageOutcome::Ok);
+  answers("nobody", [](auto &r) { r.edits = {{EditKind::Redirect, 0, "", "a b"}}; });
   answers("edit", [](auto &r) { r.edits = {{EditKind::AddRecipient, 0, "", "a@b.example"}}; });
   answers("unknown", [](auto &r) { r.edits = {{static_cast<EditKind>(99), 0, "", ""}}; });
   answers("ours", [](auto &r) { r.message_meta = {{"mansio.hold_reason", "x"}}; });
   answers("outcome", [](auto &r) { r.outcome = static_cast<StageOutcome>(9); });
-  for (const auto *argument : {"edit", "unknown", "ours", "outcome"}) {
+  for (const auto *argument : {"nobody", "edit", "unknown", "ours", "outcome"}) {
     EXPECT_EQ(results_[argument].outcome, StageOutcome::Failed) << argument;
     EXPECT_THAT(results_[argument].text, HasSubstr("breaks the rules")) << argument;
   }

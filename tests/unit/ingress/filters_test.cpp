@@ -294,6 +294,71 @@ TEST_F(FilteredServer, AcceptsAndForgetsWhatIsToBeDiscarded) {
   EXPECT_THAT(filter_.aborted, IsEmpty());
 }
 
+TEST_F(FilteredServer, SendsAMessageToNobodyElse) {
+  auto r = result(StageOutcome::Ok);
+  r.edits = {{EditKind::Redirect, 0, "", "review@x.two"}};
+  policy_.script[{MANSIO_STAGE_RCPT, "first@d.example"}] = r;
+  auto peer = greet();
+  say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<first@d.example> NOTIFY=NEVER\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  EXPECT_THAT(filter_.call_of(MANSIO_STAGE_DATA).macros, Contains(Pair("recipient_count", "2")));
+  EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
+  EXPECT_THAT(filter_.call_of(MANSIO_STAGE_END_OF_MESSAGE).macros, Contains(Pair("recipient_count", "1")));
+  const auto e = stored().envelope;
+  ASSERT_EQ(e.recipients.size(), 1u);
+  EXPECT_EQ(e.recipients[0].address, "review@x.two");
+  EXPECT_EQ(e.recipients[0].notify, 0u);
+  ASSERT_EQ(e.routes.size(), 1u);
+  EXPECT_EQ(e.routes[0].transport, "two");
+}
+
+TEST_F(FilteredServer, LetsFiltersBehindARedirectionHaveTheirRecipients) {
+  auto r = result(StageOutcome::Ok);
+  r.edits = {{EditKind::AddRecipient, 0, "", "gone@x.two"},
+             {EditKind::Redirect, 0, "", "review@x.two"},
+             {EditKind::Hold, 0, "", "a look"}};
+  policy_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
+  edit({{EditKind::AddRecipient, 0, "", "archive@x.two"}});
+  auto peer = ready_for_data();
+  EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 "));
+  const auto e = stored().envelope;
+  ASSERT_EQ(e.recipients.size(), 2u);
+  EXPECT_EQ(e.recipients[0].address, "review@x.two");
+  EXPECT_EQ(e.recipients[1].address, "archive@x.two");
+  EXPECT_EQ(e.hold_until, std::numeric_limits<Nanos>::max());
+}
+
+TEST_F(FilteredServer, TakesARedirectionThatCannotBeForAFailure) {
+  auto r = result(StageOutcome::Ok);
+  r.edits = {{EditKind::Redirect, 0, "", "nobody@d.example"}};
+  for (const auto stage : {MANSIO_STAGE_MAIL, MANSIO_STAGE_BODY, MANSIO_STAGE_END_OF_MESSAGE}) {
+    writer.stored_messages.clear();
+    policy_.script.clear();
+    policy_.script[{static_cast<std::uint32_t>(stage), ""}] = r;
+    watch();
+    auto peer = ready_for_data();
+    EXPECT_THAT(send(peer, "a: b\r\n\r\nx\r\n"), StartsWith("451 4.3.0 ")) << stage;
+    EXPECT_TRUE(writer.stored_messages.empty());
+    watch(OnFailure::Hold);
+    auto second = ready_for_data();
+    EXPECT_THAT(send(second, "a: b\r\n\r\nx\r\n"), StartsWith("250 ")) << stage;
+    EXPECT_EQ(stored().envelope.recipients.at(0).address, "c@d.example");
+    EXPECT_EQ(stored().envelope.hold_until, std::numeric_limits<Nanos>::max());
+  }
+}
+
+TEST_F(FilteredServer, ForgetsARedirectionWithTheMessageOrTheRecipientThatItWasSaidOf) {
+  auto r = result(StageOutcome::Ok);
+  r.edits = {{EditKind::Redirect, 0, "", "review@x.two"}};
+  policy_.script[{MANSIO_STAGE_MAIL, "one@b.example"}] = r;
+  policy_.script[{MANSIO_STAGE_RCPT, "trap@d.example"}] = r;
+  filter_.script[{MANSIO_STAGE_RCPT, "trap@d.example"}] = result(StageOutcome::Fail, "unknown");
+  auto peer = greet();
+  say(peer, "MAIL FROM:<one@b.example>\r\nRCPT TO:<c@d.example>\r\nRSET\r\n");
+  say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<trap@d.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 "));
+  EXPECT_EQ(stored().envelope.recipients.at(0).address, "c@d.example");
+}
+
 TEST_F(FilteredServer, DiscardsAMessageThatHasNoRecipientLeft) {
   edit({{EditKind::DeleteRecipient, 0, "", "c@d.example"}});
   auto peer = ready_for_data();

@@ -24,9 +24,10 @@ typedef struct mansio_host_meta { /* "mansio.host.meta/1~draft" [any] */
 
 /* Edits of the message of an operation: a journal, applied in order and as a whole when the operation completes with
  * OK, and dropped otherwise. Each returns OK, UNSUPPORTED (not at this stage, or not by this kind) or FAIL (stale,
- * malformed, or more than may be held). hold() and discard() work from MAIL on, for filters and policies; all others
- * are a filter's at the end of the message. A header value is what follows "Name:", folded or not, without a final line
- * end; no line of it is longer than 998 bytes. Line ends are made canonical: a bare LF becomes CRLF, a bare CR a space.
+ * malformed, or more than may be held). hold(), discard() and redirect() work from MAIL on, for filters and policies;
+ * all others are a filter's at the end of the message. A header value is what follows "Name:", folded or not, without a
+ * final line end; no line of it is longer than 998 bytes. Line ends are made canonical: a bare LF becomes CRLF, a bare
+ * CR a space.
  * `version` 0 is the message of all recipients. Others are made by version(): each starts as the message is, edits to
  * it are its alone. (No host of this build makes versions yet.) */
 typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
@@ -49,6 +50,10 @@ typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
   mansio_status (*discard)(const mansio_host *host, mansio_op op, mansio_str reason); /* accepted, and then forgotten */
   /* A version for these recipients; returns its number, 0 on failure. */
   uint32_t (*version)(const mansio_host *host, mansio_op op, const mansio_str *recipients, size_t n);
+  /* To this address and to nobody else, those included that have not been named yet. It takes their place when the
+   * content is complete, before anybody sees it, or with the other edits; what filters after this one do to the
+   * recipients, they do to it. */
+  mansio_status (*redirect)(const mansio_host *host, mansio_op op, mansio_str address);
 } mansio_host_edit;
 
 typedef struct mansio_host_progress {                      /* "mansio.host.progress/1~draft" [any] */

@@ -138,7 +138,11 @@ struct FakeFilterServices {
       [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
         return edit(h, op, true, "discard " + plugin::string(reason));
       },
-      [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; }};
+      [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; },
+      [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
+        if (plugin::view(address).empty()) return mansio_status{MANSIO_FAIL};
+        return edit(h, op, true, "redirect " + plugin::string(address));
+      }};
   static constexpr mansio_host_progress progress{[](const mansio_host *h, mansio_op op) noexcept {
     Host::with_work(h, op, 0u, [](FakeWork &w) { return ++w.progress; });
   }};
