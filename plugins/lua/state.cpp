@@ -1,8 +1,10 @@
 #include "plugins/lua/state.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/engine.hpp"
@@ -22,7 +24,24 @@ int panicked(lua_State *L) {
   std::abort();
 }
 
+constexpr std::size_t kSizeRoom = alignof(std::max_align_t);
+static_assert(kSizeRoom >= sizeof(std::size_t));
+
 }  // namespace
+
+void *OutsideMemory::take(std::size_t n) noexcept {
+  if (n > SIZE_MAX - kSizeRoom) return nullptr;
+  auto *const block = static_cast<char *>(Memory::allocate(&memory_, nullptr, 0, n + kSizeRoom));
+  if (!block) return nullptr;
+  new (block) std::size_t{n + kSizeRoom};
+  return block + kSizeRoom;
+}
+
+void OutsideMemory::give_back(void *block) noexcept {
+  if (!block) return;
+  auto *const begin = static_cast<char *>(block) - kSizeRoom;
+  Memory::allocate(&memory_, begin, *reinterpret_cast<const std::size_t *>(begin), 0);
+}
 
 void count_hook(lua_State *L, lua_Debug *) {
   auto *budget = State::of(L).budget();
@@ -180,6 +199,34 @@ bool State::match(lua_State *L, const Regex &regex, std::string_view subject, st
     charge(L, 0);  // when it was the time, that is the error, and stays it
     throw;
   }
+}
+
+std::shared_ptr<const Pattern> State::pattern(lua_State *L, std::string_view text, bool anchors) {
+  if (auto known = patterns_.find(text, anchors)) return known;
+  charge(L, 1000 + 4 * text.size());
+  const auto translated = translate_pattern(text, anchors);
+  std::shared_ptr<const Pattern> made;
+  allocate(L, "a pattern", [&] { made = std::make_shared<const Pattern>(translated, outside_); });
+  patterns_.keep(text, anchors, made);
+  return made;
+}
+
+bool State::allocated(const std::function<void()> &make) {
+  try {
+    make();
+    return true;
+  } catch (const std::bad_alloc &) {
+    return false;
+  }
+}
+
+void State::allocate(lua_State *L, const char *what, const std::function<void()> &make) {
+  const int top = lua_gettop(L);
+  if (allocated(make)) return;
+  lua_settop(L, top);
+  patterns_.clear();
+  lua_gc(L, LUA_GCCOLLECT);
+  if (!allocated(make)) throw ScriptError{std::string{"not enough memory for "} + what + " (call_memory)"};
 }
 
 void State::charge(lua_State *L, std::uint64_t n) {

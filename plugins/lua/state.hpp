@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,6 +25,17 @@ namespace mansio::lua {
 
 class Call;
 class Engine;
+
+// Of expressions: the memory of a state, in blocks that know their size.
+class OutsideMemory final : public RegexMemory {
+ public:
+  explicit OutsideMemory(Memory &memory) : memory_(memory) {}
+  void *take(std::size_t n) noexcept override;
+  void give_back(void *block) noexcept override;
+
+ private:
+  Memory &memory_;
+};
 
 // The script cannot be used; the text has file and line.
 struct LoadError : std::runtime_error {
@@ -100,7 +113,13 @@ class State {
   bool match(lua_State *L, const Regex &regex, std::string_view subject, std::size_t start, std::uint32_t options = 0);
 
   Engine &engine() const { return engine_; }
-  PatternCache &patterns() { return patterns_; }
+  // Lua's pattern, compiled; throws ScriptError.
+  std::shared_ptr<const Pattern> pattern(lua_State *L, std::string_view text, bool anchors = true);
+  // Memory outside of Lua that is counted as Lua's own. The collector knows nothing of it, and is driven by allocate():
+  // it runs make(), and when that throws std::bad_alloc once more after a collection; then it throws ScriptError, that
+  // there is no memory for `what`. What the first time has left on the stack is taken off.
+  RegexMemory &outside() { return outside_; }
+  void allocate(lua_State *L, const char *what, const std::function<void()> &make);
   lua_State *main() const { return main_; }
   std::size_t memory_used() const { return memory_.used(); }
   bool full() const { return memory_.full(); }
@@ -112,9 +131,11 @@ class State {
 
  private:
   void load(const Settings &settings);
+  static bool allocated(const std::function<void()> &make);
 
   Engine &engine_;
   Memory memory_;
+  OutsideMemory outside_{memory_};
   std::size_t call_memory_;
   lua_State *main_ = nullptr;
   bool loading_ = true;

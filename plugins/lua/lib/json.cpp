@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <new>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/lua/bind.hpp"
@@ -16,8 +19,36 @@ namespace mansio::lua {
 namespace {
 
 constexpr const char *kArray = "json array";
-constexpr std::size_t kLargestJson = 4 << 20;  // of a text; what it is parsed into is many times as large
+constexpr std::size_t kLargestJson = 4 << 20;  // of a text
 constexpr int kDeepest = 64;
+
+// What a text is parsed into, counted with the state's memory.
+class CountedResource final : public boost::json::memory_resource {
+ public:
+  explicit CountedResource(RegexMemory &memory) : memory_(memory) {}
+
+ private:
+  void *do_allocate(std::size_t n, std::size_t) override {
+    if (auto *const block = memory_.take(n)) return block;
+    throw std::bad_alloc{};
+  }
+  void do_deallocate(void *block, std::size_t, std::size_t) override { memory_.give_back(block); }
+  bool do_is_equal(const memory_resource &other) const noexcept override { return this == &other; }
+
+  RegexMemory &memory_;
+};
+
+std::optional<boost::json::value> parsed(std::string_view text, CountedResource &memory,
+                                         boost::json::error_code &error) {
+  boost::json::parse_options options;
+  options.max_depth = kDeepest;
+  unsigned char room[4096];
+  boost::json::parser parser{boost::json::storage_ptr{&memory}, options, room, sizeof room};
+  parser.reset(boost::json::storage_ptr{&memory});
+  parser.write(boost::json::string_view{text.data(), text.size()}, error);
+  if (error) return std::nullopt;
+  return parser.release();
+}
 
 void push_value(lua_State *L, const boost::json::value &value) {
   luaL_checkstack(L, 4, "JSON is nested too deep");
@@ -67,17 +98,18 @@ void push_value(lua_State *L, const boost::json::value &value) {
 int json_decode(lua_State *L) {
   const auto text = text_at(L, 1, "the text");
   if (text.size() > kLargestJson) throw ScriptError{"the JSON text is larger than 4 MiB"};
-  State::of(L).charge(L, 100 + text.size());
-  boost::json::parse_options options;
-  options.max_depth = kDeepest;
+  auto &state = State::of(L);
+  state.charge(L, 100 + text.size());
+  CountedResource memory{state.outside()};
   boost::json::error_code error;
-  const auto value = boost::json::parse(boost::json::string_view{text.data(), text.size()}, error, {}, options);
-  if (error) {
+  std::optional<boost::json::value> value;
+  state.allocate(L, "what the JSON text becomes", [&] { value = parsed(text, memory, error); });
+  if (!value) {
     lua_pushnil(L);
     push(L, error.message());
     return 2;
   }
-  push_value(L, value);
+  push_value(L, *value);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <utility>
 
 #include "plugins/lua/script_error.hpp"
 
@@ -10,6 +11,7 @@ namespace {
 
 using Set = std::bitset<256>;
 constexpr std::size_t kMostPatterns = 512, kMostCaptures = 32;
+constexpr std::size_t kLongestKept = 4096;
 
 std::size_t octet(char c) { return static_cast<unsigned char>(c); }
 std::string escaped(std::size_t c) {
@@ -83,7 +85,7 @@ std::string in_brackets(const Set &set) {
 }
 
 std::string to_regex(const Set &set) {
-  if (set.all()) return ".";     // DOTALL
+  if (set.all()) return ".";                // DOTALL
   if (set.none()) return "[^\\x00-\\xff]";  // matches nothing
   if (set.count() > 1) return in_brackets(set);
   for (std::size_t c = 0; c < set.size(); ++c)
@@ -240,19 +242,27 @@ TranslatedPattern translate_pattern(std::string_view pattern, bool anchors) {
   return Translation{pattern}.run(anchors);
 }
 
-Pattern::Pattern(const TranslatedPattern &translated)
-    : regex(translated.text, PCRE2_DOTALL | (translated.anchored ? PCRE2_ANCHORED : 0)),
+Pattern::Pattern(const TranslatedPattern &translated, RegexMemory &memory)
+    : regex(translated.text, PCRE2_DOTALL | (translated.anchored ? PCRE2_ANCHORED : 0), memory),
       anchored(translated.anchored),
       captures(translated.captures) {}
 
-std::shared_ptr<const Pattern> PatternCache::get(std::string_view pattern, bool anchors) {
+std::shared_ptr<const Pattern> PatternCache::find(std::string_view pattern, bool anchors) const {
+  if (pattern.size() > kLongestKept) return nullptr;
+  const auto &known = known_[anchors ? 1 : 0];
+  const auto found = known.find(std::string{pattern});
+  return found == known.end() ? nullptr : found->second;
+}
+
+void PatternCache::keep(std::string_view pattern, bool anchors, std::shared_ptr<const Pattern> made) {
+  if (pattern.size() > kLongestKept) return;
   auto &known = known_[anchors ? 1 : 0];
-  std::string key{pattern};
-  if (const auto found = known.find(key); found != known.end()) return found->second;
-  auto made = std::make_shared<const Pattern>(translate_pattern(pattern, anchors));
   if (known.size() >= kMostPatterns) known.clear();
-  known.emplace(std::move(key), made);
-  return made;
+  known.insert_or_assign(std::string{pattern}, std::move(made));
+}
+
+void PatternCache::clear() {
+  for (auto &known : known_) known.clear();
 }
 
 }  // namespace mansio::lua

@@ -27,16 +27,18 @@ struct TranslatedPattern {
 TranslatedPattern translate_pattern(std::string_view pattern, bool anchors = true);
 
 struct Pattern {
-  Pattern(const TranslatedPattern &translated);
+  explicit Pattern(const TranslatedPattern &translated, RegexMemory &memory = system_memory());
   Regex regex;
   bool anchored;
   std::vector<TranslatedPattern::Capture> captures;
 };
 
-// The patterns of a script are few; when they are many, all are forgotten.
+// The patterns of a script are few and short; when they are many, all are forgotten.
 class PatternCache {
  public:
-  std::shared_ptr<const Pattern> get(std::string_view pattern, bool anchors = true);
+  std::shared_ptr<const Pattern> find(std::string_view pattern, bool anchors) const;  // null: it is not known
+  void keep(std::string_view pattern, bool anchors, std::shared_ptr<const Pattern> made);
+  void clear();
 
  private:
   std::unordered_map<std::string, std::shared_ptr<const Pattern>> known_[2];

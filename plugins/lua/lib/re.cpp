@@ -41,10 +41,15 @@ std::uint32_t flags_at(lua_State *L, int index) {
 
 // mansio.re.compile(pattern [, flags])
 int compile(lua_State *L) {
-  State::of(L).charge(L, 1000);
+  auto &state = State::of(L);
   const auto pattern = text_at(L, 1, "the pattern");
+  state.charge(L, 1000 + 4 * pattern.size());
   const auto flags = flags_at(L, 2);
-  new_object<Regex>(L, kRegexType, pattern, flags);
+  const Regex *made = nullptr;
+  state.allocate(L, "an expression",
+                 [&] { made = &new_object<Regex>(L, kRegexType, pattern, flags, state.outside()); });
+  // The collector sees a small object: it is to work as for one of this size.
+  lua_gc(L, LUA_GCSTEP, static_cast<int>(made->octets() / 1024) + 1);
   return 1;
 }
 

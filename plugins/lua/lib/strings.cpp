@@ -65,7 +65,7 @@ int search(lua_State *L) {
     lua_pushinteger(L, static_cast<lua_Integer>(at) + static_cast<lua_Integer>(wanted.size()));
     return 2;
   }
-  const auto pattern = State::of(L).patterns().get(wanted);
+  const auto pattern = State::of(L).pattern(L, wanted);
   if (!State::of(L).match(L, pattern->regex, subject, start)) return lua_pushnil(L), 1;
   if (!find) return push_captures(L, *pattern, subject, true);
   lua_pushinteger(L, static_cast<lua_Integer>(pattern->regex.begin(0)) + 1);
@@ -109,7 +109,7 @@ int gmatch_next(lua_State *L) {
 int gmatch(lua_State *L) {
   const auto subject = text_at(L, 1, "the text"), wanted = text_at(L, 2, "the pattern");
   const auto start = start_at(L, 3, subject.size());
-  auto pattern = State::of(L).patterns().get(wanted, false);
+  auto pattern = State::of(L).pattern(L, wanted, false);
   lua_pushvalue(L, 1);
   new_object<Matches>(L, kGmatchIterator, std::move(pattern), start);
   lua_pushcclosure(L, bound<gmatch_next>, 2);
@@ -176,7 +176,7 @@ int gsub(lua_State *L) {
   const auto most = luaL_optinteger(L, 4, static_cast<lua_Integer>(subject.size()) + 1);
   charge_for(L, subject.size());
   // A replacing function may search with the same pattern, so nothing of a match is read after it has run.
-  Matches matches{State::of(L).patterns().get(wanted), 0};
+  Matches matches{State::of(L).pattern(L, wanted), 0};
   const auto limit = State::of(L).call_memory();
   std::string out;
   std::size_t copied = 0;

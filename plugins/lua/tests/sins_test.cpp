@@ -110,6 +110,69 @@ TEST(SinsOfExpressions, AreGivenUp) {
   EXPECT_THAT(s.host.log, HasSubstr("the match was given up"));
 }
 
+// What they take is counted with the call's own, and what nobody holds any more is not.
+TEST(SinsOfExpressions, HoldNoMoreThanACallMay) {
+  Scripted s{R"(
+    mansio.on("rcpt", function(_, rcpt)
+      if rcpt.address == "keeps" then
+        local kept = {}
+        while true do
+          kept[#kept + 1] = mansio.re.compile(("a"):rep(5000) .. #kept)
+          mansio.counter.add("kept")
+        end
+      elseif rcpt.address == "catches" then
+        local kept = {}
+        while pcall(function() kept[#kept + 1] = mansio.re.compile(("b"):rep(5000) .. #kept) end) do end
+        return mansio.reject("5.7.1", "caught")
+      elseif rcpt.address == "drops" then
+        for i = 1, 1000 do mansio.re.compile(("c"):rep(5000) .. i) end
+        for i = 1, 1000 do ("x"):find(("d"):rep(3000) .. "%a" .. i) end
+        return mansio.reject("5.7.1", "done")
+      elseif rcpt.address == "searches" then
+        for i = 1, 20 do ("x"):find(("e"):rep(3000) .. "%a" .. i) end
+        return mansio.reject("5.7.1", "found")
+      end
+      return mansio.reject("5.7.1", tostring(mansio.counter.get("kept")))
+    end)
+  )",
+             {{"call_memory", "8M"}, {"instructions_limit", "1000000000"}, {"run_time", "60s"}}};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(s.rcpt("keeps").last->status, MANSIO_INTERNAL);
+    EXPECT_THAT(s.host.log, HasSubstr("not enough memory"));
+    EXPECT_EQ(s.rcpt("catches").last->text, "caught") << s.host.log;
+    EXPECT_EQ(s.rcpt("drops").last->text, "done") << s.host.log;
+    EXPECT_EQ(s.rcpt("searches").last->text, "found") << s.host.log;
+  }
+  const auto kept = std::stoul(s.rcpt("asks").last->text);
+  EXPECT_GT(kept, 40u);
+  EXPECT_LT(kept, 2 * (std::size_t{8} << 20) / 10'000);
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+// What a text becomes is many times as large as the text.
+TEST(SinsOfJson, HoldNoMoreThanACallMay) {
+  Scripted s{R"(
+    mansio.on("rcpt", function(_, rcpt)
+      if rcpt.address == "large" then return #mansio.json.decode("[" .. ("{},"):rep(700000) .. "1]") end
+      if rcpt.address == "deep" then return #mansio.json.decode(("[1,"):rep(60) .. ("[1],"):rep(500000)) end
+      for i = 1, 20 do
+        local list = mansio.json.decode("[" .. ("{},"):rep(20000) .. "1]")
+        if #list ~= 20001 then error(#list) end
+      end
+      return mansio.reject("5.7.1", "done")
+    end)
+  )",
+             {{"call_memory", "8M"}, {"instructions_limit", "1000000000"}, {"run_time", "60s"}}};
+  for (int i = 0; i < 2; ++i) {
+    for (const auto *sin : {"large", "deep"}) {
+      s.host.log.clear();
+      EXPECT_EQ(s.rcpt(sin).last->status, MANSIO_INTERNAL);
+      EXPECT_THAT(s.host.log, HasSubstr("not enough memory for what the JSON text becomes")) << sin;
+    }
+    EXPECT_EQ(s.rcpt("fine").last->text, "done") << s.host.log;
+  }
+}
+
 // A call that holds much while it waits takes nothing from the others.
 TEST(SinsOfMany, LeaveTheOthersTheirMemory) {
   Scripted s{R"(
