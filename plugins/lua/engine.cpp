@@ -37,7 +37,10 @@ struct Busy {
 }  // namespace
 
 Engine::Engine(const plugin::Host *host, Settings settings)
-    : host_(host), settings_(std::move(settings)), virtual_clock_(host && !host->fact("virtual_clock").empty()) {
+    : host_(host),
+      settings_(std::move(settings)),
+      virtual_clock_(host && !host->fact("virtual_clock").empty()),
+      key_memory_(settings_.key_memory) {
   if (host_) services_ = std::make_unique<Services>(*host_);
   const auto n = host_ ? settings_.states : 1;
   for (std::size_t i = 0; i < n; ++i) states_.push_back(fresh());
@@ -316,7 +319,7 @@ Window *Engine::window(const std::string &name, std::int64_t length) {
   check_length(name, "window");
   if (windows_.size() >= kMostWindows && !windows_.contains(name))
     throw ScriptError{"there are too many windows; one has room for many keys"};
-  auto &window = windows_.try_emplace(name, length).first->second;
+  auto &window = windows_.try_emplace(name, length, &key_memory_).first->second;
   return window.length() == length ? &window : nullptr;
 }
 
@@ -325,7 +328,7 @@ Buckets *Engine::buckets(const std::string &name, std::int64_t interval, std::in
   check_length(name, "rate");
   if (buckets_.size() >= kMostBuckets && !buckets_.contains(name))
     throw ScriptError{"there are too many rates; one has room for many keys"};
-  auto &buckets = buckets_.try_emplace(name, interval, burst).first->second;
+  auto &buckets = buckets_.try_emplace(name, interval, burst, &key_memory_).first->second;
   return buckets.interval() == interval && buckets.burst() == burst ? &buckets : nullptr;
 }
 

@@ -19,6 +19,7 @@
 #include "plugins/lua/auth.hpp"
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/lib/bucket.hpp"
+#include "plugins/lua/lib/key_memory.hpp"
 #include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/rest.hpp"
 #include "plugins/lua/settings.hpp"
@@ -107,6 +108,7 @@ class Engine {
   bool made_ = false;  // the instance has been: no metrics any more
   std::map<std::string, std::uint32_t> metrics_;
   std::map<std::string, std::int64_t> counters_;
+  KeyMemory key_memory_;
   std::map<std::string, Window> windows_;
   std::map<std::string, Buckets> buckets_;
   std::array<std::vector<Rest>, State::kStages> rests_{};  // as far as they were asked for

@@ -48,11 +48,13 @@ void known_libraries(const std::vector<std::string> &names) {
 
 }  // namespace
 
-const mansio_option kOptions[12] = {
+const mansio_option kOptions[13] = {
     {"script", MANSIO_OPT_PATH, MANSIO_OPT_REQUIRED, nullptr, "The script."},
     {"instructions_limit", MANSIO_OPT_INTEGER, 0, "10000000", "Instructions of Lua that one call may take."},
     {"call_memory", MANSIO_OPT_SIZE, 0, "16M", "Memory that one call may hold."},
     {"state_memory", MANSIO_OPT_SIZE, 0, "128M", "Memory of a state: the script's own data and all calls under way."},
+    {"key_memory", MANSIO_OPT_SIZE, 0, "128M",
+     "Memory of the keys of all windows and rates, in each process; of more, those that count least are forgotten."},
     {"run_time", MANSIO_OPT_DURATION, 0, "200ms",
      "Processor time that a call may take between two waits; the sessions of its process stand still meanwhile."},
     {"time_limit", MANSIO_OPT_DURATION, 0, "0s",
@@ -78,23 +80,20 @@ Settings read_settings(const plugin::Config &config) {
     s.instructions =
         static_cast<std::uint64_t>(at_least(config, "instructions_limit", 1000, "1000 instructions or more"));
   });
-  problems.of([&] {
-    s.call_memory = static_cast<std::size_t>(at_least(config, "call_memory", 64 << 10, "64K or more"));
-  });
-  problems.of([&] {
-    s.state_memory = static_cast<std::size_t>(at_least(config, "state_memory", 1 << 20, "1M or more"));
-  });
+  problems.of(
+      [&] { s.call_memory = static_cast<std::size_t>(at_least(config, "call_memory", 64 << 10, "64K or more")); });
+  problems.of(
+      [&] { s.state_memory = static_cast<std::size_t>(at_least(config, "state_memory", 1 << 20, "1M or more")); });
+  problems.of([&] { s.key_memory = static_cast<std::size_t>(at_least(config, "key_memory", 1 << 20, "1M or more")); });
   problems.of([&] { s.run_time = at_least(config, "run_time", 1'000'000, "1ms or more"); });
   problems.of([&] { s.time_limit = at_least(config, "time_limit", 0, "a duration"); });
   problems.of([&] {
     const auto states = config.integer("states");
-    if (states < 1 || states > 1024)
-      throw BadConfig{"states", "is " + std::to_string(states) + ", expected 1 to 1024"};
+    if (states < 1 || states > 1024) throw BadConfig{"states", "is " + std::to_string(states) + ", expected 1 to 1024"};
     s.states = static_cast<std::size_t>(states);
   });
-  problems.of([&] {
-    s.state_uses = static_cast<std::uint64_t>(at_least(config, "state_uses", 0, "a number of calls"));
-  });
+  problems.of(
+      [&] { s.state_uses = static_cast<std::uint64_t>(at_least(config, "state_uses", 0, "a number of calls")); });
   problems.of([&] { s.state_age = at_least(config, "state_age", 0, "a duration"); });
   problems.of([&] {
     s.allow = config.list("allow");

@@ -9,7 +9,8 @@ namespace mansio::lua {
 double Window::add(std::string_view key, double n, std::int64_t now) {
   auto found = keys_.find(std::string{key});
   if (found == keys_.end()) {
-    if (keys_.size() >= kMostKeys) make_room(now);
+    if (keys_.size() >= kMostKeys) forget(kMostKeys / 2, now);
+    KeyHolder::take(key, now);
     found = keys_.try_emplace(std::string{key}).first;
   }
   auto &periods = found->second;
@@ -34,26 +35,30 @@ double Window::weighted(const Periods &periods, std::int64_t now) const {
   return periods.current + periods.last * (1 - gone);
 }
 
-// Those that count nothing any more go first. Where most do, so does the half that counts least: a flood of keys must
-// become neither a flood of memory nor a search through all of them for each, and who counts most is kept.
-void Window::make_room(std::int64_t now) {
+// Those that count nothing any more go first, and then those that count least: a flood of keys must become neither a
+// flood of memory nor a search through all of them for each, and who counts most is kept.
+void Window::forget(std::size_t kept, std::int64_t now) {
   const auto period = now / length_;
-  std::erase_if(keys_, [&](const auto &entry) { return entry.second.period < period - 1; });
-  constexpr auto kKept = kMostKeys / 2;
-  if (keys_.size() <= kKept) return;
+  std::erase_if(keys_, [&](const auto &entry) {
+    const bool over = entry.second.period < period - 1;
+    if (over) give_back(entry.first);
+    return over;
+  });
+  if (keys_.size() <= kept) return;
   const auto count_of = [&](const auto &entry) { return weighted(at(entry.second, now), now); };
   std::vector<double> counts;
   counts.reserve(keys_.size());
   for (const auto &entry : keys_) counts.push_back(count_of(entry));
-  const auto surplus = counts.size() - kKept;
-  const auto last = counts.begin() + static_cast<std::ptrdiff_t>(surplus - 1);
+  const auto last = counts.begin() + static_cast<std::ptrdiff_t>(counts.size() - kept - 1);
   std::nth_element(counts.begin(), last, counts.end());
   const auto most = *last;
   // Many count the same, and as many of them stay as there is room for.
   auto equals = std::count(counts.begin(), last + 1, most);
   std::erase_if(keys_, [&](const auto &entry) {
     const auto count = count_of(entry);
-    return count < most || (count == most && equals-- > 0);
+    const bool goes = count < most || (count == most && equals-- > 0);
+    if (goes) give_back(entry.first);
+    return goes;
   });
 }
 

@@ -9,19 +9,23 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "plugins/lua/lib/key_memory.hpp"
+
 namespace mansio::lua {
 
-class Window {
+class Window final : public KeyHolder {
  public:
   static constexpr std::size_t kMostKeys = 100'000;
 
-  explicit Window(std::int64_t length) : length_(length > 0 ? length : 1) {}
+  explicit Window(std::int64_t length, KeyMemory *memory = nullptr)
+      : KeyHolder(memory), length_(length > 0 ? length : 1) {}
 
   // `n` more now; what there was within the window then, those included.
   double add(std::string_view key, double n, std::int64_t now);
   double count(std::string_view key, std::int64_t now) const;
   std::int64_t length() const { return length_; }
   std::size_t keys() const { return keys_.size(); }
+  void forget_half(std::int64_t now) override { forget(keys_.size() / 2, now); }
 
  private:
   struct Periods {
@@ -30,7 +34,7 @@ class Window {
   };
   Periods at(Periods from, std::int64_t now) const;
   double weighted(const Periods &periods, std::int64_t now) const;
-  void make_room(std::int64_t now);
+  void forget(std::size_t kept, std::int64_t now);
 
   std::int64_t length_;
   std::unordered_map<std::string, Periods> keys_;

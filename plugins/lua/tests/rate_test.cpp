@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "plugins/lua/lib/bucket.hpp"
+#include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -166,6 +167,53 @@ TEST(Buckets, AreForgottenWhenTheyAreFullAgainOrTooMany) {
   EXPECT_EQ(buckets.take("late", 1, 20), 0);
   EXPECT_EQ(buckets.free("late", 39), 1);
   EXPECT_EQ(buckets.free("late", 40), 2);
+}
+
+TEST(KeyMemory, IsAnOption) {
+  Scripted s{R"(
+    local window = mansio.window("flood", "1h")
+    mansio.on("mail", function() for i = 1, 20 do window:add("known " .. i, 2) end end)
+    mansio.on("rcpt", function()
+      for i = 1, 5000 do window:add(("k"):rep(200) .. i) end
+      local known, flood = 0, 0
+      for i = 1, 20 do known = known + window:count("known " .. i) end
+      for i = 1, 5000 do flood = flood + window:count(("k"):rep(200) .. i) end
+      return mansio.reject("5.7.1", ("%d %s"):format(known, flood < 4000))
+    end)
+  )",
+             {{"key_memory", "1M"}, {"run_time", "60s"}}};
+  s.at(MANSIO_STAGE_MAIL, {"a@example.com"});
+  EXPECT_EQ(s.rcpt("a@example.com").last->text, "40 true") << s.host.log;
+  EXPECT_THAT(problem("mansio.on('rcpt', print)", {{"key_memory", "1K"}}), HasSubstr("key_memory is too small"));
+}
+
+TEST(KeyMemory, IsSharedByWindowsAndRates) {
+  constexpr std::size_t kMost = 1 << 20;
+  KeyMemory memory{kMost};
+  Window window{100, &memory};
+  Buckets buckets{10, 4, &memory};
+  const std::string long_key(200, 'k');
+  for (int i = 0; i < 100; ++i) {
+    window.add("known" + std::to_string(i), 5, 0);
+    buckets.take("known" + std::to_string(i), 4, 0);
+  }
+  for (int i = 0; i < 20'000; ++i) {
+    window.add(long_key + std::to_string(i), 1, 0);
+    EXPECT_LE(memory.used(), kMost);
+  }
+  EXPECT_GT(window.octets(), kMost / 4);
+  for (int i = 0; i < 20'000; ++i) buckets.take(long_key + std::to_string(i), 1, 0);
+  EXPECT_LE(memory.used(), kMost);
+  EXPECT_EQ(memory.used(), window.octets() + buckets.octets());
+  EXPECT_GT(buckets.octets(), kMost / 4);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(window.count("known" + std::to_string(i), 0), 5);
+    EXPECT_EQ(buckets.free("known" + std::to_string(i), 0), 0);
+  }
+  // What has gone by itself is given back, too.
+  window.forget_half(1000);
+  buckets.forget_half(1000);
+  EXPECT_EQ(memory.used(), 0u);
 }
 
 TEST(Buckets, OfAFloodAreForgottenBeforeTheEmptyOne) {
