@@ -74,7 +74,7 @@ State &Engine::pick() {
     } catch (const std::exception &e) {
       host_->error(std::string{"the script cannot be loaded again; its old state goes on: "} + e.what());
       state->uses = 0;
-      state->born = steady_ns();
+      state->born = monotonic();
     }
   }
   return *state;
@@ -83,11 +83,11 @@ State &Engine::pick() {
 bool Engine::worn(const State &state) const {
   constexpr std::int64_t kLeastAge = 1'000'000'000;  // of one that is full: loading costs more than most calls
   return (settings_.state_uses != 0 && state.uses >= settings_.state_uses) ||
-         (settings_.state_age != 0 && steady_ns() - state.born > settings_.state_age) ||
+         (settings_.state_age != 0 && monotonic() - state.born > settings_.state_age) ||
          // Full of what its script keeps, and not of what calls hold.
          (state.under_way == 0 && state.uses != 0 && state.memory_used() > settings_.state_memory / 2) ||
          // So full that calls fail, though others hold it up.
-         (state.full() && steady_ns() - state.born > kLeastAge);
+         (state.full() && monotonic() - state.born > kLeastAge);
 }
 
 void Engine::begin(plugin::Stage stage, plugin::Token token) {

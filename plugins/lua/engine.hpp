@@ -30,6 +30,11 @@ namespace mansio::lua {
 
 class Services;
 
+// A file that the script required.
+struct Module {
+  std::string path, text;
+};
+
 class Engine {
  public:
   // Throws LoadError.
@@ -81,7 +86,8 @@ class Engine {
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
   std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
   std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many, or for a long name
-  std::int64_t counter_value(const std::string &name) const;  // 0 for one that nobody counts
+  std::int64_t counter_value(const std::string &name) const;     // 0 for one that nobody counts
+  std::map<std::string, Module> &modules() { return modules_; }  // by their names
   // The same window for the same name; null when it was made with another length. Throws as counter() does.
   Window *window(const std::string &name, std::int64_t length);
   // The same buckets for the same name; null when they were made with another rate or burst.
@@ -112,6 +118,7 @@ class Engine {
   std::map<std::string, Window> windows_;
   std::map<std::string, Buckets> buckets_;
   std::array<std::vector<Rest>, State::kStages> rests_{};  // as far as they were asked for
+  std::map<std::string, Module> modules_;
   Exchanges exchanges_;
   std::unordered_map<Wait *, std::unique_ptr<Wait>> waits_;
   std::unique_ptr<Services> services_;  // null without a host

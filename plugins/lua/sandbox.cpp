@@ -158,7 +158,10 @@ void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
     hide_metatable(L);  // that of every file
     lua_pop(L, 1);
   }
-  if (allowed(allow, "package")) open(L, LUA_LOADLIBNAME, luaopen_package);
+  if (allowed(allow, "package")) {
+    open(L, LUA_LOADLIBNAME, luaopen_package);
+    keep_modules(L);
+  }
   // Files and code from elsewhere; and the collector, which is the allocator's to drive.
   for (const auto *name : {"dofile", "loadfile", "collectgarbage", "warn"}) remove_global(L, name);
   lua_getglobal(L, "string");

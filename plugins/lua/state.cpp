@@ -60,7 +60,7 @@ void count_hook(lua_State *L, lua_Debug *) {
 }
 
 State::State(Engine &engine, const Settings &settings)
-    : engine_(engine), memory_(settings.state_memory), call_memory_(settings.call_memory) {
+    : born(engine.monotonic()), engine_(engine), memory_(settings.state_memory), call_memory_(settings.call_memory) {
   main_ = lua_newstate(&Memory::allocate, &memory_);
   if (!main_) throw LoadError{"no memory for a state of Lua"};
   lua_atpanic(main_, panicked);

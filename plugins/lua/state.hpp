@@ -127,7 +127,7 @@ class State {
 
   std::uint64_t uses = 0;     // calls begun
   std::size_t under_way = 0;  // calls that have not ended
-  std::int64_t born = steady_ns();
+  std::int64_t born;          // by the engine's clock
 
  private:
   void load(const Settings &settings);

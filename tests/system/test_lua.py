@@ -2,6 +2,8 @@
 change is delivered changed, a table of theirs is asked, and whatever one does wrong ends its own call only."""
 import json
 import os
+import re
+import smtplib
 import unittest
 
 import rig
@@ -69,6 +71,37 @@ mansio.provide("lookup", "plus", {
   lookup = function(key) return mansio.lookup("users", (key:gsub("%+[^@]*", ""))) end,
 })
 '''
+# A script of each kind but policy: {what the configuration calls it: the script}.
+KINDS = {
+    "lookup.plus": TABLE,
+    "filter.edit": 'mansio.on("data", function() assert(mansio.lookup("plus", "alice+x@two.example") == "1") end)\n',
+    "transport.hook": 'mansio.provide("transport", "hook", {deliver = function() return mansio.sent("as ever") end})\n',
+    "auth.users": 'mansio.provide("auth", "users", {check = function(user) return user == "alice" end})\n',
+    "rate.limit": 'mansio.provide("rate", "limit", {lease = function(asked) return mansio.permits(asked.want) end})\n',
+    "event.told": 'mansio.on("delivered", function(event) mansio.log.info("told of " .. event.recipient.address) end)\n',
+}
+OF_ALL_KINDS = '''
+myhostname = "mx.mansio.test"
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+filters = ["edit"]
+auth = "users"
+sasl_auth_enable = true
+tls_auth_only = false
+[lookup.users]
+plugin = "lookup-file"
+inline = """
+alice@two.example 1
+"""
+[[route]]
+transport = "hook"
+''' + "".join(f'''
+[{name}]
+plugin = "lua"
+script = "{{dir}}/{name}.lua"
+{'transport_rate_plugin = "limit"' if name == "transport.hook" else ""}
+{'transport_rate_limit = "100/s"' if name == "transport.hook" else ""}
+''' for name in KINDS)
 
 
 class Lua(rig.TestCase):
@@ -158,12 +191,21 @@ class Lua(rig.TestCase):
     def test_a_reload_takes_a_new_script_and_keeps_the_old_one_for_a_bad_one(self):
         for server in self.each_mode():
             client = self.client(server)
+            client.cmd("MAIL FROM:<a@example.com>")
             self.write("judge.lua", 'mansio.on("rcpt", function() return mansio.reject("5.7.1", "nobody today") end)\n')
+            self.write("edit.lua", 'mansio.on("end-of-message", function() return mansio.hold("a look") end)\n')
             server.cli("reload")
             server.wait_event("reloaded", epoch=2)
             new = self.client(server)
             new.cmd("MAIL FROM:<a@example.com>")
             self.assertEqual(new.cmd("RCPT TO:<alice@two.example>"), (550, "5.7.1 nobody today"))
+            # What was in hand goes on with the scripts that it began with.
+            self.assertEqual(client.cmd("RCPT TO:<bob@two.example>"), (550, "5.1.1 no such user"))
+            self.assertEqual(client.cmd("RCPT TO:<alice@two.example>")[0], 250)
+            self.assertEqual(client.cmd("DATA")[0], 354)
+            self.assertEqual(client.cmd("Subject: old\r\n\r\nbody\r\n.")[0], 250)
+            rig.wait_for(lambda: self.sink.count() == 1, "the message")
+            self.assertIn(b"\r\nSubject: [seen] old\r\n", self.sink.messages[0].content)
             self.write("judge.lua", '\nmansio.on("rctp", print)\n')
             result = rig.run_program("check", "--config", server.config)
             self.assertEqual(result.returncode, 1)
@@ -175,6 +217,30 @@ class Lua(rig.TestCase):
             self.assertEqual(again.cmd("RCPT TO:<alice@two.example>"), (550, "5.7.1 nobody today"))
             client.close()
             self.write("judge.lua", JUDGE)
+            self.write("edit.lua", EDIT)
+
+    def test_a_bad_script_of_any_kind_keeps_the_old_one(self):
+        for name, text in KINDS.items():
+            self.write(name + ".lua", text)
+        server = self.mansio(OF_ALL_KINDS, plugins=self.plugins("lua", "lookup-file"))
+        for name, text in KINDS.items():
+            with self.subTest(name=name):
+                self.write(name + ".lua", "\nmansio.provid()\n")
+                result = rig.run_program("check", "--config", server.config)
+                self.assertEqual(result.returncode, 1)
+                self.assertRegex(result.stderr, rf'{re.escape(name)}\.script names .*{re.escape(name)}\.lua:2: '
+                                 r'mansio has no "provid"; did you mean "provide"\?')
+                server.cli("reload", check=False)
+                rig.wait_for(lambda: f"{name}.lua:2: " in server.log_text(), "the refusal of the script")
+                self.write(name + ".lua", text)
+        with smtplib.SMTP("127.0.0.1", server.port) as client:
+            self.assertRaises(smtplib.SMTPAuthenticationError, client.login, "bob", "secret")
+        with smtplib.SMTP("127.0.0.1", server.port) as client:
+            client.login("alice", "secret")
+            client.sendmail("a@example.com", ["bob@two.example"], "Subject: x\r\n\r\nbody")
+        self.assertEqual(server.wait_event("delivery", to="bob@two.example")[0]["text"], "as ever")
+        rig.wait_for(lambda: "told of bob@two.example" in server.log_text(), "the event")
+        self.assertNotIn('"reloaded"', server.log_text())
 
     def test_its_tables_are_asked_by_the_command_line(self):
         server = rig.Mansio(self.dir, self.config("inproc"), plugins=self.plugins("lua", "lookup-file", "transport-smtp"))

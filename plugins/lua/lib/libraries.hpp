@@ -21,6 +21,7 @@ void add_rate(lua_State *L);     // mansio.rate(), of the process
 void add_spawn(lua_State *L);    // mansio.spawn()
 void add_log(lua_State *L);
 void add_metric(lua_State *L);
+void keep_modules(lua_State *L);  // of require(), where `package` is open
 void add_patterns(lua_State *L);  // Lua's own patterns: into `string`
 
 // A domain name among the arguments, as anybody may have written it; what is done with it is charged for.

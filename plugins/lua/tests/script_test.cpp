@@ -349,6 +349,61 @@ TEST(Script, HasItsStatesMadeAnewAfterSoManyCalls) {
   EXPECT_EQ(s.host.log, "1 1\n2 2\n1 3\n");
 }
 
+TEST(Script, HasItsStatesMadeAnewAfterAWhile) {
+  const ScriptFile file{R"(
+    local n = 0
+    mansio.on("rcpt", function() n = n + 1; mansio.log.info("%d %d", n, mansio.counter.add("all")) end)
+  )"};
+  FakeHost host{mansio_plugin_entry_1(),
+                file.options({{"state_age", "10m"}}),
+                {{"instance", "test"}, {"virtual_clock", "1700000000000000000"}}};
+  const auto ask = [&] {
+    EXPECT_EQ(host.run(FakeStage{.stage = MANSIO_STAGE_RCPT, .arguments = {"a@example.com"}}).last->status, MANSIO_OK);
+  };
+  ask();
+  host.advance(std::chrono::minutes{10});
+  ask();
+  host.advance(std::chrono::seconds{1});
+  ask();
+  host.advance(std::chrono::minutes{5});
+  ask();
+  EXPECT_EQ(host.log, "1 1\n2 2\n1 3\n2 4\n");
+}
+
+// A script under change is all of the old one until a reload, and all of the new one after it.
+TEST(Script, ReadsItsModulesOnce) {
+  const auto directory = ::testing::TempDir() + "modules-" + std::to_string(::getpid());
+  std::filesystem::create_directories(directory);
+  const auto write = [&](const std::string &text) { std::ofstream{directory + "/words.lua"} << text; };
+  write("return {word = 'old'}");
+  const ScriptFile file{"package.path = '" + directory + R"(/?.lua'
+    local words = require("words")
+    mansio.on("rcpt", function() return mansio.reject("5.7.1", words.word) end)
+    mansio.on("mail", function() return mansio.reject("5.7.1", tostring(select(2, pcall(require, "missing")))) end)
+  )"};
+  const auto options = file.options({{"state_uses", "1"}, {"allow", "package"}});
+  const auto word = [](FakeHost &host) {
+    return host.run(FakeStage{.stage = MANSIO_STAGE_RCPT, .arguments = {"a@example.com"}}).last->text;
+  };
+  {
+    FakeHost host{mansio_plugin_entry_1(), options, {{"instance", "test"}}};
+    EXPECT_EQ(word(host), "old");
+    write("return {word = 'new'}");
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(word(host), "old");
+    write("return {word = ");
+    EXPECT_EQ(word(host), "old");
+    EXPECT_THAT(host.run(FakeStage{.stage = MANSIO_STAGE_MAIL, .arguments = {"a@example.com"}}).last->text,
+                HasSubstr("module 'missing' not found"));
+    EXPECT_THAT(
+        FakeHost::check(mansio_plugin_entry_1(), options),
+        AllOf(HasSubstr(":2: "), HasSubstr("the module \"words\" cannot be loaded"), HasSubstr("words.lua:1:")));
+    write("return {word = 'new'}");
+  }
+  FakeHost host{mansio_plugin_entry_1(), options, {{"instance", "test"}}};
+  EXPECT_EQ(word(host), "new");
+  std::filesystem::remove_all(directory);
+}
+
 // The counter is the instance's, so that each load after the first one registers less.
 TEST(Script, GoesOnInItsOldStateWhenANewOneRegistersLess) {
   Scripted s{R"(
