@@ -4,6 +4,8 @@ import json
 import os
 import re
 import smtplib
+import ssl
+import subprocess
 import unittest
 
 import rig
@@ -70,6 +72,50 @@ TABLE = '''
 mansio.provide("lookup", "plus", {
   lookup = function(key) return mansio.lookup("users", (key:gsub("%+[^@]*", ""))) end,
 })
+'''
+EVENTS = '''
+local function saw(name, session, ...)
+  mansio.log.info("saw " .. table.concat({name, session.tls_version or "clear", ...}, " "))
+end
+mansio.on("connect", function(session) saw("connect", session, session.client_address) end)
+mansio.on("helo", function(session, name) saw("helo", session, name) end)
+mansio.on("starttls", function(session)
+  saw("starttls", session, session.helo_name)
+  if session.helo_name == "old.test" then return mansio.reject("5.7.0", "your TLS is too old") end
+end)
+mansio.on("auth", function(session, mechanism, user) saw("auth", session, mechanism, user) end)
+mansio.on("mail", function(transaction, sender) saw("mail", transaction.session, sender.address) end)
+mansio.on("rcpt", function(transaction, rcpt) saw("rcpt", transaction.session, rcpt.address) end)
+mansio.on("data", function(transaction) saw("data", transaction.session, transaction.recipient_count) end)
+mansio.on("header", function(transaction, name, value) saw("header", transaction.session, name .. ":" .. value) end)
+mansio.on("eoh", function(transaction) saw("eoh", transaction.session) end)
+mansio.on("body", function(transaction, piece) saw("body", transaction.session, (piece:gsub("%s+$", ""))) end)
+mansio.on("end-of-message", function(transaction, message)
+  saw("end-of-message", transaction.session, message:header("Subject"), transaction.session.auth_user)
+end)
+mansio.on("disconnect", function(session) saw("disconnect", session, session.auth_user) end)
+'''
+WATCHED = '''
+myhostname = "mx.mansio.test"
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+policies = ["watch"]
+auth = "users"
+sasl_auth_enable = true
+tls_security_level = "may"
+tls_cert_file = "{dir}/cert.pem"
+tls_key_file = "{dir}/key.pem"
+[policy.watch]
+plugin = "lua"
+script = "{dir}/events.lua"
+isolation = "%s"
+[auth.users]
+plugin = "lua"
+script = "{dir}/auth.users.lua"
+[transport.discard]
+plugin = "transport-discard"
+[[route]]
+transport = "discard"
 '''
 # A script of each kind but policy: {what the configuration calls it: the script}.
 KINDS = {
@@ -162,6 +208,37 @@ class Lua(rig.TestCase):
             client.message("a@example.com", ["alice@two.example"], "X-Review: no address@\r\n" + content)
             rig.wait_for(lambda: [m["queue_name"] for m in server.queue()] == ["hold"], "the message to be held")
             self.assertIn("which is no address", server.log_text())
+
+    def test_they_see_every_event_of_a_session(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=mx", "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True,
+                       capture_output=True)
+        self.write("events.lua", EVENTS)
+        self.write("auth.users.lua", KINDS["auth.users"])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        for mode in MODES:
+            with self.subTest(isolation=mode):
+                server = self.mansio(WATCHED % mode, plugins=self.plugins("lua", "transport-discard"), name=f"watched-{mode}")
+                with smtplib.SMTP("127.0.0.1", server.port, local_hostname="client.test") as client:
+                    client.starttls(context=context)
+                    version = client.sock.version()
+                    client.login("alice", "secret")
+                    client.sendmail("a@example.com", ["bob@two.example"], "Subject: one\r\nX-Two: 2\r\n\r\nbody\r\n")
+                rig.wait_for(lambda: "saw disconnect" in server.log_text(), "the end of the session")
+                seen = [json.loads(line)["event"][4:] for line in server.log_text().splitlines() if '"saw ' in line]
+                self.assertEqual(seen, [
+                    "connect clear 127.0.0.1", "helo clear client.test", "starttls clear client.test",
+                    f"helo {version} client.test", f"auth {version} PLAIN alice", f"mail {version} a@example.com",
+                    f"rcpt {version} bob@two.example", f"data {version} 1", f"header {version} Subject: one",
+                    f"header {version} X-Two: 2", f"eoh {version}", f"body {version} body",
+                    f"end-of-message {version} one alice", f"disconnect {version} alice"])
+                with smtplib.SMTP("127.0.0.1", server.port, local_hostname="old.test") as client:
+                    client.ehlo()
+                    self.assertEqual(client.docmd("STARTTLS"), (554, b"5.7.0 your TLS is too old"))
+                    self.assertEqual(client.noop()[0], 250)
+                server.close()
+                server.process = None
 
     def test_a_fault_is_told_once_with_the_message_and_the_place(self):
         for server in self.each_mode():

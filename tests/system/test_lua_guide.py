@@ -22,6 +22,9 @@ mynetworks = ["127.0.0.2/32"]
 filters = [%s]
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
+tls_security_level = "may"
+tls_cert_file = "{dir}/cert.pem"
+tls_key_file = "{dir}/key.pem"
 [lookup.users]
 plugin = "lookup-file"
 inline = """
@@ -223,6 +226,9 @@ class LuaGuide(rig.TestCase):
         self.spawn(["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                     "--dir", self.dir], stdout=subprocess.DEVNULL)
         rig.wait_for_port(redis)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=mx", "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True,
+                       capture_output=True)
         database = self.path("users.db")
         with sqlite3.connect(database) as db:
             db.execute("CREATE TABLE users (address TEXT PRIMARY KEY, quota INTEGER)")

@@ -120,6 +120,34 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
   ask({.stage = MANSIO_STAGE_BODY, .arguments = {"abc\r\n"}});
 }
 
+TEST(Script, SeesTheBeginningOfTlsTheEndOfTheHeaderAndThatOfTheSession) {
+  Scripted s{R"(
+    mansio.on("starttls", function(session, ...)
+      assert(session.helo_name == "client.test" and session.tls_version == nil and select("#", ...) == 0)
+      if session.client_address == "192.0.2.2" then return mansio.defer("4.7.0", "not now") end
+    end)
+    mansio.on("eoh", function(transaction, ...)
+      assert(transaction.queue_id == "0123456789ABC" and select("#", ...) == 0)
+      return mansio.reject("5.6.0", "no Date")
+    end)
+    mansio.on("disconnect", function(session, ...)
+      assert(session.tls_version == "TLSv1.3" and session.meta.seen == "3" and select("#", ...) == 0)
+      mansio.log.info("gone " .. session.id)
+    end)
+  )"};
+  const auto starttls = [&](const std::string &address) {
+    return s.host.run(FakeStage{.stage = MANSIO_STAGE_STARTTLS,
+                                .macros = {{"client_address", address}, {"helo_name", "client.test"}}});
+  };
+  EXPECT_EQ(starttls("192.0.2.1").last->status, MANSIO_OK) << s.host.log;
+  EXPECT_EQ(starttls("192.0.2.2").last->text, "not now");
+  EXPECT_EQ(s.at(MANSIO_STAGE_END_OF_HEADERS).last->text, "no Date") << s.host.log;
+  const auto over = s.host.run(FakeStage{
+      .stage = MANSIO_STAGE_DISCONNECT, .macros = {{"tls_version", "TLSv1.3"}}, .session_meta = {{"seen", "3"}}});
+  EXPECT_EQ(over.last->status, MANSIO_OK) << s.host.log;
+  EXPECT_EQ(s.host.log, "gone test.1\n");
+}
+
 TEST(Script, SeesWhoAuthenticated) {
   Scripted s{R"(
     mansio.on("auth", function(session, mechanism, user)
