@@ -109,6 +109,32 @@ TEST_F(Redis, AnswersManyAtOnce) {
   EXPECT_EQ(s.rcpt("a").last->text, "55") << s.host.log;
 }
 
+TEST(RedisServer, HasItsCertificateChecked) {
+  const rig::Directory directory;
+  rig::certificate(directory.path());
+  const auto port = rig::free_port();
+  rig::Program server{{"redis-server", "--port", "0", "--tls-port", std::to_string(port), "--bind", "127.0.0.1",
+                       "--tls-cert-file", directory / "cert.pem", "--tls-key-file", directory / "key.pem",
+                       "--tls-auth-clients", "no", "--dir", directory.path(), "--save", "", "--appendonly", "no"},
+                      directory / "server.log"};
+  server.wait_until([&] { return rig::accepts(port); });
+  const auto asking = [&](const std::string &options) {
+    return Asking{"'127.0.0.1:" + std::to_string(port) + "', {timeout = '20s'" + options + "}",
+                  R"(return mansio.reject("5.7.1", redis:call("PING")))"};
+  };
+  const auto trusted = ", tls = true, ca_file = '" + directory / "cert.pem" + "'";
+  auto known = asking(trusted);
+  EXPECT_EQ(known.rcpt("a").last->text, "PONG") << known.host.log;
+  auto stranger = asking(", tls = true");
+  EXPECT_EQ(stranger.rcpt("a").last->status, MANSIO_DEFER);
+  EXPECT_THAT(stranger.host.log, HasSubstr("TLS: self-signed certificate"));
+  auto other = asking(trusted + ", tls_name = 'other.example'");
+  EXPECT_EQ(other.rcpt("a").last->status, MANSIO_DEFER);
+  EXPECT_THAT(other.host.log, HasSubstr("the certificate is for none of: other.example"));
+  auto clear = asking("");
+  EXPECT_EQ(clear.rcpt("a").last->status, MANSIO_DEFER);
+}
+
 TEST(RedisServer, IsGivenUpWhenItHangsOrSpeaksNonsense) {
   const Server hangs{[](int fd) {
     while (!Server::octets(fd, 1).empty()) continue;
