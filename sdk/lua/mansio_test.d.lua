@@ -5,9 +5,10 @@
 ---@class mansio.test
 test = {}
 
----What a script said. As text: "550 5.7.1 no", "hold: the reason", "accept", "challenge: Password:", "permits: 5".
+---What a script said. As text: "550 5.7.1 no", "hold: the reason", "accept", "challenge: Password:", "permits: 5"; of a
+---delivery: "sent 2.0.0 stored", "bounce 5.1.1 no such user".
 ---@class mansio.test.Result
----@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"
+---@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"|"sent"|"bounce"|"uncertain"
 ---@field code integer
 ---@field enhanced string
 ---@field text string
@@ -17,7 +18,9 @@ test = {}
 ---@field identity string? The same: as whom that user acts, if not as itself.
 ---@field permits integer? Of script:lease().
 ---@field ttl number? The same: seconds for which they may be used; 0: as the queue likes.
----@field retry number? The same: seconds for which it is not to be asked; 0: as the queue likes.
+---@field retry number? The same: seconds for which it is not to be asked; 0: as the queue likes. Also of deliveries.
+---@field relay string? Of a delivery: who said so.
+---@field nexthop_failed boolean? The same: no server of the next hop could be used.
 
 ---A message with its edits applied.
 ---@class mansio.test.Message
@@ -31,13 +34,53 @@ local message = {}
 ---@return string? value Unfolded.
 function message:header(name, nth) end
 
----An answer that is none; see test.down().
+---An answer that is none; see test.down() and test.lost().
 ---@class mansio.test.Down
+
+---A request over HTTP, as a script made it.
+---@class mansio.test.Request
+---@field method string
+---@field url string
+---@field body string?
+---@field headers table<string, string> As the script wrote their names.
+
+---A status, a body, or both with headers.
+---@alias mansio.test.Response integer|string|{status?: integer, body?: string, headers?: table<string, string|number>}
+---@alias mansio.test.HttpAnswer mansio.test.Response|mansio.test.Down|fun(request: mansio.test.Request): mansio.test.Response|mansio.test.Down
+
+---The end of a connection that a server has. Reading waits until the script has written so much.
+---@class mansio.test.Peer
+local peer = {}
+---@return string line Without its end.
+function peer:read_line() end
+---@param n integer
+---@return string octets
+function peer:read(n) end
+---@param ... string
+function peer:write(...) end
+
+---What it does with a connection, which is closed when it returns; or what it says at once.
+---@alias mansio.test.Server string|mansio.test.Down|fun(peer: mansio.test.Peer)
+---A command and its arguments; nil, a text, an integer or a list is the reply.
+---@alias mansio.test.Redis mansio.test.Down|fun(command: string, ...: string): any
+
+---@class mansio.test.Delivery
+---@field sender string? "a@example.com" unless given.
+---@field recipients (string|{address: string, original?: string, orcpt?: string, notify?: string[]})[]? {"b@example.com"} unless given.
+---@field message string|table? As for client:message().
+---@field nexthop string?
+---@field meta table<string, string>?
+---@field attempts integer?
+---@field envid string?
+---@field source_pool string?
 
 ---@class mansio.test.Settings
 ---@field options table<string, string|number>? The plugin's, as in the configuration.
 ---@field tables table<string, table<string, string|string[]|mansio.test.Down>>?
 ---@field dns table<string, string|table|mansio.test.Down>? By "NAME TYPE".
+---@field http table<string, mansio.test.HttpAnswer>? By "METHOD URL"; "*" is for all others.
+---@field servers table<string, mansio.test.Server>? By address, such as "127.0.0.1:783" or "unix:/run/socket".
+---@field redis table<string, mansio.test.Redis>? The same.
 ---@field clock string? When time begins, "2026-01-01T00:00:00Z".
 ---@field name string? What the instance is called in the configuration, as [auth.NAME] or [filter.NAME]; "test".
 
@@ -59,6 +102,20 @@ function script:lookup(table, key) end
 ---@param key string
 ---@return string[]|mansio.test.Result
 function script:lookup_all(table, key) end
+---With answers to some requests, no other leaves the test. Needs allow = "http" in options, as in the configuration.
+---@param answers table<string, mansio.test.HttpAnswer> By "METHOD URL"; "*" is for all others.
+function script:http(answers) end
+---@return mansio.test.Request[]
+function script:http_requests() end
+---Whom mansio.connect() finds. With some, no other connection leaves the test, nor one to a Redis.
+---@param servers table<string, mansio.test.Server> By address.
+function script:servers(servers) end
+---@param servers table<string, mansio.test.Redis> By address.
+function script:redis(servers) end
+---What the transport of the script does with a message.
+---@param mail? mansio.test.Delivery
+---@return table<string, mansio.test.Result> results By the addresses of the recipients.
+function script:deliver(mail) end
 ---@return string[] questions "NAME TYPE"
 function script:dns_queries() end
 ---@param time mansio.Time
@@ -145,9 +202,14 @@ function test.script(path, settings) end
 ---@param name string
 ---@param run fun()
 function test.case(name, run) end
+---It cannot be asked.
 ---@param why? string
 ---@return mansio.test.Down
 function test.down(why) end
+---Of a server: it has heard all that was asked, and does not answer.
+---@param why? string
+---@return mansio.test.Down
+function test.lost(why) end
 ---@param got any
 ---@param expected any
 ---@param what? string

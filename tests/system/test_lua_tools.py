@@ -18,10 +18,8 @@ class LuaTools(rig.TestCase):
 
     def test_every_example_has_tests_and_they_pass(self):
         scripts = {name for name in os.listdir(EXAMPLES) if name.endswith(".lua")}
-        with open(os.path.join(ROOT, "plugins", "lua", "tests", "examples_test.cpp")) as f:
-            with_servers = f.read()  # what asks servers is tried there
         for script in scripts:
-            if not script.endswith("_test.lua") and f'"{script}"' not in with_servers:
+            if not script.endswith("_test.lua"):
                 self.assertIn(script.replace(".lua", "_test.lua"), scripts)
         result = rig.run_program("lua", "test", EXAMPLES)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)

@@ -3,10 +3,12 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "mansio/tls.hpp"
+#include "plugins/lua/io/fake_servers.hpp"
 #include "plugins/lua/io/resolve.hpp"
 #include "plugins/lua/lib/network.hpp"
 
@@ -37,6 +39,14 @@ class Channel::Use {
 
 plugin::Task<std::string> Channel::open(std::int64_t deadline, plugin::Cancel &cancel) {
   const Use use{*this, cancel};
+  if (const auto *const fakes = FakeServers::of(host_)) {
+    std::unique_ptr<FakeServers::Conversation> conversation;
+    std::string none;
+    if (fakes->connect(target_.peer.text(), conversation, none)) {
+      if (conversation) stream_ = FakeServers::stream(std::move(conversation));
+      co_return none;
+    }
+  }
   if (target_.peer.local()) {
     const auto endpoint = plugin::Endpoint::unix_path(target_.peer.path);
     if (!endpoint) co_return std::string{"the path is too long"};
@@ -109,6 +119,7 @@ void Channel::consume(std::size_t n) {
 
 // Below TLS, where what came with the last answer has been read, too: tickets come before the first one.
 bool Channel::has_data() const {
+  if (fd_ < 0) return stream_->gone();  // a fake
   char c = 0;
   return ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }

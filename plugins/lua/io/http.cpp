@@ -7,6 +7,7 @@
 
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/engine.hpp"
+#include "plugins/lua/io/fake_servers.hpp"
 #include "plugins/lua/io/http_client.hpp"
 #include "plugins/lua/io/io.hpp"
 #include "plugins/lua/io/operation.hpp"
@@ -92,11 +93,14 @@ int push_response(lua_State *L, const HttpResponse &response) {
 }
 
 plugin::Task<WaitAnswer> fetch(HttpClient &client, plugin::Host host, HttpRequest request, plugin::Cancel &cancel) {
-  auto addresses = co_await resolve(host, request.host, cancel);
-  if (addresses.list.empty()) co_return unavailable(std::move(addresses.why));
-  if (!IpAddress::parse(request.host)) request.addresses = std::move(addresses.list);
   auto response = std::make_shared<HttpResponse>();
-  *response = co_await client.fetch(std::move(request), cancel);
+  const auto *const fakes = FakeServers::of(host);
+  if (!fakes || !fakes->http(request, *response)) {
+    auto addresses = co_await resolve(host, request.host, cancel);
+    if (addresses.list.empty()) co_return unavailable(std::move(addresses.why));
+    if (!IpAddress::parse(request.host)) request.addresses = std::move(addresses.list);
+    *response = co_await client.fetch(std::move(request), cancel);
+  }
   if (!response->why.empty()) co_return unavailable(response->why, response->sent);
   WaitAnswer answer{MANSIO_OK};
   answer.give = [response](lua_State *L) { return push_response(L, *response); };

@@ -1,5 +1,5 @@
-// The scripts of examples/lua that ask servers do what their first lines say. Those that ask none have tests of their
-// own, in Lua beside them; here is what such a test cannot do, several calls at once.
+// The scripts of examples/lua have tests of their own, in Lua beside them. Here is what such tests cannot do: real
+// servers, and several calls at once.
 #include <cstdint>
 #include <fstream>
 #include <iterator>

@@ -391,6 +391,182 @@ TEST(Runner, AsksForLeasesAndTellsOfEvents) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
+TEST(Runner, AnswersForWebServers) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.on("mail", function(_, sender)
+      local answer = mansio.http.post("https://api.example.com/" .. sender.localpart, sender.address,
+                                      {headers = {["X-From"] = "me"}, limit = 100})
+      return mansio.reject("5.7.1", ("%d %s %s"):format(answer.status, answer.body, answer.headers["x-more"] or "-"))
+    end)
+    mansio.on("rcpt", function() mansio.http.get("http://other.example/") end)
+  )");
+  files.write("a_test.lua", R"(
+    local function mail(answer, name)
+      local script = test.script("script.lua", {options = {allow = "http"},
+                                                http = {["POST https://api.example.com/" .. (name or "a")] = answer}})
+      return script:client():mail("a@example.com"), script
+    end
+    test.case("answers", function()
+      test.equal(mail(204), "550 5.7.1 204  -")
+      test.equal(mail("text"), "550 5.7.1 200 text -")
+      test.equal(mail{status = 404, body = "none", headers = {["X-More"] = 1}}, "550 5.7.1 404 none 1")
+      local result, script = mail(function(request)
+        return request.method .. request.url .. request.body .. request.headers["X-From"]
+      end)
+      test.equal(result, "550 5.7.1 200 POSThttps://api.example.com/aa@example.comme -")
+      test.equal(#script:http_requests(), 1)
+      test.equal(script:http_requests()[1].body, "a@example.com")
+      script:http{["*"] = 500}
+      test.equal(script:client():mail("x@example.com"), "550 5.7.1 500  -")
+    end)
+    test.case("none", function()
+      for why, answer in pairs{["it burns"] = test.down("it burns"), ["it rains"] = test.lost("it rains"),
+                               ["the response is larger than 100 octets"] = ("x"):rep(101)} do
+        local result, script = mail(answer)
+        test.equal(result.action, "defer")
+        test.contains(script:log(), "cannot answer: api.example.com:443: " .. why)
+      end
+      local result, script = mail(200, "other")
+      test.equal(result.action, "defer")
+      test.contains(script:log(), "the test has no answer to POST https://api.example.com/a")
+    end)
+    test.case("slips", function()
+      test.fails(function() mail(function(request) error("oops") end) end, "oops")
+      test.fails(function() mail(function(request) return true end) end, "the answer to POST https://api.example.com/a is a boolean")
+      test.fails(function() mail{stats = 200} end, 'did you mean "status"?')
+      test.fails(function() mail(999) end, "the status is 999")
+      test.fails(function() test.script("script.lua", {http = {["https://x"] = 200}}) end, "is no request")
+      local script = test.script("script.lua", {options = {allow = "http"}})
+      script:http{["*"] = function() return script:client():mail("again@example.com").text end}
+      test.fails(function() script:client():mail("a@example.com") end, "cannot be asked meanwhile")
+      test.fails(function() test.script("script.lua", {http = {}}):client():mail("a@example.com") end, "mansio.http is off")
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+TEST(Runner, PlaysServersOfAnyProtocol) {
+  const Files files;
+  files.write("script.lua", R"(
+    local redis = mansio.redis("127.0.0.1", {password = "secret", database = 2})
+    mansio.on("mail", function(_, sender)
+      local c = mansio.connect("judge.example:1", {tls = true})
+      c:write("sender ", sender.address, "\n")
+      local line = c:read_line()
+      c:write("more\n")
+      return mansio.reject("5.7.1", ("%s %s %s"):format(line, c:read(3), c:read_line()))
+    end)
+    mansio.on("rcpt", function(_, rcpt)
+      local list = redis:call("GET", rcpt.address)
+      if type(list) == "table" then list = ("%s %s %s"):format(list[1], list[2], list[3][1]) end
+      return mansio.reject("5.7.1", tostring(list))
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    local function script(settings)
+      settings.options = {allow = "connect,redis"}
+      return test.script("script.lua", settings)
+    end
+    test.case("a conversation", function()
+      local heard = {}
+      local client = script{servers = {["judge.example:1"] = function(peer)
+        heard[1] = peer:read_line()
+        peer:write("good\r\n")
+        heard[2] = peer:read(5)
+        peer:write("abcd", "e\r\n")
+      end}}:client()
+      test.equal(client:mail("a@example.com"), "550 5.7.1 good abc de")
+      test.equal(heard, {"sender a@example.com", "more\n"})
+    end)
+    test.case("what it says at once", function()
+      test.equal(script{servers = {["judge.example:1"] = "a\nbcd"}}:client():mail("a@example.com"), "550 5.7.1 a bcd nil")
+    end)
+    test.case("none", function()
+      for why, servers in pairs{["it burns"] = {["judge.example:1"] = test.down("it burns")},
+                                ["the test has no server judge.example:1"] = {["other.example:1"] = "x"},
+                                ["timed out"] = {["judge.example:1"] = function(peer) peer:read(1000) end}} do
+        local s = script{servers = servers}
+        test.equal(s:client():mail("a@example.com").action, "defer", why)
+        test.contains(s:log(), why)
+      end
+      test.fails(function()
+        script{servers = {["judge.example:1"] = function() error("oops") end}}:client():mail("a@example.com")
+      end, "oops")
+      test.fails(function() script{servers = {["judge.example:1"] = 1}} end, "the server judge.example:1 is a number")
+    end)
+    test.case("replies of Redis", function()
+      local values = {["a@b"] = "text", ["n@b"] = 7, ["l@b"] = {"x", false, {5}}, ["e@b"] = test.down("WRONGTYPE no"),
+                      ["s@b"] = test.lost()}
+      local asked = {}
+      local s = script{redis = {["127.0.0.1"] = function(command, key)
+        asked[#asked + 1] = command .. " " .. key
+        return values[key]
+      end}}
+      local function says(address) return s:client():event("rcpt", {address}) end
+      test.equal(says("a@b"), "550 5.7.1 text")
+      test.equal(says("n@b"), "550 5.7.1 7")
+      test.equal(says("l@b"), "550 5.7.1 x false 5")
+      test.equal(says("none@b"), "550 5.7.1 nil")
+      test.equal(says("e@b").action, "defer")
+      test.contains(s:log(), "WRONGTYPE no")
+      test.equal(says("s@b").action, "defer")
+      test.equal(asked, {"GET a@b", "GET n@b", "GET l@b", "GET none@b", "GET e@b", "GET s@b"})
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+TEST(Runner, DeliversByTheTransport) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.provide("transport", "hook", {
+      deliver = function(delivery)
+        if delivery.message:header("X-Fault") then error("oops") end
+        assert(delivery.sender.address == "s@example.org" and delivery.nexthop == "next.example")
+        assert(delivery.attempts == 2 and delivery.meta.tenant == "gold" and delivery.source_pool == "p")
+        assert(delivery.arrival == 1767225600 and delivery.envid == "id")
+        for _, recipient in ipairs(delivery.recipients) do
+          if recipient.localpart == "bounce" then delivery:bounce(recipient, "5.1.1", "no") end
+          if recipient.localpart == "later" then
+            assert(recipient.original == "l@example.com" and recipient.orcpt == "rfc822;l@example.com")
+            assert(table.concat(recipient.notify, ",") == "failure,delay")
+            delivery:defer(recipient, 450, "4.2.1", "busy", {retry = "30s", nexthop_failed = true, relay = "there"})
+          end
+          if recipient.localpart == "perhaps" then delivery:uncertain(recipient, "4.4.2", "gone") end
+        end
+        return mansio.sent(delivery.message:text())
+      end,
+    })
+  )");
+  files.write("a_test.lua", R"(
+    test.case("it", function()
+      local script = test.script("script.lua", {name = "hook"})
+      local later = {address = "later@b.example", original = "l@example.com", orcpt = "rfc822;l@example.com",
+                     notify = {"failure", "delay"}}
+      local mail = {sender = "s@example.org", recipients = {"a@b.example", "bounce@b.example", later, "perhaps@b.example"},
+                    message = {"Subject: x", body = "stored"}, nexthop = "next.example", meta = {tenant = "gold"},
+                    attempts = 2, envid = "id", source_pool = "p"}
+      local results = script:deliver(mail)
+      test.equal(results["a@b.example"], "sent 2.0.0 stored  ")
+      test.equal(results["bounce@b.example"], "bounce 5.1.1 no")
+      local deferred = results["later@b.example"]
+      test.equal(deferred, "defer 4.2.1 busy")
+      test.equal({deferred.code, deferred.retry, deferred.nexthop_failed, deferred.relay}, {450, 30.0, true, "there"})
+      test.equal(results["perhaps@b.example"], "uncertain 4.4.2 gone")
+      test.fails(function() script:deliver{message = {"X-Fault: 1"}} end, "the transport's script failed")
+      test.fails(function() script:deliver{recipient = {}} end, 'did you mean "recipients"?')
+      test.fails(function() script:deliver{recipients = {}} end, "a delivery has a recipient")
+      test.fails(function() script:deliver{recipients = {{address = "a@b", notify = {"often"}}}} end, "expected never")
+      test.fails(function() test.script("script.lua"):deliver() end, 'the script provides no transport "test"')
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 // The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function
 // PREFIX(name)(".
 TEST(Runner, HasWhatTheStubsSay) {

@@ -1,5 +1,7 @@
-// What a test asks of the other kinds of scripts: steps of AUTH, leases of a rate, and events that they are told of.
+// What a test asks of the other kinds of scripts: steps of AUTH, leases of a rate, events that they are told of, and
+// deliveries.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -20,6 +22,7 @@ using mansio::testing::FakeAuthStep;
 using mansio::testing::FakeEvent;
 using mansio::testing::FakeHost;
 using mansio::testing::FakeLease;
+using mansio::testing::FakeMail;
 
 // Of a field that may be missing.
 std::int64_t number_field(lua_State *L, int index, const char *name, std::int64_t otherwise, std::int64_t most) {
@@ -35,6 +38,33 @@ bool has_word(std::string_view words, std::string_view word) {
 
 // What nobody waits for goes as far as it gets without time.
 void settle(FakeHost &host) { host.advance(std::chrono::nanoseconds{0}); }
+
+// The field `notify` of the table on top.
+std::uint8_t notify_field(lua_State *L) {
+  struct Name {
+    std::string_view text;
+    std::uint8_t bit;
+  };
+  static constexpr std::array kNames{Name{"never", MANSIO_NOTIFY_NEVER}, Name{"success", MANSIO_NOTIFY_SUCCESS},
+                                     Name{"failure", MANSIO_NOTIFY_FAILURE}, Name{"delay", MANSIO_NOTIFY_DELAY}};
+  std::uint8_t bits = 0;
+  if (lua_getfield(L, -1, "notify") != LUA_TNIL) {
+    expect_table(L, -1, "notify");
+    const auto n = static_cast<lua_Integer>(lua_rawlen(L, -1));
+    for (lua_Integer i = 1; i <= n; ++i) {
+      lua_rawgeti(L, -1, i);
+      const auto text = text_at(L, -1, "notify");
+      const auto name =
+          std::find_if(kNames.begin(), kNames.end(), [&](const Name &known) { return known.text == text; });
+      if (name == kNames.end())
+        throw ScriptError{"notify has \"" + std::string{text} + "\", expected never, success, failure or delay"};
+      bits = static_cast<std::uint8_t>(bits | name->bit);
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+  return bits;
+}
 
 }  // namespace
 
@@ -116,6 +146,43 @@ int tell(lua_State *L) {
             [&](const std::string &field, std::string value) { event.fields.emplace_back(field, std::move(value)); });
   lua_pushboolean(L, host.hears_events() && host.tell(event));
   settle(host);
+  return 1;
+}
+
+// script:deliver{sender =, recipients =, content =, nexthop =, meta =, attempts =, envid =, source_pool =}: a list of
+// replies, one for each of {address =, original =, orcpt =, notify =}.
+int deliver(lua_State *L) {
+  auto &host = script_at(L, 1).host();
+  expect_table(L, 2, "the delivery");
+  FakeMail mail;
+  mail.sender = text_field(L, 2, "sender");
+  mail.content = text_field(L, 2, "content");
+  mail.nexthop = text_field(L, 2, "nexthop");
+  mail.envid = text_field(L, 2, "envid");
+  mail.source_pool = text_field(L, 2, "source_pool");
+  mail.attempts = static_cast<std::uint32_t>(number_field(L, 2, "attempts", 0, 1'000'000));
+  each_text(L, 2, "meta",
+            [&](const std::string &name, std::string value) { mail.metadata.emplace_back(name, std::move(value)); });
+  lua_getfield(L, 2, "recipients");
+  expect_table(L, -1, "the recipients");
+  const auto n = static_cast<lua_Integer>(lua_rawlen(L, -1));
+  for (lua_Integer i = 1; i <= n; ++i) {
+    lua_rawgeti(L, -1, i);
+    expect_table(L, -1, "a recipient");
+    const int at = lua_absindex(L, -1);
+    mail.recipients.push_back(
+        {text_field(L, at, "address"), text_field(L, at, "original"), text_field(L, at, "orcpt"), notify_field(L)});
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  const auto op = host.deliver(mail);
+  host.finish(op);
+  const auto result = host.take(op);
+  lua_createtable(L, static_cast<int>(n), 0);
+  for (const auto &[index, reply] : result.recipients) {
+    push_reply(L, reply);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(index) + 1);
+  }
   return 1;
 }
 

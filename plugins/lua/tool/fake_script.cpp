@@ -64,6 +64,8 @@ const char *status_name(mansio_status status) {
       return "defer";
     case MANSIO_FAIL:
       return "fail";
+    case MANSIO_UNCERTAIN:
+      return "uncertain";
     default:
       return "internal";
   }
@@ -81,7 +83,7 @@ int open_script(lua_State *L) {
   each_text(L, 1, "options", [&](const std::string &name, std::string value) { options[name] = std::move(value); });
   options["script"] = text_field(L, 1, "path");
   const auto clock = integer_at(L, 2, "the clock", 1, 4'000'000'000);
-  auto made = std::make_unique<FakeScript>(options, text_field(L, 1, "name"), clock * 1'000'000'000);
+  auto made = std::make_unique<FakeScript>(L, options, text_field(L, 1, "name"), clock * 1'000'000'000);
   new_object<Holder>(L, kType, Holder{std::move(made)});
   return 1;
 }
@@ -230,6 +232,20 @@ int faults(lua_State *L) {
   return 1;
 }
 
+int answer_http(lua_State *L) {  // (function)
+  expect_function(L, 2, "the answers");
+  lua_settop(L, 2);
+  script_at(L, 1).servers().answer_http(L);
+  return 0;
+}
+
+int answer_connections(lua_State *L) {  // (function)
+  expect_function(L, 2, "the answers");
+  lua_settop(L, 2);
+  script_at(L, 1).servers().answer_connections(L);
+  return 0;
+}
+
 int compare(lua_State *L) {
   const auto expected = text_at(L, 1, "the expected text"), got = text_at(L, 2, "the text");
   push(L, difference(expected, got));
@@ -254,7 +270,7 @@ FakeScript &script_at(lua_State *L, int index) {
 }
 
 void push_reply(lua_State *L, const FakeReply &reply) {
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 10);
   push(L, status_name(reply.status));
   lua_setfield(L, -2, "status");
   lua_pushinteger(L, reply.smtp_code);
@@ -269,10 +285,15 @@ void push_reply(lua_State *L, const FakeReply &reply) {
   lua_setfield(L, -2, "ttl");
   lua_pushnumber(L, static_cast<lua_Number>(reply.retry_ns) / 1e9);
   lua_setfield(L, -2, "retry");
+  push(L, reply.relay);
+  lua_setfield(L, -2, "relay");
+  lua_pushboolean(L, (reply.flags & MANSIO_REPLY_SITE_FAILURE) != 0);
+  lua_setfield(L, -2, "nexthop_failed");
 }
 
-FakeScript::FakeScript(const Options &options, const std::string &name, std::int64_t clock)
-    : host_(
+FakeScript::FakeScript(lua_State *L, const Options &options, const std::string &name, std::int64_t clock)
+    : servers_(L),
+      host_(
           [&] {
             auto problems = FakeHost::check(mansio_plugin_entry_1(), options);
             while (!problems.empty() && problems.back() == '\n') problems.pop_back();
@@ -280,6 +301,9 @@ FakeScript::FakeScript(const Options &options, const std::string &name, std::int
             return mansio_plugin_entry_1();
           }(),
           options, {{"instance", name}, {"virtual_clock", std::to_string(clock)}}) {
+  host_.other_services = [this](std::string_view iface) -> const void * {
+    return iface == FakeServers::kService ? static_cast<const FakeServers *>(&servers_) : nullptr;
+  };
   host_.other_tables = [this](const std::string &table, const std::string &) {
     if (known_.contains(table)) return FakeTableAnswer{MANSIO_NOT_FOUND, {}, ""};
     return FakeTableAnswer{MANSIO_DEFER, {}, "the test has no table \"" + table + '"'};
@@ -289,21 +313,24 @@ FakeScript::FakeScript(const Options &options, const std::string &name, std::int
 void add_primitives(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {{"close", primitive<close_script>},
                                           {"wants", primitive<wants>},
-                                          {"stage", primitive<stage>},
-                                          {"lookup", primitive<lookup>},
+                                          {"stage", driving<stage>},
+                                          {"lookup", driving<lookup>},
                                           {"know_table", primitive<know_table>},
                                           {"set_table", primitive<set_table>},
                                           {"set_dns", primitive<set_dns>},
                                           {"dns_queries", primitive<dns_queries>},
-                                          {"advance", primitive<advance>},
+                                          {"advance", driving<advance>},
                                           {"now", primitive<now>},
                                           {"log", primitive<log_text>},
                                           {"metric", primitive<metric>},
                                           {"faults", primitive<faults>},
-                                          {"auth_step", primitive<auth_step>},
-                                          {"lease", primitive<lease>},
-                                          {"give_back", primitive<give_back>},
-                                          {"tell", primitive<tell>},
+                                          {"auth_step", driving<auth_step>},
+                                          {"lease", driving<lease>},
+                                          {"give_back", driving<give_back>},
+                                          {"tell", driving<tell>},
+                                          {"deliver", driving<deliver>},
+                                          {"answer_http", primitive<answer_http>},
+                                          {"answer_connections", primitive<answer_connections>},
                                           {nullptr, nullptr}};
   make_type(L, kType, kMethods, destroy_object<Holder>);
   static constexpr luaL_Reg kFunctions[] = {{"script", primitive<open_script>},

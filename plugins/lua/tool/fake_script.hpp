@@ -6,7 +6,9 @@
 #include <string>
 
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/lua/bind.hpp"
 #include "plugins/lua/lua_api.hpp"
+#include "plugins/lua/tool/test_servers.hpp"
 
 namespace mansio::lua::tool {
 
@@ -15,15 +17,17 @@ class FakeScript {
   using Options = mansio::testing::FakeHost::Options;
 
   // `options` as in the configuration, the script among them; `name`: what the instance is called; `clock`: when time
-  // begins, in ns since 1970. Throws a std::exception that says what is wrong with script or options.
-  FakeScript(const Options &options, const std::string &name, std::int64_t clock);
+  // begins, in ns since 1970; `L`: of the test. Throws a std::exception that says what is wrong with script or options.
+  FakeScript(lua_State *L, const Options &options, const std::string &name, std::int64_t clock);
 
   // A table that exists; keys that it has not been given are not found. Others cannot answer.
   void know(const std::string &table) { known_.insert(table); }
   mansio::testing::FakeHost &host() { return host_; }
+  TestServers &servers() { return servers_; }
 
  private:
   std::set<std::string> known_;
+  TestServers servers_;
   mansio::testing::FakeHost host_;
 };
 
@@ -38,10 +42,22 @@ void push_reply(lua_State *L, const mansio::testing::FakeReply &reply);
 // Throws what is to be said where the script has nothing of that kind ("auth") under its name.
 [[noreturn]] void provides_none(const char *kind);
 
-// The methods for AUTH, rates and events of the queue, in fake_kinds.cpp.
+// A method that lets the script run, with what servers of the test do meanwhile.
+template <Binding F>
+int driving(lua_State *L) {
+  return translated(L, 0, [L] {
+    TestServers::Run run{script_at(L, 1).servers(), L};
+    const int n = F(L);
+    run.end();
+    return n;
+  });
+}
+
+// The methods for AUTH, rates, events of the queue and deliveries, in fake_kinds.cpp.
 int auth_step(lua_State *L);
 int lease(lua_State *L);
 int give_back(lua_State *L);
 int tell(lua_State *L);
+int deliver(lua_State *L);
 
 }  // namespace mansio::lua::tool

@@ -8,6 +8,7 @@ namespace mansio::lua::tool {
 // function that runs a case: (its function) -> nothing, or an error and what its scripts wrote to the log.
 extern const char *const kSessions;
 extern const char *const kKinds;
+extern const char *const kServers;
 extern const char *const kAssertions;
 
 inline constexpr const char *kLibraryName = "=mansio lua test";

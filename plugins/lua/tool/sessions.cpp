@@ -53,6 +53,7 @@ end
 local Result = {}
 Result.__index = Result
 function Result:__tostring()
+  if self.relay then return ("%s %s %s"):format(self.action, self.enhanced, self.text) end  -- of a delivery
   if self.action == "reject" or self.action == "defer" then
     return ("%d %s %s"):format(self.code, self.enhanced, self.text)
   end
@@ -60,7 +61,7 @@ function Result:__tostring()
 end
 shared.Result = Result
 
--- A fake that cannot answer: of a table or of the DNS.
+-- A fake that cannot answer: a table, the DNS or a server.
 local Down = {}
 Down.__index = Down
 local function is_down(value) return getmetatable(value) == Down end
@@ -267,8 +268,8 @@ function Client:data()
   return self:event("data", {})
 end
 -- What was said of the recipients before counts now.
-function Client:redirect()
-  if self.redirected then self.recipients, self.redirected = {self.redirected}, nil end
+local function redirect(client)
+  if client.redirected then client.recipients, client.redirected = {client.redirected}, nil end
 end
 -- All events from data on; the first objection, or what the end of the message brought, with the message as it became.
 function Client:message(message)
@@ -285,14 +286,14 @@ function Client:message(message)
     end
     if #self.recipients == 0 then fail("there is no recipient that the script took") end
     local no = ask("data", {})
-    self:redirect()
+    redirect(self)
     for _, field in ipairs(fields) do no = no or ask("header", {field.name, field.value}) end
     no = no or ask("eoh", {})
     if body ~= "" then no = no or ask("body", {body}) end
     if no then return no end
     local refusal, last = ask("end-of-message", {}, content)
     if refusal then return refusal end
-    self:redirect()
+    redirect(self)
     local result = kept or last
     local edited = setmetatable({sender = self.sender, recipients = {table.unpack(self.recipients)}, fields = fields,
                                  body = body}, Message)
@@ -378,22 +379,26 @@ function Script:log() return guarded(self.fake.log, self.fake) end
 function Script:metric(name) return guarded(self.fake.metric, self.fake, name) end
 
 shared.Script, shared.guarded, shared.only_fields = Script, guarded, only_fields
+shared.Down, shared.content_of = Down, content_of
 
 local test = {}
 shared.test = test
 function test.down(why) return setmetatable({why = why or "it is down"}, Down) end
+function test.lost(why) return setmetatable({why = why or "no answer", heard = true}, Down) end
 
 -- A script that runs, for the case that asks for it; outside of one, for all of the file. The path is from the test file.
 function test.script(path, settings)
   settings = settings or {}
-  only_fields("test.script", settings, {"options", "tables", "dns", "clock", "name"})
+  only_fields("test.script", settings, {"options", "tables", "dns", "clock", "name", "http", "servers", "redis"})
   if path:sub(1, 1) ~= "/" then path = shared.directory .. path end
   local fake = guarded(shared.script, {path = path, name = settings.name or "test", options = settings.options},
                        seconds_at(settings.clock or EPOCH))
   local script = setmetatable({fake = fake, clients = 0}, Script)
   table.insert(shared.open or shared.kept, script)
   for name, answers in pairs(settings.tables or {}) do script:table(name, answers) end
-  if settings.dns then script:dns(settings.dns) end
+  for _, kind in ipairs{"dns", "http", "servers", "redis"} do
+    if settings[kind] then script[kind](script, settings[kind]) end
+  end
   return script
 end
 )lua";

@@ -61,6 +61,7 @@ void TestFile::load(const std::string &path, bool update) {
     for (const auto *list : {"cases", "kept"}) add_list(L, list);
     run_chunk(L, kSessions);
     run_chunk(L, kKinds);
+    run_chunk(L, kServers);
     run_chunk(L, kAssertions);
     run_ = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_settop(L, 1);

@@ -142,7 +142,8 @@ class FakeHost {
       d.tls_policy = plugin::str(mail.tls_policy);
       d.metadata = metadata.data();
       d.n_metadata = metadata.size();
-      d.arrival = std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
+      d.arrival =
+          is_virtual() ? now() : std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
       d.deadline = deadline;
       d.origin_source = mail.origin.source;
       d.origin_port = mail.origin.port;
@@ -370,6 +371,7 @@ class FakeHost {
   // Instead of NOT_FOUND, when they are set: what is not in `dns`, and (table, key) that is not in `tables`.
   std::function<FakeDnsAnswer(const std::string &name, std::uint16_t type)> other_dns;
   std::function<FakeTableAnswer(const std::string &table, const std::string &key)> other_tables;
+  std::function<const void *(std::string_view iface)> other_services;  // that hosts do not have
   std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
@@ -393,7 +395,10 @@ class FakeHost {
       facts_["state_directory"] = own_state_ = pattern;
     }
     host_ = {sizeof host_, MANSIO_ABI_MINOR, this,
-             [](const mansio_host *, const char *iface) noexcept { return service(iface); }};
+             [](const mansio_host *h, const char *iface) noexcept -> const void * {
+               const auto *const known = service(iface);
+               return known || !of(h).other_services ? known : of(h).other_services(iface);
+             }};
     for (const auto *o = plugin->options; o && o->name; ++o) {
       const auto given = options.find(o->name);
       if (given == options.end() && (o->flags & MANSIO_OPT_REQUIRED))
