@@ -6,7 +6,8 @@
 --   script = "/etc/mansio/quota.lua"
 --   isolation = "process"      # one count for all sessions
 --
--- A plugin before this one may note the tenant in the message's metadata ("tenant").
+-- The tenant is that of the listener (its option `tenant`), unless a plugin before this one has noted another one in the
+-- message's metadata.
 
 local USER, TENANT = 200, 5000
 
@@ -18,7 +19,7 @@ mansio.on("rcpt", function(transaction, rcpt)
   local session = transaction.session
   if not (session.trusted or session.auth_user) then return end
   local user = session.auth_user or session.client_address
-  local tenant = transaction.meta.tenant
+  local tenant = transaction.meta.tenant or session.tenant
   if users:count(user) >= USER or (tenant and tenants:count(tenant) >= TENANT) then
     refused:add()
     mansio.log.warn("%s is over the hourly quota", user)

@@ -29,6 +29,14 @@ test.case("a tenant has 5000, whoever sends", function()
   send(sender(script, {auth_user = "another"}, "silver"), 1)
 end)
 
+test.case("the tenant is the listener's, unless a plugin says otherwise", function()
+  local script = test.script("quota.lua")
+  for user = 1, 25 do send(sender(script, {auth_user = "user" .. user, tenant = "gold"}), 200) end
+  test.contains(sender(script, {auth_user = "another", tenant = "gold"}):rcpt("b@example.com"), "too many recipients")
+  send(sender(script, {auth_user = "another", tenant = "gold"}, "silver"), 1)
+  send(sender(script, {auth_user = "another", tenant = "bronze"}), 1)
+end)
+
 test.case("clients without a login are counted by address, and strangers not at all", function()
   local script = test.script("quota.lua")
   local machine = sender(script, {client_address = "192.0.2.7", trusted = true})

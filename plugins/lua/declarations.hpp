@@ -93,10 +93,11 @@ inline constexpr std::array kSessionFacts{
     Fact{"tls_version", "tls_version", FactType::Text},
     Fact{"tls_cipher", "tls_cipher", FactType::Text},
     Fact{"auth_user", "auth_user", FactType::Text},
+    Fact{"tenant", "tenant", FactType::Text},
 };
-inline constexpr std::array<std::string_view, 13> kSessionFields{
-    "id",       "meta",     "client_address", "client_name", "client_port", "trusted",  "helo_name",
-    "protocol", "listener", "myhostname",     "tls_version", "tls_cipher",  "auth_user"};
+inline constexpr std::array<std::string_view, 14> kSessionFields{
+    "id",       "meta",     "client_address", "client_name", "client_port", "trusted",   "helo_name",
+    "protocol", "listener", "myhostname",     "tls_version", "tls_cipher",  "auth_user", "tenant"};
 inline constexpr std::array<std::string_view, 5> kTransactionFields{"session", "meta", "queue_id", "sender",
                                                                     "recipient_count"};
 inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "localpart", "domain", "parameters"};

@@ -44,6 +44,7 @@ mansio = {}
 ---@field tls_version string?
 ---@field tls_cipher string?
 ---@field auth_user string?
+---@field tenant string? Of the listener.
 
 ---A message that is being received. Good until its handler ends.
 ---@class mansio.transaction

@@ -84,7 +84,9 @@ mansio.on("starttls", function(session)
   if session.helo_name == "old.test" then return mansio.reject("5.7.0", "your TLS is too old") end
 end)
 mansio.on("auth", function(session, mechanism, user) saw("auth", session, mechanism, user) end)
-mansio.on("mail", function(transaction, sender) saw("mail", transaction.session, sender.address) end)
+mansio.on("mail", function(transaction, sender)
+  saw("mail", transaction.session, sender.address, transaction.session.tenant)
+end)
 mansio.on("rcpt", function(transaction, rcpt) saw("rcpt", transaction.session, rcpt.address) end)
 mansio.on("data", function(transaction) saw("data", transaction.session, transaction.recipient_count) end)
 mansio.on("header", function(transaction, name, value) saw("header", transaction.session, name .. ":" .. value) end)
@@ -100,6 +102,7 @@ myhostname = "mx.mansio.test"
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
 policies = ["watch"]
+tenant = "gold"
 auth = "users"
 sasl_auth_enable = true
 tls_security_level = "may"
@@ -229,7 +232,7 @@ class Lua(rig.TestCase):
                 seen = [json.loads(line)["event"][4:] for line in server.log_text().splitlines() if '"saw ' in line]
                 self.assertEqual(seen, [
                     "connect clear 127.0.0.1", "helo clear client.test", "starttls clear client.test",
-                    f"helo {version} client.test", f"auth {version} PLAIN alice", f"mail {version} a@example.com",
+                    f"helo {version} client.test", f"auth {version} PLAIN alice", f"mail {version} a@example.com gold",
                     f"rcpt {version} bob@two.example", f"data {version} 1", f"header {version} Subject: one",
                     f"header {version} X-Two: 2", f"eoh {version}", f"body {version} body",
                     f"end-of-message {version} one alice", f"disconnect {version} alice"])

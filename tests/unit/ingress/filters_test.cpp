@@ -366,6 +366,15 @@ TEST_F(FilteredServer, DiscardsAMessageThatHasNoRecipientLeft) {
   EXPECT_TRUE(writer.stored_messages.empty());
 }
 
+TEST_F(FilteredServer, TellsOfTheListenersTenant) {
+  auto untold = greet();
+  EXPECT_THAT(policy_.call_of(MANSIO_STAGE_HELO).macros, Not(Contains(Pair("tenant", ::testing::_))));
+  policy_.seen.clear();
+  service.smtpd.tenant = "gold";
+  auto peer = greet();
+  EXPECT_THAT(policy_.call_of(MANSIO_STAGE_CONNECT).macros, Contains(Pair("tenant", "gold")));
+}
+
 TEST_F(FilteredServer, PassesMetadataOnAndIntoTheEnvelope) {
   auto greeted = result(StageOutcome::Ok);
   greeted.session_meta = {{"seen", "1"}};

@@ -51,8 +51,8 @@ typedef struct mansio_stage {
   size_t n_arguments;
   /* Facts of session and message, those that are known: "client_address", "client_name", "client_port",
    * "client_trusted" ("true": in mynetworks), "helo_name", "protocol", "listener", "myhostname", "tls_version",
-   * "tls_cipher", "auth_user", "recorded"; from MAIL on "sender", "recipient_count"
-   * (at RCPT without the one that is asked about). */
+   * "tls_cipher", "auth_user", "recorded", "tenant" (of the listener; what plugins note of a message is in its
+   * metadata); from MAIL on "sender", "recipient_count" (at RCPT without the one that is asked about). */
   const mansio_pair *macros;
   size_t n_macros;
   uint64_t length;  /* of the message, at its end */
