@@ -40,7 +40,7 @@ constexpr unsigned kWhole = 60;  // seconds for everything
 constexpr Nanos kLimit = 10 * kSecond;
 constexpr auto kSettle = 500ms;  // what is late shows by then
 constexpr int kRounds = 40;
-constexpr std::uint64_t kAllStages = (std::uint64_t{1} << (MANSIO_STAGE_DISCONNECT + 1)) - 1;
+constexpr std::uint64_t kAllStages = (std::uint64_t{1} << (MANSIO_STAGE_BOUNCE + 1)) - 1;
 
 // What the host has to say of the plugin, which is what a check is for.
 class Findings final : public LogSink {
@@ -285,7 +285,7 @@ class Check {
     return true;
   }
 
-  // Whole sessions, each with a message; every fourth is broken off after MAIL.
+  // Whole sessions, each with a message, and what the queue asks of it; every fourth is broken off after MAIL.
   bool use_filter(const mansio_plugin &plugin, const std::string &name, const char *kind) {
     auto made = host::FilterInstance::create(around(), plugin, options(), kind);
     if (!starts(name, made)) return false;
@@ -326,6 +326,10 @@ class Check {
         {MANSIO_STAGE_BODY, {"This message was made by a check.\r\n"}},
         {MANSIO_STAGE_END_OF_MESSAGE, {}},
         {MANSIO_STAGE_DISCONNECT, {}},
+        {MANSIO_STAGE_ROUTE, {"check@mansio.invalid"}},
+        {MANSIO_STAGE_PRE_DELIVERY, {"check@mansio.invalid", std::string(1000, 'r')}},
+        {MANSIO_STAGE_RETRY, {"check@mansio.invalid", "451", "4.2.0", "try again later"}},
+        {MANSIO_STAGE_BOUNCE, {"check@mansio.invalid", "", "5.1.1", "no such user"}},
     };
     const MessageId id{static_cast<std::uint64_t>(round + 1)};
     const auto name = fmt::format("check.{}", round);
@@ -339,10 +343,13 @@ class Check {
       }
       wire::StageCall call;
       call.stage = stage;
-      call.session = name;
-      if (stage >= MANSIO_STAGE_HEADER && stage < MANSIO_STAGE_DISCONNECT) call.id = id;
+      if (stage <= MANSIO_STAGE_DISCONNECT) call.session = name;
+      if (stage >= MANSIO_STAGE_HEADER && stage != MANSIO_STAGE_DISCONNECT) call.id = id;
       call.arguments = arguments;
       call.macros = {{"client_address", "192.0.2.1"}, {"helo_name", "check.mansio.invalid"}};
+      if (stage > MANSIO_STAGE_DISCONNECT)
+        call.macros = {
+            {"sender", "check@mansio.invalid"}, {"attempts", "1"}, {"transport", "smtp"}, {"retry_after", "300"}};
       call.length = content ? content->length : 0;
       call.time_limit = call.total_limit = kLimit;
       const auto answered = std::make_shared<bool>(false);  // perhaps too late for us

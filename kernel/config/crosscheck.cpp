@@ -237,6 +237,18 @@ class Checker {
         budget(of, filter.budget);
         plugin(of, filter.plugin, fmt::format("\"{}-NAME\"", std::string_view{kind}.substr(0, 6)));
       }
+    queue_policies();
+  }
+
+  void queue_policies() {
+    watched("queue", "policies", "policy", s_.queue.policies, s_.policies);
+    for (const auto &name : s_.queue.policies) {
+      const auto *policy = s_.policy(name);
+      if (policy && policy->budget.isolation != Isolation::Process)
+        add("policy." + name + ".isolation",
+            "is \"inproc\", but the processes that ask it for the queue run no policy's code; expected \"process\"",
+            {"queue.policies"});
+    }
   }
 
   void events() {
@@ -326,7 +338,7 @@ class Checker {
           {of + ".auth", "smtpd.sasl_auth_enable"});
   }
 
-  // `of`: "smtpd" or "listener.NAME".
+  // `of`: "smtpd", "listener.NAME" or "queue".
   void watched(const std::string &of, const char *option, const char *table, const std::vector<std::string> &names,
                const std::vector<Filter> &known) {
     const auto key = of + '.' + option;

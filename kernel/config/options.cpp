@@ -634,7 +634,8 @@ std::span<const Option<Filter>> filter_options() {
       option<&T::plugin>("plugin", text(kPlugin), "The plugin that watches, such as \"filter-pipe\".", "must be given"),
       option<&T::command_timeout>("command_timeout", duration(kMillisecond, 600 * kSecond),
                                   "How long it may take to judge a connection or a command (Postfix: "
-                                  "`milter_command_timeout`); then `on_failure` answers."),
+                                  "`milter_command_timeout`), or an event of the queue, for which it has a minute at "
+                                  "most; then `on_failure` answers."),
       option<&T::content_timeout>("content_timeout", duration(kMillisecond, 3600 * kSecond),
                                   "The same for the content: each header field, each piece of the body, and the end of "
                                   "the message (Postfix: `milter_content_timeout`). A plugin that reports progress has "
@@ -706,8 +707,8 @@ std::span<const Option<Budget>> budget_options() {
           "breaker_deaths", integer(1, 1000),
           "Ends of the plugin's own process, or failures of a lookup, auth, filter or policy in a row (exceptions, no "
           "answer in time), within `breaker_window`, after which its breaker opens: `on_failure` answers at once, and "
-          "nothing is started or asked. A filter or policy has a row, and a breaker, for each command of a session, "
-          "and one for the content of a message."),
+          "nothing is started or asked. A filter or policy has a row, and a breaker, for each command of a session "
+          "and each event of the queue, and one for the content of a message."),
       option<&T::breaker_window>("breaker_window", duration(kSecond), "See `breaker_deaths`."),
       option<&T::breaker_time>("breaker_time", duration(kMillisecond),
                                "How long an open breaker waits before it tries the plugin again; a lookup first with "
@@ -901,6 +902,11 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::worker_kill_limit>(
           "worker_kill_limit", integer(1, 7),
           "Delivery processes that a message may have killed in a row before it is put on hold."),
+      option<&T::policies>(
+          "policies", list(kFilterName),
+          "Policies that have a say in what becomes of mail in the queue, in the order in which they are asked: which "
+          "way it goes, whether a delivery may begin, when it is tried again, and whether a notification is written. "
+          "They run in processes of their own (`isolation = \"process\"`)."),
   };
   return rows;
 }

@@ -100,6 +100,7 @@ Plan make_plan(const Settings &settings) {
     if (auto *h = host(policy.budget)) {
       h->name = "host.policy." + policy.name;
       h->policy = policy.name;
+      h->for_queue = std::ranges::find(settings.queue.policies, policy.name) != settings.queue.policies.end();
       h->descriptors += policy.budget.in_flight_limit;
     }
   }

@@ -66,11 +66,12 @@ struct PlanHost {
   std::uint32_t breaker_deaths = 5;
   Nanos breaker_window = 0, breaker_time = 0;
   std::uint64_t descriptors = 0;  // that its process needs
+  bool for_queue = false;         // a policy that [queue] names
   bool operator==(const PlanHost &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.name, s.lookup, s.transport, s.filter, s.policy, s.event, s.rate, s.auth, s.needs, s.breaker_deaths,
-      s.breaker_window, s.breaker_time, s.descriptors);
+      s.breaker_window, s.breaker_time, s.descriptors, s.for_queue);
   }
 };
 

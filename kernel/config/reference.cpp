@@ -90,8 +90,10 @@ std::string configuration_reference() {
   table(out, lookup_options(), Lookup{});
   out +=
       "\n## [filter.NAME] and [policy.NAME]\n\nPlugins that watch SMTP sessions, in which `policies` and `filters` of "
-      "`[smtpd]` name them: a policy judges, a filter may change messages too. docs/plugin-guide.md says what they see "
-      "and when. Options that are not listed here are the plugin's own.\n\n";
+      "`[smtpd]` name them: a policy judges, a filter may change messages too. Policies that `policies` of `[queue]` "
+      "names have a say in what becomes of mail in the queue. docs/plugin-guide.md says what they see and when. "
+      "Options "
+      "that are not listed here are the plugin's own.\n\n";
   table(out, filter_options(), Filter{});
   out +=
       "\n## [event.NAME]\n\nPlugins that are told what became of messages, once it is on stable storage "

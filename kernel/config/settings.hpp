@@ -203,7 +203,8 @@ struct Lookup {
   bool operator==(const Lookup &) const = default;
 };
 
-// One [filter.NAME] or [policy.NAME]: a plugin that watches the sessions of the listeners that name it.
+// One [filter.NAME] or [policy.NAME]: a plugin that watches the sessions of the listeners that name it. A policy that
+// [queue] names has a say in what the queue does.
 struct Filter {
   std::string name;
   std::string plugin;                          // "filter-pipe"
@@ -332,6 +333,7 @@ struct Queue {
   std::string bounce_template_file;
   std::uint64_t bounce_size_limit = 50000;
   std::uint32_t worker_kill_limit = 3;  // deaths in a row before a message goes to hold
+  std::vector<std::string> policies;    // [policy.NAME] that have a say in what the queue does, in their order
 
   bool operator==(const Queue &) const = default;
 };

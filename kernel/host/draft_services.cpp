@@ -74,6 +74,12 @@ constexpr mansio_host_edit kEdit{
     [](const mansio_host *host, mansio_op op, mansio_str address) noexcept {
       return edit(host, op, 0, EditKind::Redirect, 0, {}, address);
     },
+    [](const mansio_host *host, mansio_op op, mansio_str transport, mansio_str nexthop) noexcept {
+      return edit(host, op, 0, EditKind::Route, 0, transport, nexthop);
+    },
+    [](const mansio_host *host, mansio_op op, mansio_str pool) noexcept {
+      return edit(host, op, 0, EditKind::SourcePool, 0, {}, pool);
+    },
 };
 
 constexpr mansio_host_progress kProgress{

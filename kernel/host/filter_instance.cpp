@@ -36,6 +36,7 @@ wire::StageResult stage_result(Answer &&answer) {
       return r;
     case MANSIO_DEFER:
       refuses(StageOutcome::Defer, 4);
+      r.retry = std::max<Nanos>(answer.retry, 0);
       return r;
     case MANSIO_FAIL:
       refuses(StageOutcome::Fail, 5);
@@ -72,11 +73,16 @@ void with_stage(const wire::StageCall &call, Nanos deadline, F f) {
 
 // The parts that have a breaker each. A plugin may fail at recipients and never at senders, so each command is one, and
 // disconnecting too. The content is one with all its stages: a message has many of them, and what goes well before the
-// field that makes the plugin fail is no recovery.
-constexpr std::size_t kContentPart = MANSIO_STAGE_HEADER, kDisconnectPart = kContentPart + 1, kParts = kContentPart + 2;
+// field that makes the plugin fail is no recovery. Each stage of the queue is one.
+constexpr std::size_t kContentPart = MANSIO_STAGE_HEADER, kDisconnectPart = kContentPart + 1,
+                      kQueueParts = kDisconnectPart + 1,
+                      kParts = kQueueParts + (MANSIO_STAGE_BOUNCE - MANSIO_STAGE_ROUTE + 1);
 
 std::size_t part_of(std::uint32_t stage) {
-  return stage < MANSIO_STAGE_HEADER ? stage : is_content(stage) ? kContentPart : kDisconnectPart;
+  if (stage < MANSIO_STAGE_HEADER) return stage;
+  if (is_content(stage)) return kContentPart;
+  const bool queued = stage >= MANSIO_STAGE_ROUTE && stage <= MANSIO_STAGE_BOUNCE;
+  return queued ? kQueueParts + (stage - MANSIO_STAGE_ROUTE) : kDisconnectPart;
 }
 
 class FilterInProcess final : public FilterInstance {
@@ -102,7 +108,8 @@ class FilterInProcess final : public FilterInstance {
       stages_ = table_->stages(plugin_->self());
       told = true;
     });
-    if (!told || stages_ == 0)  // one that lets everything pass is none
+    if (filter_) stages_ &= (std::uint64_t{1} << MANSIO_STAGE_ROUTE) - 1;  // those of the queue are for policies
+    if (!told || stages_ == 0)                                             // one that lets everything pass is none
       return Error{Status::BadConfig,
                    fmt::format("{} {}: the plugin {} which stages it wants to see", filter_ ? "filter" : "policy",
                                plugin_->name(), told ? "does not say" : "failed when it was asked")};

@@ -109,7 +109,10 @@ void RemoteFilter::receive(io::Message &m) {
   if (!message) return unreadable();
   switch (message->type) {
     case wire::StagesWanted::kType:
-      if (const auto wanted = decode<wire::StagesWanted>(message->payload())) stages_ = wanted->stages;
+      if (const auto wanted = decode<wire::StagesWanted>(message->payload())) {
+        stages_ = wanted->stages;
+        if (told_) told_();
+      }
       return;
     case wire::StageProgress::kType:
       if (const auto progress = decode<wire::StageProgress>(message->payload())) {

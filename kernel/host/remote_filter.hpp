@@ -1,9 +1,10 @@
-// RemoteFilter: a filter or policy that runs in a host process of its own, as an ingress process sees it. What was
+// RemoteFilter: a filter or policy that runs in a host process of its own, as those who ask it see it. What was
 // under way when that process went has failed. For a moment after, stages wait for its successor: it is soon there, and
 // a filter that is skipped when it fails should not be skipped for a restart. After that they fail at once, so an open
 // breaker costs nobody time. See remote.hpp for lookups and transports.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -23,6 +24,8 @@ class RemoteFilter final : public FilterInstance {
   ~RemoteFilter() override;
   // A channel not started yet; it takes the place of an earlier one.
   void attach(std::shared_ptr<io::Channel> channel);
+  // `told` runs when its process has said which stages it wants to see.
+  void on_stages(std::function<void()> told) { told_ = std::move(told); }
 
   std::uint64_t stages() const override { return stages_; }
   std::uint32_t incarnation() const override { return incarnation_; }
@@ -64,6 +67,7 @@ class RemoteFilter final : public FilterInstance {
   Timers timers_;
   std::shared_ptr<io::Channel> channel_;
   std::uint64_t stages_ = ~std::uint64_t{0};
+  std::function<void()> told_;
   std::uint32_t incarnation_ = 0;
   Nanos awaited_until_ = 0;  // mono: how long a successor is waited for
   std::unordered_map<std::uint64_t, Pending> pending_;

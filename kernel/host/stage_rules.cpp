@@ -1,5 +1,7 @@
 #include "kernel/host/stage_rules.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -10,7 +12,26 @@
 namespace mansio::host {
 namespace {
 
-constexpr std::size_t kLongestKey = 64, kLongestValue = 4096, kLongestReason = 512;
+constexpr std::size_t kLongestKey = 64, kLongestValue = 4096, kLongestReason = 512, kLongestName = 1000;
+
+// At which stages of the queue an edit is possible; the bits of the others are not here.
+constexpr std::uint64_t bits(std::initializer_list<std::uint32_t> stages) {
+  std::uint64_t all = 0;
+  for (const auto stage : stages) all |= std::uint64_t{1} << stage;
+  return all;
+}
+constexpr auto kHolds = bits({MANSIO_STAGE_ROUTE, MANSIO_STAGE_PRE_DELIVERY, MANSIO_STAGE_RETRY});
+constexpr auto kDiscards = bits({MANSIO_STAGE_ROUTE, MANSIO_STAGE_PRE_DELIVERY, MANSIO_STAGE_BOUNCE});
+constexpr auto kRoutes = bits({MANSIO_STAGE_ROUTE, MANSIO_STAGE_PRE_DELIVERY});
+constexpr auto kRedirects = bits({MANSIO_STAGE_BOUNCE});
+
+bool is_one_of(std::uint64_t stages, std::uint32_t stage) { return stage < 64 && (stages >> stage & 1) != 0; }
+
+// Of a transport, a next hop or a pool: what the configuration has under that name is for those to see who ask.
+bool is_name(std::string_view text) {
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  return text.size() <= kLongestName && std::none_of(text.begin(), text.end(), control);
+}
 
 bool meta_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestKey &&
@@ -36,19 +57,35 @@ std::string one_reason(std::string_view text) {
 }  // namespace
 
 std::string_view stage_name(std::uint32_t stage) {
-  constexpr std::string_view names[] = {"CONNECT", "HELO",   "STARTTLS",       "AUTH", "MAIL",           "RCPT",
-                                        "DATA",    "header", "end of headers", "body", "end of message", "disconnect"};
+  constexpr std::string_view names[] = {
+      "CONNECT",        "HELO", "STARTTLS",       "AUTH",       "MAIL",  "RCPT",         "DATA",  "header",
+      "end of headers", "body", "end of message", "disconnect", "route", "pre-delivery", "retry", "bounce"};
   return stage < std::size(names) ? names[stage] : "unknown";
 }
 
 bool is_content(std::uint32_t stage) { return stage >= MANSIO_STAGE_HEADER && stage <= MANSIO_STAGE_END_OF_MESSAGE; }
 
 mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage) {
-  if (edit.kind == EditKind::Hold || edit.kind == EditKind::Discard || edit.kind == EditKind::Redirect) {
-    if (stage < MANSIO_STAGE_MAIL || stage > MANSIO_STAGE_END_OF_MESSAGE) return MANSIO_UNSUPPORTED;
-    if (edit.kind == EditKind::Redirect) return canonical_address(edit.value, false) ? MANSIO_OK : MANSIO_FAIL;
-    edit.value = one_reason(edit.value);
-    return MANSIO_OK;
+  const auto of_queue = [&](std::uint64_t stages) { return !filter && is_one_of(stages, stage); };
+  const bool of_message = stage >= MANSIO_STAGE_MAIL && stage <= MANSIO_STAGE_END_OF_MESSAGE;
+  switch (edit.kind) {
+    case EditKind::Hold:
+    case EditKind::Discard:
+      if (!of_message && !of_queue(edit.kind == EditKind::Hold ? kHolds : kDiscards)) return MANSIO_UNSUPPORTED;
+      edit.value = one_reason(edit.value);
+      return MANSIO_OK;
+    case EditKind::Redirect:
+      if (!of_message && !of_queue(kRedirects)) return MANSIO_UNSUPPORTED;
+      return canonical_address(edit.value, false) ? MANSIO_OK : MANSIO_FAIL;
+    case EditKind::Route:
+      if (!of_queue(kRoutes)) return MANSIO_UNSUPPORTED;
+      if (edit.name.empty() && edit.value.empty()) return MANSIO_FAIL;
+      return is_name(edit.name) && is_name(edit.value) ? MANSIO_OK : MANSIO_FAIL;
+    case EditKind::SourcePool:
+      if (!of_queue(kRoutes)) return MANSIO_UNSUPPORTED;
+      return !edit.value.empty() && is_name(edit.value) ? MANSIO_OK : MANSIO_FAIL;
+    default:
+      break;
   }
   if (!filter || stage != MANSIO_STAGE_END_OF_MESSAGE) return MANSIO_UNSUPPORTED;
   switch (edit.kind) {
@@ -92,7 +129,7 @@ bool fits_recording(const std::vector<std::string> &told) {
 
 bool valid(wire::StageResult &result, bool filter, std::uint32_t stage) {
   if (!fits_recording(result.told)) result.told.clear();
-  if (result.outcome > wire::StageOutcome::Failed || result.edits.size() > kMostEdits) return false;
+  if (result.outcome > wire::StageOutcome::Failed || result.edits.size() > kMostEdits || result.retry < 0) return false;
   if (result.outcome != wire::StageOutcome::Ok)
     return result.edits.empty() && result.session_meta.empty() && result.message_meta.empty();
   for (auto &edit : result.edits)

@@ -23,7 +23,10 @@ enum class EditKind : std::uint8_t {
   ReplaceBody,      // value: the next piece of the new body
   Hold,             // value: the reason
   Discard,          // value: the reason
-  Redirect,         // value: the address that takes the place of all recipients
+  Redirect,         // value: the address that takes the place of all recipients; of a notification, of its one
+  // Of mail in the queue.
+  Route,       // name: the transport, value: the next hop; either may be empty
+  SourcePool,  // value
 };
 
 struct Edit {

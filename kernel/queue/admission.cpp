@@ -11,17 +11,12 @@
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "kernel/queue/core.hpp"
+#include "kernel/queue/limits.hpp"
 
 namespace mansio::queue {
 namespace {
 
 constexpr std::size_t kGroupBytes = 32 * 1024;  // of recipients: a lease must fit in a frame, with room for the rest
-
-// No attempt is put off for longer. A later time is another clock's: ours was behind at a start, or is.
-Nanos longest_wait(const config::Queue &q) {
-  const auto base = std::max(q.minimal_backoff_time, q.maximal_backoff_time);
-  return base + static_cast<Nanos>(static_cast<double>(base) * q.backoff_jitter) + q.queue_run_delay;
-}
 
 std::size_t weight(const Recipient &r) { return r.address.size() + r.original.size() + r.orcpt.size() + 32; }
 
@@ -116,6 +111,7 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
     if (!s.hold_reason.empty()) m.more().hold_reason = s.hold_reason;
     for (const auto &[recipient, route] : record->routes) m.more().routes[recipient] = route;
     if (!record->pool.empty()) m.more().pool = record->pool;
+    for (const auto &[recipient, pool] : record->pools) m.more().pools[recipient] = pool;
     if (!record->failed.empty()) m.more().failed = record->failed;
     if (!record->succeeded.empty()) m.more().succeeded = record->succeeded;
     if (!record->intents.empty()) m.more().intents = record->intents;
@@ -146,9 +142,9 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
   if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, now.mono);
   if (anew) {
     const auto stored = cache_.put(std::make_shared<const Stored>(Stored{at, std::move(envelope)}));
-    place_recipients(slot, stored->envelope, recipients, record, now);
+    place_recipients(slot, stored->envelope, recipients, record, now, 0, false);
   } else {
-    place_recipients(slot, envelope, recipients, record, now);
+    place_recipients(slot, envelope, recipients, record, now, 0, false);
   }
   if (parent.id && replay_) adopted_.try_emplace(at.id, FoundDsn{{parent.id, parent.event}, at.commit});
   if (m.groups == kNone || m.deleted)
@@ -174,11 +170,21 @@ scheduler::FlowId QueueCore::flow_of(GroupSlot group, const Envelope &envelope) 
   return flow_of(envelope, routing ? std::string_view{} : pool_of(group, envelope));
 }
 
-// `attempts`: made for them so far, where `record` does not say.
+// `attempts`: made for them so far, where `record` does not say. `settled`: their routes are their last word; else
+// those that were neither tried nor given a route since they came are the router's first, if a policy wants to see them
+// there.
 void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients,
-                                 const Record *record, const Times &as_of, std::uint16_t attempts) {
+                                 const Record *record, const Times &as_of, std::uint16_t attempts, bool settled) {
   auto &m = index_.message(slot);
   const auto now = as_of.wall;
+  const bool asks = !settled && policy_wants(wire::QueueStage::Route);
+  // An attempt that is put off for longer than any back-off is another clock's, which was ahead of ours, but for those
+  // that a policy chose.
+  const auto latest = [&](const Deferral &d) {
+    if (d.woken) return now;
+    return now +
+           (d.put_off ? std::max(lifetime_of(m), longest_wait(settings_->queue)) : longest_wait(settings_->queue));
+  };
   steps_.hear(as_of.offset());
   std::byte nearby[1024];  // enough for the usual message
   std::pmr::monotonic_buffer_resource memory{nearby, sizeof(nearby)};
@@ -204,14 +210,15 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     std::uint32_t limit;  // of recipients
   };
   const auto flow = flow_of(envelope, pool_of(m, envelope));
-  using Key = std::tuple<scheduler::TransportId, std::string, std::string, const Deferral *>;
+  using Key = std::tuple<scheduler::TransportId, std::string, std::string, const Deferral *, std::string_view>;
   std::pmr::map<Key, Open> open{&memory};
   std::pmr::vector<GroupSlot> made{&memory};
   for (const auto i : recipients) {
     const auto &recipient = envelope.recipients[i];
     const auto &route = route_of(m, envelope, i);
-    const auto known = known_transport(route.transport);
     const auto *wait = wait_of(i);
+    auto known = known_transport(route.transport);
+    if (asks && known && !wait && !(m.extra && m.extra->routes.contains(i))) known.reset();
     const auto *deferral = wait ? wait->deferral : nullptr;
     const auto transport = known ? *known : route_transport_;
     const bool by_recipient = known && transports_[transport].by_recipient;
@@ -219,26 +226,27 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
             by_recipient                     ? lower(recipient.address)
             : known && route.nexthop.empty() ? lower(split_address(recipient.address).domain)
                                              : "",
-            deferral};
+            deferral, known ? own_pool_of(m, i) : std::string_view{}};
     auto at = open.find(key);
     if (at != open.end() && (index_.group(at->second.group).recipients.size() >= at->second.limit ||
                              at->second.bytes + weight(recipient) > kGroupBytes)) {
       open.erase(at);
       at = open.end();
     }
-    if (at == open.end()) {
+    const bool first = at == open.end();
+    if (first) {
       const auto g = index_.add_group(slot);
       auto &group = index_.group(g);
       auto due = now;
       group.attempts = deferral ? deferral->attempts : attempts;
       if (deferral) {
-        due = std::min(deferral->due, deferral->woken ? now : now + longest_wait(settings_->queue));
+        due = std::min(deferral->due, latest(*deferral));
       } else if (!record && envelope.hold_until > now && envelope.hold_until != std::numeric_limits<Nanos>::max()) {
         due = envelope.hold_until;
       }
       made.push_back(g);
       at = open.emplace(std::move(key), Open{g, 0, 0}).first;
-      const auto &[_, nexthop, domain, waiting] = at->first;
+      const auto &[_, nexthop, domain, waiting, pool] = at->first;
       const auto name = known ? std::string_view{domain.empty() ? nexthop : domain} : "router";
       const auto destination = scheduler_->destination(transport, name);
       look_at_exchangers(transport, destination);
@@ -250,9 +258,10 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
                             .due = due - as_of.offset(),
                             .flow = flow,
                             .alone = m.kills > 0});
-      if (!known || !pools_.empty()) scheduler_->set_flow(g, flow_of(g, envelope), as_of.mono);
     }
     index_.group(at->second.group).recipients.push({i, wait ? replay_->reason(wait->reason, reasons_) : 0});
+    if (first && (!known || !pools_.empty() || !std::get<4>(at->first).empty()))
+      scheduler_->set_flow(at->second.group, flow_of(at->second.group, envelope), as_of.mono);
     index_.add_recipient(at->second.group, recipient.address,
                          scheduler_->nexthop_of(scheduler_->destination_of(at->second.group)));
     at->second.bytes += weight(recipient);

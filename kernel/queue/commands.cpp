@@ -321,6 +321,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
   auto &extra = m.more();
   extra.hold_reason.clear();
   extra.undecided.clear();
+  forget_pools(m);
   if (!extra.pool.empty()) {
     extra.pool.clear();
     journal(m, entry::pool(m.id, ""));

@@ -10,9 +10,10 @@
 //
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
-// (what replies make us do), crashes.cpp, routing.cpp, sites.cpp (which domains share limits), notifications.cpp,
-// telling.cpp (event plugins), compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and
-// suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp (time, pressure, end).
+// (what replies make us do), crashes.cpp, routing.cpp, policies.cpp (plugins that have a say), sites.cpp (which domains
+// share limits), notifications.cpp, telling.cpp (event plugins), compaction.cpp, commands.cpp, flush.cpp,
+// shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp
+// (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -53,6 +54,12 @@ namespace mansio::queue {
 std::optional<Nanos> parse_age(std::string_view text);  // of an operator: "90", "15m", "2h", "5d"
 
 class Json;
+
+// When the next attempt is to be made, from now: what the next hop asked for, which the back-off may exceed, or what a
+// policy said, which counts whatever the back-off is. 0: nothing.
+struct NextAttempt {
+  Nanos asked = 0, decided = 0;
+};
 
 class QueueCore : private spool::Mover {
  public:
@@ -175,7 +182,7 @@ class QueueCore : private spool::Mover {
   scheduler::FlowId flow_of(const Envelope &envelope, std::string_view source_pool);
   scheduler::FlowId flow_of(GroupSlot group, const Envelope &envelope);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,
-                        const Times &as_of, std::uint16_t attempts = 0);
+                        const Times &as_of, std::uint16_t attempts, bool settled);
   void schedule_new(GroupSlot group);
   const Route &route_of(const Message &m, const Envelope &envelope, std::uint32_t recipient) const;
   Result<SharedStored> read_stored(MessageSlot slot);  // from the cache or the spool
@@ -234,6 +241,7 @@ class QueueCore : private spool::Mover {
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   static const std::string &pool_of(const Message &m, const Envelope &envelope);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
+  static std::string_view own_pool_of(const Message &m, std::uint32_t recipient);
   const std::string *pool_said(GroupSlot group) const;
   std::optional<std::string> pool_now(GroupSlot group);
   SharedEnvelope nameless(MessageSlot slot);
@@ -249,7 +257,9 @@ class QueueCore : private spool::Mover {
   bool spares_some(GroupSlot group, const Batch &batch) const;
   bool first_undecided(Message &m, std::uint32_t recipient, const wire::RecipientOutcome &reported,
                        const LeaseContext &context);
-  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope, Nanos retry = 0);
+  void return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
+                    NextAttempt next = {});
+  Nanos lifetime_of(const Message &m) const;
   bool expired(GroupSlot group) const;
   void expire_failed(GroupSlot group, Batch &batch, const Envelope &envelope);
   void expire_group(GroupSlot group, Batch &batch, const Envelope &envelope, const Recipients &spared = {});
@@ -271,8 +281,20 @@ class QueueCore : private spool::Mover {
   void egress_dead(Connection &c, const wire::Dead &dead);
   void hold_killer(MessageSlot slot);
 
+  // policies.cpp
+  bool policy_wants(wire::QueueStage stage) const { return (policy_stages_ & wire::bit_of(stage)) != 0; }
+  void on_policy_stages(Connection &c, const wire::PolicyStages &said);
+  void update_policy_stages();
+  wire::MailFacts facts_of(GroupSlot group, const Envelope &envelope) const;
+  void set_pools(Message &m, const std::vector<std::pair<std::uint32_t, std::string>> &pools);
+  void forget_pools(Message &m);
+  void hold_for_policy(MessageSlot slot, const std::string &reason);
+  void put_off(GroupSlot group, Nanos after);
+  bool is_put_off(GroupSlot group) const;
+
   // routing.cpp
   void request_route(GroupSlot group);
+  void fill_route_request(wire::RouteRequest &request, GroupSlot group, const Envelope &envelope);
   void on_route_reply(const wire::RouteReply &reply);
   void route_again(GroupSlot group);  // not leased
   void reroute_orphans();
@@ -396,6 +418,7 @@ class QueueCore : private spool::Mover {
   scheduler::Responses responses_;
   std::map<std::string, std::pair<std::string, Nanos>, std::less<>> pools_;  // by site, that replies chose: until
   std::pair<MessageId, std::string> came_with_;           // the source pool of the message that pool_now() read last
+  std::uint64_t policy_stages_ = 0;                       // of the queue, that some policy wants to see
   std::deque<std::string> domains_to_ask_;                // whose exchangers are wanted
   std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
   // What is said to mail for each that was last out of reach: one text with the recipients' own.
@@ -470,7 +493,7 @@ class QueueCore : private spool::Mover {
   struct Counters {
     std::uint64_t admitted = 0, removed = 0, sent = 0, deferred = 0, bounced = 0, expired = 0, uncertain = 0;
     std::uint64_t possible_duplicates = 0, notifications = 0, double_bounces_dropped = 0, worker_deaths = 0, held = 0;
-    std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0, clogs = 0;
+    std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0, clogs = 0, held_by_policies = 0;
   } counters_;
 };
 

@@ -1,7 +1,7 @@
-// Index: every message in the spool that is not gone, in memory: 40 bytes a message (42 where the domains of senders are
-// mixed), five to seven for its id's place in the table, and for each group (the recipients that share transport and
-// destination) 24 bytes here, or 26 where the destination is not their domain, and 24 in the scheduler, which knows the
-// group's destination and due time. The envelope and the places of its records stay in the spool: the COMMIT record
+// Index: every message in the spool that is not gone, in memory: 40 bytes a message (42 where the domains of senders
+// are mixed), five to seven for its id's place in the table, and for each group (the recipients that share transport
+// and destination) 24 bytes here, or 26 where the destination is not their domain, and 24 in the scheduler, which knows
+// the group's destination and due time. The envelope and the places of its records stay in the spool: the COMMIT record
 // names them. Slots are used again; references stay good until the slot is erased.
 #pragma once
 
@@ -64,7 +64,8 @@ struct Undecided {
 struct Extra {
   std::string hold_reason;
   std::map<std::uint32_t, Route> routes;
-  std::string pool;  // an operator's, instead of the envelope's; "": none
+  std::string pool;                            // an operator's, instead of the envelope's; "": none
+  std::map<std::uint32_t, std::string> pools;  // a policy's, of these recipients; an operator's is stronger
   std::vector<Reported> failed, succeeded;
   std::vector<Intent> intents;
   std::uint32_t next_event = 1;

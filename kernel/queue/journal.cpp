@@ -27,6 +27,8 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Scheduling = 16,
   ClockStep = 17,
   Pool = 18,
+  Pools = 19,
+  PutOff = 20,
 };
 
 template <class... T>
@@ -95,6 +97,10 @@ std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Rout
   return make(Kind::Routes, id, routes);
 }
 std::string pool(MessageId id, std::string_view pool) { return make(Kind::Pool, id, pool); }
+std::string pools(MessageId id, const std::vector<std::pair<std::uint32_t, std::string>> &pools) {
+  return make(Kind::Pools, id, pools);
+}
+std::string put_off(MessageId id) { return make(Kind::PutOff, id); }
 std::string intent(MessageId id, const Intent &intent) { return make(Kind::Intent, id, intent); }
 std::string unannounced(MessageId id, const Recipients &recipients) { return make(Kind::Unannounced, id, recipients); }
 std::string written(MessageId id, std::uint32_t event) { return make(Kind::Written, id, event); }
@@ -119,7 +125,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Pool) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::PutOff) {
     ++skipped_;
     return;
   }
@@ -315,6 +321,19 @@ void Replay::apply(Record &record, std::string_view entry) {
       if (parse(pool)) record.pool = std::move(pool);
       return;
     }
+    case Kind::Pools: {
+      std::vector<std::pair<std::uint32_t, std::string>> pools;
+      if (!parse(pools)) return;
+      for (auto &[recipient, pool] : pools) {
+        std::erase_if(record.pools, [&](const auto &known) { return known.first == recipient; });
+        if (!pool.empty()) record.pools.emplace_back(recipient, std::move(pool));
+      }
+      return;
+    }
+    case Kind::PutOff:
+      if (!parse()) return;
+      for (auto &deferral : record.deferrals) deferral.put_off = true;
+      return;
     case Kind::Intent: {
       Intent intent;
       if (!parse(intent)) return;

@@ -55,7 +55,8 @@ struct Deferral {
   Nanos due = 0;  // wall
   std::uint16_t attempts = 0;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> recipients;  // each with the number of its reason; 0: none
-  bool woken = false;  // brought forward since; not in a checkpoint, whose due times are right
+  bool woken = false;    // brought forward since; not in a checkpoint, whose due times are right
+  bool put_off = false;  // by a policy: it may be longer than any back-off; an entry of its own
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.due, s.attempts, s.recipients);
@@ -86,7 +87,8 @@ struct Record {
   std::vector<std::pair<std::uint32_t, Route>> routes;  // differing from the envelope's; no transport: to be routed
   std::vector<Reported> failed, succeeded;              // not yet in a notification
   std::vector<Intent> intents;
-  std::string pool;        // not in the record: an entry of its own, behind it in a checkpoint
+  std::string pool;  // not in the record: an entry of its own, behind it in a checkpoint
+  std::vector<std::pair<std::uint32_t, std::string>> pools;  // the same: of these recipients, by a policy; each once
   bool has_state = false;  // not in the record either: `state` was said; if not, it is as the envelope has it
   template <class Self, class V>
   static void fields(Self &s, V &v) {
@@ -103,7 +105,9 @@ std::string done(MessageId id, const Recipients &sent, const std::vector<Reporte
 std::string deferred(MessageId id, const Deferral &deferral);
 std::string state(MessageId id, const MessageState &state);
 std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Route>> &routes);
-std::string pool(MessageId id, std::string_view pool);   // the source pool it leaves from; "": the envelope's
+std::string pool(MessageId id, std::string_view pool);  // the source pool it leaves from; "": the envelope's
+std::string pools(MessageId id, const std::vector<std::pair<std::uint32_t, std::string>> &pools);  // "": none any more
+std::string put_off(MessageId id);                       // the times of its deferrals so far are a policy's
 std::string intent(MessageId id, const Intent &intent);  // takes its recipients out of failed/succeeded
 std::string unannounced(MessageId id, const Recipients &recipients);  // nobody wants to hear about these
 std::string written(MessageId id, std::uint32_t event);

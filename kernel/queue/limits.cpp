@@ -59,6 +59,11 @@ scheduler::Backoff backoff_of(const config::Queue &q) {
           .queue_run_delay = q.queue_run_delay};
 }
 
+Nanos longest_wait(const config::Queue &q) {
+  const auto base = std::max(q.minimal_backoff_time, q.maximal_backoff_time);
+  return base + static_cast<Nanos>(static_cast<double>(base) * q.backoff_jitter) + q.queue_run_delay;
+}
+
 scheduler::TransportLimits limits_of(const config::Transport &t, const config::Settings &settings) {
   scheduler::TransportLimits limits;
   limits.name = t.name;

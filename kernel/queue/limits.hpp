@@ -17,6 +17,8 @@ std::vector<scheduler::ResponseRule> responses_of(const config::Settings &settin
 // As they are at that time (wall): they are others when another day begins (UTC), where there are warm-ups.
 std::vector<scheduler::RateRule> rates_of(const config::Settings &settings, Nanos wall);
 bool warms_up(const config::Settings &settings);
+// No back-off puts an attempt off for longer.
+Nanos longest_wait(const config::Queue &queue);
 inline constexpr Nanos kWarmUpDay = 86400 * kSecond;
 
 }  // namespace mansio::queue

@@ -117,6 +117,8 @@ void QueueCore::reload(const config::Settings &settings) {
   events_.configure(settings);
   cache_.limit(settings.queue.envelope_cache_limit);
   set_limits();
+  for (auto &[id, c] : connections_) c->policy_stages.reset();  // a router of this configuration is about to come
+  update_policy_stages();
   update_pressure();
 }
 
@@ -167,6 +169,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_double_bounces_dropped_total", number(counters_.double_bounces_dropped));
   put("mansio_worker_deaths_total", number(counters_.worker_deaths));
   put("mansio_messages_held_for_deaths_total", number(counters_.held));
+  put("mansio_messages_held_by_policies_total", number(counters_.held_by_policies));
   put("mansio_lease_deadlines_missed_total", number(counters_.missed_deadlines));
   put("mansio_queue_clog_warnings_total", number(counters_.clogs));
   put("mansio_segment_scans_total", number(counters_.scans));

@@ -103,7 +103,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
       put_back(group);
       refresh_capacity(c.transport);
     } else {
-      return_group(group, result, batch, *envelope, retry);
+      return_group(group, result, batch, *envelope, {.asked = retry});
     }
   } else {
     l.spared = batch.spared;
@@ -315,11 +315,13 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   return true;
 }
 
+Nanos QueueCore::lifetime_of(const Message &m) const {
+  return m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime;
+}
+
 bool QueueCore::expired(GroupSlot group) const {
   const auto &m = index_.message(index_.group(group).message);
-  if (m.forced_expire) return true;
-  const auto limit = m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime;
-  return age_of(group) >= limit;
+  return m.forced_expire || age_of(group) >= lifetime_of(m);
 }
 
 // `spared`: recipients who may have been delivered to, or of whom nothing was said. Only a failure known for certain
@@ -369,10 +371,10 @@ void QueueCore::expire_failed(GroupSlot group, Batch &batch, const Envelope &env
     expire_group(group, batch, envelope, batch.spared);
 }
 
-// A leased group comes back: what remains of it waits, expires, is held or routed again. `retry`: what its next hop
-// asked for before the next attempt. It can ask for no more than the back-off would come to.
+// A leased group comes back: what remains of it waits, expires, is held or routed again. A next hop can ask for no more
+// than the back-off would come to.
 void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &batch, const Envelope &envelope,
-                             Nanos retry) {
+                             NextAttempt next) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   if (m.kills > 0 && result != scheduler::Result::NoFeedback) {  // it did not kill this time
@@ -389,12 +391,15 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
   if (g.attempts < UINT16_MAX) ++g.attempts;
   g.flush = FlushState::None;
   scheduler_->finished(group, result, age_of(group), clock_.mono());
-  if (const auto asked = clock_.mono() + std::min(retry, settings_->queue.maximal_backoff_time);
-      retry > 0 && scheduler_->due(group) < asked) {
+  if (const auto asked = clock_.mono() + std::min(next.asked, settings_->queue.maximal_backoff_time);
+      next.asked > 0 && scheduler_->due(group) < asked) {
     scheduler_->hold(group);
     scheduler_->release(group, asked, clock_.mono());
   }
-  journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
+  if (next.decided > 0)
+    put_off(group, next.decided);
+  else
+    journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   index_.set_state(group, GroupState::Scheduled);
   cache_.erase(m.id);  // minutes will pass
   if (m.reroute) {

@@ -42,6 +42,7 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
   scheduler_->on_soon([this](GroupSlot group) { index_.prefetch(group); });
   rate_links_ = std::make_unique<RateLinks>(clock, log, *scheduler_);
   set_limits();
+  update_policy_stages();
   route_transport_ = transport_named(std::string{kRouting}, false);
 }
 
@@ -178,6 +179,8 @@ void QueueCore::handle(Connection &c, io::Message &message) {
     case wire::RouteReply::kType:
       if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
       return;
+    case wire::PolicyStages::kType:
+      return with(&QueueCore::on_policy_stages);
     case wire::MxReply::kType:
       if (const auto m = decode<wire::MxReply>(message.payload); m && c.peer.kind == wire::RoleKind::Router)
         on_mx_reply(*m);

@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -49,6 +50,7 @@ struct Connection {
   // ingress, router
   std::set<std::pair<std::uint32_t, std::uint32_t>> segments;
   std::uint64_t sequence = 0;
+  std::optional<std::uint64_t> policy_stages;  // router: that its policies want to see; none: it has not said
 };
 
 struct Flushed {

@@ -127,7 +127,7 @@ bool QueueCore::do_rebind(const Command &command, MessageSlot slot) {
   // nothing goes the new way before both are there.
   if (!m.held) wake(m);
   // The new groups first: while they are there the message does not look finished.
-  place_recipients(slot, envelope, moved, nullptr, times(), attempts);
+  place_recipients(slot, envelope, moved, nullptr, times(), attempts, true);
   for (const auto g : emptied) {
     scheduler_->remove(g);
     index_.erase_group(g, reasons_);

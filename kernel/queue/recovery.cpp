@@ -178,6 +178,11 @@ bool QueueCore::step_checkpoint() {
     if (!m.used || !m.journaled) continue;
     store_.snapshot(snapshot_of(m));
     if (m.extra && !m.extra->pool.empty()) store_.snapshot(entry::pool(m.id, m.extra->pool));
+    if (m.extra && !m.extra->pools.empty())
+      store_.snapshot(entry::pools(m.id, {m.extra->pools.begin(), m.extra->pools.end()}));
+    bool later = false;  // than any back-off
+    index_.each_group(slot, [&](GroupSlot g) { later |= index_.group(g).attempts > 0 && is_put_off(g); });
+    if (later) store_.snapshot(entry::put_off(m.id));
     // It is leased as soon as it is let out, before its time: what was written down of that is replaced.
     bool woken = false;
     index_.each_group(slot, [&](GroupSlot g) { woken |= index_.group(g).flush == FlushState::Woken; });

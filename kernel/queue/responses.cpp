@@ -58,13 +58,25 @@ const std::string &QueueCore::pool_of(GroupSlot group, const Envelope &envelope)
   return said ? *said : envelope.source_pool;
 }
 
-// By an operator, or a reply, since it came; null: nothing.
+// By a policy that routed them; "": by none.
+std::string_view QueueCore::own_pool_of(const Message &m, std::uint32_t recipient) {
+  if (!m.extra || m.extra->pools.empty()) return {};
+  const auto at = m.extra->pools.find(recipient);
+  return at == m.extra->pools.end() ? std::string_view{} : at->second;
+}
+
+// By an operator, a reply or a policy, since it came, the strongest first; null: nothing.
 const std::string *QueueCore::pool_said(GroupSlot group) const {
-  const auto &m = index_.message(index_.group(group).message);
+  const auto &g = index_.group(group);
+  const auto &m = index_.message(g.message);
   if (m.extra && !m.extra->pool.empty()) return &m.extra->pool;
-  if (pools_.empty()) return nullptr;
-  const auto at = pools_.find(site_of(group));
-  return at != pools_.end() && at->second.second > clock_.mono() ? &at->second.first : nullptr;
+  if (!pools_.empty()) {
+    const auto at = pools_.find(site_of(group));
+    if (at != pools_.end() && at->second.second > clock_.mono()) return &at->second.first;
+  }
+  if (!m.extra || m.extra->pools.empty() || g.recipients.empty()) return nullptr;
+  const auto own = m.extra->pools.find(g.recipients.begin()->index);  // they all have the same
+  return own == m.extra->pools.end() ? nullptr : &own->second;
 }
 
 // Of a group that is about to be leased. The envelope is read only where nobody said anything, once for the groups of a

@@ -1,6 +1,6 @@
 // Routing again: recipients whose transport is not there any more, or whose message was requeued, wait on a transport
 // of their own, "(routing)", whose deliveries are requests to the router. So they have backoff, limits and a reason
-// like all that waits.
+// like all that waits. New mail waits there first where a policy has a say in its way.
 #include <algorithm>
 
 #include "kernel/queue/core.hpp"
@@ -27,6 +27,7 @@ void QueueCore::request_route(GroupSlot slot) {
     request.listener = stored->envelope.listener;
     request.content_filter = stored->envelope.content_filter;
     for (const auto i : l.recipients) request.recipients.emplace_back(i, stored->envelope.recipients[i].address);
+    if (policy_wants(wire::QueueStage::Route)) fill_route_request(request, slot, stored->envelope);
     if (c->link->send(request)) return;
     end_lease(leases_.find(request.request));
     index_.set_state(slot, GroupState::Scheduled);
@@ -35,6 +36,20 @@ void QueueCore::request_route(GroupSlot slot) {
   scheduler_->hold(slot);
   scheduler_->release(slot, 0, clock_.mono());
   refresh_capacity(route_transport_);
+}
+
+// What a policy is told: the ways that its recipients have, if those are there, and the rest.
+void QueueCore::fill_route_request(wire::RouteRequest &request, GroupSlot slot, const Envelope &envelope) {
+  const auto &m = index_.message(index_.group(slot).message);
+  for (const auto &recipient : request.recipients) {
+    const auto &route = route_of(m, envelope, recipient.first);
+    request.routes.push_back(known_transport(route.transport) ? route : Route{});
+  }
+  request.attempts = index_.group(slot).attempts;
+  request.facts = facts_of(slot, envelope);
+  if (encode(request).size() <= io::kMaxMessage) return;
+  log_.warn("metadata left out of what a policy is told: it does not fit", {{"qid", request.id}});
+  request.facts.metadata.clear();
 }
 
 void QueueCore::on_route_reply(const wire::RouteReply &reply) {
@@ -48,9 +63,14 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
   changing(slot);
   end_lease(at);
   auto &m = index_.message(slot);
+  // First, so that nothing of it goes before the journal has the hold.
+  if (!reply.hold.empty() && !m.held && !m.deleted) hold_for_policy(slot, reply.hold);
   Batch batch;
   Recipients routed;
+  Nanos decided = 0;  // the soonest that a policy says of those that are not routed yet
   std::vector<std::pair<std::uint32_t, Route>> routes;
+  std::vector<std::pair<std::uint32_t, std::string>> pools;
+  std::map<std::uint32_t, std::string> pool_given{reply.pools.begin(), reply.pools.end()};
   std::map<std::uint32_t, const wire::RouteRefusal *> refused;
   for (const auto &refusal : reply.refusals) refused[refusal.recipient] = &refusal;
   std::map<std::uint32_t, const Route *> given;
@@ -63,8 +83,11 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
     if (route != given.end() && !route->second->transport.empty()) {
       if (!known_transport(route->second->transport))
         transports_[transport_named(route->second->transport, true)].orphan = false;
-      routes.emplace_back(recipient, *route->second);
-      m.more().routes[recipient] = *route->second;
+      if (route_of(m, *envelope, recipient) != *route->second) {
+        routes.emplace_back(recipient, *route->second);
+        m.more().routes[recipient] = *route->second;
+      }
+      pools.emplace_back(recipient, pool_given[recipient]);
       tell_routed(m.id, envelope->recipients[recipient], *route->second);
       routed.push_back(recipient);
       reasons_.drop(p->reason);
@@ -75,19 +98,24 @@ void QueueCore::on_route_reply(const wire::RouteReply &reply) {
     const auto why = refused.find(recipient);
     const wire::RouteRefusal none{recipient, {4, 3, 5}, "no route"};
     const auto &refusal = why == refused.end() ? none : *why->second;
-    outcome.status = refusal.status.cls == 5 ? wire::DeliveryStatus::Bounced : wire::DeliveryStatus::Deferred;
+    outcome.status = refusal.discard           ? wire::DeliveryStatus::Sent
+                     : refusal.status.cls == 5 ? wire::DeliveryStatus::Bounced
+                                               : wire::DeliveryStatus::Deferred;
     outcome.enhanced = refusal.status;
     outcome.text = refusal.text;
     outcome.relay = "none";
+    outcome.relayed_dsn = refusal.discard;  // nobody is told that it was delivered
+    if (refusal.retry > 0) decided = decided == 0 ? refusal.retry : std::min(decided, refusal.retry);
     apply(batch, group, recipient, outcome, *envelope, context);
   }
   if (!routes.empty()) journal(m, entry::routes(m.id, routes));
+  set_pools(m, pools);
   refresh_capacities();
   // Another way makes nobody's mail new; a requeue does.
   const auto attempts = m.requeued ? std::uint16_t{0} : index_.group(group).attempts;
   // The new groups first: while they are there the message does not look finished.
-  if (!m.deleted) place_recipients(slot, *envelope, routed, nullptr, times(), attempts);
-  return_group(group, scheduler::Result::Delivered, batch, *envelope);
+  if (!m.deleted) place_recipients(slot, *envelope, routed, nullptr, times(), attempts, true);
+  return_group(group, scheduler::Result::Delivered, batch, *envelope, {.decided = decided});
   conclude(slot, std::move(batch));
 }
 

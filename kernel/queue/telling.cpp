@@ -78,7 +78,8 @@ void QueueCore::tell_inserted(MessageId id, const Envelope &e) {
     if (e.dsn_parent.id) put(event, "parent", to_string(e.dsn_parent.id));
     events_.add(std::move(event));
   }
-  if (!events_.wants(wire::EventKind::Routed)) return;
+  // Where a policy has a say in its way, that is told when it has spoken.
+  if (!events_.wants(wire::EventKind::Routed) || policy_wants(wire::QueueStage::Route)) return;
   for (const auto &recipient : e.recipients)
     if (recipient.route < e.routes.size()) tell_routed(id, recipient, e.routes[recipient.route]);
 }

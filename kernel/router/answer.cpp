@@ -8,6 +8,11 @@ namespace {
 constexpr std::size_t kRouteBytes = 32 * 1024;  // of routes and refusals in one answer
 constexpr std::size_t kEach = 24;               // of numbers and lengths with each
 
+// "policy.quota: too much"
+std::string reason_of(const wire::PolicyWord &word) {
+  return word.text.empty() ? word.policy : word.policy + ": " + word.text;
+}
+
 }  // namespace
 
 Answer::Answer(const wire::RouteRequest &request, std::uint32_t config_epoch) {
@@ -25,8 +30,42 @@ void Answer::add(std::uint32_t recipient, route::RouteDecision decision) {
     bytes_ += kEach + decision.route.transport.size() + decision.route.nexthop.size();
     reply_.routes.emplace_back(recipient, std::move(decision.route));
   } else {
-    bytes_ += kEach + decision.refusal->text.size();
-    reply_.refusals.push_back({recipient, decision.refusal->enhanced, std::move(decision.refusal->text)});
+    refuse({recipient, decision.refusal->enhanced, std::move(decision.refusal->text)});
+  }
+}
+
+void Answer::refuse(wire::RouteRefusal refusal) {
+  bytes_ += kEach + refusal.text.size();
+  reply_.refusals.push_back(std::move(refusal));
+}
+
+void Answer::add(std::uint32_t recipient, route::RouteDecision decision, const wire::PolicyWord &word) {
+  const auto said = [&](std::string_view otherwise) { return word.text.empty() ? std::string{otherwise} : word.text; };
+  const auto code = [&](std::uint8_t cls) { return word.enhanced.empty() ? EnhancedStatus{cls, 7, 1} : word.enhanced; };
+  if (full()) return add(recipient, std::move(decision));
+  switch (word.action) {
+    case wire::PolicyAction::Defer:
+      return refuse({recipient, code(4), said("Deferred by policy"), word.retry, false});
+    case wire::PolicyAction::Fail:
+      return refuse({recipient, code(5), said("Rejected by policy"), 0, false});
+    case wire::PolicyAction::Discard:
+      return refuse({recipient, {2, 0, 0}, "discarded by " + reason_of(word), 0, true});
+    case wire::PolicyAction::Hold:  // it goes as it would have, once somebody has released it
+      if (reply_.hold.empty()) reply_.hold = "by " + reason_of(word);
+      return add(recipient, std::move(decision));
+    case wire::PolicyAction::Route: {
+      auto &route = decision.route;
+      if (!word.route.transport.empty()) route.transport = word.route.transport;
+      if (!word.route.transport.empty() || !word.route.nexthop.empty()) route.nexthop = word.route.nexthop;
+      if (!word.source_pool.empty()) {
+        bytes_ += kEach + word.source_pool.size();
+        reply_.pools.emplace_back(recipient, word.source_pool);
+      }
+      return add(recipient, std::move(decision));
+    }
+    case wire::PolicyAction::None:
+    case wire::PolicyAction::Redirect:
+      return add(recipient, std::move(decision));
   }
 }
 

@@ -1,10 +1,12 @@
-// Where recipients go now: what the router answers when the queue asks for their routes again.
+// Where recipients go now: what the router answers when the queue asks for their routes again, or for the first time
+// where policies have a say in them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kernel/route/route_table.hpp"
+#include "kernel/wire/policy_messages.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::router {
@@ -15,9 +17,13 @@ class Answer {
   Answer(const wire::RouteRequest &request, std::uint32_t config_epoch);
   bool full() const;  // whatever is added now is "later"
   void add(std::uint32_t recipient, route::RouteDecision decision);
+  // The same after a policy has spoken about that decision, which is no refusal.
+  void add(std::uint32_t recipient, route::RouteDecision decision, const wire::PolicyWord &word);
   const wire::RouteReply &reply() const { return reply_; }
 
  private:
+  void refuse(wire::RouteRefusal refusal);
+
   wire::RouteReply reply_;
   std::size_t bytes_ = 0;
 };

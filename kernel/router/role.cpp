@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/queue_policies.hpp"
 #include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/process/resolver.hpp"
@@ -18,7 +19,9 @@
 #include "kernel/router/answer.hpp"
 #include "kernel/router/exchangers.hpp"
 #include "kernel/router/notifier.hpp"
+#include "kernel/router/questions.hpp"
 #include "kernel/router/ways.hpp"
+#include "kernel/spool/wait.hpp"
 #include "kernel/spool/writer.hpp"
 
 namespace mansio::router {
@@ -33,6 +36,10 @@ class RouterRole final : public process::Role {
     context_ = &context;
     const auto addresses = io::interface_addresses();
     ways_ = std::make_unique<Ways>(context, addresses);
+    if (!context.settings.queue.policies.empty()) {
+      policies_ = std::make_unique<host::QueuePolicies>(context.loop, context.clock, context.log, context.settings);
+      policies_->on_stages([this] { say_stages(); });
+    }
     if (context.settings.asks_exchangers())
       exchangers_ = std::make_unique<Exchangers>(process::make_resolver(context),
                                                  [this](const wire::MxReply &reply) { say(reply); });
@@ -44,7 +51,10 @@ class RouterRole final : public process::Role {
   }
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
-    if (peer.kind == wire::RoleKind::Host) ways_->attach(peer.name, std::move(channel));
+    if (peer.kind == wire::RoleKind::Host) {
+      if (!policies_ || !policies_->attach(peer.name, channel)) ways_->attach(peer.name, std::move(channel));
+      return;
+    }
     if (peer.kind != wire::RoleKind::Queue) return;
     segments_.clear();
     unsaid_.clear();
@@ -56,6 +66,7 @@ class RouterRole final : public process::Role {
                     link_->lost();
                   });
     link_->attach(queue_);
+    say_stages();
   }
 
   void drain(Nanos) override {
@@ -67,9 +78,13 @@ class RouterRole final : public process::Role {
     each("mansio_router_notifications_total", static_cast<double>(written_));
     each("mansio_router_routed_total", static_cast<double>(routed_));
     ways_->stats(each);
+    if (policies_) policies_->stats(each);
   }
 
  private:
+  void say_stages() {
+    if (policies_) say(wire::PolicyStages{policies_->stages()});
+  }
   // Before the first notification is asked for. The file was fine when the configuration was checked; a router that is
   // started anew later must not fail for it.
   void load_templates(const std::string &file) {
@@ -120,9 +135,13 @@ class RouterRole final : public process::Role {
           if (!r->content_filter.empty()) return say(by_own_filter(*r, epoch));
           if (const auto filter = route::content_filter(context_->settings, r->listener))
             return say(answer(*r, *filter, epoch));
-          if (!ways_->ask_tables()) return say(answer(*r, ways_->table(), epoch));
+          const bool asks = !r->routes.empty();  // new mail, or a policy may want to see it
+          if (!asks && !ways_->ask_tables()) return say(answer(*r, ways_->table(), epoch));
           ++in_hand_;
-          asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);
+          if (asks)
+            asio::co_spawn(context_->loop, route_by_policies(std::move(*r)), asio::detached);
+          else
+            asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);
         }
         return;
       case wire::MxRequest::kType:
@@ -183,6 +202,43 @@ class RouterRole final : public process::Role {
       if (!said.full()) decision = co_await ways_->find(request.sender, address);
       said.add(index, std::move(decision));
     }
+    say(said);
+    if (--in_hand_ == 0 && draining_) finish();
+  }
+
+  // By those of the message that are there, else by the tables; and then the policies have their say.
+  Task<> route_by_policies(wire::RouteRequest request) {
+    struct Words {
+      std::vector<wire::PolicyWord> all;
+      std::size_t left = 1;  // and one more while questions are put
+      spool::Event done;
+    };
+    const auto n = request.recipients.size();
+    std::vector<route::RouteDecision> decisions(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (i < request.routes.size() && !request.routes[i].transport.empty())
+        decisions[i].route = request.routes[i];
+      else
+        decisions[i] = co_await ways_->find(request.sender, request.recipients[i].second);
+    }
+    const auto words = std::make_shared<Words>();
+    words->all.resize(n);
+    const auto one_less = [words, &loop = context_->loop] {
+      if (--words->left == 0) words->done.set(loop);
+    };
+    for (std::size_t i = 0; i < n; ++i) {
+      if (decisions[i].refusal || !policies_ || !policies_->wants(wire::QueueStage::Route)) continue;
+      ++words->left;
+      policies_->ask(wire::QueueStage::Route, route_question(request, i, decisions[i].route),
+                     [words, i, one_less](wire::PolicyWord &&word) {
+                       words->all[i] = std::move(word);
+                       one_less();
+                     });
+    }
+    one_less();
+    co_await words->done.wait();
+    Answer said{request, context_->start.config_epoch};
+    for (std::size_t i = 0; i < n; ++i) said.add(request.recipients[i].first, std::move(decisions[i]), words->all[i]);
     say(said);
     if (--in_hand_ == 0 && draining_) finish();
   }
@@ -267,6 +323,7 @@ class RouterRole final : public process::Role {
 
   void finish() {
     again_->cancel();
+    policies_.reset();
     ways_->close();
     exchangers_.reset();
     writer_->close();
@@ -276,7 +333,8 @@ class RouterRole final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   std::unique_ptr<Ways> ways_;
-  std::unique_ptr<Exchangers> exchangers_;  // null: no transport's limits go by them
+  std::unique_ptr<host::QueuePolicies> policies_;  // null: there are none
+  std::unique_ptr<Exchangers> exchangers_;         // null: no transport's limits go by them
   std::unique_ptr<process::WriterLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   std::shared_ptr<io::Channel> queue_;

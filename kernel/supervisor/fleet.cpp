@@ -19,11 +19,13 @@ constexpr Nanos kRetryConnect = 1 * kSecond;  // after EMFILE
 bool uses(const Post &client, const Post &host) {
   if (client.generation != host.generation) return false;
   if (host.of_queue()) return client.kind == wire::RoleKind::Queue;
+  const bool delivers = client.kind == wire::RoleKind::Router || client.kind == wire::RoleKind::Egress;
+  if (host.for_queue && delivers) return true;
   if (!host.filter.empty() || !host.policy.empty() || !host.auth.empty()) return client.kind == wire::RoleKind::Ingress;
   if (!host.transport.empty()) return client.kind == wire::RoleKind::Egress && client.transport == host.transport;
   // A table: any plugin may ask it, wherever that runs.
-  return client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Router ||
-         client.kind == wire::RoleKind::Egress || (client.kind == wire::RoleKind::Host && &client != &host);
+  return client.kind == wire::RoleKind::Ingress || delivers ||
+         (client.kind == wire::RoleKind::Host && &client != &host);
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ struct Post {
   // Of a host one of those after the first: its table.
   std::string name, transport, lookup, filter, policy, event, rate, auth;
   bool of_queue() const { return !event.empty() || !rate.empty(); }  // a host whose client is the queue
+  bool for_queue = false;  // a policy's: the router and what delivers ask it, too
   std::uint32_t needs = 0;
   std::shared_ptr<const Generation> generation;
   bool wanted = true;       // to be filled; false: its child is the last one

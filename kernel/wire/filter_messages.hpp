@@ -1,4 +1,5 @@
-// Messages between an ingress process and the host process of a filter or policy (kernel/host). Types 175..181.
+// Messages between an ingress process and the host process of a filter or policy (kernel/host); and between the router
+// or a delivery process and that of a policy that has a say in what the queue does. Types 175..181.
 //
 // Ingress keeps what is known of session and message and sends it with every stage, so that a host process that was
 // started anew lacks nothing but the plugin's own memory. Nothing here is acknowledged: when either process dies, the
@@ -18,7 +19,8 @@ namespace mansio::wire {
 
 using NamedValues = std::vector<std::pair<std::string, std::string>>;
 
-// One stage of a session (MANSIO_STAGE_*). With a descriptor, a sealed memfd, where the message can be read.
+// One stage of a session or of the queue (MANSIO_STAGE_*). With a descriptor, a sealed memfd, where the message can be
+// read.
 struct StageCall {  // client -> host
   static constexpr std::uint16_t kType = 175;
   std::uint64_t number = 0;  // of this channel
@@ -50,9 +52,10 @@ struct StageResult {  // host -> client
   std::vector<Edit> edits;                 // in order; empty but for Ok
   NamedValues session_meta, message_meta;  // that were set; "" removes
   std::vector<std::string> told;           // what the plugin was told meanwhile, for a recording
+  std::int64_t retry = 0;                  // ns; Defer: not before; 0 = it did not say
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.number, s.outcome, s.smtp_code, s.enhanced, s.text, s.edits, s.session_meta, s.message_meta, s.told);
+    v(s.number, s.outcome, s.smtp_code, s.enhanced, s.text, s.edits, s.session_meta, s.message_meta, s.told, s.retry);
   }
 };
 

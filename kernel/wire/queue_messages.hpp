@@ -9,6 +9,7 @@
 #include "kernel/base/status.hpp"
 #include "kernel/mail/envelope.hpp"
 #include "kernel/spool/place.hpp"
+#include "kernel/wire/policy_messages.hpp"
 
 namespace mansio::wire {
 
@@ -250,18 +251,23 @@ struct RouteRequest {  // queue -> router
   std::string listener;                                           // that it came by; "": made here
   std::vector<std::pair<std::uint32_t, std::string>> recipients;  // envelope index, address
   std::string content_filter;                                     // of the message; "": its listener's
+  std::vector<Route> routes;   // as `recipients`: those they came with, no transport: none; empty: none has any
+  MailFacts facts;             // for policies
+  std::uint32_t attempts = 0;  // made so far
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.id, s.sender, s.listener, s.recipients, s.content_filter);
+    v(s.request, s.id, s.sender, s.listener, s.recipients, s.content_filter, s.routes, s.facts, s.attempts);
   }
 };
 struct RouteRefusal {
   std::uint32_t recipient = 0;
   EnhancedStatus status;
   std::string text;
+  Nanos retry = 0;       // a policy's: asked again then, from now; 0: it did not say
+  bool discard = false;  // a policy's: it counts as delivered, and nobody gets it; `text` is why
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.recipient, s.status, s.text);
+    v(s.recipient, s.status, s.text, s.retry, s.discard);
   }
 };
 struct RouteReply {
@@ -271,9 +277,11 @@ struct RouteReply {
   std::uint32_t config_epoch = 0;
   std::vector<std::pair<std::uint32_t, Route>> routes;
   std::vector<RouteRefusal> refusals;
+  std::vector<std::pair<std::uint32_t, std::string>> pools;  // of those of `routes` that a policy gave one
+  std::string hold;                                          // a policy's: why the message is held; "": it is not
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.id, s.config_epoch, s.routes, s.refusals);
+    v(s.request, s.id, s.config_epoch, s.routes, s.refusals, s.pools, s.hold);
   }
 };
 

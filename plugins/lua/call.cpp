@@ -6,6 +6,7 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/objects.hpp"
+#include "plugins/lua/queued.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -18,6 +19,18 @@ int first_step(lua_State *L) {
 }
 
 plugin::Reply local_failure() { return plugin::defer({4, 3, 0}, "a local policy failed"); }
+// Of a handler of a stage of the queue.
+std::string_view expected_at(std::uint32_t stage) {
+  switch (stage) {
+    case MANSIO_STAGE_ROUTE:
+    case MANSIO_STAGE_PRE_DELIVERY:
+      return "mansio.route{...}, retry(), defer(), reject(), hold(), discard(), or nothing";
+    case MANSIO_STAGE_RETRY:
+      return "mansio.retry(), reject(), hold(), or nothing";
+    default:
+      return "mansio.discard(), redirect(), defer(), or nothing";
+  }
+}
 
 }  // namespace
 
@@ -368,35 +381,53 @@ bool Call::take_verdict(lua_State *L) {
   if (!verdict)
     throw ScriptError{place(L, handler_->function) + ": the handler returned " + type_name(L, -1) +
                       ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing"};
-  if (!verdict->of_handlers())
+  const bool queued = is_of_queue(stage_->stage());
+  if (queued && !verdict->of_queue(stage_->stage()))
+    throw ScriptError{place(L, handler_->function) + ": the handler returned a result that it cannot have, expected " +
+                      std::string{expected_at(stage_->stage())}};
+  if (!queued && !verdict->of_handlers())
     throw ScriptError{place(L, handler_->function) + ": the handler returned a result of " +
                       std::string{whose(*verdict)}};
-  if (verdict->disposes()) dispose(L, *verdict);
+  const auto why = queued ? apply_queued(*verdict) : apply(*verdict);
+  if (!why.empty()) throw ScriptError{place(L, handler_->function) + ": " + why};
   reply_ = said(*verdict);
   return true;
 }
 
-void Call::dispose(lua_State *L, const Verdict &verdict) {
+// What a result asks of the host beside its reply; "" when that is in order.
+std::string Call::apply(const Verdict &verdict) {
+  if (!verdict.disposes()) return {};
   const bool hold = verdict.kind == VerdictKind::Hold, redirect = verdict.kind == VerdictKind::Redirect;
   if (skipped_)
-    throw ScriptError{place(L, handler_->function) +
-                      ": a handler before this one failed, so that the message cannot be " +
-                      (hold       ? "held"
-                       : redirect ? "redirected"
-                                  : "discarded")};
+    return std::string{"a handler before this one failed, so that the message cannot be "} + (hold       ? "held"
+                                                                                              : redirect ? "redirected"
+                                                                                                         : "discarded");
   const bool done = hold       ? stage_->hold(verdict.text)
                     : redirect ? stage_->redirect(verdict.text)
                                : stage_->discard(verdict.text);
-  if (done) return;
+  if (done) return {};
   const auto stage = stage_->stage();
   if (redirect && stage >= MANSIO_STAGE_MAIL && stage <= MANSIO_STAGE_END_OF_MESSAGE)
-    throw ScriptError{place(L, handler_->function) + ": the message cannot be redirected to \"" + verdict.text +
-                      "\", which is no address"};
-  throw ScriptError{place(L, handler_->function) + ": there is no message yet to " +
-                    (hold       ? "hold"
-                     : redirect ? "redirect"
-                                : "discard") +
-                    "; that works from MAIL on"};
+    return "the message cannot be redirected to \"" + verdict.text + "\", which is no address";
+  return std::string{"there is no message yet to "} +
+         (hold       ? "hold"
+          : redirect ? "redirect"
+                     : "discard") +
+         "; that works from MAIL on";
+}
+
+std::string Call::apply_queued(const Verdict &verdict) {
+  if (verdict.refuses() || verdict.kind == VerdictKind::Accept) return {};
+  if (skipped_) return "a handler before this one failed, so that nothing can be decided but to reject or defer";
+  bool taken = true;
+  if (verdict.kind == VerdictKind::Hold) taken = stage_->hold(verdict.text);
+  if (verdict.kind == VerdictKind::Discard) taken = stage_->discard(verdict.text);
+  if (verdict.kind == VerdictKind::Redirect) taken = stage_->redirect(verdict.text);
+  if (verdict.kind == VerdictKind::Route) {
+    if (!verdict.text.empty() || !verdict.relay.empty()) taken = stage_->route(verdict.text, verdict.relay);
+    if (taken && !verdict.identity.empty()) taken = stage_->set_source_pool(verdict.identity);
+  }
+  return taken ? "" : "the host does not take what the handler returned: is it an address, a transport, a next hop?";
 }
 
 plugin::Reply Call::said(const Verdict &verdict) const {
@@ -434,7 +465,10 @@ void Call::failed() {
     return;
   }
   // Nobody knows what holding or forgetting it was to be bound to.
-  if (thrown && thrown->of_handlers() && !thrown->disposes()) {
+  const bool queued = is_of_queue(stage_->stage());
+  const bool verdict = thrown && (thrown->refuses() || thrown->kind == VerdictKind::Accept) &&
+                       (queued ? thrown->of_queue(stage_->stage()) : thrown->of_handlers());
+  if (verdict) {
     went_well();
     reply_ = said(*thrown);
   } else {

@@ -117,7 +117,8 @@ class Call {
   bool begin_again();
   plugin::Reply said(const Verdict &verdict) const;
   bool take_verdict(lua_State *L);
-  void dispose(lua_State *L, const Verdict &verdict);
+  std::string apply(const Verdict &verdict);
+  std::string apply_queued(const Verdict &verdict);
   std::int64_t deadline() const;
   std::string place(lua_State *L, int function) const;
   int step_of(Strand &strand);

@@ -29,6 +29,11 @@ inline constexpr std::array kEvents{
     EventName{"body", MANSIO_STAGE_BODY},
     EventName{"end-of-message", MANSIO_STAGE_END_OF_MESSAGE},
     EventName{"disconnect", MANSIO_STAGE_DISCONNECT},
+    // Of the queue, in which a policy has a say.
+    EventName{"route", MANSIO_STAGE_ROUTE},
+    EventName{"predelivery", MANSIO_STAGE_PRE_DELIVERY},
+    EventName{"retry", MANSIO_STAGE_RETRY},
+    EventName{"bounce", MANSIO_STAGE_BOUNCE},
 };
 
 // What became of messages; see mansio/draft/event.h. LOG is not told.
@@ -63,6 +68,7 @@ inline constexpr std::array<std::string_view, 2> kCheckedMechanisms{"PLAIN", "LO
 inline constexpr std::array<std::string_view, 2> kPermitsOptions{"ttl", "retry"};
 inline constexpr std::array<std::string_view, 1> kRateOptions{"burst"};
 inline constexpr std::array<std::string_view, 3> kResultOptions{"retry", "nexthop_failed", "relay"};
+inline constexpr std::array<std::string_view, 3> kRouteFields{"transport", "nexthop", "source_pool"};
 inline constexpr std::array<std::string_view, 2> kMemoizeOptions{"ttl", "size"};
 inline constexpr std::array<std::string_view, 4> kConnectOptions{"timeout", "tls", "tls_name", "ca_file"};
 inline constexpr std::array<std::string_view, 7> kRedisOptions{"timeout", "tls",      "tls_name", "ca_file",
@@ -95,6 +101,27 @@ inline constexpr std::array kSessionFacts{
     Fact{"auth_user", "auth_user", FactType::Text},
     Fact{"tenant", "tenant", FactType::Text},
 };
+// The same of `mail`, for events of the queue; retry_after is there at "retry", and kind at "bounce".
+inline constexpr std::array kQueuedFacts{
+    Fact{"client_address", "client_address", FactType::Text},
+    Fact{"client_name", "client_name", FactType::Text},
+    Fact{"helo_name", "helo_name", FactType::Text},
+    Fact{"protocol", "protocol", FactType::Text},
+    Fact{"listener", "listener", FactType::Text},
+    Fact{"auth_user", "auth_user", FactType::Text},
+    Fact{"tenant", "tenant", FactType::Text},
+    Fact{"campaign", "campaign", FactType::Text},
+    Fact{"priority", "priority", FactType::Integer},
+    Fact{"size", "size", FactType::Integer},
+    Fact{"arrival", "arrival", FactType::Integer},
+    Fact{"attempts", "attempts", FactType::Integer},
+    Fact{"transport", "transport", FactType::Text},
+    Fact{"nexthop", "nexthop", FactType::Text},
+    Fact{"source_pool", "source_pool", FactType::Text},
+    Fact{"myhostname", "myhostname", FactType::Text},
+    Fact{"retry_after", "retry_after", FactType::Integer},
+    Fact{"kind", "kind", FactType::Text},
+};
 inline constexpr std::array<std::string_view, 14> kSessionFields{
     "id",       "meta",     "client_address", "client_name", "client_port", "trusted",   "helo_name",
     "protocol", "listener", "myhostname",     "tls_version", "tls_cipher",  "auth_user", "tenant"};
@@ -112,6 +139,12 @@ inline constexpr std::array<std::string_view, 7> kAuthStepFields{"mechanism", "r
                                                                  "helo_name", "tls_version", "meta"};
 inline constexpr std::array<std::string_view, 5> kLeaseFields{"limit", "key", "want", "per_second", "burst"};
 inline constexpr std::array<std::string_view, 5> kMessageEventFields{"name", "time", "queue_id", "recipient", "fields"};
+inline constexpr std::array<std::string_view, 23> kQueuedFields{
+    "queue_id", "sender",    "recipients", "meta",        "to",         "client_address", "client_name", "helo_name",
+    "protocol", "listener",  "auth_user",  "tenant",      "campaign",   "priority",       "size",        "arrival",
+    "attempts", "transport", "nexthop",    "source_pool", "myhostname", "retry_after",    "kind"};
+inline constexpr std::array<std::string_view, 6> kQueuedRecipientFields{"address", "localpart", "domain",
+                                                                        "code",    "status",    "text"};
 inline constexpr std::array<std::string_view, 6> kRecipientFields{"address",  "localpart", "domain",
                                                                   "original", "orcpt",     "notify"};
 

@@ -10,6 +10,7 @@
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/names.hpp"
+#include "plugins/lua/queued.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -21,17 +22,6 @@ plugin::Stage &stage_of(Call &call) {
   auto *stage = call.stage();
   if (!stage) throw ScriptError{"there is no session here"};
   return *stage;
-}
-
-void push_fact(lua_State *L, const plugin::Stage &stage, const Fact &fact) {
-  const auto value = stage.macro(fact.macro);
-  if (fact.type == FactType::Boolean) return lua_pushboolean(L, value == "true");
-  if (value.empty()) return lua_pushnil(L);
-  lua_Integer number = 0;
-  if (fact.type == FactType::Integer &&
-      std::from_chars(value.data(), value.data() + value.size(), number).ec == std::errc{})
-    return lua_pushinteger(L, number);
-  push(L, value);
 }
 
 int session_field(lua_State *L) {
@@ -99,7 +89,7 @@ int put_meta(lua_State *L) {
   if (!(of_message ? stage.set_message(key, value) : stage.set_session(key, value)))
     throw ScriptError{std::string{of_message ? kMessageMeta : kSessionMeta} + " cannot have \"" + key +
                       "\" here: names are [a-z0-9._-] and not Mansio's own, values up to 4 KiB, and those of a message "
-                      "begin with MAIL"};
+                      "begin with MAIL and stay as they are once it is in the queue"};
   call.set_meta(of_message)[key] = value;
   return 0;
 }
@@ -119,6 +109,28 @@ void push_path(lua_State *L, const plugin::Stage &stage) {
 }
 
 }  // namespace
+
+void push_number(lua_State *L, std::string_view text) {
+  lua_Integer number = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc{})
+    lua_pushinteger(L, number);
+  else
+    push(L, text);
+}
+
+void push_fact(lua_State *L, const plugin::Stage &stage, const Fact &fact) {
+  const auto value = stage.macro(fact.macro);
+  if (fact.type == FactType::Boolean)
+    lua_pushboolean(L, value == "true");
+  else if (value.empty())
+    lua_pushnil(L);
+  else if (fact.type == FactType::Integer)
+    push_number(L, value);
+  else
+    push(L, value);
+}
+
+void push_message_meta(lua_State *L, Call &call) { push_handle(L, kMessageMeta, call); }
 
 void no_field(const char *type, std::string_view key, std::span<const std::string_view> known) {
   throw ScriptError{std::string{type} + " has no field \"" + std::string{key} + '"' + did_you_mean(key, known)};
@@ -172,10 +184,12 @@ void make_object_types(lua_State *L) {
   make_auth_types(L);
   make_lease_type(L);
   make_event_type(L);
+  make_queued_types(L);
 }
 
 int push_arguments(lua_State *L, Call &call) {
   const auto &stage = stage_of(call);
+  if (is_of_queue(stage.stage())) return push_queued(L, call);
   switch (stage.stage()) {
     case MANSIO_STAGE_CONNECT:
     case MANSIO_STAGE_STARTTLS:

@@ -1,5 +1,6 @@
-// What handlers get: session, transaction, address and message; transports: delivery and recipient; and AUTH: a step.
-// They are good until the handler ends, and each has the fields that declarations.hpp lists and no others.
+// What handlers get: session, transaction, address and message, and mail in the queue (queued.hpp); transports:
+// delivery and recipient; and AUTH: a step. They are good until the handler ends, and each has the fields that
+// declarations.hpp lists and no others.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "mansio/filter.hpp"
 #include "plugins/lua/lua_api.hpp"
 
 namespace mansio::lua {
 
 class Call;
+struct Fact;
 
 void make_object_types(lua_State *L);
 
@@ -40,6 +43,9 @@ Call &call_with(lua_State *L, std::uint64_t serial, const char *type);
 [[noreturn]] void no_field(const char *type, std::string_view key, std::span<const std::string_view> known);
 void push_handle(lua_State *L, const char *type, const Call &call);
 void push_known(lua_State *L, const std::string &text);  // nil for ""
+void push_number(lua_State *L, std::string_view text);   // the text itself where it is none
+void push_fact(lua_State *L, const plugin::Stage &stage, const Fact &fact);
+void push_message_meta(lua_State *L, Call &call);
 void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put);
 int takes_no_field(lua_State *L);  // __newindex of what cannot be changed
 

@@ -34,22 +34,23 @@ int on(lua_State *L) {
   const auto stage = std::find_if(kEvents.begin(), kEvents.end(), [&](const auto &e) { return e.name == name; });
   const auto told =
       std::find_if(kMessageEvents.begin(), kMessageEvents.end(), [&](const auto &e) { return e.name == name; });
-  const bool of_session = stage != kEvents.end();
-  if (!of_session && told == kMessageEvents.end()) no_event(name);
+  const bool asked = stage != kEvents.end();
+  if (!asked && told == kMessageEvents.end()) no_event(name);
   Handler handler;
   const int function = lua_isfunction(L, 2) ? 2 : 3;
   if (function == 3) {
     expect_table(L, 2, "the options");
     only_fields(L, 2, "mansio.on", kOnOptions);
-    if (lua_getfield(L, 2, "on_error") != LUA_TNIL && !of_session)
-      throw ScriptError{"on_error is for events of sessions: \"" + std::string{name} + "\" has happened already"};
+    if (lua_getfield(L, 2, "on_error") != LUA_TNIL && !asked)
+      throw ScriptError{"on_error is for events that wait for an answer: \"" + std::string{name} +
+                        "\" has happened already"};
     lua_pop(L, 1);
     handler = handler_options(L, 2);
   }
   expect_function(L, function, "the handler");
   lua_pushvalue(L, function);
   handler.function = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (of_session)
+  if (asked)
     state.add_handler(stage->stage, handler);
   else
     state.add_listener(told->event, handler);

@@ -60,7 +60,7 @@ struct Provided {
 
 class State {
  public:
-  static constexpr std::size_t kStages = 12;
+  static constexpr std::size_t kStages = 16;
 
   State(Engine &engine, const Settings &settings);
   ~State();

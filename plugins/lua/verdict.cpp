@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "mansio/draft/filter.h"
 #include "plugins/common/credentials.hpp"
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
@@ -166,6 +167,33 @@ int permits(lua_State *L) {
   return 1;
 }
 
+// mansio.retry(time [, text])
+int retry(lua_State *L) {
+  Verdict verdict{VerdictKind::Defer, 0, {4, 7, 1}, "try again later"};
+  verdict.retry = std::min(duration_at(L, 1, "the time"), kLongestRetry);
+  if (!lua_isnoneornil(L, 2)) verdict.text = one_line(text_at(L, 2, "the text"));
+  push_verdict(L, verdict);
+  return 1;
+}
+
+// mansio.route{transport =, nexthop =, source_pool =}
+int route(lua_State *L) {
+  Verdict verdict{VerdictKind::Route, 0, {}, ""};
+  expect_table(L, 1, "the route");
+  only_fields(L, 1, "mansio.route", kRouteFields);
+  const auto take = [L](const char *name, std::string &to) {
+    if (lua_getfield(L, 1, name) != LUA_TNIL) to = one_line(text_at(L, -1, name));
+    lua_pop(L, 1);
+  };
+  take("transport", verdict.text);
+  take("nexthop", verdict.relay);
+  take("source_pool", verdict.identity);
+  if (verdict.text.empty() && verdict.relay.empty() && verdict.identity.empty())
+    throw ScriptError{"mansio.route says nothing, expected a transport, a nexthop or a source_pool"};
+  push_verdict(L, verdict);
+  return 1;
+}
+
 // What lies in Lua; its texts are the user values, so that the collector need not call us.
 struct Stored {
   VerdictKind kind;
@@ -189,7 +217,7 @@ std::string stored_text(lua_State *L, int index, int which) {
 
 int verdict_text(lua_State *L) {
   static constexpr const char *kNames[] = {"accept", "reject",    "defer",         "hold",      "discard", "redirect",
-                                           "sent",   "uncertain", "authenticated", "challenge", "permits"};
+                                           "sent",   "uncertain", "authenticated", "challenge", "permits", "route"};
   const auto verdict = verdict_at(L, 1);
   if (!verdict) throw ScriptError{"expected a verdict"};
   const auto text = verdict->kind == VerdictKind::Permits ? std::to_string(verdict->permits) : verdict->text;
@@ -205,11 +233,20 @@ void add_verdicts(lua_State *L) {
   lua_pushcfunction(L, bound<verdict_text>);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
-  static constexpr luaL_Reg kFunctions[] = {
-      {"accept", bound<accept>},       {"reject", bound<reject>},       {"defer", bound<defer>},
-      {"hold", bound<hold>},           {"discard", bound<discard>},     {"redirect", bound<redirect>},
-      {"sent", bound<sent>},           {"uncertain", bound<uncertain>}, {"authenticated", bound<authenticated>},
-      {"challenge", bound<challenge>}, {"permits", bound<permits>},     {nullptr, nullptr}};
+  static constexpr luaL_Reg kFunctions[] = {{"accept", bound<accept>},
+                                            {"reject", bound<reject>},
+                                            {"defer", bound<defer>},
+                                            {"hold", bound<hold>},
+                                            {"discard", bound<discard>},
+                                            {"redirect", bound<redirect>},
+                                            {"sent", bound<sent>},
+                                            {"uncertain", bound<uncertain>},
+                                            {"authenticated", bound<authenticated>},
+                                            {"challenge", bound<challenge>},
+                                            {"permits", bound<permits>},
+                                            {"retry", bound<retry>},
+                                            {"route", bound<route>},
+                                            {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
 }
 
@@ -226,8 +263,31 @@ std::optional<Verdict> verdict_at(lua_State *L, int index) {
   return verdict;
 }
 
+bool Verdict::of_queue(std::uint32_t stage) const {
+  const bool on_its_way = stage == MANSIO_STAGE_ROUTE || stage == MANSIO_STAGE_PRE_DELIVERY;
+  switch (kind) {
+    case VerdictKind::Accept:
+      return true;
+    case VerdictKind::Defer:
+      return !nexthop_failed && relay.empty();
+    case VerdictKind::Reject:
+      return stage != MANSIO_STAGE_BOUNCE && relay.empty();
+    case VerdictKind::Hold:
+      return stage != MANSIO_STAGE_BOUNCE;
+    case VerdictKind::Discard:
+      return stage != MANSIO_STAGE_RETRY;
+    case VerdictKind::Route:
+      return on_its_way;
+    case VerdictKind::Redirect:
+      return stage == MANSIO_STAGE_BOUNCE;
+    default:
+      return false;
+  }
+}
+
 std::string_view whose(const Verdict &verdict) {
   if (verdict.kind == VerdictKind::Permits) return "rates";
+  if (verdict.kind == VerdictKind::Route) return "the queue's events";
   if (verdict.of_handlers()) return "handlers";
   return verdict.of_auth() ? "AUTH" : "transports";
 }

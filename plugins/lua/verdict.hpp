@@ -1,7 +1,8 @@
 // What a handler may return, made by mansio.accept(), reject(), defer(), hold(), discard() and redirect(); what a
 // transport may: sent(), reject(), defer() and uncertain(); AUTH: authenticated(), challenge(), reject() and defer();
-// and the owner of a limit: permits() and defer(). One that is thrown as an error, and caught by nobody, is the answer,
-// too: so a table that is down defers without a line of code.
+// the owner of a limit: permits() and defer(); and handlers of the queue's events those of handlers, route() and
+// retry(). One that is thrown as an error, and caught by nobody, is the answer, too: so a table that is down defers
+// without a line of code.
 #pragma once
 
 #include <cstdint>
@@ -25,18 +26,20 @@ enum class VerdictKind {
   Uncertain,
   Authenticated,
   Challenge,
-  Permits
+  Permits,
+  Route
 };
 struct Verdict {
   VerdictKind kind = VerdictKind::Accept;
   std::uint16_t code = 0;
   plugin::Enhanced enhanced{};
-  std::string text;  // of authenticated(): the user; of challenge(): its octets; of redirect(): the address
-  // Of transports; retry also of permits().
+  // Of authenticated(): the user; of challenge(): its octets; of route(): the transport; of redirect(): the address.
+  std::string text;
+  // Of transports; retry also of permits() and of what the queue is told.
   std::int64_t retry = 0;  // ns: not again before; 0 = as the queue likes
   bool nexthop_failed = false;
-  std::string relay{};     // for the log
-  std::string identity{};  // of authenticated(): as whom the user acts; "": as itself
+  std::string relay{};     // for the log; of route(): the next hop
+  std::string identity{};  // of authenticated(): as whom the user acts; "": as itself; of route(): the source pool
   std::uint32_t permits = 0;
   std::int64_t ttl = 0;  // ns, of permits(); 0 = as the queue likes
 
@@ -51,6 +54,7 @@ struct Verdict {
   bool of_auth() const {
     return (refuses() || kind == VerdictKind::Authenticated || kind == VerdictKind::Challenge) && !has_options();
   }
+  bool of_queue(std::uint32_t stage) const;  // of a handler of that stage of the queue
   bool of_rates() const { return kind == VerdictKind::Permits || (kind == VerdictKind::Defer && !has_options()); }
 };
 
@@ -62,7 +66,7 @@ void add_verdicts(lua_State *L);
 Verdict result_at(lua_State *L, int at, VerdictKind kind);
 
 std::optional<Verdict> verdict_at(lua_State *L, int index);
-// Whose result it is: "handlers", "transports", "AUTH" or "rates".
+// Whose result it is: "handlers", "transports", "AUTH", "rates" or "the queue's events".
 std::string_view whose(const Verdict &verdict);
 void push_verdict(lua_State *L, const Verdict &verdict);
 

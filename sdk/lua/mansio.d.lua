@@ -18,6 +18,10 @@ mansio = {}
 ---| "body"
 ---| "end-of-message"
 ---| "disconnect"
+---| "route"
+---| "predelivery"
+---| "retry"
+---| "bounce"
 ---What became of messages; handlers of these are told, and return nothing.
 ---@alias mansio.MessageEvent
 ---| "inserted"
@@ -122,7 +126,43 @@ function message:progress() end
 ---@field recipient mansio.address? Not there where it concerns the whole message.
 ---@field fields table<string, string?> Named as in the log, such as dsn, status, relay and text.
 
+---Mail in the queue, of events in which a policy has a say. Good until its handler ends.
+---@class mansio.mail
+---@field queue_id string
+---@field sender mansio.address
+---@field recipients mansio.mail_recipient[]
+---@field meta table<string, string?> What policies and filters noted about the message; to be read.
+---@field attempts integer? Made so far; not at "bounce".
+---@field arrival integer Seconds since 1970.
+---@field size integer
+---@field transport string? Not at "bounce", as nexthop.
+---@field nexthop string? None where it is the recipient's domain.
+---@field source_pool string?
+---@field client_address string? None of what was made here, such as a notification.
+---@field client_name string?
+---@field helo_name string?
+---@field protocol string?
+---@field listener string?
+---@field auth_user string?
+---@field tenant string?
+---@field campaign string?
+---@field priority integer
+---@field myhostname string
+---@field retry_after integer? At "retry": seconds that it would wait.
+---@field kind "failure"|"delay"|"success"|"postmaster_copy"|"postmaster_delay"|nil At "bounce": what is told.
+---@field to mansio.address? At "bounce": who is told.
+
+---@class mansio.mail_recipient
+---@field address string
+---@field localpart string
+---@field domain string In lower case.
+---@field code integer? At "retry" and "bounce": of the server's last reply.
+---@field status string? The same: "4.2.0".
+---@field text string? The same.
+
 ---@overload fun(event: mansio.Event, handler: fun(...): mansio.verdict?)
+---@overload fun(event: "route", handler: fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict?)
+---@overload fun(event: "predelivery"|"retry"|"bounce", handler: fun(mail: mansio.mail): mansio.verdict?)
 ---@overload fun(event: mansio.MessageEvent, handler: fun(event: mansio.event))
 ---@overload fun(event: mansio.MessageEvent, options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
 ---@param event mansio.Event
@@ -224,6 +264,10 @@ function delivery:uncertain(recipient, ...) end
 ---@field body? fun(transaction: mansio.transaction, piece: string): mansio.verdict?
 ---@field ["end-of-message"]? fun(transaction: mansio.transaction, message: mansio.message): mansio.verdict?
 ---@field disconnect? fun(session: mansio.session)
+---@field route? fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict? These four of a policy of the queue.
+---@field predelivery? fun(mail: mansio.mail): mansio.verdict?
+---@field retry? fun(mail: mansio.mail): mansio.verdict?
+---@field bounce? fun(mail: mansio.mail): mansio.verdict?
 
 ---@alias mansio.Lookup {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
 ---@alias mansio.Transport {deliver: fun(delivery: mansio.delivery): mansio.verdict?}
@@ -269,13 +313,26 @@ function mansio.challenge(octets) end
 ---@param options? mansio.PermitsOptions
 ---@return mansio.verdict
 function mansio.permits(n, options) end
+---@class mansio.RouteFields
+---@field transport? string The one that it has unless given.
+---@field nexthop? string With a transport, the recipient's domain unless given.
+---@field source_pool? string
+---Of "route" and "predelivery": it goes this way.
+---@param way mansio.RouteFields
+---@return mansio.verdict
+function mansio.route(way) end
+---Of "route", "predelivery" and "retry": not now, but in that time.
+---@param time mansio.Time
+---@param text? string
+---@return mansio.verdict
+function mansio.retry(time, text) end
 ---@param reason string
 ---@return mansio.verdict
 function mansio.hold(reason) end
 ---@param reason string
 ---@return mansio.verdict
 function mansio.discard(reason) end
----To this address and to nobody else.
+---To this address and to nobody else; of "bounce": the notification goes there.
 ---@param address string
 ---@return mansio.verdict
 function mansio.redirect(address) end

@@ -8,7 +8,7 @@ test = {}
 ---What a script said. As text: "550 5.7.1 no", "hold: the reason", "accept", "challenge: Password:", "permits: 5"; of a
 ---delivery: "sent 2.0.0 stored", "bounce 5.1.1 no such user".
 ---@class mansio.test.Result
----@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"|"sent"|"bounce"|"uncertain"
+---@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"|"sent"|"bounce"|"uncertain"|"route"
 ---@field code integer
 ---@field enhanced string
 ---@field text string
@@ -18,9 +18,14 @@ test = {}
 ---@field identity string? The same: as whom that user acts, if not as itself.
 ---@field permits integer? Of script:lease().
 ---@field ttl number? The same: seconds for which they may be used; 0: as the queue likes.
----@field retry number? The same: seconds for which it is not to be asked; 0: as the queue likes. Also of deliveries.
+---@field retry number? The same: seconds for which it is not to be asked; 0: as the queue likes. Also of deliveries, and of
+---defer to an event of the queue: after how many it is asked again.
 ---@field relay string? Of a delivery: who said so.
 ---@field nexthop_failed boolean? The same: no server of the next hop could be used.
+---@field transport string? Of route.
+---@field nexthop string? The same.
+---@field source_pool string? The same.
+---@field address string? Of redirect.
 
 ---A message with its edits applied.
 ---@class mansio.test.Message
@@ -151,6 +156,24 @@ function script:give_back(limit, key, unused) end
 ---@param about? {queue_id?: string, recipient?: string, fields?: table<string, string>}
 ---@return boolean told There is a handler for it.
 function script:tell(event, about) end
+
+---What script:route() and its kin tell of the mail: fields of mansio.mail. One that is false is not known.
+---@alias mansio.test.Mail table<string, any>
+---@param recipient string
+---@param mail? mansio.test.Mail
+---@return mansio.test.Result
+function script:route(recipient, mail) end
+---@param mail? mansio.test.Mail
+---@return mansio.test.Result
+function script:predelivery(mail) end
+---The recipients as {address =, code =, status =, text =}.
+---@param mail? mansio.test.Mail
+---@return mansio.test.Result
+function script:retry(mail) end
+---The recipients as {address =, code =, status =, text =}.
+---@param mail? mansio.test.Mail
+---@return mansio.test.Result
+function script:bounce(mail) end
 
 ---@class mansio.test.Exchange
 local exchange = {}

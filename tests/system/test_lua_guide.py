@@ -101,6 +101,25 @@ transport_rate_plugin = "%s"
 [[route]]
 transport = "discard"
 '''
+QUEUE = '''
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[policy.traffic]
+plugin = "lua"
+script = "%s"
+isolation = "process"
+[queue]
+policies = ["traffic"]
+[transport.discard]
+plugin = "transport-discard"
+[transport.bulk]
+plugin = "transport-discard"
+text = "by bulk"
+[[route]]
+transport = "discard"
+'''
 EVENT = '''
 [smtpd]
 mynetworks = ["127.0.0.0/8"]
@@ -265,6 +284,10 @@ class LuaGuide(rig.TestCase):
                     self.limit(name, script, plugins)
                     others.add(name)
                     continue
+                if 'mansio.on("route"' in text:
+                    self.queue(script, deliveries, plugins)
+                    others.add("traffic")
+                    continue
                 if not kind and not dialogue:
                     self.report(script, plugins)
                     others.add("reports")
@@ -290,7 +313,7 @@ class LuaGuide(rig.TestCase):
                 server.process = None
         self.assertGreaterEqual(talked, 12)
         self.assertGreaterEqual(delivered, 1)
-        self.assertEqual(others, {"accounts", "cram", "hours", "reports"})
+        self.assertEqual(others, {"accounts", "cram", "hours", "reports", "traffic"})
 
     def talk(self, server, dialogue):
         with rig.Client(server.port) as client:
@@ -328,6 +351,19 @@ class LuaGuide(rig.TestCase):
         reports = rig.wait_for(lambda: list(Reports.seen), "the report")
         self.assertEqual(reports, [{"id": line["qid"], "recipient": "alice@mansio.test", "status": line["dsn"],
                                     "why": line["text"]}])
+        server.close()
+        server.process = None
+
+    def queue(self, script, deliveries, plugins):
+        server = self.mansio(QUEUE % script, plugins=plugins, name="queue")
+        with rig.Client(server.port) as client:
+            client.cmd("EHLO client.example")
+            client.message("a@example.com", [recipient for recipient, _, _ in deliveries], "Subject: x\r\n\r\nbody")
+            client.message("letter@news.example", ["carol@mansio.test"], "Subject: x\r\n\r\nbody")
+        for recipient, status, said in deliveries:
+            line = server.wait_event("delivery", to=recipient)[0]
+            self.assertEqual((line["status"], line["text"]), (status, said))
+        self.assertEqual(server.wait_event("delivery", to="carol@mansio.test")[0]["text"], "by bulk")
         server.close()
         server.process = None
 

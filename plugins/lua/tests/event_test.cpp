@@ -86,7 +86,7 @@ TEST(LuaEvents, AreCheckedWhenTheScriptIsLoaded) {
   EXPECT_EQ(problem("mansio.on('routed', {timeout = '5s'}, function() end)"), "");
   EXPECT_THAT(problem("mansio.on('delivred', function() end)"), HasSubstr("did you mean \"delivered\"?"));
   EXPECT_THAT(problem("mansio.on('removed', {on_error = 'defer'}, function() end)"),
-              HasSubstr("on_error is for events of sessions: \"removed\" has happened already"));
+              HasSubstr("on_error is for events that wait for an answer: \"removed\" has happened already"));
 }
 
 }  // namespace

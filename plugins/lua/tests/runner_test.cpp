@@ -345,6 +345,56 @@ TEST(Runner, TakesAFilterByItsName) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
+TEST(Runner, AsksWhatTheQueueAsks) {
+  const Files files;
+  files.write("queue.lua", R"(
+    mansio.on("route", function(mail, recipient)
+      if mail.meta["x.list"] then return mansio.route{transport = "bulk", source_pool = "lists"} end
+      if recipient.domain == "full.test" then return mansio.retry("1h", "full") end
+      if mail.listener == nil then return mansio.reject("5.7.1", "from nowhere") end
+    end)
+    mansio.on("predelivery", function(mail)
+      if #mail.recipients > 1 then return mansio.hold("many") end
+    end)
+    mansio.on("retry", function(mail)
+      if mail.recipients[1].code == 421 then return mansio.retry(60) end
+      if mail.attempts > 3 then return mansio.reject("given up") end
+    end)
+    mansio.on("bounce", function(mail)
+      if mail.kind == "delay" then return mansio.discard("nobody reads these") end
+      if mail.to.domain == "old.test" then return mansio.redirect("hostmaster@new.test") end
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("all", function()
+      local script = test.script("queue.lua")
+      local way = script:route("a@b.test", {meta = {["x.list"] = "news"}})
+      test.equal(way, "route: bulk:")
+      test.equal(way.transport .. "/" .. way.nexthop .. "/" .. way.source_pool, "bulk//lists")
+      local later = script:route("a@full.test")
+      test.equal(later, "451 4.7.1 full")
+      test.equal(later.retry, 3600.0)
+      test.equal(script:route("a@b.test"), "accept")
+      test.equal(script:route("a@b.test", {listener = false}), "550 5.7.1 from nowhere")
+      test.equal(script:predelivery(), "accept")
+      test.equal(script:predelivery{recipients = {"a@b.test", "c@b.test"}}, "hold: many")
+      test.equal(script:retry(), "accept")
+      test.equal(script:retry{recipients = {{address = "a@b.test", code = 421}}}.retry, 60.0)
+      test.equal(script:retry{attempts = 4}.text, "given up")
+      test.equal(script:bounce{kind = "delay"}, "discard: nobody reads these")
+      test.equal(script:bounce{to = "a@old.test"}.address, "hostmaster@new.test")
+      test.equal(script:bounce(), "accept")
+      test.fails(function() script:retry{atempts = 1} end, 'did you mean "attempts"?')
+      test.fails(function() script:bounce{recipients = {{adress = "a@b.test"}}} end, 'did you mean "address"?')
+    end)
+    test.case("no handler", function()
+      test.equal(test.script("queue.lua"):retry(), "accept")
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 TEST(Runner, AsksForLeasesAndTellsOfEvents) {
   const Files files;
   files.write("rate.lua", R"(

@@ -82,6 +82,9 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("auth_step"), names_of(kAuthStepFields));
   EXPECT_EQ(fields("lease_request"), names_of(kLeaseFields));
   EXPECT_EQ(fields("event"), names_of(kMessageEventFields));
+  EXPECT_EQ(fields("mail"), names_of(kQueuedFields));
+  EXPECT_EQ(fields("mail_recipient"), names_of(kQueuedRecipientFields));
+  EXPECT_EQ(fields("RouteFields"), names_of(kRouteFields));
   EXPECT_EQ(fields("AuthObject"), names_of(kAuthFields));
   EXPECT_EQ(fields("RateObject"), names_of(kRateFields));
   EXPECT_EQ(fields("FilterObject"), names_of(kFilterFields));
@@ -93,6 +96,7 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("HttpOptions"), names_of(kHttpOptions));
   EXPECT_EQ(fields("RedisOptions"), names_of(kRedisOptions));
   EXPECT_EQ(fields("SqliteOptions"), names_of(kSqliteOptions));
+  for (const auto &fact : kQueuedFacts) EXPECT_TRUE(names_of(kQueuedFields).contains(std::string{fact.name}));
   for (const auto &fact : kSessionFacts) EXPECT_TRUE(names_of(kSessionFields).contains(std::string{fact.name}));
 }
 

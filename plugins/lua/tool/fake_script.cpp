@@ -338,13 +338,19 @@ void add_primitives(lua_State *L) {
                                             {"suggestion", primitive<suggestion>},
                                             {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
-  // Field of a session -> the host's name of it.
+  // Field of a session, and of mail in the queue -> the host's name of it.
   lua_createtable(L, 0, static_cast<int>(kSessionFacts.size()));
   for (const auto &fact : kSessionFacts) {
     push(L, fact.macro);
     lua_setfield(L, -2, std::string{fact.name}.c_str());
   }
   lua_setfield(L, -2, "facts");
+  lua_createtable(L, 0, static_cast<int>(kQueuedFacts.size()));
+  for (const auto &fact : kQueuedFacts) {
+    push(L, fact.macro);
+    lua_setfield(L, -2, std::string{fact.name}.c_str());
+  }
+  lua_setfield(L, -2, "mail_facts");
 }
 
 }  // namespace mansio::lua::tool

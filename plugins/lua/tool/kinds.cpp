@@ -1,4 +1,4 @@
-// Scripts under test that know clients of AUTH, own rates or are told of events of the queue.
+// Scripts under test that know clients of AUTH, own rates, are told of events of the queue or have a say in them.
 #include "plugins/lua/tool/library.hpp"
 
 namespace mansio::lua::tool {
@@ -79,6 +79,81 @@ function Script:tell(event, about)
   about = about or {}
   only_fields("an event", about, {"queue_id", "recipient", "fields"})
   return guarded(self.fake.tell, self.fake, event, about)
+end
+
+-- What the queue asks --------------------------------------------------------------------------------------------------
+
+local MAIL = {"sender", "queue_id", "meta", "recipients", "to"}
+for name in pairs(shared.mail_facts) do MAIL[#MAIL + 1] = name end
+local DEFAULT_MAIL = {client_address = "192.0.2.1", client_name = "client.example", helo_name = "client.example",
+                      protocol = "ESMTP", listener = "smtp", myhostname = "mail.example.test", transport = "smtp",
+                      size = 1000, attempts = 0, priority = 0}
+
+-- What the script says to that event; without a handler, nothing. A fact that is false is not known.
+local function decide(script, event, mail, arguments, facts)
+  only_fields("mail", mail, MAIL)
+  local result = {action = "accept", code = 0, enhanced = "", text = "", edits = {}}
+  if not guarded(script.fake.wants, script.fake, event) then return setmetatable(result, Result) end
+  local macros = {sender = mail.sender or "sender@example.org", arrival = math.floor(script:now())}
+  for _, known in ipairs{DEFAULT_MAIL, facts, mail} do
+    for name, value in pairs(known) do
+      if shared.mail_facts[name] then macros[shared.mail_facts[name]] = value ~= false and value or "" end
+    end
+  end
+  if event == "bounce" then macros.to = mail.to or macros.sender end
+  local reply = said_by(guarded(script.fake.stage, script.fake, {
+    event = event, arguments = arguments, macros = macros, queue_id = mail.queue_id or "0123456789ABC",
+    message_meta = mail.meta}))
+  result.edits, result.enhanced = reply.edits, reply.enhanced
+  if reply.status == "fail" then
+    result.action, result.code, result.text = "reject", 550, reply.text
+  elseif reply.status == "defer" then
+    result.action, result.code, result.text, result.retry = "defer", 451, reply.text, reply.retry
+  end
+  for _, edit in ipairs(reply.edits) do
+    local verb, text = edit:match("^([%l_]+) (.*)$")
+    if verb == "hold" or verb == "discard" then
+      result.action, result.text = verb, text
+    elseif verb == "redirect" then
+      result.action, result.text, result.address = verb, text, text
+    elseif verb == "route" then
+      result.action, result.text = verb, text
+      result.transport, result.nexthop = text:match("^([^:]*):(.*)$")
+    elseif verb == "source_pool" then
+      if result.action ~= "route" then result.action, result.text = "route", "" end
+      result.source_pool = text
+    end
+  end
+  return setmetatable(result, Result)
+end
+
+-- Recipients as texts, or with what was said of them: {address =, code =, status =, text =}.
+local function told(recipients, otherwise)
+  local arguments = {}
+  for _, recipient in ipairs(recipients or {otherwise}) do
+    if type(recipient) ~= "table" then recipient = {address = recipient} end
+    only_fields("a recipient", recipient, {"address", "code", "status", "text"})
+    for _, name in ipairs{"address", "code", "status", "text"} do
+      arguments[#arguments + 1] = tostring(recipient[name] or "")
+    end
+  end
+  return arguments
+end
+
+function Script:route(recipient, mail) return decide(self, "route", mail or {}, {recipient}, {}) end
+function Script:predelivery(mail)
+  mail = mail or {}
+  return decide(self, "predelivery", mail, mail.recipients or {"user@example.com"}, {})
+end
+function Script:retry(mail)
+  mail = mail or {}
+  local deferred = {address = "user@example.com", code = 451, status = "4.2.0", text = "try again later"}
+  return decide(self, "retry", mail, told(mail.recipients, deferred), {attempts = 1, retry_after = 300})
+end
+function Script:bounce(mail)
+  mail = mail or {}
+  local failed = {address = "user@example.com", code = 550, status = "5.1.1", text = "no such user"}
+  return decide(self, "bounce", mail, told(mail.recipients, failed), {attempts = false, transport = false, kind = "failure"})
 end
 )lua";
 

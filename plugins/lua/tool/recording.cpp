@@ -117,7 +117,7 @@ std::string one_of(std::string text, std::string_view name, std::initializer_lis
 
 std::uint32_t stage_of(std::string_view name) {
   for (const auto &event : kEvents)
-    if (event.name == name) return event.stage;
+    if (event.name == name && event.stage <= MANSIO_STAGE_DISCONNECT) return event.stage;  // sessions have no others
   wrong("there is no event \"" + std::string{name.substr(0, 40)} + '"');
 }
 

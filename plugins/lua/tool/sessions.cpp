@@ -225,6 +225,7 @@ function Client:event(event, arguments, content)
   for _, edit in ipairs(said.edits) do
     local verb, text = edit:match("^(%l+) (.*)$")
     if verb == "hold" or verb == "discard" or verb == "redirect" then result.action, result.text = verb, text end
+    if verb == "redirect" then result.address = text end
     if verb == "redirect" and event ~= "end-of-message" then self.redirected = text end
   end
   return setmetatable(result, Result)

@@ -13,7 +13,8 @@
 //   MANSIO_FILTER_PLUGIN(TagSubject)
 //
 // The functions a class has are the stages it sees: connect, helo, starttls, auth, mail, rcpt, data, header,
-// end_of_headers, body, end_of_message, disconnect. Each is either `Reply f(Stage &)`, which answers at once (or, with
+// end_of_headers, body, end_of_message, disconnect; and of a policy, those of the queue: route, pre_delivery, retry,
+// bounce. Each is either `Reply f(Stage &)`, which answers at once (or, with
 // MANSIO_BLOCKING, when it likes), or `void f(Stage, Token)`, which answers later, as in mansio/plugin.hpp. Besides, if
 // it likes: `void cancel(mansio_op)` and `void abort(std::string_view session, std::string_view queue_id)`.
 //
@@ -131,6 +132,14 @@ class Stage {
   bool discard(std::string_view reason) { return edit()->discard(host_->raw(), op_, str(reason)) == MANSIO_OK; }
   bool redirect(std::string_view address) { return edit()->redirect(host_->raw(), op_, str(address)) == MANSIO_OK; }
 
+  // Of the queue, as hold(), discard() and redirect(); see mansio/draft/filter.h for the stages.
+  bool route(std::string_view transport, std::string_view nexthop = {}) {
+    return edit()->route(host_->raw(), op_, str(transport), str(nexthop)) == MANSIO_OK;
+  }
+  bool set_source_pool(std::string_view pool) {
+    return edit()->set_source_pool(host_->raw(), op_, str(pool)) == MANSIO_OK;
+  }
+
   void progress() const {  // still at it: the time limit begins anew
     host_->service<mansio_host_progress>("mansio.host.progress/1~draft")->progress(host_->raw(), op_);
   }
@@ -192,6 +201,10 @@ MANSIO_STAGE_FUNCTION(end_of_headers)
 MANSIO_STAGE_FUNCTION(body)
 MANSIO_STAGE_FUNCTION(end_of_message)
 MANSIO_STAGE_FUNCTION(disconnect)
+MANSIO_STAGE_FUNCTION(route)
+MANSIO_STAGE_FUNCTION(pre_delivery)
+MANSIO_STAGE_FUNCTION(retry)
+MANSIO_STAGE_FUNCTION(bounce)
 #undef MANSIO_STAGE_FUNCTION
 
 // In the order of MANSIO_STAGE_*.
@@ -207,7 +220,8 @@ struct Stages {
 };
 template <class P>
 using AllStages = Stages<P, Calls_connect, Calls_helo, Calls_starttls, Calls_auth, Calls_mail, Calls_rcpt, Calls_data,
-                         Calls_header, Calls_end_of_headers, Calls_body, Calls_end_of_message, Calls_disconnect>;
+                         Calls_header, Calls_end_of_headers, Calls_body, Calls_end_of_message, Calls_disconnect,
+                         Calls_route, Calls_pre_delivery, Calls_retry, Calls_bounce>;
 
 template <class P>
 struct WatchingKind {

@@ -117,6 +117,37 @@ TEST(Policy, EditsNothingButMayHoldAndRedirect) {
   EXPECT_THAT(result.edits, ElementsAre("hold looks bad"));
 }
 
+class Traffic {
+ public:
+  static constexpr Info info{"policy-traffic", "1.0"};
+  static constexpr mansio_option options[] = {{}};
+  explicit Traffic(Host) {}
+  Reply route(Stage &stage) {
+    if (stage.argument(0) == "later@example.com") return defer({4, 7, 1}, "later").retry(60'000'000'000);
+    if (stage.message_value("x.list")) return stage.route("bulk") && stage.set_source_pool("warm") ? accept() : skip();
+    return stage.redirect("a@example.com") ? reject({5, 0, 0}, "redirected at ROUTE") : accept();
+  }
+  Reply bounce(Stage &stage) {
+    return stage.macro("kind") == "delay" && stage.discard("nobody reads these") ? accept() : skip();
+  }
+};
+
+TEST(Policy, HasASayInWhatTheQueueDoes) {
+  FakeHost host{Glue<Traffic, PolicyKind>::entry()};
+  EXPECT_TRUE(host.wants(MANSIO_STAGE_ROUTE));
+  EXPECT_TRUE(host.wants(MANSIO_STAGE_BOUNCE));
+  EXPECT_FALSE(host.wants(MANSIO_STAGE_RETRY));
+  const auto way =
+      host.run({.stage = MANSIO_STAGE_ROUTE, .arguments = {"b@example.com"}, .message_meta = {{"x.list", "news"}}});
+  EXPECT_THAT(way.edits, ElementsAre("route bulk:", "source_pool warm"));
+  EXPECT_EQ(host.run({.stage = MANSIO_STAGE_ROUTE, .arguments = {"b@example.com"}}).last->status, MANSIO_OK);
+  const auto later = host.run({.stage = MANSIO_STAGE_ROUTE, .arguments = {"later@example.com"}});
+  EXPECT_EQ(later.last->status, MANSIO_DEFER);
+  EXPECT_EQ(later.last->retry_ns, 60'000'000'000);
+  EXPECT_THAT(host.run({.stage = MANSIO_STAGE_BOUNCE, .macros = {{"kind", "delay"}}}).edits,
+              ElementsAre("discard nobody reads these"));
+}
+
 TEST(Filter, SaysOfWhichBuildItIs) {
   const auto *plugin = filter<Everything>();
   EXPECT_EQ(plugin->draft_build, MANSIO_DRAFT_BUILD);

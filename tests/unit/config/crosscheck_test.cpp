@@ -27,6 +27,18 @@ TEST(CrossCheck, ADeferredTransportExists) {
               HasSubstr("/etc/m.toml:8: queue.defer_transports holds \"dial\", but there is no [transport.dial]"));
 }
 
+TEST(CrossCheck, PoliciesOfTheQueueExistAndHaveProcessesOfTheirOwn) {
+  const std::string policy = "[[route]]\ntransport = \"smtp\"\n[policy.quota]\nplugin = \"lua\"\n";
+  EXPECT_THAT(with_routes(policy + "isolation = \"process\"\n[queue]\npolicies = [\"quota\"]\n"), IsEmpty());
+  EXPECT_THAT(with_routes(policy + "[queue]\npolicies = [\"quota\"]\n"),
+              HasSubstr("policy.quota.isolation is \"inproc\", but the processes that ask it for the queue run no "
+                        "policy's code; expected \"process\""));
+  EXPECT_THAT(with_routes(policy + "isolation = \"process\"\n[queue]\npolicies = [\"qouta\"]\n"),
+              HasSubstr("queue.policies names \"qouta\", but there is no [policy.qouta]; did you mean \"quota\"?"));
+  EXPECT_THAT(with_routes(policy + "isolation = \"process\"\n[queue]\npolicies = [\"quota\", \"quota\"]\n"),
+              HasSubstr("queue.policies names \"quota\" a second time, expected each once"));
+}
+
 TEST(CrossCheck, TheLastRouteAndOnlyTheLastTakesEverything) {
   EXPECT_THAT(with_routes("[[route]]\ndomain = [\"a.example\"]\ntransport = \"smtp\"\n"),
               HasSubstr("route has no default"));

@@ -112,6 +112,16 @@ TEST(Plan, HasAProcessForFiltersAndPoliciesThatAreIsolatedAndADescriptorForTheir
   EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u + 4u * (1000u + 10u + 1000u));
 }
 
+TEST(Plan, SaysWhichPoliciesTheQueueNames) {
+  const auto plan = plan_of(std::string{kRest} +
+                            "[policy.a]\nplugin = \"policy-a\"\nisolation = \"process\"\n"
+                            "[policy.b]\nplugin = \"policy-a\"\nisolation = \"process\"\n"
+                            "[queue]\npolicies = [\"b\"]\n");
+  ASSERT_EQ(plan.hosts.size(), 2u);
+  EXPECT_FALSE(plan.hosts[0].for_queue);
+  EXPECT_TRUE(plan.hosts[1].for_queue);
+}
+
 TEST(Plan, HasAProcessForEachRatePlugin) {
   const auto plan = plan_of(kText + std::string{"[rate.shared]\nplugin = \"rate-a\"\nbreaker_deaths = 7\n"});
   ASSERT_EQ(plan.hosts.size(), 1u);

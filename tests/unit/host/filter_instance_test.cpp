@@ -311,5 +311,35 @@ TEST_F(FilterInstanceTest, MayGoAwayWithStagesUnderWay) {
   EXPECT_TRUE(results_.empty());
 }
 
+// Stages of the queue are a policy's, and each has edits of its own.
+TEST_F(FilterInstanceTest, APolicySaysWhereQueuedMailGoes) {
+  create(kPolicyKind, {{"stages", std::to_string(0xf << MANSIO_STAGE_ROUTE)}});
+  EXPECT_EQ(instance_->stages(), 0xfu << MANSIO_STAGE_ROUTE);
+  const auto say = [&](std::uint32_t stage, const std::string &what) {
+    start(++last_, stage, what + "@example.com");
+    return result(last_);
+  };
+  for (const auto stage : {MANSIO_STAGE_ROUTE, MANSIO_STAGE_PRE_DELIVERY}) {
+    EXPECT_THAT(say(stage, "route").edits, ElementsAre(Edit{EditKind::Route, 0, "bulk", "[192.0.2.7]:26"}));
+    EXPECT_THAT(say(stage, "pool").edits, ElementsAre(Edit{EditKind::SourcePool, 0, "", "warm"}));
+    EXPECT_THAT(say(stage, "hold").edits, ElementsAre(Edit{EditKind::Hold, 0, "", "looks bad"}));
+    EXPECT_THAT(say(stage, "discard").edits, ElementsAre(Edit{EditKind::Discard, 0, "", "of no use"}));
+    EXPECT_THAT(say(stage, "redirect").edits, IsEmpty());
+  }
+  EXPECT_THAT(say(MANSIO_STAGE_RETRY, "hold").edits, ElementsAre(Edit{EditKind::Hold, 0, "", "looks bad"}));
+  EXPECT_EQ(say(MANSIO_STAGE_RETRY, "defer").retry, 90 * kSecond);
+  EXPECT_THAT(say(MANSIO_STAGE_RETRY, "discard").edits, IsEmpty());
+  EXPECT_THAT(say(MANSIO_STAGE_RETRY, "route").edits, IsEmpty());
+  EXPECT_THAT(say(MANSIO_STAGE_BOUNCE, "redirect").edits,
+              ElementsAre(Edit{EditKind::Redirect, 0, "", "review@two.example"}));
+  EXPECT_THAT(say(MANSIO_STAGE_BOUNCE, "discard").edits, ElementsAre(Edit{EditKind::Discard, 0, "", "of no use"}));
+  EXPECT_THAT(say(MANSIO_STAGE_BOUNCE, "hold").edits, IsEmpty());
+}
+
+TEST_F(FilterInstanceTest, AFilterHasNoSayInTheQueue) {
+  create(kFilterKind, {{"stages", std::to_string(32 | 0xf << MANSIO_STAGE_ROUTE)}});
+  EXPECT_EQ(instance_->stages(), 32u);
+}
+
 }  // namespace
 }  // namespace mansio::host

@@ -32,6 +32,22 @@ TEST(Replay, PutsTogetherTheEntriesOfEachMessageInTheirOrder) {
   EXPECT_EQ(replay.messages(), 1000u);
 }
 
+TEST(Replay, WhatAPolicyChoseIsKnownAgain) {
+  Replay replay;
+  replay.apply(entry::deferred(id(1), deferral(1, 1)));
+  replay.apply(entry::put_off(id(1)));
+  replay.apply(entry::pools(id(1), {{0, "warm"}, {1, "warm"}, {2, "cold"}}));
+  replay.apply(entry::pools(id(1), {{1, ""}, {2, "spare"}}));
+  auto said = replay.find(id(1));
+  ASSERT_TRUE(said.record);
+  EXPECT_TRUE(said.record->deferrals.at(0).put_off);
+  EXPECT_THAT(said.record->pools, ElementsAre(Pair(0, "warm"), Pair(2, "spare")));
+  replay.apply(entry::deferred(id(1), deferral(2, 1)));  // by the back-off again
+  said = replay.find(id(1));
+  EXPECT_FALSE(said.record->deferrals.at(0).put_off);
+  EXPECT_EQ(replay.skipped(), 0u);
+}
+
 TEST(Replay, NothingThatIsSaidOfAGoneMessageCountsUnlessItIsAllThereIsToKnow) {
   Replay replay;
   replay.apply(entry::waiting(id(1), deferral(1, 1)));

@@ -64,6 +64,47 @@ TEST_F(AnswerTest, RefusesAll) {
   EXPECT_EQ(to_string(reply.refusals[1].status), "4.3.5");
 }
 
+TEST_F(AnswerTest, SaysWhatAPolicyMadeOfTheWay) {
+  wire::RouteRequest request;
+  Answer said{request, 3};
+  std::uint32_t next = 0;
+  const auto add = [&](wire::PolicyAction action, auto change) {
+    route::RouteDecision decision;
+    decision.route = {"smtp", "[192.0.2.1]"};
+    wire::PolicyWord word;
+    word.action = action;
+    word.policy = "policy.quota";
+    change(word);
+    said.add(next++, std::move(decision), word);
+  };
+  using wire::PolicyAction;
+  add(PolicyAction::None, [](auto &) {});
+  add(PolicyAction::Route, [](auto &w) { w.route = {"bulk", ""}; });
+  add(PolicyAction::Route, [](auto &w) { w.route.nexthop = "[192.0.2.7]"; });
+  add(PolicyAction::Route, [](auto &w) { w.source_pool = "warm"; });
+  add(PolicyAction::Hold, [](auto &w) { w.text = "too much"; });
+  add(PolicyAction::Defer, [](auto &w) { w.retry = 5 * kSecond; });
+  add(PolicyAction::Fail, [](auto &w) { w.enhanced = {5, 7, 9}, w.text = "never"; });
+  add(PolicyAction::Discard, [](auto &) {});
+  const auto &reply = said.reply();
+  ASSERT_EQ(reply.routes.size(), 5u);
+  EXPECT_EQ(reply.routes[0].second, (Route{"smtp", "[192.0.2.1]"}));
+  EXPECT_EQ(reply.routes[1].second, (Route{"bulk", ""}));
+  EXPECT_EQ(reply.routes[2].second, (Route{"smtp", "[192.0.2.7]"}));
+  EXPECT_EQ(reply.routes[3].second, (Route{"smtp", "[192.0.2.1]"}));
+  EXPECT_EQ(reply.routes[4].second, (Route{"smtp", "[192.0.2.1]"}));  // once it is released
+  ASSERT_EQ(reply.pools.size(), 1u);
+  EXPECT_EQ(reply.pools[0], (std::pair<std::uint32_t, std::string>{3, "warm"}));
+  EXPECT_EQ(reply.hold, "by policy.quota: too much");
+  ASSERT_EQ(reply.refusals.size(), 3u);
+  EXPECT_EQ(to_string(reply.refusals[0].status), "4.7.1");
+  EXPECT_EQ(reply.refusals[0].retry, 5 * kSecond);
+  EXPECT_EQ(to_string(reply.refusals[1].status), "5.7.9");
+  EXPECT_EQ(reply.refusals[1].text, "never");
+  EXPECT_TRUE(reply.refusals[2].discard);
+  EXPECT_EQ(reply.refusals[2].text, "discarded by policy.quota");
+}
+
 TEST_F(AnswerTest, FitsInAMessageAndLeavesTheRestForLater) {
   std::vector<std::string> all;
   for (int i = 0; i < 1000; ++i) all.push_back(std::to_string(i) + "@open.example");

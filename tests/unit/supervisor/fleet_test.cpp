@@ -254,6 +254,25 @@ TEST_F(FleetTest, EveryPluginsProcessMayAskEveryTableButItself) {
   EXPECT_EQ(record_.count(K::Host, "asks host.lookup.1"), 4u);
 }
 
+TEST_F(FleetTest, PoliciesOfTheQueueAreConnectedWithThoseThatAskThemForIt) {
+  auto &asked = post(K::Host, "host.policy.x");
+  asked.policy = "x";
+  asked.for_queue = true;
+  auto &watches = post(K::Host, "host.policy.y");
+  watches.policy = "y";
+  auto &ingress = post(K::Ingress, "ingress.0");
+  auto &router = post(K::Router, "router");
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&asked, &watches, &ingress, &router, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  for (const auto kind : {K::Ingress, K::Router, K::Egress}) run_until(heard(kind, "attach host.policy.x"));
+  run_until(heard(K::Ingress, "attach host.policy.y"));
+  EXPECT_EQ(record_.count(K::Router, "attach host.policy.y"), 0u);
+  EXPECT_EQ(record_.count(K::Egress, "attach host.policy.y"), 0u);
+}
+
 // What the death of a queue does to channels is told too, and before that death is known.
 TEST_F(FleetTest, AQueueStartedAnewIsConnectedOnceWithThoseThatSayTheyLostTheOldOne) {
   auto &queue = post(K::Queue, "queue");

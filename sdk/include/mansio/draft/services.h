@@ -25,9 +25,10 @@ typedef struct mansio_host_meta { /* "mansio.host.meta/1~draft" [any] */
 /* Edits of the message of an operation: a journal, applied in order and as a whole when the operation completes with
  * OK, and dropped otherwise. Each returns OK, UNSUPPORTED (not at this stage, or not by this kind) or FAIL (stale,
  * malformed, or more than may be held). hold(), discard() and redirect() work from MAIL on, for filters and policies;
- * all others are a filter's at the end of the message. A header value is what follows "Name:", folded or not, without a
- * final line end; no line of it is longer than 998 bytes. Line ends are made canonical: a bare LF becomes CRLF, a bare
- * CR a space.
+ * route() and set_source_pool() are a policy's at stages of the queue, as are those three where mansio/draft/filter.h
+ * says so; all others are a filter's at the end of the message. A header value is what follows "Name:", folded or not,
+ * without a final line end; no line of it is longer than 998 bytes. Line ends are made canonical: a bare LF becomes
+ * CRLF, a bare CR a space.
  * `version` 0 is the message of all recipients. Others are made by version(): each starts as the message is, edits to
  * it are its alone. (No host of this build makes versions yet.) */
 typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
@@ -52,8 +53,12 @@ typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
   uint32_t (*version)(const mansio_host *host, mansio_op op, const mansio_str *recipients, size_t n);
   /* To this address and to nobody else, those included that have not been named yet. It takes their place when the
    * content is complete, before anybody sees it, or with the other edits; what filters after this one do to the
-   * recipients, they do to it. */
+   * recipients, they do to it. At BOUNCE: who gets the notification instead. */
   mansio_status (*redirect)(const mansio_host *host, mansio_op op, mansio_str address);
+  /* The name of a [transport.NAME], or empty for the one that it has, and a next hop; without one, the recipient's
+   * domain where a transport is given, else the one that it has. */
+  mansio_status (*route)(const mansio_host *host, mansio_op op, mansio_str transport, mansio_str nexthop);
+  mansio_status (*set_source_pool)(const mansio_host *host, mansio_op op, mansio_str pool); /* it leaves from */
 } mansio_host_edit;
 
 typedef struct mansio_host_progress {                      /* "mansio.host.progress/1~draft" [any] */

@@ -32,18 +32,37 @@ struct FakeStage {
   std::chrono::nanoseconds time_limit = std::chrono::hours{1};
 };
 
+// What an edit is, for where it is possible.
+enum class FakeEdit { Message, Hold, Discard, Route, Redirect };
+
 // One stage under way.
 struct FakeWork {
   FakeStage stage;
   bool filter = false;             // or a policy
-  std::vector<std::string> edits;  // "add_header X-Seen: yes", "hold reason"
+  std::vector<std::string> edits;  // "add_header X-Seen: yes", "hold reason", "route smtp:[192.0.2.1]"
   FakeMeta session_meta, message_meta;
   unsigned progress = 0;
 
-  mansio_status edit(bool any_stage, std::string line) {
-    const bool possible = any_stage ? stage.stage >= MANSIO_STAGE_MAIL && stage.stage <= MANSIO_STAGE_END_OF_MESSAGE
-                                    : filter && stage.stage == MANSIO_STAGE_END_OF_MESSAGE;
-    if (!possible) return MANSIO_UNSUPPORTED;
+  bool possible(FakeEdit what) const {
+    const auto at = stage.stage;
+    const bool of_message = at >= MANSIO_STAGE_MAIL && at <= MANSIO_STAGE_END_OF_MESSAGE;
+    const bool on_its_way = !filter && (at == MANSIO_STAGE_ROUTE || at == MANSIO_STAGE_PRE_DELIVERY);
+    switch (what) {
+      case FakeEdit::Message:
+        return filter && at == MANSIO_STAGE_END_OF_MESSAGE;
+      case FakeEdit::Hold:
+        return of_message || on_its_way || (!filter && at == MANSIO_STAGE_RETRY);
+      case FakeEdit::Discard:
+        return of_message || on_its_way || (!filter && at == MANSIO_STAGE_BOUNCE);
+      case FakeEdit::Route:
+        return on_its_way;
+      case FakeEdit::Redirect:
+        return !filter && at == MANSIO_STAGE_BOUNCE;
+    }
+    return false;
+  }
+  mansio_status edit(FakeEdit what, std::string line) {
+    if (!possible(what)) return MANSIO_UNSUPPORTED;
     edits.push_back(std::move(line));
     return MANSIO_OK;
   }
@@ -69,11 +88,11 @@ struct FakeFilterServices {
   }
   static mansio_status edit_field(const mansio_host *h, mansio_op op, mansio_str name, mansio_str value,
                                   std::string line) noexcept {
-    return refused(name, value) ? MANSIO_FAIL : edit(h, op, false, std::move(line));
+    return refused(name, value) ? MANSIO_FAIL : edit(h, op, FakeEdit::Message, std::move(line));
   }
-  static mansio_status edit(const mansio_host *h, mansio_op op, bool any_stage, std::string line) noexcept {
+  static mansio_status edit(const mansio_host *h, mansio_op op, FakeEdit what, std::string line) noexcept {
     return Host::with_work(h, op, mansio_status{MANSIO_FAIL},
-                           [&](FakeWork &w) { return w.edit(any_stage, std::move(line)); });
+                           [&](FakeWork &w) { return w.edit(what, std::move(line)); });
   }
   static std::int64_t get(const mansio_host *h, mansio_op op, FakeMeta FakeStage::*which, mansio_str name, char *to,
                           std::size_t n) noexcept {
@@ -87,6 +106,7 @@ struct FakeFilterServices {
   static mansio_status set(const mansio_host *h, mansio_op op, FakeMeta FakeWork::*which, mansio_str name,
                            mansio_str value) noexcept {
     return Host::with_work(h, op, mansio_status{MANSIO_FAIL}, [&](FakeWork &w) -> mansio_status {
+      if (w.stage.stage >= MANSIO_STAGE_DISCONNECT) return MANSIO_UNSUPPORTED;
       (w.*which)[plugin::string(name)] = plugin::string(value);
       return MANSIO_OK;
     });
@@ -121,27 +141,34 @@ struct FakeFilterServices {
         return edit_field(h, op, name, {}, "delete_header " + std::to_string(nth) + ' ' + plugin::string(name));
       },
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
-        return edit(h, op, false, "set_sender " + plugin::string(address));
+        return edit(h, op, FakeEdit::Message, "set_sender " + plugin::string(address));
       },
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
-        return edit(h, op, false, "add_recipient " + plugin::string(address));
+        return edit(h, op, FakeEdit::Message, "add_recipient " + plugin::string(address));
       },
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
-        return edit(h, op, false, "delete_recipient " + plugin::string(address));
+        return edit(h, op, FakeEdit::Message, "delete_recipient " + plugin::string(address));
       },
       [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str chunk) noexcept {
-        return edit(h, op, false, "replace_body " + plugin::string(chunk));
+        return edit(h, op, FakeEdit::Message, "replace_body " + plugin::string(chunk));
       },
       [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
-        return edit(h, op, true, "hold " + plugin::string(reason));
+        return edit(h, op, FakeEdit::Hold, "hold " + plugin::string(reason));
       },
       [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
-        return edit(h, op, true, "discard " + plugin::string(reason));
+        return edit(h, op, FakeEdit::Discard, "discard " + plugin::string(reason));
       },
       [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; },
-      [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
-        if (plugin::view(address).empty()) return mansio_status{MANSIO_FAIL};
-        return edit(h, op, true, "redirect " + plugin::string(address));
+      [](const mansio_host *h, mansio_op op, mansio_str address) noexcept -> mansio_status {
+        if (address.n == 0) return MANSIO_FAIL;
+        return edit(h, op, FakeEdit::Redirect, "redirect " + plugin::string(address));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str transport, mansio_str nexthop) noexcept -> mansio_status {
+        if (transport.n == 0 && nexthop.n == 0) return MANSIO_FAIL;
+        return edit(h, op, FakeEdit::Route, "route " + plugin::string(transport) + ':' + plugin::string(nexthop));
+      },
+      [](const mansio_host *h, mansio_op op, mansio_str pool) noexcept -> mansio_status {
+        return pool.n == 0 ? MANSIO_FAIL : edit(h, op, FakeEdit::Route, "source_pool " + plugin::string(pool));
       }};
   static constexpr mansio_host_progress progress{[](const mansio_host *h, mansio_op op) noexcept {
     Host::with_work(h, op, 0u, [](FakeWork &w) { return ++w.progress; });

@@ -75,10 +75,11 @@ class FakeHost {
     lookup_ = static_cast<const mansio_lookup *>(plugin_->get(self_, "mansio.lookup/1"));
     filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.filter/1~draft"));
     auth_ = static_cast<const mansio_auth *>(plugin_->get(self_, "mansio.auth/1~draft"));
+    policy_ = static_cast<const mansio_policy *>(plugin_->get(self_, "mansio.policy/1~draft"));
     // One that is both is a filter, unless the fact "kind" says otherwise.
     if (const auto kind = facts_.find("kind"); kind != facts_.end() && kind->second == "policy") filter_ = nullptr;
     is_policy_ = filter_ == nullptr;
-    if (is_policy_) filter_ = static_cast<const mansio_filter *>(plugin_->get(self_, "mansio.policy/1~draft"));
+    if (is_policy_) filter_ = policy_;
     events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
     rate_ = static_cast<const mansio_rate *>(plugin_->get(self_, "mansio.rate/1~draft"));
     if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
@@ -200,15 +201,16 @@ class FakeHost {
   }
   // Begins a stage of a filter or policy.
   std::uint64_t show(const FakeStage &stage) {
-    if (!filter_) throw std::logic_error{"the plugin is neither filter nor policy"};
+    const auto *const asked = of_queue(stage.stage) ? policy_ : filter_;
+    if (!asked) throw std::logic_error{"the plugin is no policy, nor, at stages of sessions, a filter"};
     const auto op = open(stage.content, 0);
     {
       const std::lock_guard lock{mutex_};
       auto &work = ops_.at(op).work.emplace();
       work.stage = stage;
-      work.filter = !is_policy_;
+      work.filter = !is_policy_ && !of_queue(stage.stage);
     }
-    call([this, op, stage, deadline = now() + stage.time_limit.count()] {
+    call([this, op, asked, stage, deadline = now() + stage.time_limit.count()] {
       std::vector<mansio_str> arguments;
       for (const auto &argument : stage.arguments) arguments.push_back(plugin::str(argument));
       std::vector<mansio_pair> macros;
@@ -224,7 +226,7 @@ class FakeHost {
       s.n_macros = macros.size();
       s.length = stage.content.size();
       s.deadline = deadline;
-      filter_->start(self_, mansio_op{op}, &s);
+      asked->start(self_, mansio_op{op}, &s);
     });
     return op;
   }
@@ -264,7 +266,10 @@ class FakeHost {
   bool owns_rates() const { return rate_ != nullptr; }
   bool hears_events() const { return events_ != nullptr; }
   bool watches_sessions() const { return filter_ != nullptr; }
-  bool wants(std::uint32_t stage) const { return filter_ && (filter_->stages(self_) >> stage & 1) != 0; }
+  bool wants(std::uint32_t stage) const {
+    const auto *const asked = of_queue(stage) ? policy_ : filter_;
+    return asked && (asked->stages(self_) >> stage & 1) != 0;
+  }
   void abort(const std::string &session, const std::string &queue_id) {
     if (filter_ && filter_->abort) filter_->abort(self_, plugin::str(session), plugin::str(queue_id));
   }
@@ -376,6 +381,8 @@ class FakeHost {
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
  private:
+  static bool of_queue(std::uint32_t stage) { return stage >= MANSIO_STAGE_ROUTE && stage <= MANSIO_STAGE_BOUNCE; }
+
   struct NotYet {};
   FakeHost(const mansio_plugin *plugin, const Options &options, Options facts, NotYet)
       : plugin_(plugin), facts_(std::move(facts)) {
@@ -709,6 +716,7 @@ class FakeHost {
   const mansio_transport *transport_ = nullptr;
   const mansio_lookup *lookup_ = nullptr;
   const mansio_filter *filter_ = nullptr;
+  const mansio_policy *policy_ = nullptr;  // the same plugin, if it may be that
   const mansio_rate *rate_ = nullptr;
   const mansio_auth *auth_ = nullptr;
   bool is_policy_ = false;

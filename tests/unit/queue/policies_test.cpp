@@ -1,0 +1,307 @@
+// What policies of the queue decide: that the queue does as it is told, keeps it over a restart, and goes on as ever
+// where nobody has a say or nobody answers.
+#include <gmock/gmock.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using wire::DeliveryStatus;
+using wire::QueueStage;
+
+class Policies : public Bench {
+ protected:
+  Policies() {
+    config::Transport other;
+    other.name = "other";
+    settings_.transports.push_back(other);
+    settings_.queue.policies = {"quota"};
+  }
+  void begin_with(std::uint64_t stages) {
+    begin();
+    other_ = attach(wire::RoleKind::Egress, "egress.other", 201);
+    say(other_, wire::EgressHello{"other", 100, {}, {}});
+    say(router_, wire::PolicyStages{stages});
+    run();
+  }
+  void again(std::uint64_t stages) {  // the queue process is gone, and another one comes
+    start();
+    cast();
+    other_ = attach(wire::RoleKind::Egress, "egress.other", 201);
+    say(other_, wire::EgressHello{"other", 100, {}, {}});
+    say(router_, wire::PolicyStages{stages});
+    advance(kSecond);
+  }
+  std::vector<wire::Lease> other_leases() {
+    run();
+    return other_.link->take<wire::Lease>();
+  }
+  std::vector<wire::RouteRequest> route_requests() {
+    run();
+    return router_.link->take<wire::RouteRequest>();
+  }
+  wire::RouteReply reply_to(const wire::RouteRequest &request) {
+    wire::RouteReply reply;
+    reply.request = request.request;
+    reply.id = request.id;
+    return reply;
+  }
+  // All go the ways that they have.
+  void agree(const wire::RouteRequest &request) {
+    auto reply = reply_to(request);
+    for (std::size_t i = 0; i < request.recipients.size(); ++i)
+      reply.routes.emplace_back(request.recipients[i].first, request.routes.at(i));
+    say(router_, reply);
+    run();
+  }
+
+  FakePeer other_;
+};
+
+TEST_F(Policies, NothingIsAskedWhereNobodyHasASay) {
+  begin_with(0);
+  mail_to({"a@example.com"});
+  EXPECT_THAT(route_requests(), IsEmpty());
+  EXPECT_THAT(leases(), SizeIs(1));
+  settings_.queue.policies.clear();
+  begin();
+  mail_to({"a@example.com"});
+  EXPECT_THAT(route_requests(), IsEmpty());
+}
+
+TEST_F(Policies, NewMailIsShownToThemWithTheWayThatItHas) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  auto e = envelope({"a@example.com", "b@example.org"});
+  e.routes[0].nexthop = "[192.0.2.9]:25";
+  e.tenant = "blue";
+  e.source_pool = "cold";
+  e.metadata = {{"x.list", "news"}};
+  const auto id = mail(e);
+  EXPECT_THAT(leases(), IsEmpty());
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_EQ(requests[0].id, id);
+  EXPECT_THAT(requests[0].recipients, SizeIs(2));
+  EXPECT_THAT(requests[0].routes, ElementsAre(Route{"smtp", "[192.0.2.9]:25"}, Route{"smtp", "[192.0.2.9]:25"}));
+  EXPECT_EQ(requests[0].attempts, 0u);
+  EXPECT_EQ(requests[0].facts.tenant, "blue");
+  EXPECT_EQ(requests[0].facts.source_pool, "cold");
+  EXPECT_EQ(requests[0].facts.size, 1000u);
+  EXPECT_EQ(requests[0].facts.arrival, e.arrival);
+  EXPECT_EQ(requests[0].facts.metadata.at(0).second, "news");
+  const auto before = disk_.journal.size();
+  agree(requests[0]);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].nexthop, "[192.0.2.9]:25");
+  EXPECT_EQ(l[0].attempts, 0u);
+  // What stays as it was is not written down.
+  for (auto i = before; i < disk_.journal.size(); ++i) EXPECT_NE(disk_.journal[i][0], 5) << "routes";
+  EXPECT_EQ(core_->index().message(core_->index().find(id)).extra, nullptr);
+}
+
+TEST_F(Policies, UntilTheRouterHasSaidWhatTheyWantAllIsShown) {
+  start();
+  cast();
+  mail_to({"a@example.com"});
+  EXPECT_THAT(route_requests(), SizeIs(1));
+}
+
+TEST_F(Policies, AnotherWayAndPoolOutliveARestart) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  auto e = envelope({"a@example.com", "b@example.com"});
+  e.source_pool = "cold";
+  const auto id = mail(e);
+  auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  auto reply = reply_to(requests[0]);
+  reply.routes = {{0, {"other", "[192.0.2.7]:26"}}, {1, {"other", "[192.0.2.7]:26"}}};
+  reply.pools = {{1, "warm"}};
+  say(router_, reply);
+  // They share a way, and not a pool.
+  const auto check = [&] {
+    const auto l = other_leases();
+    ASSERT_THAT(l, SizeIs(2));
+    for (const auto &lease : l) {
+      EXPECT_EQ(lease.id, id);
+      EXPECT_EQ(lease.nexthop, "[192.0.2.7]:26");
+      EXPECT_THAT(lease.recipients, SizeIs(1));
+      EXPECT_EQ(lease.source_pool, lease.recipients.at(0).recipient == 1 ? "warm" : "cold");
+    }
+  };
+  check();
+  again(wire::bit_of(QueueStage::Route));
+  EXPECT_THAT(route_requests(), IsEmpty());
+  check();
+  store_->want_checkpoint = true;
+  advance(2 * kSecond);
+  EXPECT_EQ(store_->checkpoints, 1);
+  again(wire::bit_of(QueueStage::Route));
+  check();
+  EXPECT_THAT(leases(), IsEmpty());
+}
+
+TEST_F(Policies, MailIsAskedAboutAgainIfTheAnswerWasLost) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  const auto id = mail_to({"a@example.com"});
+  EXPECT_THAT(route_requests(), SizeIs(1));
+  again(wire::bit_of(QueueStage::Route));
+  auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_EQ(requests[0].id, id);
+  die(router_);
+  router_ = attach(wire::RoleKind::Router, "router", 301);
+  say(router_, wire::WriterHello{});
+  say(router_, wire::PolicyStages{wire::bit_of(QueueStage::Route)});
+  requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  agree(requests[0]);
+  EXPECT_THAT(leases(), SizeIs(1));
+}
+
+TEST_F(Policies, MailThatWasTriedIsNotShownAsNew) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  mail_to({"a@example.com"});
+  agree(route_requests().at(0));
+  report(leases().at(0), DeliveryStatus::Deferred);
+  again(wire::bit_of(QueueStage::Route));
+  advance(3600 * kSecond);
+  EXPECT_THAT(route_requests(), IsEmpty());
+  EXPECT_THAT(leases(), SizeIs(1));
+}
+
+TEST_F(Policies, ARouteThatIsDeferredIsAskedForAgainWhenThePolicySaid) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  const auto id = mail_to({"a@example.com"});
+  const auto request = route_requests().at(0);
+  auto reply = reply_to(request);
+  reply.refusals = {{0, {4, 7, 1}, "not at this hour", 36'000 * kSecond, false}};  // longer than any back-off
+  say(router_, reply);
+  advance(7200 * kSecond);
+  EXPECT_THAT(route_requests(), IsEmpty());
+  for (const bool checkpoint : {false, true}) {  // nor does a restart forget it
+    if (checkpoint) {
+      store_->want_checkpoint = true;
+      advance(2 * kSecond);
+      ASSERT_EQ(store_->checkpoints, 1);
+    }
+    again(wire::bit_of(QueueStage::Route));
+    advance(7200 * kSecond);
+    EXPECT_THAT(route_requests(), IsEmpty()) << checkpoint;
+  }
+  advance(14'400 * kSecond);
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_EQ(requests[0].attempts, 1u);
+  agree(requests[0]);
+  EXPECT_EQ(leases().at(0).id, id);
+}
+
+TEST_F(Policies, ARouteThatIsRefusedIsReturnedToTheSender) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  mail_to({"a@example.com", "b@example.com"});
+  auto reply = reply_to(route_requests().at(0));
+  reply.routes = {{0, {"smtp", ""}}};
+  reply.refusals = {{1, {5, 7, 1}, "not there", 0, false}};
+  say(router_, reply);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].recipients.at(0).address, "a@example.com");
+  EXPECT_THAT(notifications(), IsEmpty());  // the other is under way
+  report(l[0], DeliveryStatus::Sent);
+  const auto n = notifications();
+  ASSERT_THAT(n, SizeIs(1));
+  EXPECT_EQ(n[0].recipients.at(0).address, "b@example.com");
+  EXPECT_EQ(n[0].recipients.at(0).outcome.text, "not there");
+}
+
+TEST_F(Policies, WhatIsDiscardedIsGoneAndNobodyIsTold) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  auto e = envelope({"a@example.com"});
+  e.recipients[0].notify = kNotifySuccess;
+  const auto id = mail(e);
+  auto reply = reply_to(route_requests().at(0));
+  reply.refusals = {{0, {2, 0, 0}, "discarded by policy.quota: not wanted", 0, true}};
+  say(router_, reply);
+  EXPECT_THAT(notifications(), IsEmpty());
+  EXPECT_FALSE(known(id));
+  EXPECT_THAT(sink_.text, HasSubstr("discarded by policy.quota: not wanted"));
+  EXPECT_THAT(leases(), IsEmpty());
+}
+
+TEST_F(Policies, WhatIsHeldGoesItsWayOnceItIsReleased) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  const auto id = mail_to({"a@example.com"});
+  auto reply = reply_to(route_requests().at(0));
+  reply.routes = {{0, {"other", ""}}};
+  reply.hold = "by policy.quota: too much";
+  say(router_, reply);
+  EXPECT_THAT(other_leases(), IsEmpty());
+  EXPECT_THAT(ask("list", {}, {to_string(id)}).lines, HasSubstr("by policy.quota: too much"));
+  EXPECT_EQ(stat("mansio_messages_held_by_policies_total"), 1);
+  again(wire::bit_of(QueueStage::Route));
+  EXPECT_THAT(other_leases(), IsEmpty());
+  ask("release", {}, {to_string(id)});
+  EXPECT_THAT(route_requests(), IsEmpty());
+  EXPECT_THAT(other_leases(), SizeIs(1));
+}
+
+TEST_F(Policies, MailThatIsRequeuedIsRoutedByTheTablesAndThemAnew) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  const auto id = mail_to({"a@example.com"});
+  auto reply = reply_to(route_requests().at(0));
+  reply.routes = {{0, {"other", ""}}};
+  reply.pools = {{0, "warm"}};
+  say(router_, reply);
+  say(other_, result(other_leases().at(0), DeliveryStatus::Deferred));
+  ask("requeue", {}, {to_string(id)});
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_THAT(requests[0].routes, ElementsAre(Route{}));  // the tables say
+  reply = reply_to(requests[0]);
+  reply.routes = {{0, {"smtp", ""}}};
+  say(router_, reply);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].source_pool, "");
+}
+
+TEST_F(Policies, AnOperatorsPoolIsStronger) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  const auto id = mail_to({"a@example.com"});
+  auto reply = reply_to(route_requests().at(0));
+  reply.routes = {{0, {"smtp", ""}}};
+  reply.pools = {{0, "warm"}};
+  say(router_, reply);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].source_pool, "warm");
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_EQ(ask("rebind", {{"to_pool", "spare"}}, {to_string(id)}).affected, 1u);
+  advance(3600 * kSecond);
+  EXPECT_EQ(leases().at(0).source_pool, "spare");
+}
+
+TEST_F(Policies, MetadataThatDoesNotFitIsLeftOut) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  auto e = envelope({"a@example.com"});
+  e.tenant = "blue";
+  for (int i = 0; i < 20; ++i) e.metadata.emplace_back("x" + std::to_string(i), std::string(4000, 'm'));
+  mail(e);
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_THAT(requests[0].facts.metadata, IsEmpty());
+  EXPECT_EQ(requests[0].facts.tenant, "blue");
+}
+
+}  // namespace
+}  // namespace mansio::queue
