@@ -10,10 +10,10 @@
 //
 // The class is one; its parts are files: peers.cpp (who is attached), writers.cpp (segments, notices),
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
-// (what replies make us do), crashes.cpp, routing.cpp, policies.cpp (plugins that have a say), sites.cpp (which domains
-// share limits), notifications.cpp, telling.cpp (event plugins), compaction.cpp, commands.cpp, flush.cpp,
-// shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp
-// (time, pressure, end).
+// (what replies make us do), crashes.cpp, routing.cpp, policies.cpp (plugins that have a say), retries.cpp (in when
+// mail is tried again), sites.cpp (which domains share limits), notifications.cpp, telling.cpp (event plugins),
+// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp
+// (what holds the queue up), maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -221,6 +221,7 @@ class QueueCore : private spool::Mover {
   bool verified(GroupSlot group, const spool::Committed &at);
   void go_on(MessageSlot slot);
   void wake(Message &m);
+  void wait_for_disk(const Message &m);
   bool wakes(GroupSlot group);
   bool woken();
   void fill_lease(wire::Lease &out, const LeaseState &lease, const Envelope &envelope) const;
@@ -289,8 +290,23 @@ class QueueCore : private spool::Mover {
   void set_pools(Message &m, const std::vector<std::pair<std::uint32_t, std::string>> &pools);
   void forget_pools(Message &m);
   void hold_for_policy(MessageSlot slot, const std::string &reason);
+  void hold_for_policy(MessageSlot slot, const wire::PolicyWord &word);
   void put_off(GroupSlot group, Nanos after);
   bool is_put_off(GroupSlot group) const;
+
+  // retries.cpp
+  struct RetryQuestion {
+    MessageId id;
+    GroupSlot group = kNone;
+    std::uint16_t attempts = 0;
+  };
+  void ask_retry(GroupSlot group, const Envelope &envelope);
+  bool ask_retries();
+  bool still_waits(const RetryQuestion &question) const;
+  bool send_retry(const RetryQuestion &question, const Envelope &envelope);
+  void on_retry_reply(const wire::RetryReply &reply);
+  void give_up(GroupSlot group, const wire::PolicyWord &word);
+  void forget_retries(ConnectionId router);
 
   // routing.cpp
   void request_route(GroupSlot group);
@@ -417,8 +433,12 @@ class QueueCore : private spool::Mover {
   scheduler::TransportId route_transport_ = 0;
   scheduler::Responses responses_;
   std::map<std::string, std::pair<std::string, Nanos>, std::less<>> pools_;  // by site, that replies chose: until
-  std::pair<MessageId, std::string> came_with_;           // the source pool of the message that pool_now() read last
-  std::uint64_t policy_stages_ = 0;                       // of the queue, that some policy wants to see
+  std::pair<MessageId, std::string> came_with_;  // the source pool of the message that pool_now() read last
+  std::uint64_t policy_stages_ = 0;              // of the queue, that some policy wants to see
+  std::deque<RetryQuestion> retries_;            // to be put to the router; may hold some that do not matter any more
+  std::unordered_map<std::uint64_t, std::pair<RetryQuestion, ConnectionId>> retries_asked_;
+  std::uint64_t last_retry_ = 0;                          // number of a question
+  Nanos retries_said_at_ = 0;                             // that there are too many
   std::deque<std::string> domains_to_ask_;                // whose exchangers are wanted
   std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
   // What is said to mail for each that was last out of reach: one text with the recipients' own.
@@ -494,6 +514,7 @@ class QueueCore : private spool::Mover {
     std::uint64_t admitted = 0, removed = 0, sent = 0, deferred = 0, bounced = 0, expired = 0, uncertain = 0;
     std::uint64_t possible_duplicates = 0, notifications = 0, double_bounces_dropped = 0, worker_deaths = 0, held = 0;
     std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0, clogs = 0, held_by_policies = 0;
+    std::uint64_t retries_not_asked = 0;
   } counters_;
 };
 

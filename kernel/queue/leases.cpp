@@ -145,6 +145,11 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
 // next start concludes that nothing is under way.
 void QueueCore::wake(Message &m) {
   journal(m, entry::woken(m.id));
+  wait_for_disk(m);
+}
+
+// Nothing of it is leased before what was just journaled is synced.
+void QueueCore::wait_for_disk(const Message &m) {
   waking_[m.id].sequence = last_sequence_;  // if it was wanted before, it still is
   waking_order_.emplace_back(last_sequence_, m.id);
 }

@@ -26,6 +26,7 @@ bool QueueCore::turn() {
   more |= flush_some();
   more |= lease_some();
   ask_for_exchangers();
+  more |= ask_retries();
   more |= rate_links_->run();
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
@@ -170,6 +171,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_worker_deaths_total", number(counters_.worker_deaths));
   put("mansio_messages_held_for_deaths_total", number(counters_.held));
   put("mansio_messages_held_by_policies_total", number(counters_.held_by_policies));
+  put("mansio_retry_questions_dropped_total", number(counters_.retries_not_asked));
   put("mansio_lease_deadlines_missed_total", number(counters_.missed_deadlines));
   put("mansio_queue_clog_warnings_total", number(counters_.clogs));
   put("mansio_segment_scans_total", number(counters_.scans));

@@ -357,6 +357,7 @@ void QueueCore::router_lost(ConnectionId id) {
     dsn_queue_.push_back({at->first, 0});
     at = dsn_requests_.erase(at);
   }
+  forget_retries(id);
   std::vector<std::uint64_t> asked;
   for (const auto &[lease, l] : leases_)
     if (l.connection == id && l.routing) asked.push_back(lease);

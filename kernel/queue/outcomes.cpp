@@ -413,6 +413,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     index_.set_state(group, GroupState::Held);
   } else {
     warn_delay(g.message, envelope);
+    if (next.decided == 0) ask_retry(group, envelope);
   }
 }
 

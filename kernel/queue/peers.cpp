@@ -179,6 +179,9 @@ void QueueCore::handle(Connection &c, io::Message &message) {
     case wire::RouteReply::kType:
       if (const auto m = decode<wire::RouteReply>(message.payload)) on_route_reply(*m);
       return;
+    case wire::RetryReply::kType:
+      if (const auto m = decode<wire::RetryReply>(message.payload)) on_retry_reply(*m);
+      return;
     case wire::PolicyStages::kType:
       return with(&QueueCore::on_policy_stages);
     case wire::MxReply::kType:

@@ -77,6 +77,10 @@ void QueueCore::hold_for_policy(MessageSlot slot, const std::string &reason) {
   do_hold(slot, reason);
 }
 
+void QueueCore::hold_for_policy(MessageSlot slot, const wire::PolicyWord &word) {
+  hold_for_policy(slot, "by " + word.policy + (word.text.empty() ? "" : ": " + word.text));
+}
+
 // The next attempt is at a time that a policy chose, whatever the back-off says: `after` from now, but not behind the
 // end of the message's life, when it is tried for the last time. The group is deferred, and not leased.
 void QueueCore::put_off(GroupSlot group, Nanos after) {

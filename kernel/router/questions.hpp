@@ -11,4 +11,7 @@ namespace mansio::router {
 // Where does the `which`th recipient of the request go? `route` is what the configuration says.
 wire::StageCall route_question(const wire::RouteRequest &request, std::size_t which, const Route &route);
 
+// When are these tried again?
+wire::StageCall retry_question(const wire::RetryRequest &request);
+
 }  // namespace mansio::router

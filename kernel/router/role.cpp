@@ -144,6 +144,13 @@ class RouterRole final : public process::Role {
             asio::co_spawn(context_->loop, route_by_tables(std::move(*r)), asio::detached);
         }
         return;
+      case wire::RetryRequest::kType:
+        if (auto r = decode<wire::RetryRequest>(m.payload)) {
+          if (!policies_) return say(wire::RetryReply{r->number, r->id, {}});
+          ++in_hand_;
+          asio::co_spawn(context_->loop, judge_retry(std::move(*r)), asio::detached);
+        }
+        return;
       case wire::MxRequest::kType:
         if (const auto r = decode<wire::MxRequest>(m.payload); r && exchangers_)
           for (const auto &domain : r->domains) exchangers_->ask(domain);
@@ -239,6 +246,14 @@ class RouterRole final : public process::Role {
     co_await words->done.wait();
     Answer said{request, context_->start.config_epoch};
     for (std::size_t i = 0; i < n; ++i) said.add(request.recipients[i].first, std::move(decisions[i]), words->all[i]);
+    say(said);
+    if (--in_hand_ == 0 && draining_) finish();
+  }
+
+  Task<> judge_retry(wire::RetryRequest request) {
+    auto question = retry_question(request);
+    wire::RetryReply said{request.number, request.id, {}};
+    said.word = co_await policies_->ask(wire::QueueStage::Retry, std::move(question));
     say(said);
     if (--in_hand_ == 0 && draining_) finish();
   }

@@ -304,6 +304,44 @@ struct MxReply {  // router -> queue; there is none while DNS cannot say
   }
 };
 
+// queue -> router, where a policy has a say in it: these were deferred and wait for `wait`. The queue goes on by that
+// until it is told otherwise, if it ever is.
+struct DeferredRecipient {
+  std::string address;
+  std::uint16_t smtp_code = 0;
+  EnhancedStatus enhanced;
+  std::string text;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.address, s.smtp_code, s.enhanced, s.text);
+  }
+};
+struct RetryRequest {
+  static constexpr std::uint16_t kType = 146;
+  std::uint64_t number = 0;
+  MessageId id;
+  std::string sender;
+  Route route;
+  MailFacts facts;
+  std::uint32_t attempts = 0;  // made so far
+  Nanos wait = 0;              // from now
+  std::vector<DeferredRecipient> recipients;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.id, s.sender, s.route, s.facts, s.attempts, s.wait, s.recipients);
+  }
+};
+struct RetryReply {  // router -> queue
+  static constexpr std::uint16_t kType = 147;
+  std::uint64_t number = 0;
+  MessageId id;
+  PolicyWord word;  // Defer, Fail, Hold or None
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.id, s.word);
+  }
+};
+
 // PostmasterCopy and PostmasterDelay: for the operator, about mail that failed or waits.
 enum class DsnKind : std::uint8_t { Failure, Delay, Success, PostmasterCopy, PostmasterDelay };
 struct DsnRecipient {

@@ -303,5 +303,169 @@ TEST_F(Policies, MetadataThatDoesNotFitIsLeftOut) {
   EXPECT_EQ(requests[0].facts.tenant, "blue");
 }
 
+class Retries : public Policies {
+ protected:
+  std::vector<wire::RetryRequest> questions() {
+    run();
+    return router_.link->take<wire::RetryRequest>();
+  }
+  void decide(const wire::RetryRequest &question, wire::PolicyAction action, Nanos retry = 0, std::string text = {}) {
+    wire::RetryReply reply{question.number, question.id, {}};
+    reply.word.action = action;
+    reply.word.policy = "policy.quota";
+    reply.word.retry = retry;
+    reply.word.text = std::move(text);
+    say(router_, reply);
+    run();
+  }
+  // A message that was deferred, and what is asked about it.
+  wire::RetryRequest deferred(std::vector<std::string> to = {"a@example.com"}) {
+    mail_to(std::move(to));
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+    const auto asked = questions();
+    EXPECT_THAT(asked, SizeIs(1));
+    return asked.empty() ? wire::RetryRequest{} : asked[0];
+  }
+};
+
+TEST_F(Retries, NobodyIsAskedWhereNobodyHasASay) {
+  begin_with(wire::bit_of(QueueStage::Route));
+  mail_to({"a@example.com"});
+  agree(route_requests().at(0));
+  report(leases().at(0), DeliveryStatus::Deferred);
+  EXPECT_THAT(questions(), IsEmpty());
+}
+
+TEST_F(Retries, TheBackOffStandsUntilSomebodySaysOtherwise) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto asked = deferred({"a@example.com", "b@example.com"});
+  EXPECT_EQ(asked.sender, "sender@example.org");
+  EXPECT_EQ(asked.route, (Route{"smtp", ""}));
+  EXPECT_EQ(asked.attempts, 1u);
+  EXPECT_EQ(asked.wait, 300 * kSecond);
+  ASSERT_THAT(asked.recipients, SizeIs(2));
+  EXPECT_EQ(asked.recipients[1].address, "b@example.com");
+  EXPECT_EQ(to_string(asked.recipients[1].enhanced), "4.2.0");
+  EXPECT_EQ(asked.recipients[1].text, "450 later");
+  advance(301 * kSecond);
+  EXPECT_THAT(leases(), SizeIs(1));
+  decide(asked, wire::PolicyAction::Fail);  // too late: it is being tried
+  EXPECT_THAT(notifications(), IsEmpty());
+}
+
+TEST_F(Retries, AnAttemptIsPutOffForLongerThanAnyBackOffAndOverARestart) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  decide(deferred(), wire::PolicyAction::Defer, 36'000 * kSecond);
+  advance(18'000 * kSecond);
+  EXPECT_THAT(leases(), IsEmpty());
+  again(wire::bit_of(QueueStage::Retry));
+  advance(17'000 * kSecond);
+  EXPECT_THAT(leases(), IsEmpty());
+  advance(1'100 * kSecond);
+  EXPECT_THAT(leases(), SizeIs(1));
+}
+
+TEST_F(Retries, AnAttemptIsBroughtForwardOnceTheDiskKnows) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto asked = deferred();
+  wire::RetryReply reply{asked.number, asked.id, {}};
+  reply.word.action = wire::PolicyAction::Defer;
+  reply.word.retry = 1;  // a second at least
+  say(router_, reply);
+  clock_.advance(2 * kSecond);
+  core_->turn();
+  EXPECT_THAT(egress_.link->take<wire::Lease>(), IsEmpty());
+  EXPECT_THAT(leases(), SizeIs(1));  // that syncs
+}
+
+TEST_F(Retries, NoAttemptIsPutOffBeyondTheEndOfALife) {
+  settings_.queue.maximal_queue_lifetime = 7200 * kSecond;
+  begin_with(wire::bit_of(QueueStage::Retry));
+  decide(deferred(), wire::PolicyAction::Defer, 700'000 * kSecond);
+  advance(7201 * kSecond);
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  report(l[0], DeliveryStatus::Deferred);
+  EXPECT_THAT(notifications(), SizeIs(1));  // it has expired
+}
+
+TEST_F(Retries, MailThatIsGivenUpIsReturnedToItsSender) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto asked = deferred();
+  decide(asked, wire::PolicyAction::Fail, 0, "not worth it");
+  const auto n = notifications();
+  ASSERT_THAT(n, SizeIs(1));
+  EXPECT_EQ(n[0].kind, wire::DsnKind::Failure);
+  EXPECT_EQ(n[0].recipients.at(0).outcome.text, "not worth it (450 later)");
+  EXPECT_THAT(sink_.text, HasSubstr("not worth it (450 later)"));
+  say(router_, wire::DsnWritten{n[0].parent, MessageId{77}, false, ""});
+  EXPECT_FALSE(known(asked.id));
+}
+
+TEST_F(Retries, WhoMayHaveItAlreadyIsNotGivenUp) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto id = mail_to({"a@example.com", "b@example.com"});
+  const auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  auto o = result(l[0], DeliveryStatus::Deferred);
+  o.outcomes[1].status = DeliveryStatus::Uncertain;
+  say(egress_, o);
+  decide(questions().at(0), wire::PolicyAction::Fail);
+  const auto n = notifications();
+  ASSERT_THAT(n, SizeIs(1));
+  EXPECT_THAT(n[0].recipients, SizeIs(1));
+  EXPECT_EQ(n[0].recipients[0].address, "a@example.com");
+  EXPECT_TRUE(known(id));
+}
+
+TEST_F(Retries, MailIsHeld) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto asked = deferred();
+  decide(asked, wire::PolicyAction::Hold, 0, "look at it");
+  advance(7200 * kSecond);
+  EXPECT_THAT(leases(), IsEmpty());
+  EXPECT_THAT(ask("list", {}, {to_string(asked.id)}).lines, HasSubstr("by policy.quota: look at it"));
+}
+
+TEST_F(Retries, WhatARouterThatDiesWasAskedItsSuccessorIs) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto asked = deferred();
+  die(router_);
+  router_ = attach(wire::RoleKind::Router, "router", 301);
+  say(router_, wire::WriterHello{});
+  say(router_, wire::PolicyStages{wire::bit_of(QueueStage::Retry)});
+  const auto more = questions();
+  ASSERT_THAT(more, SizeIs(1));
+  EXPECT_EQ(more[0].id, asked.id);
+  decide(asked, wire::PolicyAction::Hold);  // nobody's word any more
+  EXPECT_EQ(stat("mansio_messages_held_by_policies_total"), 0);
+  decide(more[0], wire::PolicyAction::Hold);
+  EXPECT_EQ(stat("mansio_messages_held_by_policies_total"), 1);
+}
+
+TEST_F(Retries, ALateAnswerAboutMailThatIsGoneOrElsewhereChangesNothing) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  const auto gone = deferred();
+  ask("delete", {}, {to_string(gone.id)});
+  decide(gone, wire::PolicyAction::Hold);
+  const auto held = deferred();
+  ask("hold", {}, {to_string(held.id)});
+  decide(held, wire::PolicyAction::Fail);
+  EXPECT_THAT(notifications(), IsEmpty());
+  EXPECT_TRUE(known(held.id));
+  EXPECT_FALSE(known(gone.id));
+}
+
+TEST_F(Retries, OnlySoManyAreAskedAtOnceAndTheOthersWait) {
+  begin_with(wire::bit_of(QueueStage::Retry));
+  for (int i = 0; i < 250; ++i) mail_to({"a@d" + std::to_string(i) + ".example"});
+  for (int round = 0; round < 10; ++round)
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  auto asked = questions();
+  EXPECT_THAT(asked, SizeIs(200));
+  for (const auto &q : asked) say(router_, wire::RetryReply{q.number, q.id, {}});
+  EXPECT_THAT(questions(), SizeIs(50));
+}
+
 }  // namespace
 }  // namespace mansio::queue
