@@ -286,7 +286,7 @@ class QueueCore : private spool::Mover {
   bool policy_wants(wire::QueueStage stage) const { return (policy_stages_ & wire::bit_of(stage)) != 0; }
   void on_policy_stages(Connection &c, const wire::PolicyStages &said);
   void update_policy_stages();
-  wire::MailFacts facts_of(GroupSlot group, const Envelope &envelope) const;
+  wire::MailFacts facts_of(const Message &m, const Envelope &envelope, const std::string &source_pool) const;
   void set_pools(Message &m, const std::vector<std::pair<std::uint32_t, std::string>> &pools);
   void forget_pools(Message &m);
   void hold_for_policy(MessageSlot slot, const std::string &reason);
@@ -339,7 +339,7 @@ class QueueCore : private spool::Mover {
   void notification_done(MessageId id);
   const Connection *writer_of(const spool::Place &commit) const;
   void vouched(const Segment &segment);
-  void notification_written(MessageId parent, std::uint32_t event);
+  void notification_written(MessageId parent, std::uint32_t event, bool suppressed = false);
   void router_lost(ConnectionId id);
   bool notifies(config::NotifyMask what) const;
   bool is_notice(const Envelope &envelope) const;
@@ -514,7 +514,7 @@ class QueueCore : private spool::Mover {
     std::uint64_t admitted = 0, removed = 0, sent = 0, deferred = 0, bounced = 0, expired = 0, uncertain = 0;
     std::uint64_t possible_duplicates = 0, notifications = 0, double_bounces_dropped = 0, worker_deaths = 0, held = 0;
     std::uint64_t scans = 0, corrupt = 0, missed_deadlines = 0, clogs = 0, held_by_policies = 0;
-    std::uint64_t retries_not_asked = 0;
+    std::uint64_t retries_not_asked = 0, suppressed = 0;
   } counters_;
 };
 

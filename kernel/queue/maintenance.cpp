@@ -167,6 +167,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_uncertain_deliveries_total", number(counters_.uncertain));
   put("mansio_possible_duplicates_total", number(counters_.possible_duplicates));
   put("mansio_notifications_total", number(counters_.notifications));
+  put("mansio_notifications_suppressed_total", number(counters_.suppressed));
   put("mansio_double_bounces_dropped_total", number(counters_.double_bounces_dropped));
   put("mansio_worker_deaths_total", number(counters_.worker_deaths));
   put("mansio_messages_held_for_deaths_total", number(counters_.held));

@@ -213,6 +213,13 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
   request.last_attempt = clock_.wall();
   request.will_retry_until =
       m.arrival + (m.null_sender ? settings_->queue.bounce_queue_lifetime : settings_->queue.maximal_queue_lifetime);
+  if (policy_wants(wire::QueueStage::Bounce)) {
+    request.facts = facts_of(m, *envelope, pool_of(m, *envelope));
+    if (encode(request).size() > io::kMaxMessage) request.facts.metadata.clear();
+    const auto failing = dsn_failing_.find(DsnName{m.id, intent.event});
+    request.unasked =
+        failing != dsn_failing_.end() && clock_.mono() - failing->second >= settings_->queue.bounce_queue_lifetime;
+  }
   store_.pin(body);
   if (!send_descriptor(c, body)) {
     store_.unpin(body);
@@ -232,10 +239,10 @@ bool QueueCore::send_notification(MessageSlot slot, const Intent &intent) {
 void QueueCore::on_dsn_written(const wire::DsnWritten &written) {
   const DsnName name{written.parent.id, written.parent.event};
   std::erase_if(unvouched_, [&](const auto &u) { return u.second.name == name; });
-  if (written.id) return notification_written(name.parent, name.event);
+  if (written.id || written.suppressed) return notification_written(name.parent, name.event, written.suppressed);
   const auto failing = dsn_failing_.try_emplace(name, clock_.mono()).first->second;
-  if (written.refused || clock_.mono() - failing >= settings_->queue.bounce_queue_lifetime)
-    return notification_undeliverable(name, written.reason);
+  const bool late = clock_.mono() - failing >= settings_->queue.bounce_queue_lifetime;
+  if (written.refused || (late && !written.waits)) return notification_undeliverable(name, written.reason);
   const auto at = dsn_requests_.find(name);
   if (at == dsn_requests_.end()) return;
   if (auto *c = find(at->second.first)) drop_descriptor(*c, at->second.second);
@@ -326,7 +333,8 @@ void QueueCore::vouched(const Segment &segment) {
   if (!known.empty()) send_notifications();
 }
 
-void QueueCore::notification_written(MessageId parent, std::uint32_t event) {
+// `suppressed`: by a policy. Its intent is done with all the same, and the journal says so.
+void QueueCore::notification_written(MessageId parent, std::uint32_t event, bool suppressed) {
   dsn_failing_.erase({parent, event});
   const auto at = dsn_requests_.find({parent, event});
   if (at != dsn_requests_.end()) {
@@ -339,7 +347,7 @@ void QueueCore::notification_written(MessageId parent, std::uint32_t event) {
   changing(slot);
   auto &m = index_.message(slot);
   if (std::erase_if(m.extra->intents, [&](const Intent &i) { return i.event == event; }) == 0) return;
-  ++counters_.notifications;
+  ++(suppressed ? counters_.suppressed : counters_.notifications);
   journal(m, entry::written(parent, event));
   settle(slot);
   send_notifications();

@@ -32,7 +32,7 @@ void QueueCore::on_policy_stages(Connection &c, const wire::PolicyStages &said) 
   update_policy_stages();
 }
 
-wire::MailFacts QueueCore::facts_of(GroupSlot group, const Envelope &e) const {
+wire::MailFacts QueueCore::facts_of(const Message &m, const Envelope &e, const std::string &source_pool) const {
   wire::MailFacts facts;
   facts.client_address = e.client_address;
   facts.client_name = e.client_name;
@@ -42,10 +42,10 @@ wire::MailFacts QueueCore::facts_of(GroupSlot group, const Envelope &e) const {
   facts.auth_user = e.auth_user;
   facts.tenant = e.tenant;
   facts.campaign = e.campaign;
-  facts.source_pool = pool_of(group, e);
+  facts.source_pool = source_pool;
   facts.priority = e.priority;
   facts.size = e.body.size;
-  facts.arrival = index_.message(index_.group(group).message).arrival;
+  facts.arrival = m.arrival;
   facts.metadata = e.metadata;
   return facts;
 }

@@ -69,7 +69,7 @@ bool QueueCore::send_retry(const RetryQuestion &question, const Envelope &envelo
   request.sender = envelope.sender;
   request.route = {transport_of(group).name,
                    route_of(index_.message(g.message), envelope, g.recipients.begin()->index).nexthop};
-  request.facts = facts_of(group, envelope);
+  request.facts = facts_of(index_.message(g.message), envelope, pool_of(group, envelope));
   request.attempts = g.attempts;
   request.wait = std::max<Nanos>(scheduler_->due(group) - clock_.mono(), 0);
   for (const auto &p : g.recipients) {

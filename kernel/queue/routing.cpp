@@ -46,7 +46,7 @@ void QueueCore::fill_route_request(wire::RouteRequest &request, GroupSlot slot, 
     request.routes.push_back(known_transport(route.transport) ? route : Route{});
   }
   request.attempts = index_.group(slot).attempts;
-  request.facts = facts_of(slot, envelope);
+  request.facts = facts_of(m, envelope, pool_of(slot, envelope));
   if (encode(request).size() <= io::kMaxMessage) return;
   log_.warn("metadata left out of what a policy is told: it does not fit", {{"qid", request.id}});
   request.facts.metadata.clear();

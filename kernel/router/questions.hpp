@@ -13,5 +13,7 @@ wire::StageCall route_question(const wire::RouteRequest &request, std::size_t wh
 
 // When are these tried again?
 wire::StageCall retry_question(const wire::RetryRequest &request);
+// Is this notification written, and to whom?
+wire::StageCall bounce_question(const wire::DsnRequest &request);
 
 }  // namespace mansio::router

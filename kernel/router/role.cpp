@@ -161,7 +161,8 @@ class RouterRole final : public process::Role {
           // it reads our answer.
           const auto [at, first] = notified_.try_emplace({r->parent.id, r->parent.event});
           if (!first) {
-            if (at->second) say(wire::DsnWritten{r->parent, at->second, false, {}});
+            const auto &[id, suppressed] = at->second;
+            if (id || suppressed) say(wire::DsnWritten{r->parent, id, false, {}, suppressed});
             return;
           }
           ++in_hand_;
@@ -260,12 +261,16 @@ class RouterRole final : public process::Role {
 
   using Name = std::pair<MessageId, std::uint32_t>;  // of a notification: its parent, and which event of it
 
-  void remember(const Name &name, MessageId id) {
-    if (!id) {
+  struct Ended {
+    MessageId id;             // none: it is being written, or
+    bool suppressed = false;  // it never is
+  };
+  void remember(const Name &name, Ended ended) {
+    if (!ended.id && !ended.suppressed) {
       notified_.erase(name);
       return;
     }
-    notified_[name] = id;
+    notified_[name] = ended;
     remembered_.push_back(name);
     if (remembered_.size() <= kRemembered) return;
     notified_.erase(remembered_.front());
@@ -273,22 +278,40 @@ class RouterRole final : public process::Role {
   }
 
   Task<> notify(wire::DsnRequest request) {
-    auto written = co_await write(request);
     wire::DsnWritten said;
     said.parent = request.parent;
-    if (written) {
-      said.id = *written;
-      ++written_;
-    } else {
-      said.refused = written.error().status == Status::Fail && written.error().enhanced.cls == 5;
-      said.reason = written.error().text;
-      context_->log.warn(
-          said.refused ? "notification refused by its route" : "notification not written; the queue will ask again",
-          {{"qid", request.parent.id}, {"to", request.to}, {"error", said.reason}});
+    if (policies_ && policies_->wants(wire::QueueStage::Bounce)) co_await judge_notification(request, said);
+    if (!said.suppressed && !said.waits) {
+      auto written = co_await write(request);
+      if (written) {
+        said.id = *written;
+        ++written_;
+      } else {
+        said.refused = written.error().status == Status::Fail && written.error().enhanced.cls == 5;
+        said.reason = written.error().text;
+        context_->log.warn(
+            said.refused ? "notification refused by its route" : "notification not written; the queue will ask again",
+            {{"qid", request.parent.id}, {"to", request.to}, {"error", said.reason}});
+      }
     }
-    remember({request.parent.id, request.parent.event}, said.id);
+    remember({request.parent.id, request.parent.event}, {said.id, said.suppressed});
     say(said);
     if (--in_hand_ == 0 && draining_) finish();
+  }
+
+  // Whether it is written, and to whom.
+  Task<> judge_notification(wire::DsnRequest &request, wire::DsnWritten &said) {
+    if (request.unasked) {
+      context_->log.warn("notification written without the word of a policy, which did not come in time",
+                         {{"qid", request.parent.id}, {"to", request.to}});
+      co_return;
+    }
+    auto question = bounce_question(request);
+    auto word = co_await policies_->ask(wire::QueueStage::Bounce, std::move(question));
+    said.suppressed = word.action == wire::PolicyAction::Discard;
+    said.waits = word.action == wire::PolicyAction::Defer;
+    if (said.waits) said.reason = "deferred by " + word.policy + (word.text.empty() ? "" : ": " + word.text);
+    if (word.action == wire::PolicyAction::Redirect) request.to = std::move(word.address);
   }
 
   Task<Result<MessageId>> write(const wire::DsnRequest &request) {
@@ -355,8 +378,8 @@ class RouterRole final : public process::Role {
   std::shared_ptr<io::Channel> queue_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
-  std::size_t in_hand_ = 0;             // notifications being written, requests that wait for tables
-  std::map<Name, MessageId> notified_;  // notifications being written (no id yet), and the last that were
+  std::size_t in_hand_ = 0;         // notifications being written, requests that wait for tables
+  std::map<Name, Ended> notified_;  // notifications in hand, and the last that were
   std::deque<Name> remembered_;
   std::deque<std::pair<std::uint16_t, std::string>> unsaid_;  // answers: type and bytes
   std::unique_ptr<asio::steady_timer> again_;

@@ -369,10 +369,12 @@ struct DsnRequest {
   bool smtputf8 = false;
   std::uint8_t priority = 0;  // and that of the notification (RFC 6710)
   Nanos arrival = 0, last_attempt = 0, will_retry_until = 0;
+  MailFacts facts;       // of the parent, for policies
+  bool unasked = false;  // policies have had their time: it is written without their word
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.parent, s.kind, s.to, s.sender, s.recipients, s.slices, s.body, s.ret, s.envid, s.smtputf8, s.priority,
-      s.arrival, s.last_attempt, s.will_retry_until);
+      s.arrival, s.last_attempt, s.will_retry_until, s.facts, s.unasked);
   }
 };
 struct DsnWritten {  // router -> queue
@@ -381,9 +383,11 @@ struct DsnWritten {  // router -> queue
   MessageId id;          // zero: it could not be written, `reason`; the queue asks again later, unless
   bool refused = false;  // its recipient's route refuses it for good
   std::string reason;
+  bool suppressed = false;  // a policy has decided that it is not written, and it never is
+  bool waits = false;       // a policy defers it, or fails
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.parent, s.id, s.refused, s.reason);
+    v(s.parent, s.id, s.refused, s.reason, s.suppressed, s.waits);
   }
 };
 

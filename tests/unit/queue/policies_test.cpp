@@ -467,5 +467,68 @@ TEST_F(Retries, OnlySoManyAreAskedAtOnceAndTheOthersWait) {
   EXPECT_THAT(questions(), SizeIs(50));
 }
 
+class Bounces : public Policies {
+ protected:
+  wire::DsnRequest bounced() {
+    auto e = envelope({"a@example.com"});
+    e.tenant = "blue";
+    mail(e);
+    report(leases().at(0), DeliveryStatus::Bounced);
+    const auto asked = notifications();
+    EXPECT_THAT(asked, SizeIs(1));
+    return asked.empty() ? wire::DsnRequest{} : asked[0];
+  }
+};
+
+TEST_F(Bounces, FactsGoWithTheRequestWhereSomebodyHasASay) {
+  begin_with(wire::bit_of(QueueStage::Bounce));
+  EXPECT_EQ(bounced().facts.tenant, "blue");
+  say(router_, wire::PolicyStages{0});
+  EXPECT_EQ(bounced().facts.tenant, "");
+}
+
+TEST_F(Bounces, OneThatIsSuppressedIsNeverWritten) {
+  begin_with(wire::bit_of(QueueStage::Bounce));
+  const auto asked = bounced();
+  say(router_, wire::DsnWritten{asked.parent, {}, false, "", true, false});
+  run();
+  EXPECT_FALSE(known(asked.parent.id));
+  EXPECT_EQ(stat("mansio_notifications_suppressed_total"), 1);
+  EXPECT_EQ(stat("mansio_notifications_total"), 0);
+  EXPECT_EQ(store_->bad_unpins, 0);
+  again(wire::bit_of(QueueStage::Bounce));
+  EXPECT_THAT(notifications(), IsEmpty());
+}
+
+TEST_F(Bounces, ADecisionThatTheJournalDoesNotHaveIsAskedForAgain) {
+  begin_with(wire::bit_of(QueueStage::Bounce));
+  const auto asked = bounced();
+  say(router_, wire::DsnWritten{asked.parent, {}, false, "", true, false});
+  again(wire::bit_of(QueueStage::Bounce));  // before it was synced
+  const auto more = notifications();
+  ASSERT_THAT(more, SizeIs(1));
+  EXPECT_EQ(more[0].parent, asked.parent);
+}
+
+TEST_F(Bounces, OneThatWaitsForAPolicyIsWrittenInTheEnd) {
+  settings_.queue.bounce_queue_lifetime = 3600 * kSecond;
+  begin_with(wire::bit_of(QueueStage::Bounce));
+  auto asked = bounced();
+  EXPECT_FALSE(asked.unasked);
+  bool without = false;
+  for (int minutes = 0; minutes < 70 && !without; ++minutes) {
+    say(router_, wire::DsnWritten{asked.parent, {}, false, "deferred by policy.quota", false, true});
+    advance(61 * kSecond);
+    const auto more = notifications();
+    ASSERT_THAT(more, SizeIs(1)) << minutes;
+    without = more[0].unasked;
+    if (without) EXPECT_GE(minutes, 57);
+  }
+  EXPECT_TRUE(without);
+  EXPECT_THAT(sink_.text, ::testing::Not(HasSubstr("undeliverable notification dropped")));
+  say(router_, wire::DsnWritten{asked.parent, MessageId{77}, false, ""});
+  EXPECT_FALSE(known(asked.parent.id));
+}
+
 }  // namespace
 }  // namespace mansio::queue
