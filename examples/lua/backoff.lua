@@ -1,6 +1,6 @@
--- Adaptive back-off: how soon mail is tried again depends on what the server said. Greylisting is over in minutes; a server
--- that is overrun wants longer pauses, more so the more of our mail it turns away; and a mailbox that is full for days is
--- given up before the message's life ends.
+-- Adaptive back-off: how soon mail is tried again depends on what the server said. Greylisting is over in minutes; a
+-- server that is overrun wants longer pauses, more so the more of our mail it turns away; and a mailbox that is full for
+-- days is given up before the message's life ends.
 --
 --   [policy.backoff]
 --   plugin = "lua"

@@ -202,6 +202,41 @@ void Desk::defer(std::uint64_t lease, const wire::RecipientOutcome &why) {
   complete(lease, why, false, {});
 }
 
+void Desk::turn_away(std::uint64_t lease, const wire::PolicyWord &word) {
+  const auto i = held_.find(lease);
+  if (i == held_.end() || i->second.done) return;
+  auto &held = i->second;
+  held.word = {word};
+  held.no_feedback = true;
+  if (word.action == wire::PolicyAction::Hold || word.action == wire::PolicyAction::Route) {
+    held.done = true;
+    --running_;
+    return changed(lease);
+  }
+  const auto said = [&](std::string_view otherwise) { return word.text.empty() ? std::string{otherwise} : word.text; };
+  wire::RecipientOutcome outcome;
+  outcome.relay = "none";
+  outcome.enhanced = word.enhanced;
+  switch (word.action) {
+    case wire::PolicyAction::Fail:
+      outcome.status = wire::DeliveryStatus::Bounced;
+      if (outcome.enhanced.empty()) outcome.enhanced = {5, 7, 1};
+      outcome.text = said("Rejected by policy");
+      break;
+    case wire::PolicyAction::Discard:
+      outcome.status = wire::DeliveryStatus::Sent;
+      outcome.enhanced = {2, 0, 0};
+      outcome.text = "discarded by " + word.policy + (word.text.empty() ? "" : ": " + word.text);
+      outcome.relayed_dsn = true;  // nobody is told that it was delivered
+      break;
+    default:
+      outcome.status = wire::DeliveryStatus::Deferred;
+      if (outcome.enhanced.empty()) outcome.enhanced = {4, 7, 1};
+      outcome.text = said("Deferred by policy");
+  }
+  complete(lease, outcome, false, {});
+}
+
 void Desk::record(Held &held, const wire::RecipientOutcome &outcome) {
   if (held.reported[outcome.index]) return;
   held.reported[outcome.index] = true;
@@ -277,6 +312,7 @@ bool Desk::send(std::uint64_t lease, Held &held) {
     part.interrupted = held.interrupted;
     if (part.done) part.reason = held.reason;
     if (part.done) part.destination = held.destination;
+    if (part.done) part.word = held.word;
     if (!channel_->send(part)) return false;
     held.sent = upto;
     held.done_sent = part.done;

@@ -41,6 +41,8 @@ class Desk {
   void employ(host::TransportInstance *transport) { transport_ = transport; }  // null: it takes none
   // Instead of the transport's complete(): it was never asked, for a reason that says nothing of the destination.
   void defer(std::uint64_t lease, const wire::RecipientOutcome &why);
+  // The same: a policy did not let it begin. `word` is none of None and Redirect.
+  void turn_away(std::uint64_t lease, const wire::PolicyWord &word);
 
   // A channel not started yet; it takes the place of an earlier one. `lost` runs when it closes.
   void attach(std::shared_ptr<io::Channel> channel, std::function<void()> lost);
@@ -67,6 +69,7 @@ class Desk {
     bool done = false, done_sent = false, site_failure = false, refused = false, no_feedback = false;
     bool cancelled = false, interrupted = false;  // by cancel_all(); and before all was said
     std::string reason, destination;
+    std::vector<wire::PolicyWord> word;  // one, or none
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;
 

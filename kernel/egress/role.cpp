@@ -7,6 +7,7 @@
 
 #include "kernel/egress/desk.hpp"
 #include "kernel/egress/generic_maps.hpp"
+#include "kernel/egress/policy_gate.hpp"
 #include "kernel/host/configured.hpp"
 #include "kernel/host/late_start.hpp"
 #include "kernel/host/remote.hpp"
@@ -63,6 +64,7 @@ class Egress final : public process::Role {
       instance_ = std::move(*made);
     }
     if (!settings->smtp_generic_maps.empty()) rewrite_addresses(*settings);
+    if (!context.settings.queue.policies.empty()) ask_policies(name);
     desk_->employ(instance_.get());
     const bool tables_here = tables_ && host::TableSet::any_here(context.settings);
     if ((!isolated || tables_here) && !context.start.threaded)
@@ -74,6 +76,8 @@ class Egress final : public process::Role {
     if (peer.kind == wire::RoleKind::Host) {
       if (remote_ && peer.name == "host.transport." + context_->start.transport)
         remote_->attach(std::move(channel));
+      else if (gate_ && gate_->attach(peer.name, channel))
+        return;
       else if (tables_)
         tables_->attach(peer.name, std::move(channel));
       return;
@@ -129,6 +133,18 @@ class Egress final : public process::Role {
         [this](std::uint64_t lease, const wire::RecipientOutcome &why) { desk_->defer(lease, why); });
   }
 
+  // Before anything else.
+  void ask_policies(const std::string &transport) {
+    const auto &context = *context_;
+    auto gate = std::make_unique<PolicyGate>(
+        context.clock, transport,
+        std::make_unique<host::QueuePolicies>(context.loop, context.clock, context.log, context.settings),
+        std::move(instance_),
+        [this](std::uint64_t lease, const wire::PolicyWord &word) { desk_->turn_away(lease, word); });
+    gate_ = gate.get();
+    instance_ = std::move(gate);
+  }
+
   void nothing_in_hand() {
     if (desk_->held() == 0) return finish();
     after(kQueueReturns, [this] { finish(); });
@@ -141,6 +157,7 @@ class Egress final : public process::Role {
     watchdog_.reset();
     desk_->employ(nullptr);
     remote_ = nullptr;
+    gate_ = nullptr;
     instance_.reset();
     tables_.reset();  // its plugins may have connections, too
     context_->finished();
@@ -159,6 +176,7 @@ class Egress final : public process::Role {
   std::unique_ptr<host::TableSet> tables_;
   std::unique_ptr<host::TransportInstance> instance_;
   host::RemoteTransport *remote_ = nullptr;   // instance_, or what is behind it, when it is one
+  PolicyGate *gate_ = nullptr;                // instance_, if that is one
   std::unique_ptr<host::Watchdog> watchdog_;  // where a plugin's code runs here
   std::unique_ptr<asio::steady_timer> timer_;
   bool finished_ = false;

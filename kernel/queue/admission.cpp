@@ -112,6 +112,7 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
     for (const auto &[recipient, route] : record->routes) m.more().routes[recipient] = route;
     if (!record->pool.empty()) m.more().pool = record->pool;
     for (const auto &[recipient, pool] : record->pools) m.more().pools[recipient] = pool;
+    if (record->released) m.more().released = true;
     if (!record->failed.empty()) m.more().failed = record->failed;
     if (!record->succeeded.empty()) m.more().succeeded = record->succeeded;
     if (!record->intents.empty()) m.more().intents = record->intents;

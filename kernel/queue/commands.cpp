@@ -289,6 +289,7 @@ void QueueCore::do_release(MessageSlot slot) {
   index_.recount(slot);
   m.kills = 0;
   m.more().hold_reason.clear();
+  set_released(m, !settings_->queue.policies.empty());
   journal_state(m);
   bool woken = false;
   index_.each_group(slot, [&](GroupSlot g) {
@@ -322,6 +323,7 @@ void QueueCore::do_requeue(MessageSlot slot) {
   extra.hold_reason.clear();
   extra.undecided.clear();
   forget_pools(m);
+  set_released(m, false);
   if (!extra.pool.empty()) {
     extra.pool.clear();
     journal(m, entry::pool(m.id, ""));

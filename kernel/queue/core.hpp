@@ -59,6 +59,7 @@ class Json;
 // policy said, which counts whatever the back-off is. 0: nothing.
 struct NextAttempt {
   Nanos asked = 0, decided = 0;
+  bool tried = true;  // there was an attempt, or what counts as one
 };
 
 class QueueCore : private spool::Mover {
@@ -246,8 +247,8 @@ class QueueCore : private spool::Mover {
   const std::string *pool_said(GroupSlot group) const;
   std::optional<std::string> pool_now(GroupSlot group);
   SharedEnvelope nameless(MessageSlot slot);
-  void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope,
-                    bool interrupted);
+  void defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope, bool interrupted,
+                    Nanos decided);
   Deferral deferral_of(GroupSlot group, Nanos due);
   std::uint64_t reason_number(ReasonId reason);
   void foreign_done(Connection &c, std::uint64_t lease);
@@ -291,6 +292,10 @@ class QueueCore : private spool::Mover {
   void forget_pools(Message &m);
   void hold_for_policy(MessageSlot slot, const std::string &reason);
   void hold_for_policy(MessageSlot slot, const wire::PolicyWord &word);
+  void set_released(Message &m, bool released);
+  void turned_away(Connection &c, LeaseMap::iterator at, const wire::Outcomes &o);
+  bool goes_another_way(GroupSlot group, const Envelope &envelope, const wire::PolicyWord &word);
+  Nanos within_life(GroupSlot group, Nanos after) const;
   void put_off(GroupSlot group, Nanos after);
   bool is_put_off(GroupSlot group) const;
 

@@ -72,6 +72,8 @@ struct Extra {
   std::map<std::uint32_t, Undecided> undecided;
   GroupCounts counts;  // if the message ever had more than one group; else its group tells
   bool counted = false;
+  bool released = false;      // by an operator: no policy is asked whether its deliveries may begin
+  std::uint8_t turns = 0;     // how often policies have sent it another way since the last attempt
   bool told_in_time = false;  // what failed will be told of though other recipients are not tried
 };
 

@@ -29,6 +29,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Pool = 18,
   Pools = 19,
   PutOff = 20,
+  Released = 21,
 };
 
 template <class... T>
@@ -100,6 +101,7 @@ std::string pool(MessageId id, std::string_view pool) { return make(Kind::Pool, 
 std::string pools(MessageId id, const std::vector<std::pair<std::uint32_t, std::string>> &pools) {
   return make(Kind::Pools, id, pools);
 }
+std::string released(MessageId id, bool released) { return make(Kind::Released, id, released); }
 std::string put_off(MessageId id) { return make(Kind::PutOff, id); }
 std::string intent(MessageId id, const Intent &intent) { return make(Kind::Intent, id, intent); }
 std::string unannounced(MessageId id, const Recipients &recipients) { return make(Kind::Unannounced, id, recipients); }
@@ -125,7 +127,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::PutOff) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Released) {
     ++skipped_;
     return;
   }
@@ -328,6 +330,11 @@ void Replay::apply(Record &record, std::string_view entry) {
         std::erase_if(record.pools, [&](const auto &known) { return known.first == recipient; });
         if (!pool.empty()) record.pools.emplace_back(recipient, std::move(pool));
       }
+      return;
+    }
+    case Kind::Released: {
+      bool released = false;
+      if (parse(released)) record.released = released;
       return;
     }
     case Kind::PutOff:

@@ -89,6 +89,7 @@ struct Record {
   std::vector<Intent> intents;
   std::string pool;  // not in the record: an entry of its own, behind it in a checkpoint
   std::vector<std::pair<std::uint32_t, std::string>> pools;  // the same: of these recipients, by a policy; each once
+  bool released = false;   // the same: by an operator, so that no policy is asked whether its deliveries may begin
   bool has_state = false;  // not in the record either: `state` was said; if not, it is as the envelope has it
   template <class Self, class V>
   static void fields(Self &s, V &v) {
@@ -107,6 +108,7 @@ std::string state(MessageId id, const MessageState &state);
 std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Route>> &routes);
 std::string pool(MessageId id, std::string_view pool);  // the source pool it leaves from; "": the envelope's
 std::string pools(MessageId id, const std::vector<std::pair<std::uint32_t, std::string>> &pools);  // "": none any more
+std::string released(MessageId id, bool released);
 std::string put_off(MessageId id);                       // the times of its deferrals so far are a policy's
 std::string intent(MessageId id, const Intent &intent);  // takes its recipients out of failed/succeeded
 std::string unannounced(MessageId id, const Recipients &recipients);  // nobody wants to hear about these

@@ -135,6 +135,8 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.deadline = l.deadline;
   out.possible_duplicate = m.possible_duplicate;
   out.attempts = index_.group(l.group).attempts;
+  if (policy_wants(wire::QueueStage::PreDelivery) && !(m.extra && m.extra->released))
+    out.facts.push_back(facts_of(m, e, pool_of(l.group, e)));  // the group, where one is named
   // The plugin ABI has no field for it (docs/plugin-guide.md).
   if (e.priority != 0) out.metadata.emplace_back("priority", std::to_string(static_cast<std::int8_t>(e.priority)));
   for (const auto &pair : e.metadata)
@@ -244,6 +246,7 @@ void QueueCore::lease(GroupSlot slot) {
   if (bytes.size() > io::kMaxMessage) {
     log_.warn("metadata left out of a lease: it does not fit", {{"qid", out.id}});
     out.metadata.clear();
+    if (!out.facts.empty()) out.facts.front().metadata.clear();
     bytes = encode(out);
   }
   if (!c->link->send_raw(wire::Lease::kType, bytes, {})) {

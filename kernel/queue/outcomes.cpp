@@ -53,6 +53,9 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     refresh_capacity(c.transport);
     return acknowledge(c.id, o.lease);
   }
+  if (o.done && !o.word.empty() &&
+      (o.word.front().action == wire::PolicyAction::Hold || o.word.front().action == wire::PolicyAction::Route))
+    return turned_away(c, at, o);
   // Its process ends and gave up. What misses its deadline as well is late all the same.
   const bool interrupted = o.interrupted && !l.cancelled;
   const bool no_feedback = o.no_feedback || interrupted;
@@ -103,7 +106,8 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
       put_back(group);
       refresh_capacity(c.transport);
     } else {
-      return_group(group, result, batch, *envelope, {.asked = retry});
+      const auto decided = o.word.empty() ? 0 : o.word.front().retry;
+      return_group(group, result, batch, *envelope, {.asked = retry, .decided = decided, .tried = !o.no_feedback});
     }
   } else {
     l.spared = batch.spared;
@@ -154,7 +158,11 @@ void QueueCore::foreign_outcomes(Connection &c, const wire::Outcomes &o) {
         }
       });
     }
-    for (const auto &[g, failed] : deferred) defer_parked(g, failed, batch, *envelope, interrupted);
+    const auto *word = o.done && !o.word.empty() ? &o.word.front() : nullptr;
+    const auto decided = word && word->action == wire::PolicyAction::Defer ? word->retry : 0;
+    for (const auto &[g, failed] : deferred) defer_parked(g, failed, batch, *envelope, interrupted, decided);
+    // (For another way the policy is asked again.)
+    if (word && word->action == wire::PolicyAction::Hold && !index_.message(slot).held) hold_for_policy(slot, *word);
     conclude(slot, std::move(batch));
   }
   if (!o.done) return;
@@ -176,7 +184,7 @@ QueueCore::SharedEnvelope QueueCore::nameless(MessageSlot slot) {
 // An attempt that began before our restart failed: the next one waits as long as after any other. One that was given up
 // goes again at once, but for those who failed for certain and have no further one.
 void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &batch, const Envelope &envelope,
-                             bool interrupted) {
+                             bool interrupted, Nanos decided) {
   auto &g = index_.group(group);
   auto &m = index_.message(g.message);
   const bool tried = std::any_of(g.recipients.begin(), g.recipients.end(), [](const auto &p) { return p.reason != 0; });
@@ -197,9 +205,11 @@ void QueueCore::defer_parked(GroupSlot group, const Recipients &failed, Batch &b
   if (g.attempts < UINT16_MAX) ++g.attempts;
   index_.set_state(group, GroupState::Parked);
   const auto &q = settings_->queue;
-  const auto wait = std::max(q.minimal_backoff_time, std::min(age_of(group), q.maximal_backoff_time));
+  const auto wait = decided > 0 ? within_life(group, decided)
+                                : std::max(q.minimal_backoff_time, std::min(age_of(group), q.maximal_backoff_time));
   scheduler_->set_due(group, clock_.mono() + wait);
   journal(m, entry::deferred(m.id, deferral_of(group, clock_.wall() + wait)));
+  if (is_put_off(group)) journal(m, entry::put_off(m.id));
 }
 
 Deferral QueueCore::deferral_of(GroupSlot group, Nanos due) {
@@ -389,6 +399,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     return;
   }
   if (g.attempts < UINT16_MAX) ++g.attempts;
+  if (m.extra) m.extra->turns = 0;
   g.flush = FlushState::None;
   scheduler_->finished(group, result, age_of(group), clock_.mono());
   if (const auto asked = clock_.mono() + std::min(next.asked, settings_->queue.maximal_backoff_time);
@@ -413,7 +424,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     index_.set_state(group, GroupState::Held);
   } else {
     warn_delay(g.message, envelope);
-    if (next.decided == 0) ask_retry(group, envelope);
+    if (next.tried && next.decided == 0) ask_retry(group, envelope);
   }
 }
 

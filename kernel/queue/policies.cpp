@@ -9,6 +9,7 @@
 namespace mansio::queue {
 namespace {
 
+constexpr std::uint8_t kMostTurns = 5;
 constexpr Nanos kLeastPutOff = kSecond;  // what a policy may ask for, so that mail does not go round without a pause
 
 }  // namespace
@@ -81,13 +82,92 @@ void QueueCore::hold_for_policy(MessageSlot slot, const wire::PolicyWord &word) 
   hold_for_policy(slot, "by " + word.policy + (word.text.empty() ? "" : ": " + word.text));
 }
 
-// The next attempt is at a time that a policy chose, whatever the back-off says: `after` from now, but not behind the
-// end of the message's life, when it is tried for the last time. The group is deferred, and not leased.
+// What an operator has released is not held again before it was tried.
+void QueueCore::set_released(Message &m, bool released) {
+  if (released == (m.extra && m.extra->released)) return;
+  m.more().released = released;
+  journal(m, entry::released(m.id, released));
+}
+
+// A delivery that a policy did not let begin, and whose mail is to be held, or to go another way. It was no attempt.
+void QueueCore::turned_away(Connection &c, LeaseMap::iterator at, const wire::Outcomes &o) {
+  const auto &word = o.word.front();
+  const auto slot = at->second.message;
+  const auto group = at->second.group;
+  const auto envelope = at->second.envelope;
+  const LeaseContext context{transport_of(group).name, c.peer.pid, at->second.taken_up, at->second.leased};
+  end_lease(at);
+  auto &m = index_.message(slot);
+  if (word.action == wire::PolicyAction::Hold) {
+    if (!m.held && !m.deleted) hold_for_policy(slot, word);
+    put_back(group);
+  } else if (m.held || m.deleted || m.reroute) {
+    put_back(group);
+  } else if (!goes_another_way(group, *envelope, word)) {
+    Batch batch;
+    wire::RecipientOutcome circles;
+    circles.enhanced = {4, 4, 6};
+    circles.text = "policies send it round in circles";
+    circles.relay = "none";
+    Recipients all;
+    for (const auto &p : index_.group(group).recipients) all.push_back(p.index);
+    for (const auto i : all) apply(batch, group, i, circles, *envelope, context);
+    return_group(group, scheduler::Result::NoFeedback, batch, *envelope, {.tried = false});
+    conclude(slot, std::move(batch));
+  }
+  refresh_capacity(c.transport);
+  acknowledge(c.id, o.lease);
+}
+
+// False: it has done so too often since it was last tried.
+bool QueueCore::goes_another_way(GroupSlot group, const Envelope &envelope, const wire::PolicyWord &word) {
+  const auto slot = index_.group(group).message;
+  auto &m = index_.message(slot);
+  if (++m.more().turns > kMostTurns) return false;
+  auto &recipients = index_.group(group).recipients;
+  const auto attempts = index_.group(group).attempts;
+  std::vector<std::pair<std::uint32_t, Route>> routes;
+  std::vector<std::pair<std::uint32_t, std::string>> pools;
+  Recipients moved;
+  for (const auto &p : recipients) {
+    const auto &now = route_of(m, envelope, p.index);
+    auto to = now;
+    if (!word.route.transport.empty()) to.transport = word.route.transport;
+    if (!word.route.transport.empty() || !word.route.nexthop.empty()) to.nexthop = word.route.nexthop;
+    if (!known_transport(to.transport)) transports_[transport_named(to.transport, true)].orphan = false;
+    if (to != now) routes.emplace_back(p.index, std::move(to));
+    pools.emplace_back(p.index, word.source_pool.empty() ? own_pool_of(m, p.index) : word.source_pool);
+    moved.push_back(p.index);
+    reasons_.drop(p.reason);
+  }
+  recipients = {};
+  for (const auto &[recipient, route] : routes) {
+    m.more().routes[recipient] = route;
+    tell_routed(m.id, envelope.recipients[recipient], route);
+  }
+  if (!routes.empty()) journal(m, entry::routes(m.id, routes));
+  set_pools(m, pools);
+  refresh_capacities();
+  // The new groups first: while they are there the message does not look finished.
+  place_recipients(slot, envelope, moved, nullptr, times(), attempts, true);
+  Batch none;
+  return_group(group, scheduler::Result::NoFeedback, none, envelope);
+  conclude(slot, std::move(none));
+  return true;
+}
+
+// A time that a policy chose, within the message's life: at its end it is tried for the last time.
+Nanos QueueCore::within_life(GroupSlot group, Nanos after) const {
+  const auto left = std::max<Nanos>(lifetime_of(index_.message(index_.group(group).message)) - age_of(group), 0);
+  return std::clamp(after, std::min(kLeastPutOff, left), left);
+}
+
+// The next attempt is at a time that a policy chose, whatever the back-off says: `after` from now. The group is
+// deferred, and not leased.
 void QueueCore::put_off(GroupSlot group, Nanos after) {
   auto &m = index_.message(index_.group(group).message);
-  const auto left = std::max<Nanos>(lifetime_of(m) - age_of(group), 0);
   scheduler_->hold(group);
-  scheduler_->release(group, clock_.mono() + std::clamp(after, std::min(kLeastPutOff, left), left), clock_.mono());
+  scheduler_->release(group, clock_.mono() + within_life(group, after), clock_.mono());
   journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   if (is_put_off(group)) journal(m, entry::put_off(m.id));
 }

@@ -180,6 +180,7 @@ bool QueueCore::step_checkpoint() {
     if (m.extra && !m.extra->pool.empty()) store_.snapshot(entry::pool(m.id, m.extra->pool));
     if (m.extra && !m.extra->pools.empty())
       store_.snapshot(entry::pools(m.id, {m.extra->pools.begin(), m.extra->pools.end()}));
+    if (m.extra && m.extra->released) store_.snapshot(entry::released(m.id, true));
     bool later = false;  // than any back-off
     index_.each_group(slot, [&](GroupSlot g) { later |= index_.group(g).attempts > 0 && is_put_off(g); });
     if (later) store_.snapshot(entry::put_off(m.id));

@@ -181,11 +181,12 @@ struct Lease {
   bool possible_duplicate = false;
   std::uint32_t attempts = 0;  // made before this one
   std::vector<std::pair<std::string, std::string>> metadata;
+  std::vector<MailFacts> facts;  // one: a policy may be asked first whether it may begin
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.slices, s.body, s.sender, s.nexthop, s.recipients, s.ret, s.envid, s.body_type, s.smtputf8,
       s.require_tls, s.client_address, s.client_name, s.client_helo, s.origin, s.source_pool, s.arrival, s.deadline,
-      s.possible_duplicate, s.attempts, s.metadata);
+      s.possible_duplicate, s.attempts, s.metadata, s.facts);
   }
 };
 struct SegmentFd {  // queue -> egress, with the read-only descriptor
@@ -218,10 +219,12 @@ struct Outcomes {
   bool refused = false;       // with done: it was not taken up, so that this was no attempt
   bool no_feedback = false;   // the transport was never asked: it says nothing of the destination
   bool interrupted = false;   // given up because the egress ends: for what remains this was no attempt
+  // With done, one: a policy did not let it begin. Defer: at that time. Hold, Route: nothing is reported of anybody.
+  std::vector<PolicyWord> word;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused,
-      s.no_feedback, s.interrupted);
+      s.no_feedback, s.interrupted, s.word);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage

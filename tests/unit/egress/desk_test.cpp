@@ -167,6 +167,46 @@ TEST_F(DeskTest, SaysOfWhatTheTransportWasNeverAskedThatItMeansNothing) {
   EXPECT_EQ(desk_.running(), 0u);
 }
 
+TEST_F(DeskTest, SaysWhatAPolicyDecidedInThePlaceOfADelivery) {
+  const auto decided = [&](wire::PolicyAction action) {
+    outcomes_.clear();
+    give(lease(1, 2));
+    wire::PolicyWord word;
+    word.action = action;
+    word.policy = "policy.quota";
+    word.retry = 5 * kSecond;
+    word.text = "no";
+    desk_.turn_away(1, word);
+    desk_.turn_away(1, word);  // once is enough
+    run();
+    EXPECT_EQ(outcomes_.size(), 1u);
+    queue_->send(wire::OutcomesAck{{1}});
+    run();
+    EXPECT_EQ(desk_.held(), 0u);
+    EXPECT_EQ(desk_.running(), 0u);
+    return outcomes_.empty() ? wire::Outcomes{} : outcomes_[0];
+  };
+  using wire::PolicyAction;
+  const auto deferred = decided(PolicyAction::Defer);
+  ASSERT_EQ(deferred.outcomes.size(), 2u);
+  EXPECT_EQ(deferred.outcomes[1].status, DeliveryStatus::Deferred);
+  EXPECT_EQ(deferred.outcomes[1].text, "no");
+  EXPECT_TRUE(deferred.done && deferred.no_feedback);
+  ASSERT_EQ(deferred.word.size(), 1u);
+  EXPECT_EQ(deferred.word[0].retry, 5 * kSecond);
+  EXPECT_EQ(decided(PolicyAction::Fail).outcomes.at(0).status, DeliveryStatus::Bounced);
+  const auto discarded = decided(PolicyAction::Discard);
+  EXPECT_EQ(discarded.outcomes.at(0).status, DeliveryStatus::Sent);
+  EXPECT_EQ(discarded.outcomes.at(0).text, "discarded by policy.quota: no");
+  EXPECT_TRUE(discarded.outcomes.at(0).relayed_dsn);
+  for (const auto action : {PolicyAction::Hold, PolicyAction::Route}) {
+    const auto o = decided(action);
+    EXPECT_TRUE(o.done);
+    EXPECT_TRUE(o.outcomes.empty());
+    EXPECT_EQ(o.word.at(0).action, action);
+  }
+}
+
 TEST_F(DeskTest, SaysWithItsLastWordWhereAConnectionStaysOpen) {
   give(lease(1, 2));
   transport_says_.recipient(1, outcome(0, DeliveryStatus::Sent));
