@@ -41,13 +41,15 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   const auto &t = transports_[d.transport];
   const auto &limits = limits_of(d);
   const auto *suspension = suspension_of(id);
+  const auto itself = s.state() == SlotState::Ready ? 1u : 0u;
+  const auto there = d.ready - itself;
   const auto suspended_until = [&](Nanos at_least) -> Why {
     constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender", "source pool"};
     return {"suspended",
             fmt::format("{} {} is suspended{}{}{}{}", names[static_cast<std::size_t>(suspension->key)],
                         suspension->name, suspension->destination.empty() ? "" : " for ", suspension->destination,
                         suspension->reason.empty() ? "" : ": ", suspension->reason),
-            suspension->until == kForGood ? 0 : std::max(suspension->until, at_least), 0, d.ready};
+            suspension->until == kForGood ? 0 : std::max(suspension->until, at_least), 0, there};
   };
   switch (s.state()) {
     case SlotState::Free:
@@ -67,8 +69,6 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
       break;
   }
   if (suspension) return suspended_until(now);
-  const auto itself = s.state() == SlotState::Ready ? 1u : 0u;
-  const auto there = d.ready - itself;
   if (own.dead)  // which its site need not be
     return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - itself};
   if (d.dead) return {"dead_destination", d.nexthop, d.dead_until, 0, there};

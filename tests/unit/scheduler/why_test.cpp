@@ -73,6 +73,7 @@ TEST_F(WhyTest, ATransportWithoutProcesses) {
   start({.name = "t"}, 0);
   const auto why = last_of(2);
   EXPECT_EQ(why.limit, "transport_unavailable");
+  EXPECT_EQ(why.value, 0);
   EXPECT_EQ(why.eligible, lab_.now - 1 + 60 * kSecond);
   EXPECT_EQ(why.others, 1u);
 }
@@ -106,6 +107,53 @@ TEST_F(WhyTest, AnAdaptiveRate) {
   EXPECT_GT(why.eligible, lab_.now);
   EXPECT_NEAR(why.value, 0.2, 0.001);  // ten at once, halved
   EXPECT_NEAR(lab_.scheduler->state_of(lab_.scheduler->destination(t_, "d.example")).adaptive_rate, 5, 0.01);
+}
+
+TEST_F(WhyTest, ATenantsShare) {
+  start({.name = "t", .sessions = 10, .destination = {.window = {.initial = 20, .limit = 20}}});
+  lab_.add(t_, "other.example", {.tenant = "other"});
+  const auto why = last_of(20, "own.example", {.tenant = "own"});
+  EXPECT_EQ(why.limit, "tenant_share");
+  EXPECT_EQ(why.detail, "t: 8 deliveries of tenant own are under way, the rest is for others");
+  EXPECT_EQ(why.value, 8);
+  EXPECT_EQ(why.others, 11u);
+  EXPECT_EQ(why.eligible, 0);
+}
+
+TEST_F(WhyTest, ATurnIsOfWhatNothingBinds) {
+  start();
+  for (int i = 0; i < 3; ++i) lab_.add(t_, "d.example");
+  const auto why = lab_.why(2);
+  EXPECT_EQ(why.limit, "turn");
+  EXPECT_EQ(why.others, 2u);
+  lab_.run(lab_.now + 1);
+  EXPECT_EQ(lab_.why(2).limit, "delivery");
+}
+
+TEST_F(WhyTest, ASuspectAndWhatWaitsForIt) {
+  start();
+  auto &s = *lab_.scheduler;
+  const auto to = s.destination(t_, "d.example");
+  s.add({.id = 0, .transport = t_, .destination = to}, lab_.now);
+  ASSERT_TRUE(s.next(lab_.now));
+  s.add({.id = 1, .transport = t_, .destination = to, .alone = true}, lab_.now);
+  ASSERT_FALSE(s.next(lab_.now));
+  auto why = lab_.why(1);
+  EXPECT_EQ(why.limit, "alone");
+  EXPECT_NE(why.detail.find("suspected of killing workers: waits until nothing else runs on t"), std::string::npos);
+  EXPECT_EQ(why.value, 1);
+  EXPECT_EQ(why.eligible, lab_.now + 5 * kSecond);  // from then on nothing else begins
+  s.finished(0, Result::Delivered, std::nullopt, lab_.now);
+  ASSERT_TRUE(s.next(lab_.now));
+  s.add({.id = 2, .transport = t_, .destination = to}, lab_.now);
+  s.add({.id = 3, .transport = t_, .destination = to}, lab_.now);
+  ASSERT_FALSE(s.next(lab_.now));
+  why = lab_.why(3);
+  EXPECT_EQ(why.limit, "alone");
+  EXPECT_NE(why.detail.find("runs alone on t"), std::string::npos);
+  EXPECT_EQ(why.value, 1);
+  EXPECT_EQ(why.others, 1u);
+  EXPECT_EQ(why.eligible, 0);
 }
 
 TEST_F(WhyTest, OfWhatIsUnknown) {

@@ -1,0 +1,280 @@
+// `queue why` through the queue core. For each limit that docs/scheduling.md names there is a situation here in which
+// it binds, and what is answered then: the limit, its value, how many others wait for it, from when on the mail may go.
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <set>
+
+#include "tests/unit/queue/bench.hpp"
+
+namespace mansio::queue {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using wire::DeliveryStatus;
+
+class WhyBench;
+struct WhyCase {
+  const char *limit;
+  std::string (WhyBench::*line)();      // arranges it, and asks
+  double value = 0;                     // 0: the answer has none
+  double others = 0;                    // 0: none, or the answer does not say
+  std::optional<double> eligible = {};  // seconds from now; none: the answer has no time
+};
+void PrintTo(const WhyCase &c, std::ostream *out) { *out << c.limit; }
+
+double number_after(const std::string &line, const std::string &key) {
+  const auto at = line.find("\"" + key + "\":");
+  return at == std::string::npos ? 0 : std::strtod(line.c_str() + at + key.size() + 3, nullptr);
+}
+
+class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
+ public:
+  std::string backoff() {
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    report(leases().at(0), DeliveryStatus::Deferred);
+    return why(id);
+  }
+  std::string concurrency() {
+    begin();
+    return why(last_of(12, envelope({"a@example.com"})));
+  }
+  // What is due at a dead destination counts as tried in the same turn, so that only a queue that leases nothing more
+  // can be asked about some of it.
+  std::string dead_destination() {
+    begin();
+    for (int i = 0; i < 5; ++i) mail_to({"a@example.com"});
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred, true);
+    core_->drain();
+    return why(last_of(2, envelope({"a@example.com"})));
+  }
+  std::string destination_rate_delay() {
+    smtp().destination_rate_delay = 10 * kSecond;
+    begin();
+    const auto last = last_of(3, envelope({"a@example.com"}));
+    report(leases().at(0), DeliveryStatus::Sent);
+    return why(last);
+  }
+  std::string destination_rate_limit() {
+    smtp().destination_rate_limit = "1/m";
+    begin();
+    return why(last_of(3, envelope({"a@example.com"})));
+  }
+  std::string adaptive_rate() {
+    config::ResponseRule rule;
+    rule.code = {"421"};
+    rule.action = config::ResponseAction::Slow;
+    settings_.responses.push_back(rule);
+    begin();
+    const auto last = last_of(8, envelope({"a@example.com"}));
+    const auto l = leases();
+    auto refused = result(l.at(0), DeliveryStatus::Deferred);
+    refused.outcomes[0].smtp_code = 421;
+    say(egress_, refused);
+    return why(last);
+  }
+  std::string tenant_rate_limit() { return party_rate_limit(config::RateKey::Tenant); }
+  std::string campaign_rate_limit() { return party_rate_limit(config::RateKey::Campaign); }
+  std::string sender_rate_limit() { return party_rate_limit(config::RateKey::Sender); }
+  std::string source_pool_rate_limit() { return party_rate_limit(config::RateKey::SourcePool); }
+  std::string transport_rate_delay() {
+    smtp().transport_rate_delay = 10 * kSecond;
+    begin();
+    return why(last_of(3, envelope({"a@example.com"})));
+  }
+  std::string transport_rate_limit() {
+    smtp().transport_rate_limit = "1/m";
+    begin();
+    return why(last_of(3, envelope({"a@example.com"})));
+  }
+  std::string transport_sessions() {
+    smtp().process_limit = 2;
+    begin();
+    MessageId last;
+    for (int i = 0; i < 4; ++i) last = mail_to({"a@d" + std::to_string(i) + ".example"});
+    return why(last);
+  }
+  std::string tenant_share() {
+    smtp().process_limit = 10;
+    smtp().initial_destination_concurrency = 20;
+    begin();
+    auto other = envelope({"a@other.example"}), own = envelope({"a@own.example"});
+    other.tenant = "other";
+    own.tenant = "own";
+    mail(other);
+    const auto last = last_of(20, own);
+    EXPECT_EQ(leases().size(), 9u);  // the tenth place is left
+    return why(last);
+  }
+  std::string message_active_limit() {
+    settings_.queue.qmgr_message_active_limit = 3;
+    begin();
+    MessageId last;
+    for (int i = 0; i < 6; ++i) last = mail_to({"a@d" + std::to_string(i) + ".example"});
+    return why(last);
+  }
+  std::string message_recipient_limit() {
+    settings_.queue.qmgr_message_recipient_limit = 3;
+    begin();
+    MessageId last;
+    for (int i = 0; i < 6; ++i)
+      last = mail_to({"a@d" + std::to_string(i) + ".example", "b@d" + std::to_string(i) + ".example"});
+    EXPECT_EQ(leases().size(), 2u);
+    return why(last);
+  }
+  std::string transport_unavailable() {
+    config::Transport other;
+    other.name = "other";
+    settings_.transports.push_back(other);
+    begin();
+    auto e = envelope({"a@example.com"});
+    e.routes = {{"other", ""}};
+    return why(last_of(2, e));
+  }
+  std::string suspended() {
+    begin();
+    ask("suspend", {{"destination", "example.com"}, {"for", "10m"}});
+    return why(last_of(3, envelope({"a@example.com"})));
+  }
+  std::string alone() {
+    begin();
+    const auto suspect = mail_to({"a@example.com"});
+    EXPECT_EQ(leases().size(), 1u);
+    die(egress_, true, suspect);
+    egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 201);
+    say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+    EXPECT_EQ(leases().size(), 1u);  // it runs alone now
+    return why(last_of(2, envelope({"a@example.net"})));
+  }
+  std::string hold() {
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    report(leases().at(0), DeliveryStatus::Deferred);
+    ask("hold", {}, {to_string(id)});
+    return why(id);
+  }
+  std::string delivery() {
+    begin();
+    return why(mail_to({"a@example.com"}));
+  }
+  // The first lease after a rest waits until the disk knows that there are leases.
+  std::string turn() {
+    begin();
+    const auto e = envelope({"a@example.com"});
+    const auto at = commit(e);
+    say(ingress_, wire::Notice{++sequence_, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+    wire::QueueCommand c;
+    c.verb = "why";
+    c.ids = {to_string(at.id)};
+    command(std::move(c));
+    for (int i = 0; i < 10; ++i) core_->turn();
+    const auto replies = control_.link->take<wire::QueueReply>();
+    EXPECT_EQ(replies.size(), 1u);
+    return replies.empty() ? "" : replies[0].lines;
+  }
+  std::string restart() {
+    begin();
+    const auto id = mail_to({"a@example.com"});
+    const auto l = leases();
+    EXPECT_EQ(l.size(), 1u);
+    start();
+    cast({l.at(0).lease}, {id});
+    advance(kSecond);
+    return why(id);
+  }
+
+ protected:
+  config::Transport &smtp() { return settings_.transports.front(); }
+  std::string why(MessageId id) { return ask("why", {}, {to_string(id)}).lines; }
+  MessageId last_of(int n, const Envelope &e) {
+    MessageId last;
+    for (int i = 0; i < n; ++i) last = mail(e);
+    return last;
+  }
+  std::string party_rate_limit(config::RateKey key) {
+    settings_.rate_limits.push_back({key, {}, "1/m", 1});
+    begin();
+    auto e = envelope({"a@example.com"});
+    e.tenant = e.campaign = e.source_pool = "named";
+    return why(last_of(3, e));
+  }
+};
+
+const WhyCase kWhyCases[] = {
+    {"backoff", &WhyBench::backoff, 0, 0, 300},
+    {"destination_concurrency_limit", &WhyBench::concurrency, 5, 6},
+    {"dead_destination", &WhyBench::dead_destination, 0, 1, 300},
+    {"destination_rate_delay", &WhyBench::destination_rate_delay, 10, 1, 10},
+    {"destination_rate_limit", &WhyBench::destination_rate_limit, 60, 1, 60},
+    {"adaptive_rate", &WhyBench::adaptive_rate, 0.4, 2, 0.4},
+    {"tenant_rate_limit", &WhyBench::tenant_rate_limit, 60, 1, 60},
+    {"campaign_rate_limit", &WhyBench::campaign_rate_limit, 60, 1, 60},
+    {"sender_rate_limit", &WhyBench::sender_rate_limit, 60, 1, 60},
+    {"source_pool_rate_limit", &WhyBench::source_pool_rate_limit, 60, 1, 60},
+    {"transport_rate_delay", &WhyBench::transport_rate_delay, 10, 1, 10},
+    {"transport_rate_limit", &WhyBench::transport_rate_limit, 60, 1, 60},
+    {"transport_sessions", &WhyBench::transport_sessions, 2, 1},
+    {"tenant_share", &WhyBench::tenant_share, 8, 11},
+    {"qmgr_message_active_limit", &WhyBench::message_active_limit, 3, 2},
+    {"qmgr_message_recipient_limit", &WhyBench::message_recipient_limit, 3, 3},
+    {"transport_unavailable", &WhyBench::transport_unavailable, 0, 1, 60},
+    {"suspended", &WhyBench::suspended, 0, 2, 600},
+    {"alone", &WhyBench::alone, 1, 1},
+    {"hold", &WhyBench::hold},
+    {"delivery", &WhyBench::delivery},
+    {"turn", &WhyBench::turn},
+    {"restart", &WhyBench::restart},
+};
+
+TEST_P(WhyBench, NamesTheLimitItsValueWhoElseWaitsAndUntilWhen) {
+  const auto &expected = GetParam();
+  const auto line = (this->*expected.line)();
+  EXPECT_THAT(line, HasSubstr("\"why\":\"" + std::string{expected.limit} + "\""));
+  EXPECT_NEAR(number_after(line, "value"), expected.value, 0.001) << line;
+  EXPECT_EQ(number_after(line, "others"), expected.others) << line;
+  if (!expected.eligible) {
+    EXPECT_THAT(line, Not(HasSubstr("\"eligible\"")));
+    return;
+  }
+  const auto at = clock_.wall() + static_cast<Nanos>(*expected.eligible * kSecond);
+  EXPECT_THAT(line, HasSubstr("\"eligible\":\"" + rfc3339(at) + "\""));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, WhyBench, ::testing::ValuesIn(kWhyCases),
+                         [](const auto &of) { return std::string{of.param.limit}; });
+
+// In the first column of the table of docs/scheduling.md.
+std::set<std::string> documented_limits() {
+  std::ifstream file{std::string{MANSIO_SOURCE_DIR} + "/docs/scheduling.md"};
+  std::set<std::string> names;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("| `mansio queue why` says")) {
+      inside = true;
+      continue;
+    }
+    if (!inside) continue;
+    if (!line.starts_with("| ")) break;
+    const auto cell = line.substr(2, line.find(" | ") - 2);
+    for (auto at = cell.find('`'); at != std::string::npos; at = cell.find('`', at)) {
+      const auto end = cell.find('`', at + 1);
+      const auto name = cell.substr(at + 1, end - at - 1);
+      if (!name.starts_with('_')) names.insert(name);  // any limit with that ending
+      at = end + 1;
+    }
+  }
+  return names;
+}
+
+TEST(WhyTable, NamesWhatIsAnsweredAndNothingElse) {
+  std::set<std::string> answered;
+  for (const auto &c : kWhyCases) answered.insert(c.limit);
+  EXPECT_EQ(documented_limits(), answered);
+}
+
+}  // namespace
+}  // namespace mansio::queue
