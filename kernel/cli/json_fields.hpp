@@ -20,4 +20,9 @@ inline std::int64_t number_of(const boost::json::object &from, std::string_view 
   return v->is_uint64() ? static_cast<std::int64_t>(v->get_uint64()) : 0;
 }
 
+inline double real_of(const boost::json::object &from, std::string_view key) {
+  const auto *v = from.if_contains(key);
+  return v && v->is_number() ? v->to_number<double>() : 0;
+}
+
 }  // namespace mansio::cli

@@ -16,6 +16,22 @@ namespace json = boost::json;
 // Names and replies come from outside.
 std::string shown(const json::object &o, const char *key) { return without_controls(std::string{text_of(o, key)}); }
 
+// Of a destination itself its own numbers say what is ready and under way.
+std::string found_text(const json::object &o) {
+  const auto *found = o.if_contains("found");
+  if (!found || !found->is_object()) return "";
+  const bool part = o.contains("for");
+  std::string out;
+  for (const auto &[key, word] : {std::pair{"ready", "ready"}, std::pair{"deferred", "deferred"},
+                                  std::pair{"held", "held"}, std::pair{"under_way", "under way"}}) {
+    const auto n = number_of(found->get_object(), key);
+    const bool told = !part && (std::string_view{key} == "ready" || std::string_view{key} == "under_way");
+    if (n > 0 && !told) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", n, word);
+  }
+  if (out.empty()) return "";
+  return part ? fmt::format("; for {} {}", shown(o, "for"), out) : "; " + out;
+}
+
 }  // namespace
 
 std::string why_text(std::string_view line) {
@@ -39,6 +55,11 @@ std::string why_text(std::string_view line) {
   if (o.contains("concurrency"))
     out += fmt::format(", {} of {} deliveries at once, {} ready, {} in all", number_of(o, "deliveries"),
                        number_of(o, "concurrency"), number_of(o, "ready"), number_of(o, "groups"));
+  out += found_text(o);
+  if (number_of(o, "concurrency") < number_of(o, "concurrency_limit"))
+    out += fmt::format("; may grow to {} at once", number_of(o, "concurrency_limit"));
+  if (o.contains("adaptive_rate")) out += fmt::format("; slowed down to {:.3g}/s", real_of(o, "adaptive_rate"));
+  if (o.contains("dead_until")) out += "; dead until " + shown(o, "dead_until");
   if (o.contains("recipients"))
     out += fmt::format(", {} recipient{}", number_of(o, "recipients"), number_of(o, "recipients") == 1 ? "" : "s");
   out += "\n  " + shown(o, "why");

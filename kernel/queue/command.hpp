@@ -12,6 +12,7 @@
 
 #include "kernel/queue/peers.hpp"
 #include "kernel/queue/shape.hpp"
+#include "kernel/queue/why.hpp"
 #include "kernel/wire/queue_messages.hpp"
 
 namespace mansio::queue {
@@ -30,6 +31,7 @@ struct Command {
   bool late = false;                  // some of it is of later, as it was read too slowly
   std::vector<bool> listed;           // of a snapshot, by slot: its line was made, or it came later
   std::unique_ptr<Shape> shape;       // of qshape
+  std::unique_ptr<WhyWalk> why;       // of `why --destination`
   std::optional<std::uint32_t> etrn;  // an ingress process asked, and is answered by a FlushReply of this number
 };
 

@@ -164,9 +164,8 @@ bool QueueCore::step(Command &command) {
   if (command.request.verb == "qshape") return shape(command);
   if (command.request.verb == "suspend" || command.request.verb == "resume") return step_suspension(command);
   if (command.request.verb == "suspensions") return command.lines = suspension_lines(), false;
-  if (command.request.verb == "why")
-    if (const auto of = match_of(command, "destination"); !of.empty())
-      return command.lines = why_destination(std::string{of}), false;
+  if (command.request.verb == "why" && command.request.ids.empty() && !match_of(command, "destination").empty())
+    return why_destination(command);
   // A flush mostly looks at the index alone, and only marks what it finds.
   const auto visits = command.request.verb == "flush" ? kFlushVisitsPerTurn : kVisitsPerTurn;
   const auto reads = peeks_;

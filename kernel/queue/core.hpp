@@ -12,8 +12,8 @@
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
 // (what replies make us do), crashes.cpp, routing.cpp, policies.cpp (plugins that have a say), retries.cpp (in when
 // mail is tried again), sites.cpp (which domains share limits), notifications.cpp, telling.cpp (event plugins),
-// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp and suspensions.cpp (operators), clog.cpp
-// (what holds the queue up), maintenance.cpp (time, pressure, end).
+// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp, suspensions.cpp and why.cpp (operators),
+// clog.cpp (what holds the queue up), maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -402,11 +402,15 @@ class QueueCore : private spool::Mover {
   // suspensions.cpp
   bool step_suspension(Command &command);
   std::string suspension_lines() const;
-  void put_why(Json &json, GroupSlot group) const;
-  std::string why_line(MessageSlot slot) const;
-  std::string why_destination(const std::string &name) const;
   Nanos age_of(GroupSlot group) const;
   void keep_scheduling();
+
+  // why.cpp
+  void put_why(Json &json, GroupSlot group) const;
+  std::string why_line(MessageSlot slot) const;
+  bool why_destination(Command &command);
+  void count_why(WhyWalk &walk, GroupSlot group, const std::string &asked) const;
+  std::string why_found(const WhyWalk::Key &key, const WhyWalk::Found &found, const std::string &asked) const;
 
   // maintenance.cpp
   void tick(Nanos now);

@@ -1,5 +1,5 @@
-// Operators' questions and orders about what does not move: why, suspend, resume, suspensions; and what of the
-// scheduler's knowledge outlives us.
+// Operators' orders about what is not to move: suspend, resume, suspensions; and what of the scheduler's knowledge
+// outlives us.
 #include <algorithm>
 #include <functional>
 #include <utility>
@@ -109,68 +109,6 @@ std::string QueueCore::suspension_lines() const {
     j.key("reason").text(s.reason);
     j.key("since").text(rfc3339(wall_of(s.from)));
     if (s.until != scheduler::kForGood) j.key("until").text(rfc3339(wall_of(s.until)));
-    j.close('}');
-    out += std::move(j).line();
-  }
-  return out;
-}
-
-void QueueCore::put_why(Json &j, GroupSlot g) const {
-  if (index_.group(g).state == GroupState::Parked) {
-    j.key("why").text("restart").key("detail").text("a delivery process may still have it from before a restart");
-    return;
-  }
-  const auto why = scheduler_->why(g, clock_.mono());
-  j.key("why").text(why.limit).key("detail").text(why.detail);
-  if (why.value > 0) j.key("value").number(why.value);
-  j.key("others").number(why.others);
-  if (!why.owner.empty()) j.key("rate_plugin").text(why.owner);
-  if (why.eligible > 0) j.key("eligible").text(rfc3339(wall_of(why.eligible)));
-}
-
-std::string QueueCore::why_line(MessageSlot slot) const {
-  const auto &m = index_.message(slot);
-  std::string out;
-  for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
-    Json j;
-    j.open('{').key("queue_id").text(to_string(m.id)).key("transport").text(transport_of(g).name);
-    const auto destination = scheduler_->destination_of(g);
-    j.key("destination").text(scheduler_->nexthop_of(destination));
-    if (const auto site = scheduler_->site_of(destination); site != destination)
-      j.key("site").text(scheduler_->nexthop_of(site));
-    if (const auto pool = scheduler_->chosen_pool(g); !pool.empty()) j.key("source_pool").text(pool);
-    j.key("recipients").number(index_.group(g).recipients.size());
-    put_why(j, g);
-    j.close('}');
-    out += std::move(j).line();
-  }
-  return out;
-}
-
-// Of a destination, on each transport that knows it.
-std::string QueueCore::why_destination(const std::string &name) const {
-  std::string out;
-  for (std::size_t t = 0; t < transports_.size(); ++t) {
-    const auto id = scheduler_->find_destination(static_cast<scheduler::TransportId>(t), lower(name));
-    if (!id) continue;
-    const auto s = scheduler_->state_of(*id);
-    Json j;
-    j.open('{').key("transport").text(transports_[t].name).key("destination").text(scheduler_->nexthop_of(*id));
-    if (!s.site.empty()) j.key("site").text(s.site);
-    if (s.members > 0) j.key("members").number(s.members);
-    j.key("deliveries").number(s.busy).key("concurrency").number(s.concurrency);
-    j.key("ready").number(s.ready).key("groups").number(s.groups);
-    if (s.dead_until > 0) j.key("dead_until").text(rfc3339(wall_of(s.dead_until)));
-    if (const auto first = scheduler_->first_ready(*id)) {
-      put_why(j, *first);
-    } else if (s.suspension) {
-      j.key("why").text("suspended").key("detail").text(s.suspension->reason);
-    } else {
-      j.key("why")
-          .text(s.groups > 0 ? "backoff" : "nothing")
-          .key("detail")
-          .text(s.groups > 0 ? "all that is there waits for its next attempt" : "no mail waits there");
-    }
     j.close('}');
     out += std::move(j).line();
   }

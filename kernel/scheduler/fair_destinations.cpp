@@ -244,7 +244,8 @@ Scheduler::DestinationState FairScheduler::state_of(DestinationId id) const {
       d.adapted ? adaptive_.at(owner_of(id)).rate() : 0,
       suspensions_.find(Suspension::Key::Destination, own.suspended || own.site == kNobody ? own.nexthop : d.nexthop),
       own.site == kNobody ? std::string_view{} : std::string_view{d.nexthop},
-      d.members};
+      d.members,
+      limits_of(d).effective_window().limit};
 }
 
 void FairScheduler::revive(DestinationId id) {

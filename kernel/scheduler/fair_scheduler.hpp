@@ -73,10 +73,6 @@ class FairScheduler final : public Scheduler {
   void restore(std::string_view bytes, Nanos offset, Nanos now) override;
   std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const override;
   DestinationState state_of(DestinationId destination) const override;
-  std::optional<GroupId> first_ready(DestinationId destination) const override {
-    const auto &lanes = destinations_[destination].lanes;
-    return lanes.empty() ? std::nullopt : std::optional{first_of(lanes_[lanes.head])};
-  }
   void pause(std::optional<Why> why) override { paused_ = std::move(why); }
   void add(const Group &group, Nanos now) override;
   void add_deferred(const Group &group, Nanos due, Nanos now) override;

@@ -109,10 +109,10 @@ class Scheduler {
     double adaptive_rate = 0;           // deliveries a second; 0: none
     const Suspension *suspension = nullptr;
     std::string_view site;
-    std::uint32_t members = 0;  // of its site, or of itself if it is one
+    std::uint32_t members = 0;            // of its site, or of itself if it is one
+    std::uint32_t concurrency_limit = 0;  // that `concurrency` grows to; 0: none
   };
   virtual DestinationState state_of(DestinationId destination) const = 0;
-  virtual std::optional<GroupId> first_ready(DestinationId destination) const = 0;
   // A hint, within some tenths of a second of a deferred group's time: its owner can have its memory fetched.
   virtual void on_soon(std::function<void(GroupId)> hint) = 0;
   // Interned. Good until the next call of next() unless a group was added with it: an idle one is forgotten then.

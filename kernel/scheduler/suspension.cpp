@@ -1,8 +1,16 @@
 #include "kernel/scheduler/suspension.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace mansio::scheduler {
+
+std::string text_of(const Suspension &s) {
+  constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender", "source pool"};
+  return fmt::format("{} {} is suspended{}{}{}{}", names[static_cast<std::size_t>(s.key)], s.name,
+                     s.destination.empty() ? "" : " for ", s.destination, s.reason.empty() ? "" : ": ", s.reason);
+}
 
 // Those that overlap count once.
 Nanos Suspensions::time(const Subject &of, Nanos since, Nanos now) const {

@@ -41,6 +41,9 @@ struct Suspension {
   }
 };
 
+// "tenant acme is suspended: they asked us to".
+std::string text_of(const Suspension &suspension);
+
 // What a message is, as far as suspensions look at it.
 struct Subject {
   std::string_view destination, tenant, campaign, sender, source_pool = {};

@@ -44,11 +44,7 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   const auto itself = s.state() == SlotState::Ready ? 1u : 0u;
   const auto there = d.ready - itself;
   const auto suspended_until = [&](Nanos at_least) -> Why {
-    constexpr std::string_view names[] = {"destination", "tenant", "campaign", "sender", "source pool"};
-    return {"suspended",
-            fmt::format("{} {} is suspended{}{}{}{}", names[static_cast<std::size_t>(suspension->key)],
-                        suspension->name, suspension->destination.empty() ? "" : " for ", suspension->destination,
-                        suspension->reason.empty() ? "" : ": ", suspension->reason),
+    return {"suspended", text_of(*suspension),
             suspension->until == kForGood ? 0 : std::max(suspension->until, at_least), 0, there};
   };
   switch (s.state()) {

@@ -2,6 +2,7 @@
 // it binds, and what is answered then: the limit, its value, how many others wait for it, from when on the mail may go.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
@@ -246,6 +247,136 @@ TEST_P(WhyBench, NamesTheLimitItsValueWhoElseWaitsAndUntilWhen) {
 
 INSTANTIATE_TEST_SUITE_P(Each, WhyBench, ::testing::ValuesIn(kWhyCases),
                          [](const auto &of) { return std::string{of.param.limit}; });
+
+// What is answered of a destination, also where nothing is ready there.
+class WhyOfADestination : public Bench {
+ protected:
+  config::Transport &smtp() { return settings_.transports.front(); }
+  std::string why(const std::string &destination) { return ask("why", {{"destination", destination}}).lines; }
+  static std::string found(int ready, int deferred, int held, int under_way) {
+    return "\"found\":{\"ready\":" + std::to_string(ready) + ",\"deferred\":" + std::to_string(deferred) +
+           ",\"held\":" + std::to_string(held) + ",\"under_way\":" + std::to_string(under_way) + "}";
+  }
+  std::string next(Nanos later) { return "\"eligible\":\"" + rfc3339(clock_.wall() + later) + "\""; }
+  MessageId deferred(const std::string &to) {
+    const auto id = mail_to({to});
+    report(leases().at(0), DeliveryStatus::Deferred);
+    return id;
+  }
+};
+
+TEST_F(WhyOfADestination, ThatWaitsForItsNextAttemptIsTheEarliestOfThem) {
+  begin();
+  deferred("a@example.com");
+  advance(100 * kSecond);
+  deferred("b@example.com");
+  deferred("c@example.net");
+  const auto line = why("Example.COM");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"backoff\""));
+  EXPECT_THAT(line, HasSubstr(found(0, 2, 0, 0)));
+  EXPECT_THAT(line, HasSubstr(next(200 * kSecond)));
+  EXPECT_THAT(line, HasSubstr("\"concurrency_limit\":20"));
+}
+
+TEST_F(WhyOfADestination, ThatIsDeadSaysUntilWhenThoughAllItsMailIsDeferred) {
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"a@example.com"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred, true);
+  advance(100 * kSecond);
+  const auto line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"dead_destination\",\"detail\":\"example.com\",\"others\":5"));
+  EXPECT_THAT(line, HasSubstr("\"dead_until\":\"" + rfc3339(clock_.wall() + 200 * kSecond) + "\""));
+  EXPECT_THAT(line, HasSubstr(next(200 * kSecond)));
+}
+
+TEST_F(WhyOfADestination, ThatIsSuspendedSaysUntilWhenAndHowMuchWaits) {
+  begin();
+  deferred("a@example.com");
+  ask("suspend", {{"destination", "example.com"}, {"for", "10m"}, {"reason", "they move"}});
+  auto line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"suspended\",\"detail\":\"destination example.com is suspended: they move\","
+                              "\"others\":1"));
+  EXPECT_THAT(line, HasSubstr(next(600 * kSecond)));
+  ask("suspend", {{"destination", "example.com"}});
+  line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"suspended\""));
+  EXPECT_THAT(line, Not(HasSubstr("\"eligible\"")));
+}
+
+TEST_F(WhyOfADestination, WhoseMailIsHeldSaysSo) {
+  begin();
+  const auto id = deferred("a@example.com");
+  ask("hold", {}, {to_string(id)});
+  const auto line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"hold\""));
+  EXPECT_THAT(line, HasSubstr(found(0, 0, 1, 0)));
+}
+
+TEST_F(WhyOfADestination, ShowsWhatIsUnderWay) {
+  begin();
+  mail_to({"a@example.com"});
+  const auto line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"delivery\""));
+  EXPECT_THAT(line, HasSubstr(found(0, 0, 0, 1)));
+}
+
+TEST_F(WhyOfADestination, ShowsAPaceAndAConcurrencyThatDoNotBindNow) {
+  config::ResponseRule slow, lower;
+  slow.code = {"421"};
+  slow.action = config::ResponseAction::Slow;
+  lower.code = {"452"};
+  lower.action = config::ResponseAction::Concurrency;
+  lower.concurrency = 2;
+  settings_.responses = {slow, lower};
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i) {
+    auto refused = result(l[i], DeliveryStatus::Deferred);
+    if (i == 0) refused.outcomes[0].smtp_code = 421;
+    if (i == 4) refused.outcomes[0].smtp_code = 452;
+    say(egress_, refused);
+  }
+  advance(10 * kSecond);
+  const auto line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"why\":\"backoff\""));
+  EXPECT_THAT(line, HasSubstr("\"adaptive_rate\":2.5"));
+  EXPECT_LT(number_after(line, "concurrency"), 5);
+}
+
+TEST_F(WhyOfADestination, AnswersForADomainThatGoesByANextHop) {
+  begin();
+  for (const auto *domain : {"example.com", "example.net"}) {
+    auto e = envelope({std::string{"a@"} + domain});
+    e.routes = {{"smtp", "[192.0.2.9]:26"}};
+    mail(e);
+    report(leases().at(0), DeliveryStatus::Deferred);
+  }
+  const auto line = why("example.com");
+  EXPECT_THAT(line, HasSubstr("\"destination\":\"[192.0.2.9]:26\",\"for\":\"example.com\""));
+  EXPECT_THAT(line, HasSubstr("\"groups\":2"));
+  EXPECT_THAT(line, HasSubstr(found(0, 1, 0, 0)));
+  EXPECT_THAT(line, HasSubstr("\"why\":\"backoff\""));
+  EXPECT_THAT(why("[192.0.2.9]:26"), HasSubstr(found(0, 2, 0, 0)));
+}
+
+TEST_F(WhyOfADestination, AnswersForTheFirstHundredMailboxesOfADomain) {
+  smtp().destination_key = config::DestinationKey::Recipient;
+  begin();
+  for (int i = 0; i < 105; ++i) mail_to({"u" + std::to_string(i) + "@example.com"});
+  EXPECT_THAT(why("u7@example.com"), HasSubstr("\"why\":\"delivery\""));
+  const auto lines = why("example.com");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 100);
+}
+
+TEST_F(WhyOfADestination, WithNoMailThereSaysThat) {
+  begin();
+  mail_to({"a@example.com"});
+  report(leases().at(0), DeliveryStatus::Sent);
+  EXPECT_THAT(why("example.com"), HasSubstr("\"why\":\"nothing\""));
+  EXPECT_EQ(why("nowhere.example"), "");
+}
 
 // In the first column of the table of docs/scheduling.md.
 std::set<std::string> documented_limits() {
