@@ -32,6 +32,30 @@ std::string found_text(const json::object &o) {
   return part ? fmt::format("; for {} {}", shown(o, "for"), out) : "; " + out;
 }
 
+// Whose they are, where they are not all like the one asked about.
+std::string waiting_text(const json::object &o) {
+  const auto *waiting = o.if_contains("waiting");
+  if (!waiting || !waiting->is_object()) return "";
+  std::string out;
+  for (const auto &[key, word] :
+       {std::pair{"tenant", "of tenants"}, std::pair{"sender_domain", "from"}, std::pair{"destination", "for"}}) {
+    const auto *named = waiting->get_object().if_contains(key);
+    if (!named || !named->is_array()) continue;
+    std::string list;
+    for (const auto &one : named->get_array()) {
+      if (!one.is_object()) continue;
+      const auto name = shown(one.get_object(), "name");
+      list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", name.empty() ? "none" : name,
+                          number_of(one.get_object(), "groups"));
+    }
+    if (!list.empty()) out += fmt::format("{}{} {}", out.empty() ? "" : "; ", word, list);
+  }
+  if (out.empty()) return "";
+  if (const auto looked = number_of(waiting->get_object(), "looked_at"); looked > 0)
+    out += fmt::format("; the first {} of them", looked);
+  return ": " + out;
+}
+
 }  // namespace
 
 std::string why_text(std::string_view line) {
@@ -64,7 +88,8 @@ std::string why_text(std::string_view line) {
     out += fmt::format(", {} recipient{}", number_of(o, "recipients"), number_of(o, "recipients") == 1 ? "" : "s");
   out += "\n  " + shown(o, "why");
   if (!shown(o, "detail").empty()) out += ": " + shown(o, "detail");
-  if (number_of(o, "others") > 0) out += fmt::format("; {} others wait for it", number_of(o, "others"));
+  if (number_of(o, "others") > 0)
+    out += fmt::format("; {} others wait for it", number_of(o, "others")) + waiting_text(o);
   if (o.contains("eligible")) out += "; next at " + shown(o, "eligible");
   return out + "\n";
 }

@@ -32,6 +32,7 @@ struct Command {
   std::vector<bool> listed;           // of a snapshot, by slot: its line was made, or it came later
   std::unique_ptr<Shape> shape;       // of qshape
   std::unique_ptr<WhyWalk> why;       // of `why --destination`
+  std::uint32_t named = 0;            // groups that `why` has answered for
   std::optional<std::uint32_t> etrn;  // an ingress process asked, and is answered by a FlushReply of this number
 };
 

@@ -244,7 +244,7 @@ bool QueueCore::act(Command &command, MessageSlot slot) {
   const auto &verb = command.request.verb;
   auto &m = index_.message(slot);
   if (verb == "list") return command.lines += list_line(slot), true;
-  if (verb == "why") return command.lines += why_line(slot), true;
+  if (verb == "why") return command.lines += why_line(command, slot), true;
   if (verb == "show") return command.lines += show_line(slot), true;
   if (m.deleted) return false;
   changing(slot);

@@ -54,6 +54,7 @@ namespace mansio::queue {
 std::optional<Nanos> parse_age(std::string_view text);  // of an operator: "90", "15m", "2h", "5d"
 
 class Json;
+struct WaitingGroups;
 
 // When the next attempt is to be made, from now: what the next hop asked for, which the back-off may exceed, or what a
 // policy said, which counts whatever the back-off is. 0: nothing.
@@ -406,8 +407,9 @@ class QueueCore : private spool::Mover {
   void keep_scheduling();
 
   // why.cpp
-  void put_why(Json &json, GroupSlot group) const;
-  std::string why_line(MessageSlot slot) const;
+  void put_why(Json &json, GroupSlot group, bool named = false) const;
+  WaitingGroups waiting_with(GroupSlot asked, const scheduler::Why &why) const;
+  std::string why_line(Command &command, MessageSlot slot) const;
   bool why_destination(Command &command);
   void count_why(WhyWalk &walk, GroupSlot group, const std::string &asked) const;
   std::string why_found(const WhyWalk::Key &key, const WhyWalk::Found &found, const std::string &asked) const;

@@ -1,7 +1,7 @@
 // IdTable: from ids to the slots of what has them, as from queue ids to the index's: five to seven bytes a message. The
 // slots themselves know their ids, so the table holds slots only: open addressing with linear probing, in shards that
-// grow one by one, and by a quarter if not told otherwise, so that no growth stalls the loop and little is unused however
-// many messages wait.
+// grow one by one, and by a quarter if not told otherwise, so that no growth stalls the loop and little is unused
+// however many messages wait.
 #pragma once
 
 #include <algorithm>

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "kernel/base/chunked.hpp"
-#include "kernel/base/prefetch.hpp"
 #include "kernel/base/codec.hpp"
+#include "kernel/base/prefetch.hpp"
 #include "kernel/base/status.hpp"
 #include "kernel/queue/id_table.hpp"
 #include "kernel/wire/queue_messages.hpp"

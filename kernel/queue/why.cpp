@@ -6,30 +6,56 @@
 #include "kernel/queue/command_words.hpp"
 #include "kernel/queue/core.hpp"
 #include "kernel/queue/json_line.hpp"
+#include "kernel/queue/waiting_groups.hpp"
 
 namespace mansio::queue {
 namespace {
 
-constexpr std::size_t kAskedPerTurn = 4096;  // messages looked at
-constexpr std::uint64_t kAskedToRead = 128;  // envelopes, of groups that go to several domains
+constexpr std::size_t kAskedPerTurn = 4096;      // messages looked at
+constexpr std::uint64_t kAskedToRead = 128;      // envelopes, of groups that go to several domains
+constexpr std::uint32_t kNamedForMessages = 32;  // groups of those asked about: a message may have thousands
 constexpr std::string_view kFoundNames[WhyWalk::kStates] = {"ready", "deferred", "held", "under_way"};
 
 }  // namespace
 
-void QueueCore::put_why(Json &j, GroupSlot g) const {
+// `named`: say whose mail else waits, which is looked up group by group.
+void QueueCore::put_why(Json &j, GroupSlot g, bool named) const {
   if (index_.group(g).state == GroupState::Parked) {
     j.key("why").text("restart").key("detail").text("a delivery process may still have it from before a restart");
     return;
   }
-  const auto why = scheduler_->why(g, clock_.mono());
+  auto why = scheduler_->why(g, clock_.mono());
+  std::optional<WaitingGroups> waiting;
+  if (named && why.others > 0 && why.of != scheduler::Why::Of::Group) {
+    waiting = waiting_with(g, why);
+    // Of a destination and of a party's rate all are counted as they come and go.
+    const bool counted = why.of == scheduler::Why::Of::Destination || why.of == scheduler::Why::Of::Rate;
+    if (waiting->all && !counted) why.others = waiting->groups;
+  }
   j.key("why").text(why.limit).key("detail").text(why.detail);
   if (why.value > 0) j.key("value").number(why.value);
   j.key("others").number(why.others);
+  if (waiting) waiting->put(j);
   if (!why.owner.empty()) j.key("rate_plugin").text(why.owner);
   if (why.eligible > 0) j.key("eligible").text(rfc3339(wall_of(why.eligible)));
 }
 
-std::string QueueCore::why_line(MessageSlot slot) const {
+WaitingGroups QueueCore::waiting_with(GroupSlot asked, const scheduler::Why &why) const {
+  WaitingGroups waiting;
+  const auto names = [&](GroupSlot g) {
+    const auto sender = index_.sender_domain(index_.group(g).message);
+    return WaitingGroups::Names{scheduler_->tenant_of(g),
+                                sender == kInEnvelope ? std::string_view{} : index_.domain_name(sender),
+                                scheduler_->nexthop_of(scheduler_->destination_of(g))};
+  };
+  waiting.own = names(asked);
+  waiting.all = scheduler_->each_waiting(why, WaitingGroups::kLookedAt, [&](GroupSlot g) {
+    if (g != asked) waiting.add(names(g));
+  });
+  return waiting;
+}
+
+std::string QueueCore::why_line(Command &command, MessageSlot slot) const {
   const auto &m = index_.message(slot);
   std::string out;
   for (auto g = m.groups; g != kNone; g = index_.group(g).next) {
@@ -41,7 +67,8 @@ std::string QueueCore::why_line(MessageSlot slot) const {
       j.key("site").text(scheduler_->nexthop_of(site));
     if (const auto pool = scheduler_->chosen_pool(g); !pool.empty()) j.key("source_pool").text(pool);
     j.key("recipients").number(index_.group(g).recipients.size());
-    put_why(j, g);
+    put_why(j, g, command.named < kNamedForMessages);
+    ++command.named;
     j.close('}');
     out += std::move(j).line();
   }
@@ -129,17 +156,17 @@ std::string QueueCore::why_found(const WhyWalk::Key &key, const WhyWalk::Found &
       j.key("eligible").text(rfc3339(wall_of(std::max({until, found.first_due, clock_.mono()}))));
   };
   if (there(WhyWalk::Ready))
-    put_why(j, found.of[WhyWalk::Ready].first);
+    put_why(j, found.of[WhyWalk::Ready].first, true);
   else if (s.suspension)
     waits_for("suspended", text_of(*s.suspension), s.suspension->until);
   else if (s.dead_until > 0)
     waits_for("dead_destination", name, s.dead_until);
   else if (there(WhyWalk::Deferred))
-    put_why(j, found.of[WhyWalk::Deferred].first);
+    put_why(j, found.of[WhyWalk::Deferred].first, true);
   else if (there(WhyWalk::Held))
-    put_why(j, found.of[WhyWalk::Held].first);
+    put_why(j, found.of[WhyWalk::Held].first, true);
   else if (there(WhyWalk::UnderWay))
-    put_why(j, found.of[WhyWalk::UnderWay].first);
+    put_why(j, found.of[WhyWalk::UnderWay].first, true);
   else
     j.key("why").text("nothing").key("detail").text("no mail waits there");
   j.close('}');

@@ -94,6 +94,8 @@ class FairScheduler final : public Scheduler {
   std::string_view nexthop_of(DestinationId id) const override { return destinations_[id].nexthop; }
   std::optional<Nanos> next_due() const override;
   Why why(GroupId group, Nanos now) const override;
+  bool each_waiting(const Why &why, std::size_t most, const std::function<void(GroupId)> &visit) const override;
+  std::string_view tenant_of(GroupId group) const override { return tenants_[flows_[slots_[group].flow].tenant].name; }
   Counts counts() const override { return counts_; }
   std::uint64_t groups(TransportId transport) const override { return transports_[transport].groups; }
 

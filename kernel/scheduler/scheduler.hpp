@@ -88,10 +88,16 @@ struct Why {
   std::string
       limit;  // "destination_concurrency_limit", "backoff", "dead_destination", "transport_sessions", "hold", ...
   std::string detail;
-  Nanos eligible = 0;        // mono; 0: when a delivery under way ends, or an operator says so
-  double value = 0;          // of the limit as it is now: deliveries at once, or seconds between two
-  std::uint64_t others = 0;  // groups that wait for the same
-  std::string owner = {};    // the plugin of kind rate that owns the limit; "": none
+  Nanos eligible = 0;  // mono; 0: when a delivery under way ends, or an operator says so
+  double value = 0;    // of the limit as it is now: deliveries at once, or seconds between two
+  // Groups that wait for the same: of a transport's limits and of a pause all that are ready, some of which another
+  // limit may bind. 0 where what binds is the group's own.
+  std::uint64_t others = 0;
+  std::string owner = {};  // the plugin of kind rate that owns the limit; "": none
+  // Whose limit it is, for each_waiting(): the group's own, a destination's, a rate's of some party, a tenant's share
+  // of a transport, a transport's, of all.
+  enum class Of : std::uint8_t { Group, Destination, Rate, Share, Transport, All } of = Of::Group;
+  std::uint32_t id = 0;
 };
 
 class Scheduler {
@@ -199,6 +205,10 @@ class Scheduler {
   // The next time at which next() may give more without any other event.
   virtual std::optional<Nanos> next_due() const = 0;
   virtual Why why(GroupId group, Nanos now) const = 0;
+  // Visits groups that wait for what was answered just now, perhaps the one asked about with them, `most` of them at
+  // most. Of a transport's limits and of a pause only those that no other limit binds. True: that was all.
+  virtual bool each_waiting(const Why &why, std::size_t most, const std::function<void(GroupId)> &visit) const = 0;
+  virtual std::string_view tenant_of(GroupId group) const = 0;
 
   // Of what is known of destinations, rates and suspensions, the part that still counts; restore() after transports,
   // tenants and rates are set. `offset`: wall minus mono. Bytes that cannot be read are ignored.

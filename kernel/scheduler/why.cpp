@@ -1,7 +1,9 @@
 // Why a group is not moving: the first limit that binds, in the order in which next() meets them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "kernel/scheduler/fair_scheduler.hpp"
 
@@ -36,16 +38,29 @@ Why FairScheduler::why_no_permits(PermitsId id, std::uint64_t others, Nanos now)
 Why FairScheduler::why(GroupId id, Nanos now) const {
   if (id >= slots_.size()) return {"unknown", "", 0};
   const auto &s = slots_[id];
+  const auto owner = owner_of(s.destination);
   const auto &own = destinations_[s.destination];
-  const auto &d = destinations_[owner_of(s.destination)];
+  const auto &d = destinations_[owner];
   const auto &t = transports_[d.transport];
+  const auto &flow = flows_[s.flow];
   const auto &limits = limits_of(d);
-  const auto *suspension = suspension_of(id);
   const auto itself = s.state() == SlotState::Ready ? 1u : 0u;
   const auto there = d.ready - itself;
+  const auto of = [](Why::Of whose, std::uint32_t number, Why why) {
+    why.of = whose;
+    why.id = number;
+    return why;
+  };
+  const auto of_site = [&](Why why) { return of(Why::Of::Destination, owner, std::move(why)); };
+  const auto of_transport = [&](Why why) { return of(Why::Of::Transport, d.transport, std::move(why)); };
+  const auto *suspension = suspension_of(id);
   const auto suspended_until = [&](Nanos at_least) -> Why {
-    return {"suspended", text_of(*suspension),
+    Why why{"suspended", text_of(*suspension),
             suspension->until == kForGood ? 0 : std::max(suspension->until, at_least), 0, there};
+    if (suspension->key == Suspension::Key::Destination) return of_site(std::move(why));
+    const auto ready = suspension->destination.empty() ? flow.ready : std::min(flow.ready, own.ready);
+    why.others = ready - itself;  // and perhaps other flows of the same party
+    return why;
   };
   switch (s.state()) {
     case SlotState::Free:
@@ -56,88 +71,147 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
       return own.dead ? Why{"dead_destination", own.nexthop, own.dead_until}
                       : Why{"dead_destination", d.nexthop, d.dead_until};
     case SlotState::Held:
-      return {"hold", "held until it is released", 0, 0, counts_.held - 1};
+      return {"hold", "held until it is released", 0};
     case SlotState::Deferred:
       if (suspension && suspension->until > s.due) return suspended_until(s.due);
-      return {"backoff", "waits for its next attempt", s.due, 0, counts_.deferred - 1};
+      return {"backoff", "waits for its next attempt", s.due};
     case SlotState::Ready:
     case SlotState::Suspect:
       break;
   }
   if (suspension) return suspended_until(now);
   if (own.dead)  // which its site need not be
-    return {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - itself};
-  if (d.dead) return {"dead_destination", d.nexthop, d.dead_until, 0, there};
+    return of(Why::Of::Destination, s.destination,
+              {"dead_destination", own.nexthop, own.dead_until, 0, own.ready - itself});
+  if (d.dead) return of_site({"dead_destination", d.nexthop, d.dead_until, 0, there});
   if (t.capacity == 0)
-    return {"transport_unavailable", t.limits.name + " has no process to run it",
-            t.unavailable_since == 0 ? 0 : t.unavailable_since + t.limits.transport_retry_time, 0, t.ready - 1};
+    return of_transport({"transport_unavailable", t.limits.name + " has no process to run it",
+                         t.unavailable_since == 0 ? 0 : t.unavailable_since + t.limits.transport_retry_time, 0,
+                         t.ready - 1});
   if (t.alone_running)
-    return {"alone", "a message suspected of killing workers runs alone on " + t.limits.name, 0, 1, t.ready - 1};
+    return of_transport(
+        {"alone", "a message suspected of killing workers runs alone on " + t.limits.name, 0, 1, t.ready - 1});
   if (s.state() == SlotState::Suspect)
     return {"alone", "suspected of killing workers: waits until nothing else runs on " + t.limits.name,
             t.drain_from > now ? t.drain_from : 0, static_cast<double>(t.in_use()), t.ready - 1};
   if (paused_) {
     auto why = *paused_;
     why.others = counts_.ready - 1;
-    return why;
+    return of(Why::Of::All, 0, std::move(why));
   }
   // What is its destination's own first: that does not pass when a session becomes free.
   if (d.shut && d.adapted && limits.rate_delay == 0) {
-    const auto rate = rate_of(owner_of(s.destination));
-    return {"adaptive_rate", fmt::format("{} asked for less: {}", d.nexthop, rate_text(rate)), d.open_at,
-            seconds(rate.interval), there};
+    const auto rate = rate_of(owner);
+    return of_site({"adaptive_rate", fmt::format("{} asked for less: {}", d.nexthop, rate_text(rate)), d.open_at,
+                    seconds(rate.interval), there});
   }
   if (d.shut) {
     const bool delay = limits.rate_delay > 0;
-    return {
-        delay ? "destination_rate_delay" : "destination_rate_limit",
-        d.nexthop + ": " +
-            (delay ? fmt::format("{:.3g} s between deliveries", seconds(limits.rate_delay)) : rate_text(limits.rate)),
-        d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there};
+    return of_site(
+        {delay ? "destination_rate_delay" : "destination_rate_limit",
+         d.nexthop + ": " +
+             (delay ? fmt::format("{:.3g} s between deliveries", seconds(limits.rate_delay)) : rate_text(limits.rate)),
+         d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there});
   }
   const auto lacks = [&](PermitsId permits) {  // and has been asked
     if (!by_owner(permits) || permits_[permits].units(now) > 0) return false;
     return permits_[permits].question != 0 || permits_[permits].ask_at > now;
   };
-  if (const auto permits = permits_of(owner_of(s.destination)); lacks(permits))
-    return why_no_permits(permits, there, now);
+  if (const auto permits = permits_of(owner); lacks(permits)) return of_site(why_no_permits(permits, there, now));
   if (d.busy >= d.window.size)
-    return {"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
-            static_cast<double>(d.window.size), there};
-  if (const auto b = closed_bucket(flows_[s.flow], find_pair(s), now); b != kNobody) {
+    return of_site({"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
+                    static_cast<double>(d.window.size), there});
+  if (const auto b = closed_bucket(flow, find_pair(s), now); b != kNobody) {
     const auto &bucket = buckets_[b];
-    const auto others = bucket.ready - (s.state() == SlotState::Ready ? 1u : 0u);
+    const auto others = bucket.ready - itself;
     const bool owned = by_owner(bucket.permits);
     if (owned ? permits_[bucket.permits].units(now) > 0 : bucket.tokens.open(bucket.limit, now))
-      return {"source_pool_destination_concurrency_limit",
-              fmt::format("{}: {} at once", shown_name(bucket), bucket.concurrency), 0,
-              static_cast<double>(bucket.concurrency), others};
-    if (owned) return why_no_permits(bucket.permits, others, now);
-    return {std::string{rate_limit_name(bucket.key)}, shown_name(bucket) + ": " + rate_text(bucket.limit),
-            bucket.tokens.next(bucket.limit), seconds(bucket.limit.interval), others};
+      return of(Why::Of::Rate, b,
+                {"source_pool_destination_concurrency_limit",
+                 fmt::format("{}: {} at once", shown_name(bucket), bucket.concurrency), 0,
+                 static_cast<double>(bucket.concurrency), others});
+    if (owned) return of(Why::Of::Rate, b, why_no_permits(bucket.permits, others, now));
+    return of(Why::Of::Rate, b,
+              {std::string{rate_limit_name(bucket.key)}, shown_name(bucket) + ": " + rate_text(bucket.limit),
+               bucket.tokens.next(bucket.limit), seconds(bucket.limit.interval), others});
   }
-  if (lacks(t.permits)) return why_no_permits(t.permits, t.ready - 1, now);
+  if (lacks(t.permits)) return of_transport(why_no_permits(t.permits, t.ready - 1, now));
   if (t.open_at > now) {
     const bool delay = t.limits.rate_delay > 0;
-    return {delay ? "transport_rate_delay" : "transport_rate_limit",
-            t.limits.name + ": " +
-                (delay ? fmt::format("{:.3g} s between deliveries", seconds(t.limits.rate_delay))
-                       : rate_text(t.limits.rate)),
-            t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval), t.ready - 1};
+    return of_transport({delay ? "transport_rate_delay" : "transport_rate_limit",
+                         t.limits.name + ": " +
+                             (delay ? fmt::format("{:.3g} s between deliveries", seconds(t.limits.rate_delay))
+                                    : rate_text(t.limits.rate)),
+                         t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval),
+                         t.ready - 1});
   }
   if (t.in_use() >= t.sessions())
-    return {"transport_sessions", fmt::format("{}: {} deliveries at once", t.limits.name, t.sessions()), 0,
-            static_cast<double>(t.sessions()), t.ready - 1};
-  const auto tenant = flows_[s.flow].tenant;
-  if (tenant < t.shares.size() && t.shares[tenant] != kNobody) {
-    const auto &share = shares_[t.shares[tenant]];
+    return of_transport({"transport_sessions", fmt::format("{}: {} deliveries at once", t.limits.name, t.sessions()), 0,
+                         static_cast<double>(t.sessions()), t.ready - 1});
+  if (flow.tenant < t.shares.size() && t.shares[flow.tenant] != kNobody) {
+    const auto &share = shares_[t.shares[flow.tenant]];
     if (share.ring == Share::Ring::Over && !t.leaves_room())
-      return {"tenant_share",
-              fmt::format("{}: {} deliveries of tenant {} are under way, the rest is for others", t.limits.name,
-                          share.leased, tenants_[tenant].name),
-              0, static_cast<double>(share.leased), t.ready - 1};
+      return of(Why::Of::Share, t.shares[flow.tenant],
+                {"tenant_share",
+                 fmt::format("{}: {} deliveries of tenant {} are under way, the rest is for others", t.limits.name,
+                             share.leased, tenants_[flow.tenant].name),
+                 0, static_cast<double>(share.leased), t.ready - 1});
   }
-  return {"turn", "ready, others are before it", 0, 0, t.ready - 1};
+  return of_transport({"turn", "ready, others are before it", 0, 0, t.ready - 1});
+}
+
+// Lanes without groups do not exist, so what is looked at is bounded as what is visited.
+bool FairScheduler::each_waiting(const Why &why, std::size_t most, const std::function<void(GroupId)> &visit) const {
+  const auto in_list = [&](const Ends &groups) {
+    for (auto id = groups.head; id != kNobody; id = slots_[id].next) {
+      if (most == 0) return false;
+      --most;
+      visit(id);
+    }
+    return true;
+  };
+  const auto in_own = [&](const Lane &lane) { return in_list(lane.fresh) && in_list(lane.retried); };
+  const auto in_lane = [&](const Lane &lane) {
+    bool whole = in_own(lane);
+    for (auto child = lane.children.head; whole && child != kNobody; child = lanes_[child].round_next)
+      whole = in_own(lanes_[child]);
+    return whole;
+  };
+  const auto in_round = [&](const Ends &lanes) {
+    for (auto id = lanes.head; id != kNobody; id = lanes_[id].round_next)
+      if (!in_lane(lanes_[id])) return false;
+    return true;
+  };
+  const auto in_share = [&](const Share &share) {
+    for (const auto &c : share.classes)
+      if (!in_round(c.rounds[0]) || !in_round(c.rounds[1])) return false;
+    return true;
+  };
+  const auto in_transport = [&](const TransportState &t) {
+    for (const auto ring : {t.under.head, t.over.head})
+      for (auto id = ring; id != kNobody; id = shares_[id].next)
+        if (!in_share(shares_[id])) return false;
+    return true;
+  };
+  switch (why.of) {
+    case Why::Of::Group:
+      break;
+    case Why::Of::Destination:
+      for (auto id = destinations_[why.id].lanes.head; id != kNobody; id = lanes_[id].next)
+        if (!in_lane(lanes_[id])) return false;
+      break;
+    case Why::Of::Rate:
+      for (const auto &[share, lanes] : buckets_[why.id].blocked)
+        if (!in_round(lanes)) return false;
+      break;
+    case Why::Of::Share:
+      return in_share(shares_[why.id]);
+    case Why::Of::Transport:
+      return in_transport(transports_[why.id]);
+    case Why::Of::All:
+      return std::all_of(transports_.begin(), transports_.end(), in_transport);
+  }
+  return true;
 }
 
 }  // namespace mansio::scheduler

@@ -32,6 +32,14 @@ TEST(QueueWhyText, OfADomainBehindANextHopSaysHowMuchIsIts) {
             "for example.com 2 ready, 1 under way\n  turn\n");
 }
 
+TEST(QueueWhyText, SaysWhoseMailElseWaits) {
+  EXPECT_EQ(why_text(R"({"queue_id":"4F2D","transport":"smtp","destination":"example.com","why":"turn","detail":"",)"
+                     R"("others":5000,"waiting":{"looked_at":1000,"tenant":[{"name":"acme","groups":600},)"
+                     R"({"name":"","groups":400}],"sender_domain":[{"name":"example.org","groups":1000}]}})"),
+            "4F2D smtp example.com\n  turn; 5000 others wait for it: of tenants acme (600), none (400); "
+            "from example.org (1000); the first 1000 of them\n");
+}
+
 TEST(QueueWhyText, ShowsNoControlCharactersAndNothingOfWhatIsNoAnswer) {
   EXPECT_EQ(why_text(R"({"transport":"smtp","destination":"a\u001b[2J","why":"turn","detail":""})").find('\x1b'),
             std::string::npos);

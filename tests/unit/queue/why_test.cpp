@@ -34,10 +34,11 @@ double number_after(const std::string &line, const std::string &key) {
 
 class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
  public:
+  // A back-off is a message's own, and so is a hold.
   std::string backoff() {
     begin();
-    const auto id = mail_to({"a@example.com"});
-    report(leases().at(0), DeliveryStatus::Deferred);
+    const auto id = last_of(2, envelope({"a@example.com"}));
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
     return why(id);
   }
   std::string concurrency() {
@@ -153,9 +154,9 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
   }
   std::string hold() {
     begin();
-    const auto id = mail_to({"a@example.com"});
-    report(leases().at(0), DeliveryStatus::Deferred);
-    ask("hold", {}, {to_string(id)});
+    const auto other = mail_to({"a@example.com"}), id = mail_to({"a@example.com"});
+    for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+    ask("hold", {}, {to_string(other), to_string(id)});
     return why(id);
   }
   std::string delivery() {
@@ -247,6 +248,73 @@ TEST_P(WhyBench, NamesTheLimitItsValueWhoElseWaitsAndUntilWhen) {
 
 INSTANTIATE_TEST_SUITE_P(Each, WhyBench, ::testing::ValuesIn(kWhyCases),
                          [](const auto &of) { return std::string{of.param.limit}; });
+
+// Whose mail else waits for the same.
+class WhoElseWaits : public Bench {
+ protected:
+  config::Transport &smtp() { return settings_.transports.front(); }
+  std::string why(MessageId id) { return ask("why", {}, {to_string(id)}).lines; }
+  MessageId mail_of(const std::string &tenant, const std::string &to, const std::string &from = "s@example.org") {
+    auto e = envelope({to}, from);
+    e.tenant = tenant;
+    return mail(e);
+  }
+};
+
+TEST_F(WhoElseWaits, AtADestinationIsSaidByTenantAndSenderDomain) {
+  begin();
+  for (int i = 0; i < 9; ++i) mail_of("loud", "a@example.com", "list@loud.example");
+  const auto id = mail_of("quiet", "a@example.com");
+  const auto other = mail_of("quiet", "a@example.com");
+  const auto line = why(id);
+  EXPECT_THAT(line, HasSubstr("\"why\":\"destination_concurrency_limit\""));
+  EXPECT_THAT(line, HasSubstr("\"others\":5,\"waiting\":{\"tenant\":[{\"name\":\"loud\",\"groups\":4},"
+                              "{\"name\":\"quiet\",\"groups\":1}],"
+                              "\"sender_domain\":[{\"name\":\"loud.example\",\"groups\":4},"
+                              "{\"name\":\"example.org\",\"groups\":1}]}"));
+  EXPECT_THAT(ask("why", {{"destination", "example.com"}}).lines, HasSubstr("\"waiting\":{\"tenant\":"));
+  ask("delete", {}, {to_string(other)});
+  EXPECT_THAT(why(id), HasSubstr("\"waiting\":{\"tenant\":[{\"name\":\"loud\",\"groups\":4}]"));
+}
+
+TEST_F(WhoElseWaits, ForAPartysRateIsSaidByDestination) {
+  settings_.rate_limits.push_back({config::RateKey::Tenant, {}, "1/h", 1});
+  begin();
+  for (int i = 0; i < 3; ++i) mail_of("named", "a@one.example");
+  const auto id = mail_of("named", "a@two.example");
+  mail_of("other", "a@three.example");
+  const auto line = why(id);
+  EXPECT_THAT(line, HasSubstr("\"why\":\"tenant_rate_limit\""));
+  EXPECT_THAT(line, HasSubstr("\"others\":2,\"waiting\":{\"destination\":[{\"name\":\"one.example\",\"groups\":2}]}"));
+}
+
+TEST_F(WhoElseWaits, ForASessionIsOnlyWhatNothingElseBinds) {
+  smtp().process_limit = 6;
+  begin();
+  for (int i = 0; i < 10; ++i) mail_of("", "a@busy.example");  // five at once
+  mail_of("", "a@one.example");
+  mail_of("", "a@two.example");
+  const auto line = why(mail_of("", "a@three.example"));
+  EXPECT_THAT(line, HasSubstr("\"why\":\"transport_sessions\""));
+  EXPECT_THAT(line, HasSubstr("\"others\":1,\"waiting\":{\"destination\":[{\"name\":\"two.example\",\"groups\":1}]}"));
+}
+
+TEST_F(WhoElseWaits, IsSaidOfTheFirstThousandAndOfThreeNamesAtMost) {
+  begin();
+  for (int i = 0; i < 1500; ++i) mail_of("t" + std::to_string(i % 5), "a@example.com");
+  const auto line = why(mail_of("last", "a@example.com"));
+  EXPECT_THAT(line, HasSubstr("\"others\":1495,\"waiting\":{\"looked_at\":1000,\"tenant\":["));
+  EXPECT_THAT(line, Not(HasSubstr("\"name\":\"last\"")));
+  const auto tenants = line.substr(line.find("\"tenant\":["), line.find(']') - line.find("\"tenant\":["));
+  EXPECT_EQ(std::count(tenants.begin(), tenants.end(), '{'), 3);
+}
+
+TEST_F(WhoElseWaits, IsNotSaidWhereAllAreAlike) {
+  begin();
+  MessageId last;
+  for (int i = 0; i < 8; ++i) last = mail_of("one", "a@example.com");
+  EXPECT_THAT(why(last), HasSubstr("\"others\":2}"));
+}
 
 // What is answered of a destination, also where nothing is ready there.
 class WhyOfADestination : public Bench {

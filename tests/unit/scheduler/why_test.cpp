@@ -1,6 +1,8 @@
 // Why a group does not move: each kind of limit has its answer, with its value, who else waits, and until when.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/scheduler/lab.hpp"
 
 namespace mansio::scheduler {
@@ -154,6 +156,43 @@ TEST_F(WhyTest, ASuspectAndWhatWaitsForIt) {
   EXPECT_EQ(why.value, 1);
   EXPECT_EQ(why.others, 1u);
   EXPECT_EQ(why.eligible, 0);
+}
+
+TEST_F(WhyTest, OthersAreVisitedAsFarAsIsWanted) {
+  start({.name = "t", .sessions = 2});
+  const auto groups = [&](const Why &why, std::size_t most) {
+    std::vector<GroupId> out;
+    const bool all = lab_.scheduler->each_waiting(why, most, [&](GroupId id) { out.push_back(id); });
+    EXPECT_EQ(all, out.size() < most || most == 0) << why.limit;
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  for (int i = 0; i < 4; ++i) lab_.add(t_, "a.example", {.tenant = i == 3 ? "x" : ""});
+  lab_.add(t_, "b.example", {.tenant = "x"});
+  lab_.run(lab_.now + 1);  // 0, and that of the other tenant
+  auto why = lab_.why(1);
+  EXPECT_EQ(why.limit, "transport_sessions");
+  const auto all = groups(why, 100);
+  EXPECT_EQ(all.size(), 3u);
+  EXPECT_EQ(groups(why, 2).size(), 2u);
+  EXPECT_EQ(lab_.scheduler->tenant_of(4), "x");
+  lab_.scheduler->pause(Why{"qmgr_message_active_limit", "", 0, 2, 0});
+  EXPECT_EQ(groups(lab_.why(1), 100), all);
+  lab_.scheduler->pause(std::nullopt);
+  lab_.scheduler->suspend({Suspension::Key::Destination, "a.example", 0, kForGood, ""}, lab_.now);
+  why = lab_.why(1);
+  EXPECT_EQ(why.limit, "suspended");
+  for (const auto id : groups(why, 100)) EXPECT_NE(id, 4u);
+  EXPECT_EQ(groups(why, 100).size(), why.others + 1);
+}
+
+TEST_F(WhyTest, ATenantThatIsSuspendedWaitsWithItsOwnMailOnly) {
+  start();
+  for (int i = 0; i < 3; ++i) lab_.add(t_, "d" + std::to_string(i) + ".example", {.tenant = "x"});
+  for (int i = 0; i < 20; ++i) lab_.add(t_, "d0.example");
+  lab_.scheduler->suspend({Suspension::Key::Tenant, "x", 0, kForGood, ""}, lab_.now);
+  EXPECT_EQ(lab_.why(0).limit, "suspended");
+  EXPECT_EQ(lab_.why(0).others, 2u);
 }
 
 TEST_F(WhyTest, OfWhatIsUnknown) {
