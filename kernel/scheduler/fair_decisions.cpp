@@ -14,6 +14,7 @@ constexpr int kSuspectsLookedAt = 16;
 // Of deliveries of one tenant, by class of priority, while there are some of each. The last class gets its one in any
 // case.
 constexpr std::uint32_t kCredits[kClasses] = {16, 4, 1};
+constexpr std::int64_t kMostSlots = 1'000'000'000;  // earned or owed
 
 }  // namespace
 
@@ -173,8 +174,8 @@ bool FairScheduler::single_first(const Share::Class &c, const SlotLimits &slots,
   if (c.rounds[0].empty()) return false;
   const auto since = [&](LaneId lane) { return slots_[first_of(lanes_[lane])].due; };
   if (since(c.rounds[0].head) <= since(c.rounds[1].head)) return true;
-  if (slots.cost < 2 || c.slots <= 0) return false;
-  const auto owed = static_cast<std::int64_t>(slots.loan) * slots.cost;
+  if (slots.cost < 2) return false;
+  const auto owed = std::min(std::int64_t{slots.loan} * slots.cost, kMostSlots);
   ahead = (c.slots + owed) * 100 >= std::int64_t{slots.cost} * (100 - slots.discount);
   return ahead;
 }
@@ -249,7 +250,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
     auto &c = share.classes[choice.priority_class];
     --c.credit;
     if (lane.list)
-      ++c.slots;
+      c.slots += c.slots < kMostSlots ? 1 : 0;
     else if (choice.ahead)
       c.slots -= static_cast<std::int32_t>(t.limits.slots.cost);
     if (--share.deficit <= 0) {

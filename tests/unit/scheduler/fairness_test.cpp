@@ -109,6 +109,42 @@ TEST_F(ListTest, WhatWasThereBeforeTheListGoesBeforeItForNothing) {
   EXPECT_LE(singles.back(), lists.front());
 }
 
+// One delivery at once, so that their order is all there is: L of a list, S of single messages that came after it.
+class SlotTest : public ::testing::Test {
+ protected:
+  std::string order(SlotLimits slots, std::size_t begun) {
+    Lab lab;
+    const auto t = lab.transport(
+        {.name = "t", .sessions = 1, .slots = slots, .destination = {.window = {.initial = 1, .limit = 1}}});
+    for (int i = 0; i < 100; ++i) lab.add(t, "example.com", {}, true, "L");
+    lab.run(lab.now + 1);
+    for (int i = 0; i < 20; ++i) lab.add(t, "example.com", {}, false, "S");
+    lab.run();
+    std::string out;
+    for (const auto &d : lab.began)
+      if (out.size() < begun) out += d.tag;
+    return out;
+  }
+};
+
+TEST_F(SlotTest, TheFirstWaitsForWhatItCosts) {
+  EXPECT_EQ(order({.cost = 5, .loan = 0, .discount = 0}, 18), "LLLLLSLLLLLSLLLLLS");
+  EXPECT_EQ(order({.cost = 2, .loan = 0, .discount = 0}, 9), "LLSLLSLLS");
+}
+
+TEST_F(SlotTest, SoManyGoAheadOnLoanAndArePaidForAfterwards) {
+  EXPECT_EQ(order({.cost = 5, .loan = 3, .discount = 0}, 15), "LSSSLLLLSLLLLLS");
+  EXPECT_EQ(order({.cost = 5, .loan = 1, .discount = 0}, 13), "LSLLLLSLLLLLS");
+  EXPECT_EQ(order({.cost = 1'000'000, .loan = 1'000'000, .discount = 0}, 22), "L" + std::string(20, 'S') + "L");
+}
+
+TEST_F(SlotTest, ADiscountShortensTheFirstWaitAndNoOther) {
+  EXPECT_EQ(order({.cost = 5, .loan = 0, .discount = 50}, 16), "LLLSLLLLLSLLLLLS");
+  EXPECT_EQ(order({.cost = 4, .loan = 0, .discount = 75}, 12), "LSLLLLSLLLLS");
+}
+
+TEST_F(SlotTest, BelowTwoNobodyGoesAhead) { EXPECT_EQ(order({.cost = 1}, 100), std::string(100, 'L')); }
+
 double jain(const std::vector<double> &shares) {
   double sum = 0, squares = 0;
   for (const auto s : shares) sum += s, squares += s * s;
