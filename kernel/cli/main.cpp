@@ -126,7 +126,8 @@ void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::Wh
                         "what goes to this domain, \"@\" and a domain, or next hop");
     command->add_option("--tenant", order.tenant, "a tenant's mail");
     command->add_option("--campaign", order.campaign, "a campaign's mail");
-    command->add_option("--sender", order.sender, "mail from this address; <>: notifications");
+    command->add_option("--sender", order.sender,
+                        "mail from this address; @example.com: from a domain; <>: notifications");
     if (command->get_name() == "reroute") continue;
     command->add_option("--transport", order.transport, "NAME of a [transport.NAME]");
     command->add_option("--nexthop", order.nexthop,

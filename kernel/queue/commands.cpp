@@ -81,6 +81,13 @@ bool names_state(std::string_view states, std::string_view name) {
   return false;
 }
 
+bool names_sender(std::string_view wanted, std::string_view sender) {
+  if (wanted == "<>") return sender.empty();
+  const bool end = wanted.starts_with('@') || wanted.starts_with('.');
+  if (end && sender.size() > wanted.size()) sender.remove_prefix(sender.size() - wanted.size());
+  return equals_nocase(wanted, sender);
+}
+
 void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
   auto problem = problem_of(request);
   if (problem.empty() && request.verb == "rebind") problem = problem_of_rebind(request);
@@ -213,7 +220,7 @@ bool QueueCore::matches(const Command &command, MessageSlot slot) {
       if (!stored) return false;
       const auto *envelope = &stored->envelope;
       if (key == "sender") {
-        if (!equals_nocase(envelope->sender, value == "<>" ? "" : value)) return false;
+        if (!names_sender(value, envelope->sender)) return false;
         continue;
       }
       if (key == "tenant" || key == "campaign") {

@@ -11,6 +11,7 @@ myhostname = "mx.mansio.test"
 mydestination = ["own.test"]
 [smtpd]
 mynetworks = ["127.0.0.0/8"]
+campaign_header = "X-Campaign"
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
 tenant = "acme"
@@ -32,6 +33,9 @@ notify_classes = []
 '''
 
 
+NAMES = [("--tenant", "acme"), ("--campaign", "spring"), ("--sender", "me@own.test"), ("--sender", "@own.test")]
+
+
 def not_now(command, *_):
     return "450 4.2.0 not now" if command == "RCPT" else None
 
@@ -42,7 +46,7 @@ class Rebind(rig.TestCase):
         server = self.mansio(CONFIG % first.port)
         with rig.Client(server.port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
-            c.message("me@own.test", recipients, "Subject: x\r\n\r\nHello.\r\n")
+            c.message("me@own.test", recipients, "Subject: x\r\nX-Campaign: spring\r\n\r\nHello.\r\n")
         server.wait_deferred(len(recipients))
         return server
 
@@ -154,6 +158,42 @@ class Rebind(rig.TestCase):
         server.cli("queue", "flush", "--all")
         self.arrived(first, 4)
         self.assertEqual(seen, {"127.0.0.2": 2, "127.0.0.3": 2})
+
+    def test_mail_is_suspended_by_each_of_its_names(self):
+        first = self.peer(on=not_now)
+        server = self.waiting(first)
+        qid = server.queue()[0]["queue_id"]
+        names = [*NAMES, ("--destination", f"[127.0.0.1]:{first.port}")]
+        for tried, (option, name) in enumerate(names, 1):
+            server.cli("queue", "suspend", option, name, "--reason", "a look")
+            server.cli("queue", "flush", qid)
+            rig.wait_for(lambda: f"{name} is suspended: a look" in server.cli("queue", "why", qid), f"{name} to bind it")
+            self.assertEqual(len(server.deliveries(status="deferred")), tried)
+            server.cli("queue", "resume", option, name)
+            server.wait_deferred(tried + 1)  # the flush goes on
+        self.assertEqual(server.cli("queue", "suspensions"), "")
+
+    def test_mail_is_sent_another_way_by_each_of_its_names(self):
+        peers = [self.peer(on=not_now), self.peer(on=not_now)]
+        server = self.waiting(peers[0])
+        qid = server.queue()[0]["queue_id"]
+
+        def goes_to(port):
+            shown = json.loads(server.cli("queue", "show", qid))
+            return [g["nexthop"] for g in shown["groups"]] == [f"[127.0.0.1]:{port}"]
+
+        for verb in ("rebind", "reroute"):
+            for option, name in [*NAMES, ("--destination", "own.test")]:
+                peers.reverse()
+                port = peers[0].port
+                if verb == "reroute":
+                    server.write_config(CONFIG % port)
+                    server.cli("reload")
+                to = ["--nexthop", f"[127.0.0.1]:{port}"] if verb == "rebind" else []
+                tried = len(server.deliveries(status="deferred"))
+                self.assertIn("1 message", server.cli("queue", verb, option, name, *to))
+                rig.wait_for(lambda: goes_to(port), f"{verb} {option} {name}")
+                server.wait_deferred(tried + 1)  # what is being delivered is left alone
 
     def test_what_makes_no_sense_is_refused(self):
         server = self.waiting(self.peer(on=not_now))

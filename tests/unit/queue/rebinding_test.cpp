@@ -179,6 +179,76 @@ TEST_F(Rebinding, ChoosesByTenantCampaignAndSender) {
   EXPECT_EQ(ask("rebind", {{"tenant", "others"}, {"to_pool", "x"}}).affected, 0u);
 }
 
+// What an order names its mail by.
+class OrdersByName : public Rebinding, public ::testing::WithParamInterface<std::pair<std::string, std::string>> {
+ protected:
+  // One that is meant, and another.
+  void begin_with_two() {
+    begin_both();
+    auto e = envelope({"a@example.com"}, "news@example.org"), other = envelope({"b@example.net"}, "me@other.example");
+    e.tenant = "acme";
+    e.campaign = "spring";
+    other.tenant = "zenith";
+    other.campaign = "autumn";
+    meant_ = mail(e);
+    other_mail_ = mail(other);
+    defer_all();
+  }
+  MessageId meant_, other_mail_;
+};
+
+TEST_P(OrdersByName, RebindMovesItsMailOnly) {
+  begin_with_two();
+  EXPECT_EQ(ask("rebind", {GetParam(), {"to_transport", "other"}}).affected, 1u);
+  const auto l = other_leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].id, meant_);
+  EXPECT_THAT(leases(), IsEmpty());
+}
+
+TEST_P(OrdersByName, RerouteAsksForItsMailOnly) {
+  begin_with_two();
+  EXPECT_EQ(ask("reroute", {GetParam()}).affected, 1u);
+  const auto requests = route_requests();
+  ASSERT_THAT(requests, SizeIs(1));
+  EXPECT_EQ(requests[0].id, meant_);
+}
+
+TEST_P(OrdersByName, SuspendKeepsItsMailOnlyAndResumeLetsItGo) {
+  begin_with_two();
+  const auto &[key, value] = GetParam();
+  EXPECT_EQ(ask("suspend", {{key, value}, {"reason", "a look"}}).affected, 1u);
+  advance(301 * kSecond);
+  auto l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].id, other_mail_);
+  EXPECT_THAT(ask("why", {}, {to_string(meant_)}).lines,
+              HasSubstr("\"why\":\"suspended\",\"detail\":\"" + key + " " + value + " is suspended: a look\""));
+  EXPECT_EQ(ask("resume", {{key, value}}).affected, 1u);
+  l = leases();
+  ASSERT_THAT(l, SizeIs(1));
+  EXPECT_EQ(l[0].id, meant_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, OrdersByName,
+                         ::testing::Values(std::pair{"destination", "example.com"}, std::pair{"tenant", "acme"},
+                                           std::pair{"campaign", "spring"}, std::pair{"sender", "news@example.org"},
+                                           std::pair{"sender", "@example.org"}),
+                         [](const auto &of) {
+                           return of.param.first + (of.param.second.starts_with('@') ? "Domain" : "");
+                         });
+
+TEST_F(Rebinding, ASendersDomainIsNotTheEndOfAnother) {
+  begin_both();
+  mail(envelope({"a@example.com"}, "me@sub.example.org"));
+  mail(envelope({"a@example.com"}, "me@notexample.org"));
+  mail(envelope({"a@example.com"}, ""));
+  defer_all();
+  EXPECT_EQ(ask("rebind", {{"sender", "@example.org"}, {"to_pool", "x"}}).affected, 0u);
+  EXPECT_EQ(ask("rebind", {{"sender", ".EXAMPLE.org"}, {"to_pool", "x"}}).affected, 1u);
+  EXPECT_EQ(ask("rebind", {{"sender", "<>"}, {"to_pool", "x"}}).affected, 1u);
+}
+
 TEST_F(Rebinding, WhatIsBeingDeliveredIsLeftAlone) {
   begin_both();
   const auto id = mail_to({"a@example.com"});
