@@ -97,6 +97,12 @@ void add_why(CLI::App &queue, cli::Where &where, cli::WhyOrder &order, int &stat
     command->add_option("--reason", order.reason, "what others are told who ask");
   }
   add("suspensions", "what is suspended")->add_flag("--json", order.json, "JSON lines");
+  add("responses",
+      "which destinations' replies slowed them down, lowered their concurrency or took another source pool")
+      ->add_flag("--json", order.json, "JSON lines");
+  add("unthrottle", "end what a destination's replies have done, but for suspensions")
+      ->add_option("--destination", order.destination, "a domain, next hop or site")
+      ->required();
 }
 
 void add_queue(CLI::App &app, cli::Where &where, cli::QueueOrder &order, cli::WhyOrder &why, int &status) {

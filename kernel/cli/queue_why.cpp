@@ -71,6 +71,12 @@ std::string why_text(std::string_view line) {
     out += o.contains("until") ? ", until " + shown(o, "until") : std::string{", until resumed"};
     return out + (shown(o, "reason").empty() ? "" : " (" + shown(o, "reason") + ")") + "\n";
   }
+  if (o.contains("response")) {
+    out = fmt::format("{}{}{}: ", shown(o, "transport"), o.contains("transport") ? " " : "", shown(o, "destination"));
+    if (o.contains("rate")) return out + fmt::format("slowed down to {:.3g}/s\n", real_of(o, "rate"));
+    if (o.contains("concurrency")) return out + fmt::format("concurrency lowered to {}\n", number_of(o, "concurrency"));
+    return out + fmt::format("source pool {} until {}\n", shown(o, "source_pool"), shown(o, "until"));
+  }
   if (o.contains("queue_id")) out = shown(o, "queue_id") + " ";
   out += fmt::format("{} {}", shown(o, "transport"), shown(o, "destination"));
   if (o.contains("site")) out += " (site " + shown(o, "site") + ")";
@@ -119,6 +125,7 @@ int why_main(const Where &where, const WhyOrder &order) {
                                   });
   if (!asked) return complain(asked.error().text);
   if (order.verb == "why") return shown != 0 ? 0 : complain("nothing of that is in the queue");
+  if (order.verb == "unthrottle" && *asked == 0) return complain("its replies have done nothing that is in force");
   if (order.verb == "resume" && *asked == 0) return complain("there is no suspension of that name");
   return 0;
 }

@@ -1,4 +1,5 @@
-// `mansio queue why`, `suspend`, `resume` and `suspensions`: why mail does not move, and keeping some from moving.
+// `mansio queue why`, `suspend`, `resume` and `suspensions`, `responses` and `unthrottle`: why mail does not move,
+// keeping some from moving, and what next hops' replies do of that.
 #pragma once
 
 #include <string>

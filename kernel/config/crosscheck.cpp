@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 
+#include "kernel/config/rate.hpp"
 #include "kernel/config/values.hpp"
 #include "kernel/config/weighted.hpp"
 
@@ -412,6 +413,13 @@ class Checker {
   }
 
   void destination(const std::string &of, const DestinationLimits &limits) {
+    // The shorter the time for one, the higher the rate.
+    const auto least = parse_rate(limits.adaptive_rate_minimum), most = parse_rate(limits.adaptive_rate_maximum);
+    if (least && most && *most > *least)
+      add(of + ".adaptive_rate_maximum",
+          fmt::format("is {}, expected at least adaptive_rate_minimum, {}", limits.adaptive_rate_maximum,
+                      limits.adaptive_rate_minimum),
+          {of + ".adaptive_rate_minimum", of});
     if (limits.destination_concurrency_limit == 0 ||
         limits.initial_destination_concurrency <= limits.destination_concurrency_limit)
       return;

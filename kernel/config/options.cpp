@@ -587,12 +587,16 @@ std::span<const Option<DestinationLimits>> destination_options() {
                                           "`transport_rate_plugin`."),
       option<&T::adaptive_rate_minimum>("adaptive_rate_minimum", text(kRate),
                                         "Where a `[[response]]` slows a destination down: never below this rate."),
+      option<&T::adaptive_rate_maximum>("adaptive_rate_maximum", text(kRate),
+                                        "... nor above this one, at which it is free again; `destination_rate_limit` "
+                                        "counts besides.",
+                                        "twice the rate at which it began"),
       option<&T::adaptive_rate_decrease>("adaptive_rate_decrease", {.type = OptionType::Number, .least = 0, .most = 1},
                                          "What the rate is multiplied by when a reply asks for less, at most once in "
                                          "ten seconds."),
       option<&T::adaptive_rate_increase>("adaptive_rate_increase", {.type = OptionType::Number, .least = 0, .most = 1},
                                          "What is added to it in each second of deliveries that go well, as a part of "
-                                         "the rate at which it began; at twice that it is free again."),
+                                         "the rate at which it began."),
   };
   return rows;
 }

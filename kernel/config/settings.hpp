@@ -149,6 +149,7 @@ struct DestinationLimits {
   std::uint32_t destination_rate_burst = 1;
   std::string destination_rate_plugin{kRateLocal};  // name of a [rate.NAME]
   std::string adaptive_rate_minimum = "1/m";
+  std::string adaptive_rate_maximum;  // "" = twice what it began at
   double adaptive_rate_decrease = 0.5, adaptive_rate_increase = 0.05;
 
   bool operator==(const DestinationLimits &) const = default;

@@ -35,13 +35,14 @@ namespace {
 
 // "" if the request makes sense, else what was expected.
 std::string problem_of(const wire::QueueCommand &c) {
-  constexpr std::string_view verbs[] = {"list",   "show",    "hold",   "release",    "requeue", "reroute",
-                                        "rebind", "delete",  "expire", "flush",      "summary", "qshape",
-                                        "why",    "suspend", "resume", "suspensions"};
+  constexpr std::string_view verbs[] = {"list",   "show",    "hold",   "release",     "requeue",   "reroute",
+                                        "rebind", "delete",  "expire", "flush",       "summary",   "qshape",
+                                        "why",    "suspend", "resume", "suspensions", "responses", "unthrottle"};
   if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
   for (const auto &id : c.ids)
     if (!parse_message_id(id)) return "not a queue id: " + id;
   if (c.verb == "suspend" || c.verb == "resume") return QueueCore::problem_of_suspension(c);
+  if (c.verb == "unthrottle") return QueueCore::problem_of_unthrottle(c);
   if (c.verb == "why" && c.match.size() == 1 && c.match.front().first == "destination" && c.ids.empty()) return "";
   bool chosen = c.all || !c.ids.empty();
   for (const auto &[key, value] : c.match) {
@@ -171,6 +172,9 @@ bool QueueCore::step(Command &command) {
   if (command.request.verb == "qshape") return shape(command);
   if (command.request.verb == "suspend" || command.request.verb == "resume") return step_suspension(command);
   if (command.request.verb == "suspensions") return command.lines = suspension_lines(), false;
+  if (command.request.verb == "responses") return command.lines = response_lines(), false;
+  if (command.request.verb == "unthrottle")
+    return command.affected = unthrottle(lower(match_of(command, "destination"))), false;
   if (command.request.verb == "why" && command.request.ids.empty() && !match_of(command, "destination").empty())
     return why_destination(command);
   // A flush mostly looks at the index alone, and only marks what it finds.

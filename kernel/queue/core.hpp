@@ -102,6 +102,7 @@ class QueueCore : private spool::Mover {
   void stats(const std::function<void(std::string, double)> &put) const;
 
   static std::string problem_of_suspension(const wire::QueueCommand &command);  // "": none
+  static std::string problem_of_unthrottle(const wire::QueueCommand &command);
 
   // For tests.
   const Index &index() const { return index_; }
@@ -242,6 +243,8 @@ class QueueCore : private spool::Mover {
   void on_outcomes(Connection &c, const wire::Outcomes &o);
   void foreign_outcomes(Connection &c, const wire::Outcomes &o);
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
+  std::string response_lines() const;
+  std::uint64_t unthrottle(const std::string &name);
   static const std::string &pool_of(const Message &m, const Envelope &envelope);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
   static std::string_view own_pool_of(const Message &m, std::uint32_t recipient);

@@ -33,6 +33,11 @@ const std::string &rate_at(const config::RateRule &rule, Nanos wall) {
   return day < rule.warm_up.size() ? rule.warm_up[day] : rule.rate;
 }
 
+double per_second(const std::string &rate, double without) {
+  const auto each = config::parse_rate(rate);
+  return each ? static_cast<double>(kSecond) / static_cast<double>(*each) : without;
+}
+
 scheduler::DestinationLimits limits_of(const config::DestinationLimits &from, const config::Settings &settings) {
   return {
       .window = {.initial = from.initial_destination_concurrency,
@@ -43,11 +48,10 @@ scheduler::DestinationLimits limits_of(const config::DestinationLimits &from, co
       .recipient_limit = from.destination_recipient_limit,
       .rate_delay = from.destination_rate_delay,
       .rate = rate_of(from.destination_rate_limit, from.destination_rate_burst, from.destination_rate_plugin, settings),
-      .adaptive = {
-          .minimum = static_cast<double>(kSecond) /
-                     static_cast<double>(config::parse_rate(from.adaptive_rate_minimum).value_or(60 * kSecond)),
-          .decrease = from.adaptive_rate_decrease,
-          .increase = from.adaptive_rate_increase}};
+      .adaptive = {.minimum = per_second(from.adaptive_rate_minimum, 1.0 / 60),
+                   .maximum = per_second(from.adaptive_rate_maximum, 0),
+                   .decrease = from.adaptive_rate_decrease,
+                   .increase = from.adaptive_rate_increase}};
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// What next hops' replies make us do, by [[response]] rules.
+// What next hops' replies make us do, by [[response]] rules; what of that is in force, and operators who end it.
 #include <utility>
 
 #include "kernel/queue/core.hpp"
+#include "kernel/queue/json_line.hpp"
 
 namespace mansio::queue {
 
@@ -46,6 +47,52 @@ void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &
       scheduler_->on_turn([this](GroupSlot g) { return pool_now(g); });
       break;
   }
+}
+
+// What they have done and is still in force; suspensions have their own list.
+std::string QueueCore::response_lines() const {
+  std::string out;
+  const auto add = [&](const char *key, auto &&rest) {
+    Json j;
+    j.open('{').key("response").text(key);
+    rest(j);
+    j.close('}');
+    out += std::move(j).line();
+  };
+  for (const auto &t : scheduler_->throttled()) {
+    const auto where = [&](Json &j) {
+      j.key("transport").text(transports_[t.transport].name).key("destination").text(t.destination);
+    };
+    if (t.adaptive_rate > 0) add("slow", [&](Json &j) { where(j), j.key("rate").number(t.adaptive_rate); });
+    if (t.concurrency > 0) add("concurrency", [&](Json &j) { where(j), j.key("concurrency").number(t.concurrency); });
+  }
+  for (const auto &[site, chosen] : pools_) {
+    if (chosen.second <= clock_.mono()) continue;
+    add("pool", [&, &name = site, &pool = chosen](Json &j) {
+      j.key("destination").text(name).key("source_pool").text(pool.first);
+      j.key("until").text(rfc3339(wall_of(pool.second)));
+    });
+  }
+  return out;
+}
+
+std::string QueueCore::problem_of_unthrottle(const wire::QueueCommand &c) {
+  const bool one = c.match.size() == 1 && c.match.front().first == "destination" && !c.match.front().second.empty();
+  return one && c.ids.empty() ? "" : "of what? give a destination";
+}
+
+// Ends it for a destination, or for the site that it is of. How many of these there were.
+std::uint64_t QueueCore::unthrottle(const std::string &name) {
+  std::uint64_t ended = pools_.erase(name);
+  for (std::size_t t = 0; t < transports_.size(); ++t) {
+    const auto id = scheduler_->find_destination(static_cast<scheduler::TransportId>(t), name);
+    if (!id) continue;
+    if (scheduler_->unthrottle(*id, clock_.mono())) ++ended;
+    if (const auto site = scheduler_->nexthop_of(scheduler_->site_of(*id)); site != name)
+      ended += pools_.erase(std::string{site});
+  }
+  if (ended > 0) keep_scheduling();
+  return ended;
 }
 
 // Wherever it goes: an operator's word, or what came with it.

@@ -1,6 +1,6 @@
 // Adaptive: a rate found by trying, as TCP finds its own: each reply that asks for less multiplies it by a factor, time
 // without one adds to it. It begins when a next hop first asks, at a part of the pace that it was served at then, and
-// ends when it has grown to a multiple of that: the next hop takes what comes again.
+// ends when it has grown to a multiple of that, or to the most that is set: the next hop takes what comes again.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@ namespace mansio::scheduler {
 
 struct AdaptiveLimits {
   double minimum = 1.0 / 60;    // deliveries a second, never less
+  double maximum = 0;           // free again at this rate, and no more at first; 0: at `release` times the pace
   double decrease = 0.5;        // the factor
   double increase = 0.05;       // added in a second, as a part of the pace that it began at
   double release = 2;           // times that pace: free again
@@ -32,7 +33,7 @@ class Adaptive {
     if (decreased_ && now < decreased_at_ + limits.settle) return false;
     decreased_ = true;
     decreased_at_ = grown_at_ = now;
-    rate_ = std::max(limits.minimum, rate_ * limits.decrease);
+    rate_ = std::max(limits.minimum, std::min(rate_ * limits.decrease, most(limits)));
     return true;
   }
   // A delivery went well. True: it is free again.
@@ -41,12 +42,16 @@ class Adaptive {
     rate_ += limits.increase * pace_ * static_cast<double>(now - std::max(grown_at_, decreased_at_ + limits.settle)) /
              kSecond;
     grown_at_ = now;
-    return rate_ >= limits.release * pace_;
+    return rate_ >= most(limits);
   }
   double rate() const { return rate_; }
   RateLimit limit() const { return {static_cast<Nanos>(kSecond / rate_), 1}; }
 
  private:
+  double most(const AdaptiveLimits &limits) const {
+    return limits.maximum > 0 ? limits.maximum : limits.release * pace_;
+  }
+
   double pace_, rate_;
   Nanos grown_at_, decreased_at_ = 0;
   bool decreased_ = false;

@@ -45,6 +45,7 @@ struct alignas(64) Destination {
   bool owned : 1 = false;    // a plugin owns its rate
   bool waits : 1 = false;    // for that plugin's permits: it was asked, or will be by a timer
   bool apart : 1 = false;    // some source pool is suspended here, so it is in no site
+  bool lowered : 1 = false;  // its concurrency, by a reply
   std::uint32_t lane_count = 0;
   std::uint32_t own_busy = 0;  // leases of groups for this very destination, wherever they count
   // Second line.

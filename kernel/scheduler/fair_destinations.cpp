@@ -69,7 +69,7 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
   if (to != id) {  // the site finds its own pace, and whether it is dead
     ++destinations_[to].members;
     adaptive_.erase(id);
-    d.adapted = d.dead = false;
+    d.adapted = d.dead = d.lowered = false;
     d.window.reset(limits_of(d).effective_window());
   }
   find_owner(id);
@@ -186,7 +186,9 @@ void FairScheduler::feedback(DestinationId id, Result result, Nanos now) {
   if (result == Result::Delivered) {
     if (d.dead) return revive(owner);
     if (d.window.fail_cohorts > 0) d.failing = kNobody;
-    return d.window.positive(d.busy, limits);
+    d.window.positive(d.busy, limits);
+    d.lowered = d.lowered && is_lowered(d);
+    return;
   }
   if (d.dead) return;
   d.failing = d.failing == kNobody || d.failing == id ? id : owner;
@@ -251,7 +253,7 @@ Scheduler::DestinationState FairScheduler::state_of(DestinationId id) const {
 void FairScheduler::revive(DestinationId id) {
   auto &d = destinations_[id];
   if (!d.dead) return;
-  d.dead = false;
+  d.dead = d.lowered = false;
   d.failing = kNobody;
   d.window.revive(d.busy, limits_of(d).effective_window());
   if (d.site != kNobody) {
@@ -282,7 +284,51 @@ void FairScheduler::push_back(DestinationId id, Nanos now) {
 void FairScheduler::lower_concurrency(DestinationId id, std::uint32_t to) {
   auto &d = destinations_[owner_of(id)];
   d.window.size = std::min(d.window.size, std::max<std::uint32_t>(to, 1));
-  d.window.success = 0;
+  // The delivery whose reply this is has yet to end, and is no success.
+  d.window.success = -limits_of(d).effective_window().positive.at(d.window.size);
+  d.lowered = true;
+}
+
+// Until successes have brought it back to where it begins: above that its concurrency is found as ever.
+bool FairScheduler::is_lowered(const Destination &d) const {
+  const auto limits = limits_of(d).effective_window();
+  return d.lowered && d.window.size < limits.capped(limits.initial);
+}
+
+// Looks at all destinations: operators ask now and then only.
+std::vector<Scheduler::Throttled> FairScheduler::throttled() const {
+  std::vector<Throttled> out;
+  for (std::size_t i = 0; i < destinations_.size(); ++i) {
+    const auto &d = destinations_[i];
+    if (!d.used || d.site != kNobody || (!d.adapted && !is_lowered(d))) continue;
+    out.push_back({d.transport, d.nexthop, d.adapted ? adaptive_.at(static_cast<DestinationId>(i)).rate() : 0,
+                   is_lowered(d) ? d.window.size : 0});
+  }
+  return out;
+}
+
+// It waits no longer than what is set lets it, and begins again with the concurrency that it begins with.
+bool FairScheduler::unthrottle(DestinationId id, Nanos now) {
+  const auto owner = owner_of(id);
+  auto &d = destinations_[owner];
+  const bool lowered = is_lowered(d);
+  if (!d.adapted && !lowered) return false;
+  const auto &limits = limits_of(d);
+  d.lowered = false;
+  if (lowered) d.window.reset(limits.effective_window());
+  if (d.adapted) {
+    adaptive_.erase(owner);
+    d.adapted = false;
+    const auto rate = rate_of(owner);
+    d.tokens.full_at = rate ? std::min(d.tokens.full_at, now + rate.tolerance() + rate.interval) : 0;
+    if (d.shut) {
+      d.shut = false;
+      const auto open_at = std::max(rate ? d.tokens.next(rate) : 0, std::min(d.open_at, now + limits.rate_delay));
+      if (open_at > now) shut(owner, open_at);
+    }
+  }
+  offer(owner);
+  return true;
 }
 
 // The lower of what is set and what was found. What is set does not count while a plugin says what may go.

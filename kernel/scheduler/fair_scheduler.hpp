@@ -65,6 +65,8 @@ class FairScheduler final : public Scheduler {
   void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken) override;
   void push_back(DestinationId destination, Nanos now) override;
   void lower_concurrency(DestinationId destination, std::uint32_t to) override;
+  std::vector<Throttled> throttled() const override;
+  bool unthrottle(DestinationId destination, Nanos now) override;
   void suspend(Suspension suspension, Nanos now) override;
   bool resume(Suspension::Key key, std::string_view name, Nanos now, std::string_view destination) override;
   const Suspensions &suspensions() const override { return suspensions_; }
@@ -227,6 +229,7 @@ class FairScheduler final : public Scheduler {
   Placement placement_of(DestinationId id) const;
   void set_site(DestinationId id, std::string_view site);
   bool as_new(const Destination &destination) const;
+  bool is_lowered(const Destination &destination) const;
   void feedback(DestinationId id, Result result, Nanos now);
   void judge_member(DestinationId id, Result result, Nanos now);
   void kill(DestinationId id, Nanos until);

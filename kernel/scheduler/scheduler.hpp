@@ -176,6 +176,15 @@ class Scheduler {
   virtual void push_back(DestinationId destination, Nanos now) = 0;
   // So many deliveries at once at most, until successes raise that again.
   virtual void lower_concurrency(DestinationId destination, std::uint32_t to) = 0;
+  // What these two have done that is still in force. Good until the next call that changes anything.
+  struct Throttled {
+    TransportId transport = 0;
+    std::string_view destination;
+    double adaptive_rate = 0;       // deliveries a second; 0: none
+    std::uint32_t concurrency = 0;  // it was lowered and is below what it begins at; 0: no
+  };
+  virtual std::vector<Throttled> throttled() const = 0;
+  virtual bool unthrottle(DestinationId destination, Nanos now) = 0;  // ends it; false: there was nothing
   // Mail that it covers waits until then, or until resume(), with no attempt. In place of one of the same name.
   virtual void suspend(Suspension suspension, Nanos now) = 0;
   // False: there is none.

@@ -397,7 +397,7 @@ struct DsnWritten {  // router -> queue
 // ---- control <-> queue -------------------------------------------------------------------------------------
 
 // One operator's request. `verb`: list show hold release requeue reroute rebind delete expire flush summary qshape why
-// suspend resume suspensions.
+// suspend resume suspensions responses unthrottle.
 // Replies come as a stream of JSON lines (one a message for list/show), the last with `done`.
 struct QueueCommand {
   static constexpr std::uint16_t kType = 160;
@@ -410,7 +410,7 @@ struct QueueCommand {
   bool report = false;  // of what changes things: a line {"queue_id": ...} for each message that was changed
   bool reads() const {
     return verb == "list" || verb == "show" || verb == "summary" || verb == "qshape" || verb == "why" ||
-           verb == "suspensions";
+           verb == "suspensions" || verb == "responses";
   }
   template <class Self, class V>
   static void fields(Self &s, V &v) {

@@ -40,6 +40,15 @@ TEST(QueueWhyText, SaysWhoseMailElseWaits) {
             "from example.org (1000); the first 1000 of them\n");
 }
 
+TEST(QueueWhyText, SaysWhatRepliesHaveDone) {
+  EXPECT_EQ(why_text(R"({"response":"slow","transport":"smtp","destination":"example.com","rate":2.5})"),
+            "smtp example.com: slowed down to 2.5/s\n");
+  EXPECT_EQ(why_text(R"({"response":"concurrency","transport":"smtp","destination":"example.com","concurrency":2})"),
+            "smtp example.com: concurrency lowered to 2\n");
+  EXPECT_EQ(why_text(R"({"response":"pool","destination":"example.com","source_pool":"spare","until":"2026-11-22"})"),
+            "example.com: source pool spare until 2026-11-22\n");
+}
+
 TEST(QueueWhyText, ShowsNoControlCharactersAndNothingOfWhatIsNoAnswer) {
   EXPECT_EQ(why_text(R"({"transport":"smtp","destination":"a\u001b[2J","why":"turn","detail":""})").find('\x1b'),
             std::string::npos);

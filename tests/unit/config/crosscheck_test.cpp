@@ -138,6 +138,14 @@ TEST(CrossCheck, ATransportHasAPluginAndRoomForItsStart) {
   EXPECT_EQ(parsed.settings.transport("x")->initial_destination_concurrency, 2u);
 }
 
+TEST(CrossCheck, AnAdaptiveRatesBoundsFitTogether) {
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\nadaptive_rate_maximum = \"1/h\"\n")),
+              HasSubstr("transport.x.adaptive_rate_maximum is 1/h, expected at least adaptive_rate_minimum, 1/m"));
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\nadaptive_rate_minimum = \"1/h\"\n"
+                                  "adaptive_rate_maximum = \"1/h\"\n")),
+              IsEmpty());
+}
+
 TEST(CrossCheck, TimesFitTogether) {
   EXPECT_THAT(all(parse_with_rest("[queue]\nmaximal_backoff_time = \"1m\"\n")),
               HasSubstr("/etc/m.toml:2: queue.minimal_backoff_time is longer than maximal_backoff_time"));

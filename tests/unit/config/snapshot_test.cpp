@@ -92,12 +92,12 @@ class RandomSettings {
       transport.name = "t" + std::to_string(i);
       DestinationLimits &limits = transport;
       fill(destination_options(), limits);
-      limits.initial_destination_concurrency = 1;
+      consistent(limits);
       for (auto rules = below(3); rules > 0; --rules) {
         DestinationRule rule{{"example.com", "[192.0.2.1]:25"}, below(2) ? "site.example" : "", limits};
         if (transport.destination_key != DestinationKey::Recipient && below(2)) rule.mx = {".mx.example"};
         fill(destination_options(), rule.limits);
-        rule.limits.initial_destination_concurrency = 1;
+        consistent(rule.limits);
         transport.destinations.push_back(rule);
       }
       for (std::uint64_t k = below(4); k > 0; --k) transport.options["x " + text()] = text();
@@ -170,6 +170,11 @@ class RandomSettings {
 
  private:
   std::uint64_t below(std::uint64_t n) { return random_() % n; }
+
+  static void consistent(DestinationLimits &limits) {
+    limits.initial_destination_concurrency = 1;
+    if (!limits.adaptive_rate_maximum.empty()) limits.adaptive_rate_maximum = limits.adaptive_rate_minimum;
+  }
 
   static void consistent(Smtpd &smtpd) {
     smtpd.tls_cert_file = "/cert";

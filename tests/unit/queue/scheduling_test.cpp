@@ -462,6 +462,59 @@ TEST_F(Scheduling, ASourcePoolIsSuspended) {
   EXPECT_EQ(leases().size(), 1u);
 }
 
+TEST_F(Scheduling, AReplyLowersTheConcurrencyAndAnOperatorEndsThat) {
+  config::ResponseRule rule;
+  rule.code = {"452"};
+  rule.action = config::ResponseAction::Concurrency;
+  rule.concurrency = 2;
+  settings_.responses.push_back(rule);
+  begin();
+  EXPECT_EQ(ask("responses", {}).lines, "");
+  for (int i = 0; i < 8; ++i) mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  for (std::size_t i = 0; i < 4; ++i) say(egress_, refused(l[i], 452, {4, 3, 2}, "too many connections"));
+  EXPECT_EQ(leases().size(), 1u);  // two at once
+  EXPECT_THAT(ask("why", {{"destination", "example.com"}}).lines, HasSubstr("\"concurrency\":2"));
+  EXPECT_EQ(
+      ask("responses", {}).lines,
+      "{\"response\":\"concurrency\",\"transport\":\"smtp\",\"destination\":\"example.com\",\"concurrency\":2}\n");
+  EXPECT_EQ(ask("unthrottle", {{"destination", "Example.com"}}).affected, 1u);
+  EXPECT_EQ(leases().size(), 2u);
+  EXPECT_EQ(ask("responses", {}).lines, "");
+  EXPECT_EQ(ask("unthrottle", {{"destination", "example.com"}}).affected, 0u);
+}
+
+TEST_F(Scheduling, APaceAndAPoolThatRepliesTookAreShownAndEnded) {
+  config::ResponseRule slow, pool;
+  slow.code = {"421"};
+  slow.action = config::ResponseAction::Slow;
+  pool.code = {"4.7.2"};
+  pool.action = config::ResponseAction::Pool;
+  pool.pool = "spare";
+  settings_.responses = {slow, pool};
+  begin();
+  for (int i = 0; i < 8; ++i) mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  say(egress_, refused(l[0], 421, {4, 7, 0}, "slow down"));
+  say(egress_, refused(l[1], 450, {4, 7, 2}, "not from there"));
+  EXPECT_TRUE(leases().empty());
+  const auto lines = ask("responses", {}).lines;
+  EXPECT_THAT(lines,
+              HasSubstr("{\"response\":\"slow\",\"transport\":\"smtp\",\"destination\":\"example.com\",\"rate\":2.5}"));
+  EXPECT_THAT(lines, HasSubstr("{\"response\":\"pool\",\"destination\":\"example.com\",\"source_pool\":\"spare\","
+                               "\"until\":\"" +
+                               rfc3339(clock_.wall() + 600 * kSecond) + "\"}"));
+  EXPECT_EQ(ask("unthrottle", {{"destination", "example.com"}}).affected, 2u);
+  const auto again = leases();
+  ASSERT_FALSE(again.empty());
+  for (const auto &lease : again) EXPECT_EQ(lease.source_pool, "");
+  EXPECT_EQ(ask("responses", {}).lines, "");
+  EXPECT_THAT(ask("unthrottle", {}).error, HasSubstr("give a destination"));
+  EXPECT_THAT(ask("unthrottle", {{"tenant", "x"}}).error, HasSubstr("give a destination"));
+}
+
 TEST_F(Scheduling, AReplySlowsItsDestinationDown) {
   config::ResponseRule rule;
   rule.code = {"421"};

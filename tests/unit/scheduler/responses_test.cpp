@@ -68,6 +68,23 @@ TEST(Adaptive, HalvesAndGrowsWithinItsBounds) {
   EXPECT_NEAR(static_cast<double>(now - begin) / kSecond, 10 + (32 - 1) / (0.05 * 16), 2);  // 0.8 a second
 }
 
+TEST(Adaptive, IsNotAboveTheMostThatIsSetAndFreeAgainThere) {
+  const AdaptiveLimits limits{.minimum = 1, .maximum = 6, .decrease = 0.5, .increase = 0.05};
+  Nanos now = 1000 * kSecond;
+  Adaptive a{100, limits, now};
+  EXPECT_DOUBLE_EQ(a.rate(), 6);
+  a.push_back(limits, now += 11 * kSecond);
+  EXPECT_DOUBLE_EQ(a.rate(), 3);
+  EXPECT_FALSE(a.success(limits, now += 10 * kSecond));
+  EXPECT_TRUE(a.success(limits, now += kSecond));
+  // A most that is higher than twice the pace lets it go on being found.
+  Adaptive b{2, limits, now};
+  EXPECT_DOUBLE_EQ(b.rate(), 1);
+  EXPECT_FALSE(b.success(limits, now += 50 * kSecond));  // 0.1 a second for 40 s
+  EXPECT_DOUBLE_EQ(b.rate(), 5);
+  EXPECT_TRUE(b.success(limits, now += 10 * kSecond));
+}
+
 // A next hop that takes ten a second and says so when it gets more: the loop finds that, with no knowledge of it.
 TEST(Adaptive, FindsWhatANextHopTakes) {
   Lab lab;
@@ -107,6 +124,53 @@ TEST(LowerConcurrency, HoldsUntilSuccessesRaiseItAgain) {
   EXPECT_EQ(lab.scheduler->state_of(lab.scheduler->destination(t, "d.example")).concurrency, 2u);
   lab.run();
   EXPECT_EQ(lab.ended.size(), 300u);
+}
+
+// The reply that lowers it is a word of the destination, and yet no success.
+TEST(LowerConcurrency, IsNotRaisedByTheDeliveryThatLowersIt) {
+  Lab lab;
+  const auto t = lab.transport({.name = "t"});
+  const auto d = lab.scheduler->destination(t, "d.example");
+  for (int i = 0; i < 20; ++i) lab.add(t, "d.example");
+  int left = 4;
+  lab.result = [&](const auto &) {
+    if (left > 0) --left, lab.scheduler->lower_concurrency(d, 2);
+    return Result::Delivered;
+  };
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.sessions, 5u);
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.scheduler->state_of(d).concurrency, 3u);  // by the fifth, which was taken
+  ASSERT_EQ(lab.scheduler->throttled().size(), 1u);
+  EXPECT_EQ(lab.scheduler->throttled()[0].concurrency, 3u);
+  lab.run(lab.now + 2 * kSecond);  // it has grown to where it began
+  EXPECT_TRUE(lab.scheduler->throttled().empty());
+}
+
+TEST(Unthrottle, EndsWhatRepliesDidAndNothingElse) {
+  Lab lab;
+  lab.latency = [](const auto &) { return 100 * kMillisecond; };
+  const auto t = lab.transport({.name = "t", .destination = {.rate = {kSecond, 2}}});
+  const auto d = lab.scheduler->destination(t, "d.example");
+  EXPECT_FALSE(lab.scheduler->unthrottle(d, lab.now));
+  for (int i = 0; i < 10; ++i) lab.add(t, "d.example");
+  lab.run(lab.now + 1);
+  EXPECT_EQ(lab.began.size(), 2u);
+  for (int i = 0; i < 10; ++i) lab.scheduler->push_back(d, lab.now += 11 * kSecond);  // one a minute
+  lab.scheduler->lower_concurrency(d, 1);
+  ASSERT_EQ(lab.scheduler->throttled().size(), 1u);
+  const auto is = lab.scheduler->throttled()[0];
+  EXPECT_EQ(is.destination, "d.example");
+  EXPECT_NEAR(is.adaptive_rate, 1.0 / 60, 0.001);
+  EXPECT_EQ(is.concurrency, 1u);
+  EXPECT_TRUE(lab.scheduler->unthrottle(d, lab.now));
+  EXPECT_TRUE(lab.scheduler->throttled().empty());
+  EXPECT_FALSE(lab.scheduler->unthrottle(d, lab.now));
+  const auto since = lab.now;
+  lab.run();
+  EXPECT_EQ(lab.ended.size(), 10u);
+  EXPECT_LE(lab.now - since, 10 * kSecond);  // no more than the rate that is set
+  EXPECT_GE(lab.now - since, 5 * kSecond);
 }
 
 }  // namespace
