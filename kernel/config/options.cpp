@@ -496,8 +496,9 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::destination_key>(
           "destination_key", choice(kDestinationKeys),
           "What counts as a destination: the next hop (where a route names none, the recipient's domain); each "
-          "recipient, as suits delivery to mailboxes; or a site, which is all domains with the same mail exchangers, "
-          "as suits delivery by MX: they share one set of limits, one concurrency and one health."),
+          "recipient, as suits delivery to mailboxes and is the default of transport-maildir; or a site, which is all "
+          "domains with the same mail exchangers, as suits delivery by MX: they share one set of limits, one "
+          "concurrency and one health."),
       option<&T::transport_rate_delay>(
           "transport_rate_delay", duration(0),
           "Least time from the beginning of a delivery to that of the next, over the whole "
@@ -556,7 +557,8 @@ std::span<const Option<DestinationLimits>> destination_options() {
       option<&T::initial_destination_concurrency>("initial_destination_concurrency", integer(1, 100000),
                                                   "Deliveries at once to a destination that is new."),
       option<&T::destination_concurrency_limit>("destination_concurrency_limit", integer(0, 100000),
-                                                "Deliveries at once to one destination at most; 0 means no limit."),
+                                                "Deliveries at once to one destination at most; 0 means no limit. The "
+                                                "default for a mailbox of transport-maildir is 2."),
       option<&T::destination_concurrency_positive_feedback>(
           "destination_concurrency_positive_feedback", text(kFeedback),
           "What a delivery that reached the destination adds to its concurrency: \"1\", \"0.2\", \"1/5\", "

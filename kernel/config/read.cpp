@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "kernel/config/include.hpp"
 #include "kernel/config/options.hpp"
@@ -231,6 +232,7 @@ class Reader {
       if (entry.key == kDestinations) continue;
       plugin_option(transport.options, entry, prefix);
     }
+    follow_plugin(prefix, transport);
     follow_limit(prefix, limits);
     if (const auto *entry = find(table, kDestinations)) read_destinations(transport, prefix, *entry);
     s.transports.push_back(std::move(transport));
@@ -267,6 +269,16 @@ class Reader {
     const auto key = prefix + entry.key;
     places_.emplace(key, entry.place);
     if (auto text = values_.plugin_text(entry.value, key)) to.emplace(entry.key, std::move(*text));
+  }
+
+  // Mailboxes are each by itself, and take little at once (Postfix: local_destination_concurrency_limit).
+  void follow_plugin(const std::string &prefix, Transport &transport) const {
+    if (std::find(std::begin(kMailboxPlugins), std::end(kMailboxPlugins), transport.plugin) ==
+        std::end(kMailboxPlugins))
+      return;
+    if (!given(prefix + "destination_key")) transport.destination_key = DestinationKey::Recipient;
+    if (transport.destination_key == DestinationKey::Recipient && !given(prefix + "destination_concurrency_limit"))
+      transport.destination_concurrency_limit = kMailboxConcurrency;
   }
 
   // The default follows a lower limit; a value that someone wrote is checked against it instead.

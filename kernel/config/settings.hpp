@@ -136,6 +136,11 @@ struct Budget {
 // The name of a [rate.NAME] that stands for none: the buckets that the queue process keeps itself.
 inline constexpr std::string_view kRateLocal = "rate-local";
 
+// Of transports with these plugins each recipient is a destination unless the configuration says otherwise, with so
+// many deliveries at once. Their own code cannot say so: who reads a configuration runs none of it.
+inline constexpr std::string_view kMailboxPlugins[] = {"transport-maildir"};
+inline constexpr std::uint32_t kMailboxConcurrency = 2;
+
 // What bounds deliveries to one destination: in [transport.NAME] for all of them, in [[transport.NAME.destination]] for
 // those that match.
 struct DestinationLimits {

@@ -368,6 +368,37 @@ destination_recipient_limit = 7
   EXPECT_EQ(x.destinations[1].limits.destination_recipient_limit, 7u);
 }
 
+TEST(Parse, ATransportToMailboxesTakesTwoAtOnceForEach) {
+  const auto x = [](const std::string &options) {
+    const auto parsed = parse_with_rest("[transport.x]\nplugin = \"transport-maildir\"\n" + options);
+    EXPECT_THAT(all(parsed), IsEmpty());
+    return *parsed.settings.transport("x");
+  };
+  auto t = x("[[transport.x.destination]]\nmatch = [\"[192.0.2.1]:24\"]\ndestination_recipient_limit = 1\n");
+  EXPECT_EQ(t.destination_key, DestinationKey::Recipient);
+  EXPECT_EQ(t.destination_concurrency_limit, 2u);
+  EXPECT_EQ(t.initial_destination_concurrency, 2u);
+  EXPECT_EQ(t.destinations.at(0).limits.destination_concurrency_limit, 2u);
+  t = x("destination_concurrency_limit = 20\n");
+  EXPECT_EQ(t.destination_key, DestinationKey::Recipient);
+  EXPECT_EQ(t.destination_concurrency_limit, 20u);
+  EXPECT_EQ(t.initial_destination_concurrency, 5u);
+  t = x("destination_key = \"nexthop\"\n");
+  EXPECT_EQ(t.destination_key, DestinationKey::Nexthop);
+  EXPECT_EQ(t.destination_concurrency_limit, 20u);
+}
+
+TEST(Parse, OfATransportToMailboxesTheSnapshotSaysTheSame) {
+  const auto parsed = parse_with_rest(
+      "[transport.x]\nplugin = \"transport-maildir\"\ndestination_concurrency_limit = 20\n"
+      "[transport.y]\nplugin = \"transport-maildir\"\ndestination_key = \"nexthop\"\n"
+      "[transport.z]\nplugin = \"transport-maildir\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto read = parse_snapshot(parsed.snapshot);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->transports, parsed.settings.transports);
+}
+
 TEST(Parse, TakesLimitsByExchangers) {
   const auto parsed = parse_with_rest(R"(
 [transport.x]
