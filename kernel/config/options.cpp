@@ -568,9 +568,9 @@ std::span<const Option<DestinationLimits>> destination_options() {
           "What a delivery that failed to connect or to shake hands takes from it."),
       option<&T::destination_concurrency_failed_cohort_limit>(
           "destination_concurrency_failed_cohort_limit", integer(0),
-          "Rounds of failed deliveries after which a destination counts as dead: for `minimal_backoff_time` its mail "
-          "is "
-          "deferred without an attempt. A round is as many deliveries as its concurrency; 0 means never."),
+          "Rounds of failed deliveries after which a destination counts as dead: for `minimal_backoff_time`, give or "
+          "take `backoff_jitter`, its mail is deferred without an attempt. A round is as many deliveries as its "
+          "concurrency; 0 means never."),
       option<&T::destination_recipient_limit>(
           "destination_recipient_limit", integer(1, 100000),
           "Recipients in one delivery; a message with more is delivered in several."),

@@ -195,7 +195,7 @@ void FairScheduler::feedback(DestinationId id, Result result, Nanos now) {
   if (!d.window.negative(limits)) return;
   // One domain's failures may be its own affair, while nothing else is tried: the next one's will tell.
   if (owner != id && d.failing == id && d.shared()) return;
-  kill(owner, now + backoff_.minimal_backoff_time);
+  kill(owner, now + delay_for(0));
 }
 
 // A domain that fails while its site does not: its DNS may be broken, or lead elsewhere by now. It is dead by itself,
@@ -212,7 +212,7 @@ void FairScheduler::judge_member(DestinationId id, Result result, Nanos now) {
   }
   if (d.dead || !site.shared() || !d.window.negative(limits)) return;
   for (auto lane = d.lanes.head; lane != kNobody; lane = lanes_[lane].next) step_out(lane);
-  kill(id, now + backoff_.minimal_backoff_time);
+  kill(id, now + delay_for(0));
 }
 
 void FairScheduler::kill(DestinationId id, Nanos until) {

@@ -138,7 +138,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
         open_at > now)
       shut(id, open_at);
     const auto dead_until =
-        std::min(s.dead_until == 0 ? 0 : s.dead_until - offset, now + backoff_.minimal_backoff_time);
+        std::min(s.dead_until == 0 ? 0 : s.dead_until - offset, now + backoff_.longest(backoff_.minimal_backoff_time));
     if (dead_until > now) kill(id, dead_until);
   }
   for (const auto &s : saved->rates) {

@@ -176,7 +176,8 @@ std::optional<Nanos> FairScheduler::finished(GroupId id, Result result, std::opt
 }
 
 // Postfix's: the message's age between two bounds; then jitter, so that what arrived together does not return
-// together.
+// together. A destination that died has no age: what died together, as when the way out of here was cut, is not to come
+// back together either.
 Nanos FairScheduler::delay_for(Nanos age) {
   const auto base = std::max(backoff_.minimal_backoff_time, std::min(age, backoff_.maximal_backoff_time));
   return base + static_cast<Nanos>(static_cast<double>(base) * backoff_.jitter * (2 * unit() - 1));

@@ -30,6 +30,8 @@ struct Backoff {
   Nanos maximal_backoff_time = 4000 * kSecond;
   double jitter = 0.1;
   Nanos queue_run_delay = 0;  // next attempts fall on whole multiples of it; 0: on any time
+
+  Nanos longest(Nanos base) const { return base + static_cast<Nanos>(static_cast<double>(base) * jitter); }
 };
 
 struct Group {

@@ -122,6 +122,36 @@ TEST_F(SchedulerTest, AFailedCohortKillsTheDestinationUntilTheMinimalBackoff) {
   EXPECT_EQ(leased, 5u);
 }
 
+// As when the way out of here is cut: all that die in one moment are not to be tried again in one moment.
+TEST_F(SchedulerTest, DestinationsThatDiedTogetherComeBackSpreadOut) {
+  constexpr GroupId kDead = 1000;
+  const auto died_until = [&](double jitter) {
+    scheduler_ = Scheduler::create({.jitter = jitter}, 7);
+    smtp_ = scheduler_->transport({.name = "smtp", .sessions = 0, .destination = {.window = {.initial = 1}}});
+    scheduler_->transport_available(smtp_, 10 * kDead);
+    for (GroupId i = 0; i < kDead; ++i) add(i, "d" + std::to_string(i));
+    EXPECT_EQ(take_all().size(), kDead);
+    std::vector<Nanos> out;
+    for (GroupId i = 0; i < kDead; ++i) {
+      scheduler_->finished(i, Result::SiteFailure, Nanos{0}, now_);
+      out.push_back(scheduler_->state_of(scheduler_->destination_of(i)).dead_until - now_);
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  const auto spread = died_until(0.1);
+  EXPECT_GE(spread.front(), 270 * kSecond);
+  EXPECT_LE(spread.back(), 330 * kSecond);
+  std::map<Nanos, int> in_second;
+  int most = 0;
+  for (const auto until : spread) most = std::max(most, ++in_second[until / kSecond]);
+  EXPECT_GE(in_second.size(), 55u);
+  EXPECT_LT(most, 40);  // 17 on average
+  const auto together = died_until(0);
+  EXPECT_EQ(together.front(), 300 * kSecond);
+  EXPECT_EQ(together.back(), 300 * kSecond);
+}
+
 TEST_F(SchedulerTest, FlushRevivesADeadDestination) {
   add(0, "dead.example");
   for (GroupId i = 1; i < 5; ++i) add(i, "dead.example");
