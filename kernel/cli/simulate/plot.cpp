@@ -1,8 +1,9 @@
-// The plot: three panels over time, drawn as plain SVG 1.1.
+// The plot: panels over time, drawn as plain SVG 1.1.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "kernel/cli/simulate/report.hpp"
 
@@ -10,7 +11,7 @@ namespace mansio::cli::simulate {
 namespace {
 
 constexpr double kWidth = 900, kLeft = 80, kRight = 190, kPanel = 170, kGap = 50, kTop = 50;
-constexpr std::size_t kLines = 8;  // of destinations
+constexpr std::size_t kLines = 8;  // of destinations, and of tenants
 constexpr std::string_view kColours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e",
                                          "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22"};
 
@@ -100,15 +101,31 @@ std::string svg(const Scenario &s, const Report &r) {
                                  {"expired", rate([](const Step &x) { return x.expired; })}};
   const std::vector<Line> left{{"waiting", value([](const Step &x) { return x.waiting; })},
                                {"under way", value([](const Step &x) { return x.under_way; })}};
-  const auto height = kTop + 3 * (kPanel + kGap) + 10;
+  const std::vector<Line> late{{"p50", value([](const Step &x) { return x.p50; })},
+                               {"p90", value([](const Step &x) { return x.p90; })},
+                               {"p99", value([](const Step &x) { return x.p99; })},
+                               {"mean", value([](const Step &x) { return x.mean_delay; })}};
+  std::vector<Line> tenants;
+  for (const auto t : largest_tenants(r, kLines))
+    tenants.push_back(
+        {name_of_tenant(r, t), rate([t](const Step &x) { return t < x.by_tenant.size() ? x.by_tenant[t] : 0; })});
+  std::vector<std::pair<std::string, const std::vector<Line> *>> panels{
+      {"deliveries a second", &served},
+      {"what did not go through, a second", &failed},
+      {"deliveries that wait and under way (over seconds)", &left},
+      {"delay of what was delivered, seconds", &late}};
+  if (!tenants.empty()) panels.emplace_back("deliveries a second, by tenant", &tenants);
+  const auto height = kTop + static_cast<double>(panels.size()) * (kPanel + kGap) + 10;
   auto out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
       "font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
       "<text x=\"{2}\" y=\"22\" font-size=\"15\">{3}</text>\n",
       kWidth, height, kLeft, escaped(s.title.empty() ? s.name : s.title));
-  out += panel(kTop, "deliveries a second", served, at);
-  out += panel(kTop + kPanel + kGap, "what did not go through, a second", failed, at);
-  out += panel(kTop + 2 * (kPanel + kGap), "deliveries (over seconds)", left, at);
+  auto top = kTop;
+  for (const auto &[title, lines] : panels) {
+    out += panel(top, title, *lines, at);
+    top += kPanel + kGap;
+  }
   return out + "</svg>\n";
 }
 

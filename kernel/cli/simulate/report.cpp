@@ -8,17 +8,27 @@ namespace mansio::cli::simulate {
 namespace {
 
 constexpr std::size_t kRows = 20;  // of tenants and destinations, those with most
+const std::string kNoName = "(none)";
 
 std::string seconds(std::uint64_t microseconds) {
   const auto s = static_cast<double>(microseconds) * 1e-6;
   return s < 10 ? fmt::format("{:.2f}", s) : s < 1000 ? fmt::format("{:.1f}", s) : fmt::format("{:.0f}", s);
 }
 
+std::string index_of(const Fairness &f) {
+  const auto index = f.index();
+  return index ? fmt::format("{:.3f}", *index) : "";
+}
+
 std::string row(const std::string &name, const Totals &t, double over) {
-  return fmt::format("{:<26.26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8.1f} {:>7} {:>7} {:>7} {:>7} {:>6.3f}\n",
-                     name, t.offered, t.delivered, t.deferred, t.suspended, t.rejected, t.expired, t.waiting(),
-                     over > 0 ? static_cast<double>(t.delivered) / over : 0, seconds(t.delay.quantile(0.5)),
-                     seconds(t.delay.quantile(0.9)), seconds(t.delay.quantile(0.99)), seconds(t.delay.max()), t.jain());
+  auto out =
+      fmt::format("{:<26.26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8.1f} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6}",
+                  name, t.offered, t.delivered, t.deferred, t.suspended, t.rejected, t.expired, t.waiting(),
+                  over > 0 ? static_cast<double>(t.delivered) / over : 0, seconds(t.delay.quantile(0.5)),
+                  seconds(t.delay.quantile(0.9)), seconds(t.delay.quantile(0.99)), seconds(t.delay.max()),
+                  index_of(t.between_destinations), index_of(t.between_tenants));
+  out.erase(out.find_last_not_of(' ') + 1);
+  return out + '\n';
 }
 
 std::vector<const Totals *> largest(const std::vector<Totals> &all) {
@@ -36,19 +46,31 @@ std::string quoted(std::string text) {  // RFC 4180
 
 }  // namespace
 
+std::string name_of_tenant(const Report &r, std::size_t tenant) {
+  const auto &name = r.tenants[tenant].name;
+  return name.empty() ? kNoName : name;
+}
+
+std::vector<std::size_t> largest_tenants(const Report &r, std::size_t most) {
+  std::vector<std::size_t> out;
+  if (r.tenants.size() < 2) return out;
+  for (std::size_t i = 0; i < std::min(r.tenants.size(), Step::kTenants); ++i) out.push_back(i);
+  std::stable_sort(out.begin(), out.end(),
+                   [&](std::size_t a, std::size_t b) { return r.tenants[a].offered > r.tenants[b].offered; });
+  if (out.size() > most) out.resize(most);
+  return out;
+}
+
 std::string table(const Scenario &s, const Report &r) {
   const auto over = static_cast<double>(r.ended) / kSecond;
   std::string out = s.title.empty() ? s.name + "\n" : s.name + ": " + s.title + "\n";
   out += fmt::format(
       "{:.0f} s of mail, the last delivery after {:.0f} s; counts are deliveries, delays seconds from arrival\n\n",
       static_cast<double>(s.duration) / kSecond, over);
-  out += fmt::format("{:<26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6}\n", "",
+  out += fmt::format("{:<26} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6}\n", "",
                      "offered", "delivered", "deferred", "suspended", "rejected", "expired", "waiting", "each s", "p50",
-                     "p90", "p99", "max", "Jain");
-  auto all = r.all;
-  all.jain_sum = r.tenants_jain;
-  all.jain_steps = 1;
-  out += row("all", all, over);
+                     "p90", "p99", "max", "Jain d", "Jain t");
+  out += row("all", r.all, over);
   for (const auto *t : largest(r.destinations)) out += row(t->name, *t, over);
   if (r.destinations.size() > kRows) out += fmt::format("... and {} more\n", r.destinations.size() - kRows);
   const bool named = std::any_of(s.arrivals.begin(), s.arrivals.end(), [](const auto &a) { return !a.name.empty(); });
@@ -58,7 +80,7 @@ std::string table(const Scenario &s, const Report &r) {
   }
   if (r.tenants.size() > 1) {
     out += "\nby tenant\n";
-    for (const auto *t : largest(r.tenants)) out += row(t->name.empty() ? "(none)" : t->name, *t, over);
+    for (const auto *t : largest(r.tenants)) out += row(t->name.empty() ? kNoName : t->name, *t, over);
     if (r.tenants.size() > kRows) out += fmt::format("... and {} more\n", r.tenants.size() - kRows);
   }
   if (!r.pools.empty()) {
@@ -66,8 +88,9 @@ std::string table(const Scenario &s, const Report &r) {
     for (const auto &p : r.pools) out += fmt::format("{:<26.26} {:>9} {:>9}\n", p.name, p.tried, p.delivered);
   }
   out +=
-      "\nJain's index: of all, between tenants that wait; of a destination, between those of its row that are "
-      "served.\n";
+      "\nJain's index, 1 being even and 1/n all for one of n: d between destinations that are served, of a row or of a "
+      "tenant's mail; t between tenants whose mail waits, there or anywhere; blank where there was nobody to "
+      "compare.\n";
   out += fmt::format("{} decisions, {:.2f} us each\n", r.decisions,
                      r.decisions == 0 ? 0 : r.decision_seconds * 1e6 / static_cast<double>(r.decisions));
   if (r.violations.empty())
@@ -77,17 +100,22 @@ std::string table(const Scenario &s, const Report &r) {
 }
 
 std::string csv(const Scenario &s, const Report &r) {
-  std::string out = "seconds,arrived,delivered,deferred,suspended,rejected,expired,waiting,under_way,mean_delay";
+  std::string out =
+      "seconds,arrived,delivered,deferred,suspended,rejected,expired,waiting,under_way,mean_delay,p50,p90,p99";
   for (const auto &d : s.destinations) out += ',' + quoted("delivered " + d.name);
   for (const auto &p : r.pools) out += ',' + quoted("delivered from " + p.name);
+  const auto tenants = largest_tenants(r, kRows);
+  for (const auto t : tenants) out += ',' + quoted("delivered tenant " + name_of_tenant(r, t));
   out += '\n';
   for (const auto &step : r.steps) {
-    out += fmt::format("{:.3f},{},{},{},{},{},{},{},{},{:.3f}", static_cast<double>(step.at) / kSecond, step.arrived,
-                       step.delivered, step.deferred, step.suspended, step.rejected, step.expired, step.waiting,
-                       step.under_way, step.mean_delay);
+    out += fmt::format("{:.3f},{},{},{},{},{},{},{},{},{:.3f},{:.3f},{:.3f},{:.3f}",
+                       static_cast<double>(step.at) / kSecond, step.arrived, step.delivered, step.deferred,
+                       step.suspended, step.rejected, step.expired, step.waiting, step.under_way, step.mean_delay,
+                       step.p50, step.p90, step.p99);
     for (const auto n : step.by_destination) out += fmt::format(",{}", n);
     for (std::size_t i = 0; i < r.pools.size(); ++i)
       out += fmt::format(",{}", i < step.by_pool.size() ? step.by_pool[i] : 0);
+    for (const auto t : tenants) out += fmt::format(",{}", t < step.by_tenant.size() ? step.by_tenant[t] : 0);
     out += '\n';
   }
   return out;

@@ -144,7 +144,6 @@ std::uint32_t Simulation::tenant_number(const std::string &name) {
   const auto [at, fresh] = tenant_names_.try_emplace(name, static_cast<std::uint32_t>(report_.tenants.size()));
   if (fresh) {
     report_.tenants.push_back({.name = name});
-    tenant_states_.emplace_back();
     limit(tenant_counts_.emplace_back(), rule_of(Key::Tenant, name));
   }
   return at->second;
@@ -187,6 +186,9 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
     for (std::uint64_t n = 0; n < there; n += limit) hops.push_back(hop);
   }
   const bool list = scheduler_->is_list(transport, hops.size());
+  const std::pair key{static_cast<std::uint32_t>(destination), tenant};
+  const auto [known, fresh] = served_by_.try_emplace(key, static_cast<std::uint32_t>(served_.size()));
+  if (fresh) served_.push_back({key.first, tenant});
   const auto flow = scheduler_->flow({.tenant = report_.tenants[tenant].name,
                                       .campaign = a.campaign,
                                       .sender = a.sender,
@@ -201,10 +203,10 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
       id = free_.back();
       free_.pop_back();
     }
-    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), kNoPool, State::Waiting};
+    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), known->second, kNoPool, State::Waiting};
     auto &h = hops_[hop];
     ++h.waiting;
-    ++tenant_states_[tenant].waiting;
+    ++served_[known->second].waiting;
     ++waiting_;
     ++step_.arrived;
     each_total(groups_[id], [](Totals &t) { ++t.offered; });
@@ -341,9 +343,13 @@ void Simulation::end(scheduler::GroupId id) {
       ++step_.by_pool[g.pool];
       ++report_.pools[g.pool].delivered;
     }
-    step_delay_ += static_cast<double>(delay) * 1e-6;
+    if (g.tenant < Step::kTenants) {
+      if (g.tenant >= step_.by_tenant.size()) step_.by_tenant.resize(g.tenant + 1u);
+      ++step_.by_tenant[g.tenant];
+    }
+    step_delay_.add(delay);
     ++h.delivered;
-    ++tenant_states_[g.tenant].delivered;
+    ++served_[g.served].delivered;
   }
   leave(id);
 }
@@ -352,7 +358,7 @@ void Simulation::leave(scheduler::GroupId id) {
   auto &g = groups_[id];
   g.state = State::Gone;
   --hops_[g.hop].waiting;
-  --tenant_states_[g.tenant].waiting;
+  --served_[g.served].waiting;
   --waiting_;
   free_.push_back(id);
 }
@@ -361,38 +367,62 @@ void Simulation::close_step(Nanos at) {
   step_.at = at;
   step_.waiting = waiting_;
   step_.under_way = under_way_;
-  step_.mean_delay = step_.delivered == 0 ? 0 : step_delay_ / static_cast<double>(step_.delivered);
-  struct Sums {
-    double sum = 0, squares = 0;
-    std::uint64_t n = 0;
-    void add(double x) { sum += x, squares += x * x, ++n; }
-    double jain() const { return squares == 0 ? 1 : sum * sum / (static_cast<double>(n) * squares); }
-  };
-  std::vector<Sums> destinations(s_.destinations.size());
-  for (auto &h : hops_) {
-    if (h.waited && h.waiting > 0 && h.delivered > 0) destinations[h.spec].add(h.delivered);
-    h.waited = h.waiting > 0;
-    h.delivered = 0;
-  }
-  for (std::size_t i = 0; i < destinations.size(); ++i) {
-    if (destinations[i].n < 2) continue;
-    report_.destinations[i].jain_sum += destinations[i].jain();
-    ++report_.destinations[i].jain_steps;
-  }
-  Sums tenants;
-  for (auto &t : tenant_states_) {
-    if (t.waited && t.waiting > 0) tenants.add(static_cast<double>(t.delivered));
-    t.waited = t.waiting > 0;
-    t.delivered = 0;
-  }
-  if (tenants.n > 1 && tenants.squares > 0) {
-    tenants_jain_sum_ += tenants.jain();
-    ++tenants_jain_steps_;
-  }
+  const auto seconds = [](auto microseconds) { return static_cast<double>(microseconds) * 1e-6; };
+  step_.mean_delay = seconds(step_delay_.mean());
+  step_.p50 = seconds(step_delay_.quantile(0.5));
+  step_.p90 = seconds(step_delay_.quantile(0.9));
+  step_.p99 = seconds(step_delay_.quantile(0.99));
+  compare();
   report_.steps.push_back(step_);
   step_ = {};
   step_.by_destination.resize(s_.destinations.size());
-  step_delay_ = 0;
+  step_delay_ = {};
+}
+
+// Of destinations those that are served: one that is dead is no sign of unfairness. Of tenants all that wait.
+void Simulation::compare() {
+  struct Sums {
+    double sum = 0, squares = 0;
+    std::uint64_t n = 0;
+    void add(std::uint64_t served) {
+      const auto x = static_cast<double>(served);
+      sum += x, squares += x * x, ++n;
+    }
+    void into(Fairness &to) const {
+      if (n < 2 || squares == 0) return;
+      to.sum += sum * sum / (static_cast<double>(n) * squares);
+      ++to.steps;
+    }
+  };
+  std::vector<Sums> in_row(s_.destinations.size()), tenants_of(s_.destinations.size());
+  std::vector<Sums> rows_of(report_.tenants.size());
+  std::vector<std::uint64_t> of_tenant(report_.tenants.size());
+  std::vector<bool> waits(report_.tenants.size());
+  for (auto &h : hops_) {
+    if (h.waited && h.waiting > 0 && h.delivered > 0) in_row[h.spec].add(h.delivered);
+    h.waited = h.waiting > 0;
+    h.delivered = 0;
+  }
+  for (auto &s : served_) {
+    if (s.waited && s.waiting > 0) {
+      tenants_of[s.spec].add(s.delivered);
+      if (s.delivered > 0) rows_of[s.tenant].add(s.delivered);
+      waits[s.tenant] = true;
+    }
+    of_tenant[s.tenant] += s.delivered;
+    s.waited = s.waiting > 0;
+    s.delivered = 0;
+  }
+  Sums tenants;
+  for (std::size_t i = 0; i < of_tenant.size(); ++i) {
+    if (waits[i]) tenants.add(of_tenant[i]);
+    rows_of[i].into(report_.tenants[i].between_destinations);
+  }
+  tenants.into(report_.all.between_tenants);
+  for (std::size_t i = 0; i < in_row.size(); ++i) {
+    in_row[i].into(report_.destinations[i].between_destinations);
+    tenants_of[i].into(report_.destinations[i].between_tenants);
+  }
 }
 
 Report Simulation::run() {
@@ -432,7 +462,6 @@ Report Simulation::run() {
     if (now_ >= limit_at) break;
   }
   if (step_.arrived + step_.delivered + step_.deferred + step_.suspended > 0) close_step(now_);
-  if (tenants_jain_steps_ > 0) report_.tenants_jain = tenants_jain_sum_ / static_cast<double>(tenants_jain_steps_);
   const auto left = static_cast<std::uint64_t>(
       std::count_if(groups_.begin(), groups_.end(), [](const Group &g) { return g.state != State::Gone; }));
   if (left != waiting_ || report_.all.waiting() != waiting_)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <string_view>
@@ -18,25 +19,37 @@
 
 namespace mansio::cli::simulate {
 
+// Jain's index of what was delivered in a step, over the steps in which there were several to compare: those whose mail
+// waited at its beginning and at its end.
+struct Fairness {
+  double sum = 0;
+  std::uint64_t steps = 0;
+  std::optional<double> index() const {  // nothing: there was nobody to compare
+    return steps == 0 ? std::nullopt : std::optional{sum / static_cast<double>(steps)};
+  }
+};
+
 // Counts are of deliveries: a message's recipients in one transaction at one destination.
 struct Totals {
   std::string name;
   std::uint64_t offered = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
   load::Histogram delay = {};  // microseconds from arrival to delivery
-  double jain_sum = 0;         // over steps, of those that waited at its beginning and its end
-  std::uint64_t jain_steps = 0;
+  // Of a row of destinations: those of the row that are served, and the tenants whose mail waits there. Of a tenant:
+  // the rows of destinations that take his mail. Of all: the tenants.
+  Fairness between_destinations = {}, between_tenants = {};
 
   std::uint64_t waiting() const { return offered - delivered - rejected - expired; }
-  double jain() const { return jain_steps == 0 ? 1 : jain_sum / static_cast<double>(jain_steps); }
 };
 
 struct Step {
   Nanos at = 0;  // its end, from the beginning of the scenario
   std::uint64_t arrived = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
-  std::uint64_t waiting = 0, under_way = 0;   // at its end
-  double mean_delay = 0;                      // of what was delivered, seconds
-  std::vector<std::uint32_t> by_destination;  // delivered, by DestinationSpec
-  std::vector<std::uint32_t> by_pool;         // delivered, by Report::pools, as far as they were known
+  std::uint64_t waiting = 0, under_way = 0;          // at its end
+  double mean_delay = 0, p50 = 0, p90 = 0, p99 = 0;  // of what was delivered, seconds
+  std::vector<std::uint32_t> by_destination;         // delivered, by DestinationSpec
+  std::vector<std::uint32_t> by_pool;                // delivered, by Report::pools, as far as they were known
+  std::vector<std::uint32_t> by_tenant;              // delivered, as in Report::tenants; of the first kTenants of them
+  static constexpr std::size_t kTenants = 256;
 };
 
 struct Report {
@@ -47,7 +60,6 @@ struct Report {
     std::uint64_t tried = 0, delivered = 0;
   };
   std::vector<Pool> pools;  // that mail left from
-  double tenants_jain = 1;
   std::vector<Step> steps;
   Nanos ended = 0;  // when the last delivery ended, from the beginning
   std::uint64_t decisions = 0;
@@ -67,7 +79,7 @@ class Simulation {
   enum class State : std::uint8_t { Waiting, UnderWay, Gone };
   struct Group {
     Nanos arrived = 0;
-    std::uint32_t hop = 0, tenant = 0, arrival = 0;
+    std::uint32_t hop = 0, tenant = 0, arrival = 0, served = 0;
     std::uint32_t pool = kNoPool;  // in Report::pools, of the last delivery
     State state = State::Gone;
     Ending ending = Ending::Delivered;
@@ -118,6 +130,7 @@ class Simulation {
   void end(scheduler::GroupId id);
   void leave(scheduler::GroupId id);
   void close_step(Nanos at);
+  void compare();
   void check_waiting();
   void violation(const std::string &what);
   bool expired(const Group &group) const;
@@ -148,16 +161,17 @@ class Simulation {
   Nanos next_day_ = 0;                                                  // when rates may be others
   bool limits_pools_ = false;
   std::map<std::string, std::uint32_t> tenant_names_;
-  struct TenantState {
+  struct Served {  // of a tenant's mail for a DestinationSpec
+    std::uint32_t spec = 0, tenant = 0;
     std::uint64_t waiting = 0, delivered = 0;
-    bool waited = false;
+    bool waited = false;  // at the beginning of the step
   };
-  std::vector<TenantState> tenant_states_;
+  std::vector<Served> served_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> served_by_;  // (spec, tenant)
   Nanos now_ = 0;
   Report report_;
   Step step_;
-  double step_delay_ = 0, tenants_jain_sum_ = 0;
-  std::uint64_t tenants_jain_steps_ = 0;
+  load::Histogram step_delay_;  // microseconds
   std::uint64_t waiting_ = 0;
   std::uint32_t under_way_ = 0;
   bool check_all_ = false;

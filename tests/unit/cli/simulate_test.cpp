@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 std::string path_of(const std::string &name) { return MANSIO_SOURCE_DIR "/examples/simulate/" + name + ".toml"; }
 
@@ -157,6 +158,78 @@ TEST(Simulation, WritesATableALineAStepAndAPlot) {
   EXPECT_TRUE(plot.starts_with("<svg "));
   EXPECT_THAT(plot, HasSubstr("<polyline"));
   EXPECT_TRUE(plot.ends_with("</svg>\n"));
+}
+
+// Three of a tenant for one of another at one destination, and nothing but that tenant at the other.
+TEST(Simulation, FairnessIsSaidBetweenTenantsOfADestinationAndBetweenDestinationsOfATenant) {
+  const auto scenario = parse_scenario("fair.toml", R"(
+duration = "2m"
+step = "10s"
+drain = false
+[[tenant]]
+name = "three"
+weight = 3
+[transport.t]
+initial_destination_concurrency = 4
+destination_concurrency_limit = 4
+[[destination]]
+name = "both.example"
+latency = "100ms"
+spread = 0
+[[destination]]
+name = "one.example"
+latency = "400ms"
+spread = 0
+[[arrival]]
+destination = "both.example"
+tenant = "three"
+messages = 10000
+[[arrival]]
+destination = "both.example"
+tenant = "single"
+messages = 10000
+[[arrival]]
+destination = "one.example"
+tenant = "three"
+messages = 10000
+)");
+  ASSERT_TRUE(scenario) << scenario.error().text;
+  const auto r = run(*scenario);
+  const auto &both = of(r.destinations, "both.example"), &one = of(r.destinations, "one.example");
+  ASSERT_TRUE(both.between_tenants.index());
+  EXPECT_NEAR(*both.between_tenants.index(), 0.8, 0.01);  // 3 : 1
+  EXPECT_FALSE(both.between_destinations.index());        // it is one
+  EXPECT_FALSE(one.between_tenants.index());
+  ASSERT_TRUE(of(r.tenants, "three").between_destinations.index());
+  EXPECT_NEAR(*of(r.tenants, "three").between_destinations.index(), 0.8, 0.01);  // 30/s and 10/s
+  EXPECT_FALSE(of(r.tenants, "single").between_destinations.index());
+  ASSERT_TRUE(r.all.between_tenants.index());
+  EXPECT_NEAR(*r.all.between_tenants.index(), 0.735, 0.01);  // 40/s and 10/s
+  const auto text = table(*scenario, r);
+  EXPECT_THAT(text, HasSubstr("Jain d Jain t\n"));
+  EXPECT_THAT(text, Not(HasSubstr("1.000")));
+  const auto lines = csv(*scenario, r);
+  EXPECT_THAT(lines, HasSubstr("mean_delay,p50,p90,p99,\"delivered both.example\",\"delivered one.example\","
+                               "\"delivered tenant three\",\"delivered tenant single\"\n"));
+  const auto plot = svg(*scenario, r);
+  EXPECT_THAT(plot, HasSubstr(">delay of what was delivered, seconds<"));
+  EXPECT_THAT(plot, HasSubstr(">deliveries a second, by tenant<"));
+}
+
+TEST(Simulation, StepsSayWhatTheirTenantsAndDelaysWere) {
+  auto scenario = example("hundred-tenants");
+  scenario.duration = 6 * kMinute;
+  const auto r = run(scenario);
+  ASSERT_FALSE(r.steps.empty());
+  for (const auto &step : r.steps) {
+    std::uint64_t sum = 0;
+    for (const auto n : step.by_tenant) sum += n;
+    EXPECT_EQ(sum, step.delivered);
+    EXPECT_LE(step.p50, step.p90);
+    EXPECT_LE(step.p90, step.p99);
+  }
+  EXPECT_EQ(largest_tenants(r, 3).size(), 3u);
+  EXPECT_EQ(r.tenants[largest_tenants(r, 3).front()].name, "abuser");
 }
 
 TEST(Simulation, HealthyMailIsDeliveredAsItComes) {
