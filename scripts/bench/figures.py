@@ -60,6 +60,12 @@ GIANTS = [
     Figure("sessions", "the same where others take their time, so that sessions are short", 0.9, None, True),
 ]
 
+SIMULATE = [
+    Figure("million", "a decision, a million waiting for 100,000 destinations", 2, None, False, " us"),
+    Figure("coming", "a decision, ten million that come and go", 2, None, False, " us"),
+    Figure("waiting", "a decision, ten million waiting", 2, None, False, " us"),
+]
+
 LUA = [
     Figure("empty_us", "an empty hook", 3, None, False, " us"),
     Figure("cached_us", "a hook with a cached lookup", 10, None, False, " us"),

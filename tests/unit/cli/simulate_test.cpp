@@ -343,6 +343,16 @@ TEST(Simulation, ASiteDoesNotOverrunAProviderThatItsDomainsWould) {
   EXPECT_LT(seconds(of(together.destinations, "d#.example").delay.quantile(0.99)), 2);
 }
 
+// The large scenarios are the benchmark's; a part of one shows that they are what they say.
+TEST(Simulation, WhatWaitsFromTheBeginningIsDeliveredAsFastAsTheSessionsLetIt) {
+  auto scenario = example("million-waiting");
+  scenario.destinations.front().count = 2000;
+  scenario.arrivals.front().messages = 50'000;
+  const auto r = run(scenario);
+  EXPECT_EQ(r.all.delivered, 50'000u);
+  EXPECT_NEAR(static_cast<double>(r.ended) / kSecond, 50'000.0 / 4000, 4);  // 2000 at once, half a second each
+}
+
 TEST(Simulation, AnAbuserDoesNotDelayAHundredTenants) {
   auto scenario = example("hundred-tenants");
   scenario.duration = 10 * kMinute;
