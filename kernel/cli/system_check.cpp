@@ -16,6 +16,7 @@ constexpr std::uint64_t kBacklog = 1024;          // of connections that wait to
 constexpr std::uint64_t kFewPorts = 16384;        // each connection keeps one for a minute after its end
 constexpr std::uint64_t kSlowSync = 20'000;       // microseconds
 constexpr std::uint64_t kVerySlowSync = 200'000;  // ... of the slowest in a hundred
+constexpr std::uint64_t kMemoryOfAProcess = 24ull << 20, kMemoryOfAMillion = 128ull << 20;
 
 class Judge {
  public:
@@ -26,7 +27,10 @@ class Judge {
 
   std::vector<Finding> run() {
     limits();
+    processes();
+    memory();
     sysctls();
+    name_servers();
     file_system();
     space();
     syncs();
@@ -60,6 +64,52 @@ class Judge {
     if (f_.open_files >= wanted) return add(Grade::Ok, "open files", std::move(found));
     add(Grade::Problem, "open files", std::move(found),
         fmt::format("Mansio does not start: LimitNOFILE={} in its unit, or ulimit -n, or lower that setting", wanted));
+  }
+
+  // A thread counts as a process in all of these.
+  void processes() {
+    const auto wanted = plan_.threads;
+    const auto found = [&](std::uint64_t n) {
+      return fmt::format("{}, {} wanted by {} processes, of two generations while one follows the other", n, wanted,
+                         plan_.processes);
+    };
+    if (f_.user_threads && *f_.user_threads < wanted)
+      add(Grade::Problem, "processes of a user", found(*f_.user_threads),
+          fmt::format("processes and threads cannot be started: LimitNPROC={} in its unit, or ulimit -u", wanted));
+    if (f_.group_threads && *f_.group_threads < wanted)
+      add(Grade::Problem, "processes of the control group", found(*f_.group_threads),
+          fmt::format("processes and threads cannot be started if Mansio runs in this one: TasksMax={} in its unit, or "
+                      "--pids-limit of the container",
+                      wanted));
+    if ((!f_.user_threads || *f_.user_threads >= wanted) && (!f_.group_threads || *f_.group_threads >= wanted))
+      add(Grade::Ok, "processes", fmt::format("{} threads wanted by {} processes", wanted, plan_.processes));
+    for (const auto *name : {"kernel.threads-max", "kernel.pid_max"})
+      at_least(name, 2 * wanted, Grade::Problem, "all processes of the machine share this many threads");
+  }
+
+  void memory() {
+    if (!f_.group_memory) return;
+    const auto wanted = kMemoryOfAProcess * plan_.processes + kMemoryOfAMillion + s_.spool_settings.body_memory;
+    const auto found = fmt::format("{} MiB", *f_.group_memory >> 20);
+    if (*f_.group_memory >= wanted) return add(Grade::Ok, "memory of the control group", found);
+    add(Grade::Advice, "memory of the control group", found,
+        fmt::format("processes that exceed it are killed: about {} MiB are enough with a million messages waiting, if "
+                    "Mansio runs in this one (MemoryMax= in its unit)",
+                    wanted >> 20));
+  }
+
+  // Each delivery by MX asks, and so does each client's name: an answer from this machine takes no time.
+  void name_servers() {
+    const auto &servers = s_.dns.servers.empty() ? f_.name_servers : s_.dns.servers;
+    if (servers.empty()) return;  // the system's own way, whatever that is
+    const bool local = std::any_of(servers.begin(), servers.end(), [](const std::string &s) {
+      return s.starts_with("127.") || s == "::1" || s.starts_with("[::1]");
+    });
+    auto found = fmt::format("{}", fmt::join(servers, ", "));
+    if (local) return add(Grade::Ok, "name servers", std::move(found));
+    add(Grade::Advice, "name servers", std::move(found),
+        "what has to be looked up for each client and destination crosses the network: a caching name server on this "
+        "machine, such as unbound, and [dns] servers = [\"127.0.0.1\"]");
   }
 
   void sysctls() {

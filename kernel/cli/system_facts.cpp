@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -85,15 +86,47 @@ std::optional<Mount> mount_of(std::string_view mountinfo, std::string_view path)
   return best;
 }
 
+std::optional<std::uint64_t> control_group_limit(const std::string &root, std::string_view own,
+                                                 const std::string &file) {
+  std::string path;
+  for (const auto &line : split(own, '\n'))
+    if (line.starts_with("0::")) path = line.substr(3);
+  std::optional<std::uint64_t> least;
+  for (;;) {
+    const auto text = read_file(root + path + "/" + file);  // "max" is no number, and a root has no such file
+    std::uint64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error == std::errc{} && end == text.data() + text.size()) least = std::min(least.value_or(n), n);
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos) return least;
+    path.resize(slash);
+  }
+}
+
+std::vector<std::string> name_servers_of(std::string_view resolv_conf) {
+  std::vector<std::string> out;
+  for (auto &line : split(resolv_conf, '\n')) {
+    std::replace(line.begin(), line.end(), '\t', ' ');
+    const auto words = split(line, ' ');
+    if (words.size() >= 2 && words[0] == "nameserver") out.push_back(words[1]);
+  }
+  return out;
+}
+
 SystemFacts look_at_system(const std::string &spool, double seconds) {
   SystemFacts facts;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) facts.open_files = limit.rlim_max;
-  for (const auto *name :
-       {"fs.file-max", "net.core.somaxconn", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_max_syn_backlog",
-        "net.ipv4.tcp_syncookies", "net.ipv4.tcp_tw_reuse", "vm.overcommit_memory"}) {
+  if (::getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_max != RLIM_INFINITY) facts.user_threads = limit.rlim_max;
+  const auto group = read_file("/proc/self/cgroup");
+  facts.group_threads = control_group_limit("/sys/fs/cgroup", group, "pids.max");
+  facts.group_memory = control_group_limit("/sys/fs/cgroup", group, "memory.max");
+  facts.name_servers = name_servers_of(read_file("/etc/resolv.conf"));
+  for (const auto *name : {"fs.file-max", "net.core.somaxconn", "net.ipv4.ip_local_port_range",
+                           "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_tw_reuse",
+                           "vm.overcommit_memory", "kernel.threads-max", "kernel.pid_max"}) {
     std::string path{name};
-    std::replace(path.begin(), path.end(), '.', '/');
+    std::replace(path.begin(), path.end(), '.', '/');  // none of these has a dot in a part of its name
     if (auto value = read_file("/proc/sys/" + path); !value.empty()) facts.sysctls[name] = std::move(value);
   }
   facts.huge_pages = read_file("/sys/kernel/mm/transparent_hugepage/enabled");

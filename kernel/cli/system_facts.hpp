@@ -26,7 +26,11 @@ struct SyncTimes {  // microseconds, of one sync after one small write
 };
 
 struct SystemFacts {
-  std::uint64_t open_files = 0;  // the most that a process here may have open
+  std::uint64_t open_files = 0;                // the most that a process here may have open
+  std::optional<std::uint64_t> user_threads;   // the most that a user's processes may have; none: no limit
+  std::optional<std::uint64_t> group_threads;  // ... this shell's control group and those above it
+  std::optional<std::uint64_t> group_memory;   // bytes, of the same
+  std::vector<std::string> name_servers;       // of the system
   std::map<std::string, std::string> sysctls;
   std::string huge_pages;  // "always [madvise] never"; "" if unknown
 
@@ -38,6 +42,13 @@ struct SystemFacts {
   std::optional<SyncTimes> syncs;
   std::string not_measured;  // why not
 };
+
+// The least number in `file` of a control group and of those above it: of version 2, whose own place is in the text of
+// /proc/self/cgroup, below `root`. None where nothing is limited.
+std::optional<std::uint64_t> control_group_limit(const std::string &root, std::string_view own,
+                                                 const std::string &file);
+// Those of resolv.conf(5).
+std::vector<std::string> name_servers_of(std::string_view resolv_conf);
 
 // Measures the disk for that long, with a file of its own in the spool.
 SystemFacts look_at_system(const std::string &spool, double seconds);

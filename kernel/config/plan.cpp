@@ -25,6 +25,30 @@ std::vector<PlanAddress> resolve(const Listener &listener) {
   return out;
 }
 
+std::uint64_t threads_of(const Budget &budget) { return budget.threads > 0 ? budget.threads : kThreadsOfAPlugin; }
+
+// Of one generation, without queue and control.
+std::uint64_t threads_of(const Settings &settings, const Plan &plan) {
+  std::uint64_t hosts = 0, transports = 0, in_ingress = 0, in_router = 0;
+  const auto each = [&](const auto &instances, std::initializer_list<std::uint64_t *> inside) {
+    for (const auto &instance : instances) {
+      if (instance.budget.isolation == Isolation::Process)
+        hosts += kThreadsOfAProcess + threads_of(instance.budget);
+      else
+        for (auto *sum : inside) *sum += threads_of(instance.budget);
+    }
+  };
+  each(settings.transports, {&transports});
+  each(settings.lookups, {&in_ingress, &in_router});
+  each(settings.filters, {&in_ingress});
+  each(settings.policies, {&in_ingress});
+  each(settings.auths, {&in_ingress});
+  each(settings.events, {});
+  each(settings.rates, {});
+  return plan.ingress_processes * (kThreadsOfAProcess + in_ingress) + kThreadsOfAProcess + in_router +
+         settings.transports.size() * kThreadsOfAProcess + transports + hosts;
+}
+
 }  // namespace
 
 std::string to_string(const PlanAddress &address) {
@@ -133,6 +157,8 @@ Plan make_plan(const Settings &settings) {
   plan.queue_descriptors = kDescriptorsOfAProcess + 4 * kSegmentAllowance;
   plan.supervisor_descriptors = kDescriptorsOfAProcess + sockets + 4 * processes;
   plan.other_descriptors = kDescriptorsOfAProcess;
+  plan.processes = processes + 1;
+  plan.threads = 2 * threads_of(settings, plan) + 3 * kThreadsOfAProcess;
   return plan;
 }
 

@@ -11,6 +11,11 @@
 //                   smtp_generic_maps make another header
 //   queue           + 4 a segment that may be in use at once (kSegmentAllowance segments)
 //   supervisor      + listening sockets + 4 a process it runs, of two generations
+//
+// Threads of all processes, of two generations, are compared with what the system allows. A process has up to
+// kThreadsOfAProcess (its loop, the disk's, a watchdog); a plugin that blocks has its budget's `threads`, or
+// kThreadsOfAPlugin, in each process that it runs in: its own, or the egress of its transport, or, of the others, every
+// ingress process and the router. What plugins run as commands comes on top.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +29,8 @@ namespace mansio::config {
 
 inline constexpr std::uint64_t kDescriptorsOfAProcess = 64;
 inline constexpr std::uint64_t kSegmentAllowance = 64;
+inline constexpr std::uint64_t kThreadsOfAProcess = 4;
+inline constexpr std::uint64_t kThreadsOfAPlugin = 16;
 
 struct PlanAddress {
   std::string host;  // an IP address without brackets; "0.0.0.0" and "::" for "*" (the latter for IPv6 only)
@@ -100,9 +107,10 @@ struct Plan {
   static void fields(Self &s, V &v) {
     v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.drain_timeout, s.sandbox, s.ingress_processes, s.log_target,
       s.log_level, s.syslog_name, s.listeners, s.transports, s.hosts, s.files, s.ingress_descriptors,
-      s.queue_descriptors, s.supervisor_descriptors, s.other_descriptors, s.connection_limit);
+      s.queue_descriptors, s.supervisor_descriptors, s.other_descriptors, s.connection_limit, s.processes, s.threads);
   }
-  std::uint32_t connection_limit = 0;  // the largest of all listeners
+  std::uint32_t connection_limit = 0;        // the largest of all listeners
+  std::uint64_t processes = 0, threads = 0;  // of two generations, and of the supervisor
 };
 
 Plan make_plan(const Settings &settings);

@@ -2,8 +2,11 @@
 #include "kernel/cli/system_check.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 namespace mansio::cli {
 namespace {
@@ -41,7 +44,10 @@ class SystemCheck : public ::testing::Test {
                      {"net.ipv4.ip_local_port_range", "32768 60999"},
                      {"net.ipv4.tcp_syncookies", "1"},
                      {"net.ipv4.tcp_tw_reuse", "2"},
-                     {"vm.overcommit_memory", "0"}};
+                     {"vm.overcommit_memory", "0"},
+                     {"kernel.threads-max", "127000"},
+                     {"kernel.pid_max", "4194304"}};
+    facts.name_servers = {"127.0.0.53"};
     facts.huge_pages = "always [madvise] never";
     facts.spool = "/var/spool/mansio";
     facts.mount = Mount{"/var", "ext4", {"rw", "noatime"}};
@@ -78,6 +84,74 @@ TEST_F(SystemCheck, CountsDescriptors) {
   expect(Grade::Problem, "fs.file-max: 5000", "sysctl -w fs.file-max=");
 }
 
+TEST_F(SystemCheck, CountsProcessesAndTheirThreads) {
+  facts.user_threads = 50;
+  facts.group_threads = 40;
+  expect(Grade::Problem, "processes of a user: 50", "LimitNPROC=");
+  expect(Grade::Problem, "processes of the control group: 40", "TasksMax=");
+  facts.user_threads = facts.group_threads = 1'000'000;
+  EXPECT_EQ(faults(), "");
+  facts.sysctls["kernel.threads-max"] = "60";
+  expect(Grade::Problem, "kernel.threads-max: 60", "sysctl -w kernel.threads-max=");
+  facts.sysctls["kernel.pid_max"] = "100";
+  expect(Grade::Problem, "kernel.pid_max: 100", "in /etc/sysctl.d");
+  facts.sysctls["kernel.threads-max"] = facts.sysctls["kernel.pid_max"] = "1000";
+  EXPECT_EQ(faults(), "");
+  settings.lookups.resize(1);
+  settings.lookups[0].budget.threads = 1000;  // in each ingress process and the router
+  facts.user_threads = 3000;
+  expect(Grade::Problem, "processes of a user: 3000", "LimitNPROC=");
+}
+
+TEST_F(SystemCheck, TellsOfAControlGroupsMemory) {
+  facts.group_memory = 64ull << 20;
+  expect(Grade::Advice, "memory of the control group: 64 MiB", "MemoryMax=");
+  facts.group_memory = 64ull << 30;
+  EXPECT_EQ(faults(), "");
+}
+
+TEST_F(SystemCheck, AdvisesANameServerOnTheMachine) {
+  facts.name_servers = {"192.0.2.53"};
+  expect(Grade::Advice, "name servers: 192.0.2.53", "servers = [\"127.0.0.1\"]");
+  settings.dns.servers = {"127.0.0.1:5353"};
+  EXPECT_EQ(faults(), "");
+  settings.dns.servers = {"192.0.2.1"};
+  facts.name_servers = {"127.0.0.53"};
+  expect(Grade::Advice, "name servers: 192.0.2.1", "unbound");
+  settings.dns.servers.clear();
+  facts.name_servers = {"::1"};
+  EXPECT_EQ(faults(), "");
+}
+
+TEST(NameServers, AreThoseOfResolvConf) {
+  EXPECT_EQ(name_servers_of("# nameserver 192.0.2.1\nnameserver 192.0.2.2\nsearch example.com\n"
+                            "nameserver\t::1\nnameserver\noptions edns0"),
+            (std::vector<std::string>{"192.0.2.2", "::1"}));
+  EXPECT_TRUE(name_servers_of("").empty());
+}
+
+TEST(ControlGroup, HasTheLeastLimitOfItsOwnAndOfThoseAboveIt) {
+  namespace fs = std::filesystem;
+  const auto root = fs::path{::testing::TempDir()} / ("cgroup." + std::to_string(::getpid()));
+  fs::create_directories(root / "system.slice" / "mansio.service");
+  const auto write = [&](const fs::path &directory, const std::string &text) {
+    std::ofstream{root / directory / "pids.max"} << text;
+  };
+  const auto limit = [&](const std::string &own) { return control_group_limit(root.string(), own, "pids.max"); };
+  EXPECT_EQ(limit("0::/system.slice/mansio.service\n"), std::nullopt);
+  write("system.slice/mansio.service", "max\n");
+  write("system.slice", "500\n");
+  EXPECT_EQ(limit("1:name=systemd:/x\n0::/system.slice/mansio.service\n"), 500u);
+  write("system.slice/mansio.service", "100\n");
+  EXPECT_EQ(limit("0::/system.slice/mansio.service\n"), 100u);
+  EXPECT_EQ(limit("0::/system.slice\n"), 500u);
+  EXPECT_EQ(limit("0::/\n"), std::nullopt);
+  write("", "7\n");  // as a container's own
+  EXPECT_EQ(limit("0::/\n"), 7u);
+  EXPECT_EQ(limit("1:pids:/old\n"), 7u);
+  fs::remove_all(root);
+}
+
 TEST_F(SystemCheck, LooksAtWhatManyConnectionsNeed) {
   facts.sysctls["net.core.somaxconn"] = "128";
   expect(Grade::Advice, "net.core.somaxconn: 128", "sysctl -w net.core.somaxconn=1024");
@@ -89,6 +163,7 @@ TEST_F(SystemCheck, LooksAtWhatManyConnectionsNeed) {
   expect(Grade::Advice, "tcp_tw_reuse: 0", "=1");
   facts.sysctls.clear();
   facts.huge_pages.clear();
+  facts.name_servers.clear();
   EXPECT_EQ(faults(), "") << "what the system does not say is no fault";
 }
 

@@ -76,6 +76,18 @@ TEST(Plan, CountsADescriptorMoreWhereADeliveryMayHaveAHeaderOfItsOwn) {
   EXPECT_EQ(plan.largest(), "egress of transport.y (process_limit = 5000)");
 }
 
+TEST(Plan, CountsProcessesAndTheirThreadsOfTwoGenerations) {
+  const auto plan = plan_of(kText);
+  const auto processes =
+      2 * (plan.ingress_processes + 1 + 1) + 3;  // a transport, the router; queue, control, supervisor
+  EXPECT_EQ(plan.processes, processes);
+  EXPECT_EQ(plan.threads, 4 * processes + 2 * 16);  // those of its plugin
+  const auto more = plan_of(kText + std::string{"[lookup.here]\nplugin = \"lookup-a\"\nthreads = 10\n"
+                                                "[filter.a]\nplugin = \"filter-a\"\nisolation = \"process\"\n"});
+  EXPECT_EQ(more.processes, processes + 2);
+  EXPECT_EQ(more.threads, plan.threads + 2 * 10 * (plan.ingress_processes + 1) + 2 * (4 + 16));
+}
+
 TEST(Plan, ComesThroughTheCodec) {
   const auto plan = plan_of(kText);
   EXPECT_EQ(decode<Plan>(encode(plan)), plan);
