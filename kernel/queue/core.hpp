@@ -245,6 +245,9 @@ class QueueCore : private spool::Mover {
   void respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &counted);
   std::string response_lines() const;
   std::uint64_t unthrottle(const std::string &name);
+  std::uint32_t response_rules() const;
+  std::string save_learned() const;
+  void restore_learned(std::string_view parts);
   static const std::string &pool_of(const Message &m, const Envelope &envelope);
   const std::string &pool_of(GroupSlot group, const Envelope &envelope) const;
   static std::string_view own_pool_of(const Message &m, std::uint32_t recipient);
@@ -408,6 +411,8 @@ class QueueCore : private spool::Mover {
   std::string suspension_lines() const;
   Nanos age_of(GroupSlot group) const;
   void keep_scheduling();
+  void keep_scheduling_soon();
+  void restore_scheduling(std::string_view scheduling, std::string_view learned);
 
   // why.cpp
   void put_why(Json &json, GroupSlot group, bool named = false) const;
@@ -520,8 +525,10 @@ class QueueCore : private spool::Mover {
   std::size_t snapshots_ = 0;   // of them that are
   std::int64_t rates_day_ = 0;  // of the rates that the scheduler has
   Nanos next_tick_ = 0, keep_scheduling_at_ = 0;
-  std::size_t scheduling_ = 0;  // hash of what was written last
-  wire::Pressure pressure_;     // as ingress was last told
+  Nanos scheduling_kept_ = 0;
+  // Hashes of what was written last.
+  std::size_t scheduling_ = 0, learned_ = 0;
+  wire::Pressure pressure_;  // as ingress was last told
   Inflow inflow_;
 
   struct Counters {

@@ -30,6 +30,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Pools = 19,
   PutOff = 20,
   Released = 21,
+  Learned = 22,
 };
 
 template <class... T>
@@ -117,6 +118,7 @@ std::string moved(MessageId id, const spool::Place &to) {
   return make(Kind::Moved, id, to.segment, to.epoch, to.offset);
 }
 std::string scheduling(std::string_view state) { return make(Kind::Scheduling, MessageId{}, state); }
+std::string learned(std::string_view parts) { return make(Kind::Learned, MessageId{}, parts); }
 std::string clock_step(const ClockSteps::Step &step) { return make(Kind::ClockStep, MessageId{}, step.at, step.size); }
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
 
@@ -127,7 +129,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Released) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Learned) {
     ++skipped_;
     return;
   }
@@ -155,6 +157,12 @@ void Replay::apply(std::string_view bytes) {
       std::string state;
       d(state);
       if (finished()) scheduling_ = std::move(state);
+      return;
+    }
+    case Kind::Learned: {
+      std::string parts;
+      d(parts);
+      if (finished()) learned_ = std::move(parts);
       return;
     }
     case Kind::ClockStep: {

@@ -120,8 +120,9 @@ std::string reason(std::uint64_t number, const Reason &reason);
 std::string moved(MessageId id, const spool::Place &to);  // its COMMIT's copy there is on stable storage, and counts
 std::string leased_until(Nanos latest);                   // nothing that was due later has been leased
 std::string scheduling(std::string_view state);           // what Scheduler::save() gave; the last one counts
-std::string clock_step(const ClockSteps::Step &step);     // the clock jumped forward: mail did not age by it
-std::string start(std::uint32_t number);                  // makes lease ids unique: they begin with it
+std::string learned(std::string_view parts);           // Scheduler::save_more() and what replies did; the last counts
+std::string clock_step(const ClockSteps::Step &step);  // the clock jumped forward: mail did not age by it
+std::string start(std::uint32_t number);               // makes lease ids unique: they begin with it
 
 }  // namespace entry
 
@@ -146,6 +147,7 @@ class Replay {
   std::uint32_t starts() const { return starts_; }
   Nanos leased_until() const { return leased_until_; }
   const std::string &scheduling() const { return scheduling_; }
+  const std::string &learned() const { return learned_; }
   const std::vector<ClockSteps::Step> &clock_steps() const { return clock_steps_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t last_reason() const { return last_reason_; }
@@ -194,7 +196,7 @@ class Replay {
   std::uint64_t last_reason_ = 0;
   std::uint32_t starts_ = 0;
   Nanos leased_until_ = 0;
-  std::string scheduling_;
+  std::string scheduling_, learned_;
   std::vector<ClockSteps::Step> clock_steps_;
   std::uint64_t skipped_ = 0;
 };

@@ -90,7 +90,7 @@ void QueueCore::found(const spool::Committed &at, Envelope &&envelope, bool noti
 
 void QueueCore::recovered(const spool::Recovered &found) {
   if (replay_->skipped() > 0) log_.error("journal entries that could not be read", {{"entries", replay_->skipped()}});
-  scheduler_->restore(replay_->scheduling(), clock_.wall() - clock_.mono(), clock_.mono());
+  restore_scheduling(replay_->scheduling(), replay_->learned());
   replay_->forget_reasons(reasons_);
   replay_.reset();
   adopt_done_notifications();
@@ -162,9 +162,11 @@ void QueueCore::begin_checkpoint() {
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
   if (marked_active_) store_.snapshot(entry::leased_until(active_until_));
   for (const auto &step : steps_.steps()) store_.snapshot(entry::clock_step(step));
-  const auto scheduling = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
-  scheduling_ = std::hash<std::string>{}(scheduling);
+  const auto scheduling = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono()), learned = save_learned();
+  scheduling_ = std::hash<std::string_view>{}(scheduling);
+  learned_ = std::hash<std::string_view>{}(learned);
   store_.snapshot(entry::scheduling(scheduling));
+  if (!learned.empty()) store_.snapshot(entry::learned(learned));
   reasons_before_ = last_reason_;
   checkpoint_at_ = 0;
 }

@@ -1,10 +1,46 @@
 // What next hops' replies make us do, by [[response]] rules; what of that is in force, and operators who end it.
+#include <algorithm>
 #include <utility>
 
+#include "kernel/base/crc32c.hpp"
+#include "kernel/base/parts.hpp"
 #include "kernel/queue/core.hpp"
 #include "kernel/queue/json_line.hpp"
 
 namespace mansio::queue {
+namespace {
+
+// Parts of entry::learned() beside the scheduler's.
+constexpr std::uint8_t kPools = 101, kReplyCounts = 102;
+constexpr std::size_t kMostKept = 1000;  // destinations of each
+
+struct SavedPool {
+  std::string site, pool;
+  Nanos until = 0;  // wall
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.site, s.pool, s.until);
+  }
+};
+struct SavedCount {
+  std::uint32_t rule = 0;
+  std::string destination;
+  std::vector<Nanos> times;  // wall
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.rule, s.destination, s.times);
+  }
+};
+struct SavedCounts {
+  std::uint32_t rules = 0;  // response_rules(): with others the numbers mean nothing
+  std::vector<SavedCount> counts;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.rules, s.counts);
+  }
+};
+
+}  // namespace
 
 // What they do they do to all of a site, and its replies count together. `counted`: another reply in this delivery was:
 // many recipients with the same reply are one event.
@@ -33,9 +69,11 @@ void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &
       break;
     case Action::Slow:
       scheduler_->push_back(destination, now);
+      keep_scheduling_soon();
       break;
     case Action::Concurrency:
       scheduler_->lower_concurrency(destination, rule->concurrency);
+      keep_scheduling_soon();
       break;
     case Action::Bounce:
       if (outcome.status == wire::DeliveryStatus::Deferred) outcome.status = wire::DeliveryStatus::Bounced;
@@ -45,6 +83,7 @@ void QueueCore::respond(GroupSlot group, wire::RecipientOutcome &outcome, bool &
       pools_.insert_or_assign(std::string{name}, std::pair{rule->pool, now + rule->time});
       // What waits there already is another pool's mail from now on, and once more when the time is over.
       scheduler_->on_turn([this](GroupSlot g) { return pool_now(g); });
+      keep_scheduling_soon();
       break;
   }
 }
@@ -93,6 +132,65 @@ std::uint64_t QueueCore::unthrottle(const std::string &name) {
   }
   if (ended > 0) keep_scheduling();
   return ended;
+}
+
+// A number for the rules as they are, the same in every version.
+std::uint32_t QueueCore::response_rules() const {
+  std::string all;
+  for (const auto &r : settings_->responses) {
+    Encoder e{all};
+    e(r.destination, r.code, r.pattern, r.threshold, r.window, r.action);
+  }
+  return crc32c(all);
+}
+
+std::string QueueCore::save_learned() const {
+  const auto offset = clock_.wall() - clock_.mono();
+  const auto now = clock_.mono();
+  auto out = scheduler_->save_more(offset, now);
+  std::vector<SavedPool> pools;
+  for (const auto &[site, chosen] : pools_)
+    if (chosen.second > now && pools.size() < kMostKept) pools.push_back({site, chosen.first, chosen.second + offset});
+  SavedCounts counts{response_rules(), {}};
+  for (auto &count : responses_.counts(kMostKept, now)) {
+    for (auto &at : count.times) at += offset;
+    counts.counts.push_back({count.rule, std::move(count.destination), std::move(count.times)});
+  }
+  if (!pools.empty()) put_part(out, kPools, pools);
+  if (!counts.counts.empty()) put_part(out, kReplyCounts, counts);
+  return out;
+}
+
+// No pool lasts longer than a rule of today says, whatever a clock said.
+void QueueCore::restore_learned(std::string_view parts) {
+  const auto offset = clock_.wall() - clock_.mono();
+  const auto now = clock_.mono();
+  const auto longest = [&](const std::string &pool) {
+    Nanos time = 0;
+    for (const auto &r : settings_->responses)
+      if (r.action == config::ResponseAction::Pool && r.pool == pool) time = std::max(time, r.time);
+    return time;
+  };
+  each_part(parts, [&](std::uint8_t kind, std::string_view part) {
+    if (kind == kPools) {
+      const auto saved = decode<std::vector<SavedPool>>(part);
+      for (std::size_t i = 0; saved && i < saved->size(); ++i) {
+        const auto &[site, pool, until] = (*saved)[i];
+        const auto end = std::min(until - offset, now + longest(pool));
+        if (end > now) pools_.insert_or_assign(site, std::pair{pool, end});
+      }
+    } else if (kind == kReplyCounts) {
+      const auto saved = decode<SavedCounts>(part);
+      if (!saved || saved->rules != response_rules()) return;
+      std::vector<scheduler::Responses::Count> counts;
+      for (const auto &s : saved->counts) {
+        counts.push_back({s.rule, s.destination, s.times});
+        for (auto &at : counts.back().times) at -= offset;
+      }
+      responses_.restore(counts, now);
+    }
+  });
+  if (!pools_.empty()) scheduler_->on_turn([this](GroupSlot g) { return pool_now(g); });
 }
 
 // Wherever it goes: an operator's word, or what came with it.

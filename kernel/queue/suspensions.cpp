@@ -122,13 +122,31 @@ Nanos QueueCore::age_of(GroupSlot group) const {
   return std::max<Nanos>(0, age - scheduler_->suspended_time(group, clock_.mono() - age, clock_.mono()));
 }
 
-// Written when it has changed: at once for what an operator orders, else now and then.
+// Written when it has changed: at once for what an operator orders, soon for what replies do, else now and then.
 void QueueCore::keep_scheduling() {
+  scheduling_kept_ = clock_.mono();
+  const auto changed = [](const std::string &bytes, std::size_t &before) {
+    const auto hash = std::hash<std::string_view>{}(bytes);
+    return std::exchange(before, hash) != hash;
+  };
   const auto bytes = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono());
-  const auto hash = std::hash<std::string>{}(bytes);
-  if (hash == scheduling_) return;
-  scheduling_ = hash;
-  journal(entry::scheduling(bytes));
+  if (changed(bytes, scheduling_)) journal(entry::scheduling(bytes));
+  const auto learned = save_learned();
+  if (changed(learned, learned_)) journal(entry::learned(learned));
+}
+
+// It looks at all destinations, and replies may be many.
+void QueueCore::keep_scheduling_soon() {
+  constexpr Nanos kApart = 5 * kSecond;
+  keep_scheduling_at_ = std::min(keep_scheduling_at_, std::max(clock_.mono(), scheduling_kept_ + kApart));
+}
+
+void QueueCore::restore_scheduling(std::string_view scheduling, std::string_view learned) {
+  const auto offset = clock_.wall() - clock_.mono();
+  scheduler_->restore(scheduling, offset, clock_.mono());
+  scheduler_->restore_more(learned, offset, clock_.mono());
+  restore_learned(learned);
+  learned_ = std::hash<std::string_view>{}(learned);
 }
 
 }  // namespace mansio::queue

@@ -22,11 +22,24 @@ struct AdaptiveLimits {
 
 class Adaptive {
  public:
+  struct State {  // all there is to one, to be written down
+    double pace = 0, rate = 0;
+    Nanos grown_at = 0, decreased_at = 0;  // mono
+  };
+
   // `pace`: deliveries a second as it was served lately.
   Adaptive(double pace, const AdaptiveLimits &limits, Nanos now)
       : pace_(std::max(pace, limits.minimum)), rate_(pace_), grown_at_(now) {
     (void)push_back(limits, now);
   }
+  // As it was, within today's limits. Both numbers are positive and finite.
+  Adaptive(const State &state, const AdaptiveLimits &limits, Nanos now)
+      : pace_(std::max(state.pace, limits.minimum)),
+        rate_(std::max(limits.minimum, std::min(state.rate, most(limits)))),
+        grown_at_(std::min(state.grown_at, now)),
+        decreased_at_(std::min(state.decreased_at, now)),
+        decreased_(true) {}
+  State state() const { return {pace_, rate_, grown_at_, decreased_at_}; }
 
   // False: too soon after the last one.
   bool push_back(const AdaptiveLimits &limits, Nanos now) {

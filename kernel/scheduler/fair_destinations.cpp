@@ -71,6 +71,12 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
     adaptive_.erase(id);
     d.adapted = d.dead = d.lowered = false;
     d.window.reset(limits_of(d).effective_window());
+    if (const auto dead = dead_alone_.find(id); dead != dead_alone_.end()) {
+      d.dead = dead->second > now_;
+      d.dead_until = dead->second;
+      if (d.dead) timers_.push({d.dead_until, id, Timer::Kind::Dead});
+      dead_alone_.erase(dead);
+    }
   }
   find_owner(id);
   for (const auto group : moved) make_ready(group, now_);
@@ -254,6 +260,7 @@ void FairScheduler::revive(DestinationId id) {
   auto &d = destinations_[id];
   if (!d.dead) return;
   d.dead = d.lowered = false;
+  dead_alone_.erase(id);
   d.failing = kNobody;
   d.window.revive(d.busy, limits_of(d).effective_window());
   if (d.site != kNobody) {

@@ -2,8 +2,11 @@
 // written as wall times, as a restart may be one of the machine. A pair's name is as in fair_pairs.cpp; that of a
 // suspension of a source pool at a destination is made like it.
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "kernel/base/codec.hpp"
+#include "kernel/base/parts.hpp"
 #include "kernel/scheduler/fair_scheduler.hpp"
 
 namespace mansio::scheduler {
@@ -53,6 +56,30 @@ struct Saved {
   }
 };
 
+// Parts of save_more().
+constexpr std::uint8_t kPaces = 1, kDeadAlone = 2;
+
+struct SavedPace {  // that replies brought about
+  std::string transport, nexthop;
+  double pace = 0, rate = 0;  // 0: none
+  Nanos grown_at = 0, decreased_at = 0, full_at = 0;
+  bool lowered = false;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.transport, s.nexthop, s.pace, s.rate, s.grown_at, s.decreased_at, s.full_at, s.lowered);
+  }
+};
+struct SavedDeadAlone {
+  std::string transport, nexthop;
+  Nanos until = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.transport, s.nexthop, s.until);
+  }
+};
+
+bool is_rate(double x) { return std::isfinite(x) && x > 0; }
+
 Nanos shifted(Nanos at, Nanos by) { return at == 0 || at == kForGood ? at : at + by; }
 
 template <class To>
@@ -85,15 +112,25 @@ Suspension made(const SavedSuspension &s, Nanos SavedSuspension::*last, Nanos of
 
 std::string FairScheduler::save(Nanos offset, Nanos now) const {
   Saved out;
-  for (std::size_t i = 0; i < destinations_.size() && out.destinations.size() < kMost; ++i) {
+  // Those that are dead come first, where there are more than are kept, then those that a rate binds.
+  std::array<std::vector<DestinationId>, 3> kept;
+  for (std::size_t i = 0; i < destinations_.size(); ++i) {
     const auto &d = destinations_[i];
     if (!d.used || d.site != kNobody) continue;
-    if (as_new(d) && !d.dead && !d.shut && d.tokens.full_at <= now) continue;
-    out.destinations.push_back({transports_[d.transport].limits.name, d.nexthop, d.window.size, d.window.success,
-                                d.window.failure, d.window.fail_cohorts, d.dead ? shifted(d.dead_until, offset) : 0,
-                                d.shut ? shifted(d.open_at, offset) : 0,
-                                d.tokens.full_at > now ? shifted(d.tokens.full_at, offset) : 0});
+    const bool bound = d.shut || d.tokens.full_at > now;
+    if (as_new(d) && !d.dead && !bound) continue;
+    auto &of = kept[d.dead ? 0 : bound ? 1 : 2];
+    if (of.size() < kMost) of.push_back(static_cast<DestinationId>(i));
   }
+  for (const auto &ids : kept)
+    for (const auto id : ids) {
+      if (out.destinations.size() >= kMost) break;
+      const auto &d = destinations_[id];
+      out.destinations.push_back({transports_[d.transport].limits.name, d.nexthop, d.window.size, d.window.success,
+                                  d.window.failure, d.window.fail_cohorts, d.dead ? shifted(d.dead_until, offset) : 0,
+                                  d.shut ? shifted(d.open_at, offset) : 0,
+                                  d.tokens.full_at > now ? shifted(d.tokens.full_at, offset) : 0});
+    }
   for (const auto &[name, id] : bucket_names_)
     if (const auto full_at = buckets_[id].tokens.full_at; full_at > now)
       out.rates.push_back({static_cast<std::uint8_t>(name.first), name.second, full_at + offset, 0});
@@ -165,6 +202,78 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     if (plausible(s)) past.push_back(made(s, &SavedSuspension::until, offset, now));
   suspensions_.restore(std::move(active), std::move(past));
   suspensions_changed(now);
+}
+
+std::string FairScheduler::save_more(Nanos offset, Nanos) const {
+  std::vector<SavedPace> paces;
+  std::vector<SavedDeadAlone> dead;
+  for (std::size_t i = 0; i < destinations_.size(); ++i) {
+    const auto &d = destinations_[i];
+    if (!d.used) continue;
+    const auto &transport = transports_[d.transport].limits.name;
+    if (d.site != kNobody) {
+      if (d.dead && dead.size() < kMost) dead.push_back({transport, d.nexthop, shifted(d.dead_until, offset)});
+      continue;
+    }
+    const bool lowered = is_lowered(d);
+    if ((!d.adapted && !lowered) || paces.size() >= kMost) continue;
+    auto &saved = paces.emplace_back();
+    saved.transport = transport;
+    saved.nexthop = d.nexthop;
+    saved.lowered = lowered;
+    if (!d.adapted) continue;
+    const auto state = adaptive_.at(static_cast<DestinationId>(i)).state();
+    saved.pace = state.pace;
+    saved.rate = state.rate;
+    saved.grown_at = state.grown_at + offset;
+    saved.decreased_at = state.decreased_at + offset;
+    saved.full_at = d.tokens.full_at + offset;
+  }
+  std::string out;
+  if (!paces.empty()) put_part(out, kPaces, paces);
+  if (!dead.empty()) put_part(out, kDeadAlone, dead);
+  return out;
+}
+
+// What the destinations were given by restore() stays, but for what a pace adds to it.
+void FairScheduler::restore_more(std::string_view bytes, Nanos offset, Nanos now) {
+  std::vector<SavedPace> paces;
+  std::vector<SavedDeadAlone> dead;
+  each_part(bytes, [&](std::uint8_t kind, std::string_view part) {
+    if (kind == kPaces) paces = decode<std::vector<SavedPace>>(part).value_or(std::vector<SavedPace>{});
+    if (kind == kDeadAlone) dead = decode<std::vector<SavedDeadAlone>>(part).value_or(std::vector<SavedDeadAlone>{});
+  });
+  const auto known = [&](const auto &saved) -> std::optional<DestinationId> {
+    const auto t = std::find_if(transports_.begin(), transports_.end(),
+                                [&](const auto &one) { return one.limits.name == saved.transport; });
+    if (t == transports_.end() || saved.nexthop.empty()) return std::nullopt;
+    return destination(static_cast<TransportId>(t - transports_.begin()), saved.nexthop);
+  };
+  for (const auto &s : paces) {
+    const auto id = known(s);
+    if (!id) continue;
+    auto &d = destinations_[*id];
+    if (d.busy > 0 || d.site != kNobody || d.adapted) continue;
+    d.lowered = s.lowered;
+    if (!is_rate(s.pace) || !is_rate(s.rate)) continue;
+    adaptive_.emplace(
+        *id, Adaptive{{s.pace, s.rate, s.grown_at - offset, s.decreased_at - offset}, limits_of(d).adaptive, now});
+    d.adapted = true;
+    const auto rate = rate_of(*id);  // the lower of this and what is set
+    d.tokens.full_at = std::max(d.tokens.full_at, std::min(s.full_at - offset, now + rate.tolerance() + rate.interval));
+    if (const auto open_at = d.tokens.next(rate); open_at > now) shut(*id, open_at);
+  }
+  // A site by exchangers is known once DNS was asked: until then its domain is dead as one by itself.
+  for (const auto &s : dead) {
+    const auto id = known(s);
+    const auto until = std::min(s.until - offset, now + backoff_.longest(backoff_.minimal_backoff_time));
+    if (!id || until <= now || destinations_[*id].dead || destinations_[*id].busy > 0) continue;
+    if (destinations_[*id].site == kNobody)
+      dead_alone_[*id] = until;
+    else
+      for (auto lane = destinations_[*id].lanes.head; lane != kNobody; lane = lanes_[lane].next) step_out(lane);
+    kill(*id, until);
+  }
 }
 
 }  // namespace mansio::scheduler

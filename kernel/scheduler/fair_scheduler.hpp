@@ -73,6 +73,8 @@ class FairScheduler final : public Scheduler {
   Nanos suspended_time(GroupId group, Nanos since, Nanos now) const override;
   std::string save(Nanos offset, Nanos now) const override;
   void restore(std::string_view bytes, Nanos offset, Nanos now) override;
+  std::string save_more(Nanos offset, Nanos now) const override;
+  void restore_more(std::string_view bytes, Nanos offset, Nanos now) override;
   std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const override;
   DestinationState state_of(DestinationId destination) const override;
   void pause(std::optional<Why> why) override { paused_ = std::move(why); }
@@ -389,6 +391,7 @@ class FairScheduler final : public Scheduler {
   Suspensions suspensions_;
   bool suspended_pairs_ = false;  // some source pool is suspended at some destination
   std::unordered_map<DestinationId, Adaptive> adaptive_;
+  std::unordered_map<DestinationId, Nanos> dead_alone_;  // since before a restart, in a site that is yet to be known
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   std::vector<TransportState> transports_;
   std::size_t turn_ = 0;  // whose turn it is among the transports

@@ -51,6 +51,28 @@ bool Responses::reached(const ResponseRule &rule, std::string_view destination, 
   return true;
 }
 
+std::vector<Responses::Count> Responses::counts(std::size_t most, Nanos now) const {
+  std::vector<Count> out;
+  for (const auto &[key, times] : counts_) {
+    if (out.size() >= most) break;
+    if (times.back() + rules_[key.first].window <= now) continue;
+    out.push_back({static_cast<std::uint32_t>(key.first), key.second, {times.begin(), times.end()}});
+  }
+  return out;
+}
+
+void Responses::restore(const std::vector<Count> &counts, Nanos now) {
+  for (const auto &count : counts) {
+    if (count.rule >= rules_.size()) continue;
+    std::deque<Nanos> times;
+    for (const auto at : count.times)  // one that has yet to come is a clock's that was wrong
+      if (at <= now && at + rules_[count.rule].window > now && times.size() < rules_[count.rule].threshold)
+        times.push_back(at);
+    std::sort(times.begin(), times.end());
+    if (!times.empty()) counts_[{count.rule, count.destination}] = std::move(times);
+  }
+}
+
 void Responses::forget(Nanos now) {
   forget_at_ = now + kForgetEach;
   std::erase_if(counts_, [&](const auto &c) { return c.second.back() + rules_[c.first.first].window <= now; });

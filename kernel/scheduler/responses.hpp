@@ -47,6 +47,15 @@ class Responses {
   bool reached(const ResponseRule &rule, std::string_view destination, Nanos now);
   std::size_t remembered() const { return counts_.size(); }  // destinations and rules
 
+  // Replies of a destination that a rule has counted: of what a restart is to know. Times are mono.
+  struct Count {
+    std::uint32_t rule = 0;  // its number
+    std::string destination;
+    std::vector<Nanos> times;
+  };
+  std::vector<Count> counts(std::size_t most, Nanos now) const;
+  void restore(const std::vector<Count> &counts, Nanos now);  // of the rules that are set
+
  private:
   using Key = std::pair<std::size_t, std::string>;  // rule, destination
   bool matches(const ResponseRule &rule, const Reply &reply) const;

@@ -515,6 +515,98 @@ TEST_F(Scheduling, APaceAndAPoolThatRepliesTookAreShownAndEnded) {
   EXPECT_THAT(ask("unthrottle", {{"tenant", "x"}}).error, HasSubstr("give a destination"));
 }
 
+// What replies did is written down within some seconds, so that a crash forgets little of it.
+TEST_F(Scheduling, APaceThatRepliesBroughtAboutOutlivesACrash) {
+  config::ResponseRule rule;
+  rule.code = {"421"};
+  rule.action = config::ResponseAction::Slow;
+  settings_.responses.push_back(rule);
+  begin();
+  advance(10 * kSecond);
+  for (int i = 0; i < 8; ++i) mail_to({"a@example.com"});
+  const auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  say(egress_, refused(l[0], 421, {4, 7, 0}, "slow down"));
+  for (std::size_t i = 1; i < 5; ++i) report(l[i], DeliveryStatus::Deferred);
+  advance(5 * kSecond);
+  begin();  // no stop before it
+  EXPECT_THAT(ask("responses", {}).lines, HasSubstr("\"response\":\"slow\""));
+  advance(kSecond);
+  EXPECT_EQ(ask("unthrottle", {{"destination", "example.com"}}).affected, 1u);
+  begin();  // at once for an operator
+  EXPECT_EQ(ask("responses", {}).lines, "");
+}
+
+TEST_F(Scheduling, APoolThatAReplyTookOutlivesARestart) {
+  config::ResponseRule rule;
+  rule.code = {"4.7.2"};
+  rule.action = config::ResponseAction::Pool;
+  rule.pool = "spare";
+  rule.time = 3600 * kSecond;
+  settings_.responses.push_back(rule);
+  begin();
+  mail_to({"a@example.com"});
+  say(egress_, refused(leases().at(0), 450, {4, 7, 2}, "not from there"));
+  again();
+  advance(301 * kSecond);
+  auto l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  EXPECT_EQ(l[0].source_pool, "spare");
+  report(l[0], DeliveryStatus::Deferred);
+  store_->want_checkpoint = true;
+  advance(2 * kSecond);
+  ASSERT_EQ(store_->checkpoints, 1);
+  again();
+  EXPECT_THAT(ask("responses", {}).lines, HasSubstr("\"source_pool\":\"spare\""));
+  // The rule is gone: so is what it did.
+  settings_.responses.clear();
+  again();
+  EXPECT_EQ(ask("responses", {}).lines, "");
+  again();
+  EXPECT_EQ(ask("responses", {}).lines, "");
+}
+
+TEST_F(Scheduling, RepliesThatWereCountedAreCountedOverARestart) {
+  config::ResponseRule rule;
+  rule.code = {"421"};
+  rule.threshold = 3;
+  rule.window = 600 * kSecond;
+  settings_.responses.push_back(rule);
+  begin();
+  for (int i = 0; i < 5; ++i) mail_to({"a@example.com"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 5u);
+  for (std::size_t i = 0; i < 2; ++i) say(egress_, refused(l[i], 421, {4, 7, 0}, "busy"));
+  for (std::size_t i = 2; i < 5; ++i) report(l[i], DeliveryStatus::Sent);
+  again();
+  advance(301 * kSecond);
+  l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  EXPECT_EQ(ask("suspensions", {}).lines, "");
+  say(egress_, refused(l[0], 421, {4, 7, 0}, "busy"));
+  run();
+  EXPECT_THAT(ask("suspensions", {}).lines, HasSubstr("example.com"));
+}
+
+TEST_F(Scheduling, RepliesThatOtherRulesCountedAreForgotten) {
+  config::ResponseRule rule;
+  rule.code = {"421"};
+  rule.threshold = 2;
+  rule.window = 600 * kSecond;
+  settings_.responses.push_back(rule);
+  begin();
+  mail_to({"a@example.com"});
+  say(egress_, refused(leases().at(0), 421, {4, 7, 0}, "busy"));
+  run();
+  ASSERT_TRUE(core_->stop().ok());
+  settings_.responses[0].pattern = "busy";
+  begin();
+  advance(301 * kSecond);
+  say(egress_, refused(leases().at(0), 421, {4, 7, 0}, "busy"));
+  run();
+  EXPECT_EQ(ask("suspensions", {}).lines, "");
+}
+
 TEST_F(Scheduling, AReplySlowsItsDestinationDown) {
   config::ResponseRule rule;
   rule.code = {"421"};

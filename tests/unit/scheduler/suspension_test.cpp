@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernel/base/parts.hpp"
 #include "tests/unit/scheduler/lab.hpp"
 #include "tests/unit/scheduler/times.hpp"
 
@@ -152,11 +153,13 @@ class MemoryTest : public ::testing::Test {
   // In a scheduler of another life, whose clock began anew.
   void restart(Nanos later) {
     const auto saved = lab_.scheduler->save(kOffset, lab_.now);
+    const auto more = lab_.scheduler->save_more(kOffset, lab_.now);
     const auto wall = lab_.now + kOffset + later;
     again_.now = 5000 * kSecond;
     t_again_ = again_.transport(limits());
     again_.scheduler->rates(rates());
     again_.scheduler->restore(saved, wall - again_.now, again_.now);
+    again_.scheduler->restore_more(more, wall - again_.now, again_.now);
   }
   static std::vector<RateRule> rates() { return {{RateRule::Key::Tenant, {}, {50 * kSecond, 1}}}; }
   Lab lab_, again_;
@@ -221,10 +224,130 @@ TEST_F(MemoryTest, AClockThatWasWrongDoesNotMakeASuspensionLonger) {
   EXPECT_EQ(again_.why(1).limit, "suspended");
 }
 
+TEST_F(MemoryTest, APaceThatWasFoundOutlivesARestart) {
+  t_ = lab_.transport({.name = "u"});
+  again_.transport({.name = "u"});
+  const auto d = lab_.scheduler->destination(t_, "slow.example");
+  for (int i = 0; i < 10; ++i) lab_.add(t_, "slow.example");
+  lab_.run(lab_.now + kSecond / 2);
+  lab_.scheduler->push_back(d, lab_.now);  // five at once, halved
+  lab_.scheduler->push_back(d, lab_.now += 11 * kSecond);
+  restart(100 * kMillisecond);
+  const auto u = again_.transport({.name = "u"});
+  const auto again = again_.scheduler->destination(u, "slow.example");
+  EXPECT_DOUBLE_EQ(again_.scheduler->state_of(again).adaptive_rate, 1.25);
+  for (int i = 0; i < 5; ++i) again_.add(u, "slow.example", {}, false, "m");
+  again_.run(again_.now + 1);
+  EXPECT_TRUE(again_.began.empty());
+  EXPECT_EQ(again_.why(0).limit, "adaptive_rate");
+  EXPECT_LE(again_.why(0).eligible, again_.now + 800 * kMillisecond);
+  const auto since = again_.now;
+  again_.run();
+  EXPECT_EQ(again_.ended.size(), 5u);
+  EXPECT_GE(again_.now - since, 4 * 800 * kMillisecond);
+  // And it still ends: as it began, at twice the pace that it began at.
+  for (int i = 0; i < 400; ++i) again_.add(u, "slow.example");
+  again_.run();
+  EXPECT_EQ(again_.scheduler->state_of(again).adaptive_rate, 0);
+}
+
+TEST_F(MemoryTest, APaceIsNeverBeyondTodaysBoundsWhateverAClockSaid) {
+  t_ = lab_.transport({.name = "u"});
+  again_.transport({.name = "u", .destination = {.adaptive = {.minimum = 0.5, .maximum = 1}}});
+  const auto d = lab_.scheduler->destination(t_, "slow.example");
+  for (int i = 0; i < 5; ++i) lab_.add(t_, "slow.example");
+  lab_.run(lab_.now + 1);
+  lab_.scheduler->push_back(d, lab_.now);
+  restart(-1'000'000 * kSecond);
+  const auto u =
+      again_.scheduler->transport({.name = "u", .destination = {.adaptive = {.minimum = 0.5, .maximum = 1}}});
+  EXPECT_DOUBLE_EQ(again_.scheduler->state_of(again_.scheduler->destination(u, "slow.example")).adaptive_rate, 1);
+  again_.add(u, "slow.example");
+  again_.run();
+  EXPECT_EQ(again_.ended.size(), 1u);
+  EXPECT_LE(again_.now, 5000 * kSecond + 4 * kSecond);
+}
+
+TEST_F(MemoryTest, AConcurrencyThatAReplyLoweredIsStillSaidToBe) {
+  t_ = lab_.transport({.name = "u"});
+  again_.transport({.name = "u"});
+  lab_.scheduler->lower_concurrency(lab_.scheduler->destination(t_, "low.example"), 2);
+  restart(kSecond);
+  const auto throttled = again_.scheduler->throttled();
+  ASSERT_EQ(throttled.size(), 1u);
+  EXPECT_EQ(throttled[0].destination, "low.example");
+  EXPECT_EQ(throttled[0].concurrency, 2u);
+}
+
+// Which site it is of is known only when DNS was asked anew: it is dead until then, and then still.
+TEST_F(MemoryTest, ADomainThatIsDeadAloneInItsSiteOutlivesARestart) {
+  const TransportLimits by_exchangers{.name = "s", .by_exchangers = true};
+  t_ = lab_.transport(by_exchangers);
+  again_.transport(by_exchangers);
+  const auto site = [](Lab &lab, TransportId t) {
+    for (const auto *domain : {"one.example", "two.example"})
+      lab.scheduler->set_exchangers(lab.scheduler->destination(t, domain), "mx.p.example", kForGood);
+  };
+  site(lab_, t_);
+  lab_.result = [](const auto &d) { return d.to == "one.example" ? Result::SiteFailure : Result::Delivered; };
+  for (int i = 0; i < 20; ++i) lab_.add(t_, i % 2 == 0 ? "one.example" : "two.example");
+  lab_.run(lab_.now + 10 * kSecond);
+  const auto state = lab_.scheduler->state_of(lab_.scheduler->destination(t_, "one.example"));
+  ASSERT_GT(state.dead_until, lab_.now);
+  ASSERT_EQ(lab_.scheduler->state_of(lab_.scheduler->destination(t_, "two.example")).dead_until, 0);
+  const auto left = state.dead_until - lab_.now - kSecond;
+  restart(kSecond);
+  const auto s = again_.scheduler->transport(by_exchangers);
+  const auto one = again_.scheduler->destination(s, "one.example");
+  EXPECT_EQ(again_.scheduler->state_of(one).dead_until, again_.now + left);
+  again_.add(s, "one.example");
+  site(again_, s);
+  EXPECT_EQ(again_.scheduler->state_of(one).site, "mx:mx.p.example");
+  EXPECT_EQ(again_.scheduler->state_of(one).dead_until, again_.now + left);
+  again_.add(s, "two.example");
+  again_.run(again_.now + 2 * kSecond);
+  EXPECT_EQ(again_.ended.size(), 1u);
+  EXPECT_EQ(again_.suspended, 1u);
+  again_.run();  // when its time is over
+  EXPECT_EQ(again_.ended.size(), 2u);
+}
+
+TEST_F(MemoryTest, WhereThereAreMoreThanAreKeptTheDeadComeFirst) {
+  t_ = lab_.transport({.name = "u"});
+  again_.transport({.name = "u"});
+  for (int i = 0; i < 21'000; ++i)  // something is known of each
+    lab_.scheduler->lower_concurrency(lab_.scheduler->destination(t_, "d" + std::to_string(i)), 2);
+  lab_.result = [](const auto &) { return Result::SiteFailure; };
+  for (int i = 0; i < 5; ++i) lab_.add(t_, "dead.example");
+  lab_.run(lab_.now + 2 * kSecond);
+  ASSERT_GT(lab_.scheduler->state_of(lab_.scheduler->destination(t_, "dead.example")).dead_until, lab_.now);
+  restart(kSecond);
+  const auto u = again_.scheduler->transport({.name = "u"});
+  EXPECT_GT(again_.scheduler->state_of(again_.scheduler->destination(u, "dead.example")).dead_until, again_.now);
+}
+
+TEST_F(MemoryTest, APartOfALaterVersionIsPassedOver) {
+  t_ = lab_.transport({.name = "u"});
+  again_.transport({.name = "u"});
+  lab_.scheduler->lower_concurrency(lab_.scheduler->destination(t_, "low.example"), 2);
+  std::string more;
+  put_part(more, 99, std::string{"something new"});
+  more += lab_.scheduler->save_more(kOffset, lab_.now);
+  again_.scheduler->restore(lab_.scheduler->save(kOffset, lab_.now), kOffset, again_.now);
+  again_.scheduler->restore_more(more, kOffset, again_.now);
+  EXPECT_EQ(again_.scheduler->throttled().size(), 1u);
+}
+
 TEST_F(MemoryTest, BytesThatCannotBeReadAreIgnored) {
   t_ = lab_.transport(limits());
-  for (const auto *bytes : {"", "\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "nonsense"})
+  for (const auto *bytes :
+       {"", "\x01",
+        "\x01\x05"
+        "ab",
+        "\x01\x02\x01\x02", "\x02\x01\x7f", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "nonsense"}) {
     lab_.scheduler->restore(bytes, kOffset, lab_.now);
+    lab_.scheduler->restore_more(bytes, kOffset, lab_.now);
+  }
   lab_.add(t_, "a.example");
   lab_.run();
   EXPECT_EQ(lab_.ended.size(), 1u);
