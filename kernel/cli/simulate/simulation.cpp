@@ -62,6 +62,7 @@ void Simulation::build() {
       auto &count = at_owner->second;
       count.limit = own.effective_window().limit;
       count.rate = own.rate;
+      count.delay = own.rate_delay;
       const auto servers = spec.mx.empty() ? hops_.size() : first_hop_.back();
       hops_.push_back(
           {NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count, &at_owner->first.second, servers});
@@ -285,6 +286,7 @@ void Simulation::begin(const scheduler::Decision &decision) {
     if (++c.under_way > c.limit && c.limit > 0) violation(fmt::format("{}: {} at once", what, c.under_way));
     if (c.rate && !c.bucket.open(c.rate, kBegin + now_)) violation(what + ": faster than its rate");
     c.bucket.take(c.rate, kBegin + now_);
+    if (c.open_at > now_) violation(what + ": sooner than its delay");
   };
   count(transport_counts_[h.transport], h.hop.spec().transport);
   count(*h.count, h.hop.name());
@@ -306,6 +308,7 @@ void Simulation::end(scheduler::GroupId id) {
   --under_way_;
   --transport_counts_[h.transport].under_way;
   --h.count->under_way;
+  if (h.count->delay > 0) h.count->open_at = now_ + h.count->delay;
   --tenant_counts_[g.tenant].under_way;
   for (auto *c : sources_[g.arrival].counts) --c->under_way;
   each_of_pool(g, [](Counted &c, const std::string &) { --c.under_way; });

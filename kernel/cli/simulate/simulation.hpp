@@ -89,6 +89,7 @@ class Simulation {
     std::uint32_t under_way = 0, limit = 0;
     scheduler::RateLimit rate;
     scheduler::TokenBucket bucket;
+    Nanos delay = 0, open_at = 0;  // from the end of one to the beginning of the next
   };
   using Key = scheduler::RateRule::Key;
   struct Source {
