@@ -54,10 +54,9 @@ struct DestinationRule {
 
 // How far messages with many deliveries let others go ahead: Postfix's slots. A message with at least
 // `minimum * cost` deliveries on a transport is a list. Each delivery of a list earns a slot; what comes later than the
-// list and is none itself goes ahead of it for `cost` slots. the price of `loan` such
-// deliveries, and `discount` percent of one, may be owed, and are earned before the next goes. So a list takes at most
-// (cost + 1) / cost as long for others' sake, and a single message that comes alone waits for at most `cost` of its
-// deliveries.
+// list and is none itself goes ahead of it for `cost` slots. The price of `loan` such deliveries, and `discount`
+// percent of one, may be owed, and are earned before the next goes. So a list takes at most (cost + 1) / cost as long
+// for others' sake, and a single message that comes alone waits for at most `cost` of its deliveries.
 struct SlotLimits {
   std::uint32_t cost = 5;  // below 2: strictly first come, first served
   std::uint32_t loan = 3;
