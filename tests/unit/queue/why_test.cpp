@@ -83,6 +83,17 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
   std::string campaign_rate_limit() { return party_rate_limit(config::RateKey::Campaign); }
   std::string sender_rate_limit() { return party_rate_limit(config::RateKey::Sender); }
   std::string source_pool_rate_limit() { return party_rate_limit(config::RateKey::SourcePool); }
+  std::string source_pool_destination_rate_limit() { return party_rate_limit(config::RateKey::SourcePoolDestination); }
+  std::string source_pool_destination_concurrency_limit() {
+    config::RateRule rule;
+    rule.key = config::RateKey::SourcePoolDestination;
+    rule.concurrency = 1;
+    settings_.rate_limits.push_back(rule);
+    begin();
+    auto e = envelope({"a@example.com"});
+    e.source_pool = "named";
+    return why(last_of(3, e));
+  }
   std::string transport_rate_delay() {
     smtp().transport_rate_delay = 10 * kSecond;
     begin();
@@ -217,6 +228,8 @@ const WhyCase kWhyCases[] = {
     {"campaign_rate_limit", &WhyBench::campaign_rate_limit, 60, 1, 60},
     {"sender_rate_limit", &WhyBench::sender_rate_limit, 60, 1, 60},
     {"source_pool_rate_limit", &WhyBench::source_pool_rate_limit, 60, 1, 60},
+    {"source_pool_destination_rate_limit", &WhyBench::source_pool_destination_rate_limit, 60, 1, 60},
+    {"source_pool_destination_concurrency_limit", &WhyBench::source_pool_destination_concurrency_limit, 1, 1},
     {"transport_rate_delay", &WhyBench::transport_rate_delay, 10, 1, 10},
     {"transport_rate_limit", &WhyBench::transport_rate_limit, 60, 1, 60},
     {"transport_sessions", &WhyBench::transport_sessions, 2, 1},

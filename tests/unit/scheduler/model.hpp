@@ -2,7 +2,8 @@
 // the scheduler nothing: each waiting delivery is looked at by itself. What it shares with the scheduler are the small
 // pure classes that have tests of their own (Window, TokenBucket, Adaptive, Suspensions).
 //
-// What it does not know is sites, suspects and the permits of plugins.
+// What it does not know is sites, suspects, source groups, what limits or suspends a source pool at one destination,
+// and the permits of plugins.
 #pragma once
 
 #include <fmt/format.h>

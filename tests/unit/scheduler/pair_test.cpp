@@ -52,6 +52,9 @@ TEST_F(Pairs, ARateBindsAPoolAtEachDestinationByItself) {
   EXPECT_EQ(why.eligible, lab_.began.front().begun + kTenth);
   EXPECT_DOUBLE_EQ(why.value, 0.1);
   EXPECT_EQ(why.others, 7u);
+  std::size_t waiting = 0;
+  EXPECT_TRUE(lab_.scheduler->each_waiting(why, 100, [&](GroupId) { ++waiting; }));
+  EXPECT_EQ(waiting, 8u);  // those and itself
   lab_.run();
   for (const auto *tag : {"new a", "new b"}) {
     const auto times = lab_.begins(tag);
@@ -267,6 +270,7 @@ TEST_F(Pairs, ASuspensionOfAPoolAtADestinationHoldsNothingElse) {
   lab_.scheduler->suspend({Suspension::Key::SourcePool, "new", 0, kForGood, "they block it", "a"}, lab_.now);
   const auto kept = add(3, "new", "a");
   add(3, "new", "b");
+  EXPECT_EQ(lab_.why(kept).others, 2u);
   add(3, "old", "a");
   lab_.run(lab_.now + 100 * kSecond);
   EXPECT_EQ(begun("new", "a"), 0u);
