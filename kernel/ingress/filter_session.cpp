@@ -138,6 +138,7 @@ void FilterSession::disconnect(wire::StageCall facts) {
     call.session = id_;
     call.session_meta = word_.session_meta;
     call.time_limit = call.total_limit = seat.link->command_timeout;
+    if (recording_) call.macros.emplace_back("recorded", "true");
     seat.link->instance->start(std::move(call), nullptr, [](wire::StageResult &&) {});
   }
 }

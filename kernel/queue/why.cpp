@@ -1,4 +1,6 @@
 // Operators' questions about what does not move: which limit binds a message, or what goes to a destination.
+#include "kernel/queue/why.hpp"
+
 #include <algorithm>
 #include <utility>
 

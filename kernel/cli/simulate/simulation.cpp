@@ -137,8 +137,9 @@ std::uint32_t Simulation::pool_number(std::string_view name) {
   if (name.empty()) return kNoPool;
   const auto at =
       std::find_if(report_.pools.begin(), report_.pools.end(), [&](const auto &p) { return p.name == name; });
-  if (at == report_.pools.end()) report_.pools.push_back({std::string{name}});
-  return static_cast<std::uint32_t>(at - report_.pools.begin());
+  const auto number = static_cast<std::uint32_t>(at - report_.pools.begin());
+  if (number == report_.pools.size()) report_.pools.push_back({std::string{name}});
+  return number;
 }
 
 std::uint32_t Simulation::tenant_number(const std::string &name) {

@@ -490,7 +490,7 @@ TEST(Runner, AnswersForWebServers) {
       local script = test.script("script.lua", {options = {allow = "http"}})
       script:http{["*"] = function() return script:client():mail("again@example.com").text end}
       test.fails(function() script:client():mail("a@example.com") end, "cannot be asked meanwhile")
-      test.fails(function() test.script("script.lua", {http = {}}):client():mail("a@example.com") end, "mansio.http is off")
+      test.fails(function() test.script("script.lua", {http = {}}):client():mail("a@example.com") end, "mansio.http.post is off")
     end)
   )");
   const auto outcome = run(files);

@@ -319,6 +319,7 @@ TEST(Script, AsksTheHandlersBehindOneWhoseFaultIsAccepted) {
     EXPECT_EQ(s.rcpt(refused).last->status, MANSIO_FAIL) << refused << s.host.log;
   EXPECT_EQ(s.rcpt("pass@a").last->status, MANSIO_SKIP);
   EXPECT_EQ(s.rcpt("accept@a").last->status, MANSIO_SKIP);
+  EXPECT_EQ(s.rcpt("fine@a").last->status, MANSIO_FAIL) << "which ends the row, before the first handler rests";
   EXPECT_EQ(s.rcpt("hold@a").last->status, MANSIO_INTERNAL);
   EXPECT_EQ(s.rcpt("else@a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.faults, IsEmpty());

@@ -271,13 +271,14 @@ class RandomSettings {
     return {};
   }
 
-  // Alias domains need aliases, and are nothing else.
+  // Alias domains need aliases, and are nothing else; all recordings are no less than one.
   static void consistent(Settings &s) {
     for (const auto *others : {&s.mydestination, &s.relay_domains})
       std::erase_if(s.virtual_alias_domains, [&](const std::string &domain) {
         return std::find(others->begin(), others->end(), domain) != others->end();
       });
     if (!s.virtual_alias_domains.empty() || !s.virtual_alias_domain_maps.empty()) s.virtual_alias_maps = {"m0"};
+    if (s.record_size_limit > s.record_total_limit) std::swap(s.record_size_limit, s.record_total_limit);
   }
 
   template <class T>

@@ -24,7 +24,7 @@ TEST(Spread, NobodyIsFurtherFromHisPartThanThereAreOthers) {
     for (int n = 1; n <= 5000; ++n) {
       ++chosen[spread.choose(all, unit(random))];
       for (const auto i : all)
-        ASSERT_LT(std::abs(static_cast<double>(chosen[i]) - n * weights[i] / sum), static_cast<double>(all.size()))
+        ASSERT_LT(std::abs(static_cast<double>(chosen[i]) - n * (weights[i] / sum)), static_cast<double>(all.size()))
             << "seed " << seed << ", choice " << n;
     }
   }
