@@ -145,10 +145,10 @@ class TransportPipe(rig.TestCase):
 
     def test_bad_options_are_refused_with_file_and_line(self):
         self.command("cat > /dev/null\n")
-        server = rig.Mansio(self.dir, self.config('flags = "X"').replace("${recipient}", "${sasl_username}"))
+        server = rig.Mansio(self.dir, self.config('flags = "Z"').replace("${recipient}", "${sasl_username}"))
         result = rig.run_program("check", "--config", server.config)
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr, r'mansio\.toml:\d+: .*flags is "X", expected letters out of')
+        self.assertRegex(result.stderr, r'mansio\.toml:\d+: .*flags is "Z", expected letters out of')
         self.assertRegex(result.stderr, r'argv has the macro \$\{sasl_username\}, expected one of')
 
 
