@@ -239,15 +239,18 @@ class LuaGuide(rig.TestCase):
         self.addCleanup(server.shutdown)
         return server.server_address[1]
 
+    def certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=mx", "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True,
+                       capture_output=True)
+
     def peers(self):
         """What the guide's scripts ask: {as it is written there: as it is here}."""
         redis = rig.free_port()
         self.spawn(["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                     "--dir", self.dir], stdout=subprocess.DEVNULL)
         rig.wait_for_port(redis)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=mx", "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True,
-                       capture_output=True)
+        self.certificate()
         database = self.path("users.db")
         with sqlite3.connect(database) as db:
             db.execute("CREATE TABLE users (address TEXT PRIMARY KEY, quota INTEGER)")
@@ -401,7 +404,8 @@ class LuaGuide(rig.TestCase):
         self.assertEqual(script.count(change[0][1:] + "\n"), 1)
         old = self.write("policy.lua", script)
         new = self.write("policy-new.lua", script.replace(change[0][1:], change[1][1:]))
-        server = self.mansio(CONFIG.replace("[smtpd]", "[smtpd]\nrecord = true") % old,
+        self.certificate()
+        server = self.mansio(CONFIG.replace("[smtpd]", "[smtpd]\nrecord = true") % ('"script"', FILTER % ("script", old)),
                              plugins=self.plugins("lua", "lookup-file", "transport-discard"))
         self.talk(server, dialogue)
         recordings = os.path.join(server.spool, "recordings")
