@@ -229,8 +229,9 @@ void Fleet::retry_serve(Post &post) {
 
 bool Fleet::connect_to_queue(Post &post) {
   auto *q = queue();
-  if (!q || !q->ready()) return true;  // done when the queue is ready
-  return connect(post, *q);
+  if (!q || !q->ready()) return true;                    // done when the queue is ready
+  const bool asked = post.kind == wire::RoleKind::Host;  // the queue asks plugins, all others ask the queue
+  return asked ? connect(*q, post) : connect(post, *q);
 }
 
 bool Fleet::connect(Post &client, Post &server) {

@@ -120,6 +120,25 @@ class Events(rig.TestCase):
         self.assertEqual(self.metric(server, "mansio_events_dropped_total"), 0)
         self.assertEqual(server.events("message held: release it once the plugin is repaired"), [])
 
+    def test_it_hears_of_a_queue_that_came_anew(self):
+        sink = self.peer()
+        server = self.mansio(rig.relay_config(sink.port) + CONFIG % "")
+        old = self.host(server)
+        queue = next(pid for pid, name in server.children().items() if name == "queue")
+        os.kill(queue, signal.SIGKILL)
+        server.wait_event("process ready", 2, role="queue")
+
+        def takes_mail():
+            with rig.Client(server.port) as client:
+                client.cmd("EHLO client.test")
+                return client.cmd("MAIL FROM:<a@sender.example>")[0] == 250
+
+        rig.wait_for(takes_mail, "the queue to take mail again")
+        self.send(server, ["last@one.example"])
+        rig.wait_for(lambda: [l["event"] for l in self.lines() if l.get("to") == "last@one.example"] == ["delivered"],
+                     "the delivery to be told")
+        self.assertEqual(self.host(server), old)
+
     def test_a_process_that_stands_still_slows_nothing_and_misses_what_does_not_fit(self):
         sink = self.peer()
         server = self.mansio(rig.relay_config(sink.port) + CONFIG % 'buffer_size = "64k"\nin_flight_limit = 10\n')
