@@ -297,7 +297,9 @@ std::uint32_t Engine::metric(const std::string &name, const std::string &help, b
   if (!host_) return 0;
   if (made_) throw ScriptError{"the metric " + name + " is new: metrics are defined when the script is first loaded"};
   const auto id = gauge ? host_->gauge(name.c_str(), help.c_str()) : host_->counter(name.c_str(), help.c_str());
-  if (id == 0) throw ScriptError{"the metric \"" + name + "\" was refused, expected a name of [a-z0-9_] that is not the host's own"};
+  if (id == 0)
+    throw ScriptError{"the metric \"" + name +
+                      "\" was refused, expected a name of [a-z0-9_] that is not the host's own"};
   return metrics_[name] = id;
 }
 
