@@ -220,11 +220,11 @@ void QueuePolicies::ask(QueueStage stage, wire::StageCall call, Done done) {
 }
 
 Task<PolicyWord> QueuePolicies::ask(QueueStage stage, wire::StageCall call) {
-  struct Said {
+  struct Heard {
     PolicyWord word;
     spool::Event done;
   };
-  const auto answer = std::make_shared<Said>();
+  const auto answer = std::make_shared<Heard>();
   ask(stage, std::move(call), [answer, &loop = loop_](PolicyWord &&word) {
     answer->word = std::move(word);
     answer->done.set(loop);

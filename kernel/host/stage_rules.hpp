@@ -23,8 +23,8 @@ constexpr std::size_t kMostEditedBytes = std::size_t{64} << 20;  // of one opera
 constexpr std::size_t kMostTold = 1'000, kMostToldBytes = std::size_t{128} << 10;
 
 // MANSIO_OK, and the edit is in its canonical form; MANSIO_FAIL: it cannot be; MANSIO_UNSUPPORTED: not at this stage,
-// or not by a policy (`filter` is false), which may only hold and discard, and at stages of the queue say where mail
-// goes.
+// or not by a policy (`filter` is false), which may only hold, discard and redirect, and at stages of the queue say
+// where mail goes.
 mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage);
 mansio_status check_metadata(std::string_view name, std::string_view value, bool of_message, std::uint32_t stage);
 

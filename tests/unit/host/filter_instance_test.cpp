@@ -336,6 +336,20 @@ TEST_F(FilterInstanceTest, APolicySaysWhereQueuedMailGoes) {
   EXPECT_THAT(say(MANSIO_STAGE_BOUNCE, "hold").edits, IsEmpty());
 }
 
+TEST_F(FilterInstanceTest, EachStageOfTheQueueHasABreaker) {
+  create(kPolicyKind, {{"stages", std::to_string(0xf << MANSIO_STAGE_ROUTE)}},
+         {100, 0, 100, 2, 60 * kSecond, 60 * kSecond});
+  const auto say = [&](std::uint32_t stage, const std::string &what) {
+    start(++last_, stage, what + "@example.com");
+    return result(last_);
+  };
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(say(MANSIO_STAGE_ROUTE, "strange").text, "strange");
+  EXPECT_THAT(say(MANSIO_STAGE_ROUTE, "fine").text, HasSubstr("is not asked for a while"));
+  EXPECT_THAT(lines_.text, HasSubstr(R"("stage":"route")"));
+  for (const auto stage : {MANSIO_STAGE_PRE_DELIVERY, MANSIO_STAGE_RETRY, MANSIO_STAGE_BOUNCE})
+    EXPECT_EQ(say(stage, "fine").outcome, StageOutcome::Ok);
+}
+
 TEST_F(FilterInstanceTest, AFilterHasNoSayInTheQueue) {
   create(kFilterKind, {{"stages", std::to_string(32 | 0xf << MANSIO_STAGE_ROUTE)}});
   EXPECT_EQ(instance_->stages(), 32u);

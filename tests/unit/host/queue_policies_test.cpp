@@ -239,6 +239,8 @@ TEST_F(QueuePoliciesTest, OneThatKeepsFailingIsNotAskedForAWhile) {
   for (int i = 0; i < 6; ++i) EXPECT_EQ(ask(QueueStage::Route).action, PolicyAction::Defer);
   EXPECT_EQ(first->calls.size(), 3u);
   EXPECT_THAT(lines_.text, HasSubstr("breaker open"));
+  ask(QueueStage::Retry);
+  EXPECT_EQ(first->calls.size(), 4u) << "at another stage it is";
 }
 
 TEST_F(QueuePoliciesTest, ASlowOneHasItsTimeAndNoMore) {

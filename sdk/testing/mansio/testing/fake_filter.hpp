@@ -57,7 +57,7 @@ struct FakeWork {
       case FakeEdit::Route:
         return on_its_way;
       case FakeEdit::Redirect:
-        return !filter && at == MANSIO_STAGE_BOUNCE;
+        return of_message || (!filter && at == MANSIO_STAGE_BOUNCE);
     }
     return false;
   }
