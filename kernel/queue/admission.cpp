@@ -219,7 +219,8 @@ void QueueCore::place_recipients(MessageSlot slot, const Envelope &envelope, con
     const auto &route = route_of(m, envelope, i);
     const auto *wait = wait_of(i);
     auto known = known_transport(route.transport);
-    if (asks && known && !wait && !(m.extra && m.extra->routes.contains(i))) known.reset();
+    const bool tried = wait && !wait->deferral->unrouted;
+    if (asks && known && !tried && !(m.extra && m.extra->routes.contains(i))) known.reset();
     const auto *deferral = wait ? wait->deferral : nullptr;
     const auto transport = known ? *known : route_transport_;
     const bool by_recipient = known && transports_[transport].by_recipient;

@@ -305,6 +305,8 @@ class QueueCore : private spool::Mover {
   Nanos within_life(GroupSlot group, Nanos after) const;
   void put_off(GroupSlot group, Nanos after);
   bool is_put_off(GroupSlot group) const;
+  bool is_unrouted(GroupSlot group) const;
+  Recipients recipients_of(GroupSlot group) const;
 
   // retries.cpp
   struct RetryQuestion {

@@ -184,7 +184,8 @@ void Index::erase_group(GroupSlot slot, Reasons &reasons) {
   for (const auto &p : g.recipients) reasons.drop(p.reason);
   (g.previous == kNone ? m.groups : groups_[g.previous].next) = g.next;
   if (g.next != kNone) groups_[g.next].previous = g.previous;
-  if (m.extra && m.extra->counted) --m.extra->counts.all;
+  // The one that is left tells: mail whose way was asked for waits in no more memory than other mail.
+  if (m.extra && m.extra->counted && --m.extra->counts.all <= 1 && m.extra->only_counts()) m.extra.reset();
   g = Group{};
   domains_.drop(recipient_domains_.get(slot));
   recipient_domains_.set(slot, kNoDomain);

@@ -70,11 +70,18 @@ struct Extra {
   std::vector<Intent> intents;
   std::uint32_t next_event = 1;
   std::map<std::uint32_t, Undecided> undecided;
-  GroupCounts counts;  // if the message ever had more than one group; else its group tells
+  GroupCounts counts;  // while the message has more than one group, and perhaps longer; else its group tells
   bool counted = false;
   bool released = false;      // by an operator: no policy is asked whether its deliveries may begin
   std::uint8_t turns = 0;     // how often policies have sent it another way since the last attempt
   bool told_in_time = false;  // what failed will be told of though other recipients are not tried
+
+  // There is nothing in it but `counts`: each of the others must be asked here, or it may be forgotten.
+  bool only_counts() const {
+    return hold_reason.empty() && routes.empty() && pool.empty() && pools.empty() && failed.empty() &&
+           succeeded.empty() && intents.empty() && next_event == 1 && undecided.empty() && !released && turns == 0 &&
+           !told_in_time;
+  }
 };
 
 // What a message is counted as: whoever holds it, then whether a delivery was ever tried. Of Postfix's queues, "active"

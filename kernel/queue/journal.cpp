@@ -31,6 +31,7 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   PutOff = 20,
   Released = 21,
   Learned = 22,
+  Unrouted = 23,
 };
 
 template <class... T>
@@ -104,6 +105,7 @@ std::string pools(MessageId id, const std::vector<std::pair<std::uint32_t, std::
 }
 std::string released(MessageId id, bool released) { return make(Kind::Released, id, released); }
 std::string put_off(MessageId id) { return make(Kind::PutOff, id); }
+std::string unrouted(MessageId id, const Recipients &recipients) { return make(Kind::Unrouted, id, recipients); }
 std::string intent(MessageId id, const Intent &intent) { return make(Kind::Intent, id, intent); }
 std::string unannounced(MessageId id, const Recipients &recipients) { return make(Kind::Unannounced, id, recipients); }
 std::string written(MessageId id, std::uint32_t event) { return make(Kind::Written, id, event); }
@@ -129,7 +131,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Learned) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Unrouted) {
     ++skipped_;
     return;
   }
@@ -349,6 +351,16 @@ void Replay::apply(Record &record, std::string_view entry) {
       if (!parse()) return;
       for (auto &deferral : record.deferrals) deferral.put_off = true;
       return;
+    case Kind::Unrouted: {
+      Recipients recipients;
+      if (!parse(recipients)) return;
+      std::sort(recipients.begin(), recipients.end());
+      for (auto &deferral : record.deferrals)
+        deferral.unrouted |= std::any_of(deferral.recipients.begin(), deferral.recipients.end(), [&](const auto &r) {
+          return std::binary_search(recipients.begin(), recipients.end(), r.first);
+        });
+      return;
+    }
     case Kind::Intent: {
       Intent intent;
       if (!parse(intent)) return;

@@ -55,8 +55,9 @@ struct Deferral {
   Nanos due = 0;  // wall
   std::uint16_t attempts = 0;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> recipients;  // each with the number of its reason; 0: none
-  bool woken = false;    // brought forward since; not in a checkpoint, whose due times are right
-  bool put_off = false;  // by a policy: it may be longer than any back-off; an entry of its own
+  bool woken = false;     // brought forward since; not in a checkpoint, whose due times are right
+  bool put_off = false;   // by a policy: it may be longer than any back-off; an entry of its own
+  bool unrouted = false;  // it was the router who deferred it: a policy is asked for its way again; the same
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.due, s.attempts, s.recipients);
@@ -109,8 +110,9 @@ std::string routes(MessageId id, const std::vector<std::pair<std::uint32_t, Rout
 std::string pool(MessageId id, std::string_view pool);  // the source pool it leaves from; "": the envelope's
 std::string pools(MessageId id, const std::vector<std::pair<std::uint32_t, std::string>> &pools);  // "": none any more
 std::string released(MessageId id, bool released);
-std::string put_off(MessageId id);                       // the times of its deferrals so far are a policy's
-std::string intent(MessageId id, const Intent &intent);  // takes its recipients out of failed/succeeded
+std::string put_off(MessageId id);                                 // the times of its deferrals so far are a policy's
+std::string unrouted(MessageId id, const Recipients &recipients);  // it was the router who deferred these last
+std::string intent(MessageId id, const Intent &intent);            // takes its recipients out of failed/succeeded
 std::string unannounced(MessageId id, const Recipients &recipients);  // nobody wants to hear about these
 std::string written(MessageId id, std::uint32_t event);
 std::string woken(MessageId id);  // an operator brought its next attempt forward

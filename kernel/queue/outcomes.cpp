@@ -411,6 +411,7 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     put_off(group, next.decided);
   else
     journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
+  if (is_unrouted(group)) journal(m, entry::unrouted(m.id, recipients_of(group)));
   index_.set_state(group, GroupState::Scheduled);
   cache_.erase(m.id);  // minutes will pass
   if (m.reroute) {

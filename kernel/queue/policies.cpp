@@ -109,9 +109,7 @@ void QueueCore::turned_away(Connection &c, LeaseMap::iterator at, const wire::Ou
     circles.enhanced = {4, 4, 6};
     circles.text = "policies send it round in circles";
     circles.relay = "none";
-    Recipients all;
-    for (const auto &p : index_.group(group).recipients) all.push_back(p.index);
-    for (const auto i : all) apply(batch, group, i, circles, *envelope, context);
+    for (const auto i : recipients_of(group)) apply(batch, group, i, circles, *envelope, context);
     return_group(group, scheduler::Result::NoFeedback, batch, *envelope, {.tried = false});
     conclude(slot, std::move(batch));
   }
@@ -170,6 +168,17 @@ void QueueCore::put_off(GroupSlot group, Nanos after) {
   scheduler_->release(group, clock_.mono() + within_life(group, after), clock_.mono());
   journal(m, entry::deferred(m.id, deferral_of(group, due(group))));
   if (is_put_off(group)) journal(m, entry::put_off(m.id));
+}
+
+// It waits for the router though its way may be known, and a restart is to ask again, not to take that way.
+bool QueueCore::is_unrouted(GroupSlot group) const {
+  return scheduler_->transport_of(group) == route_transport_ && policy_wants(wire::QueueStage::Route);
+}
+
+Recipients QueueCore::recipients_of(GroupSlot group) const {
+  Recipients all;
+  for (const auto &p : index_.group(group).recipients) all.push_back(p.index);
+  return all;
 }
 
 bool QueueCore::is_put_off(GroupSlot group) const {

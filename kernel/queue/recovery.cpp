@@ -186,6 +186,12 @@ bool QueueCore::step_checkpoint() {
     bool later = false;  // than any back-off
     index_.each_group(slot, [&](GroupSlot g) { later |= index_.group(g).attempts > 0 && is_put_off(g); });
     if (later) store_.snapshot(entry::put_off(m.id));
+    Recipients unrouted;
+    index_.each_group(slot, [&](GroupSlot g) {
+      if (index_.group(g).attempts == 0 || !is_unrouted(g)) return;
+      for (const auto i : recipients_of(g)) unrouted.push_back(i);
+    });
+    if (!unrouted.empty()) store_.snapshot(entry::unrouted(m.id, unrouted));
     // It is leased as soon as it is let out, before its time: what was written down of that is replaced.
     bool woken = false;
     index_.each_group(slot, [&](GroupSlot g) { woken |= index_.group(g).flush == FlushState::Woken; });

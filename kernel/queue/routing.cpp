@@ -27,7 +27,8 @@ void QueueCore::request_route(GroupSlot slot) {
     request.listener = stored->envelope.listener;
     request.content_filter = stored->envelope.content_filter;
     for (const auto i : l.recipients) request.recipients.emplace_back(i, stored->envelope.recipients[i].address);
-    if (policy_wants(wire::QueueStage::Route)) fill_route_request(request, slot, stored->envelope);
+    // Also if none wants to see it after all, as before the router had said so: it is to keep the way that it has.
+    if (!settings_->queue.policies.empty()) fill_route_request(request, slot, stored->envelope);
     if (c->link->send(request)) return;
     end_lease(leases_.find(request.request));
     index_.set_state(slot, GroupState::Scheduled);

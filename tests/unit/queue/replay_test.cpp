@@ -42,9 +42,15 @@ TEST(Replay, WhatAPolicyChoseIsKnownAgain) {
   ASSERT_TRUE(said.record);
   EXPECT_TRUE(said.record->deferrals.at(0).put_off);
   EXPECT_THAT(said.record->pools, ElementsAre(Pair(0, "warm"), Pair(2, "spare")));
+  EXPECT_FALSE(said.record->deferrals.at(0).unrouted);
+  replay.apply(entry::unrouted(id(1), {7}));  // another one
+  EXPECT_FALSE(replay.find(id(1)).record->deferrals.at(0).unrouted);
+  replay.apply(entry::unrouted(id(1), {7, 0}));
+  EXPECT_TRUE(replay.find(id(1)).record->deferrals.at(0).unrouted);
   replay.apply(entry::deferred(id(1), deferral(2, 1)));  // by the back-off again
   said = replay.find(id(1));
   EXPECT_FALSE(said.record->deferrals.at(0).put_off);
+  EXPECT_FALSE(said.record->deferrals.at(0).unrouted);
   EXPECT_EQ(replay.skipped(), 0u);
 }
 
