@@ -72,6 +72,7 @@ class RandomSettings {
     fill(smtpd_options(), s.smtpd);
     consistent(s.smtpd);
     fill(queue_options(), s.queue);
+    if (s.queue.policies.size() > 1) s.queue.policies.resize(1);  // each once
     if (s.queue.minimal_backoff_time > s.queue.maximal_backoff_time)
       std::swap(s.queue.minimal_backoff_time, s.queue.maximal_backoff_time);
     fill(segment_options(), s.spool_settings);
@@ -114,6 +115,7 @@ class RandomSettings {
       fill(filter_options(), filter);
       filter.name = "f0";
       filter.plugin = "filter-x";
+      if (filters == &s.policies) filter.budget.isolation = Isolation::Process;  // as the queue's have to be
       filter.options["x " + text()] = text();
     }
     auto &rate = s.rates.emplace_back();

@@ -144,6 +144,7 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
     other.name = "other";
     settings_.transports.push_back(other);
     begin();
+    advance(kMillisecond);  // zero on the clock is no time since which it is gone
     auto e = envelope({"a@example.com"});
     e.routes = {{"other", ""}};
     return why(last_of(2, e));

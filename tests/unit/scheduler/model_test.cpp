@@ -458,7 +458,7 @@ TEST(Starvation, EachHasItsTurnWithinABound) {
     const auto longest = std::max(line.longest, kDecided - line.last);
     // Its tenant's part, its class's, its kind's, its destination's; and one round more, for where it began.
     const std::uint64_t bound =
-        2 * (kWeights[0] + kWeights[1]) / line.weight * kTurnsOfClasses * (kCost + 1) * kDestinations;
+        2 * (kWeights[0] + kWeights[1]) * kTurnsOfClasses * (kCost + 1) * kDestinations / line.weight;
     EXPECT_LE(longest, bound) << "line " << i;
     EXPECT_GT(line.last, 0u) << "line " << i;
   }
