@@ -126,11 +126,12 @@ void QueueCore::give_up(GroupSlot group, const wire::PolicyWord &word) {
     if (!m.extra || !m.extra->undecided.contains(p.index)) certain.push_back(p.index);
   Batch batch;
   for (const auto i : certain) {
-    auto outcome =
-        outcome_of(reasons_.get(index_.group(group).recipients.find(i)->reason), wire::DeliveryStatus::Bounced);
+    const auto reason = reasons_.get(index_.group(group).recipients.find(i)->reason);
+    auto outcome = outcome_of(reason, wire::DeliveryStatus::Bounced);
     outcome.enhanced = word.enhanced.empty() ? EnhancedStatus{5, 4, 7} : word.enhanced;
     if (!word.text.empty()) {  // not what the next hop said
-      outcome.text = outcome.text.empty() ? word.text : word.text + " (" + outcome.text + ")";
+      const auto said = said_text(reason.smtp_code, reason.enhanced, reason.text, reason.relay, false);
+      outcome.text = said.empty() ? word.text : word.text + " (" + said + ")";
       outcome.smtp_code = 0;
       outcome.remote_mta.clear();
     }
