@@ -117,8 +117,11 @@ class FakeIntake final : public Intake {
     flushed.emplace_back(std::move(domain), std::move(by));
     co_return waiting;
   }
+  std::uint64_t spool() const override { return spool_name; }
+  void abandoned(MessageId id) override { given_up.push_back(id); }
   std::optional<Reply> why;
-  std::vector<MessageId> noticed;
+  std::uint64_t spool_name = 0x7000000000000001;
+  std::vector<MessageId> noticed, given_up;
   std::vector<std::pair<std::string, std::string>> flushed;
   Result<std::uint64_t> waiting = std::uint64_t{0};
   bool slow = false;
