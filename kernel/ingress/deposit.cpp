@@ -89,7 +89,8 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
 
 std::optional<Reply> Environment::refusal() const {
   if (auto why = intake.refusal()) return why;
-  if (stores && stores->away()) return Reply{451, {4, 3, 0}, "Mail store is unavailable, try again later"};
+  if (stores && (stores->away() || intake.spool() == 0))
+    return Reply{451, {4, 3, 0}, "Mail store is unavailable, try again later"};
   return std::nullopt;
 }
 

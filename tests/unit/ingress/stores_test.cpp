@@ -150,11 +150,12 @@ TEST_F(StoresTest, WhatTheSpoolDoesNotTakeThenIsToBeForgotten) {
 }
 
 TEST_F(StoresTest, WithoutANameOfTheSpoolNothingIsCommitted) {
-  intake.spool_name = 0;
   auto peer = ready_for_data();
+  intake.spool_name = 0;
   EXPECT_THAT(say(peer, "Subject: x\r\n\r\nbody\r\n.\r\n"), StartsWith("451 4.3.0 "));
   EXPECT_THAT(one->commits, IsEmpty());
   EXPECT_THAT(writer.stored_messages, IsEmpty());
+  EXPECT_THAT(say(peer, "MAIL FROM:<a@b.example>\r\n"), StartsWith("451 4.3.0 Mail store is unavailable"));
 }
 
 TEST_F(StoresTest, MailIsRefusedBeforehandWhileAStoreIsAway) {
