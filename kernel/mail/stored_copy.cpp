@@ -32,7 +32,8 @@ Result<CopyHead> decode_copy_head(std::string_view bytes) {
   std::uint32_t crc = 0;
   d(version, zero, head.envelope_length, head.body_length, head.envelope_crc, head.body_crc, crc);
   if (!d.finished() || crc != crc32c(bytes.substr(0, kCopyHead - sizeof crc))) return no_copy("its head is damaged");
-  if (version != kCopyVersion || zero != 0) return no_copy("it was written by a version of Mansio that is not known here");
+  if (version != kCopyVersion || zero != 0)
+    return no_copy("it was written by a version of Mansio that is not known here");
   return head;
 }
 
