@@ -384,7 +384,9 @@ class QueueCore : private spool::Mover {
   void step_stores(bool tick);
   void look_through_stores();
   bool absent(MessageId id) const;
+  bool is_aside(MessageId id) const;
   void on_store_page(const StoreLinks::Page &page);
+  Nanos certain_at() const;
   void judge_suspects();
   bool comes_back(const Restore &restore, const StoreKey &key) const;
   void begin_restore(const RestoreOrder &order);

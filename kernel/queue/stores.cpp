@@ -11,7 +11,6 @@
 namespace mansio::queue {
 namespace {
 
-// After this a writer that is at it has committed its message to the spool, too, or said that it did not.
 constexpr Nanos kSuspectTime = 60 * kSecond;
 constexpr std::size_t kMostSuspects = 100'000;  // the others are found at the next start
 constexpr std::size_t kMostSpools = 1000;       // counted by name, in one store
@@ -144,11 +143,17 @@ void QueueCore::snapshot_stores() {
   if (stores_.restore && stores_.restore->running) store_.snapshot(entry::restore(stores_.restore->order));
 }
 
+// By then a writer that is at it has heard of every store, and has committed its message to the spool, too, or never
+// will; and no store carries out what it was given before.
+Nanos QueueCore::certain_at() const {
+  Nanos longest = 0;
+  for (const auto &store : settings_->stores) longest = std::max(longest, store.time_limit);
+  return clock_.mono() + longest + kSuspectTime;
+}
+
 void QueueCore::on_abandoned(const wire::Abandoned &abandoned) {
   if (!store_links_->any() || index_.find(abandoned.id) != kNone) return;
-  Nanos longest = 0;  // it may reach a store as late as that
-  for (const auto &store : settings_->stores) longest = std::max(longest, store.time_limit);
-  stores_.suspects.push_back({clock_.mono() + longest + kSuspectTime, abandoned.id, true});
+  stores_.suspects.push_back({certain_at(), abandoned.id, true});
 }
 
 void QueueCore::journal_told() {
@@ -182,6 +187,11 @@ bool QueueCore::absent(MessageId id) const {
   return index_.find(id) == kNone && id.epoch() < store_.first_epoch() && !store_links_->owes({stores_.name, id});
 }
 
+bool QueueCore::is_aside(MessageId id) const {
+  const auto slot = index_.find(id);
+  return slot != kNone && index_.message(slot).corrupt;
+}
+
 void QueueCore::on_store_page(const StoreLinks::Page &page) {
   const auto at = stores_.views.find(page.store);
   if (at == stores_.views.end()) return;
@@ -194,7 +204,7 @@ void QueueCore::on_store_page(const StoreLinks::Page &page) {
     if (restore && comes_back(*restore, key))
       restore->waiting.push_back(key);
     else if (key.spool == stores_.name && absent(key.id) && stores_.suspects.size() < kMostSuspects)
-      stores_.suspects.push_back({clock_.mono() + kSuspectTime, key.id, false});
+      stores_.suspects.push_back({certain_at(), key.id, false});
   }
   view.strangers_seen += page.strangers;
   if (!page.last) {
@@ -236,7 +246,7 @@ void QueueCore::judge_suspects() {
 bool QueueCore::comes_back(const Restore &restore, const StoreKey &key) const {
   const auto from = restore.order.from;
   if (from == kTheOther || (from == 0 ? key.spool == stores_.name : key.spool != from)) return false;
-  if (key.spool == stores_.name && !absent(key.id)) return false;
+  if (key.spool == stores_.name && !absent(key.id) && !is_aside(key.id)) return false;
   return !store_links_->owes(key) && !restore.over.contains(key);
 }
 

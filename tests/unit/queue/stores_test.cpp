@@ -374,9 +374,9 @@ TEST_F(Stores, WhatNeverCameIntoTheSpoolIsForgottenAfterAWhile) {
   const auto lost = MessageId::make(0, 50, 1);      // of a writer of an earlier life
   const auto coming = MessageId::make(0, 5000, 1);  // of one that has its segment from us
   has(h, {ours(here), ours(lost), ours(coming), {kLost, lost}});
-  advance(50 * kSecond);
-  EXPECT_THAT(told(h), IsEmpty());
-  advance(20 * kSecond);
+  advance(65 * kSecond);
+  EXPECT_THAT(told(h), IsEmpty()) << "a writer may be at it";
+  advance(10 * kSecond);
   const auto said = told(h);
   ASSERT_EQ(said.size(), 1u);
   EXPECT_EQ(said[0].key, ours(lost));
@@ -442,7 +442,7 @@ TEST_F(Stores, BringBackTheMailOfAnotherSpool) {
   EXPECT_THAT(lines, HasSubstr("\"damaged\":1"));
   EXPECT_THAT(lines, HasSubstr("\"running\":false"));
   advance(100 * kSecond);
-  for (const auto &last : told(h)) EXPECT_EQ(last.key, one) << "what is damaged stays";
+  for (const auto &last : told(h)) EXPECT_NE(last.key, two) << "what is damaged stays";
 }
 
 TEST_F(Stores, ARestoreIsOfOneStoreAndOneSpoolOrAll) {
@@ -487,6 +487,21 @@ TEST_F(Stores, WhatADamagedSpoolHasLostCanBeBroughtBack) {
   const auto asked = asked_back();
   ASSERT_EQ(asked.size(), 1u);
   EXPECT_EQ(asked[0].key, ours(lost));
+}
+
+TEST_F(Stores, WhatIsSetAsideCanBeBroughtBackFromItsCopy) {
+  auto h = begin_with_store();
+  has(h, {});
+  const auto whole = mail_to({"a@example.com"}), bad = mail_to({"b@example.net"});
+  deliver(wire::DeliveryStatus::Deferred);
+  store_->rotten.insert(bad);
+  advance(400 * kSecond);
+  ASSERT_EQ(stat("mansio_queue_messages{state=\"corrupt\"}"), 1);
+  EXPECT_EQ(ask("restore", {{"store", "second"}, {"from", spool_name(name_)}}).error, "");
+  has(h, {ours(whole), ours(bad)});
+  const auto asked = asked_back();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].key, ours(bad));
 }
 
 TEST_F(Stores, WhatDidNotComeBackIsAskedForAgainAlsoOfAnotherRouter) {
