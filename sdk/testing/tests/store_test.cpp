@@ -70,12 +70,12 @@ class Shelf {
 };
 
 // Answers each commit later, from a thread of its own.
-class Patient {
+class PatientStore {
  public:
   static constexpr Info info{"store-patient", "1.0"};
   static constexpr mansio_option options[] = {{}};
-  explicit Patient(Host host) : host_(host) {}
-  ~Patient() {
+  explicit PatientStore(Host host) : host_(host) {}
+  ~PatientStore() {
     if (thread_.joinable()) thread_.join();
   }
   void commit(StoreCommit message, Token token) {
@@ -128,7 +128,7 @@ TEST(Store, IsScannedAPageAtATime) {
 }
 
 TEST(Store, MayAnswerLaterFromAThreadOfItsOwn) {
-  FakeHost host{Glue<Patient, StoreKind>::entry()};
+  FakeHost host{Glue<PatientStore, StoreKind>::entry()};
   EXPECT_TRUE(host.keeps_mail());
   EXPECT_EQ(host.commit("a-1", "later").status, MANSIO_OK);
   EXPECT_EQ(host.read({.id = "a-1"}).values.at(0), "later");

@@ -15,7 +15,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using wire::StoreStatus;
 
-constexpr std::uint64_t kLost = 0x7000000000000001;  // another spool
+constexpr std::uint64_t kLostSpool = 0x7000000000000001;  // another spool
 
 class Stores : public Bench {
  protected:
@@ -336,16 +336,16 @@ TEST_F(Stores, AreLookedThroughOnceAStartPageByPage) {
   auto h = begin_with_store();
   auto asked = scans(h);
   ASSERT_EQ(asked.size(), 1u);
-  page(h, asked[0].number, {ours(MessageId::make(0, 5, 1)), {kLost, MessageId{3}}}, "next");
+  page(h, asked[0].number, {ours(MessageId::make(0, 5, 1)), {kLostSpool, MessageId{3}}}, "next");
   asked = scans(h);
   ASSERT_EQ(asked.size(), 1u);
   EXPECT_EQ(asked[0].cursor, "next");
-  page(h, asked[0].number, {{kLost, MessageId{4}}});
+  page(h, asked[0].number, {{kLostSpool, MessageId{4}}});
   advance(100 * kSecond);
   EXPECT_THAT(scans(h), IsEmpty());
   const auto lines = ask("stores", {}).lines;
   EXPECT_THAT(lines, HasSubstr("\"looked_through\":true"));
-  EXPECT_THAT(lines, HasSubstr("\"" + spool_name(kLost) + "\":2"));
+  EXPECT_THAT(lines, HasSubstr("\"" + spool_name(kLostSpool) + "\":2"));
   EXPECT_THAT(lines, HasSubstr("\"" + spool_name(name_) + "\":1"));
 }
 
@@ -373,7 +373,7 @@ TEST_F(Stores, WhatNeverCameIntoTheSpoolIsForgottenAfterAWhile) {
   deliver(wire::DeliveryStatus::Deferred);
   const auto lost = MessageId::make(0, 50, 1);      // of a writer of an earlier life
   const auto coming = MessageId::make(0, 5000, 1);  // of one that has its segment from us
-  has(h, {ours(here), ours(lost), ours(coming), {kLost, lost}});
+  has(h, {ours(here), ours(lost), ours(coming), {kLostSpool, lost}});
   advance(65 * kSecond);
   EXPECT_THAT(told(h), IsEmpty()) << "a writer may be at it";
   advance(10 * kSecond);
@@ -413,10 +413,10 @@ TEST_F(Stores, WhatAWriterGaveUpIsForgottenUnlessTheSpoolHasItAfterAll) {
 
 TEST_F(Stores, BringBackTheMailOfAnotherSpool) {
   auto h = begin_with_store();
-  const StoreKey one{kLost, MessageId{1}}, two{kLost, MessageId{2}}, other{kLost + 1, MessageId{3}};
+  const StoreKey one{kLostSpool, MessageId{1}}, two{kLostSpool, MessageId{2}}, other{kLostSpool + 1, MessageId{3}};
   has(h, {one, two, other});
   EXPECT_THAT(asked_back(), IsEmpty());
-  const auto begun = ask("restore", {{"store", "second"}, {"from", spool_name(kLost)}});
+  const auto begun = ask("restore", {{"store", "second"}, {"from", spool_name(kLostSpool)}});
   EXPECT_EQ(begun.error, "");
   has(h, {one, two, other, ours(MessageId{4})});
   const auto asked = asked_back();
@@ -466,7 +466,7 @@ TEST_F(Stores, ARestoreOfAllLeavesOurOwnMailAlone) {
   const auto here = mail_to({"a@example.com"});
   deliver(wire::DeliveryStatus::Deferred);
   EXPECT_EQ(ask("restore", {{"store", "second"}, {"from", "all"}, {"hold", "yes"}}).error, "");
-  has(h, {ours(here), {kLost, MessageId{1}}, {kLost + 1, MessageId{2}}});
+  has(h, {ours(here), {kLostSpool, MessageId{1}}, {kLostSpool + 1, MessageId{2}}});
   const auto asked = asked_back();
   ASSERT_EQ(asked.size(), 2u);
   for (const auto &request : asked) {
@@ -507,7 +507,7 @@ TEST_F(Stores, WhatIsSetAsideCanBeBroughtBackFromItsCopy) {
 TEST_F(Stores, WhatDidNotComeBackIsAskedForAgainAlsoOfAnotherRouter) {
   auto h = begin_with_store();
   has(h, {});
-  const StoreKey one{kLost, MessageId{1}}, two{kLost, MessageId{2}};
+  const StoreKey one{kLostSpool, MessageId{1}}, two{kLostSpool, MessageId{2}};
   ASSERT_EQ(ask("restore", {{"store", "second"}, {"from", "all"}}).error, "");
   has(h, {one, two});
   ASSERT_EQ(asked_back().size(), 2u);
@@ -531,8 +531,8 @@ TEST_F(Stores, WhatDidNotComeBackIsAskedForAgainAlsoOfAnotherRouter) {
 TEST_F(Stores, ARestoreGoesOnAfterARestart) {
   auto h = begin_with_store();
   has(h, {});
-  const StoreKey one{kLost, MessageId{1}}, two{kLost, MessageId{2}};
-  ASSERT_EQ(ask("restore", {{"store", "second"}, {"from", spool_name(kLost)}, {"hold", "yes"}}).error, "");
+  const StoreKey one{kLostSpool, MessageId{1}}, two{kLostSpool, MessageId{2}};
+  ASSERT_EQ(ask("restore", {{"store", "second"}, {"from", spool_name(kLostSpool)}, {"hold", "yes"}}).error, "");
   has(h, {one, two});
   comes_back(one);
   ASSERT_EQ(told(h).size(), 1u);
@@ -559,7 +559,7 @@ TEST_F(Stores, ADiskWithoutRoomIsNotFilledFurther) {
   has(h, {});
   store_->full = true;
   ASSERT_EQ(ask("restore", {{"store", "second"}, {"from", "all"}}).error, "");
-  has(h, {{kLost, MessageId{1}}});
+  has(h, {{kLostSpool, MessageId{1}}});
   EXPECT_THAT(asked_back(), IsEmpty());
   store_->full = false;
   advance(2 * kSecond);
@@ -569,13 +569,13 @@ TEST_F(Stores, ADiskWithoutRoomIsNotFilledFurther) {
 TEST_F(Stores, ANewSpoolTakesOverTheMailOfTheOneOtherIfItIsToldTo) {
   settings_.stores.front().restore_empty_spool = true;
   auto h = begin_with_store();
-  has(h, {{kLost, MessageId{1}}});
-  has(h, {{kLost, MessageId{1}}});
+  has(h, {{kLostSpool, MessageId{1}}});
+  has(h, {{kLostSpool, MessageId{1}}});
   ASSERT_EQ(asked_back().size(), 1u);
-  restored({kLost, MessageId{1}}, wire::RestoreStatus::Gone);
+  restored({kLostSpool, MessageId{1}}, wire::RestoreStatus::Gone);
   begin();  // it is not new any more
   auto again = host(501);
-  has(again, {{kLost, MessageId{2}}});
+  has(again, {{kLostSpool, MessageId{2}}});
   EXPECT_THAT(scans(again), IsEmpty());
   EXPECT_THAT(asked_back(), IsEmpty());
 }
@@ -583,7 +583,7 @@ TEST_F(Stores, ANewSpoolTakesOverTheMailOfTheOneOtherIfItIsToldTo) {
 TEST_F(Stores, ANewSpoolDoesNotChooseAmongSeveral) {
   settings_.stores.front().restore_empty_spool = true;
   auto h = begin_with_store();
-  has(h, {{kLost, MessageId{1}}, {kLost + 1, MessageId{1}}});
+  has(h, {{kLostSpool, MessageId{1}}, {kLostSpool + 1, MessageId{1}}});
   EXPECT_THAT(asked_back(), IsEmpty());
   EXPECT_THAT(sink_.text, HasSubstr("the store has mail of several spools"));
   EXPECT_THAT(ask("stores", {}).lines, HasSubstr("\"running\":false"));
@@ -600,7 +600,7 @@ TEST_F(Stores, ASpoolWithMailTakesOverNothing) {
   settings_.stores.push_back(store);
   begin();
   auto h = host();
-  has(h, {{kLost, MessageId{1}}});
+  has(h, {{kLostSpool, MessageId{1}}});
   EXPECT_THAT(scans(h), IsEmpty());
   EXPECT_THAT(asked_back(), IsEmpty());
 }
