@@ -1,5 +1,4 @@
-// `mansio spool check|dump`: looks into a spool that no Mansio runs on; `bench` measures its disk, `restore` fills that
-// of a Mansio that runs.
+// `mansio spool check|dump`: looks into a spool that no Mansio runs on; `bench` measures its disk.
 #pragma once
 
 namespace mansio::cli {

@@ -17,7 +17,6 @@
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/rate.hpp"
-#include "kernel/host/store_service.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -54,7 +53,6 @@ class Host final : public process::Role {
     event_.reset();
     rate_.reset();
     auth_.reset();
-    store_.reset();
     tables_.reset();
   }
 
@@ -68,16 +66,14 @@ class Host final : public process::Role {
     const auto *event = settings.event(context.start.event);
     const auto *rate = settings.rate(context.start.rate);
     const auto *auth = settings.auth(context.start.auth);
-    const auto *store = settings.store(context.start.store);
-    if (!lookup && !transport && !filter && !event && !rate && !auth && !store)
+    if (!lookup && !transport && !filter && !event && !rate && !auth)
       return Error{Status::BadConfig, "nothing to host"};
     const auto table = lookup      ? PluginTable{*lookup}
                        : transport ? PluginTable{*transport}
                        : filter    ? PluginTable{*filter}
                        : event     ? PluginTable{*event}
                        : rate      ? PluginTable{*rate}
-                       : auth      ? PluginTable{*auth}
-                                   : PluginTable{*store};
+                                   : PluginTable{*auth};
     auto loaded = load_alone(table, table.name, context);
     if (!loaded) return loaded.error();
     const auto &plugin = loaded->plugin;
@@ -115,10 +111,6 @@ class Host final : public process::Role {
       auto made = AuthInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
       auth_ = std::make_unique<AuthService>(std::move(*made));
-    } else if (store) {
-      auto made = StoreInstance::create(around, plugin, std::move(instance));
-      if (!made) return made.error();
-      store_ = std::make_unique<StoreService>(std::move(*made), [this] { check_idle(); });
     } else {
       auto made = TransportInstance::create(around, plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -156,7 +148,6 @@ class Host final : public process::Role {
     if (event_) event_->instance().stats(add);
     if (rate_) rate_->stats(add);
     if (auth_) auth_->instance().stats(add);
-    if (store_) store_->instance().stats(add);
   }
 
  private:
@@ -199,7 +190,6 @@ class Host final : public process::Role {
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
         if (const auto client = from.lock(); auth_ && client && auth_->receive(client, m)) return;
-        if (const auto client = from.lock(); store_ && client && store_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
   }
@@ -283,7 +273,7 @@ class Host final : public process::Role {
   }
 
   void check_idle() {
-    const bool busy = (event_ && !event_->idle()) || (rate_ && rate_->in_flight() > 0) || (store_ && !store_->idle());
+    const bool busy = (event_ && !event_->idle()) || (rate_ && rate_->in_flight() > 0);
     if (!draining_ || !channels_.empty() || busy || finished_) return;
     finished_ = true;
     asio::post(context_->loop, [this] {
@@ -294,7 +284,6 @@ class Host final : public process::Role {
       event_.reset();
       rate_.reset();
       auth_.reset();
-      store_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -310,7 +299,6 @@ class Host final : public process::Role {
   std::unique_ptr<EventService> event_;
   std::unique_ptr<RateInstance> rate_;
   std::unique_ptr<AuthService> auth_;
-  std::unique_ptr<StoreService> store_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_, tables_that_ask_;  // of its clients
   bool draining_ = false, finished_ = false;
