@@ -98,12 +98,15 @@ class TableSins(rig.TestCase):
                 server.write_config(HEAD % 'relocated_maps = ["sin"]' + TABLE % ("lookup-sin-blocks-loop", mode) +
                                     route.format("good"))
                 server.cli("reload")
-                router = {pid for pid, role in server.children().items() if role == "router"}
+                def routers():
+                    return {pid for pid, role in server.children().items() if role == "router"}
+                rig.wait_for(lambda: len(routers()) == 1, "the router of the configuration before to have ended")
+                router = routers()
                 self.assertIn("1 message", server.cli("queue", "reroute", "--all"))
                 if mode == "inproc":
                     said = "router process ends itself: its loop hangs; its loop is in the code of lookup sin"
                     rig.wait_for(lambda: said in server.log_text(), said)
-                    rig.wait_for(lambda: not router & server.children().keys(), "another router")
+                    rig.wait_for(lambda: not router & routers(), "another router")
                 else:
                     server.wait_event("no route")
                     self.assertLessEqual(router, server.children().keys())
