@@ -18,6 +18,7 @@
 #include "kernel/io/asio.hpp"
 #include "kernel/io/channel.hpp"
 #include "kernel/queue/link.hpp"
+#include "kernel/queue/peers.hpp"
 #include "kernel/spool/io_thread.hpp"
 #include "kernel/wire/process_messages.hpp"
 #include "tests/support/fault_files.hpp"
