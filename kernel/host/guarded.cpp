@@ -52,8 +52,7 @@ void Guarded::judge(bool failed, std::string_view why, std::size_t part, std::st
   ++times_opened_;
   const auto opened = fmt::format(
       "breaker open: the plugin keeps failing and is not asked for a while; {}; mend it, and have it asked at once "
-      "with "
-      "mansio reload",
+      "with mansio reload",
       words_.meanwhile);
   const LogField plugin{"plugin", plugin_.name}, reason{"reason", why};
   if (stage.empty())

@@ -309,8 +309,7 @@ void QueueCore::suspend(GroupSlot slot, const Reason &reason, bool dead_transpor
   index_.set_state(slot, GroupState::Leased);
   Batch batch;
   const auto outcome = outcome_of(reason, wire::DeliveryStatus::Deferred);
-  Recipients recipients;
-  for (const auto &p : index_.group(slot).recipients) recipients.push_back(p.index);
+  const auto recipients = recipients_of(slot);
   const auto now = clock_.wall();
   const LeaseContext context{transport_of(slot).name, 0, std::min(due(slot), now), now};
   for (const auto i : recipients) apply(batch, slot, i, outcome, *envelope, context);

@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::size_t kKept = 8 * 1024 * 1024;  // of lines of a snapshot that nobody has taken yet
 
-std::string reason_text(const Reason &r) { return said_text(r.smtp_code, r.enhanced, r.text, r.relay, false); }
-
 void put_place(Json &j, const spool::Place &p) {
   j.open('{').key("segment").number(p.segment).key("epoch").number(p.epoch).key("offset").number(p.offset);
   j.key("length").number(p.length).close('}');

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 
+#include "kernel/queue/delivery_log.hpp"
+
 namespace mansio::queue {
 
 Reason reason_of(const wire::RecipientOutcome &o) { return {o.smtp_code, o.enhanced, o.text, o.remote_mta, o.relay}; }
+
+std::string reason_text(const Reason &r) { return said_text(r.smtp_code, r.enhanced, r.text, r.relay, false); }
 
 wire::RecipientOutcome outcome_of(const Reason &r, wire::DeliveryStatus status) {
   wire::RecipientOutcome o;

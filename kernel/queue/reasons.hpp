@@ -30,6 +30,7 @@ struct Reason {
 };
 
 Reason reason_of(const wire::RecipientOutcome &outcome);
+std::string reason_text(const Reason &reason);  // as the delivery log prints it: said_text()
 wire::RecipientOutcome outcome_of(const Reason &reason, wire::DeliveryStatus status);
 
 using ReasonId = std::uint32_t;  // 0: none

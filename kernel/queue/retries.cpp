@@ -130,7 +130,7 @@ void QueueCore::give_up(GroupSlot group, const wire::PolicyWord &word) {
     auto outcome = outcome_of(reason, wire::DeliveryStatus::Bounced);
     outcome.enhanced = word.enhanced.empty() ? EnhancedStatus{5, 4, 7} : word.enhanced;
     if (!word.text.empty()) {  // not what the next hop said
-      const auto said = said_text(reason.smtp_code, reason.enhanced, reason.text, reason.relay, false);
+      const auto said = reason_text(reason);
       outcome.text = said.empty() ? word.text : word.text + " (" + said + ")";
       outcome.smtp_code = 0;
       outcome.remote_mta.clear();
