@@ -46,8 +46,9 @@ Watchdog::~Watchdog() {
 void Watchdog::beat() {
   last_beat_ = read_clock(CLOCK_MONOTONIC);
   timer_.expires_after(kTurn);
-  timer_.async_wait([this](ErrorCode e) {
-    if (!e) beat();
+  // A wait that had expired when we went is not cancelled any more: the loop still calls this.
+  timer_.async_wait([this, alive = std::weak_ptr{alive_}](ErrorCode e) {
+    if (!e && !alive.expired()) beat();
   });
 }
 

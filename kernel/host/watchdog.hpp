@@ -27,6 +27,7 @@ class Watchdog {
   void beat();
   void watch();
 
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();
   asio::steady_timer timer_;
   const Nanos hang_;
   const double cpu_limit_;

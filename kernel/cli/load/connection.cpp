@@ -40,7 +40,7 @@ void Watchdog::tick() {
   }
   timer_.expires_after(std::chrono::milliseconds{500});
   timer_.async_wait([this](const ErrorCode &error) {
-    if (!error) tick();
+    if (!error && !stopped_) tick();
   });
 }
 

@@ -30,7 +30,10 @@ class Watchdog {
  public:
   Watchdog(asio::io_context &loop, std::chrono::nanoseconds patience) : timer_(loop), patience_(patience) {}
   void start() { tick(); }
-  void stop() { timer_.cancel(); }
+  void stop() {
+    stopped_ = true;  // a wait that has expired already is not cancelled
+    timer_.cancel();
+  }
   void close_all();
 
  private:
@@ -39,6 +42,7 @@ class Watchdog {
 
   asio::steady_timer timer_;
   std::chrono::nanoseconds patience_;  // for one wait
+  bool stopped_ = false;
   // Shared with the connections: those left when the loop is destroyed go after the watchdog.
   using Registry = std::unordered_set<Connection *>;
   std::shared_ptr<Registry> connections_ = std::make_shared<Registry>();

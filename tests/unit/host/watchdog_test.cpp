@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -66,6 +67,16 @@ TEST_F(WatchdogTest, CountsTheCpuOfOtherThreads) {
   stop = true;
   burner.join();
   EXPECT_EQ(why, "it uses more CPU than its cpu_limit");
+}
+
+// A process that stops lets go of it from whatever its loop is doing, and its own turn may stand behind that already.
+TEST_F(WatchdogTest, MayGoWhenItsTurnIsDue) {
+  auto going = std::make_unique<Watchdog>(loop_, kNever, 0, [](const char *) {});
+  asio::steady_timer earlier{loop_, 1ms};
+  earlier.async_wait([&](ErrorCode) { going.reset(); });
+  std::this_thread::sleep_for(1s);  // both have expired: the loop takes them up together
+  loop_.run_for(5s);
+  EXPECT_TRUE(loop_.stopped());  // nothing is armed any more
 }
 
 TEST(Running, NamesTheInnermostAndThenTheOuterAgain) {
