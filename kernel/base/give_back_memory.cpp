@@ -8,7 +8,12 @@ extern "C" int mallctl(const char *name, void *old, std::size_t *old_size, void 
 
 namespace mansio {
 
+void give_back_thread_cache() {
+  if (mallctl) (void)mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+}
+
 void give_back_memory() {
+  give_back_thread_cache();
   if (mallctl) (void)mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: MALLCTL_ARENAS_ALL
 }
 

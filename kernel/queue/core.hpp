@@ -232,7 +232,6 @@ class QueueCore : private spool::Mover {
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
   void suspend(GroupSlot group, const Reason &reason, bool dead_transport);
   Reason why_suspended(GroupSlot group, bool dead_transport) const;
-  static Reason suspended(EnhancedStatus status, std::string_view why);
   void check_deadlines(Nanos now);
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);

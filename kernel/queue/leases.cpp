@@ -1,5 +1,4 @@
 // Leases: the scheduler's decisions turned into leases for egress processes.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -292,11 +291,7 @@ Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
   const auto destination = scheduler_->destination_of(slot);
   auto known = suspended_reasons_.find(destination);
   if (known == suspended_reasons_.end()) known = suspended_reasons_.find(scheduler_->site_of(destination));
-  return known == suspended_reasons_.end() ? suspended({4, 4, 1}, "") : reasons_.get(known->second);
-}
-
-Reason QueueCore::suspended(EnhancedStatus status, std::string_view why) {
-  return {0, status, fmt::format("delivery temporarily suspended{}{}", why.empty() ? "" : ": ", why), "", "none"};
+  return known == suspended_reasons_.end() ? suspended_reason({4, 4, 1}, "") : reasons_.get(known->second);
 }
 
 // A dead destination or transport, or a transport that only flushes: counts as a failed attempt, without a connection.

@@ -80,7 +80,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
       const bool deferred = !o.outcomes.empty() && o.outcomes.front().enhanced.cls == 4;
       const auto status = deferred ? o.outcomes.front().enhanced : EnhancedStatus{4, 4, 1};
       auto &kept = suspended_reasons_[id];
-      reasons_.drop(std::exchange(kept, reasons_.take(suspended(status, why))));
+      reasons_.drop(std::exchange(kept, reasons_.take(suspended_reason(status, why))));
     } else if (const auto known = suspended_reasons_.find(id);
                o.done && !no_feedback && known != suspended_reasons_.end()) {
       reasons_.drop(known->second);

@@ -1,5 +1,6 @@
 // Reasons: what a server last said about a recipient that waits, interned and counted. Thousands of recipients
-// waiting for one dead site share one text; a text nobody needs any more is forgotten.
+// waiting for one dead site share one text, be it that of their own failure or that they were not tried for it; a text
+// nobody needs any more is forgotten.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +31,12 @@ struct Reason {
 };
 
 Reason reason_of(const wire::RecipientOutcome &outcome);
+// Of mail that is not tried, since its destination is suspended for `why`.
+Reason suspended_reason(EnhancedStatus status, std::string_view why);
 std::string reason_text(const Reason &reason);  // as the delivery log prints it: said_text()
 wire::RecipientOutcome outcome_of(const Reason &reason, wire::DeliveryStatus status);
 
-using ReasonId = std::uint32_t;  // 0: none
+using ReasonId = std::uint32_t;  // 0: none; below 2^31
 
 class Reasons {
  public:
@@ -44,41 +47,52 @@ class Reasons {
 
   ReasonId take(const Reason &reason);  // one reference
   ReasonId share(ReasonId id) {         // one more, of one that is there
-    ++entries_[id].references;
+    ++entries_[id & ~kSuspended].references;
     return id;
   }
   void drop(ReasonId id);
   Reason get(ReasonId id) const;  // an empty one for none
+  // The journal's number for it; 0: none.
   std::uint64_t &journaled_as(ReasonId id) {
-    return entries_[id].journaled_as;
-  }  // the journal's number for it; 0: none
+    return entries_[id & ~kSuspended].journaled_as[(id & kSuspended) == 0 ? 0 : 1];
+  }
   std::size_t size() const { return entries_.size() - free_.size() - 1; }
 
  private:
-  struct TextId {
-    std::uint64_t value;  // its hash
-    bool operator==(const TextId &) const = default;
-  };
-  struct Keys {
-    const Reasons &reasons;
-    TextId id_of(ReasonId id) const { return reasons.entries_[id].hash; }
-    void prefetch_id(ReasonId id) const { mansio::prefetch(reasons.entries_[id]); }
+  // In an id: suspended_reason() of what the entry says, of which a backlog to many dead destinations has as many.
+  static constexpr ReasonId kSuspended = 1u << 30;
+
+  struct Hashed {
+    std::uint64_t value;
+    bool operator==(const Hashed &) const = default;
   };
   struct Entry {
-    std::unique_ptr<char[]> text;  // the encoded Reason, in as many bytes as it takes
-    TextId hash{0};
-    std::uint64_t journaled_as = 0;
-    std::uint32_t length = 0;  // of the text
+    std::unique_ptr<char[]> text;            // the encoded Reason, in as many bytes as it takes
+    Hashed whole{0}, said{0};                // of all of it, and of Reason::text
+    std::uint64_t journaled_as[2] = {0, 0};  // as it is, and as kSuspended
+    std::uint32_t length = 0;                // of the text
     std::uint32_t references = 0;
     std::string_view view() const { return {text.get(), length}; }
   };
 
+  template <Hashed Entry::*kHash>
+  struct Keys {
+    const Reasons &reasons;
+    Hashed id_of(ReasonId id) const { return reasons.entries_[id].*kHash; }
+    void prefetch_id(ReasonId id) const { mansio::prefetch(reasons.entries_[id]); }
+  };
+
+  ReasonId failure_behind(const Reason &reason) const;
+
   const Hash hash_;
   Chunked<Entry, 256> entries_;  // the first is that of none
   std::vector<ReasonId> free_;
-  Keys keys_{*this};
-  // By hash. Of texts that share one the first is here, and of the others each has an entry for every reference.
-  IdTable<Keys, TextId> by_text_{keys_};
+  Keys<&Entry::whole> wholes_{*this};
+  Keys<&Entry::said> sayings_{*this};
+  // By hash. Of those that share one the first is here. Of the others each has an entry for every reference in the one,
+  // and in the other no suspended mail shares its text.
+  IdTable<Keys<&Entry::whole>, Hashed> by_whole_{wholes_};
+  IdTable<Keys<&Entry::said>, Hashed> by_said_{sayings_};
 };
 
 }  // namespace mansio::queue

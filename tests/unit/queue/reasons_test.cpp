@@ -32,6 +32,41 @@ TEST(Reasons, KeepATextOnceAndForgetItWithItsLastReference) {
   EXPECT_EQ(reasons.size(), 2u);
 }
 
+TEST(Reasons, LetMailThatIsNotTriedShareTheTextOfTheFailureItWaitsFor) {
+  Reasons reasons;
+  const auto failed = reasons.take(said("no answer"));
+  const auto kept = reasons.take(suspended_reason({4, 4, 1}, "no answer"));
+  EXPECT_NE(kept, failed);
+  EXPECT_EQ(reasons.size(), 1u);
+  EXPECT_EQ(reasons.get(kept), (Reason{0, {4, 4, 1}, "delivery temporarily suspended: no answer", "", "none"}));
+  EXPECT_EQ(reasons.get(failed), said("no answer"));
+  reasons.journaled_as(failed) = 7;  // the journal has a text for each
+  EXPECT_EQ(reasons.journaled_as(kept), 0u);
+  reasons.journaled_as(kept) = 8;
+  EXPECT_EQ(reasons.journaled_as(failed), 7u);
+
+  EXPECT_EQ(reasons.share(kept), kept);
+  reasons.drop(failed);
+  reasons.drop(kept);
+  EXPECT_EQ(reasons.get(kept), suspended_reason({4, 4, 1}, "no answer"));  // it outlives the failure
+  EXPECT_EQ(reasons.take(said("no answer")), failed);
+  reasons.drop(failed);
+  reasons.drop(kept);
+  EXPECT_EQ(reasons.size(), 0u);
+}
+
+TEST(Reasons, KeepWhatOnlyLooksLikeAFailureThatIsThere) {
+  Reasons reasons;
+  reasons.take(said("no answer"));
+  for (const auto &reason : {suspended_reason({4, 4, 2}, "no answer"), suspended_reason({4, 4, 1}, "no answers"),
+                             suspended_reason({4, 4, 1}, ""), said("delivery temporarily suspended: no answer")}) {
+    const auto before = reasons.size();
+    const auto id = reasons.take(reason);
+    EXPECT_EQ(reasons.size(), before + 1) << reason.text;
+    EXPECT_EQ(reasons.get(id), reason);
+  }
+}
+
 TEST(Reasons, FindEachOfMany) {
   Reasons reasons;
   std::vector<ReasonId> ids;

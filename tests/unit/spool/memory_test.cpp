@@ -1,4 +1,5 @@
-// What a start needed to find its mail goes back to the system once all is found. jemalloc's function is the test's.
+// What a start needed to find its mail goes back to the system once all is found, and what deliveries needed when there
+// are none for a while. jemalloc's function is the test's.
 #include <atomic>
 
 #include "tests/unit/spool/spool_rig.hpp"
@@ -28,6 +29,18 @@ TEST(SpoolMemory, GoesBackOnceAllMailIsFound) {
   ASSERT_FALSE(rig.error);
   EXPECT_EQ(rig.found.size(), 1u);
   EXPECT_TRUE(rig.run_until([] { return purges > 0; }));
+}
+
+TEST(SpoolMemory, GoesBackWhenNothingIsBeingDelivered) {
+  purges = 0;
+  test::FaultFiles disk;
+  Rig rig{disk};
+  ASSERT_FALSE(rig.error);
+  ASSERT_TRUE(rig.run_until([] { return purges > 0; }));  // that of the start
+  rig.store->mark_active(true);
+  purges = 0;
+  rig.store->mark_active(false);
+  EXPECT_TRUE(rig.run_until([] { return purges > 2; }));  // both threads' caches, and what is free
 }
 
 }  // namespace
