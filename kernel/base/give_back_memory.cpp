@@ -12,9 +12,13 @@ void give_back_thread_cache() {
   if (mallctl) (void)mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
 }
 
+// 4096: MALLCTL_ARENAS_ALL.
 void give_back_memory() {
-  give_back_thread_cache();
-  if (mallctl) (void)mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: MALLCTL_ARENAS_ALL
+  if (mallctl) (void)mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);
+}
+
+void give_back_old_memory() {
+  if (mallctl) (void)mallctl("arena.4096.decay", nullptr, nullptr, nullptr, 0);
 }
 
 }  // namespace mansio

@@ -1,4 +1,4 @@
-// For what has just freed much and may allocate little for long.
+// For what has freed much and may allocate little for long.
 #pragma once
 
 namespace mansio {
@@ -8,8 +8,12 @@ namespace mansio {
 // allocator is not jemalloc.
 void give_back_memory();
 
-// What the calling thread keeps for itself goes back to the allocator: some microseconds. Then give_back_memory() finds
-// it, from whichever thread.
+// The same for what has been unused for a while. The allocator does that itself, but only as long as somebody
+// allocates: whoever may stand idle calls this from time to time. It costs next to nothing where there is nothing to
+// give.
+void give_back_old_memory();
+
+// What the calling thread keeps for itself goes back to the allocator: some microseconds.
 void give_back_thread_cache();
 
 }  // namespace mansio

@@ -228,7 +228,7 @@ class Resolver final : public Dns {
   // May run inside query(), so the waiting are answered a turn later.
   void finish(const Key &key, int status, std::string_view bytes) {
     --active_;
-    DnsParsed parsed{Error{Status::Defer, ares_strerror(status) + (" while asking DNS for " + key.name), {4, 4, 3}}};
+    DnsParsed parsed{Error{Status::Defer, ares_strerror(status), {4, 4, 3}}};
     if (!bytes.empty()) parsed = parse_dns_message(bytes, key.name, key.type);
     const auto result = std::make_shared<const DnsResult>(std::move(parsed.result));
     remember(key, result, parsed.ttl);

@@ -232,6 +232,9 @@ class QueueCore : private spool::Mover {
   void end_lease(LeaseMap::iterator at);  // descriptors, pins, counters; the group is the caller's
   void suspend(GroupSlot group, const Reason &reason, bool dead_transport);
   Reason why_suspended(GroupSlot group, bool dead_transport) const;
+  ReasonId suspended_reason_of(scheduler::DestinationId destination) const {
+    return destination < suspended_reasons_.size() ? suspended_reasons_[destination] : 0;
+  }
   void check_deadlines(Nanos now);
   void check_holders(Nanos now);
   void end_hung(Connection &c, MessageId on);
@@ -461,8 +464,8 @@ class QueueCore : private spool::Mover {
   Nanos retries_said_at_ = 0;                             // that there are too many
   std::deque<std::string> domains_to_ask_;                // whose exchangers are wanted
   std::unordered_map<MessageId, std::uint32_t> foreign_;  // in leases given before our restart: how many
-  // What is said to mail for each that was last out of reach: one text with the recipients' own.
-  std::map<scheduler::DestinationId, ReasonId> suspended_reasons_;
+  // By destination, what is said to mail for those that were last out of reach: one text with the recipients' own.
+  std::vector<ReasonId> suspended_reasons_;
 
   bool attach_done_ = false, gate_open_ = false, retire_open_ = false, draining_ = false;
   Nanos gate_at_ = 0;

@@ -289,9 +289,9 @@ void QueueCore::end_lease(LeaseMap::iterator at) {
 Reason QueueCore::why_suspended(GroupSlot slot, bool dead_transport) const {
   if (dead_transport) return {0, {4, 3, 0}, "mail transport unavailable", "", "none"};
   const auto destination = scheduler_->destination_of(slot);
-  auto known = suspended_reasons_.find(destination);
-  if (known == suspended_reasons_.end()) known = suspended_reasons_.find(scheduler_->site_of(destination));
-  return known == suspended_reasons_.end() ? suspended_reason({4, 4, 1}, "") : reasons_.get(known->second);
+  auto known = suspended_reason_of(destination);
+  if (known == 0) known = suspended_reason_of(scheduler_->site_of(destination));
+  return known == 0 ? suspended_reason({4, 4, 1}, "") : reasons_.get(known);
 }
 
 // A dead destination or transport, or a transport that only flushes: counts as a failed attempt, without a connection.

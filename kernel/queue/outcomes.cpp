@@ -79,12 +79,10 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
       const auto &why = o.reason.empty() && !o.outcomes.empty() ? o.outcomes.front().text : o.reason;
       const bool deferred = !o.outcomes.empty() && o.outcomes.front().enhanced.cls == 4;
       const auto status = deferred ? o.outcomes.front().enhanced : EnhancedStatus{4, 4, 1};
-      auto &kept = suspended_reasons_[id];
-      reasons_.drop(std::exchange(kept, reasons_.take(suspended_reason(status, why))));
-    } else if (const auto known = suspended_reasons_.find(id);
-               o.done && !no_feedback && known != suspended_reasons_.end()) {
-      reasons_.drop(known->second);
-      suspended_reasons_.erase(known);
+      if (id >= suspended_reasons_.size()) suspended_reasons_.resize(id + 1);
+      reasons_.drop(std::exchange(suspended_reasons_[id], reasons_.take(suspended_reason(status, why))));
+    } else if (o.done && !no_feedback && suspended_reason_of(id) != 0) {
+      reasons_.drop(std::exchange(suspended_reasons_[id], 0));
     }
   }
   if (o.done) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "kernel/base/give_back_memory.hpp"
 #include "kernel/spool/store_impl.hpp"
 
 namespace mansio::spool {
@@ -30,7 +31,8 @@ std::uint64_t StoreImpl::ordinary_size() const {
 // next one is made of.
 std::uint64_t StoreImpl::journal_room() const {
   if (!disk_full_) return Journal::kPlenty;
-  const auto space = files_.space(options_.directory);  // what the last tick saw may be used up by now, or given up since
+  const auto space =
+      files_.space(options_.directory);  // what the last tick saw may be used up by now, or given up since
   auto room = space ? space->free : disk_free_;
   for (const auto *name : {"reserve", "journal/spare"})
     if (const auto file = files_.open(path(name), io::OpenMode::Read))
@@ -137,6 +139,8 @@ void StoreImpl::tick() {
     keep_spares();
     keep_cold_file();
     keep_reserve();
+    give_back_thread_cache();
+    if (thread_) thread_->run(give_back_old_memory, nullptr);
     tick();
   };
   if (turns_) return turns_->later(work, std::chrono::nanoseconds{kTick}.count());

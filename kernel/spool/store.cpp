@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "kernel/base/give_back_memory.hpp"
 #include "kernel/spool/store_impl.hpp"
 
 namespace mansio::spool {
@@ -299,12 +298,7 @@ void StoreImpl::begin_checkpoint() {
 
 std::uint64_t StoreImpl::mark_active(bool any) {
   const auto sequence = journal_.append(RecordType::Active, std::string(1, any ? '\1' : '\0'));
-  if (any) {
-    journal_.hurry();
-  } else if (thread_) {  // what the deliveries needed may not be wanted for long, and nobody waits now
-    give_back_thread_cache();
-    thread_->run(give_back_memory, nullptr);
-  }
+  if (any) journal_.hurry();
   return sequence;
 }
 

@@ -23,7 +23,9 @@ struct Addresses {
   std::string why;
 };
 
-Task<Addresses> addresses_of(const Context &context, std::vector<MailHost> hosts, std::uint16_t port, Cancel &cancel) {
+// Of the hosts of `domain`, or of itself.
+Task<Addresses> addresses_of(const Context &context, const std::string &domain, std::vector<MailHost> hosts,
+                             std::uint16_t port, Cancel &cancel) {
   Addresses found;
   std::vector<plugin::Question> questions;
   std::vector<std::size_t> host_of;
@@ -51,7 +53,7 @@ Task<Addresses> addresses_of(const Context &context, std::vector<MailHost> hosts
       }
     } else if (answers[i].status != MANSIO_NOT_FOUND && answers[i].status != MANSIO_FAIL) {
       found.temporary = true;
-      if (!answers[i].text.empty()) found.why = answers[i].text;
+      if (!answers[i].text.empty()) found.why = (host.name == domain ? "" : host.name + ": ") + answers[i].text;
     }
   }
   co_return found;
@@ -119,7 +121,7 @@ Task<Resolution> resolve(const Context &context, NextHop nexthop, Cancel &cancel
     }  // NOT_FOUND: implicit MX
   }
 
-  auto found = co_await addresses_of(context, hosts, nexthop.port, cancel);
+  auto found = co_await addresses_of(context, nexthop.name, hosts, nexthop.port, cancel);
   if (found.targets.empty()) {
     result.failure = found.temporary ? try_later(nexthop.name, found.why)
                                      : hopeless({5, 4, 4}, "no address found for " + nexthop.name);

@@ -20,10 +20,13 @@ extern "C" int mallctl(const char *name, void *, std::size_t *, void *, std::siz
 namespace mansio {
 namespace {
 
-TEST(GiveBackMemory, PurgesAllArenasOnceTheThreadKeepsNothingForItself) {
+TEST(GiveBackMemory, IsOfAllArenasAndOfTheThread) {
   asked_of_allocator.clear();
+  give_back_thread_cache();
+  give_back_old_memory();
   give_back_memory();
-  EXPECT_EQ(asked_of_allocator, (std::vector<std::string>{"thread.tcache.flush", "arena.4096.purge"}));
+  EXPECT_EQ(asked_of_allocator,
+            (std::vector<std::string>{"thread.tcache.flush", "arena.4096.decay", "arena.4096.purge"}));
 }
 
 }  // namespace
