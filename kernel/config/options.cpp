@@ -334,6 +334,14 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                     "authenticated, or by QMQP, unless a policy or filter says that it is another. The "
                                     "field stays in the message.",
                                     "none"),
+        option<&T::priority_header>(
+            "priority_header", text(kFieldName),
+            "A header field, such as \"MT-Priority\" (RFC 6758), with the priority of a message "
+            "that came without one by MT-PRIORITY: from -9 to 9, or a word such as \"urgent\" or "
+            "\"bulk\"; in \"X-Priority\" 1 (highest) to 5. From clients in `mynetworks`, those "
+            "that have authenticated and by QMQP any counts; that of others only where it is below "
+            "0. A policy or filter may say another. The field stays in the message.",
+            "none"),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
         option<&T::durability>("durability", choice(kDurabilities),
@@ -456,7 +464,7 @@ std::span<const Option<Listener>> listener_options() {
                              "What is spoken there. Over QMQP a client brings one message for a connection and hears "
                              "one reply for all recipients; of the SMTP server's options those count that are about "
                              "content, numbers of recipients and connections, client names, `transaction_timeout`, "
-                             "`tenant`, `campaign_header` and `durability`.",
+                             "`tenant`, `campaign_header`, `priority_header` and `durability`.",
                              "\"smtp\""),
         option<&T::qmqpd_authorized_clients>(
             "qmqpd_authorized_clients", list(kNetwork),

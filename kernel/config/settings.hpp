@@ -68,6 +68,7 @@ struct Smtpd {
   bool mt_priority = false;
   std::string tenant;           // whose the mail is that comes in here; "" = nobody's in particular
   std::string campaign_header;  // the field that has a message's campaign; "" = none
+  std::string priority_header;  // the field that has its priority; "" = none
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
   TlsLevel tls_security_level = TlsLevel::None;

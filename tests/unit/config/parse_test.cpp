@@ -426,6 +426,14 @@ TEST(Parse, TakesTheNameOfACampaignsField) {
   EXPECT_THAT(all(parse_with_rest("[smtpd]\ncampaign_header = \"X-Campaign:\"\n")), HasSubstr("header field"));
 }
 
+TEST(Parse, TakesTheNameOfAPrioritysField) {
+  const auto parsed = parse_with_rest("[smtpd]\npriority_header = \"MT-Priority\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.smtpd.priority_header, "MT-Priority");
+  EXPECT_EQ(parse_snapshot(parsed.snapshot)->listeners.at(0).smtpd.priority_header, "MT-Priority");
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\npriority_header = \"MT Priority\"\n")), HasSubstr("header field"));
+}
+
 TEST(Parse, RefusesDestinationsThatMakeNoSense) {
   const auto problem = [](const std::string &text) {
     return all(parse_with_rest("[transport.x]\nplugin = \"transport-x\"\n" + text));
