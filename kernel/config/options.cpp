@@ -84,6 +84,31 @@ constexpr std::string_view kDurabilities[] = {"power", "process"};
 constexpr std::string_view kIsolations[] = {"inproc", "process"};
 constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
 
+template <class T>
+Form form_of(std::span<const Option<T>> options, std::string_view name) {
+  for (const auto &each : options)
+    if (each.name == name) return each.form;
+  return {};
+}
+
+// What `M` is at top level for all transports, under its own name or "default_" before it, as Postfix has them.
+template <auto M>
+Option<Settings> transport_default(std::string_view name, std::string_view help) {
+  constexpr std::string_view kPrefix = "default_";
+  auto own = name;
+  if (own.starts_with(kPrefix)) own.remove_prefix(kPrefix.size());
+  Option<Settings> row;
+  row.name = name;
+  row.help = help;
+  if constexpr (std::is_same_v<typename MemberOf<decltype(M)>::Class, DestinationLimits>)
+    row.form = form_of(destination_options(), own);
+  else
+    row.form = form_of(transport_options(), own);
+  row.get = [](const Settings &from) { return option<M>({}, {}, {}).get(from.transport_defaults); };
+  row.set = [](Settings &to, Datum value) { option<M>({}, {}, {}).set(to.transport_defaults, std::move(value)); };
+  return row;
+}
+
 }  // namespace
 
 std::span<const Option<Settings>> top_level_options() {
@@ -194,8 +219,39 @@ std::span<const Option<Settings>> top_level_options() {
         option<&T::ingress_processes>(
             "ingress_processes", integer(0, 16),
             "Processes that receive mail; 0 means one for every two processor cores, at least 1 and at most 4."),
-        option<&T::default_process_limit>("default_process_limit", integer(1, 100000),
-                                          "Default of each transport's `process_limit`."),
+        transport_default<&Transport::process_limit>("default_process_limit",
+                                                     "Default of each transport's `process_limit`."),
+        transport_default<&DestinationLimits::initial_destination_concurrency>(
+            "initial_destination_concurrency",
+            "Default of each transport's `initial_destination_concurrency`; where its `destination_concurrency_limit` "
+            "is lower, that is."),
+        transport_default<&DestinationLimits::destination_concurrency_limit>(
+            "default_destination_concurrency_limit",
+            "Default of each transport's `destination_concurrency_limit`. Of transport-maildir's mailboxes it is 2 all "
+            "the same."),
+        transport_default<&DestinationLimits::destination_concurrency_positive_feedback>(
+            "default_destination_concurrency_positive_feedback",
+            "Default of each transport's `destination_concurrency_positive_feedback`."),
+        transport_default<&DestinationLimits::destination_concurrency_negative_feedback>(
+            "default_destination_concurrency_negative_feedback",
+            "Default of each transport's `destination_concurrency_negative_feedback`."),
+        transport_default<&DestinationLimits::destination_concurrency_failed_cohort_limit>(
+            "default_destination_concurrency_failed_cohort_limit",
+            "Default of each transport's `destination_concurrency_failed_cohort_limit`."),
+        transport_default<&DestinationLimits::destination_recipient_limit>(
+            "default_destination_recipient_limit", "Default of each transport's `destination_recipient_limit`."),
+        transport_default<&DestinationLimits::destination_rate_delay>(
+            "default_destination_rate_delay", "Default of each transport's `destination_rate_delay`."),
+        transport_default<&Transport::transport_rate_delay>("default_transport_rate_delay",
+                                                            "Default of each transport's `transport_rate_delay`."),
+        transport_default<&Transport::delivery_slot_cost>("default_delivery_slot_cost",
+                                                          "Default of each transport's `delivery_slot_cost`."),
+        transport_default<&Transport::delivery_slot_loan>("default_delivery_slot_loan",
+                                                          "Default of each transport's `delivery_slot_loan`."),
+        transport_default<&Transport::delivery_slot_discount>("default_delivery_slot_discount",
+                                                              "Default of each transport's `delivery_slot_discount`."),
+        transport_default<&Transport::minimum_delivery_slots>("default_minimum_delivery_slots",
+                                                              "Default of each transport's `minimum_delivery_slots`."),
         option<&T::stop_timeout>("stop_timeout", duration(kSecond, 3600 * kSecond),
                                  "How long a stop waits for work in hand."),
         option<&T::soft_bounce>(
@@ -334,6 +390,14 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                     "authenticated, or by QMQP, unless a policy or filter says that it is another. The "
                                     "field stays in the message.",
                                     "none"),
+        option<&T::priority_header>(
+            "priority_header", text(kFieldName),
+            "A header field, such as \"MT-Priority\" (RFC 6758), with the priority of a message "
+            "that came without one by MT-PRIORITY: from -9 to 9, or a word such as \"urgent\" or "
+            "\"bulk\"; in \"X-Priority\" 1 (highest) to 5. From clients in `mynetworks`, those "
+            "that have authenticated and by QMQP any counts; that of others only where it is below "
+            "0. A policy or filter may say another. The field stays in the message.",
+            "none"),
         option<&T::discard_ehlo_keywords>("discard_ehlo_keywords", list(kEhloKeyword),
                                           "Extensions that are not offered."),
         option<&T::durability>("durability", choice(kDurabilities),
@@ -456,7 +520,7 @@ std::span<const Option<Listener>> listener_options() {
                              "What is spoken there. Over QMQP a client brings one message for a connection and hears "
                              "one reply for all recipients; of the SMTP server's options those count that are about "
                              "content, numbers of recipients and connections, client names, `transaction_timeout`, "
-                             "`tenant`, `campaign_header` and `durability`.",
+                             "`tenant`, `campaign_header`, `priority_header` and `durability`.",
                              "\"smtp\""),
         option<&T::qmqpd_authorized_clients>(
             "qmqpd_authorized_clients", list(kNetwork),
@@ -502,7 +566,8 @@ std::span<const Option<Transport>> transport_options() {
       option<&T::transport_rate_delay>(
           "transport_rate_delay", duration(0),
           "Least time from the beginning of a delivery to that of the next, over the whole "
-          "transport; fractions of a second work. 0 means none."),
+          "transport; fractions of a second work. 0 means none.",
+          "`default_transport_rate_delay`"),
       option<&T::transport_rate_limit>(
           "transport_rate_limit", text(kRate),
           "Deliveries in a time, over the whole transport, such as \"100/s\" or \"5000/h\".", "none"),
@@ -515,12 +580,16 @@ std::span<const Option<Transport>> transport_options() {
           "delivery_slot_cost", integer(0, 1'000'000),
           "A list, that is a message with at least this many times `minimum_delivery_slots` deliveries on the "
           "transport, "
-          "lets one other delivery go ahead of its own for each so many of them; below 2 mail goes strictly in order."),
+          "lets one other delivery go ahead of its own for each so many of them; below 2 mail goes strictly in order.",
+          "`default_delivery_slot_cost`"),
       option<&T::delivery_slot_loan>("delivery_slot_loan", integer(0, 1'000'000),
-                                     "How many others may go ahead before the list has had the deliveries for it."),
+                                     "How many others may go ahead before the list has had the deliveries for it.",
+                                     "`default_delivery_slot_loan`"),
       option<&T::delivery_slot_discount>("delivery_slot_discount", integer(0, 100),
-                                         "Percent of that cost that may be missing when another goes ahead."),
-      option<&T::minimum_delivery_slots>("minimum_delivery_slots", integer(0, 1'000'000), "See `delivery_slot_cost`."),
+                                         "Percent of that cost that may be missing when another goes ahead.",
+                                         "`default_delivery_slot_discount`"),
+      option<&T::minimum_delivery_slots>("minimum_delivery_slots", integer(0, 1'000'000), "See `delivery_slot_cost`.",
+                                         "`default_minimum_delivery_slots`"),
       option<&T::smtp_generic_maps>(
           "smtp_generic_maps", list(kTableName),
           "Tables with the public address in the place of an internal one, in the envelope and the header of what this "
@@ -555,31 +624,38 @@ std::span<const Option<DestinationLimits>> destination_options() {
   using T = DestinationLimits;
   static const Option<T> rows[] = {
       option<&T::initial_destination_concurrency>("initial_destination_concurrency", integer(1, 100000),
-                                                  "Deliveries at once to a destination that is new."),
+                                                  "Deliveries at once to a destination that is new.",
+                                                  "`initial_destination_concurrency` at top level"),
       option<&T::destination_concurrency_limit>("destination_concurrency_limit", integer(0, 100000),
                                                 "Deliveries at once to one destination at most; 0 means no limit. The "
-                                                "default for a mailbox of transport-maildir is 2."),
+                                                "default for a mailbox of transport-maildir is 2.",
+                                                "`default_destination_concurrency_limit`"),
       option<&T::destination_concurrency_positive_feedback>(
           "destination_concurrency_positive_feedback", text(kFeedback),
           "What a delivery that reached the destination adds to its concurrency: \"1\", \"0.2\", \"1/5\", "
-          "\"1/concurrency\" or \"1/sqrt_concurrency\"."),
+          "\"1/concurrency\" or \"1/sqrt_concurrency\".",
+          "`default_destination_concurrency_positive_feedback`"),
       option<&T::destination_concurrency_negative_feedback>(
           "destination_concurrency_negative_feedback", text(kFeedback),
-          "What a delivery that failed to connect or to shake hands takes from it."),
+          "What a delivery that failed to connect or to shake hands takes from it.",
+          "`default_destination_concurrency_negative_feedback`"),
       option<&T::destination_concurrency_failed_cohort_limit>(
           "destination_concurrency_failed_cohort_limit", integer(0),
           "Rounds of failed deliveries after which a destination counts as dead: for `minimal_backoff_time`, give or "
           "take `backoff_jitter`, its mail is deferred without an attempt. A round is as many deliveries as its "
-          "concurrency; 0 means never."),
+          "concurrency; 0 means never.",
+          "`default_destination_concurrency_failed_cohort_limit`"),
       option<&T::destination_recipient_limit>(
           "destination_recipient_limit", integer(1, 100000),
-          "Recipients in one delivery; a message with more is delivered in several."),
+          "Recipients in one delivery; a message with more is delivered in several.",
+          "`default_destination_recipient_limit`"),
       option<&T::destination_rate_delay>(
           "destination_rate_delay", duration(0),
           "Time from the end of a delivery to the beginning of the next, which makes "
           "deliveries follow one another; fractions of a second work. 0 means none. Raise "
           "`destination_concurrency_failed_cohort_limit` with it: with one delivery at "
-          "once a single failure is a whole round."),
+          "once a single failure is a whole round.",
+          "`default_destination_rate_delay`"),
       option<&T::destination_rate_limit>("destination_rate_limit", text(kRate),
                                          "Deliveries in a time, such as \"10/s\", \"100/m\" or \"500/15m\".", "none"),
       option<&T::destination_rate_burst>("destination_rate_burst", integer(1),

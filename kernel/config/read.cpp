@@ -220,9 +220,8 @@ class Reader {
   }
 
   void read_transport(Settings &s, const std::string &name, const TomlTable &table) {
-    Transport transport;
+    auto transport = s.transport_defaults;
     transport.name = name;
-    transport.process_limit = s.default_process_limit;
     const auto prefix = "transport." + name + '.';
     DestinationLimits &limits = transport;
     for (const auto &entry : table) {
@@ -271,7 +270,8 @@ class Reader {
     if (auto text = values_.plugin_text(entry.value, key)) to.emplace(entry.key, std::move(*text));
   }
 
-  // Mailboxes are each by itself, and take little at once (Postfix: local_destination_concurrency_limit).
+  // Mailboxes are each by itself, and take little at once (Postfix: local_destination_concurrency_limit, which does not
+  // follow default_destination_concurrency_limit either).
   void follow_plugin(const std::string &prefix, Transport &transport) const {
     if (std::find(std::begin(kMailboxPlugins), std::end(kMailboxPlugins), transport.plugin) ==
         std::end(kMailboxPlugins))

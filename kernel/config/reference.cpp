@@ -130,8 +130,8 @@ std::string configuration_reference() {
   table(out, source_group_options(), SourceGroup{});
   out +=
       "\n## [[rate_limit]]\n\nRates by whose mail it is; each tenant, campaign, sender or source pool is counted by "
-      "itself, over all destinations. The first table with its key that matches counts. One for senders counts for "
-      "mail that comes after it was set up. A source pool's (`source_pool`) counts what leaves from it on all "
+      "itself, over all destinations. The first table with its key that matches counts. One that a reload "
+      "brings counts for mail that waits already. A source pool's (`source_pool`) counts what leaves from it on all "
       "transports, whether a policy or filter, an operator or a `[[response]]` said so. With "
       "`source_pool_destination` each source pool is counted at each destination, or site, by itself.\n\n";
   table(out, rate_limit_options(), RateRule{});

@@ -68,6 +68,7 @@ struct Smtpd {
   bool mt_priority = false;
   std::string tenant;           // whose the mail is that comes in here; "" = nobody's in particular
   std::string campaign_header;  // the field that has a message's campaign; "" = none
+  std::string priority_header;  // the field that has its priority; "" = none
   std::vector<std::string> discard_ehlo_keywords;
   Durability durability = Durability::Power;
   TlsLevel tls_security_level = TlsLevel::None;
@@ -377,9 +378,8 @@ struct Settings {
   std::vector<std::string> local_recipients;  // if given, others in mydestination are refused 5.1.1
   std::string postmaster = "postmaster";
   std::string double_bounce_sender = "double-bounce";
-  std::vector<std::string> proxy_interfaces;  // further addresses that are "me", for loop detection
-  std::uint32_t ingress_processes = 0;        // 0 = one for two cores, 1 to 4
-  std::uint32_t default_process_limit = 100;
+  std::vector<std::string> proxy_interfaces;      // further addresses that are "me", for loop detection
+  std::uint32_t ingress_processes = 0;            // 0 = one for two cores, 1 to 4
   Nanos stop_timeout = 30 * kSecond;              // SIGTERM to the end
   Nanos drain_timeout = 600 * kSecond;            // a reload to the end of the processes before it
   bool soft_bounce = false;                       // return nothing for good, and [smtpd]'s default
@@ -408,6 +408,9 @@ struct Settings {
   std::uint32_t virtual_alias_expansion_limit = 1000;
   std::uint32_t virtual_alias_address_length_limit = 1000;
 
+  // What each [transport.NAME] begins with: of its options those that the top level has too, most of them as "default_"
+  // and their name.
+  Transport transport_defaults;
   Log log;
   Smtpd smtpd;
   std::vector<Listener> listeners;

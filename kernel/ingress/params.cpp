@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "kernel/ingress/priority.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/dsn_params.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -43,14 +44,9 @@ std::optional<Reply> read_body(const Parameter &p, BodyType &body) {
   return std::nullopt;
 }
 
-// priority-value = (["-"] NZDIGIT) / "0" (RFC 6710).
-std::optional<Reply> read_priority(const Parameter &p, int &priority) {
-  auto digits = p.value;
-  const bool negative = digits.starts_with('-');
-  if (negative) digits.remove_prefix(1);
-  if (digits.size() != 1 || digits[0] < (negative ? '1' : '0') || digits[0] > '9') return bad_value(p);
-  priority = negative ? '0' - digits[0] : digits[0] - '0';
-  return std::nullopt;
+std::optional<Reply> read_priority(const Parameter &p, std::optional<int> &priority) {
+  priority = parse_priority(p.value);
+  return priority ? std::nullopt : std::optional{bad_value(p)};
 }
 
 // Who has authenticated where the message was first given to a server (RFC 4954 section 5). It goes no further:

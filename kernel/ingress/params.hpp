@@ -21,7 +21,7 @@ struct MailParameters {
   bool smtputf8 = false;
   Ret ret = Ret::NotGiven;
   std::string envid;
-  int priority = 0;  // -9 to 9
+  std::optional<int> priority;  // -9 to 9
 };
 
 struct RcptParameters {

@@ -49,7 +49,7 @@ QmqpSession::QmqpSession(Environment &environment, Service &service, io::UniqueF
       connection_(environment.loop, std::move(socket), family),
       client_(std::move(client)),
       decoder_(ContentDecoder::Framing::Bdat, smtpd_.line_length_limit == 0 ? UINT64_MAX : smtpd_.line_length_limit),
-      campaign_(smtpd_.campaign_header) {
+      fields_(smtpd_.campaign_header, smtpd_.priority_header, true) {
   client_.trusted = true;
 }
 
@@ -128,7 +128,7 @@ Task<void> QmqpSession::part(const QmqpReader::Event &event) {
 // After a refusal the draft is gone and the rest is dropped.
 Task<void> QmqpSession::store(std::string_view canonical) {
   if (refusal_ || canonical.empty()) co_return;
-  campaign_.feed(canonical, scanner_);
+  fields_.feed(canonical, scanner_);
   if (smtpd_.message_size_limit != 0 && scanner_.size() > smtpd_.message_size_limit) {  // with its line ends
     refuse({552, {5, 3, 4}, "Error: message too large"});
   } else if (smtpd_.header_size_limit != 0 && scanner_.header_size() > smtpd_.header_size_limit) {
@@ -216,7 +216,8 @@ Task<Reply> QmqpSession::finish() {
   e.helo = client_.name;
   e.protocol = "QMQP";
   e.tenant = smtpd_.tenant;
-  e.campaign = campaign_.value();
+  e.campaign = fields_.campaign();
+  e.priority = static_cast<std::uint8_t>(fields_.priority().value_or(0));
   settle(effects_, e);
   if (effects_.discard) co_return discard(env_, client_, e);
   const auto id = co_await deposit(env_, service_, client_, e, std::move(draft_), scanner_, effects_.prepend);

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernel/ingress/campaign.hpp"
+#include "kernel/ingress/client_fields.hpp"
 #include "kernel/ingress/client_session.hpp"
 #include "kernel/ingress/connection.hpp"
 #include "kernel/ingress/data.hpp"
@@ -60,7 +60,7 @@ class QmqpSession final : public ClientSession {
   QmqpReader reader_;
   ContentDecoder decoder_;
   ContentScanner scanner_;
-  CampaignField campaign_;
+  ClientFields fields_;
   std::unique_ptr<spool::Draft> draft_;
   Envelope envelope_;
   std::optional<Reply> refusal_;

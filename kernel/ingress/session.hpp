@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernel/ingress/campaign.hpp"
+#include "kernel/ingress/client_fields.hpp"
 #include "kernel/ingress/client_session.hpp"
 #include "kernel/ingress/command.hpp"
 #include "kernel/ingress/connection.hpp"
@@ -37,7 +37,8 @@ struct Transaction {
   std::optional<ContentDecoder> decoder;  // content has begun
   ContentScanner scanner;
   std::unique_ptr<HeldHeader> header;  // to be rewritten, and until then not in the draft
-  CampaignField campaign;
+  ClientFields fields;
+  bool has_priority = false;  // the client said one, to MAIL
   MessageEffects effects;
   std::optional<Reply> refusal;  // of the content; the rest of it is read and dropped
   std::uint32_t overshoot = 0;   // RCPTs beyond the limit

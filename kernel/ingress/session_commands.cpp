@@ -1,6 +1,7 @@
 // The commands that are answered at once: everything but DATA, BDAT, STARTTLS, ETRN and AUTH.
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/params.hpp"
+#include "kernel/ingress/priority.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
 #include "kernel/ingress/xforward.hpp"
@@ -245,10 +246,12 @@ void Session::mail(const Command &command) {
   envelope.body_type = parameters.body;
   envelope.smtputf8 = parameters.smtputf8;
   envelope.tenant = smtpd_.tenant;
-  // Everybody may let others go first; only those we know may go before others. What is asked for in vain is no reason
-  // to refuse the message, but is said (RFC 6710 section 5, enhanced code X.3.6).
-  const bool lowered = parameters.priority > 0 && !client_.may_relay();
-  envelope.priority = static_cast<std::uint8_t>(lowered ? 0 : parameters.priority);
+  // What is asked for in vain is no reason to refuse the message, but is said (RFC 6710 section 5, enhanced code
+  // X.3.6).
+  const auto priority = parameters.priority.value_or(0);
+  const bool lowered = !may_ask_for(priority, client_.may_relay());
+  envelope.priority = static_cast<std::uint8_t>(lowered ? 0 : priority);
+  transaction_->has_priority = parameters.priority.has_value();
   transaction_deadline_ = env_.clock.mono() + smtpd_.transaction_timeout;
   accept(lowered ? Reply{250, {2, 3, 6}, "0 is the priority of this message"} : Reply{250, {2, 1, 0}, "Ok"});
 }

@@ -29,7 +29,7 @@ void Session::begin_content(ContentDecoder::Framing framing) {
   transaction_->envelope.arrival = env_.clock.wall();
   transaction_->chunked = framing == ContentDecoder::Framing::Bdat;
   transaction_->draft = env_.writer.begin();
-  if (client_.may_relay()) transaction_->campaign = CampaignField{smtpd_.campaign_header};
+  transaction_->fields = ClientFields{smtpd_.campaign_header, smtpd_.priority_header, client_.may_relay()};
   if (env_.tables != nullptr) hold_header();
   start_content_clock();
 }
@@ -51,7 +51,7 @@ Task<void> Session::store(std::string_view canonical) {
   auto &t = *transaction_;
   if (t.refusal || canonical.empty()) co_return;
   if (t.header) co_return co_await store_header(canonical);
-  t.campaign.feed(canonical, t.scanner);
+  t.fields.feed(canonical, t.scanner);
   if (smtpd_.message_size_limit != 0 && t.scanner.size() > smtpd_.message_size_limit) {
     t.refusal = Reply{552, {5, 3, 4}, "Error: message too large"};
   } else if (smtpd_.header_size_limit != 0 && t.scanner.header_size() > smtpd_.header_size_limit) {
@@ -200,7 +200,9 @@ Task<Reply> Session::commit() {
   e.tls_version = connection_.tls_version();
   e.tls_cipher = connection_.tls_cipher();
   e.origin = origin_;
-  e.campaign = t.campaign.value();
+  e.campaign = t.fields.campaign();
+  if (const auto priority = t.fields.priority(); priority && !t.has_priority)
+    e.priority = static_cast<std::uint8_t>(*priority);
   settle(t.effects, e);
   if (t.effects.discard) co_return discard(env_, client_, e);
   if (filters_) {

@@ -412,6 +412,8 @@ class QueueCore : private spool::Mover {
 
   // suspensions.cpp
   bool step_suspension(Command &command);
+  bool tell_senders_apart(std::size_t &cursor);
+  bool limited_senders_apart();
   std::string suspension_lines() const;
   Nanos age_of(GroupSlot group) const;
   void keep_scheduling();
@@ -528,6 +530,10 @@ class QueueCore : private spool::Mover {
   ClogWatch clog_;
   std::size_t snapshots_ = 0;   // of them that are
   std::int64_t rates_day_ = 0;  // of the rates that the scheduler has
+  // Whom the rates for senders match, and the next message to look at since these have changed.
+  std::vector<std::vector<std::string>> limited_senders_;
+  std::optional<std::size_t> senders_apart_at_;
+  bool merged_flows_told_ = false;
   Nanos next_tick_ = 0, keep_scheduling_at_ = 0;
   Nanos scheduling_kept_ = 0;
   // Hashes of what was written last.

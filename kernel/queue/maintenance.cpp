@@ -24,6 +24,7 @@ bool QueueCore::turn() {
   more |= unpark_some();
   more |= reroute_some();
   more |= flush_some();
+  more |= limited_senders_apart();  // before any of it goes
   more |= lease_some();
   ask_for_exchangers();
   more |= ask_retries();
@@ -53,6 +54,13 @@ void QueueCore::tick(Nanos now) {
   }
   for (auto &[id, c] : connections_) c->behind = false;
   if (clock_.wall() / kWarmUpDay != rates_day_ && warms_up(*settings_)) set_rates();
+  if (!merged_flows_told_ && scheduler_->merged_flows() > 0) {
+    merged_flows_told_ = true;
+    log_.warn(
+        "too many senders and campaigns have mail waiting to tell each apart: limits and suspensions of some "
+        "senders, and turns of campaigns, do not hold",
+        {{"merged", scheduler_->merged_flows()}});
+  }
   refresh_capacities();
   forget_idle_descriptors(now);
   check_holders(now);
@@ -117,7 +125,9 @@ void QueueCore::reload(const config::Settings &settings) {
   delivery_log_ = DeliveryLog{log_, clock_, settings};
   events_.configure(settings);
   cache_.limit(settings.queue.envelope_cache_limit);
+  const auto senders = limited_senders_;
   set_limits();
+  if (!limited_senders_.empty() && limited_senders_ != senders) senders_apart_at_ = 0;
   for (auto &[id, c] : connections_) c->policy_stages.reset();  // a router of this configuration is about to come
   update_policy_stages();
   update_pressure();

@@ -51,7 +51,11 @@ QueueCore::~QueueCore() = default;
 void QueueCore::set_rates() {
   const auto wall = clock_.wall();
   rates_day_ = wall / kWarmUpDay;
-  scheduler_->rates(rates_of(*settings_, wall));
+  auto rates = rates_of(*settings_, wall);
+  limited_senders_.clear();
+  for (const auto &rule : rates)
+    if (rule.key == scheduler::RateRule::Key::Sender) limited_senders_.push_back(rule.match);
+  scheduler_->rates(std::move(rates));
 }
 
 // What the configuration says of transports, tenants, source groups and rates, to the scheduler.

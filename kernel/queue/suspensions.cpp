@@ -90,14 +90,33 @@ bool QueueCore::step_suspension(Command &command) {
     if (key != scheduler::Suspension::Key::Sender) return false;
   }
   // Senders are told apart only where it matters: from now on it does, also for what waits already.
-  for (int n = 0; n < kSlotsPerTurn && command.cursor < index_.slots(); ++n, ++command.cursor) {
-    const auto slot = static_cast<MessageSlot>(command.cursor);
+  return tell_senders_apart(command.cursor);
+}
+
+// Of the messages from there on, some; true: there are more. What was chosen from a source group stays chosen.
+bool QueueCore::tell_senders_apart(std::size_t &cursor) {
+  const auto now = clock_.mono();
+  for (int n = 0; n < kSlotsPerTurn && cursor < index_.slots(); ++n, ++cursor) {
+    const auto slot = static_cast<MessageSlot>(cursor);
     if (!index_.message(slot).used) continue;
     const auto stored = peek(slot);
     if (!stored) continue;
-    index_.each_group(slot, [&](GroupSlot g) { scheduler_->set_flow(g, flow_of(g, stored->envelope), now); });
+    const auto &envelope = stored->envelope;
+    index_.each_group(slot, [&](GroupSlot g) {
+      const bool chosen = !scheduler_->chosen_pool(g).empty();
+      scheduler_->set_flow(
+          g, chosen ? scheduler_->with_sender(scheduler_->flow_of(g), envelope.sender) : flow_of(g, envelope), now);
+    });
   }
-  return command.cursor < index_.slots();
+  return cursor < index_.slots();
+}
+
+// The same when a configuration limits other senders than the one before.
+bool QueueCore::limited_senders_apart() {
+  if (!senders_apart_at_) return false;
+  const bool more = tell_senders_apart(*senders_apart_at_);
+  if (!more) senders_apart_at_.reset();
+  return more;
 }
 
 std::string QueueCore::suspension_lines() const {

@@ -38,30 +38,45 @@ std::string flow_name(std::string_view tenant, std::string_view campaign, std::s
 FlowId FairScheduler::flow(const Party &party) { return make_flow(party, 0); }
 
 // `chosen_from`: the source group that names this party's source pool; 0: the party does.
-FlowId FairScheduler::make_flow(const Party &party, GroupNumber chosen_from) {
-  const auto priority_class = priority_class_of(party.priority);
+FlowId FairScheduler::make_flow(Party party, GroupNumber chosen_from) {
   // Senders are too many to tell apart for nothing.
-  const bool matters = suspensions_.find(Suspension::Key::Sender, party.sender) != nullptr;
-  const auto sender = matters || std::any_of(rules_.begin(), rules_.end(),
-                                             [&](const RateRule &r) {
-                                               return r.key == RateRule::Key::Sender && r.matches(party.sender);
-                                             })
-                          ? party.sender
-                          : std::string_view{};
+  const bool matters = suspensions_.find(Suspension::Key::Sender, party.sender) != nullptr ||
+                       std::any_of(rules_.begin(), rules_.end(), [&](const RateRule &r) {
+                         return r.key == RateRule::Key::Sender && r.matches(party.sender);
+                       });
+  if (!matters) party.sender = {};
+  if (const auto id = intern(party, chosen_from)) return *id;
+  // Too many: it is its tenant's and its source pool's as long as there is a flow for these, with their limits and
+  // suspensions, and nobody's only then.
+  ++merged_flows_;
+  for (auto *without : {&party.sender, &party.campaign}) {
+    *without = {};
+    if (const auto id = intern(party, chosen_from)) return *id;
+  }
+  return 0;
+}
+
+// Nothing: there is none, and no room for one. What is left at the end is kept for those that tell fewer apart, so that
+// there is a flow to fall back on.
+std::optional<FlowId> FairScheduler::intern(const Party &party, GroupNumber chosen_from) {
+  const auto priority_class = priority_class_of(party.priority);
+  const auto sender = party.sender;
   auto name = flow_name(party.tenant, party.campaign, sender, party.source_pool, priority_class);
   if (chosen_from != 0) name.append(groups_[chosen_from].name);
   const auto [at, fresh] = flow_names_.try_emplace(std::move(name), 0);
   if (!fresh) return at->second;
+  const auto kept = !sender.empty() ? most_flows_ / 8 : !party.campaign.empty() ? most_flows_ / 16 : 0;
+  if (flow_names_.size() > most_flows_ - kept) {  // this one included
+    flow_names_.erase(at);
+    return std::nullopt;
+  }
   FlowId id = 0;
   if (!free_flows_.empty()) {
     id = free_flows_.back();
     free_flows_.pop_back();
-  } else if (flows_.size() < (1u << Slot::kFlowBits)) {
+  } else {
     id = static_cast<FlowId>(flows_.size());
     flows_.grow();
-  } else {
-    flow_names_.erase(at);
-    return 0;
   }
   at->second = id;
   auto &f = flows_[id] = Flow{};
@@ -92,6 +107,12 @@ FlowId FairScheduler::with_source_pool(FlowId id, std::string_view pool) {
   const auto &f = flows_[id];
   if (!f.chosen && f.source_pool == pool) return id;
   return with_pool(f, pool, 0);
+}
+
+FlowId FairScheduler::with_sender(FlowId id, std::string_view sender) {
+  const auto &f = flows_[id];
+  return make_flow({tenants_[f.tenant].name, f.campaign, sender, f.source_pool, kPriorities[f.priority_class]},
+                   f.chosen ? f.group : GroupNumber{0});
 }
 
 FlowId FairScheduler::with_pool(const Flow &f, std::string_view pool, GroupNumber chosen_from) {

@@ -9,7 +9,8 @@ std::unique_ptr<Scheduler> Scheduler::create(Backoff backoff, std::uint64_t seed
   return std::make_unique<FairScheduler>(backoff, seed);
 }
 
-FairScheduler::FairScheduler(Backoff backoff, std::uint64_t seed) : backoff_(backoff), random_(seed) {
+FairScheduler::FairScheduler(Backoff backoff, std::uint64_t seed, std::size_t most_flows)
+    : backoff_(backoff), random_(seed), most_flows_(std::min(most_flows, kMostFlows)) {
   (void)flow({});  // 0: mail of nobody in particular
 }
 

@@ -34,7 +34,10 @@ namespace mansio::scheduler {
 
 class FairScheduler final : public Scheduler {
  public:
-  FairScheduler(Backoff backoff, std::uint64_t seed);
+  static constexpr std::size_t kMostFlows = std::size_t{1} << Slot::kFlowBits;
+
+  // `most_flows`: that may be in use at once, at most kMostFlows.
+  FairScheduler(Backoff backoff, std::uint64_t seed, std::size_t most_flows = kMostFlows);
 
   void backoff(const Backoff &backoff) override { backoff_ = backoff; }
   void on_soon(std::function<void(GroupId)> hint) override { on_soon_ = std::move(hint); }
@@ -51,6 +54,8 @@ class FairScheduler final : public Scheduler {
   }
   FlowId flow(const Party &party) override;
   FlowId with_source_pool(FlowId flow, std::string_view pool) override;
+  FlowId with_sender(FlowId flow, std::string_view sender) override;
+  std::uint64_t merged_flows() const override { return merged_flows_; }
   void on_turn(std::function<std::optional<std::string>(GroupId)> pool) override { source_pool_ = std::move(pool); }
   void source_groups(std::vector<SourceGroup> groups) override;
   std::string_view chosen_pool(GroupId group) const override;
@@ -150,7 +155,8 @@ class FairScheduler final : public Scheduler {
   std::uint32_t weight(const Share &share) const { return tenants_[share.tenant].weight; }
 
   // fair_parties.cpp
-  FlowId make_flow(const Party &party, GroupNumber chosen_from);
+  FlowId make_flow(Party party, GroupNumber chosen_from);
+  std::optional<FlowId> intern(const Party &party, GroupNumber chosen_from);
   FlowId with_pool(const Flow &flow, std::string_view pool, GroupNumber chosen_from);
   std::string name_of(const Flow &flow) const;
   void move_to(Slot &slot, FlowId flow);
@@ -343,6 +349,8 @@ class FairScheduler final : public Scheduler {
 
   Backoff backoff_;
   std::uint64_t random_;
+  std::size_t most_flows_;
+  std::uint64_t merged_flows_ = 0;
   HugePages pages_;
   LargeArray<Slot> slots_{pages_};  // by GroupId: the queue hands out small ones and uses them again
   Chunked<Destination, 256> destinations_;

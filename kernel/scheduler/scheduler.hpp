@@ -137,6 +137,10 @@ class Scheduler {
   // Interned, good as a destination's id is. Where a sender is not limited, all senders are one.
   virtual FlowId flow(const Party &party) = 0;
   virtual FlowId with_source_pool(FlowId flow, std::string_view pool) = 0;  // the same but for that
+  virtual FlowId with_sender(FlowId flow, std::string_view sender) = 0;     // likewise, be it one that was chosen
+  // How often whose mail it is was told less exactly, without its sender or even its campaign, as there are too many to
+  // remember each.
+  virtual std::uint64_t merged_flows() const = 0;
   // What stands for others: mail that names one leaves from one of its pools, which its turn decides. Before rates()
   // and restore(). A group's own name has no rate.
   virtual void source_groups(std::vector<SourceGroup> groups) = 0;
@@ -146,7 +150,8 @@ class Scheduler {
   // waits as. One that is another's waits as that pool's mail from then on, so that no limit of a pool is passed.
   virtual void on_turn(std::function<std::optional<std::string>(GroupId)> source_pool) = 0;
   virtual void tenants(std::vector<TenantWeight> weights) = 0;  // those not named weigh 1
-  // The first rule of a kind that matches counts. A rule for senders counts for mail that is added from then on.
+  // The first rule of a kind that matches counts. A rule for senders counts for mail whose flow is asked for from then
+  // on.
   virtual void rates(std::vector<RateRule> rules) = 0;
   // Whom RateLimit::owner means. Before transport() and rates(), which are to follow if it changes anything: with other
   // owners nothing that was given before is used any more.

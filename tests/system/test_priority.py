@@ -1,4 +1,4 @@
-"""MT-PRIORITY and tenants of listeners in the whole program: who may ask for what, what the queue knows of it, and what
+"""MT-PRIORITY, priorities in header fields and tenants of listeners in the whole program: who may ask for what, what the queue knows of it, and what
 the next hop hears."""
 import json
 import re
@@ -17,23 +17,25 @@ class Priority(rig.TestCase):
 [listener.inside]
 listen = ["127.0.0.1:{self.inside}"]
 mt_priority = true
+priority_header = "MT-Priority"
 tenant = "acme"
 [listener.outside]
 listen = ["127.0.0.1:{self.outside}"]
 mynetworks = []
 mt_priority = true
+priority_header = "X-Priority"
 [queue]
 notify_classes = []
 ''')
 
-    def send(self, port, args, to="a@mansio.test"):
+    def send(self, port, args, to="a@mansio.test", header=""):
         """Returns the answer to MAIL."""
         with rig.Client(port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
             said = c.cmd(f"MAIL FROM:<me@mansio.test>{args}")
             self.assertEqual(c.cmd(f"RCPT TO:<{to}>")[0], 250)
             self.assertEqual(c.cmd("DATA")[0], 354)
-            c.send("Subject: x\r\n\r\nHello.\r\n.\r\n")
+            c.send(f"Subject: x\r\n{header}\r\nHello.\r\n.\r\n")
             self.assertEqual(c.reply()[0], 250)
             return said
 
@@ -60,6 +62,15 @@ notify_classes = []
         self.assertEqual(self.send(self.outside, " MT-PRIORITY=7"), (250, "2.3.6 0 is the priority of this message"))
         self.assertEqual(self.send(self.outside, " MT-PRIORITY=-7"), (250, "2.1.0 Ok"))
         self.assertEqual(self.priorities(sink, 6), [-7, -2, 0, 0, 0, 9])
+
+    def test_the_next_hop_hears_what_a_header_field_asked_for(self):
+        sink = self.peer(extensions=OFFERS)
+        self.server(sink.port)
+        self.send(self.inside, "", header="MT-Priority: 7\r\n")
+        self.send(self.inside, " MT-PRIORITY=3", header="MT-Priority: 8\r\n")
+        self.send(self.outside, "", header="X-Priority: 1 (Highest)\r\n")
+        self.send(self.outside, "", header="X-Priority: 4\r\n")
+        self.assertEqual(self.priorities(sink, 4), [-2, 0, 3, 7])
 
     def test_the_trace_says_it(self):
         sink = self.peer()

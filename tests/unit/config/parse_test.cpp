@@ -399,6 +399,87 @@ TEST(Parse, OfATransportToMailboxesTheSnapshotSaysTheSame) {
   EXPECT_EQ(read->transports, parsed.settings.transports);
 }
 
+TEST(Parse, TransportsFollowTheDefaultsOfAll) {
+  const auto parsed = parse_with_rest(R"(
+default_process_limit = 7
+initial_destination_concurrency = 4
+default_destination_concurrency_limit = 9
+default_destination_concurrency_positive_feedback = "1/concurrency"
+default_destination_concurrency_negative_feedback = "1/sqrt_concurrency"
+default_destination_concurrency_failed_cohort_limit = 3
+default_destination_recipient_limit = 8
+default_destination_rate_delay = "2s"
+default_transport_rate_delay = "3s"
+default_delivery_slot_cost = 11
+default_delivery_slot_loan = 12
+default_delivery_slot_discount = 13
+default_minimum_delivery_slots = 14
+[transport.x]
+plugin = "transport-x"
+[transport.y]
+plugin = "transport-x"
+process_limit = 100
+initial_destination_concurrency = 5
+destination_concurrency_limit = 20
+destination_concurrency_positive_feedback = "1"
+destination_concurrency_negative_feedback = "1"
+destination_concurrency_failed_cohort_limit = 1
+destination_recipient_limit = 50
+destination_rate_delay = 0
+transport_rate_delay = 0
+delivery_slot_cost = 5
+delivery_slot_loan = 3
+delivery_slot_discount = 50
+minimum_delivery_slots = 3
+[[transport.x.destination]]
+match = ["a.example"]
+destination_recipient_limit = 1
+[transport.low]
+plugin = "transport-x"
+destination_concurrency_limit = 2
+[transport.boxes]
+plugin = "transport-maildir"
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &x = *parsed.settings.transport("x");
+  EXPECT_EQ(x.process_limit, 7u);
+  EXPECT_EQ(x.initial_destination_concurrency, 4u);
+  EXPECT_EQ(x.destination_concurrency_limit, 9u);
+  EXPECT_EQ(x.destination_concurrency_positive_feedback, "1/concurrency");
+  EXPECT_EQ(x.destination_concurrency_negative_feedback, "1/sqrt_concurrency");
+  EXPECT_EQ(x.destination_concurrency_failed_cohort_limit, 3u);
+  EXPECT_EQ(x.destination_recipient_limit, 8u);
+  EXPECT_EQ(x.destination_rate_delay, 2 * kSecond);
+  EXPECT_EQ(x.transport_rate_delay, 3 * kSecond);
+  EXPECT_EQ(x.delivery_slot_cost, 11u);
+  EXPECT_EQ(x.delivery_slot_loan, 12u);
+  EXPECT_EQ(x.delivery_slot_discount, 13u);
+  EXPECT_EQ(x.minimum_delivery_slots, 14u);
+  EXPECT_EQ(x.destinations.at(0).limits.destination_recipient_limit, 1u);
+  EXPECT_EQ(x.destinations.at(0).limits.destination_concurrency_limit, 9u);
+
+  auto fresh = Transport{};  // what is written into a transport counts, also where it is what nobody need write
+  fresh.name = "y";
+  fresh.plugin = "transport-x";
+  EXPECT_EQ(*parsed.settings.transport("y"), fresh);
+  EXPECT_EQ(parsed.settings.transport("low")->initial_destination_concurrency, 2u);
+  EXPECT_EQ(parsed.settings.transport("boxes")->destination_concurrency_limit, 2u);
+  EXPECT_EQ(parsed.settings.transport("boxes")->destination_recipient_limit, 8u);
+
+  const auto read = parse_snapshot(parsed.snapshot);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, parsed.settings);
+}
+
+TEST(Parse, DefaultsOfAllTransportsHaveTheFormOfWhatTheyAreFor) {
+  EXPECT_THAT(all(parse_with_rest("default_destination_concurrency_negative_feedback = \"2/3/4\"\n")),
+              HasSubstr("default_destination_concurrency_negative_feedback"));
+  EXPECT_THAT(all(parse_with_rest("default_delivery_slot_discount = 101\n")), HasSubstr("an integer from 0 to 100"));
+  EXPECT_THAT(all(parse_with_rest("[transport.x]\nplugin = \"transport-maildir\"\n[queue]\n"
+                                  "default_destination_rate_delay = 1\n")),
+              HasSubstr("expected it as default_destination_rate_delay at top level"));
+}
+
 TEST(Parse, TakesLimitsByExchangers) {
   const auto parsed = parse_with_rest(R"(
 [transport.x]
@@ -424,6 +505,14 @@ TEST(Parse, TakesTheNameOfACampaignsField) {
   ASSERT_THAT(all(parsed), IsEmpty());
   EXPECT_EQ(parsed.settings.smtpd.campaign_header, "X-Campaign");
   EXPECT_THAT(all(parse_with_rest("[smtpd]\ncampaign_header = \"X-Campaign:\"\n")), HasSubstr("header field"));
+}
+
+TEST(Parse, TakesTheNameOfAPrioritysField) {
+  const auto parsed = parse_with_rest("[smtpd]\npriority_header = \"MT-Priority\"\n");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  EXPECT_EQ(parsed.settings.smtpd.priority_header, "MT-Priority");
+  EXPECT_EQ(parse_snapshot(parsed.snapshot)->listeners.at(0).smtpd.priority_header, "MT-Priority");
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\npriority_header = \"MT Priority\"\n")), HasSubstr("header field"));
 }
 
 TEST(Parse, RefusesDestinationsThatMakeNoSense) {

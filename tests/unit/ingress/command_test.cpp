@@ -130,7 +130,7 @@ TEST(SmtpParameters, HoldAPriority) {
   const auto priority = [](const std::string &value) -> int {
     MailParameters p;
     const auto r = read_parameters(parse_command("MAIL FROM:<a@b> MT-PRIORITY=" + value), everything, p);
-    return r ? r->code : p.priority;
+    return r ? r->code : p.priority.value_or(-99);
   };
   EXPECT_EQ(priority("0"), 0);
   EXPECT_EQ(priority("9"), 9);

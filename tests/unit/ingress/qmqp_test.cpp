@@ -71,6 +71,14 @@ TEST_F(QmqpServer, TakesTheCampaignFromTheHeader) {
   EXPECT_EQ(writer.stored_messages.at(0).envelope.campaign, "spring");
 }
 
+TEST_F(QmqpServer, TakesThePriorityFromTheHeader) {
+  service.smtpd.priority_header = "MT-Priority";
+  EXPECT_THAT(ask(request("MT-Priority: 5\nX-Campaign: spring\n\nx\n", {"a@b.example", "c@d.example"})),
+              StartsWith("K"));
+  EXPECT_EQ(writer.stored_messages.at(0).envelope.priority, 5);
+  EXPECT_EQ(writer.stored_messages.at(0).envelope.campaign, "spring");
+}
+
 TEST_F(QmqpServer, AnswersOnlyWhenTheMessageIsOnStableStorage) {
   writer.hold = true;
   auto peer = dial();

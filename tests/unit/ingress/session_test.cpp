@@ -113,6 +113,37 @@ TEST_F(SmtpServer, TakesNoCampaignFromStrangers) {
   EXPECT_EQ(writer.stored_messages.at(0).envelope.campaign, "");
 }
 
+TEST_F(SmtpServer, TakesAPriorityFromAHeaderFieldOfClientsThatItKnows) {
+  service.smtpd.mt_priority = true;
+  service.smtpd.priority_header = "MT-Priority";
+  auto peer = connect_from_mynetworks();
+  say(peer, "EHLO client.test\r\n");
+  const auto priority_of = [&](const std::string &content, const std::string &parameter = {}) {
+    say(peer, "MAIL FROM:<a@b.example>" + parameter + "\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+    say(peer, content + ".\r\n");
+    return int{static_cast<std::int8_t>(writer.stored_messages.back().envelope.priority)};
+  };
+  EXPECT_EQ(priority_of("Subject: x\r\nmt-priority:\r\n 6\r\nMT-Priority: 1\r\n\r\nbody\r\n"), 6);
+  EXPECT_THAT(writer.stored_messages.back().prefix, HasSubstr(" PRIORITY 6;"));
+  EXPECT_EQ(priority_of("MT-Priority: -9\r\n"), -9);
+  EXPECT_EQ(priority_of("Subject: x\r\n\r\nMT-Priority: 6\r\n"), 0);
+  EXPECT_EQ(priority_of("MT-Priority: 10\r\n\r\n"), 0);
+  EXPECT_EQ(priority_of("MT-Priority: 6\r\n\r\n", " MT-PRIORITY=2"), 2);  // what was said to MAIL counts
+  EXPECT_EQ(priority_of("MT-Priority: 6\r\n\r\n", " MT-PRIORITY=0"), 0);
+  EXPECT_EQ(priority_of("Subject: none\r\n\r\n", " MT-PRIORITY=2"), 2);
+  service.smtpd.priority_header.clear();
+  EXPECT_EQ(priority_of("MT-Priority: 6\r\n\r\n"), 0);
+}
+
+TEST_F(SmtpServer, AStrangersHeaderFieldLowersAPriorityOnly) {
+  service.smtpd.priority_header = "X-Priority";
+  for (const auto &[value, priority] : {std::pair{"1 (Highest)", 0}, {"3", 0}, {"5 (Lowest)", -4}}) {
+    auto peer = ready_for_data();
+    say(peer, std::string{"X-Priority: "} + value + "\r\n\r\nx\r\n.\r\n");
+    EXPECT_EQ(static_cast<std::int8_t>(writer.stored_messages.back().envelope.priority), priority) << value;
+  }
+}
+
 TEST_F(SmtpServer, PutsAnEmptyLineBeforeContentThatBeginsWithItsBody) {
   const auto trace_of = [this](std::string_view content) {
     auto peer = ready_for_data();

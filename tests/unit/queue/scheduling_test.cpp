@@ -93,6 +93,24 @@ TEST_F(Scheduling, ASenderIsSuspendedWithWhatWaitsOfItAlready) {
   EXPECT_TRUE(known(later));
 }
 
+TEST_F(Scheduling, ASenderIsLimitedByAReloadWithWhatWaitsOfItAlready) {
+  begin();
+  std::vector<MessageId> mine;
+  for (int i = 0; i < 3; ++i) mine.push_back(mail(envelope({"a@example.com"}, "me@example.org")));
+  for (int i = 0; i < 2; ++i) mail(envelope({"a@example.com"}, "you@example.org"));
+  for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
+  settings_.rate_limits.push_back({config::RateKey::Sender, {"me@example.org"}, "1/h", 1});
+  core_->reload(settings_);
+  advance(301 * kSecond);
+  const auto l = leases();
+  EXPECT_EQ(l.size(), 3u);
+  EXPECT_EQ(std::count_if(l.begin(), l.end(), [&](const auto &lease) { return lease.id == mine[0]; }) +
+                std::count_if(l.begin(), l.end(), [&](const auto &lease) { return lease.id == mine[1]; }) +
+                std::count_if(l.begin(), l.end(), [&](const auto &lease) { return lease.id == mine[2]; }),
+            1);
+  EXPECT_THAT(why(mine[0]) + why(mine[1]) + why(mine[2]), HasSubstr("sender_rate_limit"));
+}
+
 TEST_F(Scheduling, RefusesSuspensionsThatMakeNoSense) {
   begin();
   EXPECT_THAT(ask("suspend", {}).error, HasSubstr("one of destination, tenant, campaign, sender and source_pool"));

@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <string>
+
+#include "kernel/scheduler/fair_scheduler.hpp"
 #include "tests/unit/scheduler/lab.hpp"
 #include "tests/unit/scheduler/times.hpp"
 
@@ -121,6 +125,69 @@ TEST(DestinationRate, BindsEachDestinationByItself) {
   lab.run();
   for (const auto *to : {"a", "b"})
     EXPECT_EQ(gaps(lab.begins(to)), (std::vector<Nanos>{0, kTenth, kTenth, kTenth, kTenth}));
+}
+
+// Flows that are too many to tell each apart, under a bound that is low.
+class TooMany : public ::testing::Test {
+ protected:
+  TooMany() {
+    lab_.scheduler = std::make_unique<FairScheduler>(Backoff{.jitter = 0}, 1, 64);
+    lab_.scheduler->rates({{RateRule::Key::Sender, {"@x.example"}, {kHour, 1}},
+                           {RateRule::Key::Tenant, {"acme"}, {kTenth, 1}},
+                           {RateRule::Key::SourcePool, {"new"}, {kTenth, 1}}});
+    t_ = lab_.transport({.name = "t", .destination = {.window = {.initial = 1000, .limit = 1000}}});
+  }
+  // The last of so many senders, or campaigns.
+  GroupId senders(int n, Party party) {
+    GroupId last = 0;
+    for (int i = 0; i < n; ++i) {
+      const auto name = std::to_string(i) + "@x.example";
+      party.sender = name;
+      last = lab_.add(t_, "d", party, false, "m");
+    }
+    return last;
+  }
+  GroupId campaigns(int n, Party party) {
+    GroupId last = 0;
+    for (int i = 0; i < n; ++i) {
+      const auto name = std::to_string(i);
+      party.campaign = name;
+      last = lab_.add(t_, "d", party, false, "m");
+    }
+    return last;
+  }
+  Lab lab_;
+  TransportId t_ = 0;
+};
+
+TEST_F(TooMany, SendersAreTheirTenantAndPassNoneOfItsLimits) {
+  const auto last = senders(100, {.tenant = "acme"});
+  EXPECT_GT(lab_.scheduler->merged_flows(), 30u);
+  EXPECT_EQ(lab_.scheduler->tenant_of(last), "acme");
+  lab_.run(lab_.now + kTenth - 1);
+  EXPECT_EQ(lab_.began.size(), 1u);
+  EXPECT_EQ(lab_.why(last).limit, "tenant_rate_limit");
+  lab_.scheduler->suspend({Suspension::Key::Tenant, "acme", 0, kForGood, "enough"}, lab_.now);
+  EXPECT_EQ(lab_.why(last).limit, "suspended");
+}
+
+TEST_F(TooMany, SendersStillLeaveFromTheirSourcePool) {
+  const auto last = senders(100, {.tenant = "other", .source_pool = "new"});
+  lab_.run(lab_.now + kTenth - 1);
+  EXPECT_EQ(lab_.began.size(), 1u);
+  EXPECT_EQ(lab_.why(last).limit, "source_pool_rate_limit");
+}
+
+TEST_F(TooMany, CampaignsAreTheirTenantsAndLeaveRoomForOthers) {
+  const auto last = campaigns(100, {.tenant = "acme"});
+  EXPECT_EQ(lab_.scheduler->tenant_of(last), "acme");
+  EXPECT_EQ(lab_.scheduler->tenant_of(lab_.add(t_, "d", {.tenant = "quiet"})), "quiet");
+  EXPECT_EQ(lab_.scheduler->tenant_of(senders(1, {.tenant = "quiet"})), "quiet");
+}
+
+TEST_F(TooMany, FewAreNotMerged) {
+  senders(50, {.tenant = "acme"});
+  EXPECT_EQ(lab_.scheduler->merged_flows(), 0u);
 }
 
 class PartyRate : public ::testing::TestWithParam<RateRule::Key> {

@@ -44,6 +44,19 @@ TEST_F(Groups, SpreadMailByWeight) {
   EXPECT_EQ(lab_.ended.size(), 405u);
 }
 
+TEST_F(Groups, WhatWasChosenStaysChosenWhenSendersAreToldApart) {
+  start({{"old", 1}, {"new", 1}});
+  const auto id = add(1);
+  lab_.run(lab_.now + 1);
+  const auto pool = pool_of(id);
+  ASSERT_FALSE(pool.empty());
+  lab_.scheduler->rates({{RateRule::Key::Sender, {"a@x.example"}, {kHour, 1}}});
+  const auto before = lab_.scheduler->flow_of(id);
+  lab_.scheduler->set_flow(id, lab_.scheduler->with_sender(before, "a@x.example"), lab_.now);
+  EXPECT_NE(lab_.scheduler->flow_of(id), before);
+  EXPECT_EQ(pool_of(id), pool);
+}
+
 TEST_F(Groups, DestinationsByTurnsDoNotMeetPoolsByTurns) {
   start({{"one", 1}, {"two", 1}});
   for (int i = 0; i < 200; ++i) add(1, i % 2 == 0 ? "a" : "b");
