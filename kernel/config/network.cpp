@@ -78,6 +78,12 @@ std::string to_string(const Network &network) {
   return '[' + std::string{buffer} + "]/" + std::to_string(network.bits);
 }
 
+bool is_ipv4(const std::array<std::uint8_t, 16> &address) { return is_mapped(address); }
+
+Network network_around(const std::array<std::uint8_t, 16> &address, unsigned bits) {
+  return {masked(address, bits), static_cast<std::uint8_t>(std::min(bits, 128u))};
+}
+
 bool contains(std::span<const Network> networks, std::string_view ip) {
   const auto address = parse_ip(ip);
   return address &&

@@ -22,6 +22,8 @@ struct Network {
 std::optional<std::array<std::uint8_t, 16>> parse_ip(std::string_view text);  // "[...]" allowed round IPv6
 std::optional<Network> parse_network(std::string_view text);                  // host bits must be zero
 std::string to_string(const Network &network);
+bool is_ipv4(const std::array<std::uint8_t, 16> &address);                           // mapped into IPv6
+Network network_around(const std::array<std::uint8_t, 16> &address, unsigned bits);  // the first `bits`, 128 at most
 bool contains(std::span<const Network> networks, std::string_view ip);
 
 }  // namespace mansio::config

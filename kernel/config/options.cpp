@@ -54,6 +54,7 @@ constexpr std::int64_t kCount = 1'000'000'000;  // of things that are counted
 constexpr Nanos kYear = 365 * 86400 * kSecond;
 constexpr std::int64_t kAnySize = std::int64_t{1} << 50;
 constexpr std::int64_t kLongestCommand = 31 << 10;                  // fits into the buffer of a session
+constexpr std::int64_t kMostEvents = 10'000'000;                    // the shared table counts a little further
 constexpr std::int64_t kLargestMessage = std::int64_t{4095} << 20;  // the spool's records have lengths of 32 bits
 
 constexpr Form boolean() { return {.type = OptionType::Boolean}; }
@@ -356,6 +357,31 @@ std::span<const Option<Smtpd>> smtpd_options() {
             "connection_limit", integer(1, 1000000),
             "Connections at once from all clients together to one listener, over all processes. All listeners "
             "together take no more than the largest of their limits."),
+        option<&T::client_connection_rate_limit>(
+            "client_connection_rate_limit", integer(0, kMostEvents),
+            "Connections that one client may make to one listener in an `anvil_rate_time_unit`, over all processes; "
+            "further ones get 421. 0 means no limit, here and in the next four."),
+        option<&T::client_message_rate_limit>(
+            "client_message_rate_limit", integer(0, kMostEvents),
+            "MAIL commands, taken or not, of one client in that time, counted likewise; further ones get 450."),
+        option<&T::client_recipient_rate_limit>(
+            "client_recipient_rate_limit", integer(0, kMostEvents),
+            "RCPT commands, taken or not, of one client in that time; further ones get 450."),
+        option<&T::client_new_tls_session_rate_limit>(
+            "client_new_tls_session_rate_limit", integer(0, kMostEvents),
+            "TLS handshakes of one client in that time that resume no earlier session or fail. A client that has made "
+            "so many gets 421 for STARTTLS."),
+        option<&T::client_auth_rate_limit>("client_auth_rate_limit", integer(0, kMostEvents),
+                                           "AUTH commands of one client in that time, whatever comes of them; further "
+                                           "ones get 450 and no plugin is asked."),
+        option<&T::anvil_rate_time_unit>("anvil_rate_time_unit", duration(kSecond, 86400 * kSecond),
+                                         "The time in which the rate limits count. It begins with a client's first "
+                                         "event of a kind, and the next with the first after its end."),
+        option<&T::client_ipv4_prefix_length>("client_ipv4_prefix_length", integer(0, 32),
+                                              "How many bits of an IPv4 address make a client, for the limits for one "
+                                              "client: all addresses that begin with the same ones count as one."),
+        option<&T::client_ipv6_prefix_length>("client_ipv6_prefix_length", integer(0, 128),
+                                              "The same for IPv6, where one host has many addresses."),
         option<&T::client_event_limit_exceptions>("client_event_limit_exceptions", list(kNetwork),
                                                   "Clients that the limits for one client do not bind.",
                                                   "`mynetworks`"),
@@ -519,8 +545,9 @@ std::span<const Option<Listener>> listener_options() {
         option<&T::protocol>("protocol", choice(kProtocols),
                              "What is spoken there. Over QMQP a client brings one message for a connection and hears "
                              "one reply for all recipients; of the SMTP server's options those count that are about "
-                             "content, numbers of recipients and connections, client names, `transaction_timeout`, "
-                             "`tenant`, `campaign_header`, `priority_header` and `durability`.",
+                             "content, numbers of recipients and connections, rates of messages, recipients and "
+                             "connections, client names, `transaction_timeout`, `tenant`, `campaign_header`, "
+                             "`priority_header` and `durability`.",
                              "\"smtp\""),
         option<&T::qmqpd_authorized_clients>(
             "qmqpd_authorized_clients", list(kNetwork),

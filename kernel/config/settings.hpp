@@ -59,6 +59,11 @@ struct Smtpd {
   std::uint32_t connection_limit = 2000;               // of all clients together
   std::vector<Network> client_event_limit_exceptions;  // default: mynetworks
   bool client_event_limit_exceptions_given = false;
+  // Of one client in a unit of time, across all ingress processes; 0 = none.
+  std::uint32_t client_connection_rate_limit = 0, client_message_rate_limit = 0, client_recipient_rate_limit = 0;
+  std::uint32_t client_new_tls_session_rate_limit = 0, client_auth_rate_limit = 0;
+  Nanos anvil_rate_time_unit = 60 * kSecond;
+  std::uint32_t client_ipv4_prefix_length = 32, client_ipv6_prefix_length = 84;  // of what is one client
   BareNewline forbid_bare_newline = BareNewline::Normalize;
   bool forbid_unauth_pipelining = true;
   bool soft_bounce = false;                     // of replies; default: the top level's

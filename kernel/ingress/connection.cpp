@@ -80,6 +80,7 @@ Task<void> Connection::end_tls() {
   if (tls_ && !error_) co_await tls_->async_shutdown(result_in(error_));
 }
 
+bool Connection::resumed() const { return shaken_ && SSL_session_reused(tls_->native_handle()) == 1; }
 std::string Connection::tls_version() const { return tls_ ? SSL_get_version(tls_->native_handle()) : ""; }
 std::string Connection::tls_cipher() const { return tls_ ? SSL_get_cipher_name(tls_->native_handle()) : ""; }
 

@@ -40,6 +40,7 @@ class Connection {
   // Server side of the handshake.
   Task<bool> start_tls(std::shared_ptr<asio::ssl::context> context);
   bool secure() const { return tls_ != nullptr; }
+  bool resumed() const;  // TLS that began with what was agreed on in an earlier connection
   std::string tls_version() const;
   std::string tls_cipher() const;
 

@@ -31,6 +31,7 @@ struct Client {
   std::string name = "unknown";  // PTR confirmed forward
   std::uint16_t port = 0;
   process::ClientKey key{};
+  process::ClientKey counted_as{};         // by limits for one client: `key` without the bits beyond the prefix
   bool trusted = false;                    // in mynetworks
   std::string sasl_username, sasl_method;  // as whom it has authenticated, and how; "" = not
 
@@ -65,13 +66,18 @@ class Intake {
   virtual Task<Result<std::uint64_t>> flush(std::string domain, std::string by) = 0;
 };
 
-// Connections over all ingress processes.
+// Connections and what clients do, over all ingress processes.
 class Census {
  public:
   virtual ~Census() = default;
   virtual process::Admission connect(std::string_view listener, const process::ClientKey &client,
                                      process::ConnectionLimits limits) = 0;
   virtual void disconnect(std::string_view listener, const process::ClientKey &client) = 0;
+  // As process::RateTable's.
+  virtual std::uint32_t count_event(std::string_view listener, const process::ClientKey &client,
+                                    process::ClientEvent event, process::RateTime time) = 0;
+  virtual std::uint32_t counted_events(std::string_view listener, const process::ClientKey &client,
+                                       process::ClientEvent event, process::RateTime time) const = 0;
 };
 
 // What a QMQP listener has besides.
@@ -94,7 +100,8 @@ struct Service {
   struct Counters {
     std::uint64_t connections = 0, refused_connections = 0, messages = 0, recipients = 0, bytes = 0;
     std::uint64_t rejected_recipients = 0, rejected_messages = 0, deferred_messages = 0, timeouts = 0;
-    std::uint64_t braked_messages = 0;  // that had to wait for in_flow_delay
+    std::array<std::uint64_t, process::kClientEvents> rate_limited{};  // refused by a client's limit, by kind
+    std::uint64_t braked_messages = 0;                                 // that had to wait for in_flow_delay
     std::uint64_t protocol_errors = 0, tls_sessions = 0, tls_failures = 0, noncanonical_messages = 0;
     std::uint64_t authentications = 0, authentications_failed = 0, authentications_deferred = 0;
     std::uint64_t sessions = 0;  // now

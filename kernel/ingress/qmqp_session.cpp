@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernel/ingress/client_name.hpp"
+#include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/table_policy.hpp"
 #include "kernel/mail/address.hpp"
@@ -107,6 +108,7 @@ Task<void> QmqpSession::part(const QmqpReader::Event &event) {
     case QmqpReader::Part::Size:
       envelope_.arrival = env_.clock.wall();
       draft_ = env_.writer.begin();
+      if (auto why = over_rate(env_, service_, client_, process::ClientEvent::Message)) refuse(std::move(*why));
       break;
     case QmqpReader::Part::Content: {
       auto rest = event.bytes;
@@ -162,6 +164,11 @@ void QmqpSession::sender(std::string_view address) {
 
 Task<void> QmqpSession::recipient(std::string_view address) {
   if (refusal_) co_return;
+  if (auto why = over_rate(env_, service_, client_, process::ClientEvent::Recipient)) {
+    ++service_.counters.rejected_recipients;
+    refuse(std::move(*why));
+    co_return;
+  }
   if (smtpd_.recipient_limit != 0 && envelope_.recipients.size() >= smtpd_.recipient_limit) {
     refuse({554, {5, 5, 3}, "Error: too many recipients"});
     co_return;

@@ -12,6 +12,7 @@
 #include "kernel/host/tables.hpp"
 #include "kernel/host/watchdog.hpp"
 #include "kernel/ingress/authenticators.hpp"
+#include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/filters.hpp"
 #include "kernel/ingress/queue_link.hpp"
 #include "kernel/ingress/recorder.hpp"
@@ -36,6 +37,14 @@ class SharedCensus final : public Census {
   }
   void disconnect(std::string_view listener, const process::ClientKey &client) override {
     shared_.disconnect(slot_, listener, client);
+  }
+  std::uint32_t count_event(std::string_view listener, const process::ClientKey &client, process::ClientEvent event,
+                            process::RateTime time) override {
+    return shared_.count_event(slot_, listener, client, event, time);
+  }
+  std::uint32_t counted_events(std::string_view listener, const process::ClientKey &client, process::ClientEvent event,
+                               process::RateTime time) const override {
+    return shared_.counted_events(listener, client, event, time);
   }
 
  private:
@@ -152,6 +161,10 @@ class IngressRole final : public process::Role {
       const auto give = [&](const char *what, std::uint64_t n) {
         each("mansio_smtpd_" + std::string{what} + label, static_cast<double>(n));
       };
+      for (std::size_t i = 0; i < c.rate_limited.size(); ++i)
+        each(fmt::format("mansio_smtpd_rate_limited_total{{listener=\"{}\",event=\"{}\"}}", name,
+                         event_name(static_cast<process::ClientEvent>(i))),
+             static_cast<double>(c.rate_limited[i]));
       give("sessions", c.sessions);
       give("connections_total", c.connections);
       give("connections_refused_total", c.refused_connections);

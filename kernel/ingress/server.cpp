@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/qmqp_session.hpp"
 #include "kernel/ingress/session.hpp"
 
@@ -33,12 +34,6 @@ void say(const Service &service, int socket, const Reply &reply) {
   else
     append(line, reply);
   [[maybe_unused]] const auto sent = ::send(socket, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-bool exempt(const config::Smtpd &smtpd, const Client &client) {
-  const auto &networks =
-      smtpd.client_event_limit_exceptions_given ? smtpd.client_event_limit_exceptions : smtpd.mynetworks;
-  return std::any_of(networks.begin(), networks.end(), [&](const auto &n) { return n.contains(client.key); });
 }
 
 // What descriptors are planned for (config/plan.hpp): the largest limit of any listener.
@@ -72,6 +67,7 @@ Client client_of(const sockaddr_storage &storage, const config::Smtpd &smtpd) {
     return client;
   }
   client.address = text;
+  client.counted_as = counted_as(smtpd, client.key).address;
   client.trusted = std::any_of(smtpd.mynetworks.begin(), smtpd.mynetworks.end(),
                                [&](const auto &n) { return n.contains(client.key); });
   return client;
@@ -149,9 +145,14 @@ void Server::shed(const Service &service, int listening) {
 }
 
 bool Server::admit(Service &service, const Client &client, int socket) {
+  if (const auto why = over_rate(env_, service, client, process::ClientEvent::Connection)) {
+    ++service.counters.refused_connections;
+    say(service, socket, *why);
+    return false;
+  }
   const auto &smtpd = service.smtpd;
   const auto limit = exempt(smtpd, client) ? 0 : smtpd.client_connection_count_limit;
-  const auto admission = env_.census.connect(service.name, client.key,
+  const auto admission = env_.census.connect(service.name, client.counted_as,
                                              {limit, smtpd.connection_limit, most_connections(env_.settings, service)});
   if (admission == process::Admission::Admitted) return true;
   ++service.counters.refused_connections;
@@ -191,7 +192,7 @@ void Server::serve(Service &service, io::UniqueFd socket, const sockaddr_storage
 }
 
 void Server::ended(ClientSession *session) {
-  env_.census.disconnect(session->service().name, session->client().key);
+  env_.census.disconnect(session->service().name, session->client().counted_as);
   --session->service().counters.sessions;
   sessions_.erase(session);
   if (draining_ && sessions_.empty() && drained_) std::exchange(drained_, nullptr)();

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/mail/base64.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -93,6 +94,11 @@ Task<void> Session::auth(const Command &command) {
     co_return;
   }
   if (!syntax_ok(command)) co_return;
+  if (const auto why = over_rate(env_, service_, client_, process::ClientEvent::Auth)) {
+    ++service_.counters.authentications_deferred;
+    refuse(*why);
+    co_return;
+  }
   wire::AuthCall call;
   call.mechanism = upper_case(command.mechanism);
   call.client_address = client_.address;

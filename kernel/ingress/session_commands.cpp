@@ -1,4 +1,5 @@
 // The commands that are answered at once: everything but DATA, BDAT, STARTTLS, ETRN and AUTH.
+#include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/params.hpp"
 #include "kernel/ingress/priority.hpp"
@@ -221,6 +222,10 @@ void Session::mail(const Command &command) {
     return refuse(who);
   }
   if (transaction_) return refuse({503, {5, 5, 1}, "Error: nested MAIL command"});
+  if (const auto why = over_rate(env_, service_, client_, process::ClientEvent::Message)) {
+    ++service_.counters.deferred_messages;
+    return refuse(*why);
+  }
   MailParameters parameters;
   if (const auto bad = read_parameters(
           command, [this](auto k) { return offers(k); }, parameters))
@@ -266,6 +271,10 @@ std::optional<Recipient> Session::read_rcpt(const Command &command) {
   if (!transaction_) return no({503, {5, 5, 1}, "Error: need MAIL command"});
   if (transaction_->decoder) return no({503, {5, 5, 1}, "Error: RCPT after BDAT"});
   transaction_->rcpt_seen = true;
+  if (const auto why = over_rate(env_, service_, client_, process::ClientEvent::Recipient)) {
+    ++service_.counters.rejected_recipients;
+    return no(*why);
+  }
   const auto &envelope = transaction_->envelope;
   if (smtpd_.recipient_limit != 0 && envelope.recipients.size() >= smtpd_.recipient_limit) {
     const Reply many{452, {4, 5, 3}, "Error: too many recipients"};

@@ -1,5 +1,6 @@
 // STARTTLS, and content: DATA and BDAT from the client through the decoder into a draft, and the commit. Whatever is
 // wrong with content is said once all of it was read, because only then does the client listen.
+#include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
@@ -230,6 +231,10 @@ Task<void> Session::starttls() {
     reply({454, {4, 7, 0}, "TLS not available due to local problem"});
     co_return;
   }
+  if (const auto why = at_rate(env_, service_, client_, process::ClientEvent::NewTlsSession)) {
+    hang_up(*why);
+    co_return;
+  }
   if (filters_) {
     const auto why = co_await ask_filters(MANSIO_STAGE_STARTTLS);
     if (why) {
@@ -244,6 +249,8 @@ Task<void> Session::starttls() {
   waiting_ = Waiting::Handshake;
   const bool ok = co_await connection_.start_tls(context);
   waiting_ = Waiting::Nothing;
+  std::optional<Reply> too_many;
+  if (!connection_.resumed()) too_many = over_rate(env_, service_, client_, process::ClientEvent::NewTlsSession);
   if (!ok) {
     ++service_.counters.tls_failures;
     env_.log.info("TLS handshake failed", {{"client", client_.address}, {"error", connection_.error().message()}});
@@ -251,6 +258,10 @@ Task<void> Session::starttls() {
     co_return;
   }
   ++service_.counters.tls_sessions;
+  if (too_many) {  // by handshakes in other sessions meanwhile
+    hang_up(*too_many);
+    co_return;
+  }
   scanned_ = 0;
   // What was said in clear may have been said by somebody else (RFC 3207 section 4.2).
   reset();

@@ -28,7 +28,7 @@ namespace {
 constexpr std::uint32_t kRows = 1u << 15;
 constexpr std::uint32_t kWindow = 16;
 constexpr int kAttempts = 64;                          // to get hold of a row that others are claiming
-constexpr std::uint64_t kMagic = 0x314D48534E414DULL;  // "MANSHM1"
+constexpr std::uint64_t kMagic = 0x324D48534E414DULL;  // "MANSHM2"
 
 std::uint64_t mix(std::uint64_t h) {
   h ^= h >> 32;
@@ -45,6 +45,7 @@ struct SharedMemory::Layout {
   std::uint64_t secret[2];  // so that a peer cannot choose addresses that share a window
   std::atomic<std::uint64_t> markers[kSlots];
   std::atomic<std::uint32_t> totals[kSlots];
+  RateTable rates;
   std::atomic<std::uint64_t> tags[kRows];    // 0: never used
   std::atomic<std::uint32_t> claims[kRows];  // slot + 1 of the process that is changing the tag
   std::atomic<std::uint16_t> counts[kRows][kSlots];
@@ -202,6 +203,17 @@ void SharedMemory::disconnect(std::uint32_t slot, std::string_view listener, con
   if (layout_->totals[slot].load() != 0) layout_->totals[slot].fetch_sub(1);
 }
 
+std::uint32_t SharedMemory::count_event(std::uint32_t slot, std::string_view listener, const ClientKey &client,
+                                        ClientEvent event, RateTime time) {
+  if (slot >= kSlots) return 0;
+  return layout_->rates.count(slot, layout_->tag(layout_->tag(listener), client), event, time);
+}
+
+std::uint32_t SharedMemory::counted_events(std::string_view listener, const ClientKey &client, ClientEvent event,
+                                           RateTime time) const {
+  return layout_->rates.counted(layout_->tag(layout_->tag(listener), client), event, time);
+}
+
 std::uint32_t SharedMemory::connections() const { return layout_->total(); }
 
 void SharedMemory::working_on(std::uint32_t slot, MessageId message) {
@@ -219,6 +231,7 @@ void SharedMemory::release_slot(std::uint32_t slot) {
     std::uint32_t dead = slot + 1;
     layout_->claims[row].compare_exchange_strong(dead, 0);
   }
+  layout_->rates.release_slot(slot);
   layout_->totals[slot].store(0);
   layout_->markers[slot].store(0);
 }

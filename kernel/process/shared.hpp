@@ -4,7 +4,8 @@
 //  - connection counts by listener and by client of it over all ingress processes, in a fixed open-addressed table:
 //    when it is full, a client that cannot be entered is refused (421), never counted wrong;
 //  - one marker per process slot: the message whose plugin code runs right now, read by the supervisor after a
-//    death to tell which message killed the worker.
+//    death to tell which message killed the worker;
+//  - the rates of clients over all ingress processes (rates.hpp).
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 #include "kernel/base/id.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/io/fd.hpp"
+#include "kernel/process/rates.hpp"
 
 namespace mansio::process {
 
@@ -40,6 +42,12 @@ class SharedMemory {
   SharedMemory &operator=(const SharedMemory &) = delete;
 
   const io::UniqueFd &fd() const;
+
+  // As RateTable's, for a client of a listener.
+  std::uint32_t count_event(std::uint32_t slot, std::string_view listener, const ClientKey &client, ClientEvent event,
+                            RateTime time);
+  std::uint32_t counted_events(std::string_view listener, const ClientKey &client, ClientEvent event,
+                               RateTime time) const;
 
   // Counts a connection for `slot`.
   Admission connect(std::uint32_t slot, std::string_view listener, const ClientKey &client, ConnectionLimits limits);

@@ -54,6 +54,19 @@ TEST(Network, PrintsWhatItReads) {
   }
 }
 
+TEST(Network, IsCutOutOfAnAddress) {
+  const auto around = [](const char *address, unsigned bits) {
+    return to_string(network_around(*parse_ip(address), bits));
+  };
+  EXPECT_EQ(around("192.0.2.77", 96 + 32), "192.0.2.77/32");
+  EXPECT_EQ(around("192.0.2.77", 96 + 20), "192.0.0.0/20");
+  EXPECT_EQ(around("192.0.2.77", 96), "0.0.0.0/0");
+  EXPECT_EQ(around("2001:db8:1:2:3:4567:8:9", 84), "[2001:db8:1:2:3:4000::]/84");
+  EXPECT_EQ(around("2001:db8::1", 0), "[::]/0");
+  EXPECT_TRUE(is_ipv4(*parse_ip("192.0.2.77")));
+  EXPECT_FALSE(is_ipv4(*parse_ip("2001:db8::1")));
+}
+
 TEST(Network, WhatIsNoAddressIsInNoNetwork) {
   const std::vector<Network> all{*parse_network("0.0.0.0/0"), *parse_network("::/0")};
   EXPECT_FALSE(contains(all, "unknown"));

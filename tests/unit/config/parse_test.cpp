@@ -257,6 +257,37 @@ transport = "smtp"
   EXPECT_EQ(b.client_event_limit_exceptions, b.mynetworks);
 }
 
+TEST(Settings, RatesOfClientsAreEachListenersAndNoneByDefault) {
+  const auto parsed = parse_text(R"(
+[smtpd]
+client_message_rate_limit = 100
+anvil_rate_time_unit = "10m"
+[listener.a]
+listen = ["*:25"]
+[listener.b]
+listen = ["*:587"]
+client_message_rate_limit = 20
+client_ipv6_prefix_length = 64
+[transport.smtp]
+plugin = "transport-smtp"
+[[route]]
+transport = "smtp"
+)");
+  ASSERT_THAT(all(parsed), IsEmpty());
+  const auto &a = parsed.settings.listener("a")->smtpd;
+  const auto &b = parsed.settings.listener("b")->smtpd;
+  EXPECT_EQ(a.client_message_rate_limit, 100u);
+  EXPECT_EQ(b.client_message_rate_limit, 20u);
+  EXPECT_EQ(b.anvil_rate_time_unit, 600 * kSecond);
+  EXPECT_EQ(a.client_connection_rate_limit + a.client_recipient_rate_limit + a.client_auth_rate_limit +
+                a.client_new_tls_session_rate_limit,
+            0u);
+  EXPECT_EQ(a.client_ipv6_prefix_length, 84u);
+  EXPECT_EQ(b.client_ipv6_prefix_length, 64u);
+  EXPECT_THAT(all(parse_with_rest("[smtpd]\nclient_ipv4_prefix_length = 33\n")),
+              HasSubstr("expected an integer from 0 to 32\n"));
+}
+
 TEST(Settings, SoftBounceOfRepliesFollowsTheTopLevelUnlessGiven) {
   const auto soft = [](std::string_view top, std::string_view smtpd, std::string_view listener) {
     const auto parsed = parse_text(std::string{top} + "\n[smtpd]\n" + std::string{smtpd} +

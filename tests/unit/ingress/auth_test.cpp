@@ -115,6 +115,19 @@ TEST_F(AuthServer, OffersWhatThePluginOffers) {
   EXPECT_EQ(say(peer, "AUTH PLAIN\r\n"), "502 5.5.1 Error: command not implemented\r\n");
 }
 
+TEST_F(AuthServer, AsksNobodyAboutAClientOverItsRate) {
+  service.smtpd.client_auth_rate_limit = 2;
+  auto peer = greet();
+  EXPECT_THAT(say(peer, "AUTH PLAIN " + plain("no") + "\r\n"), StartsWith("535 "));
+  auto second = greet();
+  EXPECT_THAT(say(second, "AUTH PLAIN " + plain("no") + "\r\n"), StartsWith("535 "));
+  EXPECT_EQ(say(peer, "AUTH PLAIN " + plain() + "\r\n"), "450 4.7.1 Error: too many AUTH commands from unix\r\n");
+  EXPECT_EQ(plugin_.calls.size(), 2u);
+  EXPECT_EQ(service.counters.authentications_deferred, 1u);
+  clock.advance(60 * kSecond);
+  EXPECT_THAT(say(peer, "AUTH PLAIN " + plain() + "\r\n"), StartsWith("235 "));
+}
+
 TEST_F(AuthServer, IsNotThereForExceptions) {
   come_from("192.0.2.7");
   service.smtpd.client_name_lookup = false;

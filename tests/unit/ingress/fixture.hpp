@@ -18,6 +18,7 @@
 #include "kernel/ingress/environment.hpp"
 #include "kernel/ingress/server.hpp"
 #include "kernel/ingress/tls.hpp"
+#include "kernel/process/shared.hpp"
 
 namespace mansio::ingress::testing {
 
@@ -124,16 +125,37 @@ class FakeIntake final : public Intake {
 
 class FakeCensus final : public Census {
  public:
-  process::Admission connect(std::string_view listener, const process::ClientKey &,
+  process::Admission connect(std::string_view listener, const process::ClientKey &client,
                              process::ConnectionLimits asked) override {
+    came = client;
     limits[std::string{listener}] = asked;
     if (answer == process::Admission::Admitted) ++now;
     return answer;
   }
-  void disconnect(std::string_view, const process::ClientKey &) override { --now; }
+  void disconnect(std::string_view, const process::ClientKey &client) override {
+    --now;
+    left = client;
+  }
+  // In the real table, as process slot 0; tests count in events() what other processes would.
+  std::uint32_t count_event(std::string_view listener, const process::ClientKey &client, process::ClientEvent event,
+                            process::RateTime time) override {
+    return events().count_event(0, listener, client, event, time);
+  }
+  std::uint32_t counted_events(std::string_view listener, const process::ClientKey &client, process::ClientEvent event,
+                               process::RateTime time) const override {
+    return shared_ ? shared_->counted_events(listener, client, event, time) : 0;
+  }
+  process::SharedMemory &events() {
+    if (!shared_) shared_ = std::move(*process::SharedMemory::create());
+    return *shared_;
+  }
   process::Admission answer = process::Admission::Admitted;
   int now = 0;
   std::map<std::string, process::ConnectionLimits> limits;
+  process::ClientKey came{}, left{};
+
+ private:
+  std::unique_ptr<process::SharedMemory> shared_;  // made when it is needed
 };
 
 class LinesSink final : public LogSink {
@@ -180,11 +202,15 @@ class SmtpServerTest : public ::testing::Test {
     client_address.ss_family = AF_UNIX;
   }
   // Clients that dial from now on come from there.
-  void come_from(const char *ipv4) {
+  void come_from(const char *address) {
+    client_address = {};
+    auto &in6 = reinterpret_cast<sockaddr_in6 &>(client_address);
+    in6.sin6_family = AF_INET6;
+    if (::inet_pton(AF_INET6, address, &in6.sin6_addr) == 1) return;
     client_address = {};
     auto &in = reinterpret_cast<sockaddr_in &>(client_address);
     in.sin_family = AF_INET;
-    EXPECT_EQ(::inet_pton(AF_INET, ipv4, &in.sin_addr), 1);
+    EXPECT_EQ(::inet_pton(AF_INET, address, &in.sin_addr), 1);
   }
   void SetUp() override {
     server =

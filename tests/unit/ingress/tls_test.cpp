@@ -133,6 +133,42 @@ TEST_F(SmtpServerTls, OffersStartTlsAndForgetsWhatCameBefore) {
   EXPECT_EQ(tls.received, "554 5.5.1 Error: TLS already active\r\n");
 }
 
+TEST_F(SmtpServerTls, RefusesStartTlsToAClientThatMadeTooManySessions) {
+  enable();
+  service.smtpd.client_new_tls_session_rate_limit = 2;
+  auto good = greet();
+  say(good, "STARTTLS\r\n");
+  TlsPeer tls{loop, good.release().release()};
+  tls.handshake();
+  settle();
+  ASSERT_TRUE(tls.shaken);
+  auto bad = greet();
+  say(bad, "STARTTLS\r\n");
+  say(bad, "EHLO in the clear\r\n");  // a handshake that fails is work, too
+  auto refused = greet();
+  EXPECT_EQ(say(refused, "STARTTLS\r\n"), "421 4.7.0 mx.test Error: too many new TLS sessions from unix\r\n");
+  EXPECT_TRUE(refused.closed());
+  EXPECT_EQ(service.counters.rate_limited[static_cast<std::size_t>(process::ClientEvent::NewTlsSession)], 1u);
+  clock.advance(60 * kSecond);
+  auto later = greet();
+  EXPECT_THAT(say(later, "STARTTLS\r\n"), StartsWith("220 "));
+}
+
+TEST_F(SmtpServerTls, EndsASessionWhoseHandshakeWasOvertakenByTooManyOthers) {
+  enable();
+  service.smtpd.client_new_tls_session_rate_limit = 1;
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  census.events().count_event(1, "smtp", {}, process::ClientEvent::NewTlsSession, {60 * kSecond, clock.mono()});
+  TlsPeer tls{loop, peer.release().release()};
+  tls.handshake();
+  settle();
+  ASSERT_TRUE(tls.shaken);
+  tls.send("EHLO client.test\r\n");
+  settle();
+  EXPECT_EQ(tls.received, "421 4.7.0 mx.test Error: too many new TLS sessions from unix\r\n");
+}
+
 TEST_F(SmtpServerTls, RefusesCommandsInjectedBehindStartTls) {
   enable();
   auto peer = greet();
