@@ -275,9 +275,9 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::junk_command_limit>(
             "junk_command_limit", integer(1),
             "Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors."),
-        option<&T::soft_error_limit>(
-            "soft_error_limit", integer(1),
-            "Errors in a session after which each reply to an error waits for `error_sleep_time`."),
+        option<&T::soft_error_limit>("soft_error_limit", integer(1),
+                                     "Errors in a session after which every reply waits for `error_sleep_time`, also "
+                                     "those to what is right, until a message was taken."),
         option<&T::hard_error_limit>("hard_error_limit", integer(1),
                                      "Errors in a session after which it ends with 421."),
         option<&T::error_sleep_time>("error_sleep_time", duration(0, 600 * kSecond),

@@ -101,15 +101,16 @@ Task<void> Session::converse() {
       continue;
     }
     command_begun_ = false;
-    const auto errors_before = errors_;
     ++counts_.commands;
     if (++commands_ > smtpd_.command_limit) {
       hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
       break;
     }
+    const bool told = co_await tarpit();
+    if (!told) break;
     if (line->too_long) {
       refuse({500, {5, 5, 2}, "Error: line too long"});
-      co_await slow_down(errors_before);
+      heed_error_limit();
       continue;
     }
     transcript_.out(out_);
@@ -121,7 +122,7 @@ Task<void> Session::converse() {
     else
       transcript_.in(readable || counts_.auth == 0 ? line->text : "[...]");
     if (synchronised(command.verb)) co_await dispatch(command);
-    if (errors_ != errors_before) co_await slow_down(errors_before);
+    heed_error_limit();
   }
 }
 
@@ -234,14 +235,18 @@ Task<bool> Session::flush(bool last) {
   co_return stop_ == Stop::None;
 }
 
-// Errors are answered late once there were many, and not at all after the hard limit.
-Task<void> Session::slow_down(std::uint32_t errors_before) {
-  if (!open_) co_return;
-  if (errors_ >= smtpd_.hard_error_limit) {
-    hang_up(goodbye({4, 7, 0}, "Error: too many errors"));
-    co_return;
-  }
-  if (errors_before >= smtpd_.soft_error_limit) co_await pause_after_error();
+// Once there were many errors every reply is late, also to what is right: a client that has run away would else be
+// quick with that. Each of a group waits for itself, and what was answered before leaves first, so that nobody who has
+// a reply to come hears nothing for longer than that. False: the client is gone.
+Task<bool> Session::tarpit() {
+  if (errors_ < smtpd_.soft_error_limit || smtpd_.error_sleep_time <= 0) co_return true;
+  const bool told = co_await flush();
+  if (told) co_await pause_after_error();
+  co_return told;
+}
+
+void Session::heed_error_limit() {
+  if (open_ && errors_ >= smtpd_.hard_error_limit) hang_up(goodbye({4, 7, 0}, "Error: too many errors"));
 }
 
 Task<void> Session::pause_after_error() {

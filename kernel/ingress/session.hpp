@@ -79,8 +79,9 @@ class Session final : public ClientSession {
   std::optional<Line> take_line(std::uint64_t limit);
   Task<bool> wait_input(Waiting what);
   Task<bool> flush(bool last = false);  // last: linger_close() follows
-  Task<void> slow_down(std::uint32_t errors_before);
+  Task<bool> tarpit();                  // before a reply; false: there is nobody to hear it
   Task<void> pause_after_error();
+  void heed_error_limit();
   bool synchronised(Verb verb);
   void stop(Stop why);
   void reply(Reply reply) {

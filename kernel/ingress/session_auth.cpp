@@ -160,6 +160,8 @@ Task<std::optional<std::string>> Session::auth_response() {
       command_begun_ = false;
       transcript_.out(out_);
       transcript_.in("[...]");
+      const bool told = co_await tarpit();
+      if (!told) co_return std::nullopt;
       if (line->too_long) {
         refuse({500, {5, 5, 6}, "Error: authentication exchange line is too long"});
         co_return std::nullopt;

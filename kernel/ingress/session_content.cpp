@@ -101,6 +101,10 @@ Task<void> Session::data() {
     connection_.consume(bytes.size() - rest.size());
   }
   const auto outcome = co_await finish_message();
+  if (outcome.refusal() && open_) {  // the second reply to one command; and a message that was taken ends all lateness
+    const bool told = co_await tarpit();
+    if (!told) co_return;
+  }
   if (outcome.refusal() && outcome.code >= 500) ++errors_;
   reply(outcome);
 }
