@@ -332,9 +332,9 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::junk_command_limit>(
             "junk_command_limit", integer(1),
             "Commands that do nothing (NOOP, RSET, VRFY, HELP) before they count as errors."),
-        option<&T::soft_error_limit>(
-            "soft_error_limit", integer(1),
-            "Errors in a session after which each reply to an error waits for `error_sleep_time`."),
+        option<&T::soft_error_limit>("soft_error_limit", integer(1),
+                                     "Errors in a session after which every reply waits for `error_sleep_time`, also "
+                                     "those to what is right, until a message was taken."),
         option<&T::hard_error_limit>("hard_error_limit", integer(1),
                                      "Errors in a session after which it ends with 421."),
         option<&T::error_sleep_time>("error_sleep_time", duration(0, 600 * kSecond),
@@ -350,6 +350,11 @@ std::span<const Option<Smtpd>> smtpd_options() {
                                   "and after a grace of a tenth of `timeout`; below it the session ends with 421. So a "
                                   "client that sends no content at all is cut off after a tenth of `timeout`. 0 means "
                                   "none, and then `timeout` alone counts."),
+        option<&T::per_request_deadline>(
+            "per_request_deadline", boolean(),
+            "Make `timeout` the time that a client has for a whole request and for taking the reply, instead of for "
+            "each "
+            "read and write. What it has sent of content at `min_data_rate` extends it again, up to `timeout`."),
         option<&T::client_connection_count_limit>(
             "client_connection_count_limit", integer(0),
             "Connections at once from one client to one listener, over all processes; 0 means no limit."),
@@ -385,6 +390,24 @@ std::span<const Option<Smtpd>> smtpd_options() {
         option<&T::client_event_limit_exceptions>("client_event_limit_exceptions", list(kNetwork),
                                                   "Clients that the limits for one client do not bind.",
                                                   "`mynetworks`"),
+        option<&T::stress_threshold>(
+            "stress_threshold", integer(0, 100),
+            "Percent of `connection_limit` from which on the listener is under stress, as it is whenever it has to "
+            "send "
+            "clients away or is out of descriptors. Where `connection_limit` is 1, only that counts. 0 means that it "
+            "never is under stress. Of SMTP only."),
+        option<&T::stress_time>("stress_time", duration(kSecond, 86400 * kSecond),
+                                "How long stress lasts after the last sign of it."),
+        option<&T::stress_timeout>("stress_timeout", duration(kSecond, 86400 * kSecond),
+                                   "`timeout` under stress, if that is less, also of sessions that began before."),
+        option<&T::stress_starttls_timeout>("stress_starttls_timeout", duration(kSecond, 3600 * kSecond),
+                                            "`starttls_timeout` under stress, if that is less."),
+        option<&T::stress_hard_error_limit>("stress_hard_error_limit", integer(1),
+                                            "`hard_error_limit` under stress, if that is less."),
+        option<&T::stress_junk_command_limit>("stress_junk_command_limit", integer(1),
+                                              "`junk_command_limit` under stress, if that is less."),
+        option<&T::stress_per_request_deadline>("stress_per_request_deadline", boolean(),
+                                                "`per_request_deadline` under stress, unless that is set anyway."),
         option<&T::forbid_bare_newline>(
             "forbid_bare_newline", choice(kBareNewlines),
             "What happens to a line feed that stands alone in content: it is made a proper line end (and never ends "

@@ -55,6 +55,7 @@ struct Smtpd {
   Nanos timeout = 300 * kSecond;               // idle, per read or write
   Nanos transaction_timeout = 3600 * kSecond;  // MAIL to the end of the content
   std::uint32_t min_data_rate = 500;           // bytes a second while content is read, after a grace of one timeout/10
+  bool per_request_deadline = false;  // one timeout for a request and its reply, not one for each read and write
   std::uint32_t client_connection_count_limit = 50;    // across all ingress processes
   std::uint32_t connection_limit = 2000;               // of all clients together
   std::vector<Network> client_event_limit_exceptions;  // default: mynetworks
@@ -64,6 +65,12 @@ struct Smtpd {
   std::uint32_t client_new_tls_session_rate_limit = 0, client_auth_rate_limit = 0;
   Nanos anvil_rate_time_unit = 60 * kSecond;
   std::uint32_t client_ipv4_prefix_length = 32, client_ipv6_prefix_length = 84;  // of what is one client
+  // Under stress, each if it is less.
+  std::uint32_t stress_threshold = 90;  // percent of connection_limit; 0 = there is none
+  Nanos stress_time = 1000 * kSecond;   // from the last sign on
+  Nanos stress_timeout = 10 * kSecond, stress_starttls_timeout = 10 * kSecond;
+  std::uint32_t stress_hard_error_limit = 1, stress_junk_command_limit = 1;
+  bool stress_per_request_deadline = true;
   BareNewline forbid_bare_newline = BareNewline::Normalize;
   bool forbid_unauth_pipelining = true;
   bool soft_bounce = false;                     // of replies; default: the top level's

@@ -70,6 +70,11 @@ class Intake {
 class Census {
  public:
   virtual ~Census() = default;
+  virtual std::uint32_t connections(std::string_view listener) const = 0;  // now
+  // Of kernel/ingress/stress.hpp; as in process::SharedMemory.
+  virtual Nanos stressed_until(std::string_view listener) const = 0;
+  virtual bool stress(std::string_view listener, Nanos until) = 0;
+  virtual bool relax(std::string_view listener, Nanos now) = 0;
   virtual process::Admission connect(std::string_view listener, const process::ClientKey &client,
                                      process::ConnectionLimits limits) = 0;
   virtual void disconnect(std::string_view listener, const process::ClientKey &client) = 0;
@@ -104,9 +109,11 @@ struct Service {
     std::uint64_t braked_messages = 0;                                 // that had to wait for in_flow_delay
     std::uint64_t protocol_errors = 0, tls_sessions = 0, tls_failures = 0, noncanonical_messages = 0;
     std::uint64_t authentications = 0, authentications_failed = 0, authentications_deferred = 0;
+    std::uint64_t stresses = 0;  // times of it that began here
     std::uint64_t sessions = 0;  // now
   } counters;
-  Nanos notice_at = 0;  // mono: when the postmaster was last told of trouble of our own
+  bool stressed = false;  // as of the last look (kernel/ingress/stress.hpp)
+  Nanos notice_at = 0;    // mono: when the postmaster was last told of trouble of our own
   std::uint64_t notices_left_out = 0;
 };
 

@@ -31,6 +31,10 @@ namespace {
 class SharedCensus final : public Census {
  public:
   SharedCensus(process::SharedMemory &shared, std::uint32_t slot) : shared_(shared), slot_(slot) {}
+  std::uint32_t connections(std::string_view listener) const override { return shared_.connections(listener); }
+  Nanos stressed_until(std::string_view listener) const override { return shared_.stressed_until(listener); }
+  bool stress(std::string_view listener, Nanos until) override { return shared_.stress(listener, until); }
+  bool relax(std::string_view listener, Nanos now) override { return shared_.relax(listener, now); }
   process::Admission connect(std::string_view listener, const process::ClientKey &client,
                              process::ConnectionLimits limits) override {
     return shared_.connect(slot_, listener, client, limits);
@@ -183,6 +187,8 @@ class IngressRole final : public process::Role {
       give("authentications_failed_total", c.authentications_failed);
       give("authentications_deferred_total", c.authentications_deferred);
       give("noncanonical_messages_total", c.noncanonical_messages);
+      give("stresses_total", c.stresses);
+      give("stressed", service.stressed ? 1 : 0);
     }
     if (filters_) filters_->stats(each);
     if (authenticators_) authenticators_->stats(each);
@@ -285,12 +291,14 @@ class IngressRole final : public process::Role {
     });
   }
 
-  // What has no event of its own: a spare segment that was refused is asked for again.
+  // What has no event of its own: a spare segment that was refused is asked for again, and stress may begin or end
+  // where there is no session.
   void tick() {
     tick_->expires_after(std::chrono::seconds{1});
     tick_->async_wait([this](const ErrorCode &error) {
       if (error || stopped_) return;
       link_->refill();
+      server_->sweep();
       tick();
     });
   }

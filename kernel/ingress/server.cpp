@@ -88,6 +88,7 @@ Server::~Server() {
 
 void Server::listen(Service &service, io::UniqueFd listening) {
   if (draining_) return;
+  stress_.watch(service);
   auto door = std::make_shared<Door>(env_.loop, service);
   ::fcntl(listening.get(), F_SETFL, ::fcntl(listening.get(), F_GETFL) | O_NONBLOCK);
   const int on = 1;
@@ -137,7 +138,8 @@ Task<void> Server::accept_from(std::shared_ptr<Door> door) {
   }
 }
 
-void Server::shed(const Service &service, int listening) {
+void Server::shed(Service &service, int listening) {
+  stress_.refused(service, "out of descriptors");
   reserve_.reset();
   if (const io::UniqueFd socket{::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)})
     say(service, socket.get(), {421, {4, 3, 2}, env_.settings.myhostname + " Error: too busy, try again later"});
@@ -154,9 +156,13 @@ bool Server::admit(Service &service, const Client &client, int socket) {
   const auto limit = exempt(smtpd, client) ? 0 : smtpd.client_connection_count_limit;
   const auto admission = env_.census.connect(service.name, client.counted_as,
                                              {limit, smtpd.connection_limit, most_connections(env_.settings, service)});
-  if (admission == process::Admission::Admitted) return true;
+  if (admission == process::Admission::Admitted) {
+    stress_.admitted(service);
+    return true;
+  }
   ++service.counters.refused_connections;
   const bool client_limit = admission == process::Admission::ClientLimit;
+  if (!client_limit) stress_.refused(service, "all places are taken");
   const Reply reply =
       client_limit
           ? Reply{421, {4, 7, 0}, env_.settings.myhostname + " Error: too many connections from " + client.address}
@@ -168,6 +174,7 @@ bool Server::admit(Service &service, const Client &client, int socket) {
 }
 
 void Server::serve(Service &service, io::UniqueFd socket, const sockaddr_storage &peer) {
+  stress_.watch(service);
   auto client = client_of(peer, service.smtpd);
   if (!admit(service, client, socket.get())) return;
   ++service.counters.connections;
@@ -200,6 +207,7 @@ void Server::ended(ClientSession *session) {
 
 void Server::sweep() {
   const auto now = env_.clock.mono();
+  stress_.look();
   for (const auto &[session, owner] : sessions_) session->sweep(now);
 }
 

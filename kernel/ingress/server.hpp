@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernel/ingress/environment.hpp"
+#include "kernel/ingress/stress.hpp"
 #include "kernel/io/asio.hpp"
 #include "kernel/io/fd.hpp"
 
@@ -32,19 +33,21 @@ class Server {
   void drain(std::function<void()> done);
   // The time for that is nearly up: who is in the middle of a message is told so, and its session ends.
   void cut();
-  // Ends sessions that are past their time. Runs by itself four times a second while there are sessions.
+  // Ends sessions that are past their time, and looks which listeners are under stress. Runs by itself four times a
+  // second while there are sessions.
   void sweep();
   std::size_t sessions() const { return sessions_.size(); }
 
  private:
   struct Door;
   Task<void> accept_from(std::shared_ptr<Door> door);
-  void shed(const Service &service, int listening);
+  void shed(Service &service, int listening);
   void start_sweeping();
   void ended(ClientSession *session);
   bool admit(Service &service, const Client &client, int socket);
 
   Environment env_;
+  StressWatch stress_{env_};
   std::unordered_map<ClientSession *, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::weak_ptr<Door>> doors_;
   asio::steady_timer sweeper_;

@@ -1,11 +1,13 @@
 #include "kernel/ingress/session.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "kernel/ingress/client_name.hpp"
 #include "kernel/ingress/deposit.hpp"
+#include "kernel/ingress/stress.hpp"
 #include "kernel/mail/trace.hpp"
 #include "mansio/draft/filter.h"
 
@@ -43,8 +45,8 @@ Task<void> Session::run() {
     co_await say_why_stopped();
   else
     co_await flush(true);
-  deadline_ = env_.clock.mono() + kLastWords;
-  waiting_ = Waiting::Write;
+  waiting_since_ = env_.clock.mono();
+  waiting_ = Waiting::LastWords;
   co_await connection_.end_tls();
   waiting_ = Waiting::Nothing;
   connection_.linger_close();
@@ -95,21 +97,20 @@ Task<void> Session::converse() {
         break;
       }
       if (!co_await flush()) break;
-      if (!command_begun_) deadline_ = env_.clock.mono() + smtpd_.timeout;
-      command_begun_ = true;
-      if (!co_await wait_input(Waiting::Command)) break;
+      if (!co_await wait_command()) break;
       continue;
     }
-    command_begun_ = false;
-    const auto errors_before = errors_;
+    command_taken();
     ++counts_.commands;
     if (++commands_ > smtpd_.command_limit) {
       hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
       break;
     }
+    const bool told = co_await tarpit();
+    if (!told) break;
     if (line->too_long) {
       refuse({500, {5, 5, 2}, "Error: line too long"});
-      co_await slow_down(errors_before);
+      heed_error_limit();
       continue;
     }
     transcript_.out(out_);
@@ -121,7 +122,7 @@ Task<void> Session::converse() {
     else
       transcript_.in(readable || counts_.auth == 0 ? line->text : "[...]");
     if (synchronised(command.verb)) co_await dispatch(command);
-    if (errors_ != errors_before) co_await slow_down(errors_before);
+    heed_error_limit();
   }
 }
 
@@ -206,6 +207,18 @@ std::optional<Session::Line> Session::take_line(std::uint64_t limit) {
   return Line{line, false};
 }
 
+// A command is waited for from its first byte's wait on: a trickle gains no time.
+Task<bool> Session::wait_command() {
+  if (!command_begun_) waiting_since_ = env_.clock.mono();
+  command_begun_ = true;
+  return wait_input(Waiting::Command);
+}
+
+void Session::command_taken() {
+  request_waited_ = command_begun_ ? env_.clock.mono() - waiting_since_ : 0;
+  command_begun_ = false;
+}
+
 Task<bool> Session::wait_input(Waiting what) {
   if (cut_ && stop_ == Stop::None) stop_ = Stop::Drain;  // it was told so while it did not wait
   if (stop_ != Stop::None) co_return false;
@@ -219,10 +232,11 @@ Task<bool> Session::flush(bool last) {
   transcript_.out(out_);
   std::string_view rest = out_;
   if (!connection_.write_now(rest, last)) {
-    deadline_ = env_.clock.mono() + smtpd_.timeout;
+    waiting_since_ = env_.clock.mono();
     waiting_ = Waiting::Write;
     const bool ok = co_await connection_.write(rest);
     waiting_ = Waiting::Nothing;
+    request_waited_ += env_.clock.mono() - waiting_since_;
     command_begun_ = false;
     if (!ok) {
       open_ = false;
@@ -234,14 +248,18 @@ Task<bool> Session::flush(bool last) {
   co_return stop_ == Stop::None;
 }
 
-// Errors are answered late once there were many, and not at all after the hard limit.
-Task<void> Session::slow_down(std::uint32_t errors_before) {
-  if (!open_) co_return;
-  if (errors_ >= smtpd_.hard_error_limit) {
-    hang_up(goodbye({4, 7, 0}, "Error: too many errors"));
-    co_return;
-  }
-  if (errors_before >= smtpd_.soft_error_limit) co_await pause_after_error();
+// Once there were many errors every reply is late, also to what is right: a client that has run away would else be
+// quick with that. Each of a group waits for itself, and what was answered before leaves first, so that nobody who has
+// a reply to come hears nothing for longer than that. False: the client is gone.
+Task<bool> Session::tarpit() {
+  if (errors_ < smtpd_.soft_error_limit || smtpd_.error_sleep_time <= 0) co_return true;
+  const bool told = co_await flush();
+  if (told) co_await pause_after_error();
+  co_return told;
+}
+
+void Session::heed_error_limit() {
+  if (open_ && errors_ >= limits_of(service_).hard_error_limit) hang_up(goodbye({4, 7, 0}, "Error: too many errors"));
 }
 
 Task<void> Session::pause_after_error() {
@@ -251,15 +269,30 @@ Task<void> Session::pause_after_error() {
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
+void Session::count_junk() {
+  if (++junk_ > limits_of(service_).junk_command_limit) ++errors_;
+}
+
+// How long the client may let us wait, from `waiting_since_` on. It may change in the middle of the wait.
+Nanos Session::patience() const {
+  if (waiting_ == Waiting::LastWords) return kLastWords;
+  const auto limits = limits_of(service_);
+  if (waiting_ == Waiting::Handshake) return limits.starttls_timeout;
+  // Of a command the wait is one in any case.
+  if (waiting_ == Waiting::Command || !limits.per_request_deadline) return limits.timeout;
+  const auto left = limits.timeout - request_waited_;
+  return waiting_ == Waiting::Write ? std::max(left, kSecond) : left;  // who came just in time also hears so
+}
+
 void Session::sweep(Nanos now) {
   if (filters_ && filters_->waiting() && connection_.gone()) filters_->client_gone();
   if (waiting_ == Waiting::Nothing) return;
-  if (now >= deadline_) return stop(Stop::Timeout);
+  if (now - waiting_since_ >= patience()) return stop(Stop::Timeout);
   if (waiting_ == Waiting::Command || waiting_ == Waiting::Content) {
     if (transaction_deadline_ != 0 && now >= transaction_deadline_) return stop(Stop::TransactionTimeout);
   }
   if (waiting_ == Waiting::Content && smtpd_.min_data_rate != 0) {
-    const Nanos waited = content_waited_ + (now - content_wait_began_) - smtpd_.timeout / 10;
+    const Nanos waited = content_waited_ + (now - waiting_since_) - smtpd_.timeout / 10;
     const double expected = static_cast<double>(waited) / static_cast<double>(kSecond) * smtpd_.min_data_rate;
     if (waited > 0 && static_cast<double>(content_bytes_) < expected) stop(Stop::TooSlow);
   }
@@ -295,7 +328,8 @@ Task<void> Session::say_why_stopped() {
     env_.log.info(slow ? "client too slow" : "timeout",
                   {{"client", client_.address},
                    {"in", transaction_ && transaction_->decoder ? "content" : "command"},
-                   {"whole_transaction", stop_ == Stop::TransactionTimeout}});
+                   {"whole_transaction", stop_ == Stop::TransactionTimeout},
+                   {"stress", service_.stressed}});
     reply(goodbye({4, 4, 2}, slow ? "Error: data rate too low" : "Error: timeout exceeded"));
   }
   reset();
@@ -303,8 +337,8 @@ Task<void> Session::say_why_stopped() {
   transcript_.out(out_);
   std::string_view rest = out_;
   if (connection_.write_now(rest)) co_return;
-  deadline_ = env_.clock.mono() + kLastWords;
-  waiting_ = Waiting::Write;
+  waiting_since_ = env_.clock.mono();
+  waiting_ = Waiting::LastWords;
   co_await connection_.write(rest);
 }
 

@@ -60,7 +60,7 @@ class Session final : public ClientSession {
   Service &service() override { return service_; }
 
  private:
-  enum class Waiting : std::uint8_t { Nothing, Command, Content, Write, Handshake };
+  enum class Waiting : std::uint8_t { Nothing, Command, Content, Write, Handshake, LastWords };
   enum class Stop : std::uint8_t { None, Timeout, TransactionTimeout, TooSlow, Drain };
 
   struct Counts {
@@ -79,9 +79,14 @@ class Session final : public ClientSession {
   };
   std::optional<Line> take_line(std::uint64_t limit);
   Task<bool> wait_input(Waiting what);
+  Task<bool> wait_command();
+  void command_taken();
+  Nanos patience() const;
   Task<bool> flush(bool last = false);  // last: linger_close() follows
-  Task<void> slow_down(std::uint32_t errors_before);
+  Task<bool> tarpit();                  // before a reply; false: there is nobody to hear it
   Task<void> pause_after_error();
+  void heed_error_limit();
+  void count_junk();
   bool synchronised(Verb verb);
   void stop(Stop why);
   void reply(Reply reply) {
@@ -184,7 +189,7 @@ class Session final : public ClientSession {
   std::string helo_;
   bool esmtp_ = false, open_ = true, draining_ = false, cut_ = false;
   bool skipping_line_ = false;  // of a command over the limit
-  bool command_begun_ = false;  // its deadline is set
+  bool command_begun_ = false;  // its wait has begun
   std::size_t scanned_ = 0;     // bytes of the buffer known to hold no line end
   std::optional<Transaction> transaction_;
   std::optional<Origin> origin_;  // told with XFORWARD, of the transaction under way or the next
@@ -207,8 +212,9 @@ class Session final : public ClientSession {
 
   Waiting waiting_ = Waiting::Nothing;
   Stop stop_ = Stop::None;
-  Nanos deadline_ = 0, transaction_deadline_ = 0;      // mono; 0 = none
-  Nanos content_waited_ = 0, content_wait_began_ = 0;  // time the client let us wait for content
+  Nanos waiting_since_ = 0, transaction_deadline_ = 0;  // mono; 0 = none
+  Nanos request_waited_ = 0;  // time the client let us wait in this request before, less what it earned by sending
+  Nanos content_waited_ = 0;  // and for content in all
   std::uint64_t content_bytes_ = 0;
 };
 

@@ -163,9 +163,11 @@ Task<std::optional<std::string>> Session::auth_response() {
   for (;;) {
     const auto line = take_line(kAuthLine);
     if (line) {
-      command_begun_ = false;
+      command_taken();
       transcript_.out(out_);
       transcript_.in("[...]");
+      const bool told = co_await tarpit();
+      if (!told) co_return std::nullopt;
       if (line->too_long) {
         refuse({500, {5, 5, 6}, "Error: authentication exchange line is too long"});
         co_return std::nullopt;
@@ -181,9 +183,7 @@ Task<std::optional<std::string>> Session::auth_response() {
     if (open_ && draining_) hang_up(goodbye({4, 3, 2}, "Service shutting down"));
     if (!open_) co_return std::nullopt;
     if (!co_await flush()) co_return std::nullopt;
-    if (!command_begun_) deadline_ = env_.clock.mono() + smtpd_.timeout;
-    command_begun_ = true;
-    if (!co_await wait_input(Waiting::Command)) {
+    if (!co_await wait_command()) {
       open_ = false;
       co_return std::nullopt;
     }

@@ -106,13 +106,15 @@ void Session::answer(const Command &command) {
       ++counts_.unknown;
       env_.log.info("not an SMTP client", {{"client", client_.address}});
       return hang_up({221, {2, 7, 0}, "Error: this is an SMTP server. Goodbye."});
+    case Verb::Helo:
+    case Verb::Ehlo:
+      if (!helo_.empty()) count_junk();  // the first, and that after STARTTLS, have to be
+      break;
     case Verb::Rset:
     case Verb::Noop:
     case Verb::Vrfy:
-    case Verb::Helo:
-    case Verb::Ehlo:
     case Verb::Help:
-      if (++junk_ > smtpd_.junk_command_limit) ++errors_;
+      count_junk();
       break;
     default:
       break;

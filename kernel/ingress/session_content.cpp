@@ -1,5 +1,7 @@
 // STARTTLS, and content: DATA and BDAT from the client through the decoder into a draft, and the commit. Whatever is
 // wrong with content is said once all of it was read, because only then does the client listen.
+#include <algorithm>
+
 #include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/session.hpp"
@@ -7,6 +9,14 @@
 #include "mansio/draft/filter.h"
 
 namespace mansio::ingress {
+namespace {
+
+// The time in which so many bytes come at that rate, in bytes a second.
+Nanos earned(std::uint64_t bytes, std::uint32_t rate) {
+  return rate == 0 ? 0 : static_cast<Nanos>(bytes) * kSecond / rate;
+}
+
+}  // namespace
 
 std::optional<Reply> Session::not_ready_for_content(bool chunked) const {
   if (smtpd_.tls_security_level == config::TlsLevel::Encrypt && !connection_.secure())
@@ -36,13 +46,19 @@ void Session::begin_content(ContentDecoder::Framing framing) {
 }
 
 Task<bool> Session::wait_content() {
-  const auto now = env_.clock.mono();
-  content_wait_began_ = now;
-  deadline_ = now + smtpd_.timeout;
+  waiting_since_ = env_.clock.mono();
   const auto had = connection_.buffered().size();
   const bool ok = co_await wait_input(Waiting::Content);
-  content_waited_ += env_.clock.mono() - now;
-  content_bytes_ += connection_.buffered().size() - had;
+  const auto waited = env_.clock.mono() - waiting_since_;
+  const auto came = connection_.buffered().size() - had;
+  content_waited_ += waited;
+  content_bytes_ += came;
+  // A large message may take longer than a command may, if it only comes fast enough; what came fast earns no right to
+  // be slow for longer than that afterwards.
+  if (smtpd_.min_data_rate == 0 && came != 0)
+    request_waited_ = 0;
+  else
+    request_waited_ = std::max<Nanos>(request_waited_ + waited - earned(came, smtpd_.min_data_rate), 0);
   if (!ok) open_ = false;
   co_return ok;
 }
@@ -87,6 +103,7 @@ Task<void> Session::data() {
     }
   }
   begin_content(ContentDecoder::Framing::Data);
+  request_waited_ = 0;  // the content is a request of its own
   reply({354, {}, "End data with <CR><LF>.<CR><LF>"});
   if (!co_await flush()) {
     open_ = false;
@@ -102,12 +119,17 @@ Task<void> Session::data() {
     connection_.consume(bytes.size() - rest.size());
   }
   const auto outcome = co_await finish_message();
+  if (outcome.refusal() && open_) {  // the second reply to one command; and a message that was taken ends all lateness
+    const bool told = co_await tarpit();
+    if (!told) co_return;
+  }
   if (outcome.refusal() && outcome.code >= 500) ++errors_;
   reply(outcome);
 }
 
 Task<void> Session::bdat(std::uint64_t size, bool last) {
   ++counts_.bdat;
+  request_waited_ = 0;  // a chunk is a request of its own
   // Whatever the answer will be, the chunk is on its way and has to be taken off the stream (RFC 3030 section 2).
   const auto refusal =
       offers("CHUNKING") ? not_ready_for_content(true) : Reply{502, {5, 5, 1}, "Error: command not implemented"};
@@ -245,7 +267,7 @@ Task<void> Session::starttls() {
   }
   reply({220, {2, 0, 0}, "Ready to start TLS"});
   if (!co_await flush()) co_return;
-  deadline_ = env_.clock.mono() + smtpd_.starttls_timeout;
+  waiting_since_ = env_.clock.mono();
   waiting_ = Waiting::Handshake;
   const bool ok = co_await connection_.start_tls(context);
   waiting_ = Waiting::Nothing;

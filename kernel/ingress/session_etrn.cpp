@@ -24,7 +24,7 @@ bool Session::may_etrn() const {
 }
 
 Task<void> Session::etrn(std::string_view argument) {
-  if (++junk_ > smtpd_.junk_command_limit) ++errors_;
+  count_junk();
   if (smtpd_.tls_security_level == config::TlsLevel::Encrypt && !connection_.secure()) {
     refuse({530, {5, 7, 0}, "Must issue a STARTTLS command first"});
     co_return;

@@ -96,6 +96,7 @@ wire::StageCall Session::stage_facts(std::uint32_t stage) const {
   fact("tls_cipher", connection_.tls_cipher());
   fact("auth_user", client_.sasl_username);
   fact("tenant", smtpd_.tenant);
+  if (service_.stressed) fact("stress", "true");
   if (transaction_) {
     facts.id = transaction_->id;
     facts.macros.emplace_back("sender", transaction_->envelope.sender);

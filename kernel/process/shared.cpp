@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::uint32_t kRows = 1u << 15;
 constexpr std::uint32_t kWindow = 16;
+constexpr std::uint32_t kStresses = 256;
 constexpr int kAttempts = 64;                          // to get hold of a row that others are claiming
 constexpr std::uint64_t kMagic = 0x324D48534E414DULL;  // "MANSHM2"
 
@@ -40,6 +41,11 @@ std::uint64_t mix(std::uint64_t h) {
 
 }  // namespace
 
+struct SharedMemory::Stress {
+  std::atomic<std::uint64_t> tag;   // of the listener; 0: never used. It never changes hands.
+  std::atomic<std::int64_t> until;  // 0: none
+};
+
 struct SharedMemory::Layout {
   std::uint64_t magic;
   std::uint64_t secret[2];  // so that a peer cannot choose addresses that share a window
@@ -49,6 +55,7 @@ struct SharedMemory::Layout {
   std::atomic<std::uint64_t> tags[kRows];    // 0: never used
   std::atomic<std::uint32_t> claims[kRows];  // slot + 1 of the process that is changing the tag
   std::atomic<std::uint16_t> counts[kRows][kSlots];
+  Stress stresses[kStresses];
 
   std::uint64_t tag(std::string_view listener) const {
     auto h = secret[1];
@@ -116,6 +123,19 @@ struct SharedMemory::Layout {
       }
     }
     return false;
+  }
+  // Null: there is none.
+  Stress *stress(std::uint64_t tag, bool make) {
+    for (std::uint32_t i = 0; i < kStresses; ++i) {
+      auto &s = stresses[(tag + i) % kStresses];
+      auto there = s.tag.load();
+      if (there == 0) {
+        if (!make) return nullptr;
+        if (s.tag.compare_exchange_strong(there, tag)) return &s;
+      }
+      if (there == tag) return &s;
+    }
+    return nullptr;
   }
   bool leave(std::uint32_t slot, std::uint64_t tag) {
     for (std::uint32_t i = 0; i < kWindow; ++i) {
@@ -215,6 +235,32 @@ std::uint32_t SharedMemory::counted_events(std::string_view listener, const Clie
 }
 
 std::uint32_t SharedMemory::connections() const { return layout_->total(); }
+
+std::uint32_t SharedMemory::connections(std::string_view listener) const {
+  return layout_->count(layout_->tag(listener));
+}
+
+Nanos SharedMemory::stressed_until(std::string_view listener) const {
+  const auto *const s = layout_->stress(layout_->tag(listener), false);
+  return s == nullptr ? 0 : s->until.load();
+}
+
+bool SharedMemory::stress(std::string_view listener, Nanos until) {
+  auto *const s = layout_->stress(layout_->tag(listener), true);
+  if (s == nullptr) return false;
+  auto old = s->until.load();
+  while (old < until)
+    if (s->until.compare_exchange_weak(old, until)) return old == 0;
+  return false;
+}
+
+// Whoever prolongs it at this moment wins: then it has not ended.
+bool SharedMemory::relax(std::string_view listener, Nanos now) {
+  auto *const s = layout_->stress(layout_->tag(listener), false);
+  if (s == nullptr) return false;
+  auto until = s->until.load();
+  return until != 0 && until <= now && s->until.compare_exchange_strong(until, 0);
+}
 
 void SharedMemory::working_on(std::uint32_t slot, MessageId message) {
   if (slot < kSlots) layout_->markers[slot].store(message.value, std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 //
 //  - connection counts by listener and by client of it over all ingress processes, in a fixed open-addressed table:
 //    when it is full, a client that cannot be entered is refused (421), never counted wrong;
+//  - until when a listener is under stress, which one process notices and all act upon;
 //  - one marker per process slot: the message whose plugin code runs right now, read by the supervisor after a
 //    death to tell which message killed the worker;
 //  - the rates of clients over all ingress processes (rates.hpp).
@@ -13,6 +14,7 @@
 #include <memory>
 #include <string_view>
 
+#include "kernel/base/clock.hpp"
 #include "kernel/base/id.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/io/fd.hpp"
@@ -53,6 +55,14 @@ class SharedMemory {
   Admission connect(std::uint32_t slot, std::string_view listener, const ClientKey &client, ConnectionLimits limits);
   void disconnect(std::uint32_t slot, std::string_view listener, const ClientKey &client);
   std::uint32_t connections() const;
+  std::uint32_t connections(std::string_view listener) const;
+
+  // Stress of a listener, with the name alone as key; times are `mono` of any process (one clock for all). When it is
+  // over, it still has to be ended with relax(). At most 256 listeners may ever come under stress in an instance's
+  // life, over all its configurations; others never do.
+  Nanos stressed_until(std::string_view listener) const;  // 0: it is not; may be past
+  bool stress(std::string_view listener, Nanos until);    // at least so long; true: it begins with this call
+  bool relax(std::string_view listener, Nanos now);       // true: it was over, and ends with this call
 
   void working_on(std::uint32_t slot, MessageId message);  // 0 = nothing
   MessageId marker(std::uint32_t slot) const;
@@ -61,6 +71,7 @@ class SharedMemory {
 
  private:
   struct Layout;
+  struct Stress;
   SharedMemory(io::UniqueFd fd, Layout *layout);
   io::UniqueFd fd_;
   Layout *layout_;

@@ -100,6 +100,7 @@ inline constexpr std::array kSessionFacts{
     Fact{"tls_cipher", "tls_cipher", FactType::Text},
     Fact{"auth_user", "auth_user", FactType::Text},
     Fact{"tenant", "tenant", FactType::Text},
+    Fact{"stress", "stress", FactType::Boolean},
 };
 // The same of `mail`, for events of the queue; retry_after is there at "retry", and kind at "bounce".
 inline constexpr std::array kQueuedFacts{
@@ -122,9 +123,9 @@ inline constexpr std::array kQueuedFacts{
     Fact{"retry_after", "retry_after", FactType::Integer},
     Fact{"kind", "kind", FactType::Text},
 };
-inline constexpr std::array<std::string_view, 14> kSessionFields{
-    "id",       "meta",     "client_address", "client_name", "client_port", "trusted",   "helo_name",
-    "protocol", "listener", "myhostname",     "tls_version", "tls_cipher",  "auth_user", "tenant"};
+inline constexpr std::array<std::string_view, 15> kSessionFields{
+    "id",       "meta",       "client_address", "client_name", "client_port", "trusted", "helo_name", "protocol",
+    "listener", "myhostname", "tls_version",    "tls_cipher",  "auth_user",   "tenant",  "stress"};
 inline constexpr std::array<std::string_view, 5> kTransactionFields{"session", "meta", "queue_id", "sender",
                                                                     "recipient_count"};
 inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "localpart", "domain", "parameters"};

@@ -49,6 +49,7 @@ mansio = {}
 ---@field tls_cipher string?
 ---@field auth_user string?
 ---@field tenant string? Of the listener.
+---@field stress boolean The listener has hardly any room for clients.
 
 ---A message that is being received. Good until its handler ends.
 ---@class mansio.transaction

@@ -77,10 +77,11 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
     mansio.on("connect", function(session)
       assert(session.client_address == "192.0.2.1" and session.client_port == 2525 and session.trusted)
       assert(session.tls_version == nil and session.auth_user == nil and session.id == "test.1")
+      assert(session.stress == true)
       session.meta.seen = "yes"
       assert(session.meta.seen == "yes")
     end)
-    mansio.on("helo", function(session, name) assert(name == "mail.example") end)
+    mansio.on("helo", function(session, name) assert(name == "mail.example" and session.stress == false) end)
     mansio.on("mail", function(transaction, sender)
       assert(sender.address == "A@B.example" and sender.localpart == "A" and sender.domain == "b.example")
       assert(#sender.parameters == 1 and sender.parameters[1] == "SIZE=100" and tostring(sender) == "A@B.example")
@@ -101,10 +102,11 @@ TEST(Script, GivesHandlersTheFactsOfSessionAndTransaction) {
     EXPECT_EQ(result.last->status, MANSIO_OK) << stage.stage << s.host.log;
     return result;
   };
-  const auto connected =
-      ask({.stage = MANSIO_STAGE_CONNECT,
-           .arguments = {"192.0.2.1", "unknown", "2525"},
-           .macros = {{"client_address", "192.0.2.1"}, {"client_port", "2525"}, {"client_trusted", "true"}}});
+  const auto connected = ask(
+      {.stage = MANSIO_STAGE_CONNECT,
+       .arguments = {"192.0.2.1", "unknown", "2525"},
+       .macros = {
+           {"client_address", "192.0.2.1"}, {"client_port", "2525"}, {"client_trusted", "true"}, {"stress", "true"}}});
   EXPECT_EQ(connected.session_meta.at("seen"), "yes");
   ask({.stage = MANSIO_STAGE_HELO, .arguments = {"mail.example"}});
   ask({.stage = MANSIO_STAGE_MAIL,

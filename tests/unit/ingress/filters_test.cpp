@@ -246,6 +246,15 @@ TEST_F(FilteredServer, CommitsTheEditedMessage) {
   EXPECT_TRUE(m.envelope.body.eight_bit);
 }
 
+TEST_F(FilteredServer, SaysThatTheListenerIsUnderStress) {
+  auto peer = greet();
+  EXPECT_THAT(filter_.call_of(MANSIO_STAGE_HELO).macros, Not(Contains(Pair("stress", ::testing::_))));
+  census.stress(service.name, clock.mono() + kSecond);
+  server->sweep();
+  say(peer, "MAIL FROM:<a@b.example>\r\n");
+  EXPECT_THAT(filter_.call_of(MANSIO_STAGE_MAIL).macros, Contains(Pair("stress", "true")));
+}
+
 TEST_F(FilteredServer, ShowsAFilterWhatTheOnesBeforeItChanged) {
   auto r = result(StageOutcome::Ok);
   r.edits = {{EditKind::InsertHeader, 0, "X-First", "1"}};

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -125,11 +126,25 @@ class FakeIntake final : public Intake {
 
 class FakeCensus final : public Census {
  public:
+  std::uint32_t connections(std::string_view) const override { return static_cast<std::uint32_t>(now); }
+  Nanos stressed_until(std::string_view) const override { return stressed; }
+  bool stress(std::string_view, Nanos until) override {
+    const bool begins = stressed == 0;
+    stressed = std::max(stressed, until);
+    return begins;
+  }
+  bool relax(std::string_view, Nanos time) override {
+    const bool ends = stressed != 0 && stressed <= time;
+    if (ends) stressed = 0;
+    return ends;
+  }
   process::Admission connect(std::string_view listener, const process::ClientKey &client,
                              process::ConnectionLimits asked) override {
     came = client;
     limits[std::string{listener}] = asked;
-    if (answer == process::Admission::Admitted) ++now;
+    if (answer != process::Admission::Admitted) return answer;
+    if (asked.listener != 0 && now >= static_cast<int>(asked.listener)) return process::Admission::TotalLimit;
+    ++now;
     return answer;
   }
   void disconnect(std::string_view, const process::ClientKey &client) override {
@@ -151,6 +166,7 @@ class FakeCensus final : public Census {
   }
   process::Admission answer = process::Admission::Admitted;
   int now = 0;
+  Nanos stressed = 0;  // until then
   std::map<std::string, process::ConnectionLimits> limits;
   process::ClientKey came{}, left{};
 

@@ -88,6 +88,8 @@ TEST_F(SmtpListener, AnswersOutOfDescriptorsWith421AndGoesOnLater) {
   auto served = call();
   EXPECT_EQ(wait_for_line(served), "220 mx.test ESMTP Mansio\r\n");
   EXPECT_EQ(service.counters.refused_connections, 1u);
+  EXPECT_TRUE(service.stressed);
+  EXPECT_THAT(sink.text, ::testing::HasSubstr("\"reason\":\"out of descriptors\""));
 }
 
 }  // namespace

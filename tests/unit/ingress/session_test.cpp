@@ -515,6 +515,61 @@ TEST_F(SmtpServer, AnswersLongCommandLinesLateAfterManyErrors) {
   EXPECT_EQ(say(peer, too_long), "");
 }
 
+TEST_F(SmtpServer, AnswersWhatIsRightLateAfterManyErrorsToo) {
+  service.smtpd.soft_error_limit = 2;
+  service.smtpd.error_sleep_time = 3600 * kSecond;
+  const std::string wrong = "502 5.5.1 Error: command not implemented\r\n";
+  for (const auto *right : {"NOOP\r\n", "MAIL FROM:<a@b.example>\r\n", "QUIT\r\n"}) {
+    auto peer = greet();
+    EXPECT_EQ(say(peer, "EXPN x\r\n"), wrong);
+    EXPECT_EQ(say(peer, "RSET\r\n"), "250 2.0.0 Ok\r\n") << "one error is not many";
+    EXPECT_EQ(say(peer, "EXPN x\r\n"), wrong) << "which it is that makes them many";
+    EXPECT_EQ(say(peer, right), "") << right;
+    EXPECT_FALSE(peer.closed());
+  }
+}
+
+TEST_F(SmtpServer, LetsEachReplyOfAGroupWaitForItselfAfterManyErrors) {
+  constexpr auto kSleep = std::chrono::milliseconds{30};
+  service.smtpd.soft_error_limit = 1;
+  service.smtpd.error_sleep_time = std::chrono::nanoseconds{kSleep}.count();
+  auto peer = greet();
+  const auto begin = std::chrono::steady_clock::now();
+  // What comes before the many leaves at once, and does not wait with them.
+  peer.send(
+      "RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nRCPT TO:<c@d.example>\r\n"
+      "RSET\r\n");
+  std::vector<std::string> heard;
+  for (std::string now; heard.size() < 3 && !peer.closed();) {
+    loop.restart();
+    loop.run_one_for(std::chrono::milliseconds{20});
+    if (now = peer.received(); !now.empty()) heard.push_back(now);
+  }
+  EXPECT_THAT(heard, ::testing::ElementsAre("250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n554 5.7.1 Relay access denied\r\n",
+                                            "250 2.1.5 Ok\r\n", "250 2.0.0 Ok\r\n"));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 2 * kSleep);
+}
+
+TEST_F(SmtpServer, AnswersAtOnceAgainWhenAMessageWasTaken) {
+  service.smtpd.soft_error_limit = 1;
+  auto peer = greet();
+  say(peer, "EXPN x\r\n");
+  EXPECT_THAT(say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"), HasSubstr("354 "));
+  service.smtpd.error_sleep_time = 3600 * kSecond;
+  EXPECT_THAT(say(peer, "Subject: x\r\n\r\n.\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
+  EXPECT_EQ(say(peer, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
+}
+
+TEST_F(SmtpServer, RefusesContentLateAfterManyErrors) {
+  service.smtpd.soft_error_limit = 1;
+  auto peer = greet();
+  say(peer, "EXPN x\r\n");
+  EXPECT_THAT(say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"), HasSubstr("354 "));
+  service.smtpd.error_sleep_time = 3600 * kSecond;
+  writer.append_fails = Error{Status::Internal, "broken"};
+  EXPECT_EQ(say(peer, "Subject: x\r\n\r\n.\r\n"), "");
+}
+
 TEST_F(SmtpServer, EndsSessionsWhoseLongCommandLineDoesNotEnd) {
   service.smtpd.command_length_limit = 100;
   auto peer = greet();

@@ -225,6 +225,42 @@ TEST_F(SmtpServerTls, HasNoLastWordsForAClientThatDoesNotShakeHands) {
   EXPECT_EQ(service.counters.timeouts, 1u);
 }
 
+TEST_F(SmtpServerTls, HasLessPatienceWithHandshakesUnderStress) {
+  enable();
+  census.stress(service.name, clock.mono() + 1000 * kSecond);
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  clock.advance(service.smtpd.stress_starttls_timeout - 1);
+  server->sweep();
+  settle();
+  EXPECT_EQ(peer.received(), "");
+  EXPECT_FALSE(peer.closed());
+  clock.advance(1);
+  server->sweep();
+  settle();
+  EXPECT_EQ(peer.received(), "");
+  EXPECT_TRUE(peer.closed());
+}
+
+TEST_F(SmtpServerTls, CountsTheEhloAfterTheHandshakeForNoJunk) {
+  enable();
+  service.smtpd.junk_command_limit = 1;
+  service.smtpd.hard_error_limit = 1;
+  auto peer = greet();
+  say(peer, "STARTTLS\r\n");
+  TlsPeer tls{loop, peer.release().release()};
+  tls.handshake();
+  settle();
+  ASSERT_TRUE(tls.shaken);
+  for (const auto *command : {"EHLO client.test\r\n", "NOOP\r\n"}) {
+    tls.received.clear();
+    tls.send(command);
+    settle();
+    EXPECT_THAT(tls.received, StartsWith("250"));
+    EXPECT_THAT(tls.received, Not(HasSubstr("421"))) << command;
+  }
+}
+
 TEST_F(SmtpServerTls, WantsTlsFirstWhereItIsMandatory) {
   enable();
   service.smtpd.tls_security_level = config::TlsLevel::Encrypt;

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include <atomic>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -59,6 +60,42 @@ TEST(SharedMemory, CountsEachListenerForItself) {
   m->disconnect(0, "smtp", client(1));
   EXPECT_EQ(m->connect(0, "after-filter", client(3), {1, 2, 10}), Admission::TotalLimit);
   EXPECT_EQ(m->connect(1, "smtp", client(2), {3, 3, 10}), Admission::Admitted);
+}
+
+TEST(SharedMemory, KnowsHowManyConnectionsAListenerHas) {
+  auto m = create();
+  for (std::uint32_t i = 0; i < 3; ++i) ASSERT_EQ(m->connect(i, "smtp", client(i), {}), Admission::Admitted);
+  EXPECT_EQ(m->connections("smtp"), 3u);
+  EXPECT_EQ(m->connections("submission"), 0u);
+  m->disconnect(1, "smtp", client(1));
+  EXPECT_EQ(m->connections("smtp"), 2u);
+}
+
+TEST(SharedMemory, StressOfAListenerBeginsAndEndsOnce) {
+  auto m = create();
+  auto other = SharedMemory::map(io::UniqueFd{::dup(m->fd().get())});
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(m->stressed_until("smtp"), 0);
+  EXPECT_FALSE(m->relax("smtp", 1000));
+  EXPECT_TRUE(m->stress("smtp", 100));
+  EXPECT_FALSE((*other)->stress("smtp", 200));
+  EXPECT_FALSE(m->stress("smtp", 150)) << "it is longer already";
+  EXPECT_EQ((*other)->stressed_until("smtp"), 200);
+  EXPECT_EQ(m->stressed_until("submission"), 0);
+  EXPECT_FALSE(m->relax("smtp", 199));
+  EXPECT_TRUE((*other)->relax("smtp", 200));
+  EXPECT_FALSE(m->relax("smtp", 200));
+  EXPECT_EQ(m->stressed_until("smtp"), 0);
+  EXPECT_TRUE(m->stress("smtp", 300));
+}
+
+TEST(SharedMemory, StressIsForALimitedNumberOfListeners) {
+  auto m = create();
+  int begun = 0;
+  for (int i = 0; i < 300; ++i) begun += m->stress("listener" + std::to_string(i), 1000 + i);
+  EXPECT_EQ(begun, 256);
+  for (int i = 0; i < 256; ++i) EXPECT_EQ(m->stressed_until("listener" + std::to_string(i)), 1000 + i);
+  EXPECT_EQ(m->stressed_until("listener299"), 0);
 }
 
 TEST(SharedMemory, CountsMoreOfAListenerThanACounterHolds) {

@@ -77,7 +77,7 @@ typedef struct mansio_stage {
   /* Facts of session and message, those that are known: "client_address", "client_name", "client_port",
    * "client_trusted" ("true": in mynetworks), "helo_name", "protocol", "listener", "myhostname", "tls_version",
    * "tls_cipher", "auth_user", "recorded", "tenant" (of the listener; what plugins note of a message is in its
-   * metadata); from MAIL on "sender", "recipient_count" (at RCPT without the one that is asked about). Of the queue:
+   * metadata), "stress" ("true": the listener has hardly any room for clients); from MAIL on "sender", "recipient_count" (at RCPT without the one that is asked about). Of the queue:
    * "sender", "client_address", "client_name", "helo_name", "protocol", "listener", "auth_user", "tenant" (of the
    * message), "campaign", "priority", "size" (octets), "arrival" (seconds since 1970), "attempts" (made before),
    * "transport", "nexthop" (these three not at BOUNCE), "source_pool", "myhostname", and what the stage names. */
