@@ -277,7 +277,7 @@ void Simulation::begin(const scheduler::Decision &decision) {
       scheduler_->finished(id, scheduler::Result::NoFeedback, std::nullopt, kBegin + now_);
       return leave(id);
     }
-    scheduler_->finished(id, scheduler::Result::NoFeedback, now_ - g.arrived, kBegin + now_);
+    wait_until(scheduler_->finished(id, scheduler::Result::NoFeedback, now_ - g.arrived, kBegin + now_));
     g.state = State::Waiting;
     return;
   }
@@ -318,7 +318,8 @@ void Simulation::end(scheduler::GroupId id) {
   const auto result = g.ending == Ending::NoConnection ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
   const bool gives_up = fails && expired(g);
   const auto since = real_seconds();
-  scheduler_->finished(id, result, fails && !gives_up ? std::optional{now_ - g.arrived} : std::nullopt, kBegin + now_);
+  wait_until(scheduler_->finished(id, result, fails && !gives_up ? std::optional{now_ - g.arrived} : std::nullopt,
+                                  kBegin + now_));
   report_.decision_seconds += real_seconds() - since;
   if (fails) {
     ++step_.deferred;
@@ -367,10 +368,21 @@ void Simulation::leave(scheduler::GroupId id) {
   free_.push_back(id);
 }
 
+// A delivery's next attempt, by the scheduler's clock; nothing: there is none.
+void Simulation::wait_until(std::optional<Nanos> due) {
+  if (!due) return;
+  const auto last = (s_.duration + (s_.drain ? s_.drain_limit : 0)) / s_.step;
+  const auto step = (*due - kBegin) / s_.step;
+  if (step > last) return;  // it is not looked at any more
+  if (static_cast<std::size_t>(step) >= due_.size()) due_.resize(static_cast<std::size_t>(step) + 1);
+  ++due_[static_cast<std::size_t>(step)];
+}
+
 void Simulation::close_step(Nanos at) {
   step_.at = at;
   step_.waiting = waiting_;
   step_.under_way = under_way_;
+  if (const auto number = report_.steps.size(); number < due_.size()) step_.due = due_[number];
   const auto seconds = [](auto microseconds) { return static_cast<double>(microseconds) * 1e-6; };
   step_.mean_delay = seconds(step_delay_.mean());
   step_.p50 = seconds(step_delay_.quantile(0.5));

@@ -44,6 +44,7 @@ struct Totals {
 struct Step {
   Nanos at = 0;  // its end, from the beginning of the scenario
   std::uint64_t arrived = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
+  std::uint64_t due = 0;                             // next attempts whose time came in it, whatever became of them
   std::uint64_t waiting = 0, under_way = 0;          // at its end
   double mean_delay = 0, p50 = 0, p90 = 0, p99 = 0;  // of what was delivered, seconds
   std::vector<std::uint32_t> by_destination;         // delivered, by DestinationSpec
@@ -130,6 +131,7 @@ class Simulation {
   void begin(const scheduler::Decision &decision);
   void end(scheduler::GroupId id);
   void leave(scheduler::GroupId id);
+  void wait_until(std::optional<Nanos> due);
   void close_step(Nanos at);
   void compare();
   void check_waiting();
@@ -172,7 +174,8 @@ class Simulation {
   Nanos now_ = 0;
   Report report_;
   Step step_;
-  load::Histogram step_delay_;  // microseconds
+  load::Histogram step_delay_;      // microseconds
+  std::vector<std::uint32_t> due_;  // next attempts, by step
   std::uint64_t waiting_ = 0;
   std::uint32_t under_way_ = 0;
   bool check_all_ = false;
