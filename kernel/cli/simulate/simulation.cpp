@@ -21,6 +21,17 @@ std::string numbered(const std::string &name, std::uint64_t number) {
   return at == name.npos ? name : name.substr(0, at) + std::to_string(number) + name.substr(at + 1);
 }
 
+// "450 4.7.1 too much": its codes, and all of it.
+scheduler::Reply parts_of(std::string_view reply) {
+  scheduler::Reply out;
+  out.code = reply.substr(0, 3);
+  out.text = reply;
+  if (reply.size() > 4 && reply[4] == reply[0])
+    if (const auto second = reply.substr(4, reply.find(' ', 4) - 4); second.find('.') != second.npos)
+      out.enhanced = second;
+  return out;
+}
+
 double real_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -34,6 +45,7 @@ void Simulation::build() {
   scheduler_ = scheduler::Scheduler::create(queue::backoff_of(s_.settings.queue), s_.seed);
   scheduler_->tenants(queue::weights_of(s_.settings));
   scheduler_->source_groups(queue::groups_of(s_.settings));
+  responses_.set(queue::responses_of(s_.settings));
   set_rates();
   for (const auto &t : s_.settings.transports) {
     const auto limits = queue::limits_of(t, s_.settings);
@@ -226,7 +238,58 @@ void Simulation::violation(const std::string &what) {
     report_.violations.push_back(fmt::format("{:.6f}s: {}", static_cast<double>(now_) / kSecond, what));
 }
 
-bool Simulation::expired(const Group &g) const { return now_ - g.arrived >= s_.settings.queue.maximal_queue_lifetime; }
+Nanos Simulation::age(scheduler::GroupId id) const {
+  const auto since = groups_[id].arrived;
+  return std::max<Nanos>(0, now_ - since - scheduler_->suspended_time(id, kBegin + since, kBegin + now_));
+}
+
+bool Simulation::expired(scheduler::GroupId id) const { return age(id) >= s_.settings.queue.maximal_queue_lifetime; }
+
+// What the queue process does by [[response]] rules, which look at the replies of a site together.
+void Simulation::respond(scheduler::GroupId id) {
+  auto &g = groups_[id];
+  if (responses_.empty() || g.ending == Ending::Delivered) return;
+  const auto &hop = hops_[g.hop];
+  auto reply = parts_of(g.ending == Ending::Deferred   ? hop.hop.spec().error_reply
+                        : g.ending == Ending::TooMuch  ? hop.hop.spec().rate_reply
+                        : g.ending == Ending::Rejected ? std::string_view{"550 5.1.1 no such user"}
+                                                       : std::string_view{});
+  if (g.ending == Ending::NoConnection) reply.enhanced = "4.4.1", reply.text = "connection refused";
+  reply.destination = hop.hop.name();
+  reply.site = *hop.owner;
+  const auto now = kBegin + now_;
+  const auto *rule = responses_.match(reply);
+  if (!rule || !responses_.reached(*rule, *hop.owner, now)) return;
+  using Action = scheduler::ResponseRule::Action;
+  switch (rule->action) {
+    case Action::Suspend:
+      scheduler_->suspend({scheduler::Suspension::Key::Destination, *hop.owner, now, now + rule->time, "for its reply"},
+                          now);
+      break;
+    case Action::Slow:
+      scheduler_->push_back(scheduler_->destination_of(id), now);
+      break;
+    case Action::Concurrency:
+      scheduler_->lower_concurrency(scheduler_->destination_of(id), rule->concurrency);
+      break;
+    case Action::Bounce:
+      g.ending = Ending::Rejected;
+      break;
+    case Action::Pool:  // the scenario has none
+      break;
+  }
+}
+
+// The operator's orders whose time has come.
+void Simulation::order() {
+  for (; ordered_ < s_.events.size() && s_.events[ordered_].at <= now_; ++ordered_) {
+    const auto &e = s_.events[ordered_];
+    if (e.resume)
+      scheduler_->resume(e.key, e.name, kBegin + now_);
+    else
+      scheduler_->suspend({e.key, e.name, kBegin + now_, scheduler::kForGood, "an order"}, kBegin + now_);
+  }
+}
 
 void Simulation::decide() {
   const auto since = real_seconds();
@@ -271,13 +334,13 @@ void Simulation::begin(const scheduler::Decision &decision) {
     each_total(g, [](Totals &t) { ++t.suspended; });
     g.ending = Ending::Deferred;
     g.state = State::UnderWay;
-    if (expired(g)) {
+    if (expired(id)) {
       ++step_.expired;
       each_total(g, [](Totals &t) { ++t.expired; });
       scheduler_->finished(id, scheduler::Result::NoFeedback, std::nullopt, kBegin + now_);
       return leave(id);
     }
-    wait_until(scheduler_->finished(id, scheduler::Result::NoFeedback, now_ - g.arrived, kBegin + now_));
+    wait_until(scheduler_->finished(id, scheduler::Result::NoFeedback, age(id), kBegin + now_));
     g.state = State::Waiting;
     return;
   }
@@ -314,12 +377,14 @@ void Simulation::end(scheduler::GroupId id) {
   for (auto *c : sources_[g.arrival].counts) --c->under_way;
   each_of_pool(g, [](Counted &c, const std::string &) { --c.under_way; });
   report_.ended = now_;
-  const bool fails = g.ending == Ending::Deferred || g.ending == Ending::NoConnection;
-  const auto result = g.ending == Ending::NoConnection ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
-  const bool gives_up = fails && expired(g);
+  const bool refused = g.ending == Ending::NoConnection;
+  respond(id);
+  const bool fails = g.ending != Ending::Delivered && g.ending != Ending::Rejected;
+  const auto result = refused ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
+  const bool gives_up = fails && expired(id);
   const auto since = real_seconds();
-  wait_until(scheduler_->finished(id, result, fails && !gives_up ? std::optional{now_ - g.arrived} : std::nullopt,
-                                  kBegin + now_));
+  wait_until(
+      scheduler_->finished(id, result, fails && !gives_up ? std::optional{age(id)} : std::nullopt, kBegin + now_));
   report_.decision_seconds += real_seconds() - since;
   if (fails) {
     ++step_.deferred;
@@ -453,6 +518,7 @@ Report Simulation::run() {
       decide();
     }
     auto at = std::min({boundary, limit_at, next_day_});
+    if (ordered_ < s_.events.size()) at = std::min(at, s_.events[ordered_].at);
     Nanos arrival = kNever;
     for (const auto &source : sources_) arrival = std::min(arrival, source.next);
     if (arrival >= s_.duration) arrival = kNever;
@@ -465,6 +531,7 @@ Report Simulation::run() {
       break;
     }
     now_ = at;
+    order();
     for (auto &source : sources_)
       while (source.next <= now_ && source.next < s_.duration) arrive(source);
     for (; !ending_.empty() && ending_.top().at <= now_;) {

@@ -15,6 +15,7 @@
 #include "kernel/cli/load/histogram.hpp"
 #include "kernel/cli/simulate/scenario.hpp"
 #include "kernel/cli/simulate/world.hpp"
+#include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 
 namespace mansio::cli::simulate {
@@ -136,7 +137,10 @@ class Simulation {
   void compare();
   void check_waiting();
   void violation(const std::string &what);
-  bool expired(const Group &group) const;
+  Nanos age(scheduler::GroupId id) const;  // without the time that it was suspended
+  bool expired(scheduler::GroupId id) const;
+  void respond(scheduler::GroupId id);
+  void order();
   std::uint32_t tenant_number(const std::string &name);
   std::uint32_t pool_number(std::string_view name);
   void set_rates();
@@ -148,6 +152,8 @@ class Simulation {
   const Scenario &s_;
   Random random_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  scheduler::Responses responses_;
+  std::size_t ordered_ = 0;  // of the scenario's events
   std::vector<Hop> hops_;
   std::vector<std::size_t> first_hop_;  // by DestinationSpec
   std::vector<Source> sources_;

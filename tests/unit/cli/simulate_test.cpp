@@ -86,6 +86,132 @@ destination = "b.example"
   EXPECT_FALSE(read_scenario("/nonexistent"));
 }
 
+TEST(Scenario, RefusesWhatWouldHaveNoEffect) {
+  const auto wrong = parse_scenario("s.toml", R"(
+[queue]
+minimal_backoff_time = "1m"
+in_flow_delay = "1s"
+qmgr_message_active_limit = 10
+[transport.t]
+process_limit = 5
+delivery_time_limit = "1m"
+destination_key = "recipient"
+[[transport.t.destination]]
+match = ["a.example"]
+destination_rate_plugin = "shared"
+[[rate_limit]]
+key = "tenant"
+rate = "1/s"
+plugin = "shared"
+[[response]]
+code = ["4.7.1"]
+action = "pool"
+pool = "other"
+[[destination]]
+name = "a.example"
+rate_reply = "550 no"
+[[arrival]]
+destination = "a.example"
+rate = 1
+[[event]]
+at = "1m"
+action = "flush"
+destination = "a.example"
+tenant = "a"
+)");
+  ASSERT_FALSE(wrong);
+  const auto &text = wrong.error().text;
+  for (const auto *line :
+       {"s.toml:4: queue.in_flow_delay has no effect in a simulation",
+        "s.toml:5: queue.qmgr_message_active_limit has no effect",
+        "s.toml:8: transport.t.delivery_time_limit has no effect",
+        "s.toml:9: transport.t.destination_key has no effect",
+        "s.toml:12: transport.t.destination[1].destination_rate_plugin has no effect",
+        "s.toml:16: rate_limit[1].plugin has no effect", "s.toml:19: response[1].action has no effect",
+        "s.toml:20: response[1].pool has no effect", "destination[1].rate_reply is \"550 no\"",
+        "event[1].action is \"flush\", expected", "event[1] is of nothing or of several"})
+    EXPECT_THAT(text, HasSubstr(line));
+  EXPECT_THAT(text, Not(HasSubstr("minimal_backoff_time")));
+  EXPECT_THAT(text, Not(HasSubstr("process_limit")));
+}
+
+// What is told 421 has a back-off, and is told so again: a pace that was found spares both sides that.
+TEST(Simulation, AReplyThatAsksForLessSlowsItsDestinationDown) {
+  const auto with = example("asks-for-less");
+  auto without = with;
+  without.settings.responses.clear();
+  const auto slowed = run(with), hasty = run(without);
+  EXPECT_EQ(slowed.all.delivered, slowed.all.offered);
+  EXPECT_GT(slowed.all.deferred, 0u);
+  EXPECT_LT(slowed.all.deferred, hasty.all.deferred / 2);
+}
+
+TEST(Simulation, AReplySuspendsItsDestination) {
+  auto scenario = parse_scenario("suspend.toml", R"(
+duration = "20m"
+[transport.t]
+[[response]]
+code = ["451"]
+action = "suspend"
+time = "2m"
+[[destination]]
+name = "d.example"
+error = 1.0
+[[destination.phase]]
+from = "5m"
+error = 0
+[[arrival]]
+destination = "d.example"
+rate = 2
+)");
+  ASSERT_TRUE(scenario) << scenario.error().text;
+  const auto suspended = run(*scenario);
+  scenario->settings.responses.clear();
+  const auto tried = run(*scenario);
+  EXPECT_EQ(suspended.all.delivered, suspended.all.offered);
+  EXPECT_GT(suspended.all.deferred, 0u);
+  EXPECT_LT(suspended.all.deferred, tried.all.deferred / 2);
+}
+
+TEST(Simulation, AnOrderSuspendsAndResumes) {
+  const auto scenario = parse_scenario("order.toml", R"(
+duration = "6m"
+[queue]
+minimal_backoff_time = "1s"
+maximal_backoff_time = "1s"
+maximal_queue_lifetime = "2m"
+[transport.t]
+[[destination]]
+name = "d.example"
+latency = "100ms"
+error = 0.3
+[[destination]]
+name = "other.example"
+latency = "100ms"
+[[arrival]]
+destination = "d.example"
+rate = 5
+[[arrival]]
+destination = "other.example"
+rate = 5
+[[event]]
+at = "4m"
+action = "resume"
+destination = "d.example"
+[[event]]
+at = "1m"
+action = "suspend"
+destination = "d.example"
+)");
+  ASSERT_TRUE(scenario) << scenario.error().text;
+  const auto r = run(*scenario);
+  EXPECT_GT(delivered(r, 0, kMinute), 200u);
+  EXPECT_EQ(delivered(r, kMinute + 10 * kSecond, 4 * kMinute), 0u);
+  EXPECT_GT(delivered(r, kMinute + 10 * kSecond, 4 * kMinute, 1), 500u);
+  EXPECT_GT(r.all.deferred, 100u);
+  EXPECT_EQ(r.all.delivered, r.all.offered);  // nothing has expired: suspended time is no age
+}
+
 TEST(Simulation, ASourcePoolsRateBindsItOverAllDestinations) {
   const auto scenario = parse_scenario("pool.toml", R"(
 duration = "1m"
