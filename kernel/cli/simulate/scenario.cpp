@@ -27,8 +27,13 @@ constexpr std::string_view kConfiguration[] = {"queue",        "transport",  "te
                                                "source_group", "rate_limit", "response"};
 
 // Of these tables the options that the scheduler takes, and so a simulation: what else is set there would do nothing.
-constexpr std::string_view kQueueOptions[] = {"minimal_backoff_time", "maximal_backoff_time", "backoff_jitter",
-                                              "queue_run_delay", "maximal_queue_lifetime"};
+constexpr std::string_view kQueueOptions[] = {"minimal_backoff_time",
+                                              "maximal_backoff_time",
+                                              "backoff_jitter",
+                                              "queue_run_delay",
+                                              "maximal_queue_lifetime",
+                                              "qmgr_message_active_limit",
+                                              "qmgr_message_recipient_limit"};
 constexpr std::string_view kTransportOptions[] = {
     "process_limit",          "destination_key",       "destination",        "transport_rate_delay",
     "transport_rate_limit",   "transport_rate_burst",  "delivery_slot_cost", "delivery_slot_loan",

@@ -189,7 +189,7 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
   const auto &a = s_.arrivals[arrival];
   const auto &spec = s_.destinations[destination];
   const auto transport = hops_[first_hop_[destination]].transport;
-  std::vector<std::uint32_t> hops;  // of each delivery
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> hops;  // of each delivery: where to, and recipients
   const auto spread = std::min<std::uint64_t>(spec.count, recipients);
   for (std::uint64_t k = 0; k < spread; ++k) {
     const auto hop = static_cast<std::uint32_t>(first_hop_[destination] + (first + k) % spec.count);
@@ -197,7 +197,19 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
     const auto id = scheduler_->destination(transport, hops_[hop].hop.name());
     if (!spec.mx.empty()) scheduler_->set_exchangers(id, spec.mx, scheduler::kForGood);
     const auto limit = scheduler_->recipient_limit(id);
-    for (std::uint64_t n = 0; n < there; n += limit) hops.push_back(hop);
+    for (std::uint64_t n = 0; n < there; n += limit)
+      hops.emplace_back(hop, static_cast<std::uint32_t>(std::min<std::uint64_t>(limit, there - n)));
+  }
+  auto message = kOnly;
+  if (hops.size() > 1) {
+    if (free_messages_.empty()) {
+      message = static_cast<std::uint32_t>(messages_.size());
+      messages_.emplace_back();
+    } else {
+      message = free_messages_.back();
+      free_messages_.pop_back();
+    }
+    messages_[message] = {0, static_cast<std::uint32_t>(hops.size())};
   }
   const bool list = scheduler_->is_list(transport, hops.size());
   const std::pair key{static_cast<std::uint32_t>(destination), tenant};
@@ -208,7 +220,7 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
                                       .sender = a.sender,
                                       .source_pool = a.source_pool,
                                       .priority = a.priority});
-  for (const auto hop : hops) {
+  for (const auto &[hop, there] : hops) {
     scheduler::GroupId id = 0;
     if (free_.empty()) {
       id = static_cast<scheduler::GroupId>(groups_.size());
@@ -217,7 +229,8 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
       id = free_.back();
       free_.pop_back();
     }
-    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), known->second, kNoPool, State::Waiting};
+    groups_[id] = {now_,    hop,   tenant,        static_cast<std::uint32_t>(arrival), known->second, kNoPool,
+                   message, there, State::Waiting};
     auto &h = hops_[hop];
     ++h.waiting;
     ++served_[known->second].waiting;
@@ -291,10 +304,39 @@ void Simulation::order() {
   }
 }
 
+// As the queue process does before each decision.
+void Simulation::check_active_limits() {
+  const auto &q = s_.settings.queue;
+  const auto over = [&](const char *limit, std::uint64_t least) {
+    scheduler_->pause(
+        scheduler::Why{limit, std::to_string(least) + " under delivery at once", 0, static_cast<double>(least), 0});
+  };
+  if (active_messages_ >= q.qmgr_message_active_limit)
+    over("qmgr_message_active_limit", q.qmgr_message_active_limit);
+  else if (active_recipients_ >= q.qmgr_message_recipient_limit)
+    over("qmgr_message_recipient_limit", q.qmgr_message_recipient_limit);
+  else
+    scheduler_->pause(std::nullopt);
+}
+
+// A delivery begins or has ended.
+void Simulation::active(const Group &g, bool begins) {
+  const auto change = [begins](auto &count, std::uint32_t by) { begins ? count += by : count -= by; };
+  change(active_recipients_, g.recipients);
+  if (g.message == kOnly) return change(active_messages_, 1);
+  auto &under_way = messages_[g.message].under_way;
+  if (begins && under_way == 0) ++active_messages_;
+  change(under_way, 1);
+  if (!begins && under_way == 0) --active_messages_;
+}
+
 void Simulation::decide() {
   const auto since = real_seconds();
   double elsewhere = 0;
-  while (const auto decision = scheduler_->next(kBegin + now_)) {
+  for (;;) {
+    check_active_limits();
+    const auto decision = scheduler_->next(kBegin + now_);
+    if (!decision) break;
     ++report_.decisions;
     const auto out = real_seconds();
     begin(*decision);
@@ -346,6 +388,11 @@ void Simulation::begin(const scheduler::Decision &decision) {
   }
   g.state = State::UnderWay;
   ++under_way_;
+  if (active_recipients_ >= s_.settings.queue.qmgr_message_recipient_limit)
+    violation(fmt::format("{} recipients were under delivery already", active_recipients_));
+  active(g, true);
+  if (active_messages_ > s_.settings.queue.qmgr_message_active_limit)
+    violation(fmt::format("{} messages are under delivery", active_messages_));
   const auto count = [&](Counted &c, const std::string &what) {
     if (++c.under_way > c.limit && c.limit > 0) violation(fmt::format("{}: {} at once", what, c.under_way));
     if (c.rate && !c.bucket.open(c.rate, kBegin + now_)) violation(what + ": faster than its rate");
@@ -370,6 +417,7 @@ void Simulation::end(scheduler::GroupId id) {
   auto &h = hops_[g.hop];
   hops_[h.servers].hop.end();
   --under_way_;
+  active(g, false);
   --transport_counts_[h.transport].under_way;
   --h.count->under_way;
   if (h.count->delay > 0) h.count->open_at = now_ + h.count->delay;
@@ -427,6 +475,7 @@ void Simulation::end(scheduler::GroupId id) {
 void Simulation::leave(scheduler::GroupId id) {
   auto &g = groups_[id];
   g.state = State::Gone;
+  if (g.message != kOnly && --messages_[g.message].left == 0) free_messages_.push_back(g.message);
   --hops_[g.hop].waiting;
   --served_[g.served].waiting;
   --waiting_;

@@ -83,10 +83,15 @@ class Simulation {
     Nanos arrived = 0;
     std::uint32_t hop = 0, tenant = 0, arrival = 0, served = 0;
     std::uint32_t pool = kNoPool;  // in Report::pools, of the last delivery
+    std::uint32_t message = kOnly, recipients = 1;
     State state = State::Gone;
     Ending ending = Ending::Delivered;
   };
   static constexpr std::uint32_t kNoPool = UINT32_MAX;
+  static constexpr std::uint32_t kOnly = UINT32_MAX;  // the delivery is its whole message
+  struct Message {                                    // of several deliveries
+    std::uint32_t under_way = 0, left = 0;
+  };
   struct Counted {  // an independent count of what a limit allows
     std::uint32_t under_way = 0, limit = 0;
     scheduler::RateLimit rate;
@@ -129,6 +134,8 @@ class Simulation {
     f(report_.arrivals[group.arrival]);
   }
   void decide();
+  void check_active_limits();
+  void active(const Group &group, bool begins);
   void begin(const scheduler::Decision &decision);
   void end(scheduler::GroupId id);
   void leave(scheduler::GroupId id);
@@ -159,6 +166,9 @@ class Simulation {
   std::vector<Source> sources_;
   std::vector<Group> groups_;
   std::vector<scheduler::GroupId> free_;
+  std::vector<Message> messages_;
+  std::vector<std::uint32_t> free_messages_;
+  std::uint64_t active_messages_ = 0, active_recipients_ = 0;  // under delivery
   std::priority_queue<Ended, std::vector<Ended>, std::greater<>> ending_;
   std::vector<scheduler::TransportId> transports_;                                        // by settings_.transports
   std::vector<Counted> transport_counts_;                                                 // by TransportId

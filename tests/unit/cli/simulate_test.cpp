@@ -91,7 +91,7 @@ TEST(Scenario, RefusesWhatWouldHaveNoEffect) {
 [queue]
 minimal_backoff_time = "1m"
 in_flow_delay = "1s"
-qmgr_message_active_limit = 10
+bounce_queue_lifetime = "1d"
 [transport.t]
 process_limit = 5
 delivery_time_limit = "1m"
@@ -123,7 +123,7 @@ tenant = "a"
   const auto &text = wrong.error().text;
   for (const auto *line :
        {"s.toml:4: queue.in_flow_delay has no effect in a simulation",
-        "s.toml:5: queue.qmgr_message_active_limit has no effect",
+        "s.toml:5: queue.bounce_queue_lifetime has no effect",
         "s.toml:8: transport.t.delivery_time_limit has no effect",
         "s.toml:9: transport.t.destination_key has no effect",
         "s.toml:12: transport.t.destination[1].destination_rate_plugin has no effect",
@@ -144,6 +144,47 @@ TEST(Simulation, AReplyThatAsksForLessSlowsItsDestinationDown) {
   EXPECT_EQ(slowed.all.delivered, slowed.all.offered);
   EXPECT_GT(slowed.all.deferred, 0u);
   EXPECT_LT(slowed.all.deferred, hasty.all.deferred / 2);
+}
+
+// Over all transports.
+TEST(Simulation, NoMoreIsUnderDeliveryThanTheActiveLimitsAllow) {
+  const auto scenario = parse_scenario("active.toml", R"(
+duration = "1m"
+[queue]
+qmgr_message_active_limit = 20
+[transport.one]
+[transport.two]
+[[destination]]
+name = "a#.example"
+count = 50
+transport = "one"
+latency = "1s"
+[[destination]]
+name = "b#.example"
+count = 50
+transport = "two"
+latency = "1s"
+[[arrival]]
+destination = "a#.example"
+messages = 400
+[[arrival]]
+destination = "b#.example"
+messages = 400
+)");
+  ASSERT_TRUE(scenario) << scenario.error().text;
+  const auto bound = run(*scenario);
+  EXPECT_EQ(bound.all.delivered, 800u);
+  EXPECT_GE(bound.ended, 30 * kSecond);  // 800 seconds of work, twenty at once, give or take half of each
+  auto free = *scenario;
+  free.settings.queue.qmgr_message_active_limit = 20'000;
+  EXPECT_LT(run(free).ended, 30 * kSecond);
+  free.settings.queue.qmgr_message_recipient_limit = 20;
+  EXPECT_GE(run(free).ended, 30 * kSecond);
+  // A message for forty destinations is one of these all the same.
+  free = *scenario;
+  free.settings.queue.qmgr_message_active_limit = 3;
+  for (auto &a : free.arrivals) a.messages = 1, a.recipients = 40;
+  EXPECT_LT(run(free).ended, 30 * kSecond);
 }
 
 TEST(Simulation, AReplySuspendsItsDestination) {
@@ -614,6 +655,17 @@ Scenario random_scenario(unsigned seed) {
     } else {
       a.rate = one_of(0.5, 2.0);
     }
+  }
+  s.settings.queue.qmgr_message_active_limit = one_of(3u, 15u, 20'000u, 20'000u);
+  s.settings.queue.qmgr_message_recipient_limit = one_of(10u, 20'000u, 20'000u);
+  for (const auto action :
+       {config::ResponseAction::Suspend, config::ResponseAction::Slow, config::ResponseAction::Concurrency}) {
+    if (pick(3) != 0) continue;
+    auto &rule = s.settings.responses.emplace_back();
+    rule.code = {one_of("451", "4.7.1", "4.4.1")};
+    rule.threshold = 1 + pick(3);
+    rule.action = action;
+    rule.time = 20 * kSecond;
   }
   return s;
 }
