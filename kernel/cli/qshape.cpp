@@ -74,7 +74,8 @@ int watch(const Where &where, ShapeOrder order) {
 void add_shape_options(CLI::App &command, ShapeOrder &order) {
   auto &form = order.form;
   command.add_option("queues", order.queues,
-                     "queues to count: incoming, active, deferred, hold, corrupt; without: incoming and active");
+                     "queues to count: incoming, active, deferred, hold, corrupt; without: incoming and active; "
+                     "maildrop is taken and always empty, as there is no such queue");
   command.add_flag("-s,--sender", order.senders, "count messages by the sender's domain, not recipients by theirs");
   command.add_flag("-p,--parents", form.parents, "count parent domains too; their names begin with a dot");
   command.add_option("-m,--min-subdomains", form.min_subdomains, "subdomains a parent domain must have to be shown")

@@ -1002,12 +1002,12 @@ std::span<const Option<Queue>> queue_options() {
           "defer_transports", list(kTransportName),
           "Transports whose mail waits until it is flushed (`mansio queue flush`, ETRN), such "
           "as one over a line that is dialled; meanwhile it is deferred as after any attempt."),
-      option<&T::clog_warn_time>(
-          "clog_warn_time", duration(0),
+      option<&T::qmgr_clog_warn_time>(
+          "qmgr_clog_warn_time", duration(0),
           "Least time between two warnings that mail for one destination fills the queue of what "
-          "is due; 0 means never (Postfix: `qmgr_clog_warn_time`)."),
-      option<&T::clog_warn_limit>(
-          "clog_warn_limit", integer(1),
+          "is due, or that as much is under delivery as may be; 0 means never."),
+      option<&T::qmgr_clog_warn_limit>(
+          "qmgr_clog_warn_limit", integer(1),
           "Deliveries to one destination that are due and wait for their turn, above which it is "
           "warned of."),
       option<&T::in_flow_delay>("in_flow_delay", duration(0, 10 * kSecond),

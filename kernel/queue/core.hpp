@@ -397,6 +397,7 @@ class QueueCore : private spool::Mover {
 
   // clog.cpp
   bool watch_clogs();
+  void warn_of_full();
 
   // shape_command.cpp
   bool shape(Command &command);

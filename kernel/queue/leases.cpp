@@ -64,7 +64,9 @@ bool QueueCore::lease_some() {
 void QueueCore::check_active_limits() {
   const auto &q = settings_->queue;
   const auto messages = index_.count(QueueName::Active);
+  clog_.full = nullptr;
   const auto over = [&](const char *limit, std::uint64_t least, const char *what) {
+    clog_.full = limit;
     scheduler_->pause(scheduler::Why{limit, std::to_string(least) + what + " under delivery at once", 0,
                                      static_cast<double>(least), 0});
   };

@@ -108,7 +108,7 @@ class Flush(rig.TestCase):
     def test_the_log_says_which_destination_holds_up_the_queue(self):
         stall = threading.Event()
         self.sink.on = lambda command, *_: rig.Peer.STALL if command == "DATA" and not stall.is_set() else None
-        server = self.start(queue="clog_warn_limit = 5\n", top="default_process_limit = 2")
+        server = self.start(queue="qmgr_clog_warn_limit = 5\n", top="default_process_limit = 2")
         with rig.Client(server.port) as c:
             c.cmd("EHLO client.test")
             for _ in range(20):

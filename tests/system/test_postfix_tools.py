@@ -2,12 +2,14 @@
 import json
 import os
 import pwd
+import re
 import subprocess
 import threading
 import unittest
 
 import rig
 
+QSHAPE = "/usr/sbin/qshape"
 TOOLS = os.path.join(os.path.dirname(os.path.dirname(rig.MANSIO)), "lib", "mansio", "bin")
 
 
@@ -177,7 +179,15 @@ class PostfixTools(rig.TestCase):
         self.assertRegex(self.ok("qshape", "deferred").stdout, r"\n +TOTAL +2 +2 +0.*\n +example\.net +2 +2 +0")
         self.assertEqual(self.ok("qshape", "deferred").stdout, self.server.cli("qshape", "deferred"))
         self.assertEqual(self.tool("qshape", "-Z").returncode, 1)
-        self.assertEqual(self.ok("qshape", "-h").returncode, 0)
+
+    def test_qshape_says_what_it_takes(self):
+        usage = self.ok("qshape", "-h").stdout
+        theirs = subprocess.run([QSHAPE, "-h"], capture_output=True, text=True, timeout=rig.LIMIT).stderr
+        options = set(re.findall(r"\[ (-[a-zA-Z])", theirs))
+        self.assertGreaterEqual(len(options), 9, theirs)
+        for option in options:
+            self.assertIn(f"[{option}", usage)
+            self.assertRegex(usage, rf"(?m)^  {option}  |from {option} subdomains")
 
 
 if __name__ == "__main__":

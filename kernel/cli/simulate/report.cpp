@@ -101,17 +101,17 @@ std::string table(const Scenario &s, const Report &r) {
 
 std::string csv(const Scenario &s, const Report &r) {
   std::string out =
-      "seconds,arrived,delivered,deferred,suspended,rejected,expired,waiting,under_way,mean_delay,p50,p90,p99";
+      "seconds,arrived,delivered,deferred,suspended,rejected,expired,due,waiting,under_way,mean_delay,p50,p90,p99";
   for (const auto &d : s.destinations) out += ',' + quoted("delivered " + d.name);
   for (const auto &p : r.pools) out += ',' + quoted("delivered from " + p.name);
   const auto tenants = largest_tenants(r, kRows);
   for (const auto t : tenants) out += ',' + quoted("delivered tenant " + name_of_tenant(r, t));
   out += '\n';
   for (const auto &step : r.steps) {
-    out += fmt::format("{:.3f},{},{},{},{},{},{},{},{},{:.3f},{:.3f},{:.3f},{:.3f}",
+    out += fmt::format("{:.3f},{},{},{},{},{},{},{},{},{},{:.3f},{:.3f},{:.3f},{:.3f}",
                        static_cast<double>(step.at) / kSecond, step.arrived, step.delivered, step.deferred,
-                       step.suspended, step.rejected, step.expired, step.waiting, step.under_way, step.mean_delay,
-                       step.p50, step.p90, step.p99);
+                       step.suspended, step.rejected, step.expired, step.due, step.waiting, step.under_way,
+                       step.mean_delay, step.p50, step.p90, step.p99);
     for (const auto n : step.by_destination) out += fmt::format(",{}", n);
     for (std::size_t i = 0; i < r.pools.size(); ++i)
       out += fmt::format(",{}", i < step.by_pool.size() ? step.by_pool[i] : 0);

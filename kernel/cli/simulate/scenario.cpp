@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <fstream>
 #include <set>
+#include <span>
 #include <sstream>
+#include <utility>
 
 #include "kernel/config/crosscheck.hpp"
 #include "kernel/config/rate.hpp"
@@ -21,7 +23,95 @@ using config::TomlList;
 using config::TomlTable;
 using config::TomlValue;
 
-constexpr std::string_view kConfiguration[] = {"queue", "transport", "tenant", "source_group", "rate_limit"};
+constexpr std::string_view kConfiguration[] = {"queue",        "transport",  "tenant",
+                                               "source_group", "rate_limit", "response"};
+
+// Of these tables the options that the scheduler takes, and so a simulation: what else is set there would do nothing.
+constexpr std::string_view kQueueOptions[] = {"minimal_backoff_time",
+                                              "maximal_backoff_time",
+                                              "backoff_jitter",
+                                              "queue_run_delay",
+                                              "maximal_queue_lifetime",
+                                              "qmgr_message_active_limit",
+                                              "qmgr_message_recipient_limit"};
+constexpr std::string_view kTransportOptions[] = {
+    "process_limit",          "destination_key",       "destination",        "transport_rate_delay",
+    "transport_rate_limit",   "transport_rate_burst",  "delivery_slot_cost", "delivery_slot_loan",
+    "delivery_slot_discount", "minimum_delivery_slots"};
+constexpr std::string_view kDestinationOptions[] = {"match",
+                                                    "site",
+                                                    "mx",
+                                                    "initial_destination_concurrency",
+                                                    "destination_concurrency_limit",
+                                                    "destination_concurrency_positive_feedback",
+                                                    "destination_concurrency_negative_feedback",
+                                                    "destination_concurrency_failed_cohort_limit",
+                                                    "destination_recipient_limit",
+                                                    "destination_rate_delay",
+                                                    "destination_rate_limit",
+                                                    "destination_rate_burst",
+                                                    "adaptive_rate_minimum",
+                                                    "adaptive_rate_maximum",
+                                                    "adaptive_rate_decrease",
+                                                    "adaptive_rate_increase"};
+
+bool asks_for_later(std::string_view reply) {
+  const auto digits = reply.substr(0, 3);
+  return digits.size() == 3 && digits.find_first_not_of("0123456789") == digits.npos && digits[0] == '4' &&
+         (reply.size() == 3 || reply[3] == ' ');
+}
+
+bool is_among(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void without_effect(const TomlEntry &entry, const std::string &prefix, config::Problems &problems) {
+  problems.add(entry.place, prefix + entry.key, "has no effect in a simulation");
+}
+
+void refuse_without_effect(const TomlTable &limits, config::Problems &problems) {
+  const auto each_table = [](const TomlEntry &entry, const std::string &prefix, auto f) {
+    const auto *list = entry.value.as<TomlList>();
+    for (std::size_t i = 0; list && i < list->size(); ++i)
+      if (const auto *table = (*list)[i].as<TomlTable>()) f(*table, fmt::format("{}{}[{}].", prefix, entry.key, i + 1));
+  };
+  for (const auto &entry : limits) {
+    const auto *table = entry.value.as<TomlTable>();
+    if (entry.key == "queue" && table) {
+      for (const auto &option : *table)
+        if (!is_among(kQueueOptions, option.key)) without_effect(option, "queue.", problems);
+    } else if (entry.key == "transport" && table) {
+      for (const auto &transport : *table) {
+        const auto prefix = "transport." + transport.key + ".";
+        const auto *options = transport.value.as<TomlTable>();
+        for (std::size_t i = 0; options && i < options->size(); ++i) {
+          const auto &option = (*options)[i];
+          const auto *text = option.value.as<std::string>();
+          if ((!is_among(kTransportOptions, option.key) && !is_among(kDestinationOptions, option.key)) ||
+              (option.key == "destination_key" && text && *text == "recipient"))
+            without_effect(option, prefix, problems);
+          if (option.key != "destination") continue;
+          each_table(option, prefix, [&](const TomlTable &rule, const std::string &name) {
+            for (const auto &one : rule)
+              if (!is_among(kDestinationOptions, one.key)) without_effect(one, name, problems);
+          });
+        }
+      }
+    } else if (entry.key == "rate_limit") {
+      each_table(entry, "", [&](const TomlTable &rule, const std::string &name) {
+        for (const auto &one : rule)
+          if (one.key == "plugin") without_effect(one, name, problems);
+      });
+    } else if (entry.key == "response") {
+      each_table(entry, "", [&](const TomlTable &rule, const std::string &name) {
+        for (const auto &one : rule)
+          if (const auto *text = one.value.as<std::string>();
+              one.key == "pool" || (text && *text == "pool" && one.key == "action"))
+            without_effect(one, name, problems);
+      });
+    }
+  }
+}
 
 // A scenario is one file: what it limits is written into it.
 class NoFiles final : public config::Files {
@@ -154,6 +244,13 @@ void read_destination(const TomlTable &table, const std::string &name, const con
     f.text("mx", d.mx);
     f.duration("connect_timeout", d.connect_timeout);
     f.duration("host_memory", d.host_memory);
+    for (const auto &[key, reply] :
+         {std::pair{"error_reply", &d.error_reply}, std::pair{"rate_reply", &d.rate_reply}}) {
+      f.text(key, *reply);
+      if (!asks_for_later(*reply))
+        problems.add(place, name + '.' + key,
+                     fmt::format("is \"{}\", expected a reply such as \"450 4.7.1 later\"", *reply));
+    }
     read_behaviour(f, d.phases.front());
     f.tables("phase", [&](const TomlTable &phase, const std::string &phase_name, const config::TomlPlace &at) {
       auto b = d.phases.front();  // what a phase does not say is as in the beginning
@@ -207,6 +304,37 @@ void read_arrival(const TomlTable &table, const std::string &name, const config:
   s.arrivals.push_back(std::move(a));
 }
 
+void read_event(const TomlTable &table, const std::string &name, const config::TomlPlace &place,
+                config::Problems &problems, Scenario &s) {
+  using Key = scheduler::Suspension::Key;
+  EventSpec e;
+  std::string action;
+  int names = 0;
+  {
+    Fields f{table, name + '.', problems};
+    f.duration("at", e.at);
+    f.text("action", action);
+    // Not senders: those that are not limited are one to the scheduler.
+    for (const auto &[key, option] :
+         {std::pair{Key::Destination, "destination"}, std::pair{Key::Tenant, "tenant"},
+          std::pair{Key::Campaign, "campaign"}, std::pair{Key::SourcePool, "source_pool"}}) {
+      std::string given;
+      f.text(option, given);
+      if (given.empty()) continue;
+      ++names;
+      e.key = key;
+      e.name = given;
+    }
+  }
+  e.resume = action == "resume";
+  if (!e.resume && action != "suspend")
+    problems.add(place, name + ".action", fmt::format("is \"{}\", expected \"suspend\" or \"resume\"", action));
+  if (names != 1)
+    problems.add(place, name,
+                 "is of nothing or of several, expected one of destination, tenant, campaign, source_pool");
+  s.events.push_back(std::move(e));
+}
+
 }  // namespace
 
 Result<Scenario> parse_scenario(const std::string &path, const std::string &text) {
@@ -222,6 +350,7 @@ Result<Scenario> parse_scenario(const std::string &path, const std::string &text
   for (const auto &entry : root)
     if (std::find(std::begin(kConfiguration), std::end(kConfiguration), entry.key) != std::end(kConfiguration))
       limits.push_back(entry);
+  refuse_without_effect(limits, problems);
   NoFiles files;
   config::Places places;
   s.settings = config::read_settings(limits, config::Source::File, files, problems, places);
@@ -241,7 +370,11 @@ Result<Scenario> parse_scenario(const std::string &path, const std::string &text
     f.tables("arrival", [&](const TomlTable &table, const std::string &name, const config::TomlPlace &place) {
       read_arrival(table, name, place, problems, s);
     });
+    f.tables("event", [&](const TomlTable &table, const std::string &name, const config::TomlPlace &place) {
+      read_event(table, name, place, problems, s);
+    });
   }
+  std::stable_sort(s.events.begin(), s.events.end(), [](const auto &a, const auto &b) { return a.at < b.at; });
   if (s.step <= 0) problems.add({path, 0, "step", "is 0, expected a time"});
   if (s.destinations.empty()) problems.add({path, 0, "destination", "is missing, expected tables [[destination]]"});
   if (s.arrivals.empty()) problems.add({path, 0, "arrival", "is missing, expected tables [[arrival]]"});

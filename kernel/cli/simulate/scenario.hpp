@@ -10,6 +10,7 @@
 #include "kernel/base/clock.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/config/settings.hpp"
+#include "kernel/scheduler/suspension.hpp"
 
 namespace mansio::cli::simulate {
 
@@ -36,7 +37,9 @@ struct DestinationSpec {
   std::string mx;  // sorted, with commas between: all of the spec are on these hosts, and share what they can take
   Nanos connect_timeout = 30 * kSecond;
   Nanos host_memory = 60 * kSecond;  // a host that hung is not tried again for so long, but for one probe; 0: no memory
-  std::vector<Behaviour> phases;     // in the order of their times; the first is from the beginning
+  std::string error_reply = "451 4.3.0 try again later";  // what `error` is told; a [[response]] may look at it
+  std::string rate_reply = "450 4.7.1 too much at once";  // ... and what is beyond `rate`
+  std::vector<Behaviour> phases;  // in the order of their times; the first is from the beginning
 };
 
 struct ArrivalSpec {
@@ -51,6 +54,13 @@ struct ArrivalSpec {
   std::uint32_t tenants = 1;     // '#' in the tenant's name stands for one of so many
 };
 
+struct EventSpec {  // an operator's order
+  Nanos at = 0;
+  bool resume = false;  // else suspend
+  scheduler::Suspension::Key key = scheduler::Suspension::Key::Destination;
+  std::string name;
+};
+
 struct Scenario {
   std::string name, title;
   Nanos duration = 3600 * kSecond;
@@ -59,9 +69,10 @@ struct Scenario {
   std::optional<Nanos> date;  // wall, of its beginning; none: after all warm-ups
   bool drain = true;  // after `duration` nothing arrives, and the run goes on until all mail is delivered or expired
   Nanos drain_limit = 5 * 86400 * kSecond;
-  config::Settings settings;  // [queue], [transport.NAME], [[tenant]], [[source_group]], [[rate_limit]]
+  config::Settings settings;  // [queue], [transport.NAME], [[tenant]], [[source_group]], [[rate_limit]], [[response]]
   std::vector<DestinationSpec> destinations;
   std::vector<ArrivalSpec> arrivals;
+  std::vector<EventSpec> events;  // in the order of their times
 };
 
 // Problems are reported as `mansio check` does, one a line.

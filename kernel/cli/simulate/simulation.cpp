@@ -21,6 +21,17 @@ std::string numbered(const std::string &name, std::uint64_t number) {
   return at == name.npos ? name : name.substr(0, at) + std::to_string(number) + name.substr(at + 1);
 }
 
+// "450 4.7.1 too much": its codes, and all of it.
+scheduler::Reply parts_of(std::string_view reply) {
+  scheduler::Reply out;
+  out.code = reply.substr(0, 3);
+  out.text = reply;
+  if (reply.size() > 4 && reply[4] == reply[0])
+    if (const auto second = reply.substr(4, reply.find(' ', 4) - 4); second.find('.') != second.npos)
+      out.enhanced = second;
+  return out;
+}
+
 double real_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -34,6 +45,7 @@ void Simulation::build() {
   scheduler_ = scheduler::Scheduler::create(queue::backoff_of(s_.settings.queue), s_.seed);
   scheduler_->tenants(queue::weights_of(s_.settings));
   scheduler_->source_groups(queue::groups_of(s_.settings));
+  responses_.set(queue::responses_of(s_.settings));
   set_rates();
   for (const auto &t : s_.settings.transports) {
     const auto limits = queue::limits_of(t, s_.settings);
@@ -177,7 +189,7 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
   const auto &a = s_.arrivals[arrival];
   const auto &spec = s_.destinations[destination];
   const auto transport = hops_[first_hop_[destination]].transport;
-  std::vector<std::uint32_t> hops;  // of each delivery
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> hops;  // of each delivery: where to, and recipients
   const auto spread = std::min<std::uint64_t>(spec.count, recipients);
   for (std::uint64_t k = 0; k < spread; ++k) {
     const auto hop = static_cast<std::uint32_t>(first_hop_[destination] + (first + k) % spec.count);
@@ -185,7 +197,19 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
     const auto id = scheduler_->destination(transport, hops_[hop].hop.name());
     if (!spec.mx.empty()) scheduler_->set_exchangers(id, spec.mx, scheduler::kForGood);
     const auto limit = scheduler_->recipient_limit(id);
-    for (std::uint64_t n = 0; n < there; n += limit) hops.push_back(hop);
+    for (std::uint64_t n = 0; n < there; n += limit)
+      hops.emplace_back(hop, static_cast<std::uint32_t>(std::min<std::uint64_t>(limit, there - n)));
+  }
+  auto message = kOnly;
+  if (hops.size() > 1) {
+    if (free_messages_.empty()) {
+      message = static_cast<std::uint32_t>(messages_.size());
+      messages_.emplace_back();
+    } else {
+      message = free_messages_.back();
+      free_messages_.pop_back();
+    }
+    messages_[message] = {0, static_cast<std::uint32_t>(hops.size())};
   }
   const bool list = scheduler_->is_list(transport, hops.size());
   const std::pair key{static_cast<std::uint32_t>(destination), tenant};
@@ -196,7 +220,7 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
                                       .sender = a.sender,
                                       .source_pool = a.source_pool,
                                       .priority = a.priority});
-  for (const auto hop : hops) {
+  for (const auto &[hop, there] : hops) {
     scheduler::GroupId id = 0;
     if (free_.empty()) {
       id = static_cast<scheduler::GroupId>(groups_.size());
@@ -205,7 +229,8 @@ void Simulation::add(std::size_t arrival, std::uint32_t tenant, std::size_t dest
       id = free_.back();
       free_.pop_back();
     }
-    groups_[id] = {now_, hop, tenant, static_cast<std::uint32_t>(arrival), known->second, kNoPool, State::Waiting};
+    groups_[id] = {now_,    hop,   tenant,        static_cast<std::uint32_t>(arrival), known->second, kNoPool,
+                   message, there, State::Waiting};
     auto &h = hops_[hop];
     ++h.waiting;
     ++served_[known->second].waiting;
@@ -226,12 +251,92 @@ void Simulation::violation(const std::string &what) {
     report_.violations.push_back(fmt::format("{:.6f}s: {}", static_cast<double>(now_) / kSecond, what));
 }
 
-bool Simulation::expired(const Group &g) const { return now_ - g.arrived >= s_.settings.queue.maximal_queue_lifetime; }
+Nanos Simulation::age(scheduler::GroupId id) const {
+  const auto since = groups_[id].arrived;
+  return std::max<Nanos>(0, now_ - since - scheduler_->suspended_time(id, kBegin + since, kBegin + now_));
+}
+
+bool Simulation::expired(scheduler::GroupId id) const { return age(id) >= s_.settings.queue.maximal_queue_lifetime; }
+
+// What the queue process does by [[response]] rules, which look at the replies of a site together.
+void Simulation::respond(scheduler::GroupId id) {
+  auto &g = groups_[id];
+  if (responses_.empty() || g.ending == Ending::Delivered) return;
+  const auto &hop = hops_[g.hop];
+  auto reply = parts_of(g.ending == Ending::Deferred   ? hop.hop.spec().error_reply
+                        : g.ending == Ending::TooMuch  ? hop.hop.spec().rate_reply
+                        : g.ending == Ending::Rejected ? std::string_view{"550 5.1.1 no such user"}
+                                                       : std::string_view{});
+  if (g.ending == Ending::NoConnection) reply.enhanced = "4.4.1", reply.text = "connection refused";
+  reply.destination = hop.hop.name();
+  reply.site = *hop.owner;
+  const auto now = kBegin + now_;
+  const auto *rule = responses_.match(reply);
+  if (!rule || !responses_.reached(*rule, *hop.owner, now)) return;
+  using Action = scheduler::ResponseRule::Action;
+  switch (rule->action) {
+    case Action::Suspend:
+      scheduler_->suspend({scheduler::Suspension::Key::Destination, *hop.owner, now, now + rule->time, "for its reply"},
+                          now);
+      break;
+    case Action::Slow:
+      scheduler_->push_back(scheduler_->destination_of(id), now);
+      break;
+    case Action::Concurrency:
+      scheduler_->lower_concurrency(scheduler_->destination_of(id), rule->concurrency);
+      break;
+    case Action::Bounce:
+      g.ending = Ending::Rejected;
+      break;
+    case Action::Pool:  // the scenario has none
+      break;
+  }
+}
+
+// The operator's orders whose time has come.
+void Simulation::order() {
+  for (; ordered_ < s_.events.size() && s_.events[ordered_].at <= now_; ++ordered_) {
+    const auto &e = s_.events[ordered_];
+    if (e.resume)
+      scheduler_->resume(e.key, e.name, kBegin + now_);
+    else
+      scheduler_->suspend({e.key, e.name, kBegin + now_, scheduler::kForGood, "an order"}, kBegin + now_);
+  }
+}
+
+// As the queue process does before each decision.
+void Simulation::check_active_limits() {
+  const auto &q = s_.settings.queue;
+  const auto over = [&](const char *limit, std::uint64_t least) {
+    scheduler_->pause(
+        scheduler::Why{limit, std::to_string(least) + " under delivery at once", 0, static_cast<double>(least), 0});
+  };
+  if (active_messages_ >= q.qmgr_message_active_limit)
+    over("qmgr_message_active_limit", q.qmgr_message_active_limit);
+  else if (active_recipients_ >= q.qmgr_message_recipient_limit)
+    over("qmgr_message_recipient_limit", q.qmgr_message_recipient_limit);
+  else
+    scheduler_->pause(std::nullopt);
+}
+
+// A delivery begins or has ended.
+void Simulation::active(const Group &g, bool begins) {
+  const auto change = [begins](auto &count, std::uint32_t by) { begins ? count += by : count -= by; };
+  change(active_recipients_, g.recipients);
+  if (g.message == kOnly) return change(active_messages_, 1);
+  auto &under_way = messages_[g.message].under_way;
+  if (begins && under_way == 0) ++active_messages_;
+  change(under_way, 1);
+  if (!begins && under_way == 0) --active_messages_;
+}
 
 void Simulation::decide() {
   const auto since = real_seconds();
   double elsewhere = 0;
-  while (const auto decision = scheduler_->next(kBegin + now_)) {
+  for (;;) {
+    check_active_limits();
+    const auto decision = scheduler_->next(kBegin + now_);
+    if (!decision) break;
     ++report_.decisions;
     const auto out = real_seconds();
     begin(*decision);
@@ -271,18 +376,23 @@ void Simulation::begin(const scheduler::Decision &decision) {
     each_total(g, [](Totals &t) { ++t.suspended; });
     g.ending = Ending::Deferred;
     g.state = State::UnderWay;
-    if (expired(g)) {
+    if (expired(id)) {
       ++step_.expired;
       each_total(g, [](Totals &t) { ++t.expired; });
       scheduler_->finished(id, scheduler::Result::NoFeedback, std::nullopt, kBegin + now_);
       return leave(id);
     }
-    scheduler_->finished(id, scheduler::Result::NoFeedback, now_ - g.arrived, kBegin + now_);
+    wait_until(scheduler_->finished(id, scheduler::Result::NoFeedback, age(id), kBegin + now_));
     g.state = State::Waiting;
     return;
   }
   g.state = State::UnderWay;
   ++under_way_;
+  if (active_recipients_ >= s_.settings.queue.qmgr_message_recipient_limit)
+    violation(fmt::format("{} recipients were under delivery already", active_recipients_));
+  active(g, true);
+  if (active_messages_ > s_.settings.queue.qmgr_message_active_limit)
+    violation(fmt::format("{} messages are under delivery", active_messages_));
   const auto count = [&](Counted &c, const std::string &what) {
     if (++c.under_way > c.limit && c.limit > 0) violation(fmt::format("{}: {} at once", what, c.under_way));
     if (c.rate && !c.bucket.open(c.rate, kBegin + now_)) violation(what + ": faster than its rate");
@@ -307,6 +417,7 @@ void Simulation::end(scheduler::GroupId id) {
   auto &h = hops_[g.hop];
   hops_[h.servers].hop.end();
   --under_way_;
+  active(g, false);
   --transport_counts_[h.transport].under_way;
   --h.count->under_way;
   if (h.count->delay > 0) h.count->open_at = now_ + h.count->delay;
@@ -314,11 +425,14 @@ void Simulation::end(scheduler::GroupId id) {
   for (auto *c : sources_[g.arrival].counts) --c->under_way;
   each_of_pool(g, [](Counted &c, const std::string &) { --c.under_way; });
   report_.ended = now_;
-  const bool fails = g.ending == Ending::Deferred || g.ending == Ending::NoConnection;
-  const auto result = g.ending == Ending::NoConnection ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
-  const bool gives_up = fails && expired(g);
+  const bool refused = g.ending == Ending::NoConnection;
+  respond(id);
+  const bool fails = g.ending != Ending::Delivered && g.ending != Ending::Rejected;
+  const auto result = refused ? scheduler::Result::SiteFailure : scheduler::Result::Delivered;
+  const bool gives_up = fails && expired(id);
   const auto since = real_seconds();
-  scheduler_->finished(id, result, fails && !gives_up ? std::optional{now_ - g.arrived} : std::nullopt, kBegin + now_);
+  wait_until(
+      scheduler_->finished(id, result, fails && !gives_up ? std::optional{age(id)} : std::nullopt, kBegin + now_));
   report_.decision_seconds += real_seconds() - since;
   if (fails) {
     ++step_.deferred;
@@ -361,16 +475,28 @@ void Simulation::end(scheduler::GroupId id) {
 void Simulation::leave(scheduler::GroupId id) {
   auto &g = groups_[id];
   g.state = State::Gone;
+  if (g.message != kOnly && --messages_[g.message].left == 0) free_messages_.push_back(g.message);
   --hops_[g.hop].waiting;
   --served_[g.served].waiting;
   --waiting_;
   free_.push_back(id);
 }
 
+// A delivery's next attempt, by the scheduler's clock; nothing: there is none.
+void Simulation::wait_until(std::optional<Nanos> due) {
+  if (!due) return;
+  const auto last = (s_.duration + (s_.drain ? s_.drain_limit : 0)) / s_.step;
+  const auto step = (*due - kBegin) / s_.step;
+  if (step > last) return;  // it is not looked at any more
+  if (static_cast<std::size_t>(step) >= due_.size()) due_.resize(static_cast<std::size_t>(step) + 1);
+  ++due_[static_cast<std::size_t>(step)];
+}
+
 void Simulation::close_step(Nanos at) {
   step_.at = at;
   step_.waiting = waiting_;
   step_.under_way = under_way_;
+  if (const auto number = report_.steps.size(); number < due_.size()) step_.due = due_[number];
   const auto seconds = [](auto microseconds) { return static_cast<double>(microseconds) * 1e-6; };
   step_.mean_delay = seconds(step_delay_.mean());
   step_.p50 = seconds(step_delay_.quantile(0.5));
@@ -441,6 +567,7 @@ Report Simulation::run() {
       decide();
     }
     auto at = std::min({boundary, limit_at, next_day_});
+    if (ordered_ < s_.events.size()) at = std::min(at, s_.events[ordered_].at);
     Nanos arrival = kNever;
     for (const auto &source : sources_) arrival = std::min(arrival, source.next);
     if (arrival >= s_.duration) arrival = kNever;
@@ -453,6 +580,7 @@ Report Simulation::run() {
       break;
     }
     now_ = at;
+    order();
     for (auto &source : sources_)
       while (source.next <= now_ && source.next < s_.duration) arrive(source);
     for (; !ending_.empty() && ending_.top().at <= now_;) {

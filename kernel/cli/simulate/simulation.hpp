@@ -15,6 +15,7 @@
 #include "kernel/cli/load/histogram.hpp"
 #include "kernel/cli/simulate/scenario.hpp"
 #include "kernel/cli/simulate/world.hpp"
+#include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 
 namespace mansio::cli::simulate {
@@ -44,6 +45,7 @@ struct Totals {
 struct Step {
   Nanos at = 0;  // its end, from the beginning of the scenario
   std::uint64_t arrived = 0, delivered = 0, deferred = 0, suspended = 0, rejected = 0, expired = 0;
+  std::uint64_t due = 0;                             // next attempts whose time came in it, whatever became of them
   std::uint64_t waiting = 0, under_way = 0;          // at its end
   double mean_delay = 0, p50 = 0, p90 = 0, p99 = 0;  // of what was delivered, seconds
   std::vector<std::uint32_t> by_destination;         // delivered, by DestinationSpec
@@ -81,10 +83,15 @@ class Simulation {
     Nanos arrived = 0;
     std::uint32_t hop = 0, tenant = 0, arrival = 0, served = 0;
     std::uint32_t pool = kNoPool;  // in Report::pools, of the last delivery
+    std::uint32_t message = kOnly, recipients = 1;
     State state = State::Gone;
     Ending ending = Ending::Delivered;
   };
   static constexpr std::uint32_t kNoPool = UINT32_MAX;
+  static constexpr std::uint32_t kOnly = UINT32_MAX;  // the delivery is its whole message
+  struct Message {                                    // of several deliveries
+    std::uint32_t under_way = 0, left = 0;
+  };
   struct Counted {  // an independent count of what a limit allows
     std::uint32_t under_way = 0, limit = 0;
     scheduler::RateLimit rate;
@@ -127,14 +134,20 @@ class Simulation {
     f(report_.arrivals[group.arrival]);
   }
   void decide();
+  void check_active_limits();
+  void active(const Group &group, bool begins);
   void begin(const scheduler::Decision &decision);
   void end(scheduler::GroupId id);
   void leave(scheduler::GroupId id);
+  void wait_until(std::optional<Nanos> due);
   void close_step(Nanos at);
   void compare();
   void check_waiting();
   void violation(const std::string &what);
-  bool expired(const Group &group) const;
+  Nanos age(scheduler::GroupId id) const;  // without the time that it was suspended
+  bool expired(scheduler::GroupId id) const;
+  void respond(scheduler::GroupId id);
+  void order();
   std::uint32_t tenant_number(const std::string &name);
   std::uint32_t pool_number(std::string_view name);
   void set_rates();
@@ -146,11 +159,16 @@ class Simulation {
   const Scenario &s_;
   Random random_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  scheduler::Responses responses_;
+  std::size_t ordered_ = 0;  // of the scenario's events
   std::vector<Hop> hops_;
   std::vector<std::size_t> first_hop_;  // by DestinationSpec
   std::vector<Source> sources_;
   std::vector<Group> groups_;
   std::vector<scheduler::GroupId> free_;
+  std::vector<Message> messages_;
+  std::vector<std::uint32_t> free_messages_;
+  std::uint64_t active_messages_ = 0, active_recipients_ = 0;  // under delivery
   std::priority_queue<Ended, std::vector<Ended>, std::greater<>> ending_;
   std::vector<scheduler::TransportId> transports_;                                        // by settings_.transports
   std::vector<Counted> transport_counts_;                                                 // by TransportId
@@ -172,7 +190,8 @@ class Simulation {
   Nanos now_ = 0;
   Report report_;
   Step step_;
-  load::Histogram step_delay_;  // microseconds
+  load::Histogram step_delay_;      // microseconds
+  std::vector<std::uint32_t> due_;  // next attempts, by step
   std::uint64_t waiting_ = 0;
   std::uint32_t under_way_ = 0;
   bool check_all_ = false;

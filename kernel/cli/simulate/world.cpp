@@ -55,7 +55,7 @@ Verdict NextHop::begin(Nanos now, Random &random) {
   if (b.rate > 0) {
     const auto t = static_cast<double>(now) / kSecond;
     full_at_ = std::max(full_at_, t);
-    if (full_at_ - t > 1) return {Ending::Deferred, takes};  // a second's worth at once
+    if (full_at_ - t > 1) return {Ending::TooMuch, takes};  // a second's worth at once
     full_at_ += 1 / b.rate;
   }
   if (b.error > 0 && random.unit() < b.error) return {Ending::Deferred, takes};

@@ -22,7 +22,7 @@ class Random {
   std::uint64_t state_;
 };
 
-enum class Ending : std::uint8_t { Delivered, Deferred, Rejected, NoConnection };
+enum class Ending : std::uint8_t { Delivered, Deferred, TooMuch, Rejected, NoConnection };  // TooMuch: beyond its rate
 
 struct Verdict {
   Ending ending = Ending::Delivered;

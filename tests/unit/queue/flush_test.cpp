@@ -229,7 +229,7 @@ TEST_F(Flush, AboveTheBacklogNewMailIsRefusedUntilSomeIsGone) {
 }
 
 TEST_F(Flush, ADestinationThatFillsWhatIsDueIsWarnedOfOnceAWhile) {
-  settings_.queue.clog_warn_limit = 10;
+  settings_.queue.qmgr_clog_warn_limit = 10;
   settings_.transports[0].process_limit = 4;
   begin();
   for (int i = 0; i < 20; ++i) mail_to({"a@example.com"});
@@ -242,18 +242,43 @@ TEST_F(Flush, ADestinationThatFillsWhatIsDueIsWarnedOfOnceAWhile) {
     return n;
   };
   EXPECT_EQ(count(), 1u);
-  EXPECT_NE(sink_.text.find(
-                R"("destination":"example.com","transport":"smtp","waiting":11,"due":11,"limit":"transport_sessions")"),
-            std::string::npos)
+  EXPECT_NE(
+      sink_.text.find(
+          R"("destination":"example.com","transport":"smtp","waiting":11,"due":11,"under_way":4,"limit":"transport_sessions")"),
+      std::string::npos)
       << sink_.text;
   advance(100 * kSecond);
   EXPECT_EQ(count(), 1u);
   advance(300 * kSecond);
   EXPECT_EQ(count(), 2u);
-  settings_.queue.clog_warn_time = 0;
+  settings_.queue.qmgr_clog_warn_time = 0;
   core_->reload(settings_);
   advance(1000 * kSecond);
   EXPECT_EQ(count(), 2u);
+}
+
+TEST_F(Flush, ADestinationThatFillsWhatMayBeUnderDeliveryIsWarnedOfOnceAWhile) {
+  settings_.queue.qmgr_message_active_limit = 6;
+  settings_.transports[0].initial_destination_concurrency = 20;
+  begin();
+  mail_to({"a@example.net"});
+  for (int i = 0; i < 5; ++i) mail_to({"a@example.com"});
+  advance(20 * kSecond);
+  const std::string warning = "as much mail is under delivery as may be";
+  EXPECT_EQ(sink_.text.find(warning), std::string::npos);  // nobody waits
+  mail_to({"a@example.org"});
+  advance(20 * kSecond);
+  const auto at = sink_.text.find(warning);
+  ASSERT_NE(at, std::string::npos) << sink_.text;
+  EXPECT_NE(sink_.text.find(R"("limit":"qmgr_message_active_limit","destination":"example.com","transport":"smtp",)"
+                            R"("under_way":5,"all_under_way":6,"due":1,)"),
+            std::string::npos)
+      << sink_.text;
+  advance(100 * kSecond);
+  EXPECT_EQ(sink_.text.find(warning, at + 1), std::string::npos);
+  EXPECT_EQ(sink_.text.find("fills the queue"), std::string::npos);
+  advance(300 * kSecond);
+  EXPECT_NE(sink_.text.find(warning, at + 1), std::string::npos);
 }
 
 TEST(ClogAdvice, SaysWhatTheLimitThatBindsCallsFor) {
@@ -266,6 +291,20 @@ TEST(ClogAdvice, SaysWhatTheLimitThatBindsCallsFor) {
   EXPECT_NE(advice("transport_sessions").find("process_limit (now 100)"), std::string::npos);
   EXPECT_NE(advice("dead_destination").find("destination_concurrency_failed_cohort_limit (now 1)"), std::string::npos);
   EXPECT_NE(advice("transport_unavailable").find("No process delivers"), std::string::npos);
+  const std::pair<const char *, const char *> others[] = {
+      {"tenant_share", "weight of its [[tenant]]"},
+      {"adaptive_rate", "`mansio queue unthrottle --destination example.com`"},
+      {"suspended", "`mansio queue resume`"},
+      {"destination_rate_delay", "destination_rate_delay (detail)"},
+      {"transport_rate_limit", "transport_rate_limit (detail)"},
+      {"tenant_rate_limit", "tenant_rate_limit (detail)"},
+      {"source_pool_destination_concurrency_limit", "Raise that limit"},
+      {"qmgr_message_active_limit", "Nothing more begins"},
+      {"qmgr_message_recipient_limit", "Nothing more begins"}};
+  for (const auto &[limit, what] : others) EXPECT_NE(advice(limit).find(what), std::string::npos) << advice(limit);
+  EXPECT_NE(full_advice({"example.com", "smtp", 0, 1, {.limit = "qmgr_message_recipient_limit", .detail = ""}, 5})
+                .find("raise qmgr_message_recipient_limit in [queue]"),
+            std::string::npos);
   EXPECT_NE(advice("something new").find("detail."), std::string::npos);
   EXPECT_EQ(advice("turn").find("Other mail may be delayed"), std::string::npos);
   EXPECT_NE(advice("turn", 50).find("Other mail may be delayed"), std::string::npos);
