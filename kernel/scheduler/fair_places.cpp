@@ -250,11 +250,12 @@ void FairScheduler::places_due(PlacesId id, Nanos now, bool at_hand) {
   if (p.question != 0) return;  // its answer comes back to this
   const auto held = p.held(taken, now);
   const bool may_ask = p.ask_at <= now;
-  const bool tells = p.reported != held || (held > 0 && p.renew_at <= now);
+  const auto renew_at = none ? p.renew_at : p.share_at;
+  const bool tells = p.reported != held || (held > 0 && renew_at <= now);
   if ((tells && (may_ask || !p.failed)) || (p.wanted && may_ask)) return ask_for_places(id, now);
   Nanos at = 0;
   const auto or_at = [&](Nanos when) { at = at == 0 ? when : std::min(at, when); };
-  if (held > 0 || p.reported > 0) or_at(p.failed ? std::max(p.renew_at, p.ask_at) : p.renew_at);
+  if (held > 0 || p.reported > 0) or_at(p.failed ? std::max(renew_at, p.ask_at) : renew_at);
   if (tells || p.wanted) or_at(p.ask_at);  // not yet
   if (p.free(taken, now) > 0) or_at(idle_at);
   if (at != 0) look_at_places(id, std::max(at, now + 1));

@@ -27,9 +27,12 @@ struct Places {
     std::uint32_t capacity = 1;
     Nanos rest = 0;
   };
+  static constexpr Nanos kShare = 2 * kSecond;
+
   Terms terms;
   Nanos until = 0;             // mono; what `may` says is good so long
-  Nanos renew_at = 0;          // the owner is told then what is taken, whatever becomes of it
+  Nanos renew_at = 0;          // the owner is told then what is held, whatever becomes of it
+  Nanos share_at = 0;          // the same while mail waits: others may want their part
   Nanos ask_at = 0;            // it is not asked for more before
   Nanos used_at = 0;           // when a place was last taken, or given
   Nanos timer = 0;             // when this is looked at; 0: not
@@ -55,6 +58,7 @@ struct Places {
     reported = std::max(given, held);
     until = at + ttl;
     renew_at = at + ttl / 3;
+    share_at = std::min(renew_at, at + kShare);
   }
   // No answer: it may have been heard all the same.
   void not_answered(std::uint32_t held, std::uint32_t want) { reported = std::max({reported, held, want}); }
