@@ -147,7 +147,7 @@ if given < want then
     wait = free_at - now
   end
   if want > held then
-    waits_until = now + wait + 4 * again
+    waits_until = now + wait + 10 * again
   end
 end
 if given > held or waits_until == 0 then

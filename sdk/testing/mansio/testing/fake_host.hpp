@@ -190,7 +190,7 @@ class FakeHost {
   FakeReply lease(const FakeLease &lease) { return finish(ask(lease)); }
   bool lends_places() const { return rate_ && rate_->hold; }
   // Tells a rate plugin what places are held and wanted.
-  std::uint64_t ask(const FakePlaces &places) {
+  std::uint64_t ask_places(const FakePlaces &places) {
     if (!lends_places()) throw std::logic_error{"the plugin owns no places"};
     const auto op = open("", 0);
     call([this, op, places, deadline = now() + places.time_limit.count()] {
@@ -209,7 +209,7 @@ class FakeHost {
     });
     return op;
   }
-  FakeReply hold(const FakePlaces &places) { return finish(ask(places)); }
+  FakeReply hold(const FakePlaces &places) { return finish(ask_places(places)); }
   // Returns when the plugin has been told.
   void give_back(const std::string &limit, const std::string &key, std::uint32_t unused) {
     if (!rate_ || !rate_->give_back) return;
