@@ -157,7 +157,7 @@ void RateLinks::answer(ConnectionId from, const wire::RateLease &lease) {
   const auto name = at->second.question.owner;
   auto &owner = owners_[name];
   if (std::exchange(owner.said, false)) log_.info("a rate plugin answers again", {{"rate", name}});
-  owner.permits += lease.units;
+  if (!at->second.question.places) owner.permits += lease.units;  // places come back
   forget(at);
   scheduler_.permits(lease.number, lease.units, lease.ttl, lease.retry, clock_.mono());
   send_waiting(name);
