@@ -170,6 +170,7 @@ void FairScheduler::place_taken(PlacesId id, Nanos now) {
   if (id == kNobody) return;
   auto &p = places_[id];
   p.used_at = now;
+  p.most = std::max(p.most, taken_of(p));
   if (p.terms.of != Places::Of::TransportDelay) return;
   p.may = 0;  // it rests now
   look_at_places(id, now);
@@ -188,6 +189,8 @@ void FairScheduler::place_left(PlacesId id) {
   if (p.reported > 0) look_at_places(id, now_);
 }
 
+// As many again as are taken: so it has all that it can use after a few questions, and where another limit binds it
+// does not ask for what that one would leave unused.
 std::uint32_t FairScheduler::wanted_of(const Places &p, std::uint32_t taken) const {
   std::uint64_t room = 1;
   if (p.terms.of == Places::Of::Destination) {
@@ -197,7 +200,7 @@ std::uint32_t FairScheduler::wanted_of(const Places &p, std::uint32_t taken) con
     const auto sessions = transports_[p.id].sessions();
     room = sessions > taken ? sessions - taken : 1;
   }
-  const auto more = std::max<std::uint64_t>(std::min(room, ready_of(p)), 1);
+  const auto more = std::max<std::uint64_t>(std::min({room, ready_of(p), std::uint64_t{taken}}), 1);
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(taken + more, p.terms.capacity));
 }
 
@@ -224,6 +227,7 @@ void FairScheduler::ask_for_places(PlacesId id, Nanos now) {
   const auto want = p.wanted ? std::max(held, wanted_of(p, taken)) : held;
   auto question = question_of(p, held, want);
   p.question = question.number;
+  p.most = taken;
   asked_places_.emplace(p.question, AskedPlaces{id, held, want, now});
   questions_.push_back(std::move(question));
 }
@@ -247,6 +251,7 @@ void FairScheduler::places_due(PlacesId id, Nanos now, bool at_hand) {
     if (of_destination(p)) destinations_[p.id].waits = false;
   }
   if (p.free(taken, now) > 0 && idle_at <= now) p.let_go(taken);
+  if (p.free(taken, now) > 0 && p.share_at <= now) p.let_go(std::max(p.most, taken));
   if (p.question != 0) return;  // its answer comes back to this
   const auto held = p.held(taken, now);
   const bool may_ask = p.ask_at <= now;

@@ -40,8 +40,9 @@ struct Places {
   std::uint32_t id = 0;        // of the destination or transport
   std::uint32_t may = 0;       // deliveries at once, as the owner said
   std::uint32_t reported = 0;
-  bool wanted = false;  // a delivery waits for one
-  bool failed = false;  // the last answer was none
+  std::uint32_t most = 0;  // taken at once since the owner was last told
+  bool wanted = false;     // a delivery waits for one
+  bool failed = false;     // the last answer was none
 
   std::uint32_t good(Nanos now) const { return until > now ? may : 0; }
   // More deliveries that may begin.

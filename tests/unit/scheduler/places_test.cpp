@@ -294,7 +294,7 @@ TEST(OwnedPlaces, AreAllUsedByOneNodeWithoutAQuestionForEachDelivery) {
     EXPECT_EQ(w.running(), kCapacity) << kind.limit;
     w.run_for(10 * kSecond);
     EXPECT_EQ(w.running(), kCapacity) << kind.limit;
-    EXPECT_LE(n.asked.size(), 8u) << kind.limit;
+    EXPECT_LE(n.asked.size(), 12u) << kind.limit;
     w.run_for(20 * kSecond);
     EXPECT_EQ(w.begins.size(), 600u) << kind.limit;
     EXPECT_EQ(w.left(kind.limit, kind.key, kCapacity), kCapacity) << kind.limit;
@@ -392,6 +392,19 @@ TEST(OwnedPlaces, GoBackSoonWhenWhatWaitsCannotUseThem) {
   n.s->resume(Suspension::Key::Destination, "d.example", w.now, {});
   w.run_for(3 * kSecond);
   EXPECT_EQ(w.begins.size(), 6u);
+}
+
+TEST(OwnedPlaces, ThatAnotherLimitLeavesUnusedGoBackThoughOthersAreUsed) {
+  World w;
+  auto limits = by_destination();
+  limits.rate = {.interval = kSecond};
+  auto &n = w.node(limits);
+  w.add(n, 60);
+  w.run_for(100 * kMillisecond);
+  w.run_for(10 * kSecond);
+  EXPECT_GE(w.left("destination_concurrency_limit", "t:d.example", kCapacity), kCapacity - 2);
+  w.run_for(60 * kSecond);
+  EXPECT_EQ(w.begins.size(), 60u);
 }
 
 TEST(OwnedPlaces, OfANodeThatDiesAreFreeWhenTheirTimeIsOver) {
