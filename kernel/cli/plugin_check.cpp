@@ -255,7 +255,7 @@ class Check {
     return true;
   }
 
-  // Asks for leases as the queue process does, and gives each back.
+  // Asks for leases and places as the queue process does, and gives each back.
   bool use_rate(const mansio_plugin &plugin) {
     auto made = host::RateInstance::create(around(), plugin, options());
     if (!starts("rate", made)) return false;
@@ -274,6 +274,12 @@ class Check {
         const auto told = std::make_shared<bool>(false);
         (*made)->give_back({ask.limit, key, units->value()}, [told] { *told = true; });
         if (!until([&] { return *told; })) unanswered = "what was given back";
+        for (const std::uint32_t want : {3u, 0u}) {
+          const wire::RateHold hold{++number, "process_limit", key, "check.mansio.invalid", 0, want, 10, 0, kLimit};
+          const auto said = std::make_shared<bool>(false);
+          (*made)->hold(hold, [said](wire::RateLease &&) { *said = true; });
+          if (!until([&] { return *said; })) unanswered = "what is said of places";
+        }
       }
     }
     const auto after = descriptors();

@@ -280,12 +280,26 @@ class Checker {
                  transport.transport_rate_limit);
       names_rate(of + ".destination_rate_plugin", transport.destination_rate_plugin, of + ".destination_rate_limit",
                  transport.destination_rate_limit);
+      names_places(of + ".process_limit_plugin", transport.process_limit_plugin, of + ".process_limit",
+                   transport.process_limit > 0);
+      names_places(of + ".transport_rate_delay_plugin", transport.transport_rate_delay_plugin,
+                   of + ".transport_rate_delay", transport.transport_rate_delay > 0);
+      names_places(of + ".destination_concurrency_plugin", transport.destination_concurrency_plugin,
+                   of + ".destination_concurrency_limit", transport.destination_concurrency_limit > 0);
+      names_places(of + ".destination_rate_delay_plugin", transport.destination_rate_delay_plugin,
+                   of + ".destination_rate_delay", transport.destination_rate_delay > 0);
       for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
         const auto rule = fmt::format("{}.destination[{}]", of, i + 1);
         const auto &limits = transport.destinations[i].limits;
         if (places_.contains(rule + ".destination_rate_plugin"))
           names_rate(rule + ".destination_rate_plugin", limits.destination_rate_plugin,
                      rule + ".destination_rate_limit", limits.destination_rate_limit);
+        if (places_.contains(rule + ".destination_concurrency_plugin"))
+          names_places(rule + ".destination_concurrency_plugin", limits.destination_concurrency_plugin,
+                       rule + ".destination_concurrency_limit", limits.destination_concurrency_limit > 0);
+        if (places_.contains(rule + ".destination_rate_delay_plugin"))
+          names_places(rule + ".destination_rate_delay_plugin", limits.destination_rate_delay_plugin,
+                       rule + ".destination_rate_delay", limits.destination_rate_delay > 0);
       }
     }
     for (std::size_t i = 0; i < s_.rate_limits.size(); ++i) {
@@ -302,6 +316,19 @@ class Checker {
     if (limit.empty() && !places_.contains(limit_key))
       add(key, fmt::format("stands without {}, expected the rate that is to be kept",
                            limit_key.substr(limit_key.rfind('.') + 1)));
+    is_rate(key, name);
+  }
+
+  // The same of deliveries at once and of delays; a rule's are the transport's where it says nothing.
+  void names_places(const std::string &key, const std::string &name, const std::string &limit_key, bool limited) {
+    if (name == kRateLocal) return;
+    if (!limited)
+      add(key, fmt::format("stands without {}, expected the limit that is to be kept",
+                           limit_key.substr(limit_key.rfind('.') + 1)));
+    is_rate(key, name);
+  }
+
+  void is_rate(const std::string &key, const std::string &name) {
     if (s_.rate(name)) return;
     auto known = names_of(s_.rates);
     known.insert(known.begin(), kRateLocal);

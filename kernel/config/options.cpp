@@ -601,6 +601,10 @@ std::span<const Option<Transport>> transport_options() {
                          "must be given"),
       option<&T::process_limit>("process_limit", integer(1, 100000), "Deliveries of this transport at once.",
                                 "`default_process_limit`"),
+      option<&T::process_limit_plugin>("process_limit_plugin", text(kRateName),
+                                       "The `[rate.NAME]` that keeps `process_limit` for several nodes together, which "
+                                       "then have no more deliveries at once between them; `rate-local`: this instance "
+                                       "by itself."),
       option<&T::delivery_time_limit>("delivery_time_limit", duration(kSecond, 7 * 86400 * kSecond),
                                       "How long one delivery may take. Then it is told to give up; a process that does "
                                       "not do so within as long again, at most 30s, is killed and started anew."),
@@ -618,6 +622,9 @@ std::span<const Option<Transport>> transport_options() {
           "Least time from the beginning of a delivery to that of the next, over the whole "
           "transport; fractions of a second work. 0 means none.",
           "`default_transport_rate_delay`"),
+      option<&T::transport_rate_delay_plugin>("transport_rate_delay_plugin", text(kRateName),
+                                              "The `[rate.NAME]` that keeps `transport_rate_delay`, as for "
+                                              "`process_limit_plugin`."),
       option<&T::transport_rate_limit>(
           "transport_rate_limit", text(kRate),
           "Deliveries in a time, over the whole transport, such as \"100/s\" or \"5000/h\".", "none"),
@@ -680,6 +687,9 @@ std::span<const Option<DestinationLimits>> destination_options() {
                                                 "Deliveries at once to one destination at most; 0 means no limit. The "
                                                 "default for a mailbox of transport-maildir is 2.",
                                                 "`default_destination_concurrency_limit`"),
+      option<&T::destination_concurrency_plugin>("destination_concurrency_plugin", text(kRateName),
+                                                 "The `[rate.NAME]` that keeps `destination_concurrency_limit`, as for "
+                                                 "`process_limit_plugin`."),
       option<&T::destination_concurrency_positive_feedback>(
           "destination_concurrency_positive_feedback", text(kFeedback),
           "What a delivery that reached the destination adds to its concurrency: \"1\", \"0.2\", \"1/5\", "
@@ -706,6 +716,9 @@ std::span<const Option<DestinationLimits>> destination_options() {
           "`destination_concurrency_failed_cohort_limit` with it: with one delivery at "
           "once a single failure is a whole round.",
           "`default_destination_rate_delay`"),
+      option<&T::destination_rate_delay_plugin>("destination_rate_delay_plugin", text(kRateName),
+                                                "The `[rate.NAME]` that keeps `destination_rate_delay`, as for "
+                                                "`process_limit_plugin`."),
       option<&T::destination_rate_limit>("destination_rate_limit", text(kRate),
                                          "Deliveries in a time, such as \"10/s\", \"100/m\" or \"500/15m\".", "none"),
       option<&T::destination_rate_burst>("destination_rate_burst", integer(1),

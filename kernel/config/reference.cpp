@@ -102,8 +102,9 @@ std::string configuration_reference() {
   table(out, event_options(), Event{});
   out +=
       "\n## [rate.NAME]\n\nA plugin that owns limits: every `destination_rate_limit`, `transport_rate_limit` or "
-      "`[[rate_limit]]` that names it, so that several nodes can keep one rate together. It runs in a process of its "
-      "own (`isolation` is \"process\") and gives permits in leases, so that a delivery waits for nobody. NAME is "
+      "`[[rate_limit]]` that names it, and deliveries at once and delays whose `_plugin` option does, so that several "
+      "nodes can keep one limit together. It runs in a process of its own (`isolation` is \"process\") and gives "
+      "permits in leases, so that a delivery waits for nobody. NAME is "
       "free, except `rate-local`, which stands for the limits that this instance keeps by itself. Options that are not "
       "listed here are the plugin's own.\n\n";
   table(out, rate_options(), Rate{});

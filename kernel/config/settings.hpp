@@ -159,10 +159,12 @@ inline constexpr std::uint32_t kMailboxConcurrency = 2;
 struct DestinationLimits {
   std::uint32_t initial_destination_concurrency = 5;
   std::uint32_t destination_concurrency_limit = 20;
+  std::string destination_concurrency_plugin{kRateLocal};  // name of a [rate.NAME]
   std::string destination_concurrency_positive_feedback = "1", destination_concurrency_negative_feedback = "1";
   std::uint32_t destination_concurrency_failed_cohort_limit = 1;
   std::uint32_t destination_recipient_limit = 50;
-  Nanos destination_rate_delay = 0;    // 0: none
+  Nanos destination_rate_delay = 0;  // 0: none
+  std::string destination_rate_delay_plugin{kRateLocal};
   std::string destination_rate_limit;  // "100/m"; "" = none
   std::uint32_t destination_rate_burst = 1;
   std::string destination_rate_plugin{kRateLocal};  // name of a [rate.NAME]
@@ -185,14 +187,16 @@ struct DestinationRule {
 // One [transport.NAME]: an instance of a plugin. Plugin options are checked against the plugin's own table.
 struct Transport : DestinationLimits {
   std::string name;
-  std::string plugin;                          // "transport-smtp"; file <plugin_dir>/transport-smtp.so
-  std::map<std::string, std::string> options;  // everything the kernel does not know, as text
-  std::uint32_t process_limit = 100;           // deliveries at once (Postfix: maxproc)
-  Nanos delivery_time_limit = 3600 * kSecond;  // a lease's deadline
+  std::string plugin;                            // "transport-smtp"; file <plugin_dir>/transport-smtp.so
+  std::map<std::string, std::string> options;    // everything the kernel does not know, as text
+  std::uint32_t process_limit = 100;             // deliveries at once (Postfix: maxproc)
+  std::string process_limit_plugin{kRateLocal};  // name of a [rate.NAME]
+  Nanos delivery_time_limit = 3600 * kSecond;    // a lease's deadline
   Budget budget;
   Nanos transport_retry_time = 60 * kSecond;  // 0: never dead
   DestinationKey destination_key = DestinationKey::Nexthop;
   Nanos transport_rate_delay = 0;
+  std::string transport_rate_delay_plugin{kRateLocal};
   std::string transport_rate_limit;
   std::uint32_t transport_rate_burst = 1;
   std::string transport_rate_plugin{kRateLocal};  // name of a [rate.NAME]

@@ -23,7 +23,9 @@ class RateInstance final {
                                                       InstanceOptions options);
   // `done` runs once, on the loop, never inside plugin code, perhaps before this returns; with `failed` when the plugin
   // does not answer within the time limit, fails, has too much to do, or says what makes no sense.
-  void lease(const wire::RateAsk &ask, Done done);
+  void lease(const wire::RateAsk &question, Done done);
+  // The same of places; `failed` also where the plugin has none to give.
+  void hold(const wire::RateHold &question, Done done);
   // `done` runs when the plugin has been told, or cannot be.
   void give_back(const wire::RateUnused &unused, std::function<void()> done);
   std::size_t in_flight() const { return instance_.in_flight(); }
@@ -33,7 +35,11 @@ class RateInstance final {
  private:
   RateInstance(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options);
   Result<void> begin();
+  // Calls the plugin, on a thread where it may block.
+  void ask(std::uint64_t number, std::uint32_t want, Nanos deadline, Done done,
+           std::function<void(std::uint64_t op)> call);
   void start(std::uint64_t op, const wire::RateAsk &ask, Nanos deadline) const;
+  void start(std::uint64_t op, const wire::RateHold &ask, Nanos deadline) const;
   void tell(std::uint64_t op, const wire::RateUnused &unused);
 
   const Clock &clock_;

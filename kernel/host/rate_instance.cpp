@@ -56,9 +56,28 @@ Result<std::unique_ptr<RateInstance>> RateInstance::create(const Surroundings &a
   return Result<std::unique_ptr<RateInstance>>{std::move(instance)};
 }
 
-void RateInstance::lease(const wire::RateAsk &ask, Done done) {
-  const auto deadline = clock_.mono() + ask.time_limit;
-  const auto answer = [number = ask.number, want = ask.want, done = std::move(done)](Answer &&said) {
+void RateInstance::lease(const wire::RateAsk &question, Done done) {
+  const auto deadline = clock_.mono() + question.time_limit;
+  ask(question.number, question.want, deadline, std::move(done),
+      [this, question, deadline](std::uint64_t op) { start(op, question, deadline); });
+}
+
+void RateInstance::hold(const wire::RateHold &question, Done done) {
+  const auto deadline = clock_.mono() + (question.time_limit > 0 ? question.time_limit : kGiveBackLimit);
+  if (!table_->hold) {
+    wire::RateLease none;
+    none.number = question.number;
+    none.failed = true;
+    none.text = "the plugin owns rates only, no deliveries at once and no delays";
+    return done(std::move(none));
+  }
+  ask(question.number, question.want, deadline, std::move(done),
+      [this, question, deadline](std::uint64_t op) { start(op, question, deadline); });
+}
+
+void RateInstance::ask(std::uint64_t number, std::uint32_t want, Nanos deadline, Done done,
+                       std::function<void(std::uint64_t op)> call) {
+  const auto answer = [number, want, done = std::move(done)](Answer &&said) {
     auto lease = rate_lease(std::move(said), want);
     lease.number = number;
     done(std::move(lease));
@@ -68,9 +87,9 @@ void RateInstance::lease(const wire::RateAsk &ask, Done done) {
   const auto op = instance_.open(std::move(operation), message_, deadline);
   if (op == 0) return answer(plugin_failure("the plugin has too much to do"));
   if (instance_.blocking())
-    instance_.run_blocking(op, [this, op, ask, deadline] { start(op, ask, deadline); });
+    instance_.run_blocking(op, [op, call = std::move(call)] { call(op); });
   else
-    instance_.run(op, [&] { start(op, ask, deadline); });
+    instance_.run(op, [&] { call(op); });
 }
 
 void RateInstance::start(std::uint64_t op, const wire::RateAsk &ask, Nanos deadline) const {
@@ -83,6 +102,21 @@ void RateInstance::start(std::uint64_t op, const wire::RateAsk &ask, Nanos deadl
   request.burst = ask.burst;
   request.deadline = deadline;
   table_->lease(instance_.self(), mansio_op{op}, &request);
+}
+
+void RateInstance::start(std::uint64_t op, const wire::RateHold &ask, Nanos deadline) const {
+  mansio_rate_places request{};
+  request.size = sizeof request;
+  request.held = ask.held;
+  request.want = ask.want;
+  request.capacity = ask.capacity;
+  request.limit = str(ask.limit);
+  request.key = str(ask.key);
+  request.holder = str(ask.holder);
+  request.number = ask.number;
+  request.rest = ask.rest;
+  request.deadline = deadline;
+  table_->hold(instance_.self(), mansio_op{op}, &request);
 }
 
 // It has an operation only here, so that somebody knows when a thread is through with it.

@@ -183,6 +183,9 @@ class Host final : public process::Role {
       case wire::RateAsk::kType:
         if (const auto ask = decode<wire::RateAsk>(m.payload); ask && rate_) lease_permits(from, *ask);
         return;
+      case wire::RateHold::kType:
+        if (const auto hold = decode<wire::RateHold>(m.payload); hold && rate_) hold_places(from, *hold);
+        return;
       case wire::RateUnused::kType:
         if (const auto unused = decode<wire::RateUnused>(m.payload); unused && rate_)
           rate_->give_back(*unused, [this] { check_idle(); });
@@ -217,6 +220,14 @@ class Host final : public process::Role {
       const auto to = from.lock();
       if ((!to || !to->send(lease)) && lease.units > 0)
         rate_->give_back({limit, key, lease.units}, [this] { check_idle(); });
+      check_idle();
+    });
+  }
+
+  // What does not reach the queue process it does not use, and says so the next time.
+  void hold_places(const std::weak_ptr<io::Channel> &from, const wire::RateHold &hold) {
+    rate_->hold(hold, [this, from](wire::RateLease &&lease) {
+      if (const auto to = from.lock()) to->send(lease);
       check_idle();
     });
   }

@@ -18,12 +18,16 @@ scheduler::Feedback feedback_of(const std::string &text) {
                                                                       : scheduler::Feedback::Over::SqrtConcurrency};
 }
 
+// As scheduler::RateLimit::owner says it.
+std::uint16_t owner_of(const std::string &plugin, const config::Settings &settings) {
+  for (std::size_t i = settings.rates.size(); i > 0; --i)
+    if (settings.rates[i - 1].name == plugin) return static_cast<std::uint16_t>(i);
+  return 0;
+}
+
 scheduler::RateLimit rate_of(const std::string &rate, std::uint32_t burst, const std::string &plugin,
                              const config::Settings &settings) {
-  std::uint16_t owner = 0;
-  for (std::size_t i = 0; i < settings.rates.size(); ++i)
-    if (settings.rates[i].name == plugin) owner = static_cast<std::uint16_t>(i + 1);
-  return {config::parse_rate(rate).value_or(0), burst, owner};
+  return {config::parse_rate(rate).value_or(0), burst, owner_of(plugin, settings)};
 }
 
 const std::string &rate_at(const config::RateRule &rule, Nanos wall) {
@@ -51,7 +55,9 @@ scheduler::DestinationLimits limits_of(const config::DestinationLimits &from, co
       .adaptive = {.minimum = per_second(from.adaptive_rate_minimum, 1.0 / 60),
                    .maximum = per_second(from.adaptive_rate_maximum, 0),
                    .decrease = from.adaptive_rate_decrease,
-                   .increase = from.adaptive_rate_increase}};
+                   .increase = from.adaptive_rate_increase},
+      .concurrency_owner = owner_of(from.destination_concurrency_plugin, settings),
+      .rate_delay_owner = owner_of(from.destination_rate_delay_plugin, settings)};
 }
 
 }  // namespace
@@ -79,6 +85,8 @@ scheduler::TransportLimits limits_of(const config::Transport &t, const config::S
   limits.destination = limits_of(static_cast<const config::DestinationLimits &>(t), settings);
   for (const auto &rule : t.destinations)
     limits.rules.push_back({rule.match, limits_of(rule.limits, settings), rule.site, rule.mx});
+  limits.sessions_owner = owner_of(t.process_limit_plugin, settings);
+  limits.rate_delay_owner = owner_of(t.transport_rate_delay_plugin, settings);
   limits.by_exchangers = t.destination_key == config::DestinationKey::Site;
   return limits;
 }

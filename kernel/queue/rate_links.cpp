@@ -1,6 +1,7 @@
 #include "kernel/queue/rate_links.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -19,6 +20,7 @@ RateLinks::RateLinks(const Clock &clock, Logger &log, scheduler::Scheduler &sche
     : clock_(clock), log_(log), scheduler_(scheduler) {}
 
 void RateLinks::set(const config::Settings &settings) {
+  if (holder_.empty()) holder_ = fmt::format("{}/{}.{:x}", settings.myhostname, ::getpid(), clock_.wall());
   std::erase_if(owners_, [&](const auto &o) { return !settings.rate(o.first) && o.second.under_way == 0; });
   for (const auto &rate : settings.rates) owners_[rate.name].limit = rate.budget.in_flight_limit;
 }
@@ -77,19 +79,24 @@ void RateLinks::send_waiting(const std::string &name) {
   for (; !owner.waiting.empty() && owner.under_way < owner.limit; owner.waiting.pop_front()) {
     const auto at = pending_.find(owner.waiting.front());
     if (at == pending_.end() || at->second.with != 0) continue;
-    const auto &q = at->second.question;
-    const wire::RateAsk ask{q.number,
-                            q.limit,
-                            q.key,
-                            q.want,
-                            q.rate ? static_cast<double>(kSecond) / static_cast<double>(q.rate.interval) : 0,
-                            q.rate.burst,
-                            at->second.deadline - kHostFirst - clock_.mono()};
-    if (!host->second.link->send(ask)) return;
+    if (!ask(*host->second.link, at->second.question, at->second.deadline - kHostFirst - clock_.mono())) return;
     at->second.with = host->first;
     ++host->second.under_way;
     ++owner.under_way;
   }
+}
+
+bool RateLinks::ask(Link &link, const scheduler::RateQuestion &q, Nanos time_limit) const {
+  if (q.places)
+    return link.send(wire::RateHold{q.number, q.limit, q.key, holder_, q.held, q.want, q.capacity, q.rest, time_limit});
+  return link.send(wire::RateAsk{q.number, q.limit, q.key, q.want,
+                                 q.rate ? static_cast<double>(kSecond) / static_cast<double>(q.rate.interval) : 0,
+                                 q.rate.burst, time_limit});
+}
+
+// A process that is to go can still be told. Where there is none, what is held ends with its time.
+void RateLinks::part(const scheduler::RateQuestion &q) {
+  if (auto *host = host_of(q.owner, true)) ask(*host->second.link, q, 0);
 }
 
 void RateLinks::give_back() {
@@ -102,6 +109,10 @@ void RateLinks::give_back() {
 bool RateLinks::run() {
   std::set<std::string> asked;
   for (auto &q : scheduler_.rate_questions()) {
+    if (q.parting) {
+      part(q);
+      continue;
+    }
     auto &owner = owners_[q.owner];
     ++owner.questions;
     owner.waiting.push_back(q.number);
@@ -146,7 +157,7 @@ void RateLinks::answer(ConnectionId from, const wire::RateLease &lease) {
   const auto name = at->second.question.owner;
   auto &owner = owners_[name];
   if (std::exchange(owner.said, false)) log_.info("a rate plugin answers again", {{"rate", name}});
-  owner.permits += lease.units;
+  if (!at->second.question.places) owner.permits += lease.units;  // places come back
   forget(at);
   scheduler_.permits(lease.number, lease.units, lease.ttl, lease.retry, clock_.mono());
   send_waiting(name);
@@ -196,8 +207,13 @@ void RateLinks::let_go(ConnectionId id) {
 }
 
 void RateLinks::stop() {
-  for (const auto &[name, owner] : owners_) scheduler_.return_permits(name, clock_.mono());
+  for (const auto &[name, owner] : owners_) {
+    scheduler_.return_permits(name, clock_.mono());
+    scheduler_.return_places(name);
+  }
   give_back();
+  for (const auto &q : scheduler_.rate_questions())
+    if (q.parting) part(q);
 }
 
 void RateLinks::stats(const std::function<void(std::string, double)> &put) const {

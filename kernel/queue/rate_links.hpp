@@ -43,7 +43,7 @@ class RateLinks {
   // be more to lease now.
   bool run();
   Nanos wake_at() const;  // mono
-  // Gives back all permits that are not used.
+  // Gives back all permits that are not used, and all places that no delivery has.
   void stop();
   void stats(const std::function<void(std::string, double)> &put) const;
 
@@ -71,6 +71,8 @@ class RateLinks {
 
   std::pair<const ConnectionId, Host> *host_of(const std::string &owner, bool also_going = false);
   void send_waiting(const std::string &name);
+  bool ask(Link &link, const scheduler::RateQuestion &question, Nanos time_limit) const;
+  void part(const scheduler::RateQuestion &question);
   void give_back();
   void answer(ConnectionId from, const wire::RateLease &lease);
   void let_go(ConnectionId id);
@@ -80,6 +82,7 @@ class RateLinks {
   const Clock &clock_;
   Logger &log_;
   scheduler::Scheduler &scheduler_;
+  std::string holder_;  // of places, to their owners: this process, and none before or after it
   std::map<ConnectionId, Host> hosts_;
   std::map<std::string, Owner, std::less<>> owners_;
   std::unordered_map<std::uint64_t, Pending> pending_;  // by the question's number

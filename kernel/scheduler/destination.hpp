@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernel/scheduler/lane.hpp"
+#include "kernel/scheduler/places.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 #include "kernel/scheduler/site.hpp"
 #include "kernel/scheduler/slot.hpp"
@@ -43,7 +44,8 @@ struct alignas(64) Destination {
   bool used : 1 = false;
   bool adapted : 1 = false;  // it has a rate found by trying
   bool owned : 1 = false;    // a plugin owns its rate
-  bool waits : 1 = false;    // for that plugin's permits: it was asked, or will be by a timer
+  bool waits : 1 = false;    // for a plugin's permits or places: it was asked, or will be by a timer
+  bool placed : 1 = false;   // a plugin owns its concurrency or delay
   bool apart : 1 = false;    // some source pool is suspended here, so it is in no site
   bool lowered : 1 = false;  // its concurrency, by a reply
   std::uint32_t lane_count = 0;
@@ -79,6 +81,8 @@ struct TransportState {
   Nanos open_at = 0;             // when a rate lets the next delivery begin
   TokenBucket tokens;
   PermitsId permits = kNobody;  // in place of `tokens`, where a plugin owns the rate
+  PlacesId places = kNobody;    // of all sessions, where a plugin owns their number
+  PlacesId spacing = kNobody;   // that rests between deliveries, where a plugin owns the delay
   bool suspect_waits = false;   // one could go if nothing else ran: at the last look
   bool alone_running = false;
   bool dead = false;  // unavailable for longer than transport_retry_time

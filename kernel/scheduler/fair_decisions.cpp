@@ -30,6 +30,12 @@ void FairScheduler::run_timers(Nanos now) {
       if (permits_[timer.id].timer == timer.at) permits_due(timer.id, now);
       continue;
     }
+    if (timer.kind == Timer::Kind::Places) {
+      if (places_[timer.id].timer != timer.at) continue;
+      places_[timer.id].timer = 0;
+      places_due(timer.id, now);
+      continue;
+    }
     if (timer.kind == Timer::Kind::Suspended) {
       if (suspensions_.next() <= now) suspensions_changed(now);
       continue;
@@ -200,7 +206,7 @@ bool FairScheduler::may_go(LaneId id, Nanos now) {
     arm_all(lane);
     return false;
   }
-  if (!permitted(permits_of(lane.destination), now)) {
+  if (!permitted(permits_of(lane.destination), now) || !may_take_place(places_of(lane.destination), now)) {
     d.waits = true;
     leave_round(id);
     return false;
@@ -220,6 +226,7 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
     if (t.under.empty() && !t.leaves_room()) break;
     const auto share_id = !t.under.empty() ? t.under.head : t.over.head;
     if (share_id == kNobody || !permitted(t.permits, now)) break;
+    if (!may_take_place(t.places, now) || !may_take_place(t.spacing, now)) break;
     if (--budget_ <= 0) {
       unfinished_ = true;
       break;
@@ -288,7 +295,8 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     const auto bucket = closed_bucket(flows_[s.flow], pair_of(s.flow, s.destination), now);
     const auto permits = bucket != kNobody ? buckets_[bucket].permits : permits_of(owner_of(s.destination));
     if (kept || d.shut || t.open_at > now || !permitted(permits, now) || bucket != kNobody ||
-        !permitted(t.permits, now)) {
+        !permitted(t.permits, now) || !may_take_place(places_of(owner_of(s.destination)), now) ||
+        !may_take_place(t.places, now) || !may_take_place(t.spacing, now)) {
       t.suspects.pop_front();
       t.suspects.push_back(group);
       continue;
@@ -338,8 +346,11 @@ Decision FairScheduler::lease(GroupId id, Nanos now) {
     d.tokens.take(rate, now);
     if (!d.tokens.open(rate, now)) shut(owner, d.tokens.next(rate));
   }
+  place_taken(places_of(owner), now);
   auto &t = transports_[own.transport];
   ++t.leased;
+  place_taken(t.places, now);
+  place_taken(t.spacing, now);
   if (by_owner(t.permits)) {
     use(t.permits, now);
   } else if (t.limits.rate) {

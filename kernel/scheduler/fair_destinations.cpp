@@ -79,6 +79,7 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
     }
   }
   find_owner(id);
+  if (const auto places = places_of(to); places != kNobody && d.own_busy > 0) look_at_places(places, now_);
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);
@@ -160,6 +161,7 @@ void FairScheduler::forget_idle(Nanos now) {
       disown(permits_of(id));
       destination_permits_.erase(id);
     }
+    forget_places(id);
     by_name_.erase(DestinationKey{d.transport, d.nexthop});
     exchangers_.erase(id);
     d = Destination{};

@@ -146,6 +146,8 @@ void FairScheduler::end_lease(GroupId id) {
   --shares_[share].leased;
   settle(share);
   if (!pair_leases_.empty()) end_pair(id);
+  place_left(places_of(owner_of(s.destination)));
+  place_left(t.places);
 }
 
 }  // namespace mansio::scheduler

@@ -1,4 +1,4 @@
-// Limits that plugins own: which they are, when their owners are asked for permits, and what becomes of the answers.
+// Rates that plugins own: which they are, when their owners are asked for permits, and what becomes of the answers.
 //
 // A limit that has none left and mail to send is asked for at once, or by a timer when its owner wants to be left alone
 // until then; it is never without both, so nothing waits for good. When the owner fails, what it limits waits (defer),
@@ -42,6 +42,7 @@ PermitsId FairScheduler::own(PermitsId before, Permits::Of of, std::uint32_t id,
 
 // The same of a destination; a member of a site goes by the site's.
 void FairScheduler::find_owner(DestinationId id) {
+  find_places(id);
   auto &d = destinations_[id];
   const auto limit = d.site == kNobody ? limits_of(d).rate : RateLimit{};
   if (!d.owned && limit.owner == 0) return;
@@ -94,6 +95,7 @@ void FairScheduler::rate_owners(std::vector<RateOwner> owners) {
     disown(static_cast<PermitsId>(i));
     forget_holder(p);
   }
+  disown_all_places();
   owners_ = std::move(owners);
   // What is not set anew, as a transport that is configured no more, is nobody's: its number may mean another now.
   for (auto &t : transports_) {
@@ -160,13 +162,14 @@ void FairScheduler::ask(PermitsId id, Nanos now, std::uint64_t least) {
   if (p.ask_at > now) return look_at(id, p.ask_at);
   const auto &owner = owners_[p.limit.owner - 1u];
   auto [limit, key] = name_of(p);
-  RateQuestion question{++last_question_,
-                        owner.name,
-                        std::move(limit),
-                        std::move(key),
-                        static_cast<std::uint32_t>(std::min<std::uint64_t>(ready - there, most_at_once(p.limit))),
-                        p.limit,
-                        owner.time_limit};
+  RateQuestion question;
+  question.number = ++last_question_;
+  question.owner = owner.name;
+  question.limit = std::move(limit);
+  question.key = std::move(key);
+  question.want = static_cast<std::uint32_t>(std::min<std::uint64_t>(ready - there, most_at_once(p.limit)));
+  question.rate = p.limit;
+  question.time_limit = owner.time_limit;
   p.question = question.number;
   questions_.push_back(question);
   asked_.emplace(p.question, Asked{id, std::move(question), now});
@@ -220,6 +223,7 @@ void FairScheduler::end_local(const Permits &p, Nanos now) {
 }
 
 void FairScheduler::permits(std::uint64_t number, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now) {
+  if (places_given(number, units, ttl, retry, now)) return;
   const auto node = asked_.extract(number);
   if (node.empty()) return;
   const auto &[id, question, at] = node.mapped();
@@ -245,6 +249,7 @@ void FairScheduler::permits(std::uint64_t number, std::uint32_t units, Nanos ttl
 }
 
 void FairScheduler::no_permits(std::uint64_t number, Nanos now) {
+  if (no_places(number, now)) return;
   const auto node = asked_.extract(number);
   if (node.empty() || node.mapped().permits == kNobody) return;
   const auto id = node.mapped().permits;

@@ -22,6 +22,7 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   t.open_at = std::min(t.open_at, std::max(now_ + limits.rate_delay, limits.rate ? t.tokens.next(limits.rate) : 0));
   const auto id = static_cast<TransportId>(&t - transports_.data());
   t.permits = own(t.permits, Permits::Of::Transport, id, limits.rate);
+  find_places(t, id);
   // All leave first: what one is to join may itself be on its way out of another.
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
     auto &d = destinations_[i];
@@ -51,6 +52,7 @@ void FairScheduler::transport_available(TransportId transport, std::uint32_t cap
   auto &t = transports_[transport];
   t.capacity = capacity;
   t.taken = taken;
+  if (t.places != kNobody) look_at_places(t.places, now_);
   if (capacity == 0) return;
   parts_changed(t);
   t.unavailable_since = 0;

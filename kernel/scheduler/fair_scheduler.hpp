@@ -9,10 +9,10 @@
 // delivery that ends, a timer, an operator). Where mail names a source group it costs a look at each of its pools.
 //
 // The class is one; its parts are files: fair_scheduler.cpp (what it is told), fair_parties.cpp (whose mail, and its
-// rates), fair_pairs.cpp (limits of source pools at destinations), fair_source_groups.cpp, fair_permits.cpp (limits
-// that plugins own), fair_groups.cpp (states and lists), fair_lanes.cpp (lanes, rounds, shares), fair_destinations.cpp
-// (windows, dead ones, sites, forgetting), fair_suspensions.cpp, fair_decisions.cpp (what goes next), fair_memory.cpp
-// (what outlives a restart), why.cpp.
+// rates), fair_pairs.cpp (limits of source pools at destinations), fair_source_groups.cpp, fair_permits.cpp (rates
+// that plugins own), fair_places.cpp (deliveries at once and delays that they own), fair_groups.cpp (states and lists),
+// fair_lanes.cpp (lanes, rounds, shares), fair_destinations.cpp (windows, dead ones, sites, forgetting),
+// fair_suspensions.cpp, fair_decisions.cpp (what goes next), fair_memory.cpp (what outlives a restart), why.cpp.
 #pragma once
 
 #include <functional>
@@ -66,6 +66,7 @@ class FairScheduler final : public Scheduler {
   void permits(std::uint64_t question, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now) override;
   void no_permits(std::uint64_t question, Nanos now) override;
   void return_permits(std::string_view owner, Nanos now) override;
+  void return_places(std::string_view owner) override;
   std::vector<UnusedPermits> unused_permits() override { return std::exchange(unused_, {}); }
   void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken) override;
   void push_back(DestinationId destination, Nanos now) override;
@@ -121,7 +122,7 @@ class FairScheduler final : public Scheduler {
 
  private:
   struct Timer {
-    enum class Kind : std::uint8_t { Dead, Rate, Suspended, Bucket, Permits };
+    enum class Kind : std::uint8_t { Dead, Rate, Suspended, Bucket, Permits, Places };
     Nanos at;
     std::uint32_t id;
     Kind kind;
@@ -227,6 +228,35 @@ class FairScheduler final : public Scheduler {
     return destinations_[owner].owned ? destination_permits_.at(owner) : kNobody;
   }
   Why why_no_permits(PermitsId id, std::uint64_t others, Nanos now) const;
+
+  // fair_places.cpp
+  PlacesId own_places(PlacesId before, std::uint32_t id, const Places::Terms &terms);
+  void find_places(DestinationId id);
+  void find_places(TransportState &transport, TransportId id);
+  void disown_places(PlacesId id);
+  void disown_all_places();
+  void forget_places(DestinationId id);
+  void part(const Places &places);
+  std::uint32_t taken_of(const Places &places) const;
+  std::uint64_t ready_of(const Places &places) const;
+  std::pair<std::string, std::string> name_of(const Places &places) const;
+  bool placed_by_owner(PlacesId id) const;
+  bool may_take_place(PlacesId id, Nanos now);
+  void place_taken(PlacesId id, Nanos now);
+  void place_left(PlacesId id);
+  std::uint32_t wanted_of(const Places &places, std::uint32_t taken) const;
+  RateQuestion question_of(const Places &places, std::uint32_t held, std::uint32_t want);
+  void ask_for_places(PlacesId id, Nanos now);
+  void look_at_places(PlacesId id, Nanos at);
+  void places_due(PlacesId id, Nanos now, bool at_hand = false);
+  void places_open(Places &places);
+  bool places_given(std::uint64_t question, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now);
+  bool no_places(std::uint64_t question, Nanos now);
+  PlacesId places_of(DestinationId owner) const {
+    return destinations_[owner].placed ? destination_places_.at(owner) : kNobody;
+  }
+  bool lacks_place(PlacesId id, Nanos now) const;
+  Why why_no_place(PlacesId id, std::uint64_t others, Nanos now) const;
 
   // fair_destinations.cpp
   const DestinationLimits &limits_of(const Destination &destination) const;
@@ -393,6 +423,15 @@ class FairScheduler final : public Scheduler {
   std::vector<PermitsId> free_permits_;
   std::unordered_map<DestinationId, PermitsId> destination_permits_;
   std::unordered_map<std::uint64_t, Asked> asked_;  // by number
+  struct AskedPlaces {
+    PlacesId places = kNobody;
+    std::uint32_t held = 0, want = 0;
+    Nanos at = 0;
+  };
+  Chunked<Places, 64> places_;
+  std::vector<PlacesId> free_places_;
+  std::unordered_map<DestinationId, PlacesId> destination_places_;
+  std::unordered_map<std::uint64_t, AskedPlaces> asked_places_;  // by number
   std::vector<RateQuestion> questions_;
   std::vector<UnusedPermits> unused_;
   std::uint64_t last_question_ = 0;

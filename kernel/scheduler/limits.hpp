@@ -23,6 +23,8 @@ struct DestinationLimits {
   Nanos rate_delay = 0;
   RateLimit rate = {};           // of deliveries begun
   AdaptiveLimits adaptive = {};  // how push_back() slows it down
+  // Who gives the places of `window.limit`, and those of `rate_delay`, as RateLimit::owner says it; 0: nobody.
+  std::uint16_t concurrency_owner = 0, rate_delay_owner = 0;
 
   WindowLimits effective_window() const {
     auto w = window;
@@ -78,6 +80,7 @@ struct TransportLimits {
   DestinationLimits destination = {};
   std::vector<DestinationRule> rules = {};  // the first that matches counts, instead of `destination`
   bool by_exchangers = false;               // destinations with the same exchangers share their limits: site.hpp
+  std::uint16_t sessions_owner = 0, rate_delay_owner = 0;  // as those of a destination
 
   bool asks_exchangers() const {
     return by_exchangers || std::any_of(rules.begin(), rules.end(), [](const auto &rule) { return !rule.mx.empty(); });

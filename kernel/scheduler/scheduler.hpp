@@ -69,14 +69,19 @@ struct RateOwner {
   bool operator==(const RateOwner &) const = default;
 };
 
-// What it is to be asked: up to `want` permits.
+// What it is to be asked: up to `want` permits. Or with `places` it is told that `held` of a limit's places are taken
+// or kept here, and asked for `want` altogether, of which the answer is as many as may be taken from now on: those
+// above it go back as they become free. The later number is the truer one.
 struct RateQuestion {
   std::uint64_t number = 0;
   std::string owner;
   std::string limit, key;  // "tenant_rate_limit" and the tenant; "destination_rate_limit" and "smtp:example.com"
   std::uint32_t want = 0;
-  RateLimit rate;  // as configured
+  RateLimit rate = {};  // as configured
   Nanos time_limit = 0;
+  bool places = false, parting = false;  // parting: nobody waits for the answer, and nobody renews what is held
+  std::uint32_t held = 0, capacity = 0;
+  Nanos rest = 0;  // how long one that is given up is to stay free
 };
 
 // Permits that nobody is going to use, for their owner to give to others.
@@ -156,14 +161,16 @@ class Scheduler {
   // Whom RateLimit::owner means. Before transport() and rates(), which are to follow if it changes anything: with other
   // owners nothing that was given before is used any more.
   virtual void rate_owners(std::vector<RateOwner> owners) = 0;
-  // What is to be asked, since it was last taken: each is to end in permits() or no_permits().
+  // What is to be asked, since it was last taken: each that is not parting is to end in permits() or no_permits().
   virtual std::vector<RateQuestion> rate_questions() = 0;
-  // So many for `ttl` from when it was asked (0: a minute); not to be asked again before `retry` from now (0: as soon
-  // as it is of use, or where there were none, after a moment).
+  // So many, permits or places, for `ttl` from when it was asked (0: a minute); not to be asked again before `retry`
+  // from now (0: as soon as it is of use, or where there were none, after a moment).
   virtual void permits(std::uint64_t question, std::uint32_t units, Nanos ttl, Nanos retry, Nanos now) = 0;
   virtual void no_permits(std::uint64_t question, Nanos now) = 0;      // it failed, or nobody knows it
   virtual void return_permits(std::string_view owner, Nanos now) = 0;  // all that it gave becomes unused
-  virtual std::vector<UnusedPermits> unused_permits() = 0;             // since they were last taken
+  // Parting questions come out for all places of that owner: those that no delivery has are free.
+  virtual void return_places(std::string_view owner) = 0;
+  virtual std::vector<UnusedPermits> unused_permits() = 0;  // since they were last taken
   // 0: its workers are gone. `taken`: sessions in use by deliveries that this scheduler knows nothing of.
   virtual void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken = 0) = 0;
 

@@ -35,6 +35,32 @@ Why FairScheduler::why_no_permits(PermitsId id, std::uint64_t others, Nanos now)
   return why;
 }
 
+bool FairScheduler::lacks_place(PlacesId id, Nanos now) const {
+  if (!placed_by_owner(id) || !places_[id].wanted) return false;
+  return places_[id].free(taken_of(places_[id]), now) == 0;
+}
+
+Why FairScheduler::why_no_place(PlacesId id, std::uint64_t others, Nanos now) const {
+  const auto &p = places_[id];
+  const auto &owner = owners_[p.terms.owner - 1u];
+  auto [limit, key] = name_of(p);
+  const auto asked = asked_places_.find(p.question);
+  const auto eligible = asked != asked_places_.end() ? asked->second.at + owner.time_limit : std::max(p.ask_at, now);
+  const auto *state = p.failed          ? "which does not answer"
+                      : p.question != 0 ? "which is asked for more"
+                      : p.ask_at > now  ? "which has none to give now"
+                                        : "which is to be asked";
+  const bool delay = p.terms.rest > 0;
+  auto what =
+      delay ? fmt::format("{:.3g} s between deliveries", seconds(p.terms.rest))
+            : fmt::format("{} at once over all nodes, {} of them here", p.terms.capacity, p.held(taken_of(p), now));
+  if (p.terms.of == Places::Of::Transport) limit = "transport_sessions";
+  Why why{std::move(limit), fmt::format("{}: {}, by permits of {}, {}", key, what, owner.name, state), eligible,
+          delay ? seconds(p.terms.rest) : static_cast<double>(p.terms.capacity), others};
+  why.owner = owner.name;
+  return why;
+}
+
 Why FairScheduler::why(GroupId id, Nanos now) const {
   if (id >= slots_.size()) return {"unknown", "", 0};
   const auto &s = slots_[id];
@@ -121,6 +147,7 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   if (d.busy >= d.window.size)
     return of_site({"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
                     static_cast<double>(d.window.size), there});
+  if (const auto places = places_of(owner); lacks_place(places, now)) return of_site(why_no_place(places, there, now));
   if (const auto b = closed_bucket(flow, find_pair(s), now); b != kNobody) {
     const auto &bucket = buckets_[b];
     const auto others = bucket.ready - itself;
@@ -145,6 +172,9 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
                          t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval),
                          t.ready - 1});
   }
+  for (const auto places : {t.places, t.spacing})
+    if (t.in_use() < t.sessions() && lacks_place(places, now))
+      return of_transport(why_no_place(places, t.ready - 1, now));
   if (t.in_use() >= t.sessions())
     return of_transport({"transport_sessions", fmt::format("{}: {} deliveries at once", t.limits.name, t.sessions()), 0,
                          static_cast<double>(t.sessions()), t.ready - 1});

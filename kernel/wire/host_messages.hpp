@@ -103,4 +103,16 @@ struct RateUnused {  // client -> host
   }
 };
 
+struct RateHold {  // client -> host, answered by RateLease; with no time limit nobody waits for the answer
+  static constexpr std::uint16_t kType = 168;
+  std::uint64_t number = 0;
+  std::string limit, key, holder;
+  std::uint32_t held = 0, want = 0, capacity = 0;
+  std::int64_t rest = 0, time_limit = 0;  // ns
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.number, s.limit, s.key, s.holder, s.held, s.want, s.capacity, s.rest, s.time_limit);
+  }
+};
+
 }  // namespace mansio::wire

@@ -25,6 +25,7 @@ lookup::RedisSettings read_settings(const plugin::Config &config) {
   plugin::Problems problems{config};
   auto s = lookup::read_redis_settings(config, problems);
   problems.of([&] { lookup::positive_duration(config, "lease_time"); });
+  problems.of([&] { lookup::positive_duration(config, "hold_time"); });
   problems.end();
   return s;
 }
@@ -51,6 +52,9 @@ class RateRedis {
        "mansio:rate:", "What the names of keys begin with; nodes with the same prefix share their limits."},
       {"lease_time", MANSIO_OPT_DURATION, 0, "5s",
        "How long a node may use what it was given; what it has not used by then is lost."},
+      {"hold_time", MANSIO_OPT_DURATION, 0, "2m",
+       "How long a node that says nothing keeps its places of a limit of deliveries at once; it says so three times in "
+       "this time, or more often."},
       {"timeout", MANSIO_OPT_DURATION, 0, "1s", "Longest wait for a connection, and for an answer."},
       lookup::kRetryInterval,
       lookup::kIdleInterval,
@@ -61,6 +65,7 @@ class RateRedis {
         settings_(read_settings(host)),
         prefix_(host.option("prefix")),
         lease_time_(host.duration("lease_time")),
+        hold_time_(host.duration("hold_time")),
         values_(false, {}, "%s", 0),
         pool_({settings_.hosts.size(), std::chrono::nanoseconds{host.duration("retry_interval")},
                std::chrono::nanoseconds{host.duration("idle_interval")}},
@@ -77,13 +82,16 @@ class RateRedis {
                                            std::to_string(1e6 / r.per_second),
                                            std::to_string(r.burst),
                                            std::to_string(r.want)};
-    const auto answer = pool_.ask([&](RedisConnection &c, std::string &why) {
-      return c.ask(command, lookup::Table::Values{values_, {}}, why);
-    });
-    if (answer.outcome != Answer::Outcome::Found) return plugin::defer(answer.text);
-    const auto given = number(answer.values, 0), wait = number(answer.values, 1);
-    if (!given || !wait || *given < 0) return plugin::defer("the server's answer is not understood");
-    return plugin::permits(static_cast<std::uint32_t>(*given), lease_time_, std::chrono::microseconds{*wait});
+    return permits_of(command, lease_time_);
+  }
+
+  // May be sent twice: a question says all, so the second time it changes nothing.
+  plugin::Reply hold(const plugin::PlacesRequest &r) {
+    return permits_of(
+        {"EVAL", kHold, "1", key_of(r.limit, r.key), r.holder, std::to_string(r.number), std::to_string(r.held),
+         std::to_string(r.want), std::to_string(r.capacity), std::to_string(microseconds(r.rest)),
+         std::to_string(microseconds(hold_time_)), std::to_string(microseconds(kAskAgain))},
+        hold_time_);
   }
 
   // Sent once only: it may have been carried out though no answer came, and what goes back twice is too much.
@@ -98,6 +106,23 @@ class RateRedis {
   }
 
  private:
+  static constexpr std::chrono::milliseconds kAskAgain{250};
+
+  static std::int64_t microseconds(std::chrono::nanoseconds time) {
+    return std::chrono::ceil<std::chrono::microseconds>(time).count();
+  }
+
+  // What a script answers: how many, and in how many microseconds to ask again.
+  plugin::Reply permits_of(const std::vector<std::string> &command, std::chrono::nanoseconds time) {
+    const auto answer = pool_.ask([&](RedisConnection &c, std::string &why) {
+      return c.ask(command, lookup::Table::Values{values_, {}}, why);
+    });
+    if (answer.outcome != Answer::Outcome::Found) return plugin::defer(answer.text);
+    const auto given = number(answer.values, 0), wait = number(answer.values, 1);
+    if (!given || !wait || *given < 0) return plugin::defer("the server's answer is not understood");
+    return plugin::permits(static_cast<std::uint32_t>(*given), time, std::chrono::microseconds{*wait});
+  }
+
   std::string key_of(std::string_view limit, std::string_view key) const {
     std::string out{prefix_};
     return out.append(limit).append(1, ':').append(key);
@@ -106,7 +131,7 @@ class RateRedis {
   const plugin::Host host_;
   const lookup::RedisSettings settings_;
   const std::string prefix_;
-  const std::chrono::nanoseconds lease_time_;
+  const std::chrono::nanoseconds lease_time_, hold_time_;
   const lookup::Table values_;  // takes all of an answer as it is
   lookup::Pool<RedisConnection> pool_;
 };

@@ -56,7 +56,7 @@ static void give_back(void *p, mansio_str limit, mansio_str key, uint32_t unused
 }
 
 static const void *get(void *p, const char *iface) {
-  static const mansio_rate rate = {lease, give_back, NULL};
+  static const mansio_rate rate = {lease, give_back, NULL, NULL};
   (void)p;
   return strcmp(iface, "mansio.rate/1~draft") == 0 ? &rate : NULL;
 }

@@ -1,10 +1,11 @@
-"""Limits that plugins own: two instances keep one rate in a real redis-server, mail waits or goes as on_failure says while
+"""Limits that plugins own: two instances keep one rate, or a number of deliveries at once, in a real redis-server, mail waits or goes as on_failure says while
 that is down, a process that is killed or replaced by a reload costs nothing but a moment, and what was not used goes back
 when Mansio stops."""
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -138,6 +139,53 @@ class Rate(rig.TestCase):
         rig.wait_for(lambda: any(command == "MAIL" for command, _ in sink.commands), "the first delivery")
         self.assertEqual(server.stop(), 0)
         server.wait_event("got back 4 of transport_rate_limit relay", rate="shared")
+
+    def shared_places(self, limit, sink_port, redis_port, options="", **kw):
+        config = CONFIG.replace('transport_rate_plugin = "shared"\n', "")
+        return self.mansio(config % ("", f'process_limit = {limit}\nprocess_limit_plugin = "shared"', sink_port,
+                                     f'plugin = "rate-redis"\nhosts = ["127.0.0.1:{redis_port}"]\ntime_limit = "20s"\n'
+                                     f'timeout = "10s"\n{options}'), **kw)
+
+    def test_two_instances_have_no_more_deliveries_at_once_than_the_limit(self):
+        port, limit, each = rig.free_port(), 3, 15
+        self.redis(port)
+        lock, running, most = threading.Lock(), [0], [0]
+
+        def count(command, session, argument):
+            if command == "MAIL":
+                with lock:
+                    running[0] += 1
+                    most[0] = max(most[0], running[0])
+            elif command == "DOT":
+                time.sleep(0.05)
+                with lock:
+                    running[0] -= 1
+
+        sink = self.peer(on=count)
+        servers = [self.shared_places(limit, sink.port, port, name=name) for name in ("one", "two")]
+        for server in servers:
+            self.send(server, each)
+        rig.wait_for(lambda: sink.count() == 2 * each, "every message at the sink")
+        self.assertLessEqual(most[0], limit)
+        for server in servers:
+            server.wait_event("delivery", each, status="sent")
+
+    def test_the_places_of_a_node_that_dies_come_back(self):
+        port = rig.free_port()
+        self.redis(port)
+        stuck = self.peer(on=lambda command, session, argument: rig.Peer.STALL if command == "MAIL" else None)
+        sink = self.peer()
+        options = 'hold_time = "5s"'
+        one = self.shared_places(2, stuck.port, port, options, name="one")
+        self.send(one, 2)
+        rig.wait_for(lambda: sum(command == "MAIL" for command, _ in stuck.commands) == 2, "two deliveries")
+        two = self.shared_places(2, sink.port, port, options, name="two")
+        self.send(two, 3)
+        why = rig.wait_for(lambda: (lambda w: w if w.get("rate_plugin") else None)(self.why(two)), "the limit to bind")
+        self.assertEqual((why["why"], why["rate_plugin"]), ("transport_sessions", "shared"))
+        self.assertEqual(sink.count(), 0)
+        one.kill()
+        rig.wait_for(lambda: sink.count() == 3, "the other node's messages")
 
     def test_check_finds_the_plugins_fit(self):
         for directory, name in ((rig.FIXTURES, "rate-odd"), (rig.PLUGINS, "rate-redis")):

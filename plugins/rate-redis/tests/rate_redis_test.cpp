@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "mansio/testing/fake_host.hpp"
@@ -161,6 +163,130 @@ TEST_F(RateRedisTest, FailsWhileTheServerIsDownAndGoesOnAfterwards) {
   EXPECT_EQ(given(host.lease(hourly(1))), 1u);
 }
 
+// What one node says of places.
+class Holder {
+ public:
+  Holder(const FakeHost::Options &options, std::string name)
+      : host_(mansio_plugin_entry_1(), options), name_(std::move(name)) {}
+
+  mansio::testing::FakeReply say(std::uint32_t held, std::uint32_t want) {
+    return host_.hold({.limit = "process_limit",
+                       .key = "smtp",
+                       .holder = name_,
+                       .number = ++number,
+                       .held = held,
+                       .want = want,
+                       .capacity = capacity,
+                       .rest = rest});
+  }
+  // How many it may have from now on.
+  std::uint32_t hold(std::uint32_t held, std::uint32_t want) {
+    const auto r = say(held, want);
+    EXPECT_EQ(r.status, MANSIO_OK) << r.text;
+    return r.values.empty() ? 0 : static_cast<std::uint32_t>(std::stoul(r.values[0]));
+  }
+
+  std::uint64_t number = 0;
+  std::uint32_t capacity = 6;
+  std::chrono::nanoseconds rest{};
+
+ private:
+  FakeHost host_;
+  std::string name_;
+};
+
+TEST_F(RateRedisTest, TwoNodesHaveNoMorePlacesThanThereAre) {
+  Holder one{options(), "one"}, two{options(), "two"};
+  EXPECT_EQ(one.hold(0, 4), 4u);
+  EXPECT_EQ(two.hold(0, 4), 2u);
+  const auto none = two.say(2, 4);
+  EXPECT_EQ(none.values.at(0), "2");
+  EXPECT_EQ(none.ttl_ns, std::int64_t{120} * 1'000'000'000);
+  EXPECT_EQ(none.retry_ns, 250'000'000);
+  EXPECT_EQ(one.hold(3, 3), 3u);  // a delivery has ended
+  EXPECT_EQ(two.hold(2, 4), 3u);
+  EXPECT_EQ(one.hold(0, 0), 0u);
+  EXPECT_EQ(two.hold(3, 6), 6u);
+}
+
+TEST_F(RateRedisTest, ANodeWithMoreThanItsPartGivesUpWhatIsAboveAsItsDeliveriesEnd) {
+  Holder one{options(), "one"}, two{options(), "two"};
+  EXPECT_EQ(one.hold(0, 6), 6u);
+  EXPECT_EQ(two.hold(0, 6), 0u);
+  EXPECT_EQ(one.hold(6, 6), 3u);
+  EXPECT_EQ(two.hold(0, 6), 0u) << "it has them until it says that it has not";
+  EXPECT_EQ(one.hold(5, 5), 3u);
+  EXPECT_EQ(two.hold(0, 6), 1u);
+  EXPECT_EQ(one.hold(3, 6), 3u);
+  EXPECT_EQ(two.hold(1, 6), 3u);
+  EXPECT_EQ(one.hold(3, 6), 3u);
+}
+
+TEST_F(RateRedisTest, FewerPlacesThanNodesGoRound) {
+  Holder one{options(), "one"}, two{options(), "two"}, three{options(), "three"};
+  for (auto *h : {&one, &two, &three}) h->capacity = 1;
+  EXPECT_EQ(one.hold(0, 1), 1u);
+  EXPECT_EQ(two.hold(0, 1), 0u);
+  EXPECT_EQ(three.hold(0, 1), 0u);
+  EXPECT_EQ(one.hold(0, 1), 0u) << "others have waited longer";
+  EXPECT_EQ(three.hold(0, 1), 0u);
+  EXPECT_EQ(two.hold(0, 1), 1u);
+  EXPECT_EQ(two.hold(0, 0), 0u);
+  EXPECT_EQ(one.hold(0, 1), 0u);
+  EXPECT_EQ(three.hold(0, 1), 1u);
+}
+
+TEST_F(RateRedisTest, ThePlacesOfANodeThatSaysNothingAreFreeAfterHoldTime) {
+  auto o = options();
+  o["hold_time"] = "500ms";
+  Holder one{o, "one"}, two{o, "two"};
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(one.hold(0, 6), 6u);
+  std::uint32_t given = 0;
+  while ((given = two.hold(0, 1)) == 0) std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  EXPECT_EQ(given, 1u);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds{500});
+  EXPECT_EQ(one.hold(6, 6), 6u) << "what it has it has, though it is too much";
+}
+
+TEST_F(RateRedisTest, APlaceRestsAfterItWasGivenUp) {
+  Holder one{options(), "one"}, two{options(), "two"};
+  for (auto *h : {&one, &two}) {
+    h->capacity = 1;
+    h->rest = std::chrono::milliseconds{400};
+  }
+  EXPECT_EQ(one.hold(0, 1), 1u);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(one.hold(0, 0), 0u);
+  const auto wait = two.say(0, 1);
+  if (wait.values.at(0) == "0") {
+    EXPECT_GT(wait.retry_ns, 0);
+    EXPECT_LE(wait.retry_ns, 400'000'000);
+    while (two.hold(0, 1) == 0) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds{400});
+}
+
+TEST_F(RateRedisTest, AQuestionThatComesLateChangesNothing) {
+  Holder one{options(), "one"}, two{options(), "two"};
+  one.number = 10;
+  EXPECT_EQ(one.hold(2, 2), 2u);
+  one.number = 5;
+  one.hold(0, 0);
+  EXPECT_EQ(two.hold(0, 6), 4u);
+}
+
+TEST_F(RateRedisTest, NeverLendsMoreThanThereAreHoweverManyAskAtOnce) {
+  FakeHost host{mansio_plugin_entry_1(), options()};
+  std::vector<std::uint64_t> ops;
+  for (int i = 0; i < 50; ++i)
+    ops.push_back(host.ask_places(mansio::testing::FakePlaces{
+        .limit = "process_limit", .key = "smtp", .holder = std::to_string(i), .want = 2, .capacity = 7}));
+  std::uint32_t sum = 0;
+  for (const auto op : ops) sum += given(host.finish(op));
+  EXPECT_EQ(sum, 7u);
+}
+
 TEST_F(RateRedisTest, RefusesOptionsThatItCannotUse) {
   const auto check = [&](const std::string &option, const std::string &value) {
     auto o = options();
@@ -170,6 +296,7 @@ TEST_F(RateRedisTest, RefusesOptionsThatItCannotUse) {
   EXPECT_THAT(check("hosts", "a:b"), HasSubstr("hosts has"));
   EXPECT_THAT(check("dbname", "-1"), HasSubstr("dbname is -1"));
   EXPECT_THAT(check("lease_time", "0"), HasSubstr("lease_time is 0"));
+  EXPECT_THAT(check("hold_time", "0"), HasSubstr("hold_time is 0"));
   EXPECT_EQ(check("hosts", "redis.example.com"), "");
 }
 

@@ -13,7 +13,8 @@
 //
 // The class has `Reply lease(const LeaseRequest &)`, which answers at once (or, with MANSIO_BLOCKING, when it likes),
 // or `void lease(LeaseRequest, Token)`, which answers later, as in mansio/plugin.hpp. Besides, if it likes: `void
-// give_back(std::string_view limit, std::string_view key, std::uint32_t unused)` and `void cancel(mansio_op)`.
+// give_back(std::string_view limit, std::string_view key, std::uint32_t unused)` and `void cancel(mansio_op)`; and for
+// limits of deliveries at once and delays, `Reply hold(const PlacesRequest &)` or `void hold(PlacesRequest, Token)`.
 //
 // The kind is a draft: a plugin loads only where MANSIO_DRAFT_BUILD is the host's.
 #pragma once
@@ -49,7 +50,31 @@ struct LeaseRequest {
   }
 };
 
-// So many, for so long; not to be asked again before `retry`. defer("why") is the answer when nobody can say.
+// mansio_rate_places, owned.
+struct PlacesRequest {
+  std::string limit, key, holder;
+  std::uint64_t number = 1;
+  std::uint32_t held = 0, want = 0, capacity = 1;
+  std::chrono::nanoseconds rest{};
+  std::int64_t deadline = 0;  // monotonic ns
+
+  PlacesRequest() = default;
+  explicit PlacesRequest(const mansio_rate_places &borrowed) {
+    const auto r = read_record<mansio_rate_places>(&borrowed);
+    limit = view(r.limit);
+    key = view(r.key);
+    holder = view(r.holder);
+    number = r.number;
+    held = r.held;
+    want = r.want;
+    capacity = r.capacity;
+    rest = std::chrono::nanoseconds{r.rest};
+    deadline = r.deadline;
+  }
+};
+
+// So many, permits or places, for so long; not to be asked again before `retry`. defer("why") is the answer when nobody
+// can say.
 inline Reply permits(std::uint32_t units, std::chrono::nanoseconds ttl, std::chrono::nanoseconds retry = {}) {
   Reply r{MANSIO_OK};
   r.value(std::to_string(units)).ttl(ttl.count()).retry(retry.count());
@@ -78,7 +103,19 @@ struct RateKind {
     if constexpr (requires { box.plugin.give_back(view(limit), view(key), unused); })
       detail::guard(box.host, mansio_op{}, [&] { box.plugin.give_back(view(limit), view(key), unused); });
   }
-  static constexpr mansio_rate table{lease, give_back, detail::cancel<P>};
+  static constexpr bool holds_later = requires(P &p, Token t) { p.hold(PlacesRequest{}, std::move(t)); };
+  static constexpr bool holds = holds_later || requires(P &p) { p.hold(PlacesRequest{}); };
+  static void hold(void *self, mansio_op op, const mansio_rate_places *request) noexcept {
+    auto &box = *static_cast<detail::Box<P> *>(self);
+    detail::guard(box.host, op, [&] {
+      Token token{box.host, op};
+      if constexpr (holds_later)
+        box.plugin.hold(PlacesRequest{*request}, std::move(token));
+      else if constexpr (holds)
+        token.complete(box.plugin.hold(PlacesRequest{*request}));
+    });
+  }
+  static constexpr mansio_rate table{lease, give_back, detail::cancel<P>, holds ? hold : nullptr};
 };
 
 }  // namespace mansio::plugin

@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "mansio/testing/fake_host.hpp"
 
@@ -44,6 +45,17 @@ class Purse {
   std::map<std::string, std::uint32_t> purses_;
 };
 
+class Hotel : public Purse {
+ public:
+  static constexpr Info info{"rate-hotel", "1.0"};
+  explicit Hotel(Host host) : Purse(host) {}
+  Reply hold(const PlacesRequest &r) {
+    asked_.push_back(r);
+    return permits(std::min(r.want, r.capacity), std::chrono::seconds{60});
+  }
+  static inline std::vector<PlacesRequest> asked_;
+};
+
 class Patient {
  public:
   static constexpr Info info{"rate-patient", "1.0"};
@@ -76,6 +88,34 @@ TEST(Rate, GivesAndTakesBack) {
   EXPECT_THAT(host.lease({.limit = "tenant_rate_limit", .key = "a", .want = 4}).values, ElementsAre("3"));
   EXPECT_THAT(host.lease({.key = "b", .want = 4}).values, ElementsAre("4"));
   EXPECT_THAT(host.faults, IsEmpty());
+}
+
+TEST(Rate, MayLendPlaces) {
+  Hotel::asked_.clear();
+  FakeHost host{Glue<Hotel, RateKind>::entry()};
+  ASSERT_TRUE(host.lends_places());
+  const auto reply = host.hold({.limit = "destination_rate_delay",
+                                .key = "smtp:a.example",
+                                .holder = "one",
+                                .number = 7,
+                                .held = 1,
+                                .want = 3,
+                                .capacity = 2,
+                                .rest = std::chrono::milliseconds{500}});
+  EXPECT_EQ(reply.status, MANSIO_OK);
+  EXPECT_THAT(reply.values, ElementsAre("2"));
+  EXPECT_EQ(reply.ttl_ns, 60'000'000'000);
+  ASSERT_EQ(Hotel::asked_.size(), 1u);
+  const auto &asked = Hotel::asked_.front();
+  EXPECT_EQ(asked.limit, "destination_rate_delay");
+  EXPECT_EQ(asked.key, "smtp:a.example");
+  EXPECT_EQ(asked.holder, "one");
+  EXPECT_EQ(asked.number, 7u);
+  EXPECT_EQ(asked.held, 1u);
+  EXPECT_EQ(asked.want, 3u);
+  EXPECT_EQ(asked.rest, std::chrono::milliseconds{500});
+  EXPECT_GT(asked.deadline, 0);
+  EXPECT_FALSE((FakeHost{Glue<Purse, RateKind>::entry()}.lends_places()));
 }
 
 TEST(Rate, WhatItCannotSayIsAFailure) {

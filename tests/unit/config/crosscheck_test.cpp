@@ -393,6 +393,33 @@ TEST(CrossCheck, AnOwnerOfARateExistsAndHasARateToKeep) {
               HasSubstr("transport.t.destination[1].destination_rate_plugin names \"shared\", but there is no"));
 }
 
+TEST(CrossCheck, DeliveriesAtOnceAndDelaysMayHaveAnOwnerWhereTheyAreLimited) {
+  const std::string table = kRateTable, transport = table + "[transport.t]\nplugin = \"transport-x\"\n";
+  EXPECT_THAT(with_lookups(transport + "process_limit_plugin = \"shared\"\n"), IsEmpty());
+  EXPECT_THAT(with_lookups(transport + "destination_concurrency_plugin = \"shared\"\n"), IsEmpty());
+  EXPECT_THAT(with_lookups(transport + "transport_rate_delay = \"1s\"\ntransport_rate_delay_plugin = \"shared\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups(transport + "destination_rate_delay = \"1s\"\ndestination_rate_delay_plugin = \"shared\"\n"),
+              IsEmpty());
+  EXPECT_THAT(with_lookups(transport + "transport_rate_delay_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.transport_rate_delay_plugin stands without transport_rate_delay"));
+  EXPECT_THAT(with_lookups(transport + "destination_rate_delay_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.destination_rate_delay_plugin stands without destination_rate_delay"));
+  EXPECT_THAT(with_lookups(transport + "destination_concurrency_limit = 0\n"
+                                       "destination_concurrency_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.destination_concurrency_plugin stands without destination_concurrency_limit"));
+  EXPECT_THAT(
+      with_lookups(transport + "process_limit_plugin = \"sharde\"\n"),
+      HasSubstr("transport.t.process_limit_plugin names \"sharde\", but there is no [rate.sharde]; did you mean "
+                "\"shared\"?"));
+  const auto rule = transport + "[[transport.t.destination]]\nmatch = [\"a.example\"]\n";
+  EXPECT_THAT(with_lookups(rule + "destination_concurrency_plugin = \"shared\"\n"), IsEmpty());
+  EXPECT_THAT(with_lookups(rule + "destination_rate_delay_plugin = \"shared\"\n"),
+              HasSubstr("transport.t.destination[1].destination_rate_delay_plugin stands without"));
+  EXPECT_THAT(with_lookups(rule + "destination_concurrency_plugin = \"other\"\n"),
+              HasSubstr("transport.t.destination[1].destination_concurrency_plugin names \"other\""));
+}
+
 TEST(CrossCheck, ARatePluginHasAProcessOfItsOwn) {
   const std::string table = kRateTable;
   EXPECT_THAT(with_lookups(table), IsEmpty());

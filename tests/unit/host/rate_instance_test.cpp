@@ -49,6 +49,26 @@ TEST_F(RateInstanceTest, PassesOnWhatThePluginGives) {
   EXPECT_EQ(none.retry, 300 * kMillisecond);
 }
 
+TEST_F(RateInstanceTest, PassesOnWhatPlacesThePluginLends) {
+  create();
+  const auto hold = [&](const std::string &key, std::uint32_t held, std::uint32_t want) {
+    std::optional<wire::RateLease> out;
+    instance_->hold({++last_, "process_limit", key, "node", held, want, 4, 0, 60 * kSecond},
+                    [&](wire::RateLease &&lease) { out = std::move(lease); });
+    EXPECT_TRUE(until([&] { return out.has_value(); }));
+    return out.value_or(wire::RateLease{});
+  };
+  const auto lease = hold("smtp", 1, 9);
+  EXPECT_FALSE(lease.failed) << lease.text;
+  EXPECT_EQ(lease.number, 1u);
+  EXPECT_EQ(lease.units, 4u);
+  EXPECT_EQ(lease.ttl, 600 * kSecond);
+  EXPECT_THAT(lines_.text, HasSubstr("holds 1 of process_limit smtp"));
+  EXPECT_THAT(lines_.text, HasSubstr("lends 4 of process_limit smtp"));
+  EXPECT_EQ(hold("smtp", 2, 2).units, 2u);
+  EXPECT_TRUE(hold("fail", 0, 1).failed);
+}
+
 TEST_F(RateInstanceTest, GivesNoMoreThanWasWanted) {
   create();
   EXPECT_EQ(ask("much", 7).units, 7u);

@@ -253,5 +253,66 @@ TEST_F(OwnedRates, AReloadThatTakesTheOwnerAwayLeavesTheLocalRate) {
   core_->reload(settings_);
 }
 
+class OwnedPlaces : public OwnedRates {
+ protected:
+  OwnedPlaces() {
+    auto &smtp = settings_.transports.front();
+    smtp.transport_rate_limit.clear();
+    smtp.transport_rate_plugin = config::kRateLocal;
+    smtp.process_limit = 3;
+    smtp.process_limit_plugin = "shared";
+  }
+  std::vector<wire::RateHold> told(FakePeer &h) {
+    run();
+    return h.link->take<wire::RateHold>();
+  }
+};
+
+TEST_F(OwnedPlaces, TheHostIsToldWhatIsHeldAndAskedForWhatIsWanted) {
+  begin();
+  auto h = host();
+  for (int i = 0; i < 4; ++i) mail_to({"a@example.com"});
+  EXPECT_THAT(leases(), IsEmpty());
+  const auto q = told(h);
+  ASSERT_EQ(q.size(), 1u);
+  EXPECT_EQ(q[0].limit, "process_limit");
+  EXPECT_EQ(q[0].key, "smtp");
+  EXPECT_NE(q[0].holder, "");
+  EXPECT_EQ(q[0].held, 0u);
+  EXPECT_EQ(q[0].capacity, 3u);
+  EXPECT_EQ(q[0].rest, 0);
+  EXPECT_EQ(q[0].time_limit, kSecond);
+  give(h, q[0].number, q[0].want, 60 * kSecond);
+  EXPECT_EQ(leases().size(), q[0].want);
+}
+
+TEST_F(OwnedPlaces, MailWaitsWhileNobodyAnswers) {
+  begin();
+  auto h = host();
+  mail_to({"a@example.com"});
+  EXPECT_EQ(told(h).size(), 1u);
+  for (int i = 0; i < 30; ++i) advance(100 * kMillisecond);
+  EXPECT_THAT(leases(), IsEmpty());
+  EXPECT_THAT(sink_.text, HasSubstr("a rate plugin fails"));
+}
+
+TEST_F(OwnedPlaces, ThoseThatNoDeliveryHasGoBackWhenTheQueueStops) {
+  begin();
+  auto h = host();
+  mail_to({"a@example.com"});
+  const auto q = told(h);
+  ASSERT_EQ(q.size(), 1u);
+  give(h, q[0].number, 1, 60 * kSecond);
+  EXPECT_EQ(leases().size(), 1u);
+  ASSERT_TRUE(core_->stop().ok());
+  const auto last = h.link->take<wire::RateHold>();
+  ASSERT_FALSE(last.empty());
+  EXPECT_EQ(last.back().held, 1u);  // the delivery may go on
+  EXPECT_EQ(last.back().want, 1u);
+  EXPECT_EQ(last.back().time_limit, 0);
+  EXPECT_GT(last.back().number, q[0].number);
+  EXPECT_EQ(last.back().holder, q[0].holder);
+}
+
 }  // namespace
 }  // namespace mansio::queue

@@ -188,6 +188,28 @@ class FakeHost {
   }
   // ask() and its answer.
   FakeReply lease(const FakeLease &lease) { return finish(ask(lease)); }
+  bool lends_places() const { return rate_ && rate_->hold; }
+  // Tells a rate plugin what places are held and wanted.
+  std::uint64_t ask_places(const FakePlaces &places) {
+    if (!lends_places()) throw std::logic_error{"the plugin owns no places"};
+    const auto op = open("", 0);
+    call([this, op, places, deadline = now() + places.time_limit.count()] {
+      mansio_rate_places r{};
+      r.size = sizeof r;
+      r.held = places.held;
+      r.want = places.want;
+      r.capacity = places.capacity;
+      r.limit = plugin::str(places.limit);
+      r.key = plugin::str(places.key);
+      r.holder = plugin::str(places.holder);
+      r.number = places.number;
+      r.rest = places.rest.count();
+      r.deadline = deadline;
+      rate_->hold(self_, mansio_op{op}, &r);
+    });
+    return op;
+  }
+  FakeReply hold(const FakePlaces &places) { return finish(ask_places(places)); }
   // Returns when the plugin has been told.
   void give_back(const std::string &limit, const std::string &key, std::uint32_t unused) {
     if (!rate_ || !rate_->give_back) return;

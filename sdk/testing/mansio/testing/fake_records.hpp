@@ -58,6 +58,13 @@ struct FakeLease {  // what a rate plugin is asked for
   std::chrono::nanoseconds time_limit = std::chrono::hours{1};
 };
 
+struct FakePlaces {  // the same of places
+  std::string limit = "process_limit", key = "test", holder = "node";
+  std::uint64_t number = 1;
+  std::uint32_t held = 0, want = 1, capacity = 1;
+  std::chrono::nanoseconds rest{}, time_limit = std::chrono::hours{1};
+};
+
 struct FakeAuthStep {
   std::string mechanism = "PLAIN";
   std::optional<std::string> response{};  // decoded; nothing: a first step without one
