@@ -1,6 +1,6 @@
-local function deferred(script, code, status, mail)
+local function deferred(script, code, status, mail, text)
   mail = mail or {}
-  mail.recipients = {{address = "bob@Busy.example", code = code, status = status, text = "come again"}}
+  mail.recipients = {{address = "bob@Busy.example", code = code, status = status, text = text or "come again"}}
   return script:retry(mail)
 end
 
@@ -19,6 +19,13 @@ test.case("a server that is overrun has longer pauses", function()
   test.equal(deferred(script, 421, "4.3.2").retry, 4 * 3600.0)
   script:advance("2h")
   test.equal(deferred(script, 421, "4.3.2").retry, 600.0)
+end)
+
+test.case("receivers are understood by what they write", function()
+  for code, said in pairs{["4.7.1"] = "Our system has detected an unusual rate of mail", ["4.7.0"] = "[TSS04] deferred",
+                          ["4.7.650"] = "has been temporarily rate limited", ["4.7.28"] = "come again"} do
+    test.equal(deferred(test.script("backoff.lua"), 450, code, nil, said).retry, 600.0, said)
+  end
 end)
 
 test.case("a mailbox that stays full is given up", function()

@@ -129,9 +129,14 @@ inline constexpr std::array<std::string_view, 15> kSessionFields{
 inline constexpr std::array<std::string_view, 5> kTransactionFields{"session", "meta", "queue_id", "sender",
                                                                     "recipient_count"};
 inline constexpr std::array<std::string_view, 4> kAddressFields{"address", "localpart", "domain", "parameters"};
-inline constexpr std::array<std::string_view, 15> kMessageFields{
+inline constexpr std::array<std::string_view, 16> kMessageFields{
     "size", "header",       "headers",    "add_header",    "insert_header",    "set_header", "remove_header", "raw",
-    "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress"};
+    "body", "replace_body", "set_sender", "add_recipient", "remove_recipient", "text",       "progress",      "parts"};
+inline constexpr std::array<std::string_view, 13> kPartFields{
+    "type",     "parameters", "disposition", "disposition_parameters",
+    "filename", "encoding",   "leaf",        "depth",
+    "number",   "header",     "headers",     "body",
+    "text"};
 inline constexpr std::array<std::string_view, 19> kDeliveryFields{
     "sender",      "recipients", "nexthop", "queue_id",  "meta",          "message", "attempts",
     "arrival",     "envid",      "ret",     "smtputf8",  "require_tls",   "sent",    "possible_duplicate",

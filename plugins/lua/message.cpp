@@ -42,17 +42,8 @@ int header(lua_State *L) {
 int headers(lua_State *L) {
   auto &call = call_of(L, 1, kMessageType);
   charge_for_fields(L, call);
-  const auto &fields = call.content().fields();
-  call.state().charge(L, 10 * fields.size());
-  lua_createtable(L, static_cast<int>(fields.size()), 0);
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    lua_createtable(L, 0, 2);
-    push(L, fields[i].name);
-    lua_setfield(L, -2, "name");
-    push(L, fields[i].value);
-    lua_setfield(L, -2, "value");
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
-  }
+  call.state().charge(L, 10 * call.content().fields().size());
+  push_fields(L, call.content().fields());
   return 1;
 }
 
@@ -213,12 +204,25 @@ int no_assignment_to_message(lua_State *L) {
 
 }  // namespace
 
+void push_fields(lua_State *L, const std::vector<Field> &fields) {
+  lua_createtable(L, static_cast<int>(fields.size()), 0);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    lua_createtable(L, 0, 2);
+    push(L, fields[i].name);
+    lua_setfield(L, -2, "name");
+    push(L, fields[i].value);
+    lua_setfield(L, -2, "value");
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
+  }
+}
+
 void make_message_type(lua_State *L) {
   static constexpr luaL_Reg kMethods[] = {{"header", bound<header>},
                                           {"headers", bound<headers>},
                                           {"body", bound<pieces<false>>},
                                           {"raw", bound<pieces<true>>},
                                           {"text", bound<text>},
+                                          {"parts", bound<message_parts>},
                                           {"add_header", bound<add_header>},
                                           {"insert_header", bound<insert_header>},
                                           {"set_header", bound<set_header>},

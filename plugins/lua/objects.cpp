@@ -180,6 +180,7 @@ void make_object_types(lua_State *L) {
   make_handle_type(L, kMessageMeta, bound<get_meta<true>>, bound<put_meta<true>>);
   make_address_type(L);
   make_message_type(L);
+  make_part_types(L);
   make_delivery_types(L);
   make_auth_types(L);
   make_lease_type(L);

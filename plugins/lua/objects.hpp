@@ -16,17 +16,21 @@ namespace mansio::lua {
 
 class Call;
 struct Fact;
+struct Field;
 
 void make_object_types(lua_State *L);
 
 // The arguments of the handlers of the call's stage; returns how many.
 int push_arguments(lua_State *L, Call &call);
 
-// In address.cpp, message.cpp, delivery.cpp, auth.cpp, lease.cpp and event.cpp.
+// In address.cpp, message.cpp, part.cpp, delivery.cpp, auth.cpp, lease.cpp and event.cpp.
 void make_address_type(lua_State *L);
 void push_address(lua_State *L, std::string_view text, const std::vector<std::string_view> &parameters);
 void make_message_type(lua_State *L);
 void push_message(lua_State *L, Call &call);
+void push_fields(lua_State *L, const std::vector<Field> &fields);  // a list of {name =, value =}
+int message_parts(lua_State *L);
+void make_part_types(lua_State *L);
 void make_delivery_types(lua_State *L);
 void make_auth_types(lua_State *L);
 void make_lease_type(lua_State *L);

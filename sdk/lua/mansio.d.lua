@@ -69,6 +69,31 @@ mansio = {}
 ---@field name string
 ---@field value string
 
+---A part of a message (MIME): the message itself, what is in a multipart, an embedded message. Good until its handler ends.
+---@class mansio.part
+---@field type string In lower case: "text/plain".
+---@field parameters table<string, string?> Of Content-Type, by names in lower case.
+---@field disposition string? In lower case: "attachment", "inline".
+---@field disposition_parameters table<string, string?>
+---@field filename string? In UTF-8, decoded by RFC 2231 and 2047, without control characters.
+---@field encoding string Content-Transfer-Encoding in lower case; "7bit" where there is none.
+---@field leaf boolean It has a body. Of others the parts come next: multiparts and embedded messages.
+---@field depth integer 1: the message itself.
+---@field number integer From 1, in the order of the message.
+local part = {}
+---@param name string
+---@param nth? integer From 1.
+---@return string? value Unfolded, and as it stands there.
+function part:header(name, nth) end
+---@return mansio.field[]
+function part:headers() end
+---@param bytes? integer Of a piece.
+---@return fun(): string? Decoded from base64 and quoted-printable; nothing of what is no leaf.
+function part:body(bytes) end
+---@param most? integer 65536 bytes unless told.
+---@return string The beginning of the decoded body.
+function part:text(most) end
+
 ---The message at its end. Reading gives it as it came; edits count when the handlers end without objection.
 ---@class mansio.message
 ---@field size integer
@@ -99,6 +124,9 @@ function message:body(bytes) end
 ---@param most? integer 65536 bytes unless told.
 ---@return string
 function message:text(most) end
+---Its parts, depth first: the message itself, and what is in each behind it. More than 64 levels or 10000 parts are an error.
+---@return fun(): mansio.part?
+function message:parts() end
 ---@param bytes? integer Of a piece.
 ---@return fun(): string? The whole message, its header section first.
 function message:raw(bytes) end

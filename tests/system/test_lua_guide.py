@@ -1,5 +1,5 @@
 """docs/lua-guide.md: each of its scripts loads, the dialogue and the deliveries below it happen with a running Mansio, mail
-goes by its rates and is told of, and the tests below it pass."""
+goes by its rates and is told of, the tests below it pass, and what its commands print is what they print."""
 import http.server
 import json
 import os
@@ -137,9 +137,19 @@ nexthop = "5.1.2 this domain has moved"
 '''
 
 
+# Of a block, and what becomes of it: each is run, or compared with what is printed.
+LANGUAGES = {"lua", "smtp", "delivery", "toml", "luatest", "runner", "diff", "sh", "replay", "check", "repl"}
+
+
 def blocks():
     with open(os.path.join(ROOT, "docs", "lua-guide.md")) as f:
-        return re.findall(r"^```(\w*)\n(.*?)^```", f.read(), re.M | re.S)
+        return re.findall(r"^```([^\n]*)\n(.*?)^```$", f.read(), re.M | re.S)
+
+
+def only(language):
+    """The only block of that language."""
+    text, = [text for name, text in blocks() if name == language]
+    return text
 
 
 def scripts():
@@ -393,14 +403,13 @@ class LuaGuide(rig.TestCase):
             # What it says of a failure: the script takes every recipient.
             self.write("policy.lua", script.replace("if not user(", "if false and not user("))
             result = rig.run_program("lua", "test", self.path("policy_test.lua"))
-            shown = [text for _, text in blocks() if "failed: policy_test.lua" in text][0]
-            said = result.stdout.replace(self.dir + "/", "")
-            for line in shown.splitlines()[:3]:
-                self.assertIn(line + "\n", said)
+            self.assertEqual(result.returncode, 1)
+            said = re.sub(r"\S*/policy_test\.lua", "policy_test.lua", result.stdout)
+            self.assertEqual(*[re.sub(r"[\d.]+ s$", "s", text.strip()) for text in (only("runner"), said)])
 
     def test_its_replay_tells_of_the_change(self):
         script, dialogue = [(text, dialogue) for text, dialogue, _ in scripts() if "policy_refused" in text][0]
-        change = [text for language, text in blocks() if language == "diff"][0].splitlines()
+        change = only("diff").splitlines()
         self.assertEqual(script.count(change[0][1:] + "\n"), 1)
         old = self.write("policy.lua", script)
         new = self.write("policy-new.lua", script.replace(change[0][1:], change[1][1:]))
@@ -418,13 +427,39 @@ class LuaGuide(rig.TestCase):
             return '"event":"disconnect"' in text
 
         rig.wait_for(ended, "the session to be recorded")
-        result = rig.run_program("replay", "--script", new, recordings)
+        command = only("sh").split()
+        self.assertEqual(command[0], "mansio")
+        there = {"policy-new.lua": new, "/var/spool/mansio/recordings": recordings}
+        self.assertTrue(set(there) <= set(command), command)
+        result = rig.run_program(*[there.get(word, word) for word in command[1:]])
         self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
-        shown = [text for _, text in blocks() if "    recorded  550" in text][0].splitlines()
+        shown = only("replay").splitlines()
         said = result.stdout.splitlines()
         self.assertEqual((len(said), said[2:]), (len(shown), shown[2:]))
         self.assertTrue(said[1].startswith("  message "), said)
         self.assertEqual(rig.run_program("replay", "--script", old, recordings).returncode, 0)
+
+    def test_it_has_no_block_that_nobody_runs(self):
+        found = blocks()
+        self.assertEqual({language for language, _ in found} - LANGUAGES, set())
+        with open(os.path.join(ROOT, "docs", "lua-guide.md")) as f:
+            self.assertEqual(sum("```" in line for line in f), 2 * len(found))
+
+    def test_its_slip_is_told(self):
+        text = scripts()[0][0]
+        self.assertEqual(text.count('"rcpt"'), 1)
+        result = rig.run_program("lua", "check", self.write("policy.lua", text.replace('"rcpt"', '"rctp"')))
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        said = re.sub(r"\S*/policy\.lua", "/etc/mansio/policy.lua", result.stderr)
+        self.assertEqual(said.split(), only("check").split())
+
+    def test_its_session_of_the_repl_goes_so(self):
+        lines = only("repl").splitlines()
+        typed = [line.split(" ", 1)[1] for line in lines if line.startswith(">")]
+        printed = [line for line in lines if not line.startswith(">")]
+        self.assertTrue(typed and printed)
+        result = rig.run_program("lua", "repl", input="\n".join(typed) + "\n")
+        self.assertEqual((result.returncode, result.stdout.splitlines()), (0, printed), result.stderr)
 
     def test_its_configuration_is_one(self):
         script = self.write("policy.lua", scripts()[0][0])

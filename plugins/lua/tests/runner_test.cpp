@@ -221,6 +221,38 @@ TEST(Runner, AppliesEditsToTheMessage) {
   EXPECT_THAT(run(files).text, HasSubstr("        - MAIL FROM:<z@example.com>\n        + MAIL FROM:<s@example.com>\n"));
 }
 
+TEST(Runner, ShowsTheMessagesParts) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.on("end-of-message", function(_, message)
+      for part in message:parts() do
+        if part.filename then return mansio.reject("5.7.1", part.filename .. ": " .. part:text()) end
+      end
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("parts", function()
+      local client = test.script("script.lua"):client()
+      client:mail("a@example.com")
+      client:rcpt("b@example.com")
+      local result = client:message{"Content-Type: multipart/mixed; boundary=b", body = [[
+--b
+
+text
+--b
+Content-Disposition: attachment; filename*=utf-8''a%20b
+Content-Transfer-Encoding: base64
+
+aGVsbG8=
+--b--
+]]}
+      test.equal(result, "550 5.7.1 a b: hello")
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 TEST(Runner, SendsAMessageToSomebodyElse) {
   const Files files;
   files.write("script.lua", R"(

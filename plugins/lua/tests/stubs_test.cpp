@@ -77,6 +77,7 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("transaction"), names_of(kTransactionFields));
   EXPECT_EQ(fields("address"), names_of(kAddressFields));
   EXPECT_EQ(fields("message"), names_of(kMessageFields));
+  EXPECT_EQ(fields("part"), names_of(kPartFields));
   EXPECT_EQ(fields("delivery"), names_of(kDeliveryFields));
   EXPECT_EQ(fields("recipient"), names_of(kRecipientFields));
   EXPECT_EQ(fields("auth_step"), names_of(kAuthStepFields));
