@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "kernel/host/store_set.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/route/content_filter.hpp"
 
@@ -42,10 +43,18 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;
+  if (env.stores) {
+    const auto kept = co_await env.stores->commit({env.intake.spool(), id}, *draft, encode_envelope(e), trace);
+    if (!kept) {
+      env.intake.abandoned(id);
+      co_return kept.error();
+    }
+  }
   const auto committed = co_await env.writer.commit(id, trace, std::move(draft), e, service.smtpd.durability);
   if (!committed) {
     env.log.warn("message not committed",
                  {{"qid", id}, {"client", e.client_address}, {"error", committed.error().text}});
+    if (env.stores) env.intake.abandoned(id);
     co_return committed.error();
   }
   env.intake.committed(*committed, e);
@@ -76,6 +85,13 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                               {"orig_source", e.origin->local ? "LOCAL" : "REMOTE"}});
   }
   co_return id;
+}
+
+std::optional<Reply> Environment::refusal() const {
+  if (auto why = intake.refusal()) return why;
+  if (stores && (stores->away() || intake.spool() == 0))
+    return Reply{451, {4, 3, 0}, "Mail store is unavailable, try again later"};
+  return std::nullopt;
 }
 
 std::optional<Reply> nul_refusal(bool filtered, std::string_view content) {

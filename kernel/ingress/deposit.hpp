@@ -1,5 +1,8 @@
-// The last step of every message that a client brings: an id, the trace header, the commit, and the notice to the
-// queue. Only after it may the client hear that the message is taken.
+// The last step of every message that a client brings: an id, the trace header, the commit, to the stores first if
+// there are any, and the notice to the queue. Only after it may the client hear that the message is taken.
+//
+// Stores come first so that what is in the spool is in them, too. The other way round a client that is refused because
+// a store is away would have its message delivered, once for each time it comes again.
 #pragma once
 
 #include <memory>
