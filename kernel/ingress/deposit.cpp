@@ -10,6 +10,26 @@
 
 namespace mansio::ingress {
 
+Task<Result<void>> commit_everywhere(Environment &env, MessageId id, std::string trace,
+                                     std::unique_ptr<spool::Draft> draft, const Envelope &envelope,
+                                     Durability durability) {
+  if (env.stores) {
+    const StoreKey key{env.intake.spool(), id};
+    const auto kept = co_await env.stores->commit(key, *draft, encode_envelope(envelope), trace);
+    if (!kept) {
+      env.intake.abandoned(id);
+      co_return kept.error();
+    }
+  }
+  const auto committed = co_await env.writer.commit(id, trace, std::move(draft), envelope, durability);
+  if (!committed) {
+    if (env.stores) env.intake.abandoned(id);
+    co_return committed.error();
+  }
+  env.intake.committed(*committed, envelope);
+  co_return Result<void>{};
+}
+
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content, std::string prepend,
                                 MessageId chosen) {
@@ -43,21 +63,13 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;
-  if (env.stores) {
-    const auto kept = co_await env.stores->commit({env.intake.spool(), id}, *draft, encode_envelope(e), trace);
-    if (!kept) {
-      env.intake.abandoned(id);
-      co_return kept.error();
-    }
-  }
-  const auto committed = co_await env.writer.commit(id, trace, std::move(draft), e, service.smtpd.durability);
+  const auto committed =
+      co_await commit_everywhere(env, id, std::move(trace), std::move(draft), e, service.smtpd.durability);
   if (!committed) {
     env.log.warn("message not committed",
                  {{"qid", id}, {"client", e.client_address}, {"error", committed.error().text}});
-    if (env.stores) env.intake.abandoned(id);
     co_return committed.error();
   }
-  env.intake.committed(*committed, e);
   ++service.counters.messages;
   service.counters.recipients += e.recipients.size();
   service.counters.bytes += content.size();

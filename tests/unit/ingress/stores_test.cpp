@@ -149,6 +149,38 @@ TEST_F(StoresTest, WhatTheSpoolDoesNotTakeThenIsToBeForgotten) {
   EXPECT_THAT(intake.given_up, ElementsAre(id));
 }
 
+TEST_F(StoresTest, ANoticeToThePostmasterIsMailAsAnyOther) {
+  settings.queue.notify_classes = {"policy"};
+  auto peer = greet();
+  say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n");
+  settle();
+  ASSERT_EQ(one->commits.size(), 1u);
+  ASSERT_EQ(two->commits.size(), 1u);
+  EXPECT_THAT(writer.stored_messages, IsEmpty());
+  one->answer(wire::StoreStatus::Ok);
+  two->answer(wire::StoreStatus::Ok);
+  settle();
+  ASSERT_EQ(writer.stored_messages.size(), 1u);
+  const auto &stored = writer.stored_messages.front();
+  EXPECT_THAT(one->contents.front(), HasSubstr(stored.prefix + stored.body));
+  EXPECT_THAT(intake.noticed, ElementsAre(stored.id));
+  EXPECT_THAT(intake.given_up, IsEmpty());
+}
+
+TEST_F(StoresTest, ANoticeThatAStoreDoesNotTakeIsNotWritten) {
+  settings.queue.notify_classes = {"policy"};
+  auto peer = greet();
+  say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n");
+  settle();
+  ASSERT_EQ(one->commits.size(), 1u);
+  one->answer(wire::StoreStatus::Failed);
+  two->answer(wire::StoreStatus::Ok);
+  settle();
+  EXPECT_THAT(writer.stored_messages, IsEmpty());
+  EXPECT_EQ(intake.given_up.size(), 1u);
+  EXPECT_THAT(sink.text, HasSubstr("notice to the postmaster not written"));
+}
+
 TEST_F(StoresTest, WithoutANameOfTheSpoolNothingIsCommitted) {
   auto peer = ready_for_data();
   intake.spool_name = 0;
