@@ -23,6 +23,7 @@
 #include "kernel/router/notifier.hpp"
 #include "kernel/router/questions.hpp"
 #include "kernel/router/restorer.hpp"
+#include "kernel/router/restores.hpp"
 #include "kernel/router/ways.hpp"
 #include "kernel/spool/wait.hpp"
 #include "kernel/spool/writer.hpp"
@@ -179,6 +180,11 @@ class RouterRole final : public process::Role {
         return;
       case wire::RestoreRequest::kType:
         if (auto r = decode<wire::RestoreRequest>(m.payload)) {
+          if (!restores_.begin(r->key)) {  // what is under way is answered when it ends
+            if (const auto id = restores_.became(r->key); id)
+              say(wire::Restored{r->key, wire::RestoreStatus::Done, id, {}});
+            return;
+          }
           ++in_hand_;
           asio::co_spawn(context_->loop, answer_restore(std::move(*r)), asio::detached);
         }
@@ -374,6 +380,7 @@ class RouterRole final : public process::Role {
   Task<> answer_restore(wire::RestoreRequest request) {
     auto said = co_await restore(request);
     said.key = request.key;
+    restores_.ended(said.key, said.id);
     if (said.status == wire::RestoreStatus::Done && said.id) {
       ++restored_;
       context_->log.info("restored", {{"qid", said.id}, {"store", request.store}, {"copy", to_string(request.key)}});
@@ -461,6 +468,7 @@ class RouterRole final : public process::Role {
   std::unique_ptr<process::WriterLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   std::unique_ptr<host::StoreSet> stores_;  // null: none is configured
+  Restores restores_;
   std::shared_ptr<io::Channel> queue_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
