@@ -39,7 +39,8 @@ Result<OpenedCopy> open_copy(const host::StoreContent &content, std::string_view
   OpenedCopy copy;
   copy.head = *head;
   copy.body_at = kCopyHead + std::uint64_t{head->envelope_length};
-  if (copy.body_at + head->body_length != content.length) return damaged("the copy is not as long as it says");
+  if (copy.body_at > content.length || head->body_length != content.length - copy.body_at)
+    return damaged("the copy is not as long as it says");
   bytes = read_part(content.fd, kCopyHead, head->envelope_length);
   if (!bytes) return bytes.error();
   if (crc32c(*bytes) != head->envelope_crc) return damaged("its envelope is damaged");

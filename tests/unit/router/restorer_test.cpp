@@ -109,6 +109,16 @@ TEST_F(RestorerTest, TakesNoCopyThatIsDamaged) {
   }
 }
 
+// Its checksum is right, and its lengths add up to the copy's once they wrap.
+TEST_F(RestorerTest, BelievesNoHeadWhoseLengthsNothingCanHave) {
+  CopyHead head;
+  head.envelope_length = UINT32_MAX;
+  auto bytes = std::string(kCopyHead, '\0') + body_;
+  head.body_length = bytes.size() - kCopyHead - head.envelope_length;
+  bytes.replace(0, kCopyHead, encode_copy_head(head));
+  expect_damaged(bytes);
+}
+
 TEST_F(RestorerTest, ReadsTheBodyLater) {
   auto bytes = octets();
   bytes.back() = 'x';
