@@ -49,6 +49,7 @@ void StoreLinks::set(const config::Settings &settings) {
     store.time_limit = configured.time_limit;
   }
   if (stores_.empty()) owed_.clear(), held_.clear(), told_.clear();
+  for (auto at = hosts_.begin(); at != hosts_.end();) let_go((at++)->first);  // nothing is expected of some any more
 }
 
 // ---- what is to be told ------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Stores: what they are told of this spool's mail, what they have that the spool has not, and mail that comes back from
 // one. The links to them are store_links.hpp's; the mail itself is the router's (kernel/router/restorer.hpp).
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr Nanos kSuspectTime = 60 * kSecond;
 constexpr std::size_t kMostSuspects = 100'000;  // the others are found at the next start
+constexpr int kJudgedPerTurn = 500;             // of these
 constexpr std::size_t kMostSpools = 1000;       // counted by name, in one store
 constexpr std::size_t kIdsOfAnEntry = 4000;     // of the journal
 constexpr std::size_t kToldAtOnce = 500;        // are worth an entry before the next tick
@@ -70,10 +72,10 @@ void QueueCore::say_spool_name() {
 // What the journal knows of it, all of which is in `replay_`.
 void QueueCore::recover_stores() {
   stores_.name = replay_->spool();
+  store_links_->spool(stores_.name);  // also while none is configured: a reload may bring one back
   if (!store_links_->any()) return;
   stores_.fresh = stores_.name == 0;
   name_spool();
-  store_links_->spool(stores_.name);
   for (const auto &key : replay_->owed()) store_links_->gone(key, 0);
   if (const auto &order = replay_->restore(); settings_->store(order.store)) begin_restore(order);
 }
@@ -225,11 +227,16 @@ void QueueCore::on_store_page(const StoreLinks::Page &page) {
 // What was found in a store and nowhere here is what a writer had committed there alone when it died: nobody was told
 // that it is accepted. Unless the spool has lost something, and then that may be all there is left of it.
 void QueueCore::judge_suspects() {
-  for (; !stores_.suspects.empty() && stores_.suspects.front().due <= clock_.mono(); stores_.suspects.pop_front()) {
-    const auto &suspect = stores_.suspects.front();
+  if (replay_) return;          // what is yet to be found would look absent
+  std::optional<bool> damaged;  // which looks at the disk
+  auto &suspects = stores_.suspects;
+  for (int n = 0; n < kJudgedPerTurn && !suspects.empty() && suspects.front().due <= clock_.mono();
+       ++n, suspects.pop_front()) {
+    const auto &suspect = suspects.front();
     const StoreKey key{stores_.name, suspect.id};
     if (suspect.certain ? index_.find(suspect.id) != kNone || store_links_->owes(key) : !absent(suspect.id)) continue;
-    if (suspect.certain || !store_.damaged()) {
+    if (!suspect.certain && !damaged) damaged = store_.damaged();
+    if (suspect.certain || !*damaged) {
       owe_stores(key);
       continue;
     }
@@ -307,14 +314,15 @@ void QueueCore::step_restore() {
       {{"store", r.order.store}, {"messages", r.restored}, {"done_already", r.done_already}, {"damaged", r.damaged}});
 }
 
-// The message that it became is here by now, and its copy in the stores; so the old one is to go.
+// The message that it became is on the disk by now, and its copy in the stores: whoever admits it has the old one go.
+// Of one whose recipients are all done there is none, and the old one goes at once.
 void QueueCore::on_restored(const wire::Restored &said) {
   if (!stores_.restore || stores_.restore->under_way.erase(said.key) == 0) return;
   auto &r = *stores_.restore;
   switch (said.status) {
     case wire::RestoreStatus::Done:
       ++(said.id ? r.restored : r.done_already);
-      if (r.over.insert(said.key).second) owe_stores(said.key);
+      if (r.over.insert(said.key).second && !said.id) owe_stores(said.key);
       break;
     case wire::RestoreStatus::Gone:
       break;

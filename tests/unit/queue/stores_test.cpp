@@ -330,6 +330,27 @@ TEST_F(Stores, ANotificationIsMailAsAnyOther) {
   EXPECT_EQ(said[0].key, ours(id));
 }
 
+TEST_F(Stores, OneThatAReloadBringsBackHearsOfTheSpoolByItsName) {
+  begin();
+  learn_name();
+  const auto with = settings_;
+  settings_.stores.clear();
+  begin();
+  settings_ = with;
+  core_->reload(settings_);
+  auto h = host();
+  const auto id = mail_to({"a@one.example", "b@two.example"});
+  for (const auto &lease : leases())
+    report(lease, lease.recipients[0].address == "b@two.example" ? wire::DeliveryStatus::Deferred
+                                                                 : wire::DeliveryStatus::Sent);
+  run();
+  advance(2 * kSecond);
+  const auto said = told(h);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].key, ours(id));
+  EXPECT_FALSE(said[0].last);
+}
+
 // ---- what they have ------------------------------------------------------------------------------------------------
 
 TEST_F(Stores, AreLookedThroughOnceAStartPageByPage) {
@@ -435,6 +456,7 @@ TEST_F(Stores, BringBackTheMailOfAnotherSpool) {
   EXPECT_TRUE(said[0].last);
   answer(h, said[0].number);
   restored(one, wire::RestoreStatus::Done, id);
+  EXPECT_THAT(told(h), IsEmpty()) << "it knows";
   restored(two, wire::RestoreStatus::Damaged, {}, "its body is damaged");
   EXPECT_THAT(sink_.text, HasSubstr("mail restored from a store"));
   const auto lines = ask("stores", {}).lines;
