@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "../outcome_file.hpp"
-#include "../shelf.hpp"
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/store-directory/outcome_file.hpp"
+#include "plugins/store-directory/shelf.hpp"
 #include "plugins/testing/readme.hpp"
 
 namespace {
