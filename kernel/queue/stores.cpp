@@ -286,8 +286,11 @@ void QueueCore::choose_spool(Restore &restore, const StoreView &view) {
 void QueueCore::step_restore() {
   if (!stores_.restore || !stores_.restore->running || draining_) return;
   auto &r = *stores_.restore;
-  // Not into what is reserved for the mail that is here.
-  auto *c = clock_.mono() >= r.retry_at && !store_.disk_full() ? router() : nullptr;
+  // Not into what is reserved for the mail that is here. And one router knows what it is at itself, whoever asked for
+  // it (kernel/router/restores.hpp); of one on its way out its successor does not know.
+  const auto routers = std::ranges::count_if(
+      connections_, [](const auto &of) { return of.second->peer.kind == wire::RoleKind::Router; });
+  auto *c = clock_.mono() >= r.retry_at && !store_.disk_full() && routers == 1 ? router() : nullptr;
   while (c && !r.waiting.empty() && r.under_way.size() < kRestoredAtOnce) {
     const auto key = r.waiting.front();
     if (store_links_->owes(key) || r.over.contains(key)) {

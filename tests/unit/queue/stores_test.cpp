@@ -550,6 +550,23 @@ TEST_F(Stores, WhatDidNotComeBackIsAskedForAgainAlsoOfAnotherRouter) {
   EXPECT_EQ(said[0].key, one);
 }
 
+// It may be at what an earlier queue process asked it for, and the new one would not know.
+TEST_F(Stores, NothingIsAskedBackWhileAnotherRouterIsOnItsWayOut) {
+  auto h = begin_with_store();
+  has(h, {});
+  const auto old = router_;
+  router_ = attach(wire::RoleKind::Router, "router", 301, 2);
+  say(router_, wire::WriterHello{});
+  core_->draining(old.peer);
+  ASSERT_EQ(ask("restore", {{"store", "second"}, {"from", "all"}}).error, "");
+  has(h, {{kLostSpool, MessageId{1}}});
+  EXPECT_THAT(asked_back(), IsEmpty());
+  EXPECT_THAT(old.link->take<wire::RestoreRequest>(), IsEmpty());
+  die(old, false);
+  advance(2 * kSecond);
+  EXPECT_EQ(asked_back().size(), 1u);
+}
+
 TEST_F(Stores, ARestoreGoesOnAfterARestart) {
   auto h = begin_with_store();
   has(h, {});
