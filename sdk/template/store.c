@@ -2,6 +2,7 @@
    Never answer OK for what a power cut can undo. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,13 @@ static void name_of(char *to, size_t n, const char *before, mansio_str id, const
   snprintf(to, n, "%s%.*s%s", before, (int)id.n, id.p, ending);
 }
 
+/* That it is not there is fine. */
+static int remove_file(instance *self, const char *before, mansio_str id, const char *ending) {
+  char name[100];
+  name_of(name, sizeof name, before, id, ending);
+  return unlinkat(self->directory, name, 0) == 0 || errno == ENOENT;
+}
+
 /* Under another name until it is whole and synced. The message of `op`, or `text`. */
 static int write_file(instance *self, mansio_op op, mansio_str id, const char *ending, const char *text, size_t n) {
   char before[100], name[100], block[65536];
@@ -78,41 +86,45 @@ static int write_file(instance *self, mansio_op op, mansio_str id, const char *e
   }
   fine = fsync(fd) == 0 && fine;
   close(fd);
-  return fine && renameat(self->directory, before, self->directory, name) == 0 && fsync(self->directory) == 0;
+  fine = fine && renameat(self->directory, before, self->directory, name) == 0;
+  if (!fine) unlinkat(self->directory, before, 0); /* the disk may be full */
+  return fine && fsync(self->directory) == 0;
 }
 
-/* Up to n octets from there; -1: no such file. */
+/* Up to n octets from there; -1: errno says why. */
 static ssize_t read_file(instance *self, mansio_str id, const char *ending, uint64_t from, char *to, size_t n) {
   char name[100];
   ssize_t got = 0, all = 0;
-  int fd;
+  int fd, error;
   name_of(name, sizeof name, "", id, ending);
   fd = openat(self->directory, name, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   while ((size_t)all < n && (got = pread(fd, to + all, n - (size_t)all, (off_t)(from + (uint64_t)all))) > 0) all += got;
+  error = errno;
   close(fd);
+  errno = error;
   return got < 0 ? -1 : all;
 }
 
+/* What was known of an earlier one of that id goes first. */
 static void commit(void *p, mansio_op op, const mansio_store_commit *message) {
-  answer(p, op, write_file(p, op, message->id, ".mail", NULL, 0) ? MANSIO_OK : MANSIO_DEFER, NULL, 0);
+  const int fine = remove_file(p, "", message->id, ".outcome") && write_file(p, op, message->id, ".mail", NULL, 0);
+  answer(p, op, fine ? MANSIO_OK : MANSIO_DEFER, NULL, 0);
 }
 
 /* The file of an outcome is its sequence and then its record. */
 static void outcome(void *p, mansio_op op, const mansio_store_outcome *o) {
   instance *self = p;
-  char name[100], *text;
+  char octet, *text;
   uint64_t known = 0;
   int fine;
-  if (o->last) {
-    name_of(name, sizeof name, "", o->id, ".mail"); /* first: without it the rest says nothing */
-    unlinkat(self->directory, name, 0);
-    name_of(name, sizeof name, "", o->id, ".outcome");
-    unlinkat(self->directory, name, 0);
-    answer(self, op, fsync(self->directory) == 0 ? MANSIO_OK : MANSIO_DEFER, NULL, 0);
+  if (o->last) { /* the message first: without it the rest says nothing */
+    fine = remove_file(self, "", o->id, ".mail") && remove_file(self, "", o->id, ".outcome") &&
+           fsync(self->directory) == 0;
+    answer(self, op, fine ? MANSIO_OK : MANSIO_DEFER, NULL, 0);
     return;
   }
-  if (read_file(self, o->id, ".mail", 0, name, 1) < 0 ||
+  if ((read_file(self, o->id, ".mail", 0, &octet, 1) < 0 && errno == ENOENT) ||
       (read_file(self, o->id, ".outcome", 0, (char *)&known, sizeof known) == sizeof known && known >= o->sequence)) {
     answer(self, op, MANSIO_OK, NULL, 0);
     return;
@@ -137,7 +149,7 @@ static void read_part(void *p, mansio_op op, const mansio_store_read *r) {
   if (!octets || !record) {
     answer(self, op, MANSIO_DEFER, NULL, 0);
   } else if ((n = read_file(self, r->id, ".mail", r->offset, octets, (size_t)r->length)) < 0) {
-    answer(self, op, MANSIO_NOT_FOUND, NULL, 0);
+    answer(self, op, errno == ENOENT ? MANSIO_NOT_FOUND : MANSIO_DEFER, NULL, 0);
   } else {
     m = read_file(self, r->id, ".outcome", 0, record, most);
     values[0].p = octets;

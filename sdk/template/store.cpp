@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <mansio/store.hpp>
+#include <system_error>
 
 namespace {
 
@@ -25,6 +28,7 @@ class @CLASS@ {
 
   Reply commit(const StoreCommit &message) {
     const auto content = message.content(host_);
+    fs::remove(directory_ + '/' + message.id + ".outcome");  // of an earlier one of that id
     return content && write(message.id + suffix_, *content) ? kept() : defer("not written");
   }
   // What became of a part of the recipients, or the end of the message.
@@ -62,18 +66,27 @@ class @CLASS@ {
   }
 
  private:
+  // Nothing: there is no such file. What is thrown is "not now" to Mansio.
   std::optional<std::string> contents(const std::string &name) const {
     std::string all;
     const int fd = ::open((directory_ + '/' + name).c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return std::nullopt;
+    if (fd < 0 && errno == ENOENT) return std::nullopt;
     char block[65536];
-    for (ssize_t n; (n = ::read(fd, block, sizeof block)) > 0;) all.append(block, static_cast<std::size_t>(n));
-    ::close(fd);
+    ssize_t n = fd < 0 ? -1 : 0;
+    while (fd >= 0 && (n = ::read(fd, block, sizeof block)) > 0) all.append(block, static_cast<std::size_t>(n));
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    if (n < 0) throw std::system_error{error, std::generic_category(), name};
     return all;
   }
+  // The sequence and record of the newest outcome; of a file that is none: 0, and nothing.
   std::pair<std::uint64_t, std::string> newest(const std::string &id) const {
-    const auto text = contents(id + ".outcome").value_or("0\n");
-    return {std::stoull(text), text.substr(text.find('\n') + 1)};
+    const auto text = contents(id + ".outcome").value_or("");
+    std::uint64_t sequence = 0;
+    const auto *const end = text.data() + text.size();
+    const auto number = std::from_chars(text.data(), end, sequence);
+    if (number.ec != std::errc{} || number.ptr == end || *number.ptr != '\n') return {0, ""};
+    return {sequence, std::string{number.ptr + 1, end}};
   }
   // Under another name until it is whole and synced.
   bool write(const std::string &name, const std::string &content) const {
@@ -83,7 +96,9 @@ class @CLASS@ {
     bool fine = ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size());
     fine = ::fsync(fd) == 0 && fine;
     ::close(fd);
-    return fine && ::rename(before.c_str(), path.c_str()) == 0 && sync_directory();
+    fine = fine && ::rename(before.c_str(), path.c_str()) == 0;
+    if (!fine) ::unlink(before.c_str());  // the disk may be full
+    return fine && sync_directory();
   }
   bool sync_directory() const {
     const int fd = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -23,6 +23,8 @@ int main() {
   expect(host.tell({.id = "a-1", .sequence = 1, .record = "one"}).status == MANSIO_OK, "an older one is passed over");
   expect(host.read({.id = "a-1", .offset = 1, .length = 1}).values == Values{"n", "both"}, "parts can be read");
   expect(host.read({.id = "a-2"}).values.at(0).size() == 100'000, "and all of it");
+  expect(host.commit("a-1", "again").status == MANSIO_OK, "a message may be committed again");
+  expect(host.read({.id = "a-1"}).values == Values{"again", ""}, "and its outcome is forgotten");
   expect(host.tell({.id = "a-1", .last = true}).status == MANSIO_OK, "with the last outcome it goes");
   expect(host.tell({.id = "a-1", .last = true}).status == MANSIO_OK, "which may be told again");
   expect(host.read({.id = "a-1"}).status == MANSIO_NOT_FOUND, "and is not there any more");
