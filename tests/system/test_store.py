@@ -161,6 +161,8 @@ class Stores(rig.TestCase):
                             client.cmd("DATA")
                             client.send(f"Subject: {name}\r\n\r\nbody\r\n.\r\n")
                             code, text = client.reply()
+                            if code == 0:  # closed
+                                break
                             with lock:
                                 if code == 250:
                                     acknowledged[text.split()[-1]] = to
