@@ -57,6 +57,7 @@ Result<OpenedCopy> open_copy(const host::StoreContent &content, std::string_view
   envelope->restored = key;
   if (hold) {
     envelope->hold_until = std::numeric_limits<Nanos>::max();
+    std::erase_if(envelope->metadata, [](const auto &of) { return of.first == "mansio.hold_reason"; });
     envelope->metadata.emplace_back("mansio.hold_reason", "restored from a store");
   }
   copy.envelope = std::move(*envelope);

@@ -2,7 +2,7 @@
 // old: nothing that it gives is believed beyond its checksums.
 #include "kernel/router/restorer.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <limits>
 
@@ -11,6 +11,9 @@
 
 namespace mansio::router {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 constexpr StoreKey kKey{77, MessageId{1234}};
 
@@ -90,10 +93,12 @@ TEST_F(RestorerTest, ANotificationNoLongerNamesTheMessageItIsAbout) {
 }
 
 TEST_F(RestorerTest, HoldsWhatIsToBeLookedAtFirst) {
+  envelope_.metadata.emplace_back("mansio.hold_reason", "a filter's");
   const auto copy = open(octets(), {}, true);
   ASSERT_TRUE(copy);
   EXPECT_EQ(copy->envelope.hold_until, std::numeric_limits<Nanos>::max());
-  EXPECT_EQ(copy->envelope.metadata.back().second, "restored from a store");
+  EXPECT_THAT(copy->envelope.metadata,
+              ElementsAre(Pair("seen.by", "someone"), Pair("mansio.hold_reason", "restored from a store")));
 }
 
 TEST_F(RestorerTest, TakesNoCopyThatIsDamaged) {
