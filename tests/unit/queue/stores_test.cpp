@@ -691,5 +691,19 @@ TEST_F(Stores, OneThatIsConfiguredNoMoreIsOwedNothing) {
   EXPECT_THAT(sink_.text, Not(HasSubstr("a store fails")));
 }
 
+TEST_F(Stores, AProcessOnItsWayOutIsLetGoWithItsStore) {
+  auto h = begin_with_store();
+  mail_to({"a@example.com"});
+  deliver();
+  ASSERT_EQ(told(h).size(), 1u);
+  core_->draining(h.peer);
+  EXPECT_FALSE(h.link->closed) << "it owes an answer";
+  auto without = settings_;
+  without.stores.clear();
+  core_->reload(without);
+  EXPECT_TRUE(h.link->closed);
+  core_->reload(settings_);
+}
+
 }  // namespace
 }  // namespace mansio::queue
