@@ -42,7 +42,7 @@ constexpr Tool kTools[] = {
     {"sink", "SMTP, LMTP and QMQP sink", mansio::cli::sink_main},
     {"map", "make tables for lookup-lmdb, and look into one", mansio::cli::map_main},
     {"simulate", "run the scheduler on a scenario under a virtual clock", mansio::cli::simulate_main},
-    {"spool", "check a spool, dump its records, or measure its disk", mansio::cli::spool_main},
+    {"spool", "check a spool, dump its records, fill it from a store, or measure its disk", mansio::cli::spool_main},
 };
 
 // Libraries write messages to these numbers; a file that is opened later, such as a segment, must not get one.
@@ -190,9 +190,9 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
   });
 
   auto *made = plugin->add_subcommand("new", "a project for a plugin, which builds and has a test");
-  made->add_option("--kind", order.made.kind, "lookup, transport, filter, policy, event, rate or auth")
+  made->add_option("--kind", order.made.kind, "lookup, transport, filter, policy, event, rate, auth or store")
       ->required()
-      ->check(CLI::IsMember({"lookup", "transport", "filter", "policy", "event", "rate", "auth"}));
+      ->check(CLI::IsMember({"lookup", "transport", "filter", "policy", "event", "rate", "auth", "store"}));
   made->add_option("--name", order.made.name, "its name, with or without the kind before it")->required();
   made->add_option("--lang", order.made.language, "c++ or c")
       ->capture_default_str()

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/option_check.hpp"
 #include "kernel/host/rate.hpp"
+#include "kernel/host/store.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/io/dns.hpp"
 #include "mansio/draft/filter.h"
@@ -103,7 +105,9 @@ class Check {
     if (rate) life(plugin, "rate", [&] { return use_rate(plugin); });
     const bool auth = host::offers(plugin, host::kAuthKind);
     if (auth) life(plugin, "auth", [&] { return use_auth(plugin); });
-    if (!lookup && !transport && !watches && !told && !rate && !auth)
+    const bool store = host::offers(plugin, host::kStoreKind);
+    if (store) life(plugin, "store", [&] { return use_store(plugin); });
+    if (!lookup && !transport && !watches && !told && !rate && !auth && !store)
       fmt::print("     its kinds are drafts that are not tried\n");
     else if (!started_ && !failed_)
       result("is one of its kinds with these options", "it is none of them");
@@ -459,6 +463,93 @@ class Check {
     result("as auth: leaks no descriptor",
            after > before + 8 ? fmt::format("{} more after {} rounds", after - before, kRounds) : "");
     return true;
+  }
+
+  // Keeps messages of a spool that nobody has, as ingress and queue do, and looks for them before and after their end.
+  bool use_store(const mansio_plugin &plugin) {
+    auto made = host::StoreInstance::create(around(), plugin, options());
+    if (!starts("store", made)) return false;
+    std::random_device random;
+    const auto spool = static_cast<std::uint64_t>(random()) << 32 | random() | 1u;
+    std::string wrong;
+    std::size_t before = 0;
+    std::uint64_t number = 0;
+    for (int round = 0; round < kRounds / 4 && wrong.empty(); ++round) {
+      if (round == 2) before = descriptors();
+      for (const std::size_t size : {0, 1, 5000, 600 * 1024}) {
+        if (!wrong.empty()) break;
+        wrong = keep_and_forget(**made, {spool, MessageId{++number}}, size);
+        if (!wrong.empty()) wrong = fmt::format("a message of {} bytes: {}", size, wrong);
+      }
+    }
+    const auto after = descriptors();
+    settle();
+    if (use_quietly_) return true;
+    result("as store: keeps, gives back and forgets messages", wrong.empty() ? timed_out() : wrong);
+    result("as store: leaks no descriptor",
+           after > before + 8 ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+    return true;
+  }
+
+  // What was wrong; "": nothing.
+  std::string keep_and_forget(host::StoreInstance &store, const StoreKey &key, std::size_t size) {
+    using Done = host::StoreInstance::Done;
+    std::string content(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<char>(i * 131 + i / 256);
+    auto fd = std::make_shared<io::UniqueFd>(::memfd_create("message", MFD_CLOEXEC));
+    if (::write(fd->get(), content.data(), size) != static_cast<ssize_t>(size)) return "no memory for it";
+    host::MessageSource source;
+    if (size > 0) source.slices.push_back({sizeof(mansio_slice), fd->get(), 0, size});
+    source.keep = fd;
+    const auto tell = [&](std::uint64_t sequence, const std::string &record, bool last) {
+      return answer_of([&](Done done) { store.outcome({0, key, last, sequence, record, kLimit}, std::move(done)); });
+    };
+    const auto odd = std::string{"\0\xff\r\n%s'\"\\;--", 12};
+    auto said = answer_of([&](Done done) { store.commit(key, std::move(source), size, kLimit, std::move(done)); });
+    if (said.status != MANSIO_OK) return "it is not kept: " + said.outcome.text;
+    for (const auto &[sequence, record] : {std::pair{std::uint64_t{2}, odd}, {std::uint64_t{1}, std::string{"old"}}})
+      if (said = tell(sequence, record, false); said.status != MANSIO_OK)
+        return "an outcome is not kept: " + said.outcome.text;
+    std::string all;
+    do {
+      said = answer_of([&](Done done) { store.read(key, all.size(), host::kStorePiece, kLimit, std::move(done)); });
+      if (said.status != MANSIO_OK) return "it is not given back: " + said.outcome.text;
+      all += said.values[0];
+    } while (said.values[0].size() == host::kStorePiece && all.size() <= size);
+    if (all != content) return "what is given back is something else";
+    if (said.values[1] != odd) return "the newest outcome is not given back";
+    if (auto trouble = named(store, key, true); !trouble.empty()) return trouble;
+    for (int i = 0; i < 2; ++i)
+      if (said = tell(UINT64_MAX, {}, true); said.status != MANSIO_OK)
+        return "it is not forgotten: " + said.outcome.text;
+    said = answer_of([&](Done done) { store.read(key, 0, host::kStorePiece, kLimit, std::move(done)); });
+    if (said.status != MANSIO_NOT_FOUND) return "it is there after its end";
+    if (tell(1, "late", false).status != MANSIO_OK) return "an outcome after its end is not OK";
+    return named(store, key, false);
+  }
+
+  // Goes through all that the store has, two ids at a time at first.
+  std::string named(host::StoreInstance &store, const StoreKey &key, bool expected) {
+    std::string cursor;
+    bool found = false;
+    std::uint32_t most = 2;
+    do {
+      auto said = answer_of([&](host::StoreInstance::Done done) { store.scan(cursor, most, kLimit, std::move(done)); });
+      if (said.status != MANSIO_OK) return "what there is is not named: " + said.outcome.text;
+      for (std::size_t i = 1; i < said.values.size(); ++i) found = found || said.values[i] == to_string(key);
+      cursor = said.values[0];
+      most = host::kStoreMostKeys;
+    } while (!cursor.empty());
+    return found == expected ? "" : expected ? "it is not named" : "it is named after its end";
+  }
+
+  // Begins an operation of a store and waits for its answer.
+  template <class F>
+  host::Answer answer_of(F begin) {
+    const auto answer = std::make_shared<std::optional<host::Answer>>();  // perhaps too late for us
+    begin([answer](host::Answer &&a) { *answer = std::move(a); });
+    if (!until([&] { return answer->has_value(); })) return host::plugin_failure("there was never an answer");
+    return std::move(**answer);
   }
 
   // An operation that only its deadline ended.

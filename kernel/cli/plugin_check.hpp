@@ -4,7 +4,9 @@
 // operations, and destroyed; a line says what was looked at and what came of it. A lookup is asked keys that are hardly
 // in any table; a transport is given one small message for check@mansio.invalid, a name that nobody can have; a
 // filter or policy is shown whole sessions, some of which are broken off; a rate is asked for leases for keys that are
-// hardly anybody's, and given them back; an auth plugin is asked to let strangers in.
+// hardly anybody's, and given them back; an auth plugin is asked to let strangers in; a store is given messages of a
+// spool that nobody has, which it has to give back, and to forget. One that needs a state directory has one that is
+// thrown away.
 #pragma once
 
 #include <map>

@@ -52,7 +52,7 @@ std::string configuration(const std::string &kind, const std::string &table, con
   auto instance = fmt::format("[{}.{}]\nplugin = \"{}\"", kind, table, name);
   if (kind == "transport")
     return fmt::format("{}\n\n[[route]]\ndomain = [\"{}.example\"]\ntransport = \"{}\"", instance, table, table);
-  if (kind == "lookup" || kind == "event") return instance;
+  if (kind == "lookup" || kind == "event" || kind == "store") return instance;
   if (kind == "rate")
     return fmt::format("{}\n\n[[rate_limit]]\nkey = \"tenant\"\nrate = \"100/m\"\nplugin = \"{}\"", instance, table);
   if (kind == "auth") return fmt::format("{}\n\n[smtpd]\nsasl_auth_enable = true\nauth = \"{}\"", instance, table);

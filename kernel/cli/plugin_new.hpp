@@ -9,7 +9,7 @@
 namespace mansio::cli {
 
 struct NewPlugin {
-  std::string kind;              // "lookup", "transport", "filter", "policy", "event", "rate", "auth"
+  std::string kind;              // "lookup", "transport", "filter", "policy", "event", "rate", "auth", "store"
   std::string name;              // "shout" or "lookup-shout"
   std::string language = "c++";  // or "c"
   std::string directory;         // "" = the plugin's name, here

@@ -9,6 +9,7 @@
 
 #include "kernel/cli/say.hpp"
 #include "kernel/cli/spool_bench.hpp"
+#include "kernel/cli/spool_restore.hpp"
 #include "kernel/config/parse.hpp"
 #include "kernel/spool/inspect.hpp"
 
@@ -110,7 +111,9 @@ int bench(io::FileSystem &files, const std::string &directory, const SpoolBench 
 int spool_main(int argc, char **argv) {
   std::string config = "/etc/mansio/mansio.toml", directory, body;
   SpoolBench how;
-  CLI::App app{"Look into a spool that no Mansio runs on, or measure the disk under one", "mansio spool"};
+  SpoolRestore restore;
+  CLI::App app{"Look into a spool that no Mansio runs on, measure the disk under one, or fill one from a store",
+               "mansio spool"};
   app.require_subcommand(1);
   auto *check_command = app.add_subcommand("check", "verify every record; exit status 1 if anything is damaged");
   auto *dump_command = app.add_subcommand("dump", "print records as JSON lines, or one message");
@@ -121,7 +124,14 @@ int spool_main(int argc, char **argv) {
   bench_command->add_option("--size", how.message_bytes, "bytes of a message")
       ->capture_default_str()
       ->check(CLI::Range(1, 16 << 20));
-  for (auto *command : {check_command, dump_command, bench_command}) {
+  auto *restore_command =
+      app.add_subcommand("restore", "bring back mail from a store into the spool of a Mansio that runs");
+  restore_command->add_option("--store", restore.store, "NAME of a [store.NAME]")->required();
+  restore_command->add_option("--from", restore.from,
+                              "the spool whose mail it was, or all; without: the only other one that it has mail of");
+  restore_command->add_flag("--hold", restore.hold, "what comes back waits until it is released");
+  restore_command->add_flag("--list", restore.list, "say of which spools the store has mail, and do nothing");
+  for (auto *command : {check_command, dump_command, bench_command, restore_command}) {
     command->add_option("--config", config, "configuration file")->capture_default_str();
     command->add_option("--spool", directory, "spool directory, instead of the configured one");
   }
@@ -131,6 +141,7 @@ int spool_main(int argc, char **argv) {
   } catch (const CLI::ParseError &e) {
     return app.exit(e);
   }
+  if (restore_command->parsed()) return restore_main({config, directory}, restore);
   if (directory.empty()) {
     const auto access = config::direct_files();
     const auto parsed = config::parse_settings(config, *access);

@@ -1,4 +1,5 @@
-// `mansio spool check|dump`: looks into a spool that no Mansio runs on; `bench` measures its disk.
+// `mansio spool check|dump`: looks into a spool that no Mansio runs on; `bench` measures its disk, `restore` fills that
+// of a Mansio that runs.
 #pragma once
 
 namespace mansio::cli {

@@ -47,6 +47,7 @@ class Checker {
     events();
     rates();
     auths();
+    stores();
     routes();
     parties();
     times();
@@ -180,7 +181,7 @@ class Checker {
     for (const auto *filters : {&s_.filters, &s_.policies})
       for (const auto &filter : *filters) workers += filter.budget.isolation == Isolation::Process;
     for (const auto &auth : s_.auths) workers += auth.budget.isolation == Isolation::Process;
-    workers += s_.events.size() + s_.rates.size();
+    workers += s_.events.size() + s_.rates.size() + s_.stores.size();
     if (workers > kMaxWorkers) {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
@@ -342,6 +343,19 @@ class Checker {
       plugin(of, auth.plugin, "\"auth-NAME\"");
       if (auth.budget.on_failure != OnFailure::Defer)
         add(of + ".on_failure", "is not \"defer\", but nobody is let in because a plugin failed; expected \"defer\"");
+    }
+  }
+
+  void stores() {
+    for (const auto &store : s_.stores) {
+      const auto of = "store." + store.name;
+      plugin(of, store.plugin, "\"store-NAME\"");
+      if (store.budget.isolation != Isolation::Process)
+        add(of + ".isolation",
+            "is \"inproc\", but the processes that accept and deliver mail depend on no store; expected \"process\"");
+      if (store.budget.on_failure != OnFailure::Defer)
+        add(of + ".on_failure",
+            "is not \"defer\", but mail of which there is no second copy is not accepted; expected \"defer\"");
     }
   }
 

@@ -822,6 +822,22 @@ std::span<const Option<Auth>> auth_options() {
   return rows;
 }
 
+std::span<const Option<Store>> store_options() {
+  using T = Store;
+  static const Option<T> rows[] = {
+      option<&T::plugin>("plugin", text(kPlugin), "The plugin that keeps the copies, such as \"store-directory\".",
+                         "must be given"),
+      option<&T::time_limit>("time_limit", duration(kMillisecond, 300 * kSecond),
+                             "How long it may take over a message, or over what became of one; then the message is "
+                             "refused with 451, and the outcome told again."),
+      option<&T::restore_empty_spool>(
+          "restore_empty_spool", boolean(),
+          "A start with a spool that is new takes over what the store has of another one, as `mansio spool restore` "
+          "does. Not where the spools of several machines share a store that are in use."),
+  };
+  return rows;
+}
+
 std::span<const Option<Budget>> budget_options() {
   using T = Budget;
   static const Option<T> rows[] = {
@@ -829,7 +845,7 @@ std::span<const Option<Budget>> budget_options() {
           "isolation", choice(kIsolations),
           "Where the plugin's code runs: in the process that uses it, or in one of its own, whose end "
           "harms nobody else.",
-          "`\"inproc\"`; in `[event.NAME]` and `[rate.NAME]` `\"process\"`, and nothing else"),
+          "`\"inproc\"`; in `[event.NAME]`, `[rate.NAME]` and `[store.NAME]` `\"process\"`, and nothing else"),
       option<&T::in_flight_limit>(
           "in_flight_limit", integer(1, 1000000),
           "Operations that the plugin may have under way; more are refused with \"try later\". In `[event.NAME]` "
@@ -863,7 +879,7 @@ std::span<const Option<Budget>> budget_options() {
           "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "
           "not there (a lookup: not found; a transport cannot); or hold the message for an operator (filters and "
           "policies: the message is taken; a lookup cannot). Of a `[rate.NAME]`: what it limits waits, or goes at the "
-          "configured rate (`skip`) until the plugin answers again. Of auth it is always \"defer\"."),
+          "configured rate (`skip`) until the plugin answers again. Of auth and of a store it is always \"defer\"."),
   };
   return rows;
 }

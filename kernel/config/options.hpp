@@ -52,6 +52,7 @@ std::span<const Option<Filter>> filter_options();  // of each [filter.NAME] and 
 std::span<const Option<Event>> event_options();
 std::span<const Option<Rate>> rate_options();
 std::span<const Option<Auth>> auth_options();
+std::span<const Option<Store>> store_options();
 std::span<const Option<Budget>> budget_options();  // of each table that names a plugin
 std::span<const Option<DestinationLimits>>
 destination_options();  // of each transport and [[transport.NAME.destination]]

@@ -147,13 +147,23 @@ Plan make_plan(const Settings &settings) {
       h->descriptors += auth.budget.in_flight_limit;
     }
   }
+  for (const auto &store : settings.stores) {
+    if (auto *h = host(store.budget)) {
+      h->name = "host.store." + store.name;
+      h->store = store.name;
+      h->descriptors += store.budget.in_flight_limit;
+    }
+  }
   const auto processes =
       2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
   std::uint64_t watched = 0;
   for (const auto *all : {&settings.filters, &settings.policies})
     for (const auto &filter : *all) watched += filter.budget.in_flight_limit;
+  std::uint64_t copied = 0;
+  for (const auto &store : settings.stores) copied += store.budget.in_flight_limit;
   plan.ingress_descriptors = kDescriptorsOfAProcess + sockets + 2 * std::uint64_t{plan.connection_limit} +
-                             4 * std::min<std::uint64_t>(watched, plan.connection_limit);
+                             4 * std::min<std::uint64_t>(watched, plan.connection_limit) +
+                             2 * std::min<std::uint64_t>(copied, plan.connection_limit);
   plan.queue_descriptors = kDescriptorsOfAProcess + 4 * kSegmentAllowance;
   plan.supervisor_descriptors = kDescriptorsOfAProcess + sockets + 4 * processes;
   plan.other_descriptors = kDescriptorsOfAProcess;

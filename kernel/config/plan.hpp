@@ -6,7 +6,8 @@
 //   every process   64: standard descriptors, channels to its peers, log, shared memory, event loop, DNS sockets
 //   ingress         + listening sockets + 2 a connection (the socket; the segment of a large message) + 4 a message
 //                   that filters may look at (as they see it, as they have changed it, and what is on its way to
-//                   them). Connections are limited over all ingress processes, so that one may have all of them
+//                   them) + 2 a message that stores may be at (the copy, and what of it is on its way). Connections
+//                   are limited over all ingress processes, so that one may have all of them
 //   egress          + 4 a delivery (the connection; one idle one kept for reuse; two slices of the spool), + 1 where
 //                   smtp_generic_maps make another header
 //   queue           + 4 a segment that may be in use at once (kSegmentAllowance segments)
@@ -67,9 +68,9 @@ struct PlanTransport {
 
 // A plugin instance with a process of its own.
 struct PlanHost {
-  std::string name;                                                  // "host.lookup.users"
-  std::string lookup, transport, filter, policy, event, rate, auth;  // one of them: the table's name
-  std::uint32_t needs = 0;                                           // MANSIO_NEEDS_* of its plugin
+  std::string name;                                                         // "host.lookup.users"
+  std::string lookup, transport, filter, policy, event, rate, auth, store;  // one of them: the table's name
+  std::uint32_t needs = 0;                                                  // MANSIO_NEEDS_* of its plugin
   std::uint32_t breaker_deaths = 5;
   Nanos breaker_window = 0, breaker_time = 0;
   std::uint64_t descriptors = 0;  // that its process needs
@@ -77,7 +78,7 @@ struct PlanHost {
   bool operator==(const PlanHost &) const = default;
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.event, s.rate, s.auth, s.needs, s.breaker_deaths,
+    v(s.name, s.lookup, s.transport, s.filter, s.policy, s.event, s.rate, s.auth, s.store, s.needs, s.breaker_deaths,
       s.breaker_window, s.breaker_time, s.descriptors, s.for_queue);
   }
 };

@@ -16,8 +16,8 @@ namespace mansio::config {
 namespace {
 
 constexpr std::string_view kTables[] = {
-    "include", "log",   "smtpd", "listener", "transport", "lookup", "filter",     "policy",   "event",       "rate",
-    "auth",    "route", "queue", "segments", "dns",       "tenant", "rate_limit", "response", "source_group"};
+    "include", "log",   "smtpd", "listener", "transport", "lookup", "filter", "policy",     "event",    "rate",
+    "auth",    "store", "route", "queue",    "segments",  "dns",    "tenant", "rate_limit", "response", "source_group"};
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kDestinations = "destination";  // in a transport's table
 
@@ -46,6 +46,7 @@ std::string home_of(std::string_view name) {
   look("event", event_options(), "event.NAME");
   look("rate", rate_options(), "rate.NAME");
   look("auth", auth_options(), "auth.NAME");
+  look("store", store_options(), "store.NAME");
   look("transport", destination_options(), "transport.NAME");
   look("listener", listener_options(), "listener.NAME");
   return found;
@@ -82,6 +83,7 @@ class Reader {
     read_instances("event", event_options(), s.events);
     read_instances("rate", rate_options(), s.rates);
     read_instances("auth", auth_options(), s.auths);
+    read_instances("store", store_options(), s.stores);
     read_routes(s);
     read_list("tenant", tenant_options(), s.tenants);
     read_list("source_group", source_group_options(), s.source_groups);

@@ -113,9 +113,15 @@ std::string configuration_reference() {
       "names it. Options that are not listed here are the plugin's own.\n\n";
   table(out, auth_options(), Auth{});
   out +=
+      "\n## [store.NAME]\n\nA plugin that keeps a second, complete copy of accepted mail, on another disk or machine; "
+      "with several, each does. A message is accepted when the spool and every store have it on stable storage, and "
+      "refused with 451 while one does not (docs/durability.md). It runs in a process of its own. Options that are not "
+      "listed here are the plugin's own.\n\n";
+  table(out, store_options(), Store{});
+  out +=
       "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]`, "
-      "`[event.NAME]`, `[rate.NAME]` and `[auth.NAME]`: where the plugin's code runs, what it may use, and what "
-      "happens when it fails.\n\n";
+      "`[event.NAME]`, `[rate.NAME]`, `[auth.NAME]` and `[store.NAME]`: where the plugin's code runs, what it may use, "
+      "and what happens when it fails.\n\n";
   table(out, budget_options(), Budget{});
   out +=
       "\n## [[route]]\n\nWhich transport delivers to a recipient: the first route that matches. All conditions of a "

@@ -45,6 +45,7 @@ const Filter *Settings::policy(std::string_view name) const { return by_name(pol
 const Event *Settings::event(std::string_view name) const { return by_name(events, name); }
 const Rate *Settings::rate(std::string_view name) const { return by_name(rates, name); }
 const Auth *Settings::auth(std::string_view name) const { return by_name(auths, name); }
+const Store *Settings::store(std::string_view name) const { return by_name(stores, name); }
 const Listener *Settings::listener(std::string_view name) const { return by_name(listeners, name); }
 
 }  // namespace mansio::config

@@ -273,6 +273,19 @@ struct Auth {
   bool operator==(const Auth &) const = default;
 };
 
+// One [store.NAME]: a plugin that keeps a second copy of all mail. It has a process of its own, which nothing else
+// depends on.
+struct Store {
+  std::string name;
+  std::string plugin;                          // "store-directory"
+  std::map<std::string, std::string> options;  // the plugin's, as text
+  Nanos time_limit = 30 * kSecond;             // of one call
+  bool restore_empty_spool = false;            // what it has of another spool is taken over by one that is new
+  Budget budget{.isolation = Isolation::Process};
+
+  bool operator==(const Store &) const = default;
+};
+
 // The first route that matches a recipient is taken. Empty conditions match everything.
 struct RouteRule {
   std::vector<std::string> recipient;  // addresses
@@ -436,6 +449,7 @@ struct Settings {
   std::vector<Event> events;
   std::vector<Rate> rates;
   std::vector<Auth> auths;
+  std::vector<Store> stores;
   std::vector<RouteRule> routes;
   std::vector<TenantRule> tenants;
   std::vector<SourceGroup> source_groups;
@@ -455,6 +469,7 @@ struct Settings {
   const Event *event(std::string_view name) const;
   const Rate *rate(std::string_view name) const;
   const Auth *auth(std::string_view name) const;
+  const Store *store(std::string_view name) const;
   const Listener *listener(std::string_view name) const;
   bool asks_exchangers() const;  // limits of some transport go by who takes a domain's mail
   bool records() const;          // sessions of some listener

@@ -92,6 +92,7 @@ std::string write_snapshot(const Settings &s) {
   instances(out, "event.", event_options(), s.events);
   instances(out, "rate.", rate_options(), s.rates);
   instances(out, "auth.", auth_options(), s.auths);
+  instances(out, "store.", store_options(), s.stores);
   for (const auto &rule : s.routes) {
     out += "[[route]]\n";
     out += "where = " + toml_string(rule.where) + '\n';

@@ -1,5 +1,5 @@
 // A plugin's shared object, checked and opened, and what an instance of it is given. The instances by kind are in
-// transport.hpp, lookup.hpp, filter.hpp, event.hpp, rate.hpp and auth.hpp.
+// transport.hpp, lookup.hpp, filter.hpp, event.hpp, rate.hpp, auth.hpp and store.hpp.
 //
 // Loading refuses a file that others may write (owner and mode, as Postfix does for its maps), lacks the entry
 // symbol, needs a later ABI, or is none of the kinds we know. Handles are never closed: static destructors and TLS make
@@ -31,6 +31,7 @@ inline constexpr const char *kPolicyKind = "mansio.policy/1~draft";
 inline constexpr const char *kEventKind = "mansio.event/1~draft";
 inline constexpr const char *kRateKind = "mansio.rate/1~draft";
 inline constexpr const char *kAuthKind = "mansio.auth/1~draft";
+inline constexpr const char *kStoreKind = "mansio.store/1~draft";
 
 // Fails with Status::BadConfig and a text that names the file, what is wrong with it and what helps.
 Result<const mansio_plugin *> load_plugin(const std::string &path);

@@ -17,6 +17,7 @@
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/rate.hpp"
+#include "kernel/host/store_service.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -53,6 +54,7 @@ class Host final : public process::Role {
     event_.reset();
     rate_.reset();
     auth_.reset();
+    store_.reset();
     tables_.reset();
   }
 
@@ -66,14 +68,16 @@ class Host final : public process::Role {
     const auto *event = settings.event(context.start.event);
     const auto *rate = settings.rate(context.start.rate);
     const auto *auth = settings.auth(context.start.auth);
-    if (!lookup && !transport && !filter && !event && !rate && !auth)
+    const auto *store = settings.store(context.start.store);
+    if (!lookup && !transport && !filter && !event && !rate && !auth && !store)
       return Error{Status::BadConfig, "nothing to host"};
     const auto table = lookup      ? PluginTable{*lookup}
                        : transport ? PluginTable{*transport}
                        : filter    ? PluginTable{*filter}
                        : event     ? PluginTable{*event}
                        : rate      ? PluginTable{*rate}
-                                   : PluginTable{*auth};
+                       : auth      ? PluginTable{*auth}
+                                   : PluginTable{*store};
     auto loaded = load_alone(table, table.name, context);
     if (!loaded) return loaded.error();
     const auto &plugin = loaded->plugin;
@@ -111,6 +115,10 @@ class Host final : public process::Role {
       auto made = AuthInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
       auth_ = std::make_unique<AuthService>(std::move(*made));
+    } else if (store) {
+      auto made = StoreInstance::create(around, plugin, std::move(instance));
+      if (!made) return made.error();
+      store_ = std::make_unique<StoreService>(std::move(*made), [this] { check_idle(); });
     } else {
       auto made = TransportInstance::create(around, plugin, std::move(instance), events());
       if (!made) return made.error();
@@ -148,6 +156,7 @@ class Host final : public process::Role {
     if (event_) event_->instance().stats(add);
     if (rate_) rate_->stats(add);
     if (auth_) auth_->instance().stats(add);
+    if (store_) store_->instance().stats(add);
   }
 
  private:
@@ -193,6 +202,7 @@ class Host final : public process::Role {
       default:
         if (const auto client = from.lock(); filter_ && client && filter_->receive(client, m)) return;
         if (const auto client = from.lock(); auth_ && client && auth_->receive(client, m)) return;
+        if (const auto client = from.lock(); store_ && client && store_->receive(client, m)) return;
         context_->log.warn("unknown message from a client", {{"type", m.type}});
     }
   }
@@ -284,7 +294,7 @@ class Host final : public process::Role {
   }
 
   void check_idle() {
-    const bool busy = (event_ && !event_->idle()) || (rate_ && rate_->in_flight() > 0);
+    const bool busy = (event_ && !event_->idle()) || (rate_ && rate_->in_flight() > 0) || (store_ && !store_->idle());
     if (!draining_ || !channels_.empty() || busy || finished_) return;
     finished_ = true;
     asio::post(context_->loop, [this] {
@@ -295,6 +305,7 @@ class Host final : public process::Role {
       event_.reset();
       rate_.reset();
       auth_.reset();
+      store_.reset();
       tables_.reset();
       context_->finished();
     });
@@ -310,6 +321,7 @@ class Host final : public process::Role {
   std::unique_ptr<EventService> event_;
   std::unique_ptr<RateInstance> rate_;
   std::unique_ptr<AuthService> auth_;
+  std::unique_ptr<StoreService> store_;
   std::unique_ptr<Watchdog> watchdog_;
   std::set<std::shared_ptr<io::Channel>> channels_, tables_that_ask_;  // of its clients
   bool draining_ = false, finished_ = false;

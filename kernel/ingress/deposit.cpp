@@ -4,10 +4,31 @@
 #include <chrono>
 #include <optional>
 
+#include "kernel/host/store_set.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/route/content_filter.hpp"
 
 namespace mansio::ingress {
+
+Task<Result<void>> commit_everywhere(Environment &env, MessageId id, std::string trace,
+                                     std::unique_ptr<spool::Draft> draft, const Envelope &envelope,
+                                     Durability durability) {
+  if (env.stores) {
+    const StoreKey key{env.intake.spool(), id};
+    const auto kept = co_await env.stores->commit(key, *draft, encode_envelope(envelope), trace);
+    if (!kept) {
+      env.intake.abandoned(id);
+      co_return kept.error();
+    }
+  }
+  const auto committed = co_await env.writer.commit(id, trace, std::move(draft), envelope, durability);
+  if (!committed) {
+    if (env.stores) env.intake.abandoned(id);
+    co_return committed.error();
+  }
+  env.intake.committed(*committed, envelope);
+  co_return Result<void>{};
+}
 
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content, std::string prepend,
@@ -42,13 +63,13 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;
-  const auto committed = co_await env.writer.commit(id, trace, std::move(draft), e, service.smtpd.durability);
+  const auto committed =
+      co_await commit_everywhere(env, id, std::move(trace), std::move(draft), e, service.smtpd.durability);
   if (!committed) {
     env.log.warn("message not committed",
                  {{"qid", id}, {"client", e.client_address}, {"error", committed.error().text}});
     co_return committed.error();
   }
-  env.intake.committed(*committed, e);
   ++service.counters.messages;
   service.counters.recipients += e.recipients.size();
   service.counters.bytes += content.size();
@@ -76,6 +97,13 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                               {"orig_source", e.origin->local ? "LOCAL" : "REMOTE"}});
   }
   co_return id;
+}
+
+std::optional<Reply> Environment::refusal() const {
+  if (auto why = intake.refusal()) return why;
+  if (stores && (stores->away() || intake.spool() == 0))
+    return Reply{451, {4, 3, 0}, "Mail store is unavailable, try again later"};
+  return std::nullopt;
 }
 
 std::optional<Reply> nul_refusal(bool filtered, std::string_view content) {

@@ -1,9 +1,14 @@
-// The last step of every message that a client brings: an id, the trace header, the commit, and the notice to the
-// queue. Only after it may the client hear that the message is taken.
+// The last step of every message that a client brings: an id, the trace header, the commit, to the stores first if
+// there are any, and the notice to the queue. Only after it may the client hear that the message is taken. What a
+// session itself writes to the postmaster is committed the same way.
+//
+// Stores come first so that what is in the spool is in them, too. The other way round a client that is refused because
+// a store is away would have its message delivered, once for each time it comes again.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +24,12 @@ namespace mansio::ingress {
 Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &envelope,
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
                                 std::string prepend = {}, MessageId id = {});
+
+// The commit alone, of a message that has all: to every store, then to the spool, and the queue hears of it. An error:
+// it is not in the spool; what a store may have of it is given up.
+Task<Result<void>> commit_everywhere(Environment &env, MessageId id, std::string trace,
+                                     std::unique_ptr<spool::Draft> draft, const Envelope &envelope,
+                                     Durability durability);
 
 // Of a piece of content with a NUL in it, where the message goes through a content filter. Some drop NULs before they
 // look for lines (DSPAM), so that "\0." alone on a line would end the message for them, and what follows would be

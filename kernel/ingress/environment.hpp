@@ -20,6 +20,10 @@
 #include "kernel/process/shared.hpp"
 #include "kernel/spool/writer.hpp"
 
+namespace mansio::host {
+class StoreSet;
+}  // namespace mansio::host
+
 namespace mansio::ingress {
 
 class TablePolicy;
@@ -61,6 +65,9 @@ class Intake {
   virtual std::optional<Reply> refusal() const = 0;    // why no new MAIL is welcome
   virtual bool slows(const Client &client) const = 0;  // its next message is to wait for in_flow_delay
   virtual void committed(const spool::Committed &message, const Envelope &envelope) = 0;
+  // What the spool is called in stores, 0 while it is not known; and what they may have and the spool will not.
+  virtual std::uint64_t spool() const { return 0; }
+  virtual void abandoned(MessageId) {}
   // Mail for that domain ("@domain": and its subdomains) is to be tried now. How many messages wait for it; an error:
   // not now.
   virtual Task<Result<std::uint64_t>> flush(std::string domain, std::string by) = 0;
@@ -129,6 +136,9 @@ struct Environment {
   Census &census;
   io::Dns *dns;                         // null: client names are not looked up
   const TablePolicy *tables = nullptr;  // asked instead of `policy`; null: no table has a say
+  host::StoreSet *stores = nullptr;     // null: mail is kept in the spool alone
+
+  std::optional<Reply> refusal() const;  // why no new mail is welcome
 };
 
 }  // namespace mansio::ingress

@@ -71,7 +71,7 @@ Task<void> QmqpSession::run() {
 }
 
 Task<std::optional<Reply>> QmqpSession::receive() {
-  if (const auto why = env_.intake.refusal()) co_return *why;
+  if (const auto why = env_.refusal()) co_return *why;
   co_await hold_back(env_, service_, client_);
   for (;;) {
     auto bytes = connection_.buffered();

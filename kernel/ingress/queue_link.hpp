@@ -40,6 +40,8 @@ class QueueLink final : public spool::SegmentSource, public Intake {
   std::optional<Reply> refusal() const override;
   bool slows(const Client &client) const override;
   void committed(const spool::Committed &message, const Envelope &envelope) override;
+  std::uint64_t spool() const override { return link_.spool(); }
+  void abandoned(MessageId id) override { link_.abandoned(id); }
   Task<Result<std::uint64_t>> flush(std::string domain, std::string by) override;
 
   bool attached() const { return link_.connected(); }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/store_set.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/watchdog.hpp"
 #include "kernel/ingress/authenticators.hpp"
@@ -87,6 +88,7 @@ class IngressRole final : public process::Role {
     spool::WriterOptions writing;
     writing.memory = settings.spool_settings.body_memory;
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, writing);
+    stores_ = host::StoreSet::create(settings, context.loop, context.clock, context.log);
     dns_ = process::make_resolver(context);
     if (TablePolicy::needed(settings)) {
       tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir, surroundings());
@@ -95,7 +97,7 @@ class IngressRole final : public process::Role {
     }
     server_ = std::make_unique<Server>(Environment{context.loop, context.clock, context.log, settings,
                                                    context.start.config_epoch, *writer_, *policy_, *link_, *census_,
-                                                   dns_.get(), table_policy_.get()});
+                                                   dns_.get(), table_policy_.get(), stores_.get()});
     if (auto ready = prepare_plugins(); !ready) return ready;
     prepare_recorder();
     for (const auto &listener : settings.listeners) {
@@ -119,7 +121,8 @@ class IngressRole final : public process::Role {
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind == wire::RoleKind::Queue) return link_->attach(std::move(channel));
-    if (peer.kind != wire::RoleKind::Host || !filters_ || filters_->attach(peer.name, channel)) return;
+    if (peer.kind != wire::RoleKind::Host || (stores_ && stores_->attach(peer.name, channel))) return;
+    if (!filters_ || filters_->attach(peer.name, channel)) return;
     if (authenticators_ && authenticators_->attach(peer.name, channel)) return;
     if (tables_) tables_->attach(peer.name, std::move(channel));
   }
@@ -148,6 +151,7 @@ class IngressRole final : public process::Role {
       for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
       writer_->close();
       link_->close();
+      if (stores_) stores_->close();
       table_policy_.reset();
       watchdog_.reset();
       filters_.reset();
@@ -198,6 +202,7 @@ class IngressRole final : public process::Role {
       each("mansio_recorded_bytes_total", static_cast<double>(r.bytes));
       each("mansio_recording", r.recording ? 1 : 0);
     }
+    if (stores_) stores_->stats(each);
     each("mansio_smtpd_queue_attached", link_->attached() ? 1 : 0);
     each("mansio_smtpd_spare_segment", link_->spare() ? 1 : 0);
     each("mansio_smtpd_body_memory_bytes", static_cast<double>(writer_->memory()));
@@ -309,6 +314,7 @@ class IngressRole final : public process::Role {
   std::unique_ptr<QueueLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   host::Running running_;
+  std::unique_ptr<host::StoreSet> stores_;  // null: none is configured
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<host::TableSet> tables_;  // null: none has a say
   std::unique_ptr<TablePolicy> table_policy_;

@@ -241,7 +241,7 @@ void Session::mail(const Command &command) {
     log_reject("MAIL", too_big);
     return refuse(too_big);
   }
-  if (const auto why = env_.intake.refusal()) {  // our trouble, not the client's error
+  if (const auto why = env_.refusal()) {  // our trouble, not the client's error
     ++service_.counters.deferred_messages;
     log_reject("MAIL", *why);
     return reply(*why);

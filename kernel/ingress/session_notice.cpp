@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/table_policy.hpp"
 #include "kernel/mail/address.hpp"
@@ -106,12 +107,11 @@ Task<void> Session::notify_postmaster() {
   e.body = t.scanner.info();
   e.body.size += trace.size();
   e.body.hops = 0;
-  const auto committed = co_await env_.writer.commit(*id, trace, std::move(t.draft), e, smtpd_.durability);
+  const auto committed = co_await commit_everywhere(env_, *id, trace, std::move(t.draft), e, smtpd_.durability);
   if (!committed) {
     failed(committed.error().text);
     co_return;
   }
-  env_.intake.committed(*committed, e);
   env_.log.info("notice to the postmaster",
                 {{"qid", *id}, {"client", client_.address}, {"to", e.recipients[0].address}});
 }

@@ -17,8 +17,8 @@
 //    7   body flags          26  tls_cipher            46  dsn_parent: event
 //    8   body.hops           27  auth_user             47 * metadata
 //    9   ret                 28  listener
-//   10   envid               29  origin
-//   11   message flags       30  content_filter
+//   10   envid               29  origin               48  restored: spool
+//   11   message flags       30  content_filter       49  restored: id
 //
 //   body flags: 1 leading dots, 2 eight-bit, 4 eight-bit header
 //   message flags: 1 8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS
@@ -68,6 +68,8 @@ enum Tag : std::uint64_t {
   kParentId = 45,
   kParentEvent = 46,
   kMetadata = 47,
+  kRestoredSpool = 48,
+  kRestoredId = 49,
 };
 enum RecipientTag : std::uint64_t { kAddress = 1, kOriginal = 2, kOrcpt = 3, kNotify = 4, kRouteIndex = 5 };
 enum OriginTag : std::uint64_t {
@@ -314,6 +316,10 @@ void read_field(FieldReader &r, Envelope &e) {
       if (!read_pair(r.value(), entry.first, entry.second)) r.fail();
       return;
     }
+    case kRestoredSpool:
+      return r.number(e.restored.spool);
+    case kRestoredId:
+      return r.number(e.restored.id.value);
     default:
       return;  // of a later version
   }
@@ -400,6 +406,8 @@ std::string encode_envelope(const Envelope &e) {
     write_pair(inner, key, value);
     w.always(kMetadata, inner);
   }
+  w.number(kRestoredSpool, e.restored.spool);
+  w.number(kRestoredId, e.restored.id.value);
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include "kernel/base/clock.hpp"
 #include "kernel/base/id.hpp"
 #include "kernel/base/result.hpp"
+#include "kernel/mail/store_key.hpp"
 
 namespace mansio {
 
@@ -112,6 +113,7 @@ struct Envelope {
   std::uint8_t priority = 0;
   Nanos hold_until = 0;  // wall; 0 = not held, INT64_MAX = until released
   DsnParent dsn_parent;
+  StoreKey restored;  // what it was called in the store that it came back from; zero: it is no such message
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 

@@ -98,6 +98,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       if (const auto *e = settings.event(start.event)) read_options(p, e->options);
       if (const auto *r = settings.rate(start.rate)) read_options(p, r->options);
       if (const auto *a = settings.auth(start.auth)) read_options(p, a->options);
+      if (const auto *s = settings.store(start.store)) read_options(p, s->options);
       break;
     case wire::RoleKind::Supervisor:
     case wire::RoleKind::Config:
@@ -114,6 +115,7 @@ std::string state_directory(const wire::Start &start) {
                      : !start.event.empty()  ? "event." + start.event
                      : !start.rate.empty()   ? "rate." + start.rate
                      : !start.auth.empty()   ? "auth." + start.auth
+                     : !start.store.empty()  ? "store." + start.store
                                              : "transport." + start.transport;
   return start.spool + "/state/" + table;
 }

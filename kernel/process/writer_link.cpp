@@ -63,6 +63,10 @@ void WriterLink::lost() {
 }
 
 bool WriterLink::handle(io::Message &message) {
+  if (message.type == wire::SpoolName::kType) {
+    if (const auto name = decode<wire::SpoolName>(message.payload)) spool_ = name->spool;
+    return true;
+  }
   if (message.type != wire::SegmentReply::kType) return false;
   auto reply = decode<wire::SegmentReply>(message.payload);
   if (!reply) return true;
@@ -113,6 +117,10 @@ void WriterLink::sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_
     unreported_.push_back({segment, epoch, bad_from});
     if (connected()) catch_up();
   }
+}
+
+void WriterLink::abandoned(MessageId id) {
+  if (connected()) channel_->send(wire::Abandoned{id});
 }
 
 void WriterLink::committed(const spool::Committed &message, std::string_view envelope_bytes) {

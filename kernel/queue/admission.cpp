@@ -123,6 +123,10 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
     m.held = true;
     m.more().hold_reason = hold_reason_of(envelope);
   }
+  if (envelope.restored.spool != 0) {
+    m.possible_duplicate = true;  // nobody knows what the spool that it was in had not told the store
+    owe_stores(envelope.restored);
+  }
   index_.recount(slot);
   const DsnParent parent = envelope.dsn_parent;
   Recipients recipients;
@@ -138,6 +142,7 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
     std::sort(done.begin(), done.end());
     std::erase_if(recipients, [&](std::uint32_t i) { return std::binary_search(done.begin(), done.end(), i); });
   }
+  if (recipients.size() < envelope.recipients.size()) store_changed(at.id);
   if (anew) delivery_log_.active(at.id, envelope);
   if (anew && !record) tell_inserted(at.id, envelope);
   if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, now.mono);

@@ -35,14 +35,15 @@ namespace {
 
 // "" if the request makes sense, else what was expected.
 std::string problem_of(const wire::QueueCommand &c) {
-  constexpr std::string_view verbs[] = {"list",   "show",    "hold",   "release",     "requeue",   "reroute",
-                                        "rebind", "delete",  "expire", "flush",       "summary",   "qshape",
-                                        "why",    "suspend", "resume", "suspensions", "responses", "unthrottle"};
+  constexpr std::string_view verbs[] = {
+      "list",    "show",   "hold", "release", "requeue", "reroute",     "rebind",    "delete",     "expire", "flush",
+      "summary", "qshape", "why",  "suspend", "resume",  "suspensions", "responses", "unthrottle", "stores", "restore"};
   if (std::find(std::begin(verbs), std::end(verbs), c.verb) == std::end(verbs)) return "unknown command: " + c.verb;
   for (const auto &id : c.ids)
     if (!parse_message_id(id)) return "not a queue id: " + id;
   if (c.verb == "suspend" || c.verb == "resume") return QueueCore::problem_of_suspension(c);
   if (c.verb == "unthrottle") return QueueCore::problem_of_unthrottle(c);
+  if (c.verb == "stores" || c.verb == "restore") return "";
   if (c.verb == "why" && c.match.size() == 1 && c.match.front().first == "destination" && c.ids.empty()) return "";
   bool chosen = c.all || !c.ids.empty();
   for (const auto &[key, value] : c.match) {
@@ -92,6 +93,7 @@ bool names_sender(std::string_view wanted, std::string_view sender) {
 void QueueCore::on_command(Connection &c, wire::QueueCommand &request) {
   auto problem = problem_of(request);
   if (problem.empty() && request.verb == "rebind") problem = problem_of_rebind(request);
+  if (problem.empty() && request.verb == "restore") problem = order_restore(request);
   if (!request.reads()) {
     std::string what;
     for (const auto &id : request.ids) what += (what.empty() ? "" : " ") + id;
@@ -175,6 +177,8 @@ bool QueueCore::step(Command &command) {
   if (command.request.verb == "responses") return command.lines = response_lines(), false;
   if (command.request.verb == "unthrottle")
     return command.affected = unthrottle(lower(match_of(command, "destination"))), false;
+  if (command.request.verb == "stores") return command.lines = store_lines(), false;
+  if (command.request.verb == "restore") return false;  // it has begun
   if (command.request.verb == "why" && command.request.ids.empty() && !match_of(command, "destination").empty())
     return why_destination(command);
   // A flush mostly looks at the index alone, and only marks what it finds.

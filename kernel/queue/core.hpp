@@ -12,8 +12,8 @@
 // admission.cpp (into the index), recovery.cpp, leases.cpp (out to egress), outcomes.cpp (and back), responses.cpp
 // (what replies make us do), crashes.cpp, routing.cpp, policies.cpp (plugins that have a say), retries.cpp (in when
 // mail is tried again), sites.cpp (which domains share limits), notifications.cpp, telling.cpp (event plugins),
-// compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp, suspensions.cpp and why.cpp (operators),
-// clog.cpp (what holds the queue up), maintenance.cpp (time, pressure, end).
+// stores.cpp (second copies of mail), compaction.cpp, commands.cpp, flush.cpp, shape_command.cpp, listing.cpp,
+// suspensions.cpp and why.cpp (operators), clog.cpp (what holds the queue up), maintenance.cpp (time, pressure, end).
 #pragma once
 
 #include <deque>
@@ -43,6 +43,8 @@
 #include "kernel/queue/link.hpp"
 #include "kernel/queue/peers.hpp"
 #include "kernel/queue/rate_links.hpp"
+#include "kernel/queue/store_links.hpp"
+#include "kernel/queue/store_state.hpp"
 #include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 #include "kernel/spool/store.hpp"
@@ -95,7 +97,7 @@ class QueueCore : private spool::Mover {
   void unadmitted(std::uint32_t segment, std::uint32_t epoch) { scan({segment, epoch}, nullptr); }  // on_unadmitted
 
   void drain();  // lease nothing more
-  bool drained() const { return leases_.empty(); }
+  bool drained() const { return leases_.empty() && store_links_->settled(); }
   // Says for what is still leased that it may be delivered twice, closes the store, sends the last acknowledgements.
   Result<void> stop();
 
@@ -368,6 +370,35 @@ class QueueCore : private spool::Mover {
   void tell_delivering(const LeaseState &lease, const wire::Lease &sent, const Connection &to);
   void tell_removed(const Message &m);
 
+  // stores.cpp
+  void name_spool();
+  void say_spool_name(Connection &c);
+  void say_spool_name();
+  void recover_stores();
+  void stores_recovered();
+  void reload_stores();
+  void store_changed(MessageId id);
+  void owe_stores(const StoreKey &key);
+  std::optional<StoreLinks::Outcome> outcome_for_stores(MessageId id);
+  void snapshot_stores();
+  void on_abandoned(const wire::Abandoned &abandoned);
+  void journal_told();
+  void step_stores(bool tick);
+  void look_through_stores();
+  bool absent(MessageId id) const;
+  bool is_aside(MessageId id) const;
+  void on_store_page(const StoreLinks::Page &page);
+  Nanos certain_at() const;
+  void judge_suspects();
+  bool comes_back(const Restore &restore, const StoreKey &key) const;
+  void begin_restore(const RestoreOrder &order);
+  void choose_spool(Restore &restore, const StoreView &view);
+  void step_restore();
+  void on_restored(const wire::Restored &said);
+  void restore_router_lost(ConnectionId id);
+  std::string order_restore(const wire::QueueCommand &c);
+  std::string store_lines() const;
+
   // commands.cpp
   void on_command(Connection &c, wire::QueueCommand &command);
   void on_credit(Connection &c, const wire::QueueCommandCredit &credit);
@@ -448,6 +479,8 @@ class QueueCore : private spool::Mover {
   ClockSteps steps_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<RateLinks> rate_links_;
+  std::unique_ptr<StoreLinks> store_links_;
+  StoreState stores_;
 
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   ConnectionId next_connection_ = 1;

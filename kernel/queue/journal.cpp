@@ -32,6 +32,10 @@ enum class Kind : std::uint8_t {  // in stored bytes: never renumber
   Released = 21,
   Learned = 22,
   Unrouted = 23,
+  Spool = 24,
+  Owed = 25,
+  Told = 26,
+  Restore = 27,
 };
 
 template <class... T>
@@ -123,6 +127,14 @@ std::string scheduling(std::string_view state) { return make(Kind::Scheduling, M
 std::string learned(std::string_view parts) { return make(Kind::Learned, MessageId{}, parts); }
 std::string clock_step(const ClockSteps::Step &step) { return make(Kind::ClockStep, MessageId{}, step.at, step.size); }
 std::string start(std::uint32_t number) { return make(Kind::Start, MessageId{}, number); }
+std::string spool(std::uint64_t name) { return make(Kind::Spool, MessageId{}, name); }
+std::string owed(std::uint64_t spool, const std::vector<MessageId> &ids) {
+  return make(Kind::Owed, MessageId{}, spool, ids);
+}
+std::string told(std::uint64_t spool, const std::vector<MessageId> &ids) {
+  return make(Kind::Told, MessageId{}, spool, ids);
+}
+std::string restore(const RestoreOrder &order) { return make(Kind::Restore, MessageId{}, order); }
 
 }  // namespace entry
 
@@ -131,7 +143,7 @@ void Replay::apply(std::string_view bytes) {
   Kind kind{};
   MessageId id;
   d(kind, id);
-  if (!d.ok() || kind < Kind::Gone || kind > Kind::Unrouted) {
+  if (!d.ok() || kind < Kind::Gone || kind > Kind::Restore) {
     ++skipped_;
     return;
   }
@@ -179,6 +191,36 @@ void Replay::apply(std::string_view bytes) {
       if (finished()) leased_until_ = std::max(leased_until_, latest);
       return;
     }
+    case Kind::Spool: {
+      std::uint64_t name = 0;
+      d(name);
+      if (finished()) spool_ = name;
+      return;
+    }
+    case Kind::Owed:
+    case Kind::Told: {
+      std::uint64_t spool = 0;
+      std::vector<MessageId> ids;
+      d(spool, ids);
+      if (!finished()) return;
+      for (const auto one : ids) {
+        if (kind == Kind::Owed) {
+          owed_.insert({spool, one});
+          continue;
+        }
+        owed_.erase({spool, one});
+        if (spool != spool_) continue;
+        const auto slot = by_id_.find(one);
+        if (slot != IdTable<Replay>::kNobody && heads_[slot].gone()) heads_[slot].first.offset = kTold;
+      }
+      return;
+    }
+    case Kind::Restore: {
+      RestoreOrder order;
+      d(order);
+      if (finished()) restore_ = std::move(order);
+      return;
+    }
     case Kind::Moved: {
       spool::Place to;
       d(to.segment, to.epoch, to.offset);
@@ -203,6 +245,15 @@ void Replay::apply(std::string_view bytes) {
     default:
       if (auto &h = head(id); !h.gone()) keep(h, bytes);
   }
+}
+
+std::vector<StoreKey> Replay::owed() const {
+  std::vector<StoreKey> all{owed_.begin(), owed_.end()};
+  for (std::size_t i = 0; spool_ != 0 && i < heads_.size(); ++i) {
+    const auto &h = heads_[i];
+    if (h.gone() && h.first.offset == kGone) all.push_back({spool_, h.id});
+  }
+  return all;
 }
 
 Replay::Head &Replay::head(MessageId id) {

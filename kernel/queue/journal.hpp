@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -98,6 +99,18 @@ struct Record {
   }
 };
 
+// Mail that is being brought back from a store; without a name of one: none is.
+struct RestoreOrder {
+  std::string store;
+  std::uint64_t from = 0;  // the spool whose mail it was; 0: of any but this one
+  bool hold = false;
+  bool operator==(const RestoreOrder &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.store, s.from, s.hold);
+  }
+};
+
 namespace entry {
 
 std::string gone(MessageId id);
@@ -125,6 +138,11 @@ std::string scheduling(std::string_view state);           // what Scheduler::sav
 std::string learned(std::string_view parts);           // Scheduler::save_more() and what replies did; the last counts
 std::string clock_step(const ClockSteps::Step &step);  // the clock jumped forward: mail did not age by it
 std::string start(std::uint32_t number);               // makes lease ids unique: they begin with it
+std::string spool(std::uint64_t name);                 // what the spool is called in stores
+// Stores are to forget these, and all of them have; of a message of ours `gone` says the former. All of one spool.
+std::string owed(std::uint64_t spool, const std::vector<MessageId> &ids);
+std::string told(std::uint64_t spool, const std::vector<MessageId> &ids);
+std::string restore(const RestoreOrder &order);  // the last one counts
 
 }  // namespace entry
 
@@ -151,6 +169,9 @@ class Replay {
   const std::string &scheduling() const { return scheduling_; }
   const std::string &learned() const { return learned_; }
   const std::vector<ClockSteps::Step> &clock_steps() const { return clock_steps_; }
+  std::uint64_t spool() const { return spool_; }  // 0: it was never used with a store
+  std::vector<StoreKey> owed() const;             // to be forgotten by stores, some of which may have
+  const RestoreOrder &restore() const { return restore_; }
   std::uint64_t skipped() const { return skipped_; }
   std::uint64_t last_reason() const { return last_reason_; }
   // One reference to the reason of this number; to an empty one if it is not known. A million messages may wait for the
@@ -174,9 +195,9 @@ class Replay {
   struct Head {
     MessageId id;
     At first, last;
-    bool gone() const { return first.none() && first.offset == kGone; }
+    bool gone() const { return first.none() && first.offset != 0; }
   };
-  static constexpr std::uint32_t kGone = 1;  // as the offset of no entry
+  static constexpr std::uint32_t kGone = 1, kTold = 2;  // as the offset of no entry; the latter: stores know it
   static_assert(sizeof(Head) == 24);
   static constexpr std::size_t kChunk = 1u << 20;
   struct Known {
@@ -200,6 +221,9 @@ class Replay {
   Nanos leased_until_ = 0;
   std::string scheduling_, learned_;
   std::vector<ClockSteps::Step> clock_steps_;
+  std::uint64_t spool_ = 0;
+  std::set<StoreKey> owed_;  // but for what is gone
+  RestoreOrder restore_;
   std::uint64_t skipped_ = 0;
 };
 

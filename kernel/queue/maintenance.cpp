@@ -29,6 +29,7 @@ bool QueueCore::turn() {
   ask_for_exchangers();
   more |= ask_retries();
   more |= rate_links_->run();
+  step_stores(false);
   if (!commands_.empty()) more |= step_commands();
   more |= step_checkpoint();
   more |= watch_clogs();
@@ -43,6 +44,7 @@ Nanos QueueCore::wake_at() const {
   if (!gate_open_ && attach_done_ && gate_at_ > clock_.mono()) at = std::min(at, gate_at_);
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
   at = std::min(at, rate_links_->wake_at());
+  at = std::min(at, store_links_->wake_at());
   return at;
 }
 
@@ -65,6 +67,7 @@ void QueueCore::tick(Nanos now) {
   forget_idle_descriptors(now);
   check_holders(now);
   tell_overdue(now);
+  step_stores(true);
   update_pressure();
   reroute_orphans();
   if (!dsn_later_.empty() && now >= dsn_retry_at_) {
@@ -130,6 +133,7 @@ void QueueCore::reload(const config::Settings &settings) {
   if (!limited_senders_.empty() && limited_senders_ != senders) senders_apart_at_ = 0;
   for (auto &[id, c] : connections_) c->policy_stages.reset();  // a router of this configuration is about to come
   update_policy_stages();
+  reload_stores();
   update_pressure();
 }
 
@@ -147,6 +151,7 @@ Result<void> QueueCore::stop() {
   }
   if (!replay_) keep_scheduling();
   rate_links_->stop();
+  journal_told();
   auto closed = store_.close_clean();
   send_acks();
   if (closed) events_.finish();
@@ -197,6 +202,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_compacted_segments_total", number(usage.compacted_segments));
   put("mansio_compacted_messages_total", number(usage.compacted_messages));
   events_.stats(put);
+  store_links_->stats(put);
 }
 
 }  // namespace mansio::queue

@@ -107,7 +107,10 @@ void QueueCore::notify(MessageSlot slot) {
   add_intents(slot, wire::DsnKind::Success, false, std::move(succeeded));
   // Last: an intent marks its recipients as announced, and a lost copy is less than a lost bounce.
   add_intents(slot, wire::DsnKind::PostmasterCopy, true, std::move(copy));
-  if (!silent.empty()) journal(m, entry::unannounced(m.id, silent));
+  if (!silent.empty()) {
+    journal(m, entry::unannounced(m.id, silent));
+    store_changed(m.id);
+  }
   send_notifications();
 }
 
@@ -349,12 +352,14 @@ void QueueCore::notification_written(MessageId parent, std::uint32_t event, bool
   if (std::erase_if(m.extra->intents, [&](const Intent &i) { return i.event == event; }) == 0) return;
   ++(suppressed ? counters_.suppressed : counters_.notifications);
   journal(m, entry::written(parent, event));
+  store_changed(parent);
   settle(slot);
   send_notifications();
 }
 
 // What it was asked for is asked again, of its successor; what it had committed will be found by then.
 void QueueCore::router_lost(ConnectionId id) {
+  restore_router_lost(id);
   for (auto at = dsn_requests_.begin(); at != dsn_requests_.end();) {
     if (at->second.first != id) {
       ++at;

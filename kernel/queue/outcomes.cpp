@@ -432,6 +432,7 @@ void QueueCore::conclude(MessageSlot slot, Batch &&batch) {
   if (batch.failed.empty() && batch.succeeded.empty() && m.groups == kNone && !m.extra) return finish(slot);
   if (!batch.empty()) {
     journal(m, entry::done(m.id, batch.sent, batch.failed, batch.succeeded));
+    store_changed(m.id);
     for (auto &r : batch.failed) m.more().failed.push_back(std::move(r));
     for (auto &r : batch.succeeded) m.more().succeeded.push_back(std::move(r));
   }
@@ -486,6 +487,7 @@ void QueueCore::finish(MessageSlot slot) {
   journal(gone);
   if (replay_) replay_->apply(gone);  // a copy of it may be yet to be found
   retire(index_.commit_of(slot), last_sequence_);
+  if (store_links_->any()) store_links_->gone({stores_.name, id}, last_sequence_);
   delivery_log_.removed(id);
   tell_removed(index_.message(slot));
   ++counters_.removed;
@@ -504,6 +506,7 @@ void QueueCore::synced() {
   check_gates();
   send_notifications();
   events_.synced(store_.synced_sequence());
+  say_spool_name();
 }
 
 void QueueCore::send_acks() {

@@ -41,6 +41,10 @@ QueueCore::QueueCore(const Clock &clock, Logger &log, const config::Settings &se
   scheduler_ = scheduler::Scheduler::create(backoff_of(settings.queue), seed);
   scheduler_->on_soon([this](GroupSlot group) { index_.prefetch(group); });
   rate_links_ = std::make_unique<RateLinks>(clock, log, *scheduler_);
+  store_links_ = std::make_unique<StoreLinks>(
+      clock, log, [this](MessageId id) { return outcome_for_stores(id); },
+      [this](const StoreLinks::Page &page) { on_store_page(page); });
+  store_links_->set(settings);
   set_limits();
   update_policy_stages();
   route_transport_ = transport_named(std::string{kRouting}, false);
@@ -116,7 +120,8 @@ std::optional<scheduler::TransportId> QueueCore::known_transport(const std::stri
 ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> link) {
   if (peer.kind == wire::RoleKind::Host) {  // it holds no mail, and nobody waits for it
     const auto id = next_connection_++;
-    if (!rate_links_->attach(id, peer, link)) events_.attach(id, peer, std::move(link));
+    if (!rate_links_->attach(id, peer, link) && !store_links_->attach(id, peer, link))
+      events_.attach(id, peer, std::move(link));
     return id;
   }
   Connection *c = nullptr;
@@ -135,12 +140,17 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
   c->answer_by = clock_.mono() + kHelloLimit;
   c->descriptors.clear();  // it forgot them with the channel; deliveries under way hold their own
   if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
+  say_spool_name(*c);
   return c->id;
 }
 
 void QueueCore::receive(ConnectionId from, io::Message &message) {
   auto *c = find(from);
-  if (!c) return static_cast<void>(events_.receive(from, message) || rate_links_->receive(from, message));
+  if (!c) {
+    (void)(events_.receive(from, message) || rate_links_->receive(from, message) ||
+           store_links_->receive(from, message));
+    return;
+  }
   if (!c->link) return;
   if (!waits_for_recovery(*c)) return handle(*c, message);
   afterwards_.push_back([this, from, type = message.type, payload = std::string{message.payload}] {
@@ -195,6 +205,13 @@ void QueueCore::handle(Connection &c, io::Message &message) {
     case wire::DsnWritten::kType:
       if (const auto m = decode<wire::DsnWritten>(message.payload)) on_dsn_written(*m);
       return;
+    case wire::Abandoned::kType:
+      if (const auto m = decode<wire::Abandoned>(message.payload); m && is_writer(c)) on_abandoned(*m);
+      return;
+    case wire::Restored::kType:
+      if (const auto m = decode<wire::Restored>(message.payload); m && c.peer.kind == wire::RoleKind::Router)
+        on_restored(*m);
+      return;
     case wire::FlushRequest::kType:
       if (const auto m = decode<wire::FlushRequest>(message.payload)) on_flush_request(c, *m);
       return;
@@ -208,7 +225,7 @@ void QueueCore::handle(Connection &c, io::Message &message) {
 
 void QueueCore::closed(ConnectionId id) {
   auto *c = find(id);
-  if (!c) return static_cast<void>(events_.closed(id) || rate_links_->closed(id));
+  if (!c) return static_cast<void>(events_.closed(id) || rate_links_->closed(id) || store_links_->closed(id));
   if (!waits_for_recovery(*c)) return close(*c);
   afterwards_.push_back([this, id, link = c->link] {
     if (auto *later = find(id); later && later->link == link) close(*later);  // unless it came back
@@ -422,6 +439,7 @@ void QueueCore::draining(const wire::Peer &peer) {
   if (peer.kind == wire::RoleKind::Host) {
     events_.draining(peer);
     rate_links_->draining(peer);
+    store_links_->draining(peer);
     return;
   }
   for (auto &[id, c] : connections_)

@@ -17,6 +17,7 @@ Result<void> QueueCore::recover() {
   if (!replayed) return replayed;
   last_reason_ = reasons_before_ = replay_->last_reason();
   for (const auto &step : replay_->clock_steps()) steps_.remember(step);
+  recover_stores();
   // Epochs grow with every start too, and are known though the journal be damaged.
   const auto number = std::max(replay_->starts() + 1, store_.first_epoch());
   next_lease_ = static_cast<std::uint64_t>(number) << 32;
@@ -93,6 +94,7 @@ void QueueCore::recovered(const spool::Recovered &found) {
   restore_scheduling(replay_->scheduling(), replay_->learned());
   replay_->forget_reasons(reasons_);
   replay_.reset();
+  stores_recovered();
   adopt_done_notifications();
   recovered_any_ = index_.size() > 0;
   if (flagged_ > 0)
@@ -162,6 +164,7 @@ void QueueCore::begin_checkpoint() {
   store_.snapshot(entry::start(static_cast<std::uint32_t>(next_lease_ >> 32)));
   if (marked_active_) store_.snapshot(entry::leased_until(active_until_));
   for (const auto &step : steps_.steps()) store_.snapshot(entry::clock_step(step));
+  snapshot_stores();
   const auto scheduling = scheduler_->save(clock_.wall() - clock_.mono(), clock_.mono()), learned = save_learned();
   scheduling_ = std::hash<std::string_view>{}(scheduling);
   learned_ = std::hash<std::string_view>{}(learned);

@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/base/crc32c.hpp"
 #include "kernel/host/queue_policies.hpp"
+#include "kernel/host/store_set.hpp"
 #include "kernel/io/interfaces.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/process/resolver.hpp"
@@ -20,6 +22,8 @@
 #include "kernel/router/exchangers.hpp"
 #include "kernel/router/notifier.hpp"
 #include "kernel/router/questions.hpp"
+#include "kernel/router/restorer.hpp"
+#include "kernel/router/restores.hpp"
 #include "kernel/router/ways.hpp"
 #include "kernel/spool/wait.hpp"
 #include "kernel/spool/writer.hpp"
@@ -29,6 +33,7 @@ namespace {
 
 constexpr std::size_t kRemembered = 1000;  // notifications; more than a queue asks for at once
 constexpr auto kAgain = std::chrono::milliseconds{100};
+constexpr std::size_t kRestoredAtOnce = 256 * 1024;  // octets of a body
 
 class RouterRole final : public process::Role {
  public:
@@ -43,6 +48,7 @@ class RouterRole final : public process::Role {
     if (context.settings.asks_exchangers())
       exchangers_ = std::make_unique<Exchangers>(process::make_resolver(context),
                                                  [this](const wire::MxReply &reply) { say(reply); });
+    stores_ = host::StoreSet::create(context.settings, context.loop, context.clock, context.log);
     link_ = std::make_unique<process::WriterLink>(context.loop);
     again_ = std::make_unique<asio::steady_timer>(context.loop);
     writer_ = spool::Writer::create(context.loop, context.clock, context.log, *link_, {});
@@ -52,6 +58,7 @@ class RouterRole final : public process::Role {
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind == wire::RoleKind::Host) {
+      if (stores_ && stores_->attach(peer.name, channel)) return;
       if (!policies_ || !policies_->attach(peer.name, channel)) ways_->attach(peer.name, std::move(channel));
       return;
     }
@@ -77,8 +84,10 @@ class RouterRole final : public process::Role {
   void stats(const std::function<void(std::string, double)> &each) override {
     each("mansio_router_notifications_total", static_cast<double>(written_));
     each("mansio_router_routed_total", static_cast<double>(routed_));
+    each("mansio_router_restored_total", static_cast<double>(restored_));
     ways_->stats(each);
     if (policies_) policies_->stats(each);
+    if (stores_) stores_->stats(each);
   }
 
  private:
@@ -167,6 +176,17 @@ class RouterRole final : public process::Role {
           }
           ++in_hand_;
           asio::co_spawn(context_->loop, notify(std::move(*r)), asio::detached);
+        }
+        return;
+      case wire::RestoreRequest::kType:
+        if (auto r = decode<wire::RestoreRequest>(m.payload)) {
+          if (!restores_.begin(r->key)) {  // what is under way is answered when it ends
+            if (const auto id = restores_.became(r->key); id)
+              say(wire::Restored{r->key, wire::RestoreStatus::Done, id, {}});
+            return;
+          }
+          ++in_hand_;
+          asio::co_spawn(context_->loop, answer_restore(std::move(*r)), asio::detached);
         }
         return;
       default:
@@ -332,11 +352,82 @@ class RouterRole final : public process::Role {
     if (!id) co_return id.error();
     const auto received = received_header(envelope, context_->settings.myhostname, *id);
     envelope.body.size += received.size();
-    const auto committed = co_await writer_->commit(*id, received, std::move(draft), envelope, Durability::Power);
+    const auto committed = co_await commit(*id, received, std::move(draft), envelope);
     if (!committed) co_return committed.error();
-    link_->committed(*committed, encode_envelope(envelope));
     context_->log.info("notification", {{"qid", *id}, {"parent", request.parent.id}, {"to", request.to}});
     co_return *id;
+  }
+
+  // To the stores first, as new mail is; then to the spool, and the queue hears of it.
+  Task<Result<void>> commit(MessageId id, std::string trace, std::unique_ptr<spool::Draft> draft,
+                            const Envelope &envelope) {
+    if (stores_) {
+      const auto kept = co_await stores_->commit({link_->spool(), id}, *draft, encode_envelope(envelope), trace);
+      if (!kept) {
+        link_->abandoned(id);
+        co_return kept.error();
+      }
+    }
+    const auto committed = co_await writer_->commit(id, trace, std::move(draft), envelope, Durability::Power);
+    if (!committed) {
+      if (stores_) link_->abandoned(id);
+      co_return committed.error();
+    }
+    link_->committed(*committed, encode_envelope(envelope));
+    co_return Result<void>{};
+  }
+
+  Task<> answer_restore(wire::RestoreRequest request) {
+    auto said = co_await restore(request);
+    said.key = request.key;
+    restores_.ended(said.key, said.id);
+    if (said.status == wire::RestoreStatus::Done && said.id) {
+      ++restored_;
+      context_->log.info("restored", {{"qid", said.id}, {"store", request.store}, {"copy", to_string(request.key)}});
+    } else if (said.status == wire::RestoreStatus::Damaged || said.status == wire::RestoreStatus::Later) {
+      context_->log.warn("message not restored",
+                         {{"store", request.store}, {"copy", to_string(request.key)}, {"reason", said.reason}});
+    }
+    say(said);
+    if (--in_hand_ == 0 && draining_) finish();
+  }
+
+  Task<wire::Restored> restore(const wire::RestoreRequest &request) {
+    using wire::RestoreStatus;
+    const auto ends = [](RestoreStatus status, std::string reason = {}) {
+      return wire::Restored{{}, status, {}, std::move(reason)};
+    };
+    if (!stores_) co_return ends(RestoreStatus::Later, "there is no such store");
+    auto fetched = co_await stores_->fetch(request.store, request.key);
+    if (fetched.status == wire::StoreStatus::NotFound) co_return ends(RestoreStatus::Gone);
+    if (fetched.status != wire::StoreStatus::Ok) co_return ends(RestoreStatus::Later, fetched.text);
+    const auto &content = fetched.content;
+    auto copy = open_copy(content, fetched.record, request.key, request.hold);
+    if (!copy)
+      co_return ends(copy.error().status == Status::Fail ? RestoreStatus::Damaged : RestoreStatus::Later,
+                     copy.error().text);
+    if (copy->envelope.recipients.empty()) co_return ends(RestoreStatus::Done);
+    auto draft = writer_->begin();
+    std::uint32_t crc = 0;
+    std::string piece;
+    for (auto at = copy->body_at; at < content.length;) {
+      piece.resize(std::min<std::uint64_t>(kRestoredAtOnce, content.length - at));
+      const auto got = ::pread(content.fd.get(), piece.data(), piece.size(), static_cast<off_t>(at));
+      if (got <= 0) co_return ends(RestoreStatus::Later, "the copy cannot be read");
+      piece.resize(static_cast<std::size_t>(got));
+      crc = crc32c(piece, crc);
+      at += piece.size();
+      const auto stored = co_await draft->append(piece);
+      if (!stored) co_return ends(RestoreStatus::Later, stored.error().text);
+    }
+    if (crc != copy->head.body_crc) co_return ends(RestoreStatus::Damaged, "its body is damaged");
+    const auto id = co_await writer_->reserve_id();
+    if (!id) co_return ends(RestoreStatus::Later, id.error().text);
+    const auto committed = co_await commit(*id, {}, std::move(draft), copy->envelope);
+    if (!committed) co_return ends(RestoreStatus::Later, committed.error().text);
+    auto said = ends(RestoreStatus::Done);
+    said.id = *id;
+    co_return said;
   }
 
   // The first `wanted` bytes of the parent, through descriptors that the queue sent before.
@@ -363,6 +454,7 @@ class RouterRole final : public process::Role {
     again_->cancel();
     policies_.reset();
     ways_->close();
+    if (stores_) stores_->close();
     exchangers_.reset();
     writer_->close();
     if (queue_) queue_->flush_now();
@@ -375,15 +467,17 @@ class RouterRole final : public process::Role {
   std::unique_ptr<Exchangers> exchangers_;         // null: no transport's limits go by them
   std::unique_ptr<process::WriterLink> link_;
   std::unique_ptr<spool::Writer> writer_;
+  std::unique_ptr<host::StoreSet> stores_;  // null: none is configured
+  Restores restores_;
   std::shared_ptr<io::Channel> queue_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
-  std::size_t in_hand_ = 0;         // notifications being written, requests that wait for tables
+  std::size_t in_hand_ = 0;         // notifications being written, mail being restored, requests that wait for tables
   std::map<Name, Ended> notified_;  // notifications in hand, and the last that were
   std::deque<Name> remembered_;
   std::deque<std::pair<std::uint16_t, std::string>> unsaid_;  // answers: type and bytes
   std::unique_ptr<asio::steady_timer> again_;
-  std::uint64_t written_ = 0, routed_ = 0;
+  std::uint64_t written_ = 0, routed_ = 0, restored_ = 0;
   bool draining_ = false;
 };
 

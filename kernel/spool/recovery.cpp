@@ -157,6 +157,12 @@ bool StoreImpl::all_readable() const {
   return unreadable_.empty() && std::none_of(segments_.begin(), segments_.end(), broken);
 }
 
+bool StoreImpl::damaged() {
+  if (damaged_ || journal_damaged_ || !all_readable()) return true;
+  const auto aside = files_.list(path("corrupt"));
+  return !aside || !aside->empty();
+}
+
 // Large bodies of earlier lives that no commit cites: nobody who could still commit them is left.
 void StoreImpl::give_up_bodies() {
   if (!all_readable()) return;  // what a disk does not give today may cite them

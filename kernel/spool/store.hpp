@@ -52,8 +52,8 @@ struct Usage {
 };
 
 // What a segment is wanted for. New mail is refused below the reserve; a bounce is what ends old mail, so a full disk
-// would not drain without it. Compaction frees more than it takes, but only later: it leaves what the journal needs, and
-// has a file of its own for where that is all there is (docs/decisions/0053).
+// would not drain without it. Compaction frees more than it takes, but only later: it leaves what the journal needs,
+// and has a file of its own for where that is all there is (docs/decisions/0053).
 enum class GrantFor : std::uint8_t { NewMail, Bounces, Compaction };
 
 // Whose messages compaction moves (docs/decisions/0009): it alone knows where each is looked for, and who is at it.
@@ -95,6 +95,9 @@ class Store {
   virtual bool holds(const Place &) { return true; }  // its segment is there, and was not filled anew
   // The last stop was not orderly, and deliveries may have been under way (mark_active).
   virtual bool was_active() const = 0;
+  // Some of what the spool held is lost or cannot be read, now or before: there is something in corrupt/, or damage was
+  // found by this start. What it does not have it may have had.
+  virtual bool damaged() { return false; }
   // The lowest epoch that is granted from recover() on: what lies in a lower one an earlier life may have known.
   virtual std::uint32_t first_epoch() const = 0;
 

@@ -38,6 +38,7 @@ class StoreImpl : public Store {
   void grant(std::string_view owner, std::uint64_t least, GrantFor use,
              std::function<void(Result<SegmentGrant>)> done) override;
   bool was_active() const override { return was_active_; }
+  bool damaged() override;
   std::uint32_t first_epoch() const override { return first_epoch_; }
   void give_up(std::uint32_t segment, std::uint32_t epoch, std::uint64_t bad_from) override;
   bool is_given_up(const Place &commit) const override;

@@ -53,10 +53,12 @@ Task<Result<void>> in_bulk(std::shared_ptr<WriterCore> core, Work work) {
   co_return state->result;
 }
 
-// What lies in `file` from `at` to `end`, and `tail` after it.
-Result<io::UniqueFd> copy_of(io::File *file, std::uint64_t at, std::uint64_t end, std::string_view tail) {
+// `head`, what lies in `file` from `at` to `end`, and `tail` after it.
+Result<io::UniqueFd> copy_of(std::string_view head, io::File *file, std::uint64_t at, std::uint64_t end,
+                             std::string_view tail) {
   auto memfd = io::Memfd::create("message");
   if (!memfd) return memfd.error();
+  if (auto written = memfd->write(head); !written) return written.error();
   std::string block(file ? std::min<std::uint64_t>(kChunk, end - at) : 0, '\0');
   while (file && at < end) {
     const auto n = file->read_at(at, block.data(), std::min<std::uint64_t>(block.size(), end - at));
@@ -101,20 +103,23 @@ class DraftImpl final : public Draft {
     co_return Result<void>{};
   }
 
-  Task<Result<DraftCopy>> copy() override {
-    auto held = share(core_, size_);
+  Task<Result<DraftCopy>> copy(Head head) override {
+    std::string before;
+    if (head) before = head(crc32c(buffer_, large_ ? large_->crc : 0), size_);
+    auto held = share(core_, before.size() + size_);
     if (!held) co_return Error{Status::Busy, "no memory for a copy of the message", {4, 3, 1}};
     const auto copy = std::make_shared<DraftCopy>();
-    copy->size = size_;
+    copy->size = before.size() + size_;
     copy->keep = std::move(held);
     if (!large_) {
-      auto made = copy_of(nullptr, 0, 0, buffer_);
+      auto made = copy_of(before, nullptr, 0, 0, buffer_);
       if (!made) co_return made.error();
       copy->fd = std::move(*made);
       co_return std::move(*copy);
     }
-    Work work = [large = large_, copy, end = large_->segment.end, tail = buffer_]() -> Result<void> {
-      auto made = copy_of(large->segment.file.get(), kBodyStart, end, tail);
+    Work work = [large = large_, copy, before = std::move(before), end = large_->segment.end,
+                 tail = buffer_]() -> Result<void> {
+      auto made = copy_of(before, large->segment.file.get(), kBodyStart, end, tail);
       if (!made) return made.error();
       copy->fd = std::move(*made);
       return {};

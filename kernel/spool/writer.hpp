@@ -65,8 +65,11 @@ class Draft {
  public:
   virtual ~Draft() = default;
   virtual Task<Result<void>> append(std::string_view bytes) = 0;  // may wait for a large segment or the disk
-  // Of all that was appended. Status::Busy when the memory for bodies is used up.
-  virtual Task<Result<DraftCopy>> copy() = 0;
+  // Makes what a copy begins with, from the checksum (CRC32C) and number of all octets that were appended.
+  using Head = std::function<std::string(std::uint32_t crc, std::uint64_t size)>;
+  // Of all that was appended, behind `head` (null: behind nothing). Status::Busy when the memory for bodies is used up.
+  virtual Task<Result<DraftCopy>> copy(Head head) = 0;
+  Task<Result<DraftCopy>> copy() { return copy(nullptr); }
   virtual std::uint64_t size() const = 0;
 };
 

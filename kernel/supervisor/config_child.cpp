@@ -154,6 +154,8 @@ Checked check(const wire::ConfigRequest &order, SupervisorLink &supervisor, bool
       if (!host.rate.empty() && settings.rates[i].name == host.rate) host.needs = judged.rate_needs[i];
     for (std::size_t i = 0; i < settings.auths.size(); ++i)
       if (!host.auth.empty() && settings.auths[i].name == host.auth) host.needs = judged.auth_needs[i];
+    for (std::size_t i = 0; i < settings.stores.size(); ++i)
+      if (!host.store.empty() && settings.stores[i].name == host.store) host.needs = judged.store_needs[i];
     host.needs |= tables_need;
   }
   checked.needs = std::move(judged.needs);

@@ -18,6 +18,9 @@ constexpr Nanos kRetryConnect = 1 * kSecond;  // after EMFILE
 // Is that process a client of this plugin's?
 bool uses(const Post &client, const Post &host) {
   if (client.generation != host.generation) return false;
+  if (!host.store.empty())  // the queue, and those who commit mail
+    return client.kind == wire::RoleKind::Queue || client.kind == wire::RoleKind::Ingress ||
+           client.kind == wire::RoleKind::Router;
   if (host.of_queue()) return client.kind == wire::RoleKind::Queue;
   const bool delivers = client.kind == wire::RoleKind::Router || client.kind == wire::RoleKind::Egress;
   if (host.for_queue && delivers) return true;
@@ -127,6 +130,7 @@ Result<void> Fleet::launch(Post &post) {
   start.event = post.event;
   start.rate = post.rate;
   start.auth = post.auth;
+  start.store = post.store;
   start.plugin_dir = generation.checked.plan.plugin_dir;
   start.spool = generation.checked.plan.spool;
   start.uid = generation.checked.uid;

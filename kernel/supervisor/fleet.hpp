@@ -57,8 +57,9 @@ struct Post {
   wire::RoleKind kind = wire::RoleKind::Supervisor;
   std::uint32_t instance = 0;
   // Of a host one of those after the first: its table.
-  std::string name, transport, lookup, filter, policy, event, rate, auth;
-  bool of_queue() const { return !event.empty() || !rate.empty(); }  // a host whose client is the queue
+  std::string name, transport, lookup, filter, policy, event, rate, auth, store;
+  // A host that the queue is a client of: of events and rates it is the only one.
+  bool of_queue() const { return !event.empty() || !rate.empty() || !store.empty(); }
   bool for_queue = false;  // a policy's: the router and what delivers ask it, too
   std::uint32_t needs = 0;
   std::shared_ptr<const Generation> generation;

@@ -54,6 +54,9 @@ class Judge {
       out_.rate_needs.push_back(
           judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind));
     for (const auto &auth : settings.auths) out_.auth_needs.push_back(judge_auth(auth));
+    for (const auto &store : settings.stores)
+      out_.store_needs.push_back(
+          judge_plugin("store." + store.name, store.name, store.plugin, store.options, host::kStoreKind));
     return std::move(out_);
   }
 
@@ -61,8 +64,8 @@ class Judge {
   bool given(const std::string &key) const { return out_.parsed.places.contains(key); }
 
   static bool concerns_routes(const config::Problem &problem) {
-    static constexpr std::string_view others[] = {"log.", "smtpd.", "listener.", "queue.", "segments.",
-                                                  "dns.", "event.", "rate.",     "auth.",  "user"};
+    static constexpr std::string_view others[] = {"log.",   "smtpd.", "listener.", "queue.", "segments.", "dns.",
+                                                  "event.", "rate.",  "auth.",     "store.", "user"};
     return std::none_of(std::begin(others), std::end(others),
                         [&](std::string_view other) { return problem.key.starts_with(other); });
   }

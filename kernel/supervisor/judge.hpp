@@ -20,7 +20,7 @@ struct Judgement {
   std::int64_t uid = -1, gid = -1;          // of `user`, when as_root
   std::vector<std::uint32_t> needs;         // MANSIO_NEEDS_* of each transport
   std::vector<std::uint32_t> lookup_needs;  // and of each [lookup.NAME]
-  std::vector<std::uint32_t> filter_needs, policy_needs, event_needs, rate_needs, auth_needs;
+  std::vector<std::uint32_t> filter_needs, policy_needs, event_needs, rate_needs, auth_needs, store_needs;
   std::vector<std::string> files;  // that options of plugins name
 };
 

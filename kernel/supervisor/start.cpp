@@ -146,6 +146,7 @@ std::vector<Post *> Supervisor::start_generation(const std::shared_ptr<const Gen
     post.event = host.event;
     post.rate = host.rate;
     post.auth = host.auth;
+    post.store = host.store;
     post.for_queue = host.for_queue;
     post.needs = host.needs;
     post.breaker = Breaker{host.breaker_deaths, host.breaker_window, host.breaker_time};

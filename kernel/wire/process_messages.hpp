@@ -38,6 +38,7 @@ struct Start {
   std::string filter, policy;  // host: which [filter.NAME] or [policy.NAME]
   std::string event, rate;     // host: which [event.NAME] or [rate.NAME]
   std::string auth;            // host: which [auth.NAME]
+  std::string store;           // host: which [store.NAME]
   std::string plugin_dir;
   std::string spool;
   std::int64_t uid = -1, gid = -1;  // to drop to; -1 = keep
@@ -46,7 +47,7 @@ struct Start {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.self, s.slot, s.config_epoch, s.snapshot_size, s.transport, s.lookup, s.filter, s.policy, s.event, s.rate,
-      s.auth, s.plugin_dir, s.spool, s.uid, s.gid, s.threaded, s.needs);
+      s.auth, s.store, s.plugin_dir, s.spool, s.uid, s.gid, s.threaded, s.needs);
   }
 };
 

@@ -109,6 +109,26 @@ struct FlushReply {
   }
 };
 
+// queue -> ingress, router: what this spool is called in stores; sent on attach and once it is on stable storage.
+// Before that nothing can be committed to one.
+struct SpoolName {
+  static constexpr std::uint16_t kType = 108;
+  std::uint64_t spool = 0;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.spool);
+  }
+};
+// writer -> queue: it was, or may have been, committed to a store, and will not be to the spool.
+struct Abandoned {
+  static constexpr std::uint16_t kType = 109;
+  MessageId id;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.id);
+  }
+};
+
 // ---- egress <-> queue ----------------------------------------------------------------------------------
 
 enum class DeliveryStatus : std::uint8_t { Sent, Deferred, Bounced, Uncertain };
@@ -394,10 +414,37 @@ struct DsnWritten {  // router -> queue
   }
 };
 
+// queue -> router: that message is to be committed to the spool anew, from the store that has it, for the recipients
+// that are not done. Answered by Restored; its Notice reaches the queue before that, as for any mail.
+struct RestoreRequest {
+  static constexpr std::uint16_t kType = 149;
+  std::string store;  // its name
+  StoreKey key;
+  bool hold = false;  // until an operator releases it
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.store, s.key, s.hold);
+  }
+};
+// Done: as `id`, or nobody was left to deliver to. Gone: the store has it no more. Damaged: what the store gave is not
+// what was committed. Later: the store or the spool did not take part.
+enum class RestoreStatus : std::uint8_t { Done, Gone, Damaged, Later };
+struct Restored {  // router -> queue
+  static constexpr std::uint16_t kType = 150;
+  StoreKey key;
+  RestoreStatus status = RestoreStatus::Later;
+  MessageId id;  // zero: it was not committed
+  std::string reason;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.key, s.status, s.id, s.reason);
+  }
+};
+
 // ---- control <-> queue -------------------------------------------------------------------------------------
 
 // One operator's request. `verb`: list show hold release requeue reroute rebind delete expire flush summary qshape why
-// suspend resume suspensions responses unthrottle.
+// suspend resume suspensions responses unthrottle stores restore.
 // Replies come as a stream of JSON lines (one a message for list/show), the last with `done`.
 struct QueueCommand {
   static constexpr std::uint16_t kType = 160;
@@ -410,7 +457,7 @@ struct QueueCommand {
   bool report = false;  // of what changes things: a line {"queue_id": ...} for each message that was changed
   bool reads() const {
     return verb == "list" || verb == "show" || verb == "summary" || verb == "qshape" || verb == "why" ||
-           verb == "suspensions" || verb == "responses";
+           verb == "suspensions" || verb == "responses" || verb == "stores";
   }
   template <class Self, class V>
   static void fields(Self &s, V &v) {

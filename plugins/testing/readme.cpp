@@ -73,7 +73,7 @@ void expect_example_in_readme(const mansio_plugin *plugin) {
   for (auto at = readme.find(kBegin); at != std::string::npos; at = readme.find(kBegin, at + 1)) {
     const auto begin = at + kBegin.size();
     const auto parsed = toml::parse(readme.substr(begin, readme.find("```", begin) - begin));
-    for (const auto *kind : {"lookup", "transport", "filter", "policy", "event", "rate", "auth"}) {
+    for (const auto *kind : {"lookup", "transport", "filter", "policy", "event", "rate", "auth", "store"}) {
       const auto *instances = parsed[kind].as_table();
       if (!instances) continue;
       for (const auto &[name, options] : *instances) {

@@ -32,7 +32,7 @@ class PluginTools(rig.TestCase):
     def test_a_new_plugin_builds_passes_its_test_and_answers(self):
         prefix = self.sdk()
         env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(prefix, "lib/pkgconfig"))
-        kinds = ("lookup", "transport", "filter", "policy", "event", "rate", "auth")
+        kinds = ("lookup", "transport", "filter", "policy", "event", "rate", "auth", "store")
         if rig.SLOW > 1:  # what is built here has no sanitizer in it: one stands for all
             kinds = ("lookup",)
         for kind, language in itertools.product(kinds, ("c++", "c")):

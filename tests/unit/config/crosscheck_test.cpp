@@ -274,6 +274,19 @@ TEST(CrossCheck, AnEventPluginHasAProcessOfItsOwnAndNobodyWaitsForIt) {
               HasSubstr("event.log.on_failure is for plugins that are asked"));
 }
 
+TEST(CrossCheck, AStoreHasAProcessOfItsOwnAndIsNeverSkipped) {
+  const auto with_store = [](const std::string &more) { return with_lookups("[store.second]\n" + more); };
+  EXPECT_THAT(with_store("plugin = \"store-directory\"\ndirectory = \"/mnt\"\nrestore_empty_spool = true\n"),
+              IsEmpty());
+  EXPECT_THAT(with_store("time_limit = \"5s\"\n"),
+              HasSubstr("store.second has no plugin, expected plugin = \"store-NAME\""));
+  EXPECT_THAT(with_store("plugin = \"store-x\"\nisolation = \"inproc\"\n"),
+              HasSubstr("store.second.isolation is \"inproc\""));
+  for (const auto *other : {"skip", "hold"})
+    EXPECT_THAT(with_store(std::string{"plugin = \"store-x\"\non_failure = \""} + other + "\"\n"),
+                HasSubstr("store.second.on_failure is not \"defer\""));
+}
+
 TEST(CrossCheck, AuthAsksSomebodyWhoIsThereAndWhereItCanBeOffered) {
   const std::string users = "[auth.users]\nplugin = \"auth-x\"\n";
   const auto listening = [&](const std::string &options) {

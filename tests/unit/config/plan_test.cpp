@@ -150,6 +150,16 @@ TEST(Plan, HasAProcessForAuthThatIsIsolated) {
   EXPECT_EQ(plan.hosts[0].auth, "a");
 }
 
+TEST(Plan, HasAProcessForEachStoreAndDescriptorsForTheCopies) {
+  const auto plan =
+      plan_of(kText + std::string{"[store.second]\nplugin = \"store-directory\"\nin_flight_limit = 10\n"});
+  ASSERT_EQ(plan.hosts.size(), 1u);
+  EXPECT_EQ(plan.hosts[0].name, "host.store.second");
+  EXPECT_EQ(plan.hosts[0].store, "second");
+  EXPECT_EQ(plan.hosts[0].descriptors, 64u + 10u);
+  EXPECT_EQ(plan.ingress_descriptors, plan_of(std::string{kText}).ingress_descriptors + 2u * 10u);
+}
+
 TEST(Plan, HasAProcessForEachEventPlugin) {
   const auto plan = plan_of(kText + std::string{"[event.log]\nplugin = \"event-file\"\nbreaker_deaths = 9\n"});
   ASSERT_EQ(plan.hosts.size(), 1u);

@@ -128,6 +128,11 @@ class RandomSettings {
     auth.name = "a0";
     auth.plugin = "auth-x";
     auth.options["x " + text()] = text();
+    auto &store = s.stores.emplace_back();
+    fill(store_options(), store);
+    store.name = "s0";
+    store.plugin = "store-x";
+    store.options["x " + text()] = text();
     for (std::uint64_t i = below(4); i > 0; --i) {
       RouteRule rule;
       rule.where = text();

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/base/crc32c.hpp"
 #include "kernel/ingress/environment.hpp"
 #include "kernel/ingress/server.hpp"
 #include "kernel/ingress/tls.hpp"
@@ -37,12 +38,13 @@ class FakeDraft final : public spool::Draft {
     body += bytes;
     co_return Result<void>{};
   }
-  Task<Result<spool::DraftCopy>> copy() override {
+  Task<Result<spool::DraftCopy>> copy(Head head) override {
     if (fails_) co_return *fails_;
+    const auto all = (head ? head(crc32c(body), body.size()) : std::string{}) + body;
     spool::DraftCopy copy;
     copy.fd.reset(::memfd_create("message", MFD_CLOEXEC));
-    copy.size = body.size();
-    EXPECT_EQ(::write(copy.fd.get(), body.data(), body.size()), static_cast<ssize_t>(body.size()));
+    copy.size = all.size();
+    EXPECT_EQ(::write(copy.fd.get(), all.data(), all.size()), static_cast<ssize_t>(all.size()));
     co_return copy;
   }
   std::uint64_t size() const override { return body.size(); }
@@ -117,8 +119,11 @@ class FakeIntake final : public Intake {
     flushed.emplace_back(std::move(domain), std::move(by));
     co_return waiting;
   }
+  std::uint64_t spool() const override { return spool_name; }
+  void abandoned(MessageId id) override { given_up.push_back(id); }
   std::optional<Reply> why;
-  std::vector<MessageId> noticed;
+  std::uint64_t spool_name = 0x7000000000000001;
+  std::vector<MessageId> noticed, given_up;
   std::vector<std::pair<std::string, std::string>> flushed;
   Result<std::uint64_t> waiting = std::uint64_t{0};
   bool slow = false;

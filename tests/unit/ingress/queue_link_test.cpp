@@ -208,5 +208,14 @@ TEST_F(QueueLinkTest, HandsAnUnusedSpareBackWhenItCloses) {
   EXPECT_EQ(seals[0].segment, 7u);
 }
 
+// Only once the queue has it on disk does it say so; a message is not given to a store before.
+TEST_F(QueueLinkTest, KnowsTheSpoolsNameOnceTheQueueSaysIt) {
+  attach();
+  EXPECT_EQ(link.spool(), 0u);
+  ASSERT_TRUE(queue->send(wire::SpoolName{77}));
+  settle();
+  EXPECT_EQ(link.spool(), 77u);
+}
+
 }  // namespace
 }  // namespace mansio::ingress

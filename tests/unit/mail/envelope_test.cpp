@@ -38,6 +38,7 @@ Envelope full() {
   e.priority = 255;
   e.hold_until = std::numeric_limits<Nanos>::max();
   e.dsn_parent = {MessageId{std::numeric_limits<std::uint64_t>::max()}, 3};
+  e.restored = {std::numeric_limits<std::uint64_t>::max(), MessageId{7}};
   e.metadata = {{"key", "value"}, {"key", ""}, {"", "value"}};
   return e;
 }
@@ -81,6 +82,7 @@ TEST(Envelope, EveryFieldComesBack) {
   EXPECT_EQ(d->priority, 255);
   EXPECT_EQ(d->hold_until, e.hold_until);
   EXPECT_EQ(d->dsn_parent, e.dsn_parent);
+  EXPECT_EQ(d->restored, e.restored);
   EXPECT_EQ(d->metadata, e.metadata);
 }
 

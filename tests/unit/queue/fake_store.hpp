@@ -23,7 +23,7 @@ struct FakeDisk {  // what outlives the queue process
   std::vector<std::pair<spool::Committed, Envelope>> commits;
   std::vector<std::string> journal;                        // synced
   std::set<std::pair<std::uint32_t, std::uint32_t>> lost;  // segments
-  bool clean = true, active = false;
+  bool clean = true, active = false, damaged = false;
   std::uint32_t epochs = 110;  // the next to be given
 };
 
@@ -78,6 +78,7 @@ class FakeStore final : public spool::Store {
     return at != bad_.end() && commit.offset >= at->second;
   }
   bool was_active() const override { return was_active_; }
+  bool damaged() override { return disk_.damaged; }
   std::uint32_t first_epoch() const override { return first_epoch_; }
   void sealed(std::uint32_t segment, std::uint32_t epoch, std::uint64_t) override { sealed_.insert({segment, epoch}); }
   void orphaned(std::uint32_t segment, std::uint32_t epoch) override { orphaned_.insert({segment, epoch}); }

@@ -7,7 +7,9 @@ namespace mansio::queue {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 Deferral deferral(std::uint16_t attempts, std::uint64_t reason) { return {kSecond, attempts, {{0, reason}}, false}; }
 
@@ -94,6 +96,36 @@ TEST(Replay, AReasonIsKeptOnceForAllThatWaitForItAndGoesWithTheLastOfThem) {
   EXPECT_EQ(reasons.get(third), busy);
   reasons.drop(third);
   EXPECT_EQ(reasons.size(), 0u);
+}
+
+TEST(Replay, KnowsWhatStoresAreYetToForget) {
+  constexpr std::uint64_t kOurs = 7, kOther = 8;
+  Replay replay;
+  replay.apply(entry::spool(kOurs));
+  for (std::uint64_t n = 0; n < 4; ++n) replay.apply(entry::gone(id(n)));
+  replay.apply(entry::deferred(id(4), deferral(1, 1)));
+  replay.apply(entry::owed(kOther, {id(0), id(9)}));
+  replay.apply(entry::owed(kOurs, {id(7)}));  // of before the checkpoint
+  replay.apply(entry::told(kOurs, {id(1), id(3)}));
+  replay.apply(entry::told(kOther, {id(9)}));
+  EXPECT_EQ(replay.spool(), kOurs);
+  EXPECT_THAT(replay.owed(), UnorderedElementsAre(StoreKey{kOurs, id(0)}, StoreKey{kOurs, id(2)},
+                                                  StoreKey{kOurs, id(7)}, StoreKey{kOther, id(0)}));
+  EXPECT_TRUE(replay.find(id(1)).gone) << "all the same";
+  EXPECT_EQ(replay.messages(), 1u);
+  EXPECT_EQ(replay.skipped(), 0u);
+}
+
+TEST(Replay, OfSpoolsThatWereNeverInAStoreNothingIsOwed) {
+  Replay replay;
+  replay.apply(entry::gone(id(1)));
+  EXPECT_EQ(replay.spool(), 0u);
+  EXPECT_THAT(replay.owed(), IsEmpty());
+  EXPECT_EQ(replay.restore(), RestoreOrder{});
+  replay.apply(entry::restore({"second", 7, true}));
+  EXPECT_EQ(replay.restore(), (RestoreOrder{"second", 7, true}));
+  replay.apply(entry::restore({}));
+  EXPECT_EQ(replay.restore(), RestoreOrder{});
 }
 
 }  // namespace

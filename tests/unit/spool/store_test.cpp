@@ -34,6 +34,7 @@ TEST(SpoolStore, OrderlyStopIsReportedAsSuch) {
     Rig rig{*after};
     EXPECT_TRUE(rig.recovered.clean_stop);
     EXPECT_FALSE(rig.store->was_active());
+    EXPECT_FALSE(rig.store->damaged());
   }
 }
 
@@ -144,6 +145,7 @@ TEST(SpoolStore, FlippedBitSetsOneMessageAsideAndServesTheRest) {
   std::string kept;
   for (const auto &path : after->paths("/spool/corrupt/")) kept += after->content(path);
   EXPECT_NE(kept.find("ond message"), std::string::npos);
+  EXPECT_TRUE(rig.store->damaged());
 }
 
 // Whichever of its records is damaged: the body lies in a segment of its own, and must not go with it.
@@ -462,6 +464,7 @@ TEST(SpoolStore, ADamagedJournalCountsAsDeliveriesUnderWay) {
   ASSERT_FALSE(rig.error);
   EXPECT_GT(rig.recovered.corrupt_records, 0u);
   EXPECT_TRUE(rig.store->was_active());
+  EXPECT_TRUE(rig.store->damaged());
 }
 
 TEST(SpoolStore, AnOrderlyStopBeforeWhatIsDamagedSaysNothing) {

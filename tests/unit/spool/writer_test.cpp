@@ -1,5 +1,6 @@
 // The writer's side of the spool: `250` means that power cuts do not matter, with what that costs in syncs and what is
 // left when it fails.
+#include "kernel/base/crc32c.hpp"
 #include "kernel/spool/segment.hpp"
 #include "tests/unit/spool/spool_rig.hpp"
 
@@ -127,6 +128,15 @@ TEST(SpoolWriter, CopyOfADraftIsAllThatWasAppendedWhereverItLies) {
     ASSERT_TRUE(copy.ok()) << copy.error().text;
     EXPECT_EQ(content(*copy), all);
     EXPECT_LT(::write(copy->fd.get(), "x", 1), 0) << "nobody can change it";
+  }
+  {
+    const auto behind = rig.wait(draft->copy([&](std::uint32_t crc, std::uint64_t size) {
+      EXPECT_EQ(crc, crc32c(all));
+      EXPECT_EQ(size, all.size());
+      return std::string{"a head\n"};
+    }));
+    ASSERT_TRUE(behind.ok()) << behind.error().text;
+    EXPECT_EQ(content(*behind), "a head\n" + all);
   }
   const auto copy = rig.wait(draft->copy());
   ASSERT_TRUE(copy.ok());

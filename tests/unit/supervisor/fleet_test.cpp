@@ -273,6 +273,28 @@ TEST_F(FleetTest, PoliciesOfTheQueueAreConnectedWithThoseThatAskThemForIt) {
   EXPECT_EQ(record_.count(K::Egress, "attach host.policy.y"), 0u);
 }
 
+TEST_F(FleetTest, AStoreIsConnectedWithTheQueueAndThoseWhoCommitMail) {
+  auto &queue = post(K::Queue, "queue");
+  auto &store = post(K::Host, "host.store.x");
+  store.store = "x";
+  auto &ingress = post(K::Ingress, "ingress.0");
+  auto &router = post(K::Router, "router");
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&queue, &store, &ingress, &router, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "attach host.store.x"));
+  for (const auto *name : {"attach queue", "attach ingress.0", "attach router"}) run_until(heard(K::Host, name));
+  die(store);
+  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "attach host.store.x", 2));
+  die(queue);
+  run_until(heard(K::Queue, "attach host.store.x", 3));
+  fleet_->drain(store, kLong);
+  run_until(heard(K::Queue, "draining host.store.x"));
+  EXPECT_EQ(record_.count(K::Egress, "attach host.store.x"), 0u);
+}
+
 // What the death of a queue does to channels is told too, and before that death is known.
 TEST_F(FleetTest, AQueueStartedAnewIsConnectedOnceWithThoseThatSayTheyLostTheOldOne) {
   auto &queue = post(K::Queue, "queue");

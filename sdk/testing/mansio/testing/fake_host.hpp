@@ -11,8 +11,8 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", socket}}};
 //   EXPECT_EQ(host.authenticate({.mechanism = "PLAIN", .response = plain}).status, MANSIO_OK);
 //
-// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Rates:
-// lease({.want = 10}).values.at(0) is how many were given.
+// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Stores: fake_store.hpp.
+// Rates: lease({.want = 10}).values.at(0) is how many were given.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -58,6 +58,7 @@
 #include "mansio/testing/fake_filter.hpp"
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
+#include "mansio/testing/fake_store.hpp"
 
 namespace mansio::testing {
 
@@ -82,6 +83,7 @@ class FakeHost {
     if (is_policy_) filter_ = policy_;
     events_ = static_cast<const mansio_event_sink *>(plugin_->get(self_, "mansio.event/1~draft"));
     rate_ = static_cast<const mansio_rate *>(plugin_->get(self_, "mansio.rate/1~draft"));
+    store_ = static_cast<const mansio_store *>(plugin_->get(self_, "mansio.store/1~draft"));
     if (plugin_->threading == MANSIO_BLOCKING) pool_.emplace(plugin_->max_concurrency ? plugin_->max_concurrency : 8);
     started_ = true;
   }
@@ -221,6 +223,22 @@ class FakeHost {
     });
     if (!run_until([&] { return told->load(); })) throw std::runtime_error{"give_back() never returned"};
   }
+  // Begins a commit to a store.
+  std::uint64_t begin_commit(const std::string &id, const std::string &content,
+                             std::chrono::nanoseconds time_limit = std::chrono::hours{1}) {
+    if (!store_) throw std::logic_error{"the plugin is no store"};
+    const auto op = open(content, 0);
+    call([this, op, id, length = content.size(), deadline = now() + time_limit.count()] {
+      mansio::testing::ask(*store_, self_, mansio_op{op}, id, length, deadline);
+    });
+    return op;
+  }
+  // Each with its answer.
+  FakeReply commit(const std::string &id, const std::string &content) { return finish(begin_commit(id, content)); }
+  FakeReply tell(const FakeOutcome &outcome) { return finish(ask_store(outcome)); }
+  FakeReply read(const FakeRead &read) { return finish(ask_store(read)); }
+  FakeReply scan(const FakeScan &scan = {}) { return finish(ask_store(scan)); }
+  bool keeps_mail() const { return store_ != nullptr; }
   // Begins a stage of a filter or policy.
   std::uint64_t show(const FakeStage &stage) {
     const auto *const asked = of_queue(stage.stage) ? policy_ : filter_;
@@ -323,6 +341,7 @@ class FakeHost {
     const auto run = transport_ ? transport_->cancel
                      : lookup_  ? lookup_->cancel
                      : rate_    ? rate_->cancel
+                     : store_   ? store_->cancel
                      : filter_  ? filter_->cancel
                                 : auth_->cancel;
     if (run) run(self_, mansio_op{op});
@@ -462,6 +481,16 @@ class FakeHost {
       f();
   }
   static FakeHost &of(const mansio_host *host) { return *static_cast<FakeHost *>(host->ctx); }
+
+  template <class Request>
+  std::uint64_t ask_store(const Request &request) {
+    if (!store_) throw std::logic_error{"the plugin is no store"};
+    const auto op = open("", 0);
+    call([this, op, request, deadline = now() + request.time_limit.count()] {
+      mansio::testing::ask(*store_, self_, mansio_op{op}, request, deadline);
+    });
+    return op;
+  }
 
   std::uint64_t open(const std::string &content, std::size_t recipients) {
     Op op;
@@ -741,6 +770,7 @@ class FakeHost {
   const mansio_policy *policy_ = nullptr;  // the same plugin, if it may be that
   const mansio_rate *rate_ = nullptr;
   const mansio_auth *auth_ = nullptr;
+  const mansio_store *store_ = nullptr;
   bool is_policy_ = false;
   const mansio_event_sink *events_ = nullptr;
   std::optional<FakePool> pool_;
