@@ -101,18 +101,18 @@ TEST_F(StoreDirectory, KeepsTheNewestOutcomeAndForgetsAllWithTheLast) {
   FakeHost host{mansio_plugin_entry_1(), options()};
   ASSERT_EQ(host.commit("A-1", "mail").status, MANSIO_OK);
   for (const auto &[sequence, record] : {std::pair{3u, "three"}, {2u, "two"}, {3u, "again"}})
-    EXPECT_EQ(host.tell({.id = "A-1", .sequence = sequence, .record = record}).status, MANSIO_OK);
+    EXPECT_EQ(host.outcome({.id = "A-1", .sequence = sequence, .record = record}).status, MANSIO_OK);
   EXPECT_THAT(host.read({.id = "A-1"}).values, ElementsAre("mail", "three"));
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(host.tell({.id = "A-1", .last = true}).status, MANSIO_OK);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(host.outcome({.id = "A-1", .last = true}).status, MANSIO_OK);
   EXPECT_EQ(host.read({.id = "A-1"}).status, MANSIO_NOT_FOUND);
-  EXPECT_EQ(host.tell({.id = "A-1", .sequence = 4, .record = "late"}).status, MANSIO_OK);
+  EXPECT_EQ(host.outcome({.id = "A-1", .sequence = 4, .record = "late"}).status, MANSIO_OK);
   EXPECT_THAT(files(), IsEmpty());
 }
 
 TEST_F(StoreDirectory, AMessageThatIsCommittedAgainHasNoOutcome) {
   FakeHost host{mansio_plugin_entry_1(), options()};
   ASSERT_EQ(host.commit("A-1", "first").status, MANSIO_OK);
-  ASSERT_EQ(host.tell({.id = "A-1", .sequence = 3, .record = "three"}).status, MANSIO_OK);
+  ASSERT_EQ(host.outcome({.id = "A-1", .sequence = 3, .record = "three"}).status, MANSIO_OK);
   ASSERT_EQ(host.commit("A-1", "second").status, MANSIO_OK);
   EXPECT_THAT(host.read({.id = "A-1"}).values, ElementsAre("second", ""));
 }
@@ -159,7 +159,7 @@ TEST_F(StoreDirectory, WhatIsRemovedBetweenPagesHidesNothingElse) {
     const auto page = host.scan({.cursor = cursor, .max = 10});
     for (std::size_t i = 1; i < page.values.size(); ++i) {
       EXPECT_TRUE(named.insert(page.values[i]).second);
-      ASSERT_EQ(host.tell({.id = page.values[i], .last = true}).status, MANSIO_OK);
+      ASSERT_EQ(host.outcome({.id = page.values[i], .last = true}).status, MANSIO_OK);
     }
     cursor = page.values[0];
   } while (!cursor.empty());
@@ -178,7 +178,7 @@ TEST_F(StoreDirectory, NoIdLeadsOutOfIt) {
   for (const std::string id : {"", "../x", "a/b", ".", "a.mail", "a b"}) {
     EXPECT_FALSE(is_id(id));
     EXPECT_EQ(host.commit(id, "x").status, MANSIO_DEFER) << id;
-    EXPECT_EQ(host.tell({.id = id, .last = true}).status, MANSIO_DEFER) << id;
+    EXPECT_EQ(host.outcome({.id = id, .last = true}).status, MANSIO_DEFER) << id;
     EXPECT_EQ(host.read({.id = id}).status, MANSIO_DEFER) << id;
   }
   EXPECT_FALSE(is_id(std::string(65, 'a')));
@@ -188,7 +188,7 @@ TEST_F(StoreDirectory, NoIdLeadsOutOfIt) {
 TEST_F(StoreDirectory, RemovesWhatACrashLeftOnceItIsOldAndNothingElse) {
   FakeHost host{mansio_plugin_entry_1(), options()};
   ASSERT_EQ(host.commit("A-1", "x").status, MANSIO_OK);
-  ASSERT_EQ(host.tell({.id = "A-1", .sequence = 1, .record = "r"}).status, MANSIO_OK);
+  ASSERT_EQ(host.outcome({.id = "A-1", .sequence = 1, .record = "r"}).status, MANSIO_OK);
   const auto folder = directory_ + "/" + folder_of("A-1") + "/";
   for (const auto *name : {".A-2.mail", ".A-2.done", "A-3.done", "notes.txt", ".hidden"}) write(folder + name, "x");
   for (const auto *name : {".A-2.mail", "A-3.done", "notes.txt", ".hidden", "A-1.done", "A-1.mail"})
@@ -202,7 +202,7 @@ TEST_F(StoreDirectory, AnOutcomeThatWasCutShortIsNone) {
   ASSERT_EQ(host.commit("A-1", "mail").status, MANSIO_OK);
   write(path("A-1", ".done"), outcome_text(5, "record").substr(0, 14));
   EXPECT_THAT(host.read({.id = "A-1"}).values, ElementsAre("mail", ""));
-  EXPECT_EQ(host.tell({.id = "A-1", .sequence = 1, .record = "one"}).status, MANSIO_OK);
+  EXPECT_EQ(host.outcome({.id = "A-1", .sequence = 1, .record = "one"}).status, MANSIO_OK);
   EXPECT_THAT(host.read({.id = "A-1"}).values, ElementsAre("mail", "one"));
 }
 

@@ -111,11 +111,11 @@ TEST(Store, IsGivenWhatToKeepAndGivesItBackInParts) {
 TEST(Store, HearsOfOutcomesAndForgetsWithTheLast) {
   FakeHost host{Glue<Shelf, StoreKind>::entry()};
   ASSERT_EQ(host.commit("a-1", "x").status, MANSIO_OK);
-  EXPECT_EQ(host.tell({.id = "a-1", .sequence = 2, .record = "two"}).status, MANSIO_OK);
-  EXPECT_EQ(host.tell({.id = "a-1", .sequence = 1, .record = "one"}).status, MANSIO_OK);
+  EXPECT_EQ(host.outcome({.id = "a-1", .sequence = 2, .record = "two"}).status, MANSIO_OK);
+  EXPECT_EQ(host.outcome({.id = "a-1", .sequence = 1, .record = "one"}).status, MANSIO_OK);
   EXPECT_THAT(host.read({.id = "a-1"}).values, ElementsAre("x", "two"));
-  EXPECT_EQ(host.tell({.id = "a-1", .last = true}).status, MANSIO_OK);
-  EXPECT_EQ(host.tell({.id = "a-1", .last = true}).status, MANSIO_OK);
+  EXPECT_EQ(host.outcome({.id = "a-1", .last = true}).status, MANSIO_OK);
+  EXPECT_EQ(host.outcome({.id = "a-1", .last = true}).status, MANSIO_OK);
   EXPECT_EQ(host.read({.id = "a-1"}).status, MANSIO_NOT_FOUND);
 }
 
@@ -132,7 +132,7 @@ TEST(Store, MayAnswerLaterFromAThreadOfItsOwn) {
   EXPECT_TRUE(host.keeps_mail());
   EXPECT_EQ(host.commit("a-1", "later").status, MANSIO_OK);
   EXPECT_EQ(host.read({.id = "a-1"}).values.at(0), "later");
-  EXPECT_EQ(host.tell({.id = "a-1"}).status, MANSIO_DEFER);
+  EXPECT_EQ(host.outcome({.id = "a-1"}).status, MANSIO_DEFER);
   EXPECT_EQ(host.scan().status, MANSIO_INTERNAL);
 }
 

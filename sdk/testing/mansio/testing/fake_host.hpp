@@ -235,7 +235,7 @@ class FakeHost {
   }
   // Each with its answer.
   FakeReply commit(const std::string &id, const std::string &content) { return finish(begin_commit(id, content)); }
-  FakeReply tell(const FakeOutcome &outcome) { return finish(ask_store(outcome)); }
+  FakeReply outcome(const FakeOutcome &told) { return finish(ask_store(told)); }
   FakeReply read(const FakeRead &read) { return finish(ask_store(read)); }
   FakeReply scan(const FakeScan &scan = {}) { return finish(ask_store(scan)); }
   bool keeps_mail() const { return store_ != nullptr; }

@@ -2,7 +2,7 @@
 //
 //   FakeHost host{mansio_plugin_entry_1(), {{"directory", directory}}};
 //   EXPECT_EQ(host.commit("a-1", "octets").status, MANSIO_OK);
-//   EXPECT_EQ(host.tell({.id = "a-1", .sequence = 1, .record = "half of it"}).status, MANSIO_OK);
+//   EXPECT_EQ(host.outcome({.id = "a-1", .sequence = 1, .record = "half of it"}).status, MANSIO_OK);
 //   EXPECT_EQ(host.read({.id = "a-1"}).values, (std::vector<std::string>{"octets", "half of it"}));
 //   EXPECT_EQ(host.scan().values, (std::vector<std::string>{"", "a-1"}));
 #pragma once
