@@ -303,7 +303,7 @@ class IngressRole final : public process::Role {
     tick_->async_wait([this](const ErrorCode &error) {
       if (error || stopped_) return;
       link_->refill();
-      server_->sweep();
+      server_->look_for_stress();
       tick();
     });
   }

@@ -36,6 +36,9 @@ class Server {
   // Ends sessions that are past their time, and looks which listeners are under stress. Runs by itself four times a
   // second while there are sessions.
   void sweep();
+  // The second half of that alone, for times without sessions. Whoever is past his time hears so between two sweeps;
+  // two that follow each other at once would end his session without a word.
+  void look_for_stress() { stress_.look(); }
   std::size_t sessions() const { return sessions_.size(); }
 
  private:

@@ -98,6 +98,20 @@ TEST_F(StressedServer, LearnsOfItFromOthers) {
   EXPECT_THAT(sink.text, HasSubstr("\"stress\":true"));
 }
 
+TEST_F(StressedServer, IsLookedForBesideASweepWithoutTakingAnybodysLastWords) {
+  auto peer = greet();
+  census.stress(service.name, clock.mono() + 1000 * kSecond);
+  clock.advance(10 * kSecond);
+  server->sweep();
+  server->look_for_stress();  // as in the same turn of the loop
+  settle();
+  EXPECT_EQ(peer.received(), kLate);
+  clock.advance(990 * kSecond);
+  server->look_for_stress();
+  EXPECT_FALSE(service.stressed);
+  EXPECT_EQ(lines(kEnds), 1);
+}
+
 TEST_F(StressedServer, EndsSessionsAtTheFirstError) {
   auto good = greet();
   auto wrong = greet();
