@@ -106,8 +106,10 @@ Task<void> Session::converse() {
       hang_up(goodbye({4, 7, 0}, "Error: too many commands"));
       break;
     }
-    const bool told = co_await tarpit();
-    if (!told) break;
+    if (errors_ >= smtpd_.soft_error_limit) {  // not asked in there: a coroutine for each command would cost everybody
+      const bool told = co_await tarpit();
+      if (!told) break;
+    }
     if (line->too_long) {
       refuse({500, {5, 5, 2}, "Error: line too long"});
       heed_error_limit();
