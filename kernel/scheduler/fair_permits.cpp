@@ -48,13 +48,12 @@ void FairScheduler::find_owner(DestinationId id) {
   if (!d.owned && limit.owner == 0) return;
   const auto before = permits_of(id);
   const auto after = own(before, Permits::Of::Destination, id, limit);
-  if (after == before) return;
   if (after == kNobody)
     destination_permits_.erase(id);
   else
     destination_permits_[id] = after;
   d.owned = after != kNobody;
-  d.waits = false;  // found out when its turn comes
+  d.waits = false;  // found out when its turn comes; the same number may be another owner's now, which nobody asked
   offer(id);
 }
 

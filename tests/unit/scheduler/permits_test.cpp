@@ -382,6 +382,32 @@ TEST(OwnedLimits, OfATransportThatIsNotSetAnewHaveNoOwner) {
   EXPECT_THAT(n.asked, IsEmpty());
 }
 
+TEST(OwnedLimits, AnotherOwnerIsAskedForWhatWaitsForTheOneBefore) {
+  for (const auto &kind : kinds(owned(kTenth, 4))) {
+    World w;
+    auto &n = w.node(kind.limits, kind.rules);
+    n.s->rate_owners({{"shared", false, kSecond}, {"other", false, kSecond}});
+    n.s->transport(kind.limits);
+    n.s->rates(kind.rules);
+    w.down = true;
+    for (int i = 0; i < 4; ++i) w.add(n, "d.example", "m", kParty);
+    w.run(kStart + kSecond / 2);
+    EXPECT_EQ(w.begins.size(), 0u) << kind.limit;
+    w.down = false;
+    auto limits = kind.limits;
+    auto rules = kind.rules;
+    for (auto *limit : {&limits.rate, &limits.destination.rate})
+      if (limit->owner != 0) limit->owner = 2;
+    for (auto &r : rules)
+      if (r.limit.owner != 0) r.limit.owner = 2;
+    n.s->transport(limits);
+    n.s->rates(rules);
+    w.run(kStart + 10 * kSecond);
+    EXPECT_EQ(n.asked.back().owner, "other") << kind.limit;
+    EXPECT_EQ(w.begins.size(), 4u) << kind.limit;
+  }
+}
+
 TEST(OwnedLimits, AreTheBucketsHereAgainWithoutAnOwner) {
   for (const auto &kind : kinds(owned(kTenth, 4))) {
     World w;
