@@ -319,6 +319,7 @@ std::optional<Decision> FairScheduler::next_suspect(TransportId id, Nanos now, b
     t.suspect_waits = true;
     if (now >= t.drain_from + kSuspectDrain) t.drain_from = now + kSuspectPause;
     stop = now >= t.drain_from || now < t.burst_until;
+    if (stop) keep_place(places_of(owner_of(s.destination)), t.drain_from + kSuspectDrain);
     return std::nullopt;
   }
   return std::nullopt;

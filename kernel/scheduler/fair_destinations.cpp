@@ -79,7 +79,8 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
     }
   }
   find_owner(id);
-  if (const auto places = places_of(to); places != kNobody && d.own_busy > 0) look_at_places(places, now_);
+  for (const auto side : {from, to})
+    if (const auto places = places_of(side); places != kNobody && d.own_busy > 0) look_at_places(places, now_);
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);

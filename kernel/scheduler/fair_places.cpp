@@ -66,15 +66,13 @@ void FairScheduler::find_places(DestinationId id) {
       terms = {Places::Of::Destination, limits.concurrency_owner, limits.window.limit, 0};
   }
   if (!d.placed && terms.owner == 0) return;
-  const auto before = places_of(id);
-  const auto after = own_places(before, id, terms);
-  if (after == before) return;
+  const auto after = own_places(places_of(id), id, terms);
   if (after == kNobody)
     destination_places_.erase(id);
   else
     destination_places_[id] = after;
   d.placed = after != kNobody;
-  d.waits = false;  // found out when its turn comes
+  d.waits = false;  // found out when its turn comes; the same number may be another owner's now, which nobody asked
   offer(id);
 }
 
@@ -184,9 +182,20 @@ void FairScheduler::place_left(PlacesId id) {
   if (p.terms.rest > 0) p.let_go(taken);
   if (p.free(taken, now_) > 0) {
     if (of_destination(p)) destinations_[p.id].waits = false;  // who ended it offers it again
-    if (ready_of(p) > 0) return;
+    if (ready_of(p) > 0) {
+      p.used_at = now_;
+      return look_at_places(id, now_ + kPlacesIdle);  // something else may keep the next one from it
+    }
   }
   if (p.reported > 0) look_at_places(id, now_);
+}
+
+// One that is free stays so until then: who is to take it waits for others to end, and not for want of it.
+void FairScheduler::keep_place(PlacesId id, Nanos until) {
+  if (id == kNobody) return;
+  auto &p = places_[id];
+  p.used_at = std::max(p.used_at, until);
+  p.most = std::max(p.most, taken_of(p) + 1);
 }
 
 // As many again as are taken: so it has all that it can use after a few questions, and where another limit binds it

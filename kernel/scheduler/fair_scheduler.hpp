@@ -244,6 +244,7 @@ class FairScheduler final : public Scheduler {
   bool may_take_place(PlacesId id, Nanos now);
   void place_taken(PlacesId id, Nanos now);
   void place_left(PlacesId id);
+  void keep_place(PlacesId id, Nanos until);
   std::uint32_t wanted_of(const Places &places, std::uint32_t taken) const;
   RateQuestion question_of(const Places &places, std::uint32_t held, std::uint32_t want);
   void ask_for_places(PlacesId id, Nanos now);

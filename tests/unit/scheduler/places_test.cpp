@@ -407,6 +407,21 @@ TEST(OwnedPlaces, ThatAnotherLimitLeavesUnusedGoBackThoughOthersAreUsed) {
   EXPECT_EQ(w.begins.size(), 60u);
 }
 
+TEST(OwnedPlaces, OfADestinationThatIsSuspendedGoBackAsItsDeliveriesEnd) {
+  World w;
+  auto &n = w.node(by_destination());
+  w.delivery = [] { return 10 * kSecond; };
+  w.add(n, 6);
+  w.run(kStart + 3 * kSecond);
+  ASSERT_EQ(n.running.size(), kCapacity);
+  w.add(n, 6);  // there is nothing to ask for them: all places are here
+  n.s->suspend({.key = Suspension::Key::Destination, .name = "d.example", .until = kForGood, .reason = {}}, w.now);
+  w.run(kStart + 15 * kSecond);
+  EXPECT_EQ(w.begins.size(), 6u);
+  EXPECT_EQ(w.running(), 0u);
+  EXPECT_EQ(w.left("destination_concurrency_limit", "t:d.example", kCapacity), kCapacity);
+}
+
 TEST(OwnedPlaces, OfANodeThatDiesAreFreeWhenTheirTimeIsOver) {
   for (const auto &kind : at_once()) {
     World w;
@@ -507,6 +522,27 @@ TEST(OwnedPlaces, AreLeftToTheNodeWhenTheOwnerIsTakenAway) {
   }
 }
 
+TEST(OwnedPlaces, AnotherOwnerIsAskedForWhatWaitsForTheOneBefore) {
+  for (const auto &kind : at_once()) {
+    World w;
+    auto &n = w.node(kind.limits);
+    n.s->rate_owners({{"shared", false, kSecond}, {"other", false, kSecond}});
+    n.s->transport(kind.limits);
+    w.down = true;
+    w.add(n, 5);
+    w.run_for(500 * kMillisecond);
+    EXPECT_THAT(w.begins, IsEmpty()) << kind.limit;
+    w.down = false;
+    auto limits = kind.limits;
+    if (limits.sessions_owner != 0) limits.sessions_owner = 2;
+    if (limits.destination.concurrency_owner != 0) limits.destination.concurrency_owner = 2;
+    n.s->transport(limits);
+    w.run_for(2 * kSecond);
+    EXPECT_EQ(n.asked.back().owner, "other") << kind.limit;
+    EXPECT_EQ(w.begins.size(), 5u) << kind.limit;
+  }
+}
+
 TEST(OwnedPlaces, ThatNoDeliveryHasGoBackWhenTheQueueStops) {
   World w;
   auto &n = w.node(by_destination());
@@ -551,6 +587,36 @@ TEST(OwnedPlaces, ASiteHasThemForAllOfItsMembers) {
   EXPECT_EQ(w.running("a.example") + w.running("b.example"), kCapacity);
   EXPECT_EQ(w.running("c.example"), 5u);
   for (const auto &q : n.asked) EXPECT_TRUE(q.key == "t:big" || q.key == "t:c.example") << q.key;
+}
+
+TEST(OwnedPlaces, OfASiteGoBackWhenADeliveryCountsThereNoMore) {
+  World w;
+  auto limits = by_destination();
+  limits.rules = {{.match = {"a.example"}, .limits = limits.destination, .site = "big"}};
+  auto &n = w.node(limits);
+  w.delivery = [] { return 3600 * kSecond; };
+  for (int i = 0; i < 6; ++i) w.add(n, "a.example");
+  w.run_for(3 * kSecond);
+  ASSERT_EQ(w.running("a.example"), kCapacity);
+  limits.rules.clear();
+  n.s->transport(limits);
+  w.run_for(kSecond);
+  EXPECT_EQ(w.left("destination_concurrency_limit", "t:big", kCapacity), kCapacity);
+  EXPECT_EQ(w.left("destination_concurrency_limit", "t:a.example", kCapacity), 0u);
+}
+
+TEST(OwnedPlaces, AreKeptForASuspectThatWaitsForOthersToEnd) {
+  World w;
+  auto limits = by_destination();
+  limits.rules = {{.match = {"free.example"}, .limits = {.window = {.initial = 8, .limit = 8}}}};
+  auto &n = w.node(limits);
+  std::mt19937 random{1};
+  w.delivery = [&] { return std::uniform_int_distribution<std::int64_t>{300, 900}(random)*kMillisecond; };
+  for (int i = 0; i < 2000; ++i) w.add(n, "free.example");
+  const auto suspect = w.add(n, "d.example", true);
+  w.run_for(30 * kSecond);
+  EXPECT_EQ(n.waiting.count(suspect), 0u);
+  EXPECT_FALSE(n.waiting.empty());
 }
 
 TEST(OwnedPlaces, BindASuspectOfKillingWorkersToo) {
