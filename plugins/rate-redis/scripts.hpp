@@ -83,7 +83,7 @@ for i = 1, #kept, 2 do
     end
     local units, last, ends, its_rest, waits_since, waits_until = f[1], f[2], f[3], f[4], f[5], f[6]
     if kept[i] == own then
-      if number < last then
+      if number < last or (number == last and ends > now) then
         return {units, 0}
       end
       if ends > now then

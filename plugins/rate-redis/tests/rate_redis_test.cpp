@@ -276,6 +276,15 @@ TEST_F(RateRedisTest, AQuestionThatComesLateChangesNothing) {
   EXPECT_EQ(two.hold(0, 6), 4u);
 }
 
+TEST_F(RateRedisTest, AQuestionThatComesTwiceGivesUpNothing) {
+  Holder one{options(), "one"};
+  one.capacity = 1;
+  one.rest = std::chrono::hours{1};
+  EXPECT_EQ(one.hold(0, 1), 1u);
+  --one.number;  // its answer was lost
+  EXPECT_EQ(one.hold(0, 1), 1u);
+}
+
 TEST_F(RateRedisTest, NeverLendsMoreThanThereAreHoweverManyAskAtOnce) {
   FakeHost host{mansio_plugin_entry_1(), options()};
   std::vector<std::uint64_t> ops;
