@@ -125,6 +125,12 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
     why.others = counts_.ready - 1;
     return of(Why::Of::All, 0, std::move(why));
   }
+  // A delay that is over all nodes counts on this one besides.
+  const auto by_its_owner = [&](PlacesId places, Why why) {
+    if (placed_by_owner(places) && places_[places].terms.rest > 0)
+      why.owner = owners_[places_[places].terms.owner - 1u].name;
+    return why;
+  };
   // What is its destination's own first: that does not pass when a session becomes free.
   if (d.shut && d.adapted && limits.rate_delay == 0) {
     const auto rate = rate_of(owner);
@@ -133,11 +139,12 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   }
   if (d.shut) {
     const bool delay = limits.rate_delay > 0;
-    return of_site(
+    return of_site(by_its_owner(
+        places_of(owner),
         {delay ? "destination_rate_delay" : "destination_rate_limit",
          d.nexthop + ": " +
              (delay ? fmt::format("{:.3g} s between deliveries", seconds(limits.rate_delay)) : rate_text(limits.rate)),
-         d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there});
+         d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there}));
   }
   const auto lacks = [&](PermitsId permits) {  // and has been asked
     if (!by_owner(permits) || permits_[permits].units(now) > 0) return false;
@@ -165,12 +172,12 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   if (lacks(t.permits)) return of_transport(why_no_permits(t.permits, t.ready - 1, now));
   if (t.open_at > now) {
     const bool delay = t.limits.rate_delay > 0;
-    return of_transport({delay ? "transport_rate_delay" : "transport_rate_limit",
-                         t.limits.name + ": " +
-                             (delay ? fmt::format("{:.3g} s between deliveries", seconds(t.limits.rate_delay))
-                                    : rate_text(t.limits.rate)),
-                         t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval),
-                         t.ready - 1});
+    return of_transport(by_its_owner(
+        t.spacing, {delay ? "transport_rate_delay" : "transport_rate_limit",
+                    t.limits.name + ": " +
+                        (delay ? fmt::format("{:.3g} s between deliveries", seconds(t.limits.rate_delay))
+                               : rate_text(t.limits.rate)),
+                    t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval), t.ready - 1}));
   }
   for (const auto places : {t.places, t.spacing})
     if (t.in_use() < t.sessions() && lacks_place(places, now))

@@ -253,9 +253,9 @@ TEST_F(OwnedRates, AReloadThatTakesTheOwnerAwayLeavesTheLocalRate) {
   core_->reload(settings_);
 }
 
-class OwnedPlaces : public OwnedRates {
+class OwnedRatePlaces : public OwnedRates {
  protected:
-  OwnedPlaces() {
+  OwnedRatePlaces() {
     auto &smtp = settings_.transports.front();
     smtp.transport_rate_limit.clear();
     smtp.transport_rate_plugin = config::kRateLocal;
@@ -268,7 +268,7 @@ class OwnedPlaces : public OwnedRates {
   }
 };
 
-TEST_F(OwnedPlaces, TheHostIsToldWhatIsHeldAndAskedForWhatIsWanted) {
+TEST_F(OwnedRatePlaces, TheHostIsToldWhatIsHeldAndAskedForWhatIsWanted) {
   begin();
   auto h = host();
   for (int i = 0; i < 4; ++i) mail_to({"a@example.com"});
@@ -286,7 +286,7 @@ TEST_F(OwnedPlaces, TheHostIsToldWhatIsHeldAndAskedForWhatIsWanted) {
   EXPECT_EQ(leases().size(), q[0].want);
 }
 
-TEST_F(OwnedPlaces, MailWaitsWhileNobodyAnswers) {
+TEST_F(OwnedRatePlaces, MailWaitsWhileNobodyAnswers) {
   begin();
   auto h = host();
   mail_to({"a@example.com"});
@@ -296,7 +296,7 @@ TEST_F(OwnedPlaces, MailWaitsWhileNobodyAnswers) {
   EXPECT_THAT(sink_.text, HasSubstr("a rate plugin fails"));
 }
 
-TEST_F(OwnedPlaces, ThoseThatNoDeliveryHasGoBackWhenTheQueueStops) {
+TEST_F(OwnedRatePlaces, ThoseThatNoDeliveryHasGoBackWhenTheQueueStops) {
   begin();
   auto h = host();
   mail_to({"a@example.com"});

@@ -663,6 +663,20 @@ TEST(OwnedPlaces, KeepADelayBetweenTheDeliveriesOfAllNodes) {
   }
 }
 
+TEST(OwnedPlaces, OfADelayAreNamedWhileItLastsHere) {
+  for (const auto &kind : delays(kSecond)) {
+    World w;
+    auto &n = w.node(kind.limits);
+    w.add(n, 3);
+    w.run_for(500 * kMillisecond);
+    ASSERT_EQ(w.begins.size(), 1u) << kind.limit;
+    const auto why = n.s->why(2, w.now);
+    EXPECT_EQ(why.limit, kind.limit);
+    EXPECT_EQ(why.owner, "shared") << kind.limit;
+    EXPECT_GT(why.eligible, w.now);
+  }
+}
+
 // Whatever is lost, late or repeated: only answers that come after their question's node has given up are lost.
 TEST(OwnedPlaces, AreNeverMoreThanThereAreOverAllNodes) {
   for (unsigned seed = 1; seed <= 30; ++seed) {
