@@ -19,6 +19,12 @@ std::string of_limit(const Clogged &c, const config::Transport *t) {
   const auto own =
       "Give it a transport of its own (a second [transport.NAME] with the same plugin and a [[route]] for "
       "the domain), so that it holds up nobody else";
+  if (!c.why.owner.empty())
+    return fmt::format(
+        "[rate.{}] keeps {} for several nodes together: {}. If it does not answer, see the log for why; on_failure = "
+        "\"skip\" there lets this node go by itself meanwhile. If it does, others use what is to be had: raise that "
+        "limit on all of them, if whom it is for agrees",
+        c.why.owner, c.why.limit, c.why.detail);
   if (c.why.limit == "destination_concurrency_limit")
     return fmt::format(
         "It takes no more deliveries at once. If its operator agrees, raise destination_concurrency_limit{} in {}; if "

@@ -291,6 +291,9 @@ TEST(ClogAdvice, SaysWhatTheLimitThatBindsCallsFor) {
   EXPECT_NE(advice("transport_sessions").find("process_limit (now 100)"), std::string::npos);
   EXPECT_NE(advice("dead_destination").find("destination_concurrency_failed_cohort_limit (now 1)"), std::string::npos);
   EXPECT_NE(advice("transport_unavailable").find("No process delivers"), std::string::npos);
+  Clogged owned{"example.com", "smtp", 95, 100, {.limit = "transport_sessions", .detail = "detail"}};
+  owned.why.owner = "shared";
+  EXPECT_NE(clog_advice(owned, &smtp).find("[rate.shared] keeps transport_sessions"), std::string::npos);
   const std::pair<const char *, const char *> others[] = {
       {"tenant_share", "weight of its [[tenant]]"},
       {"adaptive_rate", "`mansio queue unthrottle --destination example.com`"},
