@@ -91,6 +91,8 @@ class RandomSettings {
       Transport transport;
       fill(transport_options(), transport);
       transport.name = "t" + std::to_string(i);
+      transport.process_limit = std::max(transport.process_limit, 1u);
+      transport.transport_rate_delay = std::max<Nanos>(transport.transport_rate_delay, 1);
       DestinationLimits &limits = transport;
       fill(destination_options(), limits);
       consistent(limits);
@@ -180,6 +182,9 @@ class RandomSettings {
 
   static void consistent(DestinationLimits &limits) {
     limits.initial_destination_concurrency = 1;
+    // What a plugin keeps is there.
+    limits.destination_concurrency_limit = std::max(limits.destination_concurrency_limit, 1u);
+    limits.destination_rate_delay = std::max<Nanos>(limits.destination_rate_delay, 1);
     if (!limits.adaptive_rate_maximum.empty()) limits.adaptive_rate_maximum = limits.adaptive_rate_minimum;
   }
 
