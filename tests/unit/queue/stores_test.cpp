@@ -165,6 +165,7 @@ TEST_F(Stores, WhatTheyAreOwedStandsInACheckpoint) {
 
 TEST_F(Stores, OneThatFailsIsToldAgainAfterAWhileThatGrows) {
   auto h = begin_with_store();
+  has(h, {});  // a page that is never answered is a failure, too
   mail_to({"a@example.com"});
   deliver();
   auto said = told(h);
@@ -214,6 +215,8 @@ TEST_F(Stores, AnswersOfAProcessThatEndsAreGivenByTheNext) {
 
 TEST_F(Stores, OfAnOldAndANewGenerationTheNewIsToldAndTheOldLetGo) {
   auto old = begin_with_store();
+  const auto asked = scans(old);  // at each start
+  ASSERT_EQ(asked.size(), 1u);
   mail_to({"a@example.com"});
   deliver();
   const auto first = told(old);
@@ -226,6 +229,8 @@ TEST_F(Stores, OfAnOldAndANewGenerationTheNewIsToldAndTheOldLetGo) {
   EXPECT_EQ(told(next).size(), 1u);
   EXPECT_FALSE(old.link->closed);
   answer(old, first[0].number);
+  EXPECT_FALSE(old.link->closed) << "it owes a page as well";
+  page(old, asked[0].number, {});
   EXPECT_TRUE(old.link->closed);
 }
 
