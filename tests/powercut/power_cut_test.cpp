@@ -34,11 +34,11 @@ constexpr std::uint64_t kNamed = 200;              // octets of a message that h
 constexpr std::uint64_t kLittleRoom = 300 << 10;   // less than the reserve: a queue drains there
 constexpr std::uint64_t kEnoughRoom = 1400 << 10;  // more than the reserve
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kCuts = 500;   // which take longer there
+constexpr std::uint64_t kCuts = 500;  // which take longer there
 #else
 constexpr std::uint64_t kCuts = 3000;  // if nobody says otherwise
 #endif
-constexpr std::uint64_t kEnough = 150;             // cuts in which everything must have happened that can
+constexpr std::uint64_t kEnough = 150;  // cuts in which everything must have happened that can
 
 struct Tally {
   std::uint64_t lineages = 0, cuts = 0, images = 0, starts = 0, faults = 0;
@@ -390,7 +390,7 @@ TEST(PowerCut, AFirstLifeMayEndAtEachOfItsCalls) {
         const auto calls = first_life(seed, 0, tally);
         for (std::uint64_t n = 1; n <= calls; ++n) first_life(seed, n, tally);
       },
-      [](const Events &) {}, 2);  // one may have no process that is killed inside a call
+      [](const Events &) {}, 4);  // some have no process that is killed inside a call, or none that stops in order
 }
 
 TEST(PowerCut, ASecondLifeMayEndAtEachOfItsCalls) {
