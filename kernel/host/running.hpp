@@ -1,5 +1,6 @@
 // Running: which plugin's code the loop of this process is in, for those who look on when it does not return. Written
-// by the loop's thread, read by the watchdog's; the name is that of an instance, which is there while its code runs.
+// by the loop's thread, read by the watchdog's; the name is that of an instance, which is there while its code runs,
+// and who reads where it is sees what was written there.
 #pragma once
 
 #include <atomic>
@@ -10,7 +11,7 @@ namespace mansio::host {
 class Running {
  public:
   // "lookup people"; null: no plugin's.
-  const std::string *who() const { return who_.load(std::memory_order_relaxed); }
+  const std::string *who() const { return who_.load(std::memory_order_acquire); }
 
   // From here to the end of the scope it is that one's. `running` null: nobody looks on.
   class Scope {
@@ -18,10 +19,10 @@ class Running {
     Scope(Running *running, const std::string &who) : running_(running) {
       if (!running_) return;
       outer_ = running_->who();
-      running_->who_.store(&who, std::memory_order_relaxed);
+      running_->who_.store(&who, std::memory_order_release);
     }
     ~Scope() {
-      if (running_) running_->who_.store(outer_, std::memory_order_relaxed);
+      if (running_) running_->who_.store(outer_, std::memory_order_release);
     }
     Scope(const Scope &) = delete;
     Scope &operator=(const Scope &) = delete;
