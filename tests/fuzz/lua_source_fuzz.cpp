@@ -22,7 +22,7 @@ void look_at(const lua::Source &source) {
   const auto n = source.expressions.size();
   for (lua::Index i = 0; i < n; ++i) {
     const auto &e = source.expressions[i];
-    require(e.depth <= lua::kDeepest);
+    require(e.depth <= lua::kDeepestExpression);
     // What an expression consists of stands before it.
     require((e.first == lua::kNone || e.first < i) && (e.second == lua::kNone || e.second < i));
     for (const auto child : e.list) require(child < i);

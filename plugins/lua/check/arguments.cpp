@@ -13,9 +13,9 @@ using Kind = Argument::Kind;
 
 constexpr std::size_t kMostTries = 600;  // of one call
 // Among these is one that every parameter takes that takes such a value at all.
-constexpr std::array<std::string_view, 9> kTexts{"text", "user@example.com", "2.0.0",  "4.7.1", "5.7.1",
-                                                 "5s",   "192.0.2.1",        "sha256", "i"};
-constexpr std::array<std::string_view, 4> kNumbers{"1", "250", "450", "550"};
+constexpr std::array<std::string_view, 9> kTriedTexts{"text", "user@example.com", "2.0.0",  "4.7.1", "5.7.1",
+                                                      "5s",   "192.0.2.1",        "sha256", "i"};
+constexpr std::array<std::string_view, 4> kTriedNumbers{"1", "250", "450", "550"};
 // What an unknown field of a table is, all of them the same.
 enum class Fill { Absent, Text, Number, True };
 
@@ -27,7 +27,7 @@ Argument argument(Kind kind, std::string_view text = {}) {
 }
 
 void add_texts(std::vector<Argument> &to) {
-  for (const auto text : kTexts) to.push_back(argument(Kind::String, text));
+  for (const auto text : kTriedTexts) to.push_back(argument(Kind::String, text));
 }
 
 class Candidates {
@@ -48,7 +48,7 @@ class Candidates {
     add_texts(all);
     // A text of the script's own making; one that is asked for may not be there.
     if (e.kind == ExpressionKind::Binary && e.text == "..") return all;
-    for (const auto number : kNumbers) all.push_back(argument(Kind::Number, number));
+    for (const auto number : kTriedNumbers) all.push_back(argument(Kind::Number, number));
     for (const auto kind : {Kind::Nil, Kind::True, Kind::Table}) all.push_back(argument(kind));
     if (last && is_open(e)) all.push_back(argument(Kind::None));
     return all;

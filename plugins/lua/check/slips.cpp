@@ -96,11 +96,10 @@ class Finder {
   // first.text, or first:text().
   void field(const Expression &e, bool written) {
     const auto &object = known_.of(e.first);
-    if (object.kind == Known::Kind::Object) {
-      if (const auto *const shape = find_shape(object.name))
-        declared_field(e, *shape, written);
-      else if (const auto methods = written ? std::nullopt : world_.methods_of(object.name))
-        strict_field(e, *methods, false);
+    if (const auto *const shape = object.kind == Known::Kind::Object ? find_shape(object.name) : nullptr) {
+      declared_field(e, *shape, written);
+    } else if (object.kind == Known::Kind::Object && !written) {
+      if (const auto methods = world_.methods_of(object.name)) strict_field(e, *methods, false);
     } else if (object.kind == Known::Kind::Path) {
       if (const auto fields = world_.fields_at(object.name)) strict_field(e, *fields, written);
     }

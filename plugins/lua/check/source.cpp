@@ -113,7 +113,7 @@ class Parser {
     deepen(made.second);
     for (const auto child : made.list) deepen(child);
     for (const auto child : made.keys) deepen(child);
-    if (made.depth > kDeepest) fail();
+    if (made.depth > kDeepestExpression) fail();
     source_.expressions.push_back(std::move(made));
     return static_cast<Index>(source_.expressions.size() - 1);
   }

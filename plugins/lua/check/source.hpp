@@ -2,7 +2,7 @@
 // and where they are used. How it branches does not matter, and is not kept.
 //
 // The expressions lie in one vector and name each other by their places there, so that nothing is as deep as a script
-// may be but what walks over it, and that is bounded by kDeepest.
+// may be but what walks over it, and that is bounded by kDeepestExpression.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace mansio::lua {
 
 using Index = std::uint32_t;
 inline constexpr Index kNone = UINT32_MAX;
-inline constexpr std::uint16_t kDeepest = 1000;  // of expressions within each other
+inline constexpr std::uint16_t kDeepestExpression = 1000;  // of expressions within each other
 
 enum class ExpressionKind : std::uint8_t {
   Nil,
@@ -75,7 +75,7 @@ struct Source {
   bool environment = false;  // it names _ENV: what is a global then is not known
 };
 
-// Nothing for what is no Lua, and for expressions deeper than kDeepest. What Lua accepts it accepts.
+// Nothing for what is no Lua, and for expressions deeper than kDeepestExpression. What Lua accepts it accepts.
 std::optional<Source> parse_source(std::string_view text);
 
 }  // namespace mansio::lua

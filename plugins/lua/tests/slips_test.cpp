@@ -217,7 +217,7 @@ TEST(Slips, AreNotSeenWhereThereMayBeNone) {
   for (const auto &text : good) EXPECT_EQ(problem(text), "") << text;
 }
 
-std::string read(const std::filesystem::path &path) {
+std::string text_of_file(const std::filesystem::path &path) {
   std::ifstream in{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{in}, {}};
 }
@@ -228,16 +228,16 @@ TEST(Slips, AreInNoExample) {
   std::size_t n = 0;
   for (const auto &entry : std::filesystem::directory_iterator{std::string{MANSIO_SOURCE_DIR} + "/examples/lua"}) {
     if (entry.path().extension() != ".lua") continue;
-    EXPECT_TRUE(parse_source(read(entry.path()))) << entry.path();
+    EXPECT_TRUE(parse_source(text_of_file(entry.path()))) << entry.path();
     if (entry.path().string().ends_with("_test.lua")) continue;
-    EXPECT_EQ(problem(read(entry.path()), kAll), "") << entry.path();
+    EXPECT_EQ(problem(text_of_file(entry.path()), kAll), "") << entry.path();
     ++n;
   }
   EXPECT_GT(n, 10u);
 }
 
 TEST(Slips, AreInNoScriptOfTheGuide) {
-  const auto guide = read(std::string{MANSIO_SOURCE_DIR} + "/docs/lua-guide.md");
+  const auto guide = text_of_file(std::string{MANSIO_SOURCE_DIR} + "/docs/lua-guide.md");
   std::size_t n = 0;
   for (auto at = guide.find("\n```lua\n"); at != guide.npos; at = guide.find("\n```lua\n", at + 1)) {
     const auto begin = at + 8;
