@@ -13,8 +13,8 @@ using Kind = Argument::Kind;
 
 constexpr std::size_t kMostTries = 600;  // of one call
 // Among these is one that every parameter takes that takes such a value at all.
-constexpr std::array<std::string_view, 9> kTriedTexts{"text", "user@example.com", "2.0.0",  "4.7.1", "5.7.1",
-                                                      "5s",   "192.0.2.1",        "sha256", "i"};
+constexpr std::array<std::string_view, 10> kTriedTexts{"text",  "1",  "user@example.com", "2.0.0",  "4.7.1",
+                                                       "5.7.1", "5s", "192.0.2.1",        "sha256", "i"};
 constexpr std::array<std::string_view, 4> kTriedNumbers{"1", "250", "450", "550"};
 // What an unknown field of a table is, all of them the same.
 enum class Fill { Absent, Text, Number, True };

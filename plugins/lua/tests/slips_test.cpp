@@ -213,6 +213,7 @@ TEST(Slips, AreNotSeenWhereThereMayBeNone) {
       "local x = {}; mansio.provide('transport', 'x', {deliver = function(d) for _, r in ipairs(d.recipients) do"
       " d:defer(r, x.code, x.text, {retry = x.retry, nexthop_failed = x.failed, relay = x.relay}) end end})",
       "local x = {}; mansio.provide('rate', 'x', {lease = function(q) return mansio.permits(x.n, {ttl = x.ttl}) end})",
+      "local x = {}; mansio.provide('rate', 'x', {lease = function(q) return mansio.permits('' .. x.n) end})",
   };
   for (const auto &text : good) EXPECT_EQ(problem(text), "") << text;
 }
