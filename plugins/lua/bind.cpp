@@ -1,7 +1,6 @@
 #include "plugins/lua/bind.hpp"
 
 #include <cmath>
-#include <vector>
 
 #include "plugins/lua/duration.hpp"
 #include "plugins/lua/names.hpp"
@@ -14,18 +13,6 @@ std::string key_text(lua_State *L, int index) {
   std::size_t n = 0;
   const char *text = lua_tolstring(L, index, &n);
   return std::string{text, n};
-}
-
-// The text keys of the table at `index`.
-std::vector<std::string> keys_of(lua_State *L, int index) {
-  std::vector<std::string> keys;
-  index = lua_absindex(L, index);
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING) keys.push_back(key_text(L, -1));
-  }
-  return keys;
 }
 
 // __index of a strict table: (table, key), its name as upvalue.
@@ -87,7 +74,7 @@ std::int64_t duration_at(lua_State *L, int index, const char *what) {
   }
   const auto text = text_at(L, index, what);
   const auto ns = parse_duration(text);
-  if (!ns) throw ScriptError{std::string{what} + " is \"" + std::string{text} + "\", expected a time such as \"5s\""};
+  if (!ns) throw ScriptError{no_time(what, text)};
   return *ns;
 }
 
@@ -112,6 +99,30 @@ void only_fields(lua_State *L, int index, std::string_view where, std::span<cons
     if (!found || lua_type(L, -1) != LUA_TSTRING)
       throw ScriptError{std::string{where} + " has no option \"" + key + '"' + did_you_mean(key, known)};
   }
+}
+
+std::vector<std::string> keys_of(lua_State *L, int index) {
+  std::vector<std::string> keys;
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING) keys.push_back(key_text(L, -1));
+  }
+  return keys;
+}
+
+std::string strict_name(lua_State *L, int index) {
+  std::string name;
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return name;
+  lua_pushliteral(L, "__index");
+  lua_rawget(L, -2);
+  if (lua_tocfunction(L, -1) == bound<no_such_field> && lua_getupvalue(L, -1, 1)) {
+    if (lua_type(L, -1) == LUA_TSTRING) name = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+  return name;
 }
 
 void push_no_such_field(lua_State *L, const char *name) {

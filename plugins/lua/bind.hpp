@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "plugins/lua/lua_api.hpp"
 #include "plugins/lua/script_error.hpp"
@@ -76,6 +77,10 @@ void only_fields(lua_State *L, int index, std::string_view where, std::span<cons
 
 // The table on top reads no field that it does not have, and, unless `open`, takes no new one.
 void make_strict(lua_State *L, const char *name, bool open = false);
+
+// What make_strict() called the table at `index`; "" for any other value. And the text keys of a table.
+std::string strict_name(lua_State *L, int index);
+std::vector<std::string> keys_of(lua_State *L, int index);
 
 // The functions behind that, pushed: errors for a field that is not there, and for a new one.
 void push_no_such_field(lua_State *L, const char *name);

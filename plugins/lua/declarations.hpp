@@ -1,5 +1,6 @@
 // What scripts may name: events, options, and the fields of the objects that handlers get. The engine's checks and
-// their suggestions read these tables, and a test holds sdk/lua/mansio.d.lua against them.
+// their suggestions read these tables, and a test holds sdk/lua/mansio.d.lua against them. shapes.hpp says what those
+// are.
 #pragma once
 
 #include <algorithm>
@@ -75,6 +76,9 @@ inline constexpr std::array<std::string_view, 7> kRedisOptions{"timeout", "tls",
                                                                "user",    "password", "database"};
 inline constexpr std::array<std::string_view, 4> kHttpOptions{"timeout", "limit", "headers", "ca_file"};
 inline constexpr std::array<std::string_view, 2> kSqliteOptions{"timeout", "write"};
+
+// Of mansio.dns().
+inline constexpr std::array<std::string_view, 5> kRecordTypes{"A", "AAAA", "MX", "TXT", "PTR"};
 
 // What reaches the system, and is off unless the option `allow` has it.
 inline constexpr std::array<std::string_view, 7> kLibraries{"io",   "os",    "package", "connect",

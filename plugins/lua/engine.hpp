@@ -71,6 +71,7 @@ class Engine {
 
   const plugin::Host *host() const { return host_; }  // null while a configuration is checked
   const Settings &settings() const { return settings_; }
+  bool has_states() const { return !states_.empty(); }  // false while the first one is made
   // What scripts are told of time, in ns: the host's clock, and the one since 1970. Where the host's is virtual, as
   // under `mansio lua test`, it is both. (Budgets are of the processor's: computed_ns().)
   std::int64_t monotonic() const;

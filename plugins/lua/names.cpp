@@ -4,6 +4,8 @@
 #include <cctype>
 #include <vector>
 
+#include "plugins/lua/declarations.hpp"
+
 namespace mansio::lua {
 namespace {
 
@@ -49,6 +51,15 @@ std::string_view nearest(std::string_view given, std::span<const std::string_vie
 std::string did_you_mean(std::string_view given, std::span<const std::string_view> known) {
   const auto near = nearest(given, known);
   return near.empty() ? std::string{} : "; did you mean \"" + std::string{near} + "\"?";
+}
+
+std::string no_record_type(std::string_view given) {
+  return "there is no type \"" + std::string{given} + "\" of records here, expected A, AAAA, MX, TXT or PTR" +
+         did_you_mean(given, kRecordTypes);
+}
+
+std::string no_time(std::string_view what, std::string_view given) {
+  return std::string{what} + " is \"" + std::string{given} + "\", expected a time such as \"5s\"";
 }
 
 }  // namespace mansio::lua

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/check/check.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/sandbox.hpp"
 
@@ -94,6 +95,8 @@ void State::load(const Settings &settings) {
   budget_ = nullptr;
   memory_.leave();
   lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
+  if (!why.empty()) throw LoadError{why};
+  if (!engine_.has_states()) why = check_functions(main_, settings.path, settings.text);  // once: it is the same text
   if (!why.empty()) throw LoadError{why};
   if (const auto *const filter = find(ProvideKind::Filter, engine_.instance()))
     for (const auto &[stage, handler] : filter->handlers) add_handler(stage, handler);

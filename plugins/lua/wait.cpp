@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <string_view>
@@ -9,7 +11,9 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/declarations.hpp"
 #include "plugins/lua/engine.hpp"
+#include "plugins/lua/names.hpp"
 #include "plugins/lua/strand.hpp"
 #include "plugins/lua/told.hpp"
 #include "plugins/lua/verdict.hpp"
@@ -49,9 +53,7 @@ void slept(void *arg) noexcept {
   answered(arg, [] { return WaitAnswer{MANSIO_OK}; });
 }
 
-[[noreturn]] void no_answer(lua_State *L, Call &call) {
-  cannot_answer(L, call, call.waits_for(), call.answer().text);
-}
+[[noreturn]] void no_answer(lua_State *L, Call &call) { cannot_answer(L, call, call.waits_for(), call.answer().text); }
 
 void push_list(lua_State *L, const std::vector<std::string> &values) {
   lua_createtable(L, static_cast<int>(values.size()), 0);
@@ -132,23 +134,18 @@ int look_up(lua_State *L) {
 }
 
 int dns(lua_State *L) {
-  struct Type {
-    std::string_view name;
-    std::uint16_t number;
-  };
-  static constexpr std::array kTypes{Type{"A", MANSIO_DNS_A}, Type{"AAAA", MANSIO_DNS_AAAA}, Type{"MX", MANSIO_DNS_MX},
-                                     Type{"TXT", MANSIO_DNS_TXT}, Type{"PTR", MANSIO_DNS_PTR}};
+  // In the order of their names.
+  static constexpr std::array<std::uint16_t, kRecordTypes.size()> kNumbers{MANSIO_DNS_A, MANSIO_DNS_AAAA, MANSIO_DNS_MX,
+                                                                           MANSIO_DNS_TXT, MANSIO_DNS_PTR};
   auto &call = Call::may_wait(L, "mansio.dns");
   const auto name = text_at(L, 1, "the name");
   const auto wanted = text_at(L, 2, "the type of the records");
-  const auto type =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const Type &t) { return t.name == wanted; });
-  if (type == kTypes.end())
-    throw ScriptError{"there is no type \"" + std::string{wanted} +
-                      "\" of records here, expected A, AAAA, MX, TXT or PTR"};
+  const auto type = std::find(kRecordTypes.begin(), kRecordTypes.end(), wanted);
+  if (type == kRecordTypes.end()) throw ScriptError{no_record_type(wanted)};
   auto &wait = call.begin_wait("the DNS for " + std::string{name});
-  ask_for_recording(wait, call, kToldDns, name, type->name);
-  call.engine().host()->query(name, type->number, resolved, &wait);
+  ask_for_recording(wait, call, kToldDns, name, *type);
+  const auto number = kNumbers.at(static_cast<std::size_t>(type - kRecordTypes.begin()));
+  call.engine().host()->query(name, number, resolved, &wait);
   return lua_yieldk(L, 0, kDns, resumed);
 }
 
@@ -197,9 +194,7 @@ void end_wait(Wait &wait, WaitAnswer answer) noexcept {
   engine.wake(*call, *strand);
 }
 
-int wait_for_it(lua_State *L, Call &call) {
-  return call.waits() ? lua_yieldk(L, 0, 0, given) : given(L, LUA_OK, 0);
-}
+int wait_for_it(lua_State *L, Call &call) { return call.waits() ? lua_yieldk(L, 0, 0, given) : given(L, LUA_OK, 0); }
 
 void cannot_answer(lua_State *L, Call &call, const std::string &what, const std::string &why, bool perhaps_done) {
   call.engine().host()->warn(what + " cannot answer: " + why, call.op());

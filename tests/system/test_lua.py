@@ -49,7 +49,7 @@ JUDGE = '''
 local kept = {}
 mansio.on("rcpt", function(transaction, rcpt)
   local name = rcpt.localpart
-  if name == "fault" then return transaction.nothing end
+  if name == "fault" then return transaction[name] end
   if name == "loop" then while true do pcall(function() while true do end end) end end
   if name == "bomb" then while true do kept[#kept + 1] = ("x"):rep(100000) .. #kept end end
   if name == "regex" then mansio.re.compile("^(a+)+$"):test(("a"):rep(100) .. "b") end
@@ -308,11 +308,13 @@ class Lua(rig.TestCase):
         server = self.mansio(OF_ALL_KINDS, plugins=self.plugins("lua", "lookup-file"))
         for name, text in KINDS.items():
             with self.subTest(name=name):
-                self.write(name + ".lua", "\nmansio.provid()\n")
-                result = rig.run_program("check", "--config", server.config)
-                self.assertEqual(result.returncode, 1)
-                self.assertRegex(result.stderr, rf'{re.escape(name)}\.script names .*{re.escape(name)}\.lua:2: '
-                                 r'mansio has no "provid"; did you mean "provide"\?')
+                # The second one is in a function, which does not run.
+                for slip in ("\nmansio.provid()\n", "\nfunction slip() return mansio.provid() end\n"):
+                    self.write(name + ".lua", slip)
+                    result = rig.run_program("check", "--config", server.config)
+                    self.assertEqual(result.returncode, 1)
+                    self.assertRegex(result.stderr, rf'{re.escape(name)}\.script names .*{re.escape(name)}\.lua:2: '
+                                     r'mansio has no "provid"; did you mean "provide"\?')
                 server.cli("reload", check=False)
                 rig.wait_for(lambda: f"{name}.lua:2: " in server.log_text(), "the refusal of the script")
                 self.write(name + ".lua", text)
@@ -340,6 +342,12 @@ class Lua(rig.TestCase):
         bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))
         self.assertEqual(bad.returncode, 1)
         self.assertIn('bad.lua:2: mansio.json has no "encod"; did you mean "encode"?', bad.stderr)
+        self.write("bad.lua", "mansio.on('rcpt', function(transaction, rcpt)\n"
+                   "  if rcpt.domian == 'x' then\n    return mansio.reject(450, 'no')\n  end\nend)\n")
+        bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn('bad.lua:2: address has no "domian"; did you mean "domain"?, and at line 3: the code is 450',
+                      bad.stderr)
 
     def test_it_keeps_the_rules_of_plugins(self):
         self.plugins("lua")

@@ -46,10 +46,11 @@ TEST(LuaEvents, MayWaitBesideEachOther) {
 
 TEST(LuaEvents, AFaultHasOneLineAndStopsNobody) {
   Scripted s{R"(
+    local slip = {"recipent"}
     mansio.on("deferred", {timeout = "20ms"}, function(event)
       if event.recipient.localpart == "slow" then mansio.sleep("1h") end
       if event.recipient.localpart == "verdict" then return mansio.reject("5.7.1", "too late") end
-      if event.recipient.localpart == "slip" then return event.recipent end
+      if event.recipient.localpart == "slip" then return event[slip[1]] end
       error("as asked")
     end)
     mansio.on("deferred", function() mansio.log.info("heard") end)

@@ -92,9 +92,7 @@ TEST(Message, IsEditedInOrder) {
 }
 
 TEST(Message, TellsAScriptOfASlip) {
-  Scripted s{R"(mansio.on("end-of-message", function(_, message) return message:add_heder("A", "b") end)
-    mansio.on("rcpt", function(transaction) return transaction.message end)
-  )"};
+  Scripted s{R"(mansio.on("end-of-message", function(_, ...) return (...):add_heder("A", "b") end))"};
   EXPECT_EQ(at_end(s).last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.log, HasSubstr(":1: message has no field \"add_heder\"; did you mean \"add_header\"?"));
   EXPECT_THAT(at_end(s).edits, IsEmpty());

@@ -141,7 +141,8 @@ TEST(LuaQueue, AFaultIsTheConfigurationsAffairUnlessTheHandlerSaysOtherwise) {
       if recipient.localpart == "defer" then return mansio.retry("1m") end
       if recipient.localpart == "hold" then return mansio.hold("not sure") end
     end)
-    mansio.on("bounce", function(mail) return mail.recipient end)
+    local field = {"recipient"}
+    mansio.on("bounce", function(mail) return mail[field[1]] end)
   )"};
   EXPECT_EQ(decided(s, MANSIO_STAGE_ROUTE, {"a@x.test"}).last->status, MANSIO_SKIP);
   EXPECT_EQ(decided(s, MANSIO_STAGE_ROUTE, {"defer@x.test"}).last->status, MANSIO_DEFER);

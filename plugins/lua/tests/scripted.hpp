@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 
 #include "mansio/testing/fake_host.hpp"
@@ -62,9 +63,17 @@ inline std::string problem(const std::string &text, const FakeHost::Options &opt
   return FakeHost::check(mansio_plugin_entry_1(), file.options(options));
 }
 
-// Runs assertions in Lua; "" when they hold.
-inline std::string check(const std::string &text) {
-  return problem(text + "\nmansio.on('connect', function() end)\n");
+// By what a script is told of a slip: when it is loaded or, by run(), later.
+template <class F>
+std::string load_or(F run) {
+  try {
+    return run();
+  } catch (const std::runtime_error &e) {
+    return e.what();
+  }
 }
+
+// Runs assertions in Lua; "" when they hold.
+inline std::string check(const std::string &text) { return problem(text + "\nmansio.on('connect', function() end)\n"); }
 
 }  // namespace mansio::lua::testing

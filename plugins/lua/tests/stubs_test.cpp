@@ -1,9 +1,19 @@
-// sdk/lua/mansio.d.lua names what the engine offers, and nothing else.
+// sdk/lua/mansio.d.lua names what the engine offers, and nothing else, and says of it what the engine's tables say.
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
+#include "plugins/lua/check/live.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/engine.hpp"
+#include "plugins/lua/shapes.hpp"
+#include "plugins/lua/state.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -99,6 +109,145 @@ TEST(Stubs, HaveTheEnginesFieldsAndOptions) {
   EXPECT_EQ(fields("SqliteOptions"), names_of(kSqliteOptions));
   for (const auto &fact : kQueuedFacts) EXPECT_TRUE(names_of(kQueuedFields).contains(std::string{fact.name}));
   for (const auto &fact : kSessionFacts) EXPECT_TRUE(names_of(kSessionFields).contains(std::string{fact.name}));
+}
+
+// What the stubs call the engine's types.
+std::string stub_name(std::string_view type) {
+  static const std::map<std::string, std::string, std::less<>> kNames{
+      {"recipient of mail", "mail_recipient"}, {"window", "window_of"}, {"rate", "rate_limit"}};
+  const auto found = kNames.find(type);
+  std::string name{found == kNames.end() ? type : found->second};
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+std::string stub_type(std::string_view type) {
+  if (type == "string") return "string";
+  if (type.ends_with("[]")) return stub_type(type.substr(0, type.size() - 2)) + "[]";
+  return "mansio." + stub_name(type);
+}
+
+// Of a function of the engine's, or a method ("message:header"): the types that stand behind `---@WHAT`, in their
+// order.
+std::vector<std::string> annotated(std::string_view function, const std::string &what) {
+  std::string name{function};
+  if (const auto colon = name.find(':'); colon != name.npos)
+    name = (name.starts_with("window:") ? "window" : stub_name(name.substr(0, colon))) + name.substr(colon);
+  std::istringstream lines{stubs()};
+  std::vector<std::string> types;
+  const std::regex of_return{"---@return ([^ ]+).*"}, of_parameter{"---@param [\\w.]+\\?? ([^ ]+).*"};
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (line.starts_with("function " + name + "(")) return types;
+    if (!line.starts_with("---")) types.clear();
+    if (std::regex_match(line, match, what == "return" ? of_return : of_parameter)) types.push_back(match[1]);
+  }
+  ADD_FAILURE() << name << " is not there";
+  return {};
+}
+
+// The type of a field of a class, as it is written there up to its first blank; functions up to their end.
+std::string field_type(const std::string &name, std::string_view field) {
+  const auto text = stubs();
+  const auto begin = text.find("---@class mansio." + name + "\n");
+  if (begin == text.npos) return "";
+  const auto section = text.substr(begin, text.find("---@class", begin + 1) - begin);
+  std::smatch match;
+  const std::regex regex{R"re(---@field (?:\[")?)re" + std::string{field} +
+                         R"re((?:"\])?\?? (fun\([^)]*\)|[^ \n]+))re"};
+  return std::regex_search(section, match, regex) ? match[1].str() : "";
+}
+
+// Of "fun(a: b, c: d)": {b, d}.
+std::vector<std::string> parameter_types(const std::string &function) {
+  std::vector<std::string> types;
+  const std::regex regex{"\\w+: ([^,)]+)"};
+  for (std::sregex_iterator i{function.begin(), function.end(), regex}, end; i != end; ++i) types.push_back((*i)[1]);
+  return types;
+}
+
+template <class Types>
+void expect_parameters(const std::string &function, const Types &types, bool all) {
+  const auto stub = parameter_types(function);
+  std::vector<std::string> expected;
+  for (const auto type : types)
+    if (!type.empty()) expected.push_back(stub_type(type));
+  ASSERT_GE(stub.size(), expected.size()) << function;
+  if (all) {
+    EXPECT_EQ(stub.size(), expected.size()) << function;
+  }
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(stub[i], expected[i]) << function;
+}
+
+TEST(Stubs, SayWhatHandlersGet) {
+  for (const auto &shape : kHandlerShapes)
+    expect_parameters(field_type("FilterObject", shape.event), shape.parameters, true);
+  for (const auto &shape : kProvidedShapes) {
+    if (shape.kind == "auth") expect_parameters(field_type("AuthObject", shape.field), shape.parameters, true);
+    if (shape.kind == "rate") expect_parameters(field_type("RateObject", shape.field), shape.parameters, false);
+  }
+}
+
+TEST(Stubs, SayWhatFieldsAre) {
+  for (const auto &shape : kFieldShapes) {
+    auto type = field_type(stub_name(shape.object), shape.field);
+    if (type.ends_with('?')) type.pop_back();
+    if (type == "mansio.MessageEvent") type = "string";
+    EXPECT_EQ(type, stub_type(shape.type)) << shape.object << '.' << shape.field;
+  }
+}
+
+TEST(Stubs, SayWhatFunctionsReturn) {
+  for (const auto &shape : kResultShapes) {
+    if (!shape.function.starts_with("mansio.") && !shape.function.starts_with("message:") &&
+        !shape.function.starts_with("connection:"))
+      continue;  // Lua's own
+    const auto types = annotated(shape.function, "return");
+    ASSERT_FALSE(types.empty()) << shape.function;
+    const auto &type = types.front();
+    EXPECT_EQ(type.substr(0, type.find('?')), stub_type(shape.type)) << shape.function;
+  }
+}
+
+TEST(Stubs, SayWhatFunctionsTake) {
+  for (const auto &shape : kArgumentShapes) {
+    const auto types = annotated(shape.function, "param");
+    ASSERT_GE(types.size(), shape.number) << shape.function;
+    const auto &type = types[shape.number - 1];
+    std::string records;
+    for (const auto record : kRecordTypes) records += (records.empty() ? "\"" : "|\"") + std::string{record} + '"';
+    EXPECT_EQ(type, shape.type == ArgumentType::Text   ? "string"
+                    : shape.type == ArgumentType::Time ? "mansio.Time"
+                                                       : records)
+        << shape.function;
+  }
+  // Those of memoize() stand where they are taken.
+  const auto text = stubs();
+  std::smatch match;
+  ASSERT_TRUE(std::regex_search(text, match, std::regex{"options\\? \\{([^}]*)\\}\n---@return F\n"}));
+  EXPECT_EQ(all(match[1], "(\\w+)\\?:"), names_of(kMemoizeOptions));
+}
+
+// The methods of objects that the engine's functions return.
+TEST(Stubs, HaveTheMethodsOfObjects) {
+  Settings settings;
+  settings.path = "stubs.lua";
+  settings.text = "mansio.on('connect', function() end)";
+  settings.instructions = 10'000'000;
+  settings.call_memory = 16 << 20;
+  settings.state_memory = settings.key_memory = 128 << 20;
+  Engine engine{nullptr, settings};
+  const State state{engine, settings};
+  LiveWorld world{state.main()};
+  const auto text = stubs();
+  std::set<std::string_view> seen;
+  for (const auto &shape : kResultShapes) {
+    if (shape.type == "string" || !seen.insert(shape.type).second) continue;
+    const auto methods = world.methods_of(shape.type);
+    ASSERT_TRUE(methods) << shape.type;
+    const auto name = shape.type == "window" ? "window" : stub_name(shape.type);
+    EXPECT_EQ(all(text, "function " + name + ":(\\w+)\\("), Names(methods->known.begin(), methods->known.end()))
+        << shape.type;
+  }
 }
 
 }  // namespace

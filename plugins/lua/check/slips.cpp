@@ -1,0 +1,203 @@
+#include "plugins/lua/check/slips.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "plugins/lua/check/arguments.hpp"
+#include "plugins/lua/check/known.hpp"
+#include "plugins/lua/duration.hpp"
+#include "plugins/lua/names.hpp"
+#include "plugins/lua/shapes.hpp"
+
+namespace mansio::lua {
+namespace {
+
+std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
+
+std::string meant(std::string_view given, const std::vector<std::string> &known) {
+  return did_you_mean(given, std::vector<std::string_view>{known.begin(), known.end()});
+}
+
+bool has(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// The place of a global that is reached by way of _G; "" for another one.
+std::string by_table_of_globals(const Known &object, std::string_view field) {
+  return object.is_path("_G") ? std::string{field} : std::string{};
+}
+
+class Finder {
+ public:
+  Finder(const Source &source, World &world) : source_(source), world_(world), known_(source) {}
+
+  std::vector<Slip> find() {
+    for (const auto &step : source_.steps)
+      if (step.inside) look_at(step.expression, step.written);
+    std::stable_sort(slips_.begin(), slips_.end(), [](const Slip &a, const Slip &b) { return a.line < b.line; });
+    const auto same = [](const Slip &a, const Slip &b) { return a.line == b.line && a.text == b.text; };
+    slips_.erase(std::unique(slips_.begin(), slips_.end(), same), slips_.end());
+    return std::move(slips_);
+  }
+
+ private:
+  const Expression &at(Index index) const { return source_.expressions[index]; }
+  void slip(const Expression &where, std::string text) { slips_.push_back({where.line, std::move(text)}); }
+
+  // As deep as expressions are, which is bounded.
+  void look_at(Index index, bool written = false) {
+    const auto &e = at(index);
+    if (e.first != kNone) look_at(e.first);
+    if (e.second != kNone) look_at(e.second);
+    for (const auto key : e.keys)
+      if (key != kNone) look_at(key);
+    for (const auto value : e.list) look_at(value);
+    switch (e.kind) {
+      case ExpressionKind::Global:
+        global(e, e.text, written);
+        break;
+      case ExpressionKind::Field:
+        if (const auto name = by_table_of_globals(known_.of(e.first), e.text); !name.empty())
+          global(e, name, written);
+        else
+          field(e, written);
+        break;
+      case ExpressionKind::Method:
+        field(e, false);
+        call(e);
+        break;
+      case ExpressionKind::Call:
+        call(e);
+        break;
+      case ExpressionKind::Binary:
+        if (e.text == "..")
+          for (const auto side : {e.first, e.second}) joined(side);
+        break;
+      default:
+        break;
+    }
+  }
+
+  void global(const Expression &e, std::string_view name, bool written) {
+    if (source_.environment || world_.has_global(name)) return;
+    auto known = world_.globals();
+    for (const auto &local : source_.locals)
+      if (local.name != name) known.push_back(local.name);
+    if (written)
+      slip(e, quoted(name) + " is no variable of this function; it lacks \"local\", or a value at load" +
+                  meant(name, known));
+    else
+      slip(e, "there is no global " + quoted(name) + meant(name, known));
+  }
+
+  // first.text, or first:text().
+  void field(const Expression &e, bool written) {
+    const auto &object = known_.of(e.first);
+    if (const auto *const shape = object.kind == Known::Kind::Object ? find_shape(object.name) : nullptr) {
+      declared_field(e, *shape, written);
+    } else if (object.kind == Known::Kind::Object && !written) {
+      if (const auto methods = world_.methods_of(object.name)) strict_field(e, *methods, false);
+    } else if (object.kind == Known::Kind::Path) {
+      if (const auto fields = world_.fields_at(object.name)) strict_field(e, *fields, written);
+    }
+  }
+  void declared_field(const Expression &e, const ObjectShape &shape, bool written) {
+    const std::string name{shape.name};
+    if (written && shape.handle)
+      slip(e, name + " cannot be changed: " + quoted(e.text));
+    else if (written && !has(shape.fields, e.text))
+      slip(e, name + " takes no new field, such as " + quoted(e.text));
+    else if (!has(shape.fields, e.text))
+      slip(e,
+           name + (shape.handle ? " has no field " : " has no ") + quoted(e.text) + did_you_mean(e.text, shape.fields));
+  }
+  void strict_field(const Expression &e, const World::Fields &fields, bool written) {
+    if (std::find(fields.known.begin(), fields.known.end(), e.text) != fields.known.end()) return;
+    if (written)
+      slip(e, fields.name + " takes no new field, such as " + quoted(e.text));
+    else
+      slip(e, fields.name + " has no " + quoted(e.text) + meant(e.text, fields.known));
+  }
+
+  // An operand of `..`.
+  void joined(Index side) {
+    const auto type = type_that_is_no_text(source_, known_, side);
+    if (find_shape(type)) slip(at(side), no_text("..", type));
+  }
+
+  void call(const Expression &e) {
+    const auto function = known_.callee(e);
+    if (function.empty()) return;
+    bool good = true;
+    for (const auto &shape : kOptionsShapes)
+      if (shape.function == function) good = options_of(e, shape) && good;
+    for (const auto &shape : kArgumentShapes)
+      if (shape.function == function) argument(e, shape);
+    if (!good) return;  // of which a constructor would say the same again
+    for (const auto name : kConstructors)
+      if (name == function) construct(e, name, 0);
+    for (const auto &shape : kReportShapes)
+      if (shape.method == function) construct(e, shape.constructor, 1);
+  }
+  void construct(const Expression &e, std::string_view constructor, std::size_t from) {
+    auto objection = constructor_objection(source_, known_, world_, constructor, e.list, from);
+    if (!objection.empty()) slip(e, std::move(objection));
+  }
+  void argument(const Expression &e, const ArgumentShape &shape) {
+    if (shape.number > e.list.size()) {
+      if (e.list.empty() || !is_open(at(e.list.back()))) slip(e, no_text(shape.what, "nothing"));
+      return;
+    }
+    const auto index = e.list[shape.number - 1];
+    const auto &value = at(index);
+    if (const auto type = type_that_is_no_text(source_, known_, index); !type.empty())
+      slip(value, no_text(shape.what, type));
+    else if (value.kind != ExpressionKind::String)
+      return;
+    else if (shape.type == ArgumentType::RecordType && !has(kRecordTypes, value.text))
+      slip(value, no_record_type(value.text));
+    else if (shape.type == ArgumentType::Time && !parse_duration(value.text))
+      slip(value, no_time(shape.what, value.text));
+  }
+  bool options_of(const Expression &e, const OptionsShape &shape) {
+    bool good = true;
+    for (std::size_t i = 0; i < e.list.size(); ++i)
+      if (shape.number == 0 || shape.number == i + 1) good = options(at(e.list[i]), shape) && good;
+    return good;
+  }
+  // Whether there is nothing wrong with them.
+  bool options(const Expression &table, const OptionsShape &shape) {
+    const auto before = slips_.size();
+    for (std::size_t i = 0; i < table.keys.size(); ++i) {
+      if (table.keys[i] == kNone) continue;
+      const auto &key = at(table.keys[i]);
+      if (key.kind != ExpressionKind::String) continue;
+      const auto &value = at(table.list[i]);
+      if (!has(shape.options, key.text))
+        slip(key,
+             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean(key.text, shape.options));
+      else if (has(kTimeOptions, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
+        slip(value, no_time(key.text, value.text));
+    }
+    return slips_.size() == before;
+  }
+
+  static std::string no_text(std::string_view what, const std::string &got) {
+    return "expected text for " + std::string{what} + ", got " + got +
+           (got == "address" || got == "recipient" ? "; its text is .address" : "");
+  }
+
+  const Source &source_;
+  World &world_;
+  const Knowledge known_;
+  std::vector<Slip> slips_;
+};
+
+}  // namespace
+
+std::vector<Slip> find_slips(const Source &source, World &world) { return Finder{source, world}.find(); }
+
+}  // namespace mansio::lua

@@ -1,0 +1,289 @@
+// Slips inside of functions are errors when the script is loaded, with line and suggestion; and what is none passes.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plugins/lua/check/source.hpp"
+#include "plugins/lua/declarations.hpp"
+#include "plugins/lua/shapes.hpp"
+#include "plugins/lua/tests/scripted.hpp"
+
+namespace mansio::lua::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// As the body of a handler, which begins in line 2.
+std::string problem_at(const std::string &event, const std::string &parameters, const std::string &body) {
+  return problem("mansio.on('" + event + "', function(" + parameters + ")\n" + body + "\nend)");
+}
+
+TEST(Slips, InGlobalsAreFoundAtLoad) {
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"return undefinedd", R"(.lua:2: there is no global "undefinedd")"},
+      {"\nforgotten = 1", R"(.lua:3: "forgotten" is no variable of this function; it lacks "local")"},
+      {"pirnt('x')", R"(.lua:2: there is no global "pirnt"; did you mean "print"?)"},
+      {"local recipient = 1; return recipent", R"(there is no global "recipent"; did you mean "recipient"?)"},
+      {"return _G.pirnt", R"(there is no global "pirnt"; did you mean "print"?)"},
+      {"_G.forgotten = 1", R"("forgotten" is no variable of this function)"},
+      {"local x = {a = function() return {[undefinedd] = 1} end}", R"(there is no global "undefinedd")"},
+      {"for i = 1, undefinedd do end", R"(there is no global "undefinedd")"},
+      {"repeat local inner = 1 until inner; return inner", R"(there is no global "inner")"},
+      {"function helper() end", R"("helper" is no variable of this function)"},
+      {"if io then io.open('x') end", R"(there is no global "io")"},
+      {"goto on ::on:: return ('x'):rep(undefinedd)", R"(there is no global "undefinedd")"},
+  };
+  for (const auto &[body, expected] : slips) EXPECT_THAT(problem_at("connect", "", body), HasSubstr(expected)) << body;
+}
+
+TEST(Slips, InNamesOfLibrariesAreFoundAtLoad) {
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"return mansio.rejct('x')", R"(.lua:2: mansio has no "rejct"; did you mean "reject"?)"},
+      {"return mansio.json.encod({})", R"(mansio.json has no "encod"; did you mean "encode"?)"},
+      {"return mansio['json']['encod']", R"(mansio.json has no "encod"; did you mean "encode"?)"},
+      {"return string.fnd('a', 'b')", R"(string has no "fnd"; did you mean "find"?)"},
+      {"return os.execute('true')", R"(os has no "execute")"},
+      {"local log = mansio.log; log.inof('x')", R"(mansio.log has no "inof"; did you mean "info"?)"},
+      {"mansio.mine = 1", R"(mansio takes no new field, such as "mine")"},
+      {"return ('x'):uper()", R"(string has no "uper"; did you mean "upper"?)"},
+      {"return mansio.re.compile('x'):tets('y')", R"(regex has no "tets"; did you mean "test"?)"},
+      {"return mansio.window('w', '1h'):ad('y')", R"(window has no "ad"; did you mean "add"?)"},
+  };
+  for (const auto &[body, expected] : slips) EXPECT_THAT(problem_at("connect", "", body), HasSubstr(expected)) << body;
+  EXPECT_THAT(problem("local count = mansio.counter\nmansio.on('connect', function() count.ad('x') end)"),
+              HasSubstr(R"(:2: mansio.counter has no "ad"; did you mean "add"?)"));
+  EXPECT_THAT(problem("local r = mansio.rate('r', '1/h')\nlocal function f() return r:tak('x') end\n"
+                      "mansio.on('connect', function() f() end)"),
+              HasSubstr(R"(:2: rate has no "tak"; did you mean "take"?)"));
+}
+
+struct HandlerSlip {
+  std::string event, parameters, body, expected;
+};
+
+TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
+  const std::vector<HandlerSlip> slips{
+      {"connect", "s", "return s.client_adress",
+       R"(:2: session has no field "client_adress"; did you mean "client_address"?)"},
+      {"helo", "s, name", "return name:lowr()", R"(string has no "lowr"; did you mean "lower"?)"},
+      {"auth", "s, mechanism, user", "return user.localpart", R"(string has no "localpart")"},
+      {"mail", "t, sender", "return sender.domian", R"(address has no "domian"; did you mean "domain"?)"},
+      {"rcpt", "t", "return t.sesion", R"(transaction has no field "sesion"; did you mean "session"?)"},
+      {"rcpt", "t", "return t.session.helo", R"(session has no field "helo")"},
+      {"rcpt", "t", "local s = t.session; return function() return s.helo end", R"(session has no field "helo")"},
+      {"rcpt", "t", "t.sender = 'x'", R"(transaction cannot be changed: "sender")"},
+      {"rcpt", "t, r", "return r.localpart:uper()", R"(string has no "uper"; did you mean "upper"?)"},
+      {"rcpt", "t, r", "r.note = 'x'", R"(address takes no new field, such as "note")"},
+      {"rcpt", "t, r", "return 'no ' .. r", "expected text for .., got address; its text is .address"},
+      {"end-of-message", "t, m", "m:add_heder('a', 'b')",
+       R"(message has no field "add_heder"; did you mean "add_header"?)"},
+      {"end-of-message", "t, m", "return m:header('a'):uper()", R"(string has no "uper")"},
+      {"delivered", "e", "return e.recipient.domian", R"(address has no "domian")"},
+      {"route", "mail, r", "return mail.recipents", R"(mail has no field "recipents"; did you mean "recipients"?)"},
+      {"retry", "mail", "for _, r in ipairs(mail.recipients) do print(r.staus) end",
+       R"(recipient of mail has no field "staus"; did you mean "status"?)"},
+      {"bounce", "mail", "return mail.recipients[1].adress", R"(recipient of mail has no field "adress")"},
+  };
+  for (const auto &[event, parameters, body, expected] : slips)
+    EXPECT_THAT(problem_at(event, parameters, body), HasSubstr(expected)) << body;
+  const std::vector<std::pair<std::string, std::string>> provided{
+      {"'lookup', 'x', {lookup = function(key) return key:uper() end}", R"(string has no "uper")"},
+      {"'transport', 'x', {deliver = function(d) return d.nextop end}",
+       R"(delivery has no field "nextop"; did you mean "nexthop"?)"},
+      {"'transport', 'x', {deliver = function(d) for _, r in ipairs(d.recipients) do d:sent(r); d:snt(r) end end}",
+       R"(delivery has no field "snt"; did you mean "sent"?)"},
+      {"'auth', 'x', {check = function(user, password, step) return step.helo end}",
+       R"(auth step has no field "helo")"},
+      {"'rate', 'x', {lease = function(request) return request.limt end}",
+       R"(lease request has no "limt"; did you mean "limit"?)"},
+      {"'filter', 'x', {['end-of-message'] = function(t, m) return m.sise end}",
+       R"(message has no field "sise"; did you mean "size"?)"},
+  };
+  for (const auto &[arguments, expected] : provided)
+    EXPECT_THAT(problem("mansio.provide(" + arguments + ")"), HasSubstr(expected)) << arguments;
+  EXPECT_THAT(problem("local function judge(t, r)\nreturn r.domian end\nmansio.on('rcpt', judge)"),
+              HasSubstr(":2: address has no"));
+}
+
+TEST(Slips, InArgumentsAreFoundAtLoad) {
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"return mansio.reject(450, 'no')", ":2: the code is 450, expected 500 to 599"},
+      {"return mansio.reject(450, '5.7.1', 'no ' .. t.queue_id)", "the code is 450, expected 500 to 599"},
+      {"return mansio.reject('4.1.1', t.queue_id)", "the enhanced code is 4.1.1, expected one that begins with 5"},
+      {"return mansio.reject('5.71', 'no ' .. t.queue_id)",
+       R"(the enhanced code is "5.71", expected one such as "5.7.1")"},
+      {"return mansio.defer('5.7.1', 'later')", "the enhanced code is 5.7.1, expected one that begins with 4"},
+      {"error(mansio.reject(450, 'no'))", "the code is 450, expected 500 to 599"},
+      {"local no = mansio.reject; return no(450, 'no')", "the code is 450, expected 500 to 599"},
+      {"return mansio.redirect('nobody')", R"(expected an address such as "user@example.com", got "nobody")"},
+      {"return mansio.hold()", "expected text for the reason, got nothing"},
+      {"return mansio.hold(r)", "expected text for the reason, got address; its text is .address"},
+      {"return mansio.retry('5x')", R"(the time is "5x", expected a time such as "5s")"},
+      {"return mansio.route{nexthob = r.domain}", R"(mansio.route has no option "nexthob"; did you mean "nexthop"?)"},
+      {"return mansio.defer('4.2.1', 'busy', {retri = t.x})",
+       R"(the result has no option "retri"; did you mean "retry"?)"},
+      {"return mansio.re.compile('(')", "missing closing parenthesis"},
+      {"return mansio.dns(r.domain, 'AX')",
+       R"(there is no type "AX" of records here, expected A, AAAA, MX, TXT or PTR; did you mean "A"?)"},
+      {"return mansio.dns(r, 'MX')", "expected text for the name, got address; its text is .address"},
+      {"return mansio.lookup('users', r)", "expected text for the key, got address; its text is .address"},
+      {"return mansio.lookup('users')", "expected text for the key, got nothing"},
+      {"mansio.sleep('5x')", R"(the time to sleep is "5x", expected a time such as "5s")"},
+      {"return mansio.http.get('http://a', {timeot = '5s'})",
+       R"(mansio.http has no option "timeot"; did you mean "timeout"?)"},
+      {"return mansio.http.get('http://a', {timeout = '5x'})", R"(timeout is "5x", expected a time such as "5s")"},
+  };
+  for (const auto &[body, expected] : slips)
+    EXPECT_THAT(problem("local t = {queue_id = 'x', x = 1}\nmansio.on('rcpt', function(_, r) " + body + " end)"),
+                HasSubstr(expected))
+        << body;
+  EXPECT_THAT(
+      problem("mansio.provide('transport', 'x', {deliver = function(d)\nd:bounce(d.recipients[1], 450, 'no') end})"),
+      HasSubstr(":2: the code is 450, expected 500 to 599"));
+}
+
+// All of them at once, in the order of their lines.
+TEST(Slips, AreToldTogether) {
+  const auto said = problem_at("rcpt", "t, r", "print(one)\nprint(two)\nreturn mansio.reject(450, r.domian)");
+  EXPECT_THAT(said, AllOf(HasSubstr(R"(.lua:2: there is no global "one")"),
+                          HasSubstr(R"(, and at line 3: there is no global "two")"),
+                          HasSubstr(R"(, and at line 4: address has no "domian")"), HasSubstr("the code is 450")));
+  std::string many;
+  for (int i = 0; i < 13; ++i) many += "print(global_" + std::to_string(i) + ")\n";
+  EXPECT_THAT(problem_at("rcpt", "", many), AllOf(HasSubstr(", and 3 more"), Not(HasSubstr("global_10"))));
+}
+
+// What is no slip for sure passes.
+TEST(Slips, AreNotSeenWhereThereMayBeNone) {
+  const std::vector<std::string> good{
+      // Globals that are there after load, whoever made them.
+      "count = 0; mansio.on('rcpt', function() count = count + 1; return later() end); function later() end",
+      "local function set_up() table_of_mine = {} end; set_up(); mansio.on('rcpt', function() return table_of_mine.x "
+      "end)",
+      "load('made = 1')(); mansio.on('rcpt', function() return made end)",
+      "mansio.on('rcpt', function() return load('return undefinedd') end)",
+      // Asked for without an error.
+      "mansio.on('rcpt', function() local io = rawget(_G, 'io'); if io then return io.open('x') end end)",
+      "mansio.on('rcpt', function() if rawget(mansio, 'future') then return rawget(mansio, 'future')() end end)",
+      "mansio.on('rcpt', function() rawset(_G, 'cache', {}); return rawget(_G, 'cache') end)",
+      // Another environment, and code outside of functions.
+      "local function inner(_ENV) return whatever end; mansio.on('rcpt', function() return inner{whatever = 1} end)",
+      "local unpack = table.unpack or unpack; mansio.on('rcpt', function() return unpack end)",
+      // Parameters that are something else, or may be.
+      "mansio.on('rcpt', function(t, r) r = {extra = 1}; return r.extra and nil end)",
+      "local function f(t, r) return r.extra end; mansio.on('rcpt', f); mansio.on('mail', function(t) f(t, {extra = "
+      "1}) end)",
+      "local function f(x) return x.id or x.queue_id end; mansio.on('connect', f); mansio.on('data', f)",
+      "local function f(t, r) return r and f(t) end; mansio.on('rcpt', f)",
+      "mansio.on('rcpt', function(t) t.meta.anything = 'x'; t.session.meta.other = t.meta.third end)",
+      "mansio.on('delivered', function(e) return nil, e.fields.anything end)",
+      "mansio.on('rcpt', function(t, r) return nil, r.parameters[1], r['address']:find('x', 1, true) end)",
+      // Tables of the script's own, and changed ones.
+      "settings = {}; mansio.on('rcpt', function() return nil, settings.unknown, settings.unknown2 end)",
+      "local plain = mansio.log; plain = {trace = print}; mansio.on('rcpt', function() plain.trace('x') end)",
+      "mansio.log = {trace = print}; mansio.on('rcpt', function() mansio.log.trace('x') end)",
+      "rawset(string, 'trim', function(s) return s end); mansio.on('rcpt', function(t, r) return nil, r.domain:trim() "
+      "end)",
+      "function mansio.reject(code) return code end; mansio.on('rcpt', function() mansio.reject(450) end)",
+      // Arguments that are not known.
+      "mansio.on('rcpt', function(t, r, ...) return mansio.reject(...) end)",
+      "local f = print; mansio.on('rcpt', function(t, r) return mansio.reject(f(), f(), f()) end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.reject(x.code, x.status, x.text) end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.reject(x.code, 'no ' .. r.address) end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.redirect(x.before .. x.domain) end)",
+      "local x = {}; mansio.on('route', function(m, r) return mansio.route(x.way) end)",
+      "local x = {}; mansio.on('route', function(m, r) return mansio.route{transport = x.way} end)",
+      "local x = {}; mansio.on('route', function(m, r) return mansio.route{[x.field] = x.way} end)",
+      "local x = {}; mansio.on('retry', function(m) return mansio.retry(x.time, x.text) end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.hash.hmac(x.hash, x.key, x.text) and nil end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.hash.hmac('sha256', x()) and nil end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.ip.set(x.networks):contains(x.address) and nil "
+      "end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.re.compile('(' .. x.y .. ')'):test(x.z) and nil "
+      "end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.lookup(x.f()) and nil end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.lookup(x.f, 7) and nil end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) return mansio.dns(x.f, x.type) and nil end)",
+      "local x = {}; mansio.provide('transport', 'x', {deliver = function(d) for _, r in ipairs(d.recipients) do"
+      " d:defer(r, x.code, x.text, {retry = x.retry, nexthop_failed = x.failed, relay = x.relay}) end end})",
+      "local x = {}; mansio.provide('rate', 'x', {lease = function(q) return mansio.permits(x.n, {ttl = x.ttl}) end})",
+      "local x = {}; mansio.provide('rate', 'x', {lease = function(q) return mansio.permits('' .. x.n) end})",
+  };
+  for (const auto &text : good) EXPECT_EQ(problem(text), "") << text;
+}
+
+std::string text_of_file(const std::filesystem::path &path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+const FakeHost::Options kAll{{"allow", "io,os,package,connect,http,redis,sqlite"}};
+
+TEST(Slips, AreInNoExample) {
+  std::size_t n = 0;
+  for (const auto &entry : std::filesystem::directory_iterator{std::string{MANSIO_SOURCE_DIR} + "/examples/lua"}) {
+    if (entry.path().extension() != ".lua") continue;
+    EXPECT_TRUE(parse_source(text_of_file(entry.path()))) << entry.path();
+    if (entry.path().string().ends_with("_test.lua")) continue;
+    EXPECT_EQ(problem(text_of_file(entry.path()), kAll), "") << entry.path();
+    ++n;
+  }
+  EXPECT_GT(n, 10u);
+}
+
+TEST(Slips, AreInNoScriptOfTheGuide) {
+  const auto guide = text_of_file(std::string{MANSIO_SOURCE_DIR} + "/docs/lua-guide.md");
+  std::size_t n = 0;
+  for (auto at = guide.find("\n```lua\n"); at != guide.npos; at = guide.find("\n```lua\n", at + 1)) {
+    const auto begin = at + 8;
+    EXPECT_EQ(problem(guide.substr(begin, guide.find("\n```", begin) + 1 - begin), kAll), "");
+    ++n;
+  }
+  EXPECT_GT(n, 10u);
+}
+
+// The tables say of every event, object and kind what it has.
+TEST(Slips, KnowAllEventsAndObjects) {
+  for (const auto &event : kEvents)
+    EXPECT_EQ(std::count_if(kHandlerShapes.begin(), kHandlerShapes.end(),
+                            [&](const auto &shape) { return shape.event == event.name; }),
+              1)
+        << event.name;
+  for (const auto &shape : kFieldShapes) {
+    const auto *const object = find_shape(shape.object);
+    ASSERT_TRUE(object) << shape.object;
+    EXPECT_EQ(std::count(object->fields.begin(), object->fields.end(), shape.field), 1) << shape.field;
+    const auto element = shape.type.substr(0, shape.type.find("[]"));
+    EXPECT_TRUE(element == "string" || find_shape(element)) << shape.type;
+  }
+  for (const auto &shape : kHandlerShapes)
+    for (const auto type : shape.parameters) EXPECT_TRUE(type.empty() || type == "string" || find_shape(type)) << type;
+}
+
+TEST(Slips, AreReadAsLuaReadsThem) {
+  for (const auto *good :
+       {"", ";;;", "goto a ::a::", "local x <const>, y <close> = 1, nil", "x = 0x.1p-4 + 1e+5 + .5 + 3", "return;",
+        "a.b['c']:d{1, 2; 3, x = 1, [2] = 3,}'s'[ [[l]] ]()", "function a.b.c:d(...) return ... end",
+        "x = [==[\n]]\n]==] --[=[ ]] \n]=]", "x = 'a\\z \n b\\x41\\u{20AC}\\065\\\nc'", "repeat local x = 1 until x",
+        "local function f() return f end", "x = - - #a ^ not b", "::l:: while true do break end",
+        "if a then elseif b then else end", "for i = 1, 2, 3 do end for a, b in c, d do end", "a, b.c, d[1] = 1, 2, 3",
+        "x = a // b % c << 1 >> 2 & 3 ~ 4 | ~5 ~= 6"})
+    EXPECT_TRUE(parse_source(good)) << good;
+  for (const auto *bad : {"x", "local", "if x then", "f(", "a = = 1", "'a", "x = 1 2", "return 1 x", "for i in do end",
+                          "f() = 1", "--[[ x", "x = 3q", "x = '\\q'", "x = '\\300'", "!", "x = '\n'"})
+    EXPECT_FALSE(parse_source(bad)) << bad;
+  std::string deep = "x = 1", nested = "x = ";
+  for (int i = 0; i < 5000; ++i) deep += " + 1", nested += "(";
+  EXPECT_FALSE(parse_source(deep)) << "which is not looked at, and does no harm";
+  EXPECT_FALSE(parse_source(nested));
+  EXPECT_EQ(problem(deep + "\nmansio.on('rcpt', print)"), "");
+}
+
+}  // namespace
+}  // namespace mansio::lua::testing
