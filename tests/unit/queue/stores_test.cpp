@@ -598,6 +598,36 @@ TEST_F(Stores, ARestoreGoesOnAfterARestart) {
   EXPECT_THAT(asked_back(), IsEmpty()) << "it is over";
 }
 
+// All died after the store had the message under its new name, and before the spool had it.
+TEST_F(Stores, WhatARestoreLeftInAStoreAloneComesBackFromItsOldCopyAndIsForgotten) {
+  auto h = begin_with_store();
+  has(h, {});
+  const StoreKey old{kLostSpool, MessageId{1}};
+  const auto half = MessageId::make(0, 50, 1);
+  ASSERT_EQ(ask("restore", {{"store", "second"}, {"from", spool_name(kLostSpool)}}).error, "");
+  has(h, {old});
+  ASSERT_EQ(asked_back().size(), 1u);
+  begin();
+  auto again = host(501);
+  has(again, {old, ours(half)});
+  const auto asked = asked_back();
+  ASSERT_EQ(asked.size(), 1u) << "what it is under our own name is not asked for";
+  EXPECT_EQ(asked[0].key, old);
+  restored(old, wire::RestoreStatus::Done, comes_back(old));
+  auto said = told(again);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].key, old);
+  answer(again, said[0].number);
+  deliver(wire::DeliveryStatus::Deferred);
+  advance(65 * kSecond);
+  EXPECT_THAT(told(again), IsEmpty()) << "a writer may be at it";
+  advance(10 * kSecond);
+  said = told(again);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0].key, ours(half));
+  EXPECT_TRUE(said[0].last);
+}
+
 TEST_F(Stores, ADiskWithoutRoomIsNotFilledFurther) {
   auto h = begin_with_store();
   has(h, {});
