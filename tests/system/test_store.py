@@ -44,7 +44,8 @@ class Stores(rig.TestCase):
     def files(self, ending):
         found = []
         for _, _, names in os.walk(self.path("copies")):
-            found += [n[:-len(ending)] for n in names if n.endswith(ending)]
+            # What a process that was killed had half written is no copy, and is left until it is old.
+            found += [n[:-len(ending)] for n in names if n.endswith(ending) and not n.startswith(".")]
         return sorted(found)
 
     def file(self, qid):
