@@ -154,10 +154,12 @@ class Postgres(Database):
     def start(self):
         self.spawn(os.path.join(self.bin, "postgres"), "-D", self.path("data"), "-k", self.directory, "-p", str(self.port),
                    "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=16MB")
+        self.test.addCleanup(self.stop)
 
     def stop(self):
-        self.process.send_signal(signal.SIGINT)  # SIGTERM waits for clients to go
-        self.process.wait(rig.LIMIT)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)  # SIGTERM waits for clients to go
+            self.process.wait(rig.LIMIT)
 
 
 class Socketmap(Server):
