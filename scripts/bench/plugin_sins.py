@@ -169,7 +169,7 @@ def once(args, plugin, mode, lookup):
         os.chmod(log, 0o666)
         sink = stack.enter_context(SlowSink(args.mansio, "127.0.0.1", port, 0, "--log", arrivals))
         server = Instance(directory, args, CONFIG.format(sin=tables(plugin, mode, lookup), sink=port), log=log)
-        stack.callback(server.kill)
+        stack.callback(lambda: server.process and server.kill())  # a stop would wait for the plugin
         server.start()
         # Afterwards segments are recycled ones.
         acknowledged = relayed(args, directory, "warm-up", server.port, args.messages // 4, sink, lambda: None)[1]
