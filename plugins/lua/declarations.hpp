@@ -49,16 +49,21 @@ inline constexpr std::array kEvents{
     EventName{"bounce", MANSIO_STAGE_BOUNCE, "fun(mail: mansio.mail): mansio.verdict?"},
 };
 
-// What became of messages; see mansio/draft/event.h. LOG is not told.
+// What became of messages, and lines of the log; see mansio/draft/event.h.
 struct MessageEventName {
   std::string_view name;
   std::uint32_t event;
+  std::string_view handler = "fun(event: mansio.event)";  // its type
 };
 inline constexpr std::array kMessageEvents{
-    MessageEventName{"inserted", MANSIO_EVENT_INSERTED},     MessageEventName{"routed", MANSIO_EVENT_ROUTED},
-    MessageEventName{"delivering", MANSIO_EVENT_DELIVERING}, MessageEventName{"delivered", MANSIO_EVENT_DELIVERED},
-    MessageEventName{"deferred", MANSIO_EVENT_DEFERRED},     MessageEventName{"bounced", MANSIO_EVENT_BOUNCED},
+    MessageEventName{"inserted", MANSIO_EVENT_INSERTED},
+    MessageEventName{"routed", MANSIO_EVENT_ROUTED},
+    MessageEventName{"delivering", MANSIO_EVENT_DELIVERING},
+    MessageEventName{"delivered", MANSIO_EVENT_DELIVERED},
+    MessageEventName{"deferred", MANSIO_EVENT_DEFERRED},
+    MessageEventName{"bounced", MANSIO_EVENT_BOUNCED},
     MessageEventName{"removed", MANSIO_EVENT_REMOVED},
+    MessageEventName{"log", MANSIO_EVENT_LOG, "fun(line: string)"},
 };
 
 inline constexpr auto kOnOptions = names_of(kOnDeclared);

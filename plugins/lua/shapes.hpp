@@ -52,7 +52,7 @@ constexpr HandlerTypes types_at_event(std::string_view event) {
   for (const auto &known : kEvents)
     if (known.name == event) return parameters_of(known.handler);
   for (const auto &told : kMessageEvents)
-    if (told.name == event) return {"event"};
+    if (told.name == event) return parameters_of(told.handler);
   return {};
 }
 // Of a field of what mansio.provide() is given.

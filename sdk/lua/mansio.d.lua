@@ -24,7 +24,7 @@ mansio = {}
 ---| "retry"
 ---| "bounce"
 
----What became of messages; handlers of these are told, and return nothing.
+---What became of messages, and "log", a line of the log; handlers of these are told, and return nothing.
 ---@alias mansio.MessageEvent
 ---| "inserted"
 ---| "routed"
@@ -33,6 +33,7 @@ mansio = {}
 ---| "deferred"
 ---| "bounced"
 ---| "removed"
+---| "log"
 
 ---What an error in a handler means; "fail": on_failure of the configuration decides.
 ---@alias mansio.OnError
@@ -523,6 +524,8 @@ function gauge_metric:set(value) end
 ---@overload fun(event: "bounced", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
 ---@overload fun(event: "removed", handler: fun(event: mansio.event))
 ---@overload fun(event: "removed", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "log", handler: fun(line: string))
+---@overload fun(event: "log", options: {timeout?: mansio.Time}, handler: fun(line: string))
 ---@param event mansio.Event
 ---@param options mansio.OnOptions
 ---@param handler fun(...): mansio.verdict?

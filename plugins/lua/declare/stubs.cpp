@@ -78,7 +78,8 @@ class StubWriter {
     constexpr auto kName = [](const auto &event) { return event.name; };
     constexpr auto kItself = [](std::string_view name) { return name; };
     alias("mansio.Event", "", kEvents, kName);
-    alias("mansio.MessageEvent", "What became of messages; handlers of these are told, and return nothing.",
+    alias("mansio.MessageEvent",
+          "What became of messages, and \"log\", a line of the log; handlers of these are told, and return nothing.",
           kMessageEvents, kName);
     alias("mansio.OnError", "What an error in a handler means; \"fail\": on_failure of the configuration decides.",
           kOnErrors, kItself);
@@ -142,10 +143,9 @@ class StubWriter {
       overload(event.name, "", event.handler);
       overload(event.name, ", options: mansio.OnOptions", event.handler);
     }
-    constexpr std::string_view kListener = "fun(event: mansio.event)";
     for (const auto &event : kMessageEvents) {
-      overload(event.name, "", kListener);
-      overload(event.name, ", options: {timeout?: mansio.Time}", kListener);
+      overload(event.name, "", event.handler);
+      overload(event.name, ", options: {timeout?: mansio.Time}", event.handler);
     }
   }
   constexpr void overload(std::string_view event, std::string_view options, std::string_view handler) {
