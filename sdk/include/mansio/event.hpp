@@ -15,8 +15,9 @@
 //   MANSIO_EVENT_PLUGIN(CountBounces)
 //
 // The functions that a class has are the events it is told: inserted, routed, delivering, delivered, deferred, bounced,
-// removed, and log, whose field "line" is one of the log. Or it has one for all of messages, `void notify(const Event
-// &)`, and, if it wants others than those, `std::uint64_t events()` with the event_bit() of each that it wants.
+// removed, and log, whose field "line" is one of the log. Or it has one for all of messages,
+// `void notify(const Event &)`, and, if it wants others than those, `std::uint64_t events()` with the event_bit() of
+// each that it wants.
 //
 // They are called on the loop [loop], must not block, and return nothing: nobody waits for them. What they throw is
 // logged. A plugin that takes longer than events come misses some.
