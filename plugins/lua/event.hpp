@@ -11,7 +11,7 @@
 
 namespace mansio::lua {
 
-struct ToldEvent {          // plugin::Event, owned
+struct ToldEvent {         // plugin::Event, owned
   std::uint32_t kind = 0;  // MANSIO_EVENT_*
   std::string name, queue_id, recipient;
   std::int64_t time = 0;  // wall ns
