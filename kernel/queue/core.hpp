@@ -84,6 +84,9 @@ class QueueCore : private spool::Mover {
   void on_hung(std::function<void(const wire::Peer &, std::string_view reason)> callback) {
     hung_ = std::move(callback);
   }
+  // Whether plugins are to be told the lines of the log: at once, and when it changes. And the lines, of all processes.
+  void on_log_wanted(std::function<void(bool)> callback) { events_.on_log_wanted(std::move(callback)); }
+  void tell_log(const wire::LogLines &lines) { events_.tell_log(lines); }
   // Something happened that no event told of: turn() is to be called.
   void on_wake(std::function<void()> callback) { wake_ = std::move(callback); }
 

@@ -2,13 +2,16 @@
 // keeps them running, changes to a new configuration on SIGHUP and stops everything in order on SIGTERM.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernel/base/log.hpp"
 #include "kernel/process/log_sinks.hpp"
+#include "kernel/process/log_teller.hpp"
 #include "kernel/supervisor/fleet.hpp"
 
 namespace mansio::supervisor {
@@ -64,12 +67,18 @@ class Supervisor {
   void gather_stats(Post &post, std::uint32_t request);
   void answer(Reply to, bool ok, std::string json);
   std::string processes_json();
+  void want_log(const wire::LogWanted &order);
+  void relay_log(std::string_view lines);  // an encoded LogLines, to the queue
 
   asio::io_context &loop_;
   const Clock &clock_;
   Launcher &launcher_;
   Options options_;
   std::unique_ptr<process::LogOutput> output_;
+  process::LogTeller teller_;
+  std::unique_ptr<process::ToldLog> told_;  // output_ and teller_
+  bool log_wanted_ = false;
+  std::uint64_t log_lost_ = 0;  // lines that the queue is yet to hear the number of
   std::string log_target_ = "stderr";
   io::UniqueFd log_fd_;
   Logger log_;

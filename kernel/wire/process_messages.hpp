@@ -247,6 +247,27 @@ struct EndPeer {
   }
 };
 
+// queue -> supervisor, supervisor -> role: whether a plugin wants to hear the lines of the log. Roles start with no.
+struct LogWanted {
+  static constexpr std::uint16_t kType = 21;
+  bool wanted = false;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.wanted);
+  }
+};
+
+// role -> supervisor -> queue, as long as they are wanted: what was written to the log, each line without its end.
+struct LogLines {
+  static constexpr std::uint16_t kType = 22;
+  std::vector<std::string> lines;
+  std::uint64_t dropped = 0;  // more of them, for which there was no room on the way
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.lines, s.dropped);
+  }
+};
+
 // ---- the configuration child -------------------------------------------------------------------------------
 
 // supervisor -> config child, its first and only order. It asks for files with OpenFile and Glob.

@@ -9,6 +9,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/duration.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/bucket.hpp"
@@ -31,8 +32,9 @@ struct BucketsReference {
 
 // mansio.counter.add(name [, n]): the new value.
 int counter_add(lua_State *L) {
-  const std::string name{text_at(L, 1, "the name")};
-  const auto n = lua_isnoneornil(L, 2) ? 1 : integer_at(L, 2, "the number", -1'000'000'000'000, 1'000'000'000'000);
+  const std::string name{text_at<"mansio.counter.add">(L)};
+  const auto n =
+      lua_isnoneornil(L, 2) ? 1 : integer_at<"mansio.counter.add", 2>(L, -1'000'000'000'000, 1'000'000'000'000);
   auto &value = State::of(L).engine().counter(name);
   value = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) + static_cast<std::uint64_t>(n));
   lua_pushinteger(L, value);
@@ -40,14 +42,14 @@ int counter_add(lua_State *L) {
 }
 
 int counter_get(lua_State *L) {
-  lua_pushinteger(L, State::of(L).engine().counter_value(std::string{text_at(L, 1, "the name")}));
+  lua_pushinteger(L, State::of(L).engine().counter_value(std::string{text_at<"mansio.counter.get">(L)}));
   return 1;
 }
 
 // mansio.window(name, length)
 int window(lua_State *L) {
-  const std::string name{text_at(L, 1, "the name")};
-  const auto length = duration_at(L, 2, "the length");
+  const std::string name{text_at<"mansio.window">(L)};
+  const auto length = duration_at<"mansio.window", 2>(L);
   if (length < 1'000'000) throw ScriptError{"the length is too short, expected 1ms or more"};
   auto *found = State::of(L).engine().window(name, length);
   if (!found) throw ScriptError{"the window \"" + name + "\" has another length elsewhere"};
@@ -56,9 +58,10 @@ int window(lua_State *L) {
 }
 
 // Strangers choose keys: of a long one its hash is kept, so that many do not become much.
-std::string key_at(lua_State *L, int index) {
+template <FunctionName F>
+std::string key_at(lua_State *L) {
   constexpr std::size_t kLongestKey = 256;
-  const auto key = text_at(L, index, "the key");
+  const auto key = text_at<F>(L);
   if (key.size() <= kLongestKey) return std::string{key};
   State::of(L).charge(L, 100 + key.size() / 4);
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -70,15 +73,15 @@ std::string key_at(lua_State *L, int index) {
 
 int window_add(lua_State *L) {
   auto &counts = *object_at<WindowReference>(L, 1, kWindowType).window;
-  const auto key = key_at(L, 2);
-  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, 1'000'000'000);
+  const auto key = key_at<"window:add">(L);
+  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at<"window:add", 2>(L, 0, 1'000'000'000);
   lua_pushnumber(L, counts.add(key, static_cast<double>(n), State::of(L).engine().monotonic()));
   return 1;
 }
 
 int window_count(lua_State *L) {
   const auto &counts = *object_at<WindowReference>(L, 1, kWindowType).window;
-  lua_pushnumber(L, counts.count(key_at(L, 2), State::of(L).engine().monotonic()));
+  lua_pushnumber(L, counts.count(key_at<"window:count">(L), State::of(L).engine().monotonic()));
   return 1;
 }
 
@@ -104,14 +107,14 @@ std::optional<RateOf> parse_rate(std::string_view text) {
 // mansio.rate(name, "100/m" [, {burst =}])
 int rate(lua_State *L) {
   constexpr std::int64_t kHundredYears = 36'500 * std::int64_t{86'400} * 1'000'000'000;
-  const std::string name{text_at(L, 1, "the name")};
-  const auto text = text_at(L, 2, "the rate");
+  const std::string name{text_at<"mansio.rate">(L)};
+  const auto text = text_at<"mansio.rate", 2>(L);
   const auto of = parse_rate(text);
   if (!of)
     throw ScriptError{"the rate is \"" + std::string{text} + "\", expected one such as \"100/m\" or \"500/15m\""};
   auto burst = of->number;
   if (!lua_isnoneornil(L, 3)) {
-    expect_table(L, 3, "the options");
+    expect_table<"mansio.rate", 3>(L);
     only_fields(L, 3, "mansio.rate", kRateOptions);
     if (lua_getfield(L, 3, "burst") != LUA_TNIL) burst = integer_at(L, -1, "burst", 1, 1'000'000'000);
     lua_pop(L, 1);
@@ -129,8 +132,8 @@ int rate(lua_State *L) {
 // rate:take(key [, n]): true; or false, and the seconds until there are so many.
 int rate_take(lua_State *L) {
   auto &buckets = *object_at<BucketsReference>(L, 1, kRateType).buckets;
-  const auto key = key_at(L, 2);
-  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, buckets.burst());
+  const auto key = key_at<"rate:take">(L);
+  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at<"rate:take", 2>(L, 0, buckets.burst());
   const auto wait = buckets.take(key, n, State::of(L).engine().monotonic());
   lua_pushboolean(L, wait == 0);
   if (wait == 0) return 1;
@@ -140,7 +143,7 @@ int rate_take(lua_State *L) {
 
 int rate_free(lua_State *L) {
   const auto &buckets = *object_at<BucketsReference>(L, 1, kRateType).buckets;
-  lua_pushinteger(L, buckets.free(key_at(L, 2), State::of(L).engine().monotonic()));
+  lua_pushinteger(L, buckets.free(key_at<"rate:free">(L), State::of(L).engine().monotonic()));
   return 1;
 }
 
