@@ -665,6 +665,7 @@ function mansio.counter.get(name) end
 
 ---@class mansio.window_of
 local window = {}
+---How often something happened to each of many keys, in all processes of the instance.
 ---@param name string
 ---@param length mansio.Time
 ---@return mansio.window_of
@@ -682,7 +683,7 @@ function window:count(key) end
 
 ---@class mansio.rate_limit
 local rate_limit = {}
----A rate for each of many keys, for the whole process.
+---A rate for each of many keys, for all processes of the instance.
 ---@param name string The same name is the same rate.
 ---@param rate string Such as "100/m" or "500/15m".
 ---@param options? mansio.RateOptions
