@@ -171,7 +171,7 @@ TEST(LuaRate, NothingIsCountedWhileAScriptIsChecked) {
 // What another process of the instance counts is seen: the host counts, and the script has nothing of its own.
 TEST(LuaRate, WhatIsCountedIsTheHosts) {
   Scripted s{R"(
-    local limit, window = mansio.rate("limit", "4/m"), mansio.window("window", "1m")
+    local limit, window = mansio.rate("limit", "4/m"), mansio.window("window", "1000d")
     mansio.on("rcpt", function(_, rcpt)
       return mansio.reject("5.7.1", ("%s %d %d"):format(limit:take(rcpt.localpart), window:add(rcpt.localpart),
         mansio.counter.add("counter")))
@@ -185,7 +185,8 @@ TEST(LuaRate, WhatIsCountedIsTheHosts) {
   const auto key = plugin::str("a");
   EXPECT_EQ(s.rcpt("a@example.com").last->text, "true 1 1") << s.host.log;
   EXPECT_EQ(numbers->take(s.host.raw(), plugin::str("limit"), 15'000'000'000, 4, key, 3, &value), MANSIO_OK);
-  EXPECT_EQ(numbers->window_add(s.host.raw(), plugin::str("window"), 60'000'000'000, key, 9, &count), MANSIO_OK);
+  EXPECT_EQ(numbers->window_add(s.host.raw(), plugin::str("window"), 86'400'000'000'000'000, key, 9, &count),
+            MANSIO_OK);
   EXPECT_EQ(numbers->add(s.host.raw(), plugin::str("counter"), 40, &value), MANSIO_OK);
   EXPECT_EQ(s.rcpt("a@example.com").last->text, "false 11 42") << s.host.log;
 }
