@@ -46,7 +46,7 @@ bool is_later(std::uint64_t word, std::uint64_t period) {
   const auto ahead = (period_in(word) - period) & kPeriodMask;
   return count_in(word) != 0 && ahead != 0 && ahead <= kPeriodMask / 2;
 }
-double within(std::uint64_t current, std::uint64_t last, Nanos length, Nanos now) {
+double sliding(std::uint64_t current, std::uint64_t last, Nanos length, Nanos now) {
   const auto gone = static_cast<double>(now % length) / static_cast<double>(length);
   return static_cast<double>(current) + static_cast<double>(last) * (1 - gone);
 }
@@ -191,7 +191,7 @@ std::optional<double> NumberTable::add(const Caller &caller, std::uint64_t key, 
     const auto current = std::min(counted_in(was, in) + std::min(n, kMost), kMost);
     if (!word.compare_exchange_strong(was, window_word(in, current))) continue;
     if (known) used(*row, ends, now);
-    return late ? static_cast<double>(current) : within(current, counted_in(other, period - 1), length, now);
+    return late ? static_cast<double>(current) : sliding(current, counted_in(other, period - 1), length, now);
   }
   return std::nullopt;
 }
@@ -202,7 +202,7 @@ double NumberTable::count(std::uint64_t key, Nanos length, Nanos now) const {
   const auto period = static_cast<std::uint64_t>(now / length);
   const auto current = row->words[period % 2].load(), last = row->words[(period + 1) % 2].load();
   if (row->key.load() != key) return 0;
-  return within(counted_in(current, period), counted_in(last, period - 1), length, now);
+  return sliding(counted_in(current, period), counted_in(last, period - 1), length, now);
 }
 
 // ---- token buckets -----------------------------------------------------------------------------------------------
