@@ -51,8 +51,9 @@ class Egress final : public process::Role {
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
     const bool isolated = settings->budget.isolation == config::Isolation::Process;
     if (!isolated || !settings->smtp_generic_maps.empty())
-      tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_});
+      tables_ = host::TableSet::as_configured(
+          context.settings, context.start.plugin_dir,
+          {context.loop, context.clock, context.log, *dns_, nullptr, &running_, &context.shared, context.start.slot});
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -119,7 +120,8 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_},
+    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_,
+                                  &context.shared, context.start.slot},
                                  loaded->plugin, std::move(loaded->options), std::move(events));
   }
 

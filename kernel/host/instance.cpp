@@ -21,6 +21,8 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       dns_(around.dns),
       tables_(around.tables),
       running_in_(around.running),
+      shared_(around.shared),
+      slot_(around.slot),
       plugin_(plugin),
       options_(std::move(options)),
       label_(label),

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -25,6 +26,8 @@
 #include "kernel/host/running.hpp"
 #include "kernel/host/timers.hpp"
 #include "kernel/host/watches.hpp"
+#include "kernel/process/numbers.hpp"
+#include "kernel/process/shared.hpp"
 
 namespace mansio::host {
 
@@ -91,6 +94,7 @@ class Instance final {
   std::int64_t message_read(std::uint64_t op, std::uint64_t offset, char *to, std::size_t n) const;
   std::size_t message_slices(std::uint64_t op, mansio_slice *to, std::size_t max, std::size_t stride) const;
   Metrics &metrics() { return metrics_; }
+  process::Numbers *numbers();  // null: there is no memory for them
 
  private:
   struct Report {
@@ -120,6 +124,8 @@ class Instance final {
   io::Dns &dns_;
   io::Tables *tables_;
   Running *running_in_;
+  process::SharedMemory *shared_;
+  const std::uint32_t slot_;
   const mansio_plugin &plugin_;
   InstanceOptions options_;
   const char *label_;
@@ -134,6 +140,9 @@ class Instance final {
   Watches watches_;
   Inbox inbox_;
   Metrics metrics_;
+  std::once_flag numbers_asked_;
+  std::unique_ptr<process::SharedMemory> own_memory_;  // where there is none that is shared
+  std::optional<process::Numbers> numbers_;
   std::vector<Report> reports_;                // of the plugin call under way
   std::unordered_set<std::uint64_t> overdue_;  // ended by their deadline, and not answered yet
   std::unordered_set<std::uint64_t> running_;  // handed to the pool and not returned

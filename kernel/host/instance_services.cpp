@@ -1,10 +1,13 @@
-// What a plugin reaches through mansio_host, as far as it is the instance's: log, reactor, DNS, tables, messages.
+// What a plugin reaches through mansio_host, as far as it is the instance's: log, reactor, DNS, tables, numbers,
+// messages.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <utility>
 
 #include "kernel/host/instance.hpp"
 #include "kernel/host/option_check.hpp"
@@ -163,6 +166,23 @@ void Instance::look_up(std::string_view table, std::string_view key, mansio_look
   io::TableAnswer none;
   none.text = fmt::format("there is no table {}", table);
   answered(none);
+}
+
+// ---- numbers -----------------------------------------------------------------------------------------------------
+
+// Who does not count takes no table. A plugin that is tried by itself counts in memory of its own.
+process::Numbers *Instance::numbers() {
+  std::call_once(numbers_asked_, [this] {
+    auto *memory = shared_;
+    if (!memory) {
+      auto made = process::SharedMemory::create();
+      if (!made) return;
+      own_memory_ = std::move(*made);
+      memory = own_memory_.get();
+    }
+    numbers_.emplace(memory->numbers(slot_, shown_));
+  });
+  return numbers_ ? &*numbers_ : nullptr;
 }
 
 // ---- message -----------------------------------------------------------------------------------------------------

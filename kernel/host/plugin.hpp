@@ -20,6 +20,7 @@
 #include "kernel/io/asio.hpp"
 #include "kernel/io/dns.hpp"
 #include "kernel/io/tables.hpp"
+#include "kernel/process/shared.hpp"
 #include "mansio/abi.h"
 
 namespace mansio::host {
@@ -54,6 +55,9 @@ struct Surroundings {
   io::Dns &dns;
   io::Tables *tables = nullptr;  // null: every table is one that does not exist
   Running *running = nullptr;    // where its calls into plugins are marked; null: nowhere
+  // What all processes share, and the place in it of this one; null: its instances count alone.
+  process::SharedMemory *shared = nullptr;
+  std::uint32_t slot = 0;
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).

@@ -86,7 +86,8 @@ class Host final : public process::Role {
       instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
-    Surroundings around{context.loop, context.clock, context.log, *dns_, nullptr, &running_};
+    Surroundings around{context.loop, context.clock, context.log,     *dns_,
+                        nullptr,      &running_,     &context.shared, context.start.slot};
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 

@@ -221,7 +221,8 @@ class IngressRole final : public process::Role {
 
   // Without tables.
   host::Surroundings surroundings() {
-    return {context_->loop, context_->clock, context_->log, *dns_, nullptr, &running_};
+    return {context_->loop, context_->clock, context_->log,     *dns_,
+            nullptr,        &running_,       &context_->shared, context_->start.slot};
   }
 
   Result<void> prepare_plugins() {

@@ -657,13 +657,13 @@ function mansio.sqlite(path, options) end
 ---@return F
 function mansio.memoize(f, options) end
 
----Counts for each of many keys what came within a time that slides, for the whole process.
+---Counts for each of many keys what came within a time that slides, in all processes of the instance.
 ---@param name string
 ---@param length mansio.Time
 ---@return mansio.window_of
 function mansio.window(name, length) end
 
----A rate for each of many keys, for the whole process.
+---A rate for each of many keys, for all processes of the instance.
 ---@param name string The same name is the same rate.
 ---@param rate string Such as "100/m" or "500/15m".
 ---@param options? mansio.RateOptions
@@ -808,7 +808,7 @@ function mansio.suffix.of(name) end
 ---@return string? name Such as "example.co.uk", in A-labels; nil for what is a suffix itself, or no name.
 function mansio.suffix.registrable(name) end
 
----Numbers by name, for the whole process.
+---Numbers by name, in all processes of the instance.
 ---@class mansio.counter
 mansio.counter = {}
 ---@param name string

@@ -25,7 +25,7 @@ inline constexpr DeclaredLibrary kDeclaredLibraries[] = {
     {"mansio.ip"},
     {"mansio.idna"},
     {"mansio.suffix", "The public suffix list: below which names strangers register theirs."},
-    {"mansio.counter", "Numbers by name, for the whole process."},
+    {"mansio.counter", "Numbers by name, in all processes of the instance."},
     {"mansio.log"},
     {"mansio.metric"},
 };

@@ -58,7 +58,7 @@ TEST(Stubs, HaveTheMethodsOfObjects) {
   settings.text = "mansio.on('connect', function() end)";
   settings.instructions = 10'000'000;
   settings.call_memory = 16 << 20;
-  settings.state_memory = settings.key_memory = 128 << 20;
+  settings.state_memory = 128 << 20;
   Engine engine{nullptr, settings};
   const State state{engine, settings};
   LiveWorld world{state.main()};

@@ -1,5 +1,6 @@
 /*
- * Draft host services: what a filter, policy or script does to a session and a message.
+ * Draft host services: what a filter, policy or script does to a session and a message, and what all processes of an
+ * instance count together.
  */
 #ifndef MANSIO_DRAFT_SERVICES_H
 #define MANSIO_DRAFT_SERVICES_H
@@ -64,6 +65,35 @@ typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
 typedef struct mansio_host_progress {                      /* "mansio.host.progress/1~draft" [any] */
   void (*progress)(const mansio_host *host, mansio_op op); /* still at it: the time limit begins anew, up to a limit */
 } mansio_host_progress;
+
+/* Numbers that all processes of an instance share, and that are there as long as Mansio runs: a reload, the death of a
+ * process and another place for the plugin change nothing. They belong to the name of the instance in the
+ * configuration. Nothing here waits. Names: 1 to 128 bytes. Keys: any bytes, any number of them; a keyed hash of 64
+ * bits is what is kept.
+ *
+ * The memory is fixed. An instance has 10,000 counters, which stay, and 983,040 keys of windows and rates together (of
+ * the seventeenth instance that counts on, room is shared). Where there is no room for a new key it takes the place of
+ * the one, of fifteen, that was counted the fewest times: a flood of new keys pushes out itself. */
+typedef struct mansio_host_numbers { /* "mansio.host.numbers/1~draft" [any] */
+  /* Adds to a counter; `*value` is what it is then. FAIL: a bad name, or there are too many. */
+  mansio_status (*add)(const mansio_host *host, mansio_str name, int64_t n, int64_t *value);
+  int64_t (*read)(const mansio_host *host, mansio_str name); /* 0: nobody has added to it */
+  /* A sliding window of this length, 1 ns to a hundred years; of one name there may be several, which have nothing to
+   * do with each other. Adds `n`; `*count` is what there was within the length then, that included: of the period
+   * before, as much as would be left of it were it spread evenly. No two callers are told of the same n. Up to 2^40 - 1
+   * are counted in a length. FAIL: a bad name or length. DEFER: it could not be counted now (somebody stands still who
+   * was about to count); `*count` is n. */
+  mansio_status (*window_add)(const mansio_host *host, mansio_str name, int64_t length_ns, mansio_str key, uint64_t n,
+                              double *count);
+  double (*window_count)(const mansio_host *host, mansio_str name, int64_t length_ns, mansio_str key);
+  /* A token bucket for each key: one token each `interval_ns`, room for `burst`; their product is a hundred years at
+   * most. Others of the same name have nothing to do with it. OK: `n`, at most `burst`, are taken, or could not be
+   * counted now. DEFER: there are not so many, none is taken, and `*wait_ns` is how long it takes until there are.
+   * FAIL: a bad name, rate or n. */
+  mansio_status (*take)(const mansio_host *host, mansio_str name, int64_t interval_ns, int64_t burst, mansio_str key,
+                        int64_t n, int64_t *wait_ns);
+  int64_t (*available)(const mansio_host *host, mansio_str name, int64_t interval_ns, int64_t burst, mansio_str key);
+} mansio_host_numbers;
 
 typedef struct mansio_submission {
   uint32_t size;

@@ -11,8 +11,8 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", socket}}};
 //   EXPECT_EQ(host.authenticate({.mechanism = "PLAIN", .response = plain}).status, MANSIO_OK);
 //
-// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Stores: fake_store.hpp.
-// Rates: lease({.want = 10}).values.at(0) is how many were given.
+// Numbers: fake_numbers.hpp. Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp.
+// Stores: fake_store.hpp. Rates: lease({.want = 10}).values.at(0) is how many were given.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -56,6 +56,7 @@
 #include "mansio/rate.hpp"
 #include "mansio/testing/fake_event.hpp"
 #include "mansio/testing/fake_filter.hpp"
+#include "mansio/testing/fake_numbers.hpp"
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
 #include "mansio/testing/fake_store.hpp"
@@ -67,8 +68,10 @@ class FakeHost {
   using Options = std::map<std::string, std::string>;
 
   // Options as a user writes them; those not given take the plugin's defaults. Throws when create() fails.
-  explicit FakeHost(const mansio_plugin *plugin, const Options &options = {}, Options facts = {})
-      : FakeHost(plugin, options, std::move(facts), NotYet{}) {
+  // Hosts that are given the same numbers are processes of one instance.
+  explicit FakeHost(const mansio_plugin *plugin, const Options &options = {}, Options facts = {},
+                    std::shared_ptr<FakeNumbers> numbers = std::make_shared<FakeNumbers>())
+      : FakeHost(plugin, options, std::move(facts), std::move(numbers), NotYet{}) {
     const auto status = plugin_->create(&host_, &self_);
     // Delegation is complete, so the destructor runs.
     if (status != MANSIO_OK) throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
@@ -89,7 +92,7 @@ class FakeHost {
   }
   // What check() reports of these options, "OPTION TEXT", a line each.
   static std::string check(const mansio_plugin *plugin, const Options &options = {}) {
-    FakeHost host{plugin, options, {}, NotYet{}};
+    FakeHost host{plugin, options, {}, std::make_shared<FakeNumbers>(), NotYet{}};
     if (plugin->check) plugin->check(&host.host_);
     return host.log;
   }
@@ -425,8 +428,9 @@ class FakeHost {
   static bool of_queue(std::uint32_t stage) { return stage >= MANSIO_STAGE_ROUTE && stage <= MANSIO_STAGE_BOUNCE; }
 
   struct NotYet {};
-  FakeHost(const mansio_plugin *plugin, const Options &options, Options facts, NotYet)
-      : plugin_(plugin), facts_(std::move(facts)) {
+  FakeHost(const mansio_plugin *plugin, const Options &options, Options facts, std::shared_ptr<FakeNumbers> numbers,
+           NotYet)
+      : plugin_(plugin), facts_(std::move(facts)), numbers_(std::move(numbers)) {
     facts_.try_emplace("instance", "test");
     facts_.try_emplace("myhostname", "mail.example.test");
     facts_.try_emplace("self_addresses", "");
@@ -739,9 +743,16 @@ class FakeHost {
     if (id == "mansio.host.lookup/1") return &kLookup;
     if (id == "mansio.host.metrics/1") return &kMetrics;
     if (id == "mansio.host.message/1") return &kMessage;
+    if (id == "mansio.host.numbers/1~draft") return &FakeNumberService<FakeHost>::table;
     return FakeFilterServices<FakeHost>::service(id);
   }
   friend struct FakeFilterServices<FakeHost>;
+  friend struct FakeNumberService<FakeHost>;
+  template <class F>
+  static auto with_numbers(const mansio_host *host, F f) {
+    const auto now = of(host).now();
+    return of(host).numbers_->locked([&](FakeNumbers &numbers) { return f(numbers, now); });
+  }
   template <class R, class F>
   static R with_work(const mansio_host *host, mansio_op op, R otherwise, F f) {
     auto &self = of(host);
@@ -762,6 +773,7 @@ class FakeHost {
 
   const mansio_plugin *plugin_;
   Options options_, facts_;
+  const std::shared_ptr<FakeNumbers> numbers_;
   mansio_host host_{};
   void *self_ = nullptr;
   const mansio_transport *transport_ = nullptr;
