@@ -11,6 +11,7 @@
 #include "kernel/host/configured.hpp"
 #include "kernel/host/late_start.hpp"
 #include "kernel/host/remote.hpp"
+#include "kernel/host/submit_link.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -52,7 +53,7 @@ class Egress final : public process::Role {
     const bool isolated = settings->budget.isolation == config::Isolation::Process;
     if (!isolated || !settings->smtp_generic_maps.empty())
       tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_});
+                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_});
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -82,6 +83,7 @@ class Egress final : public process::Role {
         tables_->attach(peer.name, std::move(channel));
       return;
     }
+    if (peer.kind == wire::RoleKind::Router) return submissions_.attach(std::move(channel));
     if (peer.kind != wire::RoleKind::Queue) return;
     desk_->attach(std::move(channel), [this, peer] { context_->lost_peer(peer); });
   }
@@ -119,7 +121,7 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_},
+    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_, &submissions_},
                                  loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
@@ -171,6 +173,7 @@ class Egress final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   host::Running running_;
+  host::SubmitLink submissions_;  // to the router; before all that runs plugins
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<host::TableSet> tables_;

@@ -85,12 +85,16 @@ constexpr mansio_host_edit kEdit{
 constexpr mansio_host_progress kProgress{
     [](const mansio_host *host, mansio_op op) noexcept { instance_of(host).progress(op.id); }};
 
+constexpr mansio_host_submit kSubmit{[](const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done,
+                                        void *arg) noexcept { instance_of(host).submit(mail, done, arg); }};
+
 }  // namespace
 
 const void *draft_service(std::string_view id) {
   if (id == "mansio.host.meta/1~draft") return &kMeta;
   if (id == "mansio.host.edit/1~draft") return &kEdit;
   if (id == "mansio.host.progress/1~draft") return &kProgress;
+  if (id == "mansio.host.submit/1~draft") return &kSubmit;
   return nullptr;
 }
 

@@ -21,6 +21,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       dns_(around.dns),
       tables_(around.tables),
       running_in_(around.running),
+      submitter_(around.submitter),
       plugin_(plugin),
       options_(std::move(options)),
       label_(label),

@@ -23,6 +23,7 @@
 #include "kernel/host/pool.hpp"
 #include "kernel/host/reply.hpp"
 #include "kernel/host/running.hpp"
+#include "kernel/host/submitter.hpp"
 #include "kernel/host/timers.hpp"
 #include "kernel/host/watches.hpp"
 
@@ -87,6 +88,7 @@ class Instance final {
   Nanos now() const { return clock_.mono(); }
   void query(std::string_view name, std::uint16_t type, mansio_dns_fn done, void *arg);
   void look_up(std::string_view table, std::string_view key, mansio_lookup_fn done, void *arg);
+  void submit(const mansio_submission *mail, mansio_submit_fn done, void *arg);
   std::uint64_t message_length(std::uint64_t op) const;
   std::int64_t message_read(std::uint64_t op, std::uint64_t offset, char *to, std::size_t n) const;
   std::size_t message_slices(std::uint64_t op, mansio_slice *to, std::size_t max, std::size_t stride) const;
@@ -120,6 +122,7 @@ class Instance final {
   io::Dns &dns_;
   io::Tables *tables_;
   Running *running_in_;
+  Submitter *submitter_;
   const mansio_plugin &plugin_;
   InstanceOptions options_;
   const char *label_;

@@ -165,6 +165,32 @@ void Instance::look_up(std::string_view table, std::string_view key, mansio_look
   answered(none);
 }
 
+// ---- mail of its own ---------------------------------------------------------------------------------------------
+
+// Never answered inside the plugin's own call, not even that the form is wrong.
+void Instance::submit(const mansio_submission *mail, mansio_submit_fn done, void *arg) {
+  if (!done) return;
+  auto read = std::make_shared<Result<ReadSubmission>>(read_submission(mail));
+  inbox_.put([this, op = on_loop() ? current_ : 0, read, done, arg] {
+    const auto answered = [this, alive = std::weak_ptr{alive_}, op, done, arg](const wire::SubmitResult &result) {
+      if (alive.expired()) return;
+      const auto text = result.status == Status::Ok ? to_string(result.id) : result.text;
+      const auto status = result.status == Status::Ok     ? MANSIO_OK
+                          : result.status == Status::Fail ? MANSIO_FAIL
+                                                          : MANSIO_DEFER;
+      call(op, [&] { done(arg, status, str(text)); });
+    };
+    if (*read && submitter_) {
+      (*read)->call.plugin = shown_;
+      return submitter_->submit(std::move((*read)->call), std::move((*read)->content), answered);
+    }
+    wire::SubmitResult none;
+    none.text = *read ? "there is no queue here" : read->error().text;
+    if (!*read && read->error().status == Status::Fail) none.status = Status::Fail;
+    answered(none);
+  });
+}
+
 // ---- message -----------------------------------------------------------------------------------------------------
 
 std::uint64_t Instance::message_length(std::uint64_t op) const {

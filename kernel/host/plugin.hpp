@@ -45,6 +45,7 @@ Result<std::map<std::string, std::string>> check_options(const mansio_plugin &pl
                                                          const std::map<std::string, std::string> &given);
 
 class Running;
+class Submitter;
 
 // What the process has that an instance works with. All outlive it.
 struct Surroundings {
@@ -52,8 +53,9 @@ struct Surroundings {
   const Clock &clock;
   Logger &log;
   io::Dns &dns;
-  io::Tables *tables = nullptr;  // null: every table is one that does not exist
-  Running *running = nullptr;    // where its calls into plugins are marked; null: nowhere
+  io::Tables *tables = nullptr;    // null: every table is one that does not exist
+  Running *running = nullptr;      // where its calls into plugins are marked; null: nowhere
+  Submitter *submitter = nullptr;  // null: there is no queue, and what is submitted is not taken
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).

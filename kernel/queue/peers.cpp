@@ -139,7 +139,7 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
   c->hello = c->behind = c->cancelled = false;
   c->answer_by = clock_.mono() + kHelloLimit;
   c->descriptors.clear();  // it forgot them with the channel; deliveries under way hold their own
-  if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
+  if (is_writer(*c)) c->link->send(pressure_);
   say_spool_name(*c);
   return c->id;
 }

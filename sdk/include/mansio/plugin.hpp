@@ -297,7 +297,12 @@ struct Glue {
     else
       return 0;
   }
-  static constexpr std::uint32_t draft_build() { return (build_of<Kinds<P>>() | ... | 0u); }
+  // So does a plugin that uses services which are drafts: `static constexpr std::uint32_t draft_build`.
+  static constexpr std::uint32_t draft_build() {
+    std::uint32_t own = 0;
+    if constexpr (requires { P::draft_build; }) own = P::draft_build;
+    return (build_of<Kinds<P>>() | ... | own);
+  }
 
   static void say(const mansio_host *raw, const char *text) noexcept {
     const auto *log = static_cast<const mansio_host_log *>(raw->get(raw, "mansio.host.log/1"));

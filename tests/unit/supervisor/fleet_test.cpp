@@ -295,6 +295,27 @@ TEST_F(FleetTest, AStoreIsConnectedWithTheQueueAndThoseWhoCommitMail) {
   EXPECT_EQ(record_.count(K::Egress, "attach host.store.x"), 0u);
 }
 
+TEST_F(FleetTest, WhoRunsPluginsIsConnectedWithTheRouterOfAnyGenerationAndItsSuccessor) {
+  auto &filter = post(K::Host, "host.filter.x");
+  filter.filter = "x";
+  auto &ingress = post(K::Ingress, "ingress.0");
+  auto &egress = post(K::Egress, "egress.x");
+  generation_ = std::make_shared<Generation>();
+  generation_->epoch = 2;
+  generation_->snapshot = std::move(*process::sealed_memfd("snapshot", ""));
+  auto &router = post(K::Router, "router");
+  for (auto *p : {&filter, &ingress, &router, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  for (const auto kind : {K::Host, K::Ingress, K::Egress}) run_until(heard(kind, "asks router"));
+  for (const auto *name : {"attach host.filter.x", "attach ingress.0", "attach egress.x"})
+    run_until(heard(K::Router, name));
+  die(router);
+  for (const auto kind : {K::Host, K::Ingress, K::Egress}) run_until(heard(kind, "asks router", 2));
+  EXPECT_EQ(record_.count(K::Router, "asks ingress.0"), 0u);
+}
+
 // What the death of a queue does to channels is told too, and before that death is known.
 TEST_F(FleetTest, AQueueStartedAnewIsConnectedOnceWithThoseThatSayTheyLostTheOldOne) {
   auto &queue = post(K::Queue, "queue");

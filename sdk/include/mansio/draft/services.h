@@ -65,6 +65,12 @@ typedef struct mansio_host_progress {                      /* "mansio.host.progr
   void (*progress)(const mansio_host *host, mansio_op op); /* still at it: the time limit begins anew, up to a limit */
 } mansio_host_progress;
 
+/* A message of the plugin's own. It goes its way by the routes and aliases that other mail goes by, as one made here:
+ * no listener's filters, policies or access tables see it. Sender and recipients are "local-part@domain"; with one
+ * recipient that cannot be reached the whole message is refused. Limits are those of [smtpd] (message_size_limit,
+ * header_size_limit, line_length_limit, recipient_limit), and it is refused with hopcount_limit or more Received
+ * fields: who submits what he was shown keeps these. Metadata as mansio_host_meta sets it of a message; "priority" is
+ * not bounded by who asks. */
 typedef struct mansio_submission {
   uint32_t size;
   uint32_t flags;    /* MANSIO_MSG_SMTPUTF8, MANSIO_MSG_BODY_8BITMIME */
@@ -76,10 +82,13 @@ typedef struct mansio_submission {
   size_t n_metadata;
 } mansio_submission;
 
-/* OK: on stable storage, `text` is the queue id. DEFER: not taken, try later. FAIL: refused for good. */
+/* OK: on stable storage, `text` is the queue id. DEFER: not taken, try later; `text` says why: new mail is not welcome
+ * now (as clients would hear), too much is being submitted, or a process that had it ended, in which case it may have
+ * been taken all the same. FAIL: refused for good. Runs once, later, on the loop; not after destroy() began. */
 typedef void (*mansio_submit_fn)(void *arg, mansio_status status, mansio_str text);
 
 typedef struct mansio_host_submit { /* "mansio.host.submit/1~draft" [any] */
+  /* All of it is copied before this returns. */
   void (*submit)(const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done, void *arg);
 } mansio_host_submit;
 

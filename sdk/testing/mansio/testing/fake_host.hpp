@@ -12,7 +12,7 @@
 //   EXPECT_EQ(host.authenticate({.mechanism = "PLAIN", .response = plain}).status, MANSIO_OK);
 //
 // Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Stores: fake_store.hpp.
-// Rates: lease({.want = 10}).values.at(0) is how many were given.
+// Rates: lease({.want = 10}).values.at(0) is how many were given. What a plugin submits is in `submitted`.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -59,6 +59,7 @@
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
 #include "mansio/testing/fake_store.hpp"
+#include "mansio/testing/fake_submit.hpp"
 
 namespace mansio::testing {
 
@@ -417,7 +418,9 @@ class FakeHost {
   // Instead of NOT_FOUND, when they are set: what is not in `dns`, and (table, key) that is not in `tables`.
   std::function<FakeDnsAnswer(const std::string &name, std::uint16_t type)> other_dns;
   std::function<FakeTableAnswer(const std::string &table, const std::string &key)> other_tables;
-  std::function<const void *(std::string_view iface)> other_services;  // that hosts do not have
+  std::vector<FakeSubmission> submitted;                                  // what was taken
+  std::function<FakeSubmitAnswer(const FakeSubmission &)> submit_answer;  // unset: each is taken
+  std::function<const void *(std::string_view iface)> other_services;     // that hosts do not have
   std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
@@ -688,6 +691,20 @@ class FakeHost {
           });
           self.wake();
         }};
+    static constexpr mansio_host_submit kSubmit{
+        [](const mansio_host *h, const mansio_submission *mail, mansio_submit_fn done, void *arg) noexcept {
+          auto &self = of(h);
+          auto copy = copy_submission(mail);
+          const std::lock_guard lock{self.mutex_};
+          FakeSubmitAnswer answer;
+          if (copy.recipients.empty())
+            answer = {MANSIO_FAIL, "no recipient"};
+          else if (self.submit_answer)
+            answer = self.submit_answer(copy);
+          if (answer.status == MANSIO_OK) self.submitted.push_back(std::move(copy));
+          self.posts_.push_back([answer, done, arg] { done(arg, answer.status, plugin::str(answer.text)); });
+          self.wake();
+        }};
     static constexpr mansio_host_metrics kMetrics{
         [](const mansio_host *h, std::uint32_t, const char *name, const char *) noexcept -> std::uint32_t {
           auto &self = of(h);
@@ -739,6 +756,7 @@ class FakeHost {
     if (id == "mansio.host.lookup/1") return &kLookup;
     if (id == "mansio.host.metrics/1") return &kMetrics;
     if (id == "mansio.host.message/1") return &kMessage;
+    if (id == "mansio.host.submit/1~draft") return &kSubmit;
     return FakeFilterServices<FakeHost>::service(id);
   }
   friend struct FakeFilterServices<FakeHost>;

@@ -1,0 +1,31 @@
+// Submitter: where a plugin's instance takes the mail that the plugin puts into the queue (mansio/draft/services.h):
+// the router, which commits it as it does its own, reached through SubmitLink or, in the router's process, at once.
+#pragma once
+
+#include <functional>
+
+#include "kernel/base/result.hpp"
+#include "kernel/io/fd.hpp"
+#include "kernel/wire/submit_messages.hpp"
+#include "mansio/draft/services.h"
+
+namespace mansio::host {
+
+class Submitter {
+ public:
+  using Done = std::function<void(wire::SubmitResult &&)>;  // runs once, perhaps before the call returns
+
+  virtual ~Submitter() = default;
+  // `content` is sealed. `call.number` is nobody's yet. On the loop.
+  virtual void submit(wire::SubmitCall call, io::UniqueFd content, Done done) = 0;
+};
+
+struct ReadSubmission {
+  wire::SubmitCall call;
+  io::UniqueFd content;
+};
+// What a plugin hands over, copied; any thread. Status::Fail: it breaks the rules of its form; Busy: no memory or
+// descriptor.
+Result<ReadSubmission> read_submission(const mansio_submission *mail);
+
+}  // namespace mansio::host
