@@ -8,6 +8,7 @@
 #include "kernel/egress/desk.hpp"
 #include "kernel/egress/generic_maps.hpp"
 #include "kernel/egress/policy_gate.hpp"
+#include "kernel/host/commands.hpp"
 #include "kernel/host/configured.hpp"
 #include "kernel/host/late_start.hpp"
 #include "kernel/host/remote.hpp"
@@ -52,8 +53,9 @@ class Egress final : public process::Role {
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
     const bool isolated = settings->budget.isolation == config::Isolation::Process;
     if (!isolated || !settings->smtp_generic_maps.empty())
-      tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_});
+      tables_ = host::TableSet::as_configured(
+          context.settings, context.start.plugin_dir,
+          {context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_, &commands_});
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -94,6 +96,10 @@ class Egress final : public process::Role {
     after(within - std::min(kCancelBefore, within / 4), [this] { desk_->cancel_all(); });
   }
 
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
+  }
+
   void stats(const std::function<void(std::string name, double value)> &add) override {
     const auto label = "{transport=\"" + context_->start.transport + "\"";
     const auto &c = desk_->counters();
@@ -121,8 +127,9 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_, &submissions_},
-                                 loaded->plugin, std::move(loaded->options), std::move(events));
+    return host::start_transport(
+        {context.loop, context.clock, context.log, *dns_, tables_.get(), &running_, &submissions_, &commands_},
+        loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
   // What delivers gets its leases from one that looks up the addresses in them.
@@ -173,6 +180,7 @@ class Egress final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   host::Running running_;
+  host::Commands commands_;
   host::SubmitLink submissions_;  // to the router; before all that runs plugins
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<Desk> desk_;

@@ -88,6 +88,11 @@ constexpr mansio_host_progress kProgress{
 constexpr mansio_host_submit kSubmit{[](const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done,
                                         void *arg) noexcept { instance_of(host).submit(mail, done, arg); }};
 
+constexpr mansio_host_control kControl{
+    [](const mansio_host *host, const char *name, const char *help, mansio_command_fn run, void *arg) noexcept {
+      return instance_of(host).command(name, help, run, arg);
+    }};
+
 }  // namespace
 
 const void *draft_service(std::string_view id) {
@@ -95,6 +100,7 @@ const void *draft_service(std::string_view id) {
   if (id == "mansio.host.edit/1~draft") return &kEdit;
   if (id == "mansio.host.progress/1~draft") return &kProgress;
   if (id == "mansio.host.submit/1~draft") return &kSubmit;
+  if (id == "mansio.host.control/1~draft") return &kControl;
   return nullptr;
 }
 

@@ -17,6 +17,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "kernel/host/commands.hpp"
 #include "kernel/host/metrics.hpp"
 #include "kernel/host/operations.hpp"
 #include "kernel/host/plugin.hpp"
@@ -68,6 +69,9 @@ class Instance final {
   std::size_t in_flight() const { return operations_.size(); }
   std::uint64_t misbehaviours() const { return metrics_.host.misbehaviours; }
   const std::string &name() const { return options_.name; }
+  const std::string &address() const { return address_; }  // by which operators call it: "lookup.people"
+  // An operator's; answered within its time limit. Not through a breaker: nothing but the operator waits for it.
+  void call_command(const wire::PluginCall &asked, const std::function<void(wire::PluginCalled &&)> &done);
   std::string labels() const;  // of its metrics
   void stats(const StatsSink &add) const;
 
@@ -88,6 +92,7 @@ class Instance final {
   Nanos now() const { return clock_.mono(); }
   void query(std::string_view name, std::uint16_t type, mansio_dns_fn done, void *arg);
   void look_up(std::string_view table, std::string_view key, mansio_lookup_fn done, void *arg);
+  mansio_status command(const char *name, const char *help, mansio_command_fn run, void *arg);
   void submit(const mansio_submission *mail, mansio_submit_fn done, void *arg);
   std::uint64_t message_length(std::uint64_t op) const;
   std::int64_t message_read(std::uint64_t op, std::uint64_t offset, char *to, std::size_t n) const;
@@ -99,6 +104,12 @@ class Instance final {
     std::uint64_t op;
     std::int64_t recipient;
     Answer answer;
+  };
+
+  struct NamedCommand {
+    std::string help;
+    mansio_command_fn run = nullptr;
+    void *arg = nullptr;
   };
 
   static mansio_str find(const std::map<std::string, std::string> &values, const char *name);
@@ -123,10 +134,11 @@ class Instance final {
   io::Tables *tables_;
   Running *running_in_;
   Submitter *submitter_;
+  Commands *desk_;  // where it is to be found; null: nowhere
   const mansio_plugin &plugin_;
   InstanceOptions options_;
   const char *label_;
-  const std::string shown_;  // "lookup people"
+  const std::string shown_, address_;  // "lookup people", "lookup.people"
   Events events_;
   mansio_host host_;
   void *self_ = nullptr;
@@ -137,13 +149,14 @@ class Instance final {
   Watches watches_;
   Inbox inbox_;
   Metrics metrics_;
-  std::vector<Report> reports_;                // of the plugin call under way
-  std::unordered_set<std::uint64_t> overdue_;  // ended by their deadline, and not answered yet
-  std::unordered_set<std::uint64_t> running_;  // handed to the pool and not returned
-  bool beginning_ = false;                     // create() is under way
-  bool ending_ = false;                        // destroy() is
-  std::string complaints_;                     // what it said meanwhile
-  int depth_ = 0;                              // plugin calls under way on the loop
+  std::map<std::string, NamedCommand, std::less<>> commands_;  // from create() on
+  std::vector<Report> reports_;                                // of the plugin call under way
+  std::unordered_set<std::uint64_t> overdue_;                  // ended by their deadline, and not answered yet
+  std::unordered_set<std::uint64_t> running_;                  // handed to the pool and not returned
+  bool beginning_ = false;                                     // create() is under way
+  bool ending_ = false;                                        // destroy() is
+  std::string complaints_;                                     // what it said meanwhile
+  int depth_ = 0;                                              // plugin calls under way on the loop
   bool flushing_ = false;
   std::uint64_t current_ = 0;  // op on whose behalf plugin code runs on the loop
   double log_tokens_ = 0;

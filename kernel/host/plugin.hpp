@@ -44,6 +44,7 @@ std::vector<config::PluginOption> options_of(const mansio_plugin &plugin);
 Result<std::map<std::string, std::string>> check_options(const mansio_plugin &plugin,
                                                          const std::map<std::string, std::string> &given);
 
+class Commands;
 class Running;
 class Submitter;
 
@@ -56,6 +57,7 @@ struct Surroundings {
   io::Tables *tables = nullptr;    // null: every table is one that does not exist
   Running *running = nullptr;      // where its calls into plugins are marked; null: nowhere
   Submitter *submitter = nullptr;  // null: there is no queue, and what is submitted is not taken
+  Commands *commands = nullptr;    // where operators find its commands; null: nobody calls them
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).

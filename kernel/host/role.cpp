@@ -12,6 +12,7 @@
 
 #include "kernel/config/plan.hpp"
 #include "kernel/host/auth_service.hpp"
+#include "kernel/host/commands.hpp"
 #include "kernel/host/configured.hpp"
 #include "kernel/host/event_service.hpp"
 #include "kernel/host/filter_service.hpp"
@@ -87,7 +88,7 @@ class Host final : public process::Role {
       instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
-    Surroundings around{context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_};
+    Surroundings around{context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_, &commands_};
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 
@@ -149,6 +150,10 @@ class Host final : public process::Role {
   void drain(Nanos) override {
     draining_ = true;
     check_idle();
+  }
+
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
   }
 
   void stats(const StatsSink &add) override {
@@ -316,6 +321,7 @@ class Host final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   Running running_;
+  Commands commands_;
   SubmitLink submissions_;  // to the router; before all that runs plugins
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<TableSet> tables_;

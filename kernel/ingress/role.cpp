@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/commands.hpp"
 #include "kernel/host/store_set.hpp"
 #include "kernel/host/submit_link.hpp"
 #include "kernel/host/tables.hpp"
@@ -164,6 +165,10 @@ class IngressRole final : public process::Role {
     });
   }
 
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
+  }
+
   void stats(const std::function<void(std::string, double)> &each) override {
     for (const auto &[name, service] : services_) {
       const auto label = "{listener=\"" + name + "\"}";
@@ -223,7 +228,7 @@ class IngressRole final : public process::Role {
 
   // Without tables.
   host::Surroundings surroundings() {
-    return {context_->loop, context_->clock, context_->log, *dns_, nullptr, &running_, &submissions_};
+    return {context_->loop, context_->clock, context_->log, *dns_, nullptr, &running_, &submissions_, &commands_};
   }
 
   Result<void> prepare_plugins() {
@@ -316,7 +321,8 @@ class IngressRole final : public process::Role {
   std::unique_ptr<QueueLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   host::Running running_;
-  host::SubmitLink submissions_;  // to the router; before all that runs plugins
+  host::Commands commands_;
+  host::SubmitLink submissions_;            // to the router; before all that runs plugins
   std::unique_ptr<host::StoreSet> stores_;  // null: none is configured
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<host::TableSet> tables_;  // null: none has a say

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernel/base/crc32c.hpp"
+#include "kernel/host/commands.hpp"
 #include "kernel/host/queue_policies.hpp"
 #include "kernel/host/store_set.hpp"
 #include "kernel/io/interfaces.hpp"
@@ -42,7 +43,7 @@ class RouterRole final : public process::Role {
     context_ = &context;
     const auto addresses = io::interface_addresses();
     submissions_ = std::make_unique<Submissions>(submissions_ground());
-    ways_ = std::make_unique<Ways>(context, addresses, submissions_.get());
+    ways_ = std::make_unique<Ways>(context, addresses, submissions_.get(), &commands_);
     if (!context.settings.queue.policies.empty()) {
       policies_ = std::make_unique<host::QueuePolicies>(context.loop, context.clock, context.log, context.settings);
       policies_->on_stages([this] { say_stages(); });
@@ -87,6 +88,10 @@ class RouterRole final : public process::Role {
   void drain(Nanos) override {
     draining_ = true;
     if (in_hand_ == 0) finish();
+  }
+
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
   }
 
   void stats(const std::function<void(std::string, double)> &each) override {
@@ -505,6 +510,7 @@ class RouterRole final : public process::Role {
   }
 
   process::RoleContext *context_ = nullptr;
+  host::Commands commands_;                   // before ways_, as what follows
   std::unique_ptr<Submissions> submissions_;  // before ways_, whose plugins may submit
   std::unique_ptr<Ways> ways_;
   std::unique_ptr<host::QueuePolicies> policies_;  // null: there are none

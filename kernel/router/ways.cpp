@@ -6,7 +6,8 @@
 
 namespace mansio::router {
 
-Ways::Ways(const process::RoleContext &context, std::span<const std::string> own_addresses, host::Submitter *submitter)
+Ways::Ways(const process::RoleContext &context, std::span<const std::string> own_addresses, host::Submitter *submitter,
+           host::Commands *commands)
     : context_(context),
       routes_by_tables_(route::RouteFinder::needed(context.settings)),
       own_(context.settings, own_addresses),
@@ -14,9 +15,9 @@ Ways::Ways(const process::RoleContext &context, std::span<const std::string> own
   const auto &settings = context.settings;
   if (!routes_by_tables_ && settings.virtual_alias_maps.empty()) return;
   dns_ = process::make_resolver(context);
-  tables_ =
-      host::TableSet::as_configured(settings, context.start.plugin_dir,
-                                    {context.loop, context.clock, context.log, *dns_, nullptr, &running_, submitter});
+  tables_ = host::TableSet::as_configured(
+      settings, context.start.plugin_dir,
+      {context.loop, context.clock, context.log, *dns_, nullptr, &running_, submitter, commands});
   domains_ = std::make_unique<route::DomainTables>(settings, own_);
   finder_ = std::make_unique<route::RouteFinder>(settings, routes_, *domains_);
   aliases_ = std::make_unique<route::Aliases>(settings, *domains_);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernel/host/commands.hpp"
 #include "kernel/host/submitter.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -24,8 +25,9 @@ struct Way {
 
 class Ways {
  public:
-  // `submitter`: where tables that run here take mail of theirs.
-  Ways(const process::RoleContext &context, std::span<const std::string> own_addresses, host::Submitter *submitter);
+  // `submitter` and `commands`: as Surroundings has them, for tables that run here.
+  Ways(const process::RoleContext &context, std::span<const std::string> own_addresses, host::Submitter *submitter,
+       host::Commands *commands);
   ~Ways();
 
   bool ask_tables() const { return routes_by_tables_; }

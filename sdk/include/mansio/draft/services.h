@@ -100,12 +100,16 @@ typedef struct mansio_host_rate { /* "mansio.host.rate/1~draft" [any] */
                void *arg);
 } mansio_host_rate;
 
-/* [loop] `arguments` of the command line; answer with op service's complete(): OK or FAIL, `text`, `values` a line
- * each. */
+/* [loop] `arguments` of the command line, borrowed; answer with op service's complete(), then or later, from any
+ * thread: OK, or anything else for "failed", `text`, and `values` a line each. At the deadline, 20 s, it has failed; no
+ * cancel() is called for it. Runs on the loop whatever the plugin's threading is. */
 typedef void (*mansio_command_fn)(void *arg, mansio_op op, const mansio_str *arguments, size_t n);
 
 typedef struct mansio_host_control { /* "mansio.host.control/1~draft" [init] */
-  /* `mansio plugin call INSTANCE NAME ARGUMENT...` */
+  /* `mansio plugin call INSTANCE NAME ARGUMENT...`, which root, the user that Mansio runs as and its group may say. It
+   * runs in every process that has the instance: of a plugin in a process of its own that is one. OK, or FAIL: not in
+   * create(), there is such a command already, or it is no name ([a-z0-9_-], up to 64 bytes, the first one no dash; up
+   * to 100 of them). The help is for those who ask for a command that is not there. */
   mansio_status (*command)(const mansio_host *host, const char *name, const char *help, mansio_command_fn run,
                            void *arg);
 } mansio_host_control;

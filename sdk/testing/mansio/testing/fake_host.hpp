@@ -13,6 +13,7 @@
 //
 // Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Stores: fake_store.hpp.
 // Rates: lease({.want = 10}).values.at(0) is how many were given. What a plugin submits is in `submitted`.
+// command("release", {"ID"}) calls a command as an operator does.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -276,6 +277,26 @@ class FakeHost {
     const auto op = show(stage);
     finish(op);
     return take(op);
+  }
+  // Calls a command of the plugin's, as an operator does.
+  std::uint64_t begin_command(const std::string &name, const std::vector<std::string> &arguments = {}) {
+    const auto known = commands_.find(name);
+    if (known == commands_.end()) throw std::logic_error{"the plugin has no command " + name};
+    const auto op = open("", 0);
+    std::vector<mansio_str> borrowed;
+    borrowed.reserve(arguments.size());
+    for (const auto &argument : arguments) borrowed.push_back(plugin::str(argument));
+    known->second.run(known->second.arg, mansio_op{op}, borrowed.data(), borrowed.size());
+    return op;
+  }
+  // begin_command() and its answer.
+  FakeReply command(const std::string &name, const std::vector<std::string> &arguments = {}) {
+    return finish(begin_command(name, arguments));
+  }
+  std::map<std::string, std::string> commands() const {  // their help
+    std::map<std::string, std::string> all;
+    for (const auto &[name, one] : commands_) all[name] = one.help;
+    return all;
   }
   // Begins a step of an exchange.
   std::uint64_t begin_step(const FakeAuthStep &step) {
@@ -705,6 +726,15 @@ class FakeHost {
           self.posts_.push_back([answer, done, arg] { done(arg, answer.status, plugin::str(answer.text)); });
           self.wake();
         }};
+    static constexpr mansio_host_control kControl{[](const mansio_host *h, const char *name, const char *help,
+                                                     mansio_command_fn run, void *arg) noexcept -> mansio_status {
+      auto &self = of(h);
+      const std::string_view wanted{name ? name : ""};
+      const bool is_name = !wanted.empty() && wanted.size() <= 64 && wanted.front() != '-' &&
+                           wanted.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == wanted.npos;
+      if (self.started_ || !is_name || !run || self.commands_.size() >= 100) return MANSIO_FAIL;
+      return self.commands_.emplace(wanted, Command{help ? help : "", run, arg}).second ? MANSIO_OK : MANSIO_FAIL;
+    }};
     static constexpr mansio_host_metrics kMetrics{
         [](const mansio_host *h, std::uint32_t, const char *name, const char *) noexcept -> std::uint32_t {
           auto &self = of(h);
@@ -757,6 +787,7 @@ class FakeHost {
     if (id == "mansio.host.metrics/1") return &kMetrics;
     if (id == "mansio.host.message/1") return &kMessage;
     if (id == "mansio.host.submit/1~draft") return &kSubmit;
+    if (id == "mansio.host.control/1~draft") return &kControl;
     return FakeFilterServices<FakeHost>::service(id);
   }
   friend struct FakeFilterServices<FakeHost>;
@@ -799,6 +830,12 @@ class FakeHost {
   std::map<std::uint64_t, Op> ops_;
   std::uint64_t last_op_ = 0;
   std::vector<Job> posts_;
+  struct Command {
+    std::string help;
+    mansio_command_fn run;
+    void *arg;
+  };
+  std::map<std::string, Command> commands_;
   std::map<std::string, std::uint32_t> metrics_;
   std::vector<std::int64_t> values_;
   std::map<int, std::vector<Watch>> watches_;
