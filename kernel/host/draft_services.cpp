@@ -93,6 +93,10 @@ constexpr mansio_host_control kControl{
       return instance_of(host).command(name, help, run, arg);
     }};
 
+constexpr mansio_host_rate kTakes{
+    [](const mansio_host *host, mansio_str limit, mansio_str key, std::uint32_t want, mansio_rate_fn done,
+       void *arg) noexcept { instance_of(host).take_permits(view(limit), view(key), want, done, arg); }};
+
 }  // namespace
 
 const void *draft_service(std::string_view id) {
@@ -101,6 +105,7 @@ const void *draft_service(std::string_view id) {
   if (id == "mansio.host.progress/1~draft") return &kProgress;
   if (id == "mansio.host.submit/1~draft") return &kSubmit;
   if (id == "mansio.host.control/1~draft") return &kControl;
+  if (id == "mansio.host.rate/1~draft") return &kTakes;
   return nullptr;
 }
 

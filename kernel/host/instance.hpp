@@ -92,6 +92,7 @@ class Instance final {
   Nanos now() const { return clock_.mono(); }
   void query(std::string_view name, std::uint16_t type, mansio_dns_fn done, void *arg);
   void look_up(std::string_view table, std::string_view key, mansio_lookup_fn done, void *arg);
+  void take_permits(std::string_view limit, std::string_view key, std::uint32_t want, mansio_rate_fn done, void *arg);
   mansio_status command(const char *name, const char *help, mansio_command_fn run, void *arg);
   void submit(const mansio_submission *mail, mansio_submit_fn done, void *arg);
   std::uint64_t message_length(std::uint64_t op) const;

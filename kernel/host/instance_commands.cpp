@@ -10,7 +10,7 @@
 namespace mansio::host {
 namespace {
 
-constexpr std::size_t kMostCommands = 100, kLongestCommandName = 64, kLongestHelp = 500;
+constexpr std::size_t kMostCommands = 100, kLongestCommandName = 64, kLongestCommandHelp = 500;
 constexpr std::size_t kMostAnswered = 24 * 1024;  // octets of an answer; the rest is left out
 
 bool is_command_name(std::string_view name) {
@@ -23,8 +23,8 @@ bool is_command_name(std::string_view name) {
 mansio_status Instance::command(const char *name, const char *help, mansio_command_fn run, void *arg) {
   if (!name || !run || !on_loop() || !beginning_) return MANSIO_FAIL;
   if (!is_command_name(name) || commands_.contains(name) || commands_.size() >= kMostCommands) return MANSIO_FAIL;
-  commands_.emplace(name,
-                    NamedCommand{std::string{std::string_view{help ? help : ""}.substr(0, kLongestHelp)}, run, arg});
+  commands_.emplace(
+      name, NamedCommand{std::string{std::string_view{help ? help : ""}.substr(0, kLongestCommandHelp)}, run, arg});
   return MANSIO_OK;
 }
 

@@ -12,7 +12,8 @@
 namespace mansio::host {
 namespace {
 
-constexpr double kLogBurst = 10;  // seconds' worth
+constexpr double kLogBurst = 10;             // seconds' worth
+constexpr std::size_t kLongestLimit = 4096;  // octets, of its name and its key
 
 mansio_status status_of(io::TableAnswer::Outcome outcome) {
   switch (outcome) {
@@ -187,6 +188,29 @@ void Instance::submit(const mansio_submission *mail, mansio_submit_fn done, void
     wire::SubmitResult none;
     none.text = *read ? "there is no queue here" : read->error().text;
     if (!*read && read->error().status == Status::Fail) none.status = Status::Fail;
+    answered(none);
+  });
+}
+
+// ---- permits -----------------------------------------------------------------------------------------------------
+
+void Instance::take_permits(std::string_view limit, std::string_view key, std::uint32_t want, mansio_rate_fn done,
+                            void *arg) {
+  if (!done) return;
+  wire::PermitsAsk ask;
+  ask.limit = limit;
+  ask.key = key;
+  ask.want = want;
+  const bool sane = limit.size() <= kLongestLimit && key.size() <= kLongestLimit && want > 0;
+  inbox_.put([this, op = on_loop() ? current_ : 0, ask = std::move(ask), sane, done, arg] {
+    const auto answered = [this, alive = std::weak_ptr{alive_}, op, want = ask.want, done,
+                           arg](const wire::PermitsGiven &given) {
+      if (alive.expired()) return;
+      call(op, [&] { done(arg, std::min(given.granted, want), given.retry); });
+    };
+    if (sane && submitter_) return submitter_->take_permits(ask, answered);
+    wire::PermitsGiven none = no_permits_now();
+    if (!sane) none.retry = wire::PermitsGiven::kNever;
     answered(none);
   });
 }

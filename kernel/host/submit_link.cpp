@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kernel/base/clock.hpp"
 #include "kernel/host/large.hpp"
 #include "kernel/io/memfd.hpp"
 
@@ -60,6 +61,12 @@ Result<ReadSubmission> read_submission(const mansio_submission *given) {
   return read;
 }
 
+wire::PermitsGiven no_permits_now() {
+  wire::PermitsGiven given;
+  given.retry = kSecond;
+  return given;
+}
+
 SubmitLink::~SubmitLink() {
   for (const auto &router : routers_) router->channel->close();
 }
@@ -85,7 +92,22 @@ void SubmitLink::submit(wire::SubmitCall call, io::UniqueFd content, Done done) 
   router->pending.emplace(call.number, std::move(done));
 }
 
+void SubmitLink::take_permits(wire::PermitsAsk ask, Given done) {
+  if (routers_.empty() || routers_.back()->asked.size() >= most_) return done(no_permits_now());
+  const auto router = routers_.back();
+  ask.number = ++last_;
+  if (!router->channel->send(ask)) return done(no_permits_now());
+  router->asked.emplace(ask.number, std::move(done));
+}
+
 void SubmitLink::receive(const io::Channel *from, io::Message &m) {
+  if (m.type == wire::PermitsGiven::kType) {
+    const auto given = decode<wire::PermitsGiven>(m.payload);
+    const auto asked = std::ranges::find_if(routers_, [&](const auto &r) { return r->channel.get() == from; });
+    if (!given || asked == routers_.end()) return;
+    if (const auto node = (*asked)->asked.extract(given->number); !node.empty()) node.mapped()(*given);
+    return;
+  }
   auto result = m.type == wire::SubmitResult::kType ? decode<wire::SubmitResult>(m.payload) : std::nullopt;
   const auto router = std::ranges::find_if(routers_, [&](const auto &r) { return r->channel.get() == from; });
   if (!result || router == routers_.end()) return;
@@ -100,6 +122,7 @@ void SubmitLink::lost(const io::Channel *which) {
   routers_.erase(at);
   for (auto &[number, done] : std::exchange(router->pending, {}))
     done(not_submitted("the router process ended; it may have taken the message"));
+  for (const auto &[number, done] : std::exchange(router->asked, {})) done(no_permits_now());
 }
 
 }  // namespace mansio::host

@@ -1,6 +1,7 @@
-// SubmitLink: the way of a process's plugins to the router: what they submit, and what became of it. A reload has two
-// routers for a while; the last that was connected is asked, and each answers what it was asked. What was under way
-// when a router went is answered "try later": it may have been committed, and a duplicate beats a loss.
+// SubmitLink: the way of a process's plugins to the router: what they submit, the permits that they take, and the
+// answers. A reload has two routers for a while; the last that was connected is asked, and each answers what it was
+// asked. What was under way when a router went is answered "try later": it may have been committed, and a duplicate
+// beats a loss.
 //
 // Single-threaded, on the loop. It outlives the instances that use it.
 #pragma once
@@ -18,7 +19,7 @@ namespace mansio::host {
 
 class SubmitLink final : public Submitter {
  public:
-  // `most`: submissions under way; more are answered "try later" at once.
+  // `most`: submissions under way, and as many questions for permits; more are answered "try later" at once.
   explicit SubmitLink(std::size_t most = 1000) : most_(most) {}
   ~SubmitLink() override;
   SubmitLink(const SubmitLink &) = delete;
@@ -26,11 +27,13 @@ class SubmitLink final : public Submitter {
 
   void attach(std::shared_ptr<io::Channel> channel);  // not started yet
   void submit(wire::SubmitCall call, io::UniqueFd content, Done done) override;
+  void take_permits(wire::PermitsAsk ask, Given done) override;
 
  private:
   struct Router {
     std::shared_ptr<io::Channel> channel;
     std::map<std::uint64_t, Done> pending;
+    std::map<std::uint64_t, Given> asked;
   };
   void receive(const io::Channel *from, io::Message &m);
   void lost(const io::Channel *which);

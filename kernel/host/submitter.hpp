@@ -1,5 +1,6 @@
-// Submitter: where a plugin's instance takes the mail that the plugin puts into the queue (mansio/draft/services.h):
-// the router, which commits it as it does its own, reached through SubmitLink or, in the router's process, at once.
+// Submitter: where a plugin's instance takes the mail that the plugin puts into the queue, and its questions for
+// permits of the queue's limits (mansio/draft/services.h): the router, which commits the one as it does its own and
+// passes the other on, reached through SubmitLink or, in the router's process, at once.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,13 @@ class Submitter {
   virtual ~Submitter() = default;
   // `content` is sealed. `call.number` is nobody's yet. On the loop.
   virtual void submit(wire::SubmitCall call, io::UniqueFd content, Done done) = 0;
+
+  using Given = std::function<void(const wire::PermitsGiven &)>;  // as Done
+  virtual void take_permits(wire::PermitsAsk ask, Given done) = 0;
 };
+
+// Where the queue process cannot be asked: nothing, and again after a while.
+wire::PermitsGiven no_permits_now();
 
 struct ReadSubmission {
   wire::SubmitCall call;

@@ -215,6 +215,8 @@ void QueueCore::handle(Connection &c, io::Message &message) {
     case wire::FlushRequest::kType:
       if (const auto m = decode<wire::FlushRequest>(message.payload)) on_flush_request(c, *m);
       return;
+    case wire::PermitsAsk::kType:
+      return with(&QueueCore::on_permits_ask);
     case wire::QueueCommand::kType:
       if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(c, *m);
       return;

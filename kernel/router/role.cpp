@@ -35,6 +35,7 @@ namespace {
 
 constexpr std::size_t kRemembered = 1000;  // notifications; more than a queue asks for at once
 constexpr auto kAgain = std::chrono::milliseconds{100};
+constexpr std::size_t kMostPermits = 10'000;         // questions that the queue has
 constexpr std::size_t kRestoredAtOnce = 256 * 1024;  // octets of a body
 
 class RouterRole final : public process::Role {
@@ -74,12 +75,14 @@ class RouterRole final : public process::Role {
     segments_.clear();
     unsaid_.clear();
     pressure_ = {};
+    permits_lost();
     if (queue_) queue_->close();  // or its end would count as that of the new one
     queue_ = std::move(channel);
     queue_->start([this](io::Message &m) { receive(m); },
                   [this](std::string_view) {
                     queue_.reset();
                     link_->lost();
+                    permits_lost();
                   });
     link_->attach(queue_);
     say_stages();
@@ -111,23 +114,34 @@ class RouterRole final : public process::Role {
   }
   Submissions::Ground submissions_ground() {
     auto &c = *context_;
-    return {c.loop,
-            c.clock,
-            c.log,
-            c.settings,
-            c.start.config_epoch,
-            [this] { return unwelcome(); },
-            [this](std::string sender, std::string recipient) {
-              return ways_->find_all(std::move(sender), std::move(recipient));
-            },
-            [this]() -> spool::Writer & { return *writer_; },
-            [this](MessageId id, std::string trace, std::unique_ptr<spool::Draft> draft, const Envelope &envelope) {
-              return commit(id, std::move(trace), std::move(draft), envelope);
-            },
-            [this](int more) {
-              in_hand_ += static_cast<std::size_t>(more);
-              if (in_hand_ == 0 && draining_) finish();
-            }};
+    return {
+        c.loop,
+        c.clock,
+        c.log,
+        c.settings,
+        c.start.config_epoch,
+        [this] { return unwelcome(); },
+        [this](std::string sender, std::string recipient) {
+          return ways_->find_all(std::move(sender), std::move(recipient));
+        },
+        [this]() -> spool::Writer & { return *writer_; },
+        [this](MessageId id, std::string trace, std::unique_ptr<spool::Draft> draft, const Envelope &envelope) {
+          return commit(id, std::move(trace), std::move(draft), envelope);
+        },
+        [this](int more) {
+          in_hand_ += static_cast<std::size_t>(more);
+          if (in_hand_ == 0 && draining_) finish();
+        },
+        [this](wire::PermitsAsk ask, host::Submitter::Given done) { take_permits(std::move(ask), std::move(done)); }};
+  }
+  void take_permits(wire::PermitsAsk ask, host::Submitter::Given done) {
+    ask.number = ++last_permits_;
+    if (!queue_ || permits_.size() >= kMostPermits || !queue_->send(ask)) return done(host::no_permits_now());
+    permits_.emplace(ask.number, std::move(done));
+  }
+  // Whoever waits for that queue process waits in vain.
+  void permits_lost() {
+    for (const auto &[number, done] : std::exchange(permits_, {})) done(host::no_permits_now());
   }
   // As for clients (kernel/ingress/queue_link.cpp).
   std::string unwelcome() const {
@@ -166,6 +180,10 @@ class RouterRole final : public process::Role {
   void receive(io::Message &m) {
     if (link_->handle(m)) return;
     switch (m.type) {
+      case wire::PermitsGiven::kType:
+        if (const auto given = decode<wire::PermitsGiven>(m.payload))
+          if (const auto node = permits_.extract(given->number); !node.empty()) node.mapped()(*given);
+        return;
       case wire::Pressure::kType:
         if (auto pressure = decode<wire::Pressure>(m.payload)) pressure_ = std::move(*pressure);
         return;
@@ -522,7 +540,9 @@ class RouterRole final : public process::Role {
   std::shared_ptr<io::Channel> queue_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
-  wire::Pressure pressure_;  // whether new mail is welcome
+  wire::Pressure pressure_;                                  // whether new mail is welcome
+  std::map<std::uint64_t, host::Submitter::Given> permits_;  // questions that the queue has
+  std::uint64_t last_permits_ = 0;
   // Notifications being written, mail being restored or submitted, requests that wait for tables.
   std::size_t in_hand_ = 0;
   std::map<Name, Ended> notified_;  // notifications in hand, and the last that were

@@ -60,6 +60,15 @@ void Submissions::close() {
 }
 
 void Submissions::receive(const std::string &process, const std::weak_ptr<io::Channel> &from, io::Message &m) {
+  if (m.type == wire::PermitsAsk::kType) {
+    auto ask = decode<wire::PermitsAsk>(m.payload);
+    if (!ask) return;
+    const auto number = ask->number;
+    return take_permits(std::move(*ask), [from, number](wire::PermitsGiven given) {
+      given.number = number;
+      if (const auto to = from.lock()) to->send(given);  // else they are lost, which earns nobody anything
+    });
+  }
   const auto got = host::received(m);
   auto call = got && got->type == wire::SubmitCall::kType ? decode<wire::SubmitCall>(got->payload()) : std::nullopt;
   if (!call) return ground_.log.warn("unknown message from a plugin's process", {{"role", process}, {"type", m.type}});
@@ -91,6 +100,11 @@ void Submissions::submit(wire::SubmitCall call, io::UniqueFd content, Done done)
   asio::co_spawn(ground_.loop,
                  take(std::move(call), std::make_shared<io::UniqueFd>(std::move(content)), std::move(done)),
                  asio::detached);
+}
+
+void Submissions::take_permits(wire::PermitsAsk ask, Given done) {
+  if (closed_) return done(host::no_permits_now());
+  ground_.take_permits(std::move(ask), std::move(done));
 }
 
 Task<> Submissions::take(wire::SubmitCall call, std::shared_ptr<io::UniqueFd> content, Done done) {

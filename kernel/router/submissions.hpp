@@ -1,6 +1,7 @@
 // Submissions: mail that plugins put into the queue (mansio/draft/services.h), in this process or in others that are
-// connected. Each is committed as mail of a client is, to the stores and the spool, and only then does its plugin hear
-// that it is taken. It is all or nothing: one recipient without a way refuses the message.
+// connected; their questions for permits are passed on. Each is committed as mail of a client is, to the stores and the
+// spool, and only then does its plugin hear that it is taken. It is all or nothing: one recipient without a way refuses
+// the message.
 //
 // What is in hand is bounded, in messages and octets; beyond that, and while new mail is not welcome (a full disk, a
 // backlog at its limit, no queue process), the answer is "try later".
@@ -40,7 +41,8 @@ class Submissions final : public host::Submitter {
     std::function<spool::Writer &()> writer;
     std::function<Task<Result<void>>(MessageId, std::string trace, std::unique_ptr<spool::Draft>, const Envelope &)>
         commit;
-    std::function<void(int)> in_hand;  // +1 or -1
+    std::function<void(int)> in_hand;                           // +1 or -1
+    std::function<void(wire::PermitsAsk, Given)> take_permits;  // of the queue process
   };
   explicit Submissions(Ground ground) : ground_(std::move(ground)) {}
   ~Submissions() override { close(); }
@@ -49,6 +51,7 @@ class Submissions final : public host::Submitter {
 
   void attach(std::string process, std::shared_ptr<io::Channel> channel);  // of plugins; not started yet
   void submit(wire::SubmitCall call, io::UniqueFd content, Done done) override;
+  void take_permits(wire::PermitsAsk ask, Given done) override;
   void close();  // nothing more is taken
   std::uint64_t taken() const { return taken_; }
   std::uint64_t refused() const { return refused_; }

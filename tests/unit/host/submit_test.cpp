@@ -33,6 +33,14 @@ class Desk final : public Submitter {
     auto text = process::read_exactly(content, call.length);
     calls.push_back({std::move(call), text ? *text : "unreadable", std::move(done)});
   }
+  void take_permits(wire::PermitsAsk ask, Given done) override {
+    wire::PermitsGiven given;
+    given.granted = ask.key == "plenty" ? 100 : 0;
+    given.retry = 5 * kMillisecond;
+    asked.push_back(std::move(ask));
+    done(given);
+  }
+  std::vector<wire::PermitsAsk> asked;
   std::vector<Call> calls;
 };
 
@@ -113,6 +121,35 @@ TEST_F(SubmitTest, AnAnswerThatComesWhenTheInstanceHasGoneFindsNobody) {
   ASSERT_TRUE(until([&] { return !desk_.calls.empty(); }));
   instance_.reset();
   desk_.calls[0].done(says(Status::Ok, {}, MessageId{1}));
+}
+
+class TakesTest : public SubmitTest {
+ protected:
+  void create_taker(Submitter *submitter) {
+    const auto plugin = load_plugin(MANSIO_FIXTURES "/takes.so");
+    ASSERT_TRUE(plugin.ok()) << plugin.error().text;
+    auto made = LookupInstance::create({loop_, clock_, log_, dns_, nullptr, nullptr, submitter}, **plugin,
+                                       {"odd", {{"limit", "tenant_rate_limit"}}, {}, {}});
+    ASSERT_TRUE(made.ok()) << made.error().text;
+    instance_ = std::move(*made);
+  }
+};
+
+TEST_F(TakesTest, PermitsAreAskedForAndNoMoreAreGivenThanWereWanted) {
+  create_taker(&desk_);
+  ask("plenty");
+  EXPECT_THAT(answer().values, ElementsAre("3"));
+  ASSERT_EQ(desk_.asked.size(), 1u);
+  EXPECT_EQ(desk_.asked[0].limit, "tenant_rate_limit");
+  EXPECT_EQ(desk_.asked[0].want, 3u);
+  ask("none");
+  EXPECT_EQ(answer().outcome, Outcome::TryLater);
+}
+
+TEST_F(TakesTest, WithoutAQueueThereAreNone) {
+  create_taker(nullptr);
+  ask("plenty");
+  EXPECT_EQ(answer().outcome, Outcome::TryLater);
 }
 
 // A router's end of a channel.
@@ -208,6 +245,33 @@ TEST_F(SubmitLinkTest, TheNewerOfTwoRoutersIsAskedAndTheOlderMayStillAnswer) {
   ASSERT_TRUE(until([&] { return said_.contains(2); }));
   submit(3);
   EXPECT_TRUE(waits(*old, 2));
+}
+
+TEST_F(SubmitLinkTest, PermitsOfADeadRouterAreNone) {
+  std::vector<wire::PermitsGiven> given;
+  const auto take = [&] { link_.take_permits({}, [&](const wire::PermitsGiven &g) { given.push_back(g); }); };
+  take();
+  ASSERT_EQ(given.size(), 1u);  // there is no router
+  EXPECT_EQ(given[0].granted, 0u);
+  auto pair = io::channel_pair();
+  const auto channel = io::Channel::create(loop_, std::move(pair->first));
+  std::vector<std::uint64_t> asked;
+  channel->start([&](io::Message &m) { asked.push_back(decode<wire::PermitsAsk>(m.payload)->number); },
+                 [](std::string_view) {});
+  link_.attach(io::Channel::create(loop_, std::move(pair->second)));
+  take();
+  take();
+  ASSERT_TRUE(until([&] { return asked.size() == 2; }));
+  wire::PermitsGiven some;
+  some.number = asked[1];
+  some.granted = 7;
+  channel->send(some);
+  ASSERT_TRUE(until([&] { return given.size() == 2; }));
+  EXPECT_EQ(given[1].granted, 7u);
+  channel->close();
+  ASSERT_TRUE(until([&] { return given.size() == 3; }));
+  EXPECT_EQ(given[2].granted, 0u);
+  EXPECT_GT(given[2].retry, 0);
 }
 
 TEST_F(SubmitLinkTest, MoreRecipientsThanAFrameHoldsGoAllTheSame) {

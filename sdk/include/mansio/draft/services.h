@@ -92,10 +92,16 @@ typedef struct mansio_host_submit { /* "mansio.host.submit/1~draft" [any] */
   void (*submit)(const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done, void *arg);
 } mansio_host_submit;
 
-/* `granted` of `want` may go now; when 0, not before `retry_ns`. */
+/* `granted` of `want` may go now; when 0, not before `retry_ns` from now, -1: there is no such limit. Runs once, later,
+ * on the loop; not after destroy() began. */
 typedef void (*mansio_rate_fn)(void *arg, uint32_t granted, int64_t retry_ns);
 
 typedef struct mansio_host_rate { /* "mansio.host.rate/1~draft" [any] */
+  /* Permits of a [[rate_limit]], for something that is to count as deliveries do: those of mail and these come out of
+   * one bucket, which all processes have together. `limit`: "tenant_rate_limit", "campaign_rate_limit",
+   * "sender_rate_limit" or "source_pool_rate_limit"; `key`: whose. Where a plugin of kind rate owns it, that one's
+   * permits. Where no table limits the key, all of `want` (from 1 to 10000) is granted. What is granted is used: there
+   * is no giving back. While the queue process is away, nothing is granted. */
   void (*take)(const mansio_host *host, mansio_str limit, mansio_str key, uint32_t want, mansio_rate_fn done,
                void *arg);
 } mansio_host_rate;

@@ -441,6 +441,8 @@ class FakeHost {
   std::function<FakeTableAnswer(const std::string &table, const std::string &key)> other_tables;
   std::vector<FakeSubmission> submitted;                                  // what was taken
   std::function<FakeSubmitAnswer(const FakeSubmission &)> submit_answer;  // unset: each is taken
+  std::vector<FakePermits> permits_asked;                                 // all questions for permits
+  std::function<FakeGranted(const FakePermits &)> permits_answer;         // unset: all are granted
   std::function<const void *(std::string_view iface)> other_services;     // that hosts do not have
   std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
@@ -726,6 +728,18 @@ class FakeHost {
           self.posts_.push_back([answer, done, arg] { done(arg, answer.status, plugin::str(answer.text)); });
           self.wake();
         }};
+    static constexpr mansio_host_rate kRate{[](const mansio_host *h, mansio_str limit, mansio_str key,
+                                               std::uint32_t want, mansio_rate_fn done, void *arg) noexcept {
+      auto &self = of(h);
+      const FakePermits asked{plugin::string(limit), plugin::string(key), want};
+      const std::lock_guard lock{self.mutex_};
+      self.permits_asked.push_back(asked);
+      auto answer = self.permits_answer ? self.permits_answer(asked) : FakeGranted{want, 0};
+      if (want == 0) answer = {0, -1};
+      answer.granted = std::min(answer.granted, want);
+      self.posts_.push_back([answer, done, arg] { done(arg, answer.granted, answer.retry_ns); });
+      self.wake();
+    }};
     static constexpr mansio_host_control kControl{[](const mansio_host *h, const char *name, const char *help,
                                                      mansio_command_fn run, void *arg) noexcept -> mansio_status {
       auto &self = of(h);
@@ -788,6 +802,7 @@ class FakeHost {
     if (id == "mansio.host.message/1") return &kMessage;
     if (id == "mansio.host.submit/1~draft") return &kSubmit;
     if (id == "mansio.host.control/1~draft") return &kControl;
+    if (id == "mansio.host.rate/1~draft") return &kRate;
     return FakeFilterServices<FakeHost>::service(id);
   }
   friend struct FakeFilterServices<FakeHost>;

@@ -1,5 +1,5 @@
-// What plugins submit, as the fake host takes it: it is kept for the test to look at, and answered with what the test
-// wants (FakeHost::submit_answer).
+// What plugins submit, and the permits that they take, as the fake host has it: it is kept for the test to look at, and
+// answered with what the test wants (FakeHost::submit_answer, permits_answer).
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,16 @@ struct FakeSubmission {  // mansio_submission, owned
 struct FakeSubmitAnswer {
   mansio_status status = MANSIO_OK;
   std::string text = "0123456789ABC";  // the queue id; of another status why not
+};
+
+struct FakePermits {  // that were asked for
+  std::string limit, key;
+  std::uint32_t want = 0;
+};
+
+struct FakeGranted {
+  std::uint32_t granted = 0;
+  std::int64_t retry_ns = 0;
 };
 
 inline std::string canonical_lines(std::string_view text) {
