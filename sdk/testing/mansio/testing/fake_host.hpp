@@ -114,6 +114,8 @@ class FakeHost {
     }
     if (pool_) pool_->stop();
     plugin_->destroy(std::exchange(self_, nullptr));
+    const std::lock_guard lock{mutex_};
+    posts_.clear();  // what it asked for is answered no more
   }
 
   std::uint64_t deliver(const FakeMail &mail) {
