@@ -25,7 +25,7 @@ bool print_answer(const json::object &answer, bool several) {
     put(before + text + "\n");
   if (const auto *values = answer.if_contains("values"); values && values->is_array())
     for (const auto &value : values->get_array())
-      if (value.is_string()) put(before + printable(std::string_view{value.get_string()}, true) + "\n");
+      if (value.is_string()) put(before + printable(std::string{value.get_string()}, true) + "\n");
   return did;
 }
 

@@ -2,6 +2,8 @@
 // says is not believed. Pure.
 #pragma once
 
+#include <cstdint>
+
 #include "kernel/base/result.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/mail/envelope.hpp"

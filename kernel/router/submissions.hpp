@@ -15,13 +15,18 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "kernel/base/clock.hpp"
+#include "kernel/base/id.hpp"
 #include "kernel/base/log.hpp"
+#include "kernel/base/result.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/host/submitter.hpp"
 #include "kernel/io/asio.hpp"
 #include "kernel/io/channel.hpp"
+#include "kernel/mail/envelope.hpp"
 #include "kernel/router/ways.hpp"
 #include "kernel/spool/writer.hpp"
 
