@@ -267,10 +267,10 @@ TEST_F(FleetTest, PoliciesOfTheQueueAreConnectedWithThoseThatAskThemForIt) {
     ready(*p);
     fleet_->enter_service(*p);
   }
-  for (const auto kind : {K::Ingress, K::Router, K::Egress}) run_until(heard(kind, "attach host.policy.x"));
-  run_until(heard(K::Ingress, "attach host.policy.y"));
-  EXPECT_EQ(record_.count(K::Router, "attach host.policy.y"), 0u);
-  EXPECT_EQ(record_.count(K::Egress, "attach host.policy.y"), 0u);
+  for (const auto kind : {K::Ingress, K::Router, K::Egress}) run_until(heard(kind, "asks host.policy.x"));
+  run_until(heard(K::Ingress, "asks host.policy.y"));
+  EXPECT_EQ(record_.count(K::Router, "asks host.policy.y"), 0u);
+  EXPECT_EQ(record_.count(K::Egress, "asks host.policy.y"), 0u);
 }
 
 TEST_F(FleetTest, AStoreIsConnectedWithTheQueueAndThoseWhoCommitMail) {
@@ -284,15 +284,15 @@ TEST_F(FleetTest, AStoreIsConnectedWithTheQueueAndThoseWhoCommitMail) {
     ready(*p);
     fleet_->enter_service(*p);
   }
-  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "attach host.store.x"));
+  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "asks host.store.x"));
   for (const auto *name : {"attach queue", "attach ingress.0", "attach router"}) run_until(heard(K::Host, name));
   die(store);
-  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "attach host.store.x", 2));
+  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "asks host.store.x", 2));
   die(queue);
-  run_until(heard(K::Queue, "attach host.store.x", 3));
+  run_until(heard(K::Queue, "asks host.store.x", 3));
   fleet_->drain(store, kLong);
   run_until(heard(K::Queue, "draining host.store.x"));
-  EXPECT_EQ(record_.count(K::Egress, "attach host.store.x"), 0u);
+  EXPECT_EQ(record_.count(K::Egress, "asks host.store.x"), 0u);
 }
 
 TEST_F(FleetTest, WhoRunsPluginsIsConnectedWithTheRouterOfAnyGenerationAndItsSuccessor) {
