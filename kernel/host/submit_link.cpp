@@ -14,6 +14,7 @@ namespace {
 
 // Of one submission; a router refuses what is more than its own limits long before.
 constexpr std::size_t kMostRecipients = 100'000, kMostMetadata = 1'000;
+constexpr std::size_t kMostAsked = 10'000;  // questions for permits under way
 
 bool borrowed(mansio_str text, std::string &to) {
   if (text.n > 0 && !text.p) return false;
@@ -50,6 +51,10 @@ Result<ReadSubmission> read_submission(const mansio_submission *given) {
     if (!borrowed(mail.metadata[i].name, call.metadata[i].first) ||
         !borrowed(mail.metadata[i].value, call.metadata[i].second))
       return malformed;
+  std::uint64_t said = call.sender.size();
+  for (const auto &recipient : call.recipients) said += recipient.size() + 8;
+  for (const auto &[name, value] : call.metadata) said += name.size() + value.size() + 16;
+  if (said > kLargestSubmitCall / 2) return Error{Status::Fail, "the submission is too large"};
   call.length = mail.content.n;
   auto memfd = io::Memfd::create("submission");
   if (!memfd) return memfd.error();
@@ -93,7 +98,7 @@ void SubmitLink::submit(wire::SubmitCall call, io::UniqueFd content, Done done) 
 }
 
 void SubmitLink::take_permits(wire::PermitsAsk ask, Given done) {
-  if (routers_.empty() || routers_.back()->asked.size() >= most_) return done(no_permits_now());
+  if (routers_.empty() || routers_.back()->asked.size() >= kMostAsked) return done(no_permits_now());
   const auto router = routers_.back();
   ask.number = ++last_;
   if (!router->channel->send(ask)) return done(no_permits_now());

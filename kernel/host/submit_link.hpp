@@ -19,8 +19,8 @@ namespace mansio::host {
 
 class SubmitLink final : public Submitter {
  public:
-  // `most`: submissions under way, and as many questions for permits; more are answered "try later" at once.
-  explicit SubmitLink(std::size_t most = 1000) : most_(most) {}
+  // `most`: submissions under way, each of which may hold a descriptor; more are answered "try later" at once.
+  explicit SubmitLink(std::size_t most = 100) : most_(most) {}
   ~SubmitLink() override;
   SubmitLink(const SubmitLink &) = delete;
   SubmitLink &operator=(const SubmitLink &) = delete;

@@ -3,6 +3,7 @@
 // passes the other on, reached through SubmitLink or, in the router's process, at once.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 #include "kernel/base/result.hpp"
@@ -26,6 +27,9 @@ class Submitter {
 
 // Where the queue process cannot be asked: nothing, and again after a while.
 wire::PermitsGiven no_permits_now();
+
+// Of all that is said of a message, beside its content, as it is sent.
+inline constexpr std::uint64_t kLargestSubmitCall = 16u << 20;
 
 struct ReadSubmission {
   wire::SubmitCall call;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kernel/config/plan.hpp"
 #include "kernel/host/large.hpp"
 #include "kernel/mail/duplicates.hpp"
 #include "kernel/mail/line_ends.hpp"
@@ -19,10 +20,10 @@
 namespace mansio::router {
 namespace {
 
-constexpr std::size_t kSubmissionsAtOnce = 200;
 constexpr std::uint64_t kSubmittedOctetsAtOnce = 64u << 20;  // or one message, however large
 constexpr std::size_t kSubmittedPiece = 256 * 1024;
-constexpr std::size_t kLongestSaid = 1000;  // of a reason
+constexpr std::uint64_t kSubmittedTurn = 1024 * 1024;  // octets, after which others have theirs
+constexpr std::size_t kLongestSaid = 1000;             // of a reason
 
 wire::SubmitResult unanswered(std::string why) {
   wire::SubmitResult result;
@@ -69,6 +70,9 @@ void Submissions::receive(const std::string &process, const std::weak_ptr<io::Ch
       if (const auto to = from.lock()) to->send(given);  // else they are lost, which earns nobody anything
     });
   }
+  if (m.type == wire::Large::kType)
+    if (const auto large = decode<wire::Large>(m.payload); !large || large->size > host::kLargestSubmitCall)
+      return ground_.log.warn("a submission breaks the rules", {{"role", process}});
   const auto got = host::received(m);
   auto call = got && got->type == wire::SubmitCall::kType ? decode<wire::SubmitCall>(got->payload()) : std::nullopt;
   if (!call) return ground_.log.warn("unknown message from a plugin's process", {{"role", process}, {"type", m.type}});
@@ -91,7 +95,7 @@ void Submissions::receive(const std::string &process, const std::weak_ptr<io::Ch
 void Submissions::submit(wire::SubmitCall call, io::UniqueFd content, Done done) {
   if (closed_) return done(unanswered("the router process ends"));
   if (auto why = ground_.unwelcome(); !why.empty()) return done(unanswered(std::move(why)));
-  if (under_way_ >= kSubmissionsAtOnce ||
+  if (under_way_ >= config::kSubmissionsAtOnce ||
       (under_way_ > 0 && (call.length > kSubmittedOctetsAtOnce || octets_ > kSubmittedOctetsAtOnce - call.length)))
     return done(unanswered("too much mail is being submitted"));
   ++under_way_;
@@ -144,6 +148,7 @@ Task<Result<MessageId>> Submissions::commit(const wire::SubmitCall &call, const 
     scanner.feed(text);
     const auto stored = co_await draft->append(text);
     if (!stored) co_return stored.error();
+    if (at % kSubmittedTurn == 0) co_await asio::post(ground_.loop, asio::use_awaitable);
   }
   const auto last = lines.finish();
   scanner.feed(last);
