@@ -23,7 +23,9 @@ void QueueCore::on_permits_ask(Connection &c, const wire::PermitsAsk &ask) {
   wire::PermitsGiven given;
   given.number = ask.number;
   given.retry = wire::PermitsGiven::kNever;
-  if (const auto key = limit_key(ask.limit); key && !ask.key.empty()) {
+  // A NUL divides the parts of the names that the scheduler has for whose mail it is.
+  const bool named = !ask.key.empty() && ask.key.find('\0') == ask.key.npos;
+  if (const auto key = limit_key(ask.limit); key && named) {
     const auto taken = scheduler_->take_permits(*key, ask.key, std::min(ask.want, kMostPermits), clock_.mono());
     given.granted = taken.granted;
     given.retry = taken.retry;

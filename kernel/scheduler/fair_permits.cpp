@@ -267,6 +267,10 @@ Scheduler::Taken FairScheduler::take_permits(RateRule::Key key, std::string_view
   std::string_view *const parts[RateRule::kKeys] = {&party.tenant, &party.campaign, &party.sender, &party.source_pool};
   const auto index = static_cast<std::size_t>(key);
   if (index >= RateRule::kKeys) return {};
+  // Names that nothing is known of are not to be remembered for nothing.
+  const bool limited = std::any_of(rules_.begin(), rules_.end(),
+                                   [&](const RateRule &r) { return r.key == key && r.matches(name) && r.limit; });
+  if (!limited) return {want, 0};
   *parts[index] = name;
   const auto id = flows_[flow(party)].buckets[index];
   if (id == kNobody) return {want, 0};

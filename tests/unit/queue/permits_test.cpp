@@ -58,6 +58,7 @@ TEST_F(PermitsTaken, ALimitThatIsNoneIsSaid) {
     EXPECT_EQ(given.retry, wire::PermitsGiven::kNever) << limit;
   }
   EXPECT_EQ(take(1, "tenant_rate_limit", "").retry, wire::PermitsGiven::kNever);
+  EXPECT_EQ(take(1, "tenant_rate_limit", {"a\0b", 3}).retry, wire::PermitsGiven::kNever);
 }
 
 TEST_F(PermitsTaken, OnlyTheRouterAsks) {
