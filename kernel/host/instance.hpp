@@ -93,7 +93,7 @@ class Instance final {
   void query(std::string_view name, std::uint16_t type, mansio_dns_fn done, void *arg);
   void look_up(std::string_view table, std::string_view key, mansio_lookup_fn done, void *arg);
   void take_permits(std::string_view limit, std::string_view key, std::uint32_t want, mansio_rate_fn done, void *arg);
-  mansio_status command(const char *name, const char *help, mansio_command_fn run, void *arg);
+  mansio_status command(const char *name, const char *help, mansio_command_fn what, void *arg);
   void submit(const mansio_submission *mail, mansio_submit_fn done, void *arg);
   std::uint64_t message_length(std::uint64_t op) const;
   std::int64_t message_read(std::uint64_t op, std::uint64_t offset, char *to, std::size_t n) const;

@@ -20,11 +20,11 @@ bool is_command_name(std::string_view name) {
 
 }  // namespace
 
-mansio_status Instance::command(const char *name, const char *help, mansio_command_fn run, void *arg) {
-  if (!name || !run || !on_loop() || !beginning_) return MANSIO_FAIL;
+mansio_status Instance::command(const char *name, const char *help, mansio_command_fn what, void *arg) {
+  if (!name || !what || !on_loop() || !beginning_) return MANSIO_FAIL;
   if (!is_command_name(name) || commands_.contains(name) || commands_.size() >= kMostCommands) return MANSIO_FAIL;
   commands_.emplace(
-      name, NamedCommand{std::string{std::string_view{help ? help : ""}.substr(0, kLongestCommandHelp)}, run, arg});
+      name, NamedCommand{std::string{std::string_view{help ? help : ""}.substr(0, kLongestCommandHelp)}, what, arg});
   return MANSIO_OK;
 }
 
