@@ -138,6 +138,18 @@ constexpr mansio_host_numbers kNumbers{
     },
 };
 
+constexpr mansio_host_submit kSubmit{[](const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done,
+                                        void *arg) noexcept { instance_of(host).submit(mail, done, arg); }};
+
+constexpr mansio_host_control kControl{
+    [](const mansio_host *host, const char *name, const char *help, mansio_command_fn run, void *arg) noexcept {
+      return instance_of(host).command(name, help, run, arg);
+    }};
+
+constexpr mansio_host_rate kTakes{
+    [](const mansio_host *host, mansio_str limit, mansio_str key, std::uint32_t want, mansio_rate_fn done,
+       void *arg) noexcept { instance_of(host).take_permits(view(limit), view(key), want, done, arg); }};
+
 }  // namespace
 
 const void *draft_service(std::string_view id) {
@@ -145,6 +157,9 @@ const void *draft_service(std::string_view id) {
   if (id == "mansio.host.edit/1~draft") return &kEdit;
   if (id == "mansio.host.progress/1~draft") return &kProgress;
   if (id == "mansio.host.numbers/1~draft") return &kNumbers;
+  if (id == "mansio.host.submit/1~draft") return &kSubmit;
+  if (id == "mansio.host.control/1~draft") return &kControl;
+  if (id == "mansio.host.rate/1~draft") return &kTakes;
   return nullptr;
 }
 

@@ -21,12 +21,15 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       dns_(around.dns),
       tables_(around.tables),
       running_in_(around.running),
+      submitter_(around.submitter),
+      desk_(around.commands),
       shared_(around.shared),
       slot_(around.slot),
       plugin_(plugin),
       options_(std::move(options)),
       label_(label),
       shown_(fmt::format("{} {}", label, options_.name)),
+      address_(fmt::format("{}.{}", label, options_.name)),
       events_(std::move(events)),
       host_{sizeof host_, MANSIO_ABI_MINOR, this,
             [](const mansio_host *, const char *iface) noexcept { return service(iface); }},
@@ -34,6 +37,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       watches_(around.loop),
       inbox_(around.loop) {
   options_.facts.try_emplace("instance", options_.name);
+  if (desk_) desk_->add(this);
   if (plugin_.threading == MANSIO_BLOCKING) {
     auto threads = plugin_.max_concurrency ? plugin_.max_concurrency : kThreads;
     if (options_.limits.threads) threads = std::min(threads, options_.limits.threads);
@@ -44,6 +48,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
 Instance::~Instance() {
   // Nobody listens any more, but plugin code still runs in destroy(), so the marker stays of use.
   ending_ = true;
+  if (desk_) desk_->remove(this);
   events_.recipient = nullptr;
   events_.complete = nullptr;
   for (const auto op : operations_.all()) operations_.close(op);
@@ -60,6 +65,7 @@ Result<const void *> Instance::begin(const char *kind) {
   metrics_.freeze();
   if (status != MANSIO_OK) {
     self_ = nullptr;
+    commands_.clear();
     return Error{status == MANSIO_BAD_CONFIG ? Status::BadConfig : Status::Internal,
                  fmt::format("{} {}: {} did not start: {}", label_, options_.name, plugin_.name,
                              complaints_.empty() ? "it does not say why" : complaints_)};
@@ -133,7 +139,7 @@ void Instance::cancel(std::uint64_t op) {
     last.outcome.plugin_failed = false;
     return end(op, std::move(last));
   }
-  if (cancel_) call(op, [&] { cancel_(self_, mansio_op{op}); });
+  if (cancel_ && !operations_.find(op)->command) call(op, [&] { cancel_(self_, mansio_op{op}); });
 }
 
 // The plugin gets one chance to say how things stand; what it leaves open may have happened.

@@ -71,6 +71,10 @@ class Role {
   // Counters and gauges by Prometheus name, and texts about them (wire::Stats), for `mansio status` and the metrics
   // endpoint.
   virtual void stats(const std::function<void(std::string name, double value)> &) {}
+  // An operator calls a command of a plugin instance, which may be here; `done` is to run once.
+  virtual void plugin_call(const wire::PluginCall &, const std::function<void(wire::PluginCalled &&)> &done) {
+    done({});
+  }
   // supervisor -> control only
   virtual void command_result(const wire::CommandResult &) {}
   virtual void peer_stats(const wire::Stats &) {}

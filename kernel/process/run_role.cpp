@@ -195,6 +195,14 @@ void Runner::on_message(io::Message &m) {
     case wire::StatsRequest::kType:
       if (const auto s = decode<wire::StatsRequest>(m.payload)) send_stats(s->request);
       return;
+    case wire::PluginCall::kType:
+      if (const auto call = decode<wire::PluginCall>(m.payload))
+        role_->plugin_call(*call,
+                           [to = std::weak_ptr{supervisor_}, request = call->request](wire::PluginCalled &&said) {
+                             said.request = request;
+                             if (const auto supervisor = to.lock()) supervisor->send(said);
+                           });
+      return;
     case wire::CommandResult::kType:
       if (const auto r = decode<wire::CommandResult>(m.payload)) role_->command_result(*r);
       return;

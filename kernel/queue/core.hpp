@@ -50,6 +50,7 @@
 #include "kernel/spool/store.hpp"
 #include "kernel/wire/process_messages.hpp"
 #include "kernel/wire/queue_messages.hpp"
+#include "kernel/wire/submit_messages.hpp"
 
 namespace mansio::queue {
 
@@ -428,6 +429,9 @@ class QueueCore : private spool::Mover {
   void wake_flushed(TransportInfo &t, int &n);
   void let_out(TransportInfo &t);
   void on_flush_request(Connection &c, const wire::FlushRequest &request);
+
+  // permits.cpp
+  void on_permits_ask(Connection &c, const wire::PermitsAsk &ask);
 
   // clog.cpp
   bool watch_clogs();

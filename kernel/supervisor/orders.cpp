@@ -51,6 +51,9 @@ void Supervisor::on_message(Post &post, io::Message &m) {
     case wire::Stats::kType:
       if (const auto stats = decode<wire::Stats>(m.payload)) on_stats(post, *stats);
       return;
+    case wire::PluginCalled::kType:
+      if (auto called = decode<wire::PluginCalled>(m.payload)) on_called(post, std::move(*called));
+      return;
     case wire::Command::kType:
       if (const auto command = decode<wire::Command>(m.payload); command && post.kind == wire::RoleKind::Control)
         on_command(post, *command);
@@ -96,6 +99,7 @@ void Supervisor::on_command(Post &post, const wire::Command &command) {
   const Reply to{post.child->slot, command.request};
   if (command.verb == "processes") return answer(to, true, processes_json());
   if (command.verb == "stats") return gather_stats(post, command.request);
+  if (command.verb == "plugin-call") return call_plugin(command, to);
   if (command.verb == "reload") {
     reload_replies_.push_back(to);
     return request_reload();

@@ -39,6 +39,7 @@ class Supervisor {
  private:
   using Reply = std::pair<std::uint32_t, std::uint32_t>;  // slot of the control process, its request
   struct StatsRound;
+  struct CallRound;
 
   // start.cpp
   Task<Result<std::shared_ptr<Generation>>> load(std::uint32_t epoch);
@@ -65,6 +66,9 @@ class Supervisor {
   void on_command(Post &post, const wire::Command &command);
   void on_stats(Post &post, const wire::Stats &stats);
   void gather_stats(Post &post, std::uint32_t request);
+  void call_plugin(const wire::Command &command, Reply to);
+  void on_called(const Post &post, wire::PluginCalled &&called);
+  void end_call(const std::shared_ptr<CallRound> &round);
   void answer(Reply to, bool ok, std::string json);
   std::string processes_json();
   void want_log(const wire::LogWanted &order);
@@ -97,6 +101,7 @@ class Supervisor {
   std::uint32_t epochs_ = 0;
   std::uint32_t rounds_ = 0;
   std::vector<std::shared_ptr<StatsRound>> stats_;
+  std::vector<std::shared_ptr<CallRound>> calls_;
 };
 
 // Raises the limit of open files to the hard limit, as root further if `wanted` needs it; returns the limit.

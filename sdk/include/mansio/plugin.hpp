@@ -297,11 +297,11 @@ struct Glue {
     else
       return 0;
   }
+  // So does a plugin that uses services which are drafts: `static constexpr std::uint32_t draft_build`.
   static constexpr std::uint32_t draft_build() {
-    if constexpr (requires { P::draft_build; })
-      return P::draft_build;
-    else
-      return (build_of<Kinds<P>>() | ... | 0u);
+    std::uint32_t own = 0;
+    if constexpr (requires { P::draft_build; }) own = P::draft_build;
+    return (build_of<Kinds<P>>() | ... | own);
   }
 
   static void say(const mansio_host *raw, const char *text) noexcept {

@@ -47,7 +47,7 @@ class HostNumbersTest : public HostTest {
   };
   Counting start(const char *label, const std::string &name, process::SharedMemory *memory, std::uint32_t slot = 0) {
     Counting c;
-    const Surroundings around{loop_, clock_, log_, dns_, nullptr, nullptr, memory, slot};
+    const Surroundings around{loop_, clock_, log_, dns_, nullptr, nullptr, nullptr, nullptr, memory, slot};
     c.instance = std::make_unique<Instance>(around, kIdle, InstanceOptions{name, {}, {}}, label, Instance::Events{});
     EXPECT_TRUE(c.instance->begin("none").ok());
     c.host = static_cast<const mansio_host *>(c.instance->self());
