@@ -49,6 +49,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -815,7 +816,7 @@ class FakeHost {
   friend struct FakeFilterServices<FakeHost>;
   friend struct FakeNumberService<FakeHost>;
   template <class F>
-  static auto with_numbers(const mansio_host *host, F f) {
+  static std::invoke_result_t<F, FakeNumbers &, std::int64_t> with_numbers(const mansio_host *host, F f) {
     const auto now = of(host).now();
     return of(host).numbers_->locked([&](FakeNumbers &numbers) { return f(numbers, now); });
   }
