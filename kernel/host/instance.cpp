@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "kernel/host/option_check.hpp"
 
@@ -11,6 +12,10 @@ namespace {
 
 constexpr std::size_t kMostOverdue = 100'000;  // beyond that a late answer counts as one to nothing
 constexpr std::uint32_t kThreads = 16;         // of a blocking plugin that leaves it to us
+
+// Where an instance is configured: of the labels one is not the name of a table ("event" means something else in the
+// log).
+std::string_view table_of(std::string_view label) { return label == "event_sink" ? "event" : label; }
 
 }  // namespace
 
@@ -29,7 +34,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       options_(std::move(options)),
       label_(label),
       shown_(fmt::format("{} {}", label, options_.name)),
-      address_(fmt::format("{}.{}", label, options_.name)),
+      address_(fmt::format("{}.{}", table_of(label), options_.name)),
       events_(std::move(events)),
       host_{sizeof host_, MANSIO_ABI_MINOR, this,
             [](const mansio_host *, const char *iface) noexcept { return service(iface); }},
