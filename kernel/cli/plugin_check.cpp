@@ -413,6 +413,11 @@ class Check {
         if (round % 2 == 0) event.recipient = "check@mansio.invalid";
         if (round % 3 != 2)
           event.details = {{"from", "check@mansio.invalid"}, {"status", "sent"}, {"text", "250 \"ok\"\n\xff\\"}};
+        if (event.kind == wire::EventKind::Log) {
+          event.id = {};
+          event.recipient.clear();
+          if (round % 3 != 2) event.details = {{"line", R"({"event":"check"})"}};
+        }
         if (round % 3 == 1) event.details.emplace_back("unheard_of", std::string(4000, 'u'));
         const auto begun = clock_.mono();
         (*made)->notify(event);
