@@ -24,7 +24,6 @@ inline constexpr std::array kObjectShapes{
     ObjectShape{"transaction", kTransactionFields, true},
     ObjectShape{"address", kAddressFields, false},
     ObjectShape{"message", kMessageFields, true},
-    ObjectShape{"part", kPartFields, true},
     ObjectShape{"delivery", kDeliveryFields, true},
     ObjectShape{"recipient", kRecipientFields, true},
     ObjectShape{"auth step", kAuthStepFields, true},
@@ -91,10 +90,6 @@ inline constexpr std::array kFieldShapes{
     FieldShape{"address", "address", "string"},
     FieldShape{"address", "localpart", "string"},
     FieldShape{"address", "domain", "string"},
-    FieldShape{"part", "type", "string"},
-    FieldShape{"part", "disposition", "string"},
-    FieldShape{"part", "filename", "string"},
-    FieldShape{"part", "encoding", "string"},
     FieldShape{"delivery", "sender", "address"},
     FieldShape{"delivery", "recipients", "recipient[]"},
     FieldShape{"delivery", "nexthop", "string"},
@@ -153,7 +148,6 @@ inline constexpr std::array kResultShapes{
     ResultShape{"mansio.json.encode", "string"}, ResultShape{"mansio.base64.encode", "string"},
     ResultShape{"mansio.hash.hmac", "string"},   ResultShape{"tostring", "string"},
     ResultShape{"message:header", "string"},     ResultShape{"message:text", "string"},
-    ResultShape{"part:header", "string"},        ResultShape{"part:text", "string"},
     ResultShape{"connection:read", "string"},    ResultShape{"connection:read_line", "string"},
     ResultShape{"string:lower", "string"},       ResultShape{"string:upper", "string"},
     ResultShape{"string:sub", "string"},         ResultShape{"string:rep", "string"},
@@ -161,9 +155,6 @@ inline constexpr std::array kResultShapes{
     ResultShape{"string:format", "string"},      ResultShape{"string.format", "string"},
     ResultShape{"string.lower", "string"},       ResultShape{"string.upper", "string"},
 };
-
-// What the variable of a loop over these is.
-inline constexpr std::array kIteratorShapes{ResultShape{"message:parts", "part"}};
 
 // Functions that do nothing but judge their arguments and make a value of them: the check calls them.
 inline constexpr std::array<std::string_view, 19> kConstructors{

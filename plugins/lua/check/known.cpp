@@ -76,9 +76,6 @@ Known Knowledge::of_local(const Local &local, std::string_view parameter_type) c
   if (local.value != kNone) return of(local.value);
   if (local.loop == kNone) return {};
   const auto &loop = source_.expressions[local.loop];
-  if (loop.kind == ExpressionKind::Method)
-    for (const auto &shape : kIteratorShapes)
-      if (shape.function == callee(loop)) return object(shape.type);
   const bool over_list = loop.kind == ExpressionKind::Call && loop.list.size() == 1 && callee(loop) == "ipairs";
   return over_list ? element_of(of(loop.list.front())) : Known{};
 }
