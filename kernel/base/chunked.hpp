@@ -38,4 +38,17 @@ class Chunked {
   std::size_t size_ = 0;
 };
 
+// The number of an element that may be used: one of `free`, which is no longer free then, or that of a new one. What
+// the element holds is the caller's to set.
+template <class Id, class T, std::size_t PerChunk>
+Id take_number(std::vector<Id> &free, Chunked<T, PerChunk> &all) {
+  if (free.empty()) {
+    all.grow();
+    return static_cast<Id>(all.size() - 1);
+  }
+  const auto id = free.back();
+  free.pop_back();
+  return id;
+}
+
 }  // namespace mansio

@@ -43,13 +43,7 @@ ReasonId Reasons::take(const Reason &reason) {
     ++entries_[known].references;
     return known;
   }
-  auto id = static_cast<ReasonId>(entries_.size());
-  if (free_.empty()) {
-    entries_.grow();
-  } else {
-    id = free_.back();
-    free_.pop_back();
-  }
+  const auto id = take_number(free_, entries_);
   auto &e = entries_[id];
   e.text = std::make_unique_for_overwrite<char[]>(text.size());
   std::copy(text.begin(), text.end(), e.text.get());

@@ -17,14 +17,7 @@ DestinationId FairScheduler::destination(TransportId transport, std::string_view
   auto at = by_name_.find(DestinationView{transport, nexthop});
   if (at != by_name_.end()) return at->second;
   at = by_name_.emplace(DestinationKey{transport, std::string{nexthop}}, 0).first;
-  DestinationId id = 0;
-  if (free_destinations_.empty()) {
-    id = static_cast<DestinationId>(destinations_.size());
-    destinations_.grow();
-  } else {
-    id = free_destinations_.back();
-    free_destinations_.pop_back();
-  }
+  const auto id = take_number(free_destinations_, destinations_);
   at->second = id;
   auto &d = destinations_[id] = Destination{};
   d.nexthop = nexthop;

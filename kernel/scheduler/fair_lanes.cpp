@@ -23,14 +23,7 @@ LaneId FairScheduler::find_lane(DestinationId destination, FlowId flow, bool lis
 
 LaneId FairScheduler::lane_of(DestinationId destination, FlowId flow, bool list) {
   if (const auto id = find_lane(destination, flow, list); id != kNobody) return id;
-  LaneId id = 0;
-  if (free_lanes_.empty()) {
-    id = static_cast<LaneId>(lanes_.size());
-    lanes_.grow();
-  } else {
-    id = free_lanes_.back();
-    free_lanes_.pop_back();
-  }
+  const auto id = take_number(free_lanes_, lanes_);
   auto &lane = lanes_[id] = Lane{};
   lane.destination = destination;
   lane.flow = flow;

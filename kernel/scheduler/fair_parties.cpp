@@ -70,14 +70,7 @@ std::optional<FlowId> FairScheduler::intern(const Party &party, GroupNumber chos
     flow_names_.erase(at);
     return std::nullopt;
   }
-  FlowId id = 0;
-  if (!free_flows_.empty()) {
-    id = free_flows_.back();
-    free_flows_.pop_back();
-  } else {
-    id = static_cast<FlowId>(flows_.size());
-    flows_.grow();
-  }
+  const auto id = take_number(free_flows_, flows_);
   at->second = id;
   auto &f = flows_[id] = Flow{};
   f.used = true;
@@ -216,14 +209,7 @@ void FairScheduler::limit(BucketId id, const RateRule &rule) {
 }
 
 BucketId FairScheduler::new_bucket(RateRule::Key key, const std::string &name) {
-  BucketId id = 0;
-  if (free_buckets_.empty()) {
-    id = static_cast<BucketId>(buckets_.size());
-    buckets_.grow();
-  } else {
-    id = free_buckets_.back();
-    free_buckets_.pop_back();
-  }
+  const auto id = take_number(free_buckets_, buckets_);
   auto &b = buckets_[id] = Bucket{};
   b.key = key;
   b.name = name;

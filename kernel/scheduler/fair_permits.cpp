@@ -25,14 +25,7 @@ PermitsId FairScheduler::own(PermitsId before, Permits::Of of, std::uint32_t id,
     before = kNobody;
   }
   if (!owned) return kNobody;
-  auto to = before;
-  if (to == kNobody && !free_permits_.empty()) {
-    to = free_permits_.back();
-    free_permits_.pop_back();
-  } else if (to == kNobody) {
-    to = static_cast<PermitsId>(permits_.size());
-    permits_.grow();
-  }
+  const auto to = before == kNobody ? take_number(free_permits_, permits_) : before;
   auto &p = permits_[to];
   p.of = of;
   p.id = id;

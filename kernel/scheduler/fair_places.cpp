@@ -40,14 +40,7 @@ PlacesId FairScheduler::own_places(PlacesId before, std::uint32_t id, const Plac
     }
   }
   if (!owned) return kNobody;
-  auto to = before;
-  if (to == kNobody && !free_places_.empty()) {
-    to = free_places_.back();
-    free_places_.pop_back();
-  } else if (to == kNobody) {
-    to = static_cast<PlacesId>(places_.size());
-    places_.grow();
-  }
+  const auto to = before == kNobody ? take_number(free_places_, places_) : before;
   places_[to].id = id;
   places_[to].terms = terms;
   look_at_places(to, now_);  // deliveries may be under way already

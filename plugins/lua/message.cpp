@@ -233,15 +233,7 @@ void make_message_type(lua_State *L) {
                                           {"replace_body", bound<replace_body>},
                                           {"progress", bound<progress>},
                                           {nullptr, nullptr}};
-  luaL_newmetatable(L, kMessageType);
-  luaL_newlib(L, kMethods);
-  lua_pushcclosure(L, bound<field>, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, bound<no_assignment_to_message>);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
+  make_handle_type(L, kMessageType, bound<field>, bound<no_assignment_to_message>, kMethods);
 }
 
 void push_message(lua_State *L, Call &call) { push_handle(L, kMessageType, call); }

@@ -158,9 +158,13 @@ void push_known(lua_State *L, const std::string &text) {
     push(L, text);
 }
 
-void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put) {
+void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put, const luaL_Reg *methods) {
   luaL_newmetatable(L, type);
-  lua_pushcfunction(L, get);
+  if (methods) {
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+  }
+  lua_pushcclosure(L, get, methods ? 1 : 0);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, put);
   lua_setfield(L, -2, "__newindex");

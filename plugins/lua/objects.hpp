@@ -50,7 +50,9 @@ void push_known(lua_State *L, const std::string &text);  // nil for ""
 void push_number(lua_State *L, std::string_view text);   // the text itself where it is none
 void push_fact(lua_State *L, const plugin::Stage &stage, const Fact &fact);
 void push_message_meta(lua_State *L, Call &call);
-void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put);
+// `get` has a table of `methods`, if there are any, as its upvalue.
+void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFunction put,
+                      const luaL_Reg *methods = nullptr);
 int takes_no_field(lua_State *L);  // __newindex of what cannot be changed
 
 }  // namespace mansio::lua

@@ -306,15 +306,7 @@ void make_part_types(lua_State *L) {
                                           {"header", bound<part_header>},
                                           {"headers", bound<part_headers>},
                                           {nullptr, nullptr}};
-  luaL_newmetatable(L, kPartType);
-  luaL_newlib(L, kMethods);
-  lua_pushcclosure(L, bound<part_field>, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, bound<takes_no_field>);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
+  make_handle_type(L, kPartType, bound<part_field>, bound<takes_no_field>, kMethods);
   make_type(L, kWalkType, nullptr, nullptr);
   make_type(L, kReaderType, nullptr, nullptr);
 }

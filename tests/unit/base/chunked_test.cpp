@@ -38,5 +38,16 @@ TEST(Chunked, KeepsItsElementsWhereTheyAreAndDestroysThem) {
   EXPECT_EQ(CacheLine::alive, 0);
 }
 
+TEST(TakeNumber, IsOneThatIsFreeBeforeANewOne) {
+  Chunked<int, 4> all;
+  std::vector<std::uint32_t> free;
+  for (std::uint32_t i = 0; i < 6; ++i) EXPECT_EQ(take_number(free, all), i);
+  free = {1, 3};
+  EXPECT_EQ(take_number(free, all), 3u);
+  EXPECT_EQ(take_number(free, all), 1u);
+  EXPECT_EQ(take_number(free, all), 6u);
+  EXPECT_EQ(all.size(), 7u);
+}
+
 }  // namespace
 }  // namespace mansio
