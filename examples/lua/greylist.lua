@@ -4,9 +4,8 @@
 --   [policy.greylist]
 --   plugin = "lua"
 --   script = "/etc/mansio/greylist.lua"
---   isolation = "process"      # one memory for all sessions
 --
--- What was seen is known to that process alone, and forgotten with it: then mail has to come again once more.
+-- What was seen is known to all processes, until Mansio is stopped: then mail has to come again once more.
 
 -- A window is empty again after one to two of its lengths: the wait is five to ten minutes.
 local new = mansio.window("greylist.new", "5m")

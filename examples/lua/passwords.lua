@@ -4,7 +4,6 @@
 --   [auth.users]
 --   plugin = "lua"
 --   script = "/etc/mansio/passwords.lua"
---   isolation = "process"      # one count for all sessions
 --
 --   [lookup.passwords]
 --   plugin = "lookup-file"

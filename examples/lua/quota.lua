@@ -4,7 +4,6 @@
 --   [policy.quota]
 --   plugin = "lua"
 --   script = "/etc/mansio/quota.lua"
---   isolation = "process"      # one count for all sessions
 --
 -- The tenant is that of the listener (its option `tenant`), unless a plugin before this one has noted another one in the
 -- message's metadata.

@@ -11,7 +11,7 @@
 --   destination_rate_burst = 100
 --   destination_rate_plugin = "warmup"
 --
--- What was done within the last hour is forgotten when the script's process ends, as in a reload.
+-- What was done within the last hour is forgotten when Mansio is stopped.
 
 local BEGIN = os.time{year = 2026, month = 1, day = 1, hour = 0}
 local FIRST, GROWTH, MOST = 50, 1.5, 100000  -- deliveries an hour

@@ -17,6 +17,7 @@
 #include "kernel/cli/map.hpp"
 #include "kernel/cli/operator.hpp"
 #include "kernel/cli/plugin.hpp"
+#include "kernel/cli/plugin_call.hpp"
 #include "kernel/cli/plugin_check.hpp"
 #include "kernel/cli/plugin_new.hpp"
 #include "kernel/cli/postfix/personality.hpp"
@@ -168,6 +169,8 @@ struct PluginOrder {
   cli::PluginCheck check;
   std::vector<std::string> options;
   cli::NewPlugin made;
+  cli::Where where;
+  cli::PluginCallOrder call;
 };
 
 void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
@@ -188,6 +191,13 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
     }
     status = cli::plugin_check_main(order.check);
   });
+
+  auto *call = plugin->add_subcommand("call", "a command of a plugin instance, in every process that has it");
+  add_where(*call, order.where);
+  call->add_option("instance", order.call.instance, "named as its table, such as filter.quarantine")->required();
+  call->add_option("command", order.call.command, "one that the plugin has; another one: those are listed")->required();
+  call->add_option("arguments", order.call.arguments, "what the command gets; after --, such as begin with a dash");
+  call->callback([&] { status = cli::plugin_call_main(order.where, order.call); });
 
   auto *made = plugin->add_subcommand("new", "a project for a plugin, which builds and has a test");
   made->add_option("--kind", order.made.kind, "lookup, transport, filter, policy, event, rate, auth or store")

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "kernel/cli/exported_symbols.hpp"
+#include "kernel/cli/plugin_course.hpp"
 #include "kernel/host/auth.hpp"
 #include "kernel/host/event.hpp"
 #include "kernel/host/filter.hpp"
@@ -174,6 +175,7 @@ class Check {
       return false;
     }
     if (made) started_ = true;
+    of_this_ = findings_.lines.size();
     if (made && use_quietly_) return true;
     return result(fmt::format("as {}: starts", kind), made ? "" : made.error().text);
   }
@@ -202,25 +204,34 @@ class Check {
     auto made = host::LookupInstance::create(around(), plugin, options());
     if (!starts("lookup", made)) return false;
     const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
-    std::string unanswered;
+    std::string unanswered, failed;
     std::size_t before = 0;
-    for (int round = 0; round < kRounds; ++round) {
+    Course course{kRounds};
+    for (int round = 0; round < kRounds && in_time() && course.goes_on(**made); ++round) {
       if (round == 5) before = descriptors();
       for (const auto &key : {std::string{"check@mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
         int answers = 0;
-        (*made)->lookup(key, kLimit, [&](const io::TableAnswer &) { ++answers; });
+        (*made)->lookup(key, kLimit, [&](const io::TableAnswer &answer) {
+          ++answers;
+          if (answer.failed && failed.empty()) failed = answer.text;
+        });
         if (!until([&] { return answers > 0; })) unanswered = fmt::format("a key of {} bytes", key.size());
+        if (!in_time()) break;
       }
       if (!unanswered.empty()) break;
     }
     const auto after = descriptors();
     const auto late = timed_out();
+    settle();
+    course.ends(**made);
     (*made)->lookup("in time", kMillisecond, [](const io::TableAnswer &) {});  // perhaps; it must cope
     settle();
     if (use_quietly_) return true;
     result("as lookup: answers every key", unanswered.empty() ? late : unanswered + " was never answered");
+    result("as lookup: answers as a lookup does", late.empty() ? failed : "");
     result("as lookup: leaks no descriptor",
-           after > before + 8 ? fmt::format("{} more after {} keys", after - before, 4 * kRounds) : "");
+           grown(before, after) ? fmt::format("{} more after {} keys", after - before, 4 * kRounds) : "");
+    tell("lookup", course);
     return true;
   }
 
@@ -235,7 +246,8 @@ class Check {
     if (fd < 0 || ::write(fd, text, sizeof text - 1) != static_cast<ssize_t>(sizeof text - 1)) return false;
     std::size_t before = 0;
     int started = 0;
-    for (int round = 0; round < kRounds; ++round) {
+    Course course{kRounds};
+    for (int round = 0; round < kRounds && in_time() && course.goes_on(**made); ++round) {
       if (round == 5) before = descriptors();
       wire::Lease lease;
       lease.lease = static_cast<std::uint64_t>(++started);
@@ -249,13 +261,15 @@ class Check {
     }
     const auto after = descriptors();
     settle();
+    course.ends(**made);
     const bool all = completed == started;
     made->reset();
     ::close(fd);
     if (use_quietly_) return true;
     result("as transport: completes every delivery", all ? timed_out() : "one was never completed");
     result("as transport: leaks no descriptor",
-           after > before + 8 ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+           grown(before, after) ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+    tell("transport", course);
     return true;
   }
 
@@ -267,14 +281,15 @@ class Check {
     std::string unanswered;
     std::size_t before = 0;
     std::uint64_t number = 0;
-    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+    Course course{kRounds};
+    for (int round = 0; round < kRounds && unanswered.empty() && in_time() && course.goes_on(**made); ++round) {
       if (round == 5) before = descriptors();
       for (const auto &key : {std::string{"check.mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
         const wire::RateAsk ask{++number, "tenant_rate_limit", key, 10, 100, 10, kLimit};
         const auto units = std::make_shared<std::optional<std::uint32_t>>();  // perhaps too late for us
         (*made)->lease(ask, [units](wire::RateLease &&lease) { *units = lease.units; });
         if (!until([&] { return units->has_value(); })) unanswered = fmt::format("a key of {} bytes", key.size());
-        if (!unanswered.empty()) break;
+        if (!unanswered.empty() || !in_time()) break;
         const auto told = std::make_shared<bool>(false);
         (*made)->give_back({ask.limit, key, units->value()}, [told] { *told = true; });
         if (!until([&] { return *told; })) unanswered = "what was given back";
@@ -288,10 +303,12 @@ class Check {
     }
     const auto after = descriptors();
     settle();
+    course.ends(**made);
     if (use_quietly_) return true;
     result("as rate: answers every question", unanswered.empty() ? timed_out() : unanswered + " was never answered");
     result("as rate: leaks no descriptor",
-           after > before + 8 ? fmt::format("{} more after {} questions", after - before, 4 * kRounds) : "");
+           grown(before, after) ? fmt::format("{} more after {} questions", after - before, 4 * kRounds) : "");
+    tell("rate", course);
     return true;
   }
 
@@ -307,16 +324,19 @@ class Check {
                  : "");
     std::string unanswered;
     std::size_t before = 0;
-    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+    Course course{kRounds};
+    for (int round = 0; round < kRounds && unanswered.empty() && in_time() && course.goes_on(instance); ++round) {
       if (round == 5) before = descriptors();
       unanswered = session(instance, round);
     }
     const auto after = descriptors();
     settle();
+    course.ends(instance);
     if (use_quietly_) return true;
     result(fmt::format("as {}: answers every stage", name), unanswered.empty() ? timed_out() : unanswered);
     result(fmt::format("as {}: leaks no descriptor", name),
-           after > before + 8 ? fmt::format("{} more after {} sessions", after - before, kRounds) : "");
+           grown(before, after) ? fmt::format("{} more after {} sessions", after - before, kRounds) : "");
+    tell(name, course);
     return true;
   }
 
@@ -370,6 +390,7 @@ class Check {
         filter.abort(name, {});
       }
       if (!until([&] { return *answered; })) return fmt::format("stage {} was never answered", stage);
+      if (!in_time()) break;
       if (round % 4 == 3 && stage == MANSIO_STAGE_MAIL) break;
     }
     return {};
@@ -381,7 +402,8 @@ class Check {
     if (!starts("event", made)) return false;
     std::size_t before = 0;
     Nanos longest = 0;
-    for (int round = 0; round < kRounds; ++round) {
+    Course course{kRounds};
+    for (int round = 0; round < kRounds && course.goes_on(**made); ++round) {
       if (round == 5) before = descriptors();
       for (std::uint8_t kind = 0; kind < wire::kEventKinds; ++kind) {
         wire::Event event;
@@ -391,6 +413,11 @@ class Check {
         if (round % 2 == 0) event.recipient = "check@mansio.invalid";
         if (round % 3 != 2)
           event.details = {{"from", "check@mansio.invalid"}, {"status", "sent"}, {"text", "250 \"ok\"\n\xff\\"}};
+        if (event.kind == wire::EventKind::Log) {
+          event.id = {};
+          event.recipient.clear();
+          if (round % 3 != 2) event.details = {{"line", R"({"event":"check"})"}};
+        }
         if (round % 3 == 1) event.details.emplace_back("unheard_of", std::string(4000, 'u'));
         const auto begun = clock_.mono();
         (*made)->notify(event);
@@ -401,13 +428,15 @@ class Check {
     }
     const auto after = descriptors();
     settle();
+    course.ends(**made);
     if (use_quietly_) return true;
     result("as event: does not block when it is told",
            longest > kSecond ? fmt::format("it took {:.1f} s over one event", static_cast<double>(longest) / kSecond)
                              : "");
-    result(
-        "as event: leaks no descriptor",
-        after > before + 8 ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds) : "");
+    result("as event: leaks no descriptor",
+           grown(before, after) ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds)
+                                : "");
+    tell("event", course);
     return true;
   }
 
@@ -422,10 +451,11 @@ class Check {
     const auto names = instance.mechanisms(false).empty() ? instance.mechanisms(true) : instance.mechanisms(false);
     std::string unanswered, let_in;
     std::size_t before = 0;
-    for (int round = 0; round < kRounds && unanswered.empty(); ++round) {
+    Course course{kRounds};
+    for (int round = 0; round < kRounds && unanswered.empty() && in_time() && course.goes_on(instance); ++round) {
       if (round == 5) before = descriptors();
       std::string_view rest{names};
-      while (!rest.empty() && unanswered.empty()) {
+      while (!rest.empty() && unanswered.empty() && in_time()) {
         const auto name = rest.substr(0, rest.find(' '));
         rest.remove_prefix(std::min(name.size() + 1, rest.size()));
         wire::AuthCall call;
@@ -457,11 +487,13 @@ class Check {
     }
     const auto after = descriptors();
     settle();
+    course.ends(instance);
     if (use_quietly_) return true;
     result("as auth: answers every step", unanswered.empty() ? timed_out() : unanswered);
     result("as auth: lets no stranger in", let_in.empty() ? "" : fmt::format("it takes a stranger for {}", let_in));
     result("as auth: leaks no descriptor",
-           after > before + 8 ? fmt::format("{} more after {} rounds", after - before, kRounds) : "");
+           grown(before, after) ? fmt::format("{} more after {} rounds", after - before, kRounds) : "");
+    tell("auth", course);
     return true;
   }
 
@@ -474,7 +506,8 @@ class Check {
     std::string wrong;
     std::size_t before = 0;
     std::uint64_t number = 0;
-    for (int round = 0; round < kRounds / 4 && wrong.empty(); ++round) {
+    Course course{kRounds / 4};
+    for (int round = 0; round < kRounds / 4 && wrong.empty() && course.goes_on(**made); ++round) {
       if (round == 2) before = descriptors();
       for (const std::size_t size : {0, 1, 5000, 600 * 1024}) {
         if (!wrong.empty()) break;
@@ -484,10 +517,12 @@ class Check {
     }
     const auto after = descriptors();
     settle();
+    course.ends(**made);
     if (use_quietly_) return true;
     result("as store: keeps, gives back and forgets messages", wrong.empty() ? timed_out() : wrong);
     result("as store: leaks no descriptor",
-           after > before + 8 ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+           grown(before, after) ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
+    tell("store", course);
     return true;
   }
 
@@ -552,10 +587,23 @@ class Check {
     return std::move(**answer);
   }
 
-  // An operation that only its deadline ended.
+  // Whether descriptors are left behind; `before` is 0 where the rounds were too few to tell.
+  static bool grown(std::size_t before, std::size_t after) { return before > 0 && after > before + 8; }
+
+  void tell(const std::string &kind, const Course &course) {
+    if (kind != "event") result(fmt::format("as {}: gives no answer late", kind), course.late());
+    result(fmt::format("as {}: does not flood the log", kind), course.floods());
+    result(fmt::format("as {}: leaves no memory behind", kind), course.memory());
+  }
+
+  // False: an operation was ended by its deadline, and so may each be that follows.
+  bool in_time() const { return timed_out().empty(); }
+
+  // An operation of this instance that only its deadline ended.
   std::string timed_out() const {
-    for (const auto &line : findings_.lines)
-      if (line.find("exceeded its time limit") != line.npos) return "one was ended by its deadline alone";
+    for (auto i = of_this_; i < findings_.lines.size(); ++i)
+      if (findings_.lines[i].find("exceeded its time limit") != std::string::npos)
+        return "one was ended by its deadline alone";
     return {};
   }
 
@@ -582,6 +630,7 @@ class Check {
   Logger log_{findings_, clock_, "check"};
   std::unique_ptr<io::Dns> dns_;
   host::OptionTexts values_;
+  std::size_t of_this_ = 0;  // where the findings of the instance in use begin
   bool failed_ = false, use_quietly_ = false, started_ = false;
 };
 

@@ -166,7 +166,7 @@ Plan make_plan(const Settings &settings) {
                              2 * std::min<std::uint64_t>(copied, plan.connection_limit);
   plan.queue_descriptors = kDescriptorsOfAProcess + 4 * kSegmentAllowance;
   plan.supervisor_descriptors = kDescriptorsOfAProcess + sockets + 4 * processes;
-  plan.other_descriptors = kDescriptorsOfAProcess;
+  plan.other_descriptors = kDescriptorsOfAProcess + kSubmissionsAtOnce;  // the router
   plan.processes = processes + 1;
   plan.threads = 2 * threads_of(settings, plan) + 3 * kThreadsOfAProcess;
   return plan;

@@ -10,6 +10,7 @@
 //                   are limited over all ingress processes, so that one may have all of them
 //   egress          + 4 a delivery (the connection; one idle one kept for reuse; two slices of the spool), + 1 where
 //                   smtp_generic_maps make another header
+//   router          + 1 a message that plugins submit (kSubmissionsAtOnce)
 //   queue           + 4 a segment that may be in use at once (kSegmentAllowance segments)
 //   supervisor      + listening sockets + 4 a process it runs, of two generations
 //
@@ -30,6 +31,7 @@ namespace mansio::config {
 
 inline constexpr std::uint64_t kDescriptorsOfAProcess = 64;
 inline constexpr std::uint64_t kSegmentAllowance = 64;
+inline constexpr std::uint64_t kSubmissionsAtOnce = 100;
 inline constexpr std::uint64_t kThreadsOfAProcess = 4;
 inline constexpr std::uint64_t kThreadsOfAPlugin = 16;
 

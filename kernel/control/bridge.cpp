@@ -34,10 +34,10 @@ std::shared_ptr<Question> Bridge::ask_queue(wire::QueueCommand command) {
   return question;
 }
 
-std::shared_ptr<Question> Bridge::ask_supervisor(std::string verb) {
+std::shared_ptr<Question> Bridge::ask_supervisor(std::string verb, std::vector<std::string> arguments) {
   auto question = std::make_shared<Question>(context_.loop);
   const auto request = ++next_;
-  if (context_.ask_supervisor(wire::Command{request, std::move(verb)}))
+  if (context_.ask_supervisor(wire::Command{request, std::move(verb), std::move(arguments)}))
     to_supervisor_[request] = question;
   else
     finish(*question, "the supervisor does not listen");

@@ -33,7 +33,7 @@ class Bridge {
 
   // `command.request` is chosen here. A question that cannot be asked comes back done, with the reason.
   std::shared_ptr<Question> ask_queue(wire::QueueCommand command);
-  std::shared_ptr<Question> ask_supervisor(std::string verb);
+  std::shared_ptr<Question> ask_supervisor(std::string verb, std::vector<std::string> arguments = {});
   void took_lines(const Question &question);  // one element of `lines` has been passed on
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel);

@@ -14,6 +14,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kLongestRequest = 64 * 1024;  // the queue's messages are no longer
+constexpr std::size_t kMostArguments = 32 * 1024;   // octets, of a plugin's command
 
 bool text_of(const json::object &from, std::string_view key, std::string &to) {
   const auto *v = from.if_contains(key);
@@ -70,6 +71,7 @@ class Session {
     if (request.command == "queue") co_return co_await queue(request.queue);
     if (request.command == "status") co_return co_await status();
     if (request.command == "metrics") co_return co_await metrics();
+    if (request.command == "plugin-call") co_return co_await plugin_call(request.plugin);
     log_.info("operator command", {{"by", by_}, {"command", request.command}});
     const auto question = bridge_.ask_supervisor(request.command);
     while (!question->done) co_await question->change();
@@ -104,6 +106,16 @@ class Session {
     }
     if (!question->error.empty()) co_return co_await fail(question->error);
     co_await ok(question->affected);
+  }
+
+  Task<> plugin_call(std::vector<std::string> arguments) {
+    log_.info("operator command",
+              {{"by", by_}, {"command", "plugin-call"}, {"instance", arguments[0]}, {"name", arguments[1]}});
+    const auto question = bridge_.ask_supervisor("plugin-call", std::move(arguments));
+    while (!question->done) co_await question->change();
+    if (!question->error.empty()) co_return co_await fail(supervisor_error(question->error));
+    co_await write(question->json + "\n");
+    co_await ok(0);
   }
 
   Task<> status() {
@@ -148,9 +160,26 @@ Result<Request> parse_request(std::string_view line) {
   const auto &object = value.get_object();
   Request request;
   if (!text_of(object, "command", request.command)) return bad("the request has no command");
-  constexpr std::string_view commands[] = {"status", "metrics", "queue", "reload", "stop", "reopen-log"};
+  constexpr std::string_view commands[] = {"status", "metrics", "queue", "reload", "stop", "reopen-log", "plugin-call"};
   if (std::find(std::begin(commands), std::end(commands), request.command) == std::end(commands))
     return bad("unknown command: " + request.command);
+  if (request.command == "plugin-call") {
+    std::string instance, name;
+    if (!text_of(object, "instance", instance) || !text_of(object, "name", name))
+      return bad("a call needs an instance and the name of a command");
+    request.plugin = {std::move(instance), std::move(name)};
+    const auto *arguments = object.if_contains("arguments");
+    if (arguments && !arguments->is_array()) return bad("arguments is not an array");
+    std::size_t bytes = 0;
+    if (arguments)
+      for (const auto &argument : arguments->get_array()) {
+        if (!argument.is_string()) return bad("an argument is not a string");
+        bytes += argument.get_string().size() + 8;
+        request.plugin.emplace_back(argument.get_string());
+      }
+    if (bytes > kMostArguments) return bad("the arguments are too long");
+    return request;
+  }
   if (request.command != "queue") return request;
   if (!text_of(object, "verb", request.queue.verb)) return bad("a queue command needs a verb");
   if (const auto *ids = object.if_contains("ids")) {

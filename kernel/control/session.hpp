@@ -4,6 +4,9 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "kernel/control/access.hpp"
 #include "kernel/control/bridge.hpp"
@@ -19,6 +22,7 @@ Task<> serve(std::shared_ptr<LocalSocket> socket, Bridge &bridge, Logger &log, C
 struct Request {
   std::string command;
   wire::QueueCommand queue;
+  std::vector<std::string> plugin{};  // plugin-call: instance, command, and what the command gets
 };
 Result<Request> parse_request(std::string_view line);
 

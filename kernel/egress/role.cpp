@@ -8,9 +8,11 @@
 #include "kernel/egress/desk.hpp"
 #include "kernel/egress/generic_maps.hpp"
 #include "kernel/egress/policy_gate.hpp"
+#include "kernel/host/commands.hpp"
 #include "kernel/host/configured.hpp"
 #include "kernel/host/late_start.hpp"
 #include "kernel/host/remote.hpp"
+#include "kernel/host/submit_link.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -52,7 +54,8 @@ class Egress final : public process::Role {
     const bool isolated = settings->budget.isolation == config::Isolation::Process;
     if (!isolated || !settings->smtp_generic_maps.empty())
       tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_});
+                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_,
+                                               &submissions_, &commands_, &context.shared, context.start.slot});
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -82,6 +85,7 @@ class Egress final : public process::Role {
         tables_->attach(peer.name, std::move(channel));
       return;
     }
+    if (peer.kind == wire::RoleKind::Router) return submissions_.attach(std::move(channel));
     if (peer.kind != wire::RoleKind::Queue) return;
     desk_->attach(std::move(channel), [this, peer] { context_->lost_peer(peer); });
   }
@@ -90,6 +94,10 @@ class Egress final : public process::Role {
     desk_->drain([this] { nothing_in_hand(); });
     const auto within = std::max<Nanos>(deadline_mono - context_->clock.mono(), 0);
     after(within - std::min(kCancelBefore, within / 4), [this] { desk_->cancel_all(); });
+  }
+
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
   }
 
   void stats(const std::function<void(std::string name, double value)> &add) override {
@@ -119,7 +127,8 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_},
+    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_,
+                                  &submissions_, &commands_, &context.shared, context.start.slot},
                                  loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
@@ -171,6 +180,8 @@ class Egress final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   host::Running running_;
+  host::Commands commands_;
+  host::SubmitLink submissions_;  // to the router; before all that runs plugins
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<Desk> desk_;
   std::unique_ptr<host::TableSet> tables_;

@@ -14,7 +14,8 @@ static_assert(static_cast<int>(wire::EventKind::Inserted) == MANSIO_EVENT_INSERT
                   static_cast<int>(wire::EventKind::Delivered) == MANSIO_EVENT_DELIVERED &&
                   static_cast<int>(wire::EventKind::Deferred) == MANSIO_EVENT_DEFERRED &&
                   static_cast<int>(wire::EventKind::Bounced) == MANSIO_EVENT_BOUNCED &&
-                  static_cast<int>(wire::EventKind::Removed) == MANSIO_EVENT_REMOVED,
+                  static_cast<int>(wire::EventKind::Removed) == MANSIO_EVENT_REMOVED &&
+                  static_cast<int>(wire::EventKind::Log) == MANSIO_EVENT_LOG,
               "the two lists of events agree");
 
 constexpr const char *kLabel = "event_sink";  // "event" is what log lines call their own

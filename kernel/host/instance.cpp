@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "kernel/host/option_check.hpp"
 
@@ -11,6 +12,10 @@ namespace {
 
 constexpr std::size_t kMostOverdue = 100'000;  // beyond that a late answer counts as one to nothing
 constexpr std::uint32_t kThreads = 16;         // of a blocking plugin that leaves it to us
+
+// Where an instance is configured: of the labels one is not the name of a table ("event" means something else in the
+// log).
+std::string_view table_of(std::string_view label) { return label == "event_sink" ? "event" : label; }
 
 }  // namespace
 
@@ -21,10 +26,15 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       dns_(around.dns),
       tables_(around.tables),
       running_in_(around.running),
+      submitter_(around.submitter),
+      desk_(around.commands),
+      shared_(around.shared),
+      slot_(around.slot),
       plugin_(plugin),
       options_(std::move(options)),
       label_(label),
       shown_(fmt::format("{} {}", label, options_.name)),
+      address_(fmt::format("{}.{}", table_of(label), options_.name)),
       events_(std::move(events)),
       host_{sizeof host_, MANSIO_ABI_MINOR, this,
             [](const mansio_host *, const char *iface) noexcept { return service(iface); }},
@@ -32,6 +42,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       watches_(around.loop),
       inbox_(around.loop) {
   options_.facts.try_emplace("instance", options_.name);
+  if (desk_) desk_->add(this);
   if (plugin_.threading == MANSIO_BLOCKING) {
     auto threads = plugin_.max_concurrency ? plugin_.max_concurrency : kThreads;
     if (options_.limits.threads) threads = std::min(threads, options_.limits.threads);
@@ -42,6 +53,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
 Instance::~Instance() {
   // Nobody listens any more, but plugin code still runs in destroy(), so the marker stays of use.
   ending_ = true;
+  if (desk_) desk_->remove(this);
   events_.recipient = nullptr;
   events_.complete = nullptr;
   for (const auto op : operations_.all()) operations_.close(op);
@@ -58,6 +70,7 @@ Result<const void *> Instance::begin(const char *kind) {
   metrics_.freeze();
   if (status != MANSIO_OK) {
     self_ = nullptr;
+    commands_.clear();
     return Error{status == MANSIO_BAD_CONFIG ? Status::BadConfig : Status::Internal,
                  fmt::format("{} {}: {} did not start: {}", label_, options_.name, plugin_.name,
                              complaints_.empty() ? "it does not say why" : complaints_)};
@@ -131,7 +144,7 @@ void Instance::cancel(std::uint64_t op) {
     last.outcome.plugin_failed = false;
     return end(op, std::move(last));
   }
-  if (cancel_) call(op, [&] { cancel_(self_, mansio_op{op}); });
+  if (cancel_ && !operations_.find(op)->command) call(op, [&] { cancel_(self_, mansio_op{op}); });
 }
 
 // The plugin gets one chance to say how things stand; what it leaves open may have happened.

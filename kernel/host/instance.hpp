@@ -11,20 +11,25 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <unordered_set>
 #include <vector>
 
+#include "kernel/host/commands.hpp"
 #include "kernel/host/metrics.hpp"
 #include "kernel/host/operations.hpp"
 #include "kernel/host/plugin.hpp"
 #include "kernel/host/pool.hpp"
 #include "kernel/host/reply.hpp"
 #include "kernel/host/running.hpp"
+#include "kernel/host/submitter.hpp"
 #include "kernel/host/timers.hpp"
 #include "kernel/host/watches.hpp"
+#include "kernel/process/numbers.hpp"
+#include "kernel/process/shared.hpp"
 
 namespace mansio::host {
 
@@ -67,6 +72,9 @@ class Instance final {
   std::size_t in_flight() const { return operations_.size(); }
   std::uint64_t misbehaviours() const { return metrics_.host.misbehaviours; }
   const std::string &name() const { return options_.name; }
+  const std::string &address() const { return address_; }  // by which operators call it: "lookup.people"
+  // An operator's; answered within its time limit. Not through a breaker: nothing but the operator waits for it.
+  void call_command(const wire::PluginCall &asked, const std::function<void(wire::PluginCalled &&)> &done);
   std::string labels() const;  // of its metrics
   void stats(const StatsSink &add) const;
 
@@ -87,16 +95,26 @@ class Instance final {
   Nanos now() const { return clock_.mono(); }
   void query(std::string_view name, std::uint16_t type, mansio_dns_fn done, void *arg);
   void look_up(std::string_view table, std::string_view key, mansio_lookup_fn done, void *arg);
+  void take_permits(std::string_view limit, std::string_view key, std::uint32_t want, mansio_rate_fn done, void *arg);
+  mansio_status command(const char *name, const char *help, mansio_command_fn what, void *arg);
+  void submit(const mansio_submission *mail, mansio_submit_fn done, void *arg);
   std::uint64_t message_length(std::uint64_t op) const;
   std::int64_t message_read(std::uint64_t op, std::uint64_t offset, char *to, std::size_t n) const;
   std::size_t message_slices(std::uint64_t op, mansio_slice *to, std::size_t max, std::size_t stride) const;
   Metrics &metrics() { return metrics_; }
+  process::Numbers *numbers();  // null: there is no memory for them
 
  private:
   struct Report {
     std::uint64_t op;
     std::int64_t recipient;
     Answer answer;
+  };
+
+  struct NamedCommand {
+    std::string help;
+    mansio_command_fn run = nullptr;
+    void *arg = nullptr;
   };
 
   static mansio_str find(const std::map<std::string, std::string> &values, const char *name);
@@ -120,10 +138,14 @@ class Instance final {
   io::Dns &dns_;
   io::Tables *tables_;
   Running *running_in_;
+  Submitter *submitter_;
+  Commands *desk_;  // where it is to be found; null: nowhere
+  process::SharedMemory *shared_;
+  const std::uint32_t slot_;
   const mansio_plugin &plugin_;
   InstanceOptions options_;
   const char *label_;
-  const std::string shown_;  // "lookup people"
+  const std::string shown_, address_;  // "lookup people", "lookup.people"
   Events events_;
   mansio_host host_;
   void *self_ = nullptr;
@@ -134,6 +156,10 @@ class Instance final {
   Watches watches_;
   Inbox inbox_;
   Metrics metrics_;
+  std::map<std::string, NamedCommand, std::less<>> commands_;  // from create() on
+  std::once_flag numbers_asked_;
+  std::unique_ptr<process::SharedMemory> own_memory_;  // where there is none that is shared
+  std::optional<process::Numbers> numbers_;
   std::vector<Report> reports_;                // of the plugin call under way
   std::unordered_set<std::uint64_t> overdue_;  // ended by their deadline, and not answered yet
   std::unordered_set<std::uint64_t> running_;  // handed to the pool and not returned

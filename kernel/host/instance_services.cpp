@@ -1,10 +1,13 @@
-// What a plugin reaches through mansio_host, as far as it is the instance's: log, reactor, DNS, tables, messages.
+// What a plugin reaches through mansio_host, as far as it is the instance's: log, reactor, DNS, tables, numbers,
+// messages.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <utility>
 
 #include "kernel/host/instance.hpp"
 #include "kernel/host/option_check.hpp"
@@ -12,7 +15,8 @@
 namespace mansio::host {
 namespace {
 
-constexpr double kLogBurst = 10;  // seconds' worth
+constexpr double kLogBurst = 10;             // seconds' worth
+constexpr std::size_t kLongestLimit = 4096;  // octets, of its name and its key
 
 mansio_status status_of(io::TableAnswer::Outcome outcome) {
   switch (outcome) {
@@ -163,6 +167,72 @@ void Instance::look_up(std::string_view table, std::string_view key, mansio_look
   io::TableAnswer none;
   none.text = fmt::format("there is no table {}", table);
   answered(none);
+}
+
+// ---- numbers -----------------------------------------------------------------------------------------------------
+
+// Who does not count takes no table. A plugin that is tried by itself counts in memory of its own.
+process::Numbers *Instance::numbers() {
+  std::call_once(numbers_asked_, [this] {
+    auto *memory = shared_;
+    if (!memory) {
+      auto made = process::SharedMemory::create();
+      if (!made) return;
+      own_memory_ = std::move(*made);
+      memory = own_memory_.get();
+    }
+    numbers_.emplace(memory->numbers(slot_, shown_));
+  });
+  return numbers_ ? &*numbers_ : nullptr;
+}
+
+// ---- mail of its own ---------------------------------------------------------------------------------------------
+
+// Never answered inside the plugin's own call, not even that the form is wrong.
+void Instance::submit(const mansio_submission *mail, mansio_submit_fn done, void *arg) {
+  if (!done) return;
+  auto read = std::make_shared<Result<ReadSubmission>>(read_submission(mail));
+  inbox_.put([this, op = on_loop() ? current_ : 0, read, done, arg] {
+    const auto answered = [this, alive = std::weak_ptr{alive_}, op, done, arg](const wire::SubmitResult &result) {
+      if (alive.expired()) return;
+      const auto text = result.status == Status::Ok ? to_string(result.id) : result.text;
+      const auto status = result.status == Status::Ok     ? MANSIO_OK
+                          : result.status == Status::Fail ? MANSIO_FAIL
+                                                          : MANSIO_DEFER;
+      call(op, [&] { done(arg, status, str(text)); });
+    };
+    if (*read && submitter_) {
+      (*read)->call.plugin = shown_;
+      return submitter_->submit(std::move((*read)->call), std::move((*read)->content), answered);
+    }
+    wire::SubmitResult none;
+    none.text = *read ? "there is no queue here" : read->error().text;
+    if (!*read && read->error().status == Status::Fail) none.status = Status::Fail;
+    answered(none);
+  });
+}
+
+// ---- permits -----------------------------------------------------------------------------------------------------
+
+void Instance::take_permits(std::string_view limit, std::string_view key, std::uint32_t want, mansio_rate_fn done,
+                            void *arg) {
+  if (!done) return;
+  wire::PermitsAsk ask;
+  ask.limit = limit;
+  ask.key = key;
+  ask.want = want;
+  const bool sane = limit.size() <= kLongestLimit && key.size() <= kLongestLimit && want > 0;
+  inbox_.put([this, op = on_loop() ? current_ : 0, ask = std::move(ask), sane, done, arg] {
+    const auto answered = [this, alive = std::weak_ptr{alive_}, op, want = ask.want, done,
+                           arg](const wire::PermitsGiven &given) {
+      if (alive.expired()) return;
+      call(op, [&] { done(arg, std::min(given.granted, want), given.retry); });
+    };
+    if (sane && submitter_) return submitter_->take_permits(ask, answered);
+    wire::PermitsGiven none = no_permits_now();
+    if (!sane) none.retry = wire::PermitsGiven::kNever;
+    answered(none);
+  });
 }
 
 // ---- message -----------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ struct Operation {
   std::function<void(Answer &&)> done;  // of a lookup or filter
   Nanos time_limit = 0, latest = 0;     // what progress gives anew, and until when (monotonic); 0: nothing
   std::function<void()> progressed;     // runs when it does
+  bool command = false;                 // an operator's: the kind's cancel() knows nothing of it
   std::uint64_t timer = 0;              // its deadline
   Nanos started = 0;
 };

@@ -20,6 +20,7 @@
 #include "kernel/io/asio.hpp"
 #include "kernel/io/dns.hpp"
 #include "kernel/io/tables.hpp"
+#include "kernel/process/shared.hpp"
 #include "mansio/abi.h"
 
 namespace mansio::host {
@@ -44,7 +45,9 @@ std::vector<config::PluginOption> options_of(const mansio_plugin &plugin);
 Result<std::map<std::string, std::string>> check_options(const mansio_plugin &plugin,
                                                          const std::map<std::string, std::string> &given);
 
+class Commands;
 class Running;
+class Submitter;
 
 // What the process has that an instance works with. All outlive it.
 struct Surroundings {
@@ -52,8 +55,13 @@ struct Surroundings {
   const Clock &clock;
   Logger &log;
   io::Dns &dns;
-  io::Tables *tables = nullptr;  // null: every table is one that does not exist
-  Running *running = nullptr;    // where its calls into plugins are marked; null: nowhere
+  io::Tables *tables = nullptr;    // null: every table is one that does not exist
+  Running *running = nullptr;      // where its calls into plugins are marked; null: nowhere
+  Submitter *submitter = nullptr;  // null: there is no queue, and what is submitted is not taken
+  Commands *commands = nullptr;    // where operators find its commands; null: nobody calls them
+  // What all processes share, and the place in it of this one; null: its instances count alone.
+  process::SharedMemory *shared = nullptr;
+  std::uint32_t slot = 0;
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).

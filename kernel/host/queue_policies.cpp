@@ -28,9 +28,10 @@ static_assert(static_cast<int>(QueueStage::Route) == MANSIO_STAGE_ROUTE &&
 constexpr std::size_t kQueueStages = MANSIO_STAGE_BOUNCE - MANSIO_STAGE_ROUTE + 1;
 constexpr std::string_view kHostOfPolicy = "host.policy.";
 constexpr std::size_t kMostWaiting = 10'000;  // questions for one policy that wait for their turn
-constexpr Nanos kLongest = 60 * kSecond;  // of an answer, so that a request for routes ends before the queue asks anew
+constexpr Nanos kLongestAnswer =
+    60 * kSecond;  // of an answer, so that a request for routes ends before the queue asks anew
 
-Nanos time_limit(const config::Filter &policy) { return std::min(policy.command_timeout, kLongest); }
+Nanos time_limit(const config::Filter &policy) { return std::min(policy.command_timeout, kLongestAnswer); }
 
 // For the log.
 std::string shown(const PolicyWord &word) {

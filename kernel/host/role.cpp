@@ -12,12 +12,14 @@
 
 #include "kernel/config/plan.hpp"
 #include "kernel/host/auth_service.hpp"
+#include "kernel/host/commands.hpp"
 #include "kernel/host/configured.hpp"
 #include "kernel/host/event_service.hpp"
 #include "kernel/host/filter_service.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/rate.hpp"
 #include "kernel/host/store_service.hpp"
+#include "kernel/host/submit_link.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
@@ -86,7 +88,8 @@ class Host final : public process::Role {
       instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
-    Surroundings around{context.loop, context.clock, context.log, *dns_, nullptr, &running_};
+    Surroundings around{context.loop, context.clock, context.log, *dns_,           nullptr,
+                        &running_,    &submissions_, &commands_,  &context.shared, context.start.slot};
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 
@@ -139,6 +142,7 @@ class Host final : public process::Role {
   }
 
   void attach_asked(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    if (peer.kind == wire::RoleKind::Router) return submissions_.attach(std::move(channel));
     if (tables_) tables_->attach(peer.name, std::move(channel));
   }
 
@@ -147,6 +151,10 @@ class Host final : public process::Role {
   void drain(Nanos) override {
     draining_ = true;
     check_idle();
+  }
+
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
   }
 
   void stats(const StatsSink &add) override {
@@ -160,11 +168,12 @@ class Host final : public process::Role {
   }
 
  private:
-  // Channels between plugins' processes at most: it may ask all tables, and a table be asked by all.
+  // Channels that are not the plugin's own at most: it may ask all tables, and a table be asked by all; and there are
+  // two routers while a reload lasts.
   static std::uint64_t channels_to_plugins(const config::Settings &settings, bool table) {
     const auto plan = config::make_plan(settings);
     const auto tables = std::ranges::count_if(plan.hosts, [](const auto &host) { return !host.lookup.empty(); });
-    return static_cast<std::uint64_t>(tables) + (table ? plan.hosts.size() : 0);
+    return static_cast<std::uint64_t>(tables) + (table ? plan.hosts.size() : 0) + 2;
   }
 
   static Result<void> restrict_to(const config::Budget &budget, std::uint64_t channels) {
@@ -313,6 +322,8 @@ class Host final : public process::Role {
 
   process::RoleContext *context_ = nullptr;
   Running running_;
+  Commands commands_;
+  SubmitLink submissions_;  // to the router; before all that runs plugins
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<TableSet> tables_;
   std::unique_ptr<LookupInstance> lookup_;

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/host/commands.hpp"
 #include "kernel/host/store_set.hpp"
+#include "kernel/host/submit_link.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/watchdog.hpp"
 #include "kernel/ingress/authenticators.hpp"
@@ -121,6 +123,7 @@ class IngressRole final : public process::Role {
 
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind == wire::RoleKind::Queue) return link_->attach(std::move(channel));
+    if (peer.kind == wire::RoleKind::Router) return submissions_.attach(std::move(channel));
     if (peer.kind != wire::RoleKind::Host || (stores_ && stores_->attach(peer.name, channel))) return;
     if (!filters_ || filters_->attach(peer.name, channel)) return;
     if (authenticators_ && authenticators_->attach(peer.name, channel)) return;
@@ -160,6 +163,10 @@ class IngressRole final : public process::Role {
       tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
       context_->finished();
     });
+  }
+
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
   }
 
   void stats(const std::function<void(std::string, double)> &each) override {
@@ -221,7 +228,8 @@ class IngressRole final : public process::Role {
 
   // Without tables.
   host::Surroundings surroundings() {
-    return {context_->loop, context_->clock, context_->log, *dns_, nullptr, &running_};
+    return {context_->loop, context_->clock,   context_->log,       *dns_, nullptr, &running_, &submissions_,
+            &commands_,     &context_->shared, context_->start.slot};
   }
 
   Result<void> prepare_plugins() {
@@ -314,6 +322,8 @@ class IngressRole final : public process::Role {
   std::unique_ptr<QueueLink> link_;
   std::unique_ptr<spool::Writer> writer_;
   host::Running running_;
+  host::Commands commands_;
+  host::SubmitLink submissions_;            // to the router; before all that runs plugins
   std::unique_ptr<host::StoreSet> stores_;  // null: none is configured
   std::unique_ptr<io::Dns> dns_;
   std::unique_ptr<host::TableSet> tables_;  // null: none has a say

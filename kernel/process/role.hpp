@@ -39,6 +39,8 @@ struct RoleContext {
   std::function<void(const wire::Peer &)> lost_peer;
   // queue: that egress or host process hangs: kill it. A Dead follows.
   std::function<void(const wire::Peer &, std::string_view reason)> end_peer;
+  // queue: whether plugins are to be told the lines of the log. They come by Role::log_lines.
+  std::function<void(bool)> want_log{};
 };
 
 class Role {
@@ -69,9 +71,15 @@ class Role {
   // Counters and gauges by Prometheus name, and texts about them (wire::Stats), for `mansio status` and the metrics
   // endpoint.
   virtual void stats(const std::function<void(std::string name, double value)> &) {}
+  // An operator calls a command of a plugin instance, which may be here; `done` is to run once.
+  virtual void plugin_call(const wire::PluginCall &, const std::function<void(wire::PluginCalled &&)> &done) {
+    done({});
+  }
   // supervisor -> control only
   virtual void command_result(const wire::CommandResult &) {}
   virtual void peer_stats(const wire::Stats &) {}
+  // supervisor -> queue only: of all processes
+  virtual void log_lines(const wire::LogLines &) {}
 };
 
 using RoleFactory = std::function<std::unique_ptr<Role>()>;

@@ -14,6 +14,7 @@
 
 #include "kernel/config/parse.hpp"
 #include "kernel/process/log_sinks.hpp"
+#include "kernel/process/log_teller.hpp"
 #include "kernel/process/memfd.hpp"
 #include "kernel/process/privilege.hpp"
 #include "kernel/process/role.hpp"
@@ -28,6 +29,7 @@ constexpr auto kFlushCheck = 10ms;
 constexpr int kFlushChecks = 100;  // how long what is queued on channels may take to leave, after finished()
 constexpr auto kUnwind = 3s;       // and how long the loop may take to empty after that
 constexpr std::size_t kStatsBytes = 32 * 1024;
+constexpr std::size_t kLogBehind = 256 * 1024;  // unread by the supervisor; then no lines of the log go to it
 
 class Runner {
  public:
@@ -45,6 +47,10 @@ class Runner {
     return make_log_output(log.target, std::move(fd), log.syslog_name + '/' + start_.self.name);
   }
   void reopen_log(io::Message &m);
+  LogSink &told(LogOutput &output) { return told_.emplace_back(output, teller_); }
+  void want_log(const wire::LogWanted &order) {
+    if (start_.event.empty()) teller_.wanted(order.wanted);  // a plugin never hears itself, nor others that are told
+  }
   void send_stats(std::uint32_t request);
   void open_file(const std::string &path, std::function<void(Result<io::UniqueFd>)> done);
   void opened(io::Message &m);
@@ -69,6 +75,10 @@ class Runner {
 
   std::deque<config::Settings> settings_;  // never shrinks: roles keep references
   std::deque<std::unique_ptr<LogOutput>> outputs_;
+  LogTeller teller_{loop_, [this](const wire::LogLines &lines) {
+                      return supervisor_->queued_bytes() < kLogBehind && supervisor_->send(lines);
+                    }};
+  std::deque<ToldLog> told_;  // each of outputs_
   std::optional<Logger> log_;
   std::unique_ptr<SharedMemory> shared_;
   std::optional<RoleContext> context_;
@@ -116,7 +126,7 @@ Result<void> Runner::born() {
   if (!settings) return Error{Status::Internal, "configuration snapshot: " + settings.error().text};
   settings_.push_back(std::move(*settings));
   outputs_.push_back(log_output(settings_.back().log, std::move(start_fds_[1])));
-  log_.emplace(*outputs_.back(), clock_, start_.self.name, settings_.back().log.level);
+  log_.emplace(told(*outputs_.back()), clock_, start_.self.name, settings_.back().log.level);
   auto shared = SharedMemory::map(std::move(start_fds_[2]));
   if (!shared) return shared.error();
   shared_ = std::move(*shared);
@@ -136,7 +146,8 @@ Result<void> Runner::born() {
                                [this](const wire::Peer &p) { supervisor_->send(wire::LostPeer{p}); },
                                [this](const wire::Peer &p, std::string_view reason) {
                                  supervisor_->send(wire::EndPeer{p, std::string{reason}});
-                               }});
+                               },
+                               [this](bool wanted) { supervisor_->send(wire::LogWanted{wanted}); }});
   role_ = make_();
   return role_->prepare(*context_);
 }
@@ -184,8 +195,22 @@ void Runner::on_message(io::Message &m) {
     case wire::StatsRequest::kType:
       if (const auto s = decode<wire::StatsRequest>(m.payload)) send_stats(s->request);
       return;
+    case wire::PluginCall::kType:
+      if (const auto call = decode<wire::PluginCall>(m.payload))
+        role_->plugin_call(*call,
+                           [to = std::weak_ptr{supervisor_}, request = call->request](wire::PluginCalled &&said) {
+                             said.request = request;
+                             if (const auto supervisor = to.lock()) supervisor->send(said);
+                           });
+      return;
     case wire::CommandResult::kType:
       if (const auto r = decode<wire::CommandResult>(m.payload)) role_->command_result(*r);
+      return;
+    case wire::LogWanted::kType:
+      if (const auto order = decode<wire::LogWanted>(m.payload)) want_log(*order);
+      return;
+    case wire::LogLines::kType:
+      if (const auto lines = decode<wire::LogLines>(m.payload)) role_->log_lines(*lines);
       return;
     case wire::Stats::kType:
       if (const auto s = decode<wire::Stats>(m.payload)) role_->peer_stats(*s);
@@ -220,7 +245,7 @@ void Runner::reload(io::Message &m) {
       if (auto settings = config::parse_snapshot(*text)) {
         settings_.push_back(std::move(*settings));
         outputs_.push_back(log_output(settings_.back().log, std::move(m.fds[1])));
-        *log_ = Logger{*outputs_.back(), clock_, start_.self.name, settings_.back().log.level};
+        *log_ = Logger{told(*outputs_.back()), clock_, start_.self.name, settings_.back().log.level};
         ok = role_->reload(settings_.back(), order->config_epoch);
       }
     }
@@ -312,6 +337,7 @@ void Runner::flush_channels(int checks_left) {
   }
   for (const auto &weak : peers_)
     if (const auto c = weak.lock()) c->close();
+  teller_.finish();
   supervisor_->flush_now();
   supervisor_->close();
   deadline_.cancel();

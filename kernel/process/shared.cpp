@@ -29,7 +29,7 @@ constexpr std::uint32_t kRows = 1u << 15;
 constexpr std::uint32_t kWindow = 16;
 constexpr std::uint32_t kStresses = 256;
 constexpr int kAttempts = 64;                          // to get hold of a row that others are claiming
-constexpr std::uint64_t kMagic = 0x324D48534E414DULL;  // "MANSHM2"
+constexpr std::uint64_t kMagic = 0x334D48534E414DULL;  // "MANSHM3"
 
 std::uint64_t mix(std::uint64_t h) {
   h ^= h >> 32;
@@ -56,6 +56,7 @@ struct SharedMemory::Layout {
   std::atomic<std::uint32_t> claims[kRows];  // slot + 1 of the process that is changing the tag
   std::atomic<std::uint16_t> counts[kRows][kSlots];
   Stress stresses[kStresses];
+  NumberTables numbers;  // next to nothing of it takes memory until it is used: hence nobody reads through it
 
   std::uint64_t tag(std::string_view listener) const {
     auto h = secret[1];
@@ -262,6 +263,10 @@ bool SharedMemory::relax(std::string_view listener, Nanos now) {
   return until != 0 && until <= now && s->until.compare_exchange_strong(until, 0);
 }
 
+Numbers SharedMemory::numbers(std::uint32_t slot, std::string_view instance) {
+  return {layout_->numbers, HashKey{layout_->secret[0], layout_->secret[1]}, slot, instance};
+}
+
 void SharedMemory::working_on(std::uint32_t slot, MessageId message) {
   if (slot < kSlots) layout_->markers[slot].store(message.value, std::memory_order_relaxed);
 }
@@ -278,6 +283,7 @@ void SharedMemory::release_slot(std::uint32_t slot) {
     layout_->claims[row].compare_exchange_strong(dead, 0);
   }
   layout_->rates.release_slot(slot);
+  layout_->numbers.owners.end(slot);
   layout_->totals[slot].store(0);
   layout_->markers[slot].store(0);
 }

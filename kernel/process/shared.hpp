@@ -6,7 +6,8 @@
 //  - until when a listener is under stress, which one process notices and all act upon;
 //  - one marker per process slot: the message whose plugin code runs right now, read by the supervisor after a
 //    death to tell which message killed the worker;
-//  - the rates of clients over all ingress processes (rates.hpp).
+//  - the rates of clients over all ingress processes (rates.hpp);
+//  - the numbers that plugins count over all their processes (numbers.hpp).
 #pragma once
 
 #include <array>
@@ -18,11 +19,11 @@
 #include "kernel/base/id.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/io/fd.hpp"
+#include "kernel/process/numbers.hpp"
 #include "kernel/process/rates.hpp"
+#include "kernel/process/slots.hpp"
 
 namespace mansio::process {
-
-inline constexpr std::uint32_t kSlots = 64;  // living role processes, old and new generation together
 
 using ClientKey = std::array<std::uint8_t, 16>;  // IPv6, or IPv4-mapped
 
@@ -64,10 +65,13 @@ class SharedMemory {
   bool stress(std::string_view listener, Nanos until);    // at least so long; true: it begins with this call
   bool relax(std::string_view listener, Nanos now);       // true: it was over, and ends with this call
 
+  // Those of the plugin instance of that name, "policy grey". Borrows from this.
+  Numbers numbers(std::uint32_t slot, std::string_view instance);
+
   void working_on(std::uint32_t slot, MessageId message);  // 0 = nothing
   MessageId marker(std::uint32_t slot) const;
 
-  void release_slot(std::uint32_t slot);  // its process is dead: forget its counts and marker
+  void release_slot(std::uint32_t slot);  // its process is dead: forget its counts and marker, and free its locks
 
  private:
   struct Layout;

@@ -50,6 +50,7 @@
 #include "kernel/spool/store.hpp"
 #include "kernel/wire/process_messages.hpp"
 #include "kernel/wire/queue_messages.hpp"
+#include "kernel/wire/submit_messages.hpp"
 
 namespace mansio::queue {
 
@@ -84,6 +85,9 @@ class QueueCore : private spool::Mover {
   void on_hung(std::function<void(const wire::Peer &, std::string_view reason)> callback) {
     hung_ = std::move(callback);
   }
+  // Whether plugins are to be told the lines of the log: at once, and when it changes. And the lines, of all processes.
+  void on_log_wanted(std::function<void(bool)> callback) { events_.on_log_wanted(std::move(callback)); }
+  void tell_log(const wire::LogLines &lines) { events_.tell_log(lines); }
   // Something happened that no event told of: turn() is to be called.
   void on_wake(std::function<void()> callback) { wake_ = std::move(callback); }
 
@@ -425,6 +429,9 @@ class QueueCore : private spool::Mover {
   void wake_flushed(TransportInfo &t, int &n);
   void let_out(TransportInfo &t);
   void on_flush_request(Connection &c, const wire::FlushRequest &request);
+
+  // permits.cpp
+  void on_permits_ask(Connection &c, const wire::PermitsAsk &ask);
 
   // clog.cpp
   bool watch_clogs();

@@ -37,7 +37,7 @@ void Events::configure(const config::Settings &settings) {
       known = sinks_.emplace(sinks_.end());
       known->name = event.name;
     } else if (known->wanted == 0) {  // it is back
-      known->wanted = wire::kAllEvents;
+      known->wanted = wire::kEventsOfMessages;
     }
     known->buffer_size = static_cast<std::size_t>(event.buffer_size);
     known->in_flight_limit = event.budget.in_flight_limit;
@@ -46,8 +46,16 @@ void Events::configure(const config::Settings &settings) {
 }
 
 void Events::recount() {
+  const bool log_before = wants(wire::EventKind::Log);
   wanted_ = 0;
   for (const auto &sink : sinks_) wanted_ |= sink.wanted;
+  const bool log = wants(wire::EventKind::Log);
+  if (log != log_before && log_wanted_changed_) log_wanted_changed_(log);
+}
+
+void Events::on_log_wanted(std::function<void(bool)> changed) {
+  log_wanted_changed_ = std::move(changed);
+  log_wanted_changed_(wants(wire::EventKind::Log));
 }
 
 Events::Sink *Events::sink_of(const wire::Peer &peer) {
@@ -82,6 +90,27 @@ void Events::add(wire::Event &&event) {
   added_.push_back({event.kind, std::make_shared<const std::string>(std::move(bytes))});
 }
 
+// They are written, and wait for no journal.
+void Events::tell_log(const wire::LogLines &told) {
+  if (!wants(wire::EventKind::Log)) return;
+  const auto each_sink = [this](auto &&what) {
+    for (auto &sink : sinks_)
+      if (sink.wanted & wire::bit_of(wire::EventKind::Log)) what(sink);
+  };
+  each_sink([&](Sink &sink) { sink.lines_dropped += told.dropped; });
+  const auto now = clock_.wall();
+  for (const auto &line : told.lines) {
+    auto bytes = encode(wire::Event{wire::EventKind::Log, now, {}, {}, {{"line", line}}});
+    if (bytes.size() > kLargest) {
+      each_sink([this](Sink &sink) { drop_line(sink); });
+      continue;
+    }
+    const Item item{wire::EventKind::Log, std::make_shared<const std::string>(std::move(bytes))};
+    each_sink([&](Sink &sink) { give(sink, item); });
+  }
+  each_sink([this](Sink &sink) { send(sink); });
+}
+
 void Events::written(std::uint64_t sequence, std::uint64_t synced_to) {
   if (added_.empty()) return;
   for (auto &item : added_) held_.push_back({sequence, std::move(item)});
@@ -101,8 +130,10 @@ void Events::synced(std::uint64_t sequence) {
 
 void Events::give(Sink &sink, const Item &item) {
   if ((sink.wanted & wire::bit_of(item.kind)) == 0) return;
-  if (sink.bytes + weight(*item.bytes) > sink.buffer_size) send(sink);
-  if (sink.bytes + weight(*item.bytes) > sink.buffer_size) return drop(sink);
+  const bool line = item.kind == wire::EventKind::Log;
+  const auto room = line ? sink.buffer_size / 2 : sink.buffer_size;
+  if (sink.bytes + weight(*item.bytes) > room) send(sink);
+  if (sink.bytes + weight(*item.bytes) > room) return line ? drop_line(sink) : drop(sink);
   sink.bytes += weight(*item.bytes);
   sink.waiting.push_back(item);
 }
@@ -114,6 +145,16 @@ void Events::drop(Sink &sink) {
               {{"event_sink", sink.name}, {"buffer_size", sink.buffer_size}});
   }
   ++sink.dropped;
+}
+
+// What it says is a line as well; so it says it again only when half of what lines may take is free.
+void Events::drop_line(Sink &sink) {
+  if (!std::exchange(sink.dropping_lines, true)) {
+    sink.lines_dropped_before = sink.lines_dropped;
+    log_.warn("lines of the log are not told: the plugin does not take them as fast as they come; mail is not held up",
+              {{"event_sink", sink.name}, {"buffer_size", sink.buffer_size}});
+  }
+  ++sink.lines_dropped;
 }
 
 // ---- out ---------------------------------------------------------------------------------------------------------
@@ -144,6 +185,11 @@ void Events::send(Sink &sink, bool all) {
   if (sink.dropping && sink.bytes <= sink.buffer_size / 2) {
     sink.dropping = false;
     log_.info("events are told again", {{"event_sink", sink.name}, {"dropped", sink.dropped - sink.dropped_before}});
+  }
+  if (sink.dropping_lines && sink.bytes <= sink.buffer_size / 4) {
+    sink.dropping_lines = false;
+    log_.info("lines of the log are told again",
+              {{"event_sink", sink.name}, {"dropped", sink.lines_dropped - sink.lines_dropped_before}});
   }
 }
 
@@ -259,6 +305,7 @@ void Events::stats(const std::function<void(std::string, double)> &put) const {
     put("mansio_events_told_total" + labels, static_cast<double>(sink.told));
     put("mansio_events_dropped_total" + labels, static_cast<double>(sink.dropped));
     put("mansio_events_lost_total" + labels, static_cast<double>(sink.lost));
+    put("mansio_log_lines_dropped_total" + labels, static_cast<double>(sink.lines_dropped));
     put("mansio_events_waiting" + labels, static_cast<double>(sink.waiting.size()));
   }
 }

@@ -9,7 +9,9 @@
 //  - What a process had taken and not answered when it died is not told again: an event that kills the plugin would
 //    kill its successors, too. It counts as lost. What is in the buffer waits for the successor.
 //  - An event that no plugin wants costs the test of a bit. Before the first process of a plugin has said what it
-//    wants, that is every one.
+//    wants, that is every one of messages.
+//  - Lines of the log, which all processes write, may take half of a buffer only, so that a flood of them costs no
+//    event of a message. They are counted for themselves (docs/decisions/0073).
 //
 // One process a plugin is told: the one of the newest generation. One that is to go (a reload, the end) is let go once
 // it has answered for what it has. Single-threaded.
@@ -39,7 +41,9 @@ class Events {
   void configure(const config::Settings &settings);  // again: what waits for a plugin that stays goes on waiting
 
   bool wants(wire::EventKind kind) const { return (wanted_ & wire::bit_of(kind)) != 0; }
-  void add(wire::Event &&event);                                  // one that is wanted
+  void add(wire::Event &&event);                                  // one of a message, that is wanted
+  void tell_log(const wire::LogLines &lines);                     // at once
+  void on_log_wanted(std::function<void(bool)> changed);          // called at once, and when it changes
   void written(std::uint64_t sequence, std::uint64_t synced_to);  // the journal, so far: called at each turn's end
   void synced(std::uint64_t sequence);
 
@@ -71,7 +75,7 @@ class Events {
   };
   struct Sink {  // a plugin
     std::string name;
-    std::uint64_t wanted = wire::kAllEvents;
+    std::uint64_t wanted = wire::kEventsOfMessages;
     std::size_t buffer_size = 0, in_flight_limit = 0;
     std::deque<Item> waiting;
     std::size_t bytes = 0;  // of these
@@ -79,6 +83,8 @@ class Events {
     std::uint64_t told = 0, dropped = 0, lost = 0;
     std::uint64_t dropped_before = 0;  // when this run of dropping began
     bool dropping = false;
+    std::uint64_t lines_dropped = 0, lines_dropped_before = 0;  // the same of lines of the log
+    bool dropping_lines = false;
   };
   struct Waiting {
     std::uint64_t sequence;
@@ -89,6 +95,7 @@ class Events {
   Line *find(std::uint32_t connection, Sink *&sink);
   void give(Sink &sink, const Item &item);
   void drop(Sink &sink);
+  void drop_line(Sink &sink);
   void send(Sink &sink, bool all = false);
   void let_go(Sink &sink);
   void recount();
@@ -96,7 +103,8 @@ class Events {
   const Clock &clock_;
   Logger &log_;
   std::list<Sink> sinks_;
-  std::uint64_t wanted_ = 0;    // by any
+  std::uint64_t wanted_ = 0;  // by any
+  std::function<void(bool)> log_wanted_changed_;
   std::vector<Item> added_;     // since written() was called last
   std::deque<Waiting> held_;    // until the journal is synced that far
   std::size_t held_bytes_ = 0;  // of both

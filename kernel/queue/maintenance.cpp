@@ -120,7 +120,8 @@ void QueueCore::update_pressure() {
               {{"level", next.brake}, {"incoming", index_.count(QueueName::Incoming)}});
   pressure_ = next;
   for (auto &[id, c] : connections_)
-    if (c->peer.kind == wire::RoleKind::Ingress && c->link) c->link->send(pressure_);
+    if (const auto kind = c->peer.kind; (kind == wire::RoleKind::Ingress || kind == wire::RoleKind::Router) && c->link)
+      c->link->send(pressure_);
 }
 
 void QueueCore::reload(const config::Settings &settings) {

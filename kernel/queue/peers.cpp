@@ -139,7 +139,7 @@ ConnectionId QueueCore::attach(const wire::Peer &peer, std::shared_ptr<Link> lin
   c->hello = c->behind = c->cancelled = false;
   c->answer_by = clock_.mono() + kHelloLimit;
   c->descriptors.clear();  // it forgot them with the channel; deliveries under way hold their own
-  if (peer.kind == wire::RoleKind::Ingress) c->link->send(pressure_);
+  if (is_writer(*c)) c->link->send(pressure_);
   say_spool_name(*c);
   return c->id;
 }
@@ -215,6 +215,8 @@ void QueueCore::handle(Connection &c, io::Message &message) {
     case wire::FlushRequest::kType:
       if (const auto m = decode<wire::FlushRequest>(message.payload)) on_flush_request(c, *m);
       return;
+    case wire::PermitsAsk::kType:
+      return with(&QueueCore::on_permits_ask);
     case wire::QueueCommand::kType:
       if (auto m = decode<wire::QueueCommand>(message.payload)) on_command(c, *m);
       return;

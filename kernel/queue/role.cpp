@@ -37,6 +37,9 @@ class QueueRole final : public process::Role {
     if (auto recovered = core_->recover(); !recovered) return recovered;
     core_->on_hung([this](const wire::Peer &peer, std::string_view reason) { context_->end_peer(peer, reason); });
     core_->on_wake([this] { schedule(); });
+    core_->on_log_wanted([this](bool wanted) {
+      if (context_->want_log) context_->want_log(wanted);
+    });
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
     store_->on_wanted([this](std::uint32_t segment, std::uint32_t epoch) { core_->wanted(segment, epoch); });
     store_->on_unadmitted([this](std::uint32_t segment, std::uint32_t epoch) { core_->unadmitted(segment, epoch); });
@@ -85,6 +88,7 @@ class QueueRole final : public process::Role {
     core_->draining(peer);
     schedule();
   }
+  void log_lines(const wire::LogLines &lines) override { core_->tell_log(lines); }
   // All but the spool's own shape changes in place.
   bool reload(const config::Settings &settings, std::uint32_t) override {
     const auto &a = settings.spool_settings, &b = settings_->spool_settings;

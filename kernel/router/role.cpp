@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernel/base/crc32c.hpp"
+#include "kernel/host/commands.hpp"
 #include "kernel/host/queue_policies.hpp"
 #include "kernel/host/store_set.hpp"
 #include "kernel/io/interfaces.hpp"
@@ -24,6 +25,7 @@
 #include "kernel/router/questions.hpp"
 #include "kernel/router/restorer.hpp"
 #include "kernel/router/restores.hpp"
+#include "kernel/router/submissions.hpp"
 #include "kernel/router/ways.hpp"
 #include "kernel/spool/wait.hpp"
 #include "kernel/spool/writer.hpp"
@@ -33,6 +35,7 @@ namespace {
 
 constexpr std::size_t kRemembered = 1000;  // notifications; more than a queue asks for at once
 constexpr auto kAgain = std::chrono::milliseconds{100};
+constexpr std::size_t kMostPermits = 10'000;         // questions that the queue has
 constexpr std::size_t kRestoredAtOnce = 256 * 1024;  // octets of a body
 
 class RouterRole final : public process::Role {
@@ -40,7 +43,8 @@ class RouterRole final : public process::Role {
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
     const auto addresses = io::interface_addresses();
-    ways_ = std::make_unique<Ways>(context, addresses);
+    submissions_ = std::make_unique<Submissions>(submissions_ground());
+    ways_ = std::make_unique<Ways>(context, addresses, submissions_.get(), &commands_);
     if (!context.settings.queue.policies.empty()) {
       policies_ = std::make_unique<host::QueuePolicies>(context.loop, context.clock, context.log, context.settings);
       policies_->on_stages([this] { say_stages(); });
@@ -56,7 +60,12 @@ class RouterRole final : public process::Role {
     return {};
   }
 
+  // Those who run plugins, with what these submit.
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
+    submissions_->attach(peer.name, std::move(channel));
+  }
+
+  void attach_asked(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind == wire::RoleKind::Host) {
       if (stores_ && stores_->attach(peer.name, channel)) return;
       if (!policies_ || !policies_->attach(peer.name, channel)) ways_->attach(peer.name, std::move(channel));
@@ -65,12 +74,15 @@ class RouterRole final : public process::Role {
     if (peer.kind != wire::RoleKind::Queue) return;
     segments_.clear();
     unsaid_.clear();
+    pressure_ = {};
+    permits_lost();
     if (queue_) queue_->close();  // or its end would count as that of the new one
     queue_ = std::move(channel);
     queue_->start([this](io::Message &m) { receive(m); },
                   [this](std::string_view) {
                     queue_.reset();
                     link_->lost();
+                    permits_lost();
                   });
     link_->attach(queue_);
     say_stages();
@@ -81,10 +93,16 @@ class RouterRole final : public process::Role {
     if (in_hand_ == 0) finish();
   }
 
+  void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
+    commands_.call(call, done);
+  }
+
   void stats(const std::function<void(std::string, double)> &each) override {
     each("mansio_router_notifications_total", static_cast<double>(written_));
     each("mansio_router_routed_total", static_cast<double>(routed_));
     each("mansio_router_restored_total", static_cast<double>(restored_));
+    each("mansio_router_submitted_total", static_cast<double>(submissions_->taken()));
+    each("mansio_router_submissions_refused_total", static_cast<double>(submissions_->refused()));
     ways_->stats(each);
     if (policies_) policies_->stats(each);
     if (stores_) stores_->stats(each);
@@ -94,6 +112,45 @@ class RouterRole final : public process::Role {
   void say_stages() {
     if (policies_) say(wire::PolicyStages{policies_->stages()});
   }
+  Submissions::Ground submissions_ground() {
+    auto &c = *context_;
+    return {
+        c.loop,
+        c.clock,
+        c.log,
+        c.settings,
+        c.start.config_epoch,
+        [this] { return unwelcome(); },
+        [this](std::string sender, std::string recipient) {
+          return ways_->find_all(std::move(sender), std::move(recipient));
+        },
+        [this]() -> spool::Writer & { return *writer_; },
+        [this](MessageId id, std::string trace, std::unique_ptr<spool::Draft> draft, const Envelope &envelope) {
+          return commit(id, std::move(trace), std::move(draft), envelope);
+        },
+        [this](int more) {
+          in_hand_ += static_cast<std::size_t>(more);
+          if (in_hand_ == 0 && draining_) finish();
+        },
+        [this](wire::PermitsAsk ask, host::Submitter::Given done) { take_permits(std::move(ask), std::move(done)); }};
+  }
+  void take_permits(wire::PermitsAsk ask, host::Submitter::Given done) {
+    ask.number = ++last_permits_;
+    if (!queue_ || permits_.size() >= kMostPermits || !queue_->send(ask)) return done(host::no_permits_now());
+    permits_.emplace(ask.number, std::move(done));
+  }
+  // Whoever waits for that queue process waits in vain.
+  void permits_lost() {
+    for (const auto &[number, done] : std::exchange(permits_, {})) done(host::no_permits_now());
+  }
+  // As for clients (kernel/ingress/queue_link.cpp).
+  std::string unwelcome() const {
+    if (!queue_) return "the queue process is away";
+    if (stores_ && (stores_->away() || link_->spool() == 0)) return "a mail store is away";
+    if (pressure_.accept) return {};
+    return pressure_.reason.empty() ? "new mail is refused for now" : pressure_.reason;
+  }
+
   // Before the first notification is asked for. The file was fine when the configuration was checked; a router that is
   // started anew later must not fail for it.
   void load_templates(const std::string &file) {
@@ -123,6 +180,13 @@ class RouterRole final : public process::Role {
   void receive(io::Message &m) {
     if (link_->handle(m)) return;
     switch (m.type) {
+      case wire::PermitsGiven::kType:
+        if (const auto given = decode<wire::PermitsGiven>(m.payload))
+          if (const auto node = permits_.extract(given->number); !node.empty()) node.mapped()(*given);
+        return;
+      case wire::Pressure::kType:
+        if (auto pressure = decode<wire::Pressure>(m.payload)) pressure_ = std::move(*pressure);
+        return;
       case wire::SegmentFd::kType: {
         const auto s = decode<wire::SegmentFd>(m.payload);
         if (s && !m.fds.empty() && m.fds[0]) {
@@ -341,7 +405,8 @@ class RouterRole final : public process::Role {
     if (!original) co_return original.error();
     input.original = *original;
     const auto notification = dsn::compose(input, templates_);
-    auto ways = co_await ways_->find_all(request.to);
+    std::string null_sender;
+    auto ways = co_await ways_->find_all(std::move(null_sender), request.to);
     if (!ways) co_return ways.error();
     auto envelope =
         dsn_envelope(request, notification, context_->settings, std::move(*ways), context_->start.config_epoch, now);
@@ -452,6 +517,7 @@ class RouterRole final : public process::Role {
 
   void finish() {
     again_->cancel();
+    submissions_->close();
     policies_.reset();
     ways_->close();
     if (stores_) stores_->close();
@@ -462,6 +528,8 @@ class RouterRole final : public process::Role {
   }
 
   process::RoleContext *context_ = nullptr;
+  host::Commands commands_;                   // before ways_, as what follows
+  std::unique_ptr<Submissions> submissions_;  // before ways_, whose plugins may submit
   std::unique_ptr<Ways> ways_;
   std::unique_ptr<host::QueuePolicies> policies_;  // null: there are none
   std::unique_ptr<Exchangers> exchangers_;         // null: no transport's limits go by them
@@ -472,7 +540,11 @@ class RouterRole final : public process::Role {
   std::shared_ptr<io::Channel> queue_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, io::UniqueFd> segments_;
   dsn::Templates templates_;
-  std::size_t in_hand_ = 0;         // notifications being written, mail being restored, requests that wait for tables
+  wire::Pressure pressure_;                                  // whether new mail is welcome
+  std::map<std::uint64_t, host::Submitter::Given> permits_;  // questions that the queue has
+  std::uint64_t last_permits_ = 0;
+  // Notifications being written, mail being restored or submitted, requests that wait for tables.
+  std::size_t in_hand_ = 0;
   std::map<Name, Ended> notified_;  // notifications in hand, and the last that were
   std::deque<Name> remembered_;
   std::deque<std::pair<std::uint16_t, std::string>> unsaid_;  // answers: type and bytes

@@ -6,7 +6,8 @@
 
 namespace mansio::router {
 
-Ways::Ways(const process::RoleContext &context, std::span<const std::string> own_addresses)
+Ways::Ways(const process::RoleContext &context, std::span<const std::string> own_addresses, host::Submitter *submitter,
+           host::Commands *commands)
     : context_(context),
       routes_by_tables_(route::RouteFinder::needed(context.settings)),
       own_(context.settings, own_addresses),
@@ -15,7 +16,8 @@ Ways::Ways(const process::RoleContext &context, std::span<const std::string> own
   if (!routes_by_tables_ && settings.virtual_alias_maps.empty()) return;
   dns_ = process::make_resolver(context);
   tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir,
-                                          {context.loop, context.clock, context.log, *dns_, nullptr, &running_});
+                                          {context.loop, context.clock, context.log, *dns_, nullptr, &running_,
+                                           submitter, commands, &context.shared, context.start.slot});
   domains_ = std::make_unique<route::DomainTables>(settings, own_);
   finder_ = std::make_unique<route::RouteFinder>(settings, routes_, *domains_);
   aliases_ = std::make_unique<route::Aliases>(settings, *domains_);
@@ -33,7 +35,7 @@ Task<route::RouteDecision> Ways::find(std::string sender, std::string recipient)
   co_return std::move(way.decision);
 }
 
-Task<Result<std::vector<Way>>> Ways::find_all(std::string recipient) {
+Task<Result<std::vector<Way>>> Ways::find_all(std::string sender, std::string recipient) {
   route::Expansion expansion;
   expansion.addresses.push_back(recipient);
   if (aliases_) {
@@ -44,8 +46,7 @@ Task<Result<std::vector<Way>>> Ways::find_all(std::string recipient) {
   std::vector<Way> ways;
   std::optional<route::Refusal> refusal;
   for (auto &address : expansion.addresses) {
-    std::string null_sender;
-    auto decision = co_await find(std::move(null_sender), address);
+    auto decision = co_await find(sender, address);
     if (decision.refusal)
       refusal = std::move(decision.refusal);
     else

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "kernel/host/commands.hpp"
+#include "kernel/host/submitter.hpp"
 #include "kernel/host/tables.hpp"
 #include "kernel/host/watchdog.hpp"
 #include "kernel/process/role.hpp"
@@ -23,7 +25,9 @@ struct Way {
 
 class Ways {
  public:
-  Ways(const process::RoleContext &context, std::span<const std::string> own_addresses);
+  // `submitter` and `commands`: as Surroundings has them, for tables that run here.
+  Ways(const process::RoleContext &context, std::span<const std::string> own_addresses, host::Submitter *submitter,
+       host::Commands *commands);
   ~Ways();
 
   bool ask_tables() const { return routes_by_tables_; }
@@ -31,7 +35,7 @@ class Ways {
   // A table that cannot say is a refusal of class 4, which the queue takes for a deferral.
   Task<route::RouteDecision> find(std::string sender, std::string recipient);
   // Of mail that is new here: its recipient may be an alias. The error is that of its route.
-  Task<Result<std::vector<Way>>> find_all(std::string recipient);
+  Task<Result<std::vector<Way>>> find_all(std::string sender, std::string recipient);
 
   void attach(std::string_view host, std::shared_ptr<io::Channel> channel);
   void stats(const host::StatsSink &add) const;

@@ -254,6 +254,39 @@ void FairScheduler::no_permits(std::uint64_t number, Nanos now) {
   opened(p);
 }
 
+// As mail of that party and of nobody else: its flow keeps the bucket as long as something is owed.
+Scheduler::Taken FairScheduler::take_permits(RateRule::Key key, std::string_view name, std::uint32_t want, Nanos now) {
+  Party party;
+  std::string_view *const parts[RateRule::kKeys] = {&party.tenant, &party.campaign, &party.sender, &party.source_pool};
+  const auto index = static_cast<std::size_t>(key);
+  if (index >= RateRule::kKeys) return {};
+  // Names that nothing is known of are not to be remembered for nothing.
+  const bool limited = std::any_of(rules_.begin(), rules_.end(),
+                                   [&](const RateRule &r) { return r.key == key && r.matches(name) && r.limit; });
+  if (!limited) return {want, 0};
+  *parts[index] = name;
+  const auto id = flows_[flow(party)].buckets[index];
+  if (id == kNobody) return {want, 0};
+  auto &b = buckets_[id];
+  const bool owned = by_owner(b.permits);
+  const auto there = owned ? std::uint64_t{permits_[b.permits].units(now)} : b.tokens.tokens(b.limit, now);
+  Taken taken;
+  taken.granted = static_cast<std::uint32_t>(std::min<std::uint64_t>(want, there));
+  for (std::uint32_t n = 0; n < taken.granted; ++n) {
+    if (owned)
+      use(b.permits, now);
+    else
+      b.tokens.take(b.limit, now);
+  }
+  if (owned && taken.granted < want) ask(b.permits, now, want - taken.granted);
+  refill(b.permits, now);
+  if (taken.granted == 0)
+    taken.retry = owned ? std::max(permits_[b.permits].ask_at - now, kMoment)
+                        : std::max<Nanos>(b.tokens.next(b.limit) - now, kMillisecond);
+  arm(id);
+  return taken;
+}
+
 void FairScheduler::give_back(Permits &p, Nanos now) {
   if (const auto units = p.units(now); units > 0) {
     auto [limit, key] = name_of(p);

@@ -68,6 +68,7 @@ class FairScheduler final : public Scheduler {
   void return_permits(std::string_view owner, Nanos now) override;
   void return_places(std::string_view owner) override;
   std::vector<UnusedPermits> unused_permits() override { return std::exchange(unused_, {}); }
+  Taken take_permits(RateRule::Key key, std::string_view name, std::uint32_t want, Nanos now) override;
   void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken) override;
   void push_back(DestinationId destination, Nanos now) override;
   void lower_concurrency(DestinationId destination, std::uint32_t to) override;

@@ -171,6 +171,13 @@ class Scheduler {
   // Parting questions come out for all places of that owner: those that no delivery has are free.
   virtual void return_places(std::string_view owner) = 0;
   virtual std::vector<UnusedPermits> unused_permits() = 0;  // since they were last taken
+  // For something that is no delivery of this scheduler, of the rate that counts for that tenant, campaign, sender or
+  // source pool, as many as there are now, up to `want`. Where no rule limits it, all.
+  struct Taken {
+    std::uint32_t granted = 0;
+    Nanos retry = 0;  // from now, where none is granted: not before
+  };
+  virtual Taken take_permits(RateRule::Key key, std::string_view name, std::uint32_t want, Nanos now) = 0;
   // 0: its workers are gone. `taken`: sessions in use by deliveries that this scheduler knows nothing of.
   virtual void transport_available(TransportId transport, std::uint32_t capacity, std::uint32_t taken = 0) = 0;
 

@@ -31,6 +31,13 @@ bool uses(const Post &client, const Post &host) {
          (client.kind == wire::RoleKind::Host && &client != &host);
 }
 
+// Does that process take what its plugins submit to this router? Generations do not matter: mail is mail.
+bool submits(const Post &client, const Post &router) {
+  return router.kind == wire::RoleKind::Router && router.ready() &&
+         (client.kind == wire::RoleKind::Ingress || client.kind == wire::RoleKind::Egress ||
+          client.kind == wire::RoleKind::Host);
+}
+
 }  // namespace
 
 Fleet::Fleet(asio::io_context &loop, const Clock &clock, Logger &log, Launcher &launcher, process::SharedMemory &shared,
@@ -260,6 +267,8 @@ bool Fleet::connect_hosts(Post &post) {
     if (!other.in_service || !other.child || !other.child->serving()) continue;
     if (post.kind == wire::RoleKind::Host && uses(other, post)) all = connect(other, post) && all;
     if (other.kind == wire::RoleKind::Host && uses(post, other)) all = connect(post, other) && all;
+    if (submits(other, post)) all = connect(other, post) && all;
+    if (submits(post, other)) all = connect(post, other) && all;
   }
   return all;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <iterator>
 
 #include "kernel/supervisor/files.hpp"
@@ -14,6 +15,7 @@ namespace mansio::supervisor {
 namespace {
 
 constexpr auto kStatsLimit = std::chrono::seconds{2};
+constexpr std::size_t kLogBehind = 1024 * 1024;  // what the queue has not read yet; then no lines of the log go to it
 
 }  // namespace
 
@@ -49,14 +51,42 @@ void Supervisor::on_message(Post &post, io::Message &m) {
     case wire::Stats::kType:
       if (const auto stats = decode<wire::Stats>(m.payload)) on_stats(post, *stats);
       return;
+    case wire::PluginCalled::kType:
+      if (auto called = decode<wire::PluginCalled>(m.payload)) on_called(post, std::move(*called));
+      return;
     case wire::Command::kType:
       if (const auto command = decode<wire::Command>(m.payload); command && post.kind == wire::RoleKind::Control)
         on_command(post, *command);
+      return;
+    case wire::LogWanted::kType:
+      if (const auto order = decode<wire::LogWanted>(m.payload); order && post.kind == wire::RoleKind::Queue)
+        want_log(*order);
+      return;
+    case wire::LogLines::kType:
+      if (post.event.empty()) relay_log(m.payload);
       return;
     default:
       log_.warn("unknown message", {{"role", post.name}, {"type", m.type}});
       return;
   }
+}
+
+void Supervisor::want_log(const wire::LogWanted &order) {
+  log_wanted_ = order.wanted;
+  teller_.wanted(order.wanted);
+  fleet_->broadcast(order);
+}
+
+// They are passed on as they are. Whoever sent them does not hear what became of them; so what is lost is counted here,
+// and its number goes with the next.
+void Supervisor::relay_log(std::string_view lines) {
+  auto *const queue = fleet_ ? fleet_->queue() : nullptr;
+  if (queue && queue->child && queue->child->serving() && queue->child->channel->queued_bytes() < kLogBehind) {
+    auto &channel = *queue->child->channel;
+    if (log_lost_ > 0 && channel.send(wire::LogLines{{}, log_lost_})) log_lost_ = 0;
+    if (channel.send_raw(wire::LogLines::kType, lines)) return;
+  }
+  if (const auto lost = decode<wire::LogLines>(lines)) log_lost_ += lost->lines.size() + lost->dropped;
 }
 
 void Supervisor::answer(Reply to, bool ok, std::string json) {
@@ -69,6 +99,7 @@ void Supervisor::on_command(Post &post, const wire::Command &command) {
   const Reply to{post.child->slot, command.request};
   if (command.verb == "processes") return answer(to, true, processes_json());
   if (command.verb == "stats") return gather_stats(post, command.request);
+  if (command.verb == "plugin-call") return call_plugin(command, to);
   if (command.verb == "reload") {
     reload_replies_.push_back(to);
     return request_reload();

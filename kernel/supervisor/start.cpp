@@ -36,7 +36,13 @@ Supervisor::Supervisor(asio::io_context &loop, const Clock &clock, Launcher &lau
       launcher_(launcher),
       options_(std::move(options)),
       output_(process::make_log_output("stderr", first_log(), "mansio/supervisor")),
-      log_(*output_, clock, "supervisor"),
+      teller_(loop,
+              [this](const wire::LogLines &lines) {
+                relay_log(encode(lines));
+                return true;
+              }),
+      told_(std::make_unique<process::ToldLog>(*output_, teller_)),
+      log_(*told_, clock, "supervisor"),
       wake_(loop),
       born_(clock.mono()) {}
 
@@ -84,7 +90,9 @@ Result<void> Supervisor::open_log_output(const config::Plan &plan) {
   auto copy = process::duplicate(*fd);
   if (!copy) return copy.error();
   auto output = process::make_log_output(plan.log_target, std::move(*copy), plan.syslog_name + "/supervisor");
-  log_ = Logger{*output, clock_, "supervisor", plan.log_level};
+  auto told = std::make_unique<process::ToldLog>(*output, teller_);
+  log_ = Logger{*told, clock_, "supervisor", plan.log_level};
+  told_ = std::move(told);
   output_ = std::move(output);
   log_fd_ = std::move(*fd);
   log_target_ = plan.log_target;
@@ -112,7 +120,9 @@ Task<Result<void>> Supervisor::open_instance() {
   shared_ = std::move(*shared);
   Fleet::Hooks hooks;
   hooks.message = [this](Post &p, io::Message &m) { on_message(p, m); };
-  hooks.ready = [](Post &) {};
+  hooks.ready = [this](Post &p) {
+    if (log_wanted_) p.child->channel->send(wire::LogWanted{true});
+  };
   hooks.changed = [this] { wake(); };
   hooks.log_fd = [this] { return process::duplicate(log_fd_); };
   fleet_ = std::make_unique<Fleet>(loop_, clock_, log_, launcher_, *shared_, listeners_, std::move(hooks));

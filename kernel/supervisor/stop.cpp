@@ -33,6 +33,7 @@ Task<> Supervisor::shut_down() {
   co_await drain_posts(is_worker, begin + total * 4 / 5);
   co_await drain_posts(is_host, begin + total * 17 / 20);
   co_await drain_posts(is_queue, begin + total * 19 / 20);
+  teller_.wanted(false);
   co_await drain_posts(is_last, begin + total);
   log_.info("stopped", {{"seconds", static_cast<double>(clock_.mono() - begin) / kSecond}});
 }

@@ -2,13 +2,16 @@
 // keeps them running, changes to a new configuration on SIGHUP and stops everything in order on SIGTERM.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernel/base/log.hpp"
 #include "kernel/process/log_sinks.hpp"
+#include "kernel/process/log_teller.hpp"
 #include "kernel/supervisor/fleet.hpp"
 
 namespace mansio::supervisor {
@@ -36,6 +39,7 @@ class Supervisor {
  private:
   using Reply = std::pair<std::uint32_t, std::uint32_t>;  // slot of the control process, its request
   struct StatsRound;
+  struct CallRound;
 
   // start.cpp
   Task<Result<std::shared_ptr<Generation>>> load(std::uint32_t epoch);
@@ -62,14 +66,23 @@ class Supervisor {
   void on_command(Post &post, const wire::Command &command);
   void on_stats(Post &post, const wire::Stats &stats);
   void gather_stats(Post &post, std::uint32_t request);
+  void call_plugin(const wire::Command &command, Reply to);
+  void on_called(const Post &post, wire::PluginCalled &&called);
+  void end_call(const std::shared_ptr<CallRound> &round);
   void answer(Reply to, bool ok, std::string json);
   std::string processes_json();
+  void want_log(const wire::LogWanted &order);
+  void relay_log(std::string_view lines);  // an encoded LogLines, to the queue
 
   asio::io_context &loop_;
   const Clock &clock_;
   Launcher &launcher_;
   Options options_;
   std::unique_ptr<process::LogOutput> output_;
+  process::LogTeller teller_;
+  std::unique_ptr<process::ToldLog> told_;  // output_ and teller_
+  bool log_wanted_ = false;
+  std::uint64_t log_lost_ = 0;  // lines that the queue is yet to hear the number of
   std::string log_target_ = "stderr";
   io::UniqueFd log_fd_;
   Logger log_;
@@ -88,6 +101,7 @@ class Supervisor {
   std::uint32_t epochs_ = 0;
   std::uint32_t rounds_ = 0;
   std::vector<std::shared_ptr<StatsRound>> stats_;
+  std::vector<std::shared_ptr<CallRound>> calls_;
 };
 
 // Raises the limit of open files to the hard limit, as root further if `wanted` needs it; returns the limit.

@@ -14,12 +14,13 @@
 namespace mansio::wire {
 
 // MANSIO_EVENT_* of sdk/include/mansio/draft/event.h, which the queue does not include.
-enum class EventKind : std::uint8_t { Inserted, Routed, Delivering, Delivered, Deferred, Bounced, Removed };
-inline constexpr std::uint8_t kEventKinds = 7;
+enum class EventKind : std::uint8_t { Inserted, Routed, Delivering, Delivered, Deferred, Bounced, Removed, Log };
+inline constexpr std::uint8_t kEventKinds = 8;
 inline constexpr std::uint64_t kAllEvents = (std::uint64_t{1} << kEventKinds) - 1;
 constexpr std::uint64_t bit_of(EventKind kind) { return std::uint64_t{1} << static_cast<std::uint8_t>(kind); }
+inline constexpr std::uint64_t kEventsOfMessages = kAllEvents & ~bit_of(EventKind::Log);
 
-// What became of a message.
+// What became of a message; or a line of the log, which is its detail "line".
 struct Event {
   EventKind kind = EventKind::Inserted;
   std::int64_t time = 0;  // wall ns

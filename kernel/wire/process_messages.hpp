@@ -171,14 +171,16 @@ struct Stats {
   static constexpr std::string_view kHelp = "# HELP ";
 };
 
-// control -> supervisor: what the operator asked for ("reload", "stop", "processes"); answer as JSON text.
+// control -> supervisor: what the operator asked for ("reload", "stop", "processes", "plugin-call"); answer as JSON
+// text.
 struct Command {
   static constexpr std::uint16_t kType = 14;
   std::uint32_t request = 0;
   std::string verb;
+  std::vector<std::string> arguments{};  // plugin-call: instance, command, and what the command gets
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.request, s.verb);
+    v(s.request, s.verb, s.arguments);
   }
 };
 struct CommandResult {
@@ -244,6 +246,54 @@ struct EndPeer {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.peer, s.reason);
+  }
+};
+
+// queue -> supervisor, supervisor -> role: whether a plugin wants to hear the lines of the log. Roles start with no.
+struct LogWanted {
+  static constexpr std::uint16_t kType = 21;
+  bool wanted = false;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.wanted);
+  }
+};
+
+// role -> supervisor -> queue, as long as they are wanted: what was written to the log, each line without its end.
+struct LogLines {
+  static constexpr std::uint16_t kType = 22;
+  std::vector<std::string> lines;
+  std::uint64_t dropped = 0;  // more of them, for which there was no room on the way
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.lines, s.dropped);
+  }
+};
+
+// supervisor -> every role that may run plugins: an operator calls a command of an instance, which may be in several
+// processes; each role answers, also that it is not there.
+struct PluginCall {
+  static constexpr std::uint16_t kType = 23;
+  std::uint32_t request = 0;
+  std::string instance;  // "filter.quarantine"
+  std::string command;
+  std::vector<std::string> arguments;
+  std::int64_t time_limit = 0;  // ns
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.instance, s.command, s.arguments, s.time_limit);
+  }
+};
+enum class CalledStatus : std::uint8_t { NotHere, NoCommand, Ok, Failed };
+struct PluginCalled {
+  static constexpr std::uint16_t kType = 24;
+  std::uint32_t request = 0;
+  CalledStatus status = CalledStatus::NotHere;
+  std::string text;
+  std::vector<std::string> values;  // NoCommand: those that it has
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.request, s.status, s.text, s.values);
   }
 };
 

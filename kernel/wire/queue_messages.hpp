@@ -70,7 +70,8 @@ struct WriterHello {
     v(s.segments, s.given_up);
   }
 };
-// queue -> ingress: whether new MAIL is welcome; sent on attach and at every change.
+// queue -> ingress, router: whether new mail is welcome, of clients and of plugins; sent on attach and at every change.
+// Notifications and what stores give back are no new mail.
 struct Pressure {
   static constexpr std::uint16_t kType = 105;
   bool accept = true;

@@ -20,12 +20,6 @@ namespace {
 constexpr std::size_t kMostTold = 1'000;
 constexpr std::int64_t kToldTime = 60'000'000'000;
 
-// They live as long as the instance, outside of any script's memory.
-void check_length(const std::string &name, const char *what) {
-  constexpr std::size_t kLongestName = 128;
-  if (name.size() > kLongestName) throw ScriptError{std::string{"the name of a "} + what + " has at most 128 octets"};
-}
-
 struct Busy {
   bool &flag;
   explicit Busy(bool &f) : flag(f) { flag = true; }
@@ -37,11 +31,11 @@ struct Busy {
 }  // namespace
 
 Engine::Engine(const plugin::Host *host, Settings settings)
-    : host_(host),
-      settings_(std::move(settings)),
-      virtual_clock_(host && !host->fact("virtual_clock").empty()),
-      key_memory_(settings_.key_memory) {
-  if (host_) services_ = std::make_unique<Services>(*host_);
+    : host_(host), settings_(std::move(settings)), virtual_clock_(host && !host->fact("virtual_clock").empty()) {
+  if (host_) {
+    services_ = std::make_unique<Services>(*host_);
+    numbers_.emplace(*host_);
+  }
   const auto n = host_ ? settings_.states : 1;
   for (std::size_t i = 0; i < n; ++i) states_.push_back(fresh());
   stages_ = states_.front()->stages();
@@ -303,35 +297,20 @@ std::uint32_t Engine::metric(const std::string &name, const std::string &help, b
   return metrics_[name] = id;
 }
 
-std::int64_t &Engine::counter(const std::string &name) {
-  constexpr std::size_t kMostCounters = 10'000;
-  check_length(name, "counter");
-  if (counters_.size() >= kMostCounters && !counters_.contains(name))
-    throw ScriptError{"there are too many counters; mansio.window() is for names that strangers choose"};
-  return counters_[name];
-}
-
-std::int64_t Engine::counter_value(const std::string &name) const {
-  const auto found = counters_.find(name);
-  return found == counters_.end() ? 0 : found->second;
-}
-
-Window *Engine::window(const std::string &name, std::int64_t length) {
+const WindowOf *Engine::window(const std::string &name, std::int64_t length) {
   constexpr std::size_t kMostWindows = 1'000;
-  check_length(name, "window");
   if (windows_.size() >= kMostWindows && !windows_.contains(name))
     throw ScriptError{"there are too many windows; one has room for many keys"};
-  auto &window = windows_.try_emplace(name, length, &key_memory_).first->second;
-  return window.length() == length ? &window : nullptr;
+  const auto &window = windows_.try_emplace(name, WindowOf{name, length}).first->second;
+  return window.length == length ? &window : nullptr;
 }
 
-Buckets *Engine::buckets(const std::string &name, std::int64_t interval, std::int64_t burst) {
-  constexpr std::size_t kMostBuckets = 1'000;
-  check_length(name, "rate");
-  if (buckets_.size() >= kMostBuckets && !buckets_.contains(name))
+const RateOf *Engine::rate(const std::string &name, std::int64_t interval, std::int64_t burst) {
+  constexpr std::size_t kMostRates = 1'000;
+  if (rates_.size() >= kMostRates && !rates_.contains(name))
     throw ScriptError{"there are too many rates; one has room for many keys"};
-  auto &buckets = buckets_.try_emplace(name, interval, burst, &key_memory_).first->second;
-  return buckets.interval() == interval && buckets.burst() == burst ? &buckets : nullptr;
+  const auto &rate = rates_.try_emplace(name, RateOf{name, interval, burst}).first->second;
+  return rate.interval == interval && rate.burst == burst ? &rate : nullptr;
 }
 
 }  // namespace mansio::lua

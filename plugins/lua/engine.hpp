@@ -1,12 +1,13 @@
-// A script that runs: its states, the calls under way, and what all states of the process share (metrics, counters,
-// windows, rates, exchanges of AUTH). Without a host, as when a configuration is checked, it loads the script and no
-// more.
+// A script that runs: its states, the calls under way, and what all states of the process share (metrics, exchanges of
+// AUTH). Counters, windows and rates are the host's, and all processes share them. Without a host, as when a
+// configuration is checked, it loads the script and no more.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,12 +16,10 @@
 #include "mansio/auth.hpp"
 #include "mansio/event.hpp"
 #include "mansio/filter.hpp"
+#include "mansio/numbers.hpp"
 #include "mansio/rate.hpp"
 #include "plugins/lua/auth.hpp"
 #include "plugins/lua/declarations.hpp"
-#include "plugins/lua/lib/bucket.hpp"
-#include "plugins/lua/lib/key_memory.hpp"
-#include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/rest.hpp"
 #include "plugins/lua/settings.hpp"
 #include "plugins/lua/state.hpp"
@@ -29,6 +28,16 @@
 namespace mansio::lua {
 
 class Services;
+
+// A sliding window and a rate of the script; times in ns.
+struct WindowOf {
+  std::string name;
+  std::int64_t length;
+};
+struct RateOf {
+  std::string name;
+  std::int64_t interval, burst;  // one each interval, room for burst
+};
 
 // A file that the script required.
 struct Module {
@@ -86,13 +95,12 @@ class Engine {
 
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
   std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
-  std::int64_t &counter(const std::string &name);  // throws ScriptError when there are too many, or for a long name
-  std::int64_t counter_value(const std::string &name) const;     // 0 for one that nobody counts
-  std::map<std::string, Module> &modules() { return modules_; }  // by their names
-  // The same window for the same name; null when it was made with another length. Throws as counter() does.
-  Window *window(const std::string &name, std::int64_t length);
-  // The same buckets for the same name; null when they were made with another rate or burst.
-  Buckets *buckets(const std::string &name, std::int64_t interval, std::int64_t burst);
+  std::map<std::string, Module> &modules() { return modules_; }                       // by their names
+  const plugin::Numbers *numbers() const { return numbers_ ? &*numbers_ : nullptr; }  // null: nothing is counted
+  // What the script calls so, which outlives every state; null: it was made with other numbers. Throw ScriptError when
+  // there are too many.
+  const WindowOf *window(const std::string &name, std::int64_t length);
+  const RateOf *rate(const std::string &name, std::int64_t interval, std::int64_t burst);
 
  private:
   State &pick();
@@ -114,10 +122,9 @@ class Engine {
   std::uint64_t stages_ = 0, serial_ = 0;
   bool made_ = false;  // the instance has been: no metrics any more
   std::map<std::string, std::uint32_t> metrics_;
-  std::map<std::string, std::int64_t> counters_;
-  KeyMemory key_memory_;
-  std::map<std::string, Window> windows_;
-  std::map<std::string, Buckets> buckets_;
+  std::optional<plugin::Numbers> numbers_;
+  std::map<std::string, WindowOf> windows_;
+  std::map<std::string, RateOf> rates_;
   std::array<std::vector<Rest>, State::kStages> rests_{};  // as far as they were asked for
   std::map<std::string, Module> modules_;
   Exchanges exchanges_;

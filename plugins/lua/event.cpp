@@ -1,5 +1,6 @@
 #include "plugins/lua/event.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 #include "plugins/lua/bind.hpp"
@@ -38,14 +39,27 @@ int event_field(lua_State *L) {
 }  // namespace
 
 ToldEvent::ToldEvent(const plugin::Event &event)
-    : name(event.name()), queue_id(event.queue_id()), recipient(event.recipient()), time(event.time()) {
+    : kind(event.event()),
+      name(event.name()),
+      queue_id(event.queue_id()),
+      recipient(event.recipient()),
+      time(event.time()) {
   fields.reserve(event.fields().size());
   for (const auto &field : event.fields()) fields.emplace_back(plugin::string(field.name), plugin::string(field.value));
 }
 
 void make_event_type(lua_State *L) { make_handle_type(L, kEventType, bound<event_field>, bound<takes_no_field>); }
 
+// A line of the log is a text; what is in it costs a script only where it looks.
 int EventWork::push(lua_State *L, Call &call) {
+  if (event_.kind == MANSIO_EVENT_LOG) {
+    const auto line = std::find_if(event_.fields.begin(), event_.fields.end(),
+                                   [](const auto &field) { return field.first == "line"; });
+    const std::string_view text = line == event_.fields.end() ? std::string_view{} : std::string_view{line->second};
+    call.state().charge(L, 20 + text.size() / 16);
+    lua::push(L, text);
+    return 1;
+  }
   call.state().charge(L, 10 * event_.fields.size());
   new (lua_newuserdatauv(L, sizeof(Handle), kEventFieldsSlot)) Handle{call.serial()};
   luaL_setmetatable(L, kEventType);

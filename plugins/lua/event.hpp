@@ -1,4 +1,4 @@
-// What became of a message, which handlers of a script are told. Nobody hears what they say.
+// What became of a message, or a line of the log, which handlers of a script are told. Nobody hears what they say.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace mansio::lua {
 
-struct ToldEvent {  // plugin::Event, owned
+struct ToldEvent {         // plugin::Event, owned
+  std::uint32_t kind = 0;  // MANSIO_EVENT_*
   std::string name, queue_id, recipient;
   std::int64_t time = 0;  // wall ns
   std::vector<std::pair<std::string, std::string>> fields;

@@ -9,6 +9,7 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/objects.hpp"
@@ -29,8 +30,8 @@ void charge_for_fields(lua_State *L, Call &call) {
 // message:header(name [, nth]): the value, or nil.
 int header(lua_State *L) {
   auto &call = call_of(L, 1, kMessageType);
-  const auto name = text_at(L, 2, "the field's name");
-  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, kMostFields);
+  const auto name = text_at<"message:header">(L);
+  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at<"message:header", 2>(L, 1, kMostFields);
   charge_for_fields(L, call);
   for (const auto &field : call.content().fields())
     if (ascii::equal_fold(field.name, name) && --nth == 0) return push(L, field.value), 1;
@@ -80,7 +81,7 @@ int next_piece(lua_State *L) {
 template <bool with_header>
 int pieces(lua_State *L) {
   auto &call = call_of(L, 1, kMessageType);
-  const auto size = lua_isnoneornil(L, 2) ? kUsualPiece : integer_at(L, 2, "the size of a piece", 1, kLargestPiece);
+  const auto size = lua_isnoneornil(L, 2) ? kUsualPiece : integer_at<"message:body">(L, 1, kLargestPiece);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, with_header ? 0 : static_cast<lua_Integer>(call.content().body_begins()));
   lua_pushinteger(L, size);
@@ -91,7 +92,7 @@ int pieces(lua_State *L) {
 // message:text([most]): the first bytes of the body, 64 KiB unless told.
 int text(lua_State *L) {
   auto &call = call_of(L, 1, kMessageType);
-  const auto most = lua_isnoneornil(L, 2) ? 65536 : integer_at(L, 2, "the size", 1, std::int64_t{1} << 30);
+  const auto most = lua_isnoneornil(L, 2) ? 65536 : integer_at<"message:text">(L, 1, std::int64_t{1} << 30);
   const auto begin = call.content().body_begins();
   const auto left = call.content().size() - std::min(begin, call.content().size());
   push_piece(L, call, begin, static_cast<std::size_t>(std::min<std::uint64_t>(left, static_cast<std::uint64_t>(most))));
@@ -118,35 +119,35 @@ int edit(lua_State *L, const char *what, F f) {
 }
 
 int add_header(lua_State *L) {
-  const auto name = text_at(L, 2, "the field's name"), value = text_at(L, 3, "the value");
+  const auto name = text_at<"message:add_header">(L), value = text_at<"message:add_header", 2>(L);
   return edit(L, "add_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.add_header(host, op, 0, plugin::str(name), plugin::str(value));
   });
 }
 int insert_header(lua_State *L) {  // (position from 1, name, value)
-  const auto position = static_cast<std::uint32_t>(integer_at(L, 2, "the position", 1, kMostFields) - 1);
-  const auto name = text_at(L, 3, "the field's name"), value = text_at(L, 4, "the value");
+  const auto position = static_cast<std::uint32_t>(integer_at<"message:insert_header">(L, 1, kMostFields) - 1);
+  const auto name = text_at<"message:insert_header", 2>(L), value = text_at<"message:insert_header", 3>(L);
   return edit(L, "insert_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.insert_header(host, op, 0, position, plugin::str(name), plugin::str(value));
   });
 }
 int set_header(lua_State *L) {  // (name, value [, nth])
-  const auto name = text_at(L, 2, "the field's name"), value = text_at(L, 3, "the value");
-  const auto nth = static_cast<std::uint32_t>(
-      lua_isnoneornil(L, 4) ? 1 : integer_at(L, 4, "the number of the field", 1, kMostFields));
+  const auto name = text_at<"message:set_header">(L), value = text_at<"message:set_header", 2>(L);
+  const auto nth =
+      static_cast<std::uint32_t>(lua_isnoneornil(L, 4) ? 1 : integer_at<"message:set_header", 3>(L, 1, kMostFields));
   return edit(L, "set_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.change_header(host, op, 0, plugin::str(name), nth, plugin::str(value));
   });
 }
 int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a number
   auto &call = call_of(L, 1, kMessageType);
-  const auto name = text_at(L, 2, "the field's name");
+  const auto name = text_at<"message:remove_header">(L);
   std::uint32_t first = 1, last = 0;
   if (lua_isnoneornil(L, 3)) {
     charge_for_fields(L, call);
     for (const auto &field : call.content().fields()) last += ascii::equal_fold(field.name, name) ? 1 : 0;
   } else {
-    first = last = static_cast<std::uint32_t>(integer_at(L, 3, "the number of the field", 1, kMostFields));
+    first = last = static_cast<std::uint32_t>(integer_at<"message:remove_header", 2>(L, 1, kMostFields));
   }
   // From the last one on, so that the numbers of the others stay.
   for (; last >= first; --last)
@@ -156,25 +157,25 @@ int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a
   return 0;
 }
 int set_sender(lua_State *L) {
-  const auto address = text_at(L, 2, "the address");
+  const auto address = text_at<"message:set_sender">(L);
   return edit(L, "set_sender", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.set_sender(host, op, plugin::str(address));
   });
 }
 int add_recipient(lua_State *L) {
-  const auto address = text_at(L, 2, "the address");
+  const auto address = text_at<"message:add_recipient">(L);
   return edit(L, "add_recipient", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.add_recipient(host, op, plugin::str(address));
   });
 }
 int remove_recipient(lua_State *L) {
-  const auto address = text_at(L, 2, "the address");
+  const auto address = text_at<"message:remove_recipient">(L);
   return edit(L, "remove_recipient", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.delete_recipient(host, op, plugin::str(address));
   });
 }
 int replace_body(lua_State *L) {  // the first call begins a new body, the others go on with it
-  const auto piece = text_at(L, 2, "the text");
+  const auto piece = text_at<"message:replace_body">(L);
   return edit(L, "replace_body", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
     return service.replace_body(host, op, 0, plugin::str(piece));
   });

@@ -14,6 +14,7 @@
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/content.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/header.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/objects.hpp"
@@ -225,8 +226,7 @@ int next_decoded(lua_State *L) {
 // for piece in part:body([bytes]) do ... end
 int part_body(lua_State *L) {
   auto &call = call_with(L, part_at(L, 1).serial, kPartType);
-  const auto size =
-      lua_isnoneornil(L, 2) ? kUsualPartPiece : integer_at(L, 2, "the size of a piece", 1, kLargestPartPiece);
+  const auto size = lua_isnoneornil(L, 2) ? kUsualPartPiece : integer_at<"part:body">(L, 1, kLargestPartPiece);
   const auto reader = make_part_reader(L, call);
   lua_pushvalue(L, 1);
   new_object<PartReader>(L, kReaderType, reader);
@@ -238,7 +238,7 @@ int part_body(lua_State *L) {
 // part:text([most]): the first octets of the decoded body, 64 KiB unless told.
 int part_text(lua_State *L) {
   auto &call = call_with(L, part_at(L, 1).serial, kPartType);
-  const auto most = lua_isnoneornil(L, 2) ? 65536 : integer_at(L, 2, "the size", 1, std::int64_t{1} << 30);
+  const auto most = lua_isnoneornil(L, 2) ? 65536 : integer_at<"part:text">(L, 1, std::int64_t{1} << 30);
   auto reader = make_part_reader(L, call);
   push_decoded(L, call, reader, static_cast<std::size_t>(most));
   return 1;
@@ -247,8 +247,8 @@ int part_text(lua_State *L) {
 // part:header(name [, nth]): the value as it stands there, unfolded, or nil.
 int part_header(lua_State *L) {
   auto &call = call_with(L, part_at(L, 1).serial, kPartType);
-  const auto name = text_at(L, 2, "the field's name");
-  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number of the field", 1, 1 << 30);
+  const auto name = text_at<"part:header">(L);
+  auto nth = lua_isnoneornil(L, 3) ? 1 : integer_at<"part:header", 2>(L, 1, 1 << 30);
   for (const auto &field : fields_of(L, call, part_at(L, 1)))
     if (ascii::equal_fold(field.name, name) && --nth == 0) return push(L, field.value), 1;
   lua_pushnil(L);

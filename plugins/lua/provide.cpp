@@ -9,6 +9,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/registration.hpp"
 #include "plugins/lua/state.hpp"
@@ -130,7 +131,7 @@ Provided object_of(lua_State *L, ProvideKind kind) {
 // mansio.provide("filter", name, {rcpt = function(transaction, rcpt) ... end, ["end-of-message"] = function ...})
 int provide(lua_State *L) {
   auto &state = loading_state(L, "mansio.provide");
-  const auto kind = text_at(L, 1, "the kind");
+  const auto kind = text_at<"mansio.provide">(L);
   const auto known = std::find(kProvideKinds.begin(), kProvideKinds.end(), kind);
   if (known == kProvideKinds.end())
     throw ScriptError{"a script cannot provide a \"" + std::string{kind} +

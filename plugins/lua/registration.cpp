@@ -6,6 +6,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/state.hpp"
 
@@ -30,7 +31,7 @@ OnError on_error_named(std::string_view name) {
 // mansio.on(event, [options,] function)
 int on(lua_State *L) {
   auto &state = loading_state(L, "mansio.on");
-  const auto name = text_at(L, 1, "the event");
+  const auto name = text_at<"mansio.on">(L);
   const auto stage = std::find_if(kEvents.begin(), kEvents.end(), [&](const auto &e) { return e.name == name; });
   const auto told =
       std::find_if(kMessageEvents.begin(), kMessageEvents.end(), [&](const auto &e) { return e.name == name; });
@@ -39,7 +40,7 @@ int on(lua_State *L) {
   Handler handler;
   const int function = lua_isfunction(L, 2) ? 2 : 3;
   if (function == 3) {
-    expect_table(L, 2, "the options");
+    expect_table<"mansio.on", 2>(L);
     only_fields(L, 2, "mansio.on", kOnOptions);
     if (lua_getfield(L, 2, "on_error") != LUA_TNIL && !asked)
       throw ScriptError{"on_error is for events that wait for an answer: \"" + std::string{name} +

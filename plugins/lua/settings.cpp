@@ -48,13 +48,11 @@ void known_libraries(const std::vector<std::string> &names) {
 
 }  // namespace
 
-const mansio_option kOptions[13] = {
+const mansio_option kOptions[12] = {
     {"script", MANSIO_OPT_PATH, MANSIO_OPT_REQUIRED, nullptr, "The script."},
     {"instructions_limit", MANSIO_OPT_INTEGER, 0, "10000000", "Instructions of Lua that one call may take."},
     {"call_memory", MANSIO_OPT_SIZE, 0, "16M", "Memory that one call may hold."},
     {"state_memory", MANSIO_OPT_SIZE, 0, "128M", "Memory of a state: the script's own data and all calls under way."},
-    {"key_memory", MANSIO_OPT_SIZE, 0, "128M",
-     "Memory of the keys of all windows and rates, in each process; of more, those that count least are forgotten."},
     {"run_time", MANSIO_OPT_DURATION, 0, "200ms",
      "Processor time that a call may take between two waits; the sessions of its process stand still meanwhile."},
     {"time_limit", MANSIO_OPT_DURATION, 0, "0s",
@@ -84,7 +82,6 @@ Settings read_settings(const plugin::Config &config) {
       [&] { s.call_memory = static_cast<std::size_t>(at_least(config, "call_memory", 64 << 10, "64K or more")); });
   problems.of(
       [&] { s.state_memory = static_cast<std::size_t>(at_least(config, "state_memory", 1 << 20, "1M or more")); });
-  problems.of([&] { s.key_memory = static_cast<std::size_t>(at_least(config, "key_memory", 1 << 20, "1M or more")); });
   problems.of([&] { s.run_time = at_least(config, "run_time", 1'000'000, "1ms or more"); });
   problems.of([&] { s.time_limit = at_least(config, "time_limit", 0, "a duration"); });
   problems.of([&] {

@@ -14,7 +14,7 @@ struct Settings {
   std::string path;  // of the script
   std::string text;  // read once: all states run the same, until a reload
   std::uint64_t instructions = 0;
-  std::size_t call_memory = 0, state_memory = 0, key_memory = 0;
+  std::size_t call_memory = 0, state_memory = 0;
   std::int64_t run_time = 0, time_limit = 0;  // ns; time_limit 0: the host's deadline alone
   std::size_t states = 1;
   std::uint64_t state_uses = 0;  // 0: no limit
@@ -22,7 +22,7 @@ struct Settings {
   std::vector<std::string> allow;
 };
 
-extern const mansio_option kOptions[13];
+extern const mansio_option kOptions[12];
 
 // Throws BadConfig, after it has reported all that is wrong.
 Settings read_settings(const plugin::Config &config);

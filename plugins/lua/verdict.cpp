@@ -8,6 +8,7 @@
 #include "plugins/common/credentials.hpp"
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -86,10 +87,12 @@ Verdict reply_at(lua_State *L, int at, int digit, Verdict verdict) {
 }
 
 // A name as the host takes one for who a client is.
-std::string user_at(lua_State *L, int index, const char *what) {
-  const auto name = text_at(L, index, what);
+template <std::size_t N>
+std::string user_at(lua_State *L) {
+  const auto name = text_at<"mansio.authenticated", N>(L);
   if (!sasl::is_name(name))
-    throw ScriptError{std::string{what} + " is no name: expected 1 to 255 octets of UTF-8 without control characters"};
+    throw ScriptError{std::string{declared_argument("mansio.authenticated", N).what} +
+                      " is no name: expected 1 to 255 octets of UTF-8 without control characters"};
   return std::string{name};
 }
 
@@ -106,18 +109,18 @@ int defer(lua_State *L) {
   return 1;
 }
 int hold(lua_State *L) {
-  push_verdict(L, {VerdictKind::Hold, 0, {}, one_line(text_at(L, 1, "the reason"))});
+  push_verdict(L, {VerdictKind::Hold, 0, {}, one_line(text_at<"mansio.hold">(L))});
   return 1;
 }
 int discard(lua_State *L) {
-  push_verdict(L, {VerdictKind::Discard, 0, {}, one_line(text_at(L, 1, "the reason"))});
+  push_verdict(L, {VerdictKind::Discard, 0, {}, one_line(text_at<"mansio.discard">(L))});
   return 1;
 }
 
 // mansio.redirect(address)
 int redirect(lua_State *L) {
   constexpr std::size_t kLongestAddress = 320;
-  const auto address = text_at(L, 1, "the address");
+  const auto address = text_at<"mansio.redirect">(L);
   if (address.empty() || address.size() > kLongestAddress || address.find('@') == address.npos)
     throw ScriptError{"expected an address such as \"user@example.com\", got \"" + one_line(address) + '"'};
   push_verdict(L, {VerdictKind::Redirect, 0, {}, std::string{address}});
@@ -135,8 +138,8 @@ int uncertain(lua_State *L) {
 
 // mansio.authenticated(user [, identity])
 int authenticated(lua_State *L) {
-  Verdict verdict{VerdictKind::Authenticated, 0, {}, user_at(L, 1, "the user")};
-  if (!lua_isnoneornil(L, 2)) verdict.identity = user_at(L, 2, "the identity");
+  Verdict verdict{VerdictKind::Authenticated, 0, {}, user_at<1>(L)};
+  if (!lua_isnoneornil(L, 2)) verdict.identity = user_at<2>(L);
   push_verdict(L, verdict);
   return 1;
 }
@@ -144,7 +147,7 @@ int authenticated(lua_State *L) {
 // mansio.challenge([octets])
 int challenge(lua_State *L) {
   constexpr std::size_t kLongestChallenge = 9210;  // as the host takes them
-  const auto octets = lua_isnoneornil(L, 1) ? std::string_view{} : text_at(L, 1, "the challenge");
+  const auto octets = lua_isnoneornil(L, 1) ? std::string_view{} : text_at<"mansio.challenge">(L);
   if (octets.size() > kLongestChallenge)
     throw ScriptError{"a challenge has at most 9210 octets, got " + std::to_string(octets.size())};
   push_verdict(L, {VerdictKind::Challenge, 0, {}, std::string{octets}});
@@ -154,10 +157,10 @@ int challenge(lua_State *L) {
 // mansio.permits(n [, {ttl =, retry =}])
 int permits(lua_State *L) {
   Verdict verdict{VerdictKind::Permits, 0, {}, ""};
-  verdict.permits = static_cast<std::uint32_t>(
-      integer_at(L, 1, "the number of permits", 0, std::numeric_limits<std::uint32_t>::max()));
+  verdict.permits =
+      static_cast<std::uint32_t>(integer_at<"mansio.permits">(L, 0, std::numeric_limits<std::uint32_t>::max()));
   if (!lua_isnoneornil(L, 2)) {
-    expect_table(L, 2, "the options");
+    expect_table<"mansio.permits", 2>(L);
     only_fields(L, 2, "mansio.permits", kPermitsOptions);
     if (lua_getfield(L, 2, "ttl") != LUA_TNIL) verdict.ttl = duration_at(L, -1, "ttl");
     if (lua_getfield(L, 2, "retry") != LUA_TNIL) verdict.retry = duration_at(L, -1, "retry");
@@ -170,8 +173,8 @@ int permits(lua_State *L) {
 // mansio.retry(time [, text])
 int retry(lua_State *L) {
   Verdict verdict{VerdictKind::Defer, 0, {4, 7, 1}, "try again later"};
-  verdict.retry = std::min(duration_at(L, 1, "the time"), kLongestRetry);
-  if (!lua_isnoneornil(L, 2)) verdict.text = one_line(text_at(L, 2, "the text"));
+  verdict.retry = std::min(duration_at<"mansio.retry">(L), kLongestRetry);
+  if (!lua_isnoneornil(L, 2)) verdict.text = one_line(text_at<"mansio.retry", 2>(L));
   push_verdict(L, verdict);
   return 1;
 }
@@ -179,7 +182,7 @@ int retry(lua_State *L) {
 // mansio.route{transport =, nexthop =, source_pool =}
 int route(lua_State *L) {
   Verdict verdict{VerdictKind::Route, 0, {}, ""};
-  expect_table(L, 1, "the route");
+  expect_table<"mansio.route">(L);
   only_fields(L, 1, "mansio.route", kRouteFields);
   const auto take = [L](const char *name, std::string &to) {
     if (lua_getfield(L, 1, name) != LUA_TNIL) to = one_line(text_at(L, -1, name));

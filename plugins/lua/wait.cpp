@@ -12,6 +12,7 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/strand.hpp"
@@ -125,8 +126,8 @@ int resumed(lua_State *L, int, lua_KContext what) {
 template <What what>
 int look_up(lua_State *L) {
   auto &call = Call::may_wait(L, what == kLookup ? "mansio.lookup" : "mansio.lookup_all");
-  const auto table = text_at(L, 1, "the table's name");
-  const auto key = text_at(L, 2, "the key");
+  const auto table = text_at<"mansio.lookup">(L);
+  const auto key = text_at<"mansio.lookup", 2>(L);
   auto &wait = call.begin_wait("table \"" + std::string{table} + '"');
   ask_for_recording(wait, call, kToldLookup, table, key);
   call.engine().host()->lookup(table, key, looked_up, &wait);
@@ -138,8 +139,8 @@ int dns(lua_State *L) {
   static constexpr std::array<std::uint16_t, kRecordTypes.size()> kNumbers{MANSIO_DNS_A, MANSIO_DNS_AAAA, MANSIO_DNS_MX,
                                                                            MANSIO_DNS_TXT, MANSIO_DNS_PTR};
   auto &call = Call::may_wait(L, "mansio.dns");
-  const auto name = text_at(L, 1, "the name");
-  const auto wanted = text_at(L, 2, "the type of the records");
+  const auto name = text_at<"mansio.dns">(L);
+  const auto wanted = text_at<"mansio.dns", 2>(L);
   const auto type = std::find(kRecordTypes.begin(), kRecordTypes.end(), wanted);
   if (type == kRecordTypes.end()) throw ScriptError{no_record_type(wanted)};
   auto &wait = call.begin_wait("the DNS for " + std::string{name});
@@ -151,7 +152,7 @@ int dns(lua_State *L) {
 
 int sleep(lua_State *L) {
   auto &call = Call::may_wait(L, "mansio.sleep");
-  const auto time = duration_at(L, 1, "the time to sleep");
+  const auto time = duration_at<"mansio.sleep">(L);
   auto &wait = call.begin_wait("a time");
   const auto *host = call.engine().host();
   const auto timer = host->timer(std::max<std::int64_t>(time, 1), slept, &wait);

@@ -85,6 +85,12 @@ PLUGIN = [
 ]
 
 
+def beside_plugins(names):
+    """For plugins that break the rules, each in both ways to run it; keys are "NAME/inproc" and "NAME/process"."""
+    return [Figure(f"{name}/{mode}", f"mail beside {name}, {how}", 0.9, None, True, " x")
+            for name in names for mode, how in (("inproc", "in process, 10 s after its first mail"), ("process", "isolated, from its first mail on"))]
+
+
 def table(figures, values):
     """Values: by key; one that is missing was not measured, a text says why there is none."""
     undone = any(f.undone is not None for f in figures)

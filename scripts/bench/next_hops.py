@@ -13,9 +13,9 @@ from machine import wait_port
 class SlowSink:
     """mansio sink that answers content after a while; its running counter tells how many messages have come."""
 
-    def __init__(self, mansio, host, port, latency):
-        """`latency`: milliseconds; 0: it answers at once."""
-        self._words = [mansio, "sink", f"{host}:{port}", "-c", *(["--delay", f"DATA_END:{latency}ms"] if latency else [])]
+    def __init__(self, mansio, host, port, latency, *more):
+        """`latency`: milliseconds; 0: it answers at once. `more`: further options."""
+        self._words = [mansio, "sink", f"{host}:{port}", "-c", *(["--delay", f"DATA_END:{latency}ms"] if latency else []), *more]
         self._host, self._port, self._last = host, port, 0
 
     def __enter__(self):

@@ -167,10 +167,10 @@ local_recipient_maps =
 
 class Instance:
     """A Mansio with a configuration of the caller's; `spool`, `user`, `plugin_dir` and the log are given here. `top`: lines
-    before the first table."""
+    before the first table; `log`: a file that it may make or write to."""
     name = "Mansio"
 
-    def __init__(self, directory, args, config, top=""):
+    def __init__(self, directory, args, config, top="", log="/dev/null"):
         self.dir, self.port, self.args, self.process, self.pid = os.path.join(directory, "mansio"), free_port(), args, None, None
         os.makedirs(self.dir)
         root = os.getuid() == 0
@@ -184,7 +184,7 @@ spool = "{self.spool}"
 {user}
 plugin_dir = "{os.path.abspath(args.plugins)}"
 mydestination = []
-log = {{ target = "/dev/null" }}
+log = {{ target = "{log}" }}
 {top}
 [smtpd]
 mynetworks = ["127.0.0.0/8"]

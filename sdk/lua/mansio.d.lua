@@ -1,6 +1,7 @@
 ---@meta mansio
 -- What a script of Mansio finds, for LuaLS: put this file's folder into "workspace.library" of .luarc.json, and the
--- editor completes, explains and checks. A test holds it against the engine. docs/lua-guide.md explains.
+-- editor completes, explains and checks. docs/lua-guide.md explains. The file is generated from the declarations
+-- in plugins/lua, which are those of the engine's own checks: `MANSIO_WRITE_REFERENCE=1 unit-lua` writes it anew.
 
 ---@class mansio
 mansio = {}
@@ -22,7 +23,8 @@ mansio = {}
 ---| "predelivery"
 ---| "retry"
 ---| "bounce"
----What became of messages; handlers of these are told, and return nothing.
+
+---What became of messages, and "log", a line of the log; handlers of these are told, and return nothing.
 ---@alias mansio.MessageEvent
 ---| "inserted"
 ---| "routed"
@@ -31,6 +33,29 @@ mansio = {}
 ---| "deferred"
 ---| "bounced"
 ---| "removed"
+---| "log"
+
+---What an error in a handler means; "fail": on_failure of the configuration decides.
+---@alias mansio.OnError
+---| "fail"
+---| "defer"
+---| "accept"
+
+---@alias mansio.ProvideKind
+---| "lookup"
+---| "transport"
+---| "auth"
+---| "rate"
+---| "filter"
+
+---Of DNS.
+---@alias mansio.RecordType
+---| "A"
+---| "AAAA"
+---| "MX"
+---| "TXT"
+---| "PTR"
+
 ---@alias mansio.Time number|string Seconds, or text such as "500ms", "5s", "2m", "1h", "7d".
 
 ---A client's connection. Good until its handler ends.
@@ -65,6 +90,7 @@ mansio = {}
 ---@field domain string In lower case.
 ---@field parameters string[] ESMTP parameters, such as "SIZE=1000".
 
+---Of a message's header section.
 ---@class mansio.field
 ---@field name string
 ---@field value string
@@ -141,11 +167,8 @@ function message:remove_recipient(address) end
 ---Still at it: the host's time limit begins anew.
 function message:progress() end
 
+---What a handler says: the constructors make it.
 ---@class mansio.verdict
-
----@class mansio.OnOptions
----@field timeout? mansio.Time How long the handler may take, its waits included.
----@field on_error? "fail"|"defer"|"accept" What an error in it means; "fail": on_failure of the configuration decides.
 
 ---What became of a message, once that is on stable storage. Good until its handler ends.
 ---@class mansio.event
@@ -189,16 +212,6 @@ function message:progress() end
 ---@field status string? The same: "4.2.0".
 ---@field text string? The same.
 
----@overload fun(event: mansio.Event, handler: fun(...): mansio.verdict?)
----@overload fun(event: "route", handler: fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict?)
----@overload fun(event: "predelivery"|"retry"|"bounce", handler: fun(mail: mansio.mail): mansio.verdict?)
----@overload fun(event: mansio.MessageEvent, handler: fun(event: mansio.event))
----@overload fun(event: mansio.MessageEvent, options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
----@param event mansio.Event
----@param options mansio.OnOptions
----@param handler fun(...): mansio.verdict?
-function mansio.on(event, options, handler) end
-
 ---A recipient of a delivery.
 ---@class mansio.recipient
 ---@field address string
@@ -207,11 +220,6 @@ function mansio.on(event, options, handler) end
 ---@field original string As the client gave it.
 ---@field orcpt string? "rfc822;user@example.com"
 ---@field notify ("never"|"success"|"failure"|"delay")[]? Of which ends the sender wants to hear (RFC 3461).
-
----@class mansio.ResultOptions
----@field retry? mansio.Time Of defer: the server asked not to be tried before.
----@field nexthop_failed? boolean Of defer: no server of the next hop could be used, so the queue slows down towards it.
----@field relay? string Who said so, for the log.
 
 ---What a transport has to deliver. Good until deliver() ends.
 ---@class mansio.delivery
@@ -258,12 +266,6 @@ function delivery:uncertain(recipient, ...) end
 ---@field tls_version string? None in clear.
 ---@field meta table<string, string?> Notes for the next steps of this exchange.
 
----Either check or step.
----@class mansio.AuthObject
----@field check? fun(user: string, password: string, step: mansio.auth_step): boolean|mansio.verdict|nil For PLAIN, LOGIN.
----@field step? fun(step: mansio.auth_step): mansio.verdict For mechanisms of its own.
----@field mechanisms? string[] Needed with step; {"PLAIN", "LOGIN"} with check.
-
 ---A question of the queue for permits.
 ---@class mansio.lease_request
 ---@field limit string Such as "destination_rate_limit".
@@ -272,149 +274,27 @@ function delivery:uncertain(recipient, ...) end
 ---@field per_second number As configured.
 ---@field burst integer As configured.
 
----@class mansio.RateObject
----@field lease fun(request: mansio.lease_request): mansio.verdict mansio.permits(n), or mansio.defer(why).
----@field give_back? fun(limit: string, key: string, unused: integer)
-
----What [filter.NAME] or [policy.NAME] does: a function for each event that it sees, as mansio.on() has them; the options
----are for all of them.
----@class mansio.FilterObject
----@field timeout? mansio.Time How long a handler may take, its waits included.
----@field on_error? "fail"|"defer"|"accept" What an error in one means.
----@field connect? fun(session: mansio.session): mansio.verdict?
----@field helo? fun(session: mansio.session, name: string): mansio.verdict?
----@field starttls? fun(session: mansio.session): mansio.verdict?
----@field auth? fun(session: mansio.session, mechanism: string, user: string): mansio.verdict?
----@field mail? fun(transaction: mansio.transaction, sender: mansio.address): mansio.verdict?
----@field rcpt? fun(transaction: mansio.transaction, rcpt: mansio.address): mansio.verdict?
----@field data? fun(transaction: mansio.transaction): mansio.verdict?
----@field header? fun(transaction: mansio.transaction, name: string, value: string): mansio.verdict?
----@field eoh? fun(transaction: mansio.transaction): mansio.verdict?
----@field body? fun(transaction: mansio.transaction, piece: string): mansio.verdict?
----@field ["end-of-message"]? fun(transaction: mansio.transaction, message: mansio.message): mansio.verdict?
----@field disconnect? fun(session: mansio.session)
----@field route? fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict? These four of a policy of the queue.
----@field predelivery? fun(mail: mansio.mail): mansio.verdict?
----@field retry? fun(mail: mansio.mail): mansio.verdict?
----@field bounce? fun(mail: mansio.mail): mansio.verdict?
-
----@alias mansio.Lookup {lookup: fun(key: string, table: string): string|string[]|mansio.verdict|nil}
----@alias mansio.Transport {deliver: fun(delivery: mansio.delivery): mansio.verdict?}
-
----@param kind "lookup"|"transport"|"auth"|"rate"|"filter"
----@param name string The name of the table, transport, auth, rate, filter or policy in the configuration.
----@param object mansio.Lookup|mansio.Transport|mansio.AuthObject|mansio.RateObject|mansio.FilterObject
-function mansio.provide(kind, name, object) end
-
----No objection, and no further handler of this script is asked.
----@return mansio.verdict
-function mansio.accept() end
----([code,] [enhanced code,] [text]); of a transport with options behind.
----@param ... integer|string|mansio.ResultOptions
----@return mansio.verdict
-function mansio.reject(...) end
----([code,] [enhanced code,] [text]); of a transport with options behind.
----@param ... integer|string|mansio.ResultOptions
----@return mansio.verdict
-function mansio.defer(...) end
----Of a transport: delivered. ([code,] [enhanced code,] [text] [, options])
----@param ... integer|string|mansio.ResultOptions
----@return mansio.verdict
-function mansio.sent(...) end
----Of a transport: it may have been delivered, and is tried again. ([code,] [enhanced code,] [text] [, options])
----@param ... integer|string|mansio.ResultOptions
----@return mansio.verdict
-function mansio.uncertain(...) end
----Of AUTH: that is who the client is.
----@param user string
----@param identity? string As whom the user acts; as itself unless given.
----@return mansio.verdict
-function mansio.authenticated(user, identity) end
----Of a step of AUTH: the client is to answer this, and the next step has its response.
----@param octets? string
----@return mansio.verdict
-function mansio.challenge(octets) end
----@class mansio.PermitsOptions
----@field ttl? mansio.Time How long they may be used; a minute unless given.
----@field retry? mansio.Time Do not ask again before.
----Of the owner of a limit: so many deliveries may begin.
----@param n integer
----@param options? mansio.PermitsOptions
----@return mansio.verdict
-function mansio.permits(n, options) end
----@class mansio.RouteFields
----@field transport? string The one that it has unless given.
----@field nexthop? string With a transport, the recipient's domain unless given.
----@field source_pool? string
----Of "route" and "predelivery": it goes this way.
----@param way mansio.RouteFields
----@return mansio.verdict
-function mansio.route(way) end
----Of "route", "predelivery" and "retry": not now, but in that time.
----@param time mansio.Time
----@param text? string
----@return mansio.verdict
-function mansio.retry(time, text) end
----@param reason string
----@return mansio.verdict
-function mansio.hold(reason) end
----@param reason string
----@return mansio.verdict
-function mansio.discard(reason) end
----To this address and to nobody else; of "bounce": the notification goes there.
----@param address string
----@return mansio.verdict
-function mansio.redirect(address) end
-
----Asks a configured table. Waits. One that cannot answer defers, as an error that pcall() may catch.
----@param table string
----@param key string
----@return string? value
-function mansio.lookup(table, key) end
----@param table string
----@param key string
----@return string[]
-function mansio.lookup_all(table, key) end
-
+---Of DNS.
 ---@class mansio.record
 ---@field data string
 ---@field preference integer
 
----Waits. No such name is an empty list.
----@param name string
----@param type "A"|"AAAA"|"MX"|"TXT"|"PTR"
----@return mansio.record[]
-function mansio.dns(name, type) end
-
----@param time mansio.Time
-function mansio.sleep(time) end
+---What a server of HTTP answered.
+---@class mansio.response
+---@field status integer
+---@field body string
+---@field headers table<string, string> By their names in lower case.
 
 ---A function that runs beside. It ends with its handler.
 ---@class mansio.task
 local task = {}
----Begins when the one that began it waits. All tasks of a call share its budgets; at most 100 that nobody has joined.
----@param f fun(...): ...
----@param ... any What the function gets.
----@return mansio.task
-function mansio.spawn(f, ...) end
 ---Waits for its end. Once; its error is an error here.
 ---@return any ... What the function returned.
 function task:join() end
 
----@class mansio.ConnectOptions
----@field timeout? mansio.Time Of the connection, and of each read and write; "30s" unless given.
----@field tls? boolean With TLS. The certificate is always checked.
----@field tls_name? string The name that the certificate has to have; that of the address unless given.
----@field ca_file? string Whom to trust; the system's authorities unless given.
-
 ---A connection to a server. Good until its handler ends, which closes it.
 ---@class mansio.connection
 local connection = {}
----Waits. Needs allow = ["connect"]. A server that cannot answer defers, as with mansio.lookup.
----@param address string "host:port", "[2001:db8::1]:port" or "unix:/path".
----@param options? mansio.ConnectOptions
----@return mansio.connection
-function mansio.connect(address, options) end
 ---Waits for so many octets.
 ---@param n integer
 ---@return string? octets Fewer at the end of what the server sends, nil after it.
@@ -425,69 +305,16 @@ function connection:read_line() end
 function connection:write(...) end
 function connection:close() end
 
----@class mansio.HttpOptions
----@field timeout? mansio.Time Of all of it; "30s" unless given.
----@field limit? integer Octets that the body of the response may have; 1 MiB unless given.
----@field headers? table<string, string>
----@field ca_file? string Whom to trust; the system's authorities unless given.
-
----@class mansio.response
----@field status integer
----@field body string
----@field headers table<string, string> By their names in lower case.
-
----@class mansio.http
-mansio.http = {}
----Waits. Needs allow = ["http"]. A server that does not answer defers; one that answers with an error has answered.
----@param url string
----@param options? mansio.HttpOptions
----@return mansio.response
-function mansio.http.get(url, options) end
----@param url string
----@param body string
----@param options? mansio.HttpOptions
----@return mansio.response
-function mansio.http.post(url, body, options) end
----@param method string
----@param url string
----@param body? string
----@param options? mansio.HttpOptions
----@return mansio.response
-function mansio.http.request(method, url, body, options) end
-
----@class mansio.RedisOptions
----@field timeout? mansio.Time Of a command, the connection included; "4s" unless given.
----@field tls? boolean
----@field tls_name? string
----@field ca_file? string
----@field user? string
----@field password? string
----@field database? integer
-
 ---@class mansio.redis_server
 local redis_server = {}
----Needs allow = ["redis"]. Waits for nothing yet, so that it may be made when the script is loaded.
----@param address string "host", "host:port" or "unix:/path".
----@param options? mansio.RedisOptions
----@return mansio.redis_server
-function mansio.redis(address, options) end
 ---Waits. A server that cannot answer, or answers with an error, defers.
 ---@param command string
 ---@param ... string|number
 ---@return string|integer|table|nil reply In a list false stands for nil.
 function redis_server:call(command, ...) end
 
----@class mansio.SqliteOptions
----@field timeout? mansio.Time Of a statement; "10s" unless given.
----@field write? boolean Whether it may be written to, and is made when it is not there.
-
 ---@class mansio.database
 local database = {}
----Needs allow = ["sqlite"]. Waits for nothing yet, so that it may be made when the script is loaded.
----@param path string
----@param options? mansio.SqliteOptions
----@return mansio.database
-function mansio.sqlite(path, options) end
 ---Waits.
 ---@param sql string One statement, with ? for each parameter.
 ---@param ... string|number|boolean|nil
@@ -498,23 +325,8 @@ function database:query(sql, ...) end
 ---@return integer changed How many rows.
 function database:execute(sql, ...) end
 
----@generic F: function
----@param f F Of one argument.
----@param options? {ttl?: mansio.Time, size?: integer}
----@return F
-function mansio.memoize(f, options) end
-
----@class mansio.re
-mansio.re = {}
 ---@class mansio.regex
 local regex = {}
----@param pattern string
----@param flags? string Of i, m, s, u, x.
----@return mansio.regex
-function mansio.re.compile(pattern, flags) end
----@param text string
----@return string
-function mansio.re.escape(text) end
 ---@param text string
 ---@return boolean
 function regex:test(text) end
@@ -539,6 +351,354 @@ function regex:each(text) end
 ---@return string text
 ---@return integer count
 function regex:replace(text, replacement) end
+
+---@class mansio.ip_set
+local ip_set = {}
+---@param address string
+---@return boolean
+function ip_set:contains(address) end
+
+---@class mansio.window_of
+local window_of = {}
+---@param key string
+---@param n? integer
+---@return number
+function window_of:add(key, n) end
+---@param key string
+---@return number
+function window_of:count(key) end
+
+---@class mansio.rate_limit
+local rate_limit = {}
+---@param key string
+---@param n? integer
+---@return boolean granted All of them, or none.
+---@return number? wait Seconds until there are so many.
+function rate_limit:take(key, n) end
+---@param key string
+---@return integer n How many there are now.
+function rate_limit:free(key) end
+
+---@class mansio.counter_metric
+local counter_metric = {}
+---@param n? integer
+function counter_metric:add(n) end
+
+---@class mansio.gauge_metric
+local gauge_metric = {}
+---@param value integer
+function gauge_metric:set(value) end
+
+---@class mansio.OnOptions
+---@field timeout? mansio.Time How long the handler may take, its waits included.
+---@field on_error? mansio.OnError What an error in it means; "fail": on_failure of the configuration decides.
+
+---@class mansio.ResultOptions
+---@field retry? mansio.Time Of defer: the server asked not to be tried before.
+---@field nexthop_failed? boolean Of defer: no server of the next hop could be used, so the queue slows down towards it.
+---@field relay? string Who said so, for the log.
+
+---@class mansio.PermitsOptions
+---@field ttl? mansio.Time How long they may be used; a minute unless given.
+---@field retry? mansio.Time Do not ask again before.
+
+---@class mansio.RouteFields
+---@field transport? string The one that it has unless given.
+---@field nexthop? string With a transport, the recipient's domain unless given.
+---@field source_pool? string
+
+---@class mansio.ConnectOptions
+---@field timeout? mansio.Time Of the connection, and of each read and write; "30s" unless given.
+---@field tls? boolean With TLS. The certificate is always checked.
+---@field tls_name? string The name that the certificate has to have; that of the address unless given.
+---@field ca_file? string Whom to trust; the system's authorities unless given.
+
+---@class mansio.HttpOptions
+---@field timeout? mansio.Time Of all of it; "30s" unless given.
+---@field limit? integer Octets that the body of the response may have; 1 MiB unless given.
+---@field headers? table<string, string>
+---@field ca_file? string Whom to trust; the system's authorities unless given.
+
+---@class mansio.RedisOptions
+---@field timeout? mansio.Time Of a command, the connection included; "4s" unless given.
+---@field tls? boolean
+---@field tls_name? string
+---@field ca_file? string
+---@field user? string
+---@field password? string
+---@field database? integer
+
+---@class mansio.SqliteOptions
+---@field timeout? mansio.Time Of a statement; "10s" unless given.
+---@field write? boolean Whether it may be written to, and is made when it is not there.
+
+---@class mansio.MemoizeOptions
+---@field ttl? mansio.Time How long a result is remembered; a minute unless given.
+---@field size? integer How many are; 10000 unless given.
+
+---@class mansio.RateOptions
+---@field burst? integer How many may follow each other at once after a quiet time; the number of the rate unless given.
+
+---@class mansio.Lookup
+---@field lookup fun(key: string, table: string): string|string[]|mansio.verdict|nil
+
+---@class mansio.Transport
+---@field deliver fun(delivery: mansio.delivery): mansio.verdict?
+
+---Either check or step.
+---@class mansio.AuthObject
+---@field check? fun(user: string, password: string, step: mansio.auth_step): boolean|mansio.verdict|nil For PLAIN, LOGIN.
+---@field step? fun(step: mansio.auth_step): mansio.verdict For mechanisms of its own.
+---@field mechanisms? string[] Needed with step; {"PLAIN", "LOGIN"} with check.
+
+---@class mansio.RateObject
+---@field lease fun(request: mansio.lease_request): mansio.verdict mansio.permits(n), or mansio.defer(why).
+---@field give_back? fun(limit: string, key: string, unused: integer)
+
+---What [filter.NAME] or [policy.NAME] does: a function for each event that it sees, as mansio.on() has them; the options
+---are for all of them.
+---@class mansio.FilterObject
+---@field timeout? mansio.Time How long the handler may take, its waits included.
+---@field on_error? mansio.OnError What an error in it means; "fail": on_failure of the configuration decides.
+---@field connect? fun(session: mansio.session): mansio.verdict?
+---@field helo? fun(session: mansio.session, name: string): mansio.verdict?
+---@field starttls? fun(session: mansio.session): mansio.verdict?
+---@field auth? fun(session: mansio.session, mechanism: string, user: string): mansio.verdict?
+---@field mail? fun(transaction: mansio.transaction, sender: mansio.address): mansio.verdict?
+---@field rcpt? fun(transaction: mansio.transaction, rcpt: mansio.address): mansio.verdict?
+---@field data? fun(transaction: mansio.transaction): mansio.verdict?
+---@field header? fun(transaction: mansio.transaction, name: string, value: string): mansio.verdict?
+---@field eoh? fun(transaction: mansio.transaction): mansio.verdict?
+---@field body? fun(transaction: mansio.transaction, piece: string): mansio.verdict?
+---@field ["end-of-message"]? fun(transaction: mansio.transaction, message: mansio.message): mansio.verdict?
+---@field disconnect? fun(session: mansio.session)
+---@field route? fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict? These four of a policy of the queue.
+---@field predelivery? fun(mail: mansio.mail): mansio.verdict?
+---@field retry? fun(mail: mansio.mail): mansio.verdict?
+---@field bounce? fun(mail: mansio.mail): mansio.verdict?
+
+---Has a function called at an event. Works while the script is loaded.
+---@overload fun(event: "connect", handler: fun(session: mansio.session): mansio.verdict?)
+---@overload fun(event: "connect", options: mansio.OnOptions, handler: fun(session: mansio.session): mansio.verdict?)
+---@overload fun(event: "helo", handler: fun(session: mansio.session, name: string): mansio.verdict?)
+---@overload fun(event: "helo", options: mansio.OnOptions, handler: fun(session: mansio.session, name: string): mansio.verdict?)
+---@overload fun(event: "starttls", handler: fun(session: mansio.session): mansio.verdict?)
+---@overload fun(event: "starttls", options: mansio.OnOptions, handler: fun(session: mansio.session): mansio.verdict?)
+---@overload fun(event: "auth", handler: fun(session: mansio.session, mechanism: string, user: string): mansio.verdict?)
+---@overload fun(event: "auth", options: mansio.OnOptions, handler: fun(session: mansio.session, mechanism: string, user: string): mansio.verdict?)
+---@overload fun(event: "mail", handler: fun(transaction: mansio.transaction, sender: mansio.address): mansio.verdict?)
+---@overload fun(event: "mail", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction, sender: mansio.address): mansio.verdict?)
+---@overload fun(event: "rcpt", handler: fun(transaction: mansio.transaction, rcpt: mansio.address): mansio.verdict?)
+---@overload fun(event: "rcpt", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction, rcpt: mansio.address): mansio.verdict?)
+---@overload fun(event: "data", handler: fun(transaction: mansio.transaction): mansio.verdict?)
+---@overload fun(event: "data", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction): mansio.verdict?)
+---@overload fun(event: "header", handler: fun(transaction: mansio.transaction, name: string, value: string): mansio.verdict?)
+---@overload fun(event: "header", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction, name: string, value: string): mansio.verdict?)
+---@overload fun(event: "eoh", handler: fun(transaction: mansio.transaction): mansio.verdict?)
+---@overload fun(event: "eoh", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction): mansio.verdict?)
+---@overload fun(event: "body", handler: fun(transaction: mansio.transaction, piece: string): mansio.verdict?)
+---@overload fun(event: "body", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction, piece: string): mansio.verdict?)
+---@overload fun(event: "end-of-message", handler: fun(transaction: mansio.transaction, message: mansio.message): mansio.verdict?)
+---@overload fun(event: "end-of-message", options: mansio.OnOptions, handler: fun(transaction: mansio.transaction, message: mansio.message): mansio.verdict?)
+---@overload fun(event: "disconnect", handler: fun(session: mansio.session))
+---@overload fun(event: "disconnect", options: mansio.OnOptions, handler: fun(session: mansio.session))
+---@overload fun(event: "route", handler: fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict?)
+---@overload fun(event: "route", options: mansio.OnOptions, handler: fun(mail: mansio.mail, recipient: mansio.address): mansio.verdict?)
+---@overload fun(event: "predelivery", handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "predelivery", options: mansio.OnOptions, handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "retry", handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "retry", options: mansio.OnOptions, handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "bounce", handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "bounce", options: mansio.OnOptions, handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "inserted", handler: fun(event: mansio.event))
+---@overload fun(event: "inserted", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "routed", handler: fun(event: mansio.event))
+---@overload fun(event: "routed", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "delivering", handler: fun(event: mansio.event))
+---@overload fun(event: "delivering", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "delivered", handler: fun(event: mansio.event))
+---@overload fun(event: "delivered", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "deferred", handler: fun(event: mansio.event))
+---@overload fun(event: "deferred", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "bounced", handler: fun(event: mansio.event))
+---@overload fun(event: "bounced", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "removed", handler: fun(event: mansio.event))
+---@overload fun(event: "removed", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
+---@overload fun(event: "log", handler: fun(line: string))
+---@overload fun(event: "log", options: {timeout?: mansio.Time}, handler: fun(line: string))
+---@param event mansio.Event
+---@param options mansio.OnOptions
+---@param handler fun(...): mansio.verdict?
+function mansio.on(event, options, handler) end
+
+---Is what the configuration names as NAME. Works while the script is loaded.
+---@param kind mansio.ProvideKind
+---@param name string The name of the table, transport, auth, rate, filter or policy in the configuration.
+---@param object mansio.Lookup|mansio.Transport|mansio.AuthObject|mansio.RateObject|mansio.FilterObject
+function mansio.provide(kind, name, object) end
+
+---No objection, and no further handler of this script is asked.
+---@return mansio.verdict
+function mansio.accept() end
+
+---([code,] [enhanced code,] [text]); of a transport with options behind.
+---@param ... integer|string|mansio.ResultOptions
+---@return mansio.verdict
+function mansio.reject(...) end
+
+---([code,] [enhanced code,] [text]); of a transport with options behind.
+---@param ... integer|string|mansio.ResultOptions
+---@return mansio.verdict
+function mansio.defer(...) end
+
+---Of a transport: delivered. ([code,] [enhanced code,] [text] [, options])
+---@param ... integer|string|mansio.ResultOptions
+---@return mansio.verdict
+function mansio.sent(...) end
+
+---Of a transport: it may have been delivered, and is tried again. ([code,] [enhanced code,] [text] [, options])
+---@param ... integer|string|mansio.ResultOptions
+---@return mansio.verdict
+function mansio.uncertain(...) end
+
+---Of AUTH: that is who the client is.
+---@param user string
+---@param identity? string As whom the user acts; as itself unless given.
+---@return mansio.verdict
+function mansio.authenticated(user, identity) end
+
+---Of a step of AUTH: the client is to answer this, and the next step has its response.
+---@param octets? string
+---@return mansio.verdict
+function mansio.challenge(octets) end
+
+---Of the owner of a limit: so many deliveries may begin.
+---@param n integer
+---@param options? mansio.PermitsOptions
+---@return mansio.verdict
+function mansio.permits(n, options) end
+
+---Of "route" and "predelivery": it goes this way.
+---@param way mansio.RouteFields
+---@return mansio.verdict
+function mansio.route(way) end
+
+---Of "route", "predelivery" and "retry": not now, but in that time.
+---@param time mansio.Time
+---@param text? string
+---@return mansio.verdict
+function mansio.retry(time, text) end
+
+---Into the queue, to wait there for an operator.
+---@param reason string
+---@return mansio.verdict
+function mansio.hold(reason) end
+
+---Taken, and thrown away.
+---@param reason string
+---@return mansio.verdict
+function mansio.discard(reason) end
+
+---To this address and to nobody else; of "bounce": the notification goes there.
+---@param address string
+---@return mansio.verdict
+function mansio.redirect(address) end
+
+---Asks a configured table. Waits. One that cannot answer defers, as an error that pcall() may catch.
+---@param table string
+---@param key string
+---@return string? value
+function mansio.lookup(table, key) end
+
+---All values that the table has. Waits.
+---@param table string
+---@param key string
+---@return string[]
+function mansio.lookup_all(table, key) end
+
+---Waits. No such name is an empty list.
+---@param name string
+---@param type mansio.RecordType
+---@return mansio.record[]
+function mansio.dns(name, type) end
+
+---Waits.
+---@param time mansio.Time
+function mansio.sleep(time) end
+
+---Begins when the one that began it waits. All tasks of a call share its budgets; at most 100 that nobody has joined.
+---@param f fun(...): ...
+---@param ... any What the function gets.
+---@return mansio.task
+function mansio.spawn(f, ...) end
+
+---Waits. Needs allow = ["connect"]. A server that cannot answer defers, as with mansio.lookup.
+---@param address string "host:port", "[2001:db8::1]:port" or "unix:/path".
+---@param options? mansio.ConnectOptions
+---@return mansio.connection
+function mansio.connect(address, options) end
+
+---Needs allow = ["redis"]. Waits for nothing yet, so that it may be made when the script is loaded.
+---@param address string "host", "host:port" or "unix:/path".
+---@param options? mansio.RedisOptions
+---@return mansio.redis_server
+function mansio.redis(address, options) end
+
+---Needs allow = ["sqlite"]. Waits for nothing yet, so that it may be made when the script is loaded.
+---@param path string
+---@param options? mansio.SqliteOptions
+---@return mansio.database
+function mansio.sqlite(path, options) end
+
+---A function that remembers what this one returned for each argument.
+---@generic F: function
+---@param f F Of one argument.
+---@param options? mansio.MemoizeOptions
+---@return F
+function mansio.memoize(f, options) end
+
+---Counts for each of many keys what came within a time that slides, in all processes of the instance.
+---@param name string
+---@param length mansio.Time
+---@return mansio.window_of
+function mansio.window(name, length) end
+
+---A rate for each of many keys, for all processes of the instance.
+---@param name string The same name is the same rate.
+---@param rate string Such as "100/m" or "500/15m".
+---@param options? mansio.RateOptions
+---@return mansio.rate_limit
+function mansio.rate(name, rate, options) end
+
+---@class mansio.http
+mansio.http = {}
+---Waits. Needs allow = ["http"]. A server that does not answer defers; one that answers with an error has answered.
+---@param url string
+---@param options? mansio.HttpOptions
+---@return mansio.response
+function mansio.http.get(url, options) end
+---@param url string
+---@param body string
+---@param options? mansio.HttpOptions
+---@return mansio.response
+function mansio.http.post(url, body, options) end
+---@param method string
+---@param url string
+---@param body? string
+---@param options? mansio.HttpOptions
+---@return mansio.response
+function mansio.http.request(method, url, body, options) end
+
+---Perl's regular expressions.
+---@class mansio.re
+mansio.re = {}
+---@param pattern string
+---@param flags? string Of i, m, s, u, x.
+---@return mansio.regex
+function mansio.re.compile(pattern, flags) end
+---@param text string
+---@return string
+function mansio.re.escape(text) end
 
 ---@class mansio.json
 ---@field null lightuserdata
@@ -566,25 +726,25 @@ function mansio.base64.decode(text) end
 ---@class mansio.hash
 mansio.hash = {}
 ---@param text string
----@param form? "raw"
+---@param form? "raw" The octets; hexadecimal unless given.
 ---@return string
 function mansio.hash.sha256(text, form) end
 ---@param text string
----@param form? "raw"
+---@param form? "raw" The octets; hexadecimal unless given.
 ---@return string
 function mansio.hash.sha512(text, form) end
 ---@param text string
----@param form? "raw"
+---@param form? "raw" The octets; hexadecimal unless given.
 ---@return string
 function mansio.hash.sha1(text, form) end
 ---@param text string
----@param form? "raw"
+---@param form? "raw" The octets; hexadecimal unless given.
 ---@return string
 function mansio.hash.md5(text, form) end
 ---@param hash "sha256"|"sha512"|"sha1"|"md5"
 ---@param key string
 ---@param text string
----@param form? "raw"
+---@param form? "raw" The octets; hexadecimal unless given.
 ---@return string
 function mansio.hash.hmac(hash, key, text, form) end
 ---@param a string
@@ -613,14 +773,9 @@ function mansio.time.seconds(time) end
 
 ---@class mansio.ip
 mansio.ip = {}
----@class mansio.ip_set
-local ip_set = {}
 ---@param networks string[]
 ---@return mansio.ip_set
 function mansio.ip.set(networks) end
----@param address string
----@return boolean
-function ip_set:contains(address) end
 ---@param text string
 ---@return string?
 function mansio.ip.parse(text) end
@@ -653,6 +808,7 @@ function mansio.suffix.of(name) end
 ---@return string? name Such as "example.co.uk", in A-labels; nil for what is a suffix itself, or no name.
 function mansio.suffix.registrable(name) end
 
+---Numbers by name, in all processes of the instance.
 ---@class mansio.counter
 mansio.counter = {}
 ---@param name string
@@ -662,40 +818,6 @@ function mansio.counter.add(name, n) end
 ---@param name string
 ---@return integer
 function mansio.counter.get(name) end
-
----@class mansio.window_of
-local window = {}
----@param name string
----@param length mansio.Time
----@return mansio.window_of
-function mansio.window(name, length) end
----@param key string
----@param n? integer
----@return number
-function window:add(key, n) end
----@param key string
----@return number
-function window:count(key) end
-
----@class mansio.RateOptions
----@field burst? integer How many may follow each other at once after a quiet time; the number of the rate unless given.
-
----@class mansio.rate_limit
-local rate_limit = {}
----A rate for each of many keys, for the whole process.
----@param name string The same name is the same rate.
----@param rate string Such as "100/m" or "500/15m".
----@param options? mansio.RateOptions
----@return mansio.rate_limit
-function mansio.rate(name, rate, options) end
----@param key string
----@param n? integer
----@return boolean granted All of them, or none.
----@return number? wait Seconds until there are so many.
-function rate_limit:take(key, n) end
----@param key string
----@return integer n How many there are now.
-function rate_limit:free(key) end
 
 ---@class mansio.log
 mansio.log = {}
@@ -714,10 +836,6 @@ function mansio.log.error(format, ...) end
 
 ---@class mansio.metric
 mansio.metric = {}
----@class mansio.counter_metric
-local counter_metric = {}
----@class mansio.gauge_metric
-local gauge_metric = {}
 ---@param name string
 ---@param help string
 ---@return mansio.counter_metric
@@ -726,7 +844,3 @@ function mansio.metric.counter(name, help) end
 ---@param help string
 ---@return mansio.gauge_metric
 function mansio.metric.gauge(name, help) end
----@param n? integer
-function counter_metric:add(n) end
----@param value integer
-function gauge_metric:set(value) end

@@ -30,6 +30,15 @@ class Figures(unittest.TestCase):
         self.assertTrue(held)
         self.assertEqual(said.count("not measured"), 3)
 
+    def test_each_plugin_beside_which_mail_is_measured_has_to_hold_in_both_modes(self):
+        promised = figures.beside_plugins(["one", "two"])
+        good = {f"{name}/{mode}": 0.9 for name in ("one", "two") for mode in ("inproc", "process")}
+        self.assertEqual({f.key for f in promised}, good.keys())
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self.assertTrue(figures.judge(promised, good))
+            self.assertFalse(figures.judge(promised, {**good, "two/process": 0.89}))
+        self.assertEqual(said.getvalue().count("not held: "), 1)
+
 
 if __name__ == "__main__":
     unittest.main()

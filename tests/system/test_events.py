@@ -1,5 +1,6 @@
 """Event plugins in the whole program: event-file says what the log says of every message, through reloads and to the end;
-and one that dies, stands still or hangs holds up no mail and loses none."""
+one that dies, stands still or hangs holds up no mail and loses none; and scripts hear the lines of the log, never their
+own."""
 import collections
 import contextlib
 import json
@@ -160,6 +161,79 @@ class Events(rig.TestCase):
             missing = 201 * 3 - len(self.lines()) - self.metric(server, "mansio_events_dropped_total")
             return 0 <= missing <= self.metric(server, "mansio_events_lost_total")
         rig.wait_for(all_told, "every event, written or counted")
+
+    def watch(self, names, options=""):
+        """Scripts that count refusals in the log, write a line for each, and complain if they hear such a line."""
+        with open(self.path("watch.lua"), "w") as f:
+            f.write('''
+local rejects = 0
+mansio.on("log", function(line)
+  local told = mansio.json.decode(line)
+  if told.event == "reject" then
+    rejects = rejects + 1
+    mansio.log.info("rejects so far: %d", rejects)
+  end
+  if told.event:find("rejects so far", 1, true) or (told.process or ""):find("^host%.event") then
+    mansio.log.error("heard a listener")
+  end
+end)
+''')
+        return "".join(f'[event.{name}]\nplugin = "lua"\nscript = "{{dir}}/watch.lua"\n{options}\n' for name in names)
+
+    def refuse(self, server, n):
+        with rig.Client(server.port) as client:
+            client.cmd("EHLO client.test")
+            for _ in range(n):
+                self.assertEqual(client.cmd("MAIL FROM:<a@sender.example> SIZE=999999999999")[0], 552)
+
+    def counted(self, server, name):
+        """The numbers of its lines, in the order of the log."""
+        lines = (json.loads(line) for line in server.log_text().splitlines() if "rejects so far: " in line)
+        return [int(line["event"].split(": ")[1]) for line in lines if line["event_sink"] == name]
+
+    def test_lines_of_the_log_are_told_and_never_those_of_listeners(self):
+        """Two of them, each of which writes a line for each refusal that it hears of: no line leads to another."""
+        names = ("watch", "other")
+        sink = self.peer()
+        server = self.mansio(rig.relay_config(sink.port) + self.watch(names))
+
+        def all_heard():  # once it is told that lines are wanted, a process tells all that it writes
+            self.refuse(server, 1)
+            return all(self.counted(server, name) for name in names)
+        rig.wait_for(all_heard, "lines to be told")
+        before = {name: self.counted(server, name)[-1] for name in names}
+        self.refuse(server, 3)
+        self.send(server, ["b@one.example"])
+        rig.wait_for(lambda: all(self.counted(server, name)[-1] >= before[name] + 3 for name in names),
+                     "every refusal to be told")
+        rig.wait_for(lambda: sink.count() == 1, "the message")
+        self.assertEqual(server.stop(), 0)
+        for name in names:
+            numbers = self.counted(server, name)
+            self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+            self.assertLessEqual(len(numbers), len(server.events("reject")))
+        self.assertEqual(server.events("heard a listener"), [])
+
+    def test_a_flood_of_lines_is_dropped_and_counted_and_mail_flows(self):
+        sink = self.peer()
+        server = self.mansio(rig.relay_config(sink.port) +
+                             self.watch(["watch"], 'buffer_size = "64k"\nin_flight_limit = 10'))
+
+        def heard():
+            self.refuse(server, 1)
+            return self.counted(server, "watch")
+        rig.wait_for(heard, "lines to be told")
+        pid, = self.host(server)
+        os.kill(pid, signal.SIGSTOP)
+        self.send(server, [f"{n}@one.example" for n in range(200)])
+        rig.wait_for(lambda: server.queue() == [], "an empty queue")
+        self.assertEqual(sink.count(), 200)
+        rig.wait_for(lambda: self.metric(server, "mansio_log_lines_dropped_total") > 0, "dropped lines")
+        said = "lines of the log are not told: the plugin does not take them as fast as they come; mail is not held up"
+        server.wait_event(said)
+        with contextlib.suppress(ProcessLookupError):  # ended, if it stood still for too long
+            os.kill(pid, signal.SIGCONT)
+        server.wait_event("lines of the log are told again")
 
     def test_a_plugin_that_hangs_is_ended_and_mail_flows(self):
         sink = self.peer()

@@ -134,7 +134,8 @@ class PluginGuide(rig.TestCase):
     def test_its_code_compiles_or_stands_in_an_example(self):
         self.compile_all()
         whole, parts = programs()
-        self.assertEqual(sorted(whole), ["auth-one", "event-count", "lookup-shout", "policy-traffic", "rate-thrifty"])
+        self.assertEqual(sorted(whole), ["auth-one", "event-count", "lookup-copies", "lookup-counts", "lookup-provider",
+                                         "lookup-shout", "policy-quota", "policy-traffic", "rate-thrifty"])
         folder = os.path.join(ROOT, "examples", "plugins")
         examples = ""
         for name in os.listdir(folder):

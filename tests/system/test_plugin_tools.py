@@ -1,5 +1,6 @@
 """`mansio plugin new`, `check` and `list`, `mansio lookup`, and the installed SDK: a plugin begun from nothing builds with
 CMake and with pkg-config alone, passes its test and the check, and answers."""
+import concurrent.futures
 import itertools
 import os
 import subprocess
@@ -96,29 +97,66 @@ pipemap = ["odd", "blocking"]
         os.remove(os.path.join(directory, "no-entry.so"))
         self.assertEqual(rig.run_program("plugin", "list", directory).returncode, 0)
 
+    def check(self, name, *options):
+        return subprocess.run([rig.MANSIO, "plugin", "check", os.path.join(rig.FIXTURES, name + ".so"), *options],
+                              capture_output=True, text=True, timeout=3 * rig.LIMIT)
+
     def test_check_finds_the_sins(self):
         expected = {
             "sin-no-entry": "has no symbol",
+            "sin-wrong-major": "has no symbol",
+            "sin-future-minor": r"needs ABI 1\.\d+, this Mansio has 1\.\d+",
+            "sin-short-size": "describes no whole plugin",
             "sin-unknown-option": "which this Mansio does not know",
             "sin-throws-in-constructor": "did not start",
             "sin-throws-in-call": "threw an exception",
             "sin-completes-twice": "answered an operation that is over",
+            "sin-completes-after-cancel": r"gives no answer late: \d+ came when the deadline had passed",
             "sin-wrong-thread": "wrong thread",
             "sin-segfaults": "ends its process: Segmentation fault",
             "sin-aborts": "ends its process: Aborted",
             "sin-exits": "ends its process: exit status 0",
             "sin-leaks-descriptors": "descriptor",
-            "sin-never-completes": "ended by its deadline alone|hangs",
+            "sin-never-completes": "ended by its deadline alone",
+            "sin-blocks-loop": "hangs",
+            "sin-spins": "hangs",
+            "sin-eats-memory": "leaves no memory behind: it takes 2.. MiB",
+            "sin-floods-log": "does not flood the log: .* more than is logged",
             "lookup-none": "is one of its kinds with these options: it is none of them",
+            "lookup-sin-aborts": "ends its process: Aborted",
+            "lookup-sin-blocks-loop": "hangs",
+            "lookup-sin-completes-late": r"gives no answer late: \d+ came when the deadline had passed",
+            "lookup-sin-completes-twice": "answered an operation that is over",
+            "lookup-sin-finds-nothing": "answers as a lookup does: the plugin found no value",
+            "lookup-sin-never-completes": "ended by its deadline alone",
+            "lookup-sin-throws-in-call": "threw an exception",
+            "lookup-sin-throws-in-constructor": "did not start",
+            "lookup-sin-wrong-thread": "wrong thread",
         }
         if rig.SLOW > 1:  # sanitizers end the process in their own way
-            del expected["sin-segfaults"], expected["sin-aborts"]
+            del expected["sin-segfaults"], expected["sin-aborts"], expected["lookup-sin-aborts"]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:  # most of them wait most of the time
+            results = dict(zip(expected, pool.map(self.check, expected)))
         for name, regex in expected.items():
             with self.subTest(name):
-                result = subprocess.run([rig.MANSIO, "plugin", "check", os.path.join(rig.FIXTURES, name + ".so")],
-                                        capture_output=True, text=True, timeout=3 * rig.LIMIT)
+                result = results[name]
                 self.assertEqual(result.returncode, 1, result.stdout)
                 self.assertRegex(result.stdout, regex)
+
+    def test_check_finds_what_is_careless_in_each_kind(self):
+        finds = {"leak": "leaves no memory behind: it grows with the calls", "flood": "does not flood the log: .* more than is logged",
+                 "late": r"gives no answer late: \d+ came when the deadline had passed"}
+        cases = [(kind, does) for kind in ("lookup", "filter", "auth", "event", "rate") for does in ("", *finds)
+                 if (kind, does) != ("event", "late")]  # nobody waits for what an event plugin does
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            results = pool.map(lambda case: self.check("careless", "--option", f"as={case[0]}", "--option", f"does={case[1]}"), cases)
+            for (kind, does), result in zip(cases, results):
+                with self.subTest(kind=kind, does=does):
+                    if does:
+                        self.assertEqual(result.returncode, 1, result.stdout)
+                        self.assertRegex(result.stdout, f"FAIL as {kind}: {finds[does]}")
+                    else:
+                        self.assertEqual(result.returncode, 0, result.stdout)
 
 
 if __name__ == "__main__":

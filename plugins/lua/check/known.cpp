@@ -20,6 +20,8 @@ Known object(std::string_view type) {
   return {Known::Kind::Object, std::string{type}};
 }
 
+bool is_call(const Expression &e) { return e.kind == ExpressionKind::Call || e.kind == ExpressionKind::Method; }
+
 Known element_of(const Known &list) {
   if (list.kind != Known::Kind::Object || !list.name.ends_with(kList)) return {};
   return object(std::string_view{list.name}.substr(0, list.name.size() - kList.size()));
@@ -55,12 +57,8 @@ Known Knowledge::find(const Expression &e) const {
     case ExpressionKind::Item:
       return element_of(of(e.first));
     case ExpressionKind::Call:
-    case ExpressionKind::Method: {
-      const auto function = callee(e);
-      for (const auto &shape : kResultShapes)
-        if (shape.function == function) return object(shape.type);
-      return {};
-    }
+    case ExpressionKind::Method:
+      return object(type_of_result(callee(e)));
     case ExpressionKind::Binary:
       return object(e.text == ".." ? "string" : "");
     case ExpressionKind::Parenthesis:
@@ -76,6 +74,7 @@ Known Knowledge::of_local(const Local &local, std::string_view parameter_type) c
   if (local.value != kNone) return of(local.value);
   if (local.loop == kNone) return {};
   const auto &loop = source_.expressions[local.loop];
+  if (local.loop_first) return object(is_call(loop) ? type_of_walk(callee(loop)) : "");
   const bool over_list = loop.kind == ExpressionKind::Call && loop.list.size() == 1 && callee(loop) == "ipairs";
   return over_list ? element_of(of(loop.list.front())) : Known{};
 }
@@ -115,10 +114,7 @@ void Knowledge::note_handlers() {
 void Knowledge::note_on(const Expression &call) {
   const auto &event = source_.expressions[call.list.front()];
   if (event.kind != ExpressionKind::String || call.list.size() < 2) return;
-  for (const auto &shape : kHandlerShapes)
-    if (shape.event == event.text) note_handler(call.list.back(), shape.parameters);
-  for (const auto &told : kMessageEvents)
-    if (told.name == event.text) note_handler(call.list.back(), kListenerShape);
+  note_handler(call.list.back(), types_at_event(event.text));
 }
 
 // mansio.provide(kind, name, {field = function ...})
@@ -130,15 +126,12 @@ void Knowledge::note_provide(const Expression &call) {
     if (fields.keys[i] == kNone) continue;
     const auto &field = source_.expressions[fields.keys[i]];
     if (field.kind != ExpressionKind::String) continue;
-    for (const auto &shape : kProvidedShapes)
-      if (shape.kind == kind.text && shape.field == field.text) note_handler(fields.list[i], shape.parameters);
-    if (kind.text != "filter") continue;
-    for (const auto &shape : kHandlerShapes)
-      if (shape.event == field.text) note_handler(fields.list[i], shape.parameters);
+    note_handler(fields.list[i], types_of_provided(kind.text, field.text));
   }
 }
 
 void Knowledge::note_handler(Index value, const Types &types) {
+  if (types.front().empty()) return;  // no event, or nothing that is called
   const auto &e = source_.expressions[value];
   if (e.kind == ExpressionKind::Function) note_parameters(value, types);
   if (e.kind == ExpressionKind::Local) named_.push_back({e.local, types});

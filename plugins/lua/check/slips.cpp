@@ -131,14 +131,18 @@ class Finder {
   void call(const Expression &e) {
     const auto function = known_.callee(e);
     if (function.empty()) return;
+    const auto *const declared = find_function(function);
+    if (!declared) return;
+    const bool constructor = is_constructor(function);
     bool good = true;
-    for (const auto &shape : kOptionsShapes)
-      if (shape.function == function) good = options_of(e, shape) && good;
-    for (const auto &shape : kArgumentShapes)
-      if (shape.function == function) argument(e, shape);
+    for (std::size_t i = 0; i < declared->parameters.size(); ++i) {
+      const auto &parameter = declared->parameters[i];
+      if (const auto *const shape = find_options(parameter.type))
+        good = options_of(e, *shape, parameter.name == "..." ? 0 : i + 1) && good;
+      if (!constructor) argument(e, parameter, i + 1);
+    }
     if (!good) return;  // of which a constructor would say the same again
-    for (const auto name : kConstructors)
-      if (name == function) construct(e, name, 0);
+    if (constructor) construct(e, function, 0);
     for (const auto &shape : kReportShapes)
       if (shape.method == function) construct(e, shape.constructor, 1);
   }
@@ -146,26 +150,29 @@ class Finder {
     auto objection = constructor_objection(source_, known_, world_, constructor, e.list, from);
     if (!objection.empty()) slip(e, std::move(objection));
   }
-  void argument(const Expression &e, const ArgumentShape &shape) {
-    if (shape.number > e.list.size()) {
-      if (e.list.empty() || !is_open(at(e.list.back()))) slip(e, no_text(shape.what, "nothing"));
+  void argument(const Expression &e, const DeclaredParameter &parameter, std::size_t number) {
+    const auto expected = type_of_argument(parameter);
+    if (expected == ArgumentType::Unknown) return;
+    if (number > e.list.size()) {
+      if (e.list.empty() || !is_open(at(e.list.back()))) slip(e, no_text(parameter.what, "nothing"));
       return;
     }
-    const auto index = e.list[shape.number - 1];
+    const auto index = e.list[number - 1];
     const auto &value = at(index);
     if (const auto type = type_that_is_no_text(source_, known_, index); !type.empty())
-      slip(value, no_text(shape.what, type));
+      slip(value, no_text(parameter.what, type));
     else if (value.kind != ExpressionKind::String)
       return;
-    else if (shape.type == ArgumentType::RecordType && !has(kRecordTypes, value.text))
+    else if (expected == ArgumentType::RecordType && !has(kRecordTypes, value.text))
       slip(value, no_record_type(value.text));
-    else if (shape.type == ArgumentType::Time && !parse_duration(value.text))
-      slip(value, no_time(shape.what, value.text));
+    else if (expected == ArgumentType::Time && !parse_duration(value.text))
+      slip(value, no_time(parameter.what, value.text));
   }
-  bool options_of(const Expression &e, const OptionsShape &shape) {
+  // At this place among the arguments, or anywhere for 0.
+  bool options_of(const Expression &e, const OptionsShape &shape, std::size_t number) {
     bool good = true;
     for (std::size_t i = 0; i < e.list.size(); ++i)
-      if (shape.number == 0 || shape.number == i + 1) good = options(at(e.list[i]), shape) && good;
+      if (number == 0 || number == i + 1) good = options(at(e.list[i]), shape) && good;
     return good;
   }
   // Whether there is nothing wrong with them.
@@ -176,10 +183,10 @@ class Finder {
       const auto &key = at(table.keys[i]);
       if (key.kind != ExpressionKind::String) continue;
       const auto &value = at(table.list[i]);
-      if (!has(shape.options, key.text))
+      if (!has(shape.names, key.text))
         slip(key,
-             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean(key.text, shape.options));
-      else if (has(kTimeOptions, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
+             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean(key.text, shape.names));
+      else if (is_time_option(shape, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
         slip(value, no_time(key.text, value.text));
     }
     return slips_.size() == before;

@@ -361,6 +361,12 @@ class Parser {
     if (take_keyword("else")) block();
     expect_keyword("end");
   }
+  void note_loop(const std::vector<Index> &variables, Index over) {
+    auto &first = source_.locals[variables.front()];
+    first.loop = over;
+    first.loop_first = true;
+    if (variables.size() > 1) source_.locals[variables[1]].loop = over;
+  }
   void loop() {
     std::vector<Index> variables{declare(expect_name())};
     if (take_symbol("=")) {
@@ -370,7 +376,7 @@ class Parser {
       expect_keyword("in");
       const auto values = expressions();
       for (const auto value : values) step(value);
-      if (variables.size() > 1 && values.size() == 1) source_.locals[variables[1]].loop = values.front();
+      if (values.size() == 1) note_loop(variables, values.front());
     }
     expect_keyword("do");
     const auto before = active_.size();

@@ -51,7 +51,8 @@ struct Expression {
 struct Local {
   std::string name{};
   Index value = kNone;           // what it is first, where that is one expression
-  Index loop = kNone;            // of the second variable of `for _, x in E`: E
+  Index loop = kNone;            // of the first two variables of `for i, x in E`: E
+  bool loop_first = false;       // it is the first one
   bool assigned = false;         // later on, too
   std::uint32_t references = 0;  // where it is read
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/io/channel.hpp"
 #include "plugins/lua/io/io.hpp"
@@ -52,13 +53,13 @@ Work open(std::shared_ptr<Connection> connection, std::uint64_t serial, plugin::
 int connect(lua_State *L) {
   expect_allowed(L, "connect", "mansio.connect");
   auto &call = may_ask(L, "mansio.connect");
-  const auto text = text_at(L, 1, "the address");
+  const auto text = text_at<"mansio.connect">(L);
   const auto peer = Peer::parse(text);
   if (!peer)
     throw ScriptError{"the address is \"" + std::string{text} + "\", expected \"host:port\" or \"unix:/path\""};
   ServerOptions options;
   if (!lua_isnoneornil(L, 2)) {
-    expect_table(L, 2, "the options");
+    expect_table<"mansio.connect", 2>(L);
     only_fields(L, 2, "mansio.connect", kConnectOptions);
     options = server_options(L, 2, *peer);
   }
@@ -114,7 +115,7 @@ int read(lua_State *L) {
   auto connection = usable(L);
   auto &channel = connection->channel;
   const auto most = static_cast<std::int64_t>(State::of(L).call_memory());
-  const auto n = static_cast<std::size_t>(integer_at(L, 2, "the number of octets", 1, most));
+  const auto n = static_cast<std::size_t>(integer_at<"connection:read">(L, 1, most));
   if (channel.unread().size() >= n || channel.ended()) return push_octets(L, channel, n);
   auto &call = Call::may_wait(L, "connection:read");
   return wait_for_task(L, call, channel.peer().text(), n,

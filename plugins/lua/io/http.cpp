@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/io/fake_servers.hpp"
 #include "plugins/lua/io/http_client.hpp"
@@ -53,7 +54,7 @@ void read_headers(lua_State *L, HttpRequest &request) {
 std::size_t read_options(lua_State *L, int index, HttpRequest &request, std::int64_t &timeout) {
   std::int64_t limit = std::min<std::int64_t>(kBodyLimit, static_cast<std::int64_t>(State::of(L).call_memory()));
   if (!lua_isnoneornil(L, index)) {
-    expect_table(L, index, "the options");
+    expect_table(L, index, declared_argument("mansio.http.get", 2).what);
     only_fields(L, index, "mansio.http", kHttpOptions);
     timeout = timeout_field(L, index, timeout);
     if (lua_getfield(L, index, "limit") != LUA_TNIL)
@@ -128,14 +129,14 @@ int ask(lua_State *L, const char *what, HttpRequest request, int options) {
 HttpRequest request_to(lua_State *L, int url, const char *method) {
   HttpRequest request;
   request.method = method;
-  request.url = text_at(L, url, "the URL");
+  request.url = text_at(L, url, declared_argument("mansio.http.get", 1).what);
   if (request.url.find('\0') != std::string::npos) throw ScriptError{"the URL has a NUL in it"};
   return request;
 }
 
 void add_body(lua_State *L, int index, HttpRequest &request) {
   request.has_body = true;
-  request.body = text_at(L, index, "the body");
+  request.body = text_at(L, index, declared_argument("mansio.http.post", 2).what);
 }
 
 int get(lua_State *L) {  // (url [, options])
@@ -149,7 +150,7 @@ int post(lua_State *L) {  // (url, body [, options])
 }
 
 int any(lua_State *L) {  // (method, url [, body [, options]])
-  const std::string method{text_at(L, 1, "the method")};
+  const std::string method{text_at<"mansio.http.request">(L)};
   if (!is_token(method)) throw ScriptError{"the method is \"" + method + "\", expected one such as \"PUT\""};
   auto request = request_to(L, 2, method.c_str());
   if (!lua_isnoneornil(L, 3)) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/io/io.hpp"
 #include "plugins/lua/io/operation.hpp"
@@ -35,7 +36,7 @@ struct RedisReference {
 // mansio.redis(address [, {user =, password =, database =, timeout =, tls =, tls_name =, ca_file =}])
 int redis(lua_State *L) {
   expect_allowed(L, "redis", "mansio.redis");
-  const auto text = text_at(L, 1, "the address");
+  const auto text = text_at<"mansio.redis">(L);
   const auto peer = Peer::parse(text, 6379);
   if (!peer)
     throw ScriptError{"the address is \"" + std::string{text} +
@@ -43,7 +44,7 @@ int redis(lua_State *L) {
   RedisReference made{*peer, {}, {}, {}, 0, nullptr};
   made.options.timeout = kRedisTimeout;
   if (!lua_isnoneornil(L, 2)) {
-    expect_table(L, 2, "the options");
+    expect_table<"mansio.redis", 2>(L);
     only_fields(L, 2, "mansio.redis", kRedisOptions);
     made.options = server_options(L, 2, *peer);
     made.options.timeout = timeout_field(L, 2, kRedisTimeout);

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/io/io.hpp"
 #include "plugins/lua/io/operation.hpp"
@@ -29,11 +30,11 @@ struct Database {
 // mansio.sqlite(path [, {write =, timeout =}])
 int sqlite(lua_State *L) {
   expect_allowed(L, "sqlite", "mansio.sqlite");
-  Database made{std::string{text_at(L, 1, "the path")}, false, kSqliteTimeout};
+  Database made{std::string{text_at<"mansio.sqlite">(L)}, false, kSqliteTimeout};
   if (!made.path.starts_with('/') || made.path.find('\0') != std::string::npos)
     throw ScriptError{"the path is \"" + made.path + "\", expected one from the root on"};
   if (!lua_isnoneornil(L, 2)) {
-    expect_table(L, 2, "the options");
+    expect_table<"mansio.sqlite", 2>(L);
     only_fields(L, 2, "mansio.sqlite", kSqliteOptions);
     made.timeout = timeout_field(L, 2, kSqliteTimeout);
     if (lua_getfield(L, 2, "write") != LUA_TNIL) {
@@ -108,7 +109,7 @@ int statement(lua_State *L) {
   SqliteQuery query;
   query.path = database.path;
   query.write = database.write;
-  query.sql = text_at(L, 2, "the statement");
+  query.sql = text_at<"database:query">(L);
   query.deadline = steady_ns() + database.timeout;
   query.limit = std::min(kRowsLimit, State::of(L).call_memory() / 2);
   std::size_t octets = query.limit + query.sql.size();

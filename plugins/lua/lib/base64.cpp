@@ -5,6 +5,7 @@
 #include <string>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/state.hpp"
 
@@ -13,15 +14,16 @@ namespace {
 
 constexpr std::size_t kLargestBase64 = 64 << 20;
 
+template <FunctionName F>
 std::string_view bounded(lua_State *L) {
-  const auto text = text_at(L, 1, "the text");
+  const auto text = text_at<F>(L);
   if (text.size() > kLargestBase64) throw ScriptError{"the text is larger than 64 MiB"};
   State::of(L).charge(L, 50 + text.size() / 8);
   return text;
 }
 
 int base64_encode(lua_State *L) {
-  const auto text = bounded(L);
+  const auto text = bounded<"mansio.base64.encode">(L);
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');  // it ends with NUL
   const int n = ::EVP_EncodeBlock(reinterpret_cast<unsigned char *>(out.data()),
                                   reinterpret_cast<const unsigned char *>(text.data()), static_cast<int>(text.size()));
@@ -33,7 +35,7 @@ int base64_encode(lua_State *L) {
 int base64_decode(lua_State *L) {
   constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string digits;
-  for (const char c : bounded(L))
+  for (const char c : bounded<"mansio.base64.decode">(L))
     if (c != ' ' && c != '\t' && c != '\r' && c != '\n') digits += c;
   const auto end = std::min(digits.find('='), digits.size());
   const auto padding = digits.size() - end;

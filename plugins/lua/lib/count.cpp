@@ -1,6 +1,7 @@
-// mansio.counter, mansio.window and mansio.rate: numbers that all states of the process share, and nobody else.
-#include <openssl/evp.h>
-
+// mansio.counter, mansio.window and mansio.rate: numbers that all processes of the instance share, and the ones of the
+// next configuration. The host counts; here is what scripts may ask it for. Without a host, while a script is checked,
+// nothing is counted: whatever is asked is the first of its kind.
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -9,87 +10,102 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/duration.hpp"
 #include "plugins/lua/engine.hpp"
-#include "plugins/lua/lib/bucket.hpp"
-#include "plugins/lua/lib/hex.hpp"
 #include "plugins/lua/lib/libraries.hpp"
-#include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/state.hpp"
 
 namespace mansio::lua {
 namespace {
 
 constexpr const char *kWindowType = "window", *kRateType = "rate";
+constexpr std::int64_t kHundredYears = 36'500 * std::int64_t{86'400} * 1'000'000'000;
+
 struct WindowReference {
-  Window *window;  // the engine's, which outlives every state
+  const WindowOf *of;  // the engine's, which outlives every state
+};
+struct RateReference {
+  const RateOf *of;  // the same
 };
 
-struct BucketsReference {
-  Buckets *buckets;  // the same
-};
+const plugin::Numbers *numbers_of(lua_State *L) { return State::of(L).engine().numbers(); }
+
+template <FunctionName F>
+std::string name_at(lua_State *L, const char *what) {
+  constexpr std::size_t kLongestName = 128;
+  const auto name = text_at<F>(L);
+  if (name.empty() || name.size() > kLongestName)
+    throw ScriptError{std::string{"the name of a "} + what + " has 1 to 128 octets"};
+  return std::string{name};
+}
+
+// Strangers choose keys; a long one takes its time.
+template <FunctionName F>
+std::string_view key_at(lua_State *L) {
+  constexpr std::size_t kLong = 256;
+  const auto key = text_at<F>(L);
+  if (key.size() > kLong) State::of(L).charge(L, 100 + key.size() / 4);
+  return key;
+}
 
 // mansio.counter.add(name [, n]): the new value.
 int counter_add(lua_State *L) {
-  const std::string name{text_at(L, 1, "the name")};
-  const auto n = lua_isnoneornil(L, 2) ? 1 : integer_at(L, 2, "the number", -1'000'000'000'000, 1'000'000'000'000);
-  auto &value = State::of(L).engine().counter(name);
-  value = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) + static_cast<std::uint64_t>(n));
-  lua_pushinteger(L, value);
+  const auto name = name_at<"mansio.counter.add">(L, "counter");
+  const auto n =
+      lua_isnoneornil(L, 2) ? 1 : integer_at<"mansio.counter.add", 2>(L, -1'000'000'000'000, 1'000'000'000'000);
+  const auto *const numbers = numbers_of(L);
+  const auto value = numbers ? numbers->add(name, n) : std::optional<std::int64_t>(n);
+  if (!value) throw ScriptError{"there are too many counters; mansio.window() is for names that strangers choose"};
+  lua_pushinteger(L, *value);
   return 1;
 }
 
 int counter_get(lua_State *L) {
-  lua_pushinteger(L, State::of(L).engine().counter_value(std::string{text_at(L, 1, "the name")}));
+  const auto name = name_at<"mansio.counter.get">(L, "counter");
+  const auto *const numbers = numbers_of(L);
+  lua_pushinteger(L, numbers ? numbers->read(name) : 0);
   return 1;
 }
 
 // mansio.window(name, length)
 int window(lua_State *L) {
-  const std::string name{text_at(L, 1, "the name")};
-  const auto length = duration_at(L, 2, "the length");
+  const auto name = name_at<"mansio.window">(L, "window");
+  const auto length = duration_at<"mansio.window", 2>(L);
   if (length < 1'000'000) throw ScriptError{"the length is too short, expected 1ms or more"};
-  auto *found = State::of(L).engine().window(name, length);
+  if (length > kHundredYears) throw ScriptError{"the length is more than a hundred years"};
+  const auto *const found = State::of(L).engine().window(name, length);
   if (!found) throw ScriptError{"the window \"" + name + "\" has another length elsewhere"};
   new_object<WindowReference>(L, kWindowType, WindowReference{found});
   return 1;
 }
 
-// Strangers choose keys: of a long one its hash is kept, so that many do not become much.
-std::string key_at(lua_State *L, int index) {
-  constexpr std::size_t kLongestKey = 256;
-  const auto key = text_at(L, index, "the key");
-  if (key.size() <= kLongestKey) return std::string{key};
-  State::of(L).charge(L, 100 + key.size() / 4);
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  if (::EVP_Digest(key.data(), key.size(), digest, &n, ::EVP_sha256(), nullptr) != 1)
-    throw ScriptError{"OpenSSL does not offer SHA-256, which long keys need"};
-  return "sha256:" + hex({reinterpret_cast<const char *>(digest), n});
-}
-
 int window_add(lua_State *L) {
-  auto &counts = *object_at<WindowReference>(L, 1, kWindowType).window;
-  const auto key = key_at(L, 2);
-  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, 1'000'000'000);
-  lua_pushnumber(L, counts.add(key, static_cast<double>(n), State::of(L).engine().monotonic()));
+  const auto &of = *object_at<WindowReference>(L, 1, kWindowType).of;
+  const auto key = key_at<"window:add">(L);
+  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at<"window:add", 2>(L, 0, 1'000'000'000);
+  const auto *const numbers = numbers_of(L);
+  lua_pushnumber(L, numbers ? numbers->add_to_window(of.name, of.length, key, static_cast<std::uint64_t>(n))
+                            : static_cast<lua_Number>(n));
   return 1;
 }
 
 int window_count(lua_State *L) {
-  const auto &counts = *object_at<WindowReference>(L, 1, kWindowType).window;
-  lua_pushnumber(L, counts.count(key_at(L, 2), State::of(L).engine().monotonic()));
+  const auto &of = *object_at<WindowReference>(L, 1, kWindowType).of;
+  const auto key = key_at<"window:count">(L);
+  const auto *const numbers = numbers_of(L);
+  lua_pushnumber(L, numbers ? numbers->count_in_window(of.name, of.length, key) : 0);
   return 1;
 }
 
-struct RateOf {
+struct ParsedRate {
   std::int64_t number = 0, time = 0;  // so many in so many ns
 };
 
 // "100/m", "10/s", "500/15m", as rates of the configuration.
-std::optional<RateOf> parse_rate(std::string_view text) {
+std::optional<ParsedRate> parse_rate(std::string_view text) {
   constexpr std::int64_t kMost = 1'000'000'000;
-  RateOf rate;
+  ParsedRate rate;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate.number);
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   if (error != std::errc{} || rate.number < 1 || rate.number > kMost || !text.starts_with('/')) return std::nullopt;
@@ -103,15 +119,14 @@ std::optional<RateOf> parse_rate(std::string_view text) {
 
 // mansio.rate(name, "100/m" [, {burst =}])
 int rate(lua_State *L) {
-  constexpr std::int64_t kHundredYears = 36'500 * std::int64_t{86'400} * 1'000'000'000;
-  const std::string name{text_at(L, 1, "the name")};
-  const auto text = text_at(L, 2, "the rate");
+  const auto name = name_at<"mansio.rate">(L, "rate");
+  const auto text = text_at<"mansio.rate", 2>(L);
   const auto of = parse_rate(text);
   if (!of)
     throw ScriptError{"the rate is \"" + std::string{text} + "\", expected one such as \"100/m\" or \"500/15m\""};
   auto burst = of->number;
   if (!lua_isnoneornil(L, 3)) {
-    expect_table(L, 3, "the options");
+    expect_table<"mansio.rate", 3>(L);
     only_fields(L, 3, "mansio.rate", kRateOptions);
     if (lua_getfield(L, 3, "burst") != LUA_TNIL) burst = integer_at(L, -1, "burst", 1, 1'000'000'000);
     lua_pop(L, 1);
@@ -120,18 +135,20 @@ int rate(lua_State *L) {
   if (interval < 1 || burst > kHundredYears / interval)
     throw ScriptError{"the rate \"" + std::string{text} + "\" with a burst of " + std::to_string(burst) +
                       " cannot be kept: it is more than one a nanosecond, or takes a hundred years to fill"};
-  auto *found = State::of(L).engine().buckets(name, interval, burst);
+  const auto *const found = State::of(L).engine().rate(name, interval, burst);
   if (!found) throw ScriptError{"the rate \"" + name + "\" is another one elsewhere"};
-  new_object<BucketsReference>(L, kRateType, BucketsReference{found});
+  new_object<RateReference>(L, kRateType, RateReference{found});
   return 1;
 }
 
 // rate:take(key [, n]): true; or false, and the seconds until there are so many.
 int rate_take(lua_State *L) {
-  auto &buckets = *object_at<BucketsReference>(L, 1, kRateType).buckets;
-  const auto key = key_at(L, 2);
-  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at(L, 3, "the number", 0, buckets.burst());
-  const auto wait = buckets.take(key, n, State::of(L).engine().monotonic());
+  const auto &of = *object_at<RateReference>(L, 1, kRateType).of;
+  const auto key = key_at<"rate:take">(L);
+  const auto n = lua_isnoneornil(L, 3) ? 1 : integer_at<"rate:take", 2>(L, 0, of.burst);
+  const auto *const numbers = numbers_of(L);
+  // What the host cannot count is given.
+  const auto wait = numbers ? std::max<std::int64_t>(numbers->take(of.name, of.interval, of.burst, key, n), 0) : 0;
   lua_pushboolean(L, wait == 0);
   if (wait == 0) return 1;
   lua_pushnumber(L, static_cast<lua_Number>(wait) / 1e9);
@@ -139,8 +156,10 @@ int rate_take(lua_State *L) {
 }
 
 int rate_free(lua_State *L) {
-  const auto &buckets = *object_at<BucketsReference>(L, 1, kRateType).buckets;
-  lua_pushinteger(L, buckets.free(key_at(L, 2), State::of(L).engine().monotonic()));
+  const auto &of = *object_at<RateReference>(L, 1, kRateType).of;
+  const auto key = key_at<"rate:free">(L);
+  const auto *const numbers = numbers_of(L);
+  lua_pushinteger(L, numbers ? numbers->available(of.name, of.interval, of.burst, key) : of.burst);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/lib/domain.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/state.hpp"
@@ -22,7 +23,7 @@ int form_of(lua_State *L) {
 
 std::string_view domain_at(lua_State *L, int index) {
   constexpr std::size_t kRefusedAnyway = 4096;
-  const auto name = text_at(L, index, "the name");
+  const auto name = text_at(L, index, declared_argument("mansio.idna.to_ascii", 1).what);
   State::of(L).charge(L, 200 + 20 * std::min(name.size(), kRefusedAnyway));
   return name;
 }

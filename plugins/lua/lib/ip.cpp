@@ -2,6 +2,7 @@
 #include <string>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/lib/network.hpp"
 #include "plugins/lua/state.hpp"
@@ -11,8 +12,9 @@ namespace {
 
 constexpr const char *kIpSetType = "ip set";
 
-IpAddress address_at(lua_State *L, int index) {
-  const auto text = text_at(L, index, "the address");
+template <FunctionName F>
+IpAddress address_at(lua_State *L) {
+  const auto text = text_at<F>(L);
   const auto address = IpAddress::parse(text);
   if (!address) throw ScriptError{"\"" + std::string{text} + "\" is no IP address"};
   return *address;
@@ -20,7 +22,7 @@ IpAddress address_at(lua_State *L, int index) {
 
 // mansio.ip.set{"192.0.2.0/24", ...}
 int set(lua_State *L) {
-  expect_table(L, 1, "the networks");
+  expect_table<"mansio.ip.set">(L);
   auto &made = new_object<NetworkSet>(L, kIpSetType);
   const auto n = lua_rawlen(L, 1);
   for (lua_Unsigned i = 1; i <= n; ++i) {
@@ -36,13 +38,13 @@ int set(lua_State *L) {
 int contains(lua_State *L) {
   const auto &networks = object_at<NetworkSet>(L, 1, kIpSetType);
   State::of(L).charge(L, 10 + networks.size() / 2);  // one after the other
-  lua_pushboolean(L, networks.contains(address_at(L, 2)));
+  lua_pushboolean(L, networks.contains(address_at<"ip set:contains">(L)));
   return 1;
 }
 
 // mansio.ip.parse(text): the address in its one form, or nil.
 int parse(lua_State *L) {
-  const auto address = IpAddress::parse(text_at(L, 1, "the text"));
+  const auto address = IpAddress::parse(text_at<"mansio.ip.parse">(L));
   if (address)
     push(L, address->text());
   else
@@ -51,12 +53,12 @@ int parse(lua_State *L) {
 }
 
 int version(lua_State *L) {
-  lua_pushinteger(L, address_at(L, 1).six ? 6 : 4);
+  lua_pushinteger(L, address_at<"mansio.ip.version">(L).six ? 6 : 4);
   return 1;
 }
 
 int reverse(lua_State *L) {
-  push(L, address_at(L, 1).reversed());
+  push(L, address_at<"mansio.ip.reverse">(L).reversed());
   return 1;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/state.hpp"
 
@@ -96,7 +97,7 @@ void push_value(lua_State *L, const boost::json::value &value) {
 
 // mansio.json.decode(text): the value; for what is no JSON nil and why.
 int json_decode(lua_State *L) {
-  const auto text = text_at(L, 1, "the text");
+  const auto text = text_at<"mansio.json.decode">(L);
   if (text.size() > kLargestJson) throw ScriptError{"the JSON text is larger than 4 MiB"};
   auto &state = State::of(L);
   state.charge(L, 100 + text.size());
@@ -227,7 +228,7 @@ int array(lua_State *L) {
   if (lua_isnoneornil(L, 1))
     lua_newtable(L);
   else
-    expect_table(L, 1, "the array");
+    expect_table<"mansio.json.array">(L);
   luaL_setmetatable(L, kArray);
   return 1;
 }

@@ -3,6 +3,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/state.hpp"
@@ -23,7 +24,7 @@ int log(lua_State *L) {
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, 1);
   }
-  const auto text = text_at(L, 1, "the text");
+  const auto text = text_at<"mansio.log.info">(L);
   auto &state = State::of(L);
   state.charge(L, 100 + text.size() / 16);
   if (const auto *host = state.engine().host()) host->log(level, text, state.call() ? state.call()->op() : mansio_op{});
@@ -32,7 +33,7 @@ int log(lua_State *L) {
 
 template <bool gauge>
 int metric(lua_State *L) {
-  const std::string name{text_at(L, 1, "the name")}, help{text_at(L, 2, "the help")};
+  const std::string name{text_at<"mansio.metric.counter">(L)}, help{text_at<"mansio.metric.counter", 2>(L)};
   const Metric made{State::of(L).engine().metric(name, help, gauge)};
   new_object<Metric>(L, gauge ? kGauge : kCounter, made);
   return 1;
@@ -40,14 +41,14 @@ int metric(lua_State *L) {
 
 int metric_add(lua_State *L) {
   const auto known = object_at<Metric>(L, 1, kCounter);
-  const auto n = lua_isnoneornil(L, 2) ? 1 : integer_at(L, 2, "the number", 0, 1'000'000'000'000);
+  const auto n = lua_isnoneornil(L, 2) ? 1 : integer_at<"counter metric:add">(L, 0, 1'000'000'000'000);
   if (const auto *host = State::of(L).engine().host()) host->add(known.id, n);
   return 0;
 }
 
 int metric_set(lua_State *L) {
   const auto known = object_at<Metric>(L, 1, kGauge);
-  const auto n = integer_at(L, 2, "the value", -1'000'000'000'000'000, 1'000'000'000'000'000);
+  const auto n = integer_at<"gauge metric:set">(L, -1'000'000'000'000'000, 1'000'000'000'000'000);
   if (const auto *host = State::of(L).engine().host()) host->set(known.id, n);
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/lib/regex.hpp"
 #include "plugins/lua/state.hpp"
@@ -42,7 +43,7 @@ std::uint32_t flags_at(lua_State *L, int index) {
 // mansio.re.compile(pattern [, flags])
 int compile(lua_State *L) {
   auto &state = State::of(L);
-  const auto pattern = text_at(L, 1, "the pattern");
+  const auto pattern = text_at<"mansio.re.compile">(L);
   state.charge(L, 1000 + 4 * pattern.size());
   const auto flags = flags_at(L, 2);
   const Regex *made = nullptr;
@@ -73,29 +74,29 @@ int push_groups(lua_State *L, const Regex &regex, std::string_view subject) {
   return static_cast<int>(regex.groups());
 }
 
-std::size_t start_at(lua_State *L, int index) {
-  return lua_isnoneornil(L, index) ? 0
-                                   : static_cast<std::size_t>(integer_at(L, index, "where to begin", 1, 1 << 30) - 1);
+template <FunctionName F>
+std::size_t start_at(lua_State *L) {
+  return lua_isnoneornil(L, 3) ? 0 : static_cast<std::size_t>(integer_at<F, 2>(L, 1, 1 << 30) - 1);
 }
 
 int re_test(lua_State *L) {
   const auto &regex = object_at<Regex>(L, 1, kRegexType);
-  lua_pushboolean(L, match(L, regex, text_at(L, 2, "the text"), 0));
+  lua_pushboolean(L, match(L, regex, text_at<"regex:test">(L), 0));
   return 1;
 }
 
 int re_match(lua_State *L) {
   const auto &regex = object_at<Regex>(L, 1, kRegexType);
-  const auto subject = text_at(L, 2, "the text");
-  const auto start = start_at(L, 3);
+  const auto subject = text_at<"regex:match">(L);
+  const auto start = start_at<"regex:match">(L);
   if (start > subject.size() || !match(L, regex, subject, start)) return lua_pushnil(L), 1;
   return push_groups(L, regex, subject);
 }
 
 int re_find(lua_State *L) {
   const auto &regex = object_at<Regex>(L, 1, kRegexType);
-  const auto subject = text_at(L, 2, "the text");
-  const auto start = start_at(L, 3);
+  const auto subject = text_at<"regex:find">(L);
+  const auto start = start_at<"regex:find">(L);
   if (start > subject.size() || !match(L, regex, subject, start)) return lua_pushnil(L), 1;
   lua_pushinteger(L, static_cast<lua_Integer>(regex.begin(0)) + 1);
   lua_pushinteger(L, static_cast<lua_Integer>(regex.end(0)));
@@ -105,7 +106,7 @@ int re_find(lua_State *L) {
 // regex:group(text, name): one group by its name or number, nil without a match.
 int re_group(lua_State *L) {
   const auto &regex = object_at<Regex>(L, 1, kRegexType);
-  const auto subject = text_at(L, 2, "the text");
+  const auto subject = text_at<"regex:group">(L);
   std::size_t group = 0;
   if (lua_isinteger(L, 3)) {
     group = static_cast<std::size_t>(integer_at(L, 3, "the group", 0, static_cast<std::int64_t>(regex.groups())));
@@ -146,7 +147,7 @@ int re_next(lua_State *L) {
 // for a, b in regex:each(text) do ... end
 int re_each(lua_State *L) {
   object_at<Regex>(L, 1, kRegexType);
-  text_at(L, 2, "the text");
+  text_at<"regex:each">(L);
   lua_settop(L, 2);
   new_object<Walk>(L, kRegexIterator);
   lua_pushcclosure(L, bound<re_next>, 3);
@@ -175,7 +176,7 @@ void add_expanded(std::string &out, const Regex &regex, std::string_view subject
 // regex:replace(text, replacement): all matches; returns the text and how many.
 int re_replace(lua_State *L) {
   const auto &regex = object_at<Regex>(L, 1, kRegexType);
-  const auto subject = text_at(L, 2, "the text"), replacement = text_at(L, 3, "the replacement");
+  const auto subject = text_at<"regex:replace">(L), replacement = text_at<"regex:replace", 2>(L);
   State::of(L).charge(L, 50 + subject.size() / 16);
   std::string out;
   std::size_t copied = 0;
@@ -196,7 +197,7 @@ int re_replace(lua_State *L) {
 // mansio.re.escape(text): an expression that matches it and nothing else.
 int escape(lua_State *L) {
   std::string out;
-  for (const char c : text_at(L, 1, "the text")) {
+  for (const char c : text_at<"mansio.re.escape">(L)) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c & 0x80) != 0;
     if (c == '\0') {
       out += "\\x00";

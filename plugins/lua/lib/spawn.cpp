@@ -5,6 +5,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/wait.hpp"
@@ -20,7 +21,7 @@ struct Task {
 // mansio.spawn(function, ...)
 int spawn(lua_State *L) {
   auto &call = Call::running(L, "mansio.spawn");
-  expect_function(L, 1, "the task");
+  expect_function<"mansio.spawn">(L);
   call.state().charge(L, 500);
   const Task task{call.serial(), call.spawn(L, lua_gettop(L) - 1).number};
   new_object<Task>(L, kTaskType, task);

@@ -6,6 +6,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
+#include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/state.hpp"
@@ -62,7 +63,7 @@ int rfc5322(lua_State *L) {
 
 // mansio.time.seconds("5m"): 300
 int seconds(lua_State *L) {
-  lua_pushnumber(L, static_cast<lua_Number>(duration_at(L, 1, "the time")) / 1e9);
+  lua_pushnumber(L, static_cast<lua_Number>(duration_at<"mansio.time.seconds">(L)) / 1e9);
   return 1;
 }
 

@@ -29,6 +29,20 @@ TEST(LuaEvents, TellHandlersWhatBecameOfAMessage) {
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
 
+TEST(LuaEvents, TellLinesOfTheLogAsText) {
+  Scripted s{R"(
+    local rejects = 0
+    mansio.on("log", function(line)
+      if line:find('"event":"reject"', 1, true) then rejects = rejects + 1 end
+      mansio.log.info("%d %s", rejects, mansio.json.decode(line).event)
+    end)
+  )"};
+  EXPECT_TRUE(s.host.tell({.event = MANSIO_EVENT_LOG, .queue_id = "", .fields = {{"line", R"({"event":"ready"})"}}}));
+  EXPECT_TRUE(s.host.tell({.event = MANSIO_EVENT_LOG, .queue_id = "", .fields = {{"line", R"({"event":"reject"})"}}}));
+  EXPECT_FALSE(s.host.tell({.event = MANSIO_EVENT_REMOVED}));
+  EXPECT_EQ(s.host.log, "0 ready\n1 reject\n");
+}
+
 TEST(LuaEvents, MayWaitBesideEachOther) {
   Scripted s{R"(
     mansio.on("delivered", function(event)

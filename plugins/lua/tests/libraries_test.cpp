@@ -1,6 +1,5 @@
 // The libraries that scripts find, by assertions in Lua.
 #include "plugins/lua/lib/network.hpp"
-#include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 
@@ -211,62 +210,29 @@ TEST(Libraries, ChargeForDomainNames) {
 }
 
 TEST(Libraries, CountWithinAWindow) {
-  EXPECT_EQ(check(R"lua(
-    local window = mansio.window("mails", "1h")
-    assert(window:count("a") == 0 and window:add("a") == 1 and window:add("a", 3) == 4 and window:count("b") == 0)
-    assert(mansio.window("mails", "1h"):count("a") == 4)
-    assert(not pcall(mansio.window, "mails", "2h"))
-    local long = ("k"):rep(257)
-    assert(window:add(long) == 1 and window:count(long) == 1 and window:count(long .. "k") == 0)
-    assert(mansio.window(("n"):rep(128), "1h") and not pcall(mansio.window, ("n"):rep(129), "1h"))
-    for i = 3, 1000 do mansio.window("w" .. i, "1h") end
-    assert(mansio.window("w1000", "1h") and not pcall(mansio.window, "w1001", "1h"))
-    for i = 1, 10001 do assert(mansio.counter.get("asked" .. i) == 0) end
-    assert(not pcall(mansio.counter.add, ("n"):rep(129)))
-    assert(mansio.counter.get("x") == 0 and mansio.counter.add("x", 5) == 5 and mansio.counter.get("x") == 5)
-  )lua"),
-            "");
-}
-
-TEST(Window, Slides) {
-  Window window{100};
-  EXPECT_EQ(window.add("k", 10, 1000), 10);
-  EXPECT_EQ(window.add("k", 0, 1099), 10);
-  EXPECT_EQ(window.count("k", 1150), 5);
-  EXPECT_EQ(window.add("k", 1, 1150), 6);
-  EXPECT_EQ(window.count("k", 1200), 1);
-  EXPECT_EQ(window.count("k", 1300), 0);
-}
-
-TEST(Window, ForgetsKeysRatherThanGrow) {
-  Window window{100};
-  for (std::size_t i = 0; i < Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 0);
-  window.add("new", 1, 500);
-  EXPECT_EQ(window.keys(), 1u);
-}
-
-TEST(Window, KeepsWhoCountsMostInAFloodOfKeys) {
-  Window window{100};
-  for (int i = 0; i < 1000; ++i) window.add("known" + std::to_string(i), 2, 0);
-  for (std::size_t i = 0; i < 3 * Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 50);
-  EXPECT_LE(window.keys(), Window::kMostKeys);
-  int kept = 0;
-  for (int i = 0; i < 1000; ++i) kept += window.count("known" + std::to_string(i), 50) == 2 ? 1 : 0;
-  EXPECT_EQ(kept, 1000);
-}
-
-TEST(Window, KeepsHalfOfKeysThatCountTheSame) {
-  Window window{100};
-  for (std::size_t i = 0; i <= Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 0);
-  EXPECT_EQ(window.keys(), Window::kMostKeys / 2 + 1);
-  EXPECT_EQ(window.count(std::to_string(Window::kMostKeys), 0), 1);  // the newest has come in
-}
-
-TEST(Window, ForgetsNobodyForAKeyThatIsThere) {
-  Window window{100};
-  for (std::size_t i = 0; i < Window::kMostKeys; ++i) window.add(std::to_string(i), 1, 0);
-  EXPECT_EQ(window.add("0", 1, 0), 2);
-  EXPECT_EQ(window.keys(), Window::kMostKeys);
+  Scripted s{R"lua(
+    mansio.on("rcpt", function()
+      local window = mansio.window("mails", "1h")
+      assert(window:count("a") == 0 and window:add("a") == 1 and window:add("a", 3) == 4 and window:count("b") == 0)
+      assert(mansio.window("mails", "1h"):count("a") == 4)
+      assert(not pcall(mansio.window, "mails", "2h") and not pcall(mansio.window, "old", "40000d"))
+      local long = ("k"):rep(257)
+      assert(window:add(long) == 1 and window:count(long) == 1 and window:count(long .. "k") == 0)
+      assert(mansio.window(("n"):rep(128), "1h") and not pcall(mansio.window, ("n"):rep(129), "1h"))
+      assert(not pcall(mansio.window, "", "1h"))
+      for i = 3, 1000 do mansio.window("w" .. i, "1h") end
+      assert(mansio.window("w1000", "1h") and not pcall(mansio.window, "w1001", "1h"))
+      for i = 1, 10001 do assert(mansio.counter.get("asked" .. i) == 0) end
+      assert(not pcall(mansio.counter.add, ("n"):rep(129)) and not pcall(mansio.counter.get, ""))
+      assert(mansio.counter.get("x") == 0 and mansio.counter.add("x", 5) == 5 and mansio.counter.get("x") == 5)
+      for i = 2, 10000 do mansio.counter.add("c" .. i) end
+      local fine, why = pcall(mansio.counter.add, "one more")
+      assert(not fine and why:find("too many counters") and mansio.counter.add("x", -6) == -1)
+      return mansio.reject("5.7.1", "counted")
+    end)
+  )lua",
+             {{"run_time", "60s"}}};
+  EXPECT_EQ(s.rcpt("a@example.com").last->text, "counted") << s.host.log;
 }
 
 TEST(Names, FindsTheNearest) {

@@ -1,10 +1,9 @@
 // Limits that scripts own (mansio.provide("rate", ...)), and limits that they keep for themselves (mansio.rate).
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "plugins/lua/lib/bucket.hpp"
-#include "plugins/lua/lib/window.hpp"
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -145,7 +144,7 @@ TEST(LuaRate, AScriptKeepsRatesOfItsOwn) {
 TEST(LuaRate, ARateOfAScriptIsChecked) {
   EXPECT_EQ(check(R"lua(
     local limit = mansio.rate("a", "500/15m")
-    assert(limit:free("x") == 500 and limit:take("x", 500) and not limit:take("x"))
+    assert(limit:free("x") == 500 and limit:take("x", 500))
     assert(limit:take("x", 0) and limit:take(("long"):rep(1000)))
     mansio.rate("a", "500/15m", {burst = 500})
     assert(not pcall(limit.take, limit, "x", 501))
@@ -159,71 +158,37 @@ TEST(LuaRate, ARateOfAScriptIsChecked) {
   EXPECT_THAT(check("mansio.rate('a', '1/m'):tkae('x')"), HasSubstr("rate has no \"tkae\"; did you mean \"take\"?"));
 }
 
-TEST(Buckets, AreForgottenWhenTheyAreFullAgainOrTooMany) {
-  Buckets buckets{10, 2};
-  for (std::size_t i = 0; i < Buckets::kMostKeys; ++i) buckets.take(std::to_string(i), 1, 0);
-  EXPECT_EQ(buckets.keys(), Buckets::kMostKeys);
-  EXPECT_EQ(buckets.take("late", 2, 10), 0);
-  EXPECT_EQ(buckets.keys(), 1u);
-  EXPECT_EQ(buckets.take("late", 1, 10), 10);
-  EXPECT_EQ(buckets.take("late", 1, 20), 0);
-  EXPECT_EQ(buckets.free("late", 39), 1);
-  EXPECT_EQ(buckets.free("late", 40), 2);
+TEST(LuaRate, NothingIsCountedWhileAScriptIsChecked) {
+  EXPECT_EQ(check(R"lua(
+    local limit, window = mansio.rate("a", "1/m"), mansio.window("a", "1m")
+    assert(limit:take("x") and limit:take("x") and limit:free("x") == 1)
+    assert(window:add("x") == 1 and window:add("x", 3) == 3 and window:count("x") == 0)
+    assert(mansio.counter.add("x", 5) == 5 and mansio.counter.get("x") == 0)
+  )lua"),
+            "");
 }
 
-TEST(KeyMemory, IsAnOption) {
+// What another process of the instance counts is seen: the host counts, and the script has nothing of its own.
+TEST(LuaRate, WhatIsCountedIsTheHosts) {
   Scripted s{R"(
-    local window = mansio.window("flood", "1h")
-    mansio.on("mail", function() for i = 1, 20 do window:add("known " .. i, 2) end end)
-    mansio.on("rcpt", function()
-      for i = 1, 5000 do window:add(("k"):rep(200) .. i) end
-      local known, flood = 0, 0
-      for i = 1, 20 do known = known + window:count("known " .. i) end
-      for i = 1, 5000 do flood = flood + window:count(("k"):rep(200) .. i) end
-      return mansio.reject("5.7.1", ("%d %s"):format(known, flood < 4000))
+    local limit, window = mansio.rate("limit", "4/m"), mansio.window("window", "1000d")
+    mansio.on("rcpt", function(_, rcpt)
+      return mansio.reject("5.7.1", ("%s %d %d"):format(limit:take(rcpt.localpart), window:add(rcpt.localpart),
+        mansio.counter.add("counter")))
     end)
-  )",
-             {{"key_memory", "1M"}, {"run_time", "60s"}}};
-  s.at(MANSIO_STAGE_MAIL, {"a@example.com"});
-  EXPECT_EQ(s.rcpt("a@example.com").last->text, "40 true") << s.host.log;
-  EXPECT_THAT(problem("mansio.on('rcpt', print)", {{"key_memory", "1K"}}), HasSubstr("key_memory is too small"));
-}
-
-TEST(KeyMemory, IsSharedByWindowsAndRates) {
-  constexpr std::size_t kMost = 1 << 20;
-  KeyMemory memory{kMost};
-  Window window{100, &memory};
-  Buckets buckets{10, 4, &memory};
-  const std::string long_key(200, 'k');
-  for (int i = 0; i < 100; ++i) {
-    window.add("known" + std::to_string(i), 5, 0);
-    buckets.take("known" + std::to_string(i), 4, 0);
-  }
-  for (int i = 0; i < 20'000; ++i) {
-    window.add(long_key + std::to_string(i), 1, 0);
-    EXPECT_LE(memory.used(), kMost);
-  }
-  EXPECT_GT(window.octets(), kMost / 4);
-  for (int i = 0; i < 20'000; ++i) buckets.take(long_key + std::to_string(i), 1, 0);
-  EXPECT_LE(memory.used(), kMost);
-  EXPECT_EQ(memory.used(), window.octets() + buckets.octets());
-  EXPECT_GT(buckets.octets(), kMost / 4);
-  for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(window.count("known" + std::to_string(i), 0), 5);
-    EXPECT_EQ(buckets.free("known" + std::to_string(i), 0), 0);
-  }
-  // What has gone by itself is given back, too.
-  window.forget_half(1000);
-  buckets.forget_half(1000);
-  EXPECT_EQ(memory.used(), 0u);
-}
-
-TEST(Buckets, OfAFloodAreForgottenBeforeTheEmptyOne) {
-  Buckets buckets{10, 4};
-  EXPECT_EQ(buckets.take("guesses", 4, 0), 0);
-  for (std::size_t i = 1; i < 3 * Buckets::kMostKeys; ++i) buckets.take(std::to_string(i), 1 + i % 3, 0);
-  EXPECT_LE(buckets.keys(), Buckets::kMostKeys);
-  EXPECT_EQ(buckets.free("guesses", 0), 0);
+  )"};
+  const auto *const numbers =
+      static_cast<const mansio_host_numbers *>(s.host.raw()->get(s.host.raw(), "mansio.host.numbers/1~draft"));
+  ASSERT_TRUE(numbers);
+  std::int64_t value = 0;
+  double count = 0;
+  const auto key = plugin::str("a");
+  EXPECT_EQ(s.rcpt("a@example.com").last->text, "true 1 1") << s.host.log;
+  EXPECT_EQ(numbers->take(s.host.raw(), plugin::str("limit"), 15'000'000'000, 4, key, 3, &value), MANSIO_OK);
+  EXPECT_EQ(numbers->window_add(s.host.raw(), plugin::str("window"), 86'400'000'000'000'000, key, 9, &count),
+            MANSIO_OK);
+  EXPECT_EQ(numbers->add(s.host.raw(), plugin::str("counter"), 40, &value), MANSIO_OK);
+  EXPECT_EQ(s.rcpt("a@example.com").last->text, "false 11 42") << s.host.log;
 }
 
 }  // namespace

@@ -32,11 +32,12 @@ struct Replayed {
 class Tape {
  public:
   Tape() { text_ = "{\"mansio_recording\":1,\"process\":\"ingress.0@x\"}\n"; }
-  Tape &begin(const std::string &session = "s.1", double at = 0, const std::string &on_failure = "defer") {
+  Tape &begin(const std::string &session = "s.1", double at = 0, const std::string &on_failure = "defer",
+              const std::string &process = "p") {
     session_ = session;
-    return line(at, R"("begin":{"listener":"smtp","watchers":[{"name":"policy.script","plugin":"lua","process":"p",)"
-                    R"("on_failure":")" +
-                        on_failure + R"(","command_timeout":30000000,"content_timeout":300000000}]})");
+    return line(at, R"("begin":{"listener":"smtp","watchers":[{"name":"policy.script","plugin":"lua","process":")" +
+                        process + R"(","on_failure":")" + on_failure +
+                        R"(","command_timeout":30000000,"content_timeout":300000000}]})");
   }
   Tape &begin_unwatched() {
     session_ = "s.1";
@@ -197,6 +198,15 @@ TEST(Replay, GoesByTheRecordedTimesOfAllSessionsTogether) {
   later.begin().event(1, "mail", "a", R"("as":"accept")").event(2, "mail", "b", R"("as":"accept")");
   later.event(115, "mail", "c", kSlowDown, "451 4.7.1 slow down");
   EXPECT_THAT(replayed(kSlowly, later).text, HasSubstr("now       accept\n"));
+}
+
+TEST(Replay, CountsWhatAllProcessesCount) {
+  Tape tape;
+  tape.begin("s.1").begin("s.2", 0, "defer", "q");
+  tape.of("s.1").event(1, "mail", "a", R"("as":"accept")");
+  tape.of("s.2").event(2, "mail", "b", R"("as":"accept")");
+  tape.of("s.1").event(3, "mail", "c", kSlowDown, "451 4.7.1 slow down");
+  EXPECT_EQ(replayed(kSlowly, tape).text, "2 sessions, 3 decisions, 0 differ\n");
 }
 
 TEST(Replay, LetsAScriptSleepWhileOtherSessionsGoOn) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <utility>
 
 #include "plugins/lua/tool/resolver.hpp"
 
@@ -31,8 +32,8 @@ FakeHost::Options facts_of(const CandidateOrder &order, std::int64_t clock) {
 }  // namespace
 
 Candidate::Candidate(const CandidateOrder &order, const Answers &from, std::set<std::string> &missing, bool dns,
-                     std::int64_t clock)
-    : host_(checked_entry(order), order.options, facts_of(order, clock)) {
+                     std::int64_t clock, std::shared_ptr<mansio::testing::FakeNumbers> numbers)
+    : host_(checked_entry(order), order.options, facts_of(order, clock), std::move(numbers)) {
   host_.other_dns = [this, &from, &missing, dns](const std::string &name, std::uint16_t type) {
     if (auto known = from.dns(name, type, host_.now())) return *std::move(known);
     if (dns) return ask_dns(name, type);
@@ -64,7 +65,9 @@ const CandidateOrder *Candidates::order(std::string_view name) const {
 
 Candidate &Candidates::at(const CandidateOrder &order, const std::string &process, std::int64_t now) {
   auto &candidate = running_[{order.name, process}];
-  if (!candidate) candidate = std::make_unique<Candidate>(order, answers_, missing_, dns_, now);
+  auto &numbers = numbers_[order.name];
+  if (!numbers) numbers = std::make_shared<mansio::testing::FakeNumbers>();
+  if (!candidate) candidate = std::make_unique<Candidate>(order, answers_, missing_, dns_, now, numbers);
   return *candidate;
 }
 

@@ -1,5 +1,5 @@
 // Candidates: the scripts that recorded sessions are shown to, in the places of those that saw them. Each runs once for
-// every process that was recorded, as what a script counts it counts for its process.
+// every process that was recorded, as its variables are its process's; what it counts all of them share.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class Candidate {
  public:
   // `from`: outlives it, and may be asked for the real DNS with `dns`. Throws std::exception with what is wrong.
   Candidate(const CandidateOrder &order, const Answers &from, std::set<std::string> &missing, bool dns,
-            std::int64_t clock);
+            std::int64_t clock, std::shared_ptr<mansio::testing::FakeNumbers> numbers);
 
   mansio::testing::FakeHost &host() { return host_; }
   // Time goes on to there, if it has not been there, with all that falls due on the way.
@@ -60,6 +60,7 @@ class Candidates {
   Answers answers_;
   bool dns_;
   std::set<std::string> missing_;
+  std::map<std::string, std::shared_ptr<mansio::testing::FakeNumbers>> numbers_;  // by whose they are
   std::map<std::pair<std::string, std::string>, std::unique_ptr<Candidate>> running_;
 };
 

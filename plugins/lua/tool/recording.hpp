@@ -19,7 +19,7 @@ using Values = std::map<std::string, std::string, std::less<>>;
 struct RecordedWatcher {
   std::string name;        // "policy.script"
   std::string plugin;      // "lua"
-  std::string process;     // where its code ran: what counts for a process counts for all sessions there
+  std::string process;     // where its code ran: a script's variables there are those of all sessions there
   std::string on_failure;  // "defer", "skip" or "hold"
   std::int64_t command_timeout = 0, content_timeout = 0;  // ns
 };

@@ -1,4 +1,5 @@
-// mansio/event.hpp: plugins that are told what became of messages (mansio/draft/event.h) as C++20, header-only.
+// mansio/event.hpp: plugins that are told what became of messages, and the lines of the log (mansio/draft/event.h), as
+// C++20, header-only.
 //
 //   class CountBounces {
 //    public:
@@ -14,8 +15,9 @@
 //   MANSIO_EVENT_PLUGIN(CountBounces)
 //
 // The functions that a class has are the events it is told: inserted, routed, delivering, delivered, deferred, bounced,
-// removed. Or it has one for all, `void notify(const Event &)`, and, if it does not want all, `std::uint64_t events()`
-// with the event_bit() of each that it wants.
+// removed, and log, whose field "line" is one of the log. Or it has one for all of messages,
+// `void notify(const Event &)`, and, if it wants others than those, `std::uint64_t events()` with the event_bit() of
+// each that it wants.
 //
 // They are called on the loop [loop], must not block, and return nothing: nobody waits for them. What they throw is
 // logged. A plugin that takes longer than events come misses some.
@@ -37,7 +39,7 @@ namespace mansio::plugin {
 // "inserted"; "" for one that this SDK does not know.
 constexpr std::string_view event_name(std::uint32_t event) {
   constexpr std::string_view names[] = {"inserted", "routed",  "delivering", "delivered",
-                                        "deferred", "bounced", "removed"};
+                                        "deferred", "bounced", "removed",    "log"};
   return event < std::size(names) ? names[event] : std::string_view{};
 }
 constexpr std::uint64_t event_bit(std::uint32_t event) { return std::uint64_t{1} << event; }
@@ -81,6 +83,7 @@ MANSIO_EVENT_FUNCTION(delivered)
 MANSIO_EVENT_FUNCTION(deferred)
 MANSIO_EVENT_FUNCTION(bounced)
 MANSIO_EVENT_FUNCTION(removed)
+MANSIO_EVENT_FUNCTION(log)
 #undef MANSIO_EVENT_FUNCTION
 
 // In the order of MANSIO_EVENT_*.
@@ -103,7 +106,7 @@ struct Told {
 };
 template <class P>
 using AllEvents = Told<P, Tells_inserted, Tells_routed, Tells_delivering, Tells_delivered, Tells_deferred,
-                       Tells_bounced, Tells_removed>;
+                       Tells_bounced, Tells_removed, Tells_log>;
 
 }  // namespace detail
 
@@ -119,6 +122,8 @@ struct EventKind {
     if constexpr (requires(P &p) { p.events(); }) {
       auto &box = *static_cast<detail::Box<P> *>(self);
       detail::guard(box.host, mansio_op{}, [&] { bits &= box.plugin.events(); });
+    } else if constexpr (detail::AllEvents<P>::all) {
+      bits &= ~event_bit(MANSIO_EVENT_LOG);  // there are many of them, which one has to ask for
     }
     return bits;
   }

@@ -289,7 +289,7 @@ struct Glue {
   }
 
  private:
-  // A kind that is a draft says of which build it is.
+  // A kind that is a draft says of which build it is, and so does a plugin that uses a draft service.
   template <class Kind>
   static constexpr std::uint32_t build_of() {
     if constexpr (Kind::draft)
@@ -297,7 +297,12 @@ struct Glue {
     else
       return 0;
   }
-  static constexpr std::uint32_t draft_build() { return (build_of<Kinds<P>>() | ... | 0u); }
+  // So does a plugin that uses services which are drafts: `static constexpr std::uint32_t draft_build`.
+  static constexpr std::uint32_t draft_build() {
+    std::uint32_t own = 0;
+    if constexpr (requires { P::draft_build; }) own = P::draft_build;
+    return (build_of<Kinds<P>>() | ... | own);
+  }
 
   static void say(const mansio_host *raw, const char *text) noexcept {
     const auto *log = static_cast<const mansio_host_log *>(raw->get(raw, "mansio.host.log/1"));

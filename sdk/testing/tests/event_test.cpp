@@ -33,6 +33,28 @@ class TwoEvents {
   std::uint32_t removed_;
 };
 
+class OneForMessages {
+ public:
+  static constexpr Info info{"event-messages", "1.0"};
+  static constexpr mansio_option options[] = {{}};
+  explicit OneForMessages(Host host) : host_(host) {}
+  void notify(const Event &event) { host_.info(event.name()); }
+
+ private:
+  Host host_;
+};
+
+class OfTheLog {
+ public:
+  static constexpr Info info{"event-log", "1.0"};
+  static constexpr mansio_option options[] = {{}};
+  explicit OfTheLog(Host host) : host_(host) {}
+  void log(const Event &event) { host_.info(event.field("line")); }
+
+ private:
+  Host host_;
+};
+
 class OneForAll {
  public:
   static constexpr Info info{"event-all", "1.0"};
@@ -73,6 +95,20 @@ TEST(Events, OneFunctionForAllIsToldThoseThatItAsksFor) {
   FakeHost fewer{told_of<OneForAll>(), {{"routed", "false"}}};
   EXPECT_FALSE(fewer.tell({.event = MANSIO_EVENT_ROUTED}));
   EXPECT_TRUE(fewer.tell({.event = MANSIO_EVENT_REMOVED}));
+}
+
+// There are many of those, and they come of everything: a plugin has to ask for them.
+TEST(Events, LinesOfTheLogAreToldToThoseThatAskForThem) {
+  FakeHost messages{told_of<OneForMessages>()};
+  EXPECT_TRUE(messages.tell({.event = MANSIO_EVENT_REMOVED}));
+  EXPECT_FALSE(messages.tell({.event = MANSIO_EVENT_LOG}));
+  FakeHost log{told_of<OfTheLog>()};
+  EXPECT_FALSE(log.tell({.event = MANSIO_EVENT_REMOVED}));
+  EXPECT_TRUE(log.tell({.event = MANSIO_EVENT_LOG, .fields = {{"line", "{}"}}}));
+  EXPECT_EQ(log.log, "{}\n");
+  FakeHost all{told_of<OneForAll>()};
+  EXPECT_TRUE(all.tell({.event = MANSIO_EVENT_LOG}));
+  EXPECT_EQ(all.log, "log\n");
 }
 
 TEST(Events, WhatAFunctionThrowsIsLogged) {

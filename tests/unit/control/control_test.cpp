@@ -32,9 +32,24 @@ TEST(ControlRequest, MayAskWhichMessagesWereChanged) {
   EXPECT_FALSE(parse_request(R"({"command":"queue","verb":"hold","all":true,"report":"yes"})").ok());
 }
 
+TEST(ControlRequest, TakesACallOfAPluginsCommand) {
+  const auto r =
+      parse_request(R"({"command":"plugin-call","instance":"filter.told","name":"echo","arguments":["a b",""]})");
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->plugin, (std::vector<std::string>{"filter.told", "echo", "a b", ""}));
+  EXPECT_EQ(parse_request(R"({"command":"plugin-call","instance":"a","name":"b"})")->plugin.size(), 2u);
+  const std::string much(40000, 'x');
+  EXPECT_FALSE(
+      parse_request(R"({"command":"plugin-call","instance":"a","name":"b","arguments":[")" + much + R"("]})").ok());
+}
+
 TEST(ControlRequest, RefusesWhatItDoesNotUnderstand) {
   for (const auto *text :
-       {"", "[]", "{", "{}", R"({"command":1})", R"({"command":"shell"})", R"({"command":"queue"})",
+       {R"({"command":"plugin-call"})", R"({"command":"plugin-call","instance":"a"})",
+        R"({"command":"plugin-call","instance":"a","name":1})",
+        R"({"command":"plugin-call","instance":"a","name":"b","arguments":"c"})",
+        R"({"command":"plugin-call","instance":"a","name":"b","arguments":[1]})", "", "[]", "{", "{}",
+        R"({"command":1})", R"({"command":"shell"})", R"({"command":"queue"})",
         R"({"command":"queue","verb":"list","ids":"A"})", R"({"command":"queue","verb":"list","ids":[1]})",
         R"({"command":"queue","verb":"list","all":1})", R"({"command":"queue","verb":"list","match":[]})",
         R"({"command":"queue","verb":"list","match":{"a":1}})"})

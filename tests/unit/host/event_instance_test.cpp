@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "kernel/host/commands.hpp"
 #include "tests/unit/host/host_rig.hpp"
 
 namespace mansio::host {
@@ -49,15 +50,31 @@ TEST_F(EventInstanceTest, ThePluginHearsOfWhatItWantsAndOfNothingElse) {
 }
 
 TEST_F(EventInstanceTest, AnEventThatTheHostDoesNotTellIsNotAskedOfIt) {
-  auto made = create({{"do", "say"}, {"events", "255"}});
+  auto made = create({{"do", "say"}, {"events", "511"}});
   ASSERT_TRUE(made.ok()) << made.error().text;
   EXPECT_EQ((*made)->wanted(), wire::kAllEvents);
 }
 
 TEST_F(EventInstanceTest, APluginThatWantsNothingThatIsToldIsRefused) {
-  const auto made = create({{"do", "say"}, {"events", "128"}});
+  const auto made = create({{"do", "say"}, {"events", "256"}});
   ASSERT_FALSE(made.ok());
   EXPECT_THAT(made.error().text, HasSubstr("wants to hear of no event"));
+}
+
+TEST_F(EventInstanceTest, OperatorsCallItAsItsTableIsCalled) {
+  Commands desk;
+  const auto plugin = load_plugin(MANSIO_FIXTURES "/event-odd.so");
+  ASSERT_TRUE(plugin.ok()) << plugin.error().text;
+  const auto made = EventInstance::create({loop_, clock_, log_, dns_, nullptr, nullptr, nullptr, &desk}, **plugin,
+                                          {"odd", {{"do", "say"}, {"events", "127"}}, {}, {}});
+  ASSERT_TRUE(made.ok()) << made.error().text;
+  const auto status_of = [&](const std::string &instance) {
+    auto status = wire::CalledStatus::Failed;
+    desk.call({1, instance, "release", {}, kSecond}, [&](wire::PluginCalled &&said) { status = said.status; });
+    return status;
+  };
+  EXPECT_EQ(status_of("event.odd"), wire::CalledStatus::NoCommand);
+  EXPECT_EQ(status_of("event_sink.odd"), wire::CalledStatus::NotHere);
 }
 
 TEST_F(EventInstanceTest, APluginOfAnotherKindIsRefused) {

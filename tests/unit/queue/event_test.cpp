@@ -274,6 +274,55 @@ TEST_F(EventTest, AtTheEndAllThatIsLeftGoesOut) {
                                               EventKind::Delivered, EventKind::Removed));
 }
 
+TEST_F(EventTest, LinesOfTheLogAreToldAtOnceToThoseThatWantThem) {
+  begin();
+  std::vector<bool> wanted;
+  core_->on_log_wanted([&](bool yes) { wanted.push_back(yes); });
+  core_->tell_log({{"too early"}, 0});
+  auto host = plugin(wire::bit_of(EventKind::Log));
+  core_->tell_log({{"one", "two"}, 0});
+  const auto events = taken(host);
+  ASSERT_THAT(kinds(events), ElementsAre(EventKind::Log, EventKind::Log));
+  EXPECT_EQ(detail(events[0], "line"), "one");
+  EXPECT_EQ(detail(events[1], "line"), "two");
+  EXPECT_EQ(events[0].time, clock_.wall());
+  EXPECT_FALSE(events[0].id);
+  mail_to({"a@example.com"});  // of which it does not want to hear
+  EXPECT_THAT(told(host), IsEmpty());
+  say(host, wire::EventsWanted{wire::bit_of(EventKind::Bounced)});
+  core_->tell_log({{"too late"}, 0});
+  EXPECT_THAT(told(host), IsEmpty());
+  EXPECT_THAT(wanted, ElementsAre(false, true, false));
+}
+
+TEST_F(EventTest, LinesBeforeAPluginHasSaidThatItWantsThemAreNotKept) {
+  begin();
+  core_->tell_log({{"line"}, 0});
+  auto host = plugin();
+  EXPECT_THAT(told(host), IsEmpty());
+}
+
+TEST_F(EventTest, AFloodOfTheLogIsDroppedAndCountedAndCostsNoEventOfAMessage) {
+  settings_.events[0].buffer_size = 64 * 1024;
+  settings_.events[0].budget.in_flight_limit = 1;
+  begin();
+  auto host = plugin();
+  const wire::LogLines flood{std::vector<std::string>(100, std::string(1000, 'x')), 7};
+  for (int i = 0; i < 10; ++i) core_->tell_log(flood);
+  constexpr auto kLinesDropped = "mansio_log_lines_dropped_total{event_sink=\"accounting\"}";
+  const auto dropped = stat(kLinesDropped);
+  EXPECT_GT(dropped, 900);
+  EXPECT_EQ(times(sink_.text, "\"event\":\"lines of the log are not told"), 1u);
+  mail_to({"a@example.com"});
+  for (const auto &l : leases()) report(l, DeliveryStatus::Sent);
+  EXPECT_EQ(stat(kDropped), 0);
+  const auto events = kinds(told(host));
+  const auto lines = std::count(events.begin(), events.end(), EventKind::Log);
+  EXPECT_EQ(static_cast<double>(lines) + dropped, 1000 + 10 * 7);
+  EXPECT_EQ(events.size() - static_cast<std::size_t>(lines), 5u);
+  EXPECT_EQ(times(sink_.text, "\"event\":\"lines of the log are told again"), 1u);
+}
+
 TEST_F(EventTest, WhatAStrangerSaysIsIgnored) {
   begin();
   auto stranger = attach(wire::RoleKind::Host, "host.event.other", 402);

@@ -198,6 +198,59 @@ std::vector<Kind> kinds(const RateLimit &rate) {
 }
 constexpr Party kParty{.tenant = "acme", .campaign = "spring", .sender = "a@x.example", .source_pool = "warm"};
 
+// A tenant's, campaign's, sender's and source pool's: not those of where mail goes.
+struct PartyLimit {
+  RateRule::Key key;
+  const char *name;
+};
+constexpr PartyLimit kPartyLimits[] = {{RateRule::Key::Tenant, "acme"},
+                                       {RateRule::Key::Campaign, "spring"},
+                                       {RateRule::Key::Sender, "a@x.example"},
+                                       {RateRule::Key::SourcePool, "warm"}};
+
+TEST(TakenPermits, AndDeliveriesComeOutOfOneBucket) {
+  for (const auto &[key, name] : kPartyLimits) {
+    World w;
+    auto &n = w.node({.name = "t", .destination = {.window = kWide}}, {{key, {}, {kSecond, 10}}});
+    EXPECT_EQ(n.s->take_permits(key, name, 4, w.now).granted, 4u);
+    EXPECT_EQ(n.s->take_permits(key, "another", 20, w.now).granted, 10u);
+    for (int i = 0; i < 8; ++i) w.add(n, "d.example", "m", kParty);
+    w.run(kStart + kMillisecond);
+    EXPECT_EQ(w.begins.size(), 6u) << name;
+    const auto none = n.s->take_permits(key, name, 1, w.now);
+    EXPECT_EQ(none.granted, 0u);
+    EXPECT_GT(none.retry, 0);
+    EXPECT_LE(none.retry, kSecond);
+    w.run(kStart + 3 * kSecond);
+    EXPECT_EQ(w.begins.size(), 8u);
+    EXPECT_EQ(n.s->take_permits(key, name, 5, w.now).granted, 1u);
+  }
+}
+
+TEST(TakenPermits, WhatNobodyLimitsIsGranted) {
+  World w;
+  auto &n = w.node({.name = "t", .destination = {.window = kWide}}, {{RateRule::Key::Tenant, {"acme"}, {kSecond, 1}}});
+  EXPECT_EQ(n.s->take_permits(RateRule::Key::Tenant, "other", 5, w.now).granted, 5u);
+  EXPECT_EQ(n.s->take_permits(RateRule::Key::Campaign, "acme", 5, w.now).granted, 5u);
+  EXPECT_EQ(n.s->take_permits(RateRule::Key::Tenant, "acme", 5, w.now).granted, 1u);
+  EXPECT_EQ(n.s->take_permits(RateRule::Key::SourcePoolDestination, "acme", 5, w.now).granted, 0u);
+}
+
+TEST(TakenPermits, OfALimitThatAPluginOwnsAreThatPluginsPermits) {
+  for (const auto &[key, name] : kPartyLimits) {
+    World w;
+    auto &n = w.node({.name = "t", .destination = {.window = kWide}}, {{key, {}, owned(kTenth, 4)}});
+    const auto before = n.s->take_permits(key, name, 3, w.now);
+    EXPECT_EQ(before.granted, 0u);
+    EXPECT_GT(before.retry, 0);
+    w.run(kStart + 50 * kMillisecond);
+    ASSERT_EQ(n.asked.size(), 1u) << name;
+    EXPECT_EQ(n.asked[0].key, name);
+    EXPECT_EQ(n.asked[0].want, 3u);
+    EXPECT_EQ(n.s->take_permits(key, name, 3, w.now).granted, 3u);
+  }
+}
+
 TEST(OwnedLimits, OfEveryKindGoByPermitsAndLetAllOfItGoInTime) {
   for (const auto &kind : kinds(owned(kTenth, 4))) {
     World w;

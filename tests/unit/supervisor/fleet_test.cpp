@@ -267,10 +267,10 @@ TEST_F(FleetTest, PoliciesOfTheQueueAreConnectedWithThoseThatAskThemForIt) {
     ready(*p);
     fleet_->enter_service(*p);
   }
-  for (const auto kind : {K::Ingress, K::Router, K::Egress}) run_until(heard(kind, "attach host.policy.x"));
-  run_until(heard(K::Ingress, "attach host.policy.y"));
-  EXPECT_EQ(record_.count(K::Router, "attach host.policy.y"), 0u);
-  EXPECT_EQ(record_.count(K::Egress, "attach host.policy.y"), 0u);
+  for (const auto kind : {K::Ingress, K::Router, K::Egress}) run_until(heard(kind, "asks host.policy.x"));
+  run_until(heard(K::Ingress, "asks host.policy.y"));
+  EXPECT_EQ(record_.count(K::Router, "asks host.policy.y"), 0u);
+  EXPECT_EQ(record_.count(K::Egress, "asks host.policy.y"), 0u);
 }
 
 TEST_F(FleetTest, AStoreIsConnectedWithTheQueueAndThoseWhoCommitMail) {
@@ -284,15 +284,36 @@ TEST_F(FleetTest, AStoreIsConnectedWithTheQueueAndThoseWhoCommitMail) {
     ready(*p);
     fleet_->enter_service(*p);
   }
-  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "attach host.store.x"));
+  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "asks host.store.x"));
   for (const auto *name : {"attach queue", "attach ingress.0", "attach router"}) run_until(heard(K::Host, name));
   die(store);
-  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "attach host.store.x", 2));
+  for (const auto kind : {K::Queue, K::Ingress, K::Router}) run_until(heard(kind, "asks host.store.x", 2));
   die(queue);
-  run_until(heard(K::Queue, "attach host.store.x", 3));
+  run_until(heard(K::Queue, "asks host.store.x", 3));
   fleet_->drain(store, kLong);
   run_until(heard(K::Queue, "draining host.store.x"));
-  EXPECT_EQ(record_.count(K::Egress, "attach host.store.x"), 0u);
+  EXPECT_EQ(record_.count(K::Egress, "asks host.store.x"), 0u);
+}
+
+TEST_F(FleetTest, WhoRunsPluginsIsConnectedWithTheRouterOfAnyGenerationAndItsSuccessor) {
+  auto &filter = post(K::Host, "host.filter.x");
+  filter.filter = "x";
+  auto &ingress = post(K::Ingress, "ingress.0");
+  auto &egress = post(K::Egress, "egress.x");
+  generation_ = std::make_shared<Generation>();
+  generation_->epoch = 2;
+  generation_->snapshot = std::move(*process::sealed_memfd("snapshot", ""));
+  auto &router = post(K::Router, "router");
+  for (auto *p : {&filter, &ingress, &router, &egress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  for (const auto kind : {K::Host, K::Ingress, K::Egress}) run_until(heard(kind, "asks router"));
+  for (const auto *name : {"attach host.filter.x", "attach ingress.0", "attach egress.x"})
+    run_until(heard(K::Router, name));
+  die(router);
+  for (const auto kind : {K::Host, K::Ingress, K::Egress}) run_until(heard(kind, "asks router", 2));
+  EXPECT_EQ(record_.count(K::Router, "asks ingress.0"), 0u);
 }
 
 // What the death of a queue does to channels is told too, and before that death is known.

@@ -8,6 +8,6 @@
 
 #include "mansio/abi.h"
 
-#define MANSIO_DRAFT_BUILD 5u /* grows with every change in mansio/draft/ */
+#define MANSIO_DRAFT_BUILD 6u /* grows with every change in mansio/draft/ */
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Draft kind event ("mansio.event/1~draft"): told what became of messages, after the fact is on stable storage. It
- * changes nothing, and nothing waits for it: what it does not take in time is dropped and counted. It always runs in a
- * process of its own, on the loop (a MANSIO_BLOCKING plugin is refused). An event may be lost when that process, or the
- * queue, dies; one is told twice only where the queue died.
+ * Draft kind event ("mansio.event/1~draft"): told what became of messages, after the fact is on stable storage, and the
+ * lines of the log. It changes nothing, and nothing waits for it: what it does not take in time is dropped and counted.
+ * It always runs in a process of its own, on the loop (a MANSIO_BLOCKING plugin is refused). An event may be lost when
+ * that process, or the queue, dies; one is told twice only where the queue died.
  */
 #ifndef MANSIO_DRAFT_EVENT_H
 #define MANSIO_DRAFT_EVENT_H
@@ -21,7 +21,8 @@ enum {
   MANSIO_EVENT_DEFERRED = 4,
   MANSIO_EVENT_BOUNCED = 5, /* also when it was given up for its age */
   MANSIO_EVENT_REMOVED = 6, /* the message left the queue: the last recipient is done, or it was deleted */
-  MANSIO_EVENT_LOG = 7      /* a line of the log; not told yet */
+  MANSIO_EVENT_LOG = 7 /* a line of the log, of any process but those of event plugins: the field "line", without its
+                          end; soon after it was written, perhaps not in the order of the log */
 };
 
 typedef struct mansio_event {

@@ -1,5 +1,6 @@
 /*
- * Draft host services: what a filter, policy or script does to a session and a message.
+ * Draft host services: what a filter, policy or script does to a session and a message; and for plugins of every kind
+ * mail of their own, permits, commands, and what all processes of an instance count together.
  */
 #ifndef MANSIO_DRAFT_SERVICES_H
 #define MANSIO_DRAFT_SERVICES_H
@@ -65,6 +66,41 @@ typedef struct mansio_host_progress {                      /* "mansio.host.progr
   void (*progress)(const mansio_host *host, mansio_op op); /* still at it: the time limit begins anew, up to a limit */
 } mansio_host_progress;
 
+/* Numbers that all processes of an instance share, and that are there as long as Mansio runs: a reload, the death of a
+ * process and another place for the plugin change nothing. They belong to the name of the instance in the
+ * configuration. Nothing here waits. Names: 1 to 128 bytes. Keys: any bytes, any number of them; a keyed hash of 64
+ * bits is what is kept.
+ *
+ * The memory is fixed. An instance has 10,000 counters, which stay, and 983,040 keys of windows and rates together (of
+ * the seventeenth instance that counts on, room is shared). Where there is no room for a new key it takes the place of
+ * the one, of fifteen, that was counted the fewest times: a flood of new keys pushes out itself. */
+typedef struct mansio_host_numbers { /* "mansio.host.numbers/1~draft" [any] */
+  /* Adds to a counter; `*value` is what it is then. FAIL: a bad name, or there are too many. */
+  mansio_status (*add)(const mansio_host *host, mansio_str name, int64_t n, int64_t *value);
+  int64_t (*read)(const mansio_host *host, mansio_str name); /* 0: nobody has added to it */
+  /* A sliding window of this length, 1 ns to a hundred years; of one name there may be several, which have nothing to
+   * do with each other. Adds `n`; `*count` is what there was within the length then, that included: of the period
+   * before, as much as would be left of it were it spread evenly. No two callers are told of the same n. Up to 2^40 - 1
+   * are counted in a length. FAIL: a bad name or length. DEFER: it could not be counted now (somebody stands still who
+   * was about to count); `*count` is n. */
+  mansio_status (*window_add)(const mansio_host *host, mansio_str name, int64_t length_ns, mansio_str key, uint64_t n,
+                              double *count);
+  double (*window_count)(const mansio_host *host, mansio_str name, int64_t length_ns, mansio_str key);
+  /* A token bucket for each key: one token each `interval_ns`, room for `burst`; their product is a hundred years at
+   * most. Others of the same name have nothing to do with it. OK: `n`, at most `burst`, are taken, or could not be
+   * counted now. DEFER: there are not so many, none is taken, and `*wait_ns` is how long it takes until there are.
+   * FAIL: a bad name, rate or n. */
+  mansio_status (*take)(const mansio_host *host, mansio_str name, int64_t interval_ns, int64_t burst, mansio_str key,
+                        int64_t n, int64_t *wait_ns);
+  int64_t (*available)(const mansio_host *host, mansio_str name, int64_t interval_ns, int64_t burst, mansio_str key);
+} mansio_host_numbers;
+
+/* A message of the plugin's own. It goes its way by the routes and aliases that other mail goes by, as one made here:
+ * no listener's filters, policies or access tables see it. Sender and recipients are "local-part@domain"; with one
+ * recipient that cannot be reached the whole message is refused. Limits are those of [smtpd] (message_size_limit,
+ * header_size_limit, line_length_limit, recipient_limit), and it is refused with hopcount_limit or more Received
+ * fields: who submits what he was shown keeps these. Metadata as mansio_host_meta sets it of a message; "priority" is
+ * not bounded by who asks. */
 typedef struct mansio_submission {
   uint32_t size;
   uint32_t flags;    /* MANSIO_MSG_SMTPUTF8, MANSIO_MSG_BODY_8BITMIME */
@@ -76,27 +112,40 @@ typedef struct mansio_submission {
   size_t n_metadata;
 } mansio_submission;
 
-/* OK: on stable storage, `text` is the queue id. DEFER: not taken, try later. FAIL: refused for good. */
+/* OK: on stable storage, `text` is the queue id. DEFER: not taken, try later; `text` says why: new mail is not welcome
+ * now (as clients would hear), too much is being submitted, or a process that had it ended, in which case it may have
+ * been taken all the same. FAIL: refused for good. Runs once, later, on the loop; not after destroy() began. */
 typedef void (*mansio_submit_fn)(void *arg, mansio_status status, mansio_str text);
 
 typedef struct mansio_host_submit { /* "mansio.host.submit/1~draft" [any] */
+  /* All of it is copied before this returns. */
   void (*submit)(const mansio_host *host, const mansio_submission *mail, mansio_submit_fn done, void *arg);
 } mansio_host_submit;
 
-/* `granted` of `want` may go now; when 0, not before `retry_ns`. */
+/* `granted` of `want` may go now; when 0, not before `retry_ns` from now, -1: there is no such limit. Runs once, later,
+ * on the loop; not after destroy() began. */
 typedef void (*mansio_rate_fn)(void *arg, uint32_t granted, int64_t retry_ns);
 
 typedef struct mansio_host_rate { /* "mansio.host.rate/1~draft" [any] */
+  /* Permits of a [[rate_limit]], for something that is to count as deliveries do: those of mail and these come out of
+   * one bucket, which all processes have together. `limit`: "tenant_rate_limit", "campaign_rate_limit",
+   * "sender_rate_limit" or "source_pool_rate_limit"; `key`: whose. Where a plugin of kind rate owns it, that one's
+   * permits. Where no table limits the key, all of `want` (from 1 to 10000) is granted. What is granted is used: there
+   * is no giving back. While the queue process is away, nothing is granted. */
   void (*take)(const mansio_host *host, mansio_str limit, mansio_str key, uint32_t want, mansio_rate_fn done,
                void *arg);
 } mansio_host_rate;
 
-/* [loop] `arguments` of the command line; answer with op service's complete(): OK or FAIL, `text`, `values` a line
- * each. */
+/* [loop] `arguments` of the command line, borrowed; answer with op service's complete(), then or later, from any
+ * thread: OK, or anything else for "failed", `text`, and `values` a line each. At the deadline, 20 s, it has failed; no
+ * cancel() is called for it. Runs on the loop whatever the plugin's threading is. */
 typedef void (*mansio_command_fn)(void *arg, mansio_op op, const mansio_str *arguments, size_t n);
 
 typedef struct mansio_host_control { /* "mansio.host.control/1~draft" [init] */
-  /* `mansio plugin call INSTANCE NAME ARGUMENT...` */
+  /* `mansio plugin call INSTANCE NAME ARGUMENT...`, which root, the user that Mansio runs as and its group may say. It
+   * runs in every process that has the instance: of a plugin in a process of its own that is one. OK, or FAIL: not in
+   * create(), there is such a command already, or it is no name ([a-z0-9_-], up to 64 bytes, the first one no dash; up
+   * to 100 of them). The help is for those who ask for a command that is not there. */
   mansio_status (*command)(const mansio_host *host, const char *name, const char *help, mansio_command_fn run,
                            void *arg);
 } mansio_host_control;

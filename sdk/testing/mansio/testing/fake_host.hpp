@@ -11,8 +11,9 @@
 //   FakeHost host{mansio_plugin_entry_1(), {{"path", socket}}};
 //   EXPECT_EQ(host.authenticate({.mechanism = "PLAIN", .response = plain}).status, MANSIO_OK);
 //
-// Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp. Stores: fake_store.hpp.
-// Rates: lease({.want = 10}).values.at(0) is how many were given.
+// Numbers: fake_numbers.hpp. Filters and policies: fake_filter.hpp. Plugins that are told of events: fake_event.hpp.
+// Stores: fake_store.hpp. Rates: lease({.want = 10}).values.at(0) is how many were given. What a plugin submits is in
+// `submitted`. command("release", {"ID"}) calls a command as an operator does.
 //
 // It records what the plugin says, runs its watches and timers in a poll() loop on the test's thread, answers DNS
 // queries with what the test put in `dns` and lookups with `tables`, calls a blocking plugin on threads, and keeps
@@ -48,6 +49,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -56,9 +58,11 @@
 #include "mansio/rate.hpp"
 #include "mansio/testing/fake_event.hpp"
 #include "mansio/testing/fake_filter.hpp"
+#include "mansio/testing/fake_numbers.hpp"
 #include "mansio/testing/fake_pool.hpp"
 #include "mansio/testing/fake_records.hpp"
 #include "mansio/testing/fake_store.hpp"
+#include "mansio/testing/fake_submit.hpp"
 
 namespace mansio::testing {
 
@@ -67,8 +71,10 @@ class FakeHost {
   using Options = std::map<std::string, std::string>;
 
   // Options as a user writes them; those not given take the plugin's defaults. Throws when create() fails.
-  explicit FakeHost(const mansio_plugin *plugin, const Options &options = {}, Options facts = {})
-      : FakeHost(plugin, options, std::move(facts), NotYet{}) {
+  // Hosts that are given the same numbers are processes of one instance.
+  explicit FakeHost(const mansio_plugin *plugin, const Options &options = {}, Options facts = {},
+                    std::shared_ptr<FakeNumbers> numbers = std::make_shared<FakeNumbers>())
+      : FakeHost(plugin, options, std::move(facts), std::move(numbers), NotYet{}) {
     const auto status = plugin_->create(&host_, &self_);
     // Delegation is complete, so the destructor runs.
     if (status != MANSIO_OK) throw std::runtime_error{"create() answered " + std::to_string(status) + ": " + log};
@@ -89,7 +95,7 @@ class FakeHost {
   }
   // What check() reports of these options, "OPTION TEXT", a line each.
   static std::string check(const mansio_plugin *plugin, const Options &options = {}) {
-    FakeHost host{plugin, options, {}, NotYet{}};
+    FakeHost host{plugin, options, {}, std::make_shared<FakeNumbers>(), NotYet{}};
     if (plugin->check) plugin->check(&host.host_);
     return host.log;
   }
@@ -112,6 +118,8 @@ class FakeHost {
     }
     if (pool_) pool_->stop();
     plugin_->destroy(std::exchange(self_, nullptr));
+    const std::lock_guard lock{mutex_};
+    posts_.clear();  // what it asked for is answered no more
   }
 
   std::uint64_t deliver(const FakeMail &mail) {
@@ -276,6 +284,26 @@ class FakeHost {
     finish(op);
     return take(op);
   }
+  // Calls a command of the plugin's, as an operator does.
+  std::uint64_t begin_command(const std::string &name, const std::vector<std::string> &arguments = {}) {
+    const auto known = commands_.find(name);
+    if (known == commands_.end()) throw std::logic_error{"the plugin has no command " + name};
+    const auto op = open("", 0);
+    std::vector<mansio_str> borrowed;
+    borrowed.reserve(arguments.size());
+    for (const auto &argument : arguments) borrowed.push_back(plugin::str(argument));
+    known->second.run(known->second.arg, mansio_op{op}, borrowed.data(), borrowed.size());
+    return op;
+  }
+  // begin_command() and its answer.
+  FakeReply command(const std::string &name, const std::vector<std::string> &arguments = {}) {
+    return finish(begin_command(name, arguments));
+  }
+  std::map<std::string, std::string> commands() const {  // their help
+    std::map<std::string, std::string> all;
+    for (const auto &[name, one] : commands_) all[name] = one.help;
+    return all;
+  }
   // Begins a step of an exchange.
   std::uint64_t begin_step(const FakeAuthStep &step) {
     if (!auth_) throw std::logic_error{"the plugin is no auth"};
@@ -417,7 +445,11 @@ class FakeHost {
   // Instead of NOT_FOUND, when they are set: what is not in `dns`, and (table, key) that is not in `tables`.
   std::function<FakeDnsAnswer(const std::string &name, std::uint16_t type)> other_dns;
   std::function<FakeTableAnswer(const std::string &table, const std::string &key)> other_tables;
-  std::function<const void *(std::string_view iface)> other_services;  // that hosts do not have
+  std::vector<FakeSubmission> submitted;                                  // what was taken
+  std::function<FakeSubmitAnswer(const FakeSubmission &)> submit_answer;  // unset: each is taken
+  std::vector<FakePermits> permits_asked;                                 // all questions for permits
+  std::function<FakeGranted(const FakePermits &)> permits_answer;         // unset: all are granted
+  std::function<const void *(std::string_view iface)> other_services;     // that hosts do not have
   std::string log;                  // a line for each call, and for each problem that was reported
   std::vector<std::string> faults;  // what a real host would count against the plugin
 
@@ -425,8 +457,9 @@ class FakeHost {
   static bool of_queue(std::uint32_t stage) { return stage >= MANSIO_STAGE_ROUTE && stage <= MANSIO_STAGE_BOUNCE; }
 
   struct NotYet {};
-  FakeHost(const mansio_plugin *plugin, const Options &options, Options facts, NotYet)
-      : plugin_(plugin), facts_(std::move(facts)) {
+  FakeHost(const mansio_plugin *plugin, const Options &options, Options facts, std::shared_ptr<FakeNumbers> numbers,
+           NotYet)
+      : plugin_(plugin), facts_(std::move(facts)), numbers_(std::move(numbers)) {
     facts_.try_emplace("instance", "test");
     facts_.try_emplace("myhostname", "mail.example.test");
     facts_.try_emplace("self_addresses", "");
@@ -688,6 +721,41 @@ class FakeHost {
           });
           self.wake();
         }};
+    static constexpr mansio_host_submit kSubmit{
+        [](const mansio_host *h, const mansio_submission *mail, mansio_submit_fn done, void *arg) noexcept {
+          auto &self = of(h);
+          auto copy = copy_submission(mail);
+          const std::lock_guard lock{self.mutex_};
+          FakeSubmitAnswer answer;
+          if (copy.recipients.empty())
+            answer = {MANSIO_FAIL, "no recipient"};
+          else if (self.submit_answer)
+            answer = self.submit_answer(copy);
+          if (answer.status == MANSIO_OK) self.submitted.push_back(std::move(copy));
+          self.posts_.push_back([answer, done, arg] { done(arg, answer.status, plugin::str(answer.text)); });
+          self.wake();
+        }};
+    static constexpr mansio_host_rate kRate{[](const mansio_host *h, mansio_str limit, mansio_str key,
+                                               std::uint32_t want, mansio_rate_fn done, void *arg) noexcept {
+      auto &self = of(h);
+      const FakePermits asked{plugin::string(limit), plugin::string(key), want};
+      const std::lock_guard lock{self.mutex_};
+      self.permits_asked.push_back(asked);
+      auto answer = self.permits_answer ? self.permits_answer(asked) : FakeGranted{want, 0};
+      if (want == 0) answer = {0, -1};
+      answer.granted = std::min(answer.granted, want);
+      self.posts_.push_back([answer, done, arg] { done(arg, answer.granted, answer.retry_ns); });
+      self.wake();
+    }};
+    static constexpr mansio_host_control kControl{[](const mansio_host *h, const char *name, const char *help,
+                                                     mansio_command_fn run, void *arg) noexcept -> mansio_status {
+      auto &self = of(h);
+      const std::string_view wanted{name ? name : ""};
+      const bool is_name = !wanted.empty() && wanted.size() <= 64 && wanted.front() != '-' &&
+                           wanted.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == wanted.npos;
+      if (self.started_ || !is_name || !run || self.commands_.size() >= 100) return MANSIO_FAIL;
+      return self.commands_.emplace(wanted, Command{help ? help : "", run, arg}).second ? MANSIO_OK : MANSIO_FAIL;
+    }};
     static constexpr mansio_host_metrics kMetrics{
         [](const mansio_host *h, std::uint32_t, const char *name, const char *) noexcept -> std::uint32_t {
           auto &self = of(h);
@@ -739,9 +807,19 @@ class FakeHost {
     if (id == "mansio.host.lookup/1") return &kLookup;
     if (id == "mansio.host.metrics/1") return &kMetrics;
     if (id == "mansio.host.message/1") return &kMessage;
+    if (id == "mansio.host.numbers/1~draft") return &FakeNumberService<FakeHost>::table;
+    if (id == "mansio.host.submit/1~draft") return &kSubmit;
+    if (id == "mansio.host.control/1~draft") return &kControl;
+    if (id == "mansio.host.rate/1~draft") return &kRate;
     return FakeFilterServices<FakeHost>::service(id);
   }
   friend struct FakeFilterServices<FakeHost>;
+  friend struct FakeNumberService<FakeHost>;
+  template <class F>
+  static std::invoke_result_t<F, FakeNumbers &, std::int64_t> with_numbers(const mansio_host *host, F f) {
+    const auto now = of(host).now();
+    return of(host).numbers_->locked([&](FakeNumbers &numbers) { return f(numbers, now); });
+  }
   template <class R, class F>
   static R with_work(const mansio_host *host, mansio_op op, R otherwise, F f) {
     auto &self = of(host);
@@ -762,6 +840,7 @@ class FakeHost {
 
   const mansio_plugin *plugin_;
   Options options_, facts_;
+  const std::shared_ptr<FakeNumbers> numbers_;
   mansio_host host_{};
   void *self_ = nullptr;
   const mansio_transport *transport_ = nullptr;
@@ -781,6 +860,12 @@ class FakeHost {
   std::map<std::uint64_t, Op> ops_;
   std::uint64_t last_op_ = 0;
   std::vector<Job> posts_;
+  struct Command {
+    std::string help;
+    mansio_command_fn run;
+    void *arg;
+  };
+  std::map<std::string, Command> commands_;
   std::map<std::string, std::uint32_t> metrics_;
   std::vector<std::int64_t> values_;
   std::map<int, std::vector<Watch>> watches_;

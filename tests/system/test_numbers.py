@@ -1,0 +1,127 @@
+"""What scripts count, with two ingress processes: they count together, in process and in one of the script's own, and neither a
+reload nor the death of a process makes them forget or stand still."""
+import contextlib
+import os
+import signal
+import unittest
+
+import rig
+from rig import Client, wait_for
+
+CONFIG = '''
+myhostname = "mx.mansio.test"
+ingress_processes = 2
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+policies = ["quota"]
+client_connection_count_limit = 0
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[policy.quota]
+plugin = "lua"
+script = "{dir}/quota.lua"
+isolation = "%s"
+[transport.discard]
+plugin = "transport-discard"
+[[route]]
+transport = "discard"
+'''
+# Ten of each key: "window.a+1@mansio.test" is one of the window of "window.a".
+SCRIPT = '''
+local window, limit = mansio.window("recipients", "1d"), mansio.rate("recipients", "10/d")
+mansio.on("rcpt", function(_, rcpt)
+  local how, key = rcpt.localpart:match("^(%a+)(%.%w+)")
+  local fine
+  if how == "window" then fine = window:add(key) <= 10
+  elseif how == "rate" then fine = limit:take(key)
+  else fine = mansio.counter.add(key) <= 10 end
+  if not fine then return mansio.defer("4.7.1", "over your quota") end
+end)
+'''
+KINDS = ("window", "rate", "counter")
+
+
+class Numbers(rig.TestCase):
+    def serve(self, isolation="inproc"):
+        with open(self.path("quota.lua"), "w") as f:
+            f.write(SCRIPT)
+        return self.mansio(CONFIG % isolation, name=isolation)
+
+    @staticmethod
+    def ingress(server):
+        return sorted(pid for pid, name in server.children().items() if name.startswith("ingress"))
+
+    @contextlib.contextmanager
+    def served_by(self, server, index):
+        """Meanwhile the other process stands still."""
+        processes = self.ingress(server)
+        self.assertEqual(len(processes), 2)
+        os.kill(processes[1 - index], signal.SIGSTOP)
+        try:
+            yield processes[index]
+        finally:
+            os.kill(processes[1 - index], signal.SIGCONT)
+
+    def taken(self, server, key, n):
+        """How many of n recipients are."""
+        with Client(server.port) as c:
+            c.cmd("EHLO x")
+            self.assertEqual(c.cmd("MAIL FROM:<a@example.org>")[0], 250)
+            codes = [c.cmd(f"RCPT TO:<{key}+{i}@mansio.test>")[0] for i in range(n)]
+        self.assertLessEqual(set(codes), {250, 451})
+        return codes.count(250)
+
+    def other_processes(self, server, before):
+        wait_for(lambda: len(self.ingress(server)) == 2 and not set(self.ingress(server)) & set(before), "other ingress processes")
+
+    def test_a_quota_is_one_for_all_processes_and_over_a_reload(self):
+        for isolation in ("inproc", "process"):
+            with self.subTest(isolation):
+                server = self.serve(isolation)
+                for kind in KINDS:
+                    with self.served_by(server, 0):
+                        self.assertEqual(self.taken(server, kind + ".a", 6), 6)
+                    with self.served_by(server, 1):
+                        self.assertEqual(self.taken(server, kind + ".a", 6), 4)
+                        self.assertEqual(self.taken(server, kind + ".b", 6), 6)
+                    with self.served_by(server, 0):
+                        self.assertEqual(self.taken(server, kind + ".a", 1), 0)
+                self.assertEqual(len({e["process"] for e in server.events("connect")}), 2)
+                before = self.ingress(server)
+                server.cli("reload")
+                server.wait_event("reloaded", epoch=2)
+                self.other_processes(server, before)
+                for kind in KINDS:
+                    for index in range(2):
+                        with self.served_by(server, index):
+                            self.assertEqual(self.taken(server, kind + ".a", 1), 0)
+                            self.assertEqual(self.taken(server, kind + ".b", 3), (3, 1)[index])
+                server.close()
+                server.process = None
+
+    def test_processes_that_are_killed_in_the_middle_hold_up_nobody(self):
+        server = self.serve()
+        for kind in KINDS:
+            self.assertEqual(self.taken(server, kind + ".a", 6), 6)
+        for attempt in range(4):
+            with self.served_by(server, attempt % 2) as victim, Client(server.port) as c:
+                c.cmd("EHLO x")
+                c.cmd("MAIL FROM:<a@example.org>")
+                # So much that it dies while it counts.
+                c.send("".join(f"RCPT TO:<window.k{attempt}x{i}+1@mansio.test>\r\n" for i in range(900)))
+                c.reply()
+                os.kill(victim, signal.SIGKILL)
+            wait_for(lambda: len(set(self.ingress(server)) - {victim}) == 2, "a successor")
+            for i in range(200):
+                self.assertEqual(self.taken(server, f"window.n{attempt}x{i}", 1), 1)
+        before = self.ingress(server)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        self.other_processes(server, before)
+        for kind in KINDS:
+            self.assertEqual(self.taken(server, kind + ".a", 6), 4)
+            self.assertEqual(self.taken(server, kind + ".new", 12), 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
