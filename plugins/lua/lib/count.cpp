@@ -33,9 +33,9 @@ const plugin::Numbers *numbers_of(lua_State *L) { return State::of(L).engine().n
 
 template <FunctionName F>
 std::string name_at(lua_State *L, const char *what) {
-  constexpr std::size_t kLongestName = 128;
+  constexpr std::size_t kLongestNumberName = 128;
   const auto name = text_at<F>(L);
-  if (name.empty() || name.size() > kLongestName)
+  if (name.empty() || name.size() > kLongestNumberName)
     throw ScriptError{std::string{"the name of a "} + what + " has 1 to 128 octets"};
   return std::string{name};
 }
