@@ -158,7 +158,8 @@ class Mansio:
     def write_config(self, config):
         text = config.replace("{port}", str(self.port)).replace("{dir}", self.dir)
         head = f'spool = "{self.spool}"\nplugin_dir = "{self.plugins}"\n'
-        if "user =" not in text and os.geteuid() == 0:
+        before_tables = re.split(r"^\[", text, maxsplit=1, flags=re.M)[0]
+        if "user =" not in before_tables and os.geteuid() == 0:
             head += 'user = "nobody"\n'
         # A start fills several segments with zeros; of the default size that is hundreds of megabytes a test.
         foot = "" if "[segments]" in text else '\n[segments]\nsegment_size = "4M"\n'

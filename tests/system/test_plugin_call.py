@@ -48,7 +48,7 @@ class PluginCall(rig.TestCase):
 
     def test_a_command_runs_in_every_process_that_has_the_instance(self):
         server = self.server("process")
-        self.assertEqual(self.call(server, "filter.told", "echo", "a b", "--", "-c").stdout, "said\na b\n-c\n")
+        self.assertEqual(self.call(server, "filter.told", "echo", "--", "a b", "-c").stdout, "said\na b\n-c\n")
         self.assertEqual(server.stop(), 0)
         server.process = None
         server = self.server("inproc")

@@ -40,7 +40,9 @@ plugin = "transport-smtp"
 domain = ["copy.example"]
 transport = "copies"
 [[route]]
-domain = [".example", ".test"]
+domain = ["nowhere.invalid"]
+error = "550 5.1.2 there is no such place"
+[[route]]
 transport = "relay"
 nexthop = "[127.0.0.1]:{sink}"
 [queue]
