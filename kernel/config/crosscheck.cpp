@@ -46,11 +46,22 @@ class Checker {
     filters();
     events();
     rates();
+    owners();
+    owned();
     auths();
     stores();
     routes();
     parties();
     times();
+  }
+
+  void check_limits() {
+    destinations();
+    owners();
+    owned();
+    parties();
+    backoff();
+    deferred_transports();
   }
 
  private:
@@ -156,19 +167,8 @@ class Checker {
     for (const auto &transport : s_.transports) {
       const auto table = "transport." + transport.name;
       plugin(table, transport.plugin, "\"transport-smtp\" or another");
-      destination(table, transport);
-      for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
-        const auto name = fmt::format("{}.destination[{}]", table, i + 1);
-        destination(name, transport.destinations[i].limits);
-        const auto &rule = transport.destinations[i];
-        if (rule.match.empty() && rule.mx.empty())
-          add(name, "has no match, expected match = [\"example.com\"] or other destinations",
-              {name + ".match", name + ".mx"});
-        if (!rule.mx.empty() && transport.destination_key == DestinationKey::Recipient)
-          add(name + ".mx", "is for domains, which destination_key = \"recipient\" does not know; expected match alone",
-              {name});
-      }
     }
+    destinations();
     auto workers = s_.ingress_processes + s_.transports.size();
     for (const auto &transport : s_.transports) {
       budget("transport." + transport.name, transport.budget);
@@ -185,6 +185,24 @@ class Checker {
     if (workers > kMaxWorkers) {
       add("transport",
           fmt::format("tables and ingress_processes make {} processes, expected at most {}", workers, kMaxWorkers));
+    }
+  }
+
+  void destinations() {
+    for (const auto &transport : s_.transports) {
+      const auto table = "transport." + transport.name;
+      destination(table, transport);
+      for (std::size_t i = 0; i < transport.destinations.size(); ++i) {
+        const auto name = fmt::format("{}.destination[{}]", table, i + 1);
+        destination(name, transport.destinations[i].limits);
+        const auto &rule = transport.destinations[i];
+        if (rule.match.empty() && rule.mx.empty())
+          add(name, "has no match, expected match = [\"example.com\"] or other destinations",
+              {name + ".match", name + ".mx"});
+        if (!rule.mx.empty() && transport.destination_key == DestinationKey::Recipient)
+          add(name + ".mx", "is for domains, which destination_key = \"recipient\" does not know; expected match alone",
+              {name});
+      }
     }
   }
 
@@ -268,13 +286,23 @@ class Checker {
   void rates() {
     for (const auto &rate : s_.rates) {
       const auto of = "rate." + rate.name;
-      if (rate.name == kRateLocal) add(of, "has the name of what is built in, expected another");
       plugin(of, rate.plugin, "\"rate-NAME\"");
       if (rate.budget.isolation != Isolation::Process)
         add(of + ".isolation", "is \"inproc\", but the queue process runs no plugin's code; expected \"process\"");
+    }
+  }
+
+  void owners() {
+    for (const auto &rate : s_.rates) {
+      const auto of = "rate." + rate.name;
+      if (rate.name == kRateLocal) add(of, "has the name of what is built in, expected another");
       if (rate.budget.on_failure == OnFailure::Hold)
         add(of + ".on_failure", "is \"hold\", but a rate has no message to hold; expected \"defer\" or \"skip\"");
     }
+  }
+
+  // What has an owner.
+  void owned() {
     for (const auto &transport : s_.transports) {
       const auto of = "transport." + transport.name;
       names_rate(of + ".transport_rate_plugin", transport.transport_rate_plugin, of + ".transport_rate_limit",
@@ -574,17 +602,25 @@ class Checker {
   }
 
   void times() {
-    if (s_.queue.minimal_backoff_time > s_.queue.maximal_backoff_time) {
-      add("queue.minimal_backoff_time", "is longer than maximal_backoff_time, expected at most that",
-          {"queue.maximal_backoff_time"});
-    }
-    for (const auto &name : s_.queue.defer_transports)
-      if (!s_.transport(name))
-        add("queue.defer_transports", fmt::format("holds \"{0}\", but there is no [transport.{0}]", name));
+    backoff();
+    deferred_transports();
     if (s_.record_size_limit > s_.record_total_limit)
       add("record_size_limit", "is larger than record_total_limit, expected at most that", {"record_total_limit"});
     if (s_.dns.min_ttl > s_.dns.max_ttl)
       add("dns.min_ttl", "is longer than max_ttl, expected at most that", {"dns.max_ttl"});
+  }
+
+  void backoff() {
+    if (s_.queue.minimal_backoff_time > s_.queue.maximal_backoff_time) {
+      add("queue.minimal_backoff_time", "is longer than maximal_backoff_time, expected at most that",
+          {"queue.maximal_backoff_time"});
+    }
+  }
+
+  void deferred_transports() {
+    for (const auto &name : s_.queue.defer_transports)
+      if (!s_.transport(name))
+        add("queue.defer_transports", fmt::format("holds \"{0}\", but there is no [transport.{0}]", name));
   }
 
   const Settings &s_;
@@ -597,6 +633,10 @@ class Checker {
 
 void crosscheck(const Settings &settings, const std::string &file, const Places &places, Problems &problems) {
   Checker{settings, file, places, problems}.check();
+}
+
+void crosscheck_limits(const Settings &settings, const std::string &file, const Places &places, Problems &problems) {
+  Checker{settings, file, places, problems}.check_limits();
 }
 
 }  // namespace mansio::config

@@ -7,5 +7,7 @@
 namespace mansio::config {
 
 void crosscheck(const Settings &settings, const std::string &file, const Places &places, Problems &problems);
+// Of that what the scheduler goes by alone: limits and who owns them, whose mail they bind, and what replies do.
+void crosscheck_limits(const Settings &settings, const std::string &file, const Places &places, Problems &problems);
 
 }  // namespace mansio::config

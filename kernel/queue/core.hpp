@@ -424,7 +424,7 @@ class QueueCore : private spool::Mover {
   // flush.cpp
   bool do_flush(MessageSlot slot, std::string_view destination);
   bool goes_to(GroupSlot group, std::string_view destination, SharedStored &stored);
-  bool is_flushed(const Flushed &f) const;
+  FlushProgress progress_of(const Flushed &f) const;
   bool flush_some();
   void wake_flushed(TransportInfo &t, int &n);
   void let_out(TransportInfo &t);

@@ -12,8 +12,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr int kFlushedPerTurn = 256;
-constexpr std::size_t kWokenAhead = 4096;       // more than what ends between two syncs of the journal
-constexpr Nanos kFlushPatience = 60 * kSecond;  // what does not begin by then (its destination is suspended) makes room
+constexpr std::size_t kWokenAhead = 4096;  // more than what ends between two syncs of the journal
 
 }  // namespace
 
@@ -61,13 +60,14 @@ bool QueueCore::do_flush(MessageSlot slot, std::string_view destination) {
   return any;
 }
 
-// The group was let out, and its attempt has not ended.
-bool QueueCore::is_flushed(const Flushed &f) const {
+// Of a group that was let out: its attempt may not have begun, or have ended.
+FlushProgress QueueCore::progress_of(const Flushed &f) const {
   const auto &g = index_.group(f.group);
-  if (g.flush != FlushState::LetOut || g.message == kNone || index_.id_of(g.message) != f.message) return false;
-  if (g.state == GroupState::Leased) return true;
-  const auto now = clock_.mono();
-  return g.state == GroupState::Scheduled && scheduler_->due(f.group) <= now && now < f.since + kFlushPatience;
+  if (g.flush != FlushState::LetOut || g.message == kNone || index_.id_of(g.message) != f.message)
+    return FlushProgress::Over;
+  if (g.state == GroupState::Leased) return FlushProgress::UnderWay;
+  return g.state == GroupState::Scheduled && scheduler_->due(f.group) <= clock_.mono() ? FlushProgress::Waits
+                                                                                       : FlushProgress::Over;
 }
 
 // True: there is more to do at once.
@@ -84,7 +84,7 @@ bool QueueCore::flush_some() {
 // An attempt begins only when the disk knows that it may: that is written down for some ahead, so that none waits for
 // it.
 void QueueCore::wake_flushed(TransportInfo &t, int &n) {
-  const auto ahead = std::max<std::size_t>(kWokenAhead, t.flush_limit);
+  const auto ahead = std::max<std::size_t>(kWokenAhead, t.flushed.most());
   for (; !t.to_flush.empty() && t.woken.size() < ahead && n < kFlushedPerTurn; ++n) {
     const auto slot = t.to_flush.front();
     t.to_flush.pop_front();
@@ -104,9 +104,8 @@ void QueueCore::wake_flushed(TransportInfo &t, int &n) {
 void QueueCore::let_out(TransportInfo &t) {
   const auto synced = store_.synced_sequence();
   if (t.woken.empty() || t.woken.front().sequence > synced) return;
-  std::erase_if(t.flushed, [&](const Flushed &f) { return !is_flushed(f); });
-  for (; !t.woken.empty() && t.woken.front().sequence <= synced && t.flushed.size() < t.flush_limit;
-       t.woken.pop_front()) {
+  t.flushed.settle(clock_.mono(), [&](const Flushed &f) { return progress_of(f); });
+  for (; !t.woken.empty() && t.woken.front().sequence <= synced && t.flushed.room(); t.woken.pop_front()) {
     const auto [slot, id, sequence] = t.woken.front();
     --flushing_;
     auto &g = index_.group(slot);
@@ -115,7 +114,7 @@ void QueueCore::let_out(TransportInfo &t) {
     if (g.state != GroupState::Scheduled) continue;
     g.flush = FlushState::LetOut;
     scheduler_->flush(slot, clock_.mono());
-    t.flushed.push_back({slot, id, clock_.mono()});
+    t.flushed.let_out({slot, id}, clock_.mono());
   }
 }
 

@@ -104,7 +104,7 @@ scheduler::TransportId QueueCore::transport_named(const std::string &name, bool 
   transports_[id].by_recipient = info.by_recipient;
   transports_[id].asks_exchangers = limits.asks_exchangers();
   transports_[id].delivery_time_limit = info.delivery_time_limit;
-  transports_[id].flush_limit = std::max<std::uint32_t>(1, limits.sessions / 2);
+  transports_[id].flushed.set(limits.sessions);
   const auto &deferred = settings_->queue.defer_transports;
   transports_[id].deferred = settings && std::find(deferred.begin(), deferred.end(), name) != deferred.end();
   return id;

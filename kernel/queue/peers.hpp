@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/queue/flush_pace.hpp"
 #include "kernel/queue/index.hpp"
 #include "kernel/queue/link.hpp"
 #include "kernel/wire/process_messages.hpp"
@@ -56,7 +57,6 @@ struct Connection {
 struct Flushed {
   GroupSlot group = kNone;
   MessageId message;
-  Nanos since = 0;  // mono
 };
 struct Woken {
   GroupSlot group = kNone;
@@ -72,8 +72,7 @@ struct TransportInfo {
   std::uint32_t generation = 0;       // newest egress seen
   std::deque<GroupSlot> to_flush;     // those in FlushState::Waiting; may hold others, whose slot was used again
   std::deque<Woken> woken;            // the next of them, in order; the slot may be used again here as well
-  std::vector<Flushed> flushed;       // let out, and perhaps still on their way
-  std::uint32_t flush_limit = 50;     // of these
+  FlushPace<Flushed> flushed;         // let out, and perhaps still on their way
   bool deferred = false;              // in defer_transports: nothing goes but what is flushed
   bool orphan = false;                // gone from the configuration; its mail was routed again
   std::uint32_t unknown_foreign = 0;  // leases held by egress processes that did not say of what

@@ -87,6 +87,12 @@ std::string table(const Scenario &s, const Report &r) {
     out += fmt::format("\n{:<26} {:>9} {:>9}\n", "by source pool", "tried", "delivered");
     for (const auto &p : r.pools) out += fmt::format("{:<26.26} {:>9} {:>9}\n", p.name, p.tried, p.delivered);
   }
+  if (!r.rate_owners.empty()) {
+    out += fmt::format("\n{:<26} {:>9} {:>9} {:>9} {:>9}\n", "by owner of limits", "questions", "permits", "returned",
+                       "failures");
+    for (const auto &o : r.rate_owners)
+      out += fmt::format("{:<26.26} {:>9} {:>9} {:>9} {:>9}\n", o.name, o.questions, o.permits, o.returned, o.failures);
+  }
   out +=
       "\nJain's index, 1 being even and 1/n all for one of n: d between destinations that are served, of a row or of a "
       "tenant's mail; t between tenants whose mail waits, there or anywhere; blank where there was nobody to "

@@ -4,221 +4,22 @@
 
 #include <algorithm>
 #include <fstream>
-#include <set>
-#include <span>
 #include <sstream>
 #include <utility>
 
-#include "kernel/config/crosscheck.hpp"
-#include "kernel/config/rate.hpp"
-#include "kernel/config/read.hpp"
-#include "kernel/config/toml.hpp"
-#include "kernel/config/values.hpp"
+#include "kernel/cli/simulate/configured.hpp"
+#include "kernel/cli/simulate/fields.hpp"
 
 namespace mansio::cli::simulate {
 namespace {
 
-using config::TomlEntry;
-using config::TomlList;
 using config::TomlTable;
-using config::TomlValue;
-
-constexpr std::string_view kConfiguration[] = {"queue",        "transport",  "tenant",
-                                               "source_group", "rate_limit", "response"};
-
-// Of these tables the options that the scheduler takes, and so a simulation: what else is set there would do nothing.
-constexpr std::string_view kQueueOptions[] = {"minimal_backoff_time",
-                                              "maximal_backoff_time",
-                                              "backoff_jitter",
-                                              "queue_run_delay",
-                                              "maximal_queue_lifetime",
-                                              "qmgr_message_active_limit",
-                                              "qmgr_message_recipient_limit"};
-constexpr std::string_view kTransportOptions[] = {
-    "process_limit",          "destination_key",       "destination",        "transport_rate_delay",
-    "transport_rate_limit",   "transport_rate_burst",  "delivery_slot_cost", "delivery_slot_loan",
-    "delivery_slot_discount", "minimum_delivery_slots"};
-constexpr std::string_view kDestinationOptions[] = {"match",
-                                                    "site",
-                                                    "mx",
-                                                    "initial_destination_concurrency",
-                                                    "destination_concurrency_limit",
-                                                    "destination_concurrency_positive_feedback",
-                                                    "destination_concurrency_negative_feedback",
-                                                    "destination_concurrency_failed_cohort_limit",
-                                                    "destination_recipient_limit",
-                                                    "destination_rate_delay",
-                                                    "destination_rate_limit",
-                                                    "destination_rate_burst",
-                                                    "adaptive_rate_minimum",
-                                                    "adaptive_rate_maximum",
-                                                    "adaptive_rate_decrease",
-                                                    "adaptive_rate_increase"};
 
 bool asks_for_later(std::string_view reply) {
   const auto digits = reply.substr(0, 3);
   return digits.size() == 3 && digits.find_first_not_of("0123456789") == digits.npos && digits[0] == '4' &&
          (reply.size() == 3 || reply[3] == ' ');
 }
-
-bool is_among(std::span<const std::string_view> names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-void without_effect(const TomlEntry &entry, const std::string &prefix, config::Problems &problems) {
-  problems.add(entry.place, prefix + entry.key, "has no effect in a simulation");
-}
-
-void refuse_without_effect(const TomlTable &limits, config::Problems &problems) {
-  const auto each_table = [](const TomlEntry &entry, const std::string &prefix, auto f) {
-    const auto *list = entry.value.as<TomlList>();
-    for (std::size_t i = 0; list && i < list->size(); ++i)
-      if (const auto *table = (*list)[i].as<TomlTable>()) f(*table, fmt::format("{}{}[{}].", prefix, entry.key, i + 1));
-  };
-  for (const auto &entry : limits) {
-    const auto *table = entry.value.as<TomlTable>();
-    if (entry.key == "queue" && table) {
-      for (const auto &option : *table)
-        if (!is_among(kQueueOptions, option.key)) without_effect(option, "queue.", problems);
-    } else if (entry.key == "transport" && table) {
-      for (const auto &transport : *table) {
-        const auto prefix = "transport." + transport.key + ".";
-        const auto *options = transport.value.as<TomlTable>();
-        for (std::size_t i = 0; options && i < options->size(); ++i) {
-          const auto &option = (*options)[i];
-          const auto *text = option.value.as<std::string>();
-          if ((!is_among(kTransportOptions, option.key) && !is_among(kDestinationOptions, option.key)) ||
-              (option.key == "destination_key" && text && *text == "recipient"))
-            without_effect(option, prefix, problems);
-          if (option.key != "destination") continue;
-          each_table(option, prefix, [&](const TomlTable &rule, const std::string &name) {
-            for (const auto &one : rule)
-              if (!is_among(kDestinationOptions, one.key)) without_effect(one, name, problems);
-          });
-        }
-      }
-    } else if (entry.key == "rate_limit") {
-      each_table(entry, "", [&](const TomlTable &rule, const std::string &name) {
-        for (const auto &one : rule)
-          if (one.key == "plugin") without_effect(one, name, problems);
-      });
-    } else if (entry.key == "response") {
-      each_table(entry, "", [&](const TomlTable &rule, const std::string &name) {
-        for (const auto &one : rule)
-          if (const auto *text = one.value.as<std::string>();
-              one.key == "pool" || (text && *text == "pool" && one.key == "action"))
-            without_effect(one, name, problems);
-      });
-    }
-  }
-}
-
-// A scenario is one file: what it limits is written into it.
-class NoFiles final : public config::Files {
- public:
-  Result<std::string> read(const std::string &) override { return Error{Status::BadConfig, "is not read"}; }
-  Result<std::vector<std::string>> glob(const std::string &) override {
-    return Error{Status::BadConfig, "is not read"};
-  }
-};
-
-// The options of one table. What nobody asked for is a problem.
-class Fields {
- public:
-  Fields(const TomlTable &table, std::string prefix, config::Problems &problems)
-      : table_(table), prefix_(std::move(prefix)), problems_(problems) {}
-  ~Fields() {
-    for (const auto &entry : table_)
-      if (!asked_.contains(entry.key)) problems_.add(entry.place, prefix_ + entry.key, "is not an option here");
-  }
-
-  void text(const char *key, std::string &to) {
-    if (const auto *v = value(key)) {
-      if (const auto *s = v->as<std::string>())
-        to = *s;
-      else
-        wrong(*v, key, "a text");
-    }
-  }
-  void date(const char *key, std::optional<Nanos> &to) {
-    const auto *v = value(key);
-    if (!v) return;
-    const auto *s = v->as<std::string>();
-    to = s ? config::parse_date(*s) : std::nullopt;
-    if (!to) wrong(*v, key, "a date such as \"2026-11-30\"");
-  }
-  void duration(const char *key, Nanos &to) {
-    const auto *v = value(key);
-    if (!v) return;
-    if (const auto *n = v->as<std::int64_t>(); n && *n >= 0 && *n < 1'000'000'000) {
-      to = *n * kSecond;
-    } else if (const auto *s = v->as<std::string>()) {
-      const auto d = config::parse_duration(*s);
-      if (!d || *d < 0) return wrong(*v, key, "a duration such as \"90s\"");
-      to = *d;
-    } else {
-      wrong(*v, key, "a duration such as \"90s\"");
-    }
-  }
-  void number(const char *key, double &to, double most) {
-    const auto *v = value(key);
-    if (!v) return;
-    const auto *n = v->as<std::int64_t>();
-    const auto *d = v->as<double>();
-    const auto x = n ? static_cast<double>(*n) : d ? *d : -1;
-    if (!(x >= 0 && x <= most)) return wrong(*v, key, fmt::format("a number from 0 to {}", most));
-    to = x;
-  }
-  template <class T>
-  void integer(const char *key, T &to, std::int64_t least, std::int64_t most) {
-    const auto *v = value(key);
-    if (!v) return;
-    const auto *n = v->as<std::int64_t>();
-    if (!n || *n < least || *n > most) return wrong(*v, key, fmt::format("an integer from {} to {}", least, most));
-    to = static_cast<T>(*n);
-  }
-  void boolean(const char *key, bool &to) {
-    const auto *v = value(key);
-    if (!v) return;
-    if (const auto *b = v->as<bool>())
-      to = *b;
-    else
-      wrong(*v, key, "true or false");
-  }
-  // Tables [[KEY]].
-  template <class F>
-  void tables(const char *key, F f) {
-    const auto *v = value(key);
-    if (!v) return;
-    const auto *list = v->as<TomlList>();
-    if (!list) return wrong(*v, key, fmt::format("tables [[{}{}]]", prefix_, key));
-    std::size_t number = 0;
-    for (const auto &one : *list) {
-      const auto name = fmt::format("{}{}[{}]", prefix_, key, ++number);
-      if (const auto *table = one.as<TomlTable>())
-        f(*table, name, one.place);
-      else
-        problems_.add(one.place, name, "is no table");
-    }
-  }
-  void skip(std::string_view key) { asked_.insert(std::string{key}); }
-  config::Problems &problems() { return problems_; }
-
- private:
-  const TomlValue *value(const char *key) {
-    asked_.insert(key);
-    const auto *entry = find(table_, key);
-    return entry ? &entry->value : nullptr;
-  }
-  void wrong(const TomlValue &v, const char *key, const std::string &expected) {
-    problems_.add(v.place, prefix_ + key, fmt::format("is {}, expected {}", v.kind(), expected));
-  }
-
-  const TomlTable &table_;
-  std::string prefix_;
-  config::Problems &problems_;
-  std::set<std::string, std::less<>> asked_;
-};
 
 void read_behaviour(Fields &f, Behaviour &b) {
   f.duration("latency", b.latency);
@@ -230,6 +31,7 @@ void read_behaviour(Fields &f, Behaviour &b) {
   f.number("rate", b.rate, 1e9);
   f.integer("hosts", b.hosts, 1, 1000);
   f.integer("hanging", b.hanging, 0, 1000);
+  f.text("blocks", b.blocks);
 }
 
 void read_destination(const TomlTable &table, const std::string &name, const config::TomlPlace &place,
@@ -242,6 +44,7 @@ void read_destination(const TomlTable &table, const std::string &name, const con
     f.integer("count", d.count, 1, 10'000'000);
     f.text("transport", d.transport);
     f.text("mx", d.mx);
+    f.boolean("by_pool", d.by_pool);
     f.duration("connect_timeout", d.connect_timeout);
     f.duration("host_memory", d.host_memory);
     for (const auto &[key, reply] :
@@ -304,35 +107,126 @@ void read_arrival(const TomlTable &table, const std::string &name, const config:
   s.arrivals.push_back(std::move(a));
 }
 
+// True: it is of one thing, or of a source pool at a destination.
+bool is_of_one(const EventSpec &e) {
+  const int names = !e.destination.empty() + !e.tenant.empty() + !e.campaign.empty() + !e.source_pool.empty();
+  return e.transport.empty() && (names == 1 || (names == 2 && !e.destination.empty() && !e.source_pool.empty()));
+}
+
+// What is wrong with whom it is about; "": nothing.
+std::string_view problem_of(const EventSpec &e, const Scenario &s) {
+  using Action = EventSpec::Action;
+  const bool names = !e.destination.empty() || !e.tenant.empty() || !e.campaign.empty() || !e.source_pool.empty();
+  if (!e.transport.empty() && !s.settings.transport(e.transport))
+    return "has a transport, but there is no such [transport.NAME]";
+  switch (e.action) {
+    case Action::Suspend:
+    case Action::Resume:
+      if (!is_of_one(e))
+        return "is of nothing or of several, expected one of destination, tenant, campaign, source_pool, or a "
+               "source_pool and a destination";
+      return e.destination.find('#') == e.destination.npos ? "" : "is of a row, expected one destination or a site";
+    case Action::Unthrottle:
+      if (e.destination.empty() || !e.tenant.empty() || !e.campaign.empty() || !e.source_pool.empty() ||
+          !e.transport.empty())
+        return "is not of a destination alone, expected that";
+      return "";
+    case Action::Stop:
+    case Action::Start:
+      return e.transport.empty() || names ? "is not of a transport alone, expected that" : "";
+    case Action::Rebind:
+      return e.pool.empty() ? "has no pool, expected the source pool that mail leaves from from then on" : "";
+    case Action::Flush:
+    case Action::Hold:
+    case Action::Release:
+      break;
+  }
+  return "";
+}
+
+constexpr std::pair<std::string_view, EventSpec::Action> kActions[] = {{"suspend", EventSpec::Action::Suspend},
+                                                                       {"resume", EventSpec::Action::Resume},
+                                                                       {"flush", EventSpec::Action::Flush},
+                                                                       {"hold", EventSpec::Action::Hold},
+                                                                       {"release", EventSpec::Action::Release},
+                                                                       {"rebind", EventSpec::Action::Rebind},
+                                                                       {"unthrottle", EventSpec::Action::Unthrottle},
+                                                                       {"stop", EventSpec::Action::Stop},
+                                                                       {"start", EventSpec::Action::Start}};
+
 void read_event(const TomlTable &table, const std::string &name, const config::TomlPlace &place,
                 config::Problems &problems, Scenario &s) {
-  using Key = scheduler::Suspension::Key;
+  using Action = EventSpec::Action;
   EventSpec e;
   std::string action;
-  int names = 0;
   {
     Fields f{table, name + '.', problems};
-    f.duration("at", e.at);
     f.text("action", action);
-    // Not senders: those that are not limited are one to the scheduler.
-    for (const auto &[key, option] :
-         {std::pair{Key::Destination, "destination"}, std::pair{Key::Tenant, "tenant"},
-          std::pair{Key::Campaign, "campaign"}, std::pair{Key::SourcePool, "source_pool"}}) {
-      std::string given;
-      f.text(option, given);
-      if (given.empty()) continue;
-      ++names;
-      e.key = key;
-      e.name = given;
+    const auto at =
+        std::find_if(std::begin(kActions), std::end(kActions), [&](const auto &a) { return a.first == action; });
+    if (at == std::end(kActions)) {
+      std::string known;
+      for (const auto &[text, unused] : kActions) known += (known.empty() ? "" : ", ") + std::string{text};
+      problems.add(place, name + ".action", fmt::format("is \"{}\", expected one of {}", action, known));
+      for (const auto &entry : table) f.skip(entry.key);
+      return;
     }
+    e.action = at->second;
+    f.duration("at", e.at);
+    // Not senders: those that are not limited are one to the scheduler.
+    f.text("destination", e.destination);
+    f.text("tenant", e.tenant);
+    f.text("campaign", e.campaign);
+    f.text("source_pool", e.source_pool);
+    f.text("transport", e.transport);
+    if (e.action == Action::Suspend) f.duration("for", e.time);
+    if (e.action == Action::Flush) f.boolean("paced", e.paced);
+    if (e.action == Action::Rebind) f.text("pool", e.pool);
   }
-  e.resume = action == "resume";
-  if (!e.resume && action != "suspend")
-    problems.add(place, name + ".action", fmt::format("is \"{}\", expected \"suspend\" or \"resume\"", action));
-  if (names != 1)
-    problems.add(place, name,
-                 "is of nothing or of several, expected one of destination, tenant, campaign, source_pool");
+  if (const auto problem = problem_of(e, s); !problem.empty()) problems.add(place, name, std::string{problem});
   s.events.push_back(std::move(e));
+}
+
+// From a time to another, of all that the scenario lasts.
+void read_period(Fields &f, Nanos &from, Nanos &to, const std::string &name, const config::TomlPlace &place,
+                 config::Problems &problems, const Scenario &s) {
+  to = s.duration + s.drain_limit;
+  f.duration("from", from);
+  f.duration("to", to);
+  if (to <= from) problems.add(place, name, "ends before it begins");
+}
+
+void read_rate_owner(const TomlTable &table, const std::string &name, config::Problems &problems, Scenario &s) {
+  RateOwnerSpec o;
+  o.name = name;
+  Fields f{table, "rate." + name + '.', problems};
+  for (const auto &entry : table)
+    if (is_rate_option(entry.key)) f.skip(entry.key);
+  f.duration("latency", o.latency);
+  f.number("spread", o.spread, 1);
+  f.duration("lease_time", o.lease_time);
+  f.duration("hold_time", o.hold_time);
+  for (const auto &[key, time] : {std::pair{"lease_time", o.lease_time}, std::pair{"hold_time", o.hold_time}})
+    if (const auto *entry = find(table, key); entry && (time < kMillisecond || time > 3600 * kSecond))
+      problems.add(entry->place, "rate." + name + '.' + key, "is too short or too long, expected 1ms to 1h");
+  f.tables("limit", [&](const TomlTable &limit, const std::string &of, const config::TomlPlace &place) {
+    auto &l = o.limits.emplace_back();
+    Fields fields{limit, of + '.', problems};
+    fields.text("name", l.name);
+    fields.text("key", l.key);
+    read_period(fields, l.from, l.to, of, place, problems, s);
+    fields.rate("rate", l.rate.interval);
+    fields.integer("burst", l.rate.burst, 1, 1'000'000);
+    if (find(limit, "places")) fields.integer("places", l.places.emplace(), 0, 1'000'000);
+    if (!l.rate && !l.places) problems.add(place, of, "has neither rate nor places, expected what is given");
+  });
+  f.tables("failure", [&](const TomlTable &failure, const std::string &of, const config::TomlPlace &place) {
+    auto &x = o.failures.emplace_back();
+    Fields fields{failure, of + '.', problems};
+    read_period(fields, x.from, x.to, of, place, problems, s);
+    fields.boolean("silent", x.silent);
+  });
+  s.rate_owners.push_back(std::move(o));
 }
 
 }  // namespace
@@ -346,17 +240,11 @@ Result<Scenario> parse_scenario(const std::string &path, const std::string &text
   s.name = path.substr(path.rfind('/') + 1);
   if (s.name.ends_with(".toml")) s.name.resize(s.name.size() - 5);
   config::Problems problems;
-  TomlTable limits;
-  for (const auto &entry : root)
-    if (std::find(std::begin(kConfiguration), std::end(kConfiguration), entry.key) != std::end(kConfiguration))
-      limits.push_back(entry);
-  refuse_without_effect(limits, problems);
-  NoFiles files;
-  config::Places places;
-  s.settings = config::read_settings(limits, config::Source::File, files, problems, places);
+  s.settings = read_configured(root, path, problems);
   {
     Fields f{root, "", problems};
-    for (const auto key : kConfiguration) f.skip(key);
+    for (const auto &entry : root)
+      if (is_configuration(entry.key)) f.skip(entry.key);
     f.text("title", s.title);
     f.duration("duration", s.duration);
     f.duration("step", s.step);
@@ -370,6 +258,10 @@ Result<Scenario> parse_scenario(const std::string &path, const std::string &text
     f.tables("arrival", [&](const TomlTable &table, const std::string &name, const config::TomlPlace &place) {
       read_arrival(table, name, place, problems, s);
     });
+    const auto *rates = find(root, "rate");
+    if (const auto *owners = rates ? rates->value.as<TomlTable>() : nullptr)
+      for (const auto &owner : *owners)
+        if (const auto *table = owner.value.as<TomlTable>()) read_rate_owner(*table, owner.key, problems, s);
     f.tables("event", [&](const TomlTable &table, const std::string &name, const config::TomlPlace &place) {
       read_event(table, name, place, problems, s);
     });

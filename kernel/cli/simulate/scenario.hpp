@@ -1,5 +1,6 @@
-// Scenario: what the simulator is given: limits as in Mansio's own configuration, next hops with their latency, errors
-// and capacity over time, and mail that arrives for them. docs/scheduling.md has the options.
+// Scenario: what the simulator is given: limits as in Mansio's own configuration, the plugins that own some of them,
+// next hops with their latency, errors and capacity over time, mail that arrives for them, and what operators order
+// meanwhile. docs/scheduling.md has the options.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include "kernel/base/clock.hpp"
 #include "kernel/base/result.hpp"
 #include "kernel/config/settings.hpp"
-#include "kernel/scheduler/suspension.hpp"
+#include "kernel/scheduler/rate.hpp"
 
 namespace mansio::cli::simulate {
 
@@ -26,6 +27,7 @@ struct Behaviour {
   double rate = 0;                     // deliveries a second; what is beyond gets 4xx; 0: any
   std::uint32_t hosts = 1;
   std::uint32_t hanging = 0;  // of these, do not answer at all
+  std::string blocks;         // the source pool that deliveries do not come from: 4xx; "": none
 
   bool operator==(const Behaviour &) const = default;
 };
@@ -34,6 +36,7 @@ struct DestinationSpec {
   std::string name;  // with count above 1, '#' stands for the number
   std::uint32_t count = 1;
   std::string transport;
+  bool by_pool = false;  // `connections` and `rate` are of each source pool by itself
   std::string mx;  // sorted, with commas between: all of the spec are on these hosts, and share what they can take
   Nanos connect_timeout = 30 * kSecond;
   Nanos host_memory = 60 * kSecond;  // a host that hung is not tried again for so long, but for one probe; 0: no memory
@@ -54,11 +57,38 @@ struct ArrivalSpec {
   std::uint32_t tenants = 1;     // '#' in the tenant's name stands for one of so many
 };
 
-struct EventSpec {  // an operator's order
+// An operator's order, or what befalls a transport's processes: with Stop it has none, until Start.
+struct EventSpec {
+  enum class Action : std::uint8_t { Suspend, Resume, Flush, Hold, Release, Rebind, Unthrottle, Stop, Start };
   Nanos at = 0;
-  bool resume = false;  // else suspend
-  scheduler::Suspension::Key key = scheduler::Suspension::Key::Destination;
+  Action action = Action::Suspend;
+  // Whose mail; of those that are given all must fit. A destination may be a row's name, which is all of its, or
+  // ".example.com", all below it.
+  std::string destination = {}, tenant = {}, campaign = {}, source_pool = {}, transport = {};
+  std::string pool = {};  // of Rebind: that it leaves from from now on
+  Nanos time = 0;         // of Suspend; 0: until it is resumed
+  bool paced = true;      // of Flush, as the queue process does it; else all of it goes at once
+};
+
+// A plugin that owns limits, [rate.NAME]: how it answers, and what it gives.
+struct RateOwnerSpec {
+  struct Limit {
+    std::string name = {}, key = {};  // "tenant_rate_limit" and the tenant; "" is any
+    Nanos from = 0, to = 0;
+    scheduler::RateLimit rate = {};            // none: as configured
+    std::optional<std::uint32_t> places = {};  // likewise
+  };
+  struct Failure {
+    Nanos from = 0, to = 0;
+    bool silent = false;  // no answer; else one that says that it fails
+  };
   std::string name;
+  Nanos latency = 5 * kMillisecond;  // there and back
+  double spread = 0.5;               // of the latency, as a fraction both ways
+  Nanos lease_time = 5 * kSecond;    // of permits
+  Nanos hold_time = 120 * kSecond;   // of places
+  std::vector<Limit> limits;         // the first that fits: what other nodes leave of it
+  std::vector<Failure> failures;
 };
 
 struct Scenario {
@@ -69,7 +99,8 @@ struct Scenario {
   std::optional<Nanos> date;  // wall, of its beginning; none: after all warm-ups
   bool drain = true;  // after `duration` nothing arrives, and the run goes on until all mail is delivered or expired
   Nanos drain_limit = 5 * 86400 * kSecond;
-  config::Settings settings;  // [queue], [transport.NAME], [[tenant]], [[source_group]], [[rate_limit]], [[response]]
+  config::Settings settings;               // what configured.hpp reads
+  std::vector<RateOwnerSpec> rate_owners;  // of settings.rates, by name
   std::vector<DestinationSpec> destinations;
   std::vector<ArrivalSpec> arrivals;
   std::vector<EventSpec> events;  // in the order of their times

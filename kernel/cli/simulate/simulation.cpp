@@ -12,7 +12,6 @@
 namespace mansio::cli::simulate {
 namespace {
 
-constexpr Nanos kBegin = 1'000'000 * kSecond;  // of the scheduler's clock
 constexpr std::size_t kViolations = 20;
 constexpr int kLookedAt = 2;  // waiting deliveries after each round of decisions
 
@@ -21,24 +20,13 @@ std::string numbered(const std::string &name, std::uint64_t number) {
   return at == name.npos ? name : name.substr(0, at) + std::to_string(number) + name.substr(at + 1);
 }
 
-// "450 4.7.1 too much": its codes, and all of it.
-scheduler::Reply parts_of(std::string_view reply) {
-  scheduler::Reply out;
-  out.code = reply.substr(0, 3);
-  out.text = reply;
-  if (reply.size() > 4 && reply[4] == reply[0])
-    if (const auto second = reply.substr(4, reply.find(' ', 4) - 4); second.find('.') != second.npos)
-      out.enhanced = second;
-  return out;
-}
-
 double real_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
 
-Simulation::Simulation(const Scenario &scenario) : s_(scenario), random_(scenario.seed) { build(); }
+Simulation::Simulation(const Scenario &scenario) : s_(scenario), random_(scenario.seed), owners_(scenario) { build(); }
 Simulation::~Simulation() = default;
 
 void Simulation::build() {
@@ -46,15 +34,22 @@ void Simulation::build() {
   scheduler_->tenants(queue::weights_of(s_.settings));
   scheduler_->source_groups(queue::groups_of(s_.settings));
   responses_.set(queue::responses_of(s_.settings));
+  scheduler_->rate_owners(queue::owners_of(s_.settings));
   set_rates();
   for (const auto &t : s_.settings.transports) {
-    const auto limits = queue::limits_of(t, s_.settings);
+    auto limits = queue::limits_of(t, s_.settings);
     const auto id = scheduler_->transport(limits);
     scheduler_->transport_available(id, t.process_limit);
     transports_.push_back(id);
+    transport_limits_.resize(id + 1u);
     transport_counts_.resize(id + 1u);
-    transport_counts_[id].limit = t.process_limit;
-    transport_counts_[id].rate = limits.rate_delay > 0 ? scheduler::RateLimit{limits.rate_delay, 1} : limits.rate;
+    flushes_.resize(id + 1u);
+    deferred_.resize(id + 1u);
+    flushes_[id].pace.set(limits.sessions);
+    const auto &deferred = s_.settings.queue.defer_transports;
+    deferred_[id] = std::find(deferred.begin(), deferred.end(), t.name) != deferred.end();
+    transport_limits_[id] = std::move(limits);
+    count_transport(id);
   }
   for (std::size_t i = 0; i < s_.destinations.size(); ++i) {
     const auto &spec = s_.destinations[i];
@@ -63,86 +58,24 @@ void Simulation::build() {
     const auto at = std::find_if(s_.settings.transports.begin(), s_.settings.transports.end(),
                                  [&](const auto &t) { return t.name == spec.transport; });
     const auto transport = transports_[static_cast<std::size_t>(at - s_.settings.transports.begin())];
-    const auto limits = queue::limits_of(*at, s_.settings);
     for (std::uint32_t n = 0; n < spec.count; ++n) {
       const auto name = numbered(spec.name, n);
-      const auto site = scheduler::placement(limits, name, spec.mx).site;
-      const auto &counted = site.empty() ? name : site;
-      const auto rule = scheduler::placement(limits, counted, spec.mx).rule;
-      const auto &own = rule == scheduler::kNoRule ? limits.destination : limits.rules[rule].limits;
-      const auto at_owner = destination_counts_.try_emplace({transport, counted}).first;
-      auto &count = at_owner->second;
-      count.limit = own.effective_window().limit;
-      count.rate = own.rate;
-      count.delay = own.rate_delay;
+      const auto site = scheduler::placement(transport_limits_[transport], name, spec.mx).site;
+      auto &[key, count] = destination_count(transport, spec.mx, site.empty() ? name : site);
       const auto servers = spec.mx.empty() ? hops_.size() : first_hop_.back();
-      hops_.push_back(
-          {NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count, &at_owner->first.second, servers});
+      hops_.push_back({NextHop{spec, name}, static_cast<std::uint32_t>(i), transport, &count, &key.second, servers});
     }
   }
   for (const auto &a : s_.arrivals) {
     Source source{&a, 0, 0, 0, a.from, {}};
     while (s_.destinations[source.destination].name != a.destination) ++source.destination;
     if (a.rate > 0) source.next += static_cast<Nanos>(random_.exponential() / a.rate * kSecond);
-    for (const auto &[key, name] : {std::pair{Key::Campaign, &a.campaign}, std::pair{Key::Sender, &a.sender}}) {
-      const auto *rule = rule_of(key, *name);
-      if (!rule) continue;
-      auto &count = party_counts_[{key, *name}];
-      limit(count, rule);
-      source.counts.push_back(&count);
-    }
+    for (const auto &[key, name] : {std::pair{Key::Campaign, &a.campaign}, std::pair{Key::Sender, &a.sender}})
+      if (rule_of(key, *name)) source.counts.push_back(&party_count(key, *name));
     sources_.push_back(std::move(source));
     report_.arrivals.push_back({.name = a.name.empty() ? a.destination : a.name});
   }
   step_.by_destination.resize(s_.destinations.size());
-}
-
-const scheduler::RateRule *Simulation::rule_of(Key key, const std::string &name, const std::string &destination) const {
-  const auto rule = std::find_if(rates_.begin(), rates_.end(), [&](const auto &r) {
-    return r.key == key && (key == Key::SourcePoolDestination ? r.matches(name, destination) : r.matches(name));
-  });
-  return rule == rates_.end() ? nullptr : &*rule;
-}
-
-// As the scheduler does it: nobody owes more than a new rate would let him.
-void Simulation::limit(Counted &count, const scheduler::RateRule *rule) const {
-  count.rate = rule ? rule->limit : scheduler::RateLimit{};
-  count.limit = rule ? rule->concurrency : 0;
-  if (count.rate)
-    count.bucket.full_at = std::min(count.bucket.full_at, kBegin + now_ + count.rate.tolerance() + count.rate.interval);
-}
-
-// Those of the day.
-void Simulation::set_rates() {
-  const auto wall = s_.date ? *s_.date + now_ : scheduler::kForGood;
-  rates_ = queue::rates_of(s_.settings, wall);
-  next_day_ = std::numeric_limits<Nanos>::max();
-  if (s_.date && queue::warms_up(s_.settings))
-    next_day_ = (wall / queue::kWarmUpDay + 1) * queue::kWarmUpDay - *s_.date;
-  limits_pools_ = std::any_of(rates_.begin(), rates_.end(), [](const auto &r) {
-    return r.key == Key::SourcePool || r.key == Key::SourcePoolDestination;
-  });
-  scheduler_->rates(rates_);
-  for (std::size_t i = 0; i < tenant_counts_.size(); ++i)
-    limit(tenant_counts_[i], rule_of(Key::Tenant, report_.tenants[i].name));
-  for (auto &[key, count] : party_counts_) limit(count, rule_of(key.first, key.second));
-  for (auto &[key, count] : pair_counts_) limit(count, rule_of(Key::SourcePoolDestination, key.first, key.second));
-}
-
-// What counts a delivery from its source pool.
-template <class F>
-void Simulation::each_of_pool(const Group &g, F &&f) {
-  if (g.pool == kNoPool || !limits_pools_) return;
-  const auto &pool = report_.pools[g.pool].name;
-  if (const auto [at, fresh] = party_counts_.try_emplace({Key::SourcePool, pool}); true) {
-    if (fresh) limit(at->second, rule_of(Key::SourcePool, pool));
-    f(at->second, "source pool " + pool);
-  }
-  const auto &to = *hops_[g.hop].owner;
-  if (const auto [at, fresh] = pair_counts_.try_emplace({pool, to}); true) {
-    if (fresh) limit(at->second, rule_of(Key::SourcePoolDestination, pool, to));
-    f(at->second, "source pool " + pool + " for " + to);
-  }
 }
 
 std::uint32_t Simulation::pool_number(std::string_view name) {
@@ -158,7 +91,7 @@ std::uint32_t Simulation::tenant_number(const std::string &name) {
   const auto [at, fresh] = tenant_names_.try_emplace(name, static_cast<std::uint32_t>(report_.tenants.size()));
   if (fresh) {
     report_.tenants.push_back({.name = name});
-    limit(tenant_counts_.emplace_back(), rule_of(Key::Tenant, name));
+    limit(tenant_counts_.emplace_back(), rule_of(Key::Tenant, name), name);
   }
   return at->second;
 }
@@ -258,52 +191,6 @@ Nanos Simulation::age(scheduler::GroupId id) const {
 
 bool Simulation::expired(scheduler::GroupId id) const { return age(id) >= s_.settings.queue.maximal_queue_lifetime; }
 
-// What the queue process does by [[response]] rules, which look at the replies of a site together.
-void Simulation::respond(scheduler::GroupId id) {
-  auto &g = groups_[id];
-  if (responses_.empty() || g.ending == Ending::Delivered) return;
-  const auto &hop = hops_[g.hop];
-  auto reply = parts_of(g.ending == Ending::Deferred   ? hop.hop.spec().error_reply
-                        : g.ending == Ending::TooMuch  ? hop.hop.spec().rate_reply
-                        : g.ending == Ending::Rejected ? std::string_view{"550 5.1.1 no such user"}
-                                                       : std::string_view{});
-  if (g.ending == Ending::NoConnection) reply.enhanced = "4.4.1", reply.text = "connection refused";
-  reply.destination = hop.hop.name();
-  reply.site = *hop.owner;
-  const auto now = kBegin + now_;
-  const auto *rule = responses_.match(reply);
-  if (!rule || !responses_.reached(*rule, *hop.owner, now)) return;
-  using Action = scheduler::ResponseRule::Action;
-  switch (rule->action) {
-    case Action::Suspend:
-      scheduler_->suspend({scheduler::Suspension::Key::Destination, *hop.owner, now, now + rule->time, "for its reply"},
-                          now);
-      break;
-    case Action::Slow:
-      scheduler_->push_back(scheduler_->destination_of(id), now);
-      break;
-    case Action::Concurrency:
-      scheduler_->lower_concurrency(scheduler_->destination_of(id), rule->concurrency);
-      break;
-    case Action::Bounce:
-      g.ending = Ending::Rejected;
-      break;
-    case Action::Pool:  // the scenario has none
-      break;
-  }
-}
-
-// The operator's orders whose time has come.
-void Simulation::order() {
-  for (; ordered_ < s_.events.size() && s_.events[ordered_].at <= now_; ++ordered_) {
-    const auto &e = s_.events[ordered_];
-    if (e.resume)
-      scheduler_->resume(e.key, e.name, kBegin + now_);
-    else
-      scheduler_->suspend({e.key, e.name, kBegin + now_, scheduler::kForGood, "an order"}, kBegin + now_);
-  }
-}
-
 // As the queue process does before each decision.
 void Simulation::check_active_limits() {
   const auto &q = s_.settings.queue;
@@ -370,22 +257,9 @@ void Simulation::begin(const scheduler::Decision &decision) {
   const auto id = decision.group;
   auto &g = groups_[id];
   if (g.state != State::Waiting) return violation("leased while it is not waiting");
-  auto &h = hops_[g.hop];
-  if (decision.suspended) {
-    ++step_.suspended;
-    each_total(g, [](Totals &t) { ++t.suspended; });
-    g.ending = Ending::Deferred;
-    g.state = State::UnderWay;
-    if (expired(id)) {
-      ++step_.expired;
-      each_total(g, [](Totals &t) { ++t.expired; });
-      scheduler_->finished(id, scheduler::Result::NoFeedback, std::nullopt, kBegin + now_);
-      return leave(id);
-    }
-    wait_until(scheduler_->finished(id, scheduler::Result::NoFeedback, age(id), kBegin + now_));
-    g.state = State::Waiting;
-    return;
-  }
+  if (decision.suspended) return put_off(id, !decision.dead_transport);
+  if (deferred_[decision.transport] && g.flush != Flush::LetOut) return put_off(id, true);
+  count_begin(id);
   g.state = State::UnderWay;
   ++under_way_;
   if (active_recipients_ >= s_.settings.queue.qmgr_message_recipient_limit)
@@ -393,37 +267,37 @@ void Simulation::begin(const scheduler::Decision &decision) {
   active(g, true);
   if (active_messages_ > s_.settings.queue.qmgr_message_active_limit)
     violation(fmt::format("{} messages are under delivery", active_messages_));
-  const auto count = [&](Counted &c, const std::string &what) {
-    if (++c.under_way > c.limit && c.limit > 0) violation(fmt::format("{}: {} at once", what, c.under_way));
-    if (c.rate && !c.bucket.open(c.rate, kBegin + now_)) violation(what + ": faster than its rate");
-    c.bucket.take(c.rate, kBegin + now_);
-    if (c.open_at > now_) violation(what + ": sooner than its delay");
-  };
-  count(transport_counts_[h.transport], h.hop.spec().transport);
-  count(*h.count, h.hop.name());
-  count(tenant_counts_[g.tenant], "tenant " + report_.tenants[g.tenant].name);
-  for (auto *c : sources_[g.arrival].counts) count(*c, "campaign or sender of " + report_.arrivals[g.arrival].name);
-  const auto chosen = scheduler_->chosen_pool(id);
-  g.pool = pool_number(chosen.empty() ? std::string_view{s_.arrivals[g.arrival].source_pool} : chosen);
-  each_of_pool(g, count);
+  begin_flushed(id);
   if (g.pool != kNoPool) ++report_.pools[g.pool].tried;
-  const auto verdict = hops_[h.servers].hop.begin(now_, random_);
+  const auto pool = g.pool == kNoPool ? std::string_view{} : std::string_view{report_.pools[g.pool].name};
+  const auto verdict = hops_[hops_[g.hop].servers].hop.begin(now_, random_, pool, place_of_pool(g));
   g.ending = verdict.ending;
   ending_.push({now_ + std::max<Nanos>(verdict.takes, 1), id});
+}
+
+// Its turn was one for nothing: it counts as tried.
+void Simulation::put_off(scheduler::GroupId id, bool may_expire) {
+  auto &g = groups_[id];
+  ++step_.suspended;
+  each_total(g, [](Totals &t) { ++t.suspended; });
+  end_flushed(id);
+  if (may_expire && expired(id)) {
+    ++step_.expired;
+    each_total(g, [](Totals &t) { ++t.expired; });
+    scheduler_->finished(id, scheduler::Result::NoFeedback, std::nullopt, kBegin + now_);
+    return leave(id);
+  }
+  wait_until(scheduler_->finished(id, scheduler::Result::NoFeedback, age(id), kBegin + now_));
 }
 
 void Simulation::end(scheduler::GroupId id) {
   auto &g = groups_[id];
   auto &h = hops_[g.hop];
-  hops_[h.servers].hop.end();
+  hops_[h.servers].hop.end(place_of_pool(g));
   --under_way_;
   active(g, false);
-  --transport_counts_[h.transport].under_way;
-  --h.count->under_way;
-  if (h.count->delay > 0) h.count->open_at = now_ + h.count->delay;
-  --tenant_counts_[g.tenant].under_way;
-  for (auto *c : sources_[g.arrival].counts) --c->under_way;
-  each_of_pool(g, [](Counted &c, const std::string &) { --c.under_way; });
+  count_end(g);
+  end_flushed(id);
   report_.ended = now_;
   const bool refused = g.ending == Ending::NoConnection;
   respond(id);
@@ -440,6 +314,7 @@ void Simulation::end(scheduler::GroupId id) {
   }
   if (fails && !gives_up) {
     g.state = State::Waiting;
+    if (g.to_hold) hold(id);
     return;
   }
   if (gives_up) {
@@ -475,6 +350,8 @@ void Simulation::end(scheduler::GroupId id) {
 void Simulation::leave(scheduler::GroupId id) {
   auto &g = groups_[id];
   g.state = State::Gone;
+  g.flush = Flush::None;
+  if (!rebound_.empty()) rebound_.erase(id);
   if (g.message != kOnly && --messages_[g.message].left == 0) free_messages_.push_back(g.message);
   --hops_[g.hop].waiting;
   --served_[g.served].waiting;
@@ -562,10 +439,12 @@ Report Simulation::run() {
   const auto limit_at = s_.drain ? s_.duration + s_.drain_limit : s_.duration;
   for (;;) {
     decide();
+    while (let_out()) decide();
     if (now_ >= next_day_) {
       set_rates();
       decide();
     }
+    owners_.ask(*scheduler_, now_);
     auto at = std::min({boundary, limit_at, next_day_});
     if (ordered_ < s_.events.size()) at = std::min(at, s_.events[ordered_].at);
     Nanos arrival = kNever;
@@ -575,12 +454,14 @@ Report Simulation::run() {
     at = std::min(at, arrival);
     if (!ending_.empty()) at = std::min(at, ending_.top().at);
     if (const auto due = scheduler_->next_due()) at = std::min(at, std::max(*due - kBegin, now_));
+    at = std::min(at, std::max(owners_.next(), now_));
     if (still = at > now_ ? 0 : still + 1; still > 1'000'000) {
       violation("the scheduler asks to be asked again without end");
       break;
     }
     now_ = at;
     order();
+    owners_.hear(*scheduler_, now_, kBegin);
     for (auto &source : sources_)
       while (source.next <= now_ && source.next < s_.duration) arrive(source);
     for (; !ending_.empty() && ending_.top().at <= now_;) {
@@ -602,6 +483,7 @@ Report Simulation::run() {
   const auto counts = scheduler_->counts();
   if (counts.ready + counts.leased + counts.deferred + counts.held != waiting_)
     violation("the scheduler has another number of deliveries than wait");
+  report_.rate_owners = owners_.totals();
   return std::move(report_);
 }
 

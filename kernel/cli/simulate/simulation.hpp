@@ -1,20 +1,29 @@
 // Simulation: the queue's own scheduler under a virtual clock, between mail that arrives and next hops that behave as
 // the scenario says. The same scenario gives the same run. On the way it checks what must hold: no limit is exceeded,
-// nothing that could go waits while there is room for it, nothing is leased twice at once, nothing is lost.
+// nothing begins without a permit or a place where a plugin gives these, nothing that could go waits while there is
+// room for it, nothing is leased twice at once, nothing is lost.
+//
+// The class is one; its parts are files: simulation.cpp (time, mail and deliveries), limits.cpp (an independent count
+// of what limits allow), orders.cpp (what operators and replies change).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <queue>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "kernel/cli/load/histogram.hpp"
+#include "kernel/cli/simulate/rate_owners.hpp"
 #include "kernel/cli/simulate/scenario.hpp"
 #include "kernel/cli/simulate/world.hpp"
+#include "kernel/queue/flush_pace.hpp"
 #include "kernel/scheduler/responses.hpp"
 #include "kernel/scheduler/scheduler.hpp"
 
@@ -62,6 +71,7 @@ struct Report {
     std::uint64_t tried = 0, delivered = 0;
   };
   std::vector<Pool> pools;  // that mail left from
+  std::vector<RateOwners::Totals> rate_owners;
   std::vector<Step> steps;
   Nanos ended = 0;  // when the last delivery ended, from the beginning
   std::uint64_t decisions = 0;
@@ -78,7 +88,10 @@ class Simulation {
   Report run();
 
  private:
-  enum class State : std::uint8_t { Waiting, UnderWay, Gone };
+  static constexpr Nanos kBegin = 1'000'000 * kSecond;  // of the scheduler's clock
+  enum class State : std::uint8_t { Waiting, UnderWay, Held, Gone };
+  // Of what is to be tried before its time. LetOut: until that attempt ends.
+  enum class Flush : std::uint8_t { None, Waiting, LetOut };
   struct Group {
     Nanos arrived = 0;
     std::uint32_t hop = 0, tenant = 0, arrival = 0, served = 0;
@@ -86,6 +99,8 @@ class Simulation {
     std::uint32_t message = kOnly, recipients = 1;
     State state = State::Gone;
     Ending ending = Ending::Delivered;
+    Flush flush = Flush::None;
+    bool to_hold = false;  // when its delivery ends
   };
   static constexpr std::uint32_t kNoPool = UINT32_MAX;
   static constexpr std::uint32_t kOnly = UINT32_MAX;  // the delivery is its whole message
@@ -97,6 +112,23 @@ class Simulation {
     scheduler::RateLimit rate;
     scheduler::TokenBucket bucket;
     Nanos delay = 0, open_at = 0;  // from the end of one to the beginning of the next
+    Nanos spacing = 0;             // from the beginning of one to that of the next
+    // Where plugins own these.
+    OwnedLimit *permits = nullptr, *places = nullptr, *delay_places = nullptr;
+  };
+  using DestinationCounts = std::map<std::pair<scheduler::TransportId, std::string>, Counted>;
+  struct Flushes {                                                // of a transport
+    std::deque<scheduler::GroupId> waiting;                       // those in Flush::Waiting, in order; may hold others
+    queue::FlushPace<std::pair<scheduler::GroupId, Nanos>> pace;  // with when it arrived: numbers are used again
+    std::size_t under_way = 0;                                    // of what it let out, and began in time
+  };
+  struct LetOut {
+    Nanos since = 0;
+    bool counts = false;  // in Flushes::under_way
+  };
+  struct SwitchedPool {
+    std::string pool;
+    Nanos until = 0;
   };
   using Key = scheduler::RateRule::Key;
   struct Source {
@@ -122,6 +154,7 @@ class Simulation {
     bool operator>(const Ended &o) const { return at > o.at; }
   };
 
+  // simulation.cpp
   void build();
   void arrive(Source &source);
   void add(std::size_t arrival, std::uint32_t tenant, std::size_t destination, std::uint64_t first,
@@ -137,6 +170,7 @@ class Simulation {
   void check_active_limits();
   void active(const Group &group, bool begins);
   void begin(const scheduler::Decision &decision);
+  void put_off(scheduler::GroupId id, bool may_expire);
   void end(scheduler::GroupId id);
   void leave(scheduler::GroupId id);
   void wait_until(std::optional<Nanos> due);
@@ -146,21 +180,58 @@ class Simulation {
   void violation(const std::string &what);
   Nanos age(scheduler::GroupId id) const;  // without the time that it was suspended
   bool expired(scheduler::GroupId id) const;
-  void respond(scheduler::GroupId id);
-  void order();
   std::uint32_t tenant_number(const std::string &name);
   std::uint32_t pool_number(std::string_view name);
+  static std::size_t place_of_pool(const Group &group) {
+    return group.pool == kNoPool ? 0 : group.pool + std::size_t{1};
+  }
+
+  // limits.cpp
   void set_rates();
   const scheduler::RateRule *rule_of(Key key, const std::string &name, const std::string &destination = "") const;
-  void limit(Counted &count, const scheduler::RateRule *rule) const;
+  void limit(Counted &count, const scheduler::RateRule *rule, const std::string &name);
+  Counted &party_count(Key key, const std::string &name);
+  Counted &pair_count(const std::string &pool, const std::string &destination);
+  void count_transport(scheduler::TransportId id);
+  DestinationCounts::value_type &destination_count(scheduler::TransportId transport, const std::string &mx,
+                                                   const std::string &owner);
+  void place_hops();
+  void count_begin(scheduler::GroupId id);
+  void count_end(const Group &group);
+  void count_in(Counted &count, const std::string &what);
   template <class F>
   void each_of_pool(const Group &group, F &&f);
+
+  // orders.cpp
+  void respond(scheduler::GroupId id);
+  void order();
+  void follow(const EventSpec &order);
+  std::vector<bool> hops_of(const std::string &destination) const;
+  template <class F>
+  void each_meant(const EventSpec &order, F &&f);
+  std::string_view site_of(scheduler::GroupId id) const;
+  std::string_view pool_of(scheduler::GroupId id) const;
+  void suspend(const EventSpec &order);
+  void flush(scheduler::GroupId id, bool paced);
+  void hold(scheduler::GroupId id);
+  void release(scheduler::GroupId id);
+  void unthrottle(const std::string &destination);
+  bool let_out();
+  void begin_flushed(scheduler::GroupId id);
+  void end_flushed(scheduler::GroupId id);
 
   const Scenario &s_;
   Random random_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  RateOwners owners_;
   scheduler::Responses responses_;
-  std::size_t ordered_ = 0;  // of the scenario's events
+  std::size_t ordered_ = 0;                                              // of the scenario's events
+  std::map<std::string, SwitchedPool, std::less<>> switched_pools_;      // by site, for their replies
+  std::unordered_map<scheduler::GroupId, const std::string *> rebound_;  // the pools that operators gave them
+  std::vector<Flushes> flushes_;                                         // by TransportId
+  std::unordered_map<scheduler::GroupId, LetOut> let_out_;
+  std::uint64_t flushing_ = 0;  // in Flushes::waiting
+  std::vector<bool> deferred_;  // by TransportId: nothing goes but what is flushed
   std::vector<Hop> hops_;
   std::vector<std::size_t> first_hop_;  // by DestinationSpec
   std::vector<Source> sources_;
@@ -170,9 +241,10 @@ class Simulation {
   std::vector<std::uint32_t> free_messages_;
   std::uint64_t active_messages_ = 0, active_recipients_ = 0;  // under delivery
   std::priority_queue<Ended, std::vector<Ended>, std::greater<>> ending_;
-  std::vector<scheduler::TransportId> transports_;                                        // by settings_.transports
-  std::vector<Counted> transport_counts_;                                                 // by TransportId
-  std::map<std::pair<scheduler::TransportId, std::string>, Counted> destination_counts_;  // a site's, or a hop's own
+  std::vector<scheduler::TransportId> transports_;            // by settings_.transports
+  std::vector<scheduler::TransportLimits> transport_limits_;  // by TransportId
+  std::vector<Counted> transport_counts_;                     // likewise
+  DestinationCounts destination_counts_;                      // a site's, or a hop's own
   std::vector<Counted> tenant_counts_;
   std::vector<scheduler::RateRule> rates_;
   std::map<std::pair<Key, std::string>, Counted> party_counts_;         // of what is not a tenant

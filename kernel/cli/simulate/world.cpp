@@ -21,9 +21,16 @@ const Behaviour &NextHop::behaviour(Nanos now) const {
   return *b;
 }
 
-Verdict NextHop::begin(Nanos now, Random &random) {
+NextHop::Taken &NextHop::of(std::size_t pool) {
+  if (!spec_->by_pool) return taken_;
+  if (pool >= by_pool_.size()) by_pool_.resize(pool + 1);
+  return by_pool_[pool];
+}
+
+Verdict NextHop::begin(Nanos now, Random &random, std::string_view pool, std::size_t number) {
   const auto &b = behaviour(now);
-  ++connections_;
+  auto &taken = of(number);
+  ++taken.connections;
   constexpr Nanos kRefused = 5 * kMillisecond;
   // Hosts in random order; those that hang are the first by number.
   Nanos lost = 0;
@@ -48,15 +55,16 @@ Verdict NextHop::begin(Nanos now, Random &random) {
     }
   }
   if (!connected) return {Ending::NoConnection, std::max(lost, kRefused)};
-  if ((b.connections > 0 && connections_ > b.connections) || (b.refuse > 0 && random.unit() < b.refuse))
+  if ((b.connections > 0 && taken.connections > b.connections) || (b.refuse > 0 && random.unit() < b.refuse))
     return {Ending::NoConnection, lost + kRefused};
   const auto takes =
       lost + static_cast<Nanos>(static_cast<double>(b.latency) * (1 + b.spread * (2 * random.unit() - 1)));
+  if (!b.blocks.empty() && b.blocks == pool) return {Ending::Deferred, takes};
   if (b.rate > 0) {
     const auto t = static_cast<double>(now) / kSecond;
-    full_at_ = std::max(full_at_, t);
-    if (full_at_ - t > 1) return {Ending::TooMuch, takes};  // a second's worth at once
-    full_at_ += 1 / b.rate;
+    taken.full_at = std::max(taken.full_at, t);
+    if (taken.full_at - t > 1) return {Ending::TooMuch, takes};  // a second's worth at once
+    taken.full_at += 1 / b.rate;
   }
   if (b.error > 0 && random.unit() < b.error) return {Ending::Deferred, takes};
   if (b.reject > 0 && random.unit() < b.reject) return {Ending::Rejected, takes};

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/cli/simulate/scenario.hpp"
@@ -35,17 +35,23 @@ class NextHop {
 
   const std::string &name() const { return name_; }
   const DestinationSpec &spec() const { return *spec_; }
-  Verdict begin(Nanos now, Random &random);  // `now` from the scenario's beginning
-  void end() { --connections_; }
+  // `now` from the scenario's beginning; the source pool by its name and by a small number, 0 if it has none.
+  Verdict begin(Nanos now, Random &random, std::string_view pool, std::size_t number);
+  void end(std::size_t number) { --of(number).connections; }
 
  private:
+  struct Taken {
+    std::uint32_t connections = 0;
+    double full_at = 0;  // of the rate's bucket, in seconds
+  };
   const Behaviour &behaviour(Nanos now) const;
+  Taken &of(std::size_t pool);
 
   const DestinationSpec *spec_;
   std::string name_;
-  std::uint32_t connections_ = 0;
+  Taken taken_;
+  std::vector<Taken> by_pool_;
   std::vector<Nanos> avoid_until_;  // by host
-  double full_at_ = 0;              // of the rate's bucket, in seconds
 };
 
 }  // namespace mansio::cli::simulate
