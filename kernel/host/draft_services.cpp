@@ -1,7 +1,10 @@
 // The vtables of the draft services (mansio/draft/services.h) that there are: each function finds its Instance and
 // calls it. As in services.cpp, nothing thrown in here gets back into the plugin.
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "kernel/host/instance.hpp"
 #include "kernel/host/stage_work.hpp"
@@ -22,9 +25,17 @@ mansio_status set_meta(const mansio_host *host, mansio_op op, bool of_message, m
 
 mansio_status edit(const mansio_host *host, mansio_op op, std::uint32_t version, EditKind kind, std::uint32_t number,
                    mansio_str name, mansio_str value) {
-  if (version != 0) return MANSIO_UNSUPPORTED;
   const auto work = instance_of(host).work(op.id);
-  return work ? work->edit({kind, number, std::string{view(name)}, std::string{view(value)}}) : MANSIO_FAIL;
+  return work ? work->edit({kind, number, std::string{view(name)}, std::string{view(value)}, version}) : MANSIO_FAIL;
+}
+
+std::uint32_t make_version(const mansio_host *host, mansio_op op, const mansio_str *recipients, std::size_t n) {
+  const auto work = instance_of(host).work(op.id);
+  if (!work) return 0;
+  std::vector<std::string> names;
+  names.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) names.emplace_back(view(recipients[i]));
+  return work->version(std::move(names));
 }
 
 constexpr mansio_host_meta kMeta{
@@ -71,7 +82,9 @@ constexpr mansio_host_edit kEdit{
     [](const mansio_host *host, mansio_op op, mansio_str reason) noexcept {
       return edit(host, op, 0, EditKind::Discard, 0, {}, reason);
     },
-    [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; },
+    [](const mansio_host *host, mansio_op op, const mansio_str *recipients, std::size_t n) noexcept {
+      return make_version(host, op, recipients, n);
+    },
     [](const mansio_host *host, mansio_op op, mansio_str address) noexcept {
       return edit(host, op, 0, EditKind::Redirect, 0, {}, address);
     },

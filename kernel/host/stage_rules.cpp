@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernel/mail/address.hpp"
+#include "kernel/mail/utf8.hpp"
 #include "mansio/draft/filter.h"
 
 namespace mansio::host {
@@ -68,6 +69,7 @@ bool is_content(std::uint32_t stage) { return stage >= MANSIO_STAGE_HEADER && st
 mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage) {
   const auto of_queue = [&](std::uint64_t stages) { return !filter && is_one_of(stages, stage); };
   const bool of_message = stage >= MANSIO_STAGE_MAIL && stage <= MANSIO_STAGE_END_OF_MESSAGE;
+  if (edit.version != 0 && !edits_header(edit.kind) && edit.kind != EditKind::ReplaceBody) return MANSIO_FAIL;
   switch (edit.kind) {
     case EditKind::Hold:
     case EditKind::Discard:
@@ -104,7 +106,10 @@ mansio_status check_edit(Edit &edit, bool filter, std::uint32_t stage) {
     case EditKind::SetSender:
       return canonical_address(edit.value, true) ? MANSIO_OK : MANSIO_FAIL;
     case EditKind::AddRecipient:
+      return canonical_address(edit.value, false) ? MANSIO_OK : MANSIO_FAIL;
     case EditKind::DeleteRecipient:
+    case EditKind::Version:  // the one that RCPT may name without a domain (RFC 5321 section 4.5.1)
+      if (equals_nocase(edit.value, "postmaster")) return MANSIO_OK;
       return canonical_address(edit.value, false) ? MANSIO_OK : MANSIO_FAIL;
     case EditKind::ReplaceBody:
       return MANSIO_OK;
@@ -132,8 +137,14 @@ bool valid(wire::StageResult &result, bool filter, std::uint32_t stage) {
   if (result.outcome > wire::StageOutcome::Failed || result.edits.size() > kMostEdits || result.retry < 0) return false;
   if (result.outcome != wire::StageOutcome::Ok)
     return result.edits.empty() && result.session_meta.empty() && result.message_meta.empty();
-  for (auto &edit : result.edits)
-    if (check_edit(edit, filter, stage) != MANSIO_OK) return false;
+  std::uint32_t versions = 0;
+  for (auto &edit : result.edits) {
+    if (check_edit(edit, filter, stage) != MANSIO_OK || edit.version > versions) return false;
+    if (edit.kind != EditKind::Version) continue;
+    // One after the other, each complete before it is edited or the next begins.
+    if (edit.number == versions + 1 && versions < kMostVersions) ++versions;
+    if (edit.number == 0 || edit.number != versions) return false;
+  }
   for (const auto &[name, value] : result.session_meta)
     if (check_metadata(name, value, false, stage) != MANSIO_OK) return false;
   for (const auto &[name, value] : result.message_meta)

@@ -20,6 +20,7 @@ bool is_content(std::uint32_t stage);
 
 constexpr std::size_t kMostEdits = 10'000;                       // of one operation
 constexpr std::size_t kMostEditedBytes = std::size_t{64} << 20;  // of one operation's edits and metadata
+constexpr std::uint32_t kMostVersions = 100;                     // that an operation makes
 constexpr std::size_t kMostTold = 1'000, kMostToldBytes = std::size_t{128} << 10;
 
 // MANSIO_OK, and the edit is in its canonical form; MANSIO_FAIL: it cannot be; MANSIO_UNSUPPORTED: not at this stage,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/host/stage_rules.hpp"
+#include "kernel/mail/utf8.hpp"
 
 namespace mansio::host {
 
@@ -30,13 +31,55 @@ mansio_status StageWork::edit(Edit edit) {
   const std::lock_guard lock{mutex_};
   if (closed_ || bytes_ + edit.value.size() > kMostEditedBytes || gathered_.edits.size() >= kMostEdits)
     return MANSIO_FAIL;
+  if (edit.version > versions_) return MANSIO_FAIL;
   bytes_ += edit.name.size() + edit.value.size();
   auto &edits = gathered_.edits;
-  if (edit.kind == EditKind::ReplaceBody && !edits.empty() && edits.back().kind == EditKind::ReplaceBody)
+  if (edit.kind == EditKind::ReplaceBody && !edits.empty() && edits.back().kind == EditKind::ReplaceBody &&
+      edits.back().version == edit.version)
     edits.back().value += edit.value;
   else
     edits.push_back(std::move(edit));
   return MANSIO_OK;
+}
+
+std::uint32_t StageWork::version(std::vector<std::string> recipients) {
+  std::vector<Edit> edits;
+  edits.reserve(recipients.size());
+  for (auto &recipient : recipients) {
+    Edit edit{EditKind::Version, 0, "", std::move(recipient)};
+    if (check_edit(edit, filter_, call_.stage) != MANSIO_OK) return 0;
+    recipient = edit.value;
+    edits.push_back(std::move(edit));
+  }
+  const std::lock_guard lock{mutex_};
+  if (closed_ || edits.empty() || versions_ == kMostVersions || gathered_.edits.size() + edits.size() > kMostEdits)
+    return 0;
+  if (!may_have_version(recipients)) return 0;
+  ++versions_;
+  for (auto &edit : edits) {
+    edit.number = versions_;
+    bytes_ += edit.value.size();
+    gathered_.edits.push_back(std::move(edit));
+  }
+  return versions_;
+}
+
+// All of them are recipients now, and have none yet.
+bool StageWork::may_have_version(const std::vector<std::string> &recipients) const {
+  auto known = call_.arguments;
+  std::vector<std::string> taken;
+  const auto is = [](const std::string &name) {
+    return [&name](const std::string &other) { return equals_nocase(other, name); };
+  };
+  for (const auto &edit : gathered_.edits) {
+    if (edit.kind == EditKind::Redirect) known.clear();
+    if (edit.kind == EditKind::Redirect || edit.kind == EditKind::AddRecipient) known.push_back(edit.value);
+    if (edit.kind == EditKind::DeleteRecipient) std::erase_if(known, is(edit.value));
+    if (edit.kind == EditKind::Version) taken.push_back(edit.value);
+  }
+  return std::ranges::all_of(recipients, [&](const std::string &name) {
+    return std::ranges::any_of(known, is(name)) && std::ranges::none_of(taken, is(name));
+  });
 }
 
 void StageWork::close(wire::StageResult &result) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "kernel/host/store_set.hpp"
 #include "kernel/mail/trace.hpp"
@@ -10,29 +11,11 @@
 
 namespace mansio::ingress {
 
-Task<Result<void>> commit_everywhere(Environment &env, MessageId id, std::string trace,
-                                     std::unique_ptr<spool::Draft> draft, const Envelope &envelope,
-                                     Durability durability) {
-  if (env.stores) {
-    const StoreKey key{env.intake.spool(), id};
-    const auto kept = co_await env.stores->commit(key, *draft, encode_envelope(envelope), trace);
-    if (!kept) {
-      env.intake.abandoned(id);
-      co_return kept.error();
-    }
-  }
-  const auto committed = co_await env.writer.commit(id, trace, std::move(draft), envelope, durability);
-  if (!committed) {
-    if (env.stores) env.intake.abandoned(id);
-    co_return committed.error();
-  }
-  env.intake.committed(*committed, envelope);
-  co_return Result<void>{};
-}
+namespace {
 
-Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
-                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content, std::string prepend,
-                                MessageId chosen) {
+// What the envelope holds of its client, listener and body; the header fields that come before the content.
+std::string fill_in(Environment &env, const Service &service, const Client &client, MessageId id, Envelope &e,
+                    const ContentScanner &content, std::string prepend) {
   e.config_epoch = env.config_epoch;
   e.client_address = client.address;
   e.client_name = client.name;
@@ -45,15 +28,6 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
     e.routes.assign(1, *filter);
     for (auto &recipient : e.recipients) recipient.route = 0;
   }
-  if (!chosen) {
-    const auto reserved = co_await env.writer.reserve_id();
-    if (!reserved) {
-      env.log.warn("no segment to write to", {{"client", e.client_address}, {"error", reserved.error().text}});
-      co_return reserved.error();
-    }
-    chosen = *reserved;
-  }
-  const auto id = chosen;
   auto trace =
       std::move(prepend) + received_header(e, env.settings.myhostname, id, service.smtpd.sasl_authenticated_header);
   // Content that begins with its body, without even the empty line, would have that taken for a part of our fields.
@@ -63,13 +37,12 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.body = content.info();
   e.body.size += trace.size();  // the body in the spool begins with it
   ++e.body.hops;
-  const auto committed =
-      co_await commit_everywhere(env, id, std::move(trace), std::move(draft), e, service.smtpd.durability);
-  if (!committed) {
-    env.log.warn("message not committed",
-                 {{"qid", id}, {"client", e.client_address}, {"error", committed.error().text}});
-    co_return committed.error();
-  }
+  return trace;
+}
+
+// `first`: the message that this one is a version of; itself where there is no other.
+void accepted(Environment &env, Service &service, const Client &client, MessageId id, const Envelope &e,
+              const ContentScanner &content, MessageId first) {
   ++service.counters.messages;
   service.counters.recipients += e.recipients.size();
   service.counters.bytes += content.size();
@@ -86,6 +59,7 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                             {"sasl_method", client.sasl_method},
                             {"sasl_username", e.auth_user},
                             {"listener", e.listener}});
+  if (first != id) env.log.info("version of a message", {{"qid", id}, {"of", first}});
   if (e.origin) {
     env.log.info("xforward", {{"qid", id},
                               {"orig_queue_id", e.origin->ident},
@@ -96,7 +70,82 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                               {"orig_proto", e.origin->protocol},
                               {"orig_source", e.origin->local ? "LOCAL" : "REMOTE"}});
   }
+}
+
+Task<Result<std::vector<spool::Committed>>> commit(spool::Writer &writer, std::vector<spool::NewMessage> messages,
+                                                   Durability durability) {
+  if (messages.size() > 1) co_return co_await writer.commit(std::move(messages), durability);
+  auto &only = messages.front();
+  const auto committed = co_await writer.commit(only.id, only.prefix, std::move(only.body), *only.envelope, durability);
+  if (!committed) co_return committed.error();
+  co_return std::vector<spool::Committed>{*committed};
+}
+
+}  // namespace
+
+Task<Result<void>> commit_everywhere(Environment &env, std::vector<spool::NewMessage> messages, Durability durability) {
+  std::vector<std::pair<MessageId, const Envelope *>> all;
+  all.reserve(messages.size());
+  for (const auto &message : messages) all.emplace_back(message.id, message.envelope);
+  const auto abandon = [&env, &all] {
+    if (!env.stores) return;
+    for (const auto &[id, envelope] : all) env.intake.abandoned(id);
+  };
+  for (std::size_t i = 0; env.stores && i < messages.size(); ++i) {
+    auto &message = messages[i];
+    const StoreKey key{env.intake.spool(), message.id};
+    const auto kept =
+        co_await env.stores->commit(key, *message.body, encode_envelope(*message.envelope), message.prefix);
+    if (!kept) {
+      abandon();
+      co_return kept.error();
+    }
+  }
+  const auto committed = co_await commit(env.writer, std::move(messages), durability);
+  if (!committed) {
+    abandon();
+    co_return committed.error();
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) env.intake.committed((*committed)[i], *all[i].second);
+  co_return Result<void>{};
+}
+
+Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client &client, Envelope &e,
+                                std::unique_ptr<spool::Draft> draft, const ContentScanner &content, std::string prepend,
+                                MessageId id) {
+  if (!id) {
+    const auto reserved = co_await env.writer.reserve_id();
+    if (!reserved) {
+      env.log.warn("no segment to write to", {{"client", client.address}, {"error", reserved.error().text}});
+      co_return reserved.error();
+    }
+    id = *reserved;
+  }
+  std::vector<Deposit> only(1);
+  only.front() = {id, &e, std::move(draft), &content};
+  const auto done = co_await deposit(env, service, client, std::move(only), std::move(prepend));
+  if (!done) co_return done.error();
   co_return id;
+}
+
+Task<Result<void>> deposit(Environment &env, Service &service, const Client &client, std::vector<Deposit> versions,
+                           std::string prepend) {
+  std::vector<spool::NewMessage> messages;
+  messages.reserve(versions.size());
+  for (auto &version : versions) {
+    auto trace = fill_in(env, service, client, version.id, *version.envelope, *version.content, prepend);
+    messages.push_back({version.id, std::move(trace), std::move(version.draft), version.envelope});
+  }
+  const auto committed = co_await commit_everywhere(env, std::move(messages), service.smtpd.durability);
+  const auto first = versions.front().id;
+  if (!committed) {
+    env.log.warn("message not committed",
+                 {{"qid", first}, {"client", client.address}, {"error", committed.error().text}});
+    co_return committed.error();
+  }
+  for (const auto &version : versions)
+    accepted(env, service, client, version.id, *version.envelope, *version.content, first);
+  co_return Result<void>{};
 }
 
 std::optional<Reply> Environment::refusal() const {

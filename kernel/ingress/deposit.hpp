@@ -25,11 +25,21 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                                 std::unique_ptr<spool::Draft> draft, const ContentScanner &content,
                                 std::string prepend = {}, MessageId id = {});
 
-// The commit alone, of a message that has all: to every store, then to the spool, and the queue hears of it. An error:
-// it is not in the spool; what a store may have of it is given up.
-Task<Result<void>> commit_everywhere(Environment &env, MessageId id, std::string trace,
-                                     std::unique_ptr<spool::Draft> draft, const Envelope &envelope,
-                                     Durability durability);
+// What becomes a message in the queue: what a client brought, or a version of it. Its id is reserved, and `content` has
+// seen the whole draft.
+struct Deposit {
+  MessageId id;
+  Envelope *envelope = nullptr;
+  std::unique_ptr<spool::Draft> draft;
+  const ContentScanner *content = nullptr;
+};
+// The same of all versions of a message, of which there is at least one: all of them are taken, or none.
+Task<Result<void>> deposit(Environment &env, Service &service, const Client &client, std::vector<Deposit> versions,
+                           std::string prepend);
+
+// The commit alone, of messages that have all: to every store, then to the spool, and the queue hears of them. An
+// error: none is in the spool; what a store may have of them is given up.
+Task<Result<void>> commit_everywhere(Environment &env, std::vector<spool::NewMessage> messages, Durability durability);
 
 // Of a piece of content with a NUL in it, where the message goes through a content filter. Some drop NULs before they
 // look for lines (DSPAM), so that "\0." alone on a line would end the message for them, and what follows would be

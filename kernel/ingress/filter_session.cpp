@@ -87,18 +87,22 @@ FilterSession::FilterSession(asio::io_context &loop, const Clock &clock, Logger 
 FilterSession::~FilterSession() = default;
 
 void FilterSession::message_begins() {
-  for (auto &seat : seats_) seat.saw = seat.out = false;
-  word_.message_meta.clear();
-  word_.hold.clear();
-  word_.discard.clear();
-  word_.redirection.reset();
+  for (auto &seat : seats_) {
+    seat.saw = seat.out = false;
+    seat.versions.clear();
+  }
+  word_ = {};
+  version_ = {};
   unchecked_ = session_unchecked_;
 }
 
 void FilterSession::message_over(MessageId id, bool taken) {
   for (auto &seat : seats_) {
     if (seat.saw && !taken) seat.link->instance->abort(id_, id);
+    for (const auto version : seat.versions)
+      if (!taken) seat.link->instance->abort(id_, version);
     seat.saw = false;
+    seat.versions.clear();
   }
 }
 
@@ -106,6 +110,7 @@ Task<std::optional<Reply>> FilterSession::ask(wire::StageCall facts) {
   asked_ = true;
   if (recording_) recording_->event({}, facts);
   const auto before = word_;
+  const auto session_meta_before = session_meta_;
   std::optional<Reply> why;
   for (auto &seat : seats_) {
     if ((seat.link->instance->stages() & bit(facts.stage)) == 0) continue;
@@ -120,6 +125,7 @@ Task<std::optional<Reply>> FilterSession::ask(wire::StageCall facts) {
     }
     if (!why) continue;
     word_ = before;
+    session_meta_ = session_meta_before;
     break;
   }
   if (recording_) recording_->end(why);
@@ -136,7 +142,7 @@ void FilterSession::disconnect(wire::StageCall facts) {
     if ((seat.link->instance->stages() & bit(MANSIO_STAGE_DISCONNECT)) == 0) continue;
     auto call = facts;
     call.session = id_;
-    call.session_meta = word_.session_meta;
+    call.session_meta = session_meta_;
     call.time_limit = call.total_limit = seat.link->command_timeout;
     if (recording_) call.macros.emplace_back("recorded", "true");
     seat.link->instance->start(std::move(call), nullptr, [](wire::StageResult &&) {});
@@ -165,6 +171,7 @@ Task<FilterSession::Outcome> FilterSession::record(std::size_t i, const Filtered
 
 Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMessage &message, wire::StageCall facts) {
   auto &seat = seats_[i];
+  auto recipients = std::exchange(facts.arguments, {});
   auto wanted = seat.link->instance->stages() & kContentStages;
   if (message.body_begin() >= message.size()) wanted &= ~bit(MANSIO_STAGE_BODY);
   Outcome outcome;
@@ -217,7 +224,7 @@ Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMe
     heed(seat, std::move(result));
   }
   if ((wanted & bit(MANSIO_STAGE_END_OF_MESSAGE)) != 0) {
-    auto request = next(MANSIO_STAGE_END_OF_MESSAGE, {});
+    auto request = next(MANSIO_STAGE_END_OF_MESSAGE, std::move(recipients));
     auto content = message.content();
     auto result = co_await call(seat, std::move(request), std::move(content));
     outcome.refusal = judge(seat, MANSIO_STAGE_END_OF_MESSAGE, facts.id, result);
@@ -236,7 +243,7 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
   const bool tracked = of_message(request.stage);
   auto &instance = *seat.link->instance;
   request.session = id_;
-  request.session_meta = word_.session_meta;
+  request.session_meta = session_meta_;
   request.message_meta = word_.message_meta;
   request.time_limit = request.stage >= MANSIO_STAGE_HEADER ? seat.link->content_timeout : seat.link->command_timeout;
   request.total_limit = std::max(kLongest, request.time_limit);
@@ -251,7 +258,7 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
     answer->result = std::move(result);
     answer->done.set(loop);
   };
-  const bool began = tracked && !gone_ && !std::exchange(seat.saw, true);
+  const bool began = tracked && !gone_ && shown(seat);
   if (!gone_) {
     waiting_ = answer;
     answer->number = instance.start(std::move(request), std::move(content), std::move(done));
@@ -268,6 +275,24 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
   co_return result;
 }
 
+// True: it is the first that the seat sees of the message.
+bool FilterSession::shown(Seat &seat) const {
+  const bool first = !seat.saw && seat.versions.empty();
+  if (!version_)
+    seat.saw = true;
+  else if (std::ranges::find(seat.versions, version_) == seat.versions.end())
+    seat.versions.push_back(version_);
+  return first;
+}
+
+// The seat need not be told what becomes of it.
+void FilterSession::not_shown(Seat &seat) const {
+  if (!version_)
+    seat.saw = false;
+  else
+    std::erase(seat.versions, version_);
+}
+
 std::optional<Reply> FilterSession::judge(Seat &seat, std::uint32_t stage, MessageId id, wire::StageResult &result) {
   using wire::StageOutcome;
   switch (result.outcome) {
@@ -279,7 +304,7 @@ std::optional<Reply> FilterSession::judge(Seat &seat, std::uint32_t stage, Messa
     case StageOutcome::Defer:
     case StageOutcome::Fail: {
       // Where that is the message's end it need not be told of it.
-      if (stage == MANSIO_STAGE_MAIL || stage >= MANSIO_STAGE_HEADER) seat.saw = false;
+      if (stage == MANSIO_STAGE_MAIL || stage >= MANSIO_STAGE_HEADER) not_shown(seat);
       const auto reply = refusal(stage, result);
       log_.info("refused by a filter", {{"qid", id},
                                         {"filter", seat.link->name},
@@ -321,7 +346,7 @@ std::optional<Reply> FilterSession::failure(Seat &seat, std::uint32_t stage, Mes
 
 void FilterSession::heed(const Seat &seat, wire::StageResult &&result) {
   if (result.outcome != wire::StageOutcome::Ok) return;
-  merge(word_.session_meta, std::move(result.session_meta));
+  merge(session_meta_, std::move(result.session_meta));
   merge(word_.message_meta, std::move(result.message_meta));
   for (const auto &edit : result.edits) {
     const auto reason =
@@ -334,7 +359,7 @@ void FilterSession::heed(const Seat &seat, wire::StageResult &&result) {
 }
 
 bool FilterSession::too_much(const wire::StageResult &result) const {
-  return size_of(word_.session_meta) + size_of(result.session_meta) > kMostMeta ||
+  return size_of(session_meta_) + size_of(result.session_meta) > kMostMeta ||
          size_of(word_.message_meta) + size_of(result.message_meta) > kMostMeta;
 }
 

@@ -1,6 +1,7 @@
 // FilterSession: what the filters and policies of a listener see of one session, and what they make of it. Everyone is
 // asked in order; the first that does not let a stage pass decides. It knows their failures from their verdicts, keeps
-// the metadata of session and message, and remembers who has to hear that a message came to nothing.
+// the metadata of session and message, and remembers who has to hear that a message came to nothing. A version of a
+// message is a message of its own to those who have not seen it yet, and what they say of it is said of nothing else.
 //
 // While a plugin thinks, the session's coroutine waits, and nothing else.
 #pragma once
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/base/id.hpp"
 #include "kernel/base/log.hpp"
 #include "kernel/ingress/filters.hpp"
 #include "kernel/ingress/reply.hpp"
@@ -40,7 +42,7 @@ class FilterSession {
   void disconnect(wire::StageCall facts);  // nobody waits for the answers
 
   // What was said before in clear may have been said by somebody else.
-  void secured() { word_.session_meta.clear(); }
+  void secured() { session_meta_.clear(); }
 
   // The content, one of size() after the other, each seeing what the ones before it made of the message.
   std::size_t size() const { return seats_.size(); }
@@ -49,6 +51,7 @@ class FilterSession {
     std::optional<Reply> refusal;
     wire::StageResult last;  // its word on the whole message
   };
+  // The arguments of `facts` are those of the message's end: its recipients.
   Task<Outcome> content(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
   // Its edits were applied, a new recipient for all among them: the rest of its last word counts, too.
   void heed(std::size_t i, wire::StageResult &&last) {
@@ -67,10 +70,23 @@ class FilterSession {
   // Null: the session is not recorded.
   Recording *recording() { return recording_.get(); }
 
-  // What was decided about the message so far; empty: nothing.
-  const std::string &hold() const { return word_.hold.empty() ? unchecked_ : word_.hold; }
+  // What filters have said of the message so far, or of a version of it. What one says of a command that another
+  // refuses does not count.
+  struct Word {
+    std::string hold, discard;  // why; empty: it is not
+    std::optional<Redirection> redirection;
+    wire::NamedValues message_meta;
+  };
+  const Word &word() const { return word_; }
+  // Why it is held; empty: it is not.
+  const std::string &hold(const Word &word) const { return word.hold.empty() ? unchecked_ : word.hold; }
   const std::string &discard() const { return word_.discard; }
-  const wire::NamedValues &message_meta() const { return word_.message_meta; }
+  // What is shown from now on is that version, of which `word` has been said; `word` is then what was said of the one
+  // before. No id: the message itself.
+  void turn_to(MessageId version, Word &word) {
+    version_ = version;
+    std::swap(word_, word);
+  }
 
   bool waiting() const { return waiting_ != nullptr; }
   void client_gone();  // ends the wait; what follows is of no interest to anybody
@@ -80,17 +96,14 @@ class FilterSession {
  private:
   struct Seat {
     const FilterLink *link;
-    bool saw = false;  // something of this message
+    bool saw = false;                   // something of this message
+    std::vector<MessageId> versions{};  // of it that it saw something of
     bool out = false;  // it failed: it is not asked about this message any more, and its on_failure stands
     std::uint32_t incarnation = 0;
   };
-  // What filters have said so far. What one says of a command that another refuses does not count.
-  struct Word {
-    std::string hold, discard;
-    std::optional<Redirection> redirection;
-    wire::NamedValues session_meta, message_meta;
-  };
   struct Answer;
+  bool shown(Seat &seat) const;
+  void not_shown(Seat &seat) const;
   Task<Outcome> show(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
   Task<Outcome> record(std::size_t i, const FilteredMessage &message, wire::StageCall facts);
   Task<wire::StageResult> call(Seat &seat, wire::StageCall request);  // without the message
@@ -107,6 +120,8 @@ class FilterSession {
   std::unique_ptr<Recording> recording_;
   std::vector<Seat> seats_;
   Word word_;
+  MessageId version_;  // that is shown; none: the message itself
+  wire::NamedValues session_meta_;
   // A filter whose on_failure is "hold" failed: why this message, or each of this session, is held.
   std::string unchecked_, session_unchecked_;
   std::shared_ptr<Answer> waiting_;

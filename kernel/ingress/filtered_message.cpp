@@ -52,13 +52,29 @@ Result<std::string> FilteredMessage::read(std::uint64_t offset, std::size_t n) c
   return out;
 }
 
-Task<Result<void>> FilteredMessage::apply(const std::vector<Edit> &edits) {
-  const bool of_header = std::ranges::any_of(edits, [](const Edit &e) { return edits_header(e.kind); });
+// It has no draft: those bytes are another's.
+FilteredMessage::FilteredMessage(const FilteredMessage &from, std::shared_ptr<const host::FilterContent> content)
+    : loop_(from.loop_),
+      writer_(from.writer_),
+      content_(std::move(content)),
+      header_(from.header_),
+      body_begin_(from.body_begin_),
+      header_size_(from.header_size_),
+      limits_(from.limits_),
+      ended_(from.ended_),
+      changed_(true) {}
+
+std::unique_ptr<FilteredMessage> FilteredMessage::version() const {
+  return std::unique_ptr<FilteredMessage>{new FilteredMessage(*this, content_)};
+}
+
+Task<Result<void>> FilteredMessage::apply(const EditList &edits) {
+  const bool of_header = std::ranges::any_of(edits, [](const Edit *e) { return edits_header(e->kind); });
   std::optional<std::string> body;
-  for (const auto &edit : edits)
-    if (edit.kind == EditKind::ReplaceBody) {
+  for (const auto *edit : edits)
+    if (edit->kind == EditKind::ReplaceBody) {
       if (!body) body.emplace();
-      *body += edit.value;
+      *body += edit->value;
     }
   if (!of_header && !body) co_return Result<void>{};
 

@@ -18,9 +18,10 @@ constexpr std::string_view kStageNames[] = {"connect", "helo",   "starttls", "au
                                             "data",    "header", "eoh",      "body", "end-of-message", "disconnect"};
 constexpr std::string_view kOutcomes[] = {"accept", "skip", "defer", "reject", "failed"};
 constexpr std::string_view kOnFailures[] = {"defer", "skip", "hold"};
-constexpr std::string_view kEdits[] = {"add_header", "insert_header", "change_header",    "delete_header",
-                                       "set_sender", "add_recipient", "delete_recipient", "replace_body",
-                                       "hold",       "discard"};
+constexpr std::string_view kEdits[] = {"add_header",  "insert_header", "change_header",    "delete_header",
+                                       "set_sender",  "add_recipient", "delete_recipient", "replace_body",
+                                       "hold",        "discard",       "redirect",         "route",
+                                       "source_pool", "version"};
 
 // A string of JSON; octets that are no UTF-8 as {"base64": ...}.
 void append_octets(std::string &out, std::string_view octets) {
@@ -71,9 +72,11 @@ std::string fingerprint(std::string_view octets) {
   return out;
 }
 
-// "add_header X-Seen: yes", "change_header 1 Subject: x", "set_sender a@example.com".
+// "add_header X-Seen: yes", "change_header 1 Subject: x", "set_sender a@example.com", "version 1 b@example.com",
+// "of_version 1 add_header X-Seen: yes".
 std::string edit_text(const Edit &edit) {
-  std::string out{kEdits[static_cast<std::size_t>(edit.kind)]};
+  auto out = edit.version == 0 ? std::string{} : fmt::format("of_version {} ", edit.version);
+  out += kEdits[static_cast<std::size_t>(edit.kind)];
   out += ' ';
   switch (edit.kind) {
     case EditKind::AddHeader:
@@ -83,6 +86,8 @@ std::string edit_text(const Edit &edit) {
       return out + fmt::format("{} {}: ", edit.number, edit.name) + edit.value;
     case EditKind::DeleteHeader:
       return out + fmt::format("{} {}", edit.number, edit.name);
+    case EditKind::Version:
+      return out + fmt::format("{} {}", edit.number, edit.value);
     case EditKind::ReplaceBody:
       return out + fingerprint(edit.value);
     default:

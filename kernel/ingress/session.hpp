@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kernel/ingress/client_fields.hpp"
 #include "kernel/ingress/client_session.hpp"
@@ -24,6 +25,7 @@
 #include "kernel/ingress/held_header.hpp"
 #include "kernel/ingress/message_effects.hpp"
 #include "kernel/ingress/transcript.hpp"
+#include "kernel/ingress/versions.hpp"
 #include "kernel/mail/headers.hpp"
 #include "kernel/route/screening.hpp"
 
@@ -40,8 +42,10 @@ struct Transaction {
   ClientFields fields;
   bool has_priority = false;  // the client said one, to MAIL
   MessageEffects effects;
-  std::optional<Reply> refusal;  // of the content; the rest of it is read and dropped
-  std::uint32_t overshoot = 0;   // RCPTs beyond the limit
+  std::optional<Reply> refusal;   // of the content; the rest of it is read and dropped
+  std::uint32_t overshoot = 0;    // RCPTs beyond the limit
+  std::vector<Version> versions;  // besides the message itself, whose recipients are not theirs
+  bool shows_version = false;     // one of them is in the message's place, and the message in its
   bool rcpt_seen = false;
   bool chunked = false;  // by BDAT
 };
@@ -155,6 +159,7 @@ class Session final : public ClientSession {
   Task<void> store(std::string_view canonical);
   Task<Reply> finish_message();
   Task<Reply> commit();
+  void complete(Envelope &envelope) const;
   void start_content_clock();
 
   // session_filters.cpp
@@ -168,9 +173,14 @@ class Session final : public ClientSession {
   Task<std::optional<Reply>> filter_content();
   Task<std::optional<Reply>> redirect();  // as a filter said before the message was complete
   bool room_to_record();
-  Task<Result<void>> apply(FilteredMessage &message, const std::vector<Edit> &edits);
+  Task<std::optional<Reply>> show_content(FilteredMessage &message, std::size_t first);  // to the filters from that on
+  Task<std::optional<Reply>> show_version(std::size_t k);
+  void turn_to(std::size_t k);  // that version takes the transaction's place; the second time, they change back
+  Task<Result<std::vector<Version>>> apply(FilteredMessage &message, const std::vector<Edit> &edits);
   Task<Result<void>> apply(Envelope &envelope, const std::vector<Edit> &edits);  // a copy of the transaction's
-  std::optional<Reply> set_aside();  // metadata and hold go into the envelope; a reply: the message was discarded
+  bool gets_another(const std::string &address) const;                           // version of the message
+  // What was decided about a message or version goes into its envelope; false: it is not taken.
+  bool set_aside(MessageId id, Envelope &envelope, const FilterSession::Word &word);
   Reply client_lost();
   wire::StageCall stage_facts(std::uint32_t stage) const;
 

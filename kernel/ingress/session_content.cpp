@@ -215,27 +215,48 @@ Task<Reply> Session::finish_message() {
   co_return outcome;
 }
 
-Task<Reply> Session::commit() {
-  auto &t = *transaction_;
-  auto &e = t.envelope;
+void Session::complete(Envelope &e) const {
   e.helo = helo_;
   e.protocol = protocol();
   e.tls_version = connection_.tls_version();
   e.tls_cipher = connection_.tls_cipher();
   e.origin = origin_;
-  e.campaign = t.fields.campaign();
-  if (const auto priority = t.fields.priority(); priority && !t.has_priority)
+  e.campaign = transaction_->fields.campaign();
+  if (const auto priority = transaction_->fields.priority(); priority && !transaction_->has_priority)
     e.priority = static_cast<std::uint8_t>(*priority);
-  settle(t.effects, e);
-  if (t.effects.discard) co_return discard(env_, client_, e);
-  if (filters_) {
-    if (auto told = set_aside()) co_return *told;
+}
+
+Task<Reply> Session::commit() {
+  auto &t = *transaction_;
+  if (t.effects.redirect) t.versions.clear();  // of all recipients there will be one
+  complete(t.envelope);
+  settle(t.effects, t.envelope);
+  if (t.effects.discard) co_return discard(env_, client_, t.envelope);
+  if (!filters_) {
+    const auto id =
+        co_await deposit(env_, service_, client_, t.envelope, std::move(t.draft), t.scanner, t.effects.prepend);
+    if (!id) co_return commit_refusal(id.error());
+    ++counts_.messages;
+    co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};
   }
-  const auto id = co_await deposit(env_, service_, client_, e, std::move(t.draft), t.scanner, t.effects.prepend, t.id);
-  if (!id) co_return commit_refusal(id.error());
-  ++counts_.messages;
-  if (filters_) filters_->message_over(*id, true);
-  co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(*id)};
+  std::vector<Deposit> taken;
+  const bool all_have_versions = t.envelope.recipients.empty() && !t.versions.empty();
+  if (!all_have_versions && set_aside(t.id, t.envelope, filters_->word()))
+    taken.push_back({t.id, &t.envelope, std::move(t.draft), &t.scanner});
+  for (auto &version : t.versions) {
+    complete(version.envelope);
+    settle(t.effects, version.envelope);
+    if (set_aside(version.id, version.envelope, version.word))
+      taken.push_back({version.id, &version.envelope, std::move(version.draft), &version.scanner});
+  }
+  const auto id = taken.empty() ? t.id : taken.front().id;
+  if (!taken.empty()) {
+    const auto done = co_await deposit(env_, service_, client_, std::move(taken), t.effects.prepend);
+    if (!done) co_return commit_refusal(done.error());
+    ++counts_.messages;
+  }
+  filters_->message_over(t.id, true);
+  co_return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(id)};
 }
 
 Task<void> Session::starttls() {

@@ -8,11 +8,13 @@
 #include <limits>
 #include <utility>
 
+#include "kernel/host/stage_rules.hpp"
 #include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/filtered_message.hpp"
 #include "kernel/ingress/recording.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/table_policy.hpp"
+#include "kernel/ingress/versions.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "mansio/draft/filter.h"
 
@@ -46,10 +48,6 @@ std::string given(const Command &command, const std::vector<Recipient> &recipien
 
 Error refused_recipient(const std::string &address, const Reply &why) {
   return {Status::Fail, fmt::format("<{}>, to whom it sends, is refused: {}", address, to_string(why))};
-}
-
-bool names(const Recipient &recipient, const std::string &address) {
-  return equals_nocase(recipient.address, address) || equals_nocase(recipient.original, address);
 }
 
 }  // namespace
@@ -223,30 +221,88 @@ Task<std::optional<Reply>> Session::filter_content() {
     env_.log.warn("content not shown to filters", {{"qid", t.id}, {"error", opened.error().text}});
     co_return commit_refusal(opened.error());
   }
-  for (std::size_t i = 0; i < filters_->size(); ++i) {
+  if (auto why = co_await show_content(message, 0)) co_return why;
+  if (!transaction_) co_return std::nullopt;
+  if (!t.envelope.recipients.empty() || t.versions.empty()) {
+    ContentScanner scanner = t.scanner;
+    auto draft = co_await message.finish(scanner);
+    if (!draft) co_return commit_refusal(draft.error());
+    if (!transaction_) co_return std::nullopt;
+    t.draft = std::move(*draft);
+    t.scanner = scanner;
+  }
+  for (std::size_t k = 0; k < t.versions.size(); ++k) {  // one may bring forth others
+    if (auto why = co_await show_version(k)) co_return why;
+    if (!transaction_) co_return std::nullopt;
+  }
+  if (wanted && connection_.gone()) co_return client_lost();
+  co_return std::nullopt;
+}
+
+// Until one refuses; each sees what the ones before it made of the message. (Nobody is asked about one that nobody gets
+// because all have versions.)
+Task<std::optional<Reply>> Session::show_content(FilteredMessage &message, std::size_t first) {
+  auto &t = *transaction_;
+  auto *const recording = filters_->recording();
+  for (std::size_t i = first; i < filters_->size(); ++i) {
     if (!filters_->wants_content(i) || !filters_->discard().empty()) continue;
+    if (t.envelope.recipients.empty() && !t.versions.empty()) break;
     auto facts = stage_facts(MANSIO_STAGE_HEADER);
+    facts.arguments = given_names(t.envelope.recipients);
     auto outcome = co_await filters_->content(i, message, std::move(facts));
     if (filters_->gone()) co_return client_lost();
     if (outcome.refusal && ends_session(*outcome.refusal)) open_ = false;
     if (outcome.refusal) co_return outcome.refusal;
     if (auto why = co_await redirect()) co_return why;
     if (!transaction_) co_return std::nullopt;
-    const auto applied = co_await apply(message, outcome.last.edits);
+    auto versions = co_await apply(message, outcome.last.edits);
     if (!transaction_) co_return std::nullopt;
-    if (applied) {
-      filters_->heed(i, std::move(outcome.last));
-      if (recording != nullptr) recording->content(message, stage_facts(MANSIO_STAGE_HEADER));
+    if (!versions) {
+      if (versions.error().status == Status::Busy) co_return commit_refusal(versions.error());
+      if (auto why = filters_->failed(i, versions.error().text, t.id)) co_return why;
       continue;
     }
-    if (applied.error().status == Status::Busy) co_return commit_refusal(applied.error());
-    if (auto why = filters_->failed(i, applied.error().text, t.id)) co_return why;
+    filters_->heed(i, std::move(outcome.last));
+    if (recording != nullptr) recording->content(message, stage_facts(MANSIO_STAGE_HEADER));
+    for (auto &version : *versions) {
+      const auto id = co_await env_.writer.reserve_id();
+      if (!transaction_) co_return std::nullopt;
+      if (!id) co_return commit_refusal(id.error());
+      version.id = *id;
+      version.next = i + 1;
+      version.word = filters_->word();
+      t.versions.push_back(std::move(version));
+    }
   }
-  auto draft = co_await message.finish(t.scanner);
-  if (!draft) co_return commit_refusal(draft.error());
-  t.draft = std::move(*draft);
-  if (wanted && connection_.gone()) co_return client_lost();
   co_return std::nullopt;
+}
+
+// To the filters that have not seen it yet; then it has a draft of its own.
+Task<std::optional<Reply>> Session::show_version(std::size_t k) {
+  auto &t = *transaction_;
+  const auto content = std::move(t.versions[k].content);
+  turn_to(k);
+  if (auto *const recording = filters_->recording()) recording->content(*content, stage_facts(MANSIO_STAGE_HEADER));
+  const auto why = co_await show_content(*content, t.versions[k].next);
+  if (!transaction_) co_return std::nullopt;
+  turn_to(k);
+  if (why) co_return why;
+  ContentScanner scanner;
+  auto draft = co_await content->finish(scanner);
+  if (!draft) co_return commit_refusal(draft.error());
+  if (!transaction_) co_return std::nullopt;
+  t.versions[k].draft = std::move(*draft);
+  t.versions[k].scanner = scanner;
+  co_return std::nullopt;
+}
+
+void Session::turn_to(std::size_t k) {
+  auto &t = *transaction_;
+  auto &version = t.versions[k];
+  std::swap(t.envelope, version.envelope);
+  std::swap(t.id, version.id);
+  t.shows_version = !t.shows_version;
+  filters_->turn_to(t.shows_version ? t.id : MessageId{}, version.word);
 }
 
 // Whoever went away while we waited for plugins will come again: what it brought is not ours.
@@ -272,15 +328,37 @@ Task<std::optional<Reply>> Session::redirect() {
   co_return std::nullopt;
 }
 
-// As a whole or not at all: the envelope is changed in a copy, which counts once the content is changed, too.
-Task<Result<void>> Session::apply(FilteredMessage &message, const std::vector<Edit> &edits) {
-  if (edits.empty()) co_return Result<void>{};
+// As a whole or not at all: the envelope is changed in a copy, which counts once the content is changed, too. Returns
+// the versions that it makes, yet without ids.
+Task<Result<std::vector<Version>>> Session::apply(FilteredMessage &message, const std::vector<Edit> &edits) {
+  std::vector<Version> versions;
+  if (edits.empty()) co_return versions;
   auto envelope = transaction_->envelope;
-  auto applied = co_await apply(envelope, edits);
-  if (!applied) co_return applied;
-  applied = co_await message.apply(edits);
-  if (applied) transaction_->envelope = std::move(envelope);
-  co_return applied;
+  const auto addressed = co_await apply(envelope, edits);
+  if (!addressed) co_return addressed.error();
+  const auto lists = edits_by_version(edits);
+  auto parts = split(envelope, edits, lists);
+  if (transaction_->versions.size() + parts.size() > host::kMostVersions)
+    co_return Error{Status::Fail, fmt::format("it makes more than {} versions of the message", host::kMostVersions)};
+  for (auto &part : parts) {
+    auto &version = versions.emplace_back();
+    version.envelope = std::move(part.envelope);
+    version.content = message.version();
+    const auto edited = co_await version.content->apply(part.edits);
+    if (!edited) co_return edited.error();
+  }
+  if (!envelope.recipients.empty() || versions.empty()) {
+    const auto edited = co_await message.apply(lists.front());
+    if (!edited) co_return edited.error();
+  }
+  if (transaction_) transaction_->envelope = std::move(envelope);
+  co_return versions;
+}
+
+bool Session::gets_another(const std::string &address) const {
+  return std::ranges::any_of(transaction_->versions, [&](const Version &version) {
+    return std::ranges::any_of(version.envelope.recipients, [&](const Recipient &r) { return r.address == address; });
+  });
 }
 
 Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &edits) {
@@ -297,6 +375,10 @@ Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &e
         envelope.routes.clear();
       }
       if (std::ranges::any_of(envelope.recipients, [&](const Recipient &r) { return names(r, edit.value); })) continue;
+      // Who gets one version gets no other, unless there is nobody else to have this one.
+      const auto has_one = [&](const Target &target) {
+        return edit.kind == EditKind::AddRecipient && gets_another(target.address);
+      };
       Recipient recipient;
       recipient.original = edit.value;
       if (env_.tables != nullptr) {
@@ -305,6 +387,8 @@ Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &e
         auto verdict = co_await env_.tables->recipient(question, none);
         if (!transaction_) co_return Error{Status::Cancelled, "the server is being taken down"};
         if (verdict.refusal) co_return refused_recipient(edit.value, *verdict.refusal);
+        std::erase_if(verdict.targets, has_one);
+        std::erase_if(verdict.copies, has_one);
         add_recipients(envelope, recipient, std::move(verdict.targets), std::move(verdict.copies));
         continue;
       }
@@ -312,6 +396,7 @@ Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &e
       if (verdict.refusal) co_return refused_recipient(edit.value, *verdict.refusal);
       std::vector<Target> targets;
       targets.push_back({std::move(verdict.address), std::move(verdict.route)});
+      std::erase_if(targets, has_one);
       add_recipients(envelope, recipient, std::move(targets), {});
     } else {
       continue;
@@ -321,16 +406,14 @@ Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &e
   co_return Result<void>{};
 }
 
-// Before the commit: what was decided about the message that is not refused.
-std::optional<Reply> Session::set_aside() {
-  auto &t = *transaction_;
-  auto &e = t.envelope;
-  for (const auto &[key, value] : filters_->message_meta()) {
+// Before the commit: what was decided about a message, or version of it, that is not refused.
+bool Session::set_aside(MessageId id, Envelope &e, const FilterSession::Word &word) {
+  for (const auto &[key, value] : word.message_meta) {
     if (key == "priority") {  // transports have it of the envelope, so no other value may pass for one
       if (const auto priority = priority_of(value))
         e.priority = static_cast<std::uint8_t>(*priority);
       else
-        env_.log.warn("a priority that is none is ignored", {{"qid", t.id}, {"priority", value}});
+        env_.log.warn("a priority that is none is ignored", {{"qid", id}, {"priority", value}});
     } else if (key == "tenant") {
       e.tenant = value;
     } else if (key == "campaign") {
@@ -341,17 +424,16 @@ std::optional<Reply> Session::set_aside() {
       e.metadata.emplace_back(key, value);
     }
   }
-  if (!filters_->hold().empty()) {
+  if (const auto &why = filters_->hold(word); !why.empty()) {
     e.hold_until = std::numeric_limits<Nanos>::max();
-    e.metadata.emplace_back("mansio.hold_reason", filters_->hold());
+    e.metadata.emplace_back("mansio.hold_reason", why);
   }
-  const auto why = !filters_->discard().empty() ? filters_->discard()
-                   : e.recipients.empty()       ? std::string{"a filter left no recipient"}
-                                                : std::string{};
-  if (why.empty()) return std::nullopt;
-  env_.log.info("discarded", {{"qid", t.id}, {"client", client_.address}, {"from", e.sender}, {"reason", why}});
-  filters_->message_over(t.id, true);
-  return Reply{250, {2, 0, 0}, "Ok: queued as " + to_string(t.id)};
+  const auto why = !word.discard.empty()  ? word.discard
+                   : e.recipients.empty() ? std::string{"a filter left no recipient"}
+                                          : std::string{};
+  if (why.empty()) return true;
+  env_.log.info("discarded", {{"qid", id}, {"client", client_.address}, {"from", e.sender}, {"reason", why}});
+  return false;
 }
 
 }  // namespace mansio::ingress

@@ -101,13 +101,15 @@ Task<void> Session::notify_postmaster() {
     failed(id.error().text);
     co_return;
   }
-  const auto trace = received_header(e, env_.settings.myhostname, *id);
+  auto trace = received_header(e, env_.settings.myhostname, *id);
   t.scanner.feed(text);
   t.scanner.finish();
   e.body = t.scanner.info();
   e.body.size += trace.size();
   e.body.hops = 0;
-  const auto committed = co_await commit_everywhere(env_, *id, trace, std::move(t.draft), e, smtpd_.durability);
+  std::vector<spool::NewMessage> notice(1);
+  notice.front() = {*id, std::move(trace), std::move(t.draft), &e};
+  const auto committed = co_await commit_everywhere(env_, std::move(notice), smtpd_.durability);
   if (!committed) {
     failed(committed.error().text);
     co_return;

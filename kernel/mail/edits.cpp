@@ -1,6 +1,7 @@
 #include "kernel/mail/edits.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/mail/headers.hpp"
 #include "kernel/mail/utf8.hpp"
@@ -97,9 +98,35 @@ std::optional<std::string> canonical_header_value(std::string_view name, std::st
 
 bool edits_header(EditKind kind) { return kind <= EditKind::DeleteHeader; }
 
-std::string edited_headers(std::string_view section, const std::vector<Edit> &edits) {
+std::vector<EditList> edits_by_version(const std::vector<Edit> &edits) {
+  struct Version {
+    EditList edits;
+    bool own_body = false;
+  };
+  std::vector<Version> versions(1);
+  for (const auto &edit : edits) {
+    if (edit.kind == EditKind::Version) {
+      if (edit.number != versions.size()) continue;  // it has begun
+      auto begins_with = versions.front().edits;
+      versions.push_back({std::move(begins_with)});
+      continue;
+    }
+    const bool of_body = edit.kind == EditKind::ReplaceBody;
+    if ((!edits_header(edit.kind) && !of_body) || edit.version >= versions.size()) continue;
+    auto &version = versions[edit.version];
+    if (of_body && !std::exchange(version.own_body, true))
+      std::erase_if(version.edits, [](const Edit *e) { return e->kind == EditKind::ReplaceBody; });
+    version.edits.push_back(&edit);
+  }
+  std::vector<EditList> lists;
+  lists.reserve(versions.size());
+  for (auto &version : versions) lists.push_back(std::move(version.edits));
+  return lists;
+}
+
+std::string edited_headers(std::string_view section, const EditList &edits) {
   Fields fields{section};
-  for (const auto &edit : edits) fields.apply(edit);
+  for (const auto *edit : edits) fields.apply(*edit);
   return fields.text();
 }
 

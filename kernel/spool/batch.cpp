@@ -94,15 +94,24 @@ std::uint64_t Pending::space() const {
   return own + kRecordHeader + round_up8(envelope.size()) + kRecordHeader + kLongestCommit;
 }
 
+std::uint64_t space_of_first(const std::vector<std::shared_ptr<Pending>> &messages) {
+  std::uint64_t space = 0;
+  for (std::size_t i = 0; i < messages.front()->together; ++i) space += messages[i]->space();
+  return space;
+}
+
 Batch lay_out(OpenSegment &segment, std::vector<std::shared_ptr<Pending>> &messages) {
   Batch batch;
   batch.file = segment.file;
   batch.offset = segment.end;
   Layout layout{segment, batch};
   std::size_t taken = 0;
-  for (; taken < messages.size(); ++taken) {
-    if (round_up(layout.at() + messages[taken]->space(), kPage) > segment.header.size) break;
-    layout.add(*messages[taken]);
+  while (taken < messages.size()) {
+    const auto end = taken + messages[taken]->together;
+    std::uint64_t space = 0;
+    for (auto i = taken; i < end; ++i) space += messages[i]->space();
+    if (round_up(layout.at() + space, kPage) > segment.header.size) break;
+    for (; taken < end; ++taken) layout.add(*messages[taken]);
   }
   if (taken == 0) return batch;
   layout.finish();

@@ -42,6 +42,7 @@ struct Pending {
   std::optional<LargePlace> large;
   Durability durability = Durability::Power;
   std::uint32_t moves = 0;      // a copy's: CommitPayload::moves
+  std::size_t together = 1;     // it and those behind it that are in the same batch or in none; theirs is not read
   std::shared_ptr<void> keeps;  // its large body, or its share of the memory
   bool *written = nullptr;      // of what it keeps: set when its records may reach the disk
   Committed committed;
@@ -59,7 +60,11 @@ struct Batch {
   std::vector<std::string_view> pieces;
 };
 
-// Lays as many of `messages` as fit, from the front, into `segment` and moves its end. Empty: not even one fits.
+// Bytes that the first of `messages` takes, with those that go together with it.
+std::uint64_t space_of_first(const std::vector<std::shared_ptr<Pending>> &messages);
+
+// Lays as many of `messages` as fit, from the front, into `segment` and moves its end. Empty: not even the first fits
+// with those that go together with it.
 Batch lay_out(OpenSegment &segment, std::vector<std::shared_ptr<Pending>> &messages);
 
 }  // namespace mansio::spool

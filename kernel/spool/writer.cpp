@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernel/base/crc32c.hpp"
 #include "kernel/io/memfd.hpp"
@@ -226,32 +227,68 @@ class WriterImpl final : public Writer {
     message->prefix = prefix;
     message->envelope = encode_envelope(envelope);
     message->durability = durability;
-    std::unique_ptr<DraftImpl> draft{static_cast<DraftImpl *>(body.release())};
-    return commit(core_, std::move(message), std::move(draft));
+    return commit(core_, std::move(message), draft_of(std::move(body)));
+  }
+
+  Task<Result<std::vector<Committed>>> commit(std::vector<NewMessage> messages, Durability durability) override {
+    std::vector<Unfinished> all;
+    all.reserve(messages.size());
+    for (auto &message : messages) {
+      auto pending = std::make_shared<Pending>();
+      pending->id = message.id;
+      pending->prefix = std::move(message.prefix);
+      pending->envelope = encode_envelope(*message.envelope);
+      pending->durability = durability;
+      all.emplace_back(std::move(pending), draft_of(std::move(message.body)));
+    }
+    return commit(core_, std::move(all));
   }
 
  private:
+  using Unfinished = std::pair<std::shared_ptr<Pending>, std::unique_ptr<DraftImpl>>;
+
+  static std::unique_ptr<DraftImpl> draft_of(std::unique_ptr<Draft> body) {
+    return std::unique_ptr<DraftImpl>{static_cast<DraftImpl *>(body.release())};
+  }
+
   static Task<Result<Committed>> commit(std::shared_ptr<WriterCore> core, std::shared_ptr<Pending> message,
                                         std::unique_ptr<DraftImpl> draft) {
+    const auto finished = co_await finish(*message, std::move(draft));
+    if (!finished) co_return finished.error();
+    auto result = co_await core->commit(std::move(message));
+    co_return result;
+  }
+  static Task<Result<std::vector<Committed>>> commit(std::shared_ptr<WriterCore> core, std::vector<Unfinished> all) {
+    std::vector<std::shared_ptr<Pending>> messages;
+    messages.reserve(all.size());
+    for (auto &[message, draft] : all) {
+      const auto finished = co_await finish(*message, std::move(draft));
+      if (!finished) co_return finished.error();
+      messages.push_back(std::move(message));
+    }
+    auto result = co_await core->commit(std::move(messages));
+    co_return result;
+  }
+
+  // Its body is where its records will find it.
+  static Task<Result<void>> finish(Pending &message, std::unique_ptr<DraftImpl> draft) {
     if (draft->large()) {
       auto place =
-          co_await draft->finish(message->id, std::move(message->prefix), message->durability == Durability::Power);
+          co_await draft->finish(message.id, std::move(message.prefix), message.durability == Durability::Power);
       if (!place) {
         Error error = place.error();
         if (error.status != Status::Fail && error.status != Status::Busy) error.status = Status::Defer;
         co_return error;
       }
-      message->large = *place;
+      message.large = *place;
       const auto large = draft->large_body();
-      message->keeps = large;
-      message->written = &large->cited;
+      message.keeps = large;
+      message.written = &large->cited;
     } else {
-      message->body = draft->take();
-      message->keeps = draft->take_held();
+      message.body = draft->take();
+      message.keeps = draft->take_held();
     }
-    draft.reset();
-    auto result = co_await core->commit(message);
-    co_return result;
+    co_return Result<void>{};
   }
 
   std::shared_ptr<WriterCore> core_;

@@ -12,7 +12,9 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "kernel/base/log.hpp"
 #include "kernel/base/result.hpp"
@@ -73,6 +75,14 @@ class Draft {
   virtual std::uint64_t size() const = 0;
 };
 
+// Of messages that are committed together.
+struct NewMessage {
+  MessageId id;
+  std::string prefix;
+  std::unique_ptr<Draft> body;
+  const Envelope *envelope = nullptr;
+};
+
 class Writer {
  public:
   static std::unique_ptr<Writer> create(asio::io_context &loop, const Clock &clock, Logger &log, SegmentSource &source,
@@ -86,6 +96,9 @@ class Writer {
   // `prefix` (trace headers) goes before the body. Waits for the sync.
   virtual Task<Result<Committed>> commit(MessageId id, std::string_view prefix, std::unique_ptr<Draft> body,
                                          const Envelope &envelope, Durability durability) = 0;
+  // All of them or none, in one write and one sync: after an error none of them is in the spool. (After a crash some
+  // may be, as one message may be that was not answered yet.) At least one.
+  virtual Task<Result<std::vector<Committed>>> commit(std::vector<NewMessage> messages, Durability durability) = 0;
   // A segment in hand: mail can be taken even if the queue process is away.
   virtual bool ready() const = 0;
   virtual void close() = 0;                           // seals; pending commits finish first

@@ -160,6 +160,22 @@ Task<Result<Committed>> WriterCore::commit(std::shared_ptr<Pending> message) {
   co_return *message->result;
 }
 
+Task<Result<std::vector<Committed>>> WriterCore::commit(std::vector<std::shared_ptr<Pending>> messages) {
+  auto self = shared_from_this();
+  if (!source_ || closing_) co_return deferred("the spool writer is closing");
+  messages.front()->together = messages.size();
+  pending_.insert(pending_.end(), messages.begin(), messages.end());
+  pump();
+  std::vector<Committed> committed;
+  committed.reserve(messages.size());
+  for (const auto &message : messages) {
+    co_await message->done.wait();
+    if (!*message->result) co_return message->result->error();
+    committed.push_back(**message->result);
+  }
+  co_return committed;
+}
+
 void WriterCore::resolve(Pending &message, Result<Committed> result) {
   if (message.result) return;
   message.result = std::move(result);
@@ -212,14 +228,15 @@ void WriterCore::pump(bool fetch_failed) {
       auto batch = lay_out(*current_, pending_);
       if (!batch.messages.empty()) return submit(std::move(batch));
       // Larger than an ordinary segment: ask for one that holds it.
-      if (current_->end == kFirstRecord) need_ = kFirstRecord + round_up(pending_.front()->space(), kPage);
+      if (current_->end == kFirstRecord) need_ = kFirstRecord + round_up(space_of_first(pending_), kPage);
     }
     if (spare_ && spare_->header.size < need_) give_back(std::exchange(spare_, std::nullopt)->header, kFirstRecord);
     if (!spare_) {
       if (!fetch_failed) return fetch();
       if (need_ == 0) return fail_pending(*fetch_error_);
-      resolve(*pending_.front(), *fetch_error_);
-      pending_.erase(pending_.begin());
+      const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(pending_.front()->together);
+      std::for_each(pending_.begin(), end, [&](const auto &message) { resolve(*message, *fetch_error_); });
+      pending_.erase(pending_.begin(), end);
       need_ = 0;
       continue;
     }

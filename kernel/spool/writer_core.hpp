@@ -37,6 +37,8 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
 
   Task<Result<MessageId>> reserve_id();
   Task<Result<Committed>> commit(std::shared_ptr<Pending> message);
+  // In one batch, and so all or none.
+  Task<Result<std::vector<Committed>>> commit(std::vector<std::shared_ptr<Pending>> messages);
   bool ready() const;
   void close();
   void shut();  // the Writer is gone: nothing of the caller's may be touched any more

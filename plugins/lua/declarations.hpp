@@ -135,6 +135,8 @@ inline constexpr auto kTransactionFields = names_of(kTransactionDeclared);
 inline constexpr auto kAddressFields = names_of(kAddressDeclared);
 inline constexpr auto kMessageFields =
     names_of<count_methods("message:", kDeclaredMethods)>(kMessageDeclared, "message:", kDeclaredMethods);
+inline constexpr auto kMessageVersionFields =
+    names_of<count_methods("version:", kDeclaredMethods)>(kMessageVersionDeclared, "version:", kDeclaredMethods);
 inline constexpr auto kPartFields =
     names_of<count_methods("part:", kDeclaredMethods)>(kPartDeclared, "part:", kDeclaredMethods);
 inline constexpr auto kDeliveryFields =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "mansio/draft/services.h"
 #include "plugins/common/ascii.hpp"
@@ -17,7 +18,7 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kMessageType = "message";
+constexpr const char *kMessageType = "message", *kVersionType = "version";
 constexpr std::int64_t kMostFields = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t kUsualPiece = 32 << 10, kLargestPiece = 1 << 20;
 
@@ -99,10 +100,28 @@ int text(lua_State *L) {
   return 1;
 }
 
-// What the host says to an edit; f(service, raw host, op).
-template <class F>
-int edit(lua_State *L, const char *what, F f) {
-  auto &call = call_of(L, 1, kMessageType);
+struct MessageVersion {
+  std::uint64_t serial;  // of its call
+  std::uint32_t number;
+};
+
+// The first argument is the message, or a version of it.
+Call &edited_call(lua_State *L, std::uint32_t &version) {
+  const auto *const its = static_cast<const MessageVersion *>(luaL_testudata(L, 1, kVersionType));
+  version = its ? its->number : 0;
+  return its ? call_with(L, its->serial, kVersionType) : call_of(L, 1, kMessageType);
+}
+
+// What can be edited: the edit service and its first arguments.
+struct Edited {
+  const mansio_host_edit &service;
+  const mansio_host *host;
+  mansio_op op;
+  std::uint32_t version;
+};
+Edited edited(lua_State *L, const char *what) {
+  std::uint32_t version = 0;
+  auto &call = edited_call(L, version);
   if (!call.stage())
     throw ScriptError{std::string{what} + " is for filters; a transport delivers the message as it is"};
   std::size_t octets = 0;
@@ -110,8 +129,13 @@ int edit(lua_State *L, const char *what, F f) {
     if (lua_type(L, i) == LUA_TSTRING) octets += lua_rawlen(L, i);
   call.state().charge(L, 100 + octets / 16);
   const auto &host = *call.engine().host();
-  const auto *service = host.service<mansio_host_edit>("mansio.host.edit/1~draft");
-  const auto status = f(*service, host.raw(), call.op());
+  return {*host.service<mansio_host_edit>("mansio.host.edit/1~draft"), host.raw(), call.op(), version};
+}
+
+// What the host says to an edit; f(Edited).
+template <class F>
+int edit(lua_State *L, const char *what, F f) {
+  const auto status = f(edited(L, what));
   if (status == MANSIO_UNSUPPORTED)
     throw ScriptError{std::string{what} + " is for filters, at the end of the message; this is a policy"};
   if (status != MANSIO_OK) throw ScriptError{std::string{what} + " was refused: no such name, value or address can be"};
@@ -120,27 +144,28 @@ int edit(lua_State *L, const char *what, F f) {
 
 int add_header(lua_State *L) {
   const auto name = text_at<"message:add_header">(L), value = text_at<"message:add_header", 2>(L);
-  return edit(L, "add_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.add_header(host, op, 0, plugin::str(name), plugin::str(value));
+  return edit(L, "add_header", [&](const Edited &e) {
+    return e.service.add_header(e.host, e.op, e.version, plugin::str(name), plugin::str(value));
   });
 }
 int insert_header(lua_State *L) {  // (position from 1, name, value)
   const auto position = static_cast<std::uint32_t>(integer_at<"message:insert_header">(L, 1, kMostFields) - 1);
   const auto name = text_at<"message:insert_header", 2>(L), value = text_at<"message:insert_header", 3>(L);
-  return edit(L, "insert_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.insert_header(host, op, 0, position, plugin::str(name), plugin::str(value));
+  return edit(L, "insert_header", [&](const Edited &e) {
+    return e.service.insert_header(e.host, e.op, e.version, position, plugin::str(name), plugin::str(value));
   });
 }
 int set_header(lua_State *L) {  // (name, value [, nth])
   const auto name = text_at<"message:set_header">(L), value = text_at<"message:set_header", 2>(L);
   const auto nth =
       static_cast<std::uint32_t>(lua_isnoneornil(L, 4) ? 1 : integer_at<"message:set_header", 3>(L, 1, kMostFields));
-  return edit(L, "set_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.change_header(host, op, 0, plugin::str(name), nth, plugin::str(value));
+  return edit(L, "set_header", [&](const Edited &e) {
+    return e.service.change_header(e.host, e.op, e.version, plugin::str(name), nth, plugin::str(value));
   });
 }
 int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a number
-  auto &call = call_of(L, 1, kMessageType);
+  std::uint32_t version = 0;
+  auto &call = edited_call(L, version);
   const auto name = text_at<"message:remove_header">(L);
   std::uint32_t first = 1, last = 0;
   if (lua_isnoneornil(L, 3)) {
@@ -151,34 +176,72 @@ int remove_header(lua_State *L) {  // (name [, nth]); all of that name without a
   }
   // From the last one on, so that the numbers of the others stay.
   for (; last >= first; --last)
-    edit(L, "remove_header", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-      return service.delete_header(host, op, 0, plugin::str(name), last);
-    });
+    edit(L, "remove_header",
+         [&](const Edited &e) { return e.service.delete_header(e.host, e.op, e.version, plugin::str(name), last); });
   return 0;
 }
 int set_sender(lua_State *L) {
   const auto address = text_at<"message:set_sender">(L);
-  return edit(L, "set_sender", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.set_sender(host, op, plugin::str(address));
-  });
+  return edit(L, "set_sender",
+              [&](const Edited &e) { return e.service.set_sender(e.host, e.op, plugin::str(address)); });
 }
 int add_recipient(lua_State *L) {
   const auto address = text_at<"message:add_recipient">(L);
-  return edit(L, "add_recipient", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.add_recipient(host, op, plugin::str(address));
-  });
+  return edit(L, "add_recipient",
+              [&](const Edited &e) { return e.service.add_recipient(e.host, e.op, plugin::str(address)); });
 }
 int remove_recipient(lua_State *L) {
   const auto address = text_at<"message:remove_recipient">(L);
-  return edit(L, "remove_recipient", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.delete_recipient(host, op, plugin::str(address));
-  });
+  return edit(L, "remove_recipient",
+              [&](const Edited &e) { return e.service.delete_recipient(e.host, e.op, plugin::str(address)); });
 }
 int replace_body(lua_State *L) {  // the first call begins a new body, the others go on with it
   const auto piece = text_at<"message:replace_body">(L);
-  return edit(L, "replace_body", [&](const mansio_host_edit &service, const mansio_host *host, mansio_op op) {
-    return service.replace_body(host, op, 0, plugin::str(piece));
-  });
+  return edit(L, "replace_body",
+              [&](const Edited &e) { return e.service.replace_body(e.host, e.op, e.version, plugin::str(piece)); });
+}
+// message:version{recipients...}
+int version(lua_State *L) {
+  auto &call = call_of(L, 1, kMessageType);
+  expect_table<"message:version">(L);
+  std::vector<std::string> recipients;
+  for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; ++i) {
+    recipients.emplace_back(text_at(L, -1, "a recipient"));
+    lua_pop(L, 1);
+    call.state().charge(L, 10);
+  }
+  lua_settop(L, 2);
+  const auto e = edited(L, "version");
+  std::vector<mansio_str> names;
+  names.reserve(recipients.size());
+  for (const auto &recipient : recipients) names.push_back(plugin::str(recipient));
+  const auto number = e.service.version(e.host, e.op, names.data(), names.size());
+  if (number == 0)
+    throw ScriptError{
+        "version was refused: it is for filters, and for recipients of the message who have none yet; "
+        "there may be 100"};
+  new_object<MessageVersion>(L, kVersionType, MessageVersion{call.serial(), number});
+  return 1;
+}
+int version_field(lua_State *L) {  // as field()
+  const auto key = text_at(L, 2, "the field");
+  if (key == "number") {
+    lua_pushinteger(L, object_at<MessageVersion>(L, 1, kVersionType).number);
+    return 1;
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL) no_field(kVersionType, key, kMessageVersionFields);
+  return 1;
+}
+void push_recipients(lua_State *L, Call &call) {
+  const auto *const stage = call.stage();
+  if (!stage) return lua_pushnil(L);
+  call.state().charge(L, 10 * stage->arguments().size());
+  lua_createtable(L, static_cast<int>(stage->arguments().size()), 0);
+  for (std::size_t i = 0; i < stage->arguments().size(); ++i) {
+    push(L, stage->arguments()[i]);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
+  }
 }
 int progress(lua_State *L) {
   call_of(L, 1, kMessageType).progress();
@@ -192,6 +255,7 @@ int field(lua_State *L) {
     lua_pushinteger(L, static_cast<lua_Integer>(call_of(L, 1, kMessageType).content().size()));
     return 1;
   }
+  if (key == "recipients") return push_recipients(L, call_of(L, 1, kMessageType)), 1;
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
     throw ScriptError{"message has no field \"" + std::string{key} + '"' + did_you_mean(key, kMessageFields)};
@@ -232,9 +296,15 @@ void make_message_type(lua_State *L) {
                                           {"add_recipient", bound<add_recipient>},
                                           {"remove_recipient", bound<remove_recipient>},
                                           {"replace_body", bound<replace_body>},
+                                          {"version", bound<version>},
                                           {"progress", bound<progress>},
                                           {nullptr, nullptr}};
   make_handle_type(L, kMessageType, bound<field>, bound<no_assignment_to_message>, kMethods);
+  static constexpr luaL_Reg kVersionMethods[] = {
+      {"add_header", bound<add_header>},     {"insert_header", bound<insert_header>},
+      {"set_header", bound<set_header>},     {"remove_header", bound<remove_header>},
+      {"replace_body", bound<replace_body>}, {nullptr, nullptr}};
+  make_handle_type(L, kVersionType, bound<version_field>, bound<takes_no_field>, kVersionMethods);
 }
 
 void push_message(lua_State *L, Call &call) { push_handle(L, kMessageType, call); }

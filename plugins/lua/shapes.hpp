@@ -29,6 +29,7 @@ inline constexpr std::array kObjectShapes{
     ObjectShape{"transaction", kTransactionFields, true},
     ObjectShape{"address", kAddressFields, false},
     ObjectShape{"message", kMessageFields, true},
+    ObjectShape{"version", kMessageVersionFields, true},
     ObjectShape{"part", kPartFields, true},
     ObjectShape{"delivery", kDeliveryFields, true},
     ObjectShape{"recipient", kRecipientFields, true},

@@ -123,6 +123,7 @@ function part:text(most) end
 ---The message at its end. Reading gives it as it came; edits count when the handlers end without objection.
 ---@class mansio.message
 ---@field size integer
+---@field recipients string[]? Each once, as RCPT or another filter named it; a delivery has its own.
 local message = {}
 ---@param name string
 ---@param nth? integer From 1.
@@ -164,8 +165,34 @@ function message:set_sender(address) end
 function message:add_recipient(address) end
 ---@param address string
 function message:remove_recipient(address) end
+---For filters: these recipients get one of their own, which begins as the edits so far have made the message. What
+---follows on the message is not for them. None of them may have one yet.
+---@param recipients string[] Of message.recipients.
+---@return mansio.message_version
+function message:version(recipients) end
 ---Still at it: the host's time limit begins anew.
 function message:progress() end
+
+---What some recipients of a message get in the place of what the others get.
+---@class mansio.message_version
+---@field number integer From 1, in the order in which they were made.
+local message_version = {}
+---@param name string
+---@param value string
+function message_version:add_header(name, value) end
+---@param position integer From 1.
+---@param name string
+---@param value string
+function message_version:insert_header(position, name, value) end
+---@param name string
+---@param value string
+---@param nth? integer
+function message_version:set_header(name, value, nth) end
+---@param name string
+---@param nth? integer All of that name without one.
+function message_version:remove_header(name, nth) end
+---@param piece string The first call begins a new body, the others go on with it.
+function message_version:replace_body(piece) end
 
 ---What a handler says: the constructors make it.
 ---@class mansio.verdict

@@ -14,6 +14,7 @@ test = {}
 ---@field text string
 ---@field edits string[]
 ---@field message mansio.test.Message? Of client:message(), unless it was refused.
+---@field versions mansio.test.Message[]? The same: those that some recipients have instead, by their numbers.
 ---@field user string? Of AUTH: who was let in.
 ---@field identity string? The same: as whom that user acts, if not as itself.
 ---@field permits integer? Of script:lease().

@@ -2,6 +2,7 @@
 // and whatever a section is, edits that are taken back leave it as it was.
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "kernel/mail/edits.hpp"
@@ -9,6 +10,11 @@
 #include "tests/fuzz/target.hpp"
 
 namespace mansio::fuzz::edits {
+namespace {
+
+std::string edited(std::string_view section, const Edit &edit) { return edited_headers(section, {&edit}); }
+
+}  // namespace
 
 MANSIO_FUZZ_TARGET("edits-fuzz", data, size) {
   const std::string_view input{reinterpret_cast<const char *>(data), size};
@@ -17,7 +23,7 @@ MANSIO_FUZZ_TARGET("edits-fuzz", data, size) {
   const auto given = half == input.npos ? std::string_view{} : input.substr(half + 1);
 
   if (const auto value = canonical_header_value("X", given)) {
-    const auto field = edited_headers("", {{EditKind::AddHeader, 0, "X", *value}});
+    const auto field = edited("", {EditKind::AddHeader, 0, "X", *value});
     std::string_view rest{field};
     const auto first = next_field(rest);
     if (!first || first->raw != field || !rest.empty() || first->name != "X") std::abort();
@@ -26,8 +32,8 @@ MANSIO_FUZZ_TARGET("edits-fuzz", data, size) {
       if (field[i] == '\r' && field[i + 1] != '\n') std::abort();
     }
     if (canonical_header_value("X", *value) != *value) std::abort();
-    const auto inserted = edited_headers(section, {{EditKind::InsertHeader, 0, "X-Fuzz-Own", *value}});
-    if (edited_headers(inserted, {{EditKind::DeleteHeader, 1, "X-Fuzz-Own", ""}}) != section &&
+    const auto inserted = edited(section, {EditKind::InsertHeader, 0, "X-Fuzz-Own", *value});
+    if (edited(inserted, {EditKind::DeleteHeader, 1, "X-Fuzz-Own", ""}) != section &&
         section.find("uzz-") == section.npos)
       std::abort();
   }

@@ -30,6 +30,8 @@ inline constexpr DeclaredClass kDeclaredClasses[] = {
     {"mansio.message",
      "The message at its end. Reading gives it as it came; edits count when the handlers end without objection.",
      kMessageDeclared, "message"},
+    {"mansio.message_version", "What some recipients of a message get in the place of what the others get.",
+     kMessageVersionDeclared, "version"},
     {"mansio.verdict", "What a handler says: the constructors make it."},
     {"mansio.event", "What became of a message, once that is on stable storage. Good until its handler ends.",
      kMessageEventDeclared, "event"},

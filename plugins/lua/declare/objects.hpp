@@ -40,6 +40,11 @@ inline constexpr DeclaredField kAddressDeclared[] = {
 
 inline constexpr DeclaredField kMessageDeclared[] = {
     {"size", "integer"},
+    {"recipients", "string[]?", "Each once, as RCPT or another filter named it; a delivery has its own."},
+};
+
+inline constexpr DeclaredField kMessageVersionDeclared[] = {
+    {"number", "integer", "From 1, in the order in which they were made."},
 };
 
 inline constexpr DeclaredField kPartDeclared[] = {

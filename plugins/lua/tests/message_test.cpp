@@ -91,6 +91,45 @@ TEST(Message, IsEditedInOrder) {
       << s.host.log;
 }
 
+TEST(Message, HasVersionsForSomeOfItsRecipients) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(_, message)
+      assert(table.concat(message.recipients, " ") == "alice@example.com bob@example.com carol@example.com")
+      message:add_header("X-Seen", "yes")
+      local bobs = message:version{"bob@example.com"}
+      assert(bobs.number == 1)
+      bobs:set_header("Subject", "for bob")
+      bobs:remove_header("X-Tag")
+      bobs:insert_header(1, "X-First", "1")
+      bobs:add_header("X-Last", "1")
+      for piece in message:body() do bobs:replace_body(piece) end
+      message:set_header("Subject", "for the rest")
+      for _, refused in ipairs{{"bob@example.com"}, {"stranger@example.com"}, {}} do
+        local ok, why = pcall(message.version, message, refused)
+        assert(not ok and why:find("version was refused", 1, true), why)
+      end
+      local ok, why = pcall(message.version, message, {1, true})
+      assert(not ok and why:find("a recipient", 1, true), why)
+      ok, why = pcall(function() return bobs.add_heder end)
+      assert(not ok and why:find("version has no field", 1, true) and why:find("add_header", 1, true), why)
+      ok, why = pcall(function() bobs.number = 2 end)
+      assert(not ok and why:find("cannot be changed", 1, true), why)
+    end)
+  )"};
+  FakeStage stage;
+  stage.stage = MANSIO_STAGE_END_OF_MESSAGE;
+  stage.arguments = {"alice@example.com", "bob@example.com", "carol@example.com"};
+  stage.content = kMessage;
+  const auto result = s.host.run(stage);
+  EXPECT_THAT(result.edits,
+              ElementsAre("add_header X-Seen: yes", "version 1 bob@example.com",
+                          "of_version 1 change_header 1 Subject: for bob", "of_version 1 delete_header 2 X-Tag",
+                          "of_version 1 delete_header 1 X-Tag", "of_version 1 insert_header 0 X-First: 1",
+                          "of_version 1 add_header X-Last: 1", "of_version 1 replace_body first\r\nsecond\r\n",
+                          "change_header 1 Subject: for the rest"))
+      << s.host.log;
+}
+
 TEST(Message, TellsAScriptOfASlip) {
   Scripted s{R"(mansio.on("end-of-message", function(_, ...) return (...):add_heder("A", "b") end))"};
   EXPECT_EQ(at_end(s).last->status, MANSIO_INTERNAL);

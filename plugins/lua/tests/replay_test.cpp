@@ -120,6 +120,24 @@ TEST(Replay, FindsNoDifferenceWhereThereIsNone) {
   EXPECT_EQ(outcome.status, 0) << outcome.trouble;
 }
 
+TEST(Replay, ShowsVersionsOfAMessageAsMessages) {
+  Tape tape;
+  tape.begin().mail(1);
+  tape.content(2, "A: b\\r\\n", "x").message(2, R"("as":"accept")");
+  tape.line(3, R"("queue_id":"0000000J00001","content":{"size":9,"header":"X: 1\r\n","body":"x"})");
+  tape.line(3, R"("queue_id":"0000000J00001","event":"message","arguments":["b@example.com"],"said":[{)"
+               R"("by":"policy.script","event":"end-of-message","as":"reject","code":550,"enhanced":"5.7.1",)"
+               R"("text":"b@example.com"}],"reply":"550 5.7.1 b@example.com")");
+  const auto outcome = replayed(R"(
+    mansio.on("end-of-message", function(_, message)
+      if message:header("X") then return mansio.reject("5.7.1", table.concat(message.recipients, " ")) end
+    end)
+  )",
+                                tape);
+  EXPECT_EQ(outcome.text, "1 session, 4 decisions, 0 differ\n");
+  EXPECT_EQ(outcome.status, 0) << outcome.trouble;
+}
+
 TEST(Replay, TellsEachDecisionThatDiffers) {
   Tape tape;
   tape.begin().event(1.5, "helo", "client.example", R"("as":"accept")");

@@ -221,6 +221,40 @@ TEST(Runner, AppliesEditsToTheMessage) {
   EXPECT_THAT(run(files).text, HasSubstr("        - MAIL FROM:<z@example.com>\n        + MAIL FROM:<s@example.com>\n"));
 }
 
+TEST(Runner, ShowsVersionsOfAMessage) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.on("end-of-message", function(_, message)
+      message:add_header("X-For", "all")
+      local bobs = message:version{"bob@example.com"}
+      bobs:set_header("X-For", "bob")
+      bobs:replace_body("for bob\r\n")
+      message:replace_body("for the rest\r\n")
+      message:set_sender("s@example.com")
+    end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("versions", function()
+      local client = test.script("script.lua"):client()
+      client:mail("a@example.com")
+      client:rcpt("alice@example.com")
+      client:rcpt("bob@example.com")
+      local result = client:message{"Subject: x", body = "text\n"}
+      test.equal(result.message.recipients, {"alice@example.com"})
+      test.equal(result.message:header("X-For"), "all")
+      test.equal(result.message.body, "for the rest\r\n")
+      test.equal(#result.versions, 1)
+      local bobs = result.versions[1]
+      test.equal(bobs.sender, "s@example.com")
+      test.equal(bobs.recipients, {"bob@example.com"})
+      test.equal(bobs:header("X-For"), "bob")
+      test.equal(bobs.body, "for bob\r\n")
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 TEST(Runner, ShowsTheMessagesParts) {
   const Files files;
   files.write("script.lua", R"(

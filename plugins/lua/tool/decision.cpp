@@ -65,10 +65,22 @@ std::string canonical_lines(std::string_view text) {
   return out;
 }
 
+// Of "of_version 1 add_header X: y" what comes before the edit itself.
+std::string_view its_version(std::string_view edit) {
+  if (!edit.starts_with("of_version ")) return {};
+  return edit.substr(0, edit.find(' ', edit.find(' ') + 1) + 1);
+}
+// The pieces of a new body that begins here, or goes on: of `version`.
+bool is_body(std::string_view edit, std::string_view version) {
+  return its_version(edit) == version && edit.substr(version.size()).starts_with(kReplaceBody);
+}
+
 std::string canonical_edit(std::string edit) {
+  if (const auto version = std::string{its_version(edit)}; !version.empty())
+    return version + canonical_edit(edit.substr(version.size()));
   if (std::string_view{edit}.substr(0, edit.find(' ')).ends_with("_header")) return canonical_lines(edit);
-  const bool address =
-      edit.starts_with("set_sender ") || edit.starts_with("add_recipient ") || edit.starts_with("delete_recipient ");
+  const bool address = edit.starts_with("set_sender ") || edit.starts_with("add_recipient ") ||
+                       edit.starts_with("delete_recipient ") || edit.starts_with("version ");
   if (const auto at = edit.rfind('@'); address && at != edit.npos)
     std::transform(edit.begin() + static_cast<std::ptrdiff_t>(at), edit.end(),
                    edit.begin() + static_cast<std::ptrdiff_t>(at), lower_ascii);
@@ -79,21 +91,24 @@ std::string canonical_edit(std::string edit) {
 std::vector<std::string> canonical_edits(const std::vector<std::string> &edits) {
   std::vector<std::string> out;
   for (std::size_t i = 0; i < edits.size(); ++i) {
-    if (!edits[i].starts_with(kReplaceBody)) {
+    const std::string version{its_version(edits[i])};
+    if (!is_body(edits[i], version)) {
       out.push_back(canonical_edit(edits[i]));
       continue;
     }
-    std::string body = edits[i].substr(kReplaceBody.size());
-    while (i + 1 < edits.size() && edits[i + 1].starts_with(kReplaceBody))
-      body += std::string_view{edits[++i]}.substr(kReplaceBody.size());
-    out.push_back(std::string{kReplaceBody} + fingerprint_of(body));
+    const auto text = version.size() + kReplaceBody.size();
+    std::string body = edits[i].substr(text);
+    while (i + 1 < edits.size() && is_body(edits[i + 1], version)) body += std::string_view{edits[++i]}.substr(text);
+    out.push_back(version + std::string{kReplaceBody} + fingerprint_of(body));
   }
   return out;
 }
 
 std::vector<std::string> without_bodies(std::vector<std::string> edits) {
-  for (auto &edit : edits)
-    if (edit.starts_with(kReplaceBody)) edit = kReplaceBody;
+  for (auto &edit : edits) {
+    const std::string version{its_version(edit)};
+    if (is_body(edit, version)) edit = version + std::string{kReplaceBody};
+  }
   return edits;
 }
 

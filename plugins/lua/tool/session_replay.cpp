@@ -138,7 +138,8 @@ void SessionReplay::add_command(const RecordedEvent &event) {
   steps_.push_back(std::move(step));
 }
 
-// The content and what was said to it, up to the next command. Returns where that is.
+// The content and what was said to it, up to the next command, or to a version of it: that is a step of its own, in
+// which those are asked who were. Returns where that is.
 std::size_t SessionReplay::add_content(std::size_t begin) {
   const auto &events = session_.events;
   Step step;
@@ -150,10 +151,12 @@ std::size_t SessionReplay::add_content(std::size_t begin) {
   step.seats.resize(seats_.size());
   std::shared_ptr<const RecordedContent> content;
   std::shared_ptr<const Values> facts = step.facts;
+  const bool version = begin > 0 && (events[begin - 1].name == "content" || events[begin - 1].name == "message");
   std::size_t filled = 0;  // seats before it know what they would be shown
   bool ended = discarded_then_;
   const auto fill = [&](std::size_t to) {
     for (; filled < to; ++filled) {
+      if (version && filled + 1 < to) continue;
       auto &record = step.seats[filled];
       record.content = content;
       record.facts = facts;
@@ -163,12 +166,14 @@ std::size_t SessionReplay::add_content(std::size_t begin) {
   std::size_t i = begin;
   for (; i < events.size(); ++i) {
     const auto &event = events[i];
+    if (event.queue_id != step.queue_id && (event.name == "content" || event.name == "message")) break;
     if (event.name == "content") {
       content = event.content;
       facts = event.facts;
       continue;
     }
     if (event.name != "message") break;
+    if (step.arguments.empty()) step.arguments = event.arguments;
     const auto seat = event.said.empty() ? seats_.size() : seat_of(event.said.front().by);
     if (seat < seats_.size()) {
       fill(seat + 1);
@@ -183,7 +188,7 @@ std::size_t SessionReplay::add_content(std::size_t begin) {
       ended = true;
     }
   }
-  fill(seats_.size());
+  if (!version) fill(seats_.size());
   discarded_then_ = ended;
   steps_.push_back(std::move(step));
   return i;
@@ -294,7 +299,7 @@ std::optional<SessionReplay::Question> SessionReplay::content_question(Seat &sea
     }
   if (host.wants(MANSIO_STAGE_END_OF_MESSAGE) && is_next()) {
     ++shown_;
-    auto last = question(seat, step, MANSIO_STAGE_END_OF_MESSAGE, {});
+    auto last = question(seat, step, MANSIO_STAGE_END_OF_MESSAGE, step.arguments);
     last.stage.content = content->header + "\r\n" + content->body;
     return last;
   }

@@ -177,6 +177,19 @@ local apply = {
   end,
 }
 
+-- Edits that versions of the message have in common with it.
+local of_all = {
+  set_sender = apply.set_sender,
+  delete_recipient = apply.delete_recipient,
+  redirect = function(message) message.recipients = {} end,
+}
+-- A version, yet without recipients, that begins as the message is.
+local function version_of(message)
+  local fields = {}
+  for i, field in ipairs(message.fields) do fields[i] = {name = field.name, value = field.value} end
+  return setmetatable({sender = message.sender, recipients = {}, fields = fields, body = message.body}, Message)
+end
+
 -- Clients --------------------------------------------------------------------------------------------------------------
 
 local Client = {}
@@ -292,18 +305,34 @@ function Client:message(message)
     no = no or ask("eoh", {})
     if body ~= "" then no = no or ask("body", {body}) end
     if no then return no end
-    local refusal, last = ask("end-of-message", {}, content)
+    local refusal, last = ask("end-of-message", {table.unpack(self.recipients)}, content)
     if refusal then return refusal end
     redirect(self)
     local result = kept or last
     local edited = setmetatable({sender = self.sender, recipients = {table.unpack(self.recipients)}, fields = fields,
                                  body = body}, Message)
+    local versions = {}
     for _, edit in ipairs(last.edits) do
       local verb, text = edit:match("^([%l_]+) (.*)$")
-      if apply[verb] then apply[verb](edited, text) end
+      if verb == "version" then
+        local number, recipient = text:match("^(%d+) (.*)$")
+        number = tonumber(number)
+        versions[number] = versions[number] or version_of(edited)
+        apply.delete_recipient(edited, recipient)
+        apply.add_recipient(versions[number], recipient)
+      elseif verb == "of_version" then
+        local number, its_verb, its_text = text:match("^(%d+) ([%l_]+) (.*)$")
+        apply[its_verb](versions[tonumber(number)], its_text)
+      elseif apply[verb] then
+        apply[verb](edited, text)
+        for _, version in ipairs(versions) do
+          if of_all[verb] then of_all[verb](version, text) end
+        end
+      end
     end
     edited.replaced = nil
-    result.edits, result.message = last.edits, edited
+    for _, version in ipairs(versions) do version.replaced = nil end
+    result.edits, result.message, result.versions = last.edits, edited, versions
     return result
   end
   local result = all()

@@ -43,6 +43,38 @@ inline Reply accept() { return Reply{MANSIO_OK}; }  // no objection; edits and m
 inline Reply skip() { return Reply{MANSIO_SKIP}; }  // as if it were not there: they do not
 inline Reply reject(Enhanced enhanced, std::string text) { return Reply{MANSIO_FAIL, enhanced, std::move(text)}; }
 
+// ---- a version of a message --------------------------------------------------------------------------------------
+
+// Edits of headers and body: of a version that Stage::version() has made, or of what all others get.
+class Version {
+ public:
+  Version(const Host &host, mansio_op op, std::uint32_t number) : host_(&host), op_(op), number_(number) {}
+  std::uint32_t number() const { return number_; }  // from 1; 0: what those get who have no version
+
+  bool add_header(std::string_view name, std::string_view value) {
+    return edit()->add_header(host_->raw(), op_, number_, str(name), str(value)) == MANSIO_OK;
+  }
+  bool insert_header(std::uint32_t position, std::string_view name, std::string_view value) {
+    return edit()->insert_header(host_->raw(), op_, number_, position, str(name), str(value)) == MANSIO_OK;
+  }
+  bool change_header(std::string_view name, std::uint32_t nth, std::string_view value) {
+    return edit()->change_header(host_->raw(), op_, number_, str(name), nth, str(value)) == MANSIO_OK;
+  }
+  bool delete_header(std::string_view name, std::uint32_t nth) {
+    return edit()->delete_header(host_->raw(), op_, number_, str(name), nth) == MANSIO_OK;
+  }
+  bool replace_body(std::string_view chunk) {  // the first call begins a new one, the others go on
+    return edit()->replace_body(host_->raw(), op_, number_, str(chunk)) == MANSIO_OK;
+  }
+
+ private:
+  const mansio_host_edit *edit() const { return host_->service<mansio_host_edit>("mansio.host.edit/1~draft"); }
+
+  const Host *host_;
+  mansio_op op_;
+  std::uint32_t number_;
+};
+
 // ---- a stage -----------------------------------------------------------------------------------------------------
 
 // mansio_stage, owned, and what may be done to the session and its message meanwhile: until the operation completes,
@@ -106,17 +138,24 @@ class Stage {
   }
 
   // Edits; they count when the answer is accept().
-  bool add_header(std::string_view name, std::string_view value) {
-    return edit()->add_header(host_->raw(), op_, 0, str(name), str(value)) == MANSIO_OK;
-  }
+  bool add_header(std::string_view name, std::string_view value) { return main().add_header(name, value); }
   bool insert_header(std::uint32_t position, std::string_view name, std::string_view value) {
-    return edit()->insert_header(host_->raw(), op_, 0, position, str(name), str(value)) == MANSIO_OK;
+    return main().insert_header(position, name, value);
   }
   bool change_header(std::string_view name, std::uint32_t nth, std::string_view value) {
-    return edit()->change_header(host_->raw(), op_, 0, str(name), nth, str(value)) == MANSIO_OK;
+    return main().change_header(name, nth, value);
   }
-  bool delete_header(std::string_view name, std::uint32_t nth) {
-    return edit()->delete_header(host_->raw(), op_, 0, str(name), nth) == MANSIO_OK;
+  bool delete_header(std::string_view name, std::uint32_t nth) { return main().delete_header(name, nth); }
+  bool replace_body(std::string_view chunk) { return main().replace_body(chunk); }
+  // One for these of arguments(): it begins as the edits so far have made the message, and those that follow on the
+  // stage itself are not for them. Nothing where the host refuses it, as for somebody who has one.
+  std::optional<Version> version(const std::vector<std::string> &recipients) {
+    std::vector<mansio_str> names;
+    names.reserve(recipients.size());
+    for (const auto &recipient : recipients) names.push_back(str(recipient));
+    const auto number = edit()->version(host_->raw(), op_, names.data(), names.size());
+    if (number == 0) return std::nullopt;
+    return Version{*host_, op_, number};
   }
   bool set_sender(std::string_view address) { return edit()->set_sender(host_->raw(), op_, str(address)) == MANSIO_OK; }
   bool add_recipient(std::string_view address) {
@@ -124,9 +163,6 @@ class Stage {
   }
   bool delete_recipient(std::string_view address) {
     return edit()->delete_recipient(host_->raw(), op_, str(address)) == MANSIO_OK;
-  }
-  bool replace_body(std::string_view chunk) {  // the first call begins a new one, the others go on
-    return edit()->replace_body(host_->raw(), op_, 0, str(chunk)) == MANSIO_OK;
   }
   bool hold(std::string_view reason) { return edit()->hold(host_->raw(), op_, str(reason)) == MANSIO_OK; }
   bool discard(std::string_view reason) { return edit()->discard(host_->raw(), op_, str(reason)) == MANSIO_OK; }
@@ -145,6 +181,7 @@ class Stage {
   }
 
  private:
+  Version main() const { return {*host_, op_, 0}; }
   const mansio_host_meta *meta() const { return host_->service<mansio_host_meta>("mansio.host.meta/1~draft"); }
   const mansio_host_edit *edit() const { return host_->service<mansio_host_edit>("mansio.host.edit/1~draft"); }
   template <class F>

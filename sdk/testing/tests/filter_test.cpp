@@ -11,6 +11,7 @@ namespace mansio::plugin {
 namespace {
 
 using mansio::testing::FakeHost;
+using mansio::testing::FakeStage;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -93,6 +94,44 @@ TEST(Filter, EditsAMessageFromAThread) {
                           "delete_recipient d@example.com", "replace_body new\r\n", "hold looks bad"));
   EXPECT_EQ(result.progress, 1u);
   EXPECT_THAT(host.faults, IsEmpty());
+}
+
+class ForBob {
+ public:
+  static constexpr Info info{"filter-for-bob", "1.0"};
+  static constexpr mansio_option options[] = {{}};
+  explicit ForBob(Host) {}
+  Reply end_of_message(Stage &stage) {
+    stage.add_header("X-For", "all");
+    if (stage.version({}) || stage.version({"bob@example.com", "stranger@example.com"})) return skip();
+    auto bobs = stage.version({"bob@example.com"});
+    if (!bobs) return reject({5, 1, 1}, "there is no bob");
+    if (bobs->number() != 1 || stage.version({"Bob@example.com"})) return skip();
+    stage.add_recipient("carol@example.com");
+    auto others = stage.version({"ALICE@example.com", "carol@example.com"});
+    if (!others || !bobs->change_header("X-For", 1, "bob") || !bobs->replace_body("for bob\r\n")) return skip();
+    others->delete_header("X-For", 1);
+    others->insert_header(0, "X-First", "1");
+    others->add_header("X-Last", "1");
+    return accept();
+  }
+};
+
+TEST(Filter, GivesRecipientsVersionsOfTheirOwn) {
+  FakeHost host{filter<ForBob>()};
+  FakeStage stage{.stage = MANSIO_STAGE_END_OF_MESSAGE,
+                  .arguments = {"alice@example.com", "bob@example.com"},
+                  .content = "Subject: a\r\n\r\nx\r\n"};
+  const auto result = host.run(stage);
+  EXPECT_EQ(result.last->status, MANSIO_OK);
+  EXPECT_THAT(result.edits,
+              ElementsAre("add_header X-For: all", "version 1 bob@example.com", "add_recipient carol@example.com",
+                          "version 2 ALICE@example.com", "version 2 carol@example.com",
+                          "of_version 1 change_header 1 X-For: bob", "of_version 1 replace_body for bob\r\n",
+                          "of_version 2 delete_header 1 X-For", "of_version 2 insert_header 0 X-First: 1",
+                          "of_version 2 add_header X-Last: 1"));
+  stage.arguments = {"alice@example.com"};
+  EXPECT_EQ(host.run(stage).last->text, "there is no bob");
 }
 
 TEST(Filter, DropsItsEditsWhenItSkips) {

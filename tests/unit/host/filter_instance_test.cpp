@@ -167,6 +167,29 @@ TEST_F(FilterInstanceTest, GathersTheEditsOfAMessage) {
   EXPECT_THAT(edited.message_meta, Contains(Pair("tenant", "blue")));
 }
 
+TEST_F(FilterInstanceTest, GathersTheEditsOfVersions) {
+  create();
+  start(1, MANSIO_STAGE_END_OF_MESSAGE, "BOB@two.example", content_of("X-Do: versionhold\r\n\r\nbody\r\n"));
+  EXPECT_EQ(result(1).outcome, StageOutcome::Ok) << result(1).text;
+  EXPECT_THAT(result(1).edits, ElementsAre(Edit{EditKind::AddHeader, 0, "X-For", "all"},
+                                           Edit{EditKind::Version, 1, "", "bob@two.example"},
+                                           Edit{EditKind::ChangeHeader, 1, "X-Do", "hold", 1},
+                                           Edit{EditKind::ChangeHeader, 1, "X-For", "bob", 1},
+                                           Edit{EditKind::ReplaceBody, 0, "", "for bob\n", 1},
+                                           Edit{EditKind::ChangeHeader, 1, "X-Do", "nothing"},
+                                           Edit{EditKind::ReplaceBody, 0, "", "for the rest\n"}));
+}
+
+TEST_F(FilterInstanceTest, GivesNoVersionToWhoIsNoRecipient) {
+  create();
+  start(1, MANSIO_STAGE_END_OF_MESSAGE, "alice@two.example", content_of("X-Do: versionhold\r\n\r\nbody\r\n"));
+  EXPECT_EQ(result(1).outcome, StageOutcome::Failed);
+  EXPECT_EQ(result(1).text, "no version");
+  create(kPolicyKind);
+  start(2, MANSIO_STAGE_END_OF_MESSAGE, "bob@two.example", content_of("X-Do: versionhold\r\n\r\nbody\r\n"));
+  EXPECT_EQ(result(2).outcome, StageOutcome::Failed) << "of a policy";
+}
+
 TEST_F(FilterInstanceTest, DropsTheEditsOfOneThatSkips) {
   create();
   EXPECT_THAT(end_of_message("skip").edits, IsEmpty());

@@ -108,7 +108,8 @@ TEST_F(RemoteFilterTest, BelievesNoAnswerThatBreaksTheRules) {
   answers("unknown", [](auto &r) { r.edits = {{static_cast<EditKind>(99), 0, "", ""}}; });
   answers("ours", [](auto &r) { r.message_meta = {{"mansio.hold_reason", "x"}}; });
   answers("outcome", [](auto &r) { r.outcome = static_cast<StageOutcome>(9); });
-  for (const auto *argument : {"nobody", "edit", "unknown", "ours", "outcome"}) {
+  answers("version", [](auto &r) { r.edits = {{EditKind::Version, 1, "", "a@b.example"}}; });
+  for (const auto *argument : {"nobody", "edit", "unknown", "ours", "outcome", "version"}) {
     EXPECT_EQ(results_[argument].outcome, StageOutcome::Failed) << argument;
     EXPECT_THAT(results_[argument].text, HasSubstr("breaks the rules")) << argument;
   }

@@ -75,6 +75,18 @@ class FakeWriter final : public spool::Writer {
     stored_messages.push_back(std::move(stored));
     co_return spool::Committed{id, {}, {}, {}};
   }
+  Task<Result<std::vector<spool::Committed>>> commit(std::vector<spool::NewMessage> messages, Durability) override {
+    ++together;
+    std::vector<spool::Committed> committed;
+    std::vector<Stored> all;
+    for (auto &m : messages) {
+      all.push_back({m.id, std::move(m.prefix), static_cast<FakeDraft &>(*m.body).body, *m.envelope});
+      committed.push_back({m.id, {}, {}, {}});
+    }
+    if (commit_fails) co_return *commit_fails;
+    for (auto &stored : all) stored_messages.push_back(std::move(stored));
+    co_return committed;
+  }
   bool ready() const override { return true; }
   void close() override {}
   std::uint64_t syncs() const override { return stored_messages.size(); }
@@ -89,6 +101,7 @@ class FakeWriter final : public spool::Writer {
   std::vector<Stored> stored_messages;
   std::optional<Error> append_fails, reserve_fails, commit_fails;
   bool hold = false, memory_tight = false;
+  int together = 0;  // commits of several messages
 
  private:
   asio::steady_timer gate_;

@@ -199,6 +199,27 @@ TEST_F(RecordedServer, WritesTheContentAsEachIsShownIt) {
                     HasSubstr("\"hold a look\"]"), HasSubstr("\"queue_id\":\"")));
 }
 
+TEST_F(RecordedServer, WritesRedirectionsAndVersions) {
+  filter_.says[MANSIO_STAGE_RCPT].outcome = StageOutcome::Ok;
+  filter_.says[MANSIO_STAGE_RCPT].edits = {{EditKind::Redirect, 0, "", "r@x.two"}};
+  filter_.says[MANSIO_STAGE_END_OF_MESSAGE].outcome = StageOutcome::Ok;
+  filter_.says[MANSIO_STAGE_END_OF_MESSAGE].edits = {{EditKind::Version, 1, "", "r@x.two"},
+                                                     {EditKind::AddHeader, 0, "X", "1", 1}};
+  record();
+  session();
+  ASSERT_THAT(lines("\"event\":\"rcpt\",\"arguments\""), SizeIs(1));
+  EXPECT_THAT(lines("\"event\":\"rcpt\",\"arguments\"")[0], HasSubstr("\"edits\":[\"redirect r@x.two\"]"));
+  ASSERT_THAT(lines("\"event\":\"message\""), SizeIs(1));
+  EXPECT_THAT(lines("\"event\":\"message\"")[0],
+              AllOf(HasSubstr("\"arguments\":[\"r@x.two\"]"),
+                    HasSubstr("\"edits\":[\"version 1 r@x.two\",\"of_version 1 add_header X: 1\"]")));
+  const auto contents = lines("\"content\":{");
+  ASSERT_THAT(contents, SizeIs(2));
+  ASSERT_THAT(writer.stored_messages, SizeIs(1));
+  EXPECT_THAT(contents[1], AllOf(HasSubstr("\"header\":\"Subject: hi\\r\\nX: 1\\r\\n\""),
+                                 HasSubstr("\"queue_id\":\"" + to_string(writer.stored_messages[0].id) + '"')));
+}
+
 TEST_F(RecordedServer, RecordsContentThatNobodyAskedFor) {
   record(false);
   session();

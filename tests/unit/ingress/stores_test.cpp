@@ -9,7 +9,7 @@
 #include "kernel/host/store_set.hpp"
 #include "kernel/mail/stored_copy.hpp"
 #include "kernel/wire/store_messages.hpp"
-#include "tests/unit/ingress/fixture.hpp"
+#include "tests/unit/ingress/filter_fixture.hpp"
 
 namespace mansio::ingress::testing {
 namespace {
@@ -74,8 +74,30 @@ class StoresTest : public SmtpServerTest {
     return far;
   }
 
+  // A filter gives e@d.example another message than c@d.example.
+  Peer ready_for_data_of_two_versions() {
+    auto r = result(wire::StageOutcome::Ok);
+    r.edits = {{EditKind::Version, 1, "", "e@d.example"}, {EditKind::AddHeader, 0, "X", "1", 1}};
+    filter.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
+    auto chain = std::make_shared<FilterChain>();
+    chain->prefix = "test";
+    chain->links = {{&filter, "filter.f", config::OnFailure::Defer, kSecond, kSecond}};
+    service.filters = chain;
+    auto peer = greet();
+    say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nDATA\r\n");
+    return peer;
+  }
+  // Both stores have got the message, and answer so.
+  void both_answer(wire::StoreStatus status) {
+    settle();
+    one->answer(wire::StoreStatus::Ok);
+    two->answer(status);
+    settle();
+  }
+
   std::unique_ptr<host::StoreSet> stores;
   std::unique_ptr<FarStore> one, two;
+  FakeFilter filter;
 };
 
 TEST_F(StoresTest, AMessageIsInAllOfThemBeforeItIsInTheSpoolAndBeforeItsClientHearsOfIt) {
@@ -135,6 +157,29 @@ TEST_F(StoresTest, WhatOneOfThemDoesNotTakeIsRefusedAndNotInTheSpool) {
   EXPECT_THAT(intake.given_up, ElementsAre(id)) << "the other one is to forget it";
   EXPECT_THAT(sink.text, HasSubstr("no room"));
   EXPECT_EQ(say(peer, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
+}
+
+TEST_F(StoresTest, AllVersionsOfAMessageAreInThemBeforeOneIsInTheSpool) {
+  auto peer = ready_for_data_of_two_versions();
+  say(peer, "Subject: x\r\n\r\nbody\r\n.\r\n");
+  both_answer(wire::StoreStatus::Ok);
+  EXPECT_THAT(writer.stored_messages, IsEmpty());
+  EXPECT_EQ(peer.received(), "");
+  both_answer(wire::StoreStatus::Ok);
+  EXPECT_THAT(peer.received(), StartsWith("250 2.0.0 Ok: queued as "));
+  EXPECT_EQ(writer.stored_messages.size(), 2u);
+}
+
+TEST_F(StoresTest, OfVersionsOfAMessageOneThatIsNotTakenLeavesNone) {
+  auto peer = ready_for_data_of_two_versions();
+  say(peer, "Subject: x\r\n\r\nbody\r\n.\r\n");
+  const auto first = one->commits.front().key.id;
+  both_answer(wire::StoreStatus::Ok);
+  const auto second = one->commits.front().key.id;
+  both_answer(wire::StoreStatus::Failed);
+  EXPECT_THAT(peer.received(), StartsWith("451 4.3.0 "));
+  EXPECT_THAT(writer.stored_messages, IsEmpty());
+  EXPECT_THAT(intake.given_up, ElementsAre(first, second));
 }
 
 TEST_F(StoresTest, WhatTheSpoolDoesNotTakeThenIsToBeForgotten) {

@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kSection = "Received: one\r\nSubject: a\r\n folded\r\nReceived: two\r\nX-Spam: no\r\n";
 
 std::string edited(const std::vector<Edit> &edits, std::string_view section = kSection) {
-  return edited_headers(section, edits);
+  return edited_headers(section, edits_by_version(edits).front());
 }
 
 TEST(Edits, AddInsertChangeAndDeleteFieldsInTheirOrder) {
@@ -35,6 +35,26 @@ TEST(Edits, KeepTheBlankThatAValueBeginsWith) {
 
 TEST(Edits, LeaveWhatIsNoFieldWhereItWas) {
   EXPECT_EQ(edited({{EditKind::DeleteHeader, 1, "A", ""}}, "A: 1\r\nno field\r\n"), "no field\r\n");
+}
+
+TEST(Edits, OfAVersionBeginWithThoseBeforeIt) {
+  const std::vector<Edit> edits{
+      {EditKind::AddHeader, 0, "X-All", "1"},           {EditKind::ReplaceBody, 0, "", "all"},
+      {EditKind::Version, 1, "", "a@b.example"},        {EditKind::Version, 1, "", "c@b.example"},
+      {EditKind::AddHeader, 0, "X-One", "1", 1},        {EditKind::AddHeader, 0, "X-Rest", "1"},
+      {EditKind::ReplaceBody, 0, "", " the rest"},      {EditKind::SetSender, 0, "", "s@b.example"},
+      {EditKind::Version, 2, "", "d@b.example"},        {EditKind::ReplaceBody, 0, "", "two", 2},
+      {EditKind::ReplaceBody, 0, "", " of its own", 2}, {EditKind::AddHeader, 0, "X-None", "1", 3}};
+  const auto texts = [&](const EditList &list) {
+    std::string out;
+    for (const auto *edit : list) out += edit->name + edit->value + '|';
+    return out;
+  };
+  const auto lists = edits_by_version(edits);
+  ASSERT_EQ(lists.size(), 3u);
+  EXPECT_EQ(texts(lists[0]), "X-All1|all|X-Rest1| the rest|");
+  EXPECT_EQ(texts(lists[1]), "X-All1|all|X-One1|");
+  EXPECT_EQ(texts(lists[2]), "X-All1|X-Rest1|two| of its own|");
 }
 
 TEST(HeaderValues, AreMadeCanonical) {

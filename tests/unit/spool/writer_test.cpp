@@ -218,6 +218,132 @@ TEST(SpoolWriter, MessageLargerThanASegmentGetsOneThatHoldsIt) {
   EXPECT_EQ(rig.body_of(*big), "Received: x\r\n" + body);
 }
 
+// ---- messages that are committed together ----------------------------------------------------------------------
+
+Task<Result<std::vector<Committed>>> send_together(Rig &rig, std::vector<std::string> bodies,
+                                                   Durability durability = Durability::Power) {
+  std::vector<NewMessage> messages;
+  std::vector<Envelope> envelopes;
+  envelopes.reserve(bodies.size());
+  for (const auto &body : bodies) {
+    const auto id = co_await rig.writer->reserve_id();
+    if (!id) co_return id.error();
+    auto draft = rig.writer->begin();
+    const auto appended = co_await draft->append(body);
+    if (!appended) co_return appended.error();
+    envelopes.push_back(envelope_to(body.substr(0, 1) + "@example.net"));
+    messages.push_back({*id, "Received: x\r\n", std::move(draft), &envelopes.back()});
+  }
+  auto committed = co_await rig.writer->commit(std::move(messages), durability);
+  co_return committed;
+}
+
+TEST(SpoolWriter, MessagesThatGoTogetherCostOneSyncAndAreAllThere) {
+  FaultFiles disk;
+  std::vector<Committed> messages;
+  const std::vector<std::string> bodies{"a message", std::string(40'000, 'b'), "c message"};
+  {
+    Rig rig{disk};
+    WriterOptions o;
+    o.large_body = 20'000;  // one of them lies in a segment of its own
+    rig.open_writer(o);
+    ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+    const auto before = rig.writer->syncs();
+    const auto r = rig.wait(send_together(rig, bodies));
+    ASSERT_TRUE(r.ok()) << r.error().text;
+    messages = *r;
+    EXPECT_EQ(rig.writer->syncs() - before, 2u);  // and that of the large body
+  }
+  ASSERT_EQ(messages.size(), 3u);
+  const auto after = disk.power_cut(0);
+  Rig rig{*after};
+  ASSERT_FALSE(rig.error) << rig.error->text;
+  std::map<MessageId, std::string> found;
+  for (const auto &f : rig.found) found[f.message.id] = f.envelope.recipients.at(0).address;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    EXPECT_EQ(found[messages[i].id], bodies[i].substr(0, 1) + "@example.net");
+    EXPECT_EQ(rig.body_of(messages[i]), "Received: x\r\n" + bodies[i]);
+  }
+}
+
+TEST(SpoolWriter, MessagesThatGoTogetherLieInOneSegment) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.open_writer();
+  const auto first = rig.wait(rig.send(std::string(40'000, 'x')));  // a segment has 64 KiB
+  ASSERT_TRUE(first.ok());
+  for (const std::size_t size : {20'000u, 50'000u}) {  // an ordinary one; and one that holds more than those do
+    const auto r = rig.wait(send_together(rig, {std::string(size, 'a'), std::string(size, 'b')}));
+    ASSERT_TRUE(r.ok()) << r.error().text;
+    EXPECT_EQ((*r)[0].commit.segment, (*r)[1].commit.segment);
+    EXPECT_NE((*r)[0].commit.segment, first->commit.segment);
+    EXPECT_EQ(rig.body_of((*r)[1]), "Received: x\r\n" + std::string(size, 'b'));
+  }
+}
+
+TEST(SpoolWriter, OfMessagesThatGoTogetherAFailureLeavesNone) {
+  for (const auto op : {Op::Write, Op::Sync}) {
+    FaultFiles disk;
+    std::optional<Committed> first;
+    {
+      Rig rig{disk};
+      rig.open_writer();
+      const auto sent = rig.wait(rig.send("one"));
+      ASSERT_TRUE(sent.ok());
+      first = *sent;
+      disk.fail(op, "/segments/" + file_name(first->commit.segment), 1, Status::Internal);
+      const auto r = rig.wait(send_together(rig, {std::string(20'000, 'a'), "b", "c"}));
+      ASSERT_FALSE(r.ok());
+      EXPECT_EQ(r.error().status, Status::Defer);
+      ASSERT_TRUE(rig.finish_journal());
+      EXPECT_TRUE(rig.wait(send_together(rig, {"d", "e"})).ok());
+    }
+    Rig again{disk};
+    ASSERT_FALSE(again.error);
+    std::set<std::string> to;
+    for (const auto &f : again.found) to.insert(f.envelope.recipients.at(0).address);
+    EXPECT_EQ(to, (std::set<std::string>{"user@example.net", "d@example.net", "e@example.net"}));
+  }
+}
+
+TEST(SpoolWriter, MessagesThatGoTogetherFailTogetherWhereNoSegmentHoldsThem) {
+  FaultFiles disk;
+  Rig rig{disk};
+  rig.source.ordinary = true;
+  rig.open_writer();
+  ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+  EXPECT_FALSE(rig.wait(send_together(rig, {std::string(50'000, 'a'), std::string(50'000, 'b')})).ok());
+  EXPECT_TRUE(rig.wait(rig.send("y")).ok());
+}
+
+// Whenever the power goes, what was answered is there, all of it.
+TEST(SpoolWriter, OfMessagesThatGoTogetherNoneIsAnsweredBeforeAllSurviveAPowerCut) {
+  int answered = 0, cut_short = 0;
+  for (std::uint64_t step = 1; step <= 60; ++step) {
+    FaultFiles disk;
+    std::vector<Committed> messages;
+    {
+      Rig rig{disk};
+      WriterOptions o;
+      o.large_body = 20'000;
+      rig.open_writer(o);
+      ASSERT_TRUE(rig.wait(rig.send("x")).ok());
+      disk.cut_after(step);
+      const auto r = rig.wait(send_together(rig, {"a", std::string(30'000, 'b'), "c"}));
+      if (r.ok()) messages = *r;
+      ++(r.ok() ? answered : cut_short);
+    }
+    const auto after = disk.power_cut(step);
+    Rig again{*after};
+    ASSERT_FALSE(again.error) << again.error->text;
+    std::set<MessageId> found;
+    for (const auto &f : again.found) found.insert(f.message.id);
+    for (const auto &message : messages) EXPECT_TRUE(found.contains(message.id)) << "step " << step;
+  }
+  EXPECT_GT(answered, 0);
+  EXPECT_GT(cut_short, 0);
+}
+
 TEST(SpoolWriter, FailedSyncDefersItsSessionsAndTheNextCommitUsesAFreshSegment) {
   FaultFiles disk;
   Rig rig{disk};

@@ -4,7 +4,10 @@
  * policies first; the first that does not answer OK or SKIP decides. Commands that Mansio itself refuses are not shown.
  *
  * The stages of the content, from HEADER on, come when all of it is here: first all of one plugin, then all of the
- * next, which sees what the ones before it changed.
+ * next, which sees what the ones before it changed. Where one gave some of the recipients a version of their own, those
+ * behind it see these stages once for the message and once for each version, with a queue id of its own each: what they
+ * then edit, hold, discard, redirect or note is that version's, a refusal refuses all, and no address that has one
+ * version is added to another.
  *
  * Replies: OK (edits and metadata count), SKIP (they are dropped), DEFER (4xx), FAIL (5xx); smtp_code, enhanced and
  * text are the reply to the client, where the stage has one; 421 and 521 end the session. Any other status, and none in
@@ -43,11 +46,12 @@ enum {                            /* in the order of a session; arguments in bra
        MANSIO_STAGE_MAIL = 4,     /* [address, parameters...] */
        MANSIO_STAGE_RCPT = 5,     /* [address, parameters...] */
        MANSIO_STAGE_DATA = 6,
-       MANSIO_STAGE_HEADER = 7,          /* [name, value as it stands there, folded, without the final line end] */
-       MANSIO_STAGE_END_OF_HEADERS = 8,  /* RFC 5322's empty line */
-       MANSIO_STAGE_BODY = 9,            /* [chunk]; canonical: lines end in CRLF, dots are not stuffed */
-       MANSIO_STAGE_END_OF_MESSAGE = 10, /* the message service works, here alone; edits */
-       MANSIO_STAGE_DISCONNECT = 11,     /* no reply is heard */
+       MANSIO_STAGE_HEADER = 7,         /* [name, value as it stands there, folded, without the final line end] */
+       MANSIO_STAGE_END_OF_HEADERS = 8, /* RFC 5322's empty line */
+       MANSIO_STAGE_BODY = 9,           /* [chunk]; canonical: lines end in CRLF, dots are not stuffed */
+       /* [recipient...] each once, as RCPT or another filter named it; the message service works, here alone; edits */
+       MANSIO_STAGE_END_OF_MESSAGE = 10,
+       MANSIO_STAGE_DISCONNECT = 11, /* no reply is heard */
        /* Of the queue, and for policies alone. */
        /* [recipient] Where it goes, before its first attempt and whenever it is routed again: "transport" and "nexthop"
         * are what the configuration says, and what it refuses is not asked about. OK after route(), set_source_pool(),
@@ -77,10 +81,11 @@ typedef struct mansio_stage {
   /* Facts of session and message, those that are known: "client_address", "client_name", "client_port",
    * "client_trusted" ("true": in mynetworks), "helo_name", "protocol", "listener", "myhostname", "tls_version",
    * "tls_cipher", "auth_user", "recorded", "tenant" (of the listener; what plugins note of a message is in its
-   * metadata), "stress" ("true": the listener has hardly any room for clients); from MAIL on "sender", "recipient_count" (at RCPT without the one that is asked about). Of the queue:
-   * "sender", "client_address", "client_name", "helo_name", "protocol", "listener", "auth_user", "tenant" (of the
-   * message), "campaign", "priority", "size" (octets), "arrival" (seconds since 1970), "attempts" (made before),
-   * "transport", "nexthop" (these three not at BOUNCE), "source_pool", "myhostname", and what the stage names. */
+   * metadata), "stress" ("true": the listener has hardly any room for clients); from MAIL on "sender",
+   * "recipient_count" (at RCPT without the one that is asked about). Of the queue: "sender", "client_address",
+   * "client_name", "helo_name", "protocol", "listener", "auth_user", "tenant" (of the message), "campaign", "priority",
+   * "size" (octets), "arrival" (seconds since 1970), "attempts" (made before), "transport", "nexthop" (these three not
+   * at BOUNCE), "source_pool", "myhostname", and what the stage names. */
   const mansio_pair *macros;
   size_t n_macros;
   uint64_t length;  /* of the message, at its end */

@@ -30,8 +30,12 @@ typedef struct mansio_host_meta { /* "mansio.host.meta/1~draft" [any] */
  * says so; all others are a filter's at the end of the message. A header value is what follows "Name:", folded or not,
  * without a final line end; no line of it is longer than 998 bytes. Line ends are made canonical: a bare LF becomes
  * CRLF, a bare CR a space.
- * `version` 0 is the message of all recipients. Others are made by version(): each starts as the message is, edits to
- * it are its alone. (No host of this build makes versions yet.) */
+ * `version` 0 is the message of all recipients who have no other. version() gives some of them one: it begins as what
+ * the edits so far have made of version 0, and from then on edits of either are not the other's. Sender, recipients,
+ * hold(), discard() and redirect() are those of all versions. A version whose edits are in the end those of another one
+ * is no version. From the next filter on each is a message of its own, which that one sees as such, and becomes one in
+ * the queue; all of them are there when the client hears 250, or none is. A message has at most 100 besides version 0.
+ */
 typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
   mansio_status (*add_header)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str name,
                               mansio_str value);
@@ -50,7 +54,9 @@ typedef struct mansio_host_edit { /* "mansio.host.edit/1~draft" [any] */
   mansio_status (*replace_body)(const mansio_host *host, mansio_op op, uint32_t version, mansio_str chunk);
   mansio_status (*hold)(const mansio_host *host, mansio_op op, mansio_str reason); /* accepted, kept back: quarantine */
   mansio_status (*discard)(const mansio_host *host, mansio_op op, mansio_str reason); /* accepted, and then forgotten */
-  /* A version for these recipients; returns its number, 0 on failure. */
+  /* A version for these recipients; returns its number. 0: not at this stage, or not by this kind; there are none, or
+   * somebody among them is no recipient (as the stage's arguments name them, or as edits have added them), or has one
+   * already; or there are too many. */
   uint32_t (*version)(const mansio_host *host, mansio_op op, const mansio_str *recipients, size_t n);
   /* To this address and to nobody else, those included that have not been named yet. It takes their place when the
    * content is complete, before anybody sees it, or with the other edits; what filters after this one do to the

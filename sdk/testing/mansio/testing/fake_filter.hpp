@@ -38,8 +38,11 @@ enum class FakeEdit { Message, Hold, Discard, Route, Redirect };
 // One stage under way.
 struct FakeWork {
   FakeStage stage;
-  bool filter = false;             // or a policy
-  std::vector<std::string> edits;  // "add_header X-Seen: yes", "hold reason", "route smtp:[192.0.2.1]"
+  bool filter = false;  // or a policy
+  // "add_header X-Seen: yes", "hold reason", "route smtp:[192.0.2.1]"; of versions "version 1 a@example.com" for each
+  // recipient, and "of_version 1 add_header X-Seen: yes".
+  std::vector<std::string> edits;
+  std::uint32_t versions = 0;
   FakeMeta session_meta, message_meta;
   unsigned progress = 0;
 
@@ -60,6 +63,33 @@ struct FakeWork {
         return of_message || (!filter && at == MANSIO_STAGE_BOUNCE);
     }
     return false;
+  }
+  // The recipients are the arguments of the message's end, as edits have changed them since.
+  std::uint32_t version(const std::vector<std::string> &recipients) {
+    constexpr std::uint32_t kMost = 100;
+    if (!possible(FakeEdit::Message) || recipients.empty() || versions == kMost) return 0;
+    for (const auto &recipient : recipients)
+      if (!may_have_version(recipient)) return 0;
+    ++versions;
+    for (const auto &recipient : recipients) edits.push_back("version " + std::to_string(versions) + ' ' + recipient);
+    return versions;
+  }
+  bool may_have_version(const std::string &recipient) const {
+    const auto same = [&](std::string_view other) {
+      const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+      return std::equal(recipient.begin(), recipient.end(), other.begin(), other.end(),
+                        [&](char a, char b) { return lower(a) == lower(b); });
+    };
+    bool known = std::any_of(stage.arguments.begin(), stage.arguments.end(), same);
+    for (const std::string_view line : edits) {
+      const auto verb = line.substr(0, line.find(' '));
+      const bool its = same(line.substr(line.rfind(' ') + 1));
+      if (verb == "redirect") known = its;
+      if (its && verb == "add_recipient") known = true;
+      if (its && verb == "delete_recipient") known = false;
+      if (its && verb == "version") return false;
+    }
+    return known;
   }
   mansio_status edit(FakeEdit what, std::string line) {
     if (!possible(what)) return MANSIO_UNSUPPORTED;
@@ -86,9 +116,17 @@ struct FakeFilterServices {
     }
     return false;
   }
-  static mansio_status edit_field(const mansio_host *h, mansio_op op, mansio_str name, mansio_str value,
-                                  std::string line) noexcept {
-    return refused(name, value) ? MANSIO_FAIL : edit(h, op, FakeEdit::Message, std::move(line));
+  static mansio_status edit_field(const mansio_host *h, mansio_op op, std::uint32_t version, mansio_str name,
+                                  mansio_str value, std::string line) noexcept {
+    return refused(name, value) ? MANSIO_FAIL : edit_version(h, op, version, std::move(line));
+  }
+  static mansio_status edit_version(const mansio_host *h, mansio_op op, std::uint32_t version,
+                                    std::string line) noexcept {
+    return Host::with_work(h, op, mansio_status{MANSIO_FAIL}, [&](FakeWork &w) {
+      if (version > w.versions) return mansio_status{MANSIO_FAIL};
+      if (version != 0) line = "of_version " + std::to_string(version) + ' ' + line;
+      return w.edit(FakeEdit::Message, std::move(line));
+    });
   }
   static mansio_status edit(const mansio_host *h, mansio_op op, FakeEdit what, std::string line) noexcept {
     return Host::with_work(h, op, mansio_status{MANSIO_FAIL},
@@ -126,19 +164,22 @@ struct FakeFilterServices {
         return set(h, op, &FakeWork::message_meta, name, value);
       }};
   static constexpr mansio_host_edit edits{
-      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, mansio_str value) noexcept {
-        return edit_field(h, op, name, value, "add_header " + text(name, value));
+      [](const mansio_host *h, mansio_op op, std::uint32_t version, mansio_str name, mansio_str value) noexcept {
+        return edit_field(h, op, version, name, value, "add_header " + text(name, value));
       },
-      [](const mansio_host *h, mansio_op op, std::uint32_t, std::uint32_t position, mansio_str name,
+      [](const mansio_host *h, mansio_op op, std::uint32_t version, std::uint32_t position, mansio_str name,
          mansio_str value) noexcept {
-        return edit_field(h, op, name, value, "insert_header " + std::to_string(position) + ' ' + text(name, value));
+        return edit_field(h, op, version, name, value,
+                          "insert_header " + std::to_string(position) + ' ' + text(name, value));
       },
-      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, std::uint32_t nth,
+      [](const mansio_host *h, mansio_op op, std::uint32_t version, mansio_str name, std::uint32_t nth,
          mansio_str value) noexcept {
-        return edit_field(h, op, name, value, "change_header " + std::to_string(nth) + ' ' + text(name, value));
+        return edit_field(h, op, version, name, value,
+                          "change_header " + std::to_string(nth) + ' ' + text(name, value));
       },
-      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str name, std::uint32_t nth) noexcept {
-        return edit_field(h, op, name, {}, "delete_header " + std::to_string(nth) + ' ' + plugin::string(name));
+      [](const mansio_host *h, mansio_op op, std::uint32_t version, mansio_str name, std::uint32_t nth) noexcept {
+        return edit_field(h, op, version, name, {},
+                          "delete_header " + std::to_string(nth) + ' ' + plugin::string(name));
       },
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
         return edit(h, op, FakeEdit::Message, "set_sender " + plugin::string(address));
@@ -149,8 +190,8 @@ struct FakeFilterServices {
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept {
         return edit(h, op, FakeEdit::Message, "delete_recipient " + plugin::string(address));
       },
-      [](const mansio_host *h, mansio_op op, std::uint32_t, mansio_str chunk) noexcept {
-        return edit(h, op, FakeEdit::Message, "replace_body " + plugin::string(chunk));
+      [](const mansio_host *h, mansio_op op, std::uint32_t version, mansio_str chunk) noexcept {
+        return edit_version(h, op, version, "replace_body " + plugin::string(chunk));
       },
       [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
         return edit(h, op, FakeEdit::Hold, "hold " + plugin::string(reason));
@@ -158,7 +199,11 @@ struct FakeFilterServices {
       [](const mansio_host *h, mansio_op op, mansio_str reason) noexcept {
         return edit(h, op, FakeEdit::Discard, "discard " + plugin::string(reason));
       },
-      [](const mansio_host *, mansio_op, const mansio_str *, std::size_t) noexcept -> std::uint32_t { return 0; },
+      [](const mansio_host *h, mansio_op op, const mansio_str *recipients, std::size_t n) noexcept {
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < n; ++i) names.push_back(plugin::string(recipients[i]));
+        return Host::with_work(h, op, std::uint32_t{0}, [&](FakeWork &w) { return w.version(names); });
+      },
       [](const mansio_host *h, mansio_op op, mansio_str address) noexcept -> mansio_status {
         if (address.n == 0) return MANSIO_FAIL;
         return edit(h, op, FakeEdit::Redirect, "redirect " + plugin::string(address));
