@@ -1,6 +1,7 @@
 #include "kernel/host/reply.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -11,6 +12,8 @@ constexpr std::size_t kMaxText = 2048;
 constexpr std::size_t kMaxName = 512;
 constexpr std::size_t kMostValues = 10'000;
 constexpr std::size_t kMostValueBytes = 1 << 20;
+// What ABI 1.0 has. Fields that a later minor brings may be missing, these may not.
+constexpr std::size_t kFirstReply = offsetof(mansio_reply, transmit_ns) + sizeof(std::int64_t);
 
 std::string clean(mansio_str s, std::size_t limit) {
   std::string out{view(s).substr(0, limit)};
@@ -75,11 +78,12 @@ wire::DeliveryStatus delivery_status(mansio_status status) {
 
 Answer read_reply(const mansio_reply *reply) {
   mansio_reply r{};
-  if (reply)
-    std::memcpy(&r, reply, std::min<std::size_t>(reply->size, sizeof r));
-  else
-    r.status = MANSIO_INTERNAL;
   Answer a;
+  a.cut_short = !reply || reply->size < kFirstReply;
+  if (a.cut_short)
+    r.status = MANSIO_INTERNAL;
+  else
+    std::memcpy(&r, reply, std::min<std::size_t>(reply->size, sizeof r));
   a.status = r.status;
   a.ttl = r.ttl_ns;
   a.retry = std::max<Nanos>(r.retry_ns, 0);
@@ -95,7 +99,7 @@ Answer read_reply(const mansio_reply *reply) {
     o.enhanced = {cls, r.enhanced[1], r.enhanced[2]};
   o.plugin_failed = r.status != MANSIO_OK && r.status != MANSIO_FAIL && r.status != MANSIO_DEFER &&
                     r.status != MANSIO_UNCERTAIN && r.status != MANSIO_BUSY && r.status != MANSIO_CANCELLED;
-  o.text = clean(r.text, kMaxText);
+  o.text = a.cut_short ? "the plugin gave no whole reply" : clean(r.text, kMaxText);
   o.remote_mta = clean(r.remote_mta, kMaxName);
   o.relay = clean(r.relay, kMaxName);
   o.tls = clean(r.tls, kMaxName);

@@ -23,6 +23,7 @@ struct Answer {
   wire::RecipientOutcome outcome;
   bool site_failure = false;
   std::string destination;  // where a connection stays open; "" = nowhere
+  bool cut_short = false;   // there was no whole reply, so it says nothing: its zeros are not OK
 };
 Answer read_reply(const mansio_reply *reply);
 Answer plugin_failure(std::string why);  // in the place of one that does not come

@@ -137,6 +137,19 @@ TEST_F(TransportInstanceTest, ReportsEachRecipientOnceAndMakesRepliesSafe) {
   EXPECT_TRUE(last.site_failure);
 }
 
+TEST_F(TransportInstanceTest, TakesNoTooShortReplyForADelivery) {
+  create();
+  start(1, "short", 60 * kSecond, 2);
+  const auto &last = finished(1).last;
+  ASSERT_EQ(recipients_[1].size(), 1u);
+  for (const auto &outcome : {recipients_[1][0], last}) {
+    EXPECT_EQ(outcome.status, DeliveryStatus::Deferred);
+    EXPECT_TRUE(outcome.plugin_failed);
+    EXPECT_EQ(outcome.text, "the plugin gave no whole reply");
+  }
+  EXPECT_EQ(instance_->misbehaviours(), 2u);
+}
+
 TEST_F(TransportInstanceTest, MarksTheMessageWhosePluginCodeRuns) {
   create();
   marker_.clear();
