@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "kernel/host/large.hpp"
 #include "kernel/host/remote.hpp"
 
 namespace mansio::host {
@@ -20,8 +21,9 @@ void RemoteLookup::lookup(std::string_view key, Nanos time_limit, Done done) {
 }
 
 void RemoteLookup::receive(io::Message &m) {
-  if (m.type != wire::LookupResult::kType) return;
-  auto result = decode<wire::LookupResult>(m.payload);
+  const auto message = received(m);
+  if (!message || message->type != wire::LookupResult::kType) return;  // its time limit tells
+  auto result = decode<wire::LookupResult>(message->payload());
   if (!result) return;
   io::TableAnswer answer;
   if (result->outcome <= static_cast<std::uint8_t>(io::TableAnswer::Outcome::TryLater))

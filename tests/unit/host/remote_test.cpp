@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "kernel/host/large.hpp"
 #include "kernel/host/remote.hpp"
 #include "tests/unit/host/host_rig.hpp"
 
@@ -79,6 +80,16 @@ TEST_F(RemoteLookupTest, BringsTheAnswerOfTheOtherProcess) {
   EXPECT_THAT(answers_["a"].values, ElementsAre("v"));
   EXPECT_EQ(answers_["a"].ttl, 7);
   EXPECT_EQ(answers_["b"].outcome, Outcome::NotFound);
+}
+
+TEST_F(RemoteLookupTest, BringsAnAnswerThatIsLargerThanAFrame) {
+  const auto far = connect(remote_);
+  ask("many");
+  ASSERT_TRUE(until([&] { return far->calls.size() == 1; }));
+  const std::vector<std::string> members(3000, "somebody.with.a.long.name@somewhere.example");
+  EXPECT_TRUE(send_any(*far->channel, wire::LookupResult{far->calls[0].number, 0, members, "", false, 0}));
+  ASSERT_TRUE(until([&] { return answers_.size() == 1; }));
+  EXPECT_EQ(answers_["many"].values, members);
 }
 
 TEST_F(RemoteLookupTest, FailsAtOnceWithoutAProcessAndWhenItEnds) {
