@@ -4,6 +4,7 @@
 
 #include "kernel/host/large.hpp"
 #include "kernel/host/remote.hpp"
+#include "kernel/host/reply.hpp"
 
 namespace mansio::host {
 
@@ -28,7 +29,8 @@ void RemoteLookup::receive(io::Message &m) {
   io::TableAnswer answer;
   if (result->outcome <= static_cast<std::uint8_t>(io::TableAnswer::Outcome::TryLater))
     answer.outcome = static_cast<io::TableAnswer::Outcome>(result->outcome);
-  if (answer.found() && result->values.empty()) answer.outcome = io::TableAnswer::Outcome::TryLater;
+  if (answer.found() && (result->values.empty() || too_much(result->values)))
+    answer.outcome = io::TableAnswer::Outcome::TryLater;
   answer.values = std::move(result->values);
   answer.text = std::move(result->text);
   answer.failed = result->failed;
