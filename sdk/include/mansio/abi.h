@@ -311,7 +311,8 @@ typedef struct mansio_delivery { /* a lease: the queue still owns the message */
   mansio_str envid;  /* RFC 3461, decoded; empty = not given */
   mansio_str client_address, client_name, client_helo;
   mansio_str source_pool;
-  mansio_str tls_policy;       /* the route's, in the transport's own words; empty = the transport's options decide */
+  mansio_str tls_policy; /* what the message's metadata of that name asks for, in the transport's own words; empty =
+                            the transport's options decide */
   const mansio_pair *metadata; /* what policies and filters noted about the message */
   size_t n_metadata;
   int64_t arrival;  /* wall */

@@ -150,6 +150,19 @@ TEST_F(TransportInstanceTest, TakesNoTooShortReplyForADelivery) {
   EXPECT_EQ(instance_->misbehaviours(), 2u);
 }
 
+TEST_F(TransportInstanceTest, TellsTheTlsPolicyOfTheMetadata) {
+  create();
+  wire::Lease lease;
+  lease.lease = 1;
+  lease.sender = "policy";
+  lease.recipients.push_back({0, "r@example.com", "", "", 0});
+  lease.metadata = {{"tls", "none"}, {"tls_policy", "secure:mx.example.net"}};
+  instance_->start(lease, source_);
+  EXPECT_EQ(finished(1).last.text, "secure:mx.example.net");
+  start(2, "policy");
+  EXPECT_EQ(finished(2).last.text, "");
+}
+
 TEST_F(TransportInstanceTest, MarksTheMessageWhosePluginCodeRuns) {
   create();
   marker_.clear();
