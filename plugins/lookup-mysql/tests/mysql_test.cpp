@@ -33,8 +33,7 @@ struct Database {
     run("CREATE PROCEDURE mail.find(k VARCHAR(200)) BEGIN SELECT goto FROM mail.alias WHERE address = k; SELECT 'not "
         "this'; END");
     run("CREATE PROCEDURE mail.find_some(k VARCHAR(200)) BEGIN IF k LIKE '%@example.com' THEN SELECT goto FROM "
-        "mail.alias "
-        "WHERE address = k; END IF; END");
+        "mail.alias WHERE address = k; END IF; END");
   }
   void start() {
     server = std::make_unique<rig::Program>(
