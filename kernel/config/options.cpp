@@ -848,8 +848,9 @@ std::span<const Option<Budget>> budget_options() {
           "`\"inproc\"`; in `[event.NAME]`, `[rate.NAME]` and `[store.NAME]` `\"process\"`, and nothing else"),
       option<&T::in_flight_limit>(
           "in_flight_limit", integer(1, 1000000),
-          "Operations that the plugin may have under way; more are refused with \"try later\". In `[event.NAME]` "
-          "events on their way to it; more wait in the buffer."),
+          "Operations that the plugin may have under way; more are refused with \"try later\". A transport may always "
+          "have as many as its `process_limit` says. In `[event.NAME]` events on their way to it; more wait in the "
+          "buffer."),
       option<&T::threads>("threads", integer(0, 1024),
                           "Threads for a plugin that blocks; 0 means as many as the plugin asks for."),
       option<&T::log_rate_limit>("log_rate_limit", integer(1),

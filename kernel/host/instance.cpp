@@ -191,6 +191,7 @@ void Instance::take(Report &report) {
     }
     return misbehaves("answered an operation that is over");
   }
+  if (report.answer.cut_short) misbehaves("answered with a reply that is shorter than any was", operation->message);
   if (report.recipient < 0) return end(report.op, std::move(report.answer));
   const auto index = static_cast<std::size_t>(report.recipient);
   if (index >= operation->recipients) return misbehaves("reported a recipient that is not there", operation->message);

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "kernel/host/large.hpp"
 #include "kernel/host/remote.hpp"
+#include "kernel/host/reply.hpp"
 
 namespace mansio::host {
 
@@ -20,13 +22,15 @@ void RemoteLookup::lookup(std::string_view key, Nanos time_limit, Done done) {
 }
 
 void RemoteLookup::receive(io::Message &m) {
-  if (m.type != wire::LookupResult::kType) return;
-  auto result = decode<wire::LookupResult>(m.payload);
+  const auto message = received(m);
+  if (!message || message->type != wire::LookupResult::kType) return;  // its time limit tells
+  auto result = decode<wire::LookupResult>(message->payload());
   if (!result) return;
   io::TableAnswer answer;
   if (result->outcome <= static_cast<std::uint8_t>(io::TableAnswer::Outcome::TryLater))
     answer.outcome = static_cast<io::TableAnswer::Outcome>(result->outcome);
-  if (answer.found() && result->values.empty()) answer.outcome = io::TableAnswer::Outcome::TryLater;
+  if (answer.found() && (result->values.empty() || too_much(result->values)))
+    answer.outcome = io::TableAnswer::Outcome::TryLater;
   answer.values = std::move(result->values);
   answer.text = std::move(result->text);
   answer.failed = result->failed;

@@ -8,6 +8,7 @@
 
 #include "kernel/host/patience.hpp"
 #include "kernel/host/remote.hpp"
+#include "kernel/host/reply.hpp"
 #include "kernel/io/memfd.hpp"
 
 namespace mansio::host {
@@ -104,17 +105,21 @@ void RemoteTransport::cancel(std::uint64_t lease) {
 void RemoteTransport::receive(io::Message &m) {
   switch (m.type) {
     case wire::DeliveryRecipient::kType: {
-      const auto r = decode<wire::DeliveryRecipient>(m.payload);
+      auto r = decode<wire::DeliveryRecipient>(m.payload);
       if (!r) return;
       const auto i = pending_.find(r->lease);
       if (i == pending_.end() || r->outcome.index >= i->second.reported.size()) return;
       if (i->second.reported[r->outcome.index]) return;
       i->second.reported[r->outcome.index] = true;
+      make_safe(r->outcome);
       if (events_.recipient) events_.recipient(r->lease, r->outcome);
       return;
     }
     case wire::DeliveryDone::kType:
-      if (const auto d = decode<wire::DeliveryDone>(m.payload)) end(d->lease, d->last, d->site_failure, d->destination);
+      if (auto d = decode<wire::DeliveryDone>(m.payload)) {
+        make_safe(d->last);
+        end(d->lease, d->last, d->site_failure, safe_name(d->destination));
+      }
       return;
     default:
       return;

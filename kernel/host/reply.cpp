@@ -1,6 +1,7 @@
 #include "kernel/host/reply.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -11,12 +12,18 @@ constexpr std::size_t kMaxText = 2048;
 constexpr std::size_t kMaxName = 512;
 constexpr std::size_t kMostValues = 10'000;
 constexpr std::size_t kMostValueBytes = 1 << 20;
+// What ABI 1.0 has. Fields that a later minor brings may be missing, these may not.
+constexpr std::size_t kFirstReply = offsetof(mansio_reply, transmit_ns) + sizeof(std::int64_t);
 
-std::string clean(mansio_str s, std::size_t limit) {
-  std::string out{view(s).substr(0, limit)};
-  for (auto &c : out)
+void clean(std::string &s, std::size_t limit) {
+  if (s.size() > limit) s.resize(limit);
+  for (auto &c : s)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  return out;
+}
+
+std::uint8_t class_of(wire::DeliveryStatus status) {
+  if (status == wire::DeliveryStatus::Sent) return 2;
+  return status == wire::DeliveryStatus::Bounced ? 5 : 4;
 }
 
 // Values are data: any byte may be in them.
@@ -54,6 +61,35 @@ io::TableAnswer table_answer(Answer &&answer) {
   return out;
 }
 
+std::string safe_name(std::string_view name) {
+  std::string out{name.substr(0, kMaxName)};
+  clean(out, kMaxName);
+  return out;
+}
+
+void make_safe(wire::RecipientOutcome &o) {
+  if (o.status > wire::DeliveryStatus::Uncertain) {
+    o.status = wire::DeliveryStatus::Uncertain;
+    o.plugin_failed = true;
+    o.text = "its process reported what is no outcome";
+  }
+  if (o.smtp_code < 200 || o.smtp_code > 599) o.smtp_code = 0;
+  if (!o.enhanced.empty()) {
+    o.enhanced.cls = class_of(o.status);
+    if (o.enhanced.subject > 999 || o.enhanced.detail > 999) o.enhanced.subject = o.enhanced.detail = 0;
+  }
+  clean(o.text, kMaxText);
+  for (auto *name : {&o.remote_mta, &o.relay, &o.tls}) clean(*name, kMaxName);
+  for (auto *time : {&o.connect_ns, &o.transmit_ns, &o.retry_ns}) *time = std::max<Nanos>(*time, 0);
+  if (o.status != wire::DeliveryStatus::Deferred) o.retry_ns = 0;
+}
+
+bool too_much(const std::vector<std::string> &values) {
+  std::size_t bytes = 0;
+  for (const auto &value : values) bytes += value.size();
+  return values.size() > kMostValues || bytes > kMostValueBytes;
+}
+
 Answer plugin_failure(std::string why) {
   Answer a;  // whose status is INTERNAL
   a.outcome.text = std::move(why);
@@ -75,36 +111,35 @@ wire::DeliveryStatus delivery_status(mansio_status status) {
 
 Answer read_reply(const mansio_reply *reply) {
   mansio_reply r{};
-  if (reply)
-    std::memcpy(&r, reply, std::min<std::size_t>(reply->size, sizeof r));
-  else
-    r.status = MANSIO_INTERNAL;
   Answer a;
+  a.cut_short = !reply || reply->size < kFirstReply;
+  if (a.cut_short)
+    r.status = MANSIO_INTERNAL;
+  else
+    std::memcpy(&r, reply, std::min<std::size_t>(reply->size, sizeof r));
   a.status = r.status;
   a.ttl = r.ttl_ns;
   a.retry = std::max<Nanos>(r.retry_ns, 0);
   if (r.values && r.n_values > 0) read_values(a, r);
   auto &o = a.outcome;
   o.status = delivery_status(r.status);
-  o.smtp_code = r.smtp_code >= 200 && r.smtp_code <= 599 ? r.smtp_code : 0;
-  const std::uint8_t cls = o.status == wire::DeliveryStatus::Sent      ? 2
-                           : o.status == wire::DeliveryStatus::Bounced ? 5
-                                                                       : 4;
+  o.smtp_code = r.smtp_code;
+  const auto cls = class_of(o.status);
   o.enhanced = {cls, 0, 0};
-  if (r.enhanced[0] != 0 && r.enhanced[1] <= 999 && r.enhanced[2] <= 999)
-    o.enhanced = {cls, r.enhanced[1], r.enhanced[2]};
+  if (r.enhanced[0] != 0) o.enhanced = {cls, r.enhanced[1], r.enhanced[2]};
   o.plugin_failed = r.status != MANSIO_OK && r.status != MANSIO_FAIL && r.status != MANSIO_DEFER &&
                     r.status != MANSIO_UNCERTAIN && r.status != MANSIO_BUSY && r.status != MANSIO_CANCELLED;
-  o.text = clean(r.text, kMaxText);
-  o.remote_mta = clean(r.remote_mta, kMaxName);
-  o.relay = clean(r.relay, kMaxName);
-  o.tls = clean(r.tls, kMaxName);
+  o.text = a.cut_short ? std::string_view{"the plugin gave no whole reply"} : view(r.text).substr(0, kMaxText);
+  o.remote_mta = view(r.remote_mta).substr(0, kMaxName);
+  o.relay = view(r.relay).substr(0, kMaxName);
+  o.tls = view(r.tls).substr(0, kMaxName);
   o.relayed_dsn = (r.flags & MANSIO_REPLY_DSN_RELAYED) != 0;
-  o.connect_ns = std::max<Nanos>(r.connect_ns, 0);
-  o.transmit_ns = std::max<Nanos>(r.transmit_ns, 0);
+  o.connect_ns = r.connect_ns;
+  o.transmit_ns = r.transmit_ns;
   o.connection_use = r.connection_use;
-  if (o.status == wire::DeliveryStatus::Deferred) o.retry_ns = a.retry;
-  a.destination = clean(r.destination, kMaxName);
+  o.retry_ns = a.retry;
+  make_safe(o);
+  a.destination = safe_name(view(r.destination));
   a.site_failure = (r.flags & MANSIO_REPLY_SITE_FAILURE) != 0;
   return a;
 }

@@ -23,8 +23,15 @@ struct Answer {
   wire::RecipientOutcome outcome;
   bool site_failure = false;
   std::string destination;  // where a connection stays open; "" = nowhere
+  bool cut_short = false;   // there was no whole reply, so it says nothing: its zeros are not OK
 };
 Answer read_reply(const mansio_reply *reply);
+
+// The same rules for what comes from a process of a plugin's own, whose memory anything may have happened to.
+void make_safe(wire::RecipientOutcome &outcome);
+std::string safe_name(std::string_view name);           // of a host or destination
+bool too_much(const std::vector<std::string> &values);  // for an answer
+
 Answer plugin_failure(std::string why);  // in the place of one that does not come
 
 // Takes the values out of `answer`. OK without a value is no answer that a lookup can give.

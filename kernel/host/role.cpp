@@ -16,6 +16,7 @@
 #include "kernel/host/configured.hpp"
 #include "kernel/host/event_service.hpp"
 #include "kernel/host/filter_service.hpp"
+#include "kernel/host/large.hpp"
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/rate.hpp"
 #include "kernel/host/store_service.hpp"
@@ -222,12 +223,12 @@ class Host final : public process::Role {
       if (!to) return;
       const wire::LookupResult result{
           number, static_cast<std::uint8_t>(answer.outcome), answer.values, answer.text, answer.failed, answer.ttl};
-      if (to->send(result)) return;
-      // Too large for a frame, or the client is far behind: it waits no longer than its time limit.
+      if (send_any(*to, result)) return;
+      // The client is far behind, or there is no memory: it waits no longer than its time limit.
       to->send(wire::LookupResult{number,
                                   static_cast<std::uint8_t>(io::TableAnswer::Outcome::TryLater),
                                   {},
-                                  "the answer is too large",
+                                  "the answer could not be sent",
                                   true,
                                   0});
     });

@@ -1,9 +1,14 @@
 #include "kernel/host/table_cache.hpp"
 
+#include <algorithm>
+
+#include "kernel/base/clock.hpp"
+
 namespace mansio::host {
 namespace {
 
-constexpr std::size_t kEntryBytes = 256;  // list and index nodes, strings' heads
+constexpr std::size_t kEntryBytes = 256;                  // list and index nodes, strings' heads
+constexpr Nanos kLongestUse = 365 * 24 * 3600 * kSecond;  // "for ever", of a clock that counts on from any time
 
 void join(std::string &to, std::string_view table, std::string_view key) {
   to.assign(table);
@@ -35,7 +40,7 @@ void TableCache::put(std::string_view table, std::string_view key, const io::Tab
   for (const auto &value : answer.values) bytes += value.size() + sizeof(std::string);
   if (bytes > limit_) return;
   while (bytes_ + bytes > limit_) erase(std::prev(entries_.end()));
-  entries_.push_front({probe_, answer, now + ttl, bytes});
+  entries_.push_front({probe_, answer, now + std::min(ttl, kLongestUse), bytes});
   index_.emplace(entries_.front().name, entries_.begin());
   bytes_ += bytes;
 }

@@ -32,8 +32,11 @@ void with_delivery(const wire::Lease &lease, std::uint64_t length, F f) {
   }
   std::vector<mansio_pair> metadata;
   metadata.reserve(lease.metadata.size());
-  for (const auto &[name, value] : lease.metadata) metadata.push_back({str(name), str(value)});
   mansio_delivery d{};
+  for (const auto &[name, value] : lease.metadata) {
+    metadata.push_back({str(name), str(value)});
+    if (name == wire::Lease::kTlsPolicy) d.tls_policy = str(value);
+  }
   d.size = sizeof d;
   d.flags = flags_of(lease);
   const auto queue_id = to_string(lease.id);

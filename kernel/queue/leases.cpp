@@ -246,7 +246,8 @@ void QueueCore::lease(GroupSlot slot) {
   auto bytes = encode(out);
   if (bytes.size() > io::kMaxMessage) {
     log_.warn("metadata left out of a lease: it does not fit", {{"qid", out.id}});
-    out.metadata.clear();
+    // But mail that is to go under TLS alone does.
+    std::erase_if(out.metadata, [](const auto &pair) { return pair.first != wire::Lease::kTlsPolicy; });
     if (!out.facts.empty()) out.facts.front().metadata.clear();
     bytes = encode(out);
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/base/clock.hpp"
@@ -183,6 +184,7 @@ struct LeaseRecipient {
 // with SegmentFd. The lease holder reads them only until it has sent LeaseDone.
 struct Lease {
   static constexpr std::uint16_t kType = 121;
+  static constexpr std::string_view kTlsPolicy = "tls_policy";  // metadata that a transport is told apart
   std::uint64_t lease = 0;  // never reused by this spool: (start number << 32 | counter)
   MessageId id;
   std::vector<spool::Place> slices;

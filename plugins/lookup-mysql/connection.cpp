@@ -30,7 +30,7 @@ std::unique_ptr<MysqlConnection> MysqlConnection::connect(const MysqlSettings &s
                                                           std::string &why) {
   auto *raw = ::mysql_init(nullptr);
   if (!raw) return why = "out of memory", nullptr;
-  std::unique_ptr<MysqlConnection> c{new MysqlConnection{to.name(), raw}};
+  std::unique_ptr<MysqlConnection> c{new MysqlConnection{to.name(), raw, s.require_result_set}};
   const auto limit = seconds(s.timeout);
   for (const auto option : {MYSQL_OPT_CONNECT_TIMEOUT, MYSQL_OPT_READ_TIMEOUT, MYSQL_OPT_WRITE_TIMEOUT})
     ::mysql_optionsv(raw, option, &limit);
@@ -60,7 +60,11 @@ bool MysqlConnection::prepare(const std::string &sql) {
 
 std::optional<Answer> MysqlConnection::ask(const std::string &sql, const std::vector<std::string> &parameters,
                                            Table::Values values, std::string &why) {
-  if ((statement_ || prepare(sql)) && run(parameters, values)) return std::move(values).answer();
+  has_result_set_ = false;
+  if ((statement_ || prepare(sql)) && run(parameters, values)) {
+    if (has_result_set_ || !require_result_set_) return std::move(values).answer();
+    return Answer::try_later(name_ + ": the query has no result set");
+  }
   auto *s = statement_.get();
   const auto error = s ? ::mysql_stmt_errno(s) : ::mysql_errno(connection_.get());
   auto text = name_ + ": " + (s ? ::mysql_stmt_error(s) : ::mysql_error(connection_.get()));
@@ -91,6 +95,7 @@ bool MysqlConnection::fetch(Table::Values &values) {
   auto *s = statement_.get();
   const auto columns = ::mysql_stmt_field_count(s);
   if (columns == 0) return true;
+  has_result_set_ = true;
   struct Column {
     std::vector<char> text = std::vector<char>(256);
     unsigned long length = 0;

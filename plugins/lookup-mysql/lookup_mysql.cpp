@@ -28,6 +28,7 @@ MysqlSettings read_settings(const plugin::Config &config) {
   s.tls_key_file = config.option("tls_key_file");
   s.tls_ciphers = config.option("tls_ciphers");
   s.tls_verify_cert = config.flag("tls_verify_cert");
+  s.require_result_set = config.flag("require_result_set");
   s.tls = config.flag("tls");
   for (const auto *given : {&s.tls_ca_file, &s.tls_ca_path, &s.tls_cert_file, &s.tls_key_file, &s.tls_ciphers})
     s.tls = s.tls || !given->empty();
@@ -51,6 +52,9 @@ class LookupMysql {
        "SELECT or CALL statement; within single quotes `%s` is the key, `%u` and `%d` its local part and domain, `%1` "
        "to "
        "`%9` labels of the domain from the last. Every column of every row is a value."},
+      {"require_result_set", MANSIO_OPT_BOOLEAN, 0, "true",
+       "A query that gives no result set, such as a procedure that came by no SELECT, is \"try later\" instead of not "
+       "found."},
       kResultFormat,
       kDomain,
       kExpansionLimit,

@@ -22,6 +22,7 @@ minimal_backoff_time = 1
 maximal_backoff_time = 1
 [transport.smtp]
 plugin = "transport-smtp"
+{options}
 smtp_tcp_port = {tcp}
 smtp_connect_timeout = 2
 [[route]]
@@ -43,9 +44,9 @@ class Dns(TestCase):
         self.dns = DnsServer({})
         self.addCleanup(self.dns.close)
 
-    def start(self, records):
+    def start(self, records, options=""):
         self.dns.records.update(records)
-        text = CONFIG.replace("{dns}", str(self.dns.port))
+        text = CONFIG.replace("{dns}", str(self.dns.port)).replace("{options}", options)
         text = text.replace("{tcp}", str(self.tcp)).replace("{bounces}", str(self.bounces.port))
         return self.mansio(text)
 
@@ -65,6 +66,16 @@ class Dns(TestCase):
             self.send(server, "b@example.net")
         wait_for(lambda: best.count() == 5, "five messages at the best MX")
         self.assertEqual(second.count(), 0)
+
+    def test_a_transport_in_a_process_of_its_own_asks_as_well(self):
+        best, second = self.hop("127.0.0.2"), self.hop("127.0.0.3")
+        server = self.start({("example.net", "MX"): [(20, "two.example.net"), (10, "one.example.net")],
+                             ("one.example.net", "A"): ["127.0.0.2"], ("two.example.net", "A"): ["127.0.0.3"]},
+                            'isolation = "process"')
+        self.send(server, "b@example.net")
+        wait_for(lambda: best.count() == 1, "the message at the best MX")
+        self.assertEqual(second.count(), 0)
+        self.assertIn("host.transport.", server.children().values())
 
     def test_the_next_mx_is_tried_when_the_best_refuses_the_connection(self):
         second = self.hop("127.0.0.3")

@@ -83,6 +83,8 @@ class Instances(rig.TestCase):
         self.assertEqual(self.rcpt(server.port, "other"), 451)
         self.assertEqual(self.rcpt(self.second, "no"), 250)
         self.assertEqual(hosts("two"), [two])
+        # What the second counts is shown from its own process, too; the first has none any more.
+        self.assertEqual((self.asked(server, "one"), self.asked(server, "two")), (0, 2))
 
 
 if __name__ == "__main__":

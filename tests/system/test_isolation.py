@@ -110,6 +110,18 @@ class Isolation(rig.TestCase):
                 server.close()
                 server.process = None
 
+    def test_a_large_answer_of_a_table_arrives_wherever_the_table_is(self):
+        for mode in ("inproc", "process"):
+            with self.subTest(mode):
+                config = (CONFIG % ('table = "odd"', 1)).replace('"transport-smtp"\nisolation = "process"', '"transport-asks"')
+                config += f'[lookup.odd]\nplugin = "lookup-odd"\nisolation = "{mode}"\n'
+                server = self.mansio(config, name=mode, plugins=self.plugins("transport-asks", "lookup-odd"))
+                self.send(server, ["much@example.com"])
+                (delivery,) = server.wait_event("delivery", to="much@example.com")
+                self.assertEqual(delivery["status"], "sent", delivery["text"])
+                server.close()
+                server.process = None
+
     def test_mail_on_which_the_plugin_fails_is_held_where_that_is_configured(self):
         server = self.sinner("sin-throws-in-call", 'on_failure = "hold"')
         self.send(server, ["a@one.example"])

@@ -78,6 +78,30 @@ class TlsPolicy(TestCase):
         (line,) = server.wait_event("delivery", status="sent")
         self.assertTrue(line["tls"].startswith("TLSv1.3 "), line)
 
+    def test_a_policy_may_ask_for_it_for_one_message(self):
+        with open(self.path("policy.lua"), "w") as f:
+            f.write('mansio.on("mail", function(transaction, sender)\n'
+                    '  if sender.localpart == "secret" then transaction.meta.tls_policy = "encrypt" end\n'
+                    'end)\n')
+        dns = DnsServer({})
+        self.addCleanup(dns.close)
+        for mode in ("inproc", "process"):
+            with self.subTest(mode):
+                peer = self.peer()  # which offers no TLS
+                options = f'isolation = "{mode}"\n[policy.asks]\nplugin = "lua"\nscript = "{{dir}}/policy.lua"\n'
+                config = CONFIG % {"dns": dns.port, "hop": f"[127.0.0.1]:{peer.port}", "options": options}
+                server = self.mansio(config.replace("[smtpd]", '[smtpd]\npolicies = ["asks"]'), name=mode)
+                with Client(server.port) as client:
+                    client.cmd("EHLO test")
+                    client.message("open@example.com", ["a@peer.test"], "Subject: x\r\n\r\nx")
+                    client.message("secret@example.com", ["b@peer.test"], "Subject: x\r\n\r\nx")
+                server.wait_event("delivery", to="a@peer.test", status="sent")
+                (deferred, *_) = server.wait_event("delivery", to="b@peer.test", status="deferred")
+                self.assertEqual(deferred["dsn"], "4.7.4")
+                self.assertEqual([m.recipients for m in peer.messages], [["a@peer.test"]])
+                server.close()
+                server.process = None
+
     def test_a_self_signed_certificate_is_refused_at_verify(self):
         self.authority()
         self.waits(self.certificate("mx.peer.test", signed=False), "verify", "self-signed certificate")

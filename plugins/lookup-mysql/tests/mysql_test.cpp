@@ -32,6 +32,8 @@ struct Database {
         "NULL), ('long@example.com', REPEAT('x', 100000), NULL)");
     run("CREATE PROCEDURE mail.find(k VARCHAR(200)) BEGIN SELECT goto FROM mail.alias WHERE address = k; SELECT 'not "
         "this'; END");
+    run("CREATE PROCEDURE mail.find_some(k VARCHAR(200)) BEGIN IF k LIKE '%@example.com' THEN SELECT goto FROM "
+        "mail.alias WHERE address = k; END IF; END");
   }
   void start() {
     server = std::make_unique<rig::Program>(
@@ -118,6 +120,20 @@ TEST_F(MysqlTable, CallsProcedures) {
   FakeHost host{mansio_plugin_entry_1(), o};
   for (int i = 0; i < 2; ++i) EXPECT_THAT(host.lookup("alice@example.com").values, ElementsAre("bob@example.net"));
   EXPECT_EQ(host.lookup("carol@example.com").status, MANSIO_NOT_FOUND);
+}
+
+TEST_F(MysqlTable, TakesNoLackOfAResultSetForNotFoundUnlessToldTo) {
+  auto o = options();
+  o["query"] = "CALL find_some('%s')";
+  FakeHost strict{mansio_plugin_entry_1(), o};
+  EXPECT_THAT(strict.lookup("alice@example.com").values, ElementsAre("bob@example.net"));
+  EXPECT_EQ(strict.lookup("carol@example.com").status, MANSIO_NOT_FOUND);
+  const auto none = strict.lookup("carol@example.org");
+  EXPECT_EQ(none.status, MANSIO_DEFER);
+  EXPECT_THAT(none.text, HasSubstr("the query has no result set"));
+  o["require_result_set"] = "false";
+  FakeHost lenient{mansio_plugin_entry_1(), o};
+  EXPECT_EQ(lenient.lookup("carol@example.org").status, MANSIO_NOT_FOUND);
 }
 
 TEST_F(MysqlTable, SpeaksTcpWithAndWithoutTls) {

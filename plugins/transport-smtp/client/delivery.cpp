@@ -41,6 +41,20 @@ Task<> DeliveryJob::deliver() {
     server_used_ = true;
     co_return;
   }
+  if (!delivery_.tls_policy.empty()) {
+    std::string wrong;
+    try {
+      asked_tls_ = parse_policy(delivery_.tls_policy);
+    } catch (const plugin::BadConfig &e) {
+      wrong = e.text;
+    }
+    if (!wrong.empty()) {
+      auto reply = plugin::defer({4, 3, 5}, "the message's tls_policy " + printable(wrong));
+      give_up(reply.relay("none"));
+      server_used_ = true;
+      co_return;
+    }
+  }
   const auto key = nexthop->key();
   nexthop_key_ = key;
   nexthop_ = *nexthop;
@@ -66,7 +80,7 @@ OpenRequest DeliveryJob::request_for(const NextHop &nexthop) const {
   request.nexthop = nexthop.name;
   request.source_pool = delivery_.source_pool;
   request.require_tls = delivery_.has(MANSIO_MSG_REQUIRETLS);
-  request.tls = options.tls_for(nexthop);
+  request.tls = options.tls_for(nexthop, asked_tls_);
   // RFC 8689 section 4.2.1: the server must be known to be the right one, and what DNS says of its name is not signed.
   if (request.require_tls && request.tls.level < TlsLevel::Secure)
     request.tls = {TlsLevel::Secure, options.tls_secure_cert_match};

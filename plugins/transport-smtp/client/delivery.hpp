@@ -64,10 +64,11 @@ class DeliveryJob {
   plugin::Delivery delivery_;
   Ledger ledger_;
   Cancel cancel_;
-  NextHop nexthop_;           // that is tried now
-  std::string nexthop_key_;   // its
-  std::size_t sessions_ = 0;  // with it
-  std::string tried_;         // its address that a kept connection led to
+  TlsPolicy asked_tls_{TlsLevel::None, {}};  // by the message
+  NextHop nexthop_;                          // that is tried now
+  std::string nexthop_key_;                  // its
+  std::size_t sessions_ = 0;                 // with it
+  std::string tried_;                        // its address that a kept connection led to
   plugin::Reply last_failure_{MANSIO_DEFER, {4, 4, 1}, "no server could be reached"};
   bool server_used_ = false;  // some server answered MAIL
   bool halted_ = false;       // a table of ours cannot say as whom to authenticate

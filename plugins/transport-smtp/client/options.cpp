@@ -38,23 +38,6 @@ std::string parse_match(std::string_view text, const char *option) {
   return (dot ? "." : "") + *domain;
 }
 
-// "LEVEL", or "LEVEL:NAME:NAME" with the names a certificate may have.
-TlsPolicy parse_policy(std::string_view text) {
-  constexpr auto option = "tls_policy";
-  auto colon = std::min(text.find(':'), text.size());
-  TlsPolicy policy{parse_level(trim(text.substr(0, colon)), option, true), {}};
-  while (colon < text.size()) {
-    text.remove_prefix(colon + 1);
-    colon = std::min(text.find(':'), text.size());
-    policy.match.push_back(parse_match(text.substr(0, colon), option));
-  }
-  if (!policy.match.empty() && !policy.authenticates())
-    throw BadConfig{option,
-                    "holds names for a certificate at level none, may or encrypt, expected them at verify or "
-                    "secure only"};
-  return policy;
-}
-
 std::map<std::string, std::vector<plugin::Endpoint>> parse_pools(const Config &host) {
   std::map<std::string, std::vector<plugin::Endpoint>> pools;
   for (const auto &entry : host.list("source_pools")) {
@@ -212,6 +195,22 @@ std::vector<NextHop> parse_fallback(const Config &host, const std::string &optio
 
 }  // namespace
 
+TlsPolicy parse_policy(std::string_view text) {
+  constexpr auto option = "tls_policy";
+  auto colon = std::min(text.find(':'), text.size());
+  TlsPolicy policy{parse_level(trim(text.substr(0, colon)), option, true), {}};
+  while (colon < text.size()) {
+    text.remove_prefix(colon + 1);
+    colon = std::min(text.find(':'), text.size());
+    policy.match.push_back(parse_match(text.substr(0, colon), option));
+  }
+  if (!policy.match.empty() && !policy.authenticates())
+    throw BadConfig{option,
+                    "holds names for a certificate at level none, may or encrypt, expected them at verify or "
+                    "secure only"};
+  return policy;
+}
+
 int Options::maxseg_for(const NextHop &nexthop) const {
   const auto *best = best_match(tcp_maxseg, nexthop);
   return best ? best->second : 0;
@@ -221,9 +220,10 @@ bool Options::cached_destination(const NextHop &nexthop) const {
   return std::ranges::any_of(connection_cache_destinations, [&](const auto &p) { return p.matches(nexthop); });
 }
 
-TlsPolicy Options::tls_for(const NextHop &nexthop) const {
+TlsPolicy Options::tls_for(const NextHop &nexthop, const TlsPolicy &asked) const {
   const auto *best = best_match(tls_policy, nexthop);
   auto policy = best ? best->second : TlsPolicy{tls_level, {}};
+  if (asked.level > policy.level) policy = asked;
   if (policy.match.empty() && policy.authenticates())
     policy.match = policy.level == TlsLevel::Verify ? tls_verify_cert_match : tls_secure_cert_match;
   return policy;

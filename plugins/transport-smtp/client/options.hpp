@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -74,13 +75,17 @@ struct Options {
   std::vector<NextHop> fallback_relay;
   std::int64_t failover_time = 0, probe_interval = 0;
 
-  // The policy for a next hop: the most specific entry that matches, else tls_level; `match` is filled in.
-  TlsPolicy tls_for(const NextHop &nexthop) const;
+  // The policy for a next hop: the most specific entry that matches, else tls_level, or what the message asks for where
+  // that demands more; `match` is filled in.
+  TlsPolicy tls_for(const NextHop &nexthop, const TlsPolicy &asked) const;
   // The largest TCP segment for a next hop; 0: the system's.
   int maxseg_for(const NextHop &nexthop) const;
   // Connections to it are always worth keeping.
   bool cached_destination(const NextHop &nexthop) const;
 };
+
+// "LEVEL", or "LEVEL:NAME:NAME" with the names that a certificate may have; throws BadConfig.
+TlsPolicy parse_policy(std::string_view text);
 
 // Reports every bad value, then throws.
 Options read_options(const plugin::Config &config, const Personality &personality);

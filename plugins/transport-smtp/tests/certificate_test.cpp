@@ -31,6 +31,7 @@ class SmtpCertificates : public ::testing::Test {
     host.answer("mx.example.net", MANSIO_DNS_A, {{"127.0.0.1", 0}});
     Mail mail;
     mail.nexthop = "example.com:" + std::to_string(server.port);
+    mail.tls_policy = asked_;
     return host.deliver(mail).at(0);
   }
   void refused(const FakeServer &server, const OptionTexts &options, const std::string &why) {
@@ -42,12 +43,42 @@ class SmtpCertificates : public ::testing::Test {
   }
 
   TestCa ca_, stranger_;
+  std::string asked_;  // by the message
 };
 
 TEST_F(SmtpCertificates, AnyWillDoForEncrypt) {
   FakeServer server{with({})};
   EXPECT_EQ(send(server, trusting("encrypt")).status, MANSIO_OK);
   EXPECT_EQ(send(server, trusting("may")).status, MANSIO_OK);
+}
+
+TEST_F(SmtpCertificates, AMessageMayAskForMoreThanTheOptionsAndNotForLess) {
+  FakeServer any{with({})};
+  asked_ = "encrypt";
+  EXPECT_EQ(send(any, trusting("none")).tls.substr(0, 3), "TLS");
+  asked_ = "secure";
+  FakeServer self_signed{with({})};
+  refused(self_signed, trusting("may"), "");
+  FakeServer named{with(ca_.identity("DNS:mx.example.org"))};
+  refused(named, trusting("may"), "the certificate is for none of: example.com, .example.com");
+  asked_ = "secure:mx.example.org";
+  EXPECT_EQ(send(named, trusting("may")).status, MANSIO_OK);
+  asked_ = "none";
+  FakeServer clear;
+  const auto reply = send(clear, trusting("encrypt"));
+  EXPECT_EQ(reply.status, MANSIO_DEFER);
+  EXPECT_EQ(reply.enhanced, "4.7.4");
+  EXPECT_EQ(clear.count("MAIL"), 0u);
+}
+
+TEST_F(SmtpCertificates, MailWaitsWhereAMessageAsksForWhatIsNone) {
+  FakeServer server{with({})};
+  asked_ = "always";
+  const auto reply = send(server, trusting("may"));
+  EXPECT_EQ(reply.status, MANSIO_DEFER);
+  EXPECT_EQ(reply.enhanced, "4.3.5");
+  EXPECT_THAT(reply.text, HasSubstr("tls_policy holds level \"always\""));
+  EXPECT_EQ(server.connections(), 0u);
 }
 
 TEST_F(SmtpCertificates, VerifyRefusesOneThatNobodyVouchesFor) {

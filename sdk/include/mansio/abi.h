@@ -62,7 +62,7 @@ enum {
 /* ---- plugin -> host: the answer to an operation ---------------------------------------------------------------- */
 
 typedef struct mansio_reply {
-  uint32_t size;
+  uint32_t size; /* one that is less than in 1.0 makes the reply MANSIO_INTERNAL, whatever else it says */
   mansio_status status;
   uint16_t smtp_code;       /* 0, or 2xx/4xx/5xx as a server said it */
   uint16_t enhanced[3];     /* RFC 3463; all 0 = none */
@@ -222,7 +222,7 @@ typedef struct mansio_option { /* no record: it never grows. The table ends with
 /* What the sandbox leaves open; what is not named is refused. */
 enum {
   MANSIO_NEEDS_NETWORK = 1u, /* Internet sockets and the host's DNS */
-  MANSIO_NEEDS_WRITE = 2u, /* in the file system, beyond a state directory */
+  MANSIO_NEEDS_WRITE = 2u,   /* in the file system, beyond a state directory */
   MANSIO_NEEDS_EXEC = 4u,
   MANSIO_NEEDS_STATE = 8u /* a directory of its own: fact "state_directory" */
 };
@@ -311,7 +311,8 @@ typedef struct mansio_delivery { /* a lease: the queue still owns the message */
   mansio_str envid;  /* RFC 3461, decoded; empty = not given */
   mansio_str client_address, client_name, client_helo;
   mansio_str source_pool;
-  mansio_str tls_policy;       /* the route's, in the transport's own words; empty = the transport's options decide */
+  mansio_str tls_policy; /* what the message's metadata of that name asks for, in the transport's own words; empty =
+                            the transport's options decide */
   const mansio_pair *metadata; /* what policies and filters noted about the message */
   size_t n_metadata;
   int64_t arrival;  /* wall */

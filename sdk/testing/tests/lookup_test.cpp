@@ -191,6 +191,30 @@ TEST(Plugin, DescribesItself) {
   EXPECT_THROW(host.deliver({}), std::logic_error);
 }
 
+// Forgets the size of its reply.
+class Sizeless {
+ public:
+  static constexpr Info info{"lookup-sizeless", "1.0"};
+  static constexpr mansio_option options[] = {{}};
+  explicit Sizeless(Host host) : host_(host) {}
+  void lookup(LookupRequest, Token token) {
+    mansio_reply reply{};
+    reply.status = MANSIO_NOT_FOUND;
+    host_.complete(token.op(), reply);
+    kept_.push_back(std::move(token));
+  }
+
+ private:
+  Host host_;
+  std::vector<Token> kept_;
+};
+
+TEST(Lookup, AReplyWithoutItsSizeSaysNothing) {
+  FakeHost host{entry<Sizeless>()};
+  EXPECT_EQ(host.lookup("key").status, MANSIO_INTERNAL);
+  EXPECT_THAT(host.faults, ElementsAre("answered with a reply that is shorter than any was"));
+}
+
 // Waits for an hour, then asks a table, and answers with the time of the host's clock.
 class Late {
  public:

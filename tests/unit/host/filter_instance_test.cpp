@@ -125,6 +125,7 @@ TEST_F(FilterInstanceTest, AsksOnlyForTheStagesThatAreWanted) {
 TEST_F(FilterInstanceTest, TakesOddAnswersForFailures) {
   create();
   EXPECT_EQ(rcpt("strange").outcome, StageOutcome::Failed);
+  EXPECT_EQ(rcpt("short").outcome, StageOutcome::Failed);
   const auto never = rcpt("never", 5 * kMillisecond);
   EXPECT_EQ(never.outcome, StageOutcome::Failed);
   EXPECT_EQ(never.text, "time limit exceeded");

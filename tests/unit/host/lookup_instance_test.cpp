@@ -75,6 +75,15 @@ TEST_F(LookupInstanceTest, NeverTakesAnOddAnswerForOneThatTheKeyIsNotThere) {
   EXPECT_EQ(ask("unknown").outcome, Outcome::TryLater);
 }
 
+TEST_F(LookupInstanceTest, ATooShortReplySaysNothing) {
+  create();
+  const auto answer = ask("short");
+  EXPECT_EQ(answer.outcome, Outcome::TryLater);
+  EXPECT_TRUE(answer.failed);
+  EXPECT_EQ(answer.text, "the plugin gave no whole reply");
+  EXPECT_EQ(instance_->misbehaviours(), 1u);
+}
+
 TEST_F(LookupInstanceTest, AnswersAtOnceWithoutTheLoopWhenThePluginDoes) {
   create();
   start(1, "value");

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "kernel/host/large.hpp"
 #include "kernel/host/remote.hpp"
 #include "tests/unit/host/host_rig.hpp"
 
@@ -79,6 +80,26 @@ TEST_F(RemoteLookupTest, BringsTheAnswerOfTheOtherProcess) {
   EXPECT_THAT(answers_["a"].values, ElementsAre("v"));
   EXPECT_EQ(answers_["a"].ttl, 7);
   EXPECT_EQ(answers_["b"].outcome, Outcome::NotFound);
+}
+
+TEST_F(RemoteLookupTest, BringsAnAnswerThatIsLargerThanAFrame) {
+  const auto far = connect(remote_);
+  ask("many");
+  ASSERT_TRUE(until([&] { return far->calls.size() == 1; }));
+  const std::vector<std::string> members(3000, "somebody.with.a.long.name@somewhere.example");
+  EXPECT_TRUE(send_any(*far->channel, wire::LookupResult{far->calls[0].number, 0, members, "", false, 0}));
+  ASSERT_TRUE(until([&] { return answers_.size() == 1; }));
+  EXPECT_EQ(answers_["many"].values, members);
+}
+
+TEST_F(RemoteLookupTest, TakesNoMoreThanAnAnswerMayHave) {
+  const auto far = connect(remote_);
+  ask("many");
+  ASSERT_TRUE(until([&] { return far->calls.size() == 1; }));
+  const std::vector<std::string> much(20'000, "x");
+  EXPECT_TRUE(send_any(*far->channel, wire::LookupResult{far->calls[0].number, 0, much, "", false, 0}));
+  ASSERT_TRUE(until([&] { return answers_.size() == 1; }));
+  EXPECT_EQ(answers_["many"].outcome, Outcome::TryLater);
 }
 
 TEST_F(RemoteLookupTest, FailsAtOnceWithoutAProcessAndWhenItEnds) {
@@ -166,6 +187,35 @@ TEST_F(RemoteTransportTest, PassesOutcomesOnEachOnce) {
   ASSERT_TRUE(until([&] { return done_.contains(1); }));
   EXPECT_THAT(recipients_, ElementsAre(0u));
   EXPECT_EQ(done_[1].status, DeliveryStatus::Sent);
+}
+
+TEST_F(RemoteTransportTest, MakesAnOutcomeThatBreaksTheRulesOneThatDoesNot) {
+  const auto far = connect(*remote_);
+  start(1);
+  start(2);
+  ASSERT_TRUE(until([&] { return far->leases.size() == 2; }));
+  wire::RecipientOutcome odd;
+  odd.status = static_cast<DeliveryStatus>(77);
+  far->channel->send(wire::DeliveryDone{1, odd, false, ""});
+  odd.status = DeliveryStatus::Bounced;
+  odd.smtp_code = 7;
+  odd.enhanced = {2, 1, 4000};
+  odd.text = "no such user\r\nX-Field: " + std::string(30'000, 'x');
+  odd.relay = std::string(10'000, 'y');
+  odd.connect_ns = odd.retry_ns = -1;
+  far->channel->send(wire::DeliveryDone{2, odd, false, ""});
+  ASSERT_TRUE(until([&] { return done_.size() == 2; }));
+  EXPECT_EQ(done_[1].status, DeliveryStatus::Uncertain);
+  EXPECT_TRUE(done_[1].plugin_failed);
+  const auto &made = done_[2];
+  EXPECT_EQ(made.status, DeliveryStatus::Bounced);
+  EXPECT_EQ(made.smtp_code, 0);
+  EXPECT_EQ(to_string(made.enhanced), "5.0.0");
+  EXPECT_THAT(made.text, ::testing::StartsWith("no such user  X-Field: xx"));
+  EXPECT_EQ(made.text.size(), 2048u);
+  EXPECT_EQ(made.relay.size(), 512u);
+  EXPECT_EQ(made.connect_ns, 0);
+  EXPECT_EQ(made.retry_ns, 0);
 }
 
 TEST_F(RemoteTransportTest, IsUncertainOfWhatWasUnderWayWhenTheProcessEnded) {

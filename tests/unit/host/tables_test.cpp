@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 
 #include "kernel/host/tables.hpp"
@@ -181,6 +182,12 @@ TEST(TableCache, StaysWithinItsLimitAndDropsWhatWasUsedLongestAgo) {
   EXPECT_EQ(cache.find("t", "big", 1), nullptr);
   EXPECT_EQ(cache.find("u", "7", 1), nullptr) << "of another table";
   EXPECT_EQ(cache.find("t", "7", 2 * kSecond), nullptr) << "too old";
+}
+
+TEST(TableCache, KeepsWhatIsGoodForEver) {
+  TableCache cache{2000};
+  cache.put("t", "k", found({"v"}), std::numeric_limits<Nanos>::max(), kSecond);
+  EXPECT_NE(cache.find("t", "k", 3600 * kSecond), nullptr);
 }
 
 }  // namespace

@@ -137,6 +137,32 @@ TEST_F(TransportInstanceTest, ReportsEachRecipientOnceAndMakesRepliesSafe) {
   EXPECT_TRUE(last.site_failure);
 }
 
+TEST_F(TransportInstanceTest, TakesNoTooShortReplyForADelivery) {
+  create();
+  start(1, "short", 60 * kSecond, 2);
+  const auto &last = finished(1).last;
+  ASSERT_EQ(recipients_[1].size(), 1u);
+  for (const auto &outcome : {recipients_[1][0], last}) {
+    EXPECT_EQ(outcome.status, DeliveryStatus::Deferred);
+    EXPECT_TRUE(outcome.plugin_failed);
+    EXPECT_EQ(outcome.text, "the plugin gave no whole reply");
+  }
+  EXPECT_EQ(instance_->misbehaviours(), 2u);
+}
+
+TEST_F(TransportInstanceTest, TellsTheTlsPolicyOfTheMetadata) {
+  create();
+  wire::Lease lease;
+  lease.lease = 1;
+  lease.sender = "policy";
+  lease.recipients.push_back({0, "r@example.com", "", "", 0});
+  lease.metadata = {{"tls", "none"}, {"tls_policy", "secure:mx.example.net"}};
+  instance_->start(lease, source_);
+  EXPECT_EQ(finished(1).last.text, "secure:mx.example.net");
+  start(2, "policy");
+  EXPECT_EQ(finished(2).last.text, "");
+}
+
 TEST_F(TransportInstanceTest, MarksTheMessageWhosePluginCodeRuns) {
   create();
   marker_.clear();

@@ -545,6 +545,7 @@ class FakeHost {
     const auto i = ops_.find(id);
     if (i == ops_.end() || i->second.over) return faults.push_back("answered an operation that is over");
     auto &op = i->second;
+    if (!is_whole(reply)) faults.push_back("answered with a reply that is shorter than any was");
     if (index >= 0) {
       if (static_cast<std::size_t>(index) >= op.recipients) return faults.push_back("no such recipient");
       if (!op.result.recipients.emplace(index, copy_reply(reply)).second) faults.push_back("recipient reported twice");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -88,8 +89,18 @@ struct FakeDnsAnswer {
   std::string text{};
 };
 
+// Whether it has all that a reply of ABI 1.0 had; if not it says nothing, and its zeros are not MANSIO_OK.
+inline bool is_whole(const mansio_reply *reply) {
+  return reply && reply->size >= offsetof(mansio_reply, transmit_ns) + sizeof(std::int64_t);
+}
+
 // What a plugin said, owned.
 inline FakeReply copy_reply(const mansio_reply *reply) {
+  if (!is_whole(reply)) {
+    FakeReply none;
+    none.status = MANSIO_INTERNAL;
+    return none;
+  }
   const auto r = plugin::read_record<mansio_reply>(reply);
   FakeReply out{r.status,
                 r.smtp_code,
