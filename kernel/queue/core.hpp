@@ -460,6 +460,7 @@ class QueueCore : private spool::Mover {
   void restore_scheduling(std::string_view scheduling, std::string_view learned);
 
   // why.cpp
+  scheduler::Why why_of(GroupSlot group) const;
   void put_why(Json &json, GroupSlot group, bool named = false) const;
   WaitingGroups waiting_with(GroupSlot asked, const scheduler::Why &why) const;
   std::string why_line(Command &command, MessageSlot slot) const;

@@ -501,7 +501,7 @@ void QueueCore::acknowledge(ConnectionId connection, std::uint64_t lease) {
 
 void QueueCore::synced() {
   journal_moved_ = clock_.mono();
-  journal_stuck_ = false;
+  if (std::exchange(journal_stuck_, false)) scheduler_->pause(std::nullopt);
   send_acks();
   check_gates();
   send_notifications();

@@ -623,6 +623,7 @@ TEST_F(Restart, NothingNewIsLeasedWhileTheJournalCannotBeWritten) {
   while (core_->turn()) {
   }
   EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
+  EXPECT_NE(sink_.text.find("the journal cannot be written"), std::string::npos) << sink_.text;
   EXPECT_EQ(leases().size(), 1u);  // it goes on with the first sync
 }
 
