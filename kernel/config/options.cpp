@@ -1042,7 +1042,8 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::in_flow_delay>("in_flow_delay", duration(0, 10 * kSecond),
                                 "How long MAIL waits for its answer while mail comes in faster than it goes out, which "
                                 "`in_flow_backlog` tells. First it waits for clients that bring more than the average "
-                                "of all, and at twice the backlog for everybody; 0 means never."),
+                                "of all, and at twice the backlog for everybody; 0 means never. What one client is, "
+                                "`client_ipv4_prefix_length` and `client_ipv6_prefix_length` say."),
       option<&T::in_flow_backlog>("in_flow_backlog", integer(0),
                                   "Messages that wait for their first attempt from which on `in_flow_delay` holds; 0 "
                                   "means never."),

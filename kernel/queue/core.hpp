@@ -188,6 +188,7 @@ class QueueCore : private spool::Mover {
   // admission.cpp
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
   MessageSlot admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew, const Times &now);
+  std::string client_of(const Envelope &envelope) const;
   scheduler::FlowId flow_of(const Envelope &envelope, std::string_view source_pool);
   scheduler::FlowId flow_of(GroupSlot group, const Envelope &envelope);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,

@@ -9,7 +9,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr Nanos kTick = kSecond;
-constexpr std::size_t kMostHeavy = 500;          // addresses, which fit a frame
+constexpr std::size_t kMostHeavy = 500;          // networks, which fit a frame
 constexpr Nanos kSchedulingKept = 60 * kSecond;  // what a crash may forget of destinations' health and rates
 
 }  // namespace
