@@ -252,6 +252,7 @@ class Scheduler {
 
   struct Counts {
     std::uint64_t ready = 0, leased = 0, deferred = 0, held = 0;
+    std::uint64_t tenants = 0;  // that are told apart: with mail, or lately
   };
   virtual Counts counts() const = 0;
   virtual std::uint64_t groups(TransportId transport) const = 0;  // of any state
