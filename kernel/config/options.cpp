@@ -1022,6 +1022,9 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::bounce_queue_lifetime>("bounce_queue_lifetime", duration(0), "The same for bounces."),
       option<&T::delay_warning_time>("delay_warning_time", duration(0),
                                      "Age at which the sender is told that mail is delayed; 0 means never."),
+      option<&T::confirm_delay_cleared>("confirm_delay_cleared", boolean(),
+                                        "Tell senders who were told of a delay when the mail is delivered after all. "
+                                        "After a long outage that may be much mail at once."),
       option<&T::envelope_cache_limit>("envelope_cache_limit", integer(1),
                                        "Recipients of fresh or leased mail whose envelopes stay in memory; those of "
                                        "other mail are read back when needed."),

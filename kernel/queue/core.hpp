@@ -349,6 +349,7 @@ class QueueCore : private spool::Mover {
 
   // notifications.cpp
   void notify(MessageSlot slot);
+  bool tells_success(const Message &m, const Recipient &who, const wire::RecipientOutcome &outcome) const;
   void warn_delay(MessageSlot slot, const Envelope &envelope);
   void add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaster, std::vector<Reported> &&recipients);
   void send_notifications();

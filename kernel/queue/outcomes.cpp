@@ -294,7 +294,7 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   switch (outcome.status) {
     case wire::DeliveryStatus::Sent:
       ++counters_.sent;
-      if ((who.notify & kNotifySuccess) && !outcome.relayed_dsn && !m.null_sender)
+      if (tells_success(m, who, outcome))
         batch.succeeded.push_back({recipient, outcome});
       else
         batch.sent.push_back(recipient);
