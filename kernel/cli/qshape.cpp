@@ -33,7 +33,7 @@ std::string request_of(const ShapeOrder &order) {
                                   : order.senders    ? "sender"
                                                      : "recipient"},
                            {"buckets", std::to_string(order.form.buckets)},
-                           {"width", std::to_string(order.form.minutes)},
+                           {"width", fmt::format("{:.15g}", order.form.minutes)},
                            {"linear", order.form.linear ? "true" : "false"}};
   return json::serialize(json::object{{"command", "queue"}, {"verb", "qshape"}, {"all", true}, {"match", match}});
 }
@@ -83,9 +83,9 @@ void add_shape_options(CLI::App &command, ShapeOrder &order) {
   command.add_option("-b,--buckets", form.buckets, "number of age buckets; the last takes whatever is older")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
-  command.add_option("-t,--minutes", form.minutes, "minutes of the first bucket")
+  command.add_option("-t,--minutes", form.minutes, "minutes of the first bucket; 0.5 is half a minute")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000));
+      ->check(CLI::Range(0.001, 1'000'000.0));
   command.add_flag("-l,--linear", form.linear, "buckets of one width, instead of each twice the one before");
   command.add_option("-w,--width", form.width, "columns of the output, above 80")->capture_default_str();
   command.add_option("-n,--top", form.top, "lines to show on a terminal (default 20; 0: all); elsewhere all are");

@@ -12,7 +12,7 @@ namespace mansio::cli {
 
 struct ShapeForm {
   unsigned buckets = 10;        // the last has no end
-  unsigned minutes = 5;         // of the first
+  double minutes = 5;           // of the first
   bool linear = false;          // all as wide as the first, instead of each twice the one before
   bool parents = false;         // count for parent domains as well
   unsigned min_subdomains = 5;  // parents with fewer are not shown

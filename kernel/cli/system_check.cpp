@@ -34,6 +34,7 @@ class Judge {
     file_system();
     space();
     syncs();
+    rounds_of_one();
     return std::move(out_);
   }
 
@@ -223,6 +224,31 @@ class Judge {
                  "each message waits for one: an SSD with power loss protection or a controller with a battery takes a "
                  "tenth of a millisecond; `mansio spool bench` shows what a sync for many messages is worth");
     add(Grade::Ok, "sync", std::move(found));
+  }
+
+  // Of the configuration: where one delivery runs at a time, one that does not connect is a whole round of failures.
+  void rounds_of_one() {
+    const auto cause = [](const config::DestinationLimits &limits) -> std::string_view {
+      if (limits.destination_concurrency_failed_cohort_limit != 1) return {};
+      if (limits.destination_rate_delay > 0) return "destination_rate_delay";
+      return limits.destination_concurrency_limit == 1 ? "destination_concurrency_limit = 1" : std::string_view{};
+    };
+    const auto advise = [&](std::string table, std::string_view why) {
+      add(Grade::Advice, std::move(table), fmt::format("{} and destination_concurrency_failed_cohort_limit = 1", why),
+          "one delivery that fails to connect puts off all mail for its destination: raise the second, as to 100 in "
+          "examples/fragile.toml");
+    };
+    for (const auto &t : s_.transports) {
+      if (const auto why = cause(t); !why.empty()) {
+        advise("[transport." + t.name + "]", why);
+        continue;
+      }
+      for (const auto &rule : t.destinations)
+        if (const auto why = cause(rule.limits); !why.empty())
+          advise(fmt::format("[[transport.{}.destination]] of {}", t.name,
+                             rule.match.empty() ? rule.mx.front() : rule.match.front()),
+                 why);
+    }
   }
 
   const SystemFacts &f_;

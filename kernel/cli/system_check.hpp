@@ -1,5 +1,5 @@
-// `mansio check --system`: whether the machine suits the configuration, and what to change if not. What would lose mail
-// or stop it is a problem; what only costs speed is advice.
+// `mansio check --system`: whether the machine suits the configuration, and whether its limits suit each other; what to
+// change if not. What would lose mail or stop it is a problem; what only costs speed is advice.
 #pragma once
 
 #include <cstdint>

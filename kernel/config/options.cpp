@@ -1023,6 +1023,9 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::bounce_queue_lifetime>("bounce_queue_lifetime", duration(0), "The same for bounces."),
       option<&T::delay_warning_time>("delay_warning_time", duration(0),
                                      "Age at which the sender is told that mail is delayed; 0 means never."),
+      option<&T::confirm_delay_cleared>("confirm_delay_cleared", boolean(),
+                                        "Tell senders who were told of a delay when the mail is delivered after all. "
+                                        "After a long outage that may be much mail at once."),
       option<&T::envelope_cache_limit>("envelope_cache_limit", integer(1),
                                        "Recipients of fresh or leased mail whose envelopes stay in memory; those of "
                                        "other mail are read back when needed."),
@@ -1043,7 +1046,8 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::in_flow_delay>("in_flow_delay", duration(0, 10 * kSecond),
                                 "How long MAIL waits for its answer while mail comes in faster than it goes out, which "
                                 "`in_flow_backlog` tells. First it waits for clients that bring more than the average "
-                                "of all, and at twice the backlog for everybody; 0 means never."),
+                                "of all, and at twice the backlog for everybody; 0 means never. What one client is, "
+                                "`client_ipv4_prefix_length` and `client_ipv6_prefix_length` say."),
       option<&T::in_flow_backlog>("in_flow_backlog", integer(0),
                                   "Messages that wait for their first attempt from which on `in_flow_delay` holds; 0 "
                                   "means never."),

@@ -357,7 +357,8 @@ struct Queue {
   std::uint32_t qmgr_message_recipient_limit = 20000;
   Nanos maximal_queue_lifetime = 5 * 86400 * kSecond;  // 0: one try
   Nanos bounce_queue_lifetime = 5 * 86400 * kSecond;
-  Nanos delay_warning_time = 0;                // 0: off
+  Nanos delay_warning_time = 0;  // 0: off
+  bool confirm_delay_cleared = false;
   std::uint32_t envelope_cache_limit = 20000;  // recipients
   std::vector<std::string> defer_transports;   // transports whose mail waits for a flush
   Nanos qmgr_clog_warn_time = 300 * kSecond;   // between warnings about a destination; 0: none

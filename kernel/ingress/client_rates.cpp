@@ -43,11 +43,6 @@ bool exempt(const config::Smtpd &smtpd, const Client &client) {
   return std::any_of(networks.begin(), networks.end(), [&](const auto &n) { return n.contains(client.key); });
 }
 
-config::Network counted_as(const config::Smtpd &smtpd, const process::ClientKey &address) {
-  const bool ipv4 = config::is_ipv4(address);
-  return config::network_around(address, ipv4 ? 96 + smtpd.client_ipv4_prefix_length : smtpd.client_ipv6_prefix_length);
-}
-
 std::optional<Reply> over_rate(const Environment &env, Service &service, const Client &client,
                                process::ClientEvent event) {
   const auto &kind = rate_limit_of(event);
@@ -60,13 +55,12 @@ std::optional<Reply> over_rate(const Environment &env, Service &service, const C
   ++service.counters.rate_limited[static_cast<std::size_t>(event)];
   auto refusal = rate_refusal(env, kind, client);
   if (count == limit + 1) {  // which one process alone is told
-    const auto network = client.address == "unix" ? client.address : to_string(counted_as(smtpd, client.key));
     env.log.warn(
         "client over its rate, refused until its time unit ends; if it may do so, raise the option or list it in "
         "client_event_limit_exceptions",
         {{"client", client.address},
          {"client_name", client.name},
-         {"counted_as", network},
+         {"counted_as", client.network},
          {"event_kind", kind.event},
          {"option", kind.option},
          {"limit", limit},

@@ -10,7 +10,6 @@
 #include <optional>
 #include <string_view>
 
-#include "kernel/config/network.hpp"
 #include "kernel/config/settings.hpp"
 #include "kernel/ingress/environment.hpp"
 #include "kernel/ingress/reply.hpp"
@@ -20,9 +19,6 @@ namespace mansio::ingress {
 
 // Do limits for one client leave it alone?
 bool exempt(const config::Smtpd &smtpd, const Client &client);
-
-// The network whose addresses are one client to them: by client_ipv4_prefix_length or client_ipv6_prefix_length.
-config::Network counted_as(const config::Smtpd &smtpd, const process::ClientKey &address);
 
 // Counts the event; a reply: it is one too many, and that is what the client is to hear. After a 421 the session ends.
 std::optional<Reply> over_rate(const Environment &env, Service &service, const Client &client,

@@ -36,6 +36,7 @@ struct Client {
   std::uint16_t port = 0;
   process::ClientKey key{};
   process::ClientKey counted_as{};         // by limits for one client: `key` without the bits beyond the prefix
+  std::string network = "unix";            // the same as a text, with its prefix: "192.0.2.1/32", "[2001:db8::]/84"
   bool trusted = false;                    // in mynetworks
   std::string sasl_username, sasl_method;  // as whom it has authenticated, and how; "" = not
 

@@ -123,7 +123,7 @@ std::optional<Reply> QueueLink::refusal() const {
 
 bool QueueLink::slows(const Client &client) const {
   if (!link_.connected() || pressure_.brake == 0) return false;
-  return pressure_.brake > 1 || std::ranges::binary_search(pressure_.heavy, client.address);
+  return pressure_.brake > 1 || std::ranges::binary_search(pressure_.heavy, client.network);
 }
 
 void QueueLink::committed(const spool::Committed &message, const Envelope &envelope) {

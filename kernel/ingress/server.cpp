@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "kernel/config/client_network.hpp"
 #include "kernel/ingress/client_rates.hpp"
 #include "kernel/ingress/qmqp_session.hpp"
 #include "kernel/ingress/session.hpp"
@@ -67,7 +68,9 @@ Client client_of(const sockaddr_storage &storage, const config::Smtpd &smtpd) {
     return client;
   }
   client.address = text;
-  client.counted_as = counted_as(smtpd, client.key).address;
+  const auto network = config::client_network(smtpd, client.key);
+  client.counted_as = network.address;
+  client.network = to_string(network);
   client.trusted = std::any_of(smtpd.mynetworks.begin(), smtpd.mynetworks.end(),
                                [&](const auto &n) { return n.contains(client.key); });
   return client;

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernel/config/client_network.hpp"
 #include "kernel/mail/address.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "kernel/queue/core.hpp"
@@ -145,7 +146,7 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
   if (recipients.size() < envelope.recipients.size()) store_changed(at.id);
   if (anew) delivery_log_.active(at.id, envelope);
   if (anew && !record) tell_inserted(at.id, envelope);
-  if (anew && !envelope.client_address.empty()) inflow_.took(envelope.client_address, now.mono);
+  if (anew && !envelope.client_address.empty()) inflow_.took(client_of(envelope), now.mono);
   if (anew) {
     const auto stored = cache_.put(std::make_shared<const Stored>(Stored{at, std::move(envelope)}));
     place_recipients(slot, stored->envelope, recipients, record, now, 0, false);
@@ -160,6 +161,14 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
   if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
     update_pressure();
   return index_.id_of(slot) == at.id ? slot : kNone;
+}
+
+// Who is one client to the limits of the listener that it came in by, as ingress names it.
+std::string QueueCore::client_of(const Envelope &envelope) const {
+  const auto address = config::parse_ip(envelope.client_address);
+  if (!address) return envelope.client_address;
+  const auto *listener = settings_->listener(envelope.listener);
+  return to_string(config::client_network(listener ? listener->smtpd : settings_->smtpd, *address));
 }
 
 scheduler::FlowId QueueCore::flow_of(const Envelope &envelope, std::string_view source_pool) {

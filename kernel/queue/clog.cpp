@@ -14,8 +14,14 @@ constexpr int kLookedAtPerTurn = 8192;
 constexpr double kNearlyAll = 0.9;
 constexpr std::string_view kActiveLimit = "qmgr_message_active_limit", kRecipientLimit = "qmgr_message_recipient_limit";
 
+// Its concurrency is below what it may be: raising the limit would change nothing.
+bool grows(const Clogged &c) {
+  return c.concurrency_limit == 0 || c.why.value < static_cast<double>(c.concurrency_limit);
+}
+
 std::string of_limit(const Clogged &c, const config::Transport *t) {
   const auto table = "[transport." + c.transport + "]";
+  const auto either = table + ", or in its [[transport." + c.transport + ".destination]]";
   const auto own =
       "Give it a transport of its own (a second [transport.NAME] with the same plugin and a [[route]] for "
       "the domain), so that it holds up nobody else";
@@ -25,12 +31,18 @@ std::string of_limit(const Clogged &c, const config::Transport *t) {
         "\"skip\" there lets this node go by itself meanwhile. If it does, others use what is to be had: raise that "
         "limit on all of them, if whom it is for agrees",
         c.why.owner, c.why.limit, c.why.detail);
+  if (c.why.limit == "destination_concurrency_limit" && grows(c))
+    return fmt::format(
+        "{:g} deliveries at once is what it takes now: that grows{} with each that goes well and falls with each that "
+        "does not connect; `mansio queue responses` says whether its replies lowered it. If it refuses connections now "
+        "and then, raise destination_concurrency_failed_cohort_limit (now {}) in {}",
+        c.why.value, c.concurrency_limit > 0 ? fmt::format(" to {} at most", c.concurrency_limit) : "",
+        c.failed_cohort_limit, either);
   if (c.why.limit == "destination_concurrency_limit")
     return fmt::format(
-        "It takes no more deliveries at once. If its operator agrees, raise destination_concurrency_limit{} in {}; if "
-        "it "
-        "refuses connections now and then, raise destination_concurrency_failed_cohort_limit there",
-        t ? fmt::format(" (now {})", t->destination_concurrency_limit) : "", table);
+        "It takes no more deliveries at once. If its operator agrees, raise destination_concurrency_limit (now {}) in "
+        "{}",
+        c.concurrency_limit, either);
   if (c.why.limit == "transport_sessions")
     return fmt::format(
         "All deliveries of {} are under way. {}; or raise process_limit{} there, if processor and network have room; "
@@ -38,9 +50,9 @@ std::string of_limit(const Clogged &c, const config::Transport *t) {
         table, own, t ? fmt::format(" (now {})", t->process_limit) : "");
   if (c.why.limit == "dead_destination")
     return fmt::format(
-        "It is out of reach: {}. If it recovers soon each time, raise destination_concurrency_failed_cohort_limit{} in "
-        "{}; if not, longer minimal_backoff_time and maximal_backoff_time in [queue] waste less on it",
-        c.why.detail, t ? fmt::format(" (now {})", t->destination_concurrency_failed_cohort_limit) : "", table);
+        "It is out of reach: {}. If it recovers soon each time, raise destination_concurrency_failed_cohort_limit (now "
+        "{}) in {}. If not, longer minimal_backoff_time and maximal_backoff_time in [queue] waste less on it",
+        c.why.detail, c.failed_cohort_limit, either);
   if (c.why.limit == "transport_unavailable")
     return fmt::format("No process delivers for {}: see the log for why it ends, and `mansio status`", table);
   if (c.why.limit == "tenant_share")
@@ -65,6 +77,8 @@ std::string of_limit(const Clogged &c, const config::Transport *t) {
         c.why.limit, c.why.detail);
   if (c.why.limit == kActiveLimit || c.why.limit == kRecipientLimit)
     return fmt::format("Nothing more begins anywhere: {}. See the warning about that limit", c.why.detail);
+  if (c.why.limit == "journal")
+    return fmt::format("No delivery begins anywhere before the spool's journal can be written: {}", c.why.detail);
   return fmt::format("{}. {}", c.why.detail.empty() ? "Mail for it comes faster than it goes" : c.why.detail, own);
 }
 
@@ -125,6 +139,9 @@ bool QueueCore::watch_clogs() {
     c.under_way = found.under_way;
     c.due = std::max(scheduler_->counts().ready, c.waiting);
     c.why = scheduler_->why(g, now);
+    const auto state = scheduler_->state_of(scheduler_->destination_of(g));
+    c.concurrency_limit = state.concurrency_limit;
+    c.failed_cohort_limit = state.failed_cohort_limit;
     log_.warn("one destination fills the queue of what is due",
               {{"destination", c.destination},
                {"transport", c.transport},

@@ -23,6 +23,8 @@ struct Clogged {
   std::uint64_t due = 0;      // ... to all destinations
   scheduler::Why why;         // one of them waits
   std::uint64_t under_way = 0;
+  // Its own, be it of its transport's table or of one for it; 0: its concurrency has no limit, and it is never dead.
+  std::uint32_t concurrency_limit = 0, failed_cohort_limit = 0;
 };
 
 // One or more sentences. `transport`: its settings; null if it is not configured (any more).

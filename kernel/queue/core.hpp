@@ -188,6 +188,7 @@ class QueueCore : private spool::Mover {
   // admission.cpp
   void found(const spool::Committed &at, Envelope &&envelope, bool noticed);
   MessageSlot admit(const spool::Committed &at, Envelope &&envelope, const Record *record, bool anew, const Times &now);
+  std::string client_of(const Envelope &envelope) const;
   scheduler::FlowId flow_of(const Envelope &envelope, std::string_view source_pool);
   scheduler::FlowId flow_of(GroupSlot group, const Envelope &envelope);
   void place_recipients(MessageSlot slot, const Envelope &envelope, const Recipients &recipients, const Record *record,
@@ -348,6 +349,7 @@ class QueueCore : private spool::Mover {
 
   // notifications.cpp
   void notify(MessageSlot slot);
+  bool tells_success(const Message &m, const Recipient &who, const wire::RecipientOutcome &outcome) const;
   void warn_delay(MessageSlot slot, const Envelope &envelope);
   void add_intents(MessageSlot slot, wire::DsnKind kind, bool postmaster, std::vector<Reported> &&recipients);
   void send_notifications();
@@ -460,6 +462,7 @@ class QueueCore : private spool::Mover {
   void restore_scheduling(std::string_view scheduling, std::string_view learned);
 
   // why.cpp
+  scheduler::Why why_of(GroupSlot group) const;
   void put_why(Json &json, GroupSlot group, bool named = false) const;
   WaitingGroups waiting_with(GroupSlot asked, const scheduler::Why &why) const;
   std::string why_line(Command &command, MessageSlot slot) const;

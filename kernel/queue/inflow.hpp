@@ -14,7 +14,7 @@ namespace mansio::queue {
 
 class Inflow {
  public:
-  void took(const std::string &client, Nanos now);  // a message; monotonic time
+  void took(const std::string &client, Nanos now);  // a message; monotonic time; the client is a network or "unix"
   // Those that bring at least the average of all that bring any, the heaviest `limit` of them, sorted by name.
   std::vector<std::string> heavy(Nanos now, std::size_t limit);
   std::size_t clients() const { return clients_.size(); }

@@ -42,7 +42,8 @@ Nanos grace(const TransportInfo &transport) { return std::min(kCancelGrace, tran
 
 // True: there may be more to lease at once.
 bool QueueCore::lease_some() {
-  if (!leasing() || !active_on_disk() || journal_stuck()) return false;
+  // In this order: a journal that is stuck would never say that deliveries may be under way.
+  if (!leasing() || journal_stuck() || !active_on_disk()) return false;
   for (int n = 0; n < kLeasesPerTurn; ++n) {
     check_active_limits();
     const auto decision = scheduler_->next(clock_.mono());
@@ -81,8 +82,10 @@ void QueueCore::check_active_limits() {
 // Outcomes that cannot be written down pile up in memory, and after a crash are all delivered again.
 bool QueueCore::journal_stuck() {
   if (store_.synced_sequence() >= last_sequence_ || clock_.mono() - journal_moved_ < kJournalPatience) return false;
-  if (!std::exchange(journal_stuck_, true))
+  if (!std::exchange(journal_stuck_, true)) {
     log_.error("the journal cannot be written: no delivery begins before it can; see the spool's disk");
+    scheduler_->pause(scheduler::Why{"journal", "it cannot be written: see the spool's disk", 0, 0, 0});
+  }
   return true;
 }
 

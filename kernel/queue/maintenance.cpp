@@ -9,7 +9,7 @@ namespace mansio::queue {
 namespace {
 
 constexpr Nanos kTick = kSecond;
-constexpr std::size_t kMostHeavy = 500;          // addresses, which fit a frame
+constexpr std::size_t kMostHeavy = 500;          // networks, which fit a frame
 constexpr Nanos kSchedulingKept = 60 * kSecond;  // what a crash may forget of destinations' health and rates
 
 }  // namespace
@@ -172,6 +172,7 @@ void QueueCore::stats(const std::function<void(std::string, double)> &put) const
   put("mansio_queue_groups{state=\"active\"}", number(active));
   put("mansio_queue_groups{state=\"deferred\"}", number(counts.deferred));
   put("mansio_queue_groups{state=\"hold\"}", number(counts.held));
+  put("mansio_queue_tenants", number(counts.tenants));
   put("mansio_queue_flushing_groups", number(flushing_));
   put("mansio_queue_corrupt_total", number(counters_.corrupt));
   put("mansio_queue_admitted_total", number(counters_.admitted));

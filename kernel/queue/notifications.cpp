@@ -75,9 +75,9 @@ void QueueCore::notify(MessageSlot slot) {
   m.extra->failed.clear();
   m.extra->succeeded.clear();
   Recipients silent;
-  const auto filter = [&](std::vector<Reported> &all, wire::DsnKind kind) {
+  const auto filter = [&](std::vector<Reported> &all, const auto &told) {
     std::erase_if(all, [&](const Reported &r) {
-      if (wants(envelope->recipients[r.recipient].notify, kind)) return false;
+      if (told(envelope->recipients[r.recipient], r)) return false;
       silent.push_back(r.recipient);
       return true;
     });
@@ -100,9 +100,8 @@ void QueueCore::notify(MessageSlot slot) {
   }
   std::vector<Reported> copy;
   if (notifies(config::kNotifyBounce)) copy = failed;
-  filter(failed, wire::DsnKind::Failure);
-  filter(succeeded, wire::DsnKind::Success);
-  if (m.null_sender) succeeded.clear();
+  filter(failed, [](const Recipient &who, const Reported &) { return wants(who.notify, wire::DsnKind::Failure); });
+  filter(succeeded, [&](const Recipient &who, const Reported &r) { return tells_success(m, who, r.outcome); });
   add_intents(slot, wire::DsnKind::Failure, false, std::move(failed));
   add_intents(slot, wire::DsnKind::Success, false, std::move(succeeded));
   // Last: an intent marks its recipients as announced, and a lost copy is less than a lost bounce.
@@ -112,6 +111,15 @@ void QueueCore::notify(MessageSlot slot) {
     store_changed(m.id);
   }
   send_notifications();
+}
+
+// It was asked for, and no next hop took the duty over; or it ends a delay that the sender was told of. What was
+// discarded has no relay, and that nobody is told.
+bool QueueCore::tells_success(const Message &m, const Recipient &who, const wire::RecipientOutcome &outcome) const {
+  if (m.null_sender) return false;
+  if (wants(who.notify, wire::DsnKind::Success)) return !outcome.relayed_dsn;
+  return settings_->queue.confirm_delay_cleared && m.delay_warned && wants(who.notify, wire::DsnKind::Delay) &&
+         outcome.relay != "none";
 }
 
 void QueueCore::warn_delay(MessageSlot slot, const Envelope &envelope) {

@@ -294,7 +294,7 @@ bool QueueCore::apply(Batch &batch, GroupSlot group, std::uint32_t recipient, co
   switch (outcome.status) {
     case wire::DeliveryStatus::Sent:
       ++counters_.sent;
-      if ((who.notify & kNotifySuccess) && !outcome.relayed_dsn && !m.null_sender)
+      if (tells_success(m, who, outcome))
         batch.succeeded.push_back({recipient, outcome});
       else
         batch.sent.push_back(recipient);
@@ -501,7 +501,7 @@ void QueueCore::acknowledge(ConnectionId connection, std::uint64_t lease) {
 
 void QueueCore::synced() {
   journal_moved_ = clock_.mono();
-  journal_stuck_ = false;
+  if (std::exchange(journal_stuck_, false)) scheduler_->pause(std::nullopt);
   send_acks();
   check_gates();
   send_notifications();

@@ -10,7 +10,7 @@ namespace mansio::queue {
 std::vector<Nanos> Buckets::ends() const {
   std::vector<Nanos> out;
   constexpr Nanos kEver = 50'000'000 * (60 * kSecond);  // a hundred years
-  auto end = static_cast<Nanos>(width) * 60 * kSecond;
+  auto end = static_cast<Nanos>(width * 60 * kSecond);
   const auto step = end;
   for (unsigned i = 0; i + 1 < count; ++i) {
     out.push_back(end);

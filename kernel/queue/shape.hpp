@@ -21,7 +21,7 @@ namespace mansio::queue {
 struct Buckets {
   static constexpr unsigned kMost = 64;
   unsigned count = 10;
-  unsigned width = 5;  // minutes
+  double width = 5;  // minutes
   bool linear = false;
 
   std::vector<Nanos> ends() const;  // of all but the last

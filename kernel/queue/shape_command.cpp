@@ -20,11 +20,13 @@ bool shape_option(const std::string &key, const std::string &value, Buckets *buc
   auto &b = buckets ? *buckets : unused;
   if (key == "by") return parse_shape_by(value).has_value();
   if (key == "linear") return b.linear = value == "true", value == "true" || value == "false";
-  unsigned n = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
-  if (error != std::errc{} || end != value.data() + value.size() || n == 0) return false;
-  if (key == "buckets") return b.count = n, n <= Buckets::kMost;
-  if (key == "width") return b.width = n, n <= 1'000'000;
+  const auto read = [&](auto &n) {
+    const auto *behind = value.data() + value.size();
+    const auto [end, error] = std::from_chars(value.data(), behind, n);
+    return error == std::errc{} && end == behind;
+  };
+  if (key == "buckets") return read(b.count) && b.count > 0 && b.count <= Buckets::kMost;
+  if (key == "width") return read(b.width) && b.width >= 0.001 && b.width <= 1'000'000;
   return false;
 }
 

@@ -1,6 +1,8 @@
 // Operators' questions about what does not move: which limit binds a message, or what goes to a destination.
 #include "kernel/queue/why.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -20,13 +22,35 @@ constexpr std::string_view kFoundNames[WhyWalk::kStates] = {"ready", "deferred",
 
 }  // namespace
 
+// What the scheduler does not know: why mail is held, and what the queue itself keeps back.
+scheduler::Why QueueCore::why_of(GroupSlot g) const {
+  auto why = scheduler_->why(g, clock_.mono());
+  const auto &group = index_.group(g);
+  const auto &m = index_.message(group.message);
+  const auto &t = transport_of(g);
+  if (why.limit == "hold" && m.extra && !m.extra->hold_reason.empty()) {
+    why.detail = m.extra->hold_reason;
+  } else if (why.limit == "transport_unavailable" && draining_) {
+    why.limit = "stop";
+    why.detail = "Mansio is stopping: no delivery begins any more";
+    why.eligible = 0;
+  } else if (why.limit == "backoff" && (group.flush == FlushState::Waiting || group.flush == FlushState::Woken)) {
+    const auto in_line = t.to_flush.size() + t.woken.size();
+    return {"flush", fmt::format("{}: {} flushed deliveries at once", t.name, t.flush_limit), 0,
+            static_cast<double>(t.flush_limit), in_line - std::min<std::size_t>(in_line, 1)};
+  } else if (why.limit == "backoff" && t.deferred && group.flush == FlushState::None) {
+    return {"defer_transports", t.name + " delivers only what is flushed", 0};
+  }
+  return why;
+}
+
 // `named`: say whose mail else waits, which is looked up group by group.
 void QueueCore::put_why(Json &j, GroupSlot g, bool named) const {
   if (index_.group(g).state == GroupState::Parked) {
     j.key("why").text("restart").key("detail").text("a delivery process may still have it from before a restart");
     return;
   }
-  auto why = scheduler_->why(g, clock_.mono());
+  auto why = why_of(g);
   std::optional<WaitingGroups> waiting;
   if (named && why.others > 0 && why.of != scheduler::Why::Of::Group) {
     waiting = waiting_with(g, why);

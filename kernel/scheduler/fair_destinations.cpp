@@ -249,7 +249,8 @@ Scheduler::DestinationState FairScheduler::state_of(DestinationId id) const {
       suspensions_.find(Suspension::Key::Destination, own.suspended || own.site == kNobody ? own.nexthop : d.nexthop),
       own.site == kNobody ? std::string_view{} : std::string_view{d.nexthop},
       d.members,
-      limits_of(d).effective_window().limit};
+      limits_of(d).effective_window().limit,
+      limits_of(d).window.failed_cohort_limit};
 }
 
 void FairScheduler::revive(DestinationId id) {

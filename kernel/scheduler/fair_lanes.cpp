@@ -152,8 +152,8 @@ ShareId FairScheduler::share_of(TransportId transport, std::uint32_t tenant) {
   auto &shares = transports_[transport].shares;
   if (tenant >= shares.size()) shares.resize(tenant + 1u, kNobody);
   if (shares[tenant] != kNobody) return shares[tenant];
-  const auto id = static_cast<ShareId>(shares_.size());
-  auto &share = shares_.grow();
+  const auto id = take_number(free_shares_, shares_);
+  auto &share = shares_[id] = Share{};
   share.transport = transport;
   share.tenant = tenant;
   return shares[tenant] = id;

@@ -1,6 +1,7 @@
 // Whose mail it is: flows, tenants, and the rates that bind them.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "kernel/scheduler/fair_scheduler.hpp"
 
@@ -81,19 +82,42 @@ std::optional<FlowId> FairScheduler::intern(const Party &party, GroupNumber chos
   f.chosen = chosen_from != 0;
   f.group = chosen_from;
   if (groups_.size() > 1) find_group(f);
-  if (const auto tenant = tenant_names_.find(party.tenant); tenant != tenant_names_.end()) {
-    f.tenant = tenant->second;
-  } else {
-    f.tenant = static_cast<std::uint32_t>(tenants_.size());
-    const auto weighted =
-        std::find_if(weights_.begin(), weights_.end(), [&](const auto &w) { return w.name == party.tenant; });
-    tenants_.push_back({std::string{party.tenant}, weighted == weights_.end() ? 1 : weighted->weight});
-    tenant_names_.emplace(party.tenant, f.tenant);
-  }
+  f.tenant = tenant_named(party.tenant);
+  ++tenants_[f.tenant].flows;
   find_buckets(f);
   if (!suspensions_.active().empty()) apply_suspensions(f);
   leave_flow(id);  // no groups yet: it may be forgotten again
   return id;
+}
+
+std::uint32_t FairScheduler::tenant_named(std::string_view name) {
+  if (const auto known = tenant_names_.find(name); known != tenant_names_.end()) return known->second;
+  if (free_tenants_.empty()) {
+    free_tenants_.push_back(static_cast<std::uint32_t>(tenants_.size()));
+    tenants_.emplace_back();
+  }
+  const auto id = free_tenants_.back();
+  free_tenants_.pop_back();
+  const auto weighted = std::find_if(weights_.begin(), weights_.end(), [&](const auto &w) { return w.name == name; });
+  tenants_[id] = {std::string{name}, weighted == weights_.end() ? 1 : weighted->weight, 0};
+  tenant_names_.emplace(name, id);
+  return id;
+}
+
+// Policies may name any number of them, for each sender one perhaps. Without a flow it has neither lanes nor leases, so
+// its shares offer and hold nothing.
+void FairScheduler::leave_tenant(std::uint32_t tenant) {
+  if (--tenants_[tenant].flows > 0) return;
+  for (auto &t : transports_) {
+    if (tenant >= t.shares.size() || t.shares[tenant] == kNobody) continue;
+    const auto share = std::exchange(t.shares[tenant], kNobody);
+    assert(!shares_[share].counted && shares_[share].ring == Share::Ring::None);
+    shares_[share] = Share{};
+    free_shares_.push_back(share);
+  }
+  tenant_names_.erase(tenants_[tenant].name);
+  tenants_[tenant] = {};
+  free_tenants_.push_back(tenant);
 }
 
 FlowId FairScheduler::with_source_pool(FlowId id, std::string_view pool) {
@@ -343,6 +367,7 @@ void FairScheduler::forget_flows(Nanos now) {
     }
     flow_names_.erase(name_of(f));
     drop_buckets(f);
+    leave_tenant(f.tenant);
     f = Flow{};
     free_flows_.push_back(id);
   }

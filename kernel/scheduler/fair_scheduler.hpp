@@ -107,7 +107,11 @@ class FairScheduler final : public Scheduler {
   Why why(GroupId group, Nanos now) const override;
   bool each_waiting(const Why &why, std::size_t most, const std::function<void(GroupId)> &visit) const override;
   std::string_view tenant_of(GroupId group) const override { return tenants_[flows_[slots_[group].flow].tenant].name; }
-  Counts counts() const override { return counts_; }
+  Counts counts() const override {
+    auto counts = counts_;
+    counts.tenants = tenant_names_.size();
+    return counts;
+  }
   std::uint64_t groups(TransportId transport) const override { return transports_[transport].groups; }
 
   // For DueWheel, as is due().
@@ -176,6 +180,8 @@ class FairScheduler final : public Scheduler {
   void take(BucketId id, Nanos now);
   bool open(const Bucket &bucket, Nanos now) const;
   BucketId closed_bucket(const Flow &flow, BucketId pair, Nanos now) const;
+  std::uint32_t tenant_named(std::string_view name);
+  void leave_tenant(std::uint32_t tenant);
   void leave_flow(FlowId id);
   bool changes_pool(GroupId id, Nanos now);
   void forget_flows(Nanos now);
@@ -399,7 +405,9 @@ class FairScheduler final : public Scheduler {
   std::vector<LaneId> free_lanes_;
   std::unordered_map<LaneKey, LaneId, LaneKeyHash> by_key_;  // of destinations with many
   Chunked<Share, 64> shares_;
+  std::vector<ShareId> free_shares_;
   std::vector<Tenant> tenants_;
+  std::vector<std::uint32_t> free_tenants_;
   std::map<std::string, std::uint32_t, std::less<>> tenant_names_;
   std::vector<TenantWeight> weights_;
   Chunked<Flow, 64> flows_;

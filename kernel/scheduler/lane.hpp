@@ -104,6 +104,7 @@ struct Bucket {
 struct Tenant {
   std::string name;
   std::uint32_t weight = 1;
+  std::uint32_t flows = 0;  // of its mail; with the last it is forgotten
 };
 
 using GroupNumber = std::uint16_t;  // of a source group; 0: none

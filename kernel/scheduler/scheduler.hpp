@@ -122,8 +122,9 @@ class Scheduler {
     double adaptive_rate = 0;           // deliveries a second; 0: none
     const Suspension *suspension = nullptr;
     std::string_view site;
-    std::uint32_t members = 0;            // of its site, or of itself if it is one
-    std::uint32_t concurrency_limit = 0;  // that `concurrency` grows to; 0: none
+    std::uint32_t members = 0;              // of its site, or of itself if it is one
+    std::uint32_t concurrency_limit = 0;    // that `concurrency` grows to; 0: none
+    std::uint32_t failed_cohort_limit = 0;  // rounds of failures until it is dead; 0: never
   };
   virtual DestinationState state_of(DestinationId destination) const = 0;
   // A hint, within some tenths of a second of a deferred group's time: its owner can have its memory fetched.
@@ -251,6 +252,7 @@ class Scheduler {
 
   struct Counts {
     std::uint64_t ready = 0, leased = 0, deferred = 0, held = 0;
+    std::uint64_t tenants = 0;  // that are told apart: with mail, or lately
   };
   virtual Counts counts() const = 0;
   virtual std::uint64_t groups(TransportId transport) const = 0;  // of any state

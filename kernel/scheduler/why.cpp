@@ -131,26 +131,33 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
       why.owner = owners_[places_[places].terms.owner - 1u].name;
     return why;
   };
-  // What is its destination's own first: that does not pass when a session becomes free.
-  if (d.shut && d.adapted && limits.rate_delay == 0) {
-    const auto rate = rate_of(owner);
-    return of_site({"adaptive_rate", fmt::format("{} asked for less: {}", d.nexthop, rate_text(rate)), d.open_at,
-                    seconds(rate.interval), there});
-  }
+  // What is its destination's own first: that does not pass when a session becomes free. Of a delay, a rate that is set
+  // and one that was found the last to open binds.
   if (d.shut) {
-    const bool delay = limits.rate_delay > 0;
-    return of_site(by_its_owner(
-        places_of(owner),
-        {delay ? "destination_rate_delay" : "destination_rate_limit",
-         d.nexthop + ": " +
-             (delay ? fmt::format("{:.3g} s between deliveries", seconds(limits.rate_delay)) : rate_text(limits.rate)),
-         d.open_at, delay ? seconds(limits.rate_delay) : seconds(limits.rate.interval), there}));
+    const auto rate = rate_of(owner);
+    const auto set = by_owner(permits_of(owner)) ? RateLimit{} : limits.rate;
+    if (limits.rate_delay > 0 && !(rate && d.tokens.next(rate) >= d.open_at))
+      return of_site(by_its_owner(
+          places_of(owner), {"destination_rate_delay",
+                             fmt::format("{}: {:.3g} s between deliveries", d.nexthop, seconds(limits.rate_delay)),
+                             d.open_at, seconds(limits.rate_delay), there}));
+    const bool found = d.adapted && rate != set;
+    const auto binding = rate ? rate : limits.rate;
+    return of_site({found ? "adaptive_rate" : "destination_rate_limit",
+                    d.nexthop + (found ? " asked for less: " : ": ") + rate_text(binding), d.open_at,
+                    seconds(binding.interval), there});
   }
   const auto lacks = [&](PermitsId permits) {  // and has been asked
     if (!by_owner(permits) || permits_[permits].units(now) > 0) return false;
     return permits_[permits].question != 0 || permits_[permits].ask_at > now;
   };
   if (const auto permits = permits_of(owner); lacks(permits)) return of_site(why_no_permits(permits, there, now));
+  if (d.busy >= d.window.size && limits.rate_delay > 0)  // which is why there is one at once
+    return of_site(
+        by_its_owner(places_of(owner), {"destination_rate_delay",
+                                        fmt::format("{}: {:.3g} s between deliveries, one of which is under way",
+                                                    d.nexthop, seconds(limits.rate_delay)),
+                                        0, seconds(limits.rate_delay), there}));
   if (d.busy >= d.window.size)
     return of_site({"destination_concurrency_limit", fmt::format("{}: {} at once now", d.nexthop, d.window.size), 0,
                     static_cast<double>(d.window.size), there});
@@ -171,13 +178,15 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   }
   if (lacks(t.permits)) return of_transport(why_no_permits(t.permits, t.ready - 1, now));
   if (t.open_at > now) {
-    const bool delay = t.limits.rate_delay > 0;
-    return of_transport(by_its_owner(
-        t.spacing, {delay ? "transport_rate_delay" : "transport_rate_limit",
-                    t.limits.name + ": " +
-                        (delay ? fmt::format("{:.3g} s between deliveries", seconds(t.limits.rate_delay))
-                               : rate_text(t.limits.rate)),
-                    t.open_at, delay ? seconds(t.limits.rate_delay) : seconds(t.limits.rate.interval), t.ready - 1}));
+    const auto &limit = t.limits;
+    const bool by_rate = limit.rate && !by_owner(t.permits) && t.tokens.next(limit.rate) >= t.open_at;
+    if (limit.rate_delay > 0 && !by_rate)
+      return of_transport(by_its_owner(
+          t.spacing, {"transport_rate_delay",
+                      fmt::format("{}: {:.3g} s between deliveries", limit.name, seconds(limit.rate_delay)), t.open_at,
+                      seconds(limit.rate_delay), t.ready - 1}));
+    return of_transport({"transport_rate_limit", limit.name + ": " + rate_text(limit.rate), t.open_at,
+                         seconds(limit.rate.interval), t.ready - 1});
   }
   for (const auto places : {t.places, t.spacing})
     if (t.in_use() < t.sessions() && lacks_place(places, now))

@@ -81,7 +81,7 @@ struct Pressure {
   EnhancedStatus enhanced;
   std::string reason;
   std::uint8_t brake = 0;               // mail comes in faster than it goes out: 1 the heavy clients are to wait, 2 all
-  std::vector<std::string> heavy = {};  // addresses, sorted
+  std::vector<std::string> heavy = {};  // "unix" or networks: "192.0.2.1/32"; sorted
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.accept, s.disk_full, s.code, s.enhanced, s.reason, s.brake, s.heavy);

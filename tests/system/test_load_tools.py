@@ -250,6 +250,59 @@ class AgainstEachOther(unittest.TestCase):
                 self.assertEqual(sorted(f.read().split()), [f"x.{n}@source.invalid" for n in range(5)])
 
 
+# By the manuals of Postfix 3.7.
+LETTERS = {"smtp-source": "46AcCdfFlLmMNorRsStTvw", "smtp-sink": "468aAbBcCdDeEfFhHLmMnNpPqQrRsStTuvwW",
+           "qmqp-source": "46cCflmMrRstvw", "qmqp-sink": "46cvx"}
+
+
+class Letters(unittest.TestCase):
+    """No option of Postfix's tools is unknown here, as the help says."""
+
+    def taken(self, tool):
+        lines = run_program(tool, "--help").stdout.splitlines()
+        heads = [line.split()[0].split(",") for line in lines if line.lstrip().startswith("-")]
+        return {name[1] for names in heads for name in names if len(name) == 2}
+
+    def test_all_of_the_manuals_are_taken(self):
+        for tool, letters in LETTERS.items():
+            self.assertEqual(set(letters) - self.taken(tool.split("-")[1]), set(), tool)
+
+    def test_all_that_the_installed_tools_name_are_taken(self):
+        for path in (SMTP_SOURCE, SMTP_SINK, QMQP_SOURCE, QMQP_SINK):
+            usage = subprocess.run([path], capture_output=True, text=True, timeout=LIMIT).stderr
+            named = set("".join(re.findall(r"(?<=[ \[])-(\w+)", usage)))
+            self.assertGreater(len(named), 2, usage)
+            self.assertEqual(named - self.taken(path.rpartition("-")[2]), set(), path)
+
+
+class SmtpSourceOptions(unittest.TestCase):
+    """What smtp-source's letters do, as the sink sees it."""
+
+    def test_what_is_sent(self):
+        with tempfile.TemporaryDirectory() as directory:
+            message = f"{directory}/message"
+            with open(message, "w") as f:
+                f.write("Subject: from a file\n\nx\n")
+            with Sink("-4", "-T", "4096", "--dump", f"{directory}/dump") as sink:
+                for options in (["-4", "-d", "-A", "-T", "4096", "-M", "client.example", "-S", "hello {n}"],
+                                ["-F", message, "-f", "", "-t", "u@d.example"]):
+                    status, sent, errors = source(sink.address, *options)
+                    self.assertEqual((status, sent["accepted"]), (0, 1), errors)
+                sink.stop()
+            made, read = sorted(dumped(f"{directory}/dump"), key=lambda content: b"from a file" in content)
+            for line in (b"X-Sink-Helo: client.example\r\n", b"X-Sink-Sender: <source@client.example> ",
+                         b"X-Sink-Recipient: <user0@client.example> ", b"\r\nSubject: hello 0\r\n"):
+                self.assertIn(line, made)
+            self.assertIn(b"X-Sink-Sender: <> ", read)
+            self.assertTrue(read.endswith(b"\r\nSubject: from a file\r\n\r\nx\r\n"), read)
+
+    def test_over_ipv6(self):
+        with Sink("-6", listen="[::1]:0") as sink:
+            self.assertTrue(sink.address.startswith("[::1]:"), sink.address)
+            status, sent, errors = source(sink.address, "-6", "-m", "3")
+            self.assertEqual((status, sent["accepted"]), (0, 3), errors)
+
+
 class SmtpSinkOptions(unittest.TestCase):
     """What smtp-sink's letters do, as smtp-source's do from the other side."""
 
@@ -294,6 +347,29 @@ class SmtpSinkOptions(unittest.TestCase):
             for keyword in (b"8BITMIME", b"ENHANCEDSTATUSCODES", b"DSN", b"PIPELINING"):
                 self.assertNotIn(keyword, offered)
             self.assertIn(b"SIZE", offered)
+
+    def test_a_server_without_esmtp_by_another_name(self):
+        # What -a, -C and -F leave out is never offered, and what -s logs goes to syslog.
+        with Sink("-e", "-h", "mx.example", "-a", "-C", "-F", "-s", "RCPT") as sink:
+            with sink.connect() as s, s.makefile("rwb") as stream:
+                self.assertTrue(stream.readline().startswith(b"220 mx.example SMTP"))
+                stream.write(b"EHLO x\r\n")
+                stream.flush()
+                self.assertTrue(stream.readline().startswith(b"500"))
+            status, sent, errors = source(sink.address)
+            self.assertEqual((status, sent["accepted"]), (0, 1), errors)
+
+    def test_a_client_that_says_nothing_is_cut_off(self):
+        with Sink("-t", "200ms") as sink, sink.connect() as s:
+            said = s.recv(100)
+            self.assertTrue(said.startswith(b"220 "))
+            while s.recv(100):
+                pass
+
+    def test_lmtp(self):
+        with Sink("-L") as sink:
+            status, sent, errors = source(sink.address, "-L", "-r", "3")
+            self.assertEqual((status, sent["recipients"]), (0, 3), errors)
 
     def test_content_refused_unread(self):
         sent, errors, taken = self.outcome(["-A", "0"], ["-l", "5000000", "--per-connection", "1"])

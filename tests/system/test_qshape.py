@@ -77,7 +77,7 @@ class MadeUpControl:
                 for line in f:
                     match = json.loads(line)["match"]
                     self.asked.append(match)
-                    for row in rows(self.mail, match["by"] == "sender", int(match["buckets"]), int(match["width"]), match["linear"] == "true"):
+                    for row in rows(self.mail, match["by"] == "sender", int(match["buckets"]), float(match["width"]), match["linear"] == "true"):
                         f.write(json.dumps(row) + "\n")
                     f.write('{"result":"ok","affected":0}\n')
                     f.flush()
@@ -132,7 +132,8 @@ class QShape(rig.TestCase):
         mail = some_mail(1)
         self.made_up(mail)
         for options in ([], ["-s"], ["-p"], ["-p", "-m", "2"], ["-p", "-m1", "-s"], ["-b", "4"], ["-b1"], ["-l", "-b", "6"], ["-t", "60"],
-                        ["-t", "1", "-b", "20"], ["-w", "132"], ["-w", "40"], ["-lps", "-t", "30"], ["-b", "14", "-w", "100", "-p"], ["-n", "3"]):
+                        ["-t", "1", "-b", "20"], ["-t", "0.5"], ["-lt", "2.5", "-b", "12"], ["-w", "132"], ["-w", "40"], ["-lps", "-t", "30"],
+                        ["-b", "14", "-w", "100", "-p"], ["-n", "3"]):
             theirs = self.postfix(mail, *options)
             ours = rig.run_program("qshape", "--spool", self.dir, *options, "deferred")
             self.assertEqual((ours.returncode, ours.stderr), (0, ""))

@@ -75,11 +75,10 @@ void declare(CLI::App &app, SinkCommandLine &o) {
   app.footer(
       "Stages: CONNECT HELO STARTTLS MAIL RCPT DATA BDAT DATA_END RSET QUIT. With ~text a rule is for those only\n"
       "whose argument holds that text; DATA_END in LMTP asks for each recipient. QMQP has CONNECT and DATA_END.\n"
-      "smtp-sink's and qmqp-sink's options mean what they mean there, with --qmqp for the latter. None is left out, "
-      "but\n"
-      "these differ: root need not give -u; -m has no default; the backlog need not be given; -f and -r do not imply "
-      "-p,\n"
-      "because refusals among pipelined commands are answered in order here. Times may have a unit: 250ms, 2s, 1m.");
+      "smtp-sink's and qmqp-sink's options mean what they mean there, with --qmqp for the latter. None is left out,\n"
+      "but these differ: root need not give -u; -m has no default, -t is 5m, -h is sink.invalid; the backlog need not\n"
+      "be given; -f and -r do not imply -p, because refusals among pipelined commands are answered in order here.\n"
+      "Times may have a unit: 250ms, 2s, 1m.");
 }
 
 namespace {

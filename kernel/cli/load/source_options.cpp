@@ -49,9 +49,9 @@ void declare(CLI::App &app, SourceOptions &o) {
   app.footer(
       "smtp-source's and qmqp-source's options mean what they mean there, with --qmqp for the latter. None is left\n"
       "out, but these differ: a connection is kept (-d) unless --per-connection 1 is given, because what is measured\n"
-      "then is the server; a reply that was not expected is counted and does not end the run (-A); -l never counts "
-      "the\n"
-      "header section. Times may have a unit: 250ms, 2s, 1m.");
+      "then is the server; a reply that was not expected is counted and does not end the run (-A); -l never counts\n"
+      "the header section; addresses and the name in EHLO are source.invalid's and sink.invalid's unless given. Times\n"
+      "may have a unit: 250ms, 2s, 1m.");
 }
 
 namespace {

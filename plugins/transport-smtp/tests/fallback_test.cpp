@@ -42,6 +42,17 @@ TEST(SmtpFallback, TakesWhatTheDestinationPutsOff) {
   }
 }
 
+// What hangs is remembered, and passed by where there is another address; a next hop that has no other is tried each
+// time. The "slow" transport of Postfix's qshape document, for versions before 2.5, rests on it.
+TEST(SmtpFallback, AHostThatDoesNotAnswerIsWaitedForInEachDelivery) {
+  Behaviour silent;
+  silent.greeting = kStall;
+  WithRelay t{silent, {}, {{"smtp_helo_timeout", "500ms"}, {"smtp_connection_cache_on_demand", "false"}}};
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(t.host.deliver(t.mail)[0].status, MANSIO_OK);
+  EXPECT_EQ(t.server.connections(), 2u);
+  EXPECT_EQ(t.relay.transactions().size(), 2u);
+}
+
 TEST(SmtpFallback, TakesOnlyTheRecipientsThatAreLeft) {
   WithRelay t{answering("RCPT TO:<one", "450 4.2.0 later")};
   const auto r = t.host.deliver(t.mail);

@@ -28,6 +28,11 @@ TEST(ShapeTable, ColumnsAreAsWideAsHeadOrTotalNeeds) {
             "                                      a.example 12 12  0  0  0  0  0  0  0  0  0\n");
 }
 
+TEST(ShapeTable, AMinuteHasParts) {
+  ShapeTable table{{.buckets = 4, .minutes = 0.5}};
+  EXPECT_EQ(table.text().substr(0, 81), std::string(66, ' ') + "T 0.5  1  2 2+\n");
+}
+
 TEST(ShapeTable, OneBucketHasNoEnd) {
   ShapeTable table{{.buckets = 1}};
   EXPECT_EQ(table.text(), std::string(76, ' ') + "T 0+\n" + std::string(69, ' ') + "TOTAL  0  0\n");

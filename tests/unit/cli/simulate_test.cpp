@@ -282,6 +282,18 @@ TEST(Simulation, AFragileDestinationDeliversMoreWithAHighCohortLimit) {
   EXPECT_LT(strict.all.delivered, strict.all.offered / 2);
 }
 
+// As for versions of Postfix before 2.5: rounds of 2,000 failures under 20 processes.
+TEST(Simulation, AFragileDestinationDeliversMoreWithAVeryLargeConcurrencyLimitToo) {
+  auto scenario = example("fragile");
+  auto &fragile = scenario.settings.transports.front();
+  fragile.destination_concurrency_failed_cohort_limit = 1;
+  fragile.initial_destination_concurrency = fragile.destination_concurrency_limit = 2000;
+  ASSERT_EQ(fragile.process_limit, 20u);
+  const auto r = run(scenario);
+  EXPECT_EQ(r.all.suspended, 0u);
+  EXPECT_GT(r.all.delivered, r.all.offered * 98 / 100);
+}
+
 TEST(Simulation, ASlowTransportKeepsToItsDelay) {
   auto scenario = example("slow");
   scenario.duration = 10 * kMinute;

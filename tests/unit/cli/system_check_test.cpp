@@ -77,6 +77,22 @@ TEST_F(SystemCheck, FindsNoFaultWithAGoodMachine) {
   EXPECT_NE(to_text(judge_system(facts, settings)).find("ok       sync: 200 us"), std::string::npos);
 }
 
+TEST_F(SystemCheck, ADelayWantsMoreThanOneRoundOfFailures) {
+  auto &smtp = settings.transports[0];
+  smtp.destination_rate_delay = kSecond;
+  expect(Grade::Advice, "[transport.smtp]: destination_rate_delay and", "raise the second");
+  smtp.destination_concurrency_failed_cohort_limit = 100;
+  EXPECT_EQ(faults(), "");
+  config::DestinationRule slow;
+  slow.match = {"slow.example"};
+  slow.limits.destination_concurrency_limit = 1;
+  smtp.destinations.push_back(slow);
+  expect(Grade::Advice, "[[transport.smtp.destination]] of slow.example: destination_concurrency_limit = 1 and",
+         "all mail");
+  smtp.destinations[0].limits.destination_concurrency_failed_cohort_limit = 0;  // never dead
+  EXPECT_EQ(faults(), "");
+}
+
 TEST_F(SystemCheck, CountsDescriptors) {
   facts.open_files = 1024;
   expect(Grade::Problem, "open files: 1024", "LimitNOFILE=");

@@ -184,6 +184,24 @@ TEST_F(QueueLinkTest, NumbersItsNotices) {
   EXPECT_FALSE(notices[0].envelope_bytes.empty());
 }
 
+TEST_F(QueueLinkTest, SlowsDownTheClientsThatTheQueueNamesAndThenAll) {
+  Client heavy, other;
+  heavy.network = "[2001:db8::]/84";
+  other.network = "192.0.2.1/32";
+  wire::Pressure pressure;
+  pressure.brake = 1;
+  pressure.heavy = {"198.51.100.0/24", "[2001:db8::]/84"};
+  attach();
+  ASSERT_TRUE(queue->send(pressure));
+  settle();
+  EXPECT_TRUE(link.slows(heavy));
+  EXPECT_FALSE(link.slows(other));
+  pressure.brake = 2;
+  ASSERT_TRUE(queue->send(pressure));
+  settle();
+  EXPECT_TRUE(link.slows(other));
+}
+
 TEST_F(QueueLinkTest, RefusesNewMailUnderPressureOrWithoutAQueue) {
   ASSERT_TRUE(link.refusal());
   EXPECT_EQ(link.refusal()->code, 451);

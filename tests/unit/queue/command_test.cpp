@@ -377,6 +377,9 @@ TEST_F(QueueCommand, ShapeCountsByDomainOrDestinationAndAge) {
                                   "\n");
   EXPECT_EQ(ask("qshape", {{"state", "hold,corrupt"}}).lines, "");
   EXPECT_NE(ask("qshape", {{"buckets", "0"}}).error, "");
+  for (const auto *width : {"0", "-1", "nan", "1e9", "5 minutes"})
+    EXPECT_NE(ask("qshape", {{"width", width}}).error, "") << width;
+  EXPECT_EQ(ask("qshape", {{"width", "0.5"}}).error, "");
   EXPECT_NE(ask("qshape", {{"by", "colour"}}).error, "");
   EXPECT_NE(ask("qshape", {{"domain", "example.com"}}).error, "");
 }

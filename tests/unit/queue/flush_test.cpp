@@ -281,13 +281,39 @@ TEST_F(Flush, ADestinationThatFillsWhatMayBeUnderDeliveryIsWarnedOfOnceAWhile) {
   EXPECT_NE(sink_.text.find(warning, at + 1), std::string::npos);
 }
 
+// Not those of the transport's table, where another says something else about this destination.
+TEST_F(Flush, TheWarningHasTheDestinationsOwnLimits) {
+  settings_.queue.qmgr_clog_warn_limit = 10;
+  config::DestinationRule rule;
+  rule.match = {"example.com"};
+  rule.limits.initial_destination_concurrency = rule.limits.destination_concurrency_limit = 3;
+  settings_.transports[0].destinations.push_back(rule);
+  begin();
+  for (int i = 0; i < 20; ++i) mail_to({"a@example.com"});
+  advance(20 * kSecond);
+  EXPECT_NE(sink_.text.find("raise destination_concurrency_limit (now 3) in [transport.smtp], or in its "
+                            "[[transport.smtp.destination]]"),
+            std::string::npos)
+      << sink_.text;
+}
+
 TEST(ClogAdvice, SaysWhatTheLimitThatBindsCallsFor) {
   config::Transport smtp;
   const auto advice = [&](const char *limit, std::uint64_t waiting = 95) {
-    return clog_advice({"example.com", "smtp", waiting, 100, {.limit = limit, .detail = "detail"}}, &smtp);
+    return clog_advice(
+        {"example.com", "smtp", waiting, 100, {.limit = limit, .detail = "detail", .value = 10}, 10, 10, 1}, &smtp);
   };
-  EXPECT_NE(advice("destination_concurrency_limit").find("destination_concurrency_limit (now 20) in [transport.smtp]"),
+  EXPECT_NE(advice("destination_concurrency_limit").find("destination_concurrency_limit (now 10) in [transport.smtp]"),
             std::string::npos);
+  for (const std::uint32_t most : {11u, 0u}) {  // to raise what does not bind would be no help
+    Clogged grows{"example.com", "smtp", 95, 100, {}, 10, most, 3};
+    grows.why.limit = "destination_concurrency_limit";
+    grows.why.value = 10;
+    const auto text = clog_advice(grows, &smtp);
+    EXPECT_EQ(text.find("raise destination_concurrency_limit"), std::string::npos) << text;
+    EXPECT_EQ(text.find("grows to 11 at most") != std::string::npos, most > 0) << text;
+    EXPECT_NE(text.find("destination_concurrency_failed_cohort_limit (now 3)"), std::string::npos) << text;
+  }
   EXPECT_NE(advice("transport_sessions").find("process_limit (now 100)"), std::string::npos);
   EXPECT_NE(advice("dead_destination").find("destination_concurrency_failed_cohort_limit (now 1)"), std::string::npos);
   EXPECT_NE(advice("transport_unavailable").find("No process delivers"), std::string::npos);
@@ -303,7 +329,8 @@ TEST(ClogAdvice, SaysWhatTheLimitThatBindsCallsFor) {
       {"tenant_rate_limit", "tenant_rate_limit (detail)"},
       {"source_pool_destination_concurrency_limit", "Raise that limit"},
       {"qmgr_message_active_limit", "Nothing more begins"},
-      {"qmgr_message_recipient_limit", "Nothing more begins"}};
+      {"qmgr_message_recipient_limit", "Nothing more begins"},
+      {"journal", "before the spool's journal can be written: detail"}};
   for (const auto &[limit, what] : others) EXPECT_NE(advice(limit).find(what), std::string::npos) << advice(limit);
   EXPECT_NE(full_advice({"example.com", "smtp", 0, 1, {.limit = "qmgr_message_recipient_limit", .detail = ""}, 5})
                 .find("raise qmgr_message_recipient_limit in [queue]"),

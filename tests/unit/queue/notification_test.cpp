@@ -280,6 +280,43 @@ TEST_F(Notification, WarnsOfADelayOnceEvenOverARestart) {
   EXPECT_TRUE(notifications().empty());
 }
 
+TEST_F(Notification, TheEndOfADelayIsToldIfWanted) {
+  settings_.queue.delay_warning_time = 400 * kSecond;
+  const auto told = [&](bool wanted, std::uint8_t notify, const char *relay = "mx.example.com[192.0.2.25]:25") {
+    settings_.queue.confirm_delay_cleared = wanted;
+    begin();
+    advance(60 * kSecond);  // whoever may hold mail of the life before has spoken
+    auto e = envelope({"a@example.com"});
+    e.recipients[0].notify = notify;
+    const auto id = mail(e);
+    report(leases().at(0), DeliveryStatus::Deferred);
+    advance(500 * kSecond);
+    report(leases().at(0), DeliveryStatus::Deferred);
+    for (const auto &n : notifications()) {
+      EXPECT_EQ(n.kind, DsnKind::Delay);
+      say(router_, wire::DsnWritten{n.parent, MessageId{1000 + next_++}, false, ""});
+    }
+    advance(4000 * kSecond);
+    auto o = result(leases().at(0), DeliveryStatus::Sent);
+    o.outcomes[0].relay = relay;
+    o.outcomes[0].relayed_dsn = true;  // as any next hop with DSN does, which was not asked to say so
+    say(egress_, o);
+    const auto n = notifications();
+    for (const auto &one : n) {
+      EXPECT_EQ(one.kind, DsnKind::Success);
+      say(router_, wire::DsnWritten{one.parent, MessageId{1000 + next_++}, false, ""});
+    }
+    run();
+    EXPECT_FALSE(known(id));
+    return n.size();
+  };
+  EXPECT_EQ(told(true, 0), 1u);
+  EXPECT_EQ(told(true, kNotifyDelay), 1u);
+  EXPECT_EQ(told(true, kNotifyFailure), 0u);  // who was not told of the delay either
+  EXPECT_EQ(told(true, 0, "none"), 0u);       // discarded
+  EXPECT_EQ(told(false, 0), 0u);
+}
+
 TEST_F(Notification, IsAskedForAgainAfterARestart) {
   begin();
   mail_to({"a@example.com"});

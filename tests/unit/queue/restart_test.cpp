@@ -623,6 +623,7 @@ TEST_F(Restart, NothingNewIsLeasedWhileTheJournalCannotBeWritten) {
   while (core_->turn()) {
   }
   EXPECT_TRUE(egress_.link->take<wire::Lease>().empty());
+  EXPECT_NE(sink_.text.find("the journal cannot be written"), std::string::npos) << sink_.text;
   EXPECT_EQ(leases().size(), 1u);  // it goes on with the first sync
 }
 
@@ -812,10 +813,38 @@ TEST_F(Restart, SlowsClientsDownWhileMailComesInFasterThanItGoesOut) {
   ASSERT_EQ(first.size(), 1u);
   EXPECT_TRUE(first[0].accept);
   EXPECT_EQ(first[0].brake, 1);
-  EXPECT_EQ(first[0].heavy, std::vector<std::string>{"192.0.2.1"});
+  EXPECT_EQ(first[0].heavy, std::vector<std::string>{"192.0.2.1/32"});
   more(20);
   EXPECT_EQ(told(), 2);
   EXPECT_EQ(told(), -1);
+}
+
+// An IPv6 host that takes another address for each message is one client; so are those of the listener's own prefix.
+TEST_F(Restart, AClientWithManyAddressesIsSlowedDownAsOne) {
+  settings_.queue.in_flow_backlog = 20;
+  config::Listener wide;
+  wide.name = "wide";
+  wide.smtpd.client_ipv4_prefix_length = 24;
+  settings_.listeners.push_back(wide);
+  begin();
+  for (int i = 0; i < 12; ++i) {
+    auto e = envelope({"a@example.com"});
+    e.client_address = "2001:db8::" + std::to_string(i + 1);
+    mail(e);
+    e.client_address = "192.0.2." + std::to_string(i + 1);
+    e.listener = "wide";
+    mail(e);
+  }
+  for (const auto *address : {"198.51.100.1", "198.51.100.2"}) {
+    auto e = envelope({"a@example.com"});
+    e.client_address = address;
+    mail(e);
+  }
+  advance(kSecond);
+  const auto told = ingress_.link->take<wire::Pressure>();
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(told.back().brake, 1);
+  EXPECT_EQ(told.back().heavy, (std::vector<std::string>{"192.0.2.0/24", "[2001:db8::]/84"}));
 }
 
 using Crash = Bench;

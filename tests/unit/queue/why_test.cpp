@@ -169,7 +169,42 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
     const auto other = mail_to({"a@example.com"}), id = mail_to({"a@example.com"});
     for (const auto &l : leases()) report(l, DeliveryStatus::Deferred);
     ask("hold", {}, {to_string(other), to_string(id)});
-    return why(id);
+    const auto line = why(id);
+    EXPECT_THAT(line, HasSubstr("\"detail\":\"held by root\""));
+    return line;
+  }
+  // Of a transport with two sessions one flushed delivery is let out at a time.
+  std::string flush() {
+    smtp().process_limit = 2;
+    begin();
+    std::vector<std::string> ids;
+    MessageId last;
+    for (int i = 0; i < 3; ++i) {
+      last = mail_to({"a@d" + std::to_string(i) + ".example"});
+      ids.push_back(to_string(last));
+      report(leases().at(0), DeliveryStatus::Deferred);
+    }
+    ask("flush", {}, ids);
+    EXPECT_EQ(leases().size(), 1u);
+    return why(last);
+  }
+  std::string defer_transports() {
+    settings_.queue.defer_transports = {"smtp"};
+    begin();
+    return why(mail_to({"a@example.com"}));
+  }
+  // What a delivery said ten seconds ago is not on the disk yet.
+  std::string journal() {
+    begin();
+    mail_to({"a@example.com"});
+    say(egress_, result(leases().at(0), DeliveryStatus::Sent));
+    clock_.advance(10 * kSecond);
+    return why_without_sync(envelope({"b@example.org"}));
+  }
+  std::string stop() {
+    begin();
+    core_->drain();
+    return why(last_of(2, envelope({"a@example.com"})));
   }
   std::string delivery() {
     begin();
@@ -178,17 +213,7 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
   // The first lease after a rest waits until the disk knows that there are leases.
   std::string turn() {
     begin();
-    const auto e = envelope({"a@example.com"});
-    const auto at = commit(e);
-    say(ingress_, wire::Notice{++sequence_, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
-    wire::QueueCommand c;
-    c.verb = "why";
-    c.ids = {to_string(at.id)};
-    command(std::move(c));
-    for (int i = 0; i < 10; ++i) core_->turn();
-    const auto replies = control_.link->take<wire::QueueReply>();
-    EXPECT_EQ(replies.size(), 1u);
-    return replies.empty() ? "" : replies[0].lines;
+    return why_without_sync(envelope({"a@example.com"}));
   }
   std::string restart() {
     begin();
@@ -204,6 +229,19 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
  protected:
   config::Transport &smtp() { return settings_.transports.front(); }
   std::string why(MessageId id) { return ask("why", {}, {to_string(id)}).lines; }
+  // Of a message that has just come, while the disk writes nothing.
+  std::string why_without_sync(const Envelope &e) {
+    const auto at = commit(e);
+    say(ingress_, wire::Notice{++sequence_, at.id, at.commit, at.envelope, at.body, encode_envelope(e)});
+    wire::QueueCommand c;
+    c.verb = "why";
+    c.ids = {to_string(at.id)};
+    command(std::move(c));
+    for (int i = 0; i < 10; ++i) core_->turn();
+    const auto replies = control_.link->take<wire::QueueReply>();
+    EXPECT_EQ(replies.size(), 1u);
+    return replies.empty() ? "" : replies[0].lines;
+  }
   MessageId last_of(int n, const Envelope &e) {
     MessageId last;
     for (int i = 0; i < n; ++i) last = mail(e);
@@ -241,6 +279,10 @@ const WhyCase kWhyCases[] = {
     {"suspended", &WhyBench::suspended, 0, 2, 600},
     {"alone", &WhyBench::alone, 1, 1},
     {"hold", &WhyBench::hold},
+    {"flush", &WhyBench::flush, 1, 1},
+    {"defer_transports", &WhyBench::defer_transports},
+    {"journal", &WhyBench::journal},
+    {"stop", &WhyBench::stop, 0, 1},
     {"delivery", &WhyBench::delivery},
     {"turn", &WhyBench::turn},
     {"restart", &WhyBench::restart},

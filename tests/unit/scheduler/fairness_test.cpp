@@ -244,6 +244,26 @@ TEST(Tenants, ThatIsAloneHasAll) {
   EXPECT_EQ(lab.sessions, 40u);
 }
 
+// A policy may make each sender one. Their numbers are used again, and with them nothing of who had them.
+TEST(Tenants, WhoseMailHasLongGoneAreForgotten) {
+  Lab lab;
+  lab.latency = [](const auto &) { return kMillisecond; };
+  lab.scheduler->tenants({{"heavy", 100}});
+  const auto t = lab.transport({.name = "t", .destination = {.window = {.initial = 1, .limit = 1}}});
+  lab.add(t, "d", {.tenant = "heavy"});
+  for (int i = 0; i < 20'000; ++i) {
+    const auto name = "tenant" + std::to_string(i);
+    lab.add(t, "d", {.tenant = name});
+    lab.run(lab.now + 10 * kMillisecond);
+  }
+  EXPECT_EQ(lab.waiting(), 0u);
+  EXPECT_LT(lab.scheduler->counts().tenants, 5'000u);
+  for (const auto *name : {"heavy", "light"})
+    for (int i = 0; i < 1000; ++i) lab.add(t, "d", {.tenant = name}, false, name);
+  lab.run(lab.now + 505 * kMillisecond);
+  EXPECT_NEAR(static_cast<double>(lab.begins("light").size()), 505 / 101, 2);
+}
+
 TEST(Priority, IsServedMoreButStarvesNobody) {
   Lab lab;
   const auto t = lab.transport({.name = "t", .sessions = 21, .destination = {.window = {.initial = 21, .limit = 21}}});

@@ -57,7 +57,8 @@ TEST(DestinationRateDelay, WaitsFromTheEndOfOneDeliveryToTheBeginningOfTheNext) 
   const auto last = lab.add(t, "slow.example");
   lab.run(lab.now + 1);
   EXPECT_EQ(lab.sessions, 2u);  // one each
-  EXPECT_EQ(lab.why(last).limit, "destination_concurrency_limit");
+  EXPECT_EQ(lab.why(last).limit, "destination_rate_delay");
+  EXPECT_EQ(lab.why(last).eligible, 0);  // that it ends has to come first
   lab.run(lab.now + kSecond + kMillisecond);
   EXPECT_EQ(lab.why(last).limit, "destination_rate_delay");
   EXPECT_EQ(lab.why(last).eligible, lab.ended.front().ended + kTenth);
@@ -125,6 +126,57 @@ TEST(DestinationRate, BindsEachDestinationByItself) {
   lab.run();
   for (const auto *to : {"a", "b"})
     EXPECT_EQ(gaps(lab.begins(to)), (std::vector<Nanos>{0, kTenth, kTenth, kTenth, kTenth}));
+}
+
+// Where a destination or a transport has a delay and a rate, or one that was found besides, the answer is the one that
+// keeps mail for longest.
+TEST(SeveralRates, OfADestinationTheOneThatOpensLastIsNamed) {
+  for (const auto &[rate, delay] : {std::pair{kSecond, kTenth}, {kTenth, kSecond}}) {
+    Lab lab;
+    lab.latency = [](const auto &) { return kMillisecond; };
+    const auto t = lab.transport({.name = "t", .destination = {.rate_delay = delay, .rate = {rate, 1}}});
+    for (int i = 0; i < 3; ++i) lab.add(t, "d.example");
+    lab.run(lab.now + 10 * kMillisecond);
+    ASSERT_EQ(lab.ended.size(), 1u);
+    const auto why = lab.why(2);
+    EXPECT_EQ(why.limit, delay < rate ? "destination_rate_limit" : "destination_rate_delay");
+    EXPECT_EQ(why.eligible, delay < rate ? lab.ended[0].begun + rate : lab.ended[0].ended + delay);
+    EXPECT_DOUBLE_EQ(why.value, 1);
+  }
+}
+
+TEST(SeveralRates, OfWhatIsSetAndWhatWasFoundTheLowerIsNamed) {
+  for (const auto interval : {10 * kSecond, kTenth}) {
+    Lab lab;
+    const auto t = lab.transport({.name = "t", .destination = {.rate = {interval, 1}}});
+    for (int i = 0; i < 2; ++i) lab.add(t, "d.example");
+    lab.scheduler->push_back(lab.scheduler->destination(t, "d.example"), lab.now);  // to one in two seconds
+    const auto why = lab.why(1);
+    EXPECT_EQ(why.limit, interval > kSecond ? "destination_rate_limit" : "adaptive_rate");
+    EXPECT_NEAR(why.value, interval > kSecond ? 10 : 2, 0.001);
+    EXPECT_EQ(why.detail.find("asked for less") != std::string::npos, interval < kSecond) << why.detail;
+  }
+  Lab lab;  // and beside a delay that is shorter
+  const auto t = lab.transport({.name = "t", .destination = {.rate_delay = kTenth}});
+  for (int i = 0; i < 2; ++i) lab.add(t, "d.example");
+  lab.scheduler->push_back(lab.scheduler->destination(t, "d.example"), lab.now);
+  EXPECT_EQ(lab.why(1).limit, "adaptive_rate");
+}
+
+TEST(SeveralRates, OfATransportTheOneThatOpensLastIsNamed) {
+  const std::pair<RateLimit, const char *> cases[] = {{{kSecond, 1}, "transport_rate_limit"},
+                                                      {{kSecond, 2}, "transport_rate_delay"},
+                                                      {{kTenth / 10, 1}, "transport_rate_delay"}};
+  for (const auto &[rate, limit] : cases) {
+    Lab lab;
+    const auto t = lab.transport({.name = "t", .rate_delay = kTenth, .rate = rate});
+    for (int i = 0; i < 3; ++i) lab.add(t, "d" + std::to_string(i));
+    lab.run(lab.now + 1);
+    ASSERT_EQ(lab.began.size(), 1u);
+    EXPECT_EQ(lab.why(2).limit, limit);
+    EXPECT_EQ(lab.why(2).eligible,
+              lab.began[0].begun + (rate.interval == kSecond && rate.burst == 1 ? kSecond : kTenth));
+  }
 }
 
 // Flows that are too many to tell each apart, under a bound that is low.

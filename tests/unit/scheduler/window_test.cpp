@@ -39,6 +39,13 @@ TEST(Window, ALargeCohortLimitToleratesBurstsOfFailures) {  // the "fragile" tra
   EXPECT_EQ(failures_until_dead(20, {.failed_cohort_limit = 0}), -1);
 }
 
+// The same for versions of Postfix before 2.5.
+TEST(Window, AVeryLargeOneToleratesThemAsWell) {
+  const auto failures = failures_until_dead(2000, {.initial = 2000, .limit = 2000});
+  EXPECT_GT(failures, 1200);
+  EXPECT_LT(failures, 2000);
+}
+
 TEST(Window, ASuccessForgetsFailedCohorts) {
   const WindowLimits limits;
   Window w;
