@@ -58,6 +58,13 @@ std::string no_record_type(std::string_view given) {
          did_you_mean(given, kRecordTypes);
 }
 
+std::string no_queue_limit(std::string_view given) {
+  return "there is no limit \"" + std::string{given} +
+         "\" to take of, expected tenant_rate_limit, campaign_rate_limit, sender_rate_limit or "
+         "source_pool_rate_limit" +
+         did_you_mean(given, kQueueLimits);
+}
+
 std::string no_time(std::string_view what, std::string_view given) {
   return std::string{what} + " is \"" + std::string{given} + "\", expected a time such as \"5s\"";
 }

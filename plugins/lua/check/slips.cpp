@@ -165,6 +165,8 @@ class Finder {
       return;
     else if (expected == ArgumentType::RecordType && !has(kRecordTypes, value.text))
       slip(value, no_record_type(value.text));
+    else if (expected == ArgumentType::QueueLimit && !has(kQueueLimits, value.text))
+      slip(value, no_queue_limit(value.text));
     else if (expected == ArgumentType::Time && !parse_duration(value.text))
       slip(value, no_time(parameter.what, value.text));
   }
@@ -188,8 +190,25 @@ class Finder {
              std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean(key.text, shape.names));
       else if (is_time_option(shape, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
         slip(value, no_time(key.text, value.text));
+      else if (const auto type = type_that_is_no_text(source_, known_, table.list[i]);
+               is_text_option(shape, key.text) && find_shape(type))
+        slip(value, no_text(key.text, type));
     }
+    missing(table, shape);
     return slips_.size() == before;
+  }
+
+  // What has to be given, where all that is given can be seen.
+  void missing(const Expression &table, const OptionsShape &shape) {
+    std::vector<std::string_view> given;
+    for (const auto index : table.keys) {
+      if (index == kNone) continue;
+      if (at(index).kind != ExpressionKind::String) return;
+      given.push_back(at(index).text);
+    }
+    for (const auto &option : shape.options)
+      if (!is_optional(option.name) && !has(given, option.name))
+        slip(table, std::string{shape.where} + " needs " + quoted(option.name));
   }
 
   static std::string no_text(std::string_view what, const std::string &got) {

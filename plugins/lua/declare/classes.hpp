@@ -56,6 +56,7 @@ inline constexpr DeclaredClass kDeclaredClasses[] = {
     {"mansio.ResultOptions", "", kResultDeclared},
     {"mansio.PermitsOptions", "", kPermitsDeclared},
     {"mansio.RouteFields", "", kRouteDeclared},
+    {"mansio.SubmitFields", "", kSubmitDeclared},
     {"mansio.ConnectOptions", "", kConnectDeclared},
     {"mansio.HttpOptions", "", kHttpDeclared},
     {"mansio.RedisOptions", "", kRedisDeclared},
@@ -90,8 +91,8 @@ constexpr std::string_view engine_type(std::string_view type) {
   if (type.ends_with('?')) type.remove_suffix(1);
   if (type.ends_with(kOrNil)) type.remove_suffix(kOrNil.size());
   if (type == "string" || is_texts(type)) return "string";
-  for (const auto alias :
-       {"mansio.Event", "mansio.MessageEvent", "mansio.RecordType", "mansio.OnError", "mansio.ProvideKind"})
+  for (const auto alias : {"mansio.Event", "mansio.MessageEvent", "mansio.RecordType", "mansio.OnError",
+                           "mansio.ProvideKind", "mansio.QueueLimit"})
     if (type == alias) return "string";
   for (const auto &declared : kDeclaredClasses) {
     if (type == declared.name) return declared.object;
