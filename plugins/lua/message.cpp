@@ -193,8 +193,7 @@ int field(lua_State *L) {
     return 1;
   }
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
-    throw ScriptError{"message has no field \"" + std::string{key} + '"' + did_you_mean(key, kMessageFields)};
+  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL) no_field("message", key, kMessageFields);
   return 1;
 }
 

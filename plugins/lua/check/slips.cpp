@@ -17,8 +17,11 @@ namespace {
 
 std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
 
-std::string meant(std::string_view given, const std::vector<std::string> &known) {
-  return did_you_mean(given, std::vector<std::string_view>{known.begin(), known.end()});
+std::string meant(std::string_view table, std::string_view given, std::vector<std::string> known) {
+  auto why = why_not_there(table, given);
+  if (!why.empty()) return why;
+  std::sort(known.begin(), known.end());
+  return did_you_mean_or(given, std::vector<std::string_view>{known.begin(), known.end()});
 }
 
 bool has(std::span<const std::string_view> names, std::string_view name) {
@@ -88,9 +91,9 @@ class Finder {
       if (local.name != name) known.push_back(local.name);
     if (written)
       slip(e, quoted(name) + " is no variable of this function; it lacks \"local\", or a value at load" +
-                  meant(name, known));
+                  meant("_G", name, std::move(known)));
     else
-      slip(e, "there is no global " + quoted(name) + meant(name, known));
+      slip(e, "there is no global " + quoted(name) + meant("_G", name, std::move(known)));
   }
 
   // first.text, or first:text().
@@ -111,15 +114,15 @@ class Finder {
     else if (written && !has(shape.fields, e.text))
       slip(e, name + " takes no new field, such as " + quoted(e.text));
     else if (!has(shape.fields, e.text))
-      slip(e,
-           name + (shape.handle ? " has no field " : " has no ") + quoted(e.text) + did_you_mean(e.text, shape.fields));
+      slip(e, name + (shape.handle ? " has no field " : " has no ") + quoted(e.text) +
+                  missing_field(name, e.text, shape.fields));
   }
   void strict_field(const Expression &e, const World::Fields &fields, bool written) {
     if (std::find(fields.known.begin(), fields.known.end(), e.text) != fields.known.end()) return;
     if (written)
       slip(e, fields.name + " takes no new field, such as " + quoted(e.text));
     else
-      slip(e, fields.name + " has no " + quoted(e.text) + meant(e.text, fields.known));
+      slip(e, fields.name + " has no " + quoted(e.text) + meant(fields.name, e.text, fields.known));
   }
 
   // An operand of `..`.
@@ -187,7 +190,7 @@ class Finder {
       const auto &value = at(table.list[i]);
       if (!has(shape.names, key.text))
         slip(key,
-             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean(key.text, shape.names));
+             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean_or(key.text, shape.names));
       else if (is_time_option(shape, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
         slip(value, no_time(key.text, value.text));
       else if (const auto type = type_that_is_no_text(source_, known_, table.list[i]);

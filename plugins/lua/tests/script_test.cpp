@@ -193,7 +193,13 @@ TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
        R"(:2: mansio.on has no option "time_out"; did you mean "timeout"?)"},
       {"mansio.on('rcpt', {timeout = '5x'}, print)", ":1: timeout is \"5x\", expected a time"},
       {"mansio.on('rcpt', {on_error = 'defr'}, print)", "did you mean \"defer\"?"},
-      {"mansio.on('rcpt')", ":1: expected a table for the options, got nothing"},
+      {"mansio.on('rcpt')", ":1: expected a function for the handler, got nothing"},
+      {"mansio.on('rcpt', 5)", ":1: expected a function for the handler, got number"},
+      {"mansio.on('rcpt', {timeout = 5})", ":1: expected a function for the handler, got nothing"},
+      {"mansio.on('rcpt', print, {timeout = 5})",
+       ":1: there is a table behind the handler, expected mansio.on(event, [options,] handler)"},
+      {"mansio.on('rcpt', nil, print)", ":1: expected a table for the options, got nil"},
+      {"mansio.on('recipients', print)", R"(:1: there is no event "recipients"; there is connect, helo, )"},
       {"mansio.on('rcpt', {}, 7)", ":1: expected a function for the handler, got number"},
       {"mansio.onn('rcpt', print)", R"(:1: mansio has no "onn"; did you mean "on"?)"},
       {"mansio.json.encod({})", R"(mansio.json has no "encod"; did you mean "encode"?)"},
@@ -206,8 +212,10 @@ TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
       {"mansio.provide('lookup', 'x', {lokup = print})",
        R"(mansio.provide has no option "lokup"; did you mean "lookup"?)"},
       {"mansio.lookup('x', 'y')", "works in handlers only"},
-      {"os.execute('true')", R"(os has no "execute")"},
-      {"io.open('/etc/passwd')", R"(there is no global "io")"},
+      {"os.execute('true')", R"(os has no "execute"; it is off, as it reaches the system: allow = ["os"])"},
+      {"io.open('/etc/passwd')", R"(there is no global "io"; it is off, as it reaches the system: allow = ["io"])"},
+      {"require('x')", R"(there is no global "require"; it is off, as it reaches the system: allow = ["package"])"},
+      {"coroutine.yield()", R"(there is no global "coroutine"; scripts are not offered it)"},
       {"load(string.dump(print))", R"(string has no "dump")"},
       {"load('\\27Lua')()", ":1: attempt to call a nil value"},
       {"debug.getinfo(1)", R"(there is no global "debug")"},
@@ -233,8 +241,17 @@ TEST(Script, IsRefusedWithItsOptions) {
   EXPECT_THAT(problem(kGood, {{"call_memory", "1K"}}), HasSubstr("call_memory is too small"));
   EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/nonexistent.lua"}}),
               HasSubstr("script names /nonexistent.lua, which is not there"));
+  EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/"}}),
+              HasSubstr("script names /, which is a directory"));
   const ScriptFile bad{"nonsense"};
   EXPECT_THROW(FakeHost(mansio_plugin_entry_1(), bad.options()), std::runtime_error);
+}
+
+TEST(Script, MayHaveAByteOrderMarkAndALineForTheSystem) {
+  for (const std::string heading : {"\xEF\xBB\xBF", "#!/usr/bin/lua\n", "\xEF\xBB\xBF#!/usr/bin/lua\n"}) {
+    EXPECT_EQ(problem(heading + "mansio.on('rcpt', print)"), "") << heading;
+    EXPECT_THAT(problem(heading + "pirnt()"), HasSubstr(heading.ends_with('\n') ? ".lua:2: " : ".lua:1: ")) << heading;
+  }
 }
 
 TEST(Script, MayReachTheSystemWhereItIsAllowed) {
