@@ -24,7 +24,7 @@ int no_such_field(lua_State *L) {
   std::sort(keys.begin(), keys.end());
   const std::vector<std::string_view> known{keys.begin(), keys.end()};
   auto near = why_not_there(name, key);
-  if (near.empty()) near = did_you_mean_or(key, known);
+  if (near.empty()) near = name == "_G" ? did_you_mean(key, known) : did_you_mean_or(key, known);
   if (name == "_G") throw ScriptError{"there is no global \"" + key + '"' + near};
   throw ScriptError{name + " has no \"" + key + '"' + near};
 }

@@ -21,7 +21,8 @@ std::string meant(std::string_view table, std::string_view given, std::vector<st
   auto why = why_not_there(table, given);
   if (!why.empty()) return why;
   std::sort(known.begin(), known.end());
-  return did_you_mean_or(given, std::vector<std::string_view>{known.begin(), known.end()});
+  const std::vector<std::string_view> names{known.begin(), known.end()};
+  return table == "_G" ? did_you_mean(given, names) : did_you_mean_or(given, names);
 }
 
 bool has(std::span<const std::string_view> names, std::string_view name) {
