@@ -83,6 +83,7 @@ inline constexpr auto kFilterFields = [] {
   return names;
 }();
 inline constexpr std::array<std::string_view, 2> kCheckedMechanisms{"PLAIN", "LOGIN"};
+inline constexpr auto kAnswerOptions = names_of(kAnswerDeclared);
 inline constexpr auto kPermitsOptions = names_of(kPermitsDeclared);
 inline constexpr auto kRateOptions = names_of(kRateDeclared);
 inline constexpr auto kResultOptions = names_of(kResultDeclared);

@@ -240,10 +240,17 @@ function message:progress() end
 ---@field envid string?
 ---@field ret "full"|"hdrs"|nil
 ---@field smtputf8 boolean
+---@field eight_bit boolean Some octet is above 127.
+---@field eight_bit_header boolean The same, in the header section.
+---@field body_8bitmime boolean The client declared BODY=8BITMIME.
 ---@field require_tls boolean Must not travel in the clear (RFC 8689).
 ---@field possible_duplicate boolean It may have been delivered before.
 ---@field source_pool string?
+---@field tls_policy string? Of the route, in the transport's own words.
 ---@field client_address string?
+---@field client_name string?
+---@field helo_name string?
+---@field origin mansio.origin Who brought the message into the mail system.
 local delivery = {}
 ---(recipient, [code,] [enhanced code,] [text] [, options])
 ---@param recipient mansio.recipient
@@ -261,6 +268,16 @@ function delivery:bounce(recipient, ...) end
 ---@param recipient mansio.recipient
 ---@param ... integer|string|mansio.ResultOptions
 function delivery:uncertain(recipient, ...) end
+
+---The client, unless a content filter or a server before us has told of another (XFORWARD).
+---@class mansio.origin
+---@field source "local"|"remote"|nil
+---@field address string?
+---@field port integer?
+---@field name string?
+---@field helo_name string?
+---@field protocol string?
+---@field ident string? The message's id there.
 
 ---A step of AUTH. Good until its function ends.
 ---@class mansio.auth_step
@@ -451,8 +468,11 @@ function gauge_metric:set(value) end
 ---@class mansio.RateOptions
 ---@field burst? integer How many may follow each other at once after a quiet time; the number of the rate unless given.
 
+---@class mansio.AnswerOptions
+---@field ttl? mansio.Time How long it may be used again, instead of cache_ttl of the table; 0 means not at all.
+
 ---@class mansio.Lookup
----@field lookup fun(key: string, table: string): string|string[]|mansio.verdict|nil
+---@field lookup fun(key: string, table: string): (string|string[]|mansio.verdict|nil), mansio.AnswerOptions?
 
 ---@class mansio.Transport
 ---@field deliver fun(delivery: mansio.delivery): mansio.verdict?

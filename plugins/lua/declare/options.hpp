@@ -77,8 +77,13 @@ inline constexpr DeclaredField kMemoizeDeclared[] = {
     {"size?", "integer", "How many are; 10000 unless given."},
 };
 
+// Behind the answer of a table.
+inline constexpr DeclaredField kAnswerDeclared[] = {
+    {"ttl?", "mansio.Time", "How long it may be used again, instead of cache_ttl of the table; 0 means not at all."},
+};
+
 inline constexpr DeclaredField kLookupObjectDeclared[] = {
-    {"lookup", "fun(key: string, table: string): string|string[]|mansio.verdict|nil"},
+    {"lookup", "fun(key: string, table: string): (string|string[]|mansio.verdict|nil), mansio.AnswerOptions?"},
 };
 
 inline constexpr DeclaredField kTransportObjectDeclared[] = {

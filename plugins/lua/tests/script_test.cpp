@@ -164,6 +164,30 @@ TEST(Script, SeesWhoAuthenticated) {
   EXPECT_EQ(status("mallory"), MANSIO_FAIL) << s.host.log;
 }
 
+TEST(Script, SaysHowLongAnAnswerIsGood) {
+  Scripted s{R"(
+    mansio.provide("lookup", "users", {lookup = function(key)
+      if key == "alice" then return "1000", {ttl = "5m"} end
+      if key == "nobody" then mansio.sleep("1ms") return nil, {ttl = 30} end
+      if key == "once" then return "1", {ttl = 0} end
+      if key == "wrong" then return "1", {tll = "5m"} end
+      return key:gsub("x", "y")
+    end})
+  )"};
+  const auto alice = s.host.lookup("alice", "users");
+  EXPECT_THAT(alice.values, ElementsAre("1000")) << s.host.log;
+  EXPECT_EQ(alice.ttl_ns, 300'000'000'000);
+  const auto nobody = s.host.lookup("nobody", "users");
+  EXPECT_EQ(nobody.status, MANSIO_NOT_FOUND);
+  EXPECT_EQ(nobody.ttl_ns, 30'000'000'000);
+  EXPECT_LT(s.host.lookup("once", "users").ttl_ns, 0);
+  const auto replaced = s.host.lookup("xx", "users");
+  EXPECT_THAT(replaced.values, ElementsAre("yy"));
+  EXPECT_EQ(replaced.ttl_ns, 0);
+  EXPECT_EQ(s.host.lookup("wrong", "users").status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr(R"(the answer has no option "tll"; did you mean "ttl"?)"));
+}
+
 TEST(Script, ProvidesLookups) {
   Scripted s{R"(
     mansio.provide("lookup", "users", {lookup = function(key, table)
