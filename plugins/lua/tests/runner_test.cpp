@@ -667,9 +667,7 @@ TEST(Runner, HasAQueueAndAnOperator) {
       local client = script:client()
       local function says() return client:event("rcpt", {"b@example.com"}) end
       test.equal(says(), "550 5.7.1 2 0123456789ABC")
-      test.equal(script:submitted(), {{sender = "a@b", recipients = {"b@example.com"}, message = "Subject: x
-
-",
+      test.equal(script:submitted(), {{sender = "a@b", recipients = {"b@example.com"}, message = "Subject: x\r\n\r\n",
                                        meta = {tenant = "gold"}}})
       script:submit("no way to it")
       test.equal(says(), "550 5.7.1 2 no way to it")
