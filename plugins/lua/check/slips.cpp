@@ -41,6 +41,8 @@ class Finder {
   std::vector<Slip> find() {
     for (const auto &step : source_.steps)
       if (step.inside) look_at(step.expression, step.written);
+    for (const auto &e : source_.expressions)
+      if (e.kind == ExpressionKind::Call && known_.callee(e) == "mansio.on" && e.list.size() > 1) handler(e);
     std::stable_sort(slips_.begin(), slips_.end(), [](const Slip &a, const Slip &b) { return a.line < b.line; });
     const auto same = [](const Slip &a, const Slip &b) { return a.line == b.line && a.text == b.text; };
     slips_.erase(std::unique(slips_.begin(), slips_.end(), same), slips_.end());
@@ -48,6 +50,46 @@ class Finder {
   }
 
  private:
+  // mansio.on(event, [options,] function): what the function returns, as far as that can be seen.
+  void handler(const Expression &on) {
+    const auto &event = at(on.list.front());
+    const auto *function = &at(on.list.back());
+    if (function->kind == ExpressionKind::Local) {
+      const auto &local = source_.locals[function->local];
+      if (local.assigned || local.value == kNone) return;
+      function = &at(local.value);
+    }
+    if (event.kind != ExpressionKind::String || function->kind != ExpressionKind::Function) return;
+    const bool told = std::any_of(kMessageEvents.begin(), kMessageEvents.end(),
+                                  [&](const MessageEventName &known) { return known.name == event.text; });
+    const std::string expected = told ? "nothing" : "a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing";
+    for (const auto index : source_.functions[function->function].returned)
+      if (const auto got = no_result(index); !got.empty())
+        slip(at(index), "the handler returns a " + got + ", expected " + expected);
+  }
+  // What it is that is no result; "" for what may be one.
+  std::string no_result(Index index) const {
+    const auto &e = at(index);
+    switch (e.kind) {
+      case ExpressionKind::String:
+        return "text";
+      case ExpressionKind::Number:
+        return "number";
+      case ExpressionKind::True:
+      case ExpressionKind::False:
+        return "boolean";
+      case ExpressionKind::Table:
+        return "table";
+      case ExpressionKind::Function:
+        return "function";
+      default:
+        break;
+    }
+    const auto &known = known_.of(index);
+    return known.kind == Known::Kind::Path && find_function(known.name) ? "function, " + known.name + " without ()"
+                                                                        : "";
+  }
+
   const Expression &at(Index index) const { return source_.expressions[index]; }
   void slip(const Expression &where, std::string text) { slips_.push_back({where.line, std::move(text)}); }
 

@@ -299,7 +299,7 @@ TEST(Script, FailsInOneCallForASlipInAHandler) {
       if rcpt.localpart == "field" then return way.transaction.sesion end
       if rcpt.localpart == "part" then return way.rcpt.domian end
       if rcpt.localpart == "assign" then way.transaction.sender = "x" end
-      if rcpt.localpart == "string" then return "rejected" end
+      if rcpt.localpart == "string" then return way.text or "rejected" end
       if rcpt.localpart == "on" then mansio.on("rcpt", print) end
       if rcpt.localpart == "kept" then if kept then return kept.queue_id end kept = transaction end
       if rcpt.localpart == "message" then mansio.lookup(way.rcpt, "x") end

@@ -120,6 +120,25 @@ TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
               HasSubstr(":2: address has no"));
 }
 
+TEST(Slips, InWhatHandlersReturnAreFoundAtLoad) {
+  const std::string expected = ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing";
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"return '550 no'", ":2: the handler returns a text" + expected},
+      {"if r then return 550, 'no' end", ":2: the handler returns a number" + expected},
+      {"return false", ":2: the handler returns a boolean" + expected},
+      {"return {code = 550}", ":2: the handler returns a table" + expected},
+      {"return mansio.reject", ":2: the handler returns a function, mansio.reject without ()" + expected},
+  };
+  for (const auto &[body, said] : slips) EXPECT_THAT(problem_at("rcpt", "t, r", body), HasSubstr(said)) << body;
+  EXPECT_THAT(problem("local function judge() return true end\nmansio.on('rcpt', {timeout = 1}, judge)"),
+              HasSubstr(":1: the handler returns a boolean"));
+  EXPECT_THAT(problem_at("delivered", "e", "return true"),
+              HasSubstr("the handler returns a boolean, expected nothing"));
+  for (const auto *const good : {"return nil", "return", "local f = function() return 1 end f()",
+                                 "local x = mansio.reject return x('no')", "return r and mansio.reject('no') or nil"})
+    EXPECT_EQ(problem_at("rcpt", "t, r", good), "") << good;
+}
+
 TEST(Slips, InArgumentsAreFoundAtLoad) {
   const std::vector<std::pair<std::string, std::string>> slips{
       {"return mansio.reject(450, 'no')", ":2: the code is 450, expected 500 to 599"},
