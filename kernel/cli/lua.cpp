@@ -15,6 +15,18 @@
 
 namespace mansio::cli {
 
+namespace {
+
+// What is wrong within a script begins with its place, FILE:LINE:, for editors; what is wrong with the options is told
+// as ever.
+std::string script_problem(const host::OptionProblem &problem, const std::string &path) {
+  const auto within = "names " + path + ", which cannot be used: ";
+  return problem.option == "script" && problem.text.starts_with(within) ? problem.text.substr(within.size())
+                                                                        : to_string(problem);
+}
+
+}  // namespace
+
 int lua_check_main(const LuaCheck &order) {
   std::string dir;
   if (::access(order.config.c_str(), R_OK) == 0) {
@@ -36,7 +48,7 @@ int lua_check_main(const LuaCheck &order) {
     host::OptionTexts given{{"script", error ? script : path}};
     if (!allow.empty()) given.emplace("allow", allow);
     const auto problems = host::judge_options(**plugin, given, {{"instance", "check"}});
-    for (const auto &problem : problems) std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+    for (const auto &problem : problems) std::fprintf(stderr, "%s\n", script_problem(problem, path).c_str());
     if (problems.empty())
       fmt::print("{}: good\n", script);
     else

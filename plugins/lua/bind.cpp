@@ -1,5 +1,6 @@
 #include "plugins/lua/bind.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "plugins/lua/duration.hpp"
@@ -19,9 +20,11 @@ std::string key_text(lua_State *L, int index) {
 int no_such_field(lua_State *L) {
   const std::string name = lua_tostring(L, lua_upvalueindex(1));
   const auto key = key_text(L, 2);
-  const auto keys = keys_of(L, 1);
+  auto keys = keys_of(L, 1);
+  std::sort(keys.begin(), keys.end());
   const std::vector<std::string_view> known{keys.begin(), keys.end()};
-  const auto near = did_you_mean(key, known);
+  auto near = why_not_there(name, key);
+  if (near.empty()) near = name == "_G" ? did_you_mean(key, known) : did_you_mean_or(key, known);
   if (name == "_G") throw ScriptError{"there is no global \"" + key + '"' + near};
   throw ScriptError{name + " has no \"" + key + '"' + near};
 }
@@ -97,7 +100,7 @@ void only_fields(lua_State *L, int index, std::string_view where, std::span<cons
     bool found = false;
     for (const auto name : known) found = found || name == key;
     if (!found || lua_type(L, -1) != LUA_TSTRING)
-      throw ScriptError{std::string{where} + " has no option \"" + key + '"' + did_you_mean(key, known)};
+      throw ScriptError{std::string{where} + " has no option \"" + key + '"' + did_you_mean_or(key, known)};
   }
 }
 

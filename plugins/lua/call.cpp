@@ -301,7 +301,7 @@ int Call::step(lua_State *L, std::size_t done, bool answered) {
     if (!answered) {
       lua_rawgeti(L, LUA_REGISTRYINDEX, function_);
       const int n = work_->push(L, *this);
-      lua_callk(L, n, 1, 1, next_step);
+      lua_callk(L, n, work_->results(), 1, next_step);
     }
     reply_ = work_->result(L, *this);
     return 0;

@@ -83,11 +83,13 @@ inline constexpr auto kFilterFields = [] {
   return names;
 }();
 inline constexpr std::array<std::string_view, 2> kCheckedMechanisms{"PLAIN", "LOGIN"};
+inline constexpr auto kAnswerOptions = names_of(kAnswerDeclared);
 inline constexpr auto kPermitsOptions = names_of(kPermitsDeclared);
 inline constexpr auto kRateOptions = names_of(kRateDeclared);
 inline constexpr auto kResultOptions = names_of(kResultDeclared);
 inline constexpr auto kRouteFields = names_of(kRouteDeclared);
 inline constexpr auto kMemoizeOptions = names_of(kMemoizeDeclared);
+inline constexpr auto kSubmitFields = names_of(kSubmitDeclared);
 inline constexpr auto kConnectOptions = names_of(kConnectDeclared);
 inline constexpr auto kRedisOptions = names_of(kRedisDeclared);
 inline constexpr auto kHttpOptions = names_of(kHttpDeclared);
@@ -95,6 +97,10 @@ inline constexpr auto kSqliteOptions = names_of(kSqliteDeclared);
 
 // Of mansio.dns().
 inline constexpr std::array<std::string_view, 5> kRecordTypes{"A", "AAAA", "MX", "TXT", "PTR"};
+
+// Of mansio.take_permits(): limits of whose mail it is.
+inline constexpr std::array<std::string_view, 4> kQueueLimits{"tenant_rate_limit", "campaign_rate_limit",
+                                                              "sender_rate_limit", "source_pool_rate_limit"};
 
 // What reaches the system, and is off unless the option `allow` has it.
 inline constexpr std::array<std::string_view, 7> kLibraries{"io",   "os",    "package", "connect",

@@ -52,6 +52,24 @@ void push_notify(lua_State *L, std::uint8_t notify) {
   }
 }
 
+void push_origin(lua_State *L, const plugin::Origin &origin) {
+  const auto set = [L](const char *name, const std::string &text) {
+    push_known(L, text);
+    lua_setfield(L, -2, name);
+  };
+  lua_createtable(L, 0, 7);
+  set("source", origin.source == MANSIO_ORIGIN_LOCAL ? "local" : origin.source == MANSIO_ORIGIN_REMOTE ? "remote" : "");
+  set("address", origin.address);
+  set("name", origin.name);
+  set("helo_name", origin.helo);
+  set("protocol", origin.protocol);
+  set("ident", origin.ident);
+  if (origin.port != 0) {
+    lua_pushinteger(L, origin.port);
+    lua_setfield(L, -2, "port");
+  }
+}
+
 // __index; the methods are the upvalue.
 int delivery_field(lua_State *L) {
   auto &call = call_of(L, 1, kDelivery);
@@ -87,6 +105,20 @@ int delivery_field(lua_State *L) {
     push_known(L, mail.source_pool);
   } else if (key == "client_address") {
     push_known(L, mail.client_address);
+  } else if (key == "client_name") {
+    push_known(L, mail.client_name);
+  } else if (key == "helo_name") {
+    push_known(L, mail.client_helo);
+  } else if (key == "tls_policy") {
+    push_known(L, mail.tls_policy);
+  } else if (key == "origin") {
+    push_origin(L, mail.origin);
+  } else if (key == "eight_bit") {
+    lua_pushboolean(L, mail.has(MANSIO_MSG_EIGHT_BIT));
+  } else if (key == "eight_bit_header") {
+    lua_pushboolean(L, mail.has(MANSIO_MSG_EIGHT_BIT_HEADER));
+  } else if (key == "body_8bitmime") {
+    lua_pushboolean(L, mail.has(MANSIO_MSG_BODY_8BITMIME));
   } else {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL) no_field(kDelivery, key, kDeliveryFields);

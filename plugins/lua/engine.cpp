@@ -8,6 +8,7 @@
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/command.hpp"
 #include "plugins/lua/event.hpp"
 #include "plugins/lua/io/services.hpp"
 #include "plugins/lua/lease.hpp"
@@ -19,6 +20,8 @@ namespace {
 // Of calls that nobody waits for: as many at once, and for as long.
 constexpr std::size_t kMostTold = 1'000;
 constexpr std::int64_t kToldTime = 60'000'000'000;
+// Of a command: the host waits a second longer, and would only say that it took too long.
+constexpr std::int64_t kCommandTime = 19'000'000'000;
 
 struct Busy {
   bool &flag;
@@ -146,6 +149,14 @@ void Engine::begin(plugin::LeaseRequest request, plugin::Token token) {
   const auto *const found = state.find(ProvideKind::Rate, name);
   if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Rate, name)));
   ask(state, std::make_unique<LeaseWork>(std::move(request)), found->function, std::move(token));
+}
+
+void Engine::begin(const std::string &command, std::vector<std::string> arguments, plugin::Token token) {
+  auto &state = pick();
+  auto call = std::make_unique<Call>(*this, state, std::make_unique<CommandWork>(std::move(arguments)),
+                                     state.command(command), std::move(token));
+  call->end_within(kCommandTime);
+  run(std::move(call));
 }
 
 void Engine::tell(const plugin::Event &event) {
@@ -295,6 +306,30 @@ std::uint32_t Engine::metric(const std::string &name, const std::string &help, b
     throw ScriptError{"the metric \"" + name +
                       "\" was refused, expected a name of [a-z0-9_] that is not the host's own"};
   return metrics_[name] = id;
+}
+
+void Engine::offer_command(const std::string &name, const std::string &help) {
+  if (!host_ || commands_.contains(name)) return;
+  if (made_) throw ScriptError{"the command " + name + " is new: commands are named when the script is first loaded"};
+  auto made = std::make_unique<Command>(Command{this, name});
+  const auto *const control = host_->service<mansio_host_control>("mansio.host.control/1~draft");
+  if (control->command(host_->raw(), name.c_str(), help.c_str(), &called, made.get()) != MANSIO_OK)
+    throw ScriptError{"the command \"" + name + "\" was refused: there are more than 100"};
+  commands_[name] = std::move(made);
+}
+
+void Engine::called(void *arg, mansio_op op, const mansio_str *arguments, std::size_t n) {
+  const auto &command = *static_cast<Command *>(arg);
+  auto &engine = *command.engine;
+  try {
+    std::vector<std::string> copied;
+    copied.reserve(n);
+    for (std::size_t i = 0; i < n; ++i) copied.push_back(plugin::string(arguments[i]));
+    engine.begin(command.name, std::move(copied), plugin::Token{*engine.host_, op});
+  } catch (const std::exception &e) {
+    // Where a token was given away it has said so already.
+    if (engine.host_->alive(op)) engine.host_->complete(op, plugin::Reply{MANSIO_INTERNAL, {}, e.what()});
+  }
 }
 
 const WindowOf *Engine::window(const std::string &name, std::int64_t length) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "mansio/auth.hpp"
+#include "mansio/draft/services.h"
 #include "mansio/event.hpp"
 #include "mansio/filter.hpp"
 #include "mansio/numbers.hpp"
@@ -67,6 +68,7 @@ class Engine {
   void begin(plugin::Delivery delivery, plugin::Token token);
   void begin(plugin::AuthStep step, plugin::Token token);
   void begin(plugin::LeaseRequest request, plugin::Token token);
+  void begin(const std::string &command, std::vector<std::string> arguments, plugin::Token token);
   void cancel(mansio_op op);
 
   // What nobody waits for. It may wait itself, for a while.
@@ -95,6 +97,9 @@ class Engine {
 
   // A metric of this name; the host defines it while the instance is made, later states find it. Throws ScriptError.
   std::uint32_t metric(const std::string &name, const std::string &help, bool gauge);
+  // A command of the script's: the host is told of it while the instance is made, later states find it there. Throws
+  // ScriptError.
+  void offer_command(const std::string &name, const std::string &help);
   std::map<std::string, Module> &modules() { return modules_; }                       // by their names
   const plugin::Numbers *numbers() const { return numbers_ ? &*numbers_ : nullptr; }  // null: nothing is counted
   // What the script calls so, which outlives every state; null: it was made with other numbers. Throw ScriptError when
@@ -103,6 +108,7 @@ class Engine {
   const RateOf *rate(const std::string &name, std::int64_t interval, std::int64_t burst);
 
  private:
+  static void called(void *arg, mansio_op op, const mansio_str *arguments, std::size_t n);
   State &pick();
   std::unique_ptr<State> fresh();  // throws LoadError
   bool worn(const State &state) const;
@@ -120,7 +126,12 @@ class Engine {
   const Settings settings_;
   const bool virtual_clock_;
   std::uint64_t stages_ = 0, serial_ = 0;
-  bool made_ = false;  // the instance has been: no metrics any more
+  bool made_ = false;  // the instance has been: no metrics and commands any more
+  struct Command {     // what the host calls
+    Engine *engine;
+    std::string name;
+  };
+  std::map<std::string, std::unique_ptr<Command>> commands_;
   std::map<std::string, std::uint32_t> metrics_;
   std::optional<plugin::Numbers> numbers_;
   std::map<std::string, WindowOf> windows_;

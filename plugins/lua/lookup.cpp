@@ -1,10 +1,12 @@
 #include "plugins/lua/lookup.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
+#include "plugins/lua/declarations.hpp"
 
 namespace mansio::lua {
 
@@ -14,7 +16,34 @@ int LookupWork::push(lua_State *L, Call &) {
   return 2;
 }
 
+namespace {
+
+// The second value, taken off: how long the first one is good, as the host has it: in ns, 0 for as it is configured,
+// less for not at all. What is no table is a value too many, such as the one that string.gsub returns.
+std::int64_t take_ttl(lua_State *L) {
+  std::int64_t ttl = 0;
+  if (lua_istable(L, -1)) {
+    only_fields(L, -1, "the answer", kAnswerOptions);
+    if (lua_getfield(L, -1, "ttl") != LUA_TNIL) {
+      ttl = duration_at(L, -1, "ttl");
+      if (ttl == 0) ttl = -1;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return ttl;
+}
+
+}  // namespace
+
 plugin::Reply LookupWork::result(lua_State *L, Call &call) {
+  const auto ttl = take_ttl(L);
+  auto reply = answer(L, call);
+  if (ttl != 0) reply.ttl(ttl);
+  return reply;
+}
+
+plugin::Reply LookupWork::answer(lua_State *L, Call &call) const {
   const auto wrong = [&](const std::string &got) {
     return ScriptError{call.place(L) + ": the lookup returned " + got +
                        ", expected a text, a list of texts, nil for \"not found\", or mansio.defer(\"why\")"};

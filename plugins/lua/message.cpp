@@ -257,8 +257,7 @@ int field(lua_State *L) {
   }
   if (key == "recipients") return push_recipients(L, call_of(L, 1, kMessageType)), 1;
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
-    throw ScriptError{"message has no field \"" + std::string{key} + '"' + did_you_mean(key, kMessageFields)};
+  if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL) no_field("message", key, kMessageFields);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
 #include <vector>
 
 #include "plugins/lua/declarations.hpp"
@@ -31,12 +32,26 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+// Of "helo" the name "helo_name": the shortest one of which it is a part.
+std::string_view with_part(std::string_view given, std::span<const std::string_view> known) {
+  const auto is_between = [](char c) { return c == '_' || c == '-'; };
+  std::string_view best;
+  for (const auto name : known) {
+    const auto at = name.find(given);
+    if (given.empty() || at == name.npos) continue;
+    const auto end = at + given.size();
+    const bool whole = (at == 0 || is_between(name[at - 1])) && (end == name.size() || is_between(name[end]));
+    if (whole && (best.empty() || name.size() < best.size())) best = name;
+  }
+  return best;
+}
+
 }  // namespace
 
 std::string_view nearest(std::string_view given, std::span<const std::string_view> known) {
   if (given.size() > kLongest) return {};
   std::string_view best;
-  std::size_t least = given.size() < 3 ? 2 : given.size() / 3 + 2;  // one more than what passes for a slip
+  std::size_t least = std::max<std::size_t>(given.size() / 3, 1) + 1;  // one more than what passes for a slip
   for (const auto name : known) {
     if (name.size() > kLongest) continue;
     const auto d = distance(given, name);
@@ -49,13 +64,55 @@ std::string_view nearest(std::string_view given, std::span<const std::string_vie
 }
 
 std::string did_you_mean(std::string_view given, std::span<const std::string_view> known) {
-  const auto near = nearest(given, known);
+  auto near = nearest(given, known);
+  if (near.empty()) near = with_part(given, known);
   return near.empty() ? std::string{} : "; did you mean \"" + std::string{near} + "\"?";
+}
+
+std::string did_you_mean_or(std::string_view given, std::span<const std::string_view> known) {
+  constexpr std::size_t kFew = 26;
+  auto text = did_you_mean(given, known);
+  if (!text.empty() || known.empty() || known.size() > kFew) return text;
+  for (const auto name : known) (text += text.empty() ? "; there is " : ", ") += name;
+  return text;
+}
+
+std::string missing_field(std::string_view object, std::string_view field, std::span<const std::string_view> known) {
+  const auto of_session = [&] {
+    return std::find(kSessionFields.begin(), kSessionFields.end(), field) != kSessionFields.end();
+  };
+  if (object == "transaction" && of_session())
+    return "; it is one of the session: transaction.session." + std::string{field};
+  return did_you_mean_or(field, known);
+}
+
+std::string why_not_there(std::string_view table, std::string_view name) {
+  const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::string_view library;
+  if (table == "_G" && name == "io") library = "io";
+  if (table == "_G" && is_one_of({"package", "require"})) library = "package";
+  if (table == "os" && is_one_of({"execute", "exit", "getenv", "remove", "rename", "setlocale", "tmpname"}))
+    library = "os";
+  if (!library.empty())
+    return "; it is off, as it reaches the system: allow = [\"" + std::string{library} +
+           "\"] in the configuration opens it";
+  if (table == "_G" && is_one_of({"coroutine", "debug", "collectgarbage", "dofile", "loadfile", "warn"}))
+    return "; scripts are not offered it";
+  return {};
 }
 
 std::string no_record_type(std::string_view given) {
   return "there is no type \"" + std::string{given} + "\" of records here, expected A, AAAA, MX, TXT or PTR" +
          did_you_mean(given, kRecordTypes);
+}
+
+std::string no_queue_limit(std::string_view given) {
+  return "there is no limit \"" + std::string{given} +
+         "\" to take of, expected tenant_rate_limit, campaign_rate_limit, sender_rate_limit or "
+         "source_pool_rate_limit" +
+         did_you_mean(given, kQueueLimits);
 }
 
 std::string no_time(std::string_view what, std::string_view given) {

@@ -133,7 +133,7 @@ void push_fact(lua_State *L, const plugin::Stage &stage, const Fact &fact) {
 void push_message_meta(lua_State *L, Call &call) { push_handle(L, kMessageMeta, call); }
 
 void no_field(const char *type, std::string_view key, std::span<const std::string_view> known) {
-  throw ScriptError{std::string{type} + " has no field \"" + std::string{key} + '"' + did_you_mean(key, known)};
+  throw ScriptError{std::string{type} + " has no field \"" + std::string{key} + '"' + missing_field(type, key, known)};
 }
 
 Call &call_with(lua_State *L, std::uint64_t serial, const char *type) {

@@ -25,7 +25,7 @@ OnError on_error_named(std::string_view name) {
   std::vector<std::string_view> names;
   for (const auto &event : kEvents) names.push_back(event.name);
   for (const auto &event : kMessageEvents) names.push_back(event.name);
-  throw ScriptError{"there is no event \"" + std::string{name} + '"' + did_you_mean(name, names)};
+  throw ScriptError{"there is no event \"" + std::string{name} + '"' + did_you_mean_or(name, names)};
 }
 
 // mansio.on(event, [options,] function)
@@ -38,8 +38,12 @@ int on(lua_State *L) {
   const bool asked = stage != kEvents.end();
   if (!asked && told == kMessageEvents.end()) no_event(name);
   Handler handler;
-  const int function = lua_isfunction(L, 2) ? 2 : 3;
-  if (function == 3) {
+  const bool has_options = lua_istable(L, 2) || (!lua_isfunction(L, 2) && !lua_isnoneornil(L, 3));
+  const int function = has_options ? 3 : 2;
+  if (!lua_isnoneornil(L, function + 1))
+    throw ScriptError{"there is a " + type_name(L, function + 1) +
+                      " behind the handler, expected mansio.on(event, [options,] handler)"};
+  if (has_options) {
     expect_table<"mansio.on", 2>(L);
     only_fields(L, 2, "mansio.on", kOnOptions);
     if (lua_getfield(L, 2, "on_error") != LUA_TNIL && !asked)

@@ -6,11 +6,13 @@
 #include <string>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/command.hpp"
 #include "plugins/lua/io/io.hpp"
 #include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/objects.hpp"
 #include "plugins/lua/registration.hpp"
 #include "plugins/lua/state.hpp"
+#include "plugins/lua/submit.hpp"
 #include "plugins/lua/verdict.hpp"
 #include "plugins/lua/wait.hpp"
 
@@ -91,8 +93,10 @@ void open_mansio(lua_State *L) {
   make_object_types(L);
   lua_newtable(L);
   add_registration(L);
+  add_command(L);
   add_verdicts(L);
   add_waits(L);
+  add_submit(L);
   add_library(L, "re", add_re);
   add_library(L, "json", add_json);
   add_library(L, "base64", add_base64);

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
+#include <utility>
 
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/names.hpp"
@@ -16,11 +19,22 @@ namespace {
 
 using plugin::BadConfig;
 
+// As Lua's own loader of files has it: a byte order mark, and a first line that begins with "#" for the system, say
+// nothing.
+std::string without_heading(std::string text) {
+  constexpr std::string_view kMark{"\xEF\xBB\xBF"};
+  if (text.starts_with(kMark)) text.erase(0, kMark.size());
+  if (text.starts_with('#')) text.erase(0, text.find('\n'));  // its end stays, for the numbers of the lines
+  return text;
+}
+
 std::string read_script(const std::string &path) {
   errno = 0;
   std::ifstream in{path, std::ios::binary};
+  if (std::error_code ignored; std::filesystem::is_directory(path, ignored))
+    throw BadConfig{"script", "names " + path + ", which is a directory"};
   std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (in && !in.bad() && !text.empty()) return text;
+  if (in && !in.bad() && !text.empty()) return without_heading(std::move(text));
   if (errno == ENOENT) throw BadConfig{"script", "names " + path + ", which is not there"};
   if (errno != 0) throw BadConfig{"script", "names " + path + ", which cannot be read: " + std::strerror(errno)};
   throw BadConfig{"script", "names " + path + ", which is empty"};

@@ -134,11 +134,12 @@ inline constexpr std::array kReportShapes{
 };
 
 // What an argument has to be that has to be there. Those of constructors are not asked for: they say it themselves.
-enum class ArgumentType { Unknown, Text, Time, RecordType };
+enum class ArgumentType { Unknown, Text, Time, RecordType, QueueLimit };
 constexpr ArgumentType type_of_argument(const DeclaredParameter &parameter) {
   if (parameter.what.empty() || is_optional(parameter.name)) return ArgumentType::Unknown;
   if (parameter.type == "mansio.Time") return ArgumentType::Time;
   if (parameter.type == "mansio.RecordType") return ArgumentType::RecordType;
+  if (parameter.type == "mansio.QueueLimit") return ArgumentType::QueueLimit;
   return engine_type(parameter.type) == "string" ? ArgumentType::Text : ArgumentType::Unknown;
 }
 constexpr bool is_constructor(std::string_view function) {
@@ -152,6 +153,7 @@ struct OptionsShape {
   std::span<const std::string_view> names;
 };
 inline constexpr OptionsShape kOptionsShapes[] = {
+    {"mansio.SubmitFields", "mansio.submit", kSubmitDeclared, kSubmitFields},
     {"mansio.ConnectOptions", "mansio.connect", kConnectDeclared, kConnectOptions},
     {"mansio.RedisOptions", "mansio.redis", kRedisDeclared, kRedisOptions},
     {"mansio.SqliteOptions", "mansio.sqlite", kSqliteDeclared, kSqliteOptions},
@@ -168,10 +170,16 @@ constexpr const OptionsShape *find_options(std::string_view type) {
     if (type.ends_with(shape.type)) return &shape;
   return nullptr;
 }
-constexpr bool is_time_option(const OptionsShape &shape, std::string_view name) {
+constexpr bool is_option_of(std::string_view type, const OptionsShape &shape, std::string_view name) {
   for (const auto &option : shape.options)
-    if (plain_name(option.name) == name) return option.type == "mansio.Time";
+    if (plain_name(option.name) == name) return option.type == type;
   return false;
+}
+constexpr bool is_time_option(const OptionsShape &shape, std::string_view name) {
+  return is_option_of("mansio.Time", shape, name);
+}
+constexpr bool is_text_option(const OptionsShape &shape, std::string_view name) {
+  return is_option_of("string", shape, name);
 }
 
 }  // namespace mansio::lua

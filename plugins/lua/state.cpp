@@ -113,6 +113,11 @@ const Provided *State::find(ProvideKind kind, std::string_view name) const {
   return found == all.end() ? nullptr : &found->second;
 }
 
+int State::command(std::string_view name) const {
+  const auto found = commands_.find(name);
+  return found == commands_.end() ? LUA_NOREF : found->second;
+}
+
 std::uint64_t State::stages() const {
   std::uint64_t bits = 0;
   for (std::size_t stage = 0; stage < kStages; ++stage)
@@ -136,7 +141,9 @@ bool State::registers_the_same(const State &other) const {
   const auto same_names = [&](const ByName &a, const ByName &b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
   };
+  const auto same_name = [](const auto &a, const auto &b) { return a.first == b.first; };
   return std::equal(handlers_.begin(), handlers_.end(), other.handlers_.begin(), as_many) &&
+         std::equal(commands_.begin(), commands_.end(), other.commands_.begin(), other.commands_.end(), same_name) &&
          std::equal(listeners_.begin(), listeners_.end(), other.listeners_.begin(), as_many) &&
          std::equal(provided_.begin(), provided_.end(), other.provided_.begin(), same_names);
 }

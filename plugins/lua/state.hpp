@@ -81,6 +81,9 @@ class State {
   }
   const ByName &provided(ProvideKind kind) const { return provided_.at(static_cast<std::size_t>(kind)); }
   const Provided *find(ProvideKind kind, std::string_view name) const;  // null: there is none
+  // Commands for operators, by name; false: there is one already.
+  bool add_command(const std::string &name, int function) { return commands_.emplace(name, function).second; }
+  int command(std::string_view name) const;  // LUA_NOREF: there is none
   std::uint64_t stages() const;
   std::uint64_t events() const;
   bool registers_the_same(const State &other) const;
@@ -145,6 +148,7 @@ class State {
   std::array<std::vector<Handler>, kStages> handlers_{};
   std::array<std::vector<Handler>, kMessageEvents.size()> listeners_{};
   std::array<ByName, kProvideKinds.size()> provided_{};
+  std::map<std::string, int, std::less<>> commands_;
   std::vector<Thread> idle_;
 };
 

@@ -24,6 +24,8 @@ class Work {
 
   // The arguments of the function; returns how many.
   virtual int push(lua_State *L, Call &call) = 0;
+  // How many values of what it returns are looked at; those that it does not return are nil.
+  virtual int results() const { return 1; }
   // What the function returned, which is on top. Throws ScriptError for what is no result.
   virtual plugin::Reply result(lua_State *L, Call &call) = 0;
   // An error that holds a verdict, and that nobody caught; nothing: it is a fault like any other.

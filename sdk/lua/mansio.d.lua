@@ -56,6 +56,12 @@ mansio = {}
 ---| "TXT"
 ---| "PTR"
 
+---@alias mansio.QueueLimit
+---| "tenant_rate_limit"
+---| "campaign_rate_limit"
+---| "sender_rate_limit"
+---| "source_pool_rate_limit"
+
 ---@alias mansio.Time number|string Seconds, or text such as "500ms", "5s", "2m", "1h", "7d".
 
 ---A client's connection. Good until its handler ends.
@@ -261,10 +267,17 @@ function message_version:replace_body(piece) end
 ---@field envid string?
 ---@field ret "full"|"hdrs"|nil
 ---@field smtputf8 boolean
+---@field eight_bit boolean Some octet is above 127.
+---@field eight_bit_header boolean The same, in the header section.
+---@field body_8bitmime boolean The client declared BODY=8BITMIME.
 ---@field require_tls boolean Must not travel in the clear (RFC 8689).
 ---@field possible_duplicate boolean It may have been delivered before.
 ---@field source_pool string?
+---@field tls_policy string? Of the route, in the transport's own words.
 ---@field client_address string?
+---@field client_name string?
+---@field helo_name string?
+---@field origin mansio.origin Who brought the message into the mail system.
 local delivery = {}
 ---(recipient, [code,] [enhanced code,] [text] [, options])
 ---@param recipient mansio.recipient
@@ -282,6 +295,16 @@ function delivery:bounce(recipient, ...) end
 ---@param recipient mansio.recipient
 ---@param ... integer|string|mansio.ResultOptions
 function delivery:uncertain(recipient, ...) end
+
+---The client, unless a content filter or a server before us has told of another (XFORWARD).
+---@class mansio.origin
+---@field source "local"|"remote"|nil
+---@field address string?
+---@field port integer?
+---@field name string?
+---@field helo_name string?
+---@field protocol string?
+---@field ident string? The message's id there.
 
 ---A step of AUTH. Good until its function ends.
 ---@class mansio.auth_step
@@ -434,6 +457,12 @@ function gauge_metric:set(value) end
 ---@field nexthop? string With a transport, the recipient's domain unless given.
 ---@field source_pool? string
 
+---@class mansio.SubmitFields
+---@field sender? string Who hears what becomes of it; nobody unless given.
+---@field recipients string|string[]
+---@field message string All of it, its header section first; lines may end in any way.
+---@field meta? table<string, string|number> Notes that go with it; tenant, campaign, source_pool and priority are acted upon.
+
 ---@class mansio.ConnectOptions
 ---@field timeout? mansio.Time Of the connection, and of each read and write; "30s" unless given.
 ---@field tls? boolean With TLS. The certificate is always checked.
@@ -466,8 +495,11 @@ function gauge_metric:set(value) end
 ---@class mansio.RateOptions
 ---@field burst? integer How many may follow each other at once after a quiet time; the number of the rate unless given.
 
+---@class mansio.AnswerOptions
+---@field ttl? mansio.Time How long it may be used again, instead of cache_ttl of the table; 0 means not at all.
+
 ---@class mansio.Lookup
----@field lookup fun(key: string, table: string): string|string[]|mansio.verdict|nil
+---@field lookup fun(key: string, table: string): (string|string[]|mansio.verdict|nil), mansio.AnswerOptions?
 
 ---@class mansio.Transport
 ---@field deliver fun(delivery: mansio.delivery): mansio.verdict?
@@ -564,6 +596,12 @@ function mansio.on(event, options, handler) end
 ---@param object mansio.Lookup|mansio.Transport|mansio.AuthObject|mansio.RateObject|mansio.FilterObject
 function mansio.provide(kind, name, object) end
 
+---Has `mansio plugin call INSTANCE NAME ARGUMENT...` call a function. Works while the script is loaded.
+---@param name string Of a to z, 0 to 9, _ and -.
+---@param help string For those who ask for a command that is not there.
+---@param handler fun(...: string): string|string[]|mansio.verdict|nil What it returns is shown; mansio.reject(why) and mansio.defer(why) say that it failed.
+function mansio.command(name, help, handler) end
+
 ---No objection, and no further handler of this script is asked.
 ---@return mansio.verdict
 function mansio.accept() end
@@ -648,6 +686,20 @@ function mansio.lookup_all(table, key) end
 ---@param type mansio.RecordType
 ---@return mansio.record[]
 function mansio.dns(name, type) end
+
+---Puts a message into the queue. Waits. What cannot be taken now defers, as with mansio.lookup.
+---@param mail mansio.SubmitFields
+---@return string? queue_id It is on stable storage.
+---@return string? why It is refused for good.
+function mansio.submit(mail) end
+
+---Permits of a [[rate_limit]], for what is to count as deliveries do. Waits. What is granted is used.
+---@param limit mansio.QueueLimit
+---@param key string Whose: a tenant, campaign, sender or source pool.
+---@param n? integer How many would go now, 1 unless given.
+---@return integer granted Up to n; all of them where nothing limits the key.
+---@return number? wait Of none: seconds until it may be asked again.
+function mansio.take_permits(limit, key, n) end
 
 ---Waits.
 ---@param time mansio.Time

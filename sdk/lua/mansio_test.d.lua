@@ -8,7 +8,7 @@ test = {}
 ---What a script said. As text: "550 5.7.1 no", "hold: the reason", "accept", "challenge: Password:", "permits: 5"; of a
 ---delivery: "sent 2.0.0 stored", "bounce 5.1.1 no such user".
 ---@class mansio.test.Result
----@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"|"sent"|"bounce"|"uncertain"|"route"
+---@field action "accept"|"reject"|"defer"|"hold"|"discard"|"redirect"|"challenge"|"permits"|"sent"|"bounce"|"uncertain"|"route"|"done"|"failed"
 ---@field code integer
 ---@field enhanced string
 ---@field text string
@@ -27,6 +27,7 @@ test = {}
 ---@field nexthop string? The same.
 ---@field source_pool string? The same.
 ---@field address string? Of redirect.
+---@field lines string[]? Of script:call().
 
 ---A message with its edits applied.
 ---@class mansio.test.Message
@@ -157,6 +158,20 @@ function script:give_back(limit, key, unused) end
 ---@param about? {queue_id?: string, recipient?: string, fields?: table<string, string>}
 ---@return boolean told There is a handler for it.
 function script:tell(event, about) end
+
+---What becomes of mail that it submits: nil: it is taken, as from the beginning; a text: it is refused for that.
+---@param answer string|mansio.test.Down|nil
+function script:submit(answer) end
+---@return {sender: string, recipients: string[], message: string, meta: table<string, string>}[] mail That was taken.
+function script:submitted() end
+---How many there are of limits of the queue. Of others there are enough.
+---@param answers table<string, integer> By "LIMIT KEY", such as "tenant_rate_limit gold".
+function script:permits(answers) end
+---A command of the script's, as operators call it.
+---@param name string
+---@param ... string
+---@return mansio.test.Result
+function script:call(name, ...) end
 
 ---What script:route() and its kin tell of the mail: fields of mansio.mail. One that is false is not known.
 ---@alias mansio.test.Mail table<string, any>

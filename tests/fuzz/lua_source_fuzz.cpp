@@ -33,8 +33,10 @@ void look_at(const lua::Source &source) {
   }
   for (const auto &step : source.steps) require(step.expression < n);
   for (const auto &local : source.locals) require((local.value == lua::kNone || local.value < n));
-  for (const auto &function : source.functions)
+  for (const auto &function : source.functions) {
     for (const auto parameter : function.parameters) require(parameter < source.locals.size());
+    for (const auto value : function.returned) require(value < n);
+  }
 }
 
 MANSIO_FUZZ_TARGET("lua-source-fuzz", data, size) {

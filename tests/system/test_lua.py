@@ -341,7 +341,7 @@ class Lua(rig.TestCase):
         self.write("bad.lua", "mansio.on('rcpt', function() end)\nmansio.json.encod(1)\n")
         bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))
         self.assertEqual(bad.returncode, 1)
-        self.assertIn('bad.lua:2: mansio.json has no "encod"; did you mean "encode"?', bad.stderr)
+        self.assertEqual(bad.stderr, self.path("bad.lua") + ':2: mansio.json has no "encod"; did you mean "encode"?\n')
         self.write("bad.lua", "mansio.on('rcpt', function(transaction, rcpt)\n"
                    "  if rcpt.domian == 'x' then\n    return mansio.reject(450, 'no')\n  end\nend)\n")
         bad = rig.run_program("lua", "check", "--config", server.config, self.path("bad.lua"))

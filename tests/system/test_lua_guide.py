@@ -138,7 +138,7 @@ nexthop = "5.1.2 this domain has moved"
 
 
 # Of a block, and what becomes of it: each is run, or compared with what is printed.
-LANGUAGES = {"lua", "smtp", "delivery", "toml", "luatest", "runner", "diff", "sh", "replay", "check", "repl"}
+LANGUAGES = {"lua", "smtp", "delivery", "toml", "luatest", "runner", "diff", "sh", "replay", "check", "repl", "call"}
 
 
 def blocks():
@@ -322,6 +322,10 @@ class LuaGuide(rig.TestCase):
                 server = self.mansio(config, plugins=plugins, name=f"script{number}")
                 self.talk(server, dialogue)
                 talked += 1
+                if "mansio.submit" in text:
+                    server.wait_event("delivery", to="postmaster@mansio.test", status="sent")
+                if "mansio.command" in text:
+                    self.call(server)
                 server.close()
                 server.process = None
         self.assertGreaterEqual(talked, 12)
@@ -333,6 +337,18 @@ class LuaGuide(rig.TestCase):
             for sent, expected in dialogue:
                 code, answer = client.cmd(sent.replace("\\r\\n", "\r\n"))
                 self.assertTrue(f"{code} {answer}".startswith(expected), (sent, code, answer, server.log_text()[-2000:]))
+
+    def call(self, server):
+        """As the guide calls it; then for the client that the test is."""
+        command = only("call").split()
+        self.assertEqual(command[:3], ["mansio", "plugin", "call"])
+        self.assertEqual(command[3], "policy.script")
+        for address in (command[-1], "127.0.0.1"):
+            result = rig.run_program("plugin", "call", "--config", server.config, "filter.script", *command[4:-1], address)
+            self.assertEqual((result.returncode, "blocked" in result.stdout), (0, True), result.stdout + result.stderr)
+        with rig.Client(server.port, greet=False) as client:
+            code, text = client.reply()
+            self.assertEqual((code // 100, "not today" in text), (5, True), text)
 
     def authenticate(self, name, script, dialogue, plugins):
         server = self.mansio(AUTH % (name, name, script), plugins=plugins, name=f"auth-{name}")

@@ -17,8 +17,12 @@ namespace {
 
 std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
 
-std::string meant(std::string_view given, const std::vector<std::string> &known) {
-  return did_you_mean(given, std::vector<std::string_view>{known.begin(), known.end()});
+std::string meant(std::string_view table, std::string_view given, std::vector<std::string> known) {
+  auto why = why_not_there(table, given);
+  if (!why.empty()) return why;
+  std::sort(known.begin(), known.end());
+  const std::vector<std::string_view> names{known.begin(), known.end()};
+  return table == "_G" ? did_you_mean(given, names) : did_you_mean_or(given, names);
 }
 
 bool has(std::span<const std::string_view> names, std::string_view name) {
@@ -37,6 +41,8 @@ class Finder {
   std::vector<Slip> find() {
     for (const auto &step : source_.steps)
       if (step.inside) look_at(step.expression, step.written);
+    for (const auto &e : source_.expressions)
+      if (e.kind == ExpressionKind::Call && known_.callee(e) == "mansio.on" && e.list.size() > 1) handler(e);
     std::stable_sort(slips_.begin(), slips_.end(), [](const Slip &a, const Slip &b) { return a.line < b.line; });
     const auto same = [](const Slip &a, const Slip &b) { return a.line == b.line && a.text == b.text; };
     slips_.erase(std::unique(slips_.begin(), slips_.end(), same), slips_.end());
@@ -44,6 +50,46 @@ class Finder {
   }
 
  private:
+  // mansio.on(event, [options,] function): what the function returns, as far as that can be seen.
+  void handler(const Expression &on) {
+    const auto &event = at(on.list.front());
+    const auto *function = &at(on.list.back());
+    if (function->kind == ExpressionKind::Local) {
+      const auto &local = source_.locals[function->local];
+      if (local.assigned || local.value == kNone) return;
+      function = &at(local.value);
+    }
+    if (event.kind != ExpressionKind::String || function->kind != ExpressionKind::Function) return;
+    const bool told = std::any_of(kMessageEvents.begin(), kMessageEvents.end(),
+                                  [&](const MessageEventName &known) { return known.name == event.text; });
+    const std::string expected = told ? "nothing" : "a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing";
+    for (const auto index : source_.functions[function->function].returned)
+      if (const auto got = no_result(index); !got.empty())
+        slip(at(index), "the handler returns a " + got + ", expected " + expected);
+  }
+  // What it is that is no result; "" for what may be one.
+  std::string no_result(Index index) const {
+    const auto &e = at(index);
+    switch (e.kind) {
+      case ExpressionKind::String:
+        return "text";
+      case ExpressionKind::Number:
+        return "number";
+      case ExpressionKind::True:
+      case ExpressionKind::False:
+        return "boolean";
+      case ExpressionKind::Table:
+        return "table";
+      case ExpressionKind::Function:
+        return "function";
+      default:
+        break;
+    }
+    const auto &known = known_.of(index);
+    return known.kind == Known::Kind::Path && find_function(known.name) ? "function, " + known.name + " without ()"
+                                                                        : "";
+  }
+
   const Expression &at(Index index) const { return source_.expressions[index]; }
   void slip(const Expression &where, std::string text) { slips_.push_back({where.line, std::move(text)}); }
 
@@ -88,9 +134,9 @@ class Finder {
       if (local.name != name) known.push_back(local.name);
     if (written)
       slip(e, quoted(name) + " is no variable of this function; it lacks \"local\", or a value at load" +
-                  meant(name, known));
+                  meant("_G", name, std::move(known)));
     else
-      slip(e, "there is no global " + quoted(name) + meant(name, known));
+      slip(e, "there is no global " + quoted(name) + meant("_G", name, std::move(known)));
   }
 
   // first.text, or first:text().
@@ -111,15 +157,15 @@ class Finder {
     else if (written && !has(shape.fields, e.text))
       slip(e, name + " takes no new field, such as " + quoted(e.text));
     else if (!has(shape.fields, e.text))
-      slip(e,
-           name + (shape.handle ? " has no field " : " has no ") + quoted(e.text) + did_you_mean(e.text, shape.fields));
+      slip(e, name + (shape.handle ? " has no field " : " has no ") + quoted(e.text) +
+                  missing_field(name, e.text, shape.fields));
   }
   void strict_field(const Expression &e, const World::Fields &fields, bool written) {
     if (std::find(fields.known.begin(), fields.known.end(), e.text) != fields.known.end()) return;
     if (written)
       slip(e, fields.name + " takes no new field, such as " + quoted(e.text));
     else
-      slip(e, fields.name + " has no " + quoted(e.text) + meant(e.text, fields.known));
+      slip(e, fields.name + " has no " + quoted(e.text) + meant(fields.name, e.text, fields.known));
   }
 
   // An operand of `..`.
@@ -165,6 +211,8 @@ class Finder {
       return;
     else if (expected == ArgumentType::RecordType && !has(kRecordTypes, value.text))
       slip(value, no_record_type(value.text));
+    else if (expected == ArgumentType::QueueLimit && !has(kQueueLimits, value.text))
+      slip(value, no_queue_limit(value.text));
     else if (expected == ArgumentType::Time && !parse_duration(value.text))
       slip(value, no_time(parameter.what, value.text));
   }
@@ -185,11 +233,28 @@ class Finder {
       const auto &value = at(table.list[i]);
       if (!has(shape.names, key.text))
         slip(key,
-             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean(key.text, shape.names));
+             std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean_or(key.text, shape.names));
       else if (is_time_option(shape, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
         slip(value, no_time(key.text, value.text));
+      else if (const auto type = type_that_is_no_text(source_, known_, table.list[i]);
+               is_text_option(shape, key.text) && find_shape(type))
+        slip(value, no_text(key.text, type));
     }
+    missing(table, shape);
     return slips_.size() == before;
+  }
+
+  // What has to be given, where all that is given can be seen.
+  void missing(const Expression &table, const OptionsShape &shape) {
+    std::vector<std::string_view> given;
+    for (const auto index : table.keys) {
+      if (index == kNone) continue;
+      if (at(index).kind != ExpressionKind::String) return;
+      given.push_back(at(index).text);
+    }
+    for (const auto &option : shape.options)
+      if (!is_optional(option.name) && !has(given, option.name))
+        slip(table, std::string{shape.where} + " needs " + quoted(option.name));
   }
 
   static std::string no_text(std::string_view what, const std::string &got) {

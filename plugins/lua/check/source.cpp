@@ -274,6 +274,7 @@ class Parser {
   Index body(std::uint32_t line, bool method) {
     const auto before = active_.size();
     ++functions_;
+    auto outer = std::exchange(returned_, {});
     Function made;
     if (method) made.parameters.push_back(declare("self"));
     expect_symbol("(");
@@ -288,6 +289,7 @@ class Parser {
     expect_keyword("end");
     --functions_;
     active_.resize(before);
+    made.returned = std::exchange(returned_, std::move(outer));
     source_.functions.push_back(std::move(made));
     auto function = of(ExpressionKind::Function, line);
     function.function = static_cast<Index>(source_.functions.size() - 1);
@@ -307,8 +309,11 @@ class Parser {
   void statements() {
     while (!ends_block()) {
       if (take_keyword("return")) {
-        if (!ends_block() && !is_symbol(";"))
-          for (const auto value : expressions()) step(value);
+        if (!ends_block() && !is_symbol(";")) {
+          const auto values = expressions();
+          returned_.push_back(values.front());
+          for (const auto value : values) step(value);
+        }
         take_symbol(";");
         break;
       }
@@ -455,7 +460,8 @@ class Parser {
   Lexer lexer_;
   Token token_, ahead_;
   Source source_;
-  std::vector<Index> active_;  // locals that can be seen here, the latest last
+  std::vector<Index> active_;    // locals that can be seen here, the latest last
+  std::vector<Index> returned_;  // by the function that is read
   int level_ = 0, functions_ = 0;
   bool failed_ = false;
 };

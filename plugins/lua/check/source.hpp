@@ -59,6 +59,7 @@ struct Local {
 
 struct Function {
   std::vector<Index> parameters{};  // locals
+  std::vector<Index> returned{};    // the first value of each `return` that has any
 };
 
 // An expression that a statement evaluates or, `written`, assigns to.

@@ -40,6 +40,8 @@ inline constexpr DeclaredClass kDeclaredClasses[] = {
     {"mansio.mail_recipient", "", kQueuedRecipientDeclared, "recipient of mail", "recipient of mail[]"},
     {"mansio.recipient", "A recipient of a delivery.", kRecipientDeclared, "recipient", "recipient[]"},
     {"mansio.delivery", "What a transport has to deliver. Good until deliver() ends.", kDeliveryDeclared, "delivery"},
+    {"mansio.origin", "The client, unless a content filter or a server before us has told of another (XFORWARD).",
+     kOriginDeclared},
     {"mansio.auth_step", "A step of AUTH. Good until its function ends.", kAuthStepDeclared, "auth step"},
     {"mansio.lease_request", "A question of the queue for permits.", kLeaseDeclared, "lease request"},
     {"mansio.record", "Of DNS.", kRecordDeclared},
@@ -58,12 +60,14 @@ inline constexpr DeclaredClass kDeclaredClasses[] = {
     {"mansio.ResultOptions", "", kResultDeclared},
     {"mansio.PermitsOptions", "", kPermitsDeclared},
     {"mansio.RouteFields", "", kRouteDeclared},
+    {"mansio.SubmitFields", "", kSubmitDeclared},
     {"mansio.ConnectOptions", "", kConnectDeclared},
     {"mansio.HttpOptions", "", kHttpDeclared},
     {"mansio.RedisOptions", "", kRedisDeclared},
     {"mansio.SqliteOptions", "", kSqliteDeclared},
     {"mansio.MemoizeOptions", "", kMemoizeDeclared},
     {"mansio.RateOptions", "", kRateDeclared},
+    {"mansio.AnswerOptions", "", kAnswerDeclared},
     {"mansio.Lookup", "", kLookupObjectDeclared},
     {"mansio.Transport", "", kTransportObjectDeclared},
     {"mansio.AuthObject", "Either check or step.", kAuthObjectDeclared},
@@ -92,8 +96,8 @@ constexpr std::string_view engine_type(std::string_view type) {
   if (type.ends_with('?')) type.remove_suffix(1);
   if (type.ends_with(kOrNil)) type.remove_suffix(kOrNil.size());
   if (type == "string" || is_texts(type)) return "string";
-  for (const auto alias :
-       {"mansio.Event", "mansio.MessageEvent", "mansio.RecordType", "mansio.OnError", "mansio.ProvideKind"})
+  for (const auto alias : {"mansio.Event", "mansio.MessageEvent", "mansio.RecordType", "mansio.OnError",
+                           "mansio.ProvideKind", "mansio.QueueLimit"})
     if (type == alias) return "string";
   for (const auto &declared : kDeclaredClasses) {
     if (type == declared.name) return declared.object;

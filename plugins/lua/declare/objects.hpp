@@ -71,10 +71,28 @@ inline constexpr DeclaredField kDeliveryDeclared[] = {
     {"envid", "string?"},
     {"ret", "\"full\"|\"hdrs\"|nil"},
     {"smtputf8", "boolean"},
+    {"eight_bit", "boolean", "Some octet is above 127."},
+    {"eight_bit_header", "boolean", "The same, in the header section."},
+    {"body_8bitmime", "boolean", "The client declared BODY=8BITMIME."},
     {"require_tls", "boolean", "Must not travel in the clear (RFC 8689)."},
     {"possible_duplicate", "boolean", "It may have been delivered before."},
     {"source_pool", "string?"},
+    {"tls_policy", "string?", "Of the route, in the transport's own words."},
     {"client_address", "string?"},
+    {"client_name", "string?"},
+    {"helo_name", "string?"},
+    {"origin", "mansio.origin", "Who brought the message into the mail system."},
+};
+
+// The client, unless a content filter or a server before us has told of another (XFORWARD).
+inline constexpr DeclaredField kOriginDeclared[] = {
+    {"source", "\"local\"|\"remote\"|nil"},
+    {"address", "string?"},
+    {"port", "integer?"},
+    {"name", "string?"},
+    {"helo_name", "string?"},
+    {"protocol", "string?"},
+    {"ident", "string?", "The message's id there."},
 };
 
 inline constexpr DeclaredField kRecipientDeclared[] = {

@@ -29,6 +29,15 @@ inline constexpr DeclaredField kRouteDeclared[] = {
     {"source_pool?", "string"},
 };
 
+// Of mansio.submit().
+inline constexpr DeclaredField kSubmitDeclared[] = {
+    {"sender?", "string", "Who hears what becomes of it; nobody unless given."},
+    {"recipients", "string|string[]"},
+    {"message", "string", "All of it, its header section first; lines may end in any way."},
+    {"meta?", "table<string, string|number>",
+     "Notes that go with it; tenant, campaign, source_pool and priority are acted upon."},
+};
+
 inline constexpr DeclaredField kConnectDeclared[] = {
     {"timeout?", "mansio.Time", "Of the connection, and of each read and write; \"30s\" unless given."},
     {"tls?", "boolean", "With TLS. The certificate is always checked."},
@@ -68,8 +77,13 @@ inline constexpr DeclaredField kMemoizeDeclared[] = {
     {"size?", "integer", "How many are; 10000 unless given."},
 };
 
+// Behind the answer of a table.
+inline constexpr DeclaredField kAnswerDeclared[] = {
+    {"ttl?", "mansio.Time", "How long it may be used again, instead of cache_ttl of the table; 0 means not at all."},
+};
+
 inline constexpr DeclaredField kLookupObjectDeclared[] = {
-    {"lookup", "fun(key: string, table: string): string|string[]|mansio.verdict|nil"},
+    {"lookup", "fun(key: string, table: string): (string|string[]|mansio.verdict|nil), mansio.AnswerOptions?"},
 };
 
 inline constexpr DeclaredField kTransportObjectDeclared[] = {

@@ -85,6 +85,7 @@ class StubWriter {
           kOnErrors, kItself);
     alias("mansio.ProvideKind", "", kProvideKinds, kItself);
     alias("mansio.RecordType", "Of DNS.", kRecordTypes, kItself);
+    alias("mansio.QueueLimit", "", kQueueLimits, kItself);
     out_ += '\n';
     annotation("alias", "mansio.Time",
                "number|string Seconds, or text such as \"500ms\", \"5s\", \"2m\", \"1h\", \"7d\".");

@@ -241,6 +241,16 @@ TEST(Names, FindsTheNearest) {
   EXPECT_EQ(nearest("end_of_message", known), "end-of-message");
   EXPECT_EQ(nearest("EHLO", known), "helo");
   EXPECT_EQ(nearest("quit", known), "");
+  EXPECT_EQ(nearest("do", known), "");
+}
+
+TEST(Names, SaysWhatElseThereIs) {
+  const std::vector<std::string_view> known{"client_address", "helo_name", "helo_domain_name"};
+  EXPECT_EQ(did_you_mean_or("helo", known), R"(; did you mean "helo_name"?)");
+  EXPECT_EQ(did_you_mean_or("address", known), R"(; did you mean "client_address"?)");
+  EXPECT_EQ(did_you_mean_or("addr", known), "; there is client_address, helo_name, helo_domain_name");
+  EXPECT_EQ(did_you_mean("addr", known), "");
+  EXPECT_EQ(did_you_mean_or("addr", std::vector<std::string_view>(27, "helo_name")), "");
 }
 
 }  // namespace

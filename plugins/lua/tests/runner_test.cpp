@@ -683,6 +683,52 @@ TEST(Runner, DeliversByTheTransport) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
+TEST(Runner, HasAQueueAndAnOperator) {
+  const Files files;
+  files.write("script.lua", R"(
+    mansio.on("rcpt", function(_, rcpt)
+      local granted, wait = mansio.take_permits("tenant_rate_limit", "gold", 2)
+      if granted == 0 then return mansio.defer("4.7.1", "in " .. wait) end
+      local id, why = mansio.submit{sender = "a@b", recipients = rcpt.address, message = "Subject: x\n\n", meta = {tenant = "gold"}}
+      return mansio.reject("5.7.1", granted .. " " .. (id or why))
+    end)
+    mansio.command("echo", "says it again", function(...) return {...} end)
+    mansio.command("fail", "", function() return mansio.reject("no") end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("mail and permits", function()
+      local script = test.script("script.lua")
+      local client = script:client()
+      local function says() return client:event("rcpt", {"b@example.com"}) end
+      test.equal(says(), "550 5.7.1 2 0123456789ABC")
+      test.equal(script:submitted(), {{sender = "a@b", recipients = {"b@example.com"}, message = "Subject: x\r\n\r\n",
+                                       meta = {tenant = "gold"}}})
+      script:submit("no way to it")
+      test.equal(says(), "550 5.7.1 2 no way to it")
+      script:submit(test.down("the disk is full"))
+      test.equal(says().action, "defer")
+      test.contains(script:log(), "the disk is full")
+      script:submit()
+      script:permits{["tenant_rate_limit gold"] = 3}
+      test.equal(says(), "550 5.7.1 2 0123456789ABC")
+      test.equal(says(), "550 5.7.1 1 0123456789ABC")
+      test.equal(says(), "451 4.7.1 in 1.0")
+      test.equal(#script:submitted(), 3)
+      test.fails(function() script:permits{gold = 1} end, "is no limit with a key")
+    end)
+    test.case("commands", function()
+      local script = test.script("script.lua")
+      local said = script:call("echo", "a", "b c")
+      test.equal(said.lines, {"a", "b c"})
+      test.equal(said.action, "done")
+      test.equal(script:call("fail"), "failed: no")
+      test.fails(function() script:call("ecko") end, 'the script has no command "ecko"; it has echo, fail')
+    end)
+  )");
+  const auto outcome = run(files);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 // The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function
 // PREFIX(name)(".
 TEST(Runner, HasWhatTheStubsSay) {

@@ -164,6 +164,30 @@ TEST(Script, SeesWhoAuthenticated) {
   EXPECT_EQ(status("mallory"), MANSIO_FAIL) << s.host.log;
 }
 
+TEST(Script, SaysHowLongAnAnswerIsGood) {
+  Scripted s{R"(
+    mansio.provide("lookup", "users", {lookup = function(key)
+      if key == "alice" then return "1000", {ttl = "5m"} end
+      if key == "nobody" then mansio.sleep("1ms") return nil, {ttl = 30} end
+      if key == "once" then return "1", {ttl = 0} end
+      if key == "wrong" then return "1", {tll = "5m"} end
+      return key:gsub("x", "y")
+    end})
+  )"};
+  const auto alice = s.host.lookup("alice", "users");
+  EXPECT_THAT(alice.values, ElementsAre("1000")) << s.host.log;
+  EXPECT_EQ(alice.ttl_ns, 300'000'000'000);
+  const auto nobody = s.host.lookup("nobody", "users");
+  EXPECT_EQ(nobody.status, MANSIO_NOT_FOUND);
+  EXPECT_EQ(nobody.ttl_ns, 30'000'000'000);
+  EXPECT_LT(s.host.lookup("once", "users").ttl_ns, 0);
+  const auto replaced = s.host.lookup("xx", "users");
+  EXPECT_THAT(replaced.values, ElementsAre("yy"));
+  EXPECT_EQ(replaced.ttl_ns, 0);
+  EXPECT_EQ(s.host.lookup("wrong", "users").status, MANSIO_INTERNAL);
+  EXPECT_THAT(s.host.log, HasSubstr(R"(the answer has no option "tll"; did you mean "ttl"?)"));
+}
+
 TEST(Script, ProvidesLookups) {
   Scripted s{R"(
     mansio.provide("lookup", "users", {lookup = function(key, table)
@@ -193,7 +217,13 @@ TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
        R"(:2: mansio.on has no option "time_out"; did you mean "timeout"?)"},
       {"mansio.on('rcpt', {timeout = '5x'}, print)", ":1: timeout is \"5x\", expected a time"},
       {"mansio.on('rcpt', {on_error = 'defr'}, print)", "did you mean \"defer\"?"},
-      {"mansio.on('rcpt')", ":1: expected a table for the options, got nothing"},
+      {"mansio.on('rcpt')", ":1: expected a function for the handler, got nothing"},
+      {"mansio.on('rcpt', 5)", ":1: expected a function for the handler, got number"},
+      {"mansio.on('rcpt', {timeout = 5})", ":1: expected a function for the handler, got nothing"},
+      {"mansio.on('rcpt', print, {timeout = 5})",
+       ":1: there is a table behind the handler, expected mansio.on(event, [options,] handler)"},
+      {"mansio.on('rcpt', nil, print)", ":1: expected a table for the options, got nil"},
+      {"mansio.on('recipients', print)", R"(:1: there is no event "recipients"; there is connect, helo, )"},
       {"mansio.on('rcpt', {}, 7)", ":1: expected a function for the handler, got number"},
       {"mansio.onn('rcpt', print)", R"(:1: mansio has no "onn"; did you mean "on"?)"},
       {"mansio.json.encod({})", R"(mansio.json has no "encod"; did you mean "encode"?)"},
@@ -206,8 +236,10 @@ TEST(Script, IsRefusedForASlipWhenItIsLoaded) {
       {"mansio.provide('lookup', 'x', {lokup = print})",
        R"(mansio.provide has no option "lokup"; did you mean "lookup"?)"},
       {"mansio.lookup('x', 'y')", "works in handlers only"},
-      {"os.execute('true')", R"(os has no "execute")"},
-      {"io.open('/etc/passwd')", R"(there is no global "io")"},
+      {"os.execute('true')", R"(os has no "execute"; it is off, as it reaches the system: allow = ["os"])"},
+      {"io.open('/etc/passwd')", R"(there is no global "io"; it is off, as it reaches the system: allow = ["io"])"},
+      {"require('x')", R"(there is no global "require"; it is off, as it reaches the system: allow = ["package"])"},
+      {"coroutine.yield()", R"(there is no global "coroutine"; scripts are not offered it)"},
       {"load(string.dump(print))", R"(string has no "dump")"},
       {"load('\\27Lua')()", ":1: attempt to call a nil value"},
       {"debug.getinfo(1)", R"(there is no global "debug")"},
@@ -233,8 +265,17 @@ TEST(Script, IsRefusedWithItsOptions) {
   EXPECT_THAT(problem(kGood, {{"call_memory", "1K"}}), HasSubstr("call_memory is too small"));
   EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/nonexistent.lua"}}),
               HasSubstr("script names /nonexistent.lua, which is not there"));
+  EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"script", "/"}}),
+              HasSubstr("script names /, which is a directory"));
   const ScriptFile bad{"nonsense"};
   EXPECT_THROW(FakeHost(mansio_plugin_entry_1(), bad.options()), std::runtime_error);
+}
+
+TEST(Script, MayHaveAByteOrderMarkAndALineForTheSystem) {
+  for (const std::string heading : {"\xEF\xBB\xBF", "#!/usr/bin/lua\n", "\xEF\xBB\xBF#!/usr/bin/lua\n"}) {
+    EXPECT_EQ(problem(heading + "mansio.on('rcpt', print)"), "") << heading;
+    EXPECT_THAT(problem(heading + "pirnt()"), HasSubstr(heading.ends_with('\n') ? ".lua:2: " : ".lua:1: ")) << heading;
+  }
 }
 
 TEST(Script, MayReachTheSystemWhereItIsAllowed) {
@@ -258,7 +299,7 @@ TEST(Script, FailsInOneCallForASlipInAHandler) {
       if rcpt.localpart == "field" then return way.transaction.sesion end
       if rcpt.localpart == "part" then return way.rcpt.domian end
       if rcpt.localpart == "assign" then way.transaction.sender = "x" end
-      if rcpt.localpart == "string" then return "rejected" end
+      if rcpt.localpart == "string" then return way.text or "rejected" end
       if rcpt.localpart == "on" then mansio.on("rcpt", print) end
       if rcpt.localpart == "kept" then if kept then return kept.queue_id end kept = transaction end
       if rcpt.localpart == "message" then mansio.lookup(way.rcpt, "x") end

@@ -36,7 +36,9 @@ TEST(Slips, InGlobalsAreFoundAtLoad) {
       {"for i = 1, undefinedd do end", R"(there is no global "undefinedd")"},
       {"repeat local inner = 1 until inner; return inner", R"(there is no global "inner")"},
       {"function helper() end", R"("helper" is no variable of this function)"},
-      {"if io then io.open('x') end", R"(there is no global "io")"},
+      {"if io then io.open('x') end",
+       R"(there is no global "io"; it is off, as it reaches the system: allow = ["io"])"},
+      {"debug.traceback()", R"(there is no global "debug"; scripts are not offered it)"},
       {"goto on ::on:: return ('x'):rep(undefinedd)", R"(there is no global "undefinedd")"},
   };
   for (const auto &[body, expected] : slips) EXPECT_THAT(problem_at("connect", "", body), HasSubstr(expected)) << body;
@@ -48,7 +50,8 @@ TEST(Slips, InNamesOfLibrariesAreFoundAtLoad) {
       {"return mansio.json.encod({})", R"(mansio.json has no "encod"; did you mean "encode"?)"},
       {"return mansio['json']['encod']", R"(mansio.json has no "encod"; did you mean "encode"?)"},
       {"return string.fnd('a', 'b')", R"(string has no "fnd"; did you mean "find"?)"},
-      {"return os.execute('true')", R"(os has no "execute")"},
+      {"return os.execute('true')", R"(os has no "execute"; it is off, as it reaches the system: allow = ["os"])"},
+      {"return mansio.json.parse('1')", R"(mansio.json has no "parse"; there is array, decode, encode, null)"},
       {"local log = mansio.log; log.inof('x')", R"(mansio.log has no "inof"; did you mean "info"?)"},
       {"mansio.mine = 1", R"(mansio takes no new field, such as "mine")"},
       {"return ('x'):uper()", R"(string has no "uper"; did you mean "upper"?)"},
@@ -75,7 +78,10 @@ TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
       {"auth", "s, mechanism, user", "return user.localpart", R"(string has no "localpart")"},
       {"mail", "t, sender", "return sender.domian", R"(address has no "domian"; did you mean "domain"?)"},
       {"rcpt", "t", "return t.sesion", R"(transaction has no field "sesion"; did you mean "session"?)"},
-      {"rcpt", "t", "return t.session.helo", R"(session has no field "helo")"},
+      {"rcpt", "t", "return t.session.helo", R"(session has no field "helo"; did you mean "helo_name"?)"},
+      {"rcpt", "t", "return t.client_address",
+       R"(transaction has no field "client_address"; it is one of the session: transaction.session.client_address)"},
+      {"end-of-message", "t, m", "return m.subject", R"(message has no field "subject"; there is size, header, )"},
       {"rcpt", "t", "local s = t.session; return function() return s.helo end", R"(session has no field "helo")"},
       {"rcpt", "t", "t.sender = 'x'", R"(transaction cannot be changed: "sender")"},
       {"rcpt", "t, r", "return r.localpart:uper()", R"(string has no "uper"; did you mean "upper"?)"},
@@ -112,6 +118,25 @@ TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
     EXPECT_THAT(problem("mansio.provide(" + arguments + ")"), HasSubstr(expected)) << arguments;
   EXPECT_THAT(problem("local function judge(t, r)\nreturn r.domian end\nmansio.on('rcpt', judge)"),
               HasSubstr(":2: address has no"));
+}
+
+TEST(Slips, InWhatHandlersReturnAreFoundAtLoad) {
+  const std::string expected = ", expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing";
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"return '550 no'", ":2: the handler returns a text" + expected},
+      {"if r then return 550, 'no' end", ":2: the handler returns a number" + expected},
+      {"return false", ":2: the handler returns a boolean" + expected},
+      {"return {code = 550}", ":2: the handler returns a table" + expected},
+      {"return mansio.reject", ":2: the handler returns a function, mansio.reject without ()" + expected},
+  };
+  for (const auto &[body, said] : slips) EXPECT_THAT(problem_at("rcpt", "t, r", body), HasSubstr(said)) << body;
+  EXPECT_THAT(problem("local function judge() return true end\nmansio.on('rcpt', {timeout = 1}, judge)"),
+              HasSubstr(":1: the handler returns a boolean"));
+  EXPECT_THAT(problem_at("delivered", "e", "return true"),
+              HasSubstr("the handler returns a boolean, expected nothing"));
+  for (const auto *const good : {"return nil", "return", "local f = function() return 1 end f()",
+                                 "local x = mansio.reject return x('no')", "return r and mansio.reject('no') or nil"})
+    EXPECT_EQ(problem_at("rcpt", "t, r", good), "") << good;
 }
 
 TEST(Slips, InArgumentsAreFoundAtLoad) {

@@ -44,7 +44,12 @@ TEST(LuaTransport, ShowsTheDelivery) {
     assert(delivery.sender.address == "a@example.org" and delivery.sender.domain == "example.org")
     assert(delivery.queue_id == "0123456789ABC" and delivery.nexthop == "hook.example" and delivery.envid == "e1")
     assert(delivery.ret == "hdrs" and delivery.require_tls and not delivery.smtputf8 and delivery.possible_duplicate)
-    assert(delivery.attempts == 3)
+    assert(delivery.attempts == 3 and delivery.tls_policy == "encrypt" and delivery.client_address == "192.0.2.1")
+    assert(delivery.client_name == "client.example" and delivery.helo_name == "helo.example")
+    assert(delivery.eight_bit and delivery.body_8bitmime and not delivery.eight_bit_header)
+    local origin = delivery.origin
+    assert(origin.source == "remote" and origin.address == "198.51.100.1" and origin.port == 25 and origin.name == nil)
+    assert(origin.helo_name == "far.example" and origin.protocol == "ESMTP" and origin.ident == "ABC")
     assert(delivery.meta.tenant == "gold" and delivery.meta.none == nil and delivery.source_pool == nil)
     assert(math.abs(delivery.arrival - mansio.time.now()) < 3600)
     local first, second = table.unpack(delivery.recipients)
@@ -62,7 +67,17 @@ TEST(LuaTransport, ShowsTheDelivery) {
   mail.attempts = 3;
   mail.envid = "e1";
   mail.ret = MANSIO_RET_HDRS;
-  mail.flags = MANSIO_MSG_REQUIRETLS | MANSIO_MSG_POSSIBLE_DUPLICATE;
+  mail.flags = MANSIO_MSG_REQUIRETLS | MANSIO_MSG_POSSIBLE_DUPLICATE | MANSIO_MSG_EIGHT_BIT | MANSIO_MSG_BODY_8BITMIME;
+  mail.tls_policy = "encrypt";
+  mail.client_address = "192.0.2.1";
+  mail.client_name = "client.example";
+  mail.client_helo = "helo.example";
+  mail.origin.source = MANSIO_ORIGIN_REMOTE;
+  mail.origin.address = "198.51.100.1";
+  mail.origin.port = 25;
+  mail.origin.helo = "far.example";
+  mail.origin.protocol = "ESMTP";
+  mail.origin.ident = "ABC";
   mail.metadata = {{"tenant", "gold"}};
   const auto result = s.host.run(mail);
   EXPECT_EQ(result.recipients.at(0).status, MANSIO_OK) << s.host.log;

@@ -329,6 +329,10 @@ void add_primitives(lua_State *L) {
                                           {"give_back", driving<give_back>},
                                           {"tell", driving<tell>},
                                           {"deliver", driving<deliver>},
+                                          {"answer_submit", primitive<answer_submit>},
+                                          {"submitted", primitive<submitted>},
+                                          {"set_permits", primitive<set_permits>},
+                                          {"call_command", driving<call_command>},
                                           {"answer_http", primitive<answer_http>},
                                           {"answer_connections", primitive<answer_connections>},
                                           {nullptr, nullptr}};

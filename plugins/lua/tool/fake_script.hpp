@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "mansio/testing/fake_host.hpp"
 #include "plugins/lua/bind.hpp"
@@ -24,8 +26,12 @@ class FakeScript {
   void know(const std::string &table) { known_.insert(table); }
   mansio::testing::FakeHost &host() { return host_; }
   TestServers &servers() { return servers_; }
+  // What there is of limits of the queue, by limit and key.
+  using Permits = std::map<std::pair<std::string, std::string>, std::uint32_t>;
+  Permits &permits() { return permits_; }
 
  private:
+  Permits permits_;
   std::set<std::string> known_;
   TestServers servers_;
   mansio::testing::FakeHost host_;
@@ -59,5 +65,10 @@ int lease(lua_State *L);
 int give_back(lua_State *L);
 int tell(lua_State *L);
 int deliver(lua_State *L);
+// Those for mail that a script submits, for permits and commands, in fake_queue.cpp.
+int answer_submit(lua_State *L);
+int submitted(lua_State *L);
+int set_permits(lua_State *L);
+int call_command(lua_State *L);
 
 }  // namespace mansio::lua::tool

@@ -1,4 +1,5 @@
-// Scripts under test that know clients of AUTH, own rates, are told of events of the queue or have a say in them.
+// Scripts under test that know clients of AUTH, own rates, are told of events of the queue or have a say in them; that
+// submit mail, take permits and have commands.
 #include "plugins/lua/tool/library.hpp"
 
 namespace mansio::lua::tool {
@@ -79,6 +80,36 @@ function Script:tell(event, about)
   about = about or {}
   only_fields("an event", about, {"queue_id", "recipient", "fields"})
   return guarded(self.fake.tell, self.fake, event, about)
+end
+
+-- What a script asks of the queue, and operators of it ------------------------------------------------------------------
+
+-- What becomes of mail that it submits: nil: it is taken; a text: it is refused for that; test.down(why): not now.
+function Script:submit(answer)
+  if getmetatable(answer) == shared.Down then return guarded(self.fake.answer_submit, self.fake, nil, answer.why) end
+  return guarded(self.fake.answer_submit, self.fake, answer)
+end
+-- What was taken.
+function Script:submitted() return guarded(self.fake.submitted, self.fake) end
+
+-- How many permits there are, by "LIMIT KEY"; of others there are enough.
+function Script:permits(answers)
+  for what, n in pairs(answers) do
+    local limit, key = tostring(what):match("^(%S+) (.+)$")
+    if not limit then
+      fail(("\"%s\" is no limit with a key, expected one such as \"tenant_rate_limit gold\""):format(tostring(what)))
+    end
+    guarded(self.fake.set_permits, self.fake, limit, key, n)
+  end
+end
+
+-- A command: done, with `lines`; or failed.
+function Script:call(name, ...)
+  local reply = said_by(guarded(self.fake.call_command, self.fake, name, ...))
+  local lines = reply.values
+  if reply.text ~= "" then table.insert(lines, 1, reply.text) end
+  return setmetatable({action = reply.status == "ok" and "done" or "failed", code = 0, enhanced = "",
+                       text = table.concat(lines, "\n"), edits = {}, lines = lines}, Result)
 end
 
 -- What the queue asks --------------------------------------------------------------------------------------------------

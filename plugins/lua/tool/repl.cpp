@@ -18,6 +18,8 @@ namespace {
 
 using mansio::testing::FakeDnsAnswer;
 using mansio::testing::FakeHost;
+using mansio::testing::FakeSubmission;
+using mansio::testing::FakeSubmitAnswer;
 using mansio::testing::FakeTableAnswer;
 
 // Each piece is the key of a lookup, so that it runs as any call does: with its budget, and on a thread that may wait.
@@ -111,6 +113,9 @@ class Loop {
     };
     host_.other_tables = [](const std::string &, const std::string &) {
       return FakeTableAnswer{MANSIO_DEFER, {}, "there are no tables here"};
+    };
+    host_.submit_answer = [](const FakeSubmission &) {
+      return FakeSubmitAnswer{MANSIO_DEFER, "there is no queue here"};
     };
   }
 
