@@ -38,6 +38,7 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
   e.client_name = client.name;
   e.client_port = client.port;
   e.auth_user = client.sasl_username;
+  e.auth_method = client.sasl_method;
   e.listener = service.name;
   const auto filter = e.content_filter.empty() ? route::content_filter(service.smtpd)
                                                : std::optional{route::filter_route(e.content_filter)};
@@ -83,8 +84,9 @@ Task<Result<MessageId>> deposit(Environment &env, Service &service, const Client
                             {"helo", e.helo},
                             {"tls", e.tls_version},
                             {"cipher", e.tls_cipher},
-                            {"sasl_method", client.sasl_method},
+                            {"sasl_method", e.auth_method},
                             {"sasl_username", e.auth_user},
+                            {"sasl_sender", e.auth_sender},
                             {"listener", e.listener}});
   if (e.origin) {
     env.log.info("xforward", {{"qid", id},

@@ -195,6 +195,7 @@ struct Lease {
   BodyType body_type = BodyType::SevenBit;
   bool smtputf8 = false, require_tls = false;
   std::string client_address, client_name, client_helo;
+  std::string auth_method, auth_user, auth_sender;  // of the client's AUTH
   Origin origin;  // who brought it into the mail system: the client, if nobody said otherwise
   std::string source_pool;
   Nanos arrival = 0;   // wall
@@ -206,8 +207,8 @@ struct Lease {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.slices, s.body, s.sender, s.nexthop, s.recipients, s.ret, s.envid, s.body_type, s.smtputf8,
-      s.require_tls, s.client_address, s.client_name, s.client_helo, s.origin, s.source_pool, s.arrival, s.deadline,
-      s.possible_duplicate, s.attempts, s.metadata, s.facts);
+      s.require_tls, s.client_address, s.client_name, s.client_helo, s.auth_method, s.auth_user, s.auth_sender,
+      s.origin, s.source_pool, s.arrival, s.deadline, s.possible_duplicate, s.attempts, s.metadata, s.facts);
   }
 };
 struct SegmentFd {  // queue -> egress, with the read-only descriptor

@@ -87,6 +87,12 @@ int delivery_field(lua_State *L) {
     push_known(L, mail.source_pool);
   } else if (key == "client_address") {
     push_known(L, mail.client_address);
+  } else if (key == "auth_user") {
+    push_known(L, mail.sasl.username);
+  } else if (key == "auth_method") {
+    push_known(L, mail.sasl.method);
+  } else if (key == "auth_sender") {
+    push_known(L, mail.sasl.sender);
   } else {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL) no_field(kDelivery, key, kDeliveryFields);

@@ -238,6 +238,9 @@ function message:progress() end
 ---@field possible_duplicate boolean It may have been delivered before.
 ---@field source_pool string?
 ---@field client_address string?
+---@field auth_user string? As whom the client has authenticated.
+---@field auth_method string? By which mechanism.
+---@field auth_sender string? The original submitter that it named (AUTH= in MAIL).
 local delivery = {}
 ---(recipient, [code,] [enhanced code,] [text] [, options])
 ---@param recipient mansio.recipient

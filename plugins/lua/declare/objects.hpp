@@ -70,6 +70,9 @@ inline constexpr DeclaredField kDeliveryDeclared[] = {
     {"possible_duplicate", "boolean", "It may have been delivered before."},
     {"source_pool", "string?"},
     {"client_address", "string?"},
+    {"auth_user", "string?", "As whom the client has authenticated."},
+    {"auth_method", "string?", "By which mechanism."},
+    {"auth_sender", "string?", "The original submitter that it named (AUTH= in MAIL)."},
 };
 
 inline constexpr DeclaredField kRecipientDeclared[] = {

@@ -45,6 +45,7 @@ TEST(LuaTransport, ShowsTheDelivery) {
     assert(delivery.queue_id == "0123456789ABC" and delivery.nexthop == "hook.example" and delivery.envid == "e1")
     assert(delivery.ret == "hdrs" and delivery.require_tls and not delivery.smtputf8 and delivery.possible_duplicate)
     assert(delivery.attempts == 3)
+    assert(delivery.auth_user == "alice" and delivery.auth_method == "PLAIN" and delivery.auth_sender == nil)
     assert(delivery.meta.tenant == "gold" and delivery.meta.none == nil and delivery.source_pool == nil)
     assert(math.abs(delivery.arrival - mansio.time.now()) < 3600)
     local first, second = table.unpack(delivery.recipients)
@@ -60,6 +61,7 @@ TEST(LuaTransport, ShowsTheDelivery) {
       {"c@example.com", "", "", 0}};
   mail.nexthop = "hook.example";
   mail.attempts = 3;
+  mail.sasl = {"PLAIN", "alice", ""};
   mail.envid = "e1";
   mail.ret = MANSIO_RET_HDRS;
   mail.flags = MANSIO_MSG_REQUIRETLS | MANSIO_MSG_POSSIBLE_DUPLICATE;
