@@ -243,10 +243,11 @@ struct Outcomes {
   bool interrupted = false;   // given up because the egress ends: for what remains this was no attempt
   // With done, one: a policy did not let it begin. Defer: at that time. Hold, Route: nothing is reported of anybody.
   std::vector<PolicyWord> word;
+  std::int32_t ended_with = 0;  // with done: pid of the plugin's own process, which ended while it had this
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused,
-      s.no_feedback, s.interrupted, s.word);
+      s.no_feedback, s.interrupted, s.word, s.ended_with);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage
