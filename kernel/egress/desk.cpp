@@ -28,6 +28,9 @@ host::TransportInstance::Events Desk::events() {
   events.recipient = [this](std::uint64_t lease, const wire::RecipientOutcome &o) { recipient(lease, o); };
   events.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
                            const std::string &destination) { complete(lease, last, site_failure, destination); };
+  events.ended_with = [this](std::uint64_t lease, std::int32_t pid) {
+    if (const auto i = held_.find(lease); i != held_.end() && !i->second.done) i->second.ended_with = pid;
+  };
   return events;
 }
 
@@ -312,6 +315,7 @@ bool Desk::send(std::uint64_t lease, Held &held) {
     part.interrupted = held.interrupted;
     if (part.done) part.reason = held.reason;
     if (part.done) part.destination = held.destination;
+    if (part.done) part.ended_with = held.ended_with;
     if (part.done) part.word = held.word;
     if (!channel_->send(part)) return false;
     held.sent = upto;

@@ -69,6 +69,7 @@ class Desk {
     bool done = false, done_sent = false, site_failure = false, refused = false, no_feedback = false;
     bool cancelled = false, interrupted = false;  // by cancel_all(); and before all was said
     std::string reason, destination;
+    std::int32_t ended_with = 0;         // pid of the plugin's process
     std::vector<wire::PolicyWord> word;  // one, or none
   };
   using Segment = std::pair<std::uint32_t, std::uint32_t>;

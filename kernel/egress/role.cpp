@@ -78,7 +78,7 @@ class Egress final : public process::Role {
   void attach(const wire::Peer &peer, std::shared_ptr<io::Channel> channel) override {
     if (peer.kind == wire::RoleKind::Host) {
       if (remote_ && peer.name == "host.transport." + context_->start.transport)
-        remote_->attach(std::move(channel));
+        remote_->attach(std::move(channel), peer.pid);
       else if (gate_ && gate_->attach(peer.name, channel))
         return;
       else if (tables_)

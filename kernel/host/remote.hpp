@@ -44,7 +44,7 @@ class RemoteTransport final : public TransportInstance {
  public:
   RemoteTransport(asio::io_context &loop, const Clock &clock, Logger &log, std::string name, Events events);
   ~RemoteTransport() override;
-  void attach(std::shared_ptr<io::Channel> channel);
+  void attach(std::shared_ptr<io::Channel> channel, std::int32_t pid);  // of the process at its other end
 
   void start(const wire::Lease &lease, MessageSource message) override;
   void cancel(std::uint64_t lease) override;
@@ -74,6 +74,7 @@ class RemoteTransport final : public TransportInstance {
   Events events_;
   Timers timers_;
   std::shared_ptr<io::Channel> channel_;
+  std::int32_t pid_ = 0;
   std::unordered_map<std::uint64_t, Pending> pending_;
   std::unordered_map<std::uint64_t, Waiting> waiting_;  // for a process
   Metrics metrics_;

@@ -45,11 +45,12 @@ RemoteTransport::~RemoteTransport() {
   if (channel_) channel_->close();
 }
 
-void RemoteTransport::attach(std::shared_ptr<io::Channel> channel) {
+void RemoteTransport::attach(std::shared_ptr<io::Channel> channel, std::int32_t pid) {
   if (channel_) channel_->close();
   channel_ = nullptr;
   fail_all();
   channel_ = std::move(channel);
+  pid_ = pid;
   channel_->start([this](io::Message &m) { receive(m); },
                   [this, which = channel_.get()](std::string_view) {
                     if (channel_.get() != which) return;
@@ -148,7 +149,10 @@ void RemoteTransport::fail_all() {
   all.reserve(pending_.size());
   for (const auto &[lease, pending] : pending_) all.push_back(lease);
   const auto last = delivery_failure(wire::DeliveryStatus::Uncertain, "the transport's process ended");
-  for (const auto lease : all) end(lease, last, false, {});
+  for (const auto lease : all) {
+    if (events_.ended_with) events_.ended_with(lease, pid_);
+    end(lease, last, false, {});
+  }
 }
 
 void RemoteTransport::stats(const StatsSink &add) const {

@@ -22,6 +22,8 @@ class TransportInstance {
     std::function<void(std::uint64_t lease, const wire::RecipientOutcome &last, bool site_failure,
                        const std::string &destination)>
         complete;
+    // The plugin's own process ended while it had that delivery; complete() follows. `pid`: which process.
+    std::function<void(std::uint64_t lease, std::int32_t pid)> ended_with;
     // Called with the message's id (0 = unknown) before and with 0 after each call into plugin code.
     std::function<void(std::uint64_t message)> working_on;
   };

@@ -66,6 +66,9 @@ void with_delivery(const wire::Lease &lease, std::uint64_t length, F f) {
   d.origin_protocol = str(origin.protocol);
   d.origin_ident = str(origin.ident);
   d.attempts = lease.attempts;
+  d.sasl_method = str(lease.auth_method);
+  d.sasl_username = str(lease.auth_user);
+  d.sasl_sender = str(lease.auth_sender);
   f(d);
 }
 

@@ -21,6 +21,7 @@ std::string fill_in(Environment &env, const Service &service, const Client &clie
   e.client_name = client.name;
   e.client_port = client.port;
   e.auth_user = client.sasl_username;
+  e.auth_method = client.sasl_method;
   e.listener = service.name;
   const auto filter = e.content_filter.empty() ? route::content_filter(service.smtpd)
                                                : std::optional{route::filter_route(e.content_filter)};
@@ -56,8 +57,9 @@ void accepted(Environment &env, Service &service, const Client &client, MessageI
                             {"helo", e.helo},
                             {"tls", e.tls_version},
                             {"cipher", e.tls_cipher},
-                            {"sasl_method", client.sasl_method},
+                            {"sasl_method", e.auth_method},
                             {"sasl_username", e.auth_user},
+                            {"sasl_sender", e.auth_sender},
                             {"listener", e.listener}});
   if (first != id) env.log.info("version of a message", {{"qid", id}, {"of", first}});
   if (e.origin) {

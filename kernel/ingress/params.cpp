@@ -49,12 +49,12 @@ std::optional<Reply> read_priority(const Parameter &p, std::optional<int> &prior
   return priority ? std::nullopt : std::optional{bad_value(p)};
 }
 
-// Who has authenticated where the message was first given to a server (RFC 4954 section 5). It goes no further:
-// no next hop is told, whether we authenticate to it or not.
-std::optional<Reply> read_auth(const Parameter &p) {
+// Who has authenticated where the message was first given to a server (RFC 4954 section 5).
+std::optional<Reply> read_auth(const Parameter &p, std::string &auth) {
   if (p.value == "<>") return std::nullopt;
-  const auto mailbox = xtext_decode(p.value);
+  auto mailbox = xtext_decode(p.value);
   if (!mailbox || !parse_mailbox(*mailbox)) return bad_value(p);
+  auth = std::move(*mailbox);
   return std::nullopt;
 }
 
@@ -79,7 +79,7 @@ std::optional<Reply> read_parameters(const Command &command, const Offers &offer
     } else if (equals_nocase(p.keyword, "MT-PRIORITY") && offers("MT-PRIORITY")) {
       refusal = first_of(seen, 32) ? read_priority(p, out.priority) : bad_value(p);
     } else if (equals_nocase(p.keyword, "AUTH") && offers("AUTH")) {
-      refusal = first_of(seen, 64) ? read_auth(p) : bad_value(p);
+      refusal = first_of(seen, 64) ? read_auth(p, out.auth) : bad_value(p);
     } else {
       refusal = unsupported(p);
     }

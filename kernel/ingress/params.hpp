@@ -22,6 +22,7 @@ struct MailParameters {
   Ret ret = Ret::NotGiven;
   std::string envid;
   std::optional<int> priority;  // -9 to 9
+  std::string auth;             // xtext decoded; "" for "<>", or not given
 };
 
 struct RcptParameters {

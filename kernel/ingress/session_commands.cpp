@@ -252,6 +252,9 @@ void Session::mail(const Command &command) {
   envelope.envid = std::move(parameters.envid);
   envelope.body_type = parameters.body;
   envelope.smtputf8 = parameters.smtputf8;
+  // Of a client that we do not know the claim is worth nothing (RFC 4954 section 5). Transports and the log hear of it;
+  // no next hop does, whether we authenticate to it or not.
+  if (client_.authenticated()) envelope.auth_sender = std::move(parameters.auth);
   envelope.tenant = smtpd_.tenant;
   // What is asked for in vain is no reason to refuse the message, but is said (RFC 6710 section 5, enhanced code
   // X.3.6).

@@ -19,6 +19,8 @@
 //    9   ret                 28  listener
 //   10   envid               29  origin               48  restored: spool
 //   11   message flags       30  content_filter       49  restored: id
+//                            31  auth_method
+//                            32  auth_sender
 //
 //   body flags: 1 leading dots, 2 eight-bit, 4 eight-bit header
 //   message flags: 1 8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS
@@ -60,6 +62,8 @@ enum Tag : std::uint64_t {
   kListener = 28,
   kOrigin = 29,
   kContentFilter = 30,
+  kAuthMethod = 31,
+  kAuthSender = 32,
   kTenant = 40,
   kCampaign = 41,
   kSourcePool = 42,
@@ -290,6 +294,10 @@ void read_field(FieldReader &r, Envelope &e) {
       return r.text(e.tls_cipher);
     case kAuthUser:
       return r.text(e.auth_user);
+    case kAuthMethod:
+      return r.text(e.auth_method);
+    case kAuthSender:
+      return r.text(e.auth_sender);
     case kListener:
       return r.text(e.listener);
     case kOrigin:
@@ -395,6 +403,8 @@ std::string encode_envelope(const Envelope &e) {
     w.always(kOrigin, inner);
   }
   w.text(kContentFilter, e.content_filter);
+  w.text(kAuthMethod, e.auth_method);
+  w.text(kAuthSender, e.auth_sender);
   w.text(kTenant, e.tenant);
   w.text(kCampaign, e.campaign);
   w.text(kSourcePool, e.source_pool);

@@ -104,7 +104,8 @@ struct Envelope {
   std::string helo;
   std::string protocol;  // "SMTP", "ESMTP", "ESMTPS", ... (RFC 3848)
   std::string tls_version, tls_cipher;
-  std::string auth_user;
+  std::string auth_user, auth_method;  // as whom and how the client has authenticated; "" = not
+  std::string auth_sender;             // the original submitter that it named (RFC 4954 section 5)
   std::string listener;
   std::optional<Origin> origin;  // null: the client above
   std::string content_filter;    // "transport:nexthop" that an access table wants for it; "": what the listener has

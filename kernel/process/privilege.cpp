@@ -82,6 +82,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       read_tables(p, start, settings);
       p.network = tables || (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;
+      p.chroot = p.exec && start.uid == 0;
       // No Landlock on writing if it writes (paths hold user names), nor if it executes: the program inherits it.
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
       if (const auto *t = settings.transport(start.transport)) read_options(p, t->options);
@@ -91,6 +92,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
       read_tables(p, start, settings);
       p.network = (start.needs & kNeedsNetwork) != 0;
       p.exec = (start.needs & kNeedsExec) != 0;
+      p.chroot = p.exec && start.uid == 0;
       p.write_anywhere = (start.needs & (kNeedsWrite | kNeedsExec)) != 0;
       if (const auto *t = settings.transport(start.transport)) read_options(p, t->options);
       if (const auto *f = settings.filter(start.filter)) read_options(p, f->options);

@@ -20,6 +20,7 @@ struct Privileges {
   std::int64_t uid = -1, gid = -1;    // -1: stay who we are (not started as root)
   bool sandbox = true;                // seccomp and Landlock
   bool exec = false;                  // execve
+  bool chroot = false;                // chroot, which only root can
   bool network = true;                // sockets beyond AF_UNIX
   bool write_anywhere = false;        // no Landlock on writing: a plugin that delivers into files
   std::vector<std::string> readable;  // besides the system's libraries and /etc

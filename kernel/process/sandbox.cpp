@@ -82,6 +82,7 @@ Result<void> restrict_system_calls(const Privileges &keep) {
     deny("execve");
     deny("execveat");
   }
+  if (!keep.chroot) deny("chroot");
 #ifndef MANSIO_TRACES_ITSELF
   deny("ptrace");
 #endif
@@ -92,7 +93,6 @@ Result<void> restrict_system_calls(const Privileges &keep) {
                            "mount",
                            "umount2",
                            "pivot_root",
-                           "chroot",
                            "move_mount",
                            "open_tree",
                            "fsopen",

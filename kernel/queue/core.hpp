@@ -295,6 +295,8 @@ class QueueCore : private spool::Mover {
 
   // crashes.cpp
   void host_dead(const wire::Dead &dead);
+  void ended_with(std::int32_t pid, MessageId id);
+  void blame(MessageId id);
   void plugin_failed(MessageSlot slot, GroupSlot group, const wire::Outcomes &o);
   void egress_dead(Connection &c, const wire::Dead &dead);
   void hold_killer(MessageSlot slot);
@@ -552,6 +554,10 @@ class QueueCore : private spool::Mover {
     std::uint64_t lease;
   };
   std::deque<Ack> acks_;
+  // Which transports' own processes died of late, and whether any message that was in there may be to blame; and
+  // messages of processes whose death is not known yet. The two are heard of from different sides, in either order.
+  std::deque<std::pair<std::int32_t, bool>> host_deaths_;
+  std::deque<std::pair<std::int32_t, MessageId>> ended_with_;
   std::uint64_t last_sequence_ = 0;
   Nanos journal_moved_ = 0;  // when it was last seen to make progress, or began to have something to write
   bool journal_stuck_ = false;

@@ -1,7 +1,16 @@
 // Crashes: a worker died. What it held comes back; a message that keeps killing workers is tried alone, then held.
+#include <algorithm>
+
 #include "kernel/queue/core.hpp"
 
 namespace mansio::queue {
+namespace {
+
+constexpr std::size_t kMostDeaths = 64;     // remembered; more than there are plugins at once
+constexpr std::size_t kMostEnded = 10'000;  // messages that wait to hear of one: a moment's
+constexpr std::string_view kTransportHost = "host.transport.";
+
+}  // namespace
 
 // The lease ends without a word. Unless the route request or lease never arrived, its recipients may have been
 // delivered to: the next attempt may be a duplicate, which beats a loss.
@@ -84,13 +93,44 @@ void QueueCore::egress_dead(Connection &c, const wire::Dead &dead) {
   }
 }
 
-// A plugin's own process died. Its client has the lease and reports; what remains to be known is whose fault it was.
+// A plugin's own process died. Its client has the leases and reports; what remains to be known is whose fault it was.
+// Without a marker any message that was in there may have done it, unless the process was killed from outside.
 void QueueCore::host_dead(const wire::Dead &dead) {
   const MessageId culprit{dead.culprit};
-  if (!dead.crashed || !culprit || dead.killed) return;
+  const bool transport = dead.peer.name.starts_with(kTransportHost);
+  const bool nameless = dead.crashed && !dead.killed && !culprit && transport;
+  const auto of_it = [pid = dead.peer.pid](const auto &x) { return x.first == pid; };
+  if (transport) {
+    std::erase_if(host_deaths_, of_it);  // a number may come again
+    host_deaths_.emplace_back(dead.peer.pid, nameless);
+    if (host_deaths_.size() > kMostDeaths) host_deaths_.pop_front();
+  }
+  std::vector<MessageId> ended;
+  for (const auto &[pid, id] : ended_with_)
+    if (pid == dead.peer.pid) ended.push_back(id);
+  std::erase_if(ended_with_, of_it);
+  if (!dead.crashed || dead.killed || (!culprit && !transport)) return;
   ++counters_.worker_deaths;
   log_.error("a plugin's process died", {{"process", dead.peer.name}, {"pid", dead.peer.pid}, {"qid", culprit}});
-  const auto slot = index_.find(culprit);
+  if (culprit) return blame(culprit);
+  for (const auto id : ended) blame(id);
+}
+
+// That process ended while it had the message.
+void QueueCore::ended_with(std::int32_t pid, MessageId id) {
+  const auto death =
+      std::find_if(host_deaths_.begin(), host_deaths_.end(), [&](const auto &d) { return d.first == pid; });
+  if (death != host_deaths_.end()) {
+    if (death->second) blame(id);
+    return;
+  }
+  ended_with_.emplace_back(pid, id);
+  if (ended_with_.size() > kMostEnded) ended_with_.pop_front();
+}
+
+// A worker died, and this message may be why: from now on it is tried alone, and held when that does not help.
+void QueueCore::blame(MessageId id) {
+  const auto slot = index_.find(id);
   if (slot == kNone) return;
   auto &m = index_.message(slot);
   if (m.kills < Message::kMostKills) ++m.kills;

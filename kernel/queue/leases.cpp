@@ -132,6 +132,9 @@ void QueueCore::fill_lease(wire::Lease &out, const LeaseState &l, const Envelope
   out.client_address = e.client_address;
   out.client_name = e.client_name;
   out.client_helo = e.helo;
+  out.auth_method = e.auth_method;
+  out.auth_user = e.auth_user;
+  out.auth_sender = e.auth_sender;
   out.origin = origin_of(e, m.id);
   const auto chosen = scheduler_->chosen_pool(l.group);  // where a group is named
   out.source_pool = chosen.empty() ? std::string_view{pool_of(l.group, e)} : chosen;

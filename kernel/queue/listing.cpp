@@ -90,7 +90,8 @@ std::string QueueCore::show_line(MessageSlot slot) {
     j.key("message_size").number(e.body.size).key("sender").text(e.sender);
     j.key("envelope").open('{').key("client_address").text(e.client_address).key("client_name").text(e.client_name);
     j.key("helo").text(e.helo).key("protocol").text(e.protocol).key("tls_version").text(e.tls_version);
-    j.key("auth_user").text(e.auth_user).key("listener").text(e.listener).key("envid").text(e.envid);
+    j.key("auth_user").text(e.auth_user).key("auth_method").text(e.auth_method);
+    j.key("auth_sender").text(e.auth_sender).key("listener").text(e.listener).key("envid").text(e.envid);
     if (!e.content_filter.empty()) j.key("content_filter").text(e.content_filter);
     if (e.origin) {
       j.key("origin").open('{').key("client_address").text(e.origin->address).key("client_name").text(e.origin->name);

@@ -111,6 +111,7 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     l.spared = batch.spared;
   }
   conclude(slot, std::move(batch));
+  if (o.done && o.ended_with != 0) ended_with(o.ended_with, o.id);
   if (o.done) acknowledge(c.id, o.lease);
 }
 

@@ -388,6 +388,7 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
     auto wait = post.backoff.died(clock_.mono());
     if (const auto pause = post.breaker.died(clock_.mono()); post.kind == wire::RoleKind::Host && pause) {
       wait = *pause;
+      post.backoff = {};  // or its chances afterwards would be spread over more than the window, and never be used up
       log_.error("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers",
                  {{"role", post.name}, {"reason", post.last_failure}, {"seconds", wait / kSecond}});
     }

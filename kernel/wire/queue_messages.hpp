@@ -197,6 +197,7 @@ struct Lease {
   BodyType body_type = BodyType::SevenBit;
   bool smtputf8 = false, require_tls = false;
   std::string client_address, client_name, client_helo;
+  std::string auth_method, auth_user, auth_sender;  // of the client's AUTH
   Origin origin;  // who brought it into the mail system: the client, if nobody said otherwise
   std::string source_pool;
   Nanos arrival = 0;   // wall
@@ -208,8 +209,8 @@ struct Lease {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.slices, s.body, s.sender, s.nexthop, s.recipients, s.ret, s.envid, s.body_type, s.smtputf8,
-      s.require_tls, s.client_address, s.client_name, s.client_helo, s.origin, s.source_pool, s.arrival, s.deadline,
-      s.possible_duplicate, s.attempts, s.metadata, s.facts);
+      s.require_tls, s.client_address, s.client_name, s.client_helo, s.auth_method, s.auth_user, s.auth_sender,
+      s.origin, s.source_pool, s.arrival, s.deadline, s.possible_duplicate, s.attempts, s.metadata, s.facts);
   }
 };
 struct SegmentFd {  // queue -> egress, with the read-only descriptor
@@ -244,10 +245,11 @@ struct Outcomes {
   bool interrupted = false;   // given up because the egress ends: for what remains this was no attempt
   // With done, one: a policy did not let it begin. Defer: at that time. Hold, Route: nothing is reported of anybody.
   std::vector<PolicyWord> word;
+  std::int32_t ended_with = 0;  // with done: pid of the plugin's own process, which ended while it had this
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.lease, s.id, s.recipients, s.outcomes, s.done, s.site_failure, s.reason, s.destination, s.refused,
-      s.no_feedback, s.interrupted, s.word);
+      s.no_feedback, s.interrupted, s.word, s.ended_with);
   }
 };
 struct OutcomesAck {  // queue -> egress: that lease's outcomes are on stable storage

@@ -119,6 +119,12 @@ int delivery_field(lua_State *L) {
     lua_pushboolean(L, mail.has(MANSIO_MSG_EIGHT_BIT_HEADER));
   } else if (key == "body_8bitmime") {
     lua_pushboolean(L, mail.has(MANSIO_MSG_BODY_8BITMIME));
+  } else if (key == "auth_user") {
+    push_known(L, mail.sasl.username);
+  } else if (key == "auth_method") {
+    push_known(L, mail.sasl.method);
+  } else if (key == "auth_sender") {
+    push_known(L, mail.sasl.sender);
   } else {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL) no_field(kDelivery, key, kDeliveryFields);

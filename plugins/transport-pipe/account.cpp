@@ -20,6 +20,7 @@ std::optional<Id> number(const std::string &text) {
   Id id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (id == static_cast<Id>(-1)) return std::nullopt;  // nobody's: to setresuid() it means to stay who we are
   return id;
 }
 
@@ -59,6 +60,7 @@ std::optional<Account> parse_account(const std::string &text) {
     account->gid = *gid;
   }
   if (account->uid == 0) throw bad_user(text, "expected another user than root, as whom no command is run");
+  if (account->gid == 0) throw bad_user(text, "expected another group than root's, as which no command is run");
   return account;
 }
 
@@ -74,6 +76,13 @@ std::optional<Account> account_to_become(const std::string &text) {
                              std::to_string(::getegid()) +
                              " and cannot change that; expected none, or the `user` that all of Mansio runs as");
   return std::nullopt;
+}
+
+void judge_chroot(const std::string &directory) {
+  if (directory.empty() || ::geteuid() == 0) return;
+  throw plugin::BadConfig{"chroot", "is \"" + directory + "\", but this process runs as user " +
+                                        std::to_string(::geteuid()) +
+                                        " and only root can change its root directory; expected none"};
 }
 
 }  // namespace mansio::pipe

@@ -16,11 +16,14 @@ struct Account {
 };
 
 // "user" or "user:group", names or numbers; nothing for an empty text. Throws BadConfig of "user" for what is not
-// there.
+// there, and for root and its group.
 std::optional<Account> parse_account(const std::string &text);
 
 // What a command has to change to, in this process; nothing: it runs as the process does. Throws BadConfig of "user"
 // when that cannot be.
 std::optional<Account> account_to_become(const std::string &text);
+
+// Throws BadConfig of "chroot" when there is a directory and this process cannot change its root to any.
+void judge_chroot(const std::string &directory);
 
 }  // namespace mansio::pipe

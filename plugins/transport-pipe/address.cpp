@@ -57,6 +57,11 @@ std::string to_string(const Address &address, const AddressForm &form) {
 Split split_local(std::string_view local, std::string_view recipient_delimiter) {
   const auto at = recipient_delimiter.empty() ? local.npos : local.find_first_of(recipient_delimiter, 1);
   if (at == local.npos) return {local, {}};
+  const auto name = ascii::lower(local);
+  if (name == "postmaster" || name == "mailer-daemon" || name == "double-bounce") return {local, {}};
+  constexpr std::string_view kOwner = "owner-", kRequest = "-request";
+  if (local[at] == '-' && (name.starts_with(kOwner) || (name.size() > kRequest.size() && name.ends_with(kRequest))))
+    return {local, {}};
   return {local.substr(0, at), local.substr(at + 1)};
 }
 

@@ -23,7 +23,9 @@ struct AddressForm {
 };
 std::string to_string(const Address &address, const AddressForm &form);
 
-// user+extension: the first of these characters in the local part divides it, but not at its very front.
+// user+extension: the first of these characters in the local part divides it, but not at its very front. Names that
+// mail needs (postmaster, double-bounce) have no extension, nor have "owner-list" and "list-request" with the delimiter
+// '-'.
 struct Split {
   std::string_view user, extension;
 };

@@ -9,21 +9,10 @@ namespace mansio::pipe {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
-constexpr std::string_view kNames[] = {"client_address",
-                                       "client_helo",
-                                       "client_hostname",
-                                       "client_port",
-                                       "client_protocol",
-                                       "nexthop",
-                                       "queue_id",
-                                       "sender",
-                                       "size",
-                                       "domain",
-                                       "extension",
-                                       "mailbox",
-                                       "original_recipient",
-                                       "recipient",
-                                       "user"};
+constexpr std::string_view kNames[] = {
+    "client_address", "client_helo", "client_hostname", "client_port",        "client_protocol", "nexthop",
+    "queue_id",       "sasl_method", "sasl_sender",     "sasl_username",      "sender",          "size",
+    "domain",         "extension",   "mailbox",         "original_recipient", "recipient",       "user"};
 static_assert(std::size(kNames) == static_cast<std::size_t>(Macro::Count));
 
 plugin::BadConfig bad_argv(const std::string &what, const std::string &expected) {

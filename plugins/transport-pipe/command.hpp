@@ -22,6 +22,9 @@ enum class Macro : std::size_t {
   ClientProtocol,
   Nexthop,
   QueueId,
+  SaslMethod,
+  SaslSender,
+  SaslUsername,
   Sender,
   Size,
   // of a recipient

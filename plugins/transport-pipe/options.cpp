@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "plugins/transport-pipe/account.hpp"
 
@@ -61,16 +62,22 @@ void must_be_there(const char *option, const std::string &path) {
     throw BadConfig{option, "names " + path + ", which is not there"};
 }
 
-std::vector<std::string> read_environment(std::vector<std::string> given) {
+std::vector<std::string> read_environment(const std::vector<std::string> &given) {
+  std::vector<std::string> out;
   bool path = false;
   for (const auto &entry : given) {
     const auto equals = entry.find('=');
-    if (equals == entry.npos || equals == 0)
-      throw BadConfig{"environment", "holds \"" + entry + "\", expected NAME=VALUE"};
-    path = path || entry.starts_with("PATH=");
+    if (entry.empty() || equals == 0)
+      throw BadConfig{"environment", "holds \"" + entry + "\", expected NAME=VALUE, or NAME for Mansio's own"};
+    if (equals == entry.npos) {
+      if (const char *own = std::getenv(entry.c_str())) out.push_back(entry + '=' + own);
+    } else {
+      out.push_back(entry);
+    }
+    path = path || (!out.empty() && out.back().starts_with("PATH="));
   }
-  if (!path) given.emplace_back("PATH=/usr/bin:/bin");
-  return given;
+  if (!path) out.emplace_back("PATH=/usr/bin:/bin");
+  return out;
 }
 
 }  // namespace
@@ -78,14 +85,14 @@ std::vector<std::string> read_environment(std::vector<std::string> given) {
 const mansio_option kOptions[] = {
     {"argv", MANSIO_OPT_TEXT, MANSIO_OPT_REQUIRED, nullptr,
      "The command with its arguments, divided by blanks; `{` and `}` stand around an argument with blanks. The program "
-     "is "
-     "an absolute path."},
+     "is an absolute path."},
     {"user", MANSIO_OPT_TEXT, 0, "", "Whom the command runs as, `user` or `user:group`; see below."},
     {"flags", MANSIO_OPT_TEXT, 0, "", "Letters that change the message or the arguments; see below."},
-    {"directory", MANSIO_OPT_PATH, 0, "/", "Working directory of the command."},
+    {"directory", MANSIO_OPT_PATH, 0, "/", "Working directory of the command, below `chroot`."},
+    {"chroot", MANSIO_OPT_PATH, 0, "", "Directory that is to be the root of what the command sees; see below."},
     {"environment", MANSIO_OPT_LIST, 0, "PATH=/usr/bin:/bin",
-     "The whole environment of the command, NAME=VALUE each; nothing of Mansio's own gets there, and PATH is always "
-     "set."},
+     "The whole environment of the command: NAME=VALUE, or NAME for the value that Mansio itself was started with. "
+     "PATH is always set."},
     {"null_sender", MANSIO_OPT_TEXT, 0, "MAILER-DAEMON", "What stands for the null sender; may be empty."},
     {"eol", MANSIO_OPT_TEXT, 0, "\\n", "Line end of what the command reads, with C-style escapes."},
     {"recipient_delimiter", MANSIO_OPT_TEXT, 0, "",
@@ -99,8 +106,12 @@ Settings read_settings(const plugin::Config &config) {
   Settings s;
   plugin::Problems problems{config};
   problems.of([&] {
+    s.root = config.option("chroot");
+    if (!s.root.empty()) must_be_there("chroot", s.root);
+  });
+  problems.of([&] {
     s.command.emplace(config.option("argv"));
-    must_be_there("argv", s.command->program());
+    must_be_there("argv", s.root + s.command->program());
   });
   s.user = config.option("user");
   problems.of([&] { parse_account(s.user); });
@@ -108,7 +119,7 @@ Settings read_settings(const plugin::Config &config) {
   problems.of([&] {
     s.directory = config.option("directory");
     if (s.directory.empty()) throw BadConfig{"directory", "is empty, expected an absolute path"};
-    must_be_there("directory", s.directory);
+    must_be_there("directory", s.root + s.directory);
   });
   problems.of([&] { s.environment = read_environment(config.list("environment")); });
   s.null_sender = config.option("null_sender");

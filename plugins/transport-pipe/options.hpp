@@ -24,7 +24,7 @@ struct HeaderFlags {
 struct Settings {
   std::optional<Command> command;
   std::string user, null_sender, recipient_delimiter;
-  std::string directory;
+  std::string root, directory;           // `chroot`, and what is below it
   std::vector<std::string> environment;  // NAME=VALUE, PATH among them
   HeaderFlags headers;
   AddressForm address_form;

@@ -17,7 +17,7 @@
 namespace mansio::pipe {
 namespace {
 
-enum class Step { Account, Directory, Descriptors, Execute };
+enum class Step { Root, Account, Directory, Descriptors, Execute };
 struct Failure {
   Step step;
   int error;
@@ -83,6 +83,7 @@ bool place_descriptors(int input, int output, int &report) {
   ::setpgid(0, 0);
   default_signals();
   if (!place_descriptors(input, output, report)) fail(report, Step::Descriptors);
+  if (!program.root.empty() && (::chroot(program.root.c_str()) != 0 || ::chdir("/") != 0)) fail(report, Step::Root);
   if (program.account && !become(*program.account)) fail(report, Step::Account);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after the change of user, which clears it
   if (::getppid() != parent) ::_exit(127);
@@ -97,6 +98,8 @@ bool place_descriptors(int input, int output, int &report) {
 std::string explain(const Program &program, const Failure &failure) {
   const std::string error = std::strerror(failure.error);
   switch (failure.step) {
+    case Step::Root:
+      return "cannot change the root directory to " + program.root + ": " + error;
     case Step::Account:
       return "cannot become user " + std::to_string(program.account->uid) + ": " + error;
     case Step::Directory:

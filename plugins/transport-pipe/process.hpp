@@ -35,7 +35,8 @@ class Fd {
 struct Program {
   std::vector<std::string> argv;  // the first is the path
   std::vector<std::string> environment;
-  std::string directory;
+  std::string root;                // to be its root directory; empty: the process's own
+  std::string directory;           // below that
   std::optional<Account> account;  // to become before
 };
 

@@ -48,6 +48,12 @@ bool is_host_name(std::string_view text) {
   });
 }
 
+// Of the route; where that names none, the domain that all recipients share.
+std::string nexthop_of(const Delivery &mail) {
+  if (!mail.nexthop.empty() || mail.recipients.empty()) return mail.nexthop;
+  return parse_address(mail.recipients.front().address).domain;
+}
+
 const std::string &original_of(const Recipient &recipient) {
   return recipient.original.empty() ? recipient.address : recipient.original;
 }
@@ -61,6 +67,7 @@ class TransportPipe {
 
   explicit TransportPipe(const Host &host)
       : host_(host), settings_(read_settings(host)), account_(account_to_become(settings_.user)) {
+    judge_chroot(settings_.root);
     std::signal(SIGPIPE, SIG_IGN);  // a command that reads no further is no reason to end
   }
   static void check(const plugin::Config &config) { read_settings(config); }
@@ -69,7 +76,8 @@ class TransportPipe {
     if (const auto refusal = refuse(token.op(), mail)) return token.complete(shown(*refusal));
     auto values = message_values(mail);
     if (const auto wrong = settings_.command->refuses_message(values); !wrong.empty())
-      return token.complete(shown(plugin::bounce({5, 1, 7}, "the sender or the client's name " + wrong)));
+      return token.complete(
+          shown(plugin::bounce({5, 1, 7}, "the sender, the next hop or what the client said " + wrong)));
     auto job = std::make_unique<Job>(Job{std::move(token), {}, {}, nullptr, true, {}});
     if (!settings_.final_delivery && is_host_name(mail.nexthop)) job->relayed_to = mail.nexthop;
     std::vector<Values> recipients;
@@ -136,8 +144,12 @@ class TransportPipe {
     at(v, Macro::ClientHostname) = client.name;
     if (client.port != 0) at(v, Macro::ClientPort) = std::to_string(client.port);
     at(v, Macro::ClientProtocol) = client.protocol;
-    at(v, Macro::Nexthop) = settings_.address_form.fold_domain ? ascii::lower(mail.nexthop) : mail.nexthop;
+    const auto nexthop = nexthop_of(mail);
+    at(v, Macro::Nexthop) = settings_.address_form.fold_domain ? ascii::lower(nexthop) : nexthop;
     at(v, Macro::QueueId) = mail.queue_id;
+    at(v, Macro::SaslMethod) = mail.sasl.method;
+    at(v, Macro::SaslSender) = mail.sasl.sender;
+    at(v, Macro::SaslUsername) = mail.sasl.username;
     at(v, Macro::Sender) = sender(mail, settings_.address_form);
     at(v, Macro::Size) = std::to_string(mail.length);
     return v;
@@ -151,7 +163,7 @@ class TransportPipe {
     Values v = message;
     at(v, Macro::Domain) = folded(form.fold_domain, address.domain);
     at(v, Macro::Extension) = folded(form.fold_local, split.extension);
-    at(v, Macro::Mailbox) = address.local;
+    at(v, Macro::Mailbox) = folded(form.fold_local, address.local);
     at(v, Macro::OriginalRecipient) = to_string(parse_address(original_of(recipient)), form);
     at(v, Macro::Recipient) = to_string(address, form);
     at(v, Macro::User) = folded(form.fold_local, split.user);
@@ -181,7 +193,8 @@ class TransportPipe {
   void launch(std::unique_ptr<Job> job, const Delivery &mail, std::vector<std::string> argv) {
     const auto op = job->token.op();
     std::string why;
-    auto process = pipe::start({std::move(argv), settings_.environment, settings_.directory, account_}, why);
+    auto process =
+        pipe::start({std::move(argv), settings_.environment, settings_.root, settings_.directory, account_}, why);
     if (!process) {
       host_.warn(why, op);
       return job->token.complete(shown(plugin::defer({4, 3, 5}, std::move(why))));

@@ -4,8 +4,8 @@
 #include "mansio/abi.h"
 
 #define SIZE(record, bytes) _Static_assert(sizeof(record) == (bytes), #record " has another size")
-#define AT(record, field, offset, bytes)                                                                \
-  _Static_assert(offsetof(record, field) == (offset), #record "." #field " lies elsewhere");             \
+#define AT(record, field, offset, bytes)                                                     \
+  _Static_assert(offsetof(record, field) == (offset), #record "." #field " lies elsewhere"); \
   _Static_assert(sizeof(((record *)0)->field) == (bytes), #record "." #field " has another size")
 #define IS(name, value) _Static_assert((long long)(name) == (value), #name " is another number")
 
@@ -115,7 +115,7 @@ AT(mansio_recipient, notify, 4, 1);
 AT(mansio_recipient, address, 8, 16);
 AT(mansio_recipient, original, 24, 16);
 AT(mansio_recipient, orcpt, 40, 16);
-SIZE(mansio_delivery, 320);
+SIZE(mansio_delivery, 368);
 AT(mansio_delivery, size, 0, 4);
 AT(mansio_delivery, flags, 4, 4);
 AT(mansio_delivery, queue_id, 8, 16);
@@ -146,6 +146,9 @@ AT(mansio_delivery, origin_protocol, 280, 16);
 AT(mansio_delivery, origin_ident, 296, 16);
 AT(mansio_delivery, attempts, 312, 4);
 AT(mansio_delivery, reserved_2, 316, 4);
+AT(mansio_delivery, sasl_method, 320, 16);
+AT(mansio_delivery, sasl_username, 336, 16);
+AT(mansio_delivery, sasl_sender, 352, 16);
 SIZE(mansio_transport, 16);
 AT(mansio_transport, start, 0, 8);
 AT(mansio_transport, cancel, 8, 8);

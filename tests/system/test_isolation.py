@@ -5,6 +5,7 @@ import signal
 import unittest
 
 import rig
+import sins
 
 
 CONFIG = '''
@@ -25,6 +26,32 @@ minimal_backoff_time = "1s"
 maximal_backoff_time = "1s"
 worker_kill_limit = 2
 '''
+
+DYING = '''
+myhostname = "mx.mansio.test"
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+[listener.smtp]
+listen = ["127.0.0.1:{port}"]
+[transport.dying]
+plugin = "%s"
+isolation = "process"
+%s
+[transport.good]
+plugin = "transport-smtp"
+[[route]]
+domain = ["dying.example"]
+transport = "dying"
+[[route]]
+transport = "good"
+nexthop = "[127.0.0.1]:%d"
+[queue]
+minimal_backoff_time = "1s"
+maximal_backoff_time = "1s"
+notify_classes = []
+worker_kill_limit = %d
+'''
+OPEN = "breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers"
 
 
 class Isolation(rig.TestCase):
@@ -92,6 +119,47 @@ class Isolation(rig.TestCase):
         server.wait_event("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers")
         rig.wait_for(lambda: self.host(server) == [], "the process to be gone")
         self.assertEqual(len(self.ours(server)), 3)
+
+    def dying(self, name, options, next_hop, kills):
+        return self.mansio(DYING % (name, options, next_hop.port, kills), plugins=self.plugins(name, "transport-smtp"),
+                           env=sins.quiet(name), name=f"mansio{len(os.listdir(self.dir))}")
+
+    def test_a_crash_for_each_call_opens_the_breaker_and_mail_that_does_not_need_the_plugin_flows(self):
+        for on_failure in ("defer", "hold"):
+            with self.subTest(on_failure=on_failure):
+                sink = self.peer()
+                server = self.dying("sin-segfaults", f'breaker_deaths = 3\nbreaker_time = "3600s"\non_failure = "{on_failure}"',
+                                    sink, 7)
+                for i in range(10):
+                    self.send(server, [f"{i}@dying.example", f"{i}@good.example"])
+                server.wait_event(OPEN, role="host.transport.dying")
+                rig.wait_for(lambda: self.host(server) == [], "the process to be gone")
+                self.send(server, ["late@dying.example"] + [f"{i}@good.example" for i in range(10, 20)])
+                rig.wait_for(lambda: sink.count() == 20, "the other mail at the next hop")
+                late = server.wait_event("delivery", to="late@dying.example")[0]
+                self.assertEqual(late["status"], "deferred")
+                if on_failure == "hold":
+                    rig.wait_for(lambda: self.ours(server) == ["hold"] * 11, "all of its mail to be held")
+                else:
+                    rig.wait_for(lambda: len(self.ours(server)) == 11, "all of its mail to wait")
+                    self.assertNotIn("hold", self.ours(server))
+                self.assertEqual(server.deliveries(transport="dying", status="sent"), [])
+                self.assertEqual(len(server.events("process ended", role="host.transport.dying", crashed=True)), 3)
+                self.assertEqual([e for e in server.events("process ended", crashed=True) if not e["role"].startswith("host.")], [])
+
+    def test_a_poisonous_message_is_held_and_all_other_mail_of_the_plugin_is_delivered(self):
+        for how in ("call", "later"):
+            with self.subTest(how=how):
+                server = self.dying("transport-poison", f'breaker_deaths = 2\nbreaker_time = "1s"\nhow = "{how}"', self.peer(), 3)
+                self.send(server, ["poison@dying.example"] + [f"{i}@dying.example" for i in range(10)])
+                poison = server.wait_event("message held: release it once the plugin is repaired")
+                self.send(server, [f"{i}@dying.example" for i in range(10, 20)])
+                for i in range(20):
+                    server.wait_event("delivery", to=f"{i}@dying.example", status="sent")
+                rig.wait_for(lambda: self.ours(server) == ["hold"], "nothing but the poisonous message to be left")
+                self.assertEqual([e["qid"] for e in poison], [server.deliveries(to="poison@dying.example")[0]["qid"]])
+                self.assertEqual(len(server.events("message held: release it once the plugin is repaired")), 1)
+                self.assertGreaterEqual(len(server.events(OPEN, role="host.transport.dying")), 1)
 
     def test_one_that_uses_more_cpu_than_its_budget_is_ended_though_its_loop_turns(self):
         said = "host process ends itself: it uses more CPU than its cpu_limit"

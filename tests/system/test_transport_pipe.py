@@ -1,7 +1,11 @@
 """transport-pipe in the whole program, inside the sandbox: what real programs get, what their ends mean for the mail, and
 that one that hangs harms nothing but its own message."""
+import base64
 import os
 import pwd
+import re
+import shutil
+import subprocess
 import unittest
 
 import rig
@@ -134,6 +138,74 @@ class TransportPipe(rig.TestCase):
         rig.wait_for(gone, "the end of the command")
         server.wait_event("delivery", to="bob@pipe.example", status="sent")
 
+    def test_a_program_hears_as_whom_the_client_has_authenticated(self):
+        self.command('cat > /dev/null\nprintf "%s|" "$@" > args.new; mv args.new args\n')
+        made = subprocess.run(["openssl", "passwd", "-6", "secret"], check=True, capture_output=True, text=True)
+        config = self.config().replace("${queue_id}", "${sasl_method} ${sasl_username} ${sasl_sender}").replace(
+            "listen = ", 'sasl_auth_enable = true\ntls_auth_only = false\nauth = "users"\nlisten = ')
+        config += f'''
+[auth.users]
+plugin = "auth-table"
+table = "users"
+[lookup.users]
+plugin = "lookup-file"
+inline = """
+alice {made.stdout.strip()}
+"""
+'''
+        for isolation in ("inproc", "process"):
+            with self.subTest(isolation=isolation):
+                server = self.mansio(config.replace('"inproc"', f'"{isolation}"'), name="auth-" + isolation)
+                with rig.Client(server.port) as client:
+                    client.cmd("EHLO test")
+                    self.assertEqual(client.cmd("AUTH PLAIN " + base64.b64encode(b"\0alice\0secret").decode())[0], 235)
+                    client.message("a@sender.example", ["bob@pipe.example"], "Subject: x\r\n\r\nx", args=" AUTH=c+40sender.example")
+                server.wait_event("delivery", transport="pipe", status="sent")
+                self.assertEqual(self.work("args"), "a@sender.example|bob@pipe.example|PLAIN|alice|c@sender.example|")
+                self.send(server, "amy@pipe.example")  # of one who has not
+                server.wait_event("delivery", to="amy@pipe.example", status="sent")
+                self.assertEqual(self.work("args"), "a@sender.example|amy@pipe.example||||")
+                server.close()
+                server.process = None
+
+    def test_where_it_is_root_a_program_has_a_user_and_a_root_directory_of_its_own(self):
+        self.assertEqual(os.geteuid(), 0, "this test must be run by root: nobody else can change user and root directory")
+        os.makedirs(self.path("jail", "work"))
+        os.chmod(self.path("jail", "work"), 0o777)
+        programs = [shutil.which(name) for name in ("sh", "cat", "id")]
+        linked = subprocess.run(["ldd", *programs], check=True, capture_output=True, text=True).stdout
+        for file in {*programs, *re.findall(r"(/\S+)(?= \(0x)", linked)}:
+            os.makedirs(self.path("jail") + os.path.dirname(file), exist_ok=True)
+            shutil.copy(file, self.path("jail") + file)
+        with open(self.path("jail", "command"), "w") as f:
+            f.write(f"#!{programs[0]}\ncat > message\nid -u > user\npwd > where\ntest -e {self.dir} && exit 1\nexit 0\n")
+        os.chmod(self.path("jail", "command"), 0o755)
+        for isolation in ("inproc", "process"):
+            with self.subTest(isolation=isolation):
+                config = self.config('user = "nobody"\nchroot = "{dir}/jail"', isolation, 'user = "root"').replace(
+                    "{dir}/command", "/command").replace("{dir}/work", "/work")
+                server = self.mansio(config, plugins=self.plugins("transport-pipe", "transport-smtp"), name="root-" + isolation)
+                self.send(server, "bob@pipe.example")
+                self.send(server, "amy@pipe.example")
+                server.wait_event("delivery", 2, transport="pipe", status="sent")
+                with open(self.path("jail", "work", "user")) as f:
+                    self.assertEqual(f.read().strip(), str(pwd.getpwnam("nobody").pw_uid))
+                with open(self.path("jail", "work", "where")) as f:
+                    self.assertEqual(f.read().strip(), "/work")
+                shutil.rmtree(self.path("jail", "work"))
+                os.mkdir(self.path("jail", "work"))
+                os.chmod(self.path("jail", "work"), 0o777)
+                server.close()
+                server.process = None
+
+    def test_a_root_directory_is_refused_where_nobody_can_change_it(self):
+        self.command("cat > /dev/null\n")
+        server = rig.Mansio(self.dir, self.config('chroot = "/"'))
+        server.start(wait=False)
+        self.addCleanup(rig.end_process, server.process)
+        self.assertNotEqual(server.process.wait(rig.LIMIT), 0)
+        self.assertRegex(server.log_text(), r'chroot is ..?/..?, but this process runs as user [0-9]+')
+
     def test_another_user_is_refused_at_the_start(self):
         self.command("cat > /dev/null\n")
         other = next(u.pw_name for u in pwd.getpwall() if u.pw_uid not in (0, os.geteuid(), pwd.getpwnam("nobody").pw_uid))
@@ -145,11 +217,11 @@ class TransportPipe(rig.TestCase):
 
     def test_bad_options_are_refused_with_file_and_line(self):
         self.command("cat > /dev/null\n")
-        server = rig.Mansio(self.dir, self.config('flags = "Z"').replace("${recipient}", "${sasl_username}"))
+        server = rig.Mansio(self.dir, self.config('flags = "Z"').replace("${recipient}", "${sasl_user}"))
         result = rig.run_program("check", "--config", server.config)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, r'mansio\.toml:\d+: .*flags is "Z", expected letters out of')
-        self.assertRegex(result.stderr, r'argv has the macro \$\{sasl_username\}, expected one of')
+        self.assertRegex(result.stderr, r'argv has the macro \$\{sasl_user\}, expected one of')
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ void MessagePrinter::envelope(const Envelope &e, std::uint64_t offset, const std
   attribute("log_client_port", port(e.origin ? e.origin->port : e.client_port));
   attribute("log_helo_name", e.origin ? e.origin->helo : e.helo);
   attribute("log_protocol_name", e.origin ? e.origin->protocol : e.protocol);
+  attribute("sasl_method", e.auth_method);
   attribute("sasl_username", e.auth_user);
+  attribute("sasl_sender", e.auth_sender);
   attribute("encoding", e.body_type == BodyType::EightBitMime ? "8bit" : "7bit");
   attribute("dsn_envid", e.envid);
   attribute("dsn_ret_flags", e.ret == Ret::Full ? "1" : e.ret == Ret::Hdrs ? "2" : "");

@@ -81,6 +81,9 @@ inline constexpr DeclaredField kDeliveryDeclared[] = {
     {"client_address", "string?"},
     {"client_name", "string?"},
     {"helo_name", "string?"},
+    {"auth_user", "string?", "As whom the client has authenticated."},
+    {"auth_method", "string?", "By which mechanism."},
+    {"auth_sender", "string?", "The original submitter that it named (AUTH= in MAIL)."},
     {"origin", "mansio.origin", "Who brought the message into the mail system."},
 };
 

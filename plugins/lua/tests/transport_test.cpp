@@ -50,6 +50,7 @@ TEST(LuaTransport, ShowsTheDelivery) {
     local origin = delivery.origin
     assert(origin.source == "remote" and origin.address == "198.51.100.1" and origin.port == 25 and origin.name == nil)
     assert(origin.helo_name == "far.example" and origin.protocol == "ESMTP" and origin.ident == "ABC")
+    assert(delivery.auth_user == "alice" and delivery.auth_method == "PLAIN" and delivery.auth_sender == nil)
     assert(delivery.meta.tenant == "gold" and delivery.meta.none == nil and delivery.source_pool == nil)
     assert(math.abs(delivery.arrival - mansio.time.now()) < 3600)
     local first, second = table.unpack(delivery.recipients)
@@ -65,6 +66,7 @@ TEST(LuaTransport, ShowsTheDelivery) {
       {"c@example.com", "", "", 0}};
   mail.nexthop = "hook.example";
   mail.attempts = 3;
+  mail.sasl = {"PLAIN", "alice", ""};
   mail.envid = "e1";
   mail.ret = MANSIO_RET_HDRS;
   mail.flags = MANSIO_MSG_REQUIRETLS | MANSIO_MSG_POSSIBLE_DUPLICATE | MANSIO_MSG_EIGHT_BIT | MANSIO_MSG_BODY_8BITMIME;

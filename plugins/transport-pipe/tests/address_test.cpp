@@ -35,6 +35,15 @@ TEST(Address, TheFirstDelimiterBeginsTheExtension) {
   EXPECT_EQ(split_local("bob", "+").extension, "");
   EXPECT_EQ(split_local("+bob", "+").user, "+bob");
   EXPECT_EQ(split_local("bob+x", "").user, "bob+x");
+  EXPECT_EQ(split_local("", "+").user, "");
+}
+
+TEST(Address, NamesThatMailNeedsHaveNoExtension) {
+  for (const auto *name : {"MAILER-Daemon", "double-bounce", "owner-users", "users-request", "Owner-x-request"})
+    EXPECT_EQ(split_local(name, "-").user, name);
+  EXPECT_EQ(split_local("owner+users", "+-").user, "owner");
+  EXPECT_EQ(split_local("-request", "-").user, "-request");
+  EXPECT_EQ(split_local("users-requested", "-").extension, "requested");
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST(Command, IsRefusedWithWhatWasExpected) {
   EXPECT_THAT(refusal(""), HasSubstr("argv is empty, expected a program"));
   EXPECT_THAT(refusal("maildrop -d x"), HasSubstr("argv begins with \"maildrop\", expected the absolute path"));
   EXPECT_THAT(refusal("/bin/$user"), HasSubstr("expected the absolute path"));
-  EXPECT_THAT(refusal("/bin/x ${sasl_username}"), HasSubstr("expected one of client_address, client_helo,"));
+  EXPECT_THAT(refusal("/bin/x ${sasl_user}"), HasSubstr("expected one of client_address, client_helo,"));
   EXPECT_THAT(refusal("/bin/x ${user"), HasSubstr("has a macro without its '}'"));
   EXPECT_THAT(refusal("/bin/x 5$"), HasSubstr("has a '$' before no name"));
   EXPECT_THAT(refusal("/bin/x { a"), HasSubstr("has a '{' without its '}'"));

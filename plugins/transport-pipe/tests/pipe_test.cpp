@@ -21,6 +21,7 @@ using mansio::testing::FakeHost;
 using mansio::testing::FakeMail;
 using mansio::testing::FakeReply;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // Commands are shell scripts in a directory of the test's; a test as root has them run as nobody.
@@ -135,6 +136,39 @@ TEST_F(TransportPipeTest, TheCommandHearsOfTheClientAndOfTheOneThatAFilterHasTol
   EXPECT_EQ(file("args"), "a=unix|n=|h=|p=|s=QMQP|");
 }
 
+TEST_F(TransportPipeTest, TheCommandHearsHowTheClientHasAuthenticated) {
+  const auto argv = script("show", "printf '%s|' \"$@\" > args") + " ${sasl_method} ${sasl_username} ${sasl_sender}";
+  auto m = mail();
+  host(argv).run(m);
+  EXPECT_EQ(file("args"), "|||");
+  m.sasl = {"PLAIN", "alice", "a@example.org"};
+  host(argv).run(m);
+  EXPECT_EQ(file("args"), "PLAIN|alice|a@example.org|");
+  m.sasl.username = "-oX";
+  const auto reply = host(argv).run(m).recipients.at(0);
+  EXPECT_EQ(reply.status, MANSIO_FAIL);
+  EXPECT_EQ(reply.enhanced, "5.1.7");
+}
+
+TEST_F(TransportPipeTest, PartsOfAnAddressAreFoldedWhereAskedFor) {
+  const auto argv = script("show", "printf '%s|' \"$@\" > args") +
+                    " ${user} ${extension} ${mailbox} ${domain} ${recipient} ${original_recipient} ${nexthop}";
+  auto m = mail({"Bob+Lists@Example.COM"});
+  m.recipients.at(0).original = "BOB@Example.NET";
+  m.nexthop = "Hop.Example";
+  host(argv, {{"recipient_delimiter", "+"}}).run(m);
+  EXPECT_EQ(file("args"), "Bob|Lists|Bob+Lists|Example.COM|Bob+Lists@Example.COM|BOB@Example.NET|Hop.Example|");
+  host(argv, {{"recipient_delimiter", "+"}, {"flags", "u"}}).run(m);
+  EXPECT_EQ(file("args"), "bob|lists|bob+lists|Example.COM|bob+lists@Example.COM|bob@Example.NET|Hop.Example|");
+  host(argv, {{"recipient_delimiter", "+"}, {"flags", "h"}}).run(m);
+  EXPECT_EQ(file("args"), "Bob|Lists|Bob+Lists|example.com|Bob+Lists@example.com|BOB@example.net|hop.example|");
+}
+
+TEST_F(TransportPipeTest, TheNextHopIsTheRecipientsDomainWhereTheRouteNamesNone) {
+  host(script("show", "printf '%s|' \"$@\" > args") + " ${nexthop}").run(mail({"b@example.com", "c@example.com"}));
+  EXPECT_EQ(file("args"), "example.com|");
+}
+
 TEST_F(TransportPipeTest, ADeliveryForANextHopIsRelayedUnlessItIsSaidToBeFinal) {
   const auto argv = script("keep", "cat > /dev/null");
   auto m = mail();
@@ -186,16 +220,19 @@ TEST_F(TransportPipeTest, AnAddressThatLooksLikeAnOptionIsRefusedAloneOfAll) {
 
 TEST_F(TransportPipeTest, TheCommandHasTheGivenEnvironmentAndNothingOfOurs) {
   ::setenv("MANSIO_TEST_SECRET", "x", 1);
+  ::setenv("OURS_THAT_IS_NAMED", "passed on", 1);
   const int leak = ::open("/dev/null", O_RDONLY);  // inherited, were it not closed
   EXPECT_EQ(send(script("look", "env > environment; ls /proc/self/fd > descriptors; pwd > directory; umask > mask"),
-                 {{"environment", "LANG=C,HOME=/nowhere"}})
+                 {{"environment", "LANG=C,HOME=/nowhere,OURS_THAT_IS_NAMED,OURS_THAT_IS_NOT_THERE"}})
                 .status,
             MANSIO_OK);
   const auto environment = file("environment");
   EXPECT_THAT(environment, HasSubstr("LANG=C\n"));
   EXPECT_THAT(environment, HasSubstr("HOME=/nowhere\n"));
   EXPECT_THAT(environment, HasSubstr("PATH=/usr/bin:/bin\n"));
-  EXPECT_EQ(environment.find("MANSIO"), std::string::npos);
+  EXPECT_THAT(environment, HasSubstr("OURS_THAT_IS_NAMED=passed on\n"));
+  EXPECT_THAT(environment, Not(HasSubstr("NOT_THERE")));
+  EXPECT_THAT(environment, Not(HasSubstr("MANSIO")));
   EXPECT_EQ(file("descriptors"), "0\n1\n2\n3\n");  // the last is ls's own
   EXPECT_EQ(file("directory"), root_ + "\n");
   EXPECT_EQ(file("mask"), "0077\n");
@@ -284,6 +321,27 @@ TEST_F(TransportPipeTest, TheUserIsHonouredOrRefused) {
   }
 }
 
+TEST_F(TransportPipeTest, TheRootDirectoryIsChangedOrRefused) {
+  script("inside", "exit 0");
+  if (::geteuid() == 0) {
+    // The script is found in there, its interpreter is not.
+    const auto reply = send("/inside", {{"chroot", root_}, {"directory", "/"}});
+    EXPECT_EQ(reply.status, MANSIO_DEFER);
+    EXPECT_EQ(reply.enhanced, "4.3.5");
+    EXPECT_THAT(reply.text, HasSubstr("cannot run /inside: No such file or directory"));
+    EXPECT_EQ(send(script("look", "pwd > " + root_ + "/where"), {{"chroot", "/"}, {"directory", "/usr"}}).status,
+              MANSIO_OK);
+    EXPECT_EQ(file("where"), "/usr\n");
+  } else {
+    try {
+      host("/inside", {{"chroot", root_}, {"directory", "/"}});
+      ADD_FAILURE() << "chroot was not refused";
+    } catch (const std::runtime_error &e) {
+      EXPECT_THAT(e.what(), HasSubstr("only root can change its root directory"));
+    }
+  }
+}
+
 TEST_F(TransportPipeTest, RefusesOptionsThatItCannotUse) {
   const auto problems = [&](const FakeHost::Options &options) {
     auto all = options;
@@ -295,7 +353,14 @@ TEST_F(TransportPipeTest, RefusesOptionsThatItCannotUse) {
   EXPECT_THAT(problems({{"flags", "Y"}}), HasSubstr("flags is \"Y\", expected letters out of BDFORXhqu.>"));
   EXPECT_THAT(problems({{"user", "no-such-user"}}), HasSubstr("user names the user no-such-user, which is not there"));
   EXPECT_THAT(problems({{"user", "root"}}), HasSubstr("expected another user than root"));
-  EXPECT_THAT(problems({{"environment", "LANG"}}), HasSubstr("environment holds \"LANG\", expected NAME=VALUE"));
+  EXPECT_THAT(problems({{"user", "0:65534"}}), HasSubstr("expected another user than root"));
+  EXPECT_THAT(problems({{"user", "65534:root"}}), HasSubstr("expected another group than root's"));
+  EXPECT_THAT(problems({{"user", "4294967295"}}), HasSubstr("names the user 4294967295, which is not there"));
+  EXPECT_THAT(problems({{"user", "65534:4294967295"}}), HasSubstr("names the group 4294967295, which is not there"));
+  EXPECT_THAT(problems({{"chroot", root_ + "/none"}}),
+              HasSubstr("chroot names " + root_ + "/none, which is not there"));
+  EXPECT_THAT(problems({{"chroot", root_}}), HasSubstr("argv names " + root_ + "/bin/true, which is not there"));
+  EXPECT_THAT(problems({{"environment", "=x"}}), HasSubstr("environment holds \"=x\", expected NAME=VALUE"));
   EXPECT_THAT(problems({{"directory", root_ + "/none"}}), HasSubstr("which is not there"));
   EXPECT_THAT(problems({{"command_time_limit", "0"}}), HasSubstr("command_time_limit is 0"));
   EXPECT_THAT(problems({{"eol", "\\x"}}), HasSubstr("eol is"));

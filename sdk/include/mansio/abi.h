@@ -1,5 +1,5 @@
 /*
- * The Mansio plugin ABI, version 1.2: C11, self-contained, nothing but integers and pointers to bytes.
+ * The Mansio plugin ABI, version 1.3: C11, self-contained, nothing but integers and pointers to bytes.
  *
  * A plugin is a shared object that exports one symbol, mansio_plugin_entry_1. Everything else is reached through
  * vtables behind string ids. What this file declares is frozen: a plugin built against it loads in every later 1.x.
@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define MANSIO_EXPORT __attribute__((visibility("default")))
-#define MANSIO_ABI_MINOR 2u /* of 1.x: the newest that this header describes */
+#define MANSIO_ABI_MINOR 3u /* of 1.x: the newest that this header describes */
 
 typedef struct mansio_str { /* bytes; no terminating NUL promised; p may be NULL when n is 0 */
   const char *p;
@@ -325,6 +325,9 @@ typedef struct mansio_delivery { /* a lease: the queue still owns the message */
   mansio_str origin_ident; /* the message's id there; ours if it came from no other */
   uint32_t attempts;       /* since 1.2: made before this one; 0 as well if the host is older */
   uint32_t reserved_2;     /* 0 */
+  /* Since 1.3. Of the client's AUTH (RFC 4954), from which we had the message: by which mechanism and as whom it has
+   * authenticated, and the original submitter that it named in MAIL (AUTH=). Empty: there was none of it. */
+  mansio_str sasl_method, sasl_username, sasl_sender;
 } mansio_delivery;
 
 typedef struct mansio_transport {                                           /* "mansio.transport/1" */

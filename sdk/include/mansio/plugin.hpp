@@ -52,6 +52,10 @@ struct Origin {                                  // who brought the message into
   std::string address, name, helo, protocol, ident;  // "" = not known
 };
 
+struct Sasl {                            // of the client that we had the message from (RFC 4954)
+  std::string method, username, sender;  // "" = none
+};
+
 // mansio_delivery, owned, so that it may outlive start().
 struct Delivery {
   std::uint32_t flags = 0;  // MANSIO_MSG_*
@@ -65,6 +69,7 @@ struct Delivery {
   std::int64_t deadline = 0;  // monotonic ns
   Origin origin;
   std::uint32_t attempts = 0;  // made before this one
+  Sasl sasl;
 
   Delivery() = default;
   explicit Delivery(const mansio_delivery &borrowed) {
@@ -94,6 +99,7 @@ struct Delivery {
               string(d.origin_name), string(d.origin_helo), string(d.origin_protocol),
               string(d.origin_ident)};
     attempts = d.attempts;
+    sasl = {string(d.sasl_method), string(d.sasl_username), string(d.sasl_sender)};
   }
   bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
 };

@@ -219,6 +219,18 @@ TEST_F(DeskTest, SaysWithItsLastWordWhereAConnectionStaysOpen) {
   EXPECT_EQ(outcomes_[1].destination, "example.com");
 }
 
+TEST_F(DeskTest, SaysWithItsLastWordWithWhichProcessADeliveryEnded) {
+  give(lease(1));
+  give(lease(2));
+  transport_says_.ended_with(1, 700);
+  transport_says_.complete(1, outcome(0, DeliveryStatus::Uncertain), false, "");
+  transport_says_.complete(2, outcome(0, DeliveryStatus::Sent), false, "");
+  run();
+  ASSERT_EQ(outcomes_.size(), 2u);
+  EXPECT_EQ(outcomes_[0].ended_with, 700);
+  EXPECT_EQ(outcomes_[1].ended_with, 0);
+}
+
 TEST_F(DeskTest, SaysInOneMessageWhatComesInOneTurn) {
   give(lease(1, 2));
   transport_says_.recipient(1, outcome(0, DeliveryStatus::Sent));

@@ -28,7 +28,7 @@ TEST(LoadPlugin, TakesAPluginOfThisBuild) {
 }
 
 TEST(LoadPlugin, RefusesOneThatNeedsALaterAbi) {
-  EXPECT_THAT(reason(MANSIO_FIXTURES "/transport-foreign.so"), HasSubstr("needs ABI 1.1002, this Mansio has 1.2"));
+  EXPECT_THAT(reason(MANSIO_FIXTURES "/transport-foreign.so"), HasSubstr("needs ABI 1.1003, this Mansio has 1.3"));
 }
 
 TEST(LoadPlugin, TakesADraftOfThisBuildOnly) {

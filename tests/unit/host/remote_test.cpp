@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <type_traits>
 
 #include "kernel/host/large.hpp"
 #include "kernel/host/remote.hpp"
@@ -48,12 +49,18 @@ struct FarPlugin {
 
 class RemoteTest : public HostTest {
  protected:
+  std::int32_t pid_ = 500;  // of the latest far end
+
   template <class Remote>
   std::unique_ptr<FarPlugin> connect(Remote &remote) {
     auto pair = io::channel_pair();
     EXPECT_TRUE(pair.ok());
     auto far = std::make_unique<FarPlugin>(loop_, std::move(pair->first));
-    remote.attach(io::Channel::create(loop_, std::move(pair->second)));
+    auto near = io::Channel::create(loop_, std::move(pair->second));
+    if constexpr (std::is_same_v<Remote, RemoteTransport>)
+      remote.attach(std::move(near), ++pid_);
+    else
+      remote.attach(std::move(near));
     return far;
   }
 };
@@ -139,6 +146,10 @@ class RemoteTransportTest : public RemoteTest {
     events.complete = [this](std::uint64_t lease, const wire::RecipientOutcome &last, bool, const std::string &) {
       EXPECT_TRUE(done_.emplace(lease, last).second) << "completed twice";
     };
+    events.ended_with = [this](std::uint64_t lease, std::int32_t pid) {
+      EXPECT_FALSE(done_.contains(lease)) << "told too late";
+      ended_with_[lease] = pid;
+    };
     remote_.emplace(loop_, clock_, log_, "smtp", std::move(events));
     source_ = ::memfd_create("spool", MFD_CLOEXEC);
     EXPECT_EQ(::write(source_, "other mail|Subject: x\r\n\r\nbody\r\n|more", 36), 36);
@@ -156,6 +167,7 @@ class RemoteTransportTest : public RemoteTest {
   int source_ = -1;
   std::vector<std::uint32_t> recipients_;
   std::map<std::uint64_t, wire::RecipientOutcome> done_;
+  std::map<std::uint64_t, std::int32_t> ended_with_;
   std::optional<RemoteTransport> remote_;
 };
 
@@ -226,6 +238,19 @@ TEST_F(RemoteTransportTest, IsUncertainOfWhatWasUnderWayWhenTheProcessEnded) {
   ASSERT_TRUE(until([&] { return done_.contains(1); }));
   EXPECT_EQ(done_[1].status, DeliveryStatus::Uncertain);
   EXPECT_TRUE(done_[1].plugin_failed);
+  EXPECT_EQ(ended_with_[1], 501);
+  far = connect(*remote_);
+  start(2);
+  ASSERT_TRUE(until([&] { return far->leases.size() == 1; }));
+  const auto next = connect(*remote_);  // which says that the one before is gone
+  EXPECT_EQ(ended_with_[2], 502);
+  start(3);
+  ASSERT_TRUE(until([&] { return next->leases.size() == 1; }));
+  wire::RecipientOutcome sent;
+  sent.status = DeliveryStatus::Sent;
+  next->channel->send(wire::DeliveryDone{3, sent, false, ""});
+  ASSERT_TRUE(until([&] { return done_.contains(3); }));
+  EXPECT_FALSE(ended_with_.contains(3));
 }
 
 TEST_F(RemoteTransportTest, WaitsForAProcessForAMoment) {

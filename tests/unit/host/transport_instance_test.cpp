@@ -163,6 +163,19 @@ TEST_F(TransportInstanceTest, TellsTheTlsPolicyOfTheMetadata) {
   EXPECT_EQ(finished(2).last.text, "");
 }
 
+TEST_F(TransportInstanceTest, SaysHowTheClientHasAuthenticated) {
+  create();
+  wire::Lease l;
+  l.lease = 1;
+  l.sender = "sasl";
+  l.auth_method = "PLAIN";
+  l.auth_user = "alice";
+  l.auth_sender = "a@example.org";
+  l.deadline = clock_.mono() + 60 * kSecond;
+  instance_->start(l, source_);
+  EXPECT_EQ(finished(1).last.text, "PLAIN alice a@example.org");
+}
+
 TEST_F(TransportInstanceTest, MarksTheMessageWhosePluginCodeRuns) {
   create();
   marker_.clear();

@@ -282,10 +282,22 @@ TEST_F(AuthServer, TheMessageSaysThatItsSenderWasKnown) {
   ASSERT_EQ(writer.stored_messages.size(), 1u);
   const auto &stored = writer.stored_messages.front();
   EXPECT_EQ(stored.envelope.auth_user, "alice");
+  EXPECT_EQ(stored.envelope.auth_method, "PLAIN");
+  EXPECT_EQ(stored.envelope.auth_sender, "a@b.example");
   EXPECT_EQ(stored.envelope.protocol, "ESMTPA");
   EXPECT_THAT(stored.prefix, HasSubstr("\t(Authenticated sender: alice)\r\n"));
   EXPECT_THAT(stored.prefix, HasSubstr(" with ESMTPA id "));
   EXPECT_THAT(sink.text, HasSubstr("\"sasl_method\":\"PLAIN\""));
+}
+
+TEST_F(AuthServer, TheSubmitterThatAStrangerNamesIsNotBelieved) {
+  auto peer = greet();
+  say(peer, "MAIL FROM:<a@b.example> AUTH=a@b.example\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  EXPECT_THAT(say(peer, "Subject: x\r\n\r\nbody\r\n.\r\n"), StartsWith("250 "));
+  ASSERT_EQ(writer.stored_messages.size(), 1u);
+  const auto &envelope = writer.stored_messages.front().envelope;
+  EXPECT_EQ(envelope.auth_sender, "");
+  EXPECT_EQ(envelope.auth_method, "");
 }
 
 TEST_F(AuthServer, MailHasAnAuthParameterWhereAuthIsOffered) {

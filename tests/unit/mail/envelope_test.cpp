@@ -29,6 +29,8 @@ Envelope full() {
   e.tls_version = "TLSv1.3";
   e.tls_cipher = "TLS_AES_256_GCM_SHA384";
   e.auth_user = "user";
+  e.auth_method = "SCRAM-SHA-256";
+  e.auth_sender = "submitter@example.com";
   e.listener = "smtp";
   e.origin = Origin{"first.example", "192.0.2.7", "helo.first.example", "ESMTP", "4ABC", 2500, true};
   e.content_filter = "scan:[127.0.0.1]:10025";
@@ -73,6 +75,8 @@ TEST(Envelope, EveryFieldComesBack) {
   EXPECT_EQ(d->tls_version, e.tls_version);
   EXPECT_EQ(d->tls_cipher, e.tls_cipher);
   EXPECT_EQ(d->auth_user, e.auth_user);
+  EXPECT_EQ(d->auth_method, e.auth_method);
+  EXPECT_EQ(d->auth_sender, e.auth_sender);
   EXPECT_EQ(d->listener, e.listener);
   EXPECT_EQ(d->origin, e.origin);
   EXPECT_EQ(d->content_filter, e.content_filter);

@@ -95,6 +95,22 @@ TEST(PrivilegesFor, OnlyTransportsThatNeedItHaveTheNetwork) {
   EXPECT_TRUE(privileges_for(start, settings).network);
 }
 
+TEST(PrivilegesFor, OnlyRootsPluginsThatRunProgramsMayChangeTheRootDirectory) {
+  config::Settings settings;
+  wire::Start start;
+  for (const auto kind : {wire::RoleKind::Egress, wire::RoleKind::Host}) {
+    start.self.kind = kind;
+    start.needs = 4;
+    start.uid = 0;
+    EXPECT_TRUE(privileges_for(start, settings).chroot);
+    start.uid = 65534;
+    EXPECT_FALSE(privileges_for(start, settings).chroot);
+    start.uid = 0;
+    start.needs = 1;
+    EXPECT_FALSE(privileges_for(start, settings).chroot);
+  }
+}
+
 TEST(PrivilegesFor, NoKeyIsOpenToTheProcessesThatTakeMail) {
   config::Settings settings;
   settings.listeners.emplace_back().smtpd.tls_key_file = "/etc/mansio/key.pem";

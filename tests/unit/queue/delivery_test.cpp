@@ -550,6 +550,19 @@ TEST_F(Delivery, ARouteErrorBounces) {
   EXPECT_EQ(n[0].recipients[0].outcome.text, "no such user");
 }
 
+TEST_F(Delivery, ALeaseSaysHowItsClientHasAuthenticated) {
+  begin();
+  auto e = envelope({"a@example.com"});
+  e.auth_method = "PLAIN";
+  e.auth_user = "alice";
+  e.auth_sender = "alice@example.org";
+  mail(e);
+  const auto l = leases().at(0);
+  EXPECT_EQ(l.auth_method, "PLAIN");
+  EXPECT_EQ(l.auth_user, "alice");
+  EXPECT_EQ(l.auth_sender, "alice@example.org");
+}
+
 TEST_F(Delivery, PrintsPostfixsLine) {
   settings_.log.format = config::LogFormat::Postfix;
   settings_.log.syslog_name = "postfix";

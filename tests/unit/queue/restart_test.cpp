@@ -888,6 +888,86 @@ TEST_F(Crash, AMessageThatKillsWorkerAfterWorkerIsHeldWithTheReason) {
   EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
 }
 
+// The plugin has a process of its own, whose death the supervisor tells, and an egress process that tells what was in
+// it.
+class PluginCrash : public Bench {
+ protected:
+  void ends(std::int32_t pid, MessageId culprit = {}, bool killed = false) {
+    core_->dead({{wire::RoleKind::Host, 0, 1, "host.transport.smtp", pid}, true, culprit.value, killed});
+    run();
+  }
+  void ended_with(const wire::Lease &l, std::int32_t pid) {
+    auto o = result(l, DeliveryStatus::Uncertain);
+    o.outcomes[0].plugin_failed = true;
+    o.ended_with = pid;
+    say(egress_, o);
+  }
+  int kills(MessageId id) { return core_->index().message(core_->index().find(id)).kills; }
+};
+
+TEST_F(PluginCrash, WhereNoMarkerNamesAMessageEachThatWasUnderWayIsTriedAlone) {
+  for (const bool told_first : {true, false}) {
+    disk_ = {};
+    core_.reset();
+    begin();
+    const auto a = mail_to({"a@example.com"});
+    const auto b = mail_to({"b@example.org"});
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 2u);
+    if (told_first) ends(700);
+    for (const auto &lease : l) ended_with(lease, 700);
+    if (!told_first) ends(700);
+    EXPECT_EQ(kills(a), 1);
+    EXPECT_EQ(kills(b), 1);
+    mail_to({"c@example.net"});
+    const auto other = leases();  // which was not in there, and waits for neither
+    ASSERT_EQ(other.size(), 1u);
+    report(other[0], DeliveryStatus::Sent);
+    advance(300 * kSecond);
+    const auto first = leases();
+    ASSERT_EQ(first.size(), 1u);
+    report(first[0], DeliveryStatus::Sent);
+    advance(10 * kSecond);
+    const auto second = leases();
+    ASSERT_EQ(second.size(), 1u);
+    EXPECT_NE(second[0].id, first[0].id);
+    report(second[0], DeliveryStatus::Deferred);
+    EXPECT_EQ(kills(second[0].id), 0);
+  }
+}
+
+TEST_F(PluginCrash, AMessageThatEndsItAgainAndAgainIsHeldThoughNothingNamesIt) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  for (std::int32_t pid = 700; pid < 703; ++pid) {
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 1u) << pid;
+    ended_with(l[0], pid);
+    ends(pid);
+    advance(4000 * kSecond);
+  }
+  EXPECT_TRUE(leases().empty());
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
+}
+
+TEST_F(PluginCrash, WhatIsNamedAloneIsSuspectAndNobodyIsOfAKillFromOutside) {
+  begin();
+  const auto a = mail_to({"a@example.com"});
+  const auto b = mail_to({"b@example.org"});
+  auto l = leases();
+  ASSERT_EQ(l.size(), 2u);
+  for (const auto &lease : l) ended_with(lease, 700);
+  ends(700, a);
+  EXPECT_EQ(kills(a), 1);
+  EXPECT_EQ(kills(b), 0);
+  const auto c = mail_to({"c@example.net"});
+  l = leases();
+  ASSERT_EQ(l.size(), 1u);
+  ends(701, {}, true);
+  ended_with(l[0], 701);
+  EXPECT_EQ(kills(c), 0);
+}
+
 TEST_F(Crash, AProcessKilledFromOutsideMakesNobodySuspect) {
   begin();
   for (std::int32_t i = 0; i < 5; ++i) {

@@ -179,6 +179,30 @@ TEST_F(FleetTest, TellsTheOthersOfADeathWithItsCulpritAndStartsAnother) {
             static_cast<std::ptrdiff_t>(order.size()) - 1);
 }
 
+TEST_F(FleetTest, DeathsOfAPluginsProcessOpenItsBreakerAgainAndAgainAndNobodyElses) {
+  const Breaker breaker{2, 1800 * kSecond, 3600 * kSecond};
+  auto &host = post(K::Host, "host.transport.x");
+  host.transport = "x";
+  auto &egress = post(K::Egress, "egress.x");
+  for (auto *p : {&host, &egress}) {
+    p->breaker = breaker;
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  const auto wait_after_death = [&](Post &p) {
+    ready(p);
+    die(p);
+    run_until([&] { return p.child == nullptr; });
+    return std::chrono::nanoseconds{p.restart.expiry() - std::chrono::steady_clock::now()}.count();
+  };
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_LE(wait_after_death(host), Backoff::kFirst) << round;
+    EXPECT_GT(wait_after_death(host), 1800 * kSecond) << round;
+    fleet_->start(host);  // as if the pause were over
+  }
+  for (int death = 0; death < 3; ++death) EXPECT_LE(wait_after_death(egress), Backoff::kLongest) << death;
+}
+
 TEST_F(FleetTest, AQueueStartedAnewIsConnectedWithEverybodyBeforeAttachDone) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");

@@ -164,6 +164,9 @@ class FakeHost {
       d.origin_protocol = plugin::str(mail.origin.protocol);
       d.origin_ident = plugin::str(mail.origin.ident);
       d.attempts = mail.attempts;
+      d.sasl_method = plugin::str(mail.sasl.method);
+      d.sasl_username = plugin::str(mail.sasl.username);
+      d.sasl_sender = plugin::str(mail.sasl.sender);
       transport_->start(self_, mansio_op{op}, &d);
     });
     return op;

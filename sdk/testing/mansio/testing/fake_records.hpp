@@ -48,6 +48,7 @@ struct FakeMail {
   std::chrono::nanoseconds time_limit = std::chrono::hours{1};
   plugin::Origin origin{};
   std::uint32_t attempts = 0;  // made before this one
+  plugin::Sasl sasl{};
   std::string client_address{}, client_name{}, client_helo{};
 };
 
