@@ -42,8 +42,8 @@ std::string fill_in(Environment &env, const Service &service, const Client &clie
 }
 
 // `first`: the message that this one is a version of; itself where there is no other.
-void accepted(Environment &env, Service &service, const Client &client, MessageId id, const Envelope &e,
-              const ContentScanner &content, MessageId first) {
+void accepted(Environment &env, Service &service, MessageId id, const Envelope &e, const ContentScanner &content,
+              MessageId first) {
   ++service.counters.messages;
   service.counters.recipients += e.recipients.size();
   service.counters.bytes += content.size();
@@ -145,8 +145,7 @@ Task<Result<void>> deposit(Environment &env, Service &service, const Client &cli
                  {{"qid", first}, {"client", client.address}, {"error", committed.error().text}});
     co_return committed.error();
   }
-  for (const auto &version : versions)
-    accepted(env, service, client, version.id, *version.envelope, *version.content, first);
+  for (const auto &version : versions) accepted(env, service, version.id, *version.envelope, *version.content, first);
   co_return Result<void>{};
 }
 

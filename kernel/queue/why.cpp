@@ -36,8 +36,8 @@ scheduler::Why QueueCore::why_of(GroupSlot g) const {
     why.eligible = 0;
   } else if (why.limit == "backoff" && (group.flush == FlushState::Waiting || group.flush == FlushState::Woken)) {
     const auto in_line = t.to_flush.size() + t.woken.size();
-    return {"flush", fmt::format("{}: {} flushed deliveries at once", t.name, t.flush_limit), 0,
-            static_cast<double>(t.flush_limit), in_line - std::min<std::size_t>(in_line, 1)};
+    return {"flush", fmt::format("{}: {} flushed deliveries at once", t.name, t.flushed.most()), 0,
+            static_cast<double>(t.flushed.most()), in_line - std::min<std::size_t>(in_line, 1)};
   } else if (why.limit == "backoff" && t.deferred && group.flush == FlushState::None) {
     return {"defer_transports", t.name + " delivers only what is flushed", 0};
   }
