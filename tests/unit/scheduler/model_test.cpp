@@ -19,7 +19,7 @@ TEST_P(AnyLife, LetsGoWhatMayGoAndNothingElse) {
   EXPECT_THAT(life.run(), IsEmpty());
   EXPECT_GT(life.delivered(), 100u);
 }
-INSTANTIATE_TEST_SUITE_P(Seeds, AnyLife, ::testing::Range(1u, 41u));
+INSTANTIATE_TEST_SUITE_P(Seeds, AnyLife, ::testing::Range(1u, 101u));
 
 class FaultyLife : public ::testing::TestWithParam<Fault> {};
 
