@@ -72,8 +72,11 @@ void FairScheduler::set_site(DestinationId id, std::string_view site) {
     }
   }
   find_owner(id);
-  for (const auto side : {from, to})
-    if (const auto places = places_of(side); places != kNobody && d.own_busy > 0) look_at_places(places, now_);
+  if (to == id) bound(id, now_);
+  if (d.own_busy > 0) {
+    place_left(places_of(from));  // as far as that is concerned they have ended
+    if (const auto places = places_of(to); places != kNobody) look_at_places(places, now_);
+  }
   for (const auto group : moved) make_ready(group, now_);
   offer(from);
   leave(from);
@@ -93,12 +96,8 @@ void FairScheduler::set_exchangers(DestinationId id, std::string_view exchangers
   set_site(id, place.site);
   if (d.site != kNobody) return;
   find_owner(id);
-  const auto window = limits_of(d).effective_window();
-  if (untouched)
-    d.window.reset(window);
-  else
-    d.window.size = window.capped(d.window.size);
-  offer(id);
+  if (untouched) d.window.reset(limits_of(d).effective_window());
+  bound(id, now_);
 }
 
 bool FairScheduler::wants_exchangers(DestinationId id, Nanos now, Nanos patience) {
@@ -323,16 +322,22 @@ bool FairScheduler::unthrottle(DestinationId id, Nanos now) {
   if (d.adapted) {
     adaptive_.erase(owner);
     d.adapted = false;
-    const auto rate = rate_of(owner);
-    d.tokens.full_at = rate ? std::min(d.tokens.full_at, now + rate.tolerance() + rate.interval) : 0;
-    if (d.shut) {
-      d.shut = false;
-      const auto open_at = std::max(rate ? d.tokens.next(rate) : 0, std::min(d.open_at, now + limits.rate_delay));
-      if (open_at > now) shut(owner, open_at);
-    }
   }
-  offer(owner);
+  bound(owner, now);
   return true;
+}
+
+// By its limits as they are now: no wider a window, no more owed than they let anybody owe, and shut for no longer.
+void FairScheduler::bound(DestinationId owner, Nanos now) {
+  auto &d = destinations_[owner];
+  const auto &limits = limits_of(d);
+  d.window.size = limits.effective_window().capped(d.window.size);
+  const auto rate = rate_of(owner);
+  d.tokens.full_at = rate ? std::min(d.tokens.full_at, now + rate.tolerance() + rate.interval) : 0;
+  const auto delayed = d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0;
+  d.shut = false;
+  if (const auto open_at = std::max(rate ? d.tokens.next(rate) : 0, delayed); open_at > now) shut(owner, open_at);
+  offer(owner);
 }
 
 // The lower of what is set and what was found. What is set does not count while a plugin says what may go.

@@ -156,6 +156,15 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
   now_ = std::max(now_, now);
   const auto saved = decode<Saved>(bytes);
   if (!saved) return;
+  // First, as what is suspended by itself is of no site.
+  std::vector<Suspension> active;
+  std::deque<Suspension> past;
+  for (const auto &s : saved->active)
+    if (plausible(s)) active.push_back(made(s, &SavedSuspension::from, offset, now));
+  for (const auto &s : saved->past)
+    if (plausible(s)) past.push_back(made(s, &SavedSuspension::until, offset, now));
+  suspensions_.restore(std::move(active), std::move(past));
+  suspensions_changed(now);
   const auto transport_named = [&](const std::string &name) {
     return std::find_if(transports_.begin(), transports_.end(), [&](const auto &t) { return t.limits.name == name; });
   };
@@ -194,14 +203,6 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       b.tokens.full_at = std::min(s.full_at - offset, now + b.limit.tolerance() + b.limit.interval);
     }
   }
-  std::vector<Suspension> active;
-  std::deque<Suspension> past;
-  for (const auto &s : saved->active)
-    if (plausible(s)) active.push_back(made(s, &SavedSuspension::from, offset, now));
-  for (const auto &s : saved->past)
-    if (plausible(s)) past.push_back(made(s, &SavedSuspension::until, offset, now));
-  suspensions_.restore(std::move(active), std::move(past));
-  suspensions_changed(now);
 }
 
 std::string FairScheduler::save_more(Nanos offset, Nanos) const {
@@ -211,10 +212,9 @@ std::string FairScheduler::save_more(Nanos offset, Nanos) const {
     const auto &d = destinations_[i];
     if (!d.used) continue;
     const auto &transport = transports_[d.transport].limits.name;
-    if (d.site != kNobody) {
-      if (d.dead && dead.size() < kMost) dead.push_back({transport, d.nexthop, shifted(d.dead_until, offset)});
-      continue;
-    }
+    const bool alone = d.site != kNobody || dead_alone_.contains(static_cast<DestinationId>(i));
+    if (d.dead && alone && dead.size() < kMost) dead.push_back({transport, d.nexthop, shifted(d.dead_until, offset)});
+    if (d.site != kNobody) continue;
     const bool lowered = is_lowered(d);
     if ((!d.adapted && !lowered) || paces.size() >= kMost) continue;
     auto &saved = paces.emplace_back();
@@ -267,11 +267,11 @@ void FairScheduler::restore_more(std::string_view bytes, Nanos offset, Nanos now
   for (const auto &s : dead) {
     const auto id = known(s);
     const auto until = std::min(s.until - offset, now + backoff_.longest(backoff_.minimal_backoff_time));
-    if (!id || until <= now || destinations_[*id].dead || destinations_[*id].busy > 0) continue;
-    if (destinations_[*id].site == kNobody)
-      dead_alone_[*id] = until;
-    else
-      for (auto lane = destinations_[*id].lanes.head; lane != kNobody; lane = lanes_[lane].next) step_out(lane);
+    if (!id || until <= now || destinations_[*id].busy > 0) continue;
+    const auto &d = destinations_[*id];
+    if (d.site == kNobody) dead_alone_[*id] = until;
+    if (d.dead) continue;
+    for (auto lane = d.lanes.head; d.site != kNobody && lane != kNobody; lane = lanes_[lane].next) step_out(lane);
     kill(*id, until);
   }
 }

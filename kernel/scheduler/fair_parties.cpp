@@ -279,9 +279,10 @@ void FairScheduler::unblock_all(Bucket &b) {
 // Lanes wait for it: it is to be looked at when it has something to give.
 void FairScheduler::arm(BucketId id) {
   auto &b = buckets_[id];
-  if (b.waiting == 0 || b.full()) return;                                     // a delivery that ends comes here
-  if (by_owner(b.permits) && !open(b, now_)) return ask(b.permits, now_, 1);  // its answer is looked at
-  const auto at = by_owner(b.permits) ? 1 : std::max<Nanos>(b.tokens.next(b.limit), 1);
+  if (b.waiting == 0 || b.full()) return;  // a delivery that ends comes here
+  const bool owned = by_owner(b.permits);
+  if (owned && permits_[b.permits].question != 0 && !open(b, now_)) return;  // its answer is looked at
+  const auto at = owned ? 1 : std::max<Nanos>(b.tokens.next(b.limit), 1);    // asked by next(), which knows the time
   if (b.timer != 0 && b.timer <= at) return;
   b.timer = at;
   timers_.push({at, id, Timer::Kind::Bucket});
@@ -330,7 +331,8 @@ void FairScheduler::wake_bucket(BucketId id, Nanos now) {
   if (b.waiting == 0) return;
   if (owned && tokens == 0) return ask(b.permits, now, 1);
   const auto later = now + kPatience;
-  b.timer = unfinished_ ? now : owned ? later : std::max(b.tokens.next(b.limit), later);
+  const auto least = tokens > 0 ? later : now;  // others may have taken what it was to have by now
+  b.timer = unfinished_ ? now : owned ? later : std::max(b.tokens.next(b.limit), least);
   timers_.push({b.timer, id, Timer::Kind::Bucket});
 }
 

@@ -19,9 +19,11 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
                                   [&](const TransportState &t) { return t.limits.name == limits.name; });
   auto &t = found != transports_.end() ? *found : transports_.emplace_back();
   t.limits = limits;
-  t.open_at = std::min(t.open_at, std::max(now_ + limits.rate_delay, limits.rate ? t.tokens.next(limits.rate) : 0));
   const auto id = static_cast<TransportId>(&t - transports_.data());
   t.permits = own(t.permits, Permits::Of::Transport, id, limits.rate);
+  const auto rate = by_owner(t.permits) ? RateLimit{} : limits.rate;
+  t.tokens.full_at = rate ? std::min(t.tokens.full_at, now_ + rate.tolerance() + rate.interval) : 0;
+  t.open_at = std::max(rate ? t.tokens.next(rate) : 0, std::min(t.open_at, now_ + limits.rate_delay));
   find_places(t, id);
   // All leave first: what one is to join may itself be on its way out of another.
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
@@ -37,12 +39,10 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
     set_site(static_cast<DestinationId>(i), placement_of(static_cast<DestinationId>(i)).site);
   }
   for (std::size_t i = 0; i < destinations_.size(); ++i) {
-    auto &d = destinations_[i];
+    const auto &d = destinations_[i];
     if (!d.used || d.transport != id) continue;
     find_owner(static_cast<DestinationId>(i));
-    if (d.site != kNobody) continue;
-    d.window.size = limits_of(d).effective_window().capped(d.window.size);
-    offer(static_cast<DestinationId>(i));
+    if (d.site == kNobody) bound(static_cast<DestinationId>(i), now_);
   }
   parts_changed(t);
   return id;

@@ -283,6 +283,7 @@ class FairScheduler final : public Scheduler {
   void revive(DestinationId id);
   void shut(DestinationId owner, Nanos until);
   RateLimit rate_of(DestinationId owner) const;
+  void bound(DestinationId owner, Nanos now);
   void leave(DestinationId id);
   void drop(DestinationId id);
   void forget_idle(Nanos now);

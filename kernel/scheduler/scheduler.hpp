@@ -113,7 +113,8 @@ class Scheduler {
   virtual ~Scheduler() = default;
 
   virtual void backoff(const Backoff &backoff) = 0;  // from the next result on
-  // Adds or updates by name; new limits count at once, and a concurrency above them shrinks to them.
+  // Adds or updates by name; new limits count at once: a concurrency above them shrinks to them, and nothing waits for
+  // longer than they say, whatever was used up of those before.
   virtual TransportId transport(const TransportLimits &limits) = 0;
   virtual std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const = 0;
   struct DestinationState {

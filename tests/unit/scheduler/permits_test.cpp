@@ -227,6 +227,23 @@ TEST(TakenPermits, AndDeliveriesComeOutOfOneBucket) {
   }
 }
 
+// The mail that was to have what is taken has the next that there is.
+TEST(TakenPermits, PutADeliveryOffByOneInterval) {
+  constexpr Nanos kInterval = 10 * kMillisecond;
+  auto s = Scheduler::create({.jitter = 0}, 1);
+  s->rates({{RateRule::Key::Tenant, {}, {kInterval, 1}}});
+  const auto t = s->transport({.name = "t"});
+  s->transport_available(t, 10);
+  for (GroupId id = 0; id < 2; ++id)
+    s->add({.id = id, .transport = t, .destination = s->destination(t, "d"), .flow = s->flow({.tenant = "a"})}, kStart);
+  EXPECT_TRUE(s->next(kStart));
+  EXPECT_FALSE(s->next(kStart));
+  EXPECT_EQ(s->take_permits(RateRule::Key::Tenant, "a", 1, kStart + kInterval).granted, 1u);
+  EXPECT_FALSE(s->next(kStart + kInterval));
+  EXPECT_EQ(s->next_due(), kStart + 2 * kInterval);
+  EXPECT_TRUE(s->next(kStart + 2 * kInterval));
+}
+
 TEST(TakenPermits, WhatNobodyLimitsIsGranted) {
   World w;
   auto &n = w.node({.name = "t", .destination = {.window = kWide}}, {{RateRule::Key::Tenant, {"acme"}, {kSecond, 1}}});
@@ -498,6 +515,34 @@ TEST(OwnedLimits, AnAnswerToAQuestionThatNobodyHasAnyMoreIsGivenBack) {
   n.s->permits(n.asked[0].number, 5, 0, 0, w.now);  // a second answer is none
   n.s->no_permits(4711, w.now);
   EXPECT_THAT(n.s->unused_permits(), IsEmpty());
+}
+
+TEST(OwnedLimits, AreAskedForAtTheTimeThatItIsAfterAQuietOne) {
+  auto s = Scheduler::create({.jitter = 0}, 1);
+  s->rate_owners({{"shared", false, kSecond}});
+  s->rates({{RateRule::Key::SourcePoolDestination, {}, owned(kSecond, 4), {}, 1}});
+  const auto t = s->transport({.name = "t", .destination = {.window = kWide}});
+  s->transport_available(t, 10);
+  for (GroupId id = 0; id < 2; ++id)
+    s->add({.id = id, .transport = t, .destination = s->destination(t, "d"), .flow = s->flow(kParty)}, kStart);
+  const auto answer = [&](std::uint32_t units, Nanos ttl, Nanos now) {
+    const auto questions = s->rate_questions();
+    ASSERT_EQ(questions.size(), 1u);
+    s->permits(questions[0].number, units, ttl, 0, now);
+  };
+  EXPECT_FALSE(s->next(kStart));
+  answer(1, 60 * kSecond, kStart);
+  const auto first = s->next(kStart);
+  ASSERT_TRUE(first);
+  answer(0, 60 * kSecond, kStart);
+  EXPECT_FALSE(s->next(kStart + 2 * kSecond));  // one at a time
+  answer(1, kSecond, kStart + 2 * kSecond);
+  EXPECT_FALSE(s->next(kStart + 4 * kSecond));  // and what was given is over
+  const auto later = kStart + 100 * kSecond;
+  s->finished(first->group, Result::Delivered, std::nullopt, later);
+  EXPECT_FALSE(s->next(later));
+  answer(1, 60 * kSecond, later);
+  EXPECT_TRUE(s->next(later));
 }
 
 TEST(OwnedLimits, AFloodOfUnitsCountsAsWhatWasWanted) {

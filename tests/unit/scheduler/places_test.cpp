@@ -605,6 +605,40 @@ TEST(OwnedPlaces, OfASiteGoBackWhenADeliveryCountsThereNoMore) {
   EXPECT_EQ(w.left("destination_concurrency_limit", "t:a.example", kCapacity), 0u);
 }
 
+TEST(OwnedPlaces, ThatADomainLeavesBehindAreItsSitesToUseAtOnce) {
+  auto s = Scheduler::create({.jitter = 0}, 1);
+  s->rate_owners({{"shared", false, kSecond}});
+  TransportLimits limits{.name = "t", .by_exchangers = true};
+  limits.destination.concurrency_owner = 1;
+  const auto t = s->transport(limits);
+  s->transport_available(t, 100);
+  for (GroupId id = 0; id < 4; ++id) {
+    const auto to = s->destination(t, id % 2 == 0 ? "a.example" : "b.example");
+    s->set_exchangers(to, "mx.p.example", kForGood);
+    s->add({.id = id, .transport = t, .destination = to}, kStart);
+  }
+  const auto answer = [&](std::uint32_t units, Nanos retry) {
+    const auto questions = s->rate_questions();
+    ASSERT_EQ(questions.size(), 1u);
+    s->permits(questions[0].number, units, 60 * kSecond, retry, kStart);
+  };
+  EXPECT_FALSE(s->next(kStart));
+  answer(1, 0);
+  const auto first = s->next(kStart);
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(s->next(kStart));
+  answer(2, 0);
+  ASSERT_TRUE(s->next(kStart));
+  EXPECT_FALSE(s->next(kStart));
+  answer(2, 100 * kSecond);  // there are no more
+  EXPECT_FALSE(s->next(kStart));
+  const auto leaves = s->destination_of(first->group);
+  s->set_exchangers(leaves, "", kForGood);
+  const auto next = s->next(kStart);
+  ASSERT_TRUE(next);
+  EXPECT_NE(s->destination_of(next->group), leaves);
+}
+
 TEST(OwnedPlaces, AreKeptForASuspectThatWaitsForOthersToEnd) {
   World w;
   auto limits = by_destination();

@@ -352,6 +352,44 @@ INSTANTIATE_TEST_SUITE_P(Keys, PartyRate,
                          ::testing::Values(RateRule::Key::Tenant, RateRule::Key::Campaign, RateRule::Key::Sender,
                                            RateRule::Key::SourcePool));
 
+// As of a rate of a party: whoever raises one does not wait for what the old one said.
+class Reloaded : public ::testing::TestWithParam<bool> {
+ protected:
+  // Of the destination, or of the transport.
+  static TransportLimits with(RateLimit rate) {
+    TransportLimits limits{.name = "t"};
+    (GetParam() ? limits.destination.rate : limits.rate) = rate;
+    return limits;
+  }
+};
+
+TEST_P(Reloaded, ARateThatIsRaisedIsNotWaitedForAsItWas) {
+  Lab lab;
+  lab.latency = [](const auto &) { return kMillisecond; };
+  const auto t = lab.transport(with({1000 * kSecond, 1}));
+  for (int i = 0; i < 3; ++i) lab.add(t, "d", {}, false, "m");
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.begins("m").size(), 1u);
+  lab.transport(with({kTenth, 1}));
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.begins("m").size(), 3u);
+}
+
+TEST_P(Reloaded, NobodyPaysForABurstThatIsGone) {
+  Lab lab;
+  lab.latency = [](const auto &) { return kMillisecond; };
+  const auto t = lab.transport(with({100 * kSecond, 5}));
+  for (int i = 0; i < 4; ++i) lab.add(t, "d", {}, false, "m");
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.begins("m").size(), 4u);
+  lab.transport(with({kTenth, 1}));
+  for (int i = 0; i < 3; ++i) lab.add(t, "d", {}, false, "m");
+  lab.run(lab.now + kSecond);
+  EXPECT_EQ(lab.begins("m").size(), 7u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Whose, Reloaded, ::testing::Bool());
+
 TEST(QueueRunDelay, RoundsTheNextAttemptUp) {
   Lab lab{{.jitter = 0, .queue_run_delay = 300 * kSecond}};
   const auto t = lab.transport({.name = "t"});

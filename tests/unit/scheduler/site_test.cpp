@@ -392,6 +392,21 @@ TEST_F(Sites, KeepTheirLimitsOverAReload) {
   EXPECT_EQ(lab_.sessions, 3u);
 }
 
+TEST_F(Sites, ADomainThatLeavesOneIsBoundByWhatAReloadHasSaidMeanwhile) {
+  auto limits = by_exchangers();
+  limits.destination.window = {.initial = 10, .limit = 20};
+  start(limits);
+  told("a.example", kProvider);
+  told("b.example", kProvider);
+  limits.destination.window = {.initial = 2, .limit = 2};
+  start(limits);
+  lab_.scheduler->suspend({Suspension::Key::SourcePool, "p", 0, kForGood, "", "a.example"}, lab_.now);
+  ASSERT_EQ(site("a.example"), "a.example");
+  add(10, {"a.example"});
+  lab_.run(lab_.now + 1);
+  EXPECT_EQ(lab_.sessions, 2u);
+}
+
 TEST_F(Sites, AReloadThatNoLongerAsksForExchangersPartsThem) {
   start(by_exchangers());
   told("a.example", kProvider);

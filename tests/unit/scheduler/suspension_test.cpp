@@ -312,6 +312,44 @@ TEST_F(MemoryTest, ADomainThatIsDeadAloneInItsSiteOutlivesARestart) {
   EXPECT_EQ(again_.ended.size(), 2u);
 }
 
+TEST_F(MemoryTest, ADomainThatIsDeadAloneIsSoAfterTwoRestartsInARow) {
+  const TransportLimits by_exchangers{.name = "s", .by_exchangers = true};
+  t_ = lab_.transport(by_exchangers);
+  again_.transport(by_exchangers);
+  for (const auto *domain : {"one.example", "two.example"})
+    lab_.scheduler->set_exchangers(lab_.scheduler->destination(t_, domain), "mx.p.example", kForGood);
+  lab_.result = [](const auto &d) { return d.to == "one.example" ? Result::SiteFailure : Result::Delivered; };
+  for (int i = 0; i < 20; ++i) lab_.add(t_, i % 2 == 0 ? "one.example" : "two.example");
+  lab_.run(lab_.now + 10 * kSecond);
+  restart(kSecond);
+  Lab third;
+  third.now = again_.now;
+  const auto t = third.transport(by_exchangers);
+  third.scheduler->restore(again_.scheduler->save(0, again_.now), 0, third.now);
+  third.scheduler->restore_more(again_.scheduler->save_more(0, again_.now), 0, third.now);
+  const auto one = third.scheduler->destination(t, "one.example");
+  EXPECT_GT(third.scheduler->state_of(one).dead_until, third.now);
+  third.scheduler->set_exchangers(one, "mx.p.example", kForGood);
+  EXPECT_EQ(third.scheduler->state_of(one).site, "mx:mx.p.example");
+  EXPECT_GT(third.scheduler->state_of(one).dead_until, third.now);
+}
+
+// It is of no site while a source pool is suspended there.
+TEST_F(MemoryTest, WhatIsKnownOfADomainThatASuspensionKeepsOutOfItsSiteOutlivesARestart) {
+  const TransportLimits one_site{.name = "s", .rules = {{{"one.example", "two.example"}, {}, "near"}}};
+  t_ = lab_.transport(one_site);
+  const auto t = again_.transport(one_site);
+  lab_.scheduler->suspend({Suspension::Key::SourcePool, "p", 0, kForGood, "", "one.example"}, lab_.now);
+  lab_.result = [](const auto &) { return Result::SiteFailure; };
+  for (int i = 0; i < 10; ++i) lab_.add(t_, "one.example");
+  lab_.run(lab_.now + 10 * kSecond);
+  ASSERT_GT(lab_.scheduler->state_of(lab_.scheduler->destination(t_, "one.example")).dead_until, lab_.now);
+  restart(kSecond);
+  const auto state = again_.scheduler->state_of(again_.scheduler->destination(t, "one.example"));
+  EXPECT_EQ(state.site, "");
+  EXPECT_GT(state.dead_until, again_.now);
+}
+
 TEST_F(MemoryTest, WhereThereAreMoreThanAreKeptTheDeadComeFirst) {
   t_ = lab_.transport({.name = "u"});
   again_.transport({.name = "u"});
