@@ -5,7 +5,8 @@
 //
 //   X-Daemon-Classification: SPAM                              --stdout: and the message, with X-DSPAM- fields
 //
-//   250 2.6.0 <bob> Message accepted for delivery: SPAM        otherwise: it delivered the message itself, or not
+//   250 2.6.0 <bob> Message accepted for delivery: SPAM        otherwise: it delivered the message itself; of 3.10.2
+//                                                              also: it did not look at it, or knew no such signature
 //
 // Pure. What is none of these is Bad, never a verdict.
 #pragma once
@@ -50,7 +51,7 @@ class Answer {
   enum class Kind {
     None,     // DSPAM did not look at the message: it failed, or the user has opted out
     Verdict,  // `verdict`
-    Taken,    // it has delivered or quarantined the message itself
+    Taken,    // it says that it took the message: it has delivered or quarantined it itself, or done nothing with it
     Refused,  // `code` and `text`
   };
   Read take(std::string_view line);

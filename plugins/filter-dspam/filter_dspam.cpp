@@ -35,7 +35,8 @@ using plugin::Token;
 
 constexpr std::size_t kMostHeader = std::size_t{4} << 20;
 constexpr std::size_t kMostCorrection = std::size_t{16} << 20;
-constexpr std::size_t kMostForeign = 200;  // fields from outside that only this filter may write
+constexpr std::size_t kMostForeign = 200;         // fields from outside that only this filter may write
+constexpr std::int64_t kPause = 600'000'000'000;  // ns, of a DSPAM that seems to deliver mail itself
 // With a signature DSPAM needs no message, but takes no empty one. The user's own could name another user.
 constexpr std::string_view kNoMessage = "Subject: correction\r\n\r\ncorrection\r\n";
 
@@ -107,7 +108,7 @@ class FilterDspam {
 
   Reply mail(Stage &stage) {
     recipients_.forget(stage.session());
-    return delivers_.empty() ? plugin::skip() : failure(delivers_);
+    return paused() ? failure(delivers_) : plugin::skip();
   }
   Reply rcpt(Stage &stage) {
     const auto last = recipients_.add(stage.session(), stage.message_value(note_), std::string{stage.argument(0)});
@@ -134,6 +135,7 @@ class FilterDspam {
   Reply unreachable(const std::string &why) const {
     return failure("DSPAM at " + settings_.server.name() + ": " + why);
   }
+  bool paused() const { return host_.now() < paused_until_; }
 
   Task<Reply> serve(mansio_op op, std::unique_ptr<Job> job) {
     struct Leave {
@@ -151,7 +153,7 @@ class FilterDspam {
     auto &stage = job.stage;
     const auto given = recipients_.take(stage.session(), stage.message_value(note_));
     if (given.empty()) co_return failure("it has not seen the recipients of this message");
-    if (!delivers_.empty()) co_return failure(delivers_);
+    if (paused()) co_return failure(delivers_);
     bool fine = stage.set_message(note_, "");
 
     std::vector<Reader> readers;
@@ -266,20 +268,38 @@ class FilterDspam {
     const auto &answer = *exchange.answer;
     switch (answer.kind()) {
       case Answer::Kind::Verdict:
+        judges_ = true;
         to = answer.verdict();
         host_.add(to->spam ? spam_ : innocent_);
         return {};
-      case Answer::Kind::None:
-        if (settings_.silence_accepts) return {};
-        return at + "it did not look at the message for " + user + "; its log says why (see no_verdict)";
-      case Answer::Kind::Taken:
-        // The client, who is told to come again, would bring a copy for delivery each time.
-        delivers_ = at + "it delivered the message itself; its ServerParameters must have --deliver=summary";
-        return delivers_;
       case Answer::Kind::Refused:
+        return at + refusal_of(answer);
+      case Answer::Kind::Taken:
+        if (may_deliver()) return suspect(at);
+        break;
+      case Answer::Kind::None:
         break;
     }
-    return at + refusal_of(answer);
+    if (settings_.silence_accepts) return {};
+    return at + "it did not look at the message for " + user + "; its log says why (see no_verdict)";
+  }
+
+  // DSPAM 3.10.2 says that it took a message also of one that it did not look at. Told --deliver=summary, as it is in
+  // DLMTP by us, it delivers none; in LMTP a verdict shows that its ServerParameters say so.
+  bool may_deliver() const { return !settings_.dlmtp && !judges_; }
+
+  // "", or why the filter fails. The client, who is told to come again then, would bring a copy for delivery each time.
+  std::string suspect(const std::string &at) {
+    auto why = at +
+               "it delivered the message itself, or did not look at it; its ServerParameters must have "
+               "--deliver=summary (see no_verdict)";
+    if (settings_.silence_accepts) {
+      host_.warn(why);
+      return {};
+    }
+    delivers_ = why;
+    paused_until_ = host_.now() + kPause;
+    return why;
   }
 
   // What the readers are told of the message, and what becomes of it.
@@ -428,7 +448,9 @@ class FilterDspam {
   const std::string note_;  // name of the metadata, see recipients.hpp
   std::uint32_t spam_, innocent_, corrected_;
   Recipients recipients_;
-  std::string delivers_;                 // why nothing is shown to DSPAM any more: it delivers mail itself
+  bool judges_ = false;                  // DSPAM has given a verdict
+  std::string delivers_;                 // why nothing is shown to DSPAM
+  std::int64_t paused_until_ = 0;        // until when; see suspect()
   std::map<std::uint64_t, Job *> jobs_;  // owned by their coroutines
 };
 

@@ -57,11 +57,13 @@ class Options:
 
 class DspamServer:
     """`mode`: ServerMode (dspam, standard, auto); `passwords`: {ident: ServerPass}; `parameters`: ServerParameters of LMTP;
-    `deliver_to`: (DeliveryHost, DeliveryPort), by SMTP; `path`: ServerDomainSocketPath."""
+    `deliver_to`: (DeliveryHost, DeliveryPort), by SMTP; `path`: ServerDomainSocketPath. `final_dot`: with --deliver=summary it
+    ends with a dot also where it has no summary to give, as later versions do; 3.10.2 says that the message was accepted."""
 
     def __init__(self, mode="dspam", passwords=None, parameters="--deliver=summary --stdout", deliver_to=None, path=None,
-                 port=0, preferences=None):
+                 port=0, preferences=None, final_dot=False):
         self.mode = mode
+        self.final_dot = final_dot
         self.passwords = {"mansio": "secret"} if passwords is None else passwords
         self.parameters = parameters
         self.deliver_to = deliver_to
@@ -263,7 +265,7 @@ class Session:
             lines.append((line[1:] if line.startswith(b"..") else line) + b"\r\n")
 
     def process(self, sender, recipients, options, message):
-        self.output = options.classify or options.summary
+        self.output = self.server.final_dot and (options.classify or options.summary)
         users = options.users if options.users and self.mode == "standard" else recipients
         results = []
         for i, recipient in enumerate(recipients):
@@ -313,6 +315,7 @@ class Session:
         return found[1].decode() if found else None
 
     def summary(self, user, spam, signature):
+        self.output = True
         word = "Spam" if spam else "Innocent"
         self.writer.write(f'X-DSPAM-Result: {user}; result="{word}"; class="{word}"; probability={float(spam):01.4f}; '
                           f'confidence={0.97:02.2f}; signature={signature or "N/A"}\n'.encode())

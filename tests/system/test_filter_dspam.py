@@ -197,13 +197,20 @@ eve@two.example enable=no
         self.delivered(2)
 
     def test_what_dspam_does_not_judge_is_a_failure_unless_it_may_be_silent(self):
-        dspam = self.dspam(preferences={"bob@two.example": {"optOut": "on"}})
-        server, client = self.start(dspam, name="strict")
-        client.message("a@example.com", ["bob@two.example"], SPAM, expect=451)
-        self.assertIn("did not look at the message", server.events("filter failed")[0]["reason"])
-        _, client = self.start(dspam, 'no_verdict = "accept"', name="lenient")
-        client.message("a@example.com", ["bob@two.example"], SPAM)
-        self.assertNotIn("X-DSPAM-Result", self.fields(self.delivered(1)[0]))
+        for final_dot, mode in ((False, "dspam"), (True, "dspam"), (False, "standard"), (True, "standard")):
+            with self.subTest(final_dot=final_dot, mode=mode):
+                self.forget()
+                dspam = self.dspam(preferences={"bob@two.example": {"optOut": "on"}}, mode=mode, final_dot=final_dot)
+                head = DLMTP if mode == "dspam" else 'mode = "lmtp"\n'
+                server, client = self.start(dspam, name=f"strict-{mode}-{final_dot}", head=head)
+                client.message("a@example.com", ["eve@two.example"], INNOCENT)
+                client.message("a@example.com", ["bob@two.example"], SPAM, expect=451)
+                self.assertIn("did not look at the message", server.events("filter failed")[0]["reason"])
+                client.message("a@example.com", ["eve@two.example"], INNOCENT)  # which stops nobody else's
+                self.delivered(2)
+                _, client = self.start(dspam, 'no_verdict = "accept"', name=f"lenient-{mode}-{final_dot}", head=head)
+                client.message("a@example.com", ["bob@two.example"], SPAM)
+                self.assertNotIn("X-DSPAM-Result", self.fields(self.delivered(3)[2]))
 
     def test_dspams_own_preferences_do_not_make_it_deliver(self):
         dspam = self.dspam(preferences={"bob@two.example": {"spamAction": "tag"}})

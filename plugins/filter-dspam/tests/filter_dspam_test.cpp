@@ -267,9 +267,25 @@ TEST(FilterDspamAnswers, AreFailuresWhereTheyAreNoVerdict) {
     // DSPAM may have learnt from it: it is not sent again.
     EXPECT_EQ(daemon.transactions().size(), 1u) << answer;
   }
-  Daemon silent{[](const Transaction &) { return std::string{".\r\n"}; }};
-  FakeHost host{mansio_plugin_entry_1(), options(silent, {{"no_verdict", "accept"}})};
-  EXPECT_EQ(send(host, {}).last->status, MANSIO_OK);
+}
+
+// The dot is of DSPAM with --deliver=summary after 3.10.2, which says that it took the message.
+TEST(FilterDspamAnswers, AreNoneOfWhatDspamDoesNotLookAt) {
+  for (const auto *silence : {".\r\n", "250 2.6.0 <bob@example.com> Message accepted for delivery: INNOCENT\r\n"}) {
+    Daemon daemon{[&](const Transaction &t) {
+      return t.content.find("Subject") != t.content.npos ? judge(t) : std::string{silence};
+    }};
+    FakeHost strict{mansio_plugin_entry_1(), options(daemon)};
+    const auto failed = send(strict, {.content = "x\r\n"});
+    EXPECT_EQ(failed.last->status, MANSIO_INTERNAL) << silence;
+    EXPECT_THAT(failed.last->text, HasSubstr("did not look at the message for bob@example.com")) << silence;
+    EXPECT_THAT(send(strict, {}).edits, Contains("add_header X-DSPAM-Result: Innocent")) << silence;
+    FakeHost lenient{mansio_plugin_entry_1(), options(daemon, {{"no_verdict", "accept"}})};
+    const auto passed = send(lenient, {.content = "x\r\n"});
+    EXPECT_EQ(passed.last->status, MANSIO_OK) << silence;
+    EXPECT_THAT(passed.edits, IsEmpty()) << silence;
+    EXPECT_EQ(daemon.connections(), 2u) << silence;  // which are used again
+  }
 }
 
 TEST(FilterDspamAnswers, MayBringTheMessageBack) {
@@ -294,16 +310,6 @@ TEST(FilterDspamAnswers, LeaveNothingForTheNextMessage) {
   EXPECT_EQ(daemon.connections(), 2u);
 }
 
-TEST(FilterDspamAnswers, EndWithADaemonThatDelivers) {
-  Daemon daemon{[](const Transaction &) { return std::string{"250 2.6.0 <bob> Message accepted for delivery\r\n"}; }};
-  FakeHost host{mansio_plugin_entry_1(), options(daemon)};
-  for (int i = 0; i < 2; ++i) EXPECT_THAT(send(host, {}).last->text, HasSubstr("--deliver=summary"));
-  EXPECT_EQ(daemon.transactions().size(), 1u) << "a message that comes again would be delivered again";
-  const auto next = host.run({.stage = MANSIO_STAGE_MAIL, .arguments = {"a@example.com"}});
-  EXPECT_EQ(next.last->status, MANSIO_INTERNAL);
-  EXPECT_THAT(next.last->text, HasSubstr("--deliver=summary"));
-}
-
 TEST(FilterDspamLmtp, SendsTheSenderAndNoParameters) {
   Daemon daemon{judge, false};
   FakeHost host{mansio_plugin_entry_1(), {{"server", daemon.address()}, {"mode", "lmtp"}}, {{"myhostname", "mx.test"}}};
@@ -315,6 +321,49 @@ TEST(FilterDspamLmtp, SendsTheSenderAndNoParameters) {
   FakeHost dlmtp{mansio_plugin_entry_1(), options(daemon)};
   EXPECT_THAT(send(dlmtp, {}).last->text, HasSubstr("DSPAMPROCESSMODE"));
   EXPECT_EQ(daemon.transactions().size(), 1u);
+}
+
+// In LMTP what DSPAM does is up to its configuration.
+struct FilterDspamLmtpDelivery : ::testing::Test {
+  bool judges = false;
+  Daemon daemon{[this](const Transaction &t) {
+                  return judges ? judge(t) : std::string{"250 2.6.0 <bob> Message accepted for delivery\r\n"};
+                },
+                false};
+  FakeHost::Options lmtp(FakeHost::Options more = {}) const {
+    more.emplace("server", daemon.address());
+    more.emplace("mode", "lmtp");
+    return more;
+  }
+};
+
+TEST_F(FilterDspamLmtpDelivery, MakesItPause) {
+  FakeHost host{mansio_plugin_entry_1(), lmtp(), {{"virtual_clock", "1000000000"}}};
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(send(host, {}).last->text, HasSubstr("--deliver=summary"));
+  EXPECT_EQ(daemon.transactions().size(), 1u) << "a message that comes again would be delivered again";
+  const auto next = host.run({.stage = MANSIO_STAGE_MAIL, .arguments = {"a@example.com"}});
+  EXPECT_EQ(next.last->status, MANSIO_INTERNAL);
+  EXPECT_THAT(next.last->text, HasSubstr("--deliver=summary"));
+  judges = true;
+  host.advance(std::chrono::minutes{10});
+  EXPECT_THAT(send(host, {}).edits, Contains("add_header X-DSPAM-Result: Innocent"));
+}
+
+TEST_F(FilterDspamLmtpDelivery, IsNoneByADaemonThatHasJudged) {
+  FakeHost host{mansio_plugin_entry_1(), lmtp()};
+  judges = true;
+  EXPECT_EQ(send(host, {}).last->status, MANSIO_OK);
+  judges = false;
+  EXPECT_THAT(send(host, {}).last->text, HasSubstr("did not look at the message"));
+  judges = true;
+  EXPECT_EQ(send(host, {}).last->status, MANSIO_OK);
+}
+
+TEST_F(FilterDspamLmtpDelivery, IsLoggedWhereSilenceIsAccepted) {
+  FakeHost host{mansio_plugin_entry_1(), lmtp({{"no_verdict", "accept"}})};
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(send(host, {}).last->status, MANSIO_OK);
+  EXPECT_EQ(daemon.transactions().size(), 2u);
+  EXPECT_THAT(host.log, HasSubstr("--deliver=summary"));
 }
 
 TEST(FilterDspamLmtp, ConnectsToASocketInTheFileSystem) {
@@ -402,6 +451,16 @@ TEST_F(FilterDspamCorrections, AreRefusedWhereTheyCorrectNothing) {
   EXPECT_THAT(
       refused({.content = "X-DSPAM-Signature: 5aknown\r\n\r\n", .recipients = {"spam@example.com"}, .trusted = false}),
       HasSubstr("users of this site"));
+}
+
+TEST(FilterDspamCorrectionsOnce, AreRefusedWhereDspam3102SaysThatItTookThem) {
+  Daemon daemon{
+      [](const Transaction &t) { return "250 2.6.0 <" + t.user + "> Message accepted for delivery: INNOCENT\r\n"; }};
+  FakeHost host{mansio_plugin_entry_1(), options(daemon, {{"train_spam", "spam@example.com"}})};
+  const auto refused =
+      send(host, {.content = "X-DSPAM-Signature: 5aother\r\n\r\n", .recipients = {"spam@example.com"}});
+  EXPECT_EQ(refused.last->status, MANSIO_FAIL);
+  EXPECT_THAT(refused.last->text, HasSubstr("no such signature"));
 }
 
 TEST_F(FilterDspamCorrections, DoNotKeepAMessageFromItsOtherRecipients) {
