@@ -196,7 +196,8 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
   add_where(*call, order.where);
   call->add_option("instance", order.call.instance, "named as its table, such as filter.quarantine")->required();
   call->add_option("command", order.call.command, "one that the plugin has; another one: those are listed")->required();
-  call->add_option("arguments", order.call.arguments, "what the command gets; all of it after --, where one begins with a dash");
+  call->add_option("arguments", order.call.arguments,
+                   "what the command gets; all of it after --, where one begins with a dash");
   call->callback([&] { status = cli::plugin_call_main(order.where, order.call); });
 
   auto *made = plugin->add_subcommand("new", "a project for a plugin, which builds and has a test");

@@ -277,10 +277,10 @@ function message_version:replace_body(piece) end
 ---@field client_address string?
 ---@field client_name string?
 ---@field helo_name string?
----@field origin mansio.origin Who brought the message into the mail system.
 ---@field auth_user string? As whom the client has authenticated.
 ---@field auth_method string? By which mechanism.
 ---@field auth_sender string? The original submitter that it named (AUTH= in MAIL).
+---@field origin mansio.origin Who brought the message into the mail system.
 local delivery = {}
 ---(recipient, [code,] [enhanced code,] [text] [, options])
 ---@param recipient mansio.recipient

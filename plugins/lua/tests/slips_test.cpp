@@ -81,7 +81,8 @@ TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
       {"rcpt", "t", "return t.session.helo", R"(session has no field "helo"; did you mean "helo_name"?)"},
       {"rcpt", "t", "return t.client_address",
        R"(transaction has no field "client_address"; it is one of the session: transaction.session.client_address)"},
-      {"end-of-message", "t, m", "return m.subject", R"(message has no field "subject"; there is size, header, )"},
+      {"end-of-message", "t, m", "return m.subject",
+       R"(message has no field "subject"; there is size, recipients, header, )"},
       {"rcpt", "t", "local s = t.session; return function() return s.helo end", R"(session has no field "helo")"},
       {"rcpt", "t", "t.sender = 'x'", R"(transaction cannot be changed: "sender")"},
       {"rcpt", "t, r", "return r.localpart:uper()", R"(string has no "uper"; did you mean "upper"?)"},
@@ -301,7 +302,7 @@ TEST(Slips, KnowAllEventsAndObjects) {
       EXPECT_TRUE(is_known(type_of_field(shape.name, field))) << shape.name << '.' << field;
       fields += type_of_field(shape.name, field).empty() ? 0 : 1;
     }
-    if (shape.name != "message") {
+    if (shape.name != "message" && shape.name != "version") {  // which have methods, and a number
       EXPECT_GT(fields, 1u) << shape.name;
     }
   }

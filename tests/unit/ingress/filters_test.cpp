@@ -358,11 +358,11 @@ TEST_F(FilteredServer, SaysWhichStageOfTheContentIsTheLastThatAPluginSees) {
   auto peer = ready_for_data();
   send(peer, "A: 1\r\nB: 2\r\n\r\nbody\r\n");
   EXPECT_THAT(last(policy_), ElementsAre(Pair(MANSIO_STAGE_BODY, "body\r\n")));
-  EXPECT_THAT(last(filter_), ElementsAre(Pair(MANSIO_STAGE_END_OF_MESSAGE, "")));
+  EXPECT_THAT(last(filter_), ElementsAre(Pair(MANSIO_STAGE_END_OF_MESSAGE, "c@d.example")));
   auto second = ready_for_data();
   send(second, "A: 1\r\nB: 2\r\n");
   EXPECT_THAT(last(policy_), ElementsAre(Pair(MANSIO_STAGE_HEADER, "B"))) << "there is no body";
-  EXPECT_THAT(last(filter_), ElementsAre(Pair(MANSIO_STAGE_END_OF_MESSAGE, "")));
+  EXPECT_THAT(last(filter_), ElementsAre(Pair(MANSIO_STAGE_END_OF_MESSAGE, "c@d.example")));
 }
 
 TEST_F(FilteredServer, HoldsMailOnWhichAPluginFailsWhereThatIsConfigured) {
