@@ -24,13 +24,13 @@ class Adaptive {
  public:
   struct State {  // all there is to one, to be written down
     double pace = 0, rate = 0;
-    Nanos grown_at = 0, decreased_at = 0;  // mono
+    Nanos grown_at = 0, decreased_at = 0, open_at = 0;  // mono
   };
 
   // `pace`: deliveries a second as it was served lately.
   Adaptive(double pace, const AdaptiveLimits &limits, Nanos now)
       : pace_(std::max(pace, limits.minimum)), rate_(pace_), grown_at_(now) {
-    (void)push_back(limits, now);
+    push_back(limits, now);
   }
   // As it was, within today's limits. Both numbers are positive and finite.
   Adaptive(const State &state, const AdaptiveLimits &limits, Nanos now)
@@ -38,17 +38,26 @@ class Adaptive {
         rate_(std::max(limits.minimum, std::min(state.rate, most(limits)))),
         grown_at_(std::min(state.grown_at, now)),
         decreased_at_(std::min(state.decreased_at, now)),
-        decreased_(true) {}
-  State state() const { return {pace_, rate_, grown_at_, decreased_at_}; }
-
-  // False: too soon after the last one.
-  bool push_back(const AdaptiveLimits &limits, Nanos now) {
-    if (decreased_ && now < decreased_at_ + limits.settle) return false;
-    decreased_ = true;
-    decreased_at_ = grown_at_ = now;
-    rate_ = std::max(limits.minimum, std::min(rate_ * limits.decrease, most(limits)));
-    return true;
+        open_at_(state.open_at),
+        decreased_(true) {
+    bound(now);
   }
+  State state() const { return {pace_, rate_, grown_at_, decreased_at_, open_at_}; }
+
+  // Too soon after the last one it is slower no more than before. The next delivery is a whole interval away.
+  void push_back(const AdaptiveLimits &limits, Nanos now) {
+    if (!decreased_ || now >= decreased_at_ + limits.settle) {
+      decreased_ = true;
+      decreased_at_ = grown_at_ = now;
+      rate_ = std::max(limits.minimum, std::min(rate_ * limits.decrease, most(limits)));
+    }
+    open_at_ = now + limit().interval;
+  }
+  // A delivery begins.
+  void take(Nanos now) { open_at_ = std::max(open_at_, now) + limit().interval; }
+  // What was taken keeps it shut no longer than an interval of now.
+  void bound(Nanos now) { open_at_ = std::min(open_at_, now + limit().interval); }
+  Nanos open_at() const { return open_at_; }
   // A delivery went well. True: it is free again.
   bool success(const AdaptiveLimits &limits, Nanos now) {
     if (now < decreased_at_ + limits.settle) return false;
@@ -66,7 +75,7 @@ class Adaptive {
   }
 
   double pace_, rate_;
-  Nanos grown_at_, decreased_at_ = 0;
+  Nanos grown_at_, decreased_at_ = 0, open_at_ = 0;
   bool decreased_ = false;
 };
 

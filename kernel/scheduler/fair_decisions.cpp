@@ -343,10 +343,9 @@ Decision FairScheduler::lease(GroupId id, Nanos now) {
     if (by_owner(permits)) use(permits, now);
     refill(permits, now);
   }
-  if (const auto rate = rate_of(owner); rate) {
-    d.tokens.take(rate, now);
-    if (!d.tokens.open(rate, now)) shut(owner, d.tokens.next(rate));
-  }
+  d.tokens.take(set_rate_of(owner), now);
+  if (d.adapted) adaptive_.at(owner).take(now);
+  if (const auto open_at = open_by_rates(owner); open_at > now) shut(owner, open_at);
   place_taken(places_of(owner), now);
   auto &t = transports_[own.transport];
   ++t.leased;

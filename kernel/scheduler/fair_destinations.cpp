@@ -279,9 +279,7 @@ void FairScheduler::push_back(DestinationId id, Nanos now) {
     adaptive_.emplace(owner, Adaptive{static_cast<double>(pace), limits, now});
     d.adapted = true;
   }
-  const auto rate = rate_of(owner);
-  d.tokens.full_at = now + rate.interval;
-  shut(owner, d.tokens.next(rate));
+  shut(owner, open_by_rates(owner));
 }
 
 void FairScheduler::lower_concurrency(DestinationId id, std::uint32_t to) {
@@ -332,21 +330,25 @@ void FairScheduler::bound(DestinationId owner, Nanos now) {
   auto &d = destinations_[owner];
   const auto &limits = limits_of(d);
   d.window.size = limits.effective_window().capped(d.window.size);
-  const auto rate = rate_of(owner);
+  const auto rate = set_rate_of(owner);
   d.tokens.full_at = rate ? std::min(d.tokens.full_at, now + rate.tolerance() + rate.interval) : 0;
+  if (d.adapted) adaptive_.at(owner).bound(now);
   const auto delayed = d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0;
   d.shut = false;
-  if (const auto open_at = std::max(rate ? d.tokens.next(rate) : 0, delayed); open_at > now) shut(owner, open_at);
+  if (const auto open_at = std::max(open_by_rates(owner), delayed); open_at > now) shut(owner, open_at);
   offer(owner);
 }
 
-// The lower of what is set and what was found. What is set does not count while a plugin says what may go.
-RateLimit FairScheduler::rate_of(DestinationId owner) const {
+// It does not count while a plugin says what may go.
+RateLimit FairScheduler::set_rate_of(DestinationId owner) const {
+  return by_owner(permits_of(owner)) ? RateLimit{} : limits_of(destinations_[owner]).rate;
+}
+
+// By what is set and what was found, of which each counts for itself: a pace that comes and goes gives no tokens back.
+Nanos FairScheduler::open_by_rates(DestinationId owner) const {
   const auto &d = destinations_[owner];
-  const auto set = by_owner(permits_of(owner)) ? RateLimit{} : limits_of(d).rate;
-  if (!d.adapted) return set;
-  const auto found = adaptive_.at(owner).limit();
-  return set && set.interval > found.interval ? set : found;
+  const auto set = set_rate_of(owner);
+  return std::max(set ? d.tokens.next(set) : 0, d.adapted ? adaptive_.at(owner).open_at() : 0);
 }
 
 // No delivery begins there before then.

@@ -227,7 +227,7 @@ std::string FairScheduler::save_more(Nanos offset, Nanos) const {
     saved.rate = state.rate;
     saved.grown_at = state.grown_at + offset;
     saved.decreased_at = state.decreased_at + offset;
-    saved.full_at = d.tokens.full_at + offset;
+    saved.full_at = state.open_at + offset;
   }
   std::string out;
   if (!paces.empty()) put_part(out, kPaces, paces);
@@ -256,12 +256,10 @@ void FairScheduler::restore_more(std::string_view bytes, Nanos offset, Nanos now
     if (d.busy > 0 || d.site != kNobody || d.adapted) continue;
     d.lowered = s.lowered;
     if (!is_rate(s.pace) || !is_rate(s.rate)) continue;
-    adaptive_.emplace(
-        *id, Adaptive{{s.pace, s.rate, s.grown_at - offset, s.decreased_at - offset}, limits_of(d).adaptive, now});
+    const Adaptive::State state{s.pace, s.rate, s.grown_at - offset, s.decreased_at - offset, s.full_at - offset};
+    adaptive_.emplace(*id, Adaptive{state, limits_of(d).adaptive, now});
     d.adapted = true;
-    const auto rate = rate_of(*id);  // the lower of this and what is set
-    d.tokens.full_at = std::max(d.tokens.full_at, std::min(s.full_at - offset, now + rate.tolerance() + rate.interval));
-    if (const auto open_at = d.tokens.next(rate); open_at > now) shut(*id, open_at);
+    if (const auto open_at = open_by_rates(*id); open_at > now) shut(*id, open_at);
   }
   // A site by exchangers is known once DNS was asked: until then its domain is dead as one by itself.
   for (const auto &s : dead) {

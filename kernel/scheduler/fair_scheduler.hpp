@@ -282,7 +282,8 @@ class FairScheduler final : public Scheduler {
   void give_up(DestinationId id);
   void revive(DestinationId id);
   void shut(DestinationId owner, Nanos until);
-  RateLimit rate_of(DestinationId owner) const;
+  RateLimit set_rate_of(DestinationId owner) const;
+  Nanos open_by_rates(DestinationId owner) const;
   void bound(DestinationId owner, Nanos now);
   void leave(DestinationId id);
   void drop(DestinationId id);

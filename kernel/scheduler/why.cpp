@@ -134,15 +134,16 @@ Why FairScheduler::why(GroupId id, Nanos now) const {
   // What is its destination's own first: that does not pass when a session becomes free. Of a delay, a rate that is set
   // and one that was found the last to open binds.
   if (d.shut) {
-    const auto rate = rate_of(owner);
-    const auto set = by_owner(permits_of(owner)) ? RateLimit{} : limits.rate;
-    if (limits.rate_delay > 0 && !(rate && d.tokens.next(rate) >= d.open_at))
+    const auto set = set_rate_of(owner);
+    const auto set_opens = set ? d.tokens.next(set) : 0;
+    const auto found_opens = d.adapted ? adaptive_.at(owner).open_at() : 0;
+    if (limits.rate_delay > 0 && std::max(set_opens, found_opens) < d.open_at)
       return of_site(by_its_owner(
           places_of(owner), {"destination_rate_delay",
                              fmt::format("{}: {:.3g} s between deliveries", d.nexthop, seconds(limits.rate_delay)),
                              d.open_at, seconds(limits.rate_delay), there}));
-    const bool found = d.adapted && rate != set;
-    const auto binding = rate ? rate : limits.rate;
+    const bool found = d.adapted && found_opens >= set_opens;
+    const auto binding = found ? adaptive_.at(owner).limit() : limits.rate;
     return of_site({found ? "adaptive_rate" : "destination_rate_limit",
                     d.nexthop + (found ? " asked for less: " : ": ") + rate_text(binding), d.open_at,
                     seconds(binding.interval), there});

@@ -183,6 +183,7 @@ action = "pool"
 time = "20m"
 pool = "warm"
 [[response]]
+code = ["450"]
 action = "concurrency"
 concurrency = 2
 )");

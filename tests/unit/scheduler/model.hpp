@@ -255,10 +255,9 @@ class Model {
     take({RateRule::Key::SourcePool, m.left_from}, now);
     take(pair_of(m, m.left_from), now);
     if (site.permits.counts(owners_)) site.permits.use(now);
-    if (const auto rate = rate_of(site)) {
-      site.tokens.take(rate, now);
-      if (!site.tokens.open(rate, now)) site.shut(site.tokens.next(rate));
-    }
+    site.tokens.take(set_rate_of(site), now);
+    if (site.pace) site.pace->take(now);
+    if (open_by_rates(site) > now) site.shut(open_by_rates(site));
     line.spacing.rest();
     if (line.permits.counts(owners_)) {
       line.permits.use(now);
@@ -320,8 +319,7 @@ class Model {
       const auto pace = std::max<std::uint32_t>(std::min(site.window.size, site.busy + 1), 1);
       site.pace.emplace(static_cast<double>(pace), site.limits.adaptive, now);
     }
-    site.tokens.full_at = now + rate_of(site).interval;
-    site.shut(site.tokens.next(rate_of(site)));
+    site.shut(open_by_rates(site));
   }
   static void lower(Site &site, std::uint32_t to) {
     site.window.size = std::min(site.window.size, std::max<std::uint32_t>(to, 1));
@@ -477,12 +475,14 @@ class Model {
     const auto rule = placement(limits, place.second, exchangers).rule;
     return rule == kNoRule ? limits.destination : limits.rules[rule].limits;
   }
-  // The lower of what is set, while no plugin says what may go, and what was found.
-  RateLimit rate_of(const Site &site) const {
-    const auto set = site.permits.counts(owners_) ? RateLimit{} : site.limits.rate;
-    if (!site.pace) return set;
-    const auto found = site.pace->limit();
-    return set && set.interval > found.interval ? set : found;
+  // While no plugin says what may go.
+  RateLimit set_rate_of(const Site &site) const {
+    return site.permits.counts(owners_) ? RateLimit{} : site.limits.rate;
+  }
+  // By what is set and what was found, each for itself.
+  Nanos open_by_rates(const Site &site) const {
+    const auto set = set_rate_of(site);
+    return std::max(set ? site.tokens.next(set) : Nanos{0}, site.pace ? site.pace->open_at() : Nanos{0});
   }
   static void clamp(TokenBucket &tokens, const RateLimit &limit, Nanos now) {
     if (limit) tokens.full_at = std::min(tokens.full_at, now + limit.tolerance() + limit.interval);
@@ -495,7 +495,9 @@ class Model {
   }
   void bound(Site &site, Nanos now) {
     site.window.size = site.bounds().capped(site.window.size);
-    site.open_at = opened(site.tokens, rate_of(site), std::min(site.open_at, now + site.limits.rate_delay), now);
+    if (site.pace) site.pace->bound(now);
+    const auto delayed = std::min(site.open_at, now + site.limits.rate_delay);
+    site.open_at = std::max(opened(site.tokens, set_rate_of(site), delayed, now), open_by_rates(site));
   }
   void own(Site &site) {
     const auto &limits = site.limits;
@@ -669,10 +671,8 @@ class Model {
     if (set) site.tokens.full_at = std::min(before.tokens.full_at, now + set.tolerance() + set.interval);
     site.pace = before.pace;
     if (!site.pace) return;
-    const auto rate = rate_of(site);
-    site.tokens.full_at =
-        std::max(site.tokens.full_at, std::min(before.tokens.full_at, now + rate.tolerance() + rate.interval));
-    if (site.tokens.next(rate) > now) site.shut(site.tokens.next(rate));
+    site.pace->bound(now);
+    if (open_by_rates(site) > now) site.shut(open_by_rates(site));
   }
 
   Backoff backoff_;

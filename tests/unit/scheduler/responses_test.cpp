@@ -58,7 +58,9 @@ TEST(Adaptive, HalvesAndGrowsWithinItsBounds) {
   Nanos now = 1000 * kSecond;
   Adaptive a{16, limits, now};
   EXPECT_DOUBLE_EQ(a.rate(), 8);
-  EXPECT_FALSE(a.push_back(limits, now + kSecond));  // still about the time before
+  a.push_back(limits, now + kSecond);  // still about the time before
+  EXPECT_DOUBLE_EQ(a.rate(), 8);
+  EXPECT_EQ(a.open_at(), now + kSecond + kSecond / 8);
   for (int i = 0; i < 20; ++i) a.push_back(limits, now += 11 * kSecond);
   EXPECT_DOUBLE_EQ(a.rate(), 1);
   bool free = false;
@@ -112,6 +114,24 @@ TEST(Adaptive, FindsWhatANextHopTakes) {
   EXPECT_GT(rate, 5);
   EXPECT_LE(rate, 10.1);
   EXPECT_LT(static_cast<double>(refused - refused_before), 0.2 * static_cast<double>(lab.ended.size() - before));
+}
+
+// What the pace that is found allows does not give back what the rate that is set has let go.
+TEST(Adaptive, GivesNoBurstOfTheRateThatIsSetAnew) {
+  Lab lab;
+  lab.latency = [](const auto &) { return 100 * kMillisecond; };
+  const auto t = lab.transport({.name = "t", .destination = {.rate = {kSecond, 4}}});
+  const auto d = lab.scheduler->destination(t, "d.example");
+  for (int i = 0; i < 20; ++i) lab.add(t, "d.example");
+  lab.run(lab.now + kMillisecond);
+  EXPECT_EQ(lab.began.size(), 4u);
+  lab.scheduler->push_back(d, lab.now);
+  EXPECT_GT(lab.scheduler->throttled().at(0).adaptive_rate, 1);
+  lab.run(lab.now + 900 * kMillisecond);
+  EXPECT_EQ(lab.began.size(), 4u);
+  lab.scheduler->unthrottle(d, lab.now);
+  lab.run(lab.now + 5 * kSecond);
+  EXPECT_LE(lab.began.size(), 10u);
 }
 
 TEST(LowerConcurrency, HoldsUntilSuccessesRaiseItAgain) {
