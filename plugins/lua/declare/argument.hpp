@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "plugins/lua/bind.hpp"
@@ -31,20 +32,26 @@ struct DeclaredArgument {
 };
 
 template <std::size_t N>
-consteval const DeclaredFunction *declared_in(const DeclaredFunction (&functions)[N], std::string_view name) {
-  for (const auto &function : functions)
-    if (function.name == name) return &function;
-  return nullptr;
+consteval std::optional<std::size_t> index_in(const DeclaredFunction (&functions)[N], std::string_view name) {
+  for (std::size_t i = 0; i < N; ++i)
+    if (functions[i].name == name) return i;
+  return {};
 }
 
-// Numbered from 1, of methods behind the object. Not there: no constant, so the compiler stops.
+// Not there: no constant, so the compiler stops. (With no pointers: GCC's sanitizers leave comparing them with null to
+// the run time.)
+consteval const DeclaredFunction &declared_function(std::string_view name) {
+  if (const auto at = index_in(kDeclaredFunctions, name)) return kDeclaredFunctions[*at];
+  if (const auto at = index_in(kDeclaredLibraryFunctions, name)) return kDeclaredLibraryFunctions[*at];
+  return kDeclaredMethods[index_in(kDeclaredMethods, name).value()];
+}
+
+// Numbered from 1, of methods behind the object.
 consteval DeclaredArgument declared_argument(std::string_view name, std::size_t number) {
-  const auto *function = declared_in(kDeclaredFunctions, name);
-  if (!function) function = declared_in(kDeclaredLibraryFunctions, name);
-  if (!function) function = declared_in(kDeclaredMethods, name);
-  const auto &parameter = function->parameters.at(number - 1);
+  const auto &parameter = declared_function(name).parameters.at(number - 1);
   if (parameter.what.empty()) throw "the argument has no name for messages";
-  const bool method = name.find(':') != name.npos;
+  bool method = false;
+  for (const char c : name) method = method || c == ':';
   return {static_cast<int>(number) + (method ? 1 : 0), parameter.what.data(), parameter.type};
 }
 
