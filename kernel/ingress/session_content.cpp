@@ -228,7 +228,6 @@ void Session::complete(Envelope &e) const {
 
 Task<Reply> Session::commit() {
   auto &t = *transaction_;
-  if (t.effects.redirect) t.versions.clear();  // of all recipients there will be one
   complete(t.envelope);
   settle(t.effects, t.envelope);
   if (t.effects.discard) co_return discard(env_, client_, t.envelope);

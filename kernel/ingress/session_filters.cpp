@@ -337,7 +337,8 @@ Task<Result<std::vector<Version>>> Session::apply(FilteredMessage &message, cons
   const auto addressed = co_await apply(envelope, edits);
   if (!addressed) co_return addressed.error();
   const auto lists = edits_by_version(edits);
-  auto parts = split(envelope, edits, lists);
+  std::vector<Split> parts;  // none where an access table puts one recipient in the place of all
+  if (!transaction_->effects.redirect) parts = split(envelope, edits, lists);
   if (transaction_->versions.size() + parts.size() > host::kMostVersions)
     co_return Error{Status::Fail, fmt::format("it makes more than {} versions of the message", host::kMostVersions)};
   for (auto &part : parts) {
