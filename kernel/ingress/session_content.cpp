@@ -243,6 +243,7 @@ Task<Reply> Session::commit() {
   if (!all_have_versions && set_aside(t.id, t.envelope, filters_->word()))
     taken.push_back({t.id, &t.envelope, std::move(t.draft), &t.scanner});
   for (auto &version : t.versions) {
+    if (!version.draft) continue;  // all of its recipients have others
     complete(version.envelope);
     settle(t.effects, version.envelope);
     if (set_aside(version.id, version.envelope, version.word))
