@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernel/host/instance.hpp"
+#include "kernel/host/stage_rules.hpp"
 #include "kernel/host/stage_work.hpp"
 #include "mansio/draft/services.h"
 
@@ -31,7 +32,7 @@ mansio_status edit(const mansio_host *host, mansio_op op, std::uint32_t version,
 
 std::uint32_t make_version(const mansio_host *host, mansio_op op, const mansio_str *recipients, std::size_t n) {
   const auto work = instance_of(host).work(op.id);
-  if (!work) return 0;
+  if (!work || n > kMostEdits) return 0;
   std::vector<std::string> names;
   names.reserve(n);
   for (std::size_t i = 0; i < n; ++i) names.emplace_back(view(recipients[i]));

@@ -31,8 +31,8 @@ void RemoteLookup::receive(io::Message &m) {
     answer.outcome = static_cast<io::TableAnswer::Outcome>(result->outcome);
   if (answer.found() && (result->values.empty() || too_much(result->values)))
     answer.outcome = io::TableAnswer::Outcome::TryLater;
-  answer.values = std::move(result->values);
-  answer.text = std::move(result->text);
+  if (answer.found()) answer.values = std::move(result->values);
+  answer.text = safe_text(result->text);
   answer.failed = result->failed;
   answer.ttl = result->ttl;
   calls_.end(result->number, std::move(answer));

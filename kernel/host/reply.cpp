@@ -67,6 +67,12 @@ std::string safe_name(std::string_view name) {
   return out;
 }
 
+std::string safe_text(std::string_view text) {
+  std::string out{text.substr(0, kMaxText)};
+  clean(out, kMaxText);
+  return out;
+}
+
 void make_safe(wire::RecipientOutcome &o) {
   if (o.status > wire::DeliveryStatus::Uncertain) {
     o.status = wire::DeliveryStatus::Uncertain;

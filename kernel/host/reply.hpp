@@ -30,6 +30,7 @@ Answer read_reply(const mansio_reply *reply);
 // The same rules for what comes from a process of a plugin's own, whose memory anything may have happened to.
 void make_safe(wire::RecipientOutcome &outcome);
 std::string safe_name(std::string_view name);           // of a host or destination
+std::string safe_text(std::string_view text);           // a reason
 bool too_much(const std::vector<std::string> &values);  // for an answer
 
 Answer plugin_failure(std::string why);  // in the place of one that does not come

@@ -228,7 +228,6 @@ void Session::complete(Envelope &e) const {
 
 Task<Reply> Session::commit() {
   auto &t = *transaction_;
-  if (t.effects.redirect) t.versions.clear();  // of all recipients there will be one
   complete(t.envelope);
   settle(t.effects, t.envelope);
   if (t.effects.discard) co_return discard(env_, client_, t.envelope);
@@ -244,6 +243,7 @@ Task<Reply> Session::commit() {
   if (!all_have_versions && set_aside(t.id, t.envelope, filters_->word()))
     taken.push_back({t.id, &t.envelope, std::move(t.draft), &t.scanner});
   for (auto &version : t.versions) {
+    if (!version.draft) continue;  // all of its recipients have others
     complete(version.envelope);
     settle(t.effects, version.envelope);
     if (set_aside(version.id, version.envelope, version.word))

@@ -277,9 +277,10 @@ Task<std::optional<Reply>> Session::show_content(FilteredMessage &message, std::
   co_return std::nullopt;
 }
 
-// To the filters that have not seen it yet; then it has a draft of its own.
+// To the filters that have not seen it yet; then it has a draft of its own, unless all of its recipients have others.
 Task<std::optional<Reply>> Session::show_version(std::size_t k) {
   auto &t = *transaction_;
+  const auto known = t.versions.size();
   const auto content = std::move(t.versions[k].content);
   turn_to(k);
   if (auto *const recording = filters_->recording()) recording->content(*content, stage_facts(MANSIO_STAGE_HEADER));
@@ -287,6 +288,7 @@ Task<std::optional<Reply>> Session::show_version(std::size_t k) {
   if (!transaction_) co_return std::nullopt;
   turn_to(k);
   if (why) co_return why;
+  if (t.versions[k].envelope.recipients.empty() && t.versions.size() > known) co_return std::nullopt;
   ContentScanner scanner;
   auto draft = co_await content->finish(scanner);
   if (!draft) co_return commit_refusal(draft.error());
@@ -337,7 +339,8 @@ Task<Result<std::vector<Version>>> Session::apply(FilteredMessage &message, cons
   const auto addressed = co_await apply(envelope, edits);
   if (!addressed) co_return addressed.error();
   const auto lists = edits_by_version(edits);
-  auto parts = split(envelope, edits, lists);
+  std::vector<Split> parts;  // none where an access table puts one recipient in the place of all
+  if (!transaction_->effects.redirect) parts = split(envelope, edits, lists);
   if (transaction_->versions.size() + parts.size() > host::kMostVersions)
     co_return Error{Status::Fail, fmt::format("it makes more than {} versions of the message", host::kMostVersions)};
   for (auto &part : parts) {

@@ -26,8 +26,8 @@ struct Version {
   FilterSession::Word word;                  // what filters have said of it
   std::size_t next = 0;                      // the first filter that is to see it
   std::unique_ptr<FilteredMessage> content;  // until it has a draft
-  std::unique_ptr<spool::Draft> draft;
-  ContentScanner scanner;  // has seen all of the draft
+  std::unique_ptr<spool::Draft> draft;       // none in the end: versions of it have all of its recipients
+  ContentScanner scanner;                    // has seen all of the draft
 };
 
 // As filters name recipients: as RCPT or another filter did, or by the address that came of it.

@@ -107,6 +107,18 @@ TEST_F(RemoteLookupTest, TakesNoMoreThanAnAnswerMayHave) {
   EXPECT_TRUE(send_any(*far->channel, wire::LookupResult{far->calls[0].number, 0, much, "", false, 0}));
   ASSERT_TRUE(until([&] { return answers_.size() == 1; }));
   EXPECT_EQ(answers_["many"].outcome, Outcome::TryLater);
+  EXPECT_TRUE(answers_["many"].values.empty());
+}
+
+TEST_F(RemoteLookupTest, MakesAReasonOneLineThatIsNotTooLong) {
+  const auto far = connect(remote_);
+  ask("a");
+  ASSERT_TRUE(until([&] { return far->calls.size() == 1; }));
+  const auto odd = "no server\r\nX-Field: " + std::string(100'000, 'x');
+  EXPECT_TRUE(send_any(*far->channel, wire::LookupResult{far->calls[0].number, 2, {}, odd, true, 0}));
+  ASSERT_TRUE(until([&] { return answers_.size() == 1; }));
+  EXPECT_THAT(answers_["a"].text, ::testing::StartsWith("no server  X-Field: xx"));
+  EXPECT_EQ(answers_["a"].text.size(), 2048u);
 }
 
 TEST_F(RemoteLookupTest, FailsAtOnceWithoutAProcessAndWhenItEnds) {

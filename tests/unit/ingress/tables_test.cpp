@@ -3,7 +3,7 @@
 
 #include <netinet/in.h>
 
-#include "tests/unit/ingress/fixture.hpp"
+#include "tests/unit/ingress/filter_fixture.hpp"
 #include "tests/unit/route/fake_tables.hpp"
 
 namespace mansio::ingress {
@@ -74,6 +74,7 @@ class SessionTablesTest : public testing::SmtpServerTest {
 
   route::testing::FakeTables tables_{loop};
   std::unique_ptr<TablePolicy> policy_;
+  testing::FakeFilter filter_;
 };
 
 TEST_F(SessionTablesTest, UsersThatNoTableHasAreUnknown) {
@@ -278,6 +279,26 @@ TEST_F(SessionTablesTest, HoldPrependBccAndRedirectChangeTheMessage) {
   send(peer, {"x@own.example", "d@own.example"});
   EXPECT_THAT(stored_recipients(), ElementsAre("review@own.example"));
   EXPECT_EQ(envelope().hold_until, 0);
+}
+
+TEST_F(SessionTablesTest, ARedirectedMessageHasNoVersions) {
+  settings.listeners[0].smtpd.recipient_access_maps = {"access"};
+  entry("access", "d@own.example") = "REDIRECT review@own.example";
+  auto edits = testing::result(wire::StageOutcome::Ok);
+  edits.edits = {{EditKind::Version, 1, "", "x@own.example"},
+                 {EditKind::Version, 1, "", "d@own.example"},
+                 {EditKind::AddHeader, 0, "X", "of the version", 1},
+                 {EditKind::AddHeader, 0, "X", "of all"}};
+  filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = edits;
+  auto chain = std::make_shared<FilterChain>();
+  chain->prefix = "test";
+  chain->links = {{&filter_, "filter.f", config::OnFailure::Defer, kSecond, kSecond}};
+  service.filters = chain;
+  auto peer = open();
+  EXPECT_THAT(send(peer, {"x@own.example", "d@own.example"}), StartsWith("250 "));
+  ASSERT_EQ(writer.stored_messages.size(), 1u);
+  EXPECT_THAT(stored_recipients(), ElementsAre("review@own.example"));
+  EXPECT_EQ(writer.stored_messages[0].body, "Subject: x\r\nX: of all\r\n\r\nbody\r\n");
 }
 
 TEST_F(SessionTablesTest, FilterSendsTheWholeMessageThereAndIsRemembered) {

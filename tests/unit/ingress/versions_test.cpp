@@ -13,6 +13,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -204,6 +205,17 @@ TEST_F(VersionsTest, HaveVersionsOfTheirOwn) {
   EXPECT_THAT(addresses(writer.stored_messages[1].envelope), ElementsAre("bob@d.example"));
   EXPECT_THAT(addresses(writer.stored_messages[2].envelope), ElementsAre("carol@d.example"));
   EXPECT_EQ(writer.stored_messages[2].body, "Subject: hi\r\nX: one\r\nX: two\r\n\r\nbody\r\n");
+}
+
+TEST_F(VersionsTest, AreNoMessagesOnceTheirVersionsHaveAllOfTheirRecipients) {
+  first_edits({version(1, "bob@d.example"), header("one", 1)});
+  then_edits("bob@d.example", {version(1, "bob@d.example"), header("two", 1)});
+  EXPECT_THAT(send_to({"alice@d.example", "bob@d.example"}), StartsWith("250 "));
+  ASSERT_THAT(writer.stored_messages, SizeIs(2));
+  EXPECT_THAT(addresses(writer.stored_messages[0].envelope), ElementsAre("alice@d.example"));
+  EXPECT_THAT(addresses(writer.stored_messages[1].envelope), ElementsAre("bob@d.example"));
+  EXPECT_EQ(writer.stored_messages[1].body, "Subject: hi\r\nX: one\r\nX: two\r\n\r\nbody\r\n");
+  EXPECT_THAT(sink.text, Not(HasSubstr("discarded")));
 }
 
 TEST_F(VersionsTest, BringOneCopyToEachAddress) {
