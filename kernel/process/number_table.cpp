@@ -4,7 +4,8 @@
 // the odd ones: 24 bits of k, 40 bits of count. The newer of two neighbours counts in full, the older for the part of
 // it that is still within L. A period needs no step that ends it: whoever comes first in the next one replaces the word
 // of the last but one. (24 bits come round after 4.6 hours for the shortest windows of scripts, 1 ms, and after 194
-// days for 1 s; a key that nobody counted meanwhile would have to be asked for in just that period.)
+// days for 1 s; a key that nobody counted meanwhile would have to be asked for in just that period, or within kLate
+// before it.)
 //
 // A token bucket is the time at which it will be full again (the generic cell rate algorithm), one word.
 //
@@ -22,6 +23,7 @@ namespace {
 constexpr int kCountTries = 64;         // others changed the row in between
 constexpr int kLockTries = 1'000;       // and as often the processor is given to others
 constexpr std::size_t kProbes = 1'024;  // of a counter
+constexpr Nanos kLate = kSecond;        // between somebody's look at the clock and his count
 
 // ---- words -------------------------------------------------------------------------------------------------------
 
@@ -41,10 +43,12 @@ constexpr std::uint64_t empty_word(std::uint64_t salt) { return kEmptyBucket | (
 std::uint64_t counted_in(std::uint64_t word, std::uint64_t period) {
   return period_in(word) == (period & kPeriodMask) ? count_in(word) : 0;
 }
-// A process that looked at the clock before others did finds a later one.
-bool is_later(std::uint64_t word, std::uint64_t period) {
+// A process that looked at the clock before others did finds a later one. What is ahead by more than that is an old one
+// from before the bits came round, and would be counted on until they are there.
+bool is_later(std::uint64_t word, std::uint64_t period, Nanos length) {
   const auto ahead = (period_in(word) - period) & kPeriodMask;
-  return count_in(word) != 0 && ahead != 0 && ahead <= kPeriodMask / 2;
+  const auto most = std::min<std::uint64_t>(static_cast<std::uint64_t>(kLate / length) + 2, kPeriodMask / 2);
+  return count_in(word) != 0 && ahead != 0 && ahead <= most;
 }
 double sliding(std::uint64_t current, std::uint64_t last, Nanos length, Nanos now) {
   const auto gone = static_cast<double>(now % length) / static_cast<double>(length);
@@ -186,7 +190,7 @@ std::optional<double> NumberTable::add(const Caller &caller, std::uint64_t key, 
     auto was = word.load();
     const auto other = row->words[(period + 1) % 2].load();
     if (row->key.load() != key) continue;
-    const bool late = is_later(was, period);
+    const bool late = is_later(was, period, length);
     const auto in = late ? period_in(was) : period;
     const auto current = std::min(counted_in(was, in) + std::min(n, kMost), kMost);
     if (!word.compare_exchange_strong(was, window_word(in, current))) continue;

@@ -1,12 +1,16 @@
 #include "plugins/transport-pipe/options.hpp"
 
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
 #include "plugins/transport-pipe/account.hpp"
+#include "plugins/transport-pipe/process.hpp"
 
 namespace mansio::pipe {
 namespace {
@@ -55,11 +59,16 @@ void read_flags(Settings &s, const std::string &flags) {
   }
 }
 
-// What the process that asks may not look at is left to the start of a command.
-void must_be_there(const char *option, const std::string &path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0 && errno == ENOENT)
-    throw BadConfig{option, "names " + path + ", which is not there"};
+// Below `root`, where symbolic links lead to what a command sees there and not to our own files. What the process that
+// asks may not look at is left to the start of a command.
+void must_be_there(const char *option, const std::string &path, const std::string &root = {}) {
+  const Fd from{::open(root.empty() ? "/" : root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!from) return;
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT;
+  const Fd found{static_cast<int>(::syscall(SYS_openat2, from.get(), path.c_str(), &how, sizeof how))};
+  if (!found && errno == ENOENT) throw BadConfig{option, "names " + root + path + ", which is not there"};
 }
 
 std::vector<std::string> read_environment(const std::vector<std::string> &given) {
@@ -111,7 +120,7 @@ Settings read_settings(const plugin::Config &config) {
   });
   problems.of([&] {
     s.command.emplace(config.option("argv"));
-    must_be_there("argv", s.root + s.command->program());
+    must_be_there("argv", s.command->program(), s.root);
   });
   s.user = config.option("user");
   problems.of([&] { parse_account(s.user); });
@@ -119,7 +128,7 @@ Settings read_settings(const plugin::Config &config) {
   problems.of([&] {
     s.directory = config.option("directory");
     if (s.directory.empty()) throw BadConfig{"directory", "is empty, expected an absolute path"};
-    must_be_there("directory", s.root + s.directory);
+    must_be_there("directory", s.directory, s.root);
   });
   problems.of([&] { s.environment = read_environment(config.list("environment")); });
   s.null_sender = config.option("null_sender");

@@ -342,6 +342,23 @@ TEST_F(TransportPipeTest, TheRootDirectoryIsChangedOrRefused) {
   }
 }
 
+TEST_F(TransportPipeTest, SymbolicLinksBelowTheRootDirectoryLeadToWhatIsThere) {
+  script("program", "exit 0");
+  fs::create_symlink("/program", root_ + "/inside");
+  fs::create_symlink("/bin/true", root_ + "/outside");
+  fs::create_symlink("/usr", root_ + "/directory");
+  const auto problems = [&](const FakeHost::Options &options) {
+    auto all = options;
+    all.try_emplace("chroot", root_);
+    all.try_emplace("argv", "/inside");
+    return FakeHost::check(mansio_plugin_entry_1(), all);
+  };
+  EXPECT_EQ(problems({}), "");
+  EXPECT_THAT(problems({{"argv", "/outside"}}), HasSubstr("argv names " + root_ + "/outside, which is not there"));
+  EXPECT_THAT(problems({{"directory", "/directory"}}),
+              HasSubstr("directory names " + root_ + "/directory, which is not there"));
+}
+
 TEST_F(TransportPipeTest, RefusesOptionsThatItCannotUse) {
   const auto problems = [&](const FakeHost::Options &options) {
     auto all = options;

@@ -111,6 +111,19 @@ TEST(NumberTable, WhoLookedAtTheClockBeforeOthersCountsWithThem) {
   EXPECT_EQ(t.table->count(9, 100, 1200), 6);
 }
 
+// Periods are known by 24 bits, so an old one looks like one that is still to come.
+TEST(NumberTable, AKeyThatCameLongAgoCountsFromTheBeginning) {
+  constexpr Nanos kPeriods = Nanos{1} << 24;
+  for (const auto later : {kPeriods / 2, kPeriods / 2 + 2, kPeriods - 10'000}) {
+    Table t;
+    const auto add = [&](Nanos now) { return t.table->add(t.caller, 9, kMillisecond, 1, now); };
+    ASSERT_EQ(add(100 * kMillisecond), 1.0);
+    const auto now = (100 + later) * kMillisecond;
+    EXPECT_EQ(add(now), 1.0) << later;
+    EXPECT_EQ(add(now + 2 * kMillisecond), 1.0) << later;
+  }
+}
+
 TEST(NumberTable, AWindowCountsNoMoreThanItCanHold) {
   Table t;
   EXPECT_EQ(t.table->add(t.caller, 9, kHour, UINT64_MAX, 0), static_cast<double>(NumberTable::kMost));
