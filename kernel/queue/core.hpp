@@ -554,9 +554,14 @@ class QueueCore : private spool::Mover {
     std::uint64_t lease;
   };
   std::deque<Ack> acks_;
-  // Which transports' own processes died of late, and whether any message that was in there may be to blame; and
-  // messages of processes whose death is not known yet. The two are heard of from different sides, in either order.
-  std::deque<std::pair<std::int32_t, bool>> host_deaths_;
+  struct HostDeath {
+    std::int32_t pid = 0;
+    bool nameless = false;          // any message that was in there may be to blame
+    std::vector<MessageId> blamed;  // once each, however many deliveries of it were in there
+  };
+  // Which transports' own processes died of late; and messages of processes whose death is not known yet. The two are
+  // heard of from different sides, in either order.
+  std::deque<HostDeath> host_deaths_;
   std::deque<std::pair<std::int32_t, MessageId>> ended_with_;
   std::uint64_t last_sequence_ = 0;
   Nanos journal_moved_ = 0;  // when it was last seen to make progress, or began to have something to write

@@ -1,5 +1,6 @@
 // Crashes: a worker died. What it held comes back; a message that keeps killing workers is tried alone, then held.
 #include <algorithm>
+#include <set>
 
 #include "kernel/queue/core.hpp"
 
@@ -75,11 +76,13 @@ void QueueCore::egress_dead(Connection &c, const wire::Dead &dead) {
     log_.error("a delivery process died",
                {{"process", c.peer.name}, {"pid", c.peer.pid}, {"leases", held.size()}, {"qid", culprit}});
   }
+  std::set<MessageId> blamed;  // once each, however many deliveries of it are lost
   for (const auto lease : held) {
     const auto at = leases_.find(lease);
+    const auto id = index_.id_of(at->second.message);
     // Without a marker any of them may have done it, unless the process was killed from outside.
-    const bool suspect = crashed && (culprit ? index_.id_of(at->second.message) == culprit : !dead.killed);
-    lease_lost(at, true, suspect);
+    const bool suspect = crashed && (culprit ? id == culprit : !dead.killed);
+    lease_lost(at, true, suspect && blamed.insert(id).second);
   }
   const auto foreign = c.foreign;
   for (const auto &[lease, message] : foreign) {
@@ -99,16 +102,15 @@ void QueueCore::host_dead(const wire::Dead &dead) {
   const MessageId culprit{dead.culprit};
   const bool transport = dead.peer.name.starts_with(kTransportHost);
   const bool nameless = dead.crashed && !dead.killed && !culprit && transport;
-  const auto of_it = [pid = dead.peer.pid](const auto &x) { return x.first == pid; };
-  if (transport) {
-    std::erase_if(host_deaths_, of_it);  // a number may come again
-    host_deaths_.emplace_back(dead.peer.pid, nameless);
-    if (host_deaths_.size() > kMostDeaths) host_deaths_.pop_front();
-  }
   std::vector<MessageId> ended;
   for (const auto &[pid, id] : ended_with_)
-    if (pid == dead.peer.pid) ended.push_back(id);
-  std::erase_if(ended_with_, of_it);
+    if (pid == dead.peer.pid && std::find(ended.begin(), ended.end(), id) == ended.end()) ended.push_back(id);
+  std::erase_if(ended_with_, [&](const auto &e) { return e.first == dead.peer.pid; });
+  if (transport) {
+    std::erase_if(host_deaths_, [&](const HostDeath &d) { return d.pid == dead.peer.pid; });  // a number may come again
+    host_deaths_.push_back({dead.peer.pid, nameless, ended});
+    if (host_deaths_.size() > kMostDeaths) host_deaths_.pop_front();
+  }
   if (!dead.crashed || dead.killed || (!culprit && !transport)) return;
   ++counters_.worker_deaths;
   log_.error("a plugin's process died", {{"process", dead.peer.name}, {"pid", dead.peer.pid}, {"qid", culprit}});
@@ -119,13 +121,16 @@ void QueueCore::host_dead(const wire::Dead &dead) {
 // That process ended while it had the message.
 void QueueCore::ended_with(std::int32_t pid, MessageId id) {
   const auto death =
-      std::find_if(host_deaths_.begin(), host_deaths_.end(), [&](const auto &d) { return d.first == pid; });
-  if (death != host_deaths_.end()) {
-    if (death->second) blame(id);
+      std::find_if(host_deaths_.begin(), host_deaths_.end(), [&](const auto &d) { return d.pid == pid; });
+  if (death == host_deaths_.end()) {
+    ended_with_.emplace_back(pid, id);
+    if (ended_with_.size() > kMostEnded) ended_with_.pop_front();
     return;
   }
-  ended_with_.emplace_back(pid, id);
-  if (ended_with_.size() > kMostEnded) ended_with_.pop_front();
+  auto &blamed = death->blamed;
+  if (!death->nameless || std::find(blamed.begin(), blamed.end(), id) != blamed.end()) return;
+  blamed.push_back(id);
+  blame(id);
 }
 
 // A worker died, and this message may be why: from now on it is tried alone, and held when that does not help.

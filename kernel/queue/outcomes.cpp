@@ -90,10 +90,11 @@ void QueueCore::on_outcomes(Connection &c, const wire::Outcomes &o) {
     silent.text = o.reason.empty() ? "no result was reported" : o.reason;
     for (std::uint32_t i = 0; i < l.recipients.size(); ++i)
       if (!l.reported[i]) apply(batch, group, l.recipients[i], silent, *envelope, context);
-    // A plugin that failed says nothing about the destination, nor that the message does no harm.
-    const auto result = l.plugin_failed || no_feedback ? scheduler::Result::NoFeedback
-                        : l.site_failure               ? scheduler::Result::SiteFailure
-                                                       : scheduler::Result::Delivered;
+    // A plugin that failed says nothing about the destination, nor that the message does no harm; one whose process
+    // ended has failed, whatever it had said of the recipients by then.
+    const auto result = l.plugin_failed || o.ended_with != 0 || no_feedback ? scheduler::Result::NoFeedback
+                        : l.site_failure                                    ? scheduler::Result::SiteFailure
+                                                                            : scheduler::Result::Delivered;
     if (l.plugin_failed && !interrupted) plugin_failed(slot, group, o);
     const auto retry = l.retry;
     end_lease(at);

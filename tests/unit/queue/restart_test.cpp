@@ -896,9 +896,9 @@ class PluginCrash : public Bench {
     core_->dead({{wire::RoleKind::Host, 0, 1, "host.transport.smtp", pid}, true, culprit.value, killed});
     run();
   }
-  void ended_with(const wire::Lease &l, std::int32_t pid) {
-    auto o = result(l, DeliveryStatus::Uncertain);
-    o.outcomes[0].plugin_failed = true;
+  void ended_with(const wire::Lease &l, std::int32_t pid, DeliveryStatus said = DeliveryStatus::Uncertain) {
+    auto o = result(l, said);
+    o.outcomes[0].plugin_failed = said == DeliveryStatus::Uncertain;  // as the host has it of whom nothing was said
     o.ended_with = pid;
     say(egress_, o);
   }
@@ -950,6 +950,37 @@ TEST_F(PluginCrash, AMessageThatEndsItAgainAndAgainIsHeldThoughNothingNamesIt) {
   EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
 }
 
+TEST_F(PluginCrash, AMessageThatEndsItOnceItHasSaidThatItIsPutOffIsHeldAsWell) {
+  begin();
+  const auto id = mail_to({"a@example.com"});
+  for (std::int32_t pid = 700; pid < 703; ++pid) {
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 1u) << pid;
+    ended_with(l[0], pid, DeliveryStatus::Deferred);
+    ends(pid);
+    EXPECT_EQ(kills(id), pid - 699);
+    advance(4000 * kSecond);
+  }
+  EXPECT_TRUE(leases().empty());
+  EXPECT_TRUE(core_->index().message(core_->index().find(id)).held);
+}
+
+TEST_F(PluginCrash, ADeathCountsOnceForAMessageHoweverManyDeliveriesOfItWereUnderWay) {
+  for (std::size_t told_before = 0; told_before <= 3; ++told_before) {
+    disk_ = {};
+    core_.reset();
+    begin();
+    const auto id = mail_to({"a@example.com", "b@example.org", "c@example.net"});
+    const auto l = leases();
+    ASSERT_EQ(l.size(), 3u);
+    for (std::size_t i = 0; i < told_before; ++i) ended_with(l[i], 700);
+    ends(700);
+    for (std::size_t i = told_before; i < l.size(); ++i) ended_with(l[i], 700);
+    EXPECT_EQ(kills(id), 1) << told_before;
+    EXPECT_FALSE(core_->index().message(core_->index().find(id)).held);
+  }
+}
+
 TEST_F(PluginCrash, WhatIsNamedAloneIsSuspectAndNobodyIsOfAKillFromOutside) {
   begin();
   const auto a = mail_to({"a@example.com"});
@@ -976,6 +1007,19 @@ TEST_F(Crash, AProcessKilledFromOutsideMakesNobodySuspect) {
     die(egress_, true, {}, true);
     egress_ = attach(wire::RoleKind::Egress, "egress.smtp", 300 + i);
     say(egress_, wire::EgressHello{"smtp", 100, {}, {}});
+  }
+}
+
+TEST_F(Crash, ADeathCountsOnceForAMessageHoweverManyDeliveriesOfItAreLost) {
+  for (const bool named : {true, false}) {
+    disk_ = {};
+    core_.reset();
+    begin();
+    const auto id = mail_to({"a@example.com", "b@example.org", "c@example.net"});
+    ASSERT_EQ(leases().size(), 3u);
+    die(egress_, true, named ? id : MessageId{});
+    EXPECT_EQ(core_->index().message(core_->index().find(id)).kills, 1);
+    EXPECT_FALSE(core_->index().message(core_->index().find(id)).held);
   }
 }
 
