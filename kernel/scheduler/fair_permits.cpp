@@ -209,7 +209,8 @@ void FairScheduler::end_local(const Permits &p, Nanos now) {
     auto &t = transports_[p.id];
     t.open_at = std::min(t.open_at, now + t.limits.rate_delay);
   } else if (p.of == Permits::Of::Destination) {
-    bound(p.id, now);  // a pace that was found and a delay still count
+    auto &d = destinations_[p.id];
+    if (!d.adapted && limits_of(d).rate_delay == 0) d.shut = false;
   }
 }
 

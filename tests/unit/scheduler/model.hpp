@@ -364,7 +364,7 @@ class Model {
     for (auto &line : lines)
       if (&line.permits == permits) line.open_at = std::min(line.open_at, now + line.limits.rate_delay);
     for (auto &[place, site] : sites)
-      if (&site.permits == permits) bound(site, now);
+      if (&site.permits == permits && !site.pace && site.limits.rate_delay == 0) site.open_at = 0;
   }
   // Where the rate here counts then, nobody has a burst.
   void fail(const RateQuestion &q, Nanos now) {

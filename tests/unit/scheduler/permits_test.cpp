@@ -354,22 +354,6 @@ TEST(OwnedLimits, GoByPermitsAtOnceWhenTheOwnerAnswersAgainAndEarnNothingByItsCo
   }
 }
 
-// The rate here keeps it shut no longer, though a pace that was found does for its own time.
-TEST(OwnedLimits, GoByPermitsWhenTheOwnerAnswersAgainWhereAReplyHasAskedForLess) {
-  World w;
-  auto &n = w.node({.name = "t", .destination = {.window = kWide, .rate = owned(3600 * kSecond, 1)}}, {}, true);
-  w.down = true;
-  for (int i = 0; i < 3; ++i) w.add(n, "d.example", "m");
-  w.run(kStart + 500 * kMillisecond);
-  EXPECT_EQ(w.begins.size(), 1u);
-  n.s->push_back(n.s->destination(n.t, "d.example"), w.now);
-  ASSERT_EQ(n.s->throttled().size(), 1u);
-  EXPECT_LE(1 / n.s->throttled()[0].adaptive_rate, 2);
-  w.down = false;
-  w.run(kStart + 10 * kSecond);
-  EXPECT_EQ(w.begins.size(), 2u);  // the one permit that there is
-}
-
 TEST(OwnedLimits, AreNotAskedForAgainBeforeTheOwnerWantsToBe) {
   World w;
   auto &n = w.node({.name = "t", .rate = owned(10 * kSecond, 1), .destination = {.window = kWide}});
