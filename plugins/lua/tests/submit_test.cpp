@@ -78,7 +78,7 @@ TEST(LuaSubmit, IsHeldAgainstTheCallsMemory) {
     one:join()
     two:join()
   )"),
-             {{"call_memory", "8M"}}};
+             {{"call_memory", "8M"}, {"run_time", "60s"}}};
   EXPECT_EQ(s.rcpt("a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.log, HasSubstr("not enough memory for 3000000 octets"));
   EXPECT_EQ(s.host.submitted.size(), 1u);
