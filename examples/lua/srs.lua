@@ -4,9 +4,13 @@
 --   [lookup.srs-forward]
 --   plugin = "lua"
 --   script = "/etc/mansio/srs.lua"
+--   settings = { domain = ["srs.example.com"], own_domains = ["example.com"] }
+--   secrets = { file = "/etc/mansio/srs.secrets" }  # which root alone reads: secret=...
 --   [lookup.srs-reverse]
 --   plugin = "lua"
 --   script = "/etc/mansio/srs.lua"
+--   settings = { domain = ["srs.example.com"], own_domains = ["example.com"] }
+--   secrets = { file = "/etc/mansio/srs.secrets" }
 --
 --   sender_canonical_maps = ["srs-forward"]
 --   sender_canonical_classes = ["envelope_sender"]
@@ -15,12 +19,16 @@
 --
 -- Addresses have the scheme's usual form, "SRS0=hash=day=domain=user@ours" for a sender and
 -- "SRS1=hash=domain==hash=day=domain=user@ours" for one that another server has rewritten already. The hash keeps
--- strangers from making such addresses; a day is good for three weeks.
+-- strangers from making such addresses; a day is good for three weeks, unless the
+-- configuration says otherwise.
 
-local SECRET = "change me, and keep it to yourself"
-local OURS = "srs.example.com"               -- its mail comes here
-local LOCAL = {["example.com"] = true}       -- senders who need no other address
-local DAYS = 21
+local SECRET = mansio.option("secret", {required = true, description = "a long text that nobody guesses"})
+local OURS = mansio.option("domain", {default = "srs.example.com", description = "its mail comes here"})
+local DAYS = mansio.option("days", {type = "integer", default = 21, description = "how long an address is good"})
+local LOCAL = {}  -- domains of senders who need no other address
+for _, domain in ipairs(mansio.option("own_domains", {type = "list", default = {"example.com"}})) do
+  LOCAL[domain:lower()] = true
+end
 
 local DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 local CYCLE = 1024  -- days, after which the two digits of one come again

@@ -1,4 +1,8 @@
-local function load() return test.script("srs.lua") end
+local function load(settings)
+  local all = {secret = "of the test"}
+  for name, value in pairs(settings or {}) do all[name] = value end
+  return test.script("srs.lua", {settings = all})
+end
 
 test.case("a strange sender gets an address of ours, which leads back to him", function()
   local script = load()
@@ -43,4 +47,19 @@ test.case("an address is good for three weeks", function()
   test.equal(script:lookup("srs-reverse", ours), "alice@other.example")
   script:advance("1d")
   test.equal(script:lookup("srs-reverse", ours), nil)
+end)
+
+test.case("the configuration says whose addresses those are, and how long they are good", function()
+  local script = load{domain = "return.example.org", own_domains = {"example.org", "Example.net"}, days = 2}
+  test.equal(script:lookup("srs-forward", "bob@example.net"), nil)
+  local ours = script:lookup("srs-forward", "bob@example.com")
+  test.matches(ours, "@return%.example%.org$")
+  script:advance("3d")
+  test.equal(script:lookup("srs-reverse", ours), nil)
+end)
+
+test.case("another secret makes other addresses, and without one there is no script", function()
+  local ours = load():lookup("srs-forward", "alice@other.example")
+  test.equal(load{secret = "another"}:lookup("srs-reverse", ours), nil)
+  test.fails(function() test.script("srs.lua") end, "the setting \"secret\" (a long text that nobody guesses)")
 end)

@@ -47,7 +47,8 @@ int lua_check_main(const LuaCheck &order) {
     const auto path = std::filesystem::absolute(script, error).string();
     host::OptionTexts given{{"script", error ? script : path}};
     if (!allow.empty()) given.emplace("allow", allow);
-    const auto problems = host::judge_options(**plugin, given, {{"instance", "check"}});
+    if (!order.settings.empty()) given.emplace("secrets", lines_of_settings(order.settings));
+    const auto problems = host::judge_options(**plugin, given, {{"instance", "check"}, {"state_directory", "/state"}});
     for (const auto &problem : problems) std::fprintf(stderr, "%s\n", script_problem(problem, path).c_str());
     if (problems.empty())
       fmt::print("{}: good\n", script);
@@ -55,6 +56,10 @@ int lua_check_main(const LuaCheck &order) {
       status = 1;
   }
   return status;
+}
+
+std::string lines_of_settings(const std::vector<std::string> &settings) {
+  return fmt::format("{}", fmt::join(settings, "\n"));
 }
 
 int lua_tool_main(const std::vector<std::string> &words) {

@@ -214,10 +214,15 @@ void add_plugin(CLI::App &app, PluginOrder &order, int &status) {
 
 struct LuaOrder {
   cli::LuaCheck check;
-  std::vector<std::string> tests, allow;
+  std::vector<std::string> tests, allow, settings;
   std::string only;
   bool update = false, dns = false;
 };
+
+CLI::Option *add_settings(CLI::App &command, std::vector<std::string> &settings) {
+  return command.add_option("--setting", settings, "NAME=VALUE, that the script sees as mansio.config.NAME")
+      ->allow_extra_args(false);
+}
 
 void add_lua_tools(CLI::App &lua, LuaOrder &order, int &status) {
   auto *test = lua.add_subcommand("test", "run the tests of scripts: the files *_test.lua");
@@ -235,8 +240,10 @@ void add_lua_tools(CLI::App &lua, LuaOrder &order, int &status) {
   repl->add_flag("--dns", order.dns, "let mansio.dns ask the real one");
   repl->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured")
       ->allow_extra_args(false);
+  add_settings(*repl, order.settings);
   repl->callback([&] {
     std::vector<std::string> words{"repl"};
+    for (const auto &setting : order.settings) words.insert(words.end(), {"--setting", setting});
     if (order.dns) words.push_back("--dns");
     for (const auto &library : order.allow) words.insert(words.end(), {"--allow", library});
     status = cli::lua_tool_main(words);
@@ -251,6 +258,7 @@ void add_lua(CLI::App &app, LuaOrder &orders, int &status) {
   check->add_option("--config", order.config, "configuration file, for its plugin_dir")->capture_default_str();
   check->add_option("--allow", order.allow, "a library that reaches the system, as it would be configured")
       ->allow_extra_args(false);
+  add_settings(*check, order.settings);
   check->add_option("files", order.scripts, "FILE.lua")->required();
   check->callback([&] { status = cli::lua_check_main(order); });
   add_lua_tools(*lua, orders, status);
@@ -266,6 +274,7 @@ void add_replay(CLI::App &app, cli::ReplayCommand &order, int &status) {
   command->add_option("--option", order.options, "NAME=VALUE, of the script, as it would be configured")
       ->needs(script)
       ->allow_extra_args(false);
+  add_settings(*command, order.settings)->needs(script);
   command
       ->add_option("--allow", order.allow,
                    "a library that reaches the system or a server; off unless given, whatever the configuration says")

@@ -28,6 +28,7 @@ std::string needs_text(std::uint32_t needs) {
   if (needs & MANSIO_NEEDS_WRITE) names.emplace_back("write");
   if (needs & MANSIO_NEEDS_EXEC) names.emplace_back("exec");
   if (needs & MANSIO_NEEDS_STATE) names.emplace_back("state");
+  if (needs & MANSIO_TAKES_STATE) names.emplace_back("takes-state");
   return joined(names);
 }
 

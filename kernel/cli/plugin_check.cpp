@@ -80,7 +80,7 @@ class Check {
                                                ? ""
                                                : fmt::format("it calls itself {}", plugin.name));
     table(plugin);
-    if (plugin.needs & MANSIO_NEEDS_STATE) facts_["state_directory"] = state_;
+    if (plugin.needs & (MANSIO_NEEDS_STATE | MANSIO_TAKES_STATE)) facts_["state_directory"] = state_;
     const auto judged = host::judge_options(plugin, order_.options, facts_);
     std::string problems;
     for (const auto &p : judged) problems += (problems.empty() ? "" : "; ") + to_string(p);
@@ -162,7 +162,8 @@ class Check {
     }
     if (!wrong.empty()) wrong.resize(wrong.size() - 2);
     result("has an option table in order", wrong);
-    constexpr auto kKnown = MANSIO_NEEDS_NETWORK | MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE;
+    constexpr auto kKnown =
+        MANSIO_NEEDS_NETWORK | MANSIO_NEEDS_WRITE | MANSIO_NEEDS_EXEC | MANSIO_NEEDS_STATE | MANSIO_TAKES_STATE;
     result("needs what there is",
            plugin.needs & ~kKnown ? fmt::format("unknown bits {:#x}", plugin.needs & ~kKnown) : "");
   }

@@ -1,9 +1,13 @@
 #include "kernel/cli/replay.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -22,9 +26,18 @@ bool replay_problem(const std::string &text) {
   return false;
 }
 
+// By a file in memory, which the tool inherits: everybody may read the arguments of a process.
+bool add_secrets(Words &words, const std::string &text) {
+  const int fd = ::memfd_create("secrets", 0);
+  if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return replay_problem(std::string{"no memory for the secrets of a script: "} + std::strerror(errno));
+  words.insert(words.end(), {"--option-file", fmt::format("secrets=/proc/self/fd/{}", fd)});
+  return true;
+}
+
 // One [policy.NAME] or [filter.NAME] of the configuration. What reaches the system or a server is off, whatever the
 // configuration allows: to try a script is not to act.
-void add_candidate(Words &words, const char *kind, const config::Filter &instance, const config::Settings &settings,
+bool add_candidate(Words &words, const char *kind, const config::Filter &instance, const config::Settings &settings,
                    const ReplayCommand &order) {
   words.insert(words.end(), {"--candidate", fmt::format("{}.{}", kind, instance.name)});
   for (const auto &listener : settings.listeners) {
@@ -33,9 +46,15 @@ void add_candidate(Words &words, const char *kind, const config::Filter &instanc
     if (std::find(names.begin(), names.end(), instance.name) != names.end())
       words.insert(words.end(), {"--listener", listener.name});
   }
-  for (const auto &[name, value] : instance.options)
-    if (name != "allow") words.insert(words.end(), {"--option", name + '=' + value});
+  for (const auto &[name, value] : instance.options) {
+    if (name == "secrets") {
+      if (!add_secrets(words, value)) return false;
+    } else if (name != "allow") {
+      words.insert(words.end(), {"--option", name + '=' + value});
+    }
+  }
   if (!order.allow.empty()) words.insert(words.end(), {"--option", "allow=" + comma_list(order.allow)});
+  return true;
 }
 
 bool add_configured(Words &words, const ReplayCommand &order) {
@@ -47,7 +66,7 @@ bool add_configured(Words &words, const ReplayCommand &order) {
   const auto before = words.size();
   for (const auto &[kind, all] : {std::pair{"policy", &settings.policies}, {"filter", &settings.filters}})
     for (const auto &instance : *all)
-      if (instance.plugin == "lua") add_candidate(words, kind, instance, settings, order);
+      if (instance.plugin == "lua" && !add_candidate(words, kind, instance, settings, order)) return false;
   return words.size() != before ||
          replay_problem(order.config + ": no [policy.NAME] and no [filter.NAME] is a script (plugin = \"lua\")");
 }
@@ -62,6 +81,7 @@ bool add_script(Words &words, const ReplayCommand &order) {
     if (option.find('=') == option.npos) return replay_problem("--option: expected NAME=VALUE, not " + option);
     words.insert(words.end(), {"--option", option});
   }
+  if (!order.settings.empty() && !add_secrets(words, lines_of_settings(order.settings))) return false;
   if (!order.allow.empty()) words.insert(words.end(), {"--option", "allow=" + comma_list(order.allow)});
   return true;
 }

@@ -7,10 +7,11 @@
 namespace mansio::cli {
 
 struct ReplayCommand {
-  std::string config;                // whose scripts are the candidates, unless `script` is one
-  std::string script, as;            // and whose place it takes; "" for the only script that was recorded
-  std::vector<std::string> options;  // NAME=VALUE, of `script`
-  std::vector<std::string> allow;    // libraries
+  std::string config;                 // whose scripts are the candidates, unless `script` is one
+  std::string script, as;             // and whose place it takes; "" for the only script that was recorded
+  std::vector<std::string> options;   // NAME=VALUE, of `script`
+  std::vector<std::string> settings;  // the same, that it sees itself
+  std::vector<std::string> allow;     // libraries
   std::vector<std::string> sessions, recordings;
   bool dns = false, json = false;
 };

@@ -867,14 +867,17 @@ std::span<const Option<Budget>> budget_options() {
                                    "Open files of the plugin's own process; 0 means no limit but the system's."),
       option<&T::breaker_deaths>(
           "breaker_deaths", integer(1, 1000),
-          "Ends of the plugin's own process, or failures of a lookup, auth, filter or policy in a row (exceptions, no "
-          "answer in time), within `breaker_window`, after which its breaker opens: `on_failure` answers at once, and "
-          "nothing is started or asked. A filter or policy has a row, and a breaker, for each command of a session "
+          "Ends of the plugin's own process, or of any that a lookup, auth, filter or policy runs in and that ends in "
+          "its code (one that did not return counts as five), or failures of these in a row (exceptions, no answer in "
+          "time), within `breaker_window`, after which its breaker opens: `on_failure` answers at once, and nothing is "
+          "started or asked. For failures a filter or policy has a row, and a breaker, for each command of a session "
           "and each event of the queue, and one for the content of a message."),
       option<&T::breaker_window>("breaker_window", duration(kSecond), "See `breaker_deaths`."),
-      option<&T::breaker_time>("breaker_time", duration(kMillisecond),
-                               "How long an open breaker waits before it tries the plugin again; a lookup first with "
-                               "one key, a filter or policy with one command, or one message."),
+      option<&T::breaker_time>(
+          "breaker_time", duration(kMillisecond),
+          "How long an open breaker waits before it tries the plugin again; a lookup first with one key, a filter or "
+          "policy with one command, or one message. Where the process of that try ends in its code as well, it waits "
+          "twice as long, up to 32 times this."),
       option<&T::on_failure>(
           "on_failure", choice(kOnFailures),
           "What becomes of an operation that the plugin failed: try later; go on as if the plugin were "

@@ -49,6 +49,23 @@ std::uint64_t threads_of(const Settings &settings, const Plan &plan) {
          settings.transports.size() * kThreadsOfAProcess + transports + hosts;
 }
 
+std::vector<PlanGuest> guests_of(const Settings &settings) {
+  std::vector<PlanGuest> guests;
+  const auto each = [&](const char *label, const auto &instances) {
+    for (const auto &instance : instances) {
+      const auto &budget = instance.budget;
+      if (instance.plugin.empty() || budget.isolation != Isolation::InProcess) continue;
+      guests.push_back({fmt::format("{} {}", label, instance.name), budget.breaker_deaths, budget.breaker_window,
+                        budget.breaker_time});
+    }
+  };
+  each("lookup", settings.lookups);
+  each("filter", settings.filters);
+  each("policy", settings.policies);
+  each("auth", settings.auths);
+  return guests;
+}
+
 }  // namespace
 
 std::string to_string(const PlanAddress &address) {
@@ -154,6 +171,7 @@ Plan make_plan(const Settings &settings) {
       h->descriptors += store.budget.in_flight_limit;
     }
   }
+  plan.guests = guests_of(settings);
   const auto processes =
       2 * (plan.ingress_processes + plan.transports.size() + plan.hosts.size() + 1) + 2;  // router; queue and control
   std::uint64_t watched = 0;

@@ -85,6 +85,18 @@ struct PlanHost {
   }
 };
 
+// A plugin instance that is asked questions by processes that have other work, and runs in them: its code can end them.
+struct PlanGuest {
+  std::string name;  // "filter spam"
+  std::uint32_t breaker_deaths = 5;
+  Nanos breaker_window = 0, breaker_time = 0;
+  bool operator==(const PlanGuest &) const = default;
+  template <class Self, class V>
+  static void fields(Self &s, V &v) {
+    v(s.name, s.breaker_deaths, s.breaker_window, s.breaker_time);
+  }
+};
+
 struct Plan {
   std::string user;  // to drop to when started as root
   std::string spool;
@@ -98,6 +110,7 @@ struct Plan {
   std::vector<PlanListener> listeners;
   std::vector<PlanTransport> transports;
   std::vector<PlanHost> hosts;
+  std::vector<PlanGuest> guests;
   std::vector<std::string> files;  // that children may ask to have opened; sorted, each once
   std::uint64_t ingress_descriptors = 0, queue_descriptors = 0, supervisor_descriptors = 0, other_descriptors = 0;
 
@@ -109,7 +122,7 @@ struct Plan {
   template <class Self, class V>
   static void fields(Self &s, V &v) {
     v(s.user, s.spool, s.plugin_dir, s.stop_timeout, s.drain_timeout, s.sandbox, s.ingress_processes, s.log_target,
-      s.log_level, s.syslog_name, s.listeners, s.transports, s.hosts, s.files, s.ingress_descriptors,
+      s.log_level, s.syslog_name, s.listeners, s.transports, s.hosts, s.guests, s.files, s.ingress_descriptors,
       s.queue_descriptors, s.supervisor_descriptors, s.other_descriptors, s.connection_limit, s.processes, s.threads);
   }
   std::uint32_t connection_limit = 0;        // the largest of all listeners

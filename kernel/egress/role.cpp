@@ -40,6 +40,7 @@ class Egress final : public process::Role {
 
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
+    running_.show(context);
     const auto &name = context.start.transport;
     const auto *settings = context.settings.transport(name);
     if (!settings) return Error{Status::BadConfig, fmt::format("transport {}: not in the configuration", name)};
@@ -53,9 +54,10 @@ class Egress final : public process::Role {
     timer_ = std::make_unique<asio::steady_timer>(context.loop);
     const bool isolated = settings->budget.isolation == config::Isolation::Process;
     if (!isolated || !settings->smtp_generic_maps.empty())
-      tables_ = host::TableSet::as_configured(context.settings, context.start.plugin_dir,
-                                              {context.loop, context.clock, context.log, *dns_, nullptr, &running_,
-                                               &submissions_, &commands_, &context.shared, context.start.slot});
+      tables_ = host::TableSet::as_configured(
+          context.settings, context.start.plugin_dir,
+          {context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_, &commands_,
+           &context.shared, context.start.slot, context.start.config_epoch});
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -127,9 +129,10 @@ class Egress final : public process::Role {
     if (!loaded) return loaded.error();
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
-    return host::start_transport({context.loop, context.clock, context.log, *dns_, tables_.get(), &running_,
-                                  &submissions_, &commands_, &context.shared, context.start.slot},
-                                 loaded->plugin, std::move(loaded->options), std::move(events));
+    return host::start_transport(
+        {context.loop, context.clock, context.log, *dns_, tables_.get(), &running_, &submissions_, &commands_,
+         &context.shared, context.start.slot, context.start.config_epoch},
+        loaded->plugin, std::move(loaded->options), std::move(events));
   }
 
   // What delivers gets its leases from one that looks up the addresses in them.

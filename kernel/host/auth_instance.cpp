@@ -50,7 +50,7 @@ class AuthInProcess final : public AuthInstance {
       : plugin_(around, plugin, std::move(options), {"auth", "nobody is let in", "it has too much to do"}) {}
 
   Result<void> begin() {
-    const auto table = plugin_->begin(kAuthKind);
+    const auto table = plugin_.begin(kAuthKind);
     if (!table) return table.error();
     table_ = static_cast<const mansio_auth *>(*table);
     if (!table_->start || !table_->mechanisms)

@@ -26,7 +26,7 @@ Result<Configured> load_configured(const PluginTable &table, std::string_view sh
 
 Result<Configured> load_alone(const PluginTable &table, std::string_view shown, const process::RoleContext &context) {
   auto loaded = load_configured(table, shown, context.start.plugin_dir, context.settings);
-  if (loaded && (loaded->plugin.needs & MANSIO_NEEDS_STATE))
+  if (loaded && (loaded->plugin.needs & (MANSIO_NEEDS_STATE | MANSIO_TAKES_STATE)))
     loaded->options.facts["state_directory"] = process::state_directory(context.start);
   return loaded;
 }

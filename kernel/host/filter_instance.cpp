@@ -96,7 +96,7 @@ class FilterInProcess final : public FilterInstance {
                 {filter_ ? "filter" : "policy", "on_failure answers", "it has too much to do"}, kParts) {}
 
   Result<void> begin() {
-    const auto table = plugin_->begin(kind_);
+    const auto table = plugin_.begin(kind_);
     if (!table) return table.error();
     table_ = static_cast<const mansio_filter *>(*table);
     if (!table_->start || !table_->stages)

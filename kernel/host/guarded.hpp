@@ -1,5 +1,6 @@
 // Guarded: an instance of a plugin that is asked questions, behind breakers that its answers are judged for: one, or
-// one for each part of what it does where the parts fail by themselves.
+// one for each part of what it does where the parts fail by themselves; and the supervisor's, for processes that its
+// code ended.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 
 #include "kernel/host/breaker.hpp"
 #include "kernel/host/instance.hpp"
+#include "kernel/host/rest.hpp"
 
 namespace mansio::host {
 
@@ -26,6 +28,9 @@ class Guarded {
 
   Instance *operator->() { return &instance_; }
   const Instance *operator->() const { return &instance_; }
+
+  // Instance::begin(), unless it is to rest.
+  Result<const void *> begin(const char *kind);
 
   struct Opened {
     std::uint64_t op = 0;  // as Instance::open() has it
@@ -46,7 +51,10 @@ class Guarded {
   // `why`: of a failure, for the log; `stage`: what was asked, where the plugin has several parts.
   void judge(bool failed, std::string_view why, std::size_t part = 0, std::string_view stage = {});
   // Nobody waited for the answer.
-  void not_judged(std::size_t part) { breakers_[part].not_begun(); }
+  void not_judged(std::size_t part) {
+    rest_.not_recovered();
+    breakers_[part].not_begun();
+  }
 
   void stats(const StatsSink &add) const;
 
@@ -58,6 +66,7 @@ class Guarded {
   const std::shared_ptr<const MessageSource> nothing_ = std::make_shared<const MessageSource>();
   std::vector<Breaker> breakers_;
   std::uint64_t times_opened_ = 0;
+  Rest rest_;
   Instance instance_;  // last: it goes first
 };
 

@@ -17,6 +17,12 @@ constexpr std::uint32_t kThreads = 16;         // of a blocking plugin that leav
 // log).
 std::string_view table_of(std::string_view label) { return label == "event_sink" ? "event" : label; }
 
+Running::Code code_of(const Surroundings &around, std::string_view label, std::string_view name) {
+  Running::Code code{fmt::format("{} {}", label, name), 0};
+  if (around.shared) code.instance = around.shared->instance_tag(around.config_epoch, code.name);
+  return code;
+}
+
 }  // namespace
 
 Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, InstanceOptions options, const char *label,
@@ -33,7 +39,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       plugin_(plugin),
       options_(std::move(options)),
       label_(label),
-      shown_(fmt::format("{} {}", label, options_.name)),
+      code_(code_of(around, label, options_.name)),
       address_(fmt::format("{}.{}", table_of(label), options_.name)),
       events_(std::move(events)),
       host_{sizeof host_, MANSIO_ABI_MINOR, this,
@@ -107,6 +113,7 @@ void Instance::run_blocking(std::uint64_t op, std::function<void()> f) {
   pool_->run(op, [this, op, f = std::move(f)] {
     std::string threw;
     try {
+      const Running::ThreadScope running{code_};
       f();
     } catch (const std::exception &e) {
       threw = std::string{"threw an exception: "} + e.what();

@@ -145,7 +145,8 @@ class Instance final {
   const mansio_plugin &plugin_;
   InstanceOptions options_;
   const char *label_;
-  const std::string shown_, address_;  // "lookup people", "lookup.people"
+  const Running::Code code_;   // "lookup people"
+  const std::string address_;  // "lookup.people"
   Events events_;
   mansio_host host_;
   void *self_ = nullptr;
@@ -191,7 +192,7 @@ bool Instance::call(std::uint64_t op, F f) {
   mark(message.value);
   bool fine = true;
   try {
-    const Running::Scope running{running_in_, shown_};
+    const Running::Scope running{running_in_, code_};
     f();
   } catch (const std::exception &e) {
     fine = false;

@@ -181,7 +181,7 @@ process::Numbers *Instance::numbers() {
       own_memory_ = std::move(*made);
       memory = own_memory_.get();
     }
-    numbers_.emplace(memory->numbers(slot_, shown_));
+    numbers_.emplace(memory->numbers(slot_, code_.name));
   });
   return numbers_ ? &*numbers_ : nullptr;
 }
@@ -202,7 +202,7 @@ void Instance::submit(const mansio_submission *mail, mansio_submit_fn done, void
       call(op, [&] { done(arg, status, str(text)); });
     };
     if (*read && submitter_) {
-      (*read)->call.plugin = shown_;
+      (*read)->call.plugin = code_.name;
       return submitter_->submit(std::move((*read)->call), std::move((*read)->content), answered);
     }
     wire::SubmitResult none;

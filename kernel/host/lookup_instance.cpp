@@ -14,7 +14,7 @@ class LookupInProcess final : public LookupInstance {
   }
 
   Result<void> begin() {
-    const auto table = plugin_->begin(kLookupKind);
+    const auto table = plugin_.begin(kLookupKind);
     if (!table) return table.error();
     table_ = static_cast<const mansio_lookup *>(*table);
     if (!table_->start)

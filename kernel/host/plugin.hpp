@@ -62,6 +62,7 @@ struct Surroundings {
   // What all processes share, and the place in it of this one; null: its instances count alone.
   process::SharedMemory *shared = nullptr;
   std::uint32_t slot = 0;
+  std::uint32_t config_epoch = 0;  // the configuration that its instances are of
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).

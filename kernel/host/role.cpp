@@ -63,6 +63,7 @@ class Host final : public process::Role {
 
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
+    running_.show(context);
     const auto &settings = context.settings;
     const auto *lookup = settings.lookup(context.start.lookup);
     const auto *transport = settings.transport(context.start.transport);
@@ -89,8 +90,17 @@ class Host final : public process::Role {
       instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
-    Surroundings around{context.loop, context.clock, context.log, *dns_,           nullptr,
-                        &running_,    &submissions_, &commands_,  &context.shared, context.start.slot};
+    Surroundings around{context.loop,
+                        context.clock,
+                        context.log,
+                        *dns_,
+                        nullptr,
+                        &running_,
+                        &submissions_,
+                        &commands_,
+                        &context.shared,
+                        context.start.slot,
+                        context.start.config_epoch};
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 

@@ -122,8 +122,6 @@ void TableSet::ask_plugin(const config::Lookup &lookup, std::string_view key, Do
     const auto copy = *known;  // `done` may ask further, and so change the cache
     return done(copy);
   }
-  const auto table = instance(lookup);
-  if (!table) return done(try_later(fmt::format("table {}: {}", lookup.name, table.error().text)));
   auto answered = [this, alive = std::weak_ptr{alive_}, &lookup, key = std::string{key},
                    done = std::move(done)](const io::TableAnswer &answer) {
     if (alive.expired()) return;
@@ -141,6 +139,8 @@ void TableSet::ask_plugin(const config::Lookup &lookup, std::string_view key, Do
     cache_.put(lookup.name, key, answer, answer.ttl == 0 ? configured : answer.ttl, clock_.mono());
     done(answer);
   };
+  const auto table = instance(lookup);
+  if (!table) return answered(lookup_failure(table.error().text));
   (*table)->lookup(key, lookup.time_limit, std::move(answered));
 }
 

@@ -15,6 +15,7 @@ namespace {
 constexpr auto kTurn = std::chrono::milliseconds{500};
 constexpr Nanos kWindow = 10 * kSecond;
 constexpr Nanos kHang = 5 * kSecond;
+constexpr const char *kHangs = "its loop hangs";
 
 Nanos read_clock(clockid_t which) {
   timespec t{};
@@ -60,7 +61,7 @@ void Watchdog::watch() {
   while (!stop_.wait_for(lock, kTurn, [this] { return stopping_; })) {
     const auto now = read_clock(CLOCK_MONOTONIC);
     const bool now_late = now - last_beat_ > hang_;
-    if (now_late && late) return end_("its loop hangs");
+    if (now_late && late) return end_(kHangs);
     late = now_late;
     if (cpu_limit_ <= 0) continue;
     used.emplace_back(now, read_clock(CLOCK_PROCESS_CPUTIME_ID));
@@ -75,8 +76,9 @@ std::unique_ptr<Watchdog> watch_plugins(asio::io_context &loop, const char *proc
                                         double cpu_limit) {
   return std::make_unique<Watchdog>(loop, kHang, cpu_limit, [process, &running](const char *why) {
     const auto *who = running.who();  // the log belongs to the loop's thread
+    if (why == kHangs) running.hangs();
     std::fprintf(stderr, "%s process ends itself: %s%s%s\n", process, why, who ? "; its loop is in the code of " : "",
-                 who ? who->c_str() : "");
+                 who ? who->name.c_str() : "");
     std::abort();
   });
 }

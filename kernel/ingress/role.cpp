@@ -82,6 +82,7 @@ class IngressRole final : public process::Role {
 
   Result<void> prepare(process::RoleContext &context) override {
     context_ = &context;
+    running_.show(context);
     const auto &settings = context.settings;
     const auto addresses = io::interface_addresses();
     policy_ = std::make_unique<RoutePolicy>(settings, addresses);
@@ -228,8 +229,17 @@ class IngressRole final : public process::Role {
 
   // Without tables.
   host::Surroundings surroundings() {
-    return {context_->loop, context_->clock,   context_->log,       *dns_, nullptr, &running_, &submissions_,
-            &commands_,     &context_->shared, context_->start.slot};
+    return {context_->loop,
+            context_->clock,
+            context_->log,
+            *dns_,
+            nullptr,
+            &running_,
+            &submissions_,
+            &commands_,
+            &context_->shared,
+            context_->start.slot,
+            context_->start.config_epoch};
   }
 
   Result<void> prepare_plugins() {

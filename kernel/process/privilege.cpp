@@ -15,7 +15,7 @@ namespace mansio::process {
 namespace {
 
 // MANSIO_NEEDS_* of sdk/include/mansio/abi.h, which this layer does not include: the supervisor passes them on.
-enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4, kNeedsState = 8 };
+enum : std::uint32_t { kNeedsNetwork = 1, kNeedsWrite = 2, kNeedsExec = 4, kNeedsState = 8, kTakesState = 16 };
 
 Error system_error(const std::string &what) { return {Status::Internal, what + ": " + std::strerror(errno)}; }
 
@@ -106,7 +106,7 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
     case wire::RoleKind::Config:
       break;
   }
-  if ((start.needs & kNeedsState) != 0) p.own.push_back(state_directory(start));
+  if ((start.needs & (kNeedsState | kTakesState)) != 0) p.own.push_back(state_directory(start));
   return p;
 }
 

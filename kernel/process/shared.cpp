@@ -29,7 +29,7 @@ constexpr std::uint32_t kRows = 1u << 15;
 constexpr std::uint32_t kWindow = 16;
 constexpr std::uint32_t kStresses = 256;
 constexpr int kAttempts = 64;                          // to get hold of a row that others are claiming
-constexpr std::uint64_t kMagic = 0x334D48534E414DULL;  // "MANSHM3"
+constexpr std::uint64_t kMagic = 0x344D48534E414DULL;  // "MANSHM4"
 
 std::uint64_t mix(std::uint64_t h) {
   h ^= h >> 32;
@@ -46,10 +46,18 @@ struct SharedMemory::Stress {
   std::atomic<std::int64_t> until;  // 0: none
 };
 
+// A line of the cache each: it is written with every call into a plugin.
+struct alignas(64) SharedMemory::CodeOf {
+  std::atomic<std::uint64_t> instance;  // its tag
+  std::atomic<std::uint32_t> hangs;
+};
+
 struct SharedMemory::Layout {
   std::uint64_t magic;
   std::uint64_t secret[2];  // so that a peer cannot choose addresses that share a window
   std::atomic<std::uint64_t> markers[kSlots];
+  CodeOf codes[kSlots];
+  RestTable rests;
   std::atomic<std::uint32_t> totals[kSlots];
   RateTable rates;
   std::atomic<std::uint64_t> tags[kRows];    // 0: never used
@@ -275,6 +283,26 @@ MessageId SharedMemory::marker(std::uint32_t slot) const {
   return slot < kSlots ? MessageId{layout_->markers[slot].load()} : MessageId{};
 }
 
+std::uint64_t SharedMemory::instance_tag(std::uint32_t config_epoch, std::string_view instance) const {
+  const auto tag = mix(layout_->tag(instance) ^ config_epoch);
+  return tag == 0 ? 1 : tag;
+}
+
+void SharedMemory::in_code_of(std::uint32_t slot, std::uint64_t instance) {
+  if (slot < kSlots) layout_->codes[slot].instance.store(instance, std::memory_order_relaxed);
+}
+
+void SharedMemory::hangs(std::uint32_t slot) {
+  if (slot < kSlots) layout_->codes[slot].hangs.store(1);
+}
+
+SharedMemory::Code SharedMemory::code(std::uint32_t slot) const {
+  if (slot >= kSlots) return {};
+  return {layout_->codes[slot].instance.load(), layout_->codes[slot].hangs.load() != 0};
+}
+
+RestTable &SharedMemory::rests() { return layout_->rests; }
+
 void SharedMemory::release_slot(std::uint32_t slot) {
   if (slot >= kSlots) return;
   for (std::uint32_t row = 0; row < kRows; ++row) {
@@ -286,6 +314,8 @@ void SharedMemory::release_slot(std::uint32_t slot) {
   layout_->numbers.owners.end(slot);
   layout_->totals[slot].store(0);
   layout_->markers[slot].store(0);
+  layout_->codes[slot].instance.store(0);
+  layout_->codes[slot].hangs.store(0);
 }
 
 }  // namespace mansio::process

@@ -6,6 +6,8 @@
 //  - until when a listener is under stress, which one process notices and all act upon;
 //  - one marker per process slot: the message whose plugin code runs right now, read by the supervisor after a
 //    death to tell which message killed the worker;
+//  - and another: the plugin instance in whose code it is, which tells what killed the process; and which of these
+//    rest for it (rests.hpp);
 //  - the rates of clients over all ingress processes (rates.hpp);
 //  - the numbers that plugins count over all their processes (numbers.hpp).
 #pragma once
@@ -21,6 +23,7 @@
 #include "kernel/io/fd.hpp"
 #include "kernel/process/numbers.hpp"
 #include "kernel/process/rates.hpp"
+#include "kernel/process/rests.hpp"
 #include "kernel/process/slots.hpp"
 
 namespace mansio::process {
@@ -71,11 +74,23 @@ class SharedMemory {
   void working_on(std::uint32_t slot, MessageId message);  // 0 = nothing
   MessageId marker(std::uint32_t slot) const;
 
-  void release_slot(std::uint32_t slot);  // its process is dead: forget its counts and marker, and free its locks
+  // What stands for a plugin instance of a configuration, "filter spam", in the following; never 0.
+  std::uint64_t instance_tag(std::uint32_t config_epoch, std::string_view instance) const;
+  void in_code_of(std::uint32_t slot, std::uint64_t instance);  // 0 = no plugin's
+  void hangs(std::uint32_t slot);                               // it is ended because it stands
+  struct Code {
+    std::uint64_t instance = 0;
+    bool hangs = false;
+  };
+  Code code(std::uint32_t slot) const;
+  RestTable &rests();
+
+  void release_slot(std::uint32_t slot);  // its process is dead: forget its counts and markers, and free its locks
 
  private:
   struct Layout;
   struct Stress;
+  struct CodeOf;
   SharedMemory(io::UniqueFd fd, Layout *layout);
   io::UniqueFd fd_;
   Layout *layout_;

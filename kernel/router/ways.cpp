@@ -14,10 +14,12 @@ Ways::Ways(const process::RoleContext &context, std::span<const std::string> own
       routes_(context.settings, own_addresses) {
   const auto &settings = context.settings;
   if (!routes_by_tables_ && settings.virtual_alias_maps.empty()) return;
+  running_.show(context);
   dns_ = process::make_resolver(context);
-  tables_ = host::TableSet::as_configured(settings, context.start.plugin_dir,
-                                          {context.loop, context.clock, context.log, *dns_, nullptr, &running_,
-                                           submitter, commands, &context.shared, context.start.slot});
+  tables_ =
+      host::TableSet::as_configured(settings, context.start.plugin_dir,
+                                    {context.loop, context.clock, context.log, *dns_, nullptr, &running_, submitter,
+                                     commands, &context.shared, context.start.slot, context.start.config_epoch});
   domains_ = std::make_unique<route::DomainTables>(settings, own_);
   finder_ = std::make_unique<route::RouteFinder>(settings, routes_, *domains_);
   aliases_ = std::make_unique<route::Aliases>(settings, *domains_);

@@ -48,7 +48,8 @@ Fleet::Fleet(asio::io_context &loop, const Clock &clock, Logger &log, Launcher &
       launcher_(launcher),
       shared_(shared),
       listeners_(listeners),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      guest_deaths_(shared) {}
 
 Fleet::~Fleet() {
   ending_ = true;
@@ -76,7 +77,7 @@ Post *Fleet::queue() {
 }
 
 void Fleet::start(Post &post) {
-  post.replace = false;
+  post.replace = post.waits = false;
   if (auto launched = launch(post); !launched) {
     post.child.reset();
     post.last_failure = launched.error().text;
@@ -161,6 +162,7 @@ void Fleet::arm(const std::shared_ptr<Child> &child, Nanos within, std::string_v
     if (e || !c || c->ended) return;
     log_.warn("process killed", {{"role", c->self.name}, {"pid", c->self.pid}, {"reason", why}});
     c->failure = why;
+    c->never_ready = c->state == ChildState::Starting;
     kill_child(*c);
   });
 }
@@ -368,10 +370,18 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
   child->timer.cancel();
   const auto culprit = shared_.marker(child->slot);
   const bool crashed = !child->asked_to_stop && !child->exit.clean();
+  // A plugin may end its process with success, too.
+  const auto epoch = child->self.generation;
+  const auto *guest =
+      child->asked_to_stop ? nullptr : guest_deaths_.in_code_of(post.generation->checked.plan, epoch, child->slot);
+  GuestDeaths::Verdict verdict;
+  if (guest && (post.in_service || post.persists))
+    verdict = guest_deaths_.died(*guest, epoch, child->slot, child->never_ready, clock_.mono());
   shared_.release_slot(child->slot);
   slots_[child->slot] = false;
   post.child.reset();
   post.last_failure = child->failure.empty() ? to_string(child->exit) : child->failure;
+  if (guest) post.last_failure += " in the code of " + guest->name;
   const auto level = child->asked_to_stop && child->exit.clean() ? LogLevel::Info : LogLevel::Warn;
   log_.log(level, "process ended",
            {{"role", post.name},
@@ -379,14 +389,20 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
             {"reason", post.last_failure},
             {"crashed", crashed},
             {"working_on", crashed && culprit ? to_string(culprit) : std::string{}}});
+  if (verdict.opens) {
+    log_open(*guest, verdict, post.last_failure);
+    post.backoff = {};  // what it died of is gone
+  }
   wire::Dead dead{child->self, crashed, crashed ? culprit.value : 0, child->exit.signal == SIGKILL};
   broadcast(dead);
   if (crashed) ++post.deaths;
   if (post.wanted && post.replace) {
     start(post);
-  } else if (post.wanted && post.in_service) {
+  } else if (post.wanted && (post.in_service || (guest && post.persists))) {
     auto wait = post.backoff.died(clock_.mono());
-    if (const auto pause = post.breaker.died(clock_.mono()); post.kind == wire::RoleKind::Host && pause) {
+    // What a table did in the process of another plugin is not that one's doing.
+    const bool own = post.kind == wire::RoleKind::Host && !guest;
+    if (const auto pause = own ? post.breaker.died(clock_.mono()) : std::nullopt) {
       wait = *pause;
       post.backoff = {};  // or its chances afterwards would be spread over more than the window, and never be used up
       log_.error("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers",
@@ -397,7 +413,20 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
   hooks_.changed();
 }
 
+void Fleet::log_open(const config::PlanGuest &guest, const GuestDeaths::Verdict &verdict, std::string_view reason) {
+  const std::string_view name{guest.name};
+  const auto space = name.find(' ');
+  log_.error(
+      "breaker open: the plugin's code keeps ending processes and is not asked for a while; on_failure answers; "
+      "mend it or set isolation = \"process\", and have it asked at once with mansio reload",
+      {{name.substr(0, space), name.substr(space + 1)},
+       {"reason", reason},
+       {"hung", verdict.hung},
+       {"seconds", verdict.pause / kSecond}});
+}
+
 void Fleet::start_later(Post &post, Nanos wait) {
+  post.waits = true;
   post.restart.expires_after(std::chrono::nanoseconds{wait});
   post.restart.async_wait([this, &post, alive = std::weak_ptr{post.alive}](ErrorCode e) {
     if (!e && !alive.expired() && !ending_ && post.wanted && !post.child) start(post);

@@ -19,6 +19,7 @@
 #include "kernel/supervisor/backoff.hpp"
 #include "kernel/supervisor/breaker.hpp"
 #include "kernel/supervisor/checked.hpp"
+#include "kernel/supervisor/guest_deaths.hpp"
 #include "kernel/supervisor/launcher.hpp"
 #include "kernel/supervisor/listeners.hpp"
 
@@ -43,6 +44,7 @@ struct Child {
   Nanos stops_by = 0;                  // mono: when it was asked to have ended; 0: killed
   bool takes_work = true;              // until it has answered that
   bool closed = false, ended = false;  // its channel; its process
+  bool never_ready = false;            // and was killed for it
   std::weak_ptr<Child> reconnecting;   // the queue that its channel to was lost; another is made in a moment
   Exit exit;
   std::string failure;  // what Failed said
@@ -66,6 +68,8 @@ struct Post {
   bool wanted = true;       // to be filled; false: its child is the last one
   bool in_service = false;  // its generation is in force: connected as soon as it is ready, started again if it dies
   bool replace = false;     // its child drains only to be started anew at once
+  bool persists = false;    // started again before it is in service, too, where it died of a guest
+  bool waits = false;       // to be started again
   std::uint32_t deaths = 0;
   std::string last_failure;
   Backoff backoff;
@@ -117,6 +121,7 @@ class Fleet {
   void on_ready(Post &post);
   void check_dead(Post &post, const std::shared_ptr<Child> &child);
   void died(Post &post, const std::shared_ptr<Child> &child);
+  void log_open(const config::PlanGuest &guest, const GuestDeaths::Verdict &verdict, std::string_view reason);
   void start_later(Post &post, Nanos wait);
   void serve(Post &post);
   bool connect_to_queue(Post &post);
@@ -136,6 +141,7 @@ class Fleet {
   Hooks hooks_;
   std::list<Post> posts_;
   std::bitset<process::kSlots> slots_;
+  GuestDeaths guest_deaths_;
   bool ending_ = false, deliveries_ended_ = false;
 };
 

@@ -49,14 +49,14 @@ class Judge {
       out_.policy_needs.push_back(judge_filter("policy.", policy, host::kPolicyKind));
     for (const auto &event : settings.events)
       out_.event_needs.push_back(
-          judge_plugin("event." + event.name, event.name, event.plugin, event.options, host::kEventKind));
+          judge_plugin("event." + event.name, event.name, event.plugin, event.options, host::kEventKind, true));
     for (const auto &rate : settings.rates)
       out_.rate_needs.push_back(
-          judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind));
+          judge_plugin("rate." + rate.name, rate.name, rate.plugin, rate.options, host::kRateKind, true));
     for (const auto &auth : settings.auths) out_.auth_needs.push_back(judge_auth(auth));
     for (const auto &store : settings.stores)
       out_.store_needs.push_back(
-          judge_plugin("store." + store.name, store.name, store.plugin, store.options, host::kStoreKind));
+          judge_plugin("store." + store.name, store.name, store.plugin, store.options, host::kStoreKind, true));
     return std::move(out_);
   }
 
@@ -139,26 +139,31 @@ class Judge {
 
   void judge_transport(const config::Transport &transport) {
     out_.needs.push_back(judge_plugin("transport." + transport.name, transport.name, transport.plugin,
-                                      transport.options, host::kTransportKind));
+                                      transport.options, host::kTransportKind, true));
   }
 
   void judge_lookup(const config::Lookup &lookup) {
     const auto of = "lookup." + lookup.name;
-    const auto needs = judge_plugin(of, lookup.name, lookup.plugin, lookup.options, host::kLookupKind);
+    const auto needs =
+        judge_plugin(of, lookup.name, lookup.plugin, lookup.options, host::kLookupKind, is_alone(lookup.budget));
     out_.lookup_needs.push_back(needs);
     with_others(of, lookup.plugin, lookup.budget, needs);
   }
 
   std::uint32_t judge_filter(const std::string &kind, const config::Filter &filter, const char *id) {
     const auto of = kind + filter.name;
-    const auto needs = judge_plugin(of, filter.name, filter.plugin, filter.options, id);
+    const auto &of_queue = out_.parsed.settings.queue.policies;
+    const bool asked_by_queue =
+        std::string_view{id} == host::kPolicyKind && std::ranges::find(of_queue, filter.name) != of_queue.end();
+    const auto needs =
+        judge_plugin(of, filter.name, filter.plugin, filter.options, id, asked_by_queue || is_alone(filter.budget));
     with_others(of, filter.plugin, filter.budget, needs);
     return needs;
   }
 
   std::uint32_t judge_auth(const config::Auth &auth) {
     const auto of = "auth." + auth.name;
-    const auto needs = judge_plugin(of, auth.name, auth.plugin, auth.options, host::kAuthKind);
+    const auto needs = judge_plugin(of, auth.name, auth.plugin, auth.options, host::kAuthKind, is_alone(auth.budget));
     with_others(of, auth.plugin, auth.budget, needs);
     return needs;
   }
@@ -173,9 +178,11 @@ class Judge {
                                  "it may not; expected \"process\"");
   }
 
-  // Returns what the plugin needs.
+  static bool is_alone(const config::Budget &budget) { return budget.isolation == config::Isolation::Process; }
+
+  // `alone`: in a process of its own. Returns what the plugin needs.
   std::uint32_t judge_plugin(const std::string &prefix, const std::string &name, const std::string &file,
-                             const std::map<std::string, std::string> &given_options, const char *kind) {
+                             const std::map<std::string, std::string> &given_options, const char *kind, bool alone) {
     if (file.empty()) return 0;  // reported before, or none
     const auto plugin = host::load_plugin(out_.plugin_dir + '/' + file + ".so");
     if (!plugin) {
@@ -190,8 +197,10 @@ class Judge {
       add(prefix + ".plugin", "is \"" + file +
                                   "\", which asks for threads that may block; an event plugin is told on "
                                   "the loop");
-    const auto facts =
+    auto facts =
         host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
+    if (alone && ((*plugin)->needs & MANSIO_TAKES_STATE))  // what does without it is told so before it starts
+      facts.emplace("state_directory", out_.parsed.settings.spool + "/state/" + prefix);
     for (auto &problem : host::judge_options(**plugin, given_options, facts)) {
       const auto key = problem.option.empty() ? prefix : prefix + '.' + problem.option;
       // What could not be read at all stands in the files, too, and has been reported.

@@ -184,6 +184,10 @@ Task<Result<void>> Supervisor::all_ready(const std::vector<Post *> &posts) {
     for (const auto *p : posts) {
       // A plugin that does not start must not keep mail from flowing that does not need it.
       if (p->kind == wire::RoleKind::Host && !p->child) continue;
+      if (p->waits) {
+        all = false;
+        continue;
+      }
       if (!p->child) co_return Error{Status::Fail, p->name + ": " + p->last_failure};
       all = all && p->ready();
     }
@@ -213,6 +217,8 @@ Task<int> Supervisor::run() {
     auto posts = start_generation(current_);
     posts.push_back(&fleet_->add(wire::RoleKind::Control, 0, "control", current_));
     fleet_->start(*posts.back());
+    // There is no old configuration that could stay in force: what on_failure says is better than no server.
+    for (auto *p : posts) p->persists = true;
     up = co_await all_ready(posts);
     if (up)
       for (auto *p : posts) fleet_->enter_service(*p);

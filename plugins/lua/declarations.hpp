@@ -49,6 +49,11 @@ inline constexpr std::array kEvents{
     EventName{"bounce", MANSIO_STAGE_BOUNCE, "fun(mail: mansio.mail): mansio.verdict?"},
 };
 
+// A message of which the script has seen something comes to nothing; the host tells it, and nobody waits. It is no
+// stage.
+inline constexpr EventName kAbortEvent{"abort", UINT32_MAX, "fun(session_id: string, queue_id: string)",
+                                       "Told, and returns nothing."};
+
 // What became of messages, and lines of the log; see mansio/draft/event.h.
 struct MessageEventName {
   std::string_view name;
@@ -77,15 +82,18 @@ inline constexpr auto kAuthFields = names_of(kAuthObjectDeclared);
 inline constexpr auto kRateFields = names_of(kRateObjectDeclared);
 // A function for each event that it sees, and what mansio.on() takes as options, for all of them.
 inline constexpr auto kFilterFields = [] {
-  std::array<std::string_view, kEvents.size() + kOnOptions.size()> names{};
+  std::array<std::string_view, kEvents.size() + kOnOptions.size() + 1> names{};
   auto *next = std::copy(kOnOptions.begin(), kOnOptions.end(), names.begin());
   for (const auto &event : kEvents) *next++ = event.name;
+  *next = kAbortEvent.name;
   return names;
 }();
 inline constexpr std::array<std::string_view, 2> kCheckedMechanisms{"PLAIN", "LOGIN"};
 inline constexpr auto kAnswerOptions = names_of(kAnswerDeclared);
 inline constexpr auto kPermitsOptions = names_of(kPermitsDeclared);
 inline constexpr auto kRateOptions = names_of(kRateDeclared);
+inline constexpr auto kOptionFields = names_of(kOptionDeclared);
+inline constexpr std::array<std::string_view, 6> kOptionTypes{"string", "integer", "number", "boolean", "time", "list"};
 inline constexpr auto kResultOptions = names_of(kResultDeclared);
 inline constexpr auto kRouteFields = names_of(kRouteDeclared);
 inline constexpr auto kMemoizeOptions = names_of(kMemoizeDeclared);

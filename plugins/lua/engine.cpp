@@ -166,6 +166,13 @@ void Engine::tell(const plugin::Event &event) {
     tell(state, std::make_unique<EventWork>(event), handler.function, handler.timeout);
 }
 
+void Engine::abort(std::string_view session, std::string_view queue_id) {
+  if (states_.front()->abort_handlers().empty()) return;
+  auto &state = pick();
+  for (const auto &handler : state.abort_handlers())
+    tell(state, std::make_unique<AbortWork>(session, queue_id), handler.function, handler.timeout);
+}
+
 void Engine::give_back(std::string_view limit, std::string_view key, std::uint32_t unused) {
   auto &state = pick();
   const auto *const found = state.find(ProvideKind::Rate, instance());

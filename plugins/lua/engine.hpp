@@ -73,6 +73,7 @@ class Engine {
 
   // What nobody waits for. It may wait itself, for a while.
   void tell(const plugin::Event &event);
+  void abort(std::string_view session, std::string_view queue_id);  // that message comes to nothing
   void give_back(std::string_view limit, std::string_view key, std::uint32_t unused);
   void forget_exchange(std::uint64_t exchange) { exchanges_.forget(exchange); }
 

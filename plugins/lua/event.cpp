@@ -36,6 +36,13 @@ int event_field(lua_State *L) {
   return 1;
 }
 
+plugin::Reply nothing_said(lua_State *L, Call &call, std::string_view event) {
+  if (!lua_isnil(L, -1))
+    throw ScriptError{call.place(L) + ": the handler returned " + type_name(L, -1) + ", expected nothing: \"" +
+                      std::string{event} + "\" has happened, and nobody waits for an answer"};
+  return plugin::Reply{MANSIO_OK};
+}
+
 }  // namespace
 
 ToldEvent::ToldEvent(const plugin::Event &event)
@@ -74,11 +81,14 @@ int EventWork::push(lua_State *L, Call &call) {
   return 1;
 }
 
-plugin::Reply EventWork::result(lua_State *L, Call &call) {
-  if (!lua_isnil(L, -1))
-    throw ScriptError{call.place(L) + ": the handler returned " + type_name(L, -1) + ", expected nothing: \"" +
-                      event_.name + "\" has happened, and nobody waits for an answer"};
-  return plugin::Reply{MANSIO_OK};
+plugin::Reply EventWork::result(lua_State *L, Call &call) { return nothing_said(L, call, event_.name); }
+
+int AbortWork::push(lua_State *L, Call &) {
+  lua::push(L, session_);
+  lua::push(L, queue_id_);
+  return 2;
 }
+
+plugin::Reply AbortWork::result(lua_State *L, Call &call) { return nothing_said(L, call, kAbortEvent.name); }
 
 }  // namespace mansio::lua

@@ -1,8 +1,10 @@
-// What became of a message, or a line of the log, which handlers of a script are told. Nobody hears what they say.
+// What became of a message, a line of the log, or that a message comes to nothing: which handlers of a script are told.
+// Nobody hears what they say.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,19 @@ class EventWork final : public Work {
 
  private:
   const ToldEvent event_;
+};
+
+// A message comes to nothing.
+class AbortWork final : public Work {
+ public:
+  AbortWork(std::string_view session, std::string_view queue_id) : session_(session), queue_id_(queue_id) {}
+
+  int push(lua_State *L, Call &call) override;
+  plugin::Reply result(lua_State *L, Call &call) override;  // nothing
+  std::int64_t deadline() const override { return 0; }
+
+ private:
+  const std::string session_, queue_id_;
 };
 
 }  // namespace mansio::lua

@@ -21,7 +21,8 @@ constexpr const char *kFilterKind = "mansio.filter/1~draft", *kPolicyKind = "man
 
 class Script {
  public:
-  static constexpr Info info{"lua", "1.0", MANSIO_NEEDS_NETWORK};  // DNS, and servers
+  // DNS, and servers; and where it has a process of its own, a directory.
+  static constexpr Info info{"lua", "1.0", MANSIO_NEEDS_NETWORK | MANSIO_TAKES_STATE};
   static constexpr const mansio_option *options = lua::kOptions;
 
   explicit Script(Host host) : host_(host), engine_(made(&host_, host_)) {
@@ -32,6 +33,7 @@ class Script {
 
   std::uint64_t stages() const { return engine_->stages(); }
   void start(Stage stage, Token token) { engine_->begin(std::move(stage), std::move(token)); }
+  void abort(std::string_view session, std::string_view queue_id) { engine_->abort(session, queue_id); }
   void lookup(LookupRequest request, Token token) { engine_->begin(std::move(request), std::move(token)); }
   void start(Token token, Delivery delivery) { engine_->begin(std::move(delivery), std::move(token)); }
   void step(AuthStep step, Token token) { engine_->begin(std::move(step), std::move(token)); }
@@ -95,7 +97,11 @@ struct Watch {
       box.plugin.start(std::move(owned), std::move(token));
     });
   }
-  static constexpr mansio_filter table{stages, start, detail::cancel<P>, nullptr};
+  static void abort(void *self, mansio_str session, mansio_str queue_id) noexcept {
+    auto &box = *static_cast<Box *>(self);
+    detail::guard(box.host, mansio_op{}, [&] { box.plugin.abort(view(session), view(queue_id)); });
+  }
+  static constexpr mansio_filter table{stages, start, detail::cancel<P>, abort};
 };
 template <class P>
 struct ScriptFilter : Watch<P> {

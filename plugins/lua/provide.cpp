@@ -93,6 +93,10 @@ Provided filter_object(lua_State *L) {
     handler.function = function_field(L, name.c_str());
     made.handlers.emplace_back(event.stage, handler);
   }
+  if (const std::string name{kAbortEvent.name}; has_field(L, name.c_str())) {
+    made.aborted = options;
+    made.aborted.function = function_field(L, name.c_str());
+  }
   if (made.handlers.empty()) throw ScriptError{"expected a function for one event or more, such as rcpt"};
   return made;
 }

@@ -25,6 +25,7 @@ OnError on_error_named(std::string_view name) {
   std::vector<std::string_view> names;
   for (const auto &event : kEvents) names.push_back(event.name);
   for (const auto &event : kMessageEvents) names.push_back(event.name);
+  names.push_back(kAbortEvent.name);
   throw ScriptError{"there is no event \"" + std::string{name} + '"' + did_you_mean_or(name, names)};
 }
 
@@ -36,7 +37,8 @@ int on(lua_State *L) {
   const auto told =
       std::find_if(kMessageEvents.begin(), kMessageEvents.end(), [&](const auto &e) { return e.name == name; });
   const bool asked = stage != kEvents.end();
-  if (!asked && told == kMessageEvents.end()) no_event(name);
+  const bool aborted = name == kAbortEvent.name;
+  if (!asked && !aborted && told == kMessageEvents.end()) no_event(name);
   Handler handler;
   const bool has_options = lua_istable(L, 2) || (!lua_isfunction(L, 2) && !lua_isnoneornil(L, 3));
   const int function = has_options ? 3 : 2;
@@ -57,6 +59,8 @@ int on(lua_State *L) {
   handler.function = luaL_ref(L, LUA_REGISTRYINDEX);
   if (asked)
     state.add_handler(stage->stage, handler);
+  else if (aborted)
+    state.add_abort_handler(handler);
   else
     state.add_listener(told->event, handler);
   return 0;

@@ -109,6 +109,8 @@ void open_mansio(lua_State *L) {
   add_library(L, "log", add_log);
   add_library(L, "metric", add_metric);
   add_library(L, "http", add_http);
+  add_config(L);
+  add_state_directory(L);
   add_window(L);
   add_rate(L);
   add_spawn(L);

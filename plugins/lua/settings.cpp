@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -60,9 +62,62 @@ void known_libraries(const std::vector<std::string> &names) {
                                    did_you_mean(name, kLibraries)};
 }
 
+std::string_view between_blanks(std::string_view text) {
+  constexpr const char *kNothing = " \t\r";
+  const auto begin = text.find_first_not_of(kNothing);
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(kNothing) - begin + 1);
+}
+
+// "NAME=VALUE", in which blanks at the ends of either mean nothing; nothing for what is none.
+std::optional<Setting> setting_in(std::string_view text, bool secret) {
+  const auto equals = text.find('=');
+  if (equals == text.npos) return std::nullopt;
+  const auto name = between_blanks(text.substr(0, equals)), value = between_blanks(text.substr(equals + 1));
+  if (!is_setting_name(name)) return std::nullopt;
+  return Setting{std::string{name}, std::string{value}, secret};
+}
+
+// A line each; empty ones, and those that begin with "#", say nothing. What is wrong is told without the text.
+void read_secrets(std::string_view text, std::vector<Setting> &to) {
+  const auto plain = to.size();
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = between_blanks(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.starts_with('#')) continue;
+    auto setting = setting_in(line, true);
+    const auto of = "has in line " + std::to_string(number);
+    if (!setting) throw BadConfig{"secrets", of + " no NAME=VALUE, in which NAME is of letters, digits and _"};
+    const auto is_it = [&](const Setting &known) { return known.name == setting->name; };
+    if (std::any_of(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(plain), is_it))
+      throw BadConfig{"secrets", of + " \"" + setting->name + "\", which settings has, too"};
+    to.push_back(*std::move(setting));
+  }
+}
+
+std::vector<Setting> own_settings(const plugin::Config &config) {
+  std::vector<Setting> own;
+  for (const auto &text : config.list("settings")) {
+    auto setting = setting_in(text, false);
+    if (!setting)
+      throw BadConfig{"settings",
+                      "has \"" + text + "\", expected NAME=VALUE, in which NAME is of letters, digits and _"};
+    own.push_back(*std::move(setting));
+  }
+  read_secrets(config.option("secrets"), own);
+  return own;
+}
+
 }  // namespace
 
-const mansio_option kOptions[12] = {
+bool is_setting_name(std::string_view name) {
+  constexpr std::string_view kLetters{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"};
+  constexpr std::string_view kDigits{"0123456789"};
+  return !name.empty() && kDigits.find(name.front()) == name.npos && name.find_first_not_of(kLetters) == name.npos;
+}
+
+const mansio_option kOptions[14] = {
     {"script", MANSIO_OPT_PATH, MANSIO_OPT_REQUIRED, nullptr, "The script."},
     {"instructions_limit", MANSIO_OPT_INTEGER, 0, "10000000", "Instructions of Lua that one call may take."},
     {"call_memory", MANSIO_OPT_SIZE, 0, "16M", "Memory that one call may hold."},
@@ -79,6 +134,10 @@ const mansio_option kOptions[12] = {
      "What reaches the system, and is off otherwise: io, os, package (with require), connect, http, redis, sqlite."},
     {"directory", MANSIO_OPT_PATH, 0, nullptr,
      "Directory that the sandbox lets the script read: for databases of sqlite and certificates, or what io opens."},
+    {"settings", MANSIO_OPT_LIST, 0, "",
+     "What the script itself may be told, each NAME=VALUE: it sees mansio.config.NAME."},
+    {"secrets", MANSIO_OPT_TEXT, MANSIO_OPT_SECRET, "",
+     "The same, a line each, that is shown nowhere; {file = \"PATH\"} is for a file that root alone reads."},
     {}};
 
 Settings read_settings(const plugin::Config &config) {
@@ -111,6 +170,8 @@ Settings read_settings(const plugin::Config &config) {
     known_libraries(s.allow);
   });
   problems.of([&] { readable_directory(config.option("directory")); });
+  problems.of([&] { s.own = own_settings(config); });
+  s.state_directory = config.fact("state_directory");
   problems.end();
   return s;
 }

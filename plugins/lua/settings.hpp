@@ -4,11 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mansio/config.hpp"
 
 namespace mansio::lua {
+
+// What the configuration sets for the script: NAME=VALUE of `settings` or `secrets`.
+struct Setting {
+  std::string name, value;
+  bool secret;  // is shown nowhere
+};
 
 struct Settings {
   std::string path;  // of the script
@@ -20,9 +27,14 @@ struct Settings {
   std::uint64_t state_uses = 0;  // 0: no limit
   std::int64_t state_age = 0;    // ns; 0: no limit
   std::vector<std::string> allow;
+  std::string state_directory;  // "": it has none
+  std::vector<Setting> own;     // of a list one for each element
 };
 
-extern const mansio_option kOptions[12];
+extern const mansio_option kOptions[14];
+
+// Letters, digits and _, and no digit first.
+bool is_setting_name(std::string_view name);
 
 // Throws BadConfig, after it has reported all that is wrong.
 Settings read_settings(const plugin::Config &config);

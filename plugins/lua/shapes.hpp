@@ -52,6 +52,7 @@ using HandlerTypes = std::array<std::string_view, 3>;
 constexpr HandlerTypes types_at_event(std::string_view event) {
   for (const auto &known : kEvents)
     if (known.name == event) return parameters_of(known.handler);
+  if (event == kAbortEvent.name) return parameters_of(kAbortEvent.handler);
   for (const auto &told : kMessageEvents)
     if (told.name == event) return parameters_of(told.handler);
   return {};
@@ -68,9 +69,11 @@ inline constexpr ProvidedKind kProvidedFields[] = {
     {"rate", kRateObjectDeclared},
 };
 constexpr HandlerTypes types_of_provided(std::string_view kind, std::string_view field) {
-  if (kind == "filter")
+  if (kind == "filter") {
     for (const auto &event : kEvents)
       if (event.name == field) return parameters_of(event.handler);
+    if (field == kAbortEvent.name) return parameters_of(kAbortEvent.handler);
+  }
   for (const auto &provided : kProvidedFields)
     if (provided.kind == kind)
       for (const auto &declared : provided.fields)
@@ -162,6 +165,7 @@ inline constexpr OptionsShape kOptionsShapes[] = {
     {"mansio.MemoizeOptions", "mansio.memoize", kMemoizeDeclared, kMemoizeOptions},
     {"mansio.PermitsOptions", "mansio.permits", kPermitsDeclared, kPermitsOptions},
     {"mansio.RouteFields", "mansio.route", kRouteDeclared, kRouteFields},
+    {"mansio.OptionFields", "mansio.option", kOptionDeclared, kOptionFields},
     {"mansio.ResultOptions", "the result", kResultDeclared, kResultOptions},
 };
 // Of a parameter's type, which may have others beside: "integer|string|mansio.ResultOptions".

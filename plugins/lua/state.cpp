@@ -9,6 +9,7 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/check/check.hpp"
 #include "plugins/lua/engine.hpp"
+#include "plugins/lua/lib/libraries.hpp"
 #include "plugins/lua/sandbox.hpp"
 
 namespace mansio::lua {
@@ -18,6 +19,9 @@ namespace {
 constexpr std::uint64_t kLoadInstructions = 100'000'000;
 constexpr std::int64_t kLoadTime = 5'000'000'000;
 constexpr std::size_t kIdleThreads = 256;
+// From mail to end-of-message.
+constexpr std::uint64_t kStagesOfMessage =
+    (std::uint64_t{2} << MANSIO_STAGE_END_OF_MESSAGE) - (std::uint64_t{1} << MANSIO_STAGE_MAIL);
 
 int panicked(lua_State *L) {
   std::fprintf(stderr, "lua: an error where none can be: %s\n",
@@ -95,16 +99,23 @@ void State::load(const Settings &settings) {
   budget_ = nullptr;
   memory_.leave();
   lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
+  if (why.empty()) why = stray_setting(*this);
   if (!why.empty()) throw LoadError{why};
   if (!engine_.has_states()) why = check_functions(main_, settings.path, settings.text);  // once: it is the same text
   if (!why.empty()) throw LoadError{why};
-  if (const auto *const filter = find(ProvideKind::Filter, engine_.instance()))
+  if (const auto *const filter = find(ProvideKind::Filter, engine_.instance())) {
     for (const auto &[stage, handler] : filter->handlers) add_handler(stage, handler);
+    if (filter->aborted.function != LUA_NOREF) add_abort_handler(filter->aborted);
+  }
   loading_ = false;
   memory_.loaded();
   const bool provides = std::any_of(provided_.begin(), provided_.end(), [](const auto &p) { return !p.empty(); });
-  if (stages() == 0 && events() == 0 && !provides)
+  if (stages() == 0 && events() == 0 && !provides && abort_handlers_.empty())
     throw LoadError{settings.path + " registers nothing: it calls neither mansio.on nor mansio.provide"};
+  if (!abort_handlers_.empty() && (stages() & kStagesOfMessage) == 0 && provided(ProvideKind::Filter).empty())
+    throw LoadError{settings.path +
+                    " has a handler of \"abort\", which is told of messages that the script has seen something of: it "
+                    "needs another one of mail, rcpt, data, header, eoh, body or end-of-message"};
 }
 
 const Provided *State::find(ProvideKind kind, std::string_view name) const {
@@ -143,6 +154,7 @@ bool State::registers_the_same(const State &other) const {
   };
   const auto same_name = [](const auto &a, const auto &b) { return a.first == b.first; };
   return std::equal(handlers_.begin(), handlers_.end(), other.handlers_.begin(), as_many) &&
+         abort_handlers_.size() == other.abort_handlers_.size() &&
          std::equal(commands_.begin(), commands_.end(), other.commands_.begin(), other.commands_.end(), same_name) &&
          std::equal(listeners_.begin(), listeners_.end(), other.listeners_.begin(), as_many) &&
          std::equal(provided_.begin(), provided_.end(), other.provided_.begin(), same_names);

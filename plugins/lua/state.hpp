@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -56,6 +57,7 @@ struct Provided {
   std::string mechanisms{};      // of auth, as AUTH has them
   bool takes_passwords = false;  // the same: the function judges a name and a password, and no step
   std::vector<std::pair<std::uint32_t, Handler>> handlers{};  // of a filter, with their stages
+  Handler aborted{};  // the same, of messages that come to nothing; without a function: it does not want to know
 };
 
 class State {
@@ -72,6 +74,9 @@ class State {
   // What the script registered: also what it provides as the filter that this instance is.
   void add_handler(std::uint32_t stage, const Handler &handler) { handlers_.at(stage).push_back(handler); }
   const std::vector<Handler> &handlers(std::uint32_t stage) const { return handlers_.at(stage); }
+  // Of messages that come to nothing.
+  void add_abort_handler(const Handler &handler) { abort_handlers_.push_back(handler); }
+  const std::vector<Handler> &abort_handlers() const { return abort_handlers_; }
   // Of what became of messages.
   void add_listener(std::uint32_t event, const Handler &handler) { listeners_.at(event).push_back(handler); }
   const std::vector<Handler> &listeners(std::uint32_t event) const { return listeners_.at(event); }
@@ -84,6 +89,10 @@ class State {
   // Commands for operators, by name; false: there is one already.
   bool add_command(const std::string &name, int function) { return commands_.emplace(name, function).second; }
   int command(std::string_view name) const;  // LUA_NOREF: there is none
+  // Settings of the configuration that the script knows; false: it has declared that one.
+  using OptionNames = std::set<std::string, std::less<>>;
+  bool declare_option(const std::string &name) { return options_.insert(name).second; }
+  const OptionNames &declared_options() const { return options_; }
   std::uint64_t stages() const;
   std::uint64_t events() const;
   bool registers_the_same(const State &other) const;
@@ -146,9 +155,11 @@ class State {
   Budget *budget_ = nullptr;
   PatternCache patterns_;
   std::array<std::vector<Handler>, kStages> handlers_{};
+  std::vector<Handler> abort_handlers_;
   std::array<std::vector<Handler>, kMessageEvents.size()> listeners_{};
   std::array<ByName, kProvideKinds.size()> provided_{};
   std::map<std::string, int, std::less<>> commands_;
+  OptionNames options_;
   std::vector<Thread> idle_;
 };
 

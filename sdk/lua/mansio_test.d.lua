@@ -83,6 +83,7 @@ function peer:write(...) end
 
 ---@class mansio.test.Settings
 ---@field options table<string, string|number>? The plugin's, as in the configuration.
+---@field settings table<string, string|number|boolean|string[]>? The script's own, of which mansio.config has the values.
 ---@field tables table<string, table<string, string|string[]|mansio.test.Down>>?
 ---@field dns table<string, string|table|mansio.test.Down>? By "NAME TYPE".
 ---@field http table<string, mansio.test.HttpAnswer>? By "METHOD URL"; "*" is for all others.
@@ -230,6 +231,8 @@ function client:data() end
 ---@param message string|table A text, or header lines and a body: {"Subject: x", body = "text"}.
 ---@return mansio.test.Result
 function client:message(message) end
+---As RSET. A message that has begun comes to nothing, as it does when the client leaves: the script's handlers of "abort"
+---are told.
 function client:reset() end
 ---@return mansio.test.Result
 function client:disconnect() end

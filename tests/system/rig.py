@@ -25,6 +25,7 @@ PLUGINS = os.environ["MANSIO_PLUGINS"]
 FIXTURES = os.environ.get("MANSIO_FIXTURES", "")  # none for what is run by hand
 SLOW = int(os.environ.get("MANSIO_SLOW", 1))  # what sanitizers cost; tests/CMakeLists.txt sets it
 LIMIT = 60 * SLOW  # seconds until something that hangs fails its test
+GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a process that ended before, or since it was opened
 os.environ.setdefault("ASAN_OPTIONS", "handle_sigill=1")  # what UBSan finds is an illegal instruction, told by ASan
 
 
@@ -226,9 +227,9 @@ class Mansio:
         """{pid: role name} of the living role processes."""
         found = {}
         pid = self.process.pid
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{pid}/children") as children:
+        with contextlib.suppress(*GONE), open(f"/proc/{pid}/task/{pid}/children") as children:
             for child in children.read().split():
-                with contextlib.suppress(FileNotFoundError), open(f"/proc/{child}/comm") as f:
+                with contextlib.suppress(*GONE), open(f"/proc/{child}/comm") as f:
                     found[int(child)] = f.read().strip()
         return found
 

@@ -6,7 +6,7 @@ import re
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
 SANITIZED = int(os.environ.get("MANSIO_SLOW", 1)) > 1
 # What a sanitizer would report, as it must; quiet() leaves it to the system, as in a build without.
-REPORTED = {"sin-segfaults", "sin-aborts", "lookup-sin-aborts", "transport-poison"} if SANITIZED else set()
+REPORTED = {"sin-segfaults", "sin-aborts", "lookup-sin-aborts", "transport-poison", "filter-dies"} if SANITIZED else set()
 # An address space that ends leaves a sanitizer without memory of its own.
 LEFT_OUT = {("sin-eats-memory", "process")} if SANITIZED else set()
 EXPECTATION = re.compile(r"expect: (load|inproc|process|both) (?:(sent|kept) )?(.*?)\s*$", re.M)

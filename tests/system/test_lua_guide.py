@@ -40,6 +40,7 @@ plugin = "lua"
 script = "%s"
 allow = ["connect", "http", "redis", "sqlite"]
 directory = "{dir}"
+isolation = "%s"
 '''
 TABLE = '''
 [listener.smtp]
@@ -138,7 +139,8 @@ nexthop = "5.1.2 this domain has moved"
 
 
 # Of a block, and what becomes of it: each is run, or compared with what is printed.
-LANGUAGES = {"lua", "smtp", "delivery", "toml", "luatest", "runner", "diff", "sh", "replay", "check", "repl", "call"}
+LANGUAGES = {"lua", "smtp", "delivery", "toml", "luatest", "runner", "diff", "sh", "replay", "check", "repl", "call",
+             "option"}
 
 
 def blocks():
@@ -318,7 +320,9 @@ class LuaGuide(rig.TestCase):
                     self.assertEqual(rig.run_program("lookup", "--config", server.config, name, "a@a.test").returncode, 1)
                     continue
                 names = re.findall(r'mansio\.provide\("filter", "(\w+)"', text) or ["script"]
-                config = CONFIG % (", ".join(f'"{name}"' for name in names), "".join(FILTER % (name, script) for name in names))
+                isolation = "process" if "mansio.state_directory" in text else "inproc"
+                filters = "".join(FILTER % (name, script, isolation) for name in names)
+                config = CONFIG % (", ".join(f'"{name}"' for name in names), filters)
                 server = self.mansio(config, plugins=plugins, name=f"script{number}")
                 self.talk(server, dialogue)
                 talked += 1
@@ -430,7 +434,7 @@ class LuaGuide(rig.TestCase):
         old = self.write("policy.lua", script)
         new = self.write("policy-new.lua", script.replace(change[0][1:], change[1][1:]))
         self.certificate()
-        server = self.mansio(CONFIG.replace("[smtpd]", "[smtpd]\nrecord = true") % ('"script"', FILTER % ("script", old)),
+        server = self.mansio(CONFIG.replace("[smtpd]", "[smtpd]\nrecord = true") % ('"script"', FILTER % ("script", old, "inproc")),
                              plugins=self.plugins("lua", "lookup-file", "transport-discard"))
         self.talk(server, dialogue)
         recordings = os.path.join(server.spool, "recordings")
@@ -461,13 +465,26 @@ class LuaGuide(rig.TestCase):
         with open(os.path.join(ROOT, "docs", "lua-guide.md")) as f:
             self.assertEqual(sum("```" in line for line in f), 2 * len(found))
 
-    def test_its_slip_is_told(self):
+    def test_its_slips_are_told(self):
         text = scripts()[0][0]
-        self.assertEqual(text.count('"rcpt"'), 1)
-        result = rig.run_program("lua", "check", self.write("policy.lua", text.replace('"rcpt"', '"rctp"')))
+        shown = [block for language, block in blocks() if language == "check"]
+        slips = [('"rcpt"', '"rctp"'), ("return mansio.reject", "mansio.reject")]
+        self.assertEqual(len(shown), len(slips))
+        for (good, slip), expected in zip(slips, shown):
+            self.assertEqual(text.count(good), 1)
+            result = rig.run_program("lua", "check", self.write("policy.lua", text.replace(good, slip)))
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            said = re.sub(r"\S*/policy\.lua", "/etc/mansio/policy.lua", result.stderr)
+            self.assertEqual(said.split(), expected.split())
+
+    def test_an_option_that_is_not_given_is_told(self):
+        script = self.write("limits.lua", 'mansio.option("key", {required = true, description = "what hashes are made with"})\n'
+                            'mansio.on("connect", function() end)\n')
+        result = rig.run_program("lua", "check", script)
         self.assertEqual((result.returncode, result.stdout), (1, ""))
-        said = re.sub(r"\S*/policy\.lua", "/etc/mansio/policy.lua", result.stderr)
-        self.assertEqual(said.split(), only("check").split())
+        self.assertEqual(result.stderr.replace(script, "/etc/mansio/limits.lua"), only("option"))
+        given = rig.run_program("lua", "check", "--setting", "key=a,b", script)
+        self.assertEqual((given.returncode, given.stdout), (0, f"{script}: good\n"), given.stderr)
 
     def test_its_session_of_the_repl_goes_so(self):
         lines = only("repl").splitlines()
@@ -480,6 +497,8 @@ class LuaGuide(rig.TestCase):
     def test_its_configuration_is_one(self):
         script = self.write("policy.lua", scripts()[0][0])
         tables = "".join(text for language, text in blocks() if language == "toml")
+        declaring, = [text for text, _, _ in scripts() if "mansio.option(" in text]
+        tables = tables.replace("/etc/mansio/limits.lua", self.write("limits.lua", declaring))
         config = re.sub(r"/etc/mansio/\w+\.lua", script, tables).replace('"/etc/mansio"', f'"{self.dir}"') + '''
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]

@@ -24,7 +24,7 @@ transport = "x"
 def programs_of(pid):
     found = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{task}/children") as children:
+        with contextlib.suppress(*rig.GONE), open(f"/proc/{pid}/task/{task}/children") as children:
             found += [int(child) for child in children.read().split()]
     return found
 

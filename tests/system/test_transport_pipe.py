@@ -133,7 +133,7 @@ class TransportPipe(rig.TestCase):
             try:
                 with open(f"/proc/{pid}/stat") as f:
                     return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-            except FileNotFoundError:
+            except rig.GONE:
                 return True
         rig.wait_for(gone, "the end of the command")
         server.wait_event("delivery", to="bob@pipe.example", status="sent")

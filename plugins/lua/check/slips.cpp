@@ -15,6 +15,8 @@
 namespace mansio::lua {
 namespace {
 
+constexpr std::string_view kResultType = "mansio.verdict";
+
 std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
 
 std::string meant(std::string_view table, std::string_view given, std::vector<std::string> known) {
@@ -41,6 +43,8 @@ class Finder {
   std::vector<Slip> find() {
     for (const auto &step : source_.steps)
       if (step.inside) look_at(step.expression, step.written);
+    for (const auto &step : source_.steps)
+      if (step.alone) unreturned(at(step.expression));
     for (const auto &e : source_.expressions)
       if (e.kind == ExpressionKind::Call && known_.callee(e) == "mansio.on" && e.list.size() > 1) handler(e);
     std::stable_sort(slips_.begin(), slips_.end(), [](const Slip &a, const Slip &b) { return a.line < b.line; });
@@ -60,12 +64,21 @@ class Finder {
       function = &at(local.value);
     }
     if (event.kind != ExpressionKind::String || function->kind != ExpressionKind::Function) return;
-    const bool told = std::any_of(kMessageEvents.begin(), kMessageEvents.end(),
+    const bool told = event.text == kAbortEvent.name ||
+                      std::any_of(kMessageEvents.begin(), kMessageEvents.end(),
                                   [&](const MessageEventName &known) { return known.name == event.text; });
     const std::string expected = told ? "nothing" : "a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing";
     for (const auto index : source_.functions[function->function].returned)
       if (const auto got = no_result(index); !got.empty())
         slip(at(index), "the handler returns a " + got + ", expected " + expected);
+  }
+  // A result that is made in a statement of its own says nothing to anybody.
+  void unreturned(const Expression &call) {
+    const auto function = known_.callee(call);
+    const auto *const declared = find_function(function);
+    if (declared && declared->results.front().type == kResultType)
+      slip(call, "the result of " + function + " is heard only where the function ends with it; return it: return " +
+                     function + "(...)");
   }
   // What it is that is no result; "" for what may be one.
   std::string no_result(Index index) const {

@@ -1,7 +1,7 @@
 // Slips in the functions of a script, found when it is loaded: what would be an error whenever that line runs.
 //
 // Nothing is guessed: where a value is not known for sure, nothing is said of it. Code outside of functions has run by
-// then, and is not looked at.
+// then, and is not looked at, but for results that are made there and go nowhere.
 #pragma once
 
 #include <cstdint>

@@ -435,6 +435,7 @@ class Parser {
     if (!is_symbol("=") && !is_symbol(",")) {
       if (kind != ExpressionKind::Call && kind != ExpressionKind::Method) fail();
       step(targets.front());
+      source_.steps.back().alone = true;
       return;
     }
     while (take_symbol(",")) targets.push_back(suffixed());

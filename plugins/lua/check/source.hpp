@@ -67,6 +67,7 @@ struct Step {
   Index expression = kNone;
   bool written = false;
   bool inside = false;  // of a function
+  bool alone = false;   // a call that is a statement: nobody hears what it returns
 };
 
 struct Source {

@@ -68,6 +68,7 @@ inline constexpr DeclaredClass kDeclaredClasses[] = {
     {"mansio.MemoizeOptions", "", kMemoizeDeclared},
     {"mansio.RateOptions", "", kRateDeclared},
     {"mansio.AnswerOptions", "", kAnswerDeclared},
+    {"mansio.OptionFields", "", kOptionDeclared},
     {"mansio.Lookup", "", kLookupObjectDeclared},
     {"mansio.Transport", "", kTransportObjectDeclared},
     {"mansio.AuthObject", "Either check or step.", kAuthObjectDeclared},

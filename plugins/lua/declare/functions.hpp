@@ -24,6 +24,16 @@ inline constexpr DeclaredFunction kDeclaredFunctions[] = {
                      {"handler", "fun(...: string): string|string[]|mansio.verdict|nil",
                       "What it returns is shown; mansio.reject(why) and mansio.defer(why) say that it failed.",
                       "the handler"}}}},
+    {.name = "mansio.option",
+     .text =
+         "Declares a setting of the script's own, as mansio.config has it, and returns it. Works while the script is "
+         "loaded.",
+     .parameters = {{{"name", "string", "", "the name"}, {"options?", "mansio.OptionFields", "", "the options"}}},
+     .results = {{{"any"}}}},
+    {.name = "mansio.state_directory",
+     .text = "The directory in which the script may write, where it has a process of its own; elsewhere it has none, "
+             "which is an error.",
+     .results = {{{"string"}}}},
     {.name = "mansio.accept",
      .text = "No objection, and no further handler of this script is asked.",
      .results = {{{"mansio.verdict"}}}},

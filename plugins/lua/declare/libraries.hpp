@@ -9,6 +9,7 @@
 
 namespace mansio::lua {
 
+inline constexpr DeclaredField kConfigFields[] = {{"[string]", "any"}};
 inline constexpr DeclaredField kJsonFields[] = {{"null", "lightuserdata"}};
 
 struct DeclaredLibrary {
@@ -16,6 +17,7 @@ struct DeclaredLibrary {
   std::span<const DeclaredField> fields{};
 };
 inline constexpr DeclaredLibrary kDeclaredLibraries[] = {
+    {"mansio.config", "What the configuration sets for this script: settings and secrets of its table.", kConfigFields},
     {"mansio.http"},
     {"mansio.re", "Perl's regular expressions."},
     {"mansio.json", "", kJsonFields},

@@ -77,6 +77,16 @@ inline constexpr DeclaredField kMemoizeDeclared[] = {
     {"size?", "integer", "How many are; 10000 unless given."},
 };
 
+// Of mansio.option().
+inline constexpr DeclaredField kOptionDeclared[] = {
+    {"type?", "\"string\"|\"integer\"|\"number\"|\"boolean\"|\"time\"|\"list\"",
+     "\"string\" unless given. A time is seconds; a list is what is set any number of times."},
+    {"default?", "string|number|boolean|string[]",
+     "What it is where the configuration does not set it; false unless given."},
+    {"required?", "boolean", "Without it the script does not load."},
+    {"description?", "string", "For the operator who has not set it."},
+};
+
 // Behind the answer of a table.
 inline constexpr DeclaredField kAnswerDeclared[] = {
     {"ttl?", "mansio.Time", "How long it may be used again, instead of cache_ttl of the table; 0 means not at all."},

@@ -78,6 +78,7 @@ class StubWriter {
     constexpr auto kName = [](const auto &event) { return event.name; };
     constexpr auto kItself = [](std::string_view name) { return name; };
     alias("mansio.Event", "", kEvents, kName);
+    ((out_ += "---| \"") += kAbortEvent.name) += "\"\n";
     alias("mansio.MessageEvent",
           "What became of messages, and \"log\", a line of the log; handlers of these are told, and return nothing.",
           kMessageEvents, kName);
@@ -109,6 +110,7 @@ class StubWriter {
       if (name.find('-') != name.npos) name = "[\"" + name + "\"]";
       named("field", name + '?', event.handler, event.text);
     }
+    named("field", std::string{kAbortEvent.name} + '?', kAbortEvent.handler, kAbortEvent.text);
   }
   constexpr void methods(const DeclaredClass &declared) {
     const std::string_view local = declared.name.substr(declared.name.find('.') + 1);
@@ -144,6 +146,8 @@ class StubWriter {
       overload(event.name, "", event.handler);
       overload(event.name, ", options: mansio.OnOptions", event.handler);
     }
+    overload(kAbortEvent.name, "", kAbortEvent.handler);
+    overload(kAbortEvent.name, ", options: {timeout?: mansio.Time}", kAbortEvent.handler);
     for (const auto &event : kMessageEvents) {
       overload(event.name, "", event.handler);
       overload(event.name, ", options: {timeout?: mansio.Time}", event.handler);

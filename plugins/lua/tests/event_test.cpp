@@ -104,5 +104,61 @@ TEST(LuaEvents, AreCheckedWhenTheScriptIsLoaded) {
               HasSubstr("on_error is for events that wait for an answer: \"removed\" has happened already"));
 }
 
+TEST(LuaAbort, TellsOfMessagesThatComeToNothing) {
+  Scripted s{R"(
+    mansio.on("mail", function() end)
+    mansio.on("abort", function(session, id) mansio.log.info("%s of %s", id, session) end)
+    mansio.on("abort", {timeout = "1s"}, function(session) mansio.log.info("%s once more", mansio.lookup("names", session)) end)
+  )"};
+  s.host.tables[{"names", "session.1"}] = {MANSIO_OK, {"the first"}, ""};
+  s.host.abort("session.1", "0123456789ABC");
+  EXPECT_TRUE(s.host.run_until([&] { return s.host.log == "0123456789ABC of session.1\nthe first once more\n"; }))
+      << s.host.log;
+  EXPECT_FALSE(s.host.wants(MANSIO_STAGE_CONNECT));
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+TEST(LuaAbort, IsToldToTheFilterOfThatNameAndToNobodyWhoDoesNotAsk) {
+  Scripted named{R"(
+    mansio.provide("filter", "test", {rcpt = function() end, abort = function(_, id) mansio.log.info("mine " .. id) end})
+    mansio.provide("filter", "other", {rcpt = function() end, abort = function() mansio.log.info("not mine") end})
+  )"};
+  named.host.abort("session.1", "0123456789ABC");
+  EXPECT_EQ(named.host.log, "mine 0123456789ABC\n");
+  Scripted none{"mansio.on('rcpt', function() end)"};
+  none.host.abort("session.1", "0123456789ABC");
+  EXPECT_EQ(none.host.log, "");
+}
+
+TEST(LuaAbort, FaultsAreOfTheHandlerAlone) {
+  Scripted s{R"(
+    local wrong = {"not a result"}
+    mansio.on("rcpt", function() return mansio.reject("5.7.1", "as ever") end)
+    mansio.on("abort", function() error("as asked") end)
+    mansio.on("abort", function() return wrong[1] end)
+  )"};
+  s.host.abort("session.1", "0123456789ABC");
+  EXPECT_THAT(s.host.log, HasSubstr("as asked"));
+  EXPECT_THAT(s.host.log, HasSubstr("expected nothing: \"abort\" has happened"));
+  EXPECT_EQ(s.rcpt("a@x.test").last->text, "as ever");
+  EXPECT_THAT(s.host.faults, IsEmpty());
+}
+
+TEST(LuaAbort, IsCheckedWhenTheScriptIsLoaded) {
+  const std::string mail = "mansio.on('mail', function() end)\n";
+  EXPECT_EQ(problem(mail + "mansio.on('abort', function(session, id) return session:lower() and nil end)"), "");
+  EXPECT_THAT(problem(mail + "mansio.on('abrot', function() end)"), HasSubstr("did you mean \"abort\"?"));
+  EXPECT_THAT(problem(mail + "mansio.on('abort', {on_error = 'defer'}, function() end)"),
+              HasSubstr("on_error is for events that wait for an answer: \"abort\" has happened already"));
+  EXPECT_THAT(problem(mail + "mansio.on('abort', function() return 'x' end)"),
+              HasSubstr(":2: the handler returns a text, expected nothing"));
+  EXPECT_THAT(problem(mail + "mansio.on('abort', function(session) return session.id end)"),
+              HasSubstr("string has no \"id\""));
+  for (const auto *const other : {"", "mansio.on('connect', function() end)\n"})
+    EXPECT_THAT(problem(other + std::string{"mansio.on('abort', function() end)"}),
+                HasSubstr("told of messages that the script has seen something of: it needs another one of mail"))
+        << other;
+}
+
 }  // namespace
 }  // namespace mansio::lua::testing

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
 
 #include "plugins/lua/tool/resolver.hpp"
@@ -19,12 +21,12 @@ struct Said {
   int status;
   std::string text;
 };
-Said say(std::string input, bool prompt = false) {
+Said say(std::string input, bool prompt = false, const ReplOrder &order = {}) {
   char *text = nullptr;
   std::size_t n = 0;
   auto *in = ::fmemopen(input.data(), input.size(), "r");
   auto *out = ::open_memstream(&text, &n);
-  const int status = repl({}, in, out, prompt);
+  const int status = repl(order, in, out, prompt);
   std::fclose(in);
   std::fclose(out);
   Said said{status, {text, n}};
@@ -37,6 +39,14 @@ TEST(Repl, ShowsWhatAPieceReturns) {
   EXPECT_EQ(say("x = {1, a = \"b\\n\"}\nx, nil\n").text, "{1, a = \"b\\n\"}\tnil\n");
   EXPECT_EQ(say("mansio.reject('5.7.1', 'no')\n").text, "reject: no\n");
   EXPECT_EQ(say("print('a', 1)\n").text, "a\t1\n");
+}
+
+TEST(Repl, HasTheSettingsThatItIsGiven) {
+  ReplOrder order;
+  order.settings = {"domain=a,b", "days=21"};
+  EXPECT_EQ(say("mansio.config.domain, mansio.config.days\n", false, order).text, "\"a,b\"\t\"21\"\n");
+  order.settings = {"domain"};
+  EXPECT_THROW(repl(order, stdin, stdout, false), std::exception);  // before it reads
 }
 
 TEST(Repl, GoesOnUntilAPieceIsWhole) {

@@ -729,6 +729,73 @@ TEST(Runner, HasAQueueAndAnOperator) {
   EXPECT_EQ(outcome.status, 0) << outcome.text;
 }
 
+TEST(Runner, TellsOfMessagesThatComeToNothing) {
+  const Files files;
+  files.write("a.lua", R"(
+    mansio.on("mail", function(_, sender)
+      if sender.localpart == "bad" then return mansio.reject("5.7.1", "no") end
+    end)
+    mansio.on("end-of-message", function(_, message)
+      if message:header("Subject") == "bad" then return mansio.reject("5.7.1", "no") end
+    end)
+    mansio.on("abort", function(session, id) mansio.log.info("abort %s %s", session, id) end)
+  )");
+  files.write("a_test.lua", R"(
+    local function aborts(script) return select(2, script:log():gsub("abort test%.1 0123456789ABC\n", "")) end
+    test.case("what becomes of messages", function()
+      local script = test.script("a.lua")
+      local client = script:client()
+      client:helo("x")
+      client:reset()
+      test.equal(aborts(script), 0, "there was none")
+      client:mail("a@example.com")
+      client:rcpt("b@example.com")
+      client:message("Subject: good\n\nbody\n")
+      test.equal(aborts(script), 0, "it is taken")
+      client:mail("a@example.com")
+      client:reset()
+      test.equal(aborts(script), 1, "RSET")
+      client:mail("bad@example.com")
+      test.equal(aborts(script), 1, "it has refused MAIL itself")
+      client:mail("a@example.com")
+      client:rcpt("b@example.com")
+      client:message("Subject: bad\n\nbody\n")
+      test.equal(aborts(script), 1, "it has refused the message itself")
+      client:mail("a@example.com")
+      client:disconnect()
+      test.equal(aborts(script), 2, "the client leaves")
+    end)
+  )");
+  TestOrder order;
+  order.paths = {files.path()};
+  const auto outcome = run(order);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
+TEST(Runner, GivesScriptsTheirSettings) {
+  const Files files;
+  files.write("a.lua", R"(
+    local days = mansio.option("days", {type = "integer", required = true})
+    local names = mansio.option("names", {type = "list"})
+    mansio.on("helo", function(_, name) return mansio.reject("5.7.1", days .. " " .. table.concat(names, ";")) end)
+  )");
+  files.write("a_test.lua", R"(
+    test.case("settings", function()
+      local client = test.script("a.lua", {settings = {days = 3, names = {"a,b", "c"}}}):client()
+      test.equal(client:helo("x"), "550 5.7.1 3 a,b;c")
+      local plain = test.script("a.lua", {options = {settings = "days=4"}}):client()
+      test.equal(plain:helo("x"), "550 5.7.1 4 ")
+      test.fails(function() test.script("a.lua") end, 'the setting "days" is not given')
+      test.fails(function() test.script("a.lua", {settings = {dayz = 3, days = 3}}) end, 'did you mean "days"?')
+      test.fails(function() test.script("a.lua", {settings = {days = "3\n4"}}) end, "more than one line")
+    end)
+  )");
+  TestOrder order;
+  order.paths = {files.path()};
+  const auto outcome = run(order);
+  EXPECT_EQ(outcome.status, 0) << outcome.text;
+}
+
 // The names of a table of the runner's, against those that sdk/lua/mansio_test.d.lua declares as "function
 // PREFIX(name)(".
 TEST(Runner, HasWhatTheStubsSay) {

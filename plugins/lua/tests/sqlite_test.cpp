@@ -49,6 +49,27 @@ TEST_F(Sqlite, AnswersWithRows) {
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
 
+TEST_F(Sqlite, WritesInTheDirectoryOfTheScript) {
+  const std::string text = R"lua(
+    local db = mansio.sqlite(mansio.state_directory() .. "/seen.db", {write = true})
+    mansio.on("rcpt", function(_, rcpt)
+      db:execute("CREATE TABLE IF NOT EXISTS seen (name TEXT)")
+      db:execute("INSERT INTO seen VALUES (?)", rcpt.address)
+      return mansio.reject("5.7.1", tostring(#db:query("SELECT * FROM seen")))
+    end)
+  )lua";
+  Scripted s{text, allow};
+  EXPECT_EQ(s.rcpt("alice").last->text, "1") << s.host.log;
+  EXPECT_EQ(s.rcpt("bob").last->text, "2");
+  const ScriptFile file{text};
+  const auto without = load_or([&] {
+    const FakeHost host{mansio_plugin_entry_1(), file.options(allow), {{"state_directory", ""}}};
+    return host.log;
+  });
+  EXPECT_THAT(without, HasSubstr(":2: there is no directory for this script's state"));
+  EXPECT_THAT(without, HasSubstr("isolation = \"process\""));
+}
+
 TEST_F(Sqlite, WritesWhereItIsAskedTo) {
   Scripted s{script(R"lua(
     local n = db:execute("INSERT INTO users VALUES (?, ?, ?, ?)", rcpt.address, 1, true, nil)

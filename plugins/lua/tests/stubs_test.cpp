@@ -157,7 +157,7 @@ TEST(Stubs, DeclareWhatFunctionsSayOfWrongArguments) {
     local counter_metric, gauge_metric = mansio.metric.counter("a", "a"), mansio.metric.gauge("b", "b")
     mansio.on("connect", function()
   )";
-  const Names at_load{"mansio.on", "mansio.provide", "mansio.command"};
+  const Names at_load{"mansio.on", "mansio.provide", "mansio.command", "mansio.option"};
   for (const auto &function : kDeclaredFunctions)
     if (!at_load.contains(std::string{function.name})) text += tries(function, std::string{function.name}, "");
   for (const auto &function : kDeclaredLibraryFunctions) text += tries(function, std::string{function.name}, "");

@@ -149,6 +149,15 @@ int tell(lua_State *L) {
   return 1;
 }
 
+// script:abort(session, queue id): that message comes to nothing.
+int abort_message(lua_State *L) {
+  auto &host = script_at(L, 1).host();
+  const std::string session{text_at(L, 2, "the session")}, queue_id{text_at(L, 3, "the queue id")};
+  host.abort(session, queue_id);
+  settle(host);
+  return 0;
+}
+
 // script:deliver{sender =, recipients =, content =, nexthop =, meta =, attempts =, envid =, source_pool =}: a list of
 // replies, one for each of {address =, original =, orcpt =, notify =}.
 int deliver(lua_State *L) {

@@ -328,6 +328,7 @@ void add_primitives(lua_State *L) {
                                           {"lease", driving<lease>},
                                           {"give_back", driving<give_back>},
                                           {"tell", driving<tell>},
+                                          {"abort", driving<abort_message>},
                                           {"deliver", driving<deliver>},
                                           {"answer_submit", primitive<answer_submit>},
                                           {"submitted", primitive<submitted>},

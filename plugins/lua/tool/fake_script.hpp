@@ -64,6 +64,7 @@ int auth_step(lua_State *L);
 int lease(lua_State *L);
 int give_back(lua_State *L);
 int tell(lua_State *L);
+int abort_message(lua_State *L);
 int deliver(lua_State *L);
 // Those for mail that a script submits, for permits and commands, in fake_queue.cpp.
 int answer_submit(lua_State *L);

@@ -1,14 +1,17 @@
 // lua-tool: what `mansio lua test`, `mansio lua repl` and `mansio replay` run. It is a program of its own because it
 // has the engine in it, and mansio has none: there, Lua is a plugin.
 //   lua-tool test [--only TEXT] [--update] PATH...
-//   lua-tool repl [--dns] [--allow LIBRARY]...
+//   lua-tool repl [--dns] [--allow LIBRARY]... [--setting NAME=VALUE]...
 //   lua-tool replay [--dns] [--json] [--session ID]... CANDIDATE... RECORDING...
-//     CANDIDATE: --candidate NAME [--listener NAME]... [--option NAME=VALUE]...
+//     CANDIDATE: --candidate NAME [--listener NAME]... [--option NAME=VALUE]... [--option-file NAME=PATH]...
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
+#include <iterator>
+#include <string>
 #include <string_view>
 
 #include "plugins/lua/tool/repl.hpp"
@@ -48,6 +51,8 @@ int repl_main(int argc, char **argv) {
       order.dns = true;
     else if (word == "--allow" && i + 1 < argc)
       order.allow.emplace_back(argv[++i]);
+    else if (word == "--setting" && i + 1 < argc)
+      order.settings.emplace_back(argv[++i]);
     else
       return usage();
   }
@@ -76,6 +81,9 @@ int replay_main(int argc, char **argv) {
       order.candidates.back().listeners.insert(value);
     } else if (const auto equals = value.find('='); word == "--option" && equals != value.npos) {
       order.candidates.back().options[value.substr(0, equals)] = value.substr(equals + 1);
+    } else if (word == "--option-file" && equals != value.npos) {
+      std::ifstream in{value.substr(equals + 1), std::ios::binary};
+      order.candidates.back().options[value.substr(0, equals)] = std::string{std::istreambuf_iterator<char>{in}, {}};
     } else {
       return usage();
     }

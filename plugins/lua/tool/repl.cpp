@@ -92,7 +92,10 @@ FakeHost::Options options_of(const ReplOrder &order, const Script &script) {
   std::string allow;
   for (const auto &library : order.allow) allow += (allow.empty() ? "" : ",") + library;
   // What a piece leaves behind stays: the state is not made anew.
-  FakeHost::Options options{{"script", script.path()}, {"state_uses", "0"}, {"state_age", "0s"}, {"allow", allow}};
+  std::string secrets;  // in which values may have any character of a line
+  for (const auto &setting : order.settings) secrets += setting + '\n';
+  FakeHost::Options options{
+      {"script", script.path()}, {"state_uses", "0"}, {"state_age", "0s"}, {"allow", allow}, {"secrets", secrets}};
   const auto problems = FakeHost::check(mansio_plugin_entry_1(), options);
   if (!problems.empty()) throw std::runtime_error{problems.substr(0, problems.find_last_not_of('\n') + 1)};
   return options;

@@ -8,8 +8,9 @@
 namespace mansio::lua::tool {
 
 struct ReplOrder {
-  bool dns = false;                // mansio.dns asks the real one
-  std::vector<std::string> allow;  // libraries, as the option of that name
+  bool dns = false;                   // mansio.dns asks the real one
+  std::vector<std::string> allow;     // libraries, as the option of that name
+  std::vector<std::string> settings;  // NAME=VALUE, for mansio.config
 };
 
 // Until the input ends. Prompts are for people: `prompt` is whether one is there. Status 1 when there is none and a

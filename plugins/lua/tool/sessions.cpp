@@ -212,6 +212,17 @@ local function macros_of(client, event)
   return macros
 end
 
+local QUEUE_ID = "0123456789ABC"
+local OF_CONTENT = {header = true, eoh = true, body = true, ["end-of-message"] = true}
+local BEFORE_CONTENT = {mail = true, rcpt = true, data = true}
+
+-- The message comes to nothing, which a script is told that has seen something of it.
+local function abort(client)
+  local saw = client.saw
+  client.saw = false
+  if saw then guarded(client.script.fake.abort, client.script.fake, client.id, QUEUE_ID) end
+end
+
 local function merge(into, set)
   for name, value in pairs(set) do into[name] = value ~= "" and value or nil end
 end
@@ -222,9 +233,10 @@ function Client:event(event, arguments, content)
   if not guarded(script.fake.wants, script.fake, event) then
     return setmetatable({action = "accept", code = 250, enhanced = "", text = "", edits = {}}, Result)
   end
+  self.saw = self.saw or BEFORE_CONTENT[event] or OF_CONTENT[event]
   local said = guarded(script.fake.stage, script.fake, {
     event = event, arguments = arguments, macros = macros_of(self, event), content = content,
-    session = self.id, queue_id = (self.sender or event == "mail") and "0123456789ABC" or "",
+    session = self.id, queue_id = (self.sender or event == "mail") and QUEUE_ID or "",
     session_meta = self.session_meta, message_meta = self.message_meta})
   if said.status == "internal" then fail("the script failed: " .. said.text) end
   merge(self.session_meta, said.session_meta)
@@ -234,6 +246,7 @@ function Client:event(event, arguments, content)
     result.action = said.status == "fail" and "reject" or "defer"
     result.code = said.code ~= 0 and said.code or (said.status == "fail" and 550 or 451)
     result.text = said.text
+    if event == "mail" or OF_CONTENT[event] then self.saw = false end  -- it knows, as it has refused the message itself
   end
   for _, edit in ipairs(said.edits) do
     local verb, text = edit:match("^(%l+) (.*)$")
@@ -336,15 +349,20 @@ function Client:message(message)
     return result
   end
   local result = all()
+  if not refused(result) then self.saw = false end
   self:reset(true)
   return result
 end
 -- As RSET, or a new message: what belongs to the message is gone. (After a message its notes can still be looked at.)
 function Client:reset(keep_meta)
+  abort(self)
   self.sender, self.recipients, self.redirected = nil, {}, nil
   if not keep_meta then self.message_meta = {} end
 end
-function Client:disconnect() return self:event("disconnect", {}) end
+function Client:disconnect()
+  self:reset(true)
+  return self:event("disconnect", {})
+end
 
 -- Scripts --------------------------------------------------------------------------------------------------------------
 
@@ -416,12 +434,30 @@ shared.test = test
 function test.down(why) return setmetatable({why = why or "it is down"}, Down) end
 function test.lost(why) return setmetatable({why = why or "no answer", heard = true}, Down) end
 
+-- Options with settings of the script's own: lines of `secrets`, whose values may have commas.
+local function with_settings(options, settings)
+  local all, lines = {}, {}
+  for name, value in pairs(options or {}) do all[name] = value end
+  if all.secrets then lines[1] = tostring(all.secrets) end
+  for name, value in pairs(settings) do
+    for _, one in ipairs(type(value) == "table" and value or {value}) do
+      local text = tostring(one)
+      if text:find("[\r\n]") then fail(("the setting \"%s\" has more than one line"):format(tostring(name))) end
+      lines[#lines + 1] = tostring(name) .. "=" .. text
+    end
+  end
+  all.secrets = table.concat(lines, "\n")
+  return all
+end
+
 -- A script that runs, for the case that asks for it; outside of one, for all of the file. The path is from the test file.
 function test.script(path, settings)
   settings = settings or {}
-  only_fields("test.script", settings, {"options", "tables", "dns", "clock", "name", "http", "servers", "redis"})
+  only_fields("test.script", settings, {"options", "settings", "tables", "dns", "clock", "name", "http", "servers",
+                                          "redis"})
   if path:sub(1, 1) ~= "/" then path = shared.directory .. path end
-  local fake = guarded(shared.script, {path = path, name = settings.name or "test", options = settings.options},
+  local options = settings.settings and with_settings(settings.options, settings.settings) or settings.options
+  local fake = guarded(shared.script, {path = path, name = settings.name or "test", options = options},
                        seconds_at(settings.clock or EPOCH))
   local script = setmetatable({fake = fake, clients = 0}, Script)
   table.insert(shared.open or shared.kept, script)

@@ -1,5 +1,5 @@
 /*
- * The Mansio plugin ABI, version 1.3: C11, self-contained, nothing but integers and pointers to bytes.
+ * The Mansio plugin ABI, version 1.4: C11, self-contained, nothing but integers and pointers to bytes.
  *
  * A plugin is a shared object that exports one symbol, mansio_plugin_entry_1. Everything else is reached through
  * vtables behind string ids. What this file declares is frozen: a plugin built against it loads in every later 1.x.
@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define MANSIO_EXPORT __attribute__((visibility("default")))
-#define MANSIO_ABI_MINOR 3u /* of 1.x: the newest that this header describes */
+#define MANSIO_ABI_MINOR 4u /* of 1.x: the newest that this header describes */
 
 typedef struct mansio_str { /* bytes; no terminating NUL promised; p may be NULL when n is 0 */
   const char *p;
@@ -120,8 +120,8 @@ typedef struct mansio_host_config { /* "mansio.host.config/1" [any] */
    * booleans "true"/"false", lists joined by ','. Valid as long as the instance. */
   mansio_str (*get)(const mansio_host *host, const char *name);
   /* Facts of the instance: "instance" (its name), "myhostname", "self_addresses" (IP addresses that are this host,
-   * joined by ','), "state_directory" (absolute; its own, kept over restarts; empty unless MANSIO_NEEDS_STATE). Empty
-   * when there is no such fact. */
+   * joined by ','), "state_directory" (absolute; its own, kept over restarts; empty unless MANSIO_NEEDS_STATE or
+   * _TAKES_STATE). Empty when there is no such fact. */
   mansio_str (*fact)(const mansio_host *host, const char *name);
 } mansio_host_config;
 
@@ -224,7 +224,10 @@ enum {
   MANSIO_NEEDS_NETWORK = 1u, /* Internet sockets and the host's DNS */
   MANSIO_NEEDS_WRITE = 2u,   /* in the file system, beyond a state directory */
   MANSIO_NEEDS_EXEC = 4u,
-  MANSIO_NEEDS_STATE = 8u /* a directory of its own: fact "state_directory" */
+  MANSIO_NEEDS_STATE = 8u, /* a directory of its own: fact "state_directory" */
+  /* Since 1.4. The same where the instance has a process of its own. In the processes that ask it, and with an older
+   * host, it runs without: the fact is empty. */
+  MANSIO_TAKES_STATE = 16u
 };
 
 /* How start() is called. MANSIO_LOOP: on the loop, one call at a time; it must not block, and answers at once or later.

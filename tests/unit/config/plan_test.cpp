@@ -59,6 +59,31 @@ TEST(Plan, HoldsWhatTheSupervisorNeeds) {
   EXPECT_EQ(plan.transports[0].plugin, "transport-smtp");
 }
 
+TEST(Plan, NamesThePluginsWhoseCodeCanEndProcessesWithOtherWork) {
+  const auto plan = plan_of(std::string{kText} + R"(
+[lookup.people]
+plugin = "lookup-file"
+[lookup.apart]
+plugin = "lookup-file"
+isolation = "process"
+[lookup.both]
+unionmap = ["people", "apart"]
+[filter.spam]
+plugin = "filter-x"
+breaker_deaths = 2
+breaker_window = "3s"
+breaker_time = "4s"
+[policy.grey]
+plugin = "policy-x"
+[auth.users]
+plugin = "auth-x"
+)");
+  std::vector<std::string> names;
+  for (const auto &guest : plan.guests) names.push_back(guest.name);
+  EXPECT_THAT(names, ElementsAre("lookup people", "filter spam", "policy grey", "auth users"));
+  EXPECT_EQ(plan.guests[1], (PlanGuest{"filter spam", 2, 3 * kSecond, 4 * kSecond}));
+}
+
 TEST(Plan, CountsDescriptorsOfTheProcessThatNeedsMost) {
   const auto plan = plan_of(kText);
   EXPECT_EQ(plan.ingress_descriptors, 64u + 4u + 2u * 5000u);

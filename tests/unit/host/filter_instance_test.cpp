@@ -31,6 +31,22 @@ class FilterInstanceTest : public HostTest {
     ASSERT_TRUE(made.ok()) << made.error().text;
     instance_ = std::move(*made);
   }
+  // Of configuration 7, in the process of slot 1.
+  Result<std::unique_ptr<FilterInstance>> made_in(process::SharedMemory &shared) {
+    const auto plugin = load_plugin(MANSIO_FIXTURES "/filter-odd.so");
+    if (!plugin) return plugin.error();
+    Surroundings around{loop_, *time_, log_, dns_};
+    around.shared = &shared;
+    around.slot = 1;
+    around.config_epoch = 7;
+    return FilterInstance::create(
+        around, **plugin, {"odd", {{"stages", "4095"}}, {}, {100, 0, 100, 5, 60 * kSecond, 60 * kSecond}}, kFilterKind);
+  }
+  void create_in(process::SharedMemory &shared) {
+    auto made = made_in(shared);
+    ASSERT_TRUE(made.ok()) << made.error().text;
+    instance_ = std::move(*made);
+  }
   std::uint64_t start(int number, std::uint32_t stage, const std::string &argument,
                       std::shared_ptr<const FilterContent> content = nullptr, Nanos within = 60 * kSecond) {
     wire::StageCall call;
@@ -243,6 +259,42 @@ TEST_F(FilterInstanceTest, ABreakerOpensForAStageThatKeepsFailing) {
   EXPECT_EQ(stat("mansio_plugin_refused_total"), 10);
   EXPECT_EQ(stat("mansio_plugin_breakers_open"), 1);
   EXPECT_EQ(stat("mansio_plugin_breaker_opened_total"), 1);
+}
+
+// The supervisor's breaker, which it opens in the shared memory.
+TEST_F(FilterInstanceTest, RestsWhenTheSupervisorSaysSoAndIsThenTriedByOneStage) {
+  time_ = &virtual_;
+  const auto shared = std::move(*process::SharedMemory::create());
+  const auto tag = shared->instance_tag(7, "filter odd");
+  create_in(*shared);
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  shared->rests().rest(tag, 60 * kSecond);
+  EXPECT_EQ(rcpt("fine").text, "its code ended processes of Mansio, and it is not asked for a while");
+  EXPECT_EQ(mail("fine").outcome, StageOutcome::Failed) << "at no stage";
+  EXPECT_EQ(stat("mansio_plugin_breakers_open"), 1);
+  virtual_.advance(60 * kSecond);
+  start(1, MANSIO_STAGE_RCPT, "keep@example.com");
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Failed) << "one tries it, and has not come back";
+  virtual_.advance(60 * kSecond);
+  EXPECT_EQ(rcpt("strange").outcome, StageOutcome::Failed);
+  EXPECT_EQ(shared->rests().state(tag)->kind, process::RestTable::State::Kind::Trying) << "a failure is no recovery";
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok);
+  EXPECT_EQ(said("breaker closed: the plugin answers again"), 1u);
+  EXPECT_EQ(stat("mansio_plugin_breakers_open"), 0);
+}
+
+TEST_F(FilterInstanceTest, IsNotStartedWhileItRests) {
+  time_ = &virtual_;
+  const auto shared = std::move(*process::SharedMemory::create());
+  shared->rests().rest(shared->instance_tag(7, "filter odd"), 60 * kSecond);
+  const auto refused = made_in(*shared);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().status, Status::Defer);
+  EXPECT_THAT(refused.error().text, HasSubstr("filter odd: its code ended processes"));
+  virtual_.advance(60 * kSecond);
+  create_in(*shared);
+  EXPECT_EQ(rcpt("fine").outcome, StageOutcome::Ok) << "the start was the beginning of the try";
+  EXPECT_EQ(said("breaker closed"), 1u);
 }
 
 TEST_F(FilterInstanceTest, AfterThePauseOneStageTriesAFilterWhoseBreakerIsOpen) {

@@ -28,7 +28,7 @@ TEST(LoadPlugin, TakesAPluginOfThisBuild) {
 }
 
 TEST(LoadPlugin, RefusesOneThatNeedsALaterAbi) {
-  EXPECT_THAT(reason(MANSIO_FIXTURES "/transport-foreign.so"), HasSubstr("needs ABI 1.1003, this Mansio has 1.3"));
+  EXPECT_THAT(reason(MANSIO_FIXTURES "/transport-foreign.so"), HasSubstr("needs ABI 1.1004, this Mansio has 1.4"));
 }
 
 TEST(LoadPlugin, TakesADraftOfThisBuildOnly) {

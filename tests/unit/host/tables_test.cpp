@@ -160,6 +160,16 @@ TEST_F(TablesTest, ThatCannotStartTryLaterAndStartAgainAfterAWhile) {
   EXPECT_EQ(ask("users", "k").outcome, Outcome::NotFound);
 }
 
+TEST_F(TablesTest, ThatCannotStartAreSkippedWhereThatIsConfigured) {
+  table("users").budget.on_failure = config::OnFailure::Skip;
+  broken_ = "users";
+  EXPECT_EQ(ask("users", "alice").outcome, Outcome::NotFound);
+  broken_.clear();
+  data_["users"].answers["alice"] = found({"1"});
+  clock_.advance(11 * kSecond);
+  EXPECT_EQ(ask("users", "alice").outcome, Outcome::Found);
+}
+
 TEST_F(TablesTest, AreSkippedOnFailureOnlyWhereThatIsConfigured) {
   table("strict");
   table("lenient").budget.on_failure = config::OnFailure::Skip;

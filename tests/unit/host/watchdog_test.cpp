@@ -81,7 +81,7 @@ TEST_F(WatchdogTest, MayGoWhenItsTurnIsDue) {
 
 TEST(Running, NamesTheInnermostAndThenTheOuterAgain) {
   Running running;
-  const std::string outer = "transport smtp", inner = "lookup people";
+  const Running::Code outer{"transport smtp"}, inner{"lookup people"};
   EXPECT_EQ(running.who(), nullptr);
   {
     const Running::Scope one{&running, outer};

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 namespace mansio::process {
 namespace {
@@ -109,6 +112,20 @@ TEST(PrivilegesFor, OnlyRootsPluginsThatRunProgramsMayChangeTheRootDirectory) {
     start.needs = 1;
     EXPECT_FALSE(privileges_for(start, settings).chroot);
   }
+}
+
+TEST(PrivilegesFor, WhatKeepsOrTakesStateHasADirectoryOfItsOwn) {
+  config::Settings settings;
+  wire::Start start;
+  start.self.kind = wire::RoleKind::Host;
+  start.spool = "/spool";
+  start.policy = "p";
+  for (const std::uint32_t needs : {8u, 16u}) {
+    start.needs = needs;
+    EXPECT_EQ(privileges_for(start, settings).own, std::vector<std::string>{"/spool/state/policy.p"});
+  }
+  start.needs = 1;
+  EXPECT_TRUE(privileges_for(start, settings).own.empty());
 }
 
 TEST(PrivilegesFor, NoKeyIsOpenToTheProcessesThatTakeMail) {

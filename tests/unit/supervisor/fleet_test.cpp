@@ -203,6 +203,40 @@ TEST_F(FleetTest, DeathsOfAPluginsProcessOpenItsBreakerAgainAndAgainAndNobodyEls
   for (int death = 0; death < 3; ++death) EXPECT_LE(wait_after_death(egress), Backoff::kLongest) << death;
 }
 
+TEST_F(FleetTest, DeathsInAGuestsCodeOpenItsBreakerAndTheProcessIsStartedWithoutDelay) {
+  generation_->checked.plan.guests = {{"filter spam", 2, 1800 * kSecond, 3600 * kSecond}};
+  auto &ingress = post(K::Ingress, "ingress.0");
+  fleet_->enter_service(ingress);
+  const auto tag = shared_->instance_tag(1, "filter spam");
+  for (int death = 0; death < 2; ++death) {
+    EXPECT_FALSE(shared_->rests().state(tag));
+    ready(ingress);
+    shared_->in_code_of(ingress.child->slot, tag);
+    die(ingress);
+    run_until([&] { return ingress.child == nullptr; });
+    EXPECT_EQ(ingress.last_failure, "told to die in the code of filter spam");
+  }
+  EXPECT_EQ(shared_->rests().ask(tag, 0, clock_.mono(), kSecond), process::RestTable::Leave::No);
+  const auto wait = ingress.restart.expiry() - std::chrono::steady_clock::now();
+  EXPECT_LE(std::chrono::nanoseconds{wait}.count(), Backoff::kFirst);
+  ready(ingress);
+}
+
+TEST_F(FleetTest, OneThatAGuestEndedBeforeItWasInServiceIsStartedAgainOnlyWhereItPersists) {
+  generation_->checked.plan.guests = {{"filter spam", 2, 1800 * kSecond, 3600 * kSecond}};
+  const auto tag = shared_->instance_tag(1, "filter spam");
+  for (const bool persists : {false, true}) {
+    auto &ingress = post(K::Ingress, "ingress.0");
+    ingress.persists = persists;
+    ready(ingress);
+    shared_->in_code_of(ingress.child->slot, tag);
+    die(ingress);
+    run_until([&] { return ingress.child == nullptr; });
+    EXPECT_EQ(ingress.waits, persists);
+    if (persists) ready(ingress);
+  }
+}
+
 TEST_F(FleetTest, AQueueStartedAnewIsConnectedWithEverybodyBeforeAttachDone) {
   auto &queue = post(K::Queue, "queue");
   auto &egress = post(K::Egress, "egress.x");

@@ -473,7 +473,7 @@ class FakeHost {
         throw std::invalid_argument{"the fact virtual_clock is no time: " + text};
       virtual_now_ = ns;
     }
-    if ((plugin->needs & MANSIO_NEEDS_STATE) != 0 && !facts_.contains("state_directory")) {
+    if ((plugin->needs & (MANSIO_NEEDS_STATE | MANSIO_TAKES_STATE)) != 0 && !facts_.contains("state_directory")) {
       auto pattern = (std::filesystem::temp_directory_path() / "mansio-state.XXXXXX").string();
       if (!::mkdtemp(pattern.data())) throw std::runtime_error{"cannot make " + pattern};
       facts_["state_directory"] = own_state_ = pattern;
