@@ -23,6 +23,7 @@ mansio = {}
 ---| "predelivery"
 ---| "retry"
 ---| "bounce"
+---| "abort"
 
 ---What became of messages, and "log", a line of the log; handlers of these are told, and return nothing.
 ---@alias mansio.MessageEvent
@@ -501,6 +502,12 @@ function gauge_metric:set(value) end
 ---@class mansio.AnswerOptions
 ---@field ttl? mansio.Time How long it may be used again, instead of cache_ttl of the table; 0 means not at all.
 
+---@class mansio.OptionFields
+---@field type? "string"|"integer"|"number"|"boolean"|"time"|"list" "string" unless given. A time is seconds; a list is what is set any number of times.
+---@field default? string|number|boolean|string[] What it is where the configuration does not set it; false unless given.
+---@field required? boolean Without it the script does not load.
+---@field description? string For the operator who has not set it.
+
 ---@class mansio.Lookup
 ---@field lookup fun(key: string, table: string): (string|string[]|mansio.verdict|nil), mansio.AnswerOptions?
 
@@ -538,6 +545,7 @@ function gauge_metric:set(value) end
 ---@field predelivery? fun(mail: mansio.mail): mansio.verdict?
 ---@field retry? fun(mail: mansio.mail): mansio.verdict?
 ---@field bounce? fun(mail: mansio.mail): mansio.verdict?
+---@field abort? fun(session_id: string, queue_id: string) Told, and returns nothing.
 
 ---Has a function called at an event. Works while the script is loaded.
 ---@overload fun(event: "connect", handler: fun(session: mansio.session): mansio.verdict?)
@@ -572,6 +580,8 @@ function gauge_metric:set(value) end
 ---@overload fun(event: "retry", options: mansio.OnOptions, handler: fun(mail: mansio.mail): mansio.verdict?)
 ---@overload fun(event: "bounce", handler: fun(mail: mansio.mail): mansio.verdict?)
 ---@overload fun(event: "bounce", options: mansio.OnOptions, handler: fun(mail: mansio.mail): mansio.verdict?)
+---@overload fun(event: "abort", handler: fun(session_id: string, queue_id: string))
+---@overload fun(event: "abort", options: {timeout?: mansio.Time}, handler: fun(session_id: string, queue_id: string))
 ---@overload fun(event: "inserted", handler: fun(event: mansio.event))
 ---@overload fun(event: "inserted", options: {timeout?: mansio.Time}, handler: fun(event: mansio.event))
 ---@overload fun(event: "routed", handler: fun(event: mansio.event))
@@ -604,6 +614,16 @@ function mansio.provide(kind, name, object) end
 ---@param help string For those who ask for a command that is not there.
 ---@param handler fun(...: string): string|string[]|mansio.verdict|nil What it returns is shown; mansio.reject(why) and mansio.defer(why) say that it failed.
 function mansio.command(name, help, handler) end
+
+---Declares a setting of the script's own, as mansio.config has it, and returns it. Works while the script is loaded.
+---@param name string
+---@param options? mansio.OptionFields
+---@return any
+function mansio.option(name, options) end
+
+---The directory in which the script may write, where it has a process of its own; elsewhere it has none, which is an error.
+---@return string
+function mansio.state_directory() end
 
 ---No objection, and no further handler of this script is asked.
 ---@return mansio.verdict
@@ -751,6 +771,11 @@ function mansio.window(name, length) end
 ---@param options? mansio.RateOptions
 ---@return mansio.rate_limit
 function mansio.rate(name, rate, options) end
+
+---What the configuration sets for this script: settings and secrets of its table.
+---@class mansio.config
+---@field [string] any
+mansio.config = {}
 
 ---@class mansio.http
 mansio.http = {}

@@ -23,9 +23,9 @@ constexpr long kMostKeptConnections = 16;
 struct FreeList {
   void operator()(curl_slist *list) const { ::curl_slist_free_all(list); }
 };
-using List = std::unique_ptr<curl_slist, FreeList>;
+using CurlList = std::unique_ptr<curl_slist, FreeList>;
 
-void append(List &list, const std::string &text) {
+void append(CurlList &list, const std::string &text) {
   auto *const longer = ::curl_slist_append(list.get(), text.c_str());
   if (!longer) throw std::bad_alloc{};
   static_cast<void>(list.release());
@@ -214,7 +214,7 @@ class HttpClient::Transfer final : plugin::Waiter {
   HttpClient &client_;
   const HttpRequest &request_;
   plugin::Cancel &cancel_;
-  List headers_, resolved_;  // they outlive the handle
+  CurlList headers_, resolved_;  // they outlive the handle
   std::array<char, CURL_ERROR_SIZE> error_{};
   std::unique_ptr<CURL, Free> easy_{::curl_easy_init()};
   HttpResponse response_;
