@@ -331,7 +331,10 @@ void FairScheduler::bound(DestinationId owner, Nanos now) {
   const auto &limits = limits_of(d);
   d.window.size = limits.effective_window().capped(d.window.size);
   const auto rate = set_rate_of(owner);
-  d.tokens.full_at = rate ? std::min(d.tokens.full_at, now + rate.tolerance() + rate.interval) : 0;
+  if (rate)
+    d.tokens.bound(rate, now);
+  else
+    d.tokens = {};
   if (d.adapted) adaptive_.at(owner).bound(now);
   const auto delayed = d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0;
   d.shut = false;

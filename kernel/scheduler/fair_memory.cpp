@@ -177,8 +177,10 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     const auto limits = limits_of(d);
     d.window = {limits.effective_window().capped(s.window), s.success, s.failure, s.fail_cohorts};
     // No rate or back-off of today is longer than its own time from now, whatever a clock said.
-    if (limits.rate)
-      d.tokens.full_at = std::min(shifted(s.full_at, -offset), now + limits.rate.tolerance() + limits.rate.interval);
+    if (limits.rate) {
+      d.tokens.full_at = shifted(s.full_at, -offset);
+      d.tokens.bound(limits.rate, now);
+    }
     if (const auto open_at =
             std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
         open_at > now)
@@ -191,8 +193,10 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     if (s.key == SavedRate::kTransport) {
       const auto t = transport_named(s.name);
       if (t == transports_.end()) continue;
-      if (const auto &rate = t->limits.rate; rate)
-        t->tokens.full_at = std::min(s.full_at - offset, now + rate.tolerance() + rate.interval);
+      if (const auto &rate = t->limits.rate; rate) {
+        t->tokens.full_at = s.full_at - offset;
+        t->tokens.bound(rate, now);
+      }
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
     } else if (s.key <= kPair) {
       const auto pair = PairView::of(s.name);
@@ -200,7 +204,8 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
           s.key == kPair ? pair_of(pair.pool, pair.destination) : bucket_of(static_cast<RateRule::Key>(s.key), s.name);
       if (id == kNobody) continue;
       auto &b = buckets_[id];
-      b.tokens.full_at = std::min(s.full_at - offset, now + b.limit.tolerance() + b.limit.interval);
+      b.tokens.full_at = s.full_at - offset;
+      b.tokens.bound(b.limit, now);
     }
   }
 }
