@@ -282,7 +282,10 @@ class Model {
     auto &site = site_at(owner);
     std::optional<Place> died;
     if (result == Result::Delivered) {
-      if (site.pace && site.pace->success(site.limits.adaptive, now)) site.pace.reset();
+      if (site.pace && site.pace->success(site.limits.adaptive, now)) {
+        site.pace.reset();
+        site.open_at = open_by_rates(site);
+      }
       if (site.dead) {
         revive(site);
       } else {
@@ -671,8 +674,7 @@ class Model {
     if (set) site.tokens = before.tokens;
     clamp(site.tokens, set, now);
     site.pace = before.pace;
-    if (!site.pace) return;
-    site.pace->bound(now);
+    if (site.pace) site.pace->bound(now);
     if (open_by_rates(site) > now) site.shut(open_by_rates(site));
   }
 
