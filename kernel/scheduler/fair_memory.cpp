@@ -181,10 +181,9 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       d.tokens.full_at = shifted(s.full_at, -offset);
       d.tokens.bound(limits.rate, now);
     }
-    if (const auto open_at =
-            std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
-        open_at > now)
-      shut(id, open_at);
+    const auto saved_open_at =
+        std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
+    if (const auto open_at = std::max(saved_open_at, open_by_rates(id)); open_at > now) shut(id, open_at);
     const auto dead_until =
         std::min(s.dead_until == 0 ? 0 : s.dead_until - offset, now + backoff_.longest(backoff_.minimal_backoff_time));
     if (dead_until > now) kill(id, dead_until);
@@ -198,6 +197,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
         t->tokens.bound(rate, now);
       }
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
+      if (t->limits.rate && !by_owner(t->permits)) t->open_at = std::max(t->open_at, t->tokens.next(t->limits.rate));
     } else if (s.key <= kPair) {
       const auto pair = PairView::of(s.name);
       const auto id =
