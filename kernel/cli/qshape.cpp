@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <ctime>
+#include <limits>
 
 #include "kernel/cli/repaint.hpp"
 #include "kernel/cli/say.hpp"
@@ -51,6 +52,19 @@ std::string heading(const ShapeOrder &order, const std::string &rest) {
   return fmt::format("{} every {:g} s, {}\n\n", out, order.every, rest);
 }
 
+// As Postfix's takes them: what is not above 0 stands for the default.
+template <typename T>
+void add_number(CLI::App &command, const std::string &names, T &to, T least, T most, const std::string &what) {
+  const auto take = [&to, least, most, names](const double &given) {
+    if (given > 0 && (given < static_cast<double>(least) || given > static_cast<double>(most)))
+      throw CLI::ValidationError{names, fmt::format("{:.15g} is not from {} to {}", given, least, most)};
+    if (given > 0) to = static_cast<T>(given);
+  };
+  command.add_option_function<double>(names, take, what)
+      ->default_str(fmt::format("{}", to))
+      ->type_name(CLI::detail::type_name<T>());
+}
+
 // The queue process may be away for a moment: the picture says so and the next one is tried.
 int watch(const Where &where, ShapeOrder order) {
   Repaint screen;
@@ -78,16 +92,15 @@ void add_shape_options(CLI::App &command, ShapeOrder &order) {
                      "maildrop is taken and always empty, as there is no such queue");
   command.add_flag("-s,--sender", order.senders, "count messages by the sender's domain, not recipients by theirs");
   command.add_flag("-p,--parents", form.parents, "count parent domains too; their names begin with a dot");
-  command.add_option("-m,--min-subdomains", form.min_subdomains, "subdomains a parent domain must have to be shown")
-      ->capture_default_str();
-  command.add_option("-b,--buckets", form.buckets, "number of age buckets; the last takes whatever is older")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
-  command.add_option("-t,--minutes", form.minutes, "minutes of the first bucket; 0.5 is half a minute")
-      ->capture_default_str()
-      ->check(CLI::Range(0.001, 1'000'000.0));
+  constexpr auto kAny = std::numeric_limits<unsigned>::max();
+  add_number(command, "-m,--min-subdomains", form.min_subdomains, 1u, kAny,
+             "subdomains a parent domain must have to be shown");
+  add_number(command, "-b,--buckets", form.buckets, 1u, 1000u,
+             "number of age buckets, at most 1000; the last takes whatever is older");
+  add_number(command, "-t,--minutes", form.minutes, 0.001, 1'000'000.0,
+             "minutes of the first bucket; 0.5 is half a minute");
   command.add_flag("-l,--linear", form.linear, "buckets of one width, instead of each twice the one before");
-  command.add_option("-w,--width", form.width, "columns of the output, above 80")->capture_default_str();
+  add_number(command, "-w,--width", form.width, 1u, 100'000u, "columns of the output, above 80");
   command.add_option("-n,--top", form.top, "lines to show on a terminal (default 20; 0: all); elsewhere all are");
   // The whole is counted before a terminal could show a part.
   command.add_option_function<unsigned>(

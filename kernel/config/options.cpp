@@ -872,7 +872,9 @@ std::span<const Option<Budget>> budget_options() {
           "time), within `breaker_window`, after which its breaker opens: `on_failure` answers at once, and nothing is "
           "started or asked. For failures a filter or policy has a row, and a breaker, for each command of a session "
           "and each event of the queue, and one for the content of a message."),
-      option<&T::breaker_window>("breaker_window", duration(kSecond), "See `breaker_deaths`."),
+      option<&T::breaker_window>(
+          "breaker_window", duration(kSecond),
+          "See `breaker_deaths`. For how long a process that died was not started again does not count."),
       option<&T::breaker_time>(
           "breaker_time", duration(kMillisecond),
           "How long an open breaker waits before it tries the plugin again; a lookup first with one key, a filter or "

@@ -1,7 +1,6 @@
 #include "kernel/queue/shape.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "kernel/queue/json_line.hpp"
 
@@ -35,7 +34,7 @@ Shape::Row &Shape::row(std::uint32_t hint, std::string_view transport, std::stri
   (key += '\0') += name;
   const auto [at, added] = by_name_.emplace(std::move(key), static_cast<std::uint32_t>(rows_.size()));
   if (added) {
-    rows_.push_back({std::string{transport}, std::string{name}, std::vector<std::uint64_t>(ends_.size() + 1)});
+    rows_.push_back({std::string{transport}, std::string{name}, {}});
   }
   if (hint != kNoHint) {
     if (hint >= by_hint_.size()) by_hint_.resize(hint + 1, UINT32_MAX);
@@ -45,8 +44,12 @@ Shape::Row &Shape::row(std::uint32_t hint, std::string_view transport, std::stri
 }
 
 void Shape::add(std::uint32_t hint, std::string_view transport, std::string_view name, Nanos age, std::uint32_t n) {
-  const auto bucket = std::upper_bound(ends_.begin(), ends_.end(), age) - ends_.begin();
-  row(hint, transport, name).ages[static_cast<std::size_t>(bucket)] += n;
+  const auto bucket = static_cast<std::uint32_t>(std::upper_bound(ends_.begin(), ends_.end(), age) - ends_.begin());
+  auto &ages = row(hint, transport, name).ages;
+  auto at = std::lower_bound(ages.begin(), ages.end(), bucket,
+                             [](const auto &counted, std::uint32_t wanted) { return counted.first < wanted; });
+  if (at == ages.end() || at->first != bucket) at = ages.insert(at, {bucket, 0});
+  at->second += n;
 }
 
 bool Shape::rows(std::string &out, std::size_t enough) {
@@ -58,9 +61,13 @@ bool Shape::rows(std::string &out, std::size_t enough) {
       j.key("transport").text(r.transport).key("destination").text(r.name);
     else
       j.key("domain").text(r.name);
-    j.key("total").number(std::accumulate(r.ages.begin(), r.ages.end(), std::uint64_t{0}));
+    std::uint64_t total = 0;
+    for (const auto &[bucket, n] : r.ages) total += n;
+    j.key("total").number(total);
     j.key("ages").open('[');
-    for (const auto n : r.ages) j.number(n);
+    auto next = r.ages.begin();
+    for (std::size_t i = 0; i <= ends_.size(); ++i)
+      j.number(next != r.ages.end() && next->first == i ? next++->second : 0);
     out += std::move(j.close(']').close('}')).line();
   }
   return written_ < rows_.size();

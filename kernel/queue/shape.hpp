@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "kernel/base/clock.hpp"
@@ -19,7 +20,7 @@ namespace mansio::queue {
 // Of `count` buckets the first holds what is younger than `width` minutes, the next twice as much and so on (or as much
 // again, if linear), the last whatever is older.
 struct Buckets {
-  static constexpr unsigned kMost = 64;
+  static constexpr unsigned kMost = 1000;
   unsigned count = 10;
   double width = 5;  // minutes
   bool linear = false;
@@ -46,7 +47,7 @@ class Shape {
  private:
   struct Row {
     std::string transport, name;
-    std::vector<std::uint64_t> ages;
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> ages;  // of buckets that hold any, the youngest first
     bool is(std::string_view t, std::string_view n) const { return name == n && transport == t; }
   };
   Row &row(std::uint32_t hint, std::string_view transport, std::string_view name);

@@ -182,6 +182,7 @@ void FairScheduler::feedback(DestinationId id, Result result, Nanos now) {
     if (const auto at = adaptive_.find(owner); at->second.success(limits_of(d).adaptive, now)) {
       adaptive_.erase(at);
       d.adapted = false;
+      open_as_set(owner, now);
     }
   }
   if (result == Result::Delivered) {
@@ -331,7 +332,10 @@ void FairScheduler::bound(DestinationId owner, Nanos now) {
   const auto &limits = limits_of(d);
   d.window.size = limits.effective_window().capped(d.window.size);
   const auto rate = set_rate_of(owner);
-  d.tokens.full_at = rate ? std::min(d.tokens.full_at, now + rate.tolerance() + rate.interval) : 0;
+  if (rate)
+    d.tokens.bound(rate, now);
+  else
+    d.tokens = {};
   if (d.adapted) adaptive_.at(owner).bound(now);
   const auto delayed = d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0;
   d.shut = false;
@@ -349,6 +353,13 @@ Nanos FairScheduler::open_by_rates(DestinationId owner) const {
   const auto &d = destinations_[owner];
   const auto set = set_rate_of(owner);
   return std::max(set ? d.tokens.next(set) : 0, d.adapted ? adaptive_.at(owner).open_at() : 0);
+}
+
+// After the delivery that ended its pace, which keeps it shut no longer: a delay begins anew with that delivery's end.
+// What is owed stays (bound() forgets it where a plugin owns the rate), so that this earns nobody a burst.
+void FairScheduler::open_as_set(DestinationId owner, Nanos now) {
+  destinations_[owner].shut = false;
+  if (const auto open_at = open_by_rates(owner); open_at > now) shut(owner, open_at);
 }
 
 // No delivery begins there before then.

@@ -177,12 +177,13 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     const auto limits = limits_of(d);
     d.window = {limits.effective_window().capped(s.window), s.success, s.failure, s.fail_cohorts};
     // No rate or back-off of today is longer than its own time from now, whatever a clock said.
-    if (limits.rate)
-      d.tokens.full_at = std::min(shifted(s.full_at, -offset), now + limits.rate.tolerance() + limits.rate.interval);
-    if (const auto open_at =
-            std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
-        open_at > now)
-      shut(id, open_at);
+    if (limits.rate) {
+      d.tokens.full_at = shifted(s.full_at, -offset);
+      d.tokens.bound(limits.rate, now);
+    }
+    const auto saved_open_at =
+        std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
+    if (const auto open_at = std::max(saved_open_at, open_by_rates(id)); open_at > now) shut(id, open_at);
     const auto dead_until =
         std::min(s.dead_until == 0 ? 0 : s.dead_until - offset, now + backoff_.longest(backoff_.minimal_backoff_time));
     if (dead_until > now) kill(id, dead_until);
@@ -191,16 +192,20 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     if (s.key == SavedRate::kTransport) {
       const auto t = transport_named(s.name);
       if (t == transports_.end()) continue;
-      if (const auto &rate = t->limits.rate; rate)
-        t->tokens.full_at = std::min(s.full_at - offset, now + rate.tolerance() + rate.interval);
+      if (const auto &rate = t->limits.rate; rate) {
+        t->tokens.full_at = s.full_at - offset;
+        t->tokens.bound(rate, now);
+      }
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
+      if (t->limits.rate && !by_owner(t->permits)) t->open_at = std::max(t->open_at, t->tokens.next(t->limits.rate));
     } else if (s.key <= kPair) {
       const auto pair = PairView::of(s.name);
       const auto id =
           s.key == kPair ? pair_of(pair.pool, pair.destination) : bucket_of(static_cast<RateRule::Key>(s.key), s.name);
       if (id == kNobody) continue;
       auto &b = buckets_[id];
-      b.tokens.full_at = std::min(s.full_at - offset, now + b.limit.tolerance() + b.limit.interval);
+      b.tokens.full_at = s.full_at - offset;
+      b.tokens.bound(b.limit, now);
     }
   }
 }

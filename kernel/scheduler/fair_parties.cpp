@@ -228,7 +228,7 @@ void FairScheduler::limit(BucketId id, const RateRule &rule) {
   auto &b = buckets_[id];
   b.limit = rule.limit;
   b.concurrency = rule.concurrency;
-  if (b.limit) b.tokens.full_at = std::min(b.tokens.full_at, now_ + b.limit.tolerance() + b.limit.interval);
+  if (b.limit) b.tokens.bound(b.limit, now_);
   b.permits = own(b.permits, Permits::Of::Party, id, b.limit);
 }
 

@@ -281,6 +281,7 @@ class FairScheduler final : public Scheduler {
   void kill(DestinationId id, Nanos until);
   void give_up(DestinationId id);
   void revive(DestinationId id);
+  void open_as_set(DestinationId owner, Nanos now);
   void shut(DestinationId owner, Nanos until);
   RateLimit set_rate_of(DestinationId owner) const;
   Nanos open_by_rates(DestinationId owner) const;

@@ -17,11 +17,14 @@ class Breaker {
   Breaker(std::uint32_t deaths, Nanos window, Nanos time) : deaths_(deaths), window_(window), time_(time) {}
 
   // The process has died at `now`: how long it stays down if that opens the breaker. Then counting begins anew, so that
-  // after the pause it is given the whole number of chances again.
-  std::optional<Nanos> died(Nanos now) {
+  // after the pause it is given the whole number of chances again. `kept_down`: how long it had not been started since
+  // the death before. That is no part of the window: with the back-off there is no room for more than ten deaths in a
+  // minute, whatever they come of.
+  std::optional<Nanos> died(Nanos now, Nanos kept_down = 0) {
     if (deaths_ == 0) return std::nullopt;
-    recent_.push_back(now);
-    while (now - recent_.front() > window_) recent_.pop_front();
+    kept_down_ += kept_down;
+    recent_.push_back(now - kept_down_);
+    while (recent_.back() - recent_.front() > window_) recent_.pop_front();
     if (recent_.size() < deaths_) return std::nullopt;
     recent_.clear();
     return time_;
@@ -30,6 +33,7 @@ class Breaker {
  private:
   std::uint32_t deaths_ = 0;  // 0: never opens
   Nanos window_ = 0, time_ = 0;
+  Nanos kept_down_ = 0;  // in all
   std::deque<Nanos> recent_;
 };
 

@@ -372,11 +372,14 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
   const bool crashed = !child->asked_to_stop && !child->exit.clean();
   // A plugin may end its process with success, too.
   const auto epoch = child->self.generation;
+  const auto now = clock_.mono();
+  const auto kept_down = post.ended_at == 0 ? 0 : child->started - post.ended_at;
+  post.ended_at = now;
   const auto *guest =
       child->asked_to_stop ? nullptr : guest_deaths_.in_code_of(post.generation->checked.plan, epoch, child->slot);
   GuestDeaths::Verdict verdict;
   if (guest && (post.in_service || post.persists))
-    verdict = guest_deaths_.died(*guest, epoch, child->slot, child->never_ready, clock_.mono());
+    verdict = guest_deaths_.died(*guest, epoch, child->slot, child->never_ready, now, kept_down);
   shared_.release_slot(child->slot);
   slots_[child->slot] = false;
   post.child.reset();
@@ -399,12 +402,12 @@ void Fleet::died(Post &post, const std::shared_ptr<Child> &child) {
   if (post.wanted && post.replace) {
     start(post);
   } else if (post.wanted && (post.in_service || (guest && post.persists))) {
-    auto wait = post.backoff.died(clock_.mono());
+    auto wait = post.backoff.died(now);
     // What a table did in the process of another plugin is not that one's doing.
     const bool own = post.kind == wire::RoleKind::Host && !guest;
-    if (const auto pause = own ? post.breaker.died(clock_.mono()) : std::nullopt) {
+    if (const auto pause = own ? post.breaker.died(now, kept_down) : std::nullopt) {
       wait = *pause;
-      post.backoff = {};  // or its chances afterwards would be spread over more than the window, and never be used up
+      post.backoff = {};  // it has all its chances again
       log_.error("breaker open: the plugin's process keeps dying and is not started for a while; on_failure answers",
                  {{"role", post.name}, {"reason", post.last_failure}, {"seconds", wait / kSecond}});
     }

@@ -71,6 +71,7 @@ struct Post {
   bool persists = false;    // started again before it is in service, too, where it died of a guest
   bool waits = false;       // to be started again
   std::uint32_t deaths = 0;
+  Nanos ended_at = 0;  // its last child, mono; 0: none has
   std::string last_failure;
   Backoff backoff;
   Breaker breaker;  // of a host

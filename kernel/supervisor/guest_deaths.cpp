@@ -14,7 +14,7 @@ const config::PlanGuest *GuestDeaths::in_code_of(const config::Plan &plan, std::
 }
 
 GuestDeaths::Verdict GuestDeaths::died(const config::PlanGuest &guest, std::uint32_t config_epoch, std::uint32_t slot,
-                                       bool hung, Nanos now) {
+                                       bool hung, Nanos now, Nanos kept_down) {
   using Kind = process::RestTable::State::Kind;
   forget_before(config_epoch);
   const auto tag = shared_.instance_tag(config_epoch, guest.name);
@@ -27,7 +27,7 @@ GuestDeaths::Verdict GuestDeaths::died(const config::PlanGuest &guest, std::uint
   // What goes well at one command may still die of the next, so a try is over a while after it went well.
   if (rests || (state && now - state->time <= guest.breaker_window))
     record.pause = std::clamp(record.pause * 2, guest.breaker_time, guest.breaker_time * kLongest);
-  else if (opened_by(record.breaker, verdict.hung, now))
+  else if (opened_by(record.breaker, verdict.hung, now, kept_down))
     record.pause = guest.breaker_time;
   else
     return verdict;
@@ -36,9 +36,9 @@ GuestDeaths::Verdict GuestDeaths::died(const config::PlanGuest &guest, std::uint
   return verdict;
 }
 
-bool GuestDeaths::opened_by(Breaker &breaker, bool hung, Nanos now) {
+bool GuestDeaths::opened_by(Breaker &breaker, bool hung, Nanos now, Nanos kept_down) {
   for (int i = 0; i < (hung ? kHang : 1); ++i)
-    if (breaker.died(now)) return true;
+    if (breaker.died(now, i == 0 ? kept_down : 0)) return true;
   return false;
 }
 

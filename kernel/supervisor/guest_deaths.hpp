@@ -34,8 +34,9 @@ class GuestDeaths {
     bool hung = false;   // its code did not return
     Nanos pause = 0;
   };
-  // It is that one's fault.
-  Verdict died(const config::PlanGuest &guest, std::uint32_t config_epoch, std::uint32_t slot, bool hung, Nanos now);
+  // It is that one's fault. `kept_down`: as of Breaker::died(), of that process.
+  Verdict died(const config::PlanGuest &guest, std::uint32_t config_epoch, std::uint32_t slot, bool hung, Nanos now,
+               Nanos kept_down = 0);
 
  private:
   struct Record {
@@ -43,7 +44,7 @@ class GuestDeaths {
     Breaker breaker;
     Nanos pause = 0;
   };
-  static bool opened_by(Breaker &breaker, bool hung, Nanos now);
+  static bool opened_by(Breaker &breaker, bool hung, Nanos now, Nanos kept_down);
   void forget_before(std::uint32_t config_epoch);
 
   process::SharedMemory &shared_;

@@ -133,12 +133,20 @@ class QShape(rig.TestCase):
         self.made_up(mail)
         for options in ([], ["-s"], ["-p"], ["-p", "-m", "2"], ["-p", "-m1", "-s"], ["-b", "4"], ["-b1"], ["-l", "-b", "6"], ["-t", "60"],
                         ["-t", "1", "-b", "20"], ["-t", "0.5"], ["-lt", "2.5", "-b", "12"], ["-w", "132"], ["-w", "40"], ["-lps", "-t", "30"],
-                        ["-b", "14", "-w", "100", "-p"], ["-n", "3"]):
+                        ["-b", "14", "-w", "100", "-p"], ["-n", "3"], ["-l", "-t", "1", "-b", "100"], ["-b", "0"], ["-b", "-4", "-t", "-1"],
+                        ["-t", "0", "-w", "0"], ["-p", "-m", "0"], ["-p", "-m", "-2"]):
             theirs = self.postfix(mail, *options)
             ours = rig.run_program("qshape", "--spool", self.dir, *options, "deferred")
             self.assertEqual((ours.returncode, ours.stderr), (0, ""))
             self.assertEqual(totals(ours.stdout), totals(theirs), options)
             self.assertEqual(in_order(ours.stdout), in_order(theirs), options)
+
+    def test_numbers_that_are_too_large_are_refused(self):
+        self.made_up([])
+        for option, value, limit in (("-b", "1001", "1000"), ("-t", "1e7", "1000000"), ("-t", "1e-9", "0.001")):
+            result = rig.run_program("qshape", "--spool", self.dir, option, value)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(limit, result.stderr)
 
     def test_mail_in_a_running_server_is_counted_as_postfix_counts_it(self):
         later = lambda command, *_: "450 4.2.0 later" if command == "RCPT" else None

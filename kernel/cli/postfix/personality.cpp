@@ -18,7 +18,7 @@ constexpr const char *kQshapeUsage =
               [-n lines] [-N interval] [-c config_dir] [queue_name ...]
   -s  by the sender's domain; without it by those of recipients
   -p  parent domains as well, with a dot before their names, from -m subdomains on (5)
-  -b  number of age buckets (10); the last takes whatever is older
+  -b  number of age buckets (10), at most 1000; the last takes whatever is older
   -t  minutes of the first bucket (5); each of the others is twice as long as the one before it
   -l  buckets that are all as long as the first
   -w  columns of the output (80)

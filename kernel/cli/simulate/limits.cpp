@@ -24,7 +24,7 @@ void Simulation::limit(Counted &count, const scheduler::RateRule *rule, const st
   count.limit = rule ? rule->concurrency : 0;
   count.permits = nullptr;
   if (!count.rate) return;
-  count.bucket.full_at = std::min(count.bucket.full_at, kBegin + now_ + count.rate.tolerance() + count.rate.interval);
+  count.bucket.bound(count.rate, kBegin + now_);
   if (count.rate.owner == 0) return;
   count.permits = &owners_.limit(scheduler::rate_limit_name(rule->key), name);
   count.permits->limit(count.rate, now_);

@@ -25,9 +25,7 @@ std::string_view OwnedLimit::begin_in_place(std::uint32_t under_way, Nanos now) 
   return under_way > held_ ? "in a place that its owner thinks is free" : "";
 }
 
-void OwnedLimit::limit(const scheduler::RateLimit &configured, Nanos now) {
-  local_.full_at = std::min(local_.full_at, now + configured.tolerance() + configured.interval);
-}
+void OwnedLimit::limit(const scheduler::RateLimit &configured, Nanos now) { local_.bound(configured, now); }
 
 RateOwners::RateOwners(const Scenario &scenario) : random_(scenario.seed ^ 0x6F776E657273ull) {
   for (const auto &rate : scenario.settings.rates) {

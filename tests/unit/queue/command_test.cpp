@@ -350,6 +350,12 @@ TEST_F(QueueCommand, MatchesBySenderRecipientDomainStateTransportAndAge) {
   EXPECT_NE(ask("summary").lines.find("\"deferred\":2"), std::string::npos);
 }
 
+std::string zeros(int n) {
+  std::string out;
+  for (int i = 0; i < n; ++i) out += "0,";
+  return out;
+}
+
 TEST_F(QueueCommand, ShapeCountsByDomainOrDestinationAndAge) {
   begin();
   mail_to({"a@example.com"});
@@ -376,7 +382,14 @@ TEST_F(QueueCommand, ShapeCountsByDomainOrDestinationAndAge) {
                                   R"({"transport":"smtp","destination":"example.org","total":2,"ages":[2,0,0]})"
                                   "\n");
   EXPECT_EQ(ask("qshape", {{"state", "hold,corrupt"}}).lines, "");
-  EXPECT_NE(ask("qshape", {{"buckets", "0"}}).error, "");
+  EXPECT_EQ(ask("qshape", {{"by", "sender"}, {"buckets", "200"}, {"width", "0.11"}, {"linear", "true"}}).lines,
+            R"({"domain":"example.org","total":1,"ages":[)" + zeros(54) + "1," + zeros(144) +
+                "0]}\n"
+                R"({"domain":"MAILER-DAEMON","total":1,"ages":[1,)" +
+                zeros(198) + "0]}\n");
+  for (const auto *buckets : {"0", "-1", "1001", "10 of them"})
+    EXPECT_NE(ask("qshape", {{"buckets", buckets}}).error, "") << buckets;
+  EXPECT_EQ(ask("qshape", {{"buckets", "1000"}}).error, "");
   for (const auto *width : {"0", "-1", "nan", "1e9", "5 minutes"})
     EXPECT_NE(ask("qshape", {{"width", width}}).error, "") << width;
   EXPECT_EQ(ask("qshape", {{"width", "0.5"}}).error, "");

@@ -282,7 +282,10 @@ class Model {
     auto &site = site_at(owner);
     std::optional<Place> died;
     if (result == Result::Delivered) {
-      if (site.pace && site.pace->success(site.limits.adaptive, now)) site.pace.reset();
+      if (site.pace && site.pace->success(site.limits.adaptive, now)) {
+        site.pace.reset();
+        site.open_at = open_by_rates(site);
+      }
       if (site.dead) {
         revive(site);
       } else {
@@ -432,8 +435,8 @@ class Model {
     for (auto &[key, bucket] : buckets_) {
       const auto limit = limit_of(key);
       forget(bucket.permits);
-      bucket.tokens.full_at =
-          limit ? std::min(bucket.tokens.full_at, now + limit.tolerance() + limit.interval) : Nanos{0};
+      if (!limit) bucket.tokens = {};
+      clamp(bucket.tokens, limit, now);
     }
     for (auto &[place, site] : sites) {
       const bool was_of_site = !site.of.empty();
@@ -485,7 +488,7 @@ class Model {
     return std::max(set ? site.tokens.next(set) : Nanos{0}, site.pace ? site.pace->open_at() : Nanos{0});
   }
   static void clamp(TokenBucket &tokens, const RateLimit &limit, Nanos now) {
-    if (limit) tokens.full_at = std::min(tokens.full_at, now + limit.tolerance() + limit.interval);
+    if (limit) tokens.bound(limit, now);
   }
   // When that rate, and what else is to be waited for, let the next delivery begin.
   static Nanos opened(TokenBucket &tokens, const RateLimit &rate, Nanos delayed, Nanos now) {
@@ -668,10 +671,10 @@ class Model {
     site.dead_alone = before.dead_alone;
     site.dead_until = before.dead_until;
     site.open_at = std::min(before.open_at, now + std::max(site.limits.rate_delay, set.interval));
-    if (set) site.tokens.full_at = std::min(before.tokens.full_at, now + set.tolerance() + set.interval);
+    if (set) site.tokens = before.tokens;
+    clamp(site.tokens, set, now);
     site.pace = before.pace;
-    if (!site.pace) return;
-    site.pace->bound(now);
+    if (site.pace) site.pace->bound(now);
     if (open_by_rates(site) > now) site.shut(open_by_rates(site));
   }
 

@@ -389,6 +389,26 @@ TEST_P(Reloaded, NobodyPaysForABurstThatIsGone) {
   EXPECT_EQ(lab.begins("m").size(), 7u);
 }
 
+// What is left of a burst that is gone is nothing, after a restart as after a reload.
+TEST_P(Reloaded, ABurstThatIsGoneIsGoneAfterARestart) {
+  Lab before;
+  before.latency = [](const auto &) { return kMillisecond; };
+  auto t = before.transport(with({10 * kSecond, 5}));
+  for (int i = 0; i < 2; ++i) before.add(t, "d", {}, false, "m");
+  before.run(before.now + kSecond);
+  EXPECT_EQ(before.begins("m").size(), 2u);
+  const auto saved = before.scheduler->save(0, before.now);
+  Lab lab;
+  lab.now = before.now;
+  t = lab.transport(with({10 * kSecond, 1}));
+  lab.scheduler->restore(saved, 0, lab.now);
+  for (int i = 0; i < 2; ++i) lab.add(t, "d", {}, false, "m");
+  lab.run(lab.now + 9 * kSecond);
+  EXPECT_EQ(lab.begins("m").size(), 0u);
+  lab.run(lab.now + 2 * kSecond);
+  EXPECT_EQ(lab.begins("m").size(), 1u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Whose, Reloaded, ::testing::Bool());
 
 TEST(QueueRunDelay, RoundsTheNextAttemptUp) {

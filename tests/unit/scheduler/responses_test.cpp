@@ -134,6 +134,44 @@ TEST(Adaptive, GivesNoBurstOfTheRateThatIsSetAnew) {
   EXPECT_LE(lab.began.size(), 10u);
 }
 
+// One delivery each ten seconds from the reply on, and free again with the first that goes well.
+class PaceThatEnds : public ::testing::Test {
+ protected:
+  void begin(const RateLimit &set) {
+    const auto t =
+        lab_.transport({.name = "t", .destination = {.rate = set, .adaptive = {.minimum = 0.01, .maximum = 0.1}}});
+    lab_.scheduler->push_back(lab_.scheduler->destination(t, "d.example"), lab_.now);
+    for (int i = 0; i < 2; ++i) second_ = lab_.add(t, "d.example");
+    lab_.run(since_ + 10 * kSecond + 1);
+    ASSERT_EQ(lab_.began.size(), 1u);
+    ASSERT_EQ(lab_.scheduler->throttled().size(), 1u);
+    lab_.run(since_ + 11 * kSecond + 1);
+    ASSERT_TRUE(lab_.scheduler->throttled().empty());
+  }
+
+  Lab lab_;
+  const Nanos since_ = lab_.now;
+  GroupId second_ = 0;
+};
+
+TEST_F(PaceThatEnds, KeepsNothingShutAnyMore) {
+  begin({});
+  lab_.run(since_ + 12 * kSecond);
+  EXPECT_EQ(lab_.began.size(), 2u);
+}
+
+TEST_F(PaceThatEnds, GivesNothingBackOfTheRateThatIsSet) {
+  begin({13 * kSecond, 1});
+  const auto why = lab_.why(second_);
+  EXPECT_EQ(why.limit, "destination_rate_limit");
+  EXPECT_DOUBLE_EQ(why.value, 13);
+  EXPECT_EQ(why.eligible, since_ + 23 * kSecond);
+  lab_.run(since_ + 23 * kSecond - 1);
+  EXPECT_EQ(lab_.began.size(), 1u);
+  lab_.run(since_ + 24 * kSecond);
+  EXPECT_EQ(lab_.began.size(), 2u);
+}
+
 TEST(LowerConcurrency, HoldsUntilSuccessesRaiseItAgain) {
   Lab lab;
   const auto t = lab.transport({.name = "t"});

@@ -25,11 +25,11 @@ class GuestDeathsTest : public ::testing::Test {
   std::uint64_t tag(std::uint32_t epoch = 1, const std::string &name = "filter spam") {
     return shared_->instance_tag(epoch, name);
   }
-  GuestDeaths::Verdict died(std::uint32_t slot = 0, bool hung = false, std::uint32_t epoch = 1) {
+  GuestDeaths::Verdict died(std::uint32_t slot = 0, bool hung = false, std::uint32_t epoch = 1, Nanos kept_down = 0) {
     shared_->in_code_of(slot, tag(epoch));
     const auto *guest = deaths_->in_code_of(plan_, epoch, slot);
     EXPECT_NE(guest, nullptr);
-    const auto verdict = deaths_->died(*guest, epoch, slot, hung, now_);
+    const auto verdict = deaths_->died(*guest, epoch, slot, hung, now_, kept_down);
     shared_->release_slot(slot);
     return verdict;
   }
@@ -70,6 +70,12 @@ TEST_F(GuestDeathsTest, SeveralOpenTheBreakerInWhicheverProcessesTheyWere) {
 
 TEST_F(GuestDeathsTest, DeathsFarApartDoNot) {
   for (int i = 0; i < 20; ++i, now_ += kWindow) EXPECT_FALSE(died().opens);
+}
+
+TEST_F(GuestDeathsTest, DeathsFarApartDoWhereTheProcessWasNotStartedInBetween) {
+  plan_.guests[0].breaker_deaths = 11;
+  for (int i = 0; i < 10; ++i, now_ += kWindow) EXPECT_FALSE(died(0, false, 1, kWindow).opens);
+  EXPECT_TRUE(died(0, false, 1, kWindow).opens);
 }
 
 TEST_F(GuestDeathsTest, AHangCountsAsFiveDeaths) {
