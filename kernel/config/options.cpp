@@ -263,7 +263,7 @@ std::span<const Option<Settings>> top_level_options() {
         option<&T::drain_timeout>(
             "drain_timeout", duration(kSecond, 86400 * kSecond),
             "How long processes of the configuration before a reload may finish what they have in "
-            "hand."),
+            "hand. Sessions in progress go on for half of it."),
         option<&T::sandbox>("sandbox", boolean(),
                             "Restrict each process's system calls and file access (seccomp, Landlock)."),
         option<&T::lookup_cache_size>(

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <string_view>
@@ -45,6 +47,9 @@ std::string help_line(std::string_view text) {
 
 std::string prometheus_text(const std::vector<wire::Stats> &stats) {
   std::map<std::string, std::string, std::less<>> families, help;
+  // While sessions outlive a reload there are two processes of a name, which may not have the same labels.
+  std::map<std::string_view, std::uint32_t> latest;
+  for (const auto &s : stats) latest[s.from.name] = std::max(latest[s.from.name], s.from.generation);
   for (const auto &s : stats) {
     for (const auto &text : s.help) help.emplace(text.substr(0, text.find(' ')), text);
     const auto process = escaped(s.from.name);
@@ -52,6 +57,7 @@ std::string prometheus_text(const std::vector<wire::Stats> &stats) {
       const auto brace = sample.find('{');
       const auto name = sample.substr(0, brace);
       std::string labels = fmt::format("process=\"{}\"", process);
+      if (s.from.generation < latest[s.from.name]) labels += fmt::format(",epoch=\"{}\"", s.from.generation);
       if (brace != std::string::npos && sample.size() > brace + 2)
         labels += ',' + sample.substr(brace + 1, sample.size() - brace - 2);
       fmt::format_to(std::back_inserter(families[name]), "{}{{{}}} {}\n", name, labels, number(value));

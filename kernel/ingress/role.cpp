@@ -141,29 +141,18 @@ class IngressRole final : public process::Role {
   }
 
   void drain(Nanos deadline_mono) override {
-    const auto within = std::max<Nanos>(deadline_mono - context_->clock.mono(), 0);
-    cut_ = std::make_unique<asio::steady_timer>(context_->loop);
-    cut_->expires_after(std::chrono::nanoseconds{within - std::min(kCutBefore, within / 4)});
-    cut_->async_wait([this](ErrorCode e) {
-      if (!e) server_->cut();
+    cut_before(deadline_mono);
+    server_->drain([this] { no_session_left(); });
+  }
+
+  void retire(Nanos deadline_mono, Nanos sessions_until) override {
+    cut_before(deadline_mono);
+    sessions_end_ = std::make_unique<asio::steady_timer>(context_->loop);
+    sessions_end_->expires_after(std::chrono::nanoseconds{sessions_until - context_->clock.mono()});
+    sessions_end_->async_wait([this](ErrorCode e) {
+      if (!e && !stopped_) server_->drain([this] { no_session_left(); });
     });
-    server_->drain([this] {
-      // No session is left, so nothing is being committed: the segments can be handed back.
-      if (std::exchange(stopped_, true)) return;
-      if (tick_) tick_->cancel();
-      cut_->cancel();
-      for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
-      writer_->close();
-      link_->close();
-      if (stores_) stores_->close();
-      table_policy_.reset();
-      watchdog_.reset();
-      filters_.reset();
-      authenticators_.reset();
-      recorder_.reset();
-      tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
-      context_->finished();
-    });
+    server_->retire([this] { no_session_left(); });
   }
 
   void plugin_call(const wire::PluginCall &call, const std::function<void(wire::PluginCalled &&)> &done) override {
@@ -221,6 +210,34 @@ class IngressRole final : public process::Role {
   }
 
  private:
+  void cut_before(Nanos deadline_mono) {
+    const auto within = std::max<Nanos>(deadline_mono - context_->clock.mono(), 0);
+    cut_ = std::make_unique<asio::steady_timer>(context_->loop);
+    cut_->expires_after(std::chrono::nanoseconds{within - std::min(kCutBefore, within / 4)});
+    cut_->async_wait([this](ErrorCode e) {
+      if (!e) server_->cut();
+    });
+  }
+
+  // Nothing is being committed: the segments can be handed back.
+  void no_session_left() {
+    if (std::exchange(stopped_, true)) return;
+    if (tick_) tick_->cancel();
+    cut_->cancel();
+    if (sessions_end_) sessions_end_->cancel();
+    for (auto &[key, certificate] : certificates_) certificate.timer->cancel();
+    writer_->close();
+    link_->close();
+    if (stores_) stores_->close();
+    table_policy_.reset();
+    watchdog_.reset();
+    filters_.reset();
+    authenticators_.reset();
+    recorder_.reset();
+    tables_.reset();  // its plugins may have connections, which would keep the loop from running empty
+    context_->finished();
+  }
+
   struct Certificate {
     std::shared_ptr<TlsContext> context;
     Nanos interval = 0;
@@ -345,7 +362,7 @@ class IngressRole final : public process::Role {
   std::map<std::string, Service> services_;  // nodes do not move: sessions refer to them
   std::map<std::pair<std::string, std::string>, Certificate> certificates_;
   std::unique_ptr<Server> server_;
-  std::unique_ptr<asio::steady_timer> tick_, cut_;
+  std::unique_ptr<asio::steady_timer> tick_, cut_, sessions_end_;
   bool stopped_ = false;
 };
 

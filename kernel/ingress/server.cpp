@@ -90,7 +90,7 @@ Server::~Server() {
 }
 
 void Server::listen(Service &service, io::UniqueFd listening) {
-  if (draining_) return;
+  if (retired_) return;
   stress_.watch(service);
   auto door = std::make_shared<Door>(env_.loop, service);
   ::fcntl(listening.get(), F_SETFL, ::fcntl(listening.get(), F_GETFL) | O_NONBLOCK);
@@ -110,11 +110,11 @@ void Server::listen(Service &service, io::UniqueFd listening) {
 Task<void> Server::accept_from(std::shared_ptr<Door> door) {
   auto rest = kFirstRest;
   ErrorCode error;
-  while (!draining_) {
+  while (!retired_) {
     co_await door->socket.async_wait(asio::posix::stream_descriptor::wait_read,
                                      asio::redirect_error(asio::use_awaitable, error));
-    if (error) co_return;  // closed by drain()
-    for (int i = 0; i < kAcceptBurst && !draining_; ++i) {
+    if (error) co_return;  // closed by retire()
+    for (int i = 0; i < kAcceptBurst && !retired_; ++i) {
       sockaddr_storage peer{};
       socklen_t length = sizeof peer;
       io::UniqueFd socket{::accept4(door->socket.native_handle(), reinterpret_cast<sockaddr *>(&peer), &length,
@@ -205,7 +205,7 @@ void Server::ended(ClientSession *session) {
   env_.census.disconnect(session->service().name, session->client().counted_as);
   --session->service().counters.sessions;
   sessions_.erase(session);
-  if (draining_ && sessions_.empty() && drained_) std::exchange(drained_, nullptr)();
+  if (retired_ && sessions_.empty() && drained_) std::exchange(drained_, nullptr)();
 }
 
 void Server::sweep() {
@@ -227,8 +227,8 @@ void Server::start_sweeping() {
   });
 }
 
-void Server::drain(std::function<void()> done) {
-  draining_ = true;
+void Server::retire(std::function<void()> done) {
+  retired_ = true;
   for (const auto &weak : doors_) {
     if (const auto door = weak.lock()) {
       ErrorCode ignored;
@@ -238,8 +238,12 @@ void Server::drain(std::function<void()> done) {
   }
   doors_.clear();
   drained_ = std::move(done);
-  for (const auto &[session, owner] : sessions_) session->drain();
   if (sessions_.empty() && drained_) asio::post(env_.loop, std::exchange(drained_, nullptr));
+}
+
+void Server::drain(std::function<void()> done) {
+  retire(std::move(done));
+  for (const auto &[session, owner] : sessions_) session->drain();
 }
 
 void Server::cut() {

@@ -29,7 +29,9 @@ class Server {
   void listen(Service &service, io::UniqueFd listening);
   // One connection, and who is at its other end; takes part in the limits.
   void serve(Service &service, io::UniqueFd socket, const sockaddr_storage &peer);
-  // No new connections, no new transactions; `done` runs once no session is left.
+  // No new connections; those that there are go on. `done` runs once no session is left.
+  void retire(std::function<void()> done);
+  // And no new transactions. Also after retire(), whose `done` this one replaces.
   void drain(std::function<void()> done);
   // The time for that is nearly up: who is in the middle of a message is told so, and its session ends.
   void cut();
@@ -54,7 +56,7 @@ class Server {
   std::unordered_map<ClientSession *, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::weak_ptr<Door>> doors_;
   asio::steady_timer sweeper_;
-  bool sweeping_ = false, draining_ = false;
+  bool sweeping_ = false, retired_ = false;
   std::function<void()> drained_;
   io::UniqueFd reserve_;
 };

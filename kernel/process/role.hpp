@@ -68,6 +68,9 @@ class Role {
   // Take no new work, finish what is in hand, then call context.finished(). Called again only with an earlier deadline,
   // and not once finished.
   virtual void drain(Nanos deadline_mono) = 0;
+  // ingress: a reload. No new sessions, but those in progress may go on until `sessions_until`; then as drain(),
+  // which may be called before that, with the same deadline.
+  virtual void retire(Nanos deadline_mono, Nanos /*sessions_until*/) { drain(deadline_mono); }
   // Counters and gauges by Prometheus name, and texts about them (wire::Stats), for `mansio status` and the metrics
   // endpoint.
   virtual void stats(const std::function<void(std::string name, double value)> &) {}

@@ -54,7 +54,7 @@ class Runner {
   void send_stats(std::uint32_t request);
   void open_file(const std::string &path, std::function<void(Result<io::UniqueFd>)> done);
   void opened(io::Message &m);
-  void drain(Nanos within);
+  void drain(const wire::Drain &order);
   void finished();
   void flush_channels(int checks_left);
   void end_now() {
@@ -70,7 +70,7 @@ class Runner {
   wire::Start start_;
   std::vector<io::UniqueFd> start_fds_;
   bool started_ = false, ready_ = false, draining_ = false, finished_ = false, unwinding_ = false, forced_ = false;
-  Nanos drain_until_ = 0;
+  Nanos drain_until_ = 0, sessions_until_ = 0;
   int exit_code_ = 0;
 
   std::deque<config::Settings> settings_;  // never shrinks: roles keep references
@@ -183,7 +183,7 @@ void Runner::on_message(io::Message &m) {
         role_->listener(*l, std::move(m.fds[0]));
       return;
     case wire::Drain::kType:
-      if (const auto d = decode<wire::Drain>(m.payload)) drain(d->within_ns);
+      if (const auto d = decode<wire::Drain>(m.payload)) drain(*d);
       return;
     case wire::Draining::kType:
       if (const auto d = decode<wire::Draining>(m.payload)) role_->draining(d->peer);
@@ -298,19 +298,24 @@ void Runner::opened(io::Message &m) {
     node.mapped()(std::move(m.fds[0]));
 }
 
-void Runner::drain(Nanos within) {
-  const auto until = clock_.mono() + within;
-  if (finished_ || (draining_ && until >= drain_until_)) return;
+void Runner::drain(const wire::Drain &order) {
+  const auto now = clock_.mono();
+  const auto until = now + order.within_ns, sessions = now + order.sessions_ns;
+  if (finished_ || (draining_ && until >= drain_until_ && sessions >= sessions_until_)) return;
   const bool first = !std::exchange(draining_, true);
-  drain_until_ = until;
-  deadline_.expires_after(std::chrono::nanoseconds{within});
+  drain_until_ = first ? until : std::min(until, drain_until_);
+  sessions_until_ = first ? sessions : std::min(sessions, sessions_until_);
+  deadline_.expires_after(std::chrono::nanoseconds{drain_until_ - now});
   deadline_.async_wait([this](ErrorCode e) {
     if (e) return;
     log_->warn("stopped at the deadline with work in hand");
     end_now();
   });
-  role_->drain(until);
-  if (first) supervisor_->send(wire::Drain{within});
+  if (sessions_until_ > now)
+    role_->retire(drain_until_, sessions_until_);
+  else
+    role_->drain(drain_until_);
+  if (first) supervisor_->send(order);
 }
 
 void Runner::finished() {

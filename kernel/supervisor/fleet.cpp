@@ -319,19 +319,27 @@ void Fleet::end_hung(Post &asker, const wire::EndPeer &hung) {
   }
 }
 
-void Fleet::drain(Post &post, Nanos within) {
+void Fleet::drain(Post &post, Nanos within, Nanos sessions) {
   if (!post.child) return;
   auto &child = *post.child;
-  const auto by = clock_.mono() + within;
-  if (child.asked_to_stop && by >= child.stops_by) return;
+  const auto now = clock_.mono();
+  auto by = now + within, sessions_by = now + sessions;
+  if (child.asked_to_stop) {
+    if (by >= child.stops_by && sessions_by >= child.sessions_by) return;
+    by = std::min(by, child.stops_by);
+    sessions_by = std::min(sessions_by, child.sessions_by);
+    within = std::max(by - now, kMillisecond);
+    sessions = std::max<Nanos>(sessions_by - now, 0);
+  }
   child.stops_by = by;
+  child.sessions_by = sessions_by;
   if (!std::exchange(child.asked_to_stop, true)) {
     if (child.state == ChildState::Ready) child.state = ChildState::Draining;
     const bool known = post.kind != wire::RoleKind::Host || post.of_queue();
     if (auto *q = queue(); q && q != &post && q->ready() && post.in_service && known)
       q->child->channel->send(wire::Draining{child.self});
   }
-  child.channel->send(wire::Drain{within});
+  child.channel->send(wire::Drain{within, sessions});
   arm(post.child, within + kSecond, "did not stop in time");
 }
 

@@ -42,6 +42,7 @@ struct Child {
   Nanos started = 0;
   bool asked_to_stop = false;
   Nanos stops_by = 0;                  // mono: when it was asked to have ended; 0: killed
+  Nanos sessions_by = 0;               // mono: and until when sessions that it has may go on
   bool takes_work = true;              // until it has answered that
   bool closed = false, ended = false;  // its channel; its process
   bool never_ready = false;            // and was killed for it
@@ -97,7 +98,8 @@ class Fleet {
             std::shared_ptr<const Generation> generation);
   void start(Post &post);
   void enter_service(Post &post);  // connects it, now or as soon as it is ready
-  void drain(Post &post, Nanos within);
+  // `sessions`: for so long those of an ingress go on. A later call counts where it leaves less time of either.
+  void drain(Post &post, Nanos within, Nanos sessions = 0);
   void kill(Post &post);
   void retire(Post &post);  // no restart; drained or killed by the caller
   // A stop: nobody comes in the place of who delivers. The queue gives nothing out any more, and does not take it for
@@ -109,6 +111,7 @@ class Fleet {
   void end_hung(Post &asker, const wire::EndPeer &hung);
 
   std::list<Post> &posts() { return posts_; }
+  std::size_t room() const { return slots_.size() - slots_.count(); }  // for so many more processes
   Post *queue();
   template <class M>
   void broadcast(const M &message) {

@@ -1,5 +1,7 @@
 // SIGHUP: a new generation beside the old one. Nothing of the old changes until all of the new is ready; whatever
-// fails before that leaves the old in force, with the reason in the log and at whoever asked.
+// fails before that leaves the old in force, with the reason in the log and at whoever asked. Sessions in progress go
+// on with the old, for half of drain_timeout at most, and so does what else is in hand; sessions that are two reloads
+// old are ended as at a stop, so that there never are those of more than two configurations.
 #include <algorithm>
 
 #include "kernel/process/memfd.hpp"
@@ -7,6 +9,11 @@
 #include "kernel/supervisor/supervisor.hpp"
 
 namespace mansio::supervisor {
+namespace {
+
+constexpr Nanos kRoomLimit = 5 * kSecond;
+
+}  // namespace
 
 Task<> Supervisor::reload() {
   const auto replies = std::exchange(reload_replies_, {});
@@ -34,6 +41,7 @@ Task<Result<void>> Supervisor::change_to_new() {
   if (!next) co_return next.error();
   if (stop_requests_ != 0) co_return Error{Status::Cancelled, "told to stop"};
   if (auto opened = listeners_.open((*next)->checked.plan.listeners); !opened) co_return opened.error();
+  co_await make_room((*next)->checked.plan);
   const auto posts = start_generation(*next);
   const auto ready = co_await all_ready(posts);
   if (!ready) {
@@ -58,6 +66,17 @@ Task<Result<void>> Supervisor::change_to_new() {
   co_return Result<void>{};
 }
 
+// Who served a configuration before the present one ends its sessions, and where there are too many processes for
+// another generation it gets a moment to be gone. Who then still is in the middle of a message finishes it.
+Task<> Supervisor::make_room(const config::Plan &plan) {
+  for (auto &p : fleet_->posts())
+    if (p.kind == wire::RoleKind::Ingress && p.generation != current_)
+      fleet_->drain(p, current_->checked.plan.drain_timeout);
+  const auto needed = plan.hosts.size() + plan.ingress_processes + plan.transports.size() + 1;  // the router
+  const auto until = clock_.mono() + kRoomLimit;
+  while (fleet_->room() < needed && clock_.mono() < until && stop_requests_ == 0) co_await event(until - clock_.mono());
+}
+
 void Supervisor::switch_to(std::shared_ptr<Generation> next, const std::vector<Post *> &posts) {
   const auto old = std::exchange(current_, std::move(next));
   listeners_.keep_only(current_->checked.plan.listeners);
@@ -79,7 +98,8 @@ void Supervisor::switch_to(std::shared_ptr<Generation> next, const std::vector<P
   for (auto &p : fleet_->posts()) {
     if (p.generation != old) continue;
     fleet_->retire(p);
-    fleet_->drain(p, current_->checked.plan.drain_timeout);
+    const auto within = current_->checked.plan.drain_timeout;
+    fleet_->drain(p, within, p.kind == wire::RoleKind::Ingress ? within / 2 : 0);
   }
   fleet_->sweep();
 }

@@ -55,6 +55,7 @@ class Supervisor {
   // reload.cpp
   Task<> reload();
   Task<Result<void>> change_to_new();
+  Task<> make_room(const config::Plan &plan);
   void switch_to(std::shared_ptr<Generation> next, const std::vector<Post *> &posts);
 
   // stop.cpp

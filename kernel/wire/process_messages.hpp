@@ -113,9 +113,10 @@ struct Listener {
 struct Drain {
   static constexpr std::uint16_t kType = 8;
   std::int64_t within_ns = 0;
+  std::int64_t sessions_ns = 0;  // ingress, at a reload: for so long its sessions in progress may go on
   template <class Self, class V>
   static void fields(Self &s, V &v) {
-    v(s.within_ns);
+    v(s.within_ns, s.sessions_ns);
   }
 };
 

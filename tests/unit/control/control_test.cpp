@@ -71,6 +71,21 @@ TEST(PrometheusText, KeepsSamplesOfOneNameTogether) {
             "mansio_y{process=\"ingress.0\"} 0.5\n");
 }
 
+TEST(PrometheusText, TellsAProcessThatAReloadReplacedFromItsSuccessor) {
+  wire::Stats old, other, present;
+  old.from.name = other.from.name = present.from.name = "ingress.0";
+  old.from.generation = 1;
+  other.from.generation = 2;
+  present.from.generation = 3;
+  old.values = other.values = {{"mansio_x_total{listener=\"smtp\"}", 3}};
+  present.values = {{"mansio_x_total{listener=\"smtp\"}", 0}};
+  EXPECT_EQ(prometheus_text({old, present, other}),
+            "# TYPE mansio_x_total counter\n"
+            "mansio_x_total{process=\"ingress.0\",epoch=\"1\",listener=\"smtp\"} 3\n"
+            "mansio_x_total{process=\"ingress.0\",listener=\"smtp\"} 0\n"
+            "mansio_x_total{process=\"ingress.0\",epoch=\"2\",listener=\"smtp\"} 3\n");
+}
+
 TEST(PrometheusText, SaysWhatAMetricIsOnceBeforeItsSamples) {
   wire::Stats a, b;
   a.from.name = "ingress.0";

@@ -193,6 +193,16 @@ TEST_F(QmqpServer, ADrainLetsAMessageThatHasBegunEnd) {
   EXPECT_TRUE(done);
 }
 
+TEST_F(QmqpServer, AClientThatWasThereBeforeAReloadMayBeginItsMessage) {
+  auto peer = dial();
+  bool done = false;
+  server->retire([&] { done = true; });
+  settle();
+  EXPECT_FALSE(done);
+  EXPECT_THAT(said(say(peer, request("x\n", {"", "c@d.example"}))), StartsWith("K"));
+  EXPECT_TRUE(done);
+}
+
 TEST_F(QmqpServer, TellsWhoIsInTheMiddleOfAMessageBeforeItIsCutOff) {
   auto busy = dial();
   busy.send(request("x\n", {"", "c@d.example"}).substr(0, 5));

@@ -73,6 +73,18 @@ TEST_F(SmtpListener, ServesIpv6) {
   EXPECT_THAT(sink.text, ::testing::HasSubstr("\"client\":\"::1\""));
 }
 
+TEST_F(SmtpListener, TakesNoConnectionOnceItIsRetiredAndServesThoseThatItHas) {
+  listen(AF_INET);
+  auto peer = call();
+  EXPECT_EQ(wait_for_line(peer), "220 mx.test ESMTP Mansio\r\n");
+  server->retire([] {});
+  settle();
+  const io::UniqueFd late{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  EXPECT_NE(::connect(late.get(), reinterpret_cast<sockaddr *>(&address_), length_), 0);
+  peer.send("NOOP\r\n");
+  EXPECT_EQ(wait_for_line(peer), "250 2.0.0 Ok\r\n");
+}
+
 TEST_F(SmtpListener, AnswersOutOfDescriptorsWith421AndGoesOnLater) {
   listen(AF_INET);
   auto refused = call();

@@ -790,6 +790,46 @@ TEST_F(SmtpServer, TellsWhoIsInTheMiddleOfContentBeforeItIsCutOff) {
   EXPECT_EQ(service.counters.deferred_messages, 2u);
 }
 
+TEST_F(SmtpServer, SessionsThatOutliveAReloadBringAsManyMessagesAsTheyLike) {
+  auto idle = greet(), peer = greet();
+  bool drained = false;
+  server->retire([&] { drained = true; });
+  settle();
+  EXPECT_EQ(idle.received(), "");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"),
+              "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n");
+    EXPECT_THAT(say(peer, "x\r\n.\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
+  }
+  EXPECT_EQ(say(peer, "QUIT\r\n"), "221 2.0.0 Bye\r\n");
+  EXPECT_FALSE(drained);
+  EXPECT_EQ(say(idle, "QUIT\r\n"), "221 2.0.0 Bye\r\n");
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(writer.stored_messages.size(), 2u);
+}
+
+TEST_F(SmtpServer, SessionsThatOutlivedAReloadEndLikeAllOthersWhenTheirTimeIsOver) {
+  auto idle = greet(), busy = ready_for_data();
+  int drained = 0;
+  server->retire([&] { drained += 10; });
+  server->drain([&] { ++drained; });
+  settle();
+  EXPECT_EQ(idle.received(), "421 4.3.2 mx.test Service shutting down\r\n");
+  EXPECT_TRUE(idle.closed());
+  EXPECT_EQ(drained, 0);
+  const auto last = say(busy, "x\r\n.\r\n");
+  EXPECT_THAT(last, StartsWith("250 2.0.0 Ok: queued as "));
+  EXPECT_THAT(last, EndsWith("421 4.3.2 mx.test Service shutting down\r\n"));
+  EXPECT_EQ(drained, 1);
+}
+
+TEST_F(SmtpServer, RetiresAtOnceWithoutSessions) {
+  bool drained = false;
+  server->retire([&] { drained = true; });
+  settle();
+  EXPECT_TRUE(drained);
+}
+
 TEST_F(SmtpServer, DrainsAtOnceWithoutSessions) {
   bool drained = false;
   server->drain([&] { drained = true; });

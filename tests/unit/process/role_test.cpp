@@ -53,6 +53,7 @@ class StubRole : public Role {
     note("drain");
     if (context_->settings.myhostname != "busy.test") context_->finished();
   }
+  void retire(Nanos, Nanos) override { note("retire"); }
   void stats(const std::function<void(std::string, double)> &each) override {
     for (int i = 0; i < 2000; ++i) each("mansio_stub_number_" + std::to_string(i) + "_total", i);
     each("# HELP mansio_stub_number_7_total The seventh.", 0);
@@ -166,6 +167,19 @@ TEST_F(RoleTest, AnotherDrainShortensTheTimeAndNeverLengthensIt) {
   channel_->send(wire::Drain{kSecond});
   channel_->send(wire::Drain{7200 * kSecond});
   end();
+  EXPECT_EQ(std::count(events_.seen.begin(), events_.seen.end(), "drain"), 2);
+}
+
+TEST_F(RoleTest, IsRetiredWhileSessionsMayGoOnAndDrainedOnceTheyMayNot) {
+  birth(false, "busy.test");
+  run_until([this] { return got(wire::Ready::kType); });
+  channel_->send(wire::Drain{3600 * kSecond, 1800 * kSecond});
+  run_until([this] { return got(wire::Drain::kType); });
+  channel_->send(wire::Drain{7200 * kSecond, 3600 * kSecond});
+  channel_->send(wire::Drain{7200 * kSecond});  // a stop that has more time than was left
+  channel_->send(wire::Drain{kSecond});
+  end();
+  EXPECT_EQ(std::count(events_.seen.begin(), events_.seen.end(), "retire"), 1);
   EXPECT_EQ(std::count(events_.seen.begin(), events_.seen.end(), "drain"), 2);
 }
 

@@ -66,8 +66,9 @@ int stub(Record &record, wire::RoleKind kind, io::UniqueFd fd) {
         } else if (m.type == wire::Listener::kType) {
           record.note(kind, "listener " + decode<wire::Listener>(m.payload)->name);
         } else if (m.type == wire::Drain::kType) {
-          record.note(kind, "drain");
-          if (decode<wire::Drain>(m.payload)->within_ns < kLong) loop.stop();
+          const auto drain = decode<wire::Drain>(m.payload);
+          record.note(kind, drain->sessions_ns > 0 ? "sessions go on" : "drain");
+          if (drain->within_ns < kLong) loop.stop();
         } else if (m.type == wire::Command::kType) {
           channel->send(wire::Failed{"told to die"});
           channel->flush_now();
@@ -492,6 +493,29 @@ TEST_F(FleetTest, AStopShortensTheTimeThatAReloadHasGiven) {
   run_until(heard(K::Queue, "dead egress.x 0"));
   EXPECT_EQ(record_.count(K::Egress, "drain"), 2u);
   EXPECT_EQ(record_.count(K::Queue, "draining egress.x"), 1u);
+}
+
+TEST_F(FleetTest, SessionsThatMayGoOnAreEndedByALaterDrainThoughThatHasMoreTime) {
+  auto &queue = post(K::Queue, "queue");
+  auto &ingress = post(K::Ingress, "ingress.0");
+  for (auto *p : {&queue, &ingress}) {
+    ready(*p);
+    fleet_->enter_service(*p);
+  }
+  run_until(heard(K::Queue, "attach ingress.0"));
+  fleet_->retire(ingress);
+  fleet_->drain(ingress, 2 * kLong, kLong);
+  run_until(heard(K::Ingress, "sessions go on"));
+  const auto by = ingress.child->stops_by;
+  fleet_->drain(ingress, 3 * kLong, 2 * kLong);
+  fleet_->drain(ingress, 3 * kLong);
+  run_until(heard(K::Ingress, "drain"));
+  EXPECT_EQ(ingress.child->stops_by, by);
+  fleet_->drain(ingress, kSecond, kLong);
+  run_until(heard(K::Queue, "dead ingress.0 0"));
+  EXPECT_EQ(record_.count(K::Ingress, "sessions go on"), 1u);
+  EXPECT_EQ(record_.count(K::Ingress, "drain"), 2u);
+  EXPECT_EQ(record_.count(K::Queue, "draining ingress.0"), 1u);
 }
 
 TEST_F(FleetTest, AReplacedProcessIsStartedAnewAtOnce) {
