@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
+
+#include "plugins/pipe-common/process.hpp"
 
 namespace mansio::filter_pipe {
 
@@ -22,9 +23,9 @@ struct Ran {
 // Up to n bytes from an offset; 0 at the end, -1 when they cannot be read.
 using Read = std::function<std::int64_t(std::uint64_t offset, char *to, std::size_t n)>;
 
-// `environment`: the whole of it. `most`: bytes of output before it is ended. `until`: CLOCK_MONOTONIC, ns. `stop` set:
-// it is ended within a tenth of a second.
-Ran run_program(const std::vector<std::string> &arguments, const std::vector<std::string> &environment,
-                const Read &content, std::size_t most, std::int64_t until, const std::atomic<bool> &stop);
+// `most`: bytes of output before it is ended. `until`: CLOCK_MONOTONIC, ns. `stop` set: it is ended within a tenth of a
+// second. Its errors have to be apart.
+Ran run_program(const pipe::Program &program, const Read &content, std::size_t most, std::int64_t until,
+                const std::atomic<bool> &stop);
 
 }  // namespace mansio::filter_pipe

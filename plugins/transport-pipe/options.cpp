@@ -1,16 +1,7 @@
 #include "plugins/transport-pipe/options.hpp"
 
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-
-#include "plugins/transport-pipe/account.hpp"
-#include "plugins/transport-pipe/process.hpp"
+#include "plugins/pipe-common/account.hpp"
+#include "plugins/pipe-common/surroundings.hpp"
 
 namespace mansio::pipe {
 namespace {
@@ -59,36 +50,6 @@ void read_flags(Settings &s, const std::string &flags) {
   }
 }
 
-// Below `root`, where symbolic links lead to what a command sees there and not to our own files. What the process that
-// asks may not look at is left to the start of a command.
-void must_be_there(const char *option, const std::string &path, const std::string &root = {}) {
-  const Fd from{::open(root.empty() ? "/" : root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  if (!from) return;
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT;
-  const Fd found{static_cast<int>(::syscall(SYS_openat2, from.get(), path.c_str(), &how, sizeof how))};
-  if (!found && errno == ENOENT) throw BadConfig{option, "names " + root + path + ", which is not there"};
-}
-
-std::vector<std::string> read_environment(const std::vector<std::string> &given) {
-  std::vector<std::string> out;
-  bool path = false;
-  for (const auto &entry : given) {
-    const auto equals = entry.find('=');
-    if (entry.empty() || equals == 0)
-      throw BadConfig{"environment", "holds \"" + entry + "\", expected NAME=VALUE, or NAME for Mansio's own"};
-    if (equals == entry.npos) {
-      if (const char *own = std::getenv(entry.c_str())) out.push_back(entry + '=' + own);
-    } else {
-      out.push_back(entry);
-    }
-    path = path || (!out.empty() && out.back().starts_with("PATH="));
-  }
-  if (!path) out.emplace_back("PATH=/usr/bin:/bin");
-  return out;
-}
-
 }  // namespace
 
 const mansio_option kOptions[] = {
@@ -125,11 +86,7 @@ Settings read_settings(const plugin::Config &config) {
   s.user = config.option("user");
   problems.of([&] { parse_account(s.user); });
   problems.of([&] { read_flags(s, config.option("flags")); });
-  problems.of([&] {
-    s.directory = config.option("directory");
-    if (s.directory.empty()) throw BadConfig{"directory", "is empty, expected an absolute path"};
-    must_be_there("directory", s.directory, s.root);
-  });
+  problems.of([&] { s.directory = read_directory(config.option("directory"), s.root); });
   problems.of([&] { s.environment = read_environment(config.list("environment")); });
   s.null_sender = config.option("null_sender");
   s.recipient_delimiter = config.option("recipient_delimiter");

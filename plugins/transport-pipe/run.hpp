@@ -9,8 +9,8 @@
 #include <string>
 
 #include "mansio/plugin.hpp"
+#include "plugins/pipe-common/process.hpp"
 #include "plugins/transport-pipe/content.hpp"
-#include "plugins/transport-pipe/process.hpp"
 
 namespace mansio::pipe {
 

@@ -10,8 +10,8 @@
 
 #include "mansio/plugin.hpp"
 #include "plugins/common/ascii.hpp"
+#include "plugins/pipe-common/account.hpp"
 #include "plugins/transport-common/header.hpp"
-#include "plugins/transport-pipe/account.hpp"
 #include "plugins/transport-pipe/options.hpp"
 #include "plugins/transport-pipe/run.hpp"
 #include "plugins/transport-pipe/status.hpp"

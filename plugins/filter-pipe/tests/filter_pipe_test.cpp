@@ -1,6 +1,10 @@
 // filter-pipe on the fake host: what a program says by its exit status and its output, and that one that hangs, floods
 // or dies is a failure and no verdict.
 #include <gmock/gmock.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <stdexcept>
 
 #include "mansio/testing/fake_host.hpp"
 #include "plugins/testing/readme.hpp"
@@ -16,7 +20,14 @@ using ::testing::IsEmpty;
 
 constexpr auto kMessage = "From: a@example.com\r\nSubject: one\r\n two\r\nX-A: 1\r\nx-a: 2\r\n\r\nbody\r\n";
 
+// A test as root has its programs run as nobody.
+FakeHost::Options with_user(FakeHost::Options options) {
+  if (::geteuid() == 0) options.try_emplace("user", "nobody");
+  return options;
+}
+
 FakeResult run(const std::string &script, FakeHost::Options options = {}, FakeStage stage = {}) {
+  options = with_user(std::move(options));
   options.emplace("command", "/bin/sh,-c," + script);
   FakeHost host{mansio_plugin_entry_1(), options};
   stage.stage = MANSIO_STAGE_END_OF_MESSAGE;
@@ -49,7 +60,7 @@ TEST(FilterPipe, HasTheExitStatusForItsVerdict) {
 TEST(FilterPipe, FailsWhereTheProgramSaysNothingThatItKnows) {
   for (const auto *script : {"exit 1", "kill -9 $$", "exit 127"})
     EXPECT_EQ(run(script).last->status, MANSIO_INTERNAL) << script;
-  FakeHost host{mansio_plugin_entry_1(), {{"command", "/nonexistent/program"}}};
+  FakeHost host{mansio_plugin_entry_1(), with_user({{"command", "/nonexistent/program"}})};
   const auto result = host.run(FakeStage{.stage = MANSIO_STAGE_END_OF_MESSAGE, .content = kMessage});
   EXPECT_EQ(result.last->status, MANSIO_INTERNAL);
   EXPECT_THAT(result.last->text, HasSubstr("No such file"));
@@ -90,6 +101,42 @@ TEST(FilterPipe, TellsTheProgramOfTheSessionInItsEnvironment) {
             "a@example.com 192.0.2.1 evil?name 0123456789ABC");
 }
 
+TEST(FilterPipe, GivesTheProgramTheEnvironmentAndTheDirectoryThatItIsToHave) {
+  ::setenv("OURS_THAT_IS_NAMED", "passed on", 1);
+  ::setenv("MANSIO_TEST_SECRET", "x", 1);
+  EXPECT_EQ(run("echo \"[$PATH|$LC_ALL|$MANSIO_TEST_SECRET]\" >&2; exit 69").last->text,
+            "[/usr/local/bin:/usr/bin:/bin|C|]");
+  FakeStage stage;
+  stage.macros = {{"sender", "a@example.com"}};
+  EXPECT_EQ(run("echo \"$PATH $HOME $OURS_THAT_IS_NAMED $SENDER $PWD\" >&2; exit 69",
+                {{"environment", "HOME=/nowhere,OURS_THAT_IS_NAMED"}, {"directory", "/usr"}}, stage)
+                .last->text,
+            "/usr/bin:/bin /nowhere passed on a@example.com /usr");
+}
+
+TEST(FilterPipe, TheUserIsHonouredOrRefused) {
+  const auto *const script = "echo \"$(id -u) $(id -G)\" >&2; exit 69";
+  const auto refusal = [&](const std::string &user) -> std::string {
+    try {
+      FakeHost{mansio_plugin_entry_1(), {{"command", "/bin/true"}, {"user", user}}};
+    } catch (const std::runtime_error &e) {
+      return e.what();
+    }
+    return {};
+  };
+  if (::geteuid() == 0) {
+    const auto uid = std::to_string(::getpwnam("nobody")->pw_uid);
+    EXPECT_EQ(run(script, {{"user", "nobody:65534"}}).last->text, uid + " 65534");
+    EXPECT_THAT(refusal(""), HasSubstr("this process is root, as whom no command is run"));
+  } else {
+    const auto ours = std::to_string(::geteuid()) + ':' + std::to_string(::getegid());
+    EXPECT_EQ(run("exit 69", {{"user", ours}}).last->status, MANSIO_FAIL);
+    EXPECT_THAT(refusal(std::to_string(::geteuid() + 1)), HasSubstr("cannot change that"));
+  }
+}
+
+TEST(FilterPipe, MayUseTheNetworkAsProgramsDo) { EXPECT_NE(mansio_plugin_entry_1()->needs & MANSIO_NEEDS_NETWORK, 0u); }
+
 TEST(FilterPipe, FeedsLargeMessagesToProgramsThatReadThemOrDoNot) {
   FakeStage stage;
   stage.content = "Subject: x\r\n\r\n";
@@ -98,8 +145,22 @@ TEST(FilterPipe, FeedsLargeMessagesToProgramsThatReadThemOrDoNot) {
   EXPECT_EQ(run("exit 69", {}, stage).last->status, MANSIO_FAIL);
 }
 
-TEST(FilterPipe, RefusesACommandThatIsNoPath) {
-  EXPECT_THAT(FakeHost::check(mansio_plugin_entry_1(), {{"command", "spamc,-E"}}), HasSubstr("absolute path"));
+TEST(FilterPipe, RefusesOptionsThatItCannotUse) {
+  const auto problems = [](FakeHost::Options options) {
+    options.try_emplace("command", "/bin/true");
+    return FakeHost::check(mansio_plugin_entry_1(), options);
+  };
+  EXPECT_EQ(problems({}), "");
+  EXPECT_THAT(problems({{"command", "spamc,-E"}}), HasSubstr("absolute path"));
+  EXPECT_THAT(problems({{"user", "no-such-user"}}), HasSubstr("user names the user no-such-user, which is not there"));
+  EXPECT_THAT(problems({{"user", "root"}}), HasSubstr("expected another user than root"));
+  EXPECT_THAT(problems({{"user", "65534:root"}}), HasSubstr("expected another group than root's"));
+  EXPECT_THAT(problems({{"directory", "/nonexistent/directory"}}), HasSubstr("which is not there"));
+  EXPECT_THAT(problems({{"environment", "=x"}}), HasSubstr("environment holds \"=x\", expected NAME=VALUE"));
+  EXPECT_THAT(problems({{"environment", "SENDER=x"}}),
+              HasSubstr("environment holds \"SENDER\", expected another name"));
+  EXPECT_THAT(problems({{"environment", "QUEUE_ID=x"}}), HasSubstr("environment holds \"QUEUE_ID\""));
+  EXPECT_THAT(problems({{"output_limit", "0"}}), HasSubstr("output_limit is 0"));
 }
 
 TEST(FilterPipe, ReadmeHasTheOptionsAndAnExample) {

@@ -1,5 +1,5 @@
 // Whom commands run as. Mansio's processes have given up root's rights long before a message comes, and nobody can take
-// them back; so another user than the process's own is refused when the transport starts, not when mail is there. Only
+// them back; so another user than the process's own is refused when the plugin starts, not when mail is there. Only
 // a process that is root changes, for each command, and it never runs one as root.
 #pragma once
 

@@ -1,6 +1,6 @@
-// Process: a program started with a pipe to its input, one from its output, and nothing else of ours: no descriptor, no
-// environment, no signal setting. It leads a process group of its own, so that what it starts can be ended with it, and
-// dies when this process does, so that no command of a delivery that is tried again runs on.
+// Process: a program started with a pipe to its input, one or two from its outputs, and nothing else of ours: no
+// descriptor, no environment, no signal setting. It leads a process group of its own, so that what it starts can be
+// ended with it, and dies when the thread that started it does, so that no command of what is tried again runs on.
 #pragma once
 
 #include <sys/types.h>
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "plugins/transport-pipe/account.hpp"
+#include "plugins/pipe-common/account.hpp"
 
 namespace mansio::pipe {
 
@@ -38,15 +38,17 @@ struct Program {
   std::string root;                // to be its root directory; empty: the process's own
   std::string directory;           // below that
   std::optional<Account> account;  // to become before
+  bool errors_apart = false;       // by a pipe of their own, not with its output
 };
 
 struct Process {
   pid_t pid = -1;
   Fd input, output;  // ours: to write to and to read from, non-blocking
+  Fd errors;         // the same, where they are apart
   Fd ended;          // readable when it has ended (pidfd)
 };
 
-// Waits until the program runs. Otherwise nothing of it is left, and `why` says what failed.
+// From any thread. Waits until the program runs. Otherwise nothing of it is left, and `why` says what failed.
 std::optional<Process> start(const Program &program, std::string &why);
 
 }  // namespace mansio::pipe

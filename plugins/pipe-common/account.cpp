@@ -1,4 +1,4 @@
-#include "plugins/transport-pipe/account.hpp"
+#include "plugins/pipe-common/account.hpp"
 
 #include <grp.h>
 #include <pwd.h>

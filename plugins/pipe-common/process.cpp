@@ -1,4 +1,4 @@
-#include "plugins/transport-pipe/process.hpp"
+#include "plugins/pipe-common/process.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -60,13 +60,14 @@ void default_signals() {
 
 // The first descriptors become input, output and errors of the program, and `report` the fourth. They are copied
 // upwards first, for one may stand where another is to go.
-bool place_descriptors(int input, int output, int &report) {
+bool place_descriptors(int input, int output, int errors, int &report) {
   constexpr int kAbove = 10;
   input = ::fcntl(input, F_DUPFD, kAbove);
   output = ::fcntl(output, F_DUPFD, kAbove);
+  errors = ::fcntl(errors, F_DUPFD, kAbove);
   report = ::fcntl(report, F_DUPFD_CLOEXEC, kAbove);
-  if (input < 0 || output < 0 || report < 0) return false;
-  if (::dup2(input, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0) return false;
+  if (input < 0 || output < 0 || errors < 0 || report < 0) return false;
+  if (::dup2(input, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(errors, 2) < 0) return false;
   if (::dup3(report, 3, O_CLOEXEC) < 0) return false;
   report = 3;
   return ::close_range(4, UINT_MAX, 0) == 0;
@@ -79,10 +80,10 @@ bool place_descriptors(int input, int output, int &report) {
 }
 
 [[noreturn]] void run(const Program &program, char *const *argv, char *const *environment, pid_t parent, int input,
-                      int output, int report) {
+                      int output, int errors, int report) {
   ::setpgid(0, 0);
   default_signals();
-  if (!place_descriptors(input, output, report)) fail(report, Step::Descriptors);
+  if (!place_descriptors(input, output, errors, report)) fail(report, Step::Descriptors);
   if (!program.root.empty() && (::chroot(program.root.c_str()) != 0 || ::chdir("/") != 0)) fail(report, Step::Root);
   if (program.account && !become(*program.account)) fail(report, Step::Account);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after the change of user, which clears it
@@ -127,15 +128,17 @@ std::optional<Process> start(const Program &program, std::string &why) {
     why = std::string{"cannot start a command: "} + what + ": " + std::strerror(errno);
     return std::nullopt;
   };
-  Pipe input, output, report;
-  if (!input.open() || !output.open() || !report.open()) return failed("pipe");
+  Pipe input, output, errors, report;
+  if (!input.open() || !output.open() || !report.open() || (program.errors_apart && !errors.open()))
+    return failed("pipe");
   const auto argv = pointers(program.argv), environment = pointers(program.environment);
   const auto parent = ::getpid();
   Process process;
   process.pid = ::fork();
   if (process.pid < 0) return failed("fork");
   if (process.pid == 0)
-    run(program, argv.data(), environment.data(), parent, input.read.get(), output.write.get(), report.write.get());
+    run(program, argv.data(), environment.data(), parent, input.read.get(), output.write.get(),
+        (errors.write ? errors : output).write.get(), report.write.get());
 
   ::setpgid(process.pid, process.pid);  // here too: whoever comes first
   report.write.close();
@@ -150,8 +153,9 @@ std::optional<Process> start(const Program &program, std::string &why) {
   process.ended = Fd{static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0))};
   process.input = std::move(input.write);
   process.output = std::move(output.read);
-  if (!process.ended || ::fcntl(process.input.get(), F_SETFL, O_NONBLOCK) != 0 ||
-      ::fcntl(process.output.get(), F_SETFL, O_NONBLOCK) != 0) {
+  process.errors = std::move(errors.read);
+  const auto unblock = [](const Fd &fd) { return !fd || ::fcntl(fd.get(), F_SETFL, O_NONBLOCK) == 0; };
+  if (!process.ended || !unblock(process.input) || !unblock(process.output) || !unblock(process.errors)) {
     failed("pidfd");
     ::kill(-process.pid, SIGKILL);
     reap(process.pid);
