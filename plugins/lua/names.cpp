@@ -103,6 +103,18 @@ std::string why_not_there(std::string_view table, std::string_view name) {
   return {};
 }
 
+std::string_view library_of(std::string_view function) {
+  constexpr std::string_view kPrefix = "mansio.";
+  if (!function.starts_with(kPrefix)) return {};
+  function.remove_prefix(kPrefix.size());
+  const auto *const found = std::find(kLibraries.begin(), kLibraries.end(), function.substr(0, function.find('.')));
+  return found == kLibraries.end() ? std::string_view{} : *found;
+}
+
+std::string library_is_off(std::string_view function, std::string_view library) {
+  return std::string{function} + " is off; allow = [\"" + std::string{library} + "\"] in the configuration opens it";
+}
+
 std::string no_record_type(std::string_view given) {
   return "there is no type \"" + std::string{given} + "\" of records here, expected A, AAAA, MX, TXT or PTR" +
          did_you_mean(given, kRecordTypes);

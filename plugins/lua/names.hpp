@@ -22,6 +22,11 @@ std::string missing_field(std::string_view object, std::string_view field, std::
 // others.
 std::string why_not_there(std::string_view table, std::string_view name);
 
+// What of kLibraries a function of `mansio` needs: "http" of "mansio.http.get"; "" of others. And what is said where
+// the configuration does not allow that.
+std::string_view library_of(std::string_view function);
+std::string library_is_off(std::string_view function, std::string_view library);
+
 // What is said against a type of records that mansio.dns() has not, a limit that mansio.take_permits() has not, and a
 // text that is no time.
 std::string no_record_type(std::string_view given);

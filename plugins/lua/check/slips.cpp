@@ -192,6 +192,7 @@ class Finder {
     if (function.empty()) return;
     const auto *const declared = find_function(function);
     if (!declared) return;
+    if (world_.is_off(function)) slip(e, library_is_off(function, library_of(function)));
     const bool constructor = is_constructor(function);
     bool good = true;
     for (std::size_t i = 0; i < declared->parameters.size(); ++i) {
