@@ -44,11 +44,7 @@ void push_address(lua_State *L, std::string_view text, const std::vector<std::st
   lua_setfield(L, -2, "localpart");
   push(L, domain);
   lua_setfield(L, -2, "domain");
-  lua_createtable(L, static_cast<int>(parameters.size()), 0);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    push(L, parameters[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
-  }
+  push_texts(L, parameters);
   lua_setfield(L, -2, "parameters");
   luaL_setmetatable(L, kAddressType);
 }

@@ -1,6 +1,5 @@
 #include "plugins/lua/bind.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "plugins/lua/duration.hpp"
@@ -20,11 +19,7 @@ std::string key_text(lua_State *L, int index) {
 int no_such_field(lua_State *L) {
   const std::string name = lua_tostring(L, lua_upvalueindex(1));
   const auto key = key_text(L, 2);
-  auto keys = keys_of(L, 1);
-  std::sort(keys.begin(), keys.end());
-  const std::vector<std::string_view> known{keys.begin(), keys.end()};
-  auto near = why_not_there(name, key);
-  if (near.empty()) near = name == "_G" ? did_you_mean(key, known) : did_you_mean_or(key, known);
+  const auto near = missing_name(name, key, keys_of(L, 1));
   if (name == "_G") throw ScriptError{"there is no global \"" + key + '"' + near};
   throw ScriptError{name + " has no \"" + key + '"' + near};
 }

@@ -6,6 +6,7 @@
 // the script sees an error with its own file and line.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <new>
 #include <span>
@@ -60,6 +61,15 @@ std::string protect(lua_State *L, F f) {
 }
 
 inline void push(lua_State *L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+// A list of them, which has operator[].
+template <class Texts>
+void push_texts(lua_State *L, const Texts &texts) {
+  lua_createtable(L, static_cast<int>(texts.size()), 0);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    push(L, texts[i]);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
+  }
+}
 
 // "string", "address", "nothing".
 std::string type_name(lua_State *L, int index);

@@ -1,5 +1,6 @@
-// What scripts may name: events, options, and the fields of the objects that handlers get. The engine's checks and
-// their suggestions read these tables. declare/ says what those are, and most of the names here come from there;
+// What scripts may name: events, what they may provide, options, libraries, and the fields of objects, with what the
+// host calls those that are its facts. Bindings, the checks with their suggestions, `mansio lua test` and what writes
+// sdk/lua/mansio.d.lua read these tables. The names of fields and options come from declare/, which says what they are;
 // shapes.hpp puts it all in the terms of the check of a script's functions.
 #pragma once
 

@@ -237,11 +237,7 @@ void push_recipients(lua_State *L, Call &call) {
   const auto *const stage = call.stage();
   if (!stage) return lua_pushnil(L);
   call.state().charge(L, 10 * stage->arguments().size());
-  lua_createtable(L, static_cast<int>(stage->arguments().size()), 0);
-  for (std::size_t i = 0; i < stage->arguments().size(); ++i) {
-    push(L, stage->arguments()[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
-  }
+  push_texts(L, stage->arguments());
 }
 int progress(lua_State *L) {
   call_of(L, 1, kMessageType).progress();

@@ -46,6 +46,24 @@ std::string_view with_part(std::string_view given, std::span<const std::string_v
   return best;
 }
 
+// Of what Lua has and scripts do not, in the table of that name: that it is off, or not offered. "" for others.
+std::string why_not_there(std::string_view table, std::string_view name) {
+  const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::string_view library;
+  if (table == "_G" && name == "io") library = "io";
+  if (table == "_G" && is_one_of({"package", "require"})) library = "package";
+  if (table == "os" && is_one_of({"execute", "exit", "getenv", "remove", "rename", "setlocale", "tmpname"}))
+    library = "os";
+  if (!library.empty())
+    return "; it is off, as it reaches the system: allow = [\"" + std::string{library} +
+           "\"] in the configuration opens it";
+  if (table == "_G" && is_one_of({"coroutine", "debug", "collectgarbage", "dofile", "loadfile", "warn"}))
+    return "; scripts are not offered it";
+  return {};
+}
+
 }  // namespace
 
 std::string_view nearest(std::string_view given, std::span<const std::string_view> known) {
@@ -86,21 +104,24 @@ std::string missing_field(std::string_view object, std::string_view field, std::
   return did_you_mean_or(field, known);
 }
 
-std::string why_not_there(std::string_view table, std::string_view name) {
-  const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  std::string_view library;
-  if (table == "_G" && name == "io") library = "io";
-  if (table == "_G" && is_one_of({"package", "require"})) library = "package";
-  if (table == "os" && is_one_of({"execute", "exit", "getenv", "remove", "rename", "setlocale", "tmpname"}))
-    library = "os";
-  if (!library.empty())
-    return "; it is off, as it reaches the system: allow = [\"" + std::string{library} +
-           "\"] in the configuration opens it";
-  if (table == "_G" && is_one_of({"coroutine", "debug", "collectgarbage", "dofile", "loadfile", "warn"}))
-    return "; scripts are not offered it";
-  return {};
+std::string missing_name(std::string_view table, std::string_view given, std::vector<std::string> known) {
+  auto why = why_not_there(table, given);
+  if (!why.empty()) return why;
+  std::sort(known.begin(), known.end());
+  const std::vector<std::string_view> names{known.begin(), known.end()};
+  return table == "_G" ? did_you_mean(given, names) : did_you_mean_or(given, names);
+}
+
+std::string_view library_of(std::string_view function) {
+  constexpr std::string_view kPrefix = "mansio.";
+  if (!function.starts_with(kPrefix)) return {};
+  function.remove_prefix(kPrefix.size());
+  const auto *const found = std::find(kLibraries.begin(), kLibraries.end(), function.substr(0, function.find('.')));
+  return found == kLibraries.end() ? std::string_view{} : *found;
+}
+
+std::string library_is_off(std::string_view function, std::string_view library) {
+  return std::string{function} + " is off; allow = [\"" + std::string{library} + "\"] in the configuration opens it";
 }
 
 std::string no_record_type(std::string_view given) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mansio::lua {
 
@@ -18,9 +19,14 @@ std::string did_you_mean_or(std::string_view given, std::span<const std::string_
 // The same of a field that an object does not have, which another one may have.
 std::string missing_field(std::string_view object, std::string_view field, std::span<const std::string_view> known);
 
-// Of what Lua has and scripts do not, in the table of that name ("_G", "os"): that it is off, or not offered. "" for
-// others.
-std::string why_not_there(std::string_view table, std::string_view name);
+// The same of a name that the table ("_G", "os") does not have; of what Lua has there and scripts do not: that it is
+// off, or not offered.
+std::string missing_name(std::string_view table, std::string_view given, std::vector<std::string> known);
+
+// What of kLibraries a function of `mansio` needs: "http" of "mansio.http.get"; "" of others. And what is said where
+// the configuration does not allow that.
+std::string_view library_of(std::string_view function);
+std::string library_is_off(std::string_view function, std::string_view library);
 
 // What is said against a type of records that mansio.dns() has not, a limit that mansio.take_permits() has not, and a
 // text that is no time.

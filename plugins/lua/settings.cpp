@@ -21,15 +21,6 @@ namespace {
 
 using plugin::BadConfig;
 
-// As Lua's own loader of files has it: a byte order mark, and a first line that begins with "#" for the system, say
-// nothing.
-std::string without_heading(std::string text) {
-  constexpr std::string_view kMark{"\xEF\xBB\xBF"};
-  if (text.starts_with(kMark)) text.erase(0, kMark.size());
-  if (text.starts_with('#')) text.erase(0, text.find('\n'));  // its end stays, for the numbers of the lines
-  return text;
-}
-
 std::string read_script(const std::string &path) {
   errno = 0;
   std::ifstream in{path, std::ios::binary};
@@ -110,6 +101,13 @@ std::vector<Setting> own_settings(const plugin::Config &config) {
 }
 
 }  // namespace
+
+std::string without_heading(std::string text) {
+  constexpr std::string_view kMark{"\xEF\xBB\xBF"};
+  if (text.starts_with(kMark)) text.erase(0, kMark.size());
+  if (text.starts_with('#')) text.erase(0, text.find('\n'));  // its end stays, for the numbers of the lines
+  return text;
+}
 
 bool is_setting_name(std::string_view name) {
   constexpr std::string_view kLetters{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"};

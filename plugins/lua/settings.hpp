@@ -33,6 +33,10 @@ struct Settings {
 
 extern const mansio_option kOptions[14];
 
+// The text of a file as Lua's own loader has it: a byte order mark, and a first line that begins with "#" for the
+// system, say nothing.
+std::string without_heading(std::string text);
+
 // Letters, digits and _, and no digit first.
 bool is_setting_name(std::string_view name);
 

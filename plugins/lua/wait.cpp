@@ -56,14 +56,6 @@ void slept(void *arg) noexcept {
 
 [[noreturn]] void no_answer(lua_State *L, Call &call) { cannot_answer(L, call, call.waits_for(), call.answer().text); }
 
-void push_list(lua_State *L, const std::vector<std::string> &values) {
-  lua_createtable(L, static_cast<int>(values.size()), 0);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    push(L, values[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
-  }
-}
-
 void push_records(lua_State *L, const std::vector<plugin::DnsRecord> &records) {
   lua_createtable(L, static_cast<int>(records.size()), 0);
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -111,7 +103,7 @@ int awake(lua_State *L, What what) {
   }
   if (answer.status != MANSIO_OK && !none) no_answer(L, call);
   if (what == kLookupAll)
-    push_list(L, answer.values);
+    push_texts(L, answer.values);
   else if (none || answer.values.empty())
     lua_pushnil(L);
   else

@@ -274,7 +274,7 @@ function message_version:replace_body(piece) end
 ---@field require_tls boolean Must not travel in the clear (RFC 8689).
 ---@field possible_duplicate boolean It may have been delivered before.
 ---@field source_pool string?
----@field tls_policy string? Of the route, in the transport's own words.
+---@field tls_policy string? Of the message's metadata, in the transport's own words.
 ---@field client_address string?
 ---@field client_name string?
 ---@field helo_name string?

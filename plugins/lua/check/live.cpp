@@ -1,10 +1,14 @@
 #include "plugins/lua/check/live.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <stdexcept>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/engine.hpp"
+#include "plugins/lua/names.hpp"
+#include "plugins/lua/state.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -149,6 +153,18 @@ std::string LiveWorld::objection(std::string_view path, const std::vector<Argume
     said.assign(text, n);
   });
   return said;
+}
+
+bool LiveWorld::is_off(std::string_view path) {
+  const auto library = library_of(path);
+  const auto &allow = State::of(lua_).engine().settings().allow;
+  if (library.empty() || std::find(allow.begin(), allow.end(), library) != allow.end()) return false;
+  bool is_ours = false;
+  protect_or_throw(lua_, [&](lua_State *L) {
+    push_at(L, path);
+    is_ours = lua_iscfunction(L, -1) != 0;
+  });
+  return is_ours;
 }
 
 }  // namespace mansio::lua

@@ -21,6 +21,7 @@ class LiveWorld final : public World {
   std::optional<Fields> fields_at(std::string_view path) override;
   std::optional<Fields> methods_of(std::string_view type) override;
   std::string objection(std::string_view path, const std::vector<Argument> &arguments) override;
+  bool is_off(std::string_view path) override;
 
  private:
   lua_State *lua_;

@@ -19,14 +19,6 @@ constexpr std::string_view kResultType = "mansio.verdict";
 
 std::string quoted(std::string_view text) { return '"' + std::string{text} + '"'; }
 
-std::string meant(std::string_view table, std::string_view given, std::vector<std::string> known) {
-  auto why = why_not_there(table, given);
-  if (!why.empty()) return why;
-  std::sort(known.begin(), known.end());
-  const std::vector<std::string_view> names{known.begin(), known.end()};
-  return table == "_G" ? did_you_mean(given, names) : did_you_mean_or(given, names);
-}
-
 bool has(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -147,9 +139,9 @@ class Finder {
       if (local.name != name) known.push_back(local.name);
     if (written)
       slip(e, quoted(name) + " is no variable of this function; it lacks \"local\", or a value at load" +
-                  meant("_G", name, std::move(known)));
+                  missing_name("_G", name, std::move(known)));
     else
-      slip(e, "there is no global " + quoted(name) + meant("_G", name, std::move(known)));
+      slip(e, "there is no global " + quoted(name) + missing_name("_G", name, std::move(known)));
   }
 
   // first.text, or first:text().
@@ -178,7 +170,7 @@ class Finder {
     if (written)
       slip(e, fields.name + " takes no new field, such as " + quoted(e.text));
     else
-      slip(e, fields.name + " has no " + quoted(e.text) + meant(fields.name, e.text, fields.known));
+      slip(e, fields.name + " has no " + quoted(e.text) + missing_name(fields.name, e.text, fields.known));
   }
 
   // An operand of `..`.
@@ -192,6 +184,7 @@ class Finder {
     if (function.empty()) return;
     const auto *const declared = find_function(function);
     if (!declared) return;
+    if (world_.is_off(function)) slip(e, library_is_off(function, library_of(function)));
     const bool constructor = is_constructor(function);
     bool good = true;
     for (std::size_t i = 0; i < declared->parameters.size(); ++i) {

@@ -41,6 +41,9 @@ class World {
 
   // What the function at `path` says against these arguments; "" when it takes them, or is no function of the engine.
   virtual std::string objection(std::string_view path, const std::vector<Argument> &arguments) = 0;
+
+  // Whether the function at `path` is the engine's, and needs a library that `allow` does not have: it always fails.
+  virtual bool is_off(std::string_view path) = 0;
 };
 
 }  // namespace mansio::lua

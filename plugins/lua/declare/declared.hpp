@@ -1,10 +1,10 @@
 // How what scripts find is declared: fields of objects and of tables of options, functions, and what they take and
-// return. The tables of this folder are the one place where that is written down. From them come what the bindings say
-// of a wrong argument (argument.hpp), what the check of a script's functions knows (../shapes.hpp), and
-// sdk/lua/mansio.d.lua (stubs.cpp).
+// return. The tables of this folder are the one place where that is written down; events and their handlers are in
+// ../declarations.hpp. From both come what the bindings say of a wrong argument (argument.hpp), what the check of a
+// script's functions knows (../shapes.hpp), and sdk/lua/mansio.d.lua (stubs.cpp).
 //
 // Types are written as LuaLS has them: "string?" may be nil, "mansio.address" is a class of classes.hpp. Texts are for
-// that file: a phrase, or sentences, with \n between lines of a function's.
+// sdk/lua/mansio.d.lua: a phrase, or sentences, with \n between lines of a function's.
 #pragma once
 
 #include <array>

@@ -77,7 +77,7 @@ inline constexpr DeclaredField kDeliveryDeclared[] = {
     {"require_tls", "boolean", "Must not travel in the clear (RFC 8689)."},
     {"possible_duplicate", "boolean", "It may have been delivered before."},
     {"source_pool", "string?"},
-    {"tls_policy", "string?", "Of the route, in the transport's own words."},
+    {"tls_policy", "string?", "Of the message's metadata, in the transport's own words."},
     {"client_address", "string?"},
     {"client_name", "string?"},
     {"helo_name", "string?"},

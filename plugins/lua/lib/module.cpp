@@ -5,10 +5,12 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/lib/libraries.hpp"
+#include "plugins/lua/settings.hpp"
 #include "plugins/lua/state.hpp"
 
 namespace mansio::lua {
@@ -19,7 +21,7 @@ std::string text_of(const std::string &path) {
   std::ifstream in{path, std::ios::binary};
   std::string text{std::istreambuf_iterator<char>{in}, {}};
   if (!in || in.bad()) throw ScriptError{"cannot read " + path + ": " + std::strerror(errno)};
-  return text;
+  return without_heading(std::move(text));
 }
 
 // In the place of Lua's own searcher of files; upvalue: `package`. The loader and the path, or why there is none.

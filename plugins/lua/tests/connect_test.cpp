@@ -66,7 +66,7 @@ TEST(Connect, SpeaksOverUnixSocketsAndFindsNames) {
 }
 
 TEST(Connect, IsOffUnlessAllowed) {
-  Scripted s{"mansio.on('rcpt', function() mansio.connect('127.0.0.1:1') end)"};
+  Scripted s{"local way = {connect = mansio.connect}\nmansio.on('rcpt', function() way.connect('127.0.0.1:1') end)"};
   EXPECT_EQ(s.rcpt("a").last->status, MANSIO_INTERNAL);
   EXPECT_THAT(s.host.log, HasSubstr("mansio.connect is off; allow = [\"connect\"]"));
 }

@@ -411,6 +411,75 @@ TEST(Replay, LetsOthersSayWhatTheySaid) {
   EXPECT_EQ(replay(order, stdout, stderr), 0);
 }
 
+// By what it says in the end: of which messages it has heard.
+constexpr auto kHearsOfAborts = R"(
+  local told = "told:"
+  mansio.on("abort", function(session, queue_id) told = told .. " " .. session .. "=" .. queue_id end)
+  mansio.on("rcpt", function() end)
+  mansio.on("helo", function() return mansio.reject("5.7.1", told) end)
+)";
+
+Tape &ask_what_was_told(Tape &tape, double at, const std::string &told) {
+  return tape.event(at, "helo", "x", R"("as":"reject","code":550,"enhanced":"5.7.1","text":"told:)" + told + '"',
+                    "550 5.7.1 told:" + told);
+}
+
+TEST(Replay, TellsThatAMessageComesToNothing) {
+  Tape tape;
+  tape.begin().mail(1).mail(2);  // a RSET between them is not recorded
+  tape.content(3, "X: y\\r\\n", "body").message(3, R"("as":"accept")");
+  tape.event(4, "disconnect", "");
+  tape.begin("s.2", 5).mail(6).event(7, "disconnect", "");
+  tape.begin("s.3", 8).event(8, "mail", "a@example.com", R"("as":"accept")").event(9, "disconnect", "");
+  ask_what_was_told(tape.begin("s.4", 10), 10, " s.1= s.2=");
+  const auto outcome = replayed(kHearsOfAborts, tape);
+  EXPECT_EQ(outcome.status, 0) << outcome.text << outcome.trouble;
+}
+
+TEST(Replay, TellsThoseWhoDidNotRefuseAMessageThatItWasRefused) {
+  const auto watcher = [](const std::string &name) {
+    return R"({"name":")" + name +
+           R"(","plugin":"lua","process":"p","on_failure":"defer","command_timeout":30000000,)" +
+           R"("content_timeout":300000000})";
+  };
+  Tape tape;
+  tape.of("s").line(0, R"("begin":{"listener":"smtp","watchers":[)" + watcher("policy.script") + ',' +
+                           watcher("filter.other") + "]}");
+  tape.mail(1).content(2, "X: y\\r\\n", "body");
+  tape.line(2, R"("queue_id":"0000000J00000","event":"message","arguments":[],"said":[{"by":"filter.other",)"
+               R"("event":"end-of-message","as":"reject","code":550,"enhanced":"5.7.1","text":"no"}],)"
+               R"("reply":"550 5.7.1 no")");
+  ask_what_was_told(tape, 3, " s=0000000J00000");
+  ReplayOrder order;
+  EXPECT_EQ(replayed(kHearsOfAborts, tape, order, "policy.script").text, "1 session, 4 decisions, 0 differ\n");
+  Tape own;
+  own.begin().mail(1).content(2, "X: y\\r\\n", "body");
+  own.message(2, R"("as":"reject","code":550,"enhanced":"5.7.1","text":"no")", "550 5.7.1 no");
+  ask_what_was_told(own, 3, "");
+  const auto refuses =
+      std::string{kHearsOfAborts} + "mansio.on('end-of-message', function() return mansio.reject('5.7.1', 'no') end)";
+  EXPECT_EQ(replayed(refuses, own).text, "1 session, 4 decisions, 0 differ\n");
+}
+
+// No question to the DNS shows that it did not get as far.
+TEST(Replay, ReachesNoServerThatItIsNotAllowedToAsk) {
+  Tape tape;
+  tape.begin().event(1, "helo", "x", R"("as":"reject","code":550,"enhanced":"5.7.1","text":"false false false")",
+                     "550 5.7.1 false false false");
+  const auto outcome = replayed(R"(
+    mansio.on("helo", function()
+      local http = pcall(function() return mansio.http.get("http://judge.example/") end)
+      local connect = pcall(function() return mansio.connect("judge.example:1") end)
+      local redis = pcall(function() return mansio.redis("judge.example"):call("GET", "x") end)
+      return mansio.reject("5.7.1", ("%s %s %s"):format(http, connect, redis))
+    end)
+  )",
+                                tape);
+  EXPECT_EQ(outcome.text, "1 session, 1 decision, 0 differ\n") << outcome.trouble;
+  EXPECT_THAT(replayed("mansio.on('helo', function() mansio.sqlite('/x.db') end)", tape).trouble,
+              HasSubstr("mansio.sqlite is off"));
+}
+
 TEST(Replay, SaysWhatItCannotTry) {
   Tape tape;
   tape.begin();

@@ -136,6 +136,11 @@ TEST(Runner, TellsOfSlipsInTheTest) {
   EXPECT_THAT(of("test.cas('a', function() end)").text, HasSubstr("test has no \"cas\"; did you mean \"case\"?"));
   EXPECT_THAT(with("nothing()").text, HasSubstr("a_test.lua:4: there is no global \"nothing\""));
   EXPECT_THAT(with("script:client{adress = 'x'}").text, HasSubstr("a client has no \"adress\""));
+  EXPECT_THAT(with("script:clint()").text,
+              HasSubstr("a_test.lua:4: a script has no \"clint\"; did you mean \"client\"?"));
+  EXPECT_THAT(with("script:redsi{}").text, HasSubstr("a script has no \"redsi\"; did you mean \"redis\"?"));
+  EXPECT_THAT(with("client:rpct('a@example.com')").text,
+              HasSubstr("a_test.lua:4: a client has no \"rpct\"; did you mean \"rcpt\"?"));
   EXPECT_THAT(with("test.script('script.lua', {table = {}})").text,
               HasSubstr("test.script has no \"table\"; did you mean \"tables\"?"));
   EXPECT_THAT(with("test.script('gone.lua')").text, HasSubstr("gone.lua, which is not there"));
@@ -556,7 +561,7 @@ TEST(Runner, AnswersForWebServers) {
       local script = test.script("script.lua", {options = {allow = "http"}})
       script:http{["*"] = function() return script:client():mail("again@example.com").text end}
       test.fails(function() script:client():mail("a@example.com") end, "cannot be asked meanwhile")
-      test.fails(function() test.script("script.lua", {http = {}}):client():mail("a@example.com") end, "mansio.http.post is off")
+      test.fails(function() test.script("script.lua", {http = {}}) end, "mansio.http.post is off")
     end)
   )");
   const auto outcome = run(files);

@@ -481,6 +481,24 @@ TEST(Script, ReadsItsModulesOnce) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(Script, HasModulesWithAByteOrderMarkAndALineForTheSystem) {
+  const auto directory = ::testing::TempDir() + "headings-" + std::to_string(::getpid());
+  std::filesystem::create_directories(directory);
+  const auto problem_of = [&](const std::string &module) {
+    std::ofstream{directory + "/heading.lua"} << module;
+    return problem(
+        "package.path = '" + directory + "/?.lua'\nassert(require('heading') == 1)\nmansio.on('rcpt', print)",
+        {{"allow", "package"}});
+  };
+  for (const std::string heading : {"\xEF\xBB\xBF", "#!/usr/bin/lua\n", "\xEF\xBB\xBF#!/usr/bin/lua\n"}) {
+    EXPECT_EQ(problem_of(heading + "return 1"), "") << heading;
+    EXPECT_THAT(problem_of(heading + "pirnt()"),
+                HasSubstr(heading.ends_with('\n') ? "heading.lua:2: " : "heading.lua:1: "))
+        << heading;
+  }
+  std::filesystem::remove_all(directory);
+}
+
 // The counter is the instance's, so that each load after the first one registers less.
 TEST(Script, GoesOnInItsOldStateWhenANewOneRegistersLess) {
   Scripted s{R"(

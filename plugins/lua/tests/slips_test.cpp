@@ -1,5 +1,6 @@
 // Slips inside of functions are errors when the script is loaded, with line and suggestion; and what is none passes.
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -199,6 +200,32 @@ TEST(Slips, InArgumentsAreFoundAtLoad) {
   EXPECT_THAT(
       problem("mansio.provide('transport', 'x', {deliver = function(d)\nd:bounce(d.recipients[1], 450, 'no') end})"),
       HasSubstr(":2: the code is 450, expected 500 to 599"));
+}
+
+// What `allow` does not have fails whenever it is called.
+TEST(Slips, OfLibrariesThatAreOffAreFoundAtLoad) {
+  const auto is_off = [](const std::string &function, const std::string &library) {
+    return function + " is off; allow = [\"" + library + "\"] in the configuration opens it";
+  };
+  const std::vector<std::array<std::string, 3>> slips{
+      {"mansio.http.get('https://api.example.com/')", "mansio.http.get", "http"},
+      {"return mansio.http.post('https://api.example.com/', t.queue_id).status", "mansio.http.post", "http"},
+      {"local ask = mansio.http.request; ask('PUT', 'https://api.example.com/', 'x')", "mansio.http.request", "http"},
+      {"if t.size then mansio.connect('127.0.0.1:1') end", "mansio.connect", "connect"},
+      {"mansio.redis('127.0.0.1')", "mansio.redis", "redis"},
+      {"pcall(function() mansio.sqlite('/x.db') end)", "mansio.sqlite", "sqlite"},
+  };
+  for (const auto &[body, function, library] : slips) {
+    const auto script = "local t = {}\nmansio.on('connect', function()\n" + body + "\nend)";
+    EXPECT_THAT(problem(script), HasSubstr(".lua:3: " + is_off(function, library))) << body;
+    EXPECT_EQ(problem(script, {{"allow", library}}), "") << body;
+    EXPECT_THAT(problem(script, {{"allow", "io"}}), HasSubstr(".lua:3: ")) << body;
+  }
+  for (const auto *const good :
+       {"function mansio.connect() end\nmansio.on('connect', function() mansio.connect() end)",
+        "rawset(mansio, 'redis', function() end)\nmansio.on('connect', function() mansio.redis('x') end)",
+        "mansio.on('connect', function() return mansio.http and nil end)"})
+    EXPECT_EQ(problem(good), "") << good;
 }
 
 // All of them at once, in the order of their lines.

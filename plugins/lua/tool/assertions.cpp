@@ -173,7 +173,7 @@ local strict = {
 local known = {}
 for name in pairs(test) do known[#known + 1] = name end
 setmetatable(test, {
-  __index = function(_, name) fail(("test has no \"%s\"%s"):format(tostring(name), shared.suggestion(tostring(name), known))) end,
+  __index = function(_, name) shared.no_such("test", name, known) end,
   __newindex = function(_, name) fail(("test takes no new field, such as \"%s\""):format(tostring(name))) end,
 })
 _G.test = test

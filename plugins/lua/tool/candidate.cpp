@@ -14,10 +14,12 @@ using mansio::testing::FakeDnsAnswer;
 using mansio::testing::FakeHost;
 using mansio::testing::FakeTableAnswer;
 
-const mansio_plugin *checked_entry(const CandidateOrder &order) {
-  auto problems = FakeHost::check(mansio_plugin_entry_1(), order.options);
+constexpr const char *kOff = "servers are off in a replay, but for --allow";
+
+const mansio_plugin *checked_entry(const std::string &name, const FakeHost::Options &options) {
+  auto problems = FakeHost::check(mansio_plugin_entry_1(), options);
   while (!problems.empty() && problems.back() == '\n') problems.pop_back();
-  if (!problems.empty()) throw std::runtime_error{order.name + ": " + problems};
+  if (!problems.empty()) throw std::runtime_error{name + ": " + problems};
   return mansio_plugin_entry_1();
 }
 
@@ -31,9 +33,37 @@ FakeHost::Options facts_of(const CandidateOrder &order, std::int64_t clock) {
 
 }  // namespace
 
+// Who asks for a connection is not told apart, so that of connect and redis either both are off or one is not there.
+Candidate::OffServers::OffServers(const CandidateOrder &order) : options_(order.options) {
+  auto &allow = options_["allow"];
+  const auto has = [given = ',' + allow + ','](const std::string &library) {
+    return given.find(',' + library + ',') != given.npos;
+  };
+  const auto add = [&](const char *library) { (allow += allow.empty() ? "" : ",") += library; };
+  http_ = !has("http");
+  connect_ = !has("connect") && !has("redis");
+  if (http_) add("http");
+  if (connect_) add("connect,redis");
+}
+
+bool Candidate::OffServers::http(const HttpRequest &, HttpResponse &response) const {
+  if (http_) response.why = kOff;
+  return http_;
+}
+
+bool Candidate::OffServers::connect(const std::string &, std::unique_ptr<Conversation> &, std::string &why) const {
+  if (connect_) why = kOff;
+  return connect_;
+}
+
 Candidate::Candidate(const CandidateOrder &order, const Answers &from, std::set<std::string> &missing, bool dns,
                      std::int64_t clock, std::shared_ptr<mansio::testing::FakeNumbers> numbers)
-    : host_(checked_entry(order), order.options, facts_of(order, clock), std::move(numbers)) {
+    : servers_(order),
+      host_(checked_entry(order.name, servers_.options()), servers_.options(), facts_of(order, clock),
+            std::move(numbers)) {
+  host_.other_services = [this](std::string_view iface) -> const void * {
+    return iface == FakeServers::kService ? static_cast<const FakeServers *>(&servers_) : nullptr;
+  };
   host_.other_dns = [this, &from, &missing, dns](const std::string &name, std::uint16_t type) {
     if (auto known = from.dns(name, type, host_.now())) return *std::move(known);
     if (dns) return ask_dns(name, type);

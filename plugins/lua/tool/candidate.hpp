@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mansio/testing/fake_host.hpp"
+#include "plugins/lua/io/fake_servers.hpp"
 #include "plugins/lua/tool/answers.hpp"
 
 namespace mansio::lua::tool {
@@ -22,7 +23,8 @@ struct CandidateOrder {
   mansio::testing::FakeHost::Options options;
 };
 
-// A script that runs, under a clock that is told how late it is.
+// A script that runs, under a clock that is told how late it is. Servers that the order does not allow it to ask cannot
+// be reached.
 class Candidate {
  public:
   // `from`: outlives it, and may be asked for the real DNS with `dns`. Throws std::exception with what is wrong.
@@ -36,6 +38,19 @@ class Candidate {
   void settle(std::uint64_t op);
 
  private:
+  class OffServers final : public FakeServers {
+   public:
+    explicit OffServers(const CandidateOrder &order);
+    bool http(const HttpRequest &request, HttpResponse &response) const override;
+    bool connect(const std::string &address, std::unique_ptr<Conversation> &made, std::string &why) const override;
+    // Those of the order, and what this answers for.
+    const mansio::testing::FakeHost::Options &options() const { return options_; }
+
+   private:
+    mansio::testing::FakeHost::Options options_;
+    bool http_ = false, connect_ = false;  // are off
+  };
+  const OffServers servers_;
   mansio::testing::FakeHost host_;
 };
 

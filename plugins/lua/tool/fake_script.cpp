@@ -344,18 +344,16 @@ void add_primitives(lua_State *L) {
                                             {nullptr, nullptr}};
   luaL_setfuncs(L, kFunctions, 0);
   // Field of a session, and of mail in the queue -> the host's name of it.
-  lua_createtable(L, 0, static_cast<int>(kSessionFacts.size()));
-  for (const auto &fact : kSessionFacts) {
-    push(L, fact.macro);
-    lua_setfield(L, -2, std::string{fact.name}.c_str());
-  }
-  lua_setfield(L, -2, "facts");
-  lua_createtable(L, 0, static_cast<int>(kQueuedFacts.size()));
-  for (const auto &fact : kQueuedFacts) {
-    push(L, fact.macro);
-    lua_setfield(L, -2, std::string{fact.name}.c_str());
-  }
-  lua_setfield(L, -2, "mail_facts");
+  const auto add_facts = [L](const char *name, const auto &facts) {
+    lua_createtable(L, 0, static_cast<int>(facts.size()));
+    for (const auto &fact : facts) {
+      push(L, fact.macro);
+      lua_setfield(L, -2, std::string{fact.name}.c_str());
+    }
+    lua_setfield(L, -2, name);
+  };
+  add_facts("facts", kSessionFacts);
+  add_facts("mail_facts", kQueuedFacts);
 }
 
 }  // namespace mansio::lua::tool

@@ -17,13 +17,13 @@ end
 -- AUTH -----------------------------------------------------------------------------------------------------------------
 
 local Exchange = {}
-Exchange.__index = Exchange
+shared.strict_methods("an exchange", Exchange)
 
 -- An exchange begins; its client is at 192.0.2.1 and has TLS unless told.
 function Script:auth(mechanism, facts)
   facts = facts or {}
   only_fields("an exchange", facts, {"client_address", "helo_name", "tls_version"})
-  self.exchanges = (self.exchanges or 0) + 1
+  self.exchanges = self.exchanges + 1
   return setmetatable(
     {script = self, mechanism = mechanism, facts = facts, number = self.exchanges, steps = 0}, Exchange)
 end

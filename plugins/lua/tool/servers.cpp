@@ -31,7 +31,7 @@ end
 -- Answers by "METHOD URL", or "*" for all others.
 function Script:http(answers)
   if not self.http_answers then
-    self.http_answers, self.requests = {}, {}
+    self.http_answers = {}
     guarded(self.fake.answer_http, self.fake, function(method, url, body, headers)
       local request = {method = method, url = url, body = body, headers = headers}
       table.insert(self.requests, request)
@@ -49,7 +49,7 @@ function Script:http(answers)
   end
 end
 -- What was asked: a list of {method =, url =, body =, headers =}.
-function Script:http_requests() return {table.unpack(self.requests or {})} end
+function Script:http_requests() return {table.unpack(self.requests)} end
 
 -- Connections ----------------------------------------------------------------------------------------------------------
 

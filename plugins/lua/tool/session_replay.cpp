@@ -151,12 +151,12 @@ std::size_t SessionReplay::add_content(std::size_t begin) {
   step.seats.resize(seats_.size());
   std::shared_ptr<const RecordedContent> content;
   std::shared_ptr<const Values> facts = step.facts;
-  const bool version = begin > 0 && (events[begin - 1].name == "content" || events[begin - 1].name == "message");
+  step.version = begin > 0 && (events[begin - 1].name == "content" || events[begin - 1].name == "message");
   std::size_t filled = 0;  // seats before it know what they would be shown
   bool ended = discarded_then_;
   const auto fill = [&](std::size_t to) {
     for (; filled < to; ++filled) {
-      if (version && filled + 1 < to) continue;
+      if (step.version && filled + 1 < to) continue;
       auto &record = step.seats[filled];
       record.content = content;
       record.facts = facts;
@@ -188,7 +188,7 @@ std::size_t SessionReplay::add_content(std::size_t begin) {
       ended = true;
     }
   }
-  if (!version) fill(seats_.size());
+  if (!step.version) fill(seats_.size());
   discarded_then_ = ended;
   steps_.push_back(std::move(step));
   return i;
@@ -223,6 +223,8 @@ void SessionReplay::begin(std::int64_t now) {
     ++next_;
     return;
   }
+  if (step.stage == MANSIO_STAGE_MAIL || !stage_of_message(step.stage)) message_over(false);
+  if (step.content && !step.version) queue_id_ = step.queue_id;
   if (step.stage == MANSIO_STAGE_MAIL) {
     message_meta_.clear();
     discarded_ = false;
@@ -309,6 +311,10 @@ std::optional<SessionReplay::Question> SessionReplay::content_question(Seat &sea
 SessionReplay::Question SessionReplay::question(Seat &seat, const Step &step, std::uint32_t stage,
                                                 std::vector<std::string> arguments) {
   asking_ = stage;
+  if (step.version)
+    seat.versions.insert(step.queue_id);
+  else if (stage_of_message(stage))
+    seat.saw = true;
   FakeStage shown;
   shown.stage = stage;
   shown.arguments = std::move(arguments);
@@ -332,6 +338,13 @@ void SessionReplay::answered(const FakeResult &result) {
   said.add(result, asking_);
   heed(said);
   decision_.add(result, asking_);
+  // It knows of what it has refused itself.
+  if (!said.refuses() || (asking_ != MANSIO_STAGE_MAIL && asking_ < MANSIO_STAGE_HEADER)) return;
+  const auto &step = steps_[next_];
+  if (step.version)
+    seats_[seat_].versions.erase(step.queue_id);
+  else
+    seats_[seat_].saw = false;
 }
 
 void SessionReplay::not_answered(const std::string &why) { decision_.fail(why); }
@@ -377,10 +390,24 @@ void SessionReplay::end_seat(Seat &seat, const Record &record) {
   }
 }
 
+void SessionReplay::message_over(bool taken) {
+  for (auto &seat : seats_) {
+    if (seat.saw && !taken) seat.candidate->host().abort(session_.id, queue_id_);
+    for (const auto &version : seat.versions)
+      if (!taken) seat.candidate->host().abort(session_.id, version);
+    seat.saw = false;
+    seat.versions.clear();
+  }
+  queue_id_.clear();
+}
+
 void SessionReplay::end_step() {
   const auto &step = steps_[next_];
   running_ = false;
   ++next_;
+  const bool version_follows = next_ < steps_.size() && steps_[next_].version;
+  if (step.content ? refused_ || !version_follows : refused_ && step.stage == MANSIO_STAGE_MAIL)
+    message_over(!refused_);
   if (refused_ && !step.content) {  // what was noted about it counts no more
     session_meta_ = session_meta_before_;
     message_meta_ = message_meta_before_;

@@ -3,13 +3,14 @@
 //
 // A recording does not know what a client would have said after another answer. What follows a refusal that was none is
 // left out, up to where the client would have begun anew; what would have followed after a refusal that is none any
-// more is not there.
+// more is not there. Nor does it have RSET: that a message came to nothing shows by what follows.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,9 @@ class SessionReplay {
     const CandidateOrder *order = nullptr;  // null: what was recorded is said again
     Candidate *candidate = nullptr;
     bool out = false;  // it failed in this message, and is asked no more about it
+    // What it hears of when the message comes to nothing: the message itself, and versions of it by their queue ids.
+    bool saw = false;
+    std::set<std::string> versions{};
   };
   // What is recorded of one of those who watch, about one event.
   struct Record {
@@ -76,6 +80,7 @@ class SessionReplay {
     std::int64_t at = 0;
     std::uint32_t stage = 0;
     bool content = false;  // of the message: all of its stages
+    bool version = false;  // the same, of a version of the message
     bool refused = false;
     std::vector<std::string> arguments;
     std::shared_ptr<const Values> facts;
@@ -96,6 +101,8 @@ class SessionReplay {
   void heed(const Decision &decision);
   void end_seat(Seat &seat, const Record &record);
   void end_step();
+  // Nothing more is asked about it; unless it was `taken`, those who saw some of it hear that.
+  void message_over(bool taken);
 
   const RecordedSession &session_;
   Candidates &candidates_;
@@ -114,6 +121,7 @@ class SessionReplay {
   Decision decision_;         // of the seat
   bool refused_ = false, discarded_ = false;
   std::uint16_t refusal_ = 0;
+  std::string queue_id_;  // of the message, once it has one
   Values session_meta_, message_meta_;
   Values session_meta_before_, message_meta_before_;
   Until until_ = Until::Now;

@@ -26,13 +26,28 @@ local function guarded(f, ...)
   return table.unpack(results, 2, results.n)
 end
 
+function shared.no_such(where, name, known)
+  fail(("%s has no \"%s\"%s"):format(where, tostring(name), shared.suggestion(tostring(name), known)))
+end
+
 local function only_fields(where, given, known)
   for name in pairs(given) do
     local found = false
     for _, field in ipairs(known) do found = found or field == name end
-    if not found then
-      fail(("%s has no \"%s\"%s"):format(where, tostring(name), shared.suggestion(tostring(name), known)))
+    if not found then shared.no_such(where, name, known) end
+  end
+end
+
+-- Of objects that have fields of their own from the beginning, and besides these methods alone.
+function shared.strict_methods(where, methods)
+  methods.__index = function(_, name)
+    local method = rawget(methods, name)
+    if method then return method end
+    local known = {}
+    for key in pairs(methods) do
+      if not key:find("^__") then known[#known + 1] = key end
     end
+    shared.no_such(where, name, known)
   end
 end
 
@@ -193,7 +208,7 @@ end
 -- Clients --------------------------------------------------------------------------------------------------------------
 
 local Client = {}
-Client.__index = Client
+shared.strict_methods("a client", Client)
 
 local KNOWN_FACTS = {}
 for name in pairs(shared.facts) do KNOWN_FACTS[#KNOWN_FACTS + 1] = name end
@@ -233,7 +248,7 @@ function Client:event(event, arguments, content)
   if not guarded(script.fake.wants, script.fake, event) then
     return setmetatable({action = "accept", code = 250, enhanced = "", text = "", edits = {}}, Result)
   end
-  self.saw = self.saw or BEFORE_CONTENT[event] or OF_CONTENT[event]
+  if BEFORE_CONTENT[event] or OF_CONTENT[event] then self.saw = true end
   local said = guarded(script.fake.stage, script.fake, {
     event = event, arguments = arguments, macros = macros_of(self, event), content = content,
     session = self.id, queue_id = (self.sender or event == "mail") and QUEUE_ID or "",
@@ -296,7 +311,7 @@ function Client:data()
 end
 -- What was said of the recipients before counts now.
 local function redirect(client)
-  if client.redirected then client.recipients, client.redirected = {client.redirected}, nil end
+  if client.redirected then client.recipients, client.redirected = {client.redirected}, false end
 end
 -- All events from data on; the first objection, or what the end of the message brought, with the message as it became.
 function Client:message(message)
@@ -356,7 +371,7 @@ end
 -- As RSET, or a new message: what belongs to the message is gone. (After a message its notes can still be looked at.)
 function Client:reset(keep_meta)
   abort(self)
-  self.sender, self.recipients, self.redirected = nil, {}, nil
+  self.sender, self.recipients, self.redirected = false, {}, false
   if not keep_meta then self.message_meta = {} end
 end
 function Client:disconnect()
@@ -367,7 +382,7 @@ end
 -- Scripts --------------------------------------------------------------------------------------------------------------
 
 local Script = {}
-Script.__index = Script
+shared.strict_methods("a script", Script)
 
 function Script:client(facts)
   facts = facts or {}
@@ -376,8 +391,8 @@ function Script:client(facts)
   for name, value in pairs(DEFAULT_FACTS) do all[name] = value end
   for name, value in pairs(facts) do all[name] = value end
   self.clients = self.clients + 1
-  return setmetatable({script = self, facts = all, id = "test." .. self.clients, recipients = {}, session_meta = {},
-                       message_meta = {}}, Client)
+  return setmetatable({script = self, facts = all, id = "test." .. self.clients, sender = false, recipients = {},
+                       redirected = false, saw = false, session_meta = {}, message_meta = {}}, Client)
 end
 -- Answers of a table: text, a list of texts, or test.down("why"). Keys without an answer are not found.
 function Script:table(name, answers)
@@ -459,7 +474,8 @@ function test.script(path, settings)
   local options = settings.settings and with_settings(settings.options, settings.settings) or settings.options
   local fake = guarded(shared.script, {path = path, name = settings.name or "test", options = options},
                        seconds_at(settings.clock or EPOCH))
-  local script = setmetatable({fake = fake, clients = 0}, Script)
+  local script = setmetatable({fake = fake, clients = 0, exchanges = 0, http_answers = false, requests = {},
+                               servers_by_address = false}, Script)
   table.insert(shared.open or shared.kept, script)
   for name, answers in pairs(settings.tables or {}) do script:table(name, answers) end
   for _, kind in ipairs{"dns", "http", "servers", "redis"} do

@@ -3,7 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "plugins/lua/bind.hpp"
 
@@ -38,14 +37,6 @@ void each_text(lua_State *L, int index, const char *name, F f) {
     }
   }
   lua_pop(L, 1);
-}
-
-inline void push_texts(lua_State *L, const std::vector<std::string> &values) {
-  lua_createtable(L, static_cast<int>(values.size()), 0);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    push(L, values[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
-  }
 }
 
 }  // namespace mansio::lua::tool
