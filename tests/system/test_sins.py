@@ -70,7 +70,6 @@ class Sins(rig.TestCase):
             self.assertEqual(server.deliveries(transport="sin", status="sent"), [])
             self.assertEqual(server.deliveries(status="bounced"), [])
         server.close()
-        server.process = None
 
     def holds(self, name, mode, outcome, regex):
         if mode == "load":
