@@ -156,6 +156,7 @@ class Check {
                                              "0123456789_") == name.npos;
       if (!good) wrong += fmt::format("\"{}\" is no name; ", name);
       if (!names.insert(name).second) wrong += fmt::format("{} is there twice; ", name);
+      if (host::is_of_budgets(name)) wrong += fmt::format("{} is an option of Mansio's and does not get there; ", name);
       if (!o->help || !*o->help) wrong += fmt::format("{} has no help; ", name);
       if ((o->flags & MANSIO_OPT_REQUIRED) && o->fallback)
         wrong += fmt::format("{} is required and has a default; ", name);
