@@ -1,4 +1,4 @@
-// What a command prints of an answer: a field that is missing, or of another type, prints as nothing or 0.
+// What a command prints of an answer: a field that is missing, or of another type, prints as nothing, 0 or false.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -23,6 +23,17 @@ inline std::int64_t number_of(const boost::json::object &from, std::string_view 
 inline double real_of(const boost::json::object &from, std::string_view key) {
   const auto *v = from.if_contains(key);
   return v && v->is_number() ? v->to_number<double>() : 0;
+}
+
+inline bool truth_of(const boost::json::object &from, std::string_view key) {
+  const auto *v = from.if_contains(key);
+  return v && v->is_bool() && v->get_bool();
+}
+
+// Null: there is none.
+inline const boost::json::object *object_of(const boost::json::object &from, std::string_view key) {
+  const auto *v = from.if_contains(key);
+  return v ? v->if_object() : nullptr;
 }
 
 }  // namespace mansio::cli

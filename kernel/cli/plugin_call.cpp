@@ -15,8 +15,7 @@ namespace json = boost::json;
 
 // True: it did what it was told.
 bool print_answer(const json::object &answer, bool several) {
-  const auto *ok = answer.if_contains("ok");
-  const bool did = ok && ok->is_bool() && ok->get_bool();
+  const bool did = truth_of(answer, "ok");
   const auto before = several ? text_of(answer, "process") + ": " : std::string{};
   const auto text = printable(text_of(answer, "text"), true);
   if (!did)

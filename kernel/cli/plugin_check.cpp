@@ -92,22 +92,22 @@ class Check {
     const bool transport = host::offers(plugin, host::kTransportKind);
     std::thread{[] {}}.join();  // a sanitizer's runtime has one of its own from the first on
     const auto threads_before = threads();
-    if (lookup) life(plugin, "lookup", [&] { return use_lookup(plugin); });
-    if (transport) life(plugin, "transport", [&] { return use_transport(plugin); });
+    if (lookup) life("lookup", [&] { return use_lookup(plugin); });
+    if (transport) life("transport", [&] { return use_transport(plugin); });
     bool watches = false;
     for (const auto &[name, kind] : {std::pair{"filter", host::kFilterKind}, {"policy", host::kPolicyKind}}) {
       if (!host::offers(plugin, kind)) continue;
       watches = true;
-      life(plugin, name, [&, name = name, kind = kind] { return use_filter(plugin, name, kind); });
+      life(name, [&, name = name, kind = kind] { return use_filter(plugin, name, kind); });
     }
     const bool told = host::offers(plugin, host::kEventKind);
-    if (told) life(plugin, "event", [&] { return use_event(plugin); });
+    if (told) life("event", [&] { return use_event(plugin); });
     const bool rate = host::offers(plugin, host::kRateKind);
-    if (rate) life(plugin, "rate", [&] { return use_rate(plugin); });
+    if (rate) life("rate", [&] { return use_rate(plugin); });
     const bool auth = host::offers(plugin, host::kAuthKind);
-    if (auth) life(plugin, "auth", [&] { return use_auth(plugin); });
+    if (auth) life("auth", [&] { return use_auth(plugin); });
     const bool store = host::offers(plugin, host::kStoreKind);
-    if (store) life(plugin, "store", [&] { return use_store(plugin); });
+    if (store) life("store", [&] { return use_store(plugin); });
     if (!lookup && !transport && !watches && !told && !rate && !auth && !store)
       fmt::print("     its kinds are drafts that are not tried\n");
     else if (!started_ && !failed_)
@@ -156,6 +156,7 @@ class Check {
                                              "0123456789_") == name.npos;
       if (!good) wrong += fmt::format("\"{}\" is no name; ", name);
       if (!names.insert(name).second) wrong += fmt::format("{} is there twice; ", name);
+      if (host::is_of_budgets(name)) wrong += fmt::format("{} is an option of Mansio's and does not get there; ", name);
       if (!o->help || !*o->help) wrong += fmt::format("{} has no help; ", name);
       if ((o->flags & MANSIO_OPT_REQUIRED) && o->fallback)
         wrong += fmt::format("{} is required and has a default; ", name);
@@ -183,7 +184,7 @@ class Check {
 
   // One instance from its creation to its end: twice in a row, and what it holds afterwards it leaks.
   template <class F>
-  void life(const mansio_plugin &, const std::string &kind, F use) {
+  void life(const std::string &kind, F use) {
     if (!use()) return;
     settle();
     const auto before = descriptors();
@@ -201,15 +202,32 @@ class Check {
     findings_.lines.clear();
   }
 
+  struct Rounds {
+    Course course;
+    std::size_t before = 0, after = 0;  // descriptors; `before` is 0 where the rounds were too few to tell
+  };
+
+  // An instance's rounds while `round` is true, which gets their number; after so many as are `warm` nothing more
+  // should be opened.
+  template <class Made, class Round>
+  Rounds go_round(const Made &made, int most, int warm, Round round) {
+    Rounds rounds{Course{most}};
+    for (int n = 0; n < most && rounds.course.goes_on(*made); ++n) {
+      if (n == warm) rounds.before = descriptors();
+      if (!round(n)) break;
+    }
+    rounds.after = descriptors();
+    settle();
+    rounds.course.ends(*made);
+    return rounds;
+  }
+
   bool use_lookup(const mansio_plugin &plugin) {
     auto made = host::LookupInstance::create(around(), plugin, options());
     if (!starts("lookup", made)) return false;
     const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
     std::string unanswered, failed;
-    std::size_t before = 0;
-    Course course{kRounds};
-    for (int round = 0; round < kRounds && in_time() && course.goes_on(**made); ++round) {
-      if (round == 5) before = descriptors();
+    const auto rounds = go_round(*made, kRounds, 5, [&](int) {
       for (const auto &key : {std::string{"check@mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
         int answers = 0;
         (*made)->lookup(key, kLimit, [&](const io::TableAnswer &answer) {
@@ -219,20 +237,15 @@ class Check {
         if (!until([&] { return answers > 0; })) unanswered = fmt::format("a key of {} bytes", key.size());
         if (!in_time()) break;
       }
-      if (!unanswered.empty()) break;
-    }
-    const auto after = descriptors();
+      return unanswered.empty() && in_time();
+    });
     const auto late = timed_out();
-    settle();
-    course.ends(**made);
     (*made)->lookup("in time", kMillisecond, [](const io::TableAnswer &) {});  // perhaps; it must cope
     settle();
     if (use_quietly_) return true;
     result("as lookup: answers every key", unanswered.empty() ? late : unanswered + " was never answered");
     result("as lookup: answers as a lookup does", late.empty() ? failed : "");
-    result("as lookup: leaks no descriptor",
-           grown(before, after) ? fmt::format("{} more after {} keys", after - before, 4 * kRounds) : "");
-    tell("lookup", course);
+    tell("lookup", rounds, 4 * kRounds, "keys");
     return true;
   }
 
@@ -245,11 +258,8 @@ class Check {
     const char text[] = "From: <check@mansio.invalid>\r\nSubject: check\r\n\r\nThis message was made by a check.\r\n";
     const int fd = ::memfd_create("message", MFD_CLOEXEC);
     if (fd < 0 || ::write(fd, text, sizeof text - 1) != static_cast<ssize_t>(sizeof text - 1)) return false;
-    std::size_t before = 0;
     int started = 0;
-    Course course{kRounds};
-    for (int round = 0; round < kRounds && in_time() && course.goes_on(**made); ++round) {
-      if (round == 5) before = descriptors();
+    const auto rounds = go_round(*made, kRounds, 5, [&](int round) {
       wire::Lease lease;
       lease.lease = static_cast<std::uint64_t>(++started);
       lease.id = MessageId{lease.lease};
@@ -258,19 +268,14 @@ class Check {
       lease.deadline = clock_.mono() + kLimit;
       (*made)->start(lease, {{{sizeof(mansio_slice), fd, 0, sizeof text - 1}}, nullptr});
       if (round % 4 == 3) (*made)->cancel(lease.lease);
-      if (!until([&] { return completed == started; })) break;
-    }
-    const auto after = descriptors();
-    settle();
-    course.ends(**made);
+      return until([&] { return completed == started; }) && in_time();
+    });
     const bool all = completed == started;
     made->reset();
     ::close(fd);
     if (use_quietly_) return true;
     result("as transport: completes every delivery", all ? timed_out() : "one was never completed");
-    result("as transport: leaks no descriptor",
-           grown(before, after) ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
-    tell("transport", course);
+    tell("transport", rounds, kRounds, "messages");
     return true;
   }
 
@@ -280,11 +285,8 @@ class Check {
     if (!starts("rate", made)) return false;
     const std::string odd{"\0\xff\r\n%s'\"\\;--", 12};
     std::string unanswered;
-    std::size_t before = 0;
     std::uint64_t number = 0;
-    Course course{kRounds};
-    for (int round = 0; round < kRounds && unanswered.empty() && in_time() && course.goes_on(**made); ++round) {
-      if (round == 5) before = descriptors();
+    const auto rounds = go_round(*made, kRounds, 5, [&](int) {
       for (const auto &key : {std::string{"check.mansio.invalid"}, std::string{}, std::string(1000, 'k'), odd}) {
         const wire::RateAsk ask{++number, "tenant_rate_limit", key, 10, 100, 10, kLimit};
         const auto units = std::make_shared<std::optional<std::uint32_t>>();  // perhaps too late for us
@@ -301,15 +303,11 @@ class Check {
           if (!until([&] { return *said; })) unanswered = "what is said of places";
         }
       }
-    }
-    const auto after = descriptors();
-    settle();
-    course.ends(**made);
+      return unanswered.empty() && in_time();
+    });
     if (use_quietly_) return true;
     result("as rate: answers every question", unanswered.empty() ? timed_out() : unanswered + " was never answered");
-    result("as rate: leaks no descriptor",
-           grown(before, after) ? fmt::format("{} more after {} questions", after - before, 4 * kRounds) : "");
-    tell("rate", course);
+    tell("rate", rounds, 4 * kRounds, "questions");
     return true;
   }
 
@@ -324,20 +322,13 @@ class Check {
                  ? fmt::format("it asks for {:#x}", instance.stages())
                  : "");
     std::string unanswered;
-    std::size_t before = 0;
-    Course course{kRounds};
-    for (int round = 0; round < kRounds && unanswered.empty() && in_time() && course.goes_on(instance); ++round) {
-      if (round == 5) before = descriptors();
+    const auto rounds = go_round(*made, kRounds, 5, [&](int round) {
       unanswered = session(instance, round);
-    }
-    const auto after = descriptors();
-    settle();
-    course.ends(instance);
+      return unanswered.empty() && in_time();
+    });
     if (use_quietly_) return true;
     result(fmt::format("as {}: answers every stage", name), unanswered.empty() ? timed_out() : unanswered);
-    result(fmt::format("as {}: leaks no descriptor", name),
-           grown(before, after) ? fmt::format("{} more after {} sessions", after - before, kRounds) : "");
-    tell(name, course);
+    tell(name, rounds, kRounds, "sessions");
     return true;
   }
 
@@ -401,11 +392,8 @@ class Check {
   bool use_event(const mansio_plugin &plugin) {
     auto made = host::EventInstance::create(around(), plugin, options());
     if (!starts("event", made)) return false;
-    std::size_t before = 0;
     Nanos longest = 0;
-    Course course{kRounds};
-    for (int round = 0; round < kRounds && course.goes_on(**made); ++round) {
-      if (round == 5) before = descriptors();
+    const auto rounds = go_round(*made, kRounds, 5, [&](int round) {
       for (std::uint8_t kind = 0; kind < wire::kEventKinds; ++kind) {
         wire::Event event;
         event.kind = static_cast<wire::EventKind>(kind);
@@ -426,18 +414,13 @@ class Check {
       }
       loop_.restart();
       loop_.poll();
-    }
-    const auto after = descriptors();
-    settle();
-    course.ends(**made);
+      return true;
+    });
     if (use_quietly_) return true;
     result("as event: does not block when it is told",
            longest > kSecond ? fmt::format("it took {:.1f} s over one event", static_cast<double>(longest) / kSecond)
                              : "");
-    result("as event: leaks no descriptor",
-           grown(before, after) ? fmt::format("{} more after {} events", after - before, kRounds * wire::kEventKinds)
-                                : "");
-    tell("event", course);
+    tell("event", rounds, kRounds * wire::kEventKinds, "events");
     return true;
   }
 
@@ -451,10 +434,7 @@ class Check {
     const std::string odd{"\0\xff\r\n\t\0'\"\\;--", 12};
     const auto names = instance.mechanisms(false).empty() ? instance.mechanisms(true) : instance.mechanisms(false);
     std::string unanswered, let_in;
-    std::size_t before = 0;
-    Course course{kRounds};
-    for (int round = 0; round < kRounds && unanswered.empty() && in_time() && course.goes_on(instance); ++round) {
-      if (round == 5) before = descriptors();
+    const auto rounds = go_round(*made, kRounds, 5, [&](int round) {
       std::string_view rest{names};
       while (!rest.empty() && unanswered.empty() && in_time()) {
         const auto name = rest.substr(0, rest.find(' '));
@@ -485,16 +465,12 @@ class Check {
           call.response = call.step == 0 && round % 4 == 1 ? std::string{"check"} : odd;
         }
       }
-    }
-    const auto after = descriptors();
-    settle();
-    course.ends(instance);
+      return unanswered.empty() && in_time();
+    });
     if (use_quietly_) return true;
     result("as auth: answers every step", unanswered.empty() ? timed_out() : unanswered);
     result("as auth: lets no stranger in", let_in.empty() ? "" : fmt::format("it takes a stranger for {}", let_in));
-    result("as auth: leaks no descriptor",
-           grown(before, after) ? fmt::format("{} more after {} rounds", after - before, kRounds) : "");
-    tell("auth", course);
+    tell("auth", rounds, kRounds, "rounds");
     return true;
   }
 
@@ -505,25 +481,18 @@ class Check {
     std::random_device random;
     const auto spool = static_cast<std::uint64_t>(random()) << 32 | random() | 1u;
     std::string wrong;
-    std::size_t before = 0;
     std::uint64_t number = 0;
-    Course course{kRounds / 4};
-    for (int round = 0; round < kRounds / 4 && wrong.empty() && course.goes_on(**made); ++round) {
-      if (round == 2) before = descriptors();
+    const auto rounds = go_round(*made, kRounds / 4, 2, [&](int) {
       for (const std::size_t size : {0, 1, 5000, 600 * 1024}) {
         if (!wrong.empty()) break;
         wrong = keep_and_forget(**made, {spool, MessageId{++number}}, size);
         if (!wrong.empty()) wrong = fmt::format("a message of {} bytes: {}", size, wrong);
       }
-    }
-    const auto after = descriptors();
-    settle();
-    course.ends(**made);
+      return wrong.empty();
+    });
     if (use_quietly_) return true;
     result("as store: keeps, gives back and forgets messages", wrong.empty() ? timed_out() : wrong);
-    result("as store: leaks no descriptor",
-           grown(before, after) ? fmt::format("{} more after {} messages", after - before, kRounds) : "");
-    tell("store", course);
+    tell("store", rounds, kRounds, "messages");
     return true;
   }
 
@@ -588,10 +557,11 @@ class Check {
     return std::move(**answer);
   }
 
-  // Whether descriptors are left behind; `before` is 0 where the rounds were too few to tell.
-  static bool grown(std::size_t before, std::size_t after) { return before > 0 && after > before + 8; }
-
-  void tell(const std::string &kind, const Course &course) {
+  // What any instance may have left behind, after so many of what it was given.
+  void tell(const std::string &kind, const Rounds &rounds, int given, const char *what) {
+    const auto &[course, before, after] = rounds;
+    result(fmt::format("as {}: leaks no descriptor", kind),
+           before > 0 && after > before + 8 ? fmt::format("{} more after {} {}", after - before, given, what) : "");
     if (kind != "event") result(fmt::format("as {}: gives no answer late", kind), course.late());
     result(fmt::format("as {}: does not flood the log", kind), course.floods());
     result(fmt::format("as {}: leaves no memory behind", kind), course.memory());

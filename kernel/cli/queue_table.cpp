@@ -45,10 +45,9 @@ std::string QueueTable::row(std::string_view json_line) {
   auto id = text_of(m, "queue_id");
   if (id.empty()) return {};
   const auto state = text_of(m, "queue_name");
-  const auto *forced = m.if_contains("forced_expire");
   if (state == "active") id += '*';
   if (state == "hold") id += '!';
-  if (forced && forced->is_bool() && forced->get_bool()) id += '#';
+  if (truth_of(m, "forced_expire")) id += '#';
   auto sender = without_controls(text_of(m, "sender"));
   if (sender.empty()) sender = "MAILER-DAEMON";
   const auto size = number_of(m, "message_size");

@@ -18,13 +18,13 @@ std::string shown(const json::object &o, const char *key) { return without_contr
 
 // Of a destination itself its own numbers say what is ready and under way.
 std::string found_text(const json::object &o) {
-  const auto *found = o.if_contains("found");
-  if (!found || !found->is_object()) return "";
+  const auto *found = object_of(o, "found");
+  if (!found) return "";
   const bool part = o.contains("for");
   std::string out;
   for (const auto &[key, word] : {std::pair{"ready", "ready"}, std::pair{"deferred", "deferred"},
                                   std::pair{"held", "held"}, std::pair{"under_way", "under way"}}) {
-    const auto n = number_of(found->get_object(), key);
+    const auto n = number_of(*found, key);
     const bool told = !part && (std::string_view{key} == "ready" || std::string_view{key} == "under_way");
     if (n > 0 && !told) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", n, word);
   }
@@ -34,12 +34,12 @@ std::string found_text(const json::object &o) {
 
 // Whose they are, where they are not all like the one asked about.
 std::string waiting_text(const json::object &o) {
-  const auto *waiting = o.if_contains("waiting");
-  if (!waiting || !waiting->is_object()) return "";
+  const auto *waiting = object_of(o, "waiting");
+  if (!waiting) return "";
   std::string out;
   for (const auto &[key, word] :
        {std::pair{"tenant", "of tenants"}, std::pair{"sender_domain", "from"}, std::pair{"destination", "for"}}) {
-    const auto *named = waiting->get_object().if_contains(key);
+    const auto *named = waiting->if_contains(key);
     if (!named || !named->is_array()) continue;
     std::string list;
     for (const auto &one : named->get_array()) {
@@ -51,7 +51,7 @@ std::string waiting_text(const json::object &o) {
     if (!list.empty()) out += fmt::format("{}{} {}", out.empty() ? "" : "; ", word, list);
   }
   if (out.empty()) return "";
-  if (const auto looked = number_of(waiting->get_object(), "looked_at"); looked > 0)
+  if (const auto looked = number_of(*waiting, "looked_at"); looked > 0)
     out += fmt::format("; the first {} of them", looked);
   return ": " + out;
 }

@@ -18,28 +18,21 @@ using namespace std::chrono_literals;
 
 constexpr auto kLook = 200ms;
 
-bool truth_of(const json::object &from, std::string_view key) {
-  const auto *v = from.if_contains(key);
-  return v && v->is_bool() && v->get_bool();
-}
-
 StoreSummary summary_of(const json::object &o) {
   StoreSummary s;
   s.found = true;
   s.connected = truth_of(o, "connected");
   s.looked_through = truth_of(o, "looked_through");
   s.spool = text_of(o, "spool");
-  if (const auto *spools = o.if_contains("spools"); spools && spools->is_object())
-    for (const auto &[name, messages] : spools->get_object())
-      s.spools.emplace_back(std::string{name}, number_of(spools->get_object(), name));
-  if (const auto *r = o.if_contains("restore"); r && r->is_object()) {
-    const auto &restore = r->get_object();
-    s.running = truth_of(restore, "running");
-    s.restored = number_of(restore, "restored");
-    s.done_already = number_of(restore, "done_already");
-    s.damaged = number_of(restore, "damaged");
-    s.waiting = number_of(restore, "waiting");
-    s.problem = without_controls(text_of(restore, "problem"));
+  if (const auto *spools = object_of(o, "spools"))
+    for (const auto &[name, messages] : *spools) s.spools.emplace_back(std::string{name}, number_of(*spools, name));
+  if (const auto *restore = object_of(o, "restore")) {
+    s.running = truth_of(*restore, "running");
+    s.restored = number_of(*restore, "restored");
+    s.done_already = number_of(*restore, "done_already");
+    s.damaged = number_of(*restore, "damaged");
+    s.waiting = number_of(*restore, "waiting");
+    s.problem = without_controls(text_of(*restore, "problem"));
   }
   return s;
 }

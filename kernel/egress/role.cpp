@@ -56,8 +56,7 @@ class Egress final : public process::Role {
     if (!isolated || !settings->smtp_generic_maps.empty())
       tables_ = host::TableSet::as_configured(
           context.settings, context.start.plugin_dir,
-          {context.loop, context.clock, context.log, *dns_, nullptr, &running_, &submissions_, &commands_,
-           &context.shared, context.start.slot, context.start.config_epoch});
+          host::surroundings_in(context, *dns_, nullptr, &running_, &submissions_, &commands_));
     if (isolated) {
       auto remote =
           std::make_unique<host::RemoteTransport>(context.loop, context.clock, context.log, name, std::move(events));
@@ -130,9 +129,8 @@ class Egress final : public process::Role {
     auto &most = loaded->options.limits.in_flight;
     most = std::max<std::size_t>(most, settings.process_limit);
     return host::start_transport(
-        {context.loop, context.clock, context.log, *dns_, tables_.get(), &running_, &submissions_, &commands_,
-         &context.shared, context.start.slot, context.start.config_epoch},
-        loaded->plugin, std::move(loaded->options), std::move(events));
+        host::surroundings_in(context, *dns_, tables_.get(), &running_, &submissions_, &commands_), loaded->plugin,
+        std::move(loaded->options), std::move(events));
   }
 
   // What delivers gets its leases from one that looks up the addresses in them.

@@ -31,4 +31,19 @@ Result<Configured> load_alone(const PluginTable &table, std::string_view shown, 
   return loaded;
 }
 
+Surroundings surroundings_in(const process::RoleContext &context, io::Dns &dns, io::Tables *tables, Running *running,
+                             Submitter *submitter, Commands *commands) {
+  return {context.loop,
+          context.clock,
+          context.log,
+          dns,
+          tables,
+          running,
+          submitter,
+          commands,
+          &context.shared,
+          context.start.slot,
+          context.start.config_epoch};
+}
+
 }  // namespace mansio::host

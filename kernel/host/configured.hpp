@@ -1,5 +1,6 @@
 // A table of the configuration that has a plugin, [lookup.NAME] or another, made ready for an instance: the plugin
-// opened, its options checked, and the facts put together, which are the same in whatever process it runs.
+// opened, its options checked, and the facts put together, which are the same in whatever process it runs; and what an
+// instance in a process has around it.
 #pragma once
 
 #include <map>
@@ -32,5 +33,9 @@ Result<Configured> load_configured(const PluginTable &table, std::string_view sh
                                    const config::Settings &settings);
 // The same for a process that runs this plugin and no other, which alone can keep state: its fact "state_directory".
 Result<Configured> load_alone(const PluginTable &table, std::string_view shown, const process::RoleContext &context);
+
+// Of a role's instances; null as in Surroundings.
+Surroundings surroundings_in(const process::RoleContext &context, io::Dns &dns, io::Tables *tables, Running *running,
+                             Submitter *submitter, Commands *commands);
 
 }  // namespace mansio::host

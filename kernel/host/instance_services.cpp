@@ -205,8 +205,7 @@ void Instance::submit(const mansio_submission *mail, mansio_submit_fn done, void
       (*read)->call.plugin = code_.name;
       return submitter_->submit(std::move((*read)->call), std::move((*read)->content), answered);
     }
-    wire::SubmitResult none;
-    none.text = *read ? "there is no queue here" : read->error().text;
+    auto none = not_submitted(*read ? "there is no queue here" : read->error().text);
     if (!*read && read->error().status == Status::Fail) none.status = Status::Fail;
     answered(none);
   });

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/config/parse.hpp"
@@ -25,6 +26,9 @@ struct TableCheck {
   std::vector<OptionProblem> problems;
 };
 TableCheck check_table(const mansio_plugin &plugin, const OptionTexts &given);
+
+// Mansio has an option of that name in every table that names a plugin, so that a plugin's own never gets there.
+bool is_of_budgets(std::string_view option);
 
 // Both checks. The plugin's own is left out while an option that it demands is missing.
 std::vector<OptionProblem> judge_options(const mansio_plugin &plugin, const OptionTexts &given,

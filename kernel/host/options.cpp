@@ -1,6 +1,7 @@
 // A plugin's option table as configuration schema.
 #include <algorithm>
 
+#include "kernel/config/options.hpp"
 #include "kernel/config/values.hpp"
 #include "kernel/host/option_check.hpp"
 #include "kernel/host/plugin.hpp"
@@ -69,6 +70,10 @@ TableCheck check_table(const mansio_plugin &plugin, const OptionTexts &given) {
     out.problems.push_back({name, std::move(text)});
   }
   return out;
+}
+
+bool is_of_budgets(std::string_view option) {
+  return std::ranges::any_of(config::budget_options(), [&](const auto &budget) { return budget.name == option; });
 }
 
 Result<OptionTexts> check_options(const mansio_plugin &plugin, const OptionTexts &given) {

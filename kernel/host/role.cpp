@@ -90,17 +90,7 @@ class Host final : public process::Role {
       instance.limits.in_flight = std::max<std::size_t>(instance.limits.in_flight, transport->process_limit);
 
     dns_ = process::make_resolver(context);
-    Surroundings around{context.loop,
-                        context.clock,
-                        context.log,
-                        *dns_,
-                        nullptr,
-                        &running_,
-                        &submissions_,
-                        &commands_,
-                        &context.shared,
-                        context.start.slot,
-                        context.start.config_epoch};
+    auto around = surroundings_in(context, *dns_, nullptr, &running_, &submissions_, &commands_);
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 

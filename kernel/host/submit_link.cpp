@@ -7,7 +7,7 @@
 
 #include "kernel/base/clock.hpp"
 #include "kernel/host/large.hpp"
-#include "kernel/io/memfd.hpp"
+#include "kernel/process/memfd.hpp"
 
 namespace mansio::host {
 namespace {
@@ -20,12 +20,6 @@ bool borrowed(mansio_str text, std::string &to) {
   if (text.n > 0 && !text.p) return false;
   to.assign(text.n > 0 ? text.p : "", text.n);
   return true;
-}
-
-wire::SubmitResult not_submitted(std::string why) {
-  wire::SubmitResult result;
-  result.text = std::move(why);
-  return result;
 }
 
 }  // namespace
@@ -56,14 +50,16 @@ Result<ReadSubmission> read_submission(const mansio_submission *given) {
   for (const auto &[name, value] : call.metadata) said += name.size() + value.size() + 16;
   if (said > kLargestSubmitCall / 2) return Error{Status::Fail, "the submission is too large"};
   call.length = mail.content.n;
-  auto memfd = io::Memfd::create("submission");
-  if (!memfd) return memfd.error();
-  if (mail.content.n > 0)
-    if (auto written = memfd->write({mail.content.p, mail.content.n}); !written) return written.error();
-  auto sealed = std::move(*memfd).seal();
-  if (!sealed) return sealed.error();
-  read.content = std::move(*sealed);
+  auto content = process::sealed_memfd("submission", {mail.content.p, mail.content.n});
+  if (!content) return content.error();
+  read.content = std::move(*content);
   return read;
+}
+
+wire::SubmitResult not_submitted(std::string why) {
+  wire::SubmitResult result;
+  result.text = std::move(why);
+  return result;
 }
 
 wire::PermitsGiven no_permits_now() {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "kernel/base/result.hpp"
 #include "kernel/io/fd.hpp"
@@ -25,6 +26,8 @@ class Submitter {
   virtual void take_permits(wire::PermitsAsk ask, Given done) = 0;
 };
 
+// Mail that is not taken now.
+wire::SubmitResult not_submitted(std::string why);
 // Where the queue process cannot be asked: nothing, and again after a while.
 wire::PermitsGiven no_permits_now();
 

@@ -1,11 +1,11 @@
 #include "kernel/ingress/deposit.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
 
 #include "kernel/host/store_set.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/route/content_filter.hpp"
 
@@ -29,16 +29,8 @@ std::string fill_in(Environment &env, const Service &service, const Client &clie
     e.routes.assign(1, *filter);
     for (auto &recipient : e.recipients) recipient.route = 0;
   }
-  auto trace =
-      std::move(prepend) + received_header(e, env.settings.myhostname, id, service.smtpd.sasl_authenticated_header);
-  // Content that begins with its body, without even the empty line, would have that taken for a part of our fields.
-  if (content.header_malformed() && content.header_size() == 0) trace += "\r\n";
-  // And a line of an mbox file becomes a field, or the fields behind it would be body.
-  if (content.mailbox_line()) trace += "X-Mailbox-Line: ";
-  e.body = content.info();
-  e.body.size += trace.size();  // the body in the spool begins with it
-  ++e.body.hops;
-  return trace;
+  auto received = received_header(e, env.settings.myhostname, id, service.smtpd.sasl_authenticated_header);
+  return put_before(content, std::move(prepend) + std::move(received), e);
 }
 
 // `first`: the message that this one is a version of; itself where there is no other.
@@ -178,14 +170,6 @@ Task<void> hold_back(Environment &env, Service &service, const Client &client) {
   asio::steady_timer timer{env.loop, std::chrono::nanoseconds{delay}};
   ErrorCode ignored;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-}
-
-// A recipient list mostly has one route; the last one used is the likeliest.
-std::uint16_t intern(std::vector<Route> &routes, Route route) {
-  const auto at = std::find(routes.rbegin(), routes.rend(), route);
-  if (at != routes.rend()) return static_cast<std::uint16_t>(routes.rend() - at - 1);
-  routes.push_back(std::move(route));
-  return static_cast<std::uint16_t>(routes.size() - 1);
 }
 
 }  // namespace mansio::ingress

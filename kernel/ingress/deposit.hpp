@@ -52,7 +52,4 @@ Reply discard(Environment &env, const Client &client, const Envelope &envelope);
 // Waits for in_flow_delay if the client has to; before its next message is taken up.
 Task<void> hold_back(Environment &env, Service &service, const Client &client);
 
-// The route's place in `routes`, where it is added if it is new.
-std::uint16_t intern(std::vector<Route> &routes, Route route);
-
 }  // namespace mansio::ingress

@@ -3,8 +3,8 @@
 #include <limits>
 #include <utility>
 
-#include "kernel/ingress/deposit.hpp"
 #include "kernel/mail/duplicates.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/utf8.hpp"
 
 namespace mansio::ingress {
@@ -12,11 +12,9 @@ namespace {
 
 void add(Envelope &envelope, Recipient recipient, Target &&target) {
   recipient.address = std::move(target.address);
-  if (recipient.original == recipient.address) recipient.original.clear();
-  recipient.route = intern(envelope.routes, std::move(target.route));
   // An alias may lead where only SMTPUTF8 does.
   if (!is_ascii(recipient.address)) envelope.smtputf8 = true;
-  envelope.recipients.push_back(std::move(recipient));
+  add_recipient(envelope, std::move(recipient), std::move(target.route));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernel/host/commands.hpp"
+#include "kernel/host/configured.hpp"
 #include "kernel/host/store_set.hpp"
 #include "kernel/host/submit_link.hpp"
 #include "kernel/host/tables.hpp"
@@ -246,17 +247,7 @@ class IngressRole final : public process::Role {
 
   // Without tables.
   host::Surroundings surroundings() {
-    return {context_->loop,
-            context_->clock,
-            context_->log,
-            *dns_,
-            nullptr,
-            &running_,
-            &submissions_,
-            &commands_,
-            &context_->shared,
-            context_->start.slot,
-            context_->start.config_epoch};
+    return host::surroundings_in(*context_, *dns_, nullptr, &running_, &submissions_, &commands_);
   }
 
   Result<void> prepare_plugins() {

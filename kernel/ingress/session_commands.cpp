@@ -1,12 +1,12 @@
 // The commands that are answered at once: everything but DATA, BDAT, STARTTLS, ETRN and AUTH.
 #include "kernel/ingress/client_rates.hpp"
-#include "kernel/ingress/deposit.hpp"
 #include "kernel/ingress/params.hpp"
 #include "kernel/ingress/priority.hpp"
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/tls.hpp"
 #include "kernel/ingress/xforward.hpp"
 #include "kernel/mail/address.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/mail/utf8.hpp"
 
@@ -316,9 +316,7 @@ void Session::rcpt(const Command &command) {
   auto verdict = env_.policy.recipient(smtpd_, client_, envelope.sender, recipient->original);
   if (verdict.refusal) return refuse_recipient(*verdict.refusal, recipient->original);
   recipient->address = std::move(verdict.address);
-  if (recipient->address == recipient->original) recipient->original.clear();
-  recipient->route = intern(envelope.routes, std::move(verdict.route));
-  envelope.recipients.push_back(std::move(*recipient));
+  add_recipient(envelope, std::move(*recipient), std::move(verdict.route));
   accept(Reply{250, {2, 1, 5}, "Ok"});
 }
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -15,6 +14,7 @@
 #include "kernel/ingress/session.hpp"
 #include "kernel/ingress/table_policy.hpp"
 #include "kernel/ingress/versions.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "mansio/draft/filter.h"
 
@@ -30,14 +30,6 @@ void add_parameters(std::vector<std::string> &to, const Command &command) {
 }
 
 bool ends_session(const Reply &reply) { return reply.code == 421 || reply.code == 521; }
-
-// RFC 6710 section 3.
-std::optional<int> priority_of(const std::string &text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < -9 || value > 9) return std::nullopt;
-  return value;
-}
 
 // The recipient as the client gave it, of those that `command` added.
 std::string given(const Command &command, const std::vector<Recipient> &recipients, std::size_t before) {
@@ -411,22 +403,9 @@ Task<Result<void>> Session::apply(Envelope &envelope, const std::vector<Edit> &e
 
 // Before the commit: what was decided about a message, or version of it, that is not refused.
 bool Session::set_aside(MessageId id, Envelope &e, const FilterSession::Word &word) {
-  for (const auto &[key, value] : word.message_meta) {
-    if (key == "priority") {  // transports have it of the envelope, so no other value may pass for one
-      if (const auto priority = priority_of(value))
-        e.priority = static_cast<std::uint8_t>(*priority);
-      else
-        env_.log.warn("a priority that is none is ignored", {{"qid", id}, {"priority", value}});
-    } else if (key == "tenant") {
-      e.tenant = value;
-    } else if (key == "campaign") {
-      e.campaign = value;
-    } else if (key == "source_pool") {
-      e.source_pool = value;
-    } else {
-      e.metadata.emplace_back(key, value);
-    }
-  }
+  for (const auto &[key, value] : word.message_meta)
+    if (!set_metadata(e, key, value))
+      env_.log.warn("a priority that is none is ignored", {{"qid", id}, {"priority", value}});
   if (const auto &why = filters_->hold(word); !why.empty()) {
     e.hold_until = std::numeric_limits<Nanos>::max();
     e.metadata.emplace_back("mansio.hold_reason", why);

@@ -5,7 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "kernel/ingress/deposit.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/utf8.hpp"
 
 namespace mansio::ingress {
@@ -26,8 +26,8 @@ std::vector<std::uint32_t> distinct(const std::vector<EditList> &lists) {
 }
 
 void move_to(Envelope &to, const Envelope &from, Recipient &&recipient) {
-  recipient.route = intern(to.routes, from.routes.at(recipient.route));
-  to.recipients.push_back(std::move(recipient));
+  auto route = from.routes.at(recipient.route);
+  add_recipient(to, std::move(recipient), std::move(route));
 }
 
 }  // namespace

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "kernel/host/stage_rules.hpp"
 #include "kernel/mail/address.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "mansio/draft/filter.h"
 
@@ -16,14 +14,6 @@ namespace mansio::router {
 namespace {
 
 Error refused(std::string text, EnhancedStatus enhanced) { return {Status::Fail, std::move(text), enhanced}; }
-
-bool set_priority(std::string_view text, Envelope &envelope) {
-  int priority = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), priority);
-  if (error != std::errc{} || end != text.data() + text.size() || priority < -9 || priority > 9) return false;
-  envelope.priority = static_cast<std::uint8_t>(static_cast<std::int8_t>(priority));
-  return true;
-}
 
 }  // namespace
 
@@ -51,18 +41,7 @@ Result<Envelope> submission_envelope(const wire::SubmitCall &call, const config:
     if (host::check_metadata(name, value, true, MANSIO_STAGE_MAIL) != MANSIO_OK)
       return refused("metadata " + printable(name, true) + " cannot be set", {5, 5, 4});
     if (value.empty()) continue;
-    if (name == "priority") {
-      if (!set_priority(value, envelope)) return refused("priority is no number from -9 to 9", {5, 5, 4});
-    } else if (name == "tenant") {
-      envelope.tenant = value;
-    } else if (name == "campaign") {
-      envelope.campaign = value;
-    } else if (name == "source_pool") {
-      envelope.source_pool = value;
-    } else {
-      std::erase_if(envelope.metadata, [&](const auto &known) { return known.first == name; });
-      envelope.metadata.emplace_back(name, value);
-    }
+    if (!set_metadata(envelope, name, value)) return refused("priority is no number from -9 to 9", {5, 5, 4});
   }
   envelope.body_type = (call.flags & MANSIO_MSG_BODY_8BITMIME) != 0 ? BodyType::EightBitMime : BodyType::SevenBit;
   envelope.arrival = now;

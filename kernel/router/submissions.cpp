@@ -13,6 +13,7 @@
 #include "kernel/host/large.hpp"
 #include "kernel/mail/duplicates.hpp"
 #include "kernel/mail/line_ends.hpp"
+#include "kernel/mail/new_mail.hpp"
 #include "kernel/mail/trace.hpp"
 #include "kernel/mail/utf8.hpp"
 #include "kernel/router/submission.hpp"
@@ -24,12 +25,6 @@ constexpr std::uint64_t kSubmittedOctetsAtOnce = 64u << 20;  // or one message, 
 constexpr std::size_t kSubmittedPiece = 256 * 1024;
 constexpr std::uint64_t kSubmittedTurn = 1024 * 1024;  // octets, after which others have theirs
 constexpr std::size_t kLongestSaid = 1000;             // of a reason
-
-wire::SubmitResult unanswered(std::string why) {
-  wire::SubmitResult result;
-  result.text = std::move(why);
-  return result;
-}
 
 Result<std::string> read_piece(const io::UniqueFd &fd, std::uint64_t at, std::uint64_t n) {
   std::string piece(n, '\0');
@@ -83,21 +78,21 @@ void Submissions::receive(const std::string &process, const std::weak_ptr<io::Ch
     if (result.id)
       ground_.log.warn("a plugin does not hear that its message was taken", {{"role", process}, {"qid", result.id}});
   };
-  if (m.fds.empty() || !m.fds.front()) return answer(unanswered("the content's descriptor was lost"));
+  if (m.fds.empty() || !m.fds.front()) return answer(host::not_submitted("the content's descriptor was lost"));
   struct stat seen {};
   // It may be written by a process that must not be believed, also of how long it is.
   if (::fstat(m.fds.front().get(), &seen) != 0 || !S_ISREG(seen.st_mode) ||
       static_cast<std::uint64_t>(seen.st_size) != call->length)
-    return answer(unanswered("the content is not what it is said to be"));
+    return answer(host::not_submitted("the content is not what it is said to be"));
   submit(std::move(*call), std::move(m.fds.front()), answer);
 }
 
 void Submissions::submit(wire::SubmitCall call, io::UniqueFd content, Done done) {
-  if (closed_) return done(unanswered("the router process ends"));
-  if (auto why = ground_.unwelcome(); !why.empty()) return done(unanswered(std::move(why)));
+  if (closed_) return done(host::not_submitted("the router process ends"));
+  if (auto why = ground_.unwelcome(); !why.empty()) return done(host::not_submitted(std::move(why)));
   if (under_way_ >= config::kSubmissionsAtOnce ||
       (under_way_ > 0 && (call.length > kSubmittedOctetsAtOnce || octets_ > kSubmittedOctetsAtOnce - call.length)))
-    return done(unanswered("too much mail is being submitted"));
+    return done(host::not_submitted("too much mail is being submitted"));
   ++under_way_;
   octets_ += call.length;
   ground_.in_hand(1);
@@ -163,14 +158,8 @@ Task<Result<MessageId>> Submissions::commit(const wire::SubmitCall &call, const 
   if (!routed) co_return routed.error();
   const auto id = co_await writer.reserve_id();
   if (!id) co_return id.error();
-  auto trace = received_header(envelope, ground_.settings.myhostname, *id);
-  // As of clients' mail (kernel/ingress/deposit.cpp): what is no header section must not become part of ours.
-  if (scanner.header_malformed() && scanner.header_size() == 0) trace += "\r\n";
-  if (scanner.mailbox_line()) trace += "X-Mailbox-Line: ";
+  auto trace = put_before(scanner, received_header(envelope, ground_.settings.myhostname, *id), envelope);
   envelope.config_epoch = ground_.config_epoch;
-  envelope.body = scanner.info();
-  envelope.body.size += trace.size();
-  ++envelope.body.hops;
   if (envelope.body.eight_bit) envelope.body_type = BodyType::EightBitMime;
   const auto committed = co_await ground_.commit(*id, std::move(trace), std::move(draft), envelope);
   if (!committed) co_return committed.error();
@@ -195,13 +184,10 @@ Task<Result<void>> Submissions::route(Envelope &envelope) {
     }
     for (auto &way : *ways) {
       Recipient to;
-      if (way.address != recipient.address) to.original = recipient.address;
+      to.original = recipient.address;
       to.address = std::move(way.address);
       if (!is_ascii(to.address)) envelope.smtputf8 = true;  // an alias may lead where only SMTPUTF8 does
-      const auto known = std::ranges::find(envelope.routes, way.route);
-      to.route = static_cast<std::uint16_t>(known - envelope.routes.begin());
-      if (known == envelope.routes.end()) envelope.routes.push_back(std::move(way.route));
-      envelope.recipients.push_back(std::move(to));
+      add_recipient(envelope, std::move(to), std::move(way.route));
     }
   }
   merge_duplicates(envelope.recipients);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "kernel/host/configured.hpp"
 #include "kernel/process/resolver.hpp"
 
 namespace mansio::router {
@@ -18,8 +19,7 @@ Ways::Ways(const process::RoleContext &context, std::span<const std::string> own
   dns_ = process::make_resolver(context);
   tables_ =
       host::TableSet::as_configured(settings, context.start.plugin_dir,
-                                    {context.loop, context.clock, context.log, *dns_, nullptr, &running_, submitter,
-                                     commands, &context.shared, context.start.slot, context.start.config_epoch});
+                                    host::surroundings_in(context, *dns_, nullptr, &running_, submitter, commands));
   domains_ = std::make_unique<route::DomainTables>(settings, own_);
   finder_ = std::make_unique<route::RouteFinder>(settings, routes_, *domains_);
   aliases_ = std::make_unique<route::Aliases>(settings, *domains_);

@@ -207,6 +207,11 @@ class Judge {
       if (!problem.option.empty() && !given_options.contains(problem.option) && given(key)) continue;
       add(key, std::move(problem.text));
     }
+    // What is named as one of Mansio's options would never reach the plugin.
+    for (const auto &option : host::options_of(**plugin))
+      if (const auto key = prefix + '.' + option.name; host::is_of_budgets(option.name) && given(key))
+        add(key, "is an option of Mansio's wherever a plugin is named, so that " + file +
+                     " does not get its own of that name; it has to call that otherwise");
     // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
     for (const auto &option : host::options_of(**plugin))
       if (const auto value = given_options.find(option.name);

@@ -30,9 +30,9 @@ Settings read_settings(const plugin::Config &config) {
     if (s.table.empty()) throw plugin::BadConfig{"table", "is \"\", expected the name of a [lookup.NAME] table"};
   });
   problems.of([&] {
-    const auto threads = config.integer("threads");
+    const auto threads = config.integer("workers");
     if (threads < 1 || threads > kMostThreads)
-      throw plugin::BadConfig{"threads", "is " + std::to_string(threads) + ", expected an integer from 1 to 64"};
+      throw plugin::BadConfig{"workers", "is " + std::to_string(threads) + ", expected an integer from 1 to 64"};
     s.threads = static_cast<unsigned>(threads);
   });
   problems.end();
@@ -45,7 +45,7 @@ class AuthTable {
   static constexpr mansio_option options[] = {
       {"table", MANSIO_OPT_TEXT, MANSIO_OPT_REQUIRED, nullptr,
        "The `[lookup.NAME]` that has a hashed password for each user."},
-      {"threads", MANSIO_OPT_INTEGER, 0, "2", "Passwords that are checked at once, each on a thread."},
+      {"workers", MANSIO_OPT_INTEGER, 0, "2", "Passwords that are checked at once, each on a thread."},
       {}};
 
   explicit AuthTable(const plugin::Host &host) : AuthTable(host, read_settings(host)) {}

@@ -51,7 +51,7 @@ std::string parse_directory(std::string text) {
 
 unsigned parse_threads(std::int64_t threads) {
   if (threads < 1 || threads > 256)
-    throw BadConfig{"threads", "is " + std::to_string(threads) + ", expected an integer from 1 to 256"};
+    throw BadConfig{"workers", "is " + std::to_string(threads) + ", expected an integer from 1 to 256"};
   return static_cast<unsigned>(threads);
 }
 
@@ -74,7 +74,7 @@ Settings read_settings(const Config &config) {
   problems.of([&] { s.folder.mode = parse_mode(config.option("mode")); });
   s.folder.host = config.fact("myhostname");
   problems.of([&] { s.over_quota = parse_over_quota(config.option("over_quota")); });
-  problems.of([&] { s.threads = parse_threads(config.integer("threads")); });
+  problems.of([&] { s.threads = parse_threads(config.integer("workers")); });
   problems.end();
   return s;
 }
@@ -97,7 +97,7 @@ class TransportMaildir {
        "What becomes of mail for a full mailbox: bounce (5.2.2) or defer (4.2.2); empty: beyond `quota` it bounces, "
        "beyond the file system's quota it is deferred."},
       {"mode", MANSIO_OPT_TEXT, 0, "0600", "Permissions of message files, octal."},
-      {"threads", MANSIO_OPT_INTEGER, 0, "8", "Deliveries written and synced at once."},
+      {"workers", MANSIO_OPT_INTEGER, 0, "8", "Deliveries written and synced at once."},
       {}};
 
   explicit TransportMaildir(Host host)

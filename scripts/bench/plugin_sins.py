@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -23,16 +22,15 @@ import time
 from figures import beside_plugins, judge
 from machine import end_on_signals, fail, free_port, say, wait_growth, wait_until
 from next_hops import SlowSink
-from servers import Instance
+from servers import Instance, Program
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/system"))
-from sins import expectations
+from sins import BUDGETS, expectations, ids_in
 
 WELL = "transport-discard"
 ASKS = "transport-asks"  # the one that asks the lookups
 OPENS = 10  # s: by then a breaker is open
 SENDER = "trickle@load.example"
-MESSAGE_ID = re.compile(r"[\w.-]+@source\.invalid")
 CONFIG = """[transport.relay]
 plugin = "transport-smtp"
 process_limit = 100
@@ -49,8 +47,6 @@ nexthop = "[127.0.0.1]:{sink}"
 in_flow_delay = "0s"  # one client brings all mail here
 notify_classes = []  # these would count as mail
 """
-# What contains a plugin in a process of its own.
-BUDGETS = 'memory_limit = "128M"\ndescriptor_limit = 100\ncpu_limit = 0.2\n'
 
 
 def names_of():
@@ -61,54 +57,22 @@ def names_of():
 
 def tables(plugin, mode, lookup):
     """Of a configuration: the transport "sin", and the lookup of that name that it asks."""
-    budgets = BUDGETS if mode == "process" else ""
+    budgets = BUDGETS[mode] + ("cpu_limit = 0.2\n" if mode == "process" else "")
     if not lookup:
         return f'[transport.sin]\nplugin = "{plugin}"\nisolation = "{mode}"\ndelivery_time_limit = "2s"\n{budgets}'
     return (f'[transport.sin]\nplugin = "{ASKS}"\ndelivery_time_limit = "10s"\n'
             f'[lookup.sin]\nplugin = "{plugin}"\nisolation = "{mode}"\ntime_limit = "2s"\n{budgets}')
 
 
-class Source:
-    """mansio source at work, which notes what was acknowledged; ended in every way out."""
+class Source(Program):
+    """mansio source, which notes what was acknowledged."""
 
     def __init__(self, args, directory, name, port, *options):
         self._log = os.path.join(directory, name + ".acknowledged")
-        self._words = [args.mansio, "source", f"127.0.0.1:{port}", "--run", name, "--log", self._log, *options]
-
-    def __enter__(self):
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(self._words, stdout=subprocess.DEVNULL, stderr=self._errors)
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-        self._errors.close()
-
-    def end(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-    def check(self):
-        if self._process.poll():
-            self._errors.seek(0)
-            fail(f"{' '.join(self._words)} ended with {self._process.returncode}: {self._errors.read().decode(errors='replace').strip()}")
-
-    def wait(self, limit):
-        try:
-            self._process.wait(limit)
-        except subprocess.TimeoutExpired:
-            fail(f"{' '.join(self._words)} did not end in {limit} s")
-        self.check()
+        super().__init__([args.mansio, "source", f"127.0.0.1:{port}", "--run", name, "--log", self._log, *options])
 
     def acknowledged(self):
         return ids_in(self._log)
-
-
-def ids_in(path):
-    with contextlib.suppress(FileNotFoundError), open(path) as f:
-        return set(MESSAGE_ID.findall(f.read()))
-    return set()
 
 
 class Trickle(Source):

@@ -52,25 +52,25 @@ class Sink:
         return count
 
 
-class Source:
-    """smtp-source at work; ended in every way out. A source that gives up ends the run: its rate would be a fiction."""
+class Program:
+    """A source of mail at work; ended in every way out. One that gives up ends the run: its rate would be a fiction."""
 
-    def __init__(self, port, messages, sessions=20, length=5120, recipients=1, persistent=True):
-        self._words = [SOURCE, "-s", str(sessions), "-m", str(messages), "-l", str(length), "-f", "from@example.org", "-t", "to@example.net"]
-        self._words += ["-d"] if persistent else []
-        self._words += ["-r", str(recipients)] if recipients > 1 else []
-        self._words.append(f"127.0.0.1:{port}")
+    def __init__(self, words):
+        self._words = words
 
     def __enter__(self):
         self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(self._words, stderr=self._errors)
+        self._process = subprocess.Popen(self._words, stdout=subprocess.DEVNULL, stderr=self._errors)
         return self
 
     def __exit__(self, *_):
+        self.end()
+        self._errors.close()
+
+    def end(self):
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        self._errors.close()
 
     def check(self):
         if self._process.poll():
@@ -83,6 +83,16 @@ class Source:
         except subprocess.TimeoutExpired:
             fail(f"{' '.join(self._words)} did not end in {limit} s")
         self.check()
+
+
+class Source(Program):
+    """smtp-source."""
+
+    def __init__(self, port, messages, sessions=20, length=5120, recipients=1, persistent=True):
+        words = [SOURCE, "-s", str(sessions), "-m", str(messages), "-l", str(length), "-f", "from@example.org", "-t", "to@example.net"]
+        words += ["-d"] if persistent else []
+        words += ["-r", str(recipients)] if recipients > 1 else []
+        super().__init__([*words, f"127.0.0.1:{port}"])
 
 
 class Postfix:

@@ -139,7 +139,7 @@ class Injector:
 def victims(server, kind):
     if kind == "supervisor":
         return [server.process.pid]
-    return [pid for pid, name in server.children().items() if name.startswith(kind)]
+    return server.pids(kind)
 
 
 def gone(pid):

@@ -119,6 +119,13 @@ class TestCase(unittest.TestCase):
         server.start()
         return server
 
+    def client(self, server, helo="client.test"):
+        """After EHLO."""
+        client = Client(server.port)
+        self.addCleanup(client.close)
+        self.assertEqual(client.cmd(f"EHLO {helo}")[0], 250)
+        return client
+
     def peer(self, **kw):
         server = Peer(**kw)
         self.addCleanup(server.close)
@@ -233,6 +240,10 @@ class Mansio:
                     found[int(child)] = f.read().strip()
         return found
 
+    def pids(self, role):
+        """Of the living role processes whose name begins so."""
+        return [pid for pid, name in self.children().items() if name.startswith(role)]
+
     def stop(self, limit=LIMIT):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(limit)
@@ -243,12 +254,13 @@ class Mansio:
         self.process.wait()
 
     def close(self):
-        if self.process is not None:
-            running = self.process.poll() is None
-            end_process(self.process, LIMIT)
+        process, self.process = self.process, None
+        if process is not None:
+            running = process.poll() is None
+            end_process(process, LIMIT)
             no_reports(self.log_text(), self.log)
-            if running and self.process.returncode != 0:
-                raise AssertionError(f"mansio ended with {self.process.returncode} when told to stop:\n{self.log_text()[-8000:]}")
+            if running and process.returncode != 0:
+                raise AssertionError(f"mansio ended with {process.returncode} when told to stop:\n{self.log_text()[-8000:]}")
 
 
 class Client:

@@ -1,5 +1,6 @@
 """What the tests of plugins that break the rules share: the expectations that stand in each plugin's file, as lines of the
-form "expect: MODE [OUTCOME] REGEX" of its first comment, and the test that each becomes."""
+form "expect: MODE [OUTCOME] REGEX" of its first comment, and the test that each becomes; scripts/bench/sins has some of it."""
+import contextlib
 import os
 import re
 
@@ -10,6 +11,16 @@ REPORTED = {"sin-segfaults", "sin-aborts", "lookup-sin-aborts", "transport-poiso
 # An address space that ends leaves a sanitizer without memory of its own.
 LEFT_OUT = {("sin-eats-memory", "process")} if SANITIZED else set()
 EXPECTATION = re.compile(r"expect: (load|inproc|process|both) (?:(sent|kept) )?(.*?)\s*$", re.M)
+# What contains a plugin in a process of its own.
+BUDGETS = {"process": 'memory_limit = "128M"\ndescriptor_limit = 100\n', "inproc": ""}
+MESSAGE_ID = re.compile(r"[\w.-]+@source\.invalid")
+
+
+def ids_in(path):
+    """The messages that mansio source noted as acknowledged in that file, or mansio sink as taken."""
+    with contextlib.suppress(FileNotFoundError), open(path) as f:
+        return set(MESSAGE_ID.findall(f.read()))
+    return set()
 
 
 def expectations(folder):

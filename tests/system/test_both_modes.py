@@ -111,7 +111,6 @@ class BothModes(rig.TestCase):
                 # The last table is not asked: the one before cannot say.
                 self.assertEqual(self.replies(server, ("f2", "s2")), [250, 451])
                 server.close()
-                server.process = None
 
     def test_transports_deliver_defer_and_keep_recipients_apart(self):
         os.mkdir(self.path("mail"))

@@ -40,7 +40,7 @@ class ClientRates(TestCase):
 
     @staticmethod
     def ingress(server):
-        return sorted(pid for pid, name in server.children().items() if name.startswith("ingress"))
+        return sorted(server.pids("ingress"))
 
     @contextlib.contextmanager
     def served_by(self, server, index):

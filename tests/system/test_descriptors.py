@@ -34,7 +34,7 @@ class Descriptors(TestCase):
         return server
 
     def pid(self, server, name):
-        return next(pid for pid, role in server.children().items() if role.startswith(name))
+        return server.pids(name)[0]
 
     def limit(self, pid, number):
         """Sets the soft limit; returns what puts the old one back. Done as the user of the process, since not every

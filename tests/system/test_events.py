@@ -51,7 +51,7 @@ class Events(rig.TestCase):
                 client.message("a@sender.example", [recipient], "Subject: x\r\n\r\nbody")
 
     def host(self, server, name="host.event."):
-        return [pid for pid, role in server.children().items() if role.startswith(name)]
+        return server.pids(name)
 
     def metric(self, server, name):
         found = re.search(rf'^{name}{{[^}}]*event_sink="\w+"[^}}]*}} (\S+)$', server.cli("status", "--metrics"), re.M)
@@ -125,7 +125,7 @@ class Events(rig.TestCase):
         sink = self.peer()
         server = self.mansio(rig.relay_config(sink.port) + CONFIG % "")
         old = self.host(server)
-        queue = next(pid for pid, name in server.children().items() if name == "queue")
+        queue = server.pids("queue")[0]
         os.kill(queue, signal.SIGKILL)
         server.wait_event("process ready", 2, role="queue")
 

@@ -97,7 +97,6 @@ class FilterBreaker(rig.TestCase):
                     self.assertEqual(self.metric(server, "mansio_plugin_breakers_open"), 1)
                     self.assertEqual(self.metric(server, "mansio_plugin_breaker_opened_total"), 1)
                     server.close()
-                    server.process = None
 
     def test_it_is_tried_after_the_pause(self):
         for mode in MODES:
@@ -113,7 +112,6 @@ class FilterBreaker(rig.TestCase):
                 self.assertEqual(self.recipient(), 250)
                 self.assertEqual(len(server.events("asked", plugin="lua")), 6)
                 server.close()
-                server.process = None
 
     def test_it_is_asked_at_once_when_it_was_mended(self):
         for mode in MODES:
@@ -128,7 +126,6 @@ class FilterBreaker(rig.TestCase):
                 self.assertEqual(self.recipient(), 250)
                 self.assertEqual(len(server.events("asked", plugin="lua")), 4)
                 server.close()
-                server.process = None
 
 
 if __name__ == "__main__":

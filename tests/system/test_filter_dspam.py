@@ -44,10 +44,7 @@ class FilterDspam(rig.TestCase):
         values = {"mode": mode, "server": server or f"127.0.0.1:{dspam.port}", "filter": head + filter, "more": more,
                   "next_hop": self.sink.port}
         running = self.mansio(CONFIG % values, name=name)
-        client = rig.Client(running.port)
-        self.addCleanup(client.close)
-        self.assertEqual(client.cmd("EHLO client.test")[0], 250)
-        return running, client
+        return running, self.client(running)
 
     def delivered(self, n):
         rig.wait_for(lambda: self.sink.count() >= n, f"{n} messages at the sink")

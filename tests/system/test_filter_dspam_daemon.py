@@ -40,13 +40,7 @@ class FilterDspamDaemon(rig.TestCase):
     def start(self, dspam, filter, name, more="", mode="process"):
         values = {"mode": mode, "server": dspam.server, "filter": filter, "more": more, "next_hop": self.sink.port}
         server = self.mansio(scripted.CONFIG % values, name=name)
-        return server, self.connect(server)
-
-    def connect(self, server):
-        client = rig.Client(server.port)
-        self.addCleanup(client.close)
-        client.cmd("EHLO client.test")
-        return client
+        return server, self.client(server)
 
     def delivered(self, n):
         rig.wait_for(lambda: self.sink.count() >= n, f"{n} messages at the sink")
@@ -230,7 +224,7 @@ train_ham = ["notspam@two.example"]
                             bring(client, [users[0], users[n + 1]], INNOCENT)
                     except AssertionError as failure:
                         failures.append(failure)
-                threads = [threading.Thread(target=bring_all, args=(n, self.connect(server))) for n in range(6)]
+                threads = [threading.Thread(target=bring_all, args=(n, self.client(server))) for n in range(6)]
                 for thread in threads:
                     thread.start()
                 for thread in threads:
@@ -286,7 +280,7 @@ train_ham = ["notspam@two.example"]
         server, client = self.start(dspam, PROTOCOLS["lmtp"], "mansio")
         bring(client, ["bob@two.example"], INNOCENT, expect=451)
         self.assertIn("--deliver=summary", server.events("filter failed")[0]["reason"])
-        with self.connect(server) as other:
+        with self.client(server) as other:
             self.assertEqual(other.cmd("MAIL FROM:<a@example.com>")[0], 451)
         self.assertEqual(self.sink.count(), 1)
 

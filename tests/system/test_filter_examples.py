@@ -94,7 +94,6 @@ class FilterExamples(rig.TestCase):
                 rig.wait_for(lambda: sink.count() == 2, "the message from inside")
                 self.assertNotIn(b"EXTERNAL", sink.messages[1].content)
                 server.close()
-                server.process = None
 
 
 if __name__ == "__main__":

@@ -67,16 +67,9 @@ class Filters(rig.TestCase):
                 server = self.server(mode, **kw)
                 yield server
                 server.close()
-                server.process = None
-
-    def client(self, server):
-        client = rig.Client(server.port)
-        self.addCleanup(client.close)
-        self.assertEqual(client.cmd("EHLO client.test")[0], 250)
-        return client
 
     def host(self, server, kind="host.filter"):
-        return [pid for pid, name in server.children().items() if name.startswith(kind)]
+        return server.pids(kind)
 
     def said(self, server):
         """What the plugin logged: "stage 4 a@example.com", "abort ID"."""
@@ -107,9 +100,7 @@ class Filters(rig.TestCase):
 
     def test_a_filter_edits_everything_and_the_edited_message_is_delivered(self):
         for server in self.each_mode():
-            client = rig.Client(server.port)
-            self.addCleanup(client.close)
-            client.cmd("EHLO greet.test")
+            client = self.client(server, "greet.test")
             reply = client.message("a@example.com", ["bob@two.example", "removed@two.example"],
                                    "X-Do: edit\r\nX-Remove: 1\r\nSubject: old\r\n\r\nold body")
             message = self.delivered(1)[0]
@@ -288,7 +279,6 @@ class Filters(rig.TestCase):
                 self.assertIn(b"X-Odd: yes", self.delivered(2 if on_failure == "skip" else 1)[-1].content)
                 self.left(server, ["hold"] if on_failure == "hold" else [])
                 server.close()
-                server.process = None
 
     def test_its_process_dies_between_two_stages_of_a_message(self):
         server = self.server("process", smtpd='filters = ["odd"]')

@@ -56,7 +56,6 @@ class Golden(rig.TestCase):
                 self.assertGreater(sum(map(float, counted)), 0)
                 self.assertNotIn("plugin misbehaves", server.log_text())
                 server.close()
-                server.process = None
 
     def test_they_keep_the_rules(self):
         self.assertEqual(self.names, ["golden-lookup.so", "golden-transport.so"])

@@ -63,7 +63,6 @@ class GuestDeaths(rig.TestCase):
 
     def end(self, server):
         server.close()
-        server.process = None
 
     def send(self, port):
         """The first reply that is not what a client hopes for, or 250 for a message that was taken; 0 for a connection that

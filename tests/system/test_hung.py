@@ -22,7 +22,7 @@ class Hung(rig.TestCase):
         config = rig.relay_config(sink.port).replace(
             'plugin = "transport-smtp"', f'plugin = "transport-smtp"\ndelivery_time_limit = "{LIMIT}s"')
         server = self.mansio(config + '[queue]\nminimal_backoff_time = "1s"\nmaximal_backoff_time = "1s"\n')
-        egress = {name: pid for pid, name in server.children().items()}["egress.relay"]
+        egress = server.pids("egress.relay")[0]
         with rig.Client(server.port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
             c.message("a@example.com", ["b@one.example"], "Subject: under way\r\n\r\nx")

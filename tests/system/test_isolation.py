@@ -67,7 +67,7 @@ class Isolation(rig.TestCase):
         return [m["queue_name"] for m in server.queue() if m["sender"] == "a@example.com"]
 
     def host(self, server):
-        return [pid for pid, name in server.children().items() if name.startswith("host.")]
+        return server.pids("host.")
 
     def test_a_transport_delivers_through_its_process(self):
         sink = self.peer()
@@ -176,7 +176,6 @@ class Isolation(rig.TestCase):
                 self.send(server, ["b@one.example"])  # mail goes on in between
                 server.wait_event("delivery", to="b@one.example", status="sent")
                 server.close()
-                server.process = None
 
     def test_a_large_answer_of_a_table_arrives_wherever_the_table_is(self):
         for mode in ("inproc", "process"):
@@ -188,7 +187,6 @@ class Isolation(rig.TestCase):
                 (delivery,) = server.wait_event("delivery", to="much@example.com")
                 self.assertEqual(delivery["status"], "sent", delivery["text"])
                 server.close()
-                server.process = None
 
     def test_mail_on_which_the_plugin_fails_is_held_where_that_is_configured(self):
         server = self.sinner("sin-throws-in-call", 'on_failure = "hold"')

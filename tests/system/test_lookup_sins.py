@@ -51,7 +51,7 @@ class LookupSins(rig.TestCase):
 
     def runs(self, name, mode, outcome, regex):
         server = self.server(name, mode)
-        egress = [pid for pid, role in server.children().items() if role == "egress.asks"]
+        egress = server.pids("egress.asks")
         self.send(server, "first@sin.example", *(f"{i}@good.example" for i in range(GOOD)))
         server.wait_event("delivery", count=GOOD, transport="good", status="sent")
         rig.wait_for(lambda: re.search(regex, server.log_text()), f"a log line like {regex}")
@@ -65,7 +65,7 @@ class LookupSins(rig.TestCase):
             self.assertEqual(server.deliveries(transport="asks", status="sent"), [])
         self.assertEqual(server.deliveries(status="bounced"), [])
         if mode == "process":
-            self.assertEqual([pid for pid, role in server.children().items() if role == "egress.asks"], egress)
+            self.assertEqual(server.pids("egress.asks"), egress)
 
     def test_a_lookup_that_keeps_failing_is_left_alone(self):
         for mode in ("inproc", "process"):

@@ -181,13 +181,6 @@ class Lua(rig.TestCase):
                 server.start()
                 yield server
                 server.close()
-                server.process = None
-
-    def client(self, server):
-        client = rig.Client(server.port)
-        self.addCleanup(client.close)
-        client.cmd("EHLO client.test")
-        return client
 
     def test_they_refuse_and_edit(self):
         for server in self.each_mode():
@@ -241,7 +234,6 @@ class Lua(rig.TestCase):
                     self.assertEqual(client.docmd("STARTTLS"), (554, b"5.7.0 your TLS is too old"))
                     self.assertEqual(client.noop()[0], 250)
                 server.close()
-                server.process = None
 
     def test_a_fault_is_told_once_with_the_message_and_the_place(self):
         for server in self.each_mode():

@@ -189,7 +189,6 @@ class LuaAuth(Lua):
                     self.assertEqual(client.cmd("RCPT TO:<bob@elsewhere.example>")[0], 554)
                 self.assertNotIn(PASSWORD, server.log_text())
                 server.close()
-                server.process = None
 
     def test_a_fault_lets_nobody_in_and_ends_its_exchange_only(self):
         server, _ = self.start(CHECK)
@@ -221,7 +220,6 @@ class LuaAuth(Lua):
                     self.assertEqual(client.cmd("*")[0], 501)
                     self.assertEqual(client.cmd("AUTH CRAM-MD5")[0], 334)
                 server.close()
-                server.process = None
 
 
 class LuaRate(Lua):

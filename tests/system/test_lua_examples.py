@@ -46,12 +46,6 @@ class LuaExamples(rig.TestCase):
         return self.mansio(CONFIG % {"watches": watches, "relay": relay.port},
                            plugins=self.plugins("lua", "transport-smtp", "transport-discard"))
 
-    def client(self, server):
-        client = rig.Client(server.port)
-        self.addCleanup(client.close)
-        self.assertEqual(client.cmd("EHLO client.test")[0], 250)
-        return client
-
     def arrives(self, peer, recipient):
         def there():
             with peer.lock:

@@ -331,7 +331,6 @@ class LuaGuide(rig.TestCase):
                 if "mansio.command" in text:
                     self.call(server)
                 server.close()
-                server.process = None
         self.assertGreaterEqual(talked, 12)
         self.assertGreaterEqual(delivered, 1)
         self.assertEqual(others, {"accounts", "cram", "hours", "reports", "traffic"})
@@ -363,7 +362,6 @@ class LuaGuide(rig.TestCase):
             self.assertRaises(smtplib.SMTPAuthenticationError, client.login, "alice", "wrong")
         self.assertNotIn("secret", server.log_text().replace("secrets", ""))
         server.close()
-        server.process = None
 
     def limit(self, name, script, plugins):
         server = self.mansio(RATE % (name, script, name), plugins=plugins, name=f"rate-{name}")
@@ -373,7 +371,6 @@ class LuaGuide(rig.TestCase):
                 client.message("a@example.com", [f"{i}@mansio.test"], "Subject: x\r\n\r\nbody")
         server.wait_event("delivery", 5, status="sent")
         server.close()
-        server.process = None
 
     def report(self, script, plugins):
         server = self.mansio(EVENT % script, plugins=plugins, name="event")
@@ -385,7 +382,6 @@ class LuaGuide(rig.TestCase):
         self.assertEqual(reports, [{"id": line["qid"], "recipient": "alice@mansio.test", "status": line["dsn"],
                                     "why": line["text"]}])
         server.close()
-        server.process = None
 
     def queue(self, script, deliveries, plugins):
         server = self.mansio(QUEUE % script, plugins=plugins, name="queue")
@@ -398,7 +394,6 @@ class LuaGuide(rig.TestCase):
             self.assertEqual((line["status"], line["text"]), (status, said))
         self.assertEqual(server.wait_event("delivery", to="carol@mansio.test")[0]["text"], "by bulk")
         server.close()
-        server.process = None
 
     def deliver(self, text, script, deliveries, plugins):
         name = re.search(r'mansio\.provide\("transport", "(\w+)"', text)[1]
@@ -410,7 +405,6 @@ class LuaGuide(rig.TestCase):
             line = server.wait_event("delivery", to=recipient)[0]
             self.assertEqual((line["status"], line["text"]), (status, said))
         server.close()
-        server.process = None
 
     def test_its_tests_pass(self):
         self.assertEqual(len(tests()), 1)

@@ -163,7 +163,6 @@ class LuaTransport(rig.TestCase):
                 self.assertIn(b"no such user", bounce[0].content)
                 rig.wait_for(lambda: server.queue() == [], "an empty queue")
                 server.close()
-                server.process = None
 
     def test_an_error_defers_with_one_traceback_and_other_mail_goes_on(self):
         hook = self.hook(lambda user: (200, "stored"))
@@ -198,7 +197,7 @@ class LuaTransport(rig.TestCase):
         server = self.start(hook.port)
         self.send(server, "bob@hook.example")
         rig.wait_for(lambda: hook.count("bob") == 1, "the request that hangs")
-        killed = [pid for pid, name in server.children().items() if name == "egress.hook"]
+        killed = server.pids("egress.hook")
         self.assertEqual(len(killed), 1, server.children())
         os.kill(killed[0], signal.SIGKILL)
         server.wait_event("delivery", to="bob@hook.example", status="sent")

@@ -49,7 +49,7 @@ class Numbers(rig.TestCase):
 
     @staticmethod
     def ingress(server):
-        return sorted(pid for pid, name in server.children().items() if name.startswith("ingress"))
+        return sorted(server.pids("ingress"))
 
     @contextlib.contextmanager
     def served_by(self, server, index):
@@ -97,7 +97,6 @@ class Numbers(rig.TestCase):
                             self.assertEqual(self.taken(server, kind + ".a", 1), 0)
                             self.assertEqual(self.taken(server, kind + ".b", 3), (3, 1)[index])
                 server.close()
-                server.process = None
 
     def test_processes_that_are_killed_in_the_middle_hold_up_nobody(self):
         server = self.serve()

@@ -64,7 +64,7 @@ class Permits(rig.TestCase):
     def test_the_count_outlives_the_router(self):
         self.send(*[f"{n}@one.example" for n in range(5)])
         rig.wait_for(lambda: len(self.outcomes("one.example")) == 5, "five to be tried")
-        (pid,) = [pid for pid, role in self.server.children().items() if role == "router"]
+        (pid,) = self.server.pids("router")
         os.kill(pid, 9)
         rig.wait_for(lambda: any(role == "router" and p != pid for p, role in self.server.children().items()), "another router")
         self.server.wait_event("process ready", 2, role="router")

@@ -73,7 +73,7 @@ class PluginCall(rig.TestCase):
         server = self.server("process")
         server.cli("reload")
         self.assertEqual(self.call(server, "filter.told", "echo", "x").stdout, "said\nx\n")
-        (pid,) = [pid for pid, role in server.children().items() if role.startswith("host.filter")]
+        (pid,) = server.pids("host.filter")
         os.kill(pid, 9)
         rig.wait_for(lambda: rig.run_program("plugin", "call", "--config", server.config, "filter.told", "echo").returncode == 0,
                      "its successor to answer")

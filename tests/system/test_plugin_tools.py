@@ -134,6 +134,7 @@ pipemap = ["odd", "blocking"]
             "lookup-sin-throws-in-call": "threw an exception",
             "lookup-sin-throws-in-constructor": "did not start",
             "lookup-sin-wrong-thread": "wrong thread",
+            "transport-odd": "has an option table in order: threads is an option of Mansio's and does not get there",
         }
         if rig.SLOW > 1:  # sanitizers end the process in their own way
             del expected["sin-segfaults"], expected["sin-aborts"], expected["lookup-sin-aborts"]

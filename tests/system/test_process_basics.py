@@ -105,7 +105,7 @@ class ProcessBasics(rig.TestCase):
 
     def test_sighup_takes_over_a_new_configuration_without_closing_the_port(self):
         server = self.start()
-        ingress = [p for p, name in server.children().items() if name.startswith("ingress")]
+        ingress = server.pids("ingress")
         text = rig.relay_config(self.sink.port).replace('myhostname = "mx.mansio.test"', 'myhostname = "new.mansio.test"')
         self.replace(server, text)
         server.wait_event("reloaded", epoch=2)

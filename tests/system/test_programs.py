@@ -36,7 +36,7 @@ def end(pid):
 
 class Programs(rig.TestCase):
     def pid(self, server, role):
-        return next((pid for pid, name in server.children().items() if name.startswith(role)), None)
+        return next(iter(server.pids(role)), None)
 
     def outlived(self, isolation, role):
         server = self.mansio(CONFIG % isolation, plugins=self.plugins("transport-starts"))

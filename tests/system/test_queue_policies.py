@@ -127,12 +127,9 @@ class QueuePolicies(rig.TestCase):
     def arrives(self, peer, *recipients):
         rig.wait_for(lambda: set(recipients) <= set(self.at(peer)), f"{recipients} to arrive; there is {self.at(peer)}")
 
-    def pids(self, server, name):
-        return [pid for pid, role in server.children().items() if role.startswith(name)]
-
     def kill_queue(self, server):
         ready = len(server.events("process ready", role="queue"))
-        os.kill(self.pids(server, "queue")[0], signal.SIGKILL)
+        os.kill(server.pids("queue")[0], signal.SIGKILL)
         server.wait_event("process ready", ready + 1, role="queue")
         rig.wait_for(lambda: server.events("spool recovered"), "the spool")
 
@@ -245,7 +242,7 @@ mansio.on("route", function(mail, recipient) error("as asked") end)  -- %(other)
                 with self.relay.lock:
                     self.relay.messages.clear()
                 server = self.server(policy=f'on_failure = "{on_failure}"\nbreaker_deaths = 100', backoff="2s", seconds=1)
-                (pid,) = self.pids(server, "host.policy")
+                (pid,) = server.pids("host.policy")
                 os.kill(pid, signal.SIGSTOP)
                 self.addCleanup(self.resume, pid)
                 self.send(server, "one", "two")
@@ -256,14 +253,13 @@ mansio.on("route", function(mail, recipient) error("as asked") end)  -- %(other)
                     self.assertEqual(self.at(self.relay), [])
                 os.kill(pid, signal.SIGKILL)
                 self.arrives(self.relay, "one@d.example", "two@d.example")
-                rig.wait_for(lambda: any(p != pid for p in self.pids(server, "host.policy")), "a successor")
+                rig.wait_for(lambda: any(p != pid for p in server.pids("host.policy")), "a successor")
                 self.send(server, "other", "three")
                 self.arrives(self.relay, "three@d.example")
                 self.arrives(self.other, "other@d.example")
                 rig.wait_for(lambda: server.queue() == [], "an empty queue")
                 self.assertEqual(self.at(self.relay).count("one@d.example"), 1)
                 server.close()
-                server.process = None
                 with self.other.lock:
                     self.other.messages.clear()
 
@@ -278,10 +274,10 @@ mansio.on("route", function(mail, recipient) error("as asked") end)  -- %(other)
             self.send_again(server, name)
             if i % 20 == 10:
                 for role in ("queue", "router", "host.policy", "egress.relay"):
-                    for pid in self.pids(server, role):
+                    for pid in server.pids(role):
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(pid, signal.SIGKILL)
-                rig.wait_for(lambda: self.pids(server, "queue") and self.pids(server, "router"), "successors")
+                rig.wait_for(lambda: server.pids("queue") and server.pids("router"), "successors")
                 rig.wait_for_port(server.port)
         self.arrives(self.relay, *(f"m{i}@d.example" for i in range(60)), "waits@d.example")
         self.arrives(self.other, "other@d.example", "moved@d.example")

@@ -44,7 +44,7 @@ class Rate(rig.TestCase):
         return process
 
     def hosts(self, server):
-        return [pid for pid, name in server.children().items() if name.startswith("host.rate")]
+        return server.pids("host.rate")
 
     def why(self, server):
         """Why the first message that waits does not move."""
@@ -112,7 +112,7 @@ class Rate(rig.TestCase):
         rig.wait_for(lambda: sink.count() == 6, "what came with the reload")
         rig.wait_for(lambda: len(self.hosts(server)) == 1 and self.hosts(server) != before, "the old process to end")
         # The queue may come anew as well.
-        queue = next(pid for pid, name in server.children().items() if name == "queue")
+        queue = server.pids("queue")[0]
         os.kill(queue, signal.SIGKILL)
         server.wait_event("process ready", 2, role="queue")
         rig.wait_for(lambda: self.accepts(server), "the queue to take mail again")

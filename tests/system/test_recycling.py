@@ -151,7 +151,7 @@ class Stalled(Base):
         peer = self.peer_of(None)
         self.start(peer)
         segment = self.stalled_one(peer)
-        egress = {name: pid for pid, name in self.server.children().items()}["egress.relay"]
+        egress = self.server.pids("egress.relay")[0]
         os.kill(egress, signal.SIGKILL)
         self.fill_past(peer, self.given_up(segment))
         self.let_it_read(peer)
@@ -165,7 +165,7 @@ class Stalled(Base):
         self.send(b"old.", to="later", lines=fits)
         self.assertTrue(peer.stalled.wait(rig.LIMIT))
         segment = self.segment_of(b"old.")
-        egress = {name: pid for pid, name in self.server.children().items()}["egress.relay"]
+        egress = self.server.pids("egress.relay")[0]
         os.kill(egress, signal.SIGKILL)
         self.server.wait_event("delivery", status="deferred")
         self.fill_past(peer, lambda: self.sent >= FILL)
@@ -224,7 +224,7 @@ nexthop = "nowhere"
         self.assertEqual((len(self.grants(first)), len(self.grants(second))), (1, 1))
         recycled = {e["segment"] for e in self.server.events("segment recycled")}
         self.assertFalse(recycled & {first, second})
-        (egress,) = [pid for pid, name in self.server.children().items() if name.startswith("egress")]
+        (egress,) = self.server.pids("egress")
         os.kill(egress, signal.SIGKILL)
         for number in (first, second):
             self.server.wait_event("segment recycled", segment=number)

@@ -123,7 +123,6 @@ class Replay(rig.TestCase):
                 self.talk(server)
                 directory, text = self.recordings(server)
                 server.close()
-                server.process = None
 
                 self.assertEqual(stat.S_IMODE(os.stat(directory).st_mode), 0o700)
                 for file in glob.glob(directory + "/*"):

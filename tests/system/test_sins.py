@@ -30,12 +30,11 @@ transport = "good"
 [queue]
 minimal_backoff_time = "300s"
 '''
-LIMITS = 'memory_limit = "128M"\ndescriptor_limit = 100\n'
 
 
 class Sins(rig.TestCase):
     def config(self, name, mode):
-        return CONFIG % (name, mode, 2 * rig.SLOW, LIMITS if mode == "process" else "")
+        return CONFIG % (name, mode, 2 * rig.SLOW, sins.BUDGETS[mode])
 
     def refused(self, name, regex):
         """By the check, which a start and a reload do too, wherever it would run."""
@@ -70,7 +69,6 @@ class Sins(rig.TestCase):
             self.assertEqual(server.deliveries(transport="sin", status="sent"), [])
             self.assertEqual(server.deliveries(status="bounced"), [])
         server.close()
-        server.process = None
 
     def holds(self, name, mode, outcome, regex):
         if mode == "load":

@@ -11,7 +11,6 @@ import sins
 SINNING = 5  # messages for each plugin
 PARTS = 2  # all at once would be more processes than Mansio has
 LOAD = 500  # messages for others, before all that is known of the plugins and again after it
-MESSAGE_ID = re.compile(r"[\w.-]+@source\.invalid")
 
 HEAD = '''
 myhostname = "mx.mansio.test"
@@ -56,12 +55,7 @@ nexthop = "[127.0.0.1]:%d"
 
 class SinsUnderLoad(rig.TestCase):
     def ids(self, name):
-        """The messages that a source noted as acknowledged, or the sink as taken."""
-        try:
-            with open(self.path(name)) as f:
-                return set(MESSAGE_ID.findall(f.read()))
-        except FileNotFoundError:
-            return set()
+        return sins.ids_in(self.path(name))
 
     def source(self, server, run, *options):
         return self.spawn([rig.MANSIO, "source", f"127.0.0.1:{server.port}", "--run", run, "--log", self.path(run), *options],
@@ -84,7 +78,7 @@ class SinsUnderLoad(rig.TestCase):
         for number, (plugin, _, _) in enumerate(found):
             config += (LOOKUP if lookups else TRANSPORT) % {
                 "number": number, "plugin": plugin, "mode": mode, "limit": 2 * rig.SLOW,
-                "budgets": 'memory_limit = "128M"\ndescriptor_limit = 100\n' if mode == "process" else ""}
+                "budgets": sins.BUDGETS[mode]}
         config += "".join(ROUTE % (number, number) for number in range(len(found))) + LAST % sink
         self.spawn([rig.MANSIO, "sink", f"127.0.0.1:{sink}", "--log", self.path("arrived")], stdout=subprocess.DEVNULL)
         rig.wait_for_port(sink)

@@ -79,7 +79,7 @@ class Stores(rig.TestCase):
         rig.wait_for(lambda: self.host(server) and not self.refused(server), "mail to be taken")
 
     def host(self, server):
-        return [pid for pid, role in server.children().items() if role.startswith("host.store.")]
+        return server.pids("host.store.")
 
     def subjects(self, recipient):
         """Of what came for this one."""

@@ -77,7 +77,7 @@ class Syslog(TestCase):
             c.message("a@example.org", ["b@example.net"], "Subject: x\r\n\r\nx\r\n")
 
     def process(self, server, role):
-        return next(pid for pid, name in server.children().items() if name.startswith(role))
+        return server.pids(role)[0]
 
     def test_postfixs_lines_have_one_header_with_the_tag_of_who_did_it(self):
         server = self.start('format = "postfix", target = "syslog"')

@@ -50,7 +50,6 @@ class TableSins(rig.TestCase):
                                          plugins=self.plugins(sin, "transport-discard"))
                     yield server, sin, mode
                     server.close()
-                    server.process = None
 
     def rcpt(self, server, recipient):
         """The code that RCPT gets on a connection of its own; 0: the connection ended."""
@@ -72,7 +71,7 @@ class TableSins(rig.TestCase):
 
     def test_asked_in_rcpt(self):
         for server, sin, mode in self.each():
-            ingress = {pid for pid, role in server.children().items() if role.startswith("ingress.")}
+            ingress = set(server.pids("ingress."))
             dies = mode == "inproc" and sin in KILLS
             self.assertEqual(self.rcpt(server, "alice@sin.example"), 0 if dies else 451)
             self.is_delivered(server, "bob@good.example")
@@ -99,7 +98,7 @@ class TableSins(rig.TestCase):
                                     route.format("good"))
                 server.cli("reload")
                 def routers():
-                    return {pid for pid, role in server.children().items() if role == "router"}
+                    return set(server.pids("router"))
                 rig.wait_for(lambda: len(routers()) == 1, "the router of the configuration before to have ended")
                 router = routers()
                 self.assertIn("1 message", server.cli("queue", "reroute", "--all"))
@@ -119,7 +118,6 @@ class TableSins(rig.TestCase):
                     return server.deliveries(to="bob@good.example", transport="good", status="sent")
                 rig.wait_for(goes, "the message to go")
                 server.close()
-                server.process = None
 
 
 if __name__ == "__main__":

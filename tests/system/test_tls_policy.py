@@ -100,7 +100,6 @@ class TlsPolicy(TestCase):
                 self.assertEqual(deferred["dsn"], "4.7.4")
                 self.assertEqual([m.recipients for m in peer.messages], [["a@peer.test"]])
                 server.close()
-                server.process = None
 
     def test_a_self_signed_certificate_is_refused_at_verify(self):
         self.authority()

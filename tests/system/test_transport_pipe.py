@@ -126,7 +126,7 @@ class TransportPipe(rig.TestCase):
         rig.wait_for(lambda: os.path.exists(self.path("work", "pid")), "the command")
         pid = int(self.work("pid"))
         self.command("cat > /dev/null\n")
-        egress = next(p for p, name in server.children().items() if name == "egress.pipe")
+        egress = server.pids("egress.pipe")[0]
         os.kill(egress, 9)
 
         def gone():  # or a zombie, which an orphan stays where nobody reaps
@@ -166,7 +166,6 @@ alice {made.stdout.strip()}
                 server.wait_event("delivery", to="amy@pipe.example", status="sent")
                 self.assertEqual(self.work("args"), "a@sender.example|amy@pipe.example||||")
                 server.close()
-                server.process = None
 
     def test_where_it_is_root_a_program_has_a_user_and_a_root_directory_of_its_own(self):
         self.assertEqual(os.geteuid(), 0, "this test must be run by root: nobody else can change user and root directory")
@@ -196,7 +195,6 @@ alice {made.stdout.strip()}
                 os.mkdir(self.path("jail", "work"))
                 os.chmod(self.path("jail", "work"), 0o777)
                 server.close()
-                server.process = None
 
     def test_a_root_directory_is_refused_where_nobody_can_change_it(self):
         self.command("cat > /dev/null\n")

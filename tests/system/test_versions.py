@@ -50,13 +50,6 @@ class Versions(rig.TestCase):
                 server.start()
                 yield server
                 server.close()
-                server.process = None
-
-    def client(self, server):
-        client = rig.Client(server.port)
-        self.addCleanup(client.close)
-        self.assertEqual(client.cmd("EHLO client.test")[0], 250)
-        return client
 
     def inbox(self, who, n=1):
         """The messages of that mailbox, once there are so many: without what the transport and Mansio put before them."""
@@ -114,7 +107,7 @@ class Versions(rig.TestCase):
             client.send("Subject: x\r\nX-Do: versionnever\r\n\r\nold\r\n.\r\n")
             # The second filter has passed the message itself, and thinks about bob's version.
             server.wait_event("stage 10 ", 3, plugin="filter-odd")
-            (ingress,) = [pid for pid, name in server.children().items() if name.startswith("ingress")]
+            (ingress,) = server.pids("ingress")
             os.kill(ingress, signal.SIGKILL)
             self.assertEqual(client.reply()[0], 0)
             server.wait_event("process ended", crashed=True)

@@ -36,8 +36,8 @@ struct Known {
 void take(Known &known, const json::object &o) {
   known.found = true;
   known.queue = text_of(o, "queue_name");
-  if (const auto *place = o.if_contains("envelope_place"); place && place->is_object())
-    known.segment = static_cast<std::uint32_t>(number_of(place->get_object(), "segment"));
+  if (const auto *place = object_of(o, "envelope_place"))
+    known.segment = static_cast<std::uint32_t>(number_of(*place, "segment"));
   const auto *groups = o.if_contains("groups");
   if (!groups || !groups->is_array()) return;
   for (const auto &group : groups->get_array()) {

@@ -130,7 +130,7 @@ TEST_F(AuthTable, CannotSayWhatItsTableCannot) {
 }
 
 TEST_F(AuthTable, WhoWaitsForAThreadTooLongIsToComeAgain) {
-  FakeHost host{mansio_plugin_entry_1(), {{"table", "passwords"}, {"threads", "1"}}};
+  FakeHost host{mansio_plugin_entry_1(), {{"table", "passwords"}, {"workers", "1"}}};
   host.tables[{"passwords", "alice"}] = {MANSIO_OK, {hashed("secret", "$6$rounds=100000$saltsalt$")}, ""};
   const auto first = host.begin_step(plain("alice", "secret")), second = host.begin_step(plain("alice", "secret"));
   host.run_until([turns = 0]() mutable { return turns++ > 0; });  // the table has answered
@@ -146,8 +146,8 @@ TEST_F(AuthTable, RefusesOptionsThatItCannotUse) {
   };
   EXPECT_EQ(problems({{"table", "t"}}), "");
   EXPECT_THAT(problems({{"table", ""}}), HasSubstr("table is \"\", expected the name of a [lookup.NAME]"));
-  EXPECT_THAT(problems({{"table", "t"}, {"threads", "0"}}),
-              HasSubstr("threads is 0, expected an integer from 1 to 64"));
+  EXPECT_THAT(problems({{"table", "t"}, {"workers", "0"}}),
+              HasSubstr("workers is 0, expected an integer from 1 to 64"));
 }
 
 TEST_F(AuthTable, ReadmeHasTheOptionsAndAnExample) {

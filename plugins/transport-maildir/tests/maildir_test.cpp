@@ -182,7 +182,7 @@ TEST_F(TransportMaildirTest, LeavesNothingBehindWhenWritingFails) {
 }
 
 TEST_F(TransportMaildirTest, StopsAtCancellation) {
-  host({{"threads", "1"}});
+  host({{"workers", "1"}});
   std::vector<mansio::plugin::Recipient> many(200, {"bob@example.com", "", "", 0});
   const auto op = host().deliver({.sender = "a@b", .recipients = many, .content = "\r\n"});
   host().cancel(op);
@@ -203,20 +203,20 @@ TEST_F(TransportMaildirTest, RefusesAConfigurationThatCannotWork) {
   EXPECT_THROW((FakeHost{plugin, {{"directory", "relative/{user}"}}}), std::runtime_error);
   EXPECT_THROW((FakeHost{plugin, {{"directory", root_ + "/{usr}"}}}), std::runtime_error);
   EXPECT_THROW((FakeHost{plugin, {{"directory", root_}, {"mode", "rw"}}}), std::runtime_error);
-  EXPECT_THROW((FakeHost{plugin, {{"directory", root_}, {"threads", "0"}}}), std::runtime_error);
+  EXPECT_THROW((FakeHost{plugin, {{"directory", root_}, {"workers", "0"}}}), std::runtime_error);
 }
 
 TEST_F(TransportMaildirTest, SaysOfEveryBadValueWhatItExpected) {
   const auto *plugin = mansio_plugin_entry_1();
   EXPECT_EQ(FakeHost::check(plugin, {{"directory", root_}}), "");
   EXPECT_EQ(
-      FakeHost::check(plugin, {{"directory", "relative/{x}"}, {"mode", "9"}, {"over_quota", "huh"}, {"threads", "0"}}),
+      FakeHost::check(plugin, {{"directory", "relative/{x}"}, {"mode", "9"}, {"over_quota", "huh"}, {"workers", "0"}}),
       "directory is \"relative/{x}\", which must be an absolute path; expected a path such as "
       "\"/var/mail/{domain}/{local}\"\n"
       "mode is \"9\", expected an octal number from 0600 to 0777 such as \"0640\": the owner must be able to read "
       "and write\n"
       "over_quota is \"huh\", expected \"bounce\", \"defer\" or \"\"\n"
-      "threads is 0, expected an integer from 1 to 256\n");
+      "workers is 0, expected an integer from 1 to 256\n");
 }
 
 TEST_F(TransportMaildirTest, ReadmeHasTheOptionsAndAnExample) {

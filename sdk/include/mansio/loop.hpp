@@ -344,36 +344,45 @@ class Resolve final : Waiter {
 
 // ---- tables ------------------------------------------------------------------------------------------------------
 
-// co_await TableLookup{host, table, key, &cancel} -> the Reply of a configured table: OK with values, NOT_FOUND, or
-// anything else for "try later". Cancelled: CANCELLED, and the host's late callback finds nobody.
-class TableLookup final : Waiter {
+namespace detail {
+// One question to the host, and the wait for its answer. One that was cancelled is not found by the host's late
+// callback.
+template <class Answer>
+class AnswerWait : Waiter {
  public:
-  TableLookup(Host host, std::string table, std::string key, Cancel *cancel = nullptr)
-      : host_(host), table_(std::move(table)), key_(std::move(key)), cancel_(cancel) {}
-  TableLookup(const TableLookup &) = delete;
-  TableLookup &operator=(const TableLookup &) = delete;
+  AnswerWait(const AnswerWait &) = delete;
+  AnswerWait &operator=(const AnswerWait &) = delete;
 
   bool await_ready() const { return cancel_ && cancel_->requested(); }
-  void await_suspend(std::coroutine_handle<> h) {
-    waiting_ = h;
-    link_ = std::make_shared<TableLookup *>(this);
-    if (cancel_) cancel_->waits(this);
-    host_.lookup(table_, key_, &answered, new std::shared_ptr<TableLookup *>(link_));
-  }
-  Reply await_resume() { return std::move(reply_); }
+  Answer await_resume() { return std::move(answer_); }
 
- private:
-  static void answered(void *arg, const mansio_reply *reply) {
-    const std::unique_ptr<std::shared_ptr<TableLookup *>> mine{static_cast<std::shared_ptr<TableLookup *> *>(arg)};
-    auto *self = **mine;
+ protected:
+  // `if_cancelled`: its answer then.
+  AnswerWait(Cancel *cancel, Answer if_cancelled) : cancel_(cancel), answer_(std::move(if_cancelled)) {}
+  ~AnswerWait() = default;
+
+  // `ask(arg)` asks the host, whose callback calls answered(arg, ...) once; never if `ask` throws.
+  template <class Ask>
+  void wait(std::coroutine_handle<> h, Ask ask) {
+    waiting_ = h;
+    const auto link = link_ = std::make_shared<AnswerWait *>(this);
+    auto arg = std::make_unique<Link>(link);
+    ask(static_cast<void *>(arg.get()));
+    arg.release();
+    if (*link && cancel_) cancel_->waits(this);  // else it was answered at once, and this is gone
+  }
+  // `read(Answer &)` takes the answer down, and does not throw.
+  template <class Read>
+  static void answered(void *arg, Read read) {
+    const std::unique_ptr<Link> link{static_cast<Link *>(arg)};
+    auto *self = **link;
     if (!self) return;
-    try {
-      self->reply_ = Reply::copy(reply);
-    } catch (const std::exception &) {
-      self->reply_ = defer("out of memory");
-    }
+    read(self->answer_);
     self->resume();
   }
+
+ private:
+  using Link = std::shared_ptr<AnswerWait *>;  // to null once nobody waits
   void cancelled() override { resume(); }
   void resume() {
     *link_ = nullptr;
@@ -381,12 +390,37 @@ class TableLookup final : Waiter {
     waiting_.resume();
   }
 
+  Cancel *cancel_;
+  Link link_;
+  Answer answer_;
+  std::coroutine_handle<> waiting_;
+};
+}  // namespace detail
+
+// co_await TableLookup{host, table, key, &cancel} -> the Reply of a configured table: OK with values, NOT_FOUND, or
+// anything else for "try later". Cancelled: CANCELLED, and the host's late callback finds nobody.
+class TableLookup final : public detail::AnswerWait<Reply> {
+ public:
+  TableLookup(Host host, std::string table, std::string key, Cancel *cancel = nullptr)
+      : AnswerWait(cancel, Reply{MANSIO_CANCELLED}), host_(host), table_(std::move(table)), key_(std::move(key)) {}
+
+  void await_suspend(std::coroutine_handle<> h) {
+    wait(h, [this](void *arg) { host_.lookup(table_, key_, &replied, arg); });
+  }
+
+ private:
+  static void replied(void *arg, const mansio_reply *reply) {
+    answered(arg, [reply](Reply &to) {
+      try {
+        to = Reply::copy(reply);
+      } catch (const std::exception &) {
+        to = defer("out of memory");
+      }
+    });
+  }
+
   Host host_;
   std::string table_, key_;
-  Cancel *cancel_;
-  std::shared_ptr<TableLookup *> link_;  // to null once nobody waits
-  Reply reply_{MANSIO_CANCELLED};
-  std::coroutine_handle<> waiting_;
 };
 
 // ---- answers -----------------------------------------------------------------------------------------------------

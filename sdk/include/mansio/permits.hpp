@@ -65,44 +65,23 @@ class Permits {
 
 // co_await TakePermits{permits, {limit, key}, want, &cancel} -> Granted. On the loop. Cancelled: none; what is granted
 // afterwards is lost.
-class TakePermits final : Waiter {
+class TakePermits final : public detail::AnswerWait<Granted> {
  public:
   TakePermits(Permits permits, Limit limit, std::uint32_t want = 1, Cancel *cancel = nullptr)
-      : permits_(permits), limit_(std::move(limit)), want_(want), cancel_(cancel) {}
-  TakePermits(const TakePermits &) = delete;
-  TakePermits &operator=(const TakePermits &) = delete;
+      : AnswerWait(cancel, {}), permits_(permits), limit_(std::move(limit)), want_(want) {}
 
-  bool await_ready() const { return cancel_ && cancel_->requested(); }
   void await_suspend(std::coroutine_handle<> h) {
-    waiting_ = h;
-    link_ = std::make_shared<TakePermits *>(this);
-    permits_.take(limit_.name, limit_.key, want_, &answered, new std::shared_ptr<TakePermits *>(link_));
-    if (cancel_) cancel_->waits(this);
+    wait(h, [this](void *arg) { permits_.take(limit_.name, limit_.key, want_, &given, arg); });
   }
-  Granted await_resume() const { return granted_; }
 
  private:
-  static void answered(void *arg, std::uint32_t granted, std::int64_t retry) {
-    const std::unique_ptr<std::shared_ptr<TakePermits *>> mine{static_cast<std::shared_ptr<TakePermits *> *>(arg)};
-    auto *self = **mine;
-    if (!self) return;
-    self->granted_ = {granted, retry};
-    self->resume();
-  }
-  void cancelled() override { resume(); }
-  void resume() {
-    *link_ = nullptr;
-    if (cancel_) cancel_->done();
-    waiting_.resume();
+  static void given(void *arg, std::uint32_t granted, std::int64_t retry) {
+    answered(arg, [&](Granted &to) { to = {granted, retry}; });
   }
 
   Permits permits_;
   Limit limit_;
   std::uint32_t want_;
-  Cancel *cancel_;
-  std::shared_ptr<TakePermits *> link_;  // to null once nobody waits
-  Granted granted_;
-  std::coroutine_handle<> waiting_;
 };
 
 }  // namespace mansio::plugin

@@ -90,50 +90,29 @@ class Submitter {
 
 // co_await Submit{submitter, mail, &cancel} -> Submitted. On the loop. Cancelled: CANCELLED, which does not take the
 // message back: it may be in the queue, or come into it.
-class Submit final : Waiter {
+class Submit final : public detail::AnswerWait<Submitted> {
  public:
   Submit(Submitter submitter, Submission mail, Cancel *cancel = nullptr)
-      : submitter_(submitter), mail_(std::move(mail)), cancel_(cancel) {}
-  Submit(const Submit &) = delete;
-  Submit &operator=(const Submit &) = delete;
+      : AnswerWait(cancel, {MANSIO_CANCELLED, {}}), submitter_(submitter), mail_(std::move(mail)) {}
 
-  bool await_ready() const { return cancel_ && cancel_->requested(); }
   void await_suspend(std::coroutine_handle<> h) {
-    waiting_ = h;
-    link_ = std::make_shared<Submit *>(this);
-    auto mine = std::make_unique<std::shared_ptr<Submit *>>(link_);
-    submitter_.submit(mail_, &answered, mine.get());
-    mine.release();
-    if (cancel_) cancel_->waits(this);
+    wait(h, [this](void *arg) { submitter_.submit(mail_, &said, arg); });
   }
-  Submitted await_resume() { return std::move(said_); }
 
  private:
-  static void answered(void *arg, mansio_status status, mansio_str text) {
-    const std::unique_ptr<std::shared_ptr<Submit *>> mine{static_cast<std::shared_ptr<Submit *> *>(arg)};
-    auto *self = **mine;
-    if (!self) return;
-    self->said_.status = status;
-    try {
-      self->said_.text = string(text);
-    } catch (const std::exception &) {
-      self->said_.text.clear();  // out of memory; the status is what counts
-    }
-    self->resume();
-  }
-  void cancelled() override { resume(); }
-  void resume() {
-    *link_ = nullptr;
-    if (cancel_) cancel_->done();
-    waiting_.resume();
+  static void said(void *arg, mansio_status status, mansio_str text) {
+    answered(arg, [&](Submitted &to) {
+      to.status = status;
+      try {
+        to.text = string(text);
+      } catch (const std::exception &) {
+        to.text.clear();  // out of memory; the status is what counts
+      }
+    });
   }
 
   Submitter submitter_;
   Submission mail_;
-  Cancel *cancel_;
-  std::shared_ptr<Submit *> link_;  // to null once nobody waits
-  Submitted said_{MANSIO_CANCELLED, {}};
-  std::coroutine_handle<> waiting_;
 };
 
 }  // namespace mansio::plugin

@@ -9,7 +9,7 @@
 #include "kernel/ingress/filters.hpp"
 #include "kernel/mail/base64.hpp"
 #include "mansio/draft/filter.h"
-#include "tests/unit/ingress/fixture.hpp"
+#include "tests/unit/ingress/filter_fixture.hpp"
 
 namespace mansio::ingress {
 namespace {
@@ -360,10 +360,7 @@ class AuthFilter final : public host::FilterInstance {
 
 TEST_F(AuthServer, FiltersSeeWhoWasLetInAndMayObject) {
   AuthFilter filter;
-  auto chain = std::make_shared<FilterChain>();
-  chain->prefix = "test";
-  chain->links = {{&filter, "filter.f", config::OnFailure::Defer, kSecond, kSecond}};
-  service.filters = chain;
+  service.filters = testing::chain_of({{&filter, "filter.f", config::OnFailure::Defer, kSecond, kSecond}});
   {
     auto peer = let_in();
     EXPECT_THAT(filter.seen.at(0).arguments, ElementsAre("PLAIN", "alice"));

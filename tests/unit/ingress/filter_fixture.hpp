@@ -26,6 +26,19 @@ inline wire::StageResult result(wire::StageOutcome outcome, std::string text = "
   return r;
 }
 
+inline wire::StageResult edits_of(std::vector<Edit> edits) {
+  auto r = result(wire::StageOutcome::Ok);
+  r.edits = std::move(edits);
+  return r;
+}
+
+inline std::shared_ptr<FilterChain> chain_of(std::vector<FilterLink> links) {
+  auto chain = std::make_shared<FilterChain>();
+  chain->prefix = "test";
+  chain->links = std::move(links);
+  return chain;
+}
+
 // Answers as `script` says, by stage and first argument or by stage alone; else Ok. One that is in `waits` is kept.
 class FakeFilter final : public host::FilterInstance {
  public:
@@ -86,11 +99,8 @@ class FilteredServer : public SmtpServerTest {
   using Peer = ingress::testing::Peer;
 
   void watch(config::OnFailure on_failure = config::OnFailure::Defer) {
-    auto chain = std::make_shared<FilterChain>();
-    chain->prefix = "test";
-    chain->links = {{&policy_, "policy.p", on_failure, kSecond, kSecond},
-                    {&filter_, "filter.f", on_failure, kSecond, kSecond}};
-    service.filters = chain;
+    service.filters = chain_of(
+        {{&policy_, "policy.p", on_failure, kSecond, kSecond}, {&filter_, "filter.f", on_failure, kSecond, kSecond}});
   }
   void SetUp() override {
     watch();
@@ -101,11 +111,7 @@ class FilteredServer : public SmtpServerTest {
     return writer.stored_messages.empty() ? Stored{} : writer.stored_messages.back();
   }
   std::string send(Peer &peer, const std::string &content) { return say(peer, content + ".\r\n"); }
-  void edit(std::vector<Edit> edits) {
-    auto r = result(wire::StageOutcome::Ok);
-    r.edits = std::move(edits);
-    filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
-  }
+  void edit(std::vector<Edit> edits) { filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = edits_of(std::move(edits)); }
 
   FakeFilter policy_, filter_;
 };

@@ -11,6 +11,7 @@ namespace {
 
 using config::OnFailure;
 using ::testing::Contains;
+using testing::edits_of;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using testing::FakeFilter;
@@ -164,9 +165,7 @@ TEST_F(FilteredServer, SaysThatTheListenerIsUnderStress) {
 }
 
 TEST_F(FilteredServer, ShowsAFilterWhatTheOnesBeforeItChanged) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::InsertHeader, 0, "X-First", "1"}};
-  policy_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
+  policy_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = edits_of({{EditKind::InsertHeader, 0, "X-First", "1"}});
   edit({{EditKind::AddHeader, 0, "X-Second", "2"}});
   auto peer = ready_for_data();
   send(peer, "Subject: hi\r\n\r\nold\r\n");
@@ -191,9 +190,7 @@ TEST_F(FilteredServer, GivesMessagesWithoutHeaderOrBodyTheirFields) {
 }
 
 TEST_F(FilteredServer, HoldsAMessageWithTheReason) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::Hold, 0, "", "looks bad"}};
-  policy_.script[{MANSIO_STAGE_RCPT, ""}] = r;
+  policy_.script[{MANSIO_STAGE_RCPT, ""}] = edits_of({{EditKind::Hold, 0, "", "looks bad"}});
   auto peer = ready_for_data();
   EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
   EXPECT_EQ(stored().envelope.hold_until, std::numeric_limits<Nanos>::max());
@@ -201,9 +198,7 @@ TEST_F(FilteredServer, HoldsAMessageWithTheReason) {
 }
 
 TEST_F(FilteredServer, AcceptsAndForgetsWhatIsToBeDiscarded) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::Discard, 0, "", "of no use"}};
-  filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
+  filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = edits_of({{EditKind::Discard, 0, "", "of no use"}});
   auto peer = ready_for_data();
   EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 2.0.0 Ok: queued as "));
   EXPECT_TRUE(writer.stored_messages.empty());
@@ -212,9 +207,7 @@ TEST_F(FilteredServer, AcceptsAndForgetsWhatIsToBeDiscarded) {
 }
 
 TEST_F(FilteredServer, SendsAMessageToNobodyElse) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::Redirect, 0, "", "review@x.two"}};
-  policy_.script[{MANSIO_STAGE_RCPT, "first@d.example"}] = r;
+  policy_.script[{MANSIO_STAGE_RCPT, "first@d.example"}] = edits_of({{EditKind::Redirect, 0, "", "review@x.two"}});
   auto peer = greet();
   say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<first@d.example> NOTIFY=NEVER\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
   EXPECT_THAT(filter_.call_of(MANSIO_STAGE_DATA).macros, Contains(Pair("recipient_count", "2")));
@@ -229,11 +222,9 @@ TEST_F(FilteredServer, SendsAMessageToNobodyElse) {
 }
 
 TEST_F(FilteredServer, LetsFiltersBehindARedirectionHaveTheirRecipients) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::AddRecipient, 0, "", "gone@x.two"},
-             {EditKind::Redirect, 0, "", "review@x.two"},
-             {EditKind::Hold, 0, "", "a look"}};
-  policy_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
+  policy_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = edits_of({{EditKind::AddRecipient, 0, "", "gone@x.two"},
+                                                                {EditKind::Redirect, 0, "", "review@x.two"},
+                                                                {EditKind::Hold, 0, "", "a look"}});
   edit({{EditKind::AddRecipient, 0, "", "archive@x.two"}});
   auto peer = ready_for_data();
   EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 "));
@@ -246,8 +237,7 @@ TEST_F(FilteredServer, LetsFiltersBehindARedirectionHaveTheirRecipients) {
 
 TEST_F(FilteredServer, TakesARedirectionThatCannotBeForAFailure) {
   settings.queue.notify_classes.clear();  // the postmaster's notice of a session that was deferred is a message too
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::Redirect, 0, "", "nobody@d.example"}};
+  auto r = edits_of({{EditKind::Redirect, 0, "", "nobody@d.example"}});
   for (const auto stage : {MANSIO_STAGE_MAIL, MANSIO_STAGE_BODY, MANSIO_STAGE_END_OF_MESSAGE}) {
     writer.stored_messages.clear();
     policy_.script.clear();
@@ -265,8 +255,7 @@ TEST_F(FilteredServer, TakesARedirectionThatCannotBeForAFailure) {
 }
 
 TEST_F(FilteredServer, ForgetsARedirectionWithTheMessageOrTheRecipientThatItWasSaidOf) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::Redirect, 0, "", "review@x.two"}};
+  auto r = edits_of({{EditKind::Redirect, 0, "", "review@x.two"}});
   policy_.script[{MANSIO_STAGE_MAIL, "one@b.example"}] = r;
   policy_.script[{MANSIO_STAGE_RCPT, "trap@d.example"}] = r;
   filter_.script[{MANSIO_STAGE_RCPT, "trap@d.example"}] = result(StageOutcome::Fail, "unknown");
@@ -450,8 +439,7 @@ TEST_F(FilteredServer, HoldsWhatAPluginWouldDiscardWithAnEditThatCannotBe) {
 }
 
 TEST_F(FilteredServer, ForgetsWhatWasSaidOfARecipientThatAnotherRefused) {
-  auto r = result(StageOutcome::Ok);
-  r.edits = {{EditKind::Discard, 0, "", "a trap"}};
+  auto r = edits_of({{EditKind::Discard, 0, "", "a trap"}});
   r.message_meta = {{"tenant", "blue"}};
   policy_.script[{MANSIO_STAGE_RCPT, "trap@d.example"}] = r;
   filter_.script[{MANSIO_STAGE_RCPT, "trap@d.example"}] = result(StageOutcome::Fail, "unknown");

@@ -76,13 +76,9 @@ class StoresTest : public SmtpServerTest {
 
   // A filter gives e@d.example another message than c@d.example.
   Peer ready_for_data_of_two_versions() {
-    auto r = result(wire::StageOutcome::Ok);
-    r.edits = {{EditKind::Version, 1, "", "e@d.example"}, {EditKind::AddHeader, 0, "X", "1", 1}};
-    filter.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = r;
-    auto chain = std::make_shared<FilterChain>();
-    chain->prefix = "test";
-    chain->links = {{&filter, "filter.f", config::OnFailure::Defer, kSecond, kSecond}};
-    service.filters = chain;
+    filter.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] =
+        edits_of({{EditKind::Version, 1, "", "e@d.example"}, {EditKind::AddHeader, 0, "X", "1", 1}});
+    service.filters = chain_of({{&filter, "filter.f", config::OnFailure::Defer, kSecond, kSecond}});
     auto peer = greet();
     say(peer, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nDATA\r\n");
     return peer;

@@ -284,16 +284,12 @@ TEST_F(SessionTablesTest, HoldPrependBccAndRedirectChangeTheMessage) {
 TEST_F(SessionTablesTest, ARedirectedMessageHasNoVersions) {
   settings.listeners[0].smtpd.recipient_access_maps = {"access"};
   entry("access", "d@own.example") = "REDIRECT review@own.example";
-  auto edits = testing::result(wire::StageOutcome::Ok);
-  edits.edits = {{EditKind::Version, 1, "", "x@own.example"},
-                 {EditKind::Version, 1, "", "d@own.example"},
-                 {EditKind::AddHeader, 0, "X", "of the version", 1},
-                 {EditKind::AddHeader, 0, "X", "of all"}};
-  filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] = edits;
-  auto chain = std::make_shared<FilterChain>();
-  chain->prefix = "test";
-  chain->links = {{&filter_, "filter.f", config::OnFailure::Defer, kSecond, kSecond}};
-  service.filters = chain;
+  filter_.script[{MANSIO_STAGE_END_OF_MESSAGE, ""}] =
+      testing::edits_of({{EditKind::Version, 1, "", "x@own.example"},
+                         {EditKind::Version, 1, "", "d@own.example"},
+                         {EditKind::AddHeader, 0, "X", "of the version", 1},
+                         {EditKind::AddHeader, 0, "X", "of all"}});
+  service.filters = testing::chain_of({{&filter_, "filter.f", config::OnFailure::Defer, kSecond, kSecond}});
   auto peer = open();
   EXPECT_THAT(send(peer, {"x@own.example", "d@own.example"}), StartsWith("250 "));
   ASSERT_EQ(writer.stored_messages.size(), 1u);

@@ -35,19 +35,13 @@ std::vector<std::string> addresses(const Envelope &envelope) {
 class VersionsTest : public FilteredServer {
  protected:
   // The first of the two that are asked.
-  void first_edits(std::vector<Edit> edits) {
-    auto r = result(wire::StageOutcome::Ok);
-    r.edits = std::move(edits);
-    policy_.script[{kEnd, ""}] = std::move(r);
-  }
+  void first_edits(std::vector<Edit> edits) { policy_.script[{kEnd, ""}] = edits_of(std::move(edits)); }
   // The second, of what goes to this one before others.
   void then(std::string first_recipient, wire::StageResult r) {
     filter_.script[{kEnd, first_recipient}] = std::move(r);
   }
   void then_edits(std::string first_recipient, std::vector<Edit> edits) {
-    auto r = result(wire::StageOutcome::Ok);
-    r.edits = std::move(edits);
-    then(std::move(first_recipient), std::move(r));
+    then(std::move(first_recipient), edits_of(std::move(edits)));
   }
   std::string send_to(const std::vector<std::string> &recipients, const std::string &content = kContent) {
     auto peer = greet();
@@ -138,8 +132,7 @@ TEST_F(VersionsTest, RefuseTheMessageWhereOneOfThemIsRefused) {
 TEST_F(VersionsTest, HaveWhatWasSaidBeforeAndNothingThatIsSaidOfAnother) {
   first_edits({version(1, "bob@d.example"), header("bob", 1)});
   policy_.script[{kEnd, ""}].message_meta = {{"x.all", "1"}};
-  auto held = result(wire::StageOutcome::Ok);
-  held.edits = {{EditKind::Hold, 0, "", "look"}, {EditKind::AddHeader, 0, "X-Bob", "1"}};
+  auto held = edits_of({{EditKind::Hold, 0, "", "look"}, {EditKind::AddHeader, 0, "X-Bob", "1"}});
   held.message_meta = {{"x.bob", "1"}};
   then("bob@d.example", held);
   EXPECT_THAT(send_to({"alice@d.example", "bob@d.example"}), StartsWith("250 "));

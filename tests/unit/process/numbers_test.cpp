@@ -3,11 +3,9 @@
 #include "kernel/process/numbers.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "kernel/process/shared.hpp"
+#include "tests/unit/process/killed.hpp"
 
 namespace mansio::process {
 namespace {
@@ -250,37 +249,12 @@ TEST(Numbers, GoOnAfterProcessesAreKilledInTheMiddle) {
   ASSERT_EQ(mine.add_to_window("w", kHour, "mine", 1, 0), 1.0);
   std::uint64_t next = 0;
   for (int round = 0; round < 20; ++round) {
-    std::vector<pid_t> children;
-    int started[2];
-    ASSERT_EQ(::pipe(started), 0);
-    for (std::uint32_t slot = 0; slot < 3; ++slot) {
-      const pid_t pid = ::fork();
-      ASSERT_GE(pid, 0);
-      if (pid == 0) {
-        auto view = SharedMemory::map(io::UniqueFd{::dup(m->fd().get())});
-        if (!view) ::_exit(1);
-        auto n = (*view)->numbers(slot, "policy a");
-        for (std::uint32_t i = 0;; ++i) {
-          (void)n.add_to_window("w", kHour, std::to_string(i), 1, 0);
-          (void)n.add("all", 1);
-          if (i == 1000 && ::write(started[1], "x", 1) != 1) ::_exit(1);
-        }
-      }
-      children.push_back(pid);
-    }
-    char x[3];
-    for (std::size_t got = 0; got < sizeof x;) {
-      const auto n = ::read(started[0], x, sizeof x - got);
-      ASSERT_GT(n, 0);
-      got += static_cast<std::size_t>(n);
-    }
-    for (const auto pid : children) {
-      ::kill(pid, SIGKILL);
-      ::waitpid(pid, nullptr, 0);
-    }
-    ::close(started[0]);
-    ::close(started[1]);
-    for (std::uint32_t slot = 0; slot < 3; ++slot) m->release_slot(slot);
+    ASSERT_NO_FATAL_FAILURE(kill_in_the_middle(*m, [](SharedMemory &view, std::uint32_t slot) {
+      return [n = view.numbers(slot, "policy a")](std::uint32_t i) mutable {
+        (void)n.add_to_window("w", kHour, std::to_string(i), 1, 0);
+        (void)n.add("all", 1);
+      };
+    }));
     for (int i = 0; i < 20'000; ++i)
       ASSERT_TRUE(mine.add_to_window("w", kHour, "mine " + std::to_string(++next), 1, 0)) << next;
     EXPECT_GE(mine.read("all"), 3 * 1000 * (round + 1));

@@ -3,17 +3,15 @@
 #include "kernel/process/rates.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "kernel/process/shared.hpp"
+#include "tests/unit/process/killed.hpp"
 
 namespace mansio::process {
 namespace {
@@ -132,31 +130,10 @@ TEST(RateTable, GoesOnAfterProcessesAreKilledInTheMiddle) {
     for (std::size_t i = 0; i < 4; ++i) key[i] = static_cast<std::uint8_t>(n >> (8 * i));
     return key;
   };
-  for (int round = 0; round < 20; ++round) {
-    std::vector<pid_t> children;
-    int started[2];
-    ASSERT_EQ(::pipe(started), 0);
-    for (std::uint32_t slot = 0; slot < 3; ++slot) {
-      const pid_t pid = ::fork();
-      ASSERT_GE(pid, 0);
-      if (pid == 0) {
-        auto view = SharedMemory::map(io::UniqueFd{::dup(m.fd().get())});
-        if (!view) ::_exit(1);
-        for (std::uint32_t i = 0;; ++i) {
-          (void)(*view)->count_event(slot, "smtp", client(i), kMail, at(kSecond));
-          if (i == 1000 && ::write(started[1], "x", 1) != 1) ::_exit(1);
-        }
-      }
-      children.push_back(pid);
-    }
-    char x[3];
-    for (int got = 0; got < 3;) got += static_cast<int>(::read(started[0], x, 1));
-    for (const auto pid : children) ::kill(pid, SIGKILL);
-    for (const auto pid : children) ::waitpid(pid, nullptr, 0);
-    for (std::uint32_t slot = 0; slot < 3; ++slot) m.release_slot(slot);
-    ::close(started[0]);
-    ::close(started[1]);
-  }
+  for (int round = 0; round < 20; ++round)
+    ASSERT_NO_FATAL_FAILURE(kill_in_the_middle(m, [&](SharedMemory &view, std::uint32_t slot) {
+      return [&, slot](std::uint32_t i) { (void)view.count_event(slot, "smtp", client(i), kMail, at(kSecond)); };
+    }));
   for (std::uint32_t n = 0; n < 10'000; ++n) {
     ASSERT_EQ(m.count_event(5, "smtp", client(n), kMail, at(3 * kUnit)), 1u);
     ASSERT_EQ(m.count_event(6, "smtp", client(n), kMail, at(3 * kUnit)), 2u);

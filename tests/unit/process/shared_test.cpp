@@ -3,15 +3,14 @@
 #include "kernel/process/shared.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <csignal>
 
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/unit/process/killed.hpp"
 
 namespace mansio::process {
 namespace {
@@ -176,30 +175,12 @@ TEST(SharedMemory, ThreadsThatFightOverFewClientsNeverExceedTheLimit) {
 TEST(SharedMemory, StaysRightWhenProcessesAreKilledInTheMiddle) {
   const auto m = create();
   for (int round = 0; round < 20; ++round) {
-    std::vector<pid_t> children;
-    int started[2];
-    ASSERT_EQ(::pipe(started), 0);
-    for (std::uint32_t slot = 0; slot < 3; ++slot) {
-      const pid_t pid = ::fork();
-      ASSERT_GE(pid, 0);
-      if (pid == 0) {
-        auto view = SharedMemory::map(io::UniqueFd{::dup(m->fd().get())});
-        if (!view) ::_exit(1);
-        for (std::uint32_t i = 0;; ++i) {
-          (void)(*view)->connect(slot, "smtp", client(i % 50'000), {0, 0, 0});
-          if (i % 3) (*view)->disconnect(slot, "smtp", client(i % 50'000));
-          if (i == 1000 && ::write(started[1], "x", 1) != 1) ::_exit(1);
-        }
-      }
-      children.push_back(pid);
-    }
-    char x[3];
-    for (int got = 0; got < 3;) got += static_cast<int>(::read(started[0], x, 1));
-    for (const auto pid : children) ::kill(pid, SIGKILL);
-    for (const auto pid : children) ::waitpid(pid, nullptr, 0);
-    for (std::uint32_t slot = 0; slot < 3; ++slot) m->release_slot(slot);
-    ::close(started[0]);
-    ::close(started[1]);
+    ASSERT_NO_FATAL_FAILURE(kill_in_the_middle(*m, [](SharedMemory &view, std::uint32_t slot) {
+      return [&view, slot](std::uint32_t i) {
+        (void)view.connect(slot, "smtp", client(i % 50'000), {0, 0, 0});
+        if (i % 3) view.disconnect(slot, "smtp", client(i % 50'000));
+      };
+    }));
     ASSERT_EQ(m->connections(), 0u);
   }
   // Every row is free again: as many clients fit as in an untouched table.

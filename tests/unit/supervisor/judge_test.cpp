@@ -62,6 +62,12 @@ TEST(Judge, ReportsUnknownAndMissingOptionsAndWrongTypesOfAPlugin) {
   EXPECT_THAT(text, HasSubstr(":5: transport.odd.name is missing; transport-odd demands it\n"));
 }
 
+TEST(Judge, ReportsAnOptionThatThePluginDoesNotGetAsMansioHasOneOfThatName) {
+  const auto text = problems(configuration("", "name = \"n\"\nthreads = 5"));
+  EXPECT_THAT(text, HasSubstr(":8: transport.odd.threads is an option of Mansio's wherever a plugin is named, so that "
+                              "transport-odd does not get its own of that name; it has to call that otherwise\n"));
+}
+
 TEST(Judge, AsksFiltersAndPoliciesLikeTransports) {
   const auto text = problems(configuration("",
                                            "name = \"n\"\n[filter.f]\nplugin = \"filter-odd\"\nstages = \"x\"\n"
