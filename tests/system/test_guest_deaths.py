@@ -11,6 +11,8 @@ import sins
 
 DEATHS = 3  # that open the breaker
 AFTER = 20  # messages for each listener, with the breaker open
+TAKEN = {250}
+DEFERRED = {421, 451}  # by a process that never had the plugin, and does not know which stages it wants; by one that has
 
 CONFIG = '''
 myhostname = "mx.mansio.test"
@@ -99,8 +101,8 @@ class GuestDeaths(rig.TestCase):
 
     def test_mail_that_does_not_need_it_flows_once_the_breaker_is_open(self):
         self.breaks()
-        for how, on_failure, code in (("segfaults", "defer", 451), ("aborts", "skip", 250), ("exits", "hold", 250),
-                                      ("spins", "defer", 451)):
+        for how, on_failure, codes in (("segfaults", "defer", DEFERRED), ("aborts", "skip", TAKEN), ("exits", "hold", TAKEN),
+                                       ("spins", "defer", DEFERRED)):
             with self.subTest(how=how, on_failure=on_failure):
                 server = self.server(how, on_failure)
                 opened = self.until_open(server)
@@ -111,7 +113,7 @@ class GuestDeaths(rig.TestCase):
                 watched = len(server.events("filter failed", filter="filter.dies", on_failure=on_failure))
                 for _ in range(AFTER):
                     self.assertEqual(self.send(server.port), 250)
-                    self.assertEqual(self.send(self.watched), code)
+                    self.assertIn(self.send(self.watched), codes)
                 failed = server.events("filter failed", filter="filter.dies", on_failure=on_failure)[watched:]
                 self.assertGreaterEqual(len(failed), AFTER)
                 self.assertTrue(all(RESTS in e["reason"] for e in failed))
@@ -130,7 +132,7 @@ class GuestDeaths(rig.TestCase):
         self.assertIn(len(self.deaths(server)), (DEATHS, DEATHS + 1))
         died = len(self.deaths(server))
         for _ in range(AFTER):
-            self.assertEqual(self.send(self.watched), 451)
+            self.assertIn(self.send(self.watched), DEFERRED)
             self.assertEqual(self.send(server.port), 250)
         self.assertEqual(len(self.deaths(server)), died)
         self.all_delivered(server)
@@ -151,7 +153,7 @@ class GuestDeaths(rig.TestCase):
         self.breaks()
         server = self.server()
         self.until_open(server)
-        self.assertEqual(self.send(self.watched), 451)
+        self.assertIn(self.send(self.watched), DEFERRED)
         self.breaks(False)
         server.cli("reload")
         server.wait_event("reloaded", epoch=2)
@@ -164,7 +166,7 @@ class GuestDeaths(rig.TestCase):
         self.assertEqual(len(server.events(OPEN, filter="dies")), 1)
         self.assertEqual(len(self.deaths(server)), DEATHS)
         for _ in range(AFTER):
-            self.assertEqual(self.send(self.watched), 451)
+            self.assertIn(self.send(self.watched), DEFERRED)
             self.assertEqual(self.send(server.port), 250)
         self.all_delivered(server)
         self.breaks(False)
