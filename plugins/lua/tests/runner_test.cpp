@@ -557,7 +557,8 @@ TEST(Runner, AnswersForWebServers) {
       test.fails(function() mail(function(request) return true end) end, "the answer to POST https://api.example.com/a is a boolean")
       test.fails(function() mail{stats = 200} end, 'did you mean "status"?')
       test.fails(function() mail(999) end, "the status is 999")
-      test.fails(function() test.script("script.lua", {http = {["https://x"] = 200}}) end, "is no request")
+      test.fails(function() test.script("script.lua", {options = {allow = "http"}, http = {["https://x"] = 200}}) end,
+                 "is no request")
       local script = test.script("script.lua", {options = {allow = "http"}})
       script:http{["*"] = function() return script:client():mail("again@example.com").text end}
       test.fails(function() script:client():mail("a@example.com") end, "cannot be asked meanwhile")
