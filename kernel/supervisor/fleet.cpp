@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <limits>
 
 #include "kernel/process/memfd.hpp"
 
@@ -446,6 +447,10 @@ void Fleet::start_later(Post &post, Nanos wait) {
 
 void Fleet::sweep() {
   posts_.remove_if([](const Post &p) { return !p.wanted && !p.child; });
+  // Epochs of reloads that were refused lie between those of two configurations: only the posts tell which are left.
+  auto oldest = std::numeric_limits<std::uint32_t>::max();
+  for (const auto &p : posts_) oldest = std::min(oldest, p.generation->epoch);
+  guest_deaths_.forget_before(oldest);
 }
 
 }  // namespace mansio::supervisor

@@ -118,7 +118,7 @@ class Fleet {
     for (auto &p : posts_)
       if (p.child && p.child->serving()) p.child->channel->send(message);
   }
-  void sweep();  // forgets posts that are neither wanted nor filled
+  void sweep();  // forgets posts that are neither wanted nor filled, and deaths of guests of configurations without any
 
  private:
   void on_message(Post &post, const std::shared_ptr<Child> &child, io::Message &m);

@@ -16,7 +16,6 @@ const config::PlanGuest *GuestDeaths::in_code_of(const config::Plan &plan, std::
 GuestDeaths::Verdict GuestDeaths::died(const config::PlanGuest &guest, std::uint32_t config_epoch, std::uint32_t slot,
                                        bool hung, Nanos now, Nanos kept_down) {
   using Kind = process::RestTable::State::Kind;
-  forget_before(config_epoch);
   const auto tag = shared_.instance_tag(config_epoch, guest.name);
   const Record fresh{config_epoch, Breaker{guest.breaker_deaths, guest.breaker_window, guest.breaker_time}, 0};
   auto &record = records_.try_emplace(tag, fresh).first->second;
@@ -42,10 +41,9 @@ bool GuestDeaths::opened_by(Breaker &breaker, bool hung, Nanos now, Nanos kept_d
   return false;
 }
 
-// Their processes drain, or are gone.
 void GuestDeaths::forget_before(std::uint32_t config_epoch) {
   std::erase_if(records_, [&](const auto &each) {
-    if (each.second.config_epoch + 1 >= config_epoch) return false;
+    if (each.second.config_epoch >= config_epoch) return false;
     shared_.rests().forget(each.first);
     return true;
   });

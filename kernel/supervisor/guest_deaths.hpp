@@ -37,6 +37,8 @@ class GuestDeaths {
   // It is that one's fault. `kept_down`: as of Breaker::died(), of that process.
   Verdict died(const config::PlanGuest &guest, std::uint32_t config_epoch, std::uint32_t slot, bool hung, Nanos now,
                Nanos kept_down = 0);
+  // No process is left of the configurations before that one.
+  void forget_before(std::uint32_t config_epoch);
 
  private:
   struct Record {
@@ -45,7 +47,6 @@ class GuestDeaths {
     Nanos pause = 0;
   };
   static bool opened_by(Breaker &breaker, bool hung, Nanos now, Nanos kept_down);
-  void forget_before(std::uint32_t config_epoch);
 
   process::SharedMemory &shared_;
   std::map<std::uint64_t, Record> records_;  // by SharedMemory::instance_tag()

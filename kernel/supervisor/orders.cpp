@@ -162,7 +162,8 @@ void Supervisor::gather_stats(Post &post, std::uint32_t request) {
       request, false, {}, {{"mansio_connections", shared_->connections()}, {"mansio_config_epoch", current_->epoch}}};
   own.from.name = "supervisor";
   for (const auto &p : fleet_->posts())
-    if (p.wanted) own.values.emplace_back(fmt::format("mansio_process_crashes_total{{role=\"{}\"}}", p.name), p.deaths);
+    if (p.wanted && p.generation == current_)  // not of a reload that is under way: they have the same names
+      own.values.emplace_back(fmt::format("mansio_process_crashes_total{{role=\"{}\"}}", p.name), p.deaths);
   post.child->channel->send(own);
   stats_.push_back(round);
   // Who is busy, or dies meanwhile, is left out.

@@ -4,6 +4,7 @@ delivered, and nothing that was acknowledged is lost. After the pause it is trie
 Deaths are counted; nothing here goes by time."""
 import contextlib
 import os
+import signal
 import unittest
 
 import rig
@@ -182,6 +183,15 @@ class GuestDeaths(rig.TestCase):
         self.assertEqual(self.send(server.port), 250)
         self.assertEqual(server.events(OPEN), [])
         self.all_delivered(server)
+
+    def test_no_sample_is_there_twice_while_a_reload_waits_for_its_processes(self):
+        server = self.server(how="spins", where="start")
+        self.breaks()
+        server.process.send_signal(signal.SIGHUP)
+        rig.wait_for(lambda: len(server.pids("ingress")) == 2, "the new process")
+        metrics = server.cli("status", "--metrics").splitlines()
+        samples = sorted(line.rpartition(" ")[0] for line in metrics if not line.startswith("#"))
+        self.assertEqual(samples, sorted(set(samples)))
 
 
 if __name__ == "__main__":

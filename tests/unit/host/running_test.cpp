@@ -93,6 +93,20 @@ TEST_F(RunningTest, AThreadThatExitsIsToldFromTheLoop) {
   EXPECT_TRUE(WIFEXITED(status_) && WEXITSTATUS(status_) == 7);
 }
 
+TEST_F(RunningTest, WhatALoopDoesAfterTheLastWordChangesNothing) {
+  static Running *running = nullptr;
+  static Running::Code later{"filter late", 33};
+  ASSERT_EQ(std::atexit([] {  // before show(), so it runs after the last word
+              if (running) const Running::Scope scope{running, later};
+            }),
+            0);
+  const auto code = after([&](Running &its) {
+    running = &its;
+    in_two(its, loops_, blocks_, [] { std::exit(7); });
+  });
+  EXPECT_EQ(code.instance, 22u);
+}
+
 TEST_F(RunningTest, AThreadOfAPluginsOwnIsInNobodysCode) {
   const auto code = after([&](Running &running) {
     const Running::Scope loop{&running, loops_};

@@ -223,6 +223,37 @@ TEST_F(FleetTest, DeathsInAGuestsCodeOpenItsBreakerAndTheProcessIsStartedWithout
   ready(ingress);
 }
 
+TEST_F(FleetTest, AGuestRestsAsLongAsThereAreProcessesOfItsConfiguration) {
+  generation_->checked.plan.guests = {{"filter spam", 1, 1800 * kSecond, 3600 * kSecond}};
+  const auto tag = [&](std::uint32_t epoch) { return shared_->instance_tag(epoch, "filter spam"); };
+  const auto ends = [&](Post &p) {
+    ready(p);
+    shared_->in_code_of(p.child->slot, tag(p.generation->epoch));
+    die(p);
+    run_until([&] { return p.child == nullptr; });
+  };
+  auto &old = post(K::Ingress, "ingress.0");
+  fleet_->enter_service(old);
+  ends(old);
+  ready(old);
+  fleet_->retire(old);
+  fleet_->drain(old, kLong, kLong);
+  generation_ = std::make_shared<Generation>();
+  generation_->epoch = 4;  // two were refused
+  generation_->snapshot = std::move(*process::sealed_memfd("snapshot", ""));
+  generation_->checked.plan.guests = {{"filter spam", 1, 1800 * kSecond, 3600 * kSecond}};
+  auto &present = post(K::Ingress, "ingress.0");
+  fleet_->enter_service(present);
+  ends(present);
+  fleet_->sweep();
+  EXPECT_TRUE(shared_->rests().state(tag(1))) << "sessions go on with it";
+  fleet_->drain(old, kSecond);
+  run_until([&] { return old.child == nullptr; });
+  fleet_->sweep();
+  EXPECT_FALSE(shared_->rests().state(tag(1)));
+  EXPECT_TRUE(shared_->rests().state(tag(4)));
+}
+
 TEST_F(FleetTest, OneThatAGuestEndedBeforeItWasInServiceIsStartedAgainOnlyWhereItPersists) {
   generation_->checked.plan.guests = {{"filter spam", 2, 1800 * kSecond, 3600 * kSecond}};
   const auto tag = shared_->instance_tag(1, "filter spam");
