@@ -142,13 +142,18 @@ Result<void> become(std::int64_t uid, std::int64_t gid) {
   return {};
 }
 
-Result<std::string> drop_privileges(const Privileges &keep) {
-  if (auto changed = become(keep.uid, keep.gid); !changed) return changed.error();
+Result<void> make_directories(const Privileges &keep) {
   for (const auto &path : keep.own) {
     ::mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("mkdir " + path);
   }
   for (const auto &path : keep.optional) ::mkdir(path.c_str(), 0700);  // whoever writes there tells why it cannot
+  return {};
+}
+
+Result<std::string> drop_privileges(const Privileges &keep) {
+  if (auto changed = become(keep.uid, keep.gid); !changed) return changed.error();
+  if (auto made = make_directories(keep); !made) return made.error();
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("no_new_privs");
 #ifdef MANSIO_TRACES_ITSELF
   ::prctl(PR_SET_DUMPABLE, 1);

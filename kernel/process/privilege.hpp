@@ -37,6 +37,10 @@ std::string recordings_directory(const wire::Start &start, const config::Setting
 
 Privileges privileges_for(const wire::Start &start, const config::Settings &settings);
 
+// Those of `own` and `optional`, by whoever we are: drop_privileges() does it as the user, and a role that is a thread
+// (`--single`) gives up nothing and still has them.
+Result<void> make_directories(const Privileges &keep);
+
 // Fails when the user cannot be changed, which nobody may ignore. Returns what of the sandbox this kernel lacks
 // ("" = all in force), for the log.
 Result<std::string> drop_privileges(const Privileges &keep);

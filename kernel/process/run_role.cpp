@@ -133,8 +133,11 @@ Result<void> Runner::born() {
 
   // Thread or process, the name is what ps and top show.
   ::pthread_setname_np(::pthread_self(), start_.self.name.substr(0, 15).c_str());
-  if (!start_.threaded) {
-    auto missing = drop_privileges(privileges_for(start_, settings_.back()));
+  const auto keep = privileges_for(start_, settings_.back());
+  if (start_.threaded) {
+    if (auto made = make_directories(keep); !made) return made.error();
+  } else {
+    auto missing = drop_privileges(keep);
     if (!missing) return Error{Status::Internal, "cannot drop privileges: " + missing.error().text};
     if (!missing->empty()) log_->info("sandbox incomplete", {{"missing", *missing}});
   }

@@ -52,6 +52,12 @@ class LuaState(rig.TestCase):
             server.stop()
             server.start()
 
+    def test_it_is_there_in_a_single_process_too(self):
+        server = self.mansio(CONFIG % (self.script(), "process"), plugins=self.plugins("lua", "transport-discard"), single=True)
+        with rig.Client(server.port) as client:
+            self.assertEqual(client.cmd("EHLO client.example")[0], 250)
+            self.assertEqual(client.cmd("MAIL FROM:<a@example.com>"), (451, "4.7.0 time 1"), server.log_text()[-2000:])
+
     def test_without_a_process_of_its_own_it_is_told_so_by_the_check(self):
         server = rig.Mansio(self.dir, CONFIG % (self.script(), "inproc"), plugins=self.plugins("lua", "transport-discard"))
         result = rig.run_program("check", "--config", server.config)

@@ -11,8 +11,9 @@ int state_directory(lua_State *L) {
   const auto &path = State::of(L).engine().settings().state_directory;
   if (path.empty())
     throw ScriptError{
-        "there is no directory for this script's state, as it runs in the processes that ask it: isolation = "
-        "\"process\" in its table of the configuration gives it a process of its own, and a directory"};
+        "there is no directory for this script's state here: it has one where a running Mansio gives it a process of "
+        "its own (isolation = \"process\" in its table of the configuration), but not in the processes that ask it, "
+        "nor for `mansio lookup`"};
   push(L, path);
   return 1;
 }

@@ -68,6 +68,7 @@ TEST_F(Sqlite, WritesInTheDirectoryOfTheScript) {
   });
   EXPECT_THAT(without, HasSubstr(":2: there is no directory for this script's state"));
   EXPECT_THAT(without, HasSubstr("isolation = \"process\""));
+  EXPECT_THAT(without, HasSubstr("`mansio lookup`"));  // which runs it by itself, whatever its table says
 }
 
 TEST_F(Sqlite, WritesWhereItIsAskedTo) {
