@@ -71,7 +71,7 @@ TEST(PluginOptions, AreTheTableOfThePlugin) {
   const auto plugin = load_plugin(MANSIO_FIXTURES "/transport-odd.so");
   ASSERT_TRUE(plugin.ok());
   const auto options = options_of(**plugin);
-  ASSERT_EQ(options.size(), 3u);
+  ASSERT_EQ(options.size(), 4u);
   EXPECT_EQ(options[1].name, "limit");
   EXPECT_EQ(options[1].type, config::PluginOption::Type::Size);
   EXPECT_EQ(options[1].fallback, "1k");
