@@ -22,11 +22,11 @@ struct LastWords {
 LastWords last_words;
 std::atomic<const LastWords *> saying{nullptr};
 // They were: the loop, which runs on for a moment, and what exit() still does change nothing any more.
-std::atomic<bool> said{false};
+std::atomic<bool> last_word_said{false};
 
 void say() {
   const auto *const words = saying.load();
-  if (words && !said.exchange(true)) words->shared->in_code_of(words->slot, code_of_this_thread);
+  if (words && !last_word_said.exchange(true)) words->shared->in_code_of(words->slot, code_of_this_thread);
 }
 
 // Whatever would have become of the signal does: a sanitizer reports it, the system writes a core. A faulty instruction
@@ -74,7 +74,7 @@ const Running::Code *Running::enter(const Code *code) {
   const auto *outer = who();
   who_.store(code, std::memory_order_release);
   code_of_this_thread = code ? code->instance : 0;
-  if (shared_ && !said.load(std::memory_order_relaxed)) shared_->in_code_of(slot_, code_of_this_thread);
+  if (shared_ && !last_word_said.load(std::memory_order_relaxed)) shared_->in_code_of(slot_, code_of_this_thread);
   return outer;
 }
 

@@ -212,7 +212,7 @@ class QueuePolicies(rig.TestCase):
         self.assertEqual(len(server.events("notification")), 2)
         self.assertIn(("nobody@d.example", "discard: nobody reads these"), self.decided(server, "bounce"))
         self.kill_queue(server)
-        self.send(server, "plain")
+        self.send_again(server, "plain")
         self.arrives(self.relay, "plain@d.example")
         self.assertEqual(len(server.events("notification")), 2)
 
