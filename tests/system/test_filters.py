@@ -246,7 +246,7 @@ class Filters(rig.TestCase):
         rig.wait_for(sent, "the message to be taken")
 
     def test_a_filter_that_blocks_costs_its_own_process_and_no_mail(self):
-        for server in self.each_mode(filter='breaker_deaths = 100\nbreaker_time = "1s"'):
+        for server in self.each_mode(policy='breaker_time = "1s"', filter='breaker_time = "1s"'):
             client = self.client(server)
             client.message("a@example.com", ["bob@two.example"], "Subject: before\r\n\r\nx")
             client.cmd("MAIL FROM:<a@example.com>")
