@@ -12,6 +12,7 @@ ingress_processes = 1
 %(top)s
 [smtpd]
 mynetworks = ["127.0.0.0/8"]
+min_data_rate = 0
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]
 policies = ["says"]
