@@ -1,5 +1,7 @@
-// Timers: many one-shot timers over one Asio timer, so that setting and cancelling one (what an SMTP session does for
-// every command) is a map operation and no system call. Single-threaded.
+// Timers: many one-shot timers over one Asio timer, so that setting and cancelling one (what each call of a plugin
+// does) is a map operation and no system call. The Asio timer is first set to a moment from now: most of what is waited
+// for has come by then, so that its deadline is never set. So a loop may run a moment longer than there are timers.
+// Single-threaded.
 #pragma once
 
 #include <chrono>
@@ -24,7 +26,7 @@ class Timers {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  void arm();
+  void arm(Time at);
   void run();
 
   asio::steady_timer timer_;
@@ -32,6 +34,7 @@ class Timers {
   std::unordered_map<std::uint64_t, Time> times_;
   std::uint64_t last_ = 0;
   Time armed_ = Time::max();
+  bool far_ = false;  // armed for longer than a moment
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
