@@ -93,7 +93,7 @@ bool Call::resume() {
     lua_pushcfunction(first_.thread.lua, first_step);
     ready_.push_back(&first_);
   }
-  budget_.slice_ends = computed_ns() + budget_.run_time;  // for all that runs now: the loop stands still meanwhile
+  budget_.begin_slice();  // for all that runs now: the loop stands still meanwhile
   while (!ready_.empty()) {
     auto &strand = *ready_.front();
     ready_.erase(ready_.begin());

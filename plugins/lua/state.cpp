@@ -87,7 +87,7 @@ void State::load(const Settings &settings) {
   budget.instructions = kLoadInstructions;
   budget.memory = settings.state_memory;
   budget.run_time = kLoadTime;
-  budget.slice_ends = computed_ns() + kLoadTime;
+  budget.begin_slice();
   memory_.enter(budget, main_);
   budget_ = &budget;
   lua_sethook(main_, count_hook, LUA_MASKCOUNT, kHookStep);
@@ -216,7 +216,7 @@ std::string State::explain(const Thread &thread, const std::string &message) {
 bool State::match(lua_State *L, const Regex &regex, std::string_view subject, std::size_t start,
                   std::uint32_t options) {
   try {
-    return regex.match(subject, start, options, budget_ ? budget_->slice_ends : 0);
+    return regex.match(subject, start, options, budget_);
   } catch (const ScriptError &) {
     charge(L, 0);  // when it was the time, that is the error, and stays it
     throw;

@@ -22,13 +22,13 @@ std::string message_of(int error) {
 
 // PCRE2 counts anew at each start of a match: an expression may do little at each of many. The clock sees all of it.
 struct Deadline {
-  std::int64_t ends;
+  Budget *budget;
   unsigned calls = 0;
 };
 int look_at_the_clock(pcre2_callout_block *, void *data) {
   auto &deadline = *static_cast<Deadline *>(data);
-  if (deadline.ends == 0 || ++deadline.calls % 256 != 0) return 0;
-  return computed_ns() > deadline.ends ? PCRE2_ERROR_MATCHLIMIT : 0;
+  if (!deadline.budget || ++deadline.calls % 256 != 0) return 0;
+  return deadline.budget->slice_is_over() ? PCRE2_ERROR_MATCHLIMIT : 0;
 }
 
 // What a match works with keeps the memory that it grew to, so that all expressions of a thread share it.
@@ -103,8 +103,8 @@ Regex::Regex(std::string_view pattern, std::uint32_t flags, RegexMemory &memory)
   std::fill_n(offsets_.get(), offsets, PCRE2_UNSET);
 }
 
-bool Regex::match(std::string_view subject, std::size_t start, std::uint32_t options, std::int64_t ends) const {
-  Deadline deadline{ends};
+bool Regex::match(std::string_view subject, std::size_t start, std::uint32_t options, Budget *budget) const {
+  Deadline deadline{budget};
   ::pcre2_set_callout(limits_.get(), look_at_the_clock, &deadline);
   auto *data = workspace(groups_);
   const int result = ::pcre2_match(code_.get(), bytes(subject), subject.size(), start, options, data, limits_.get());

@@ -13,6 +13,8 @@
 
 namespace mansio::lua {
 
+struct Budget;
+
 // Where expressions have their memory from. It outlives them.
 class RegexMemory {
  public:
@@ -28,8 +30,8 @@ class Regex {
   Regex(std::string_view pattern, std::uint32_t flags, RegexMemory &memory = system_memory());
 
   // True when it matches at or after `start`, with the offsets then; throws ScriptError when it was given up, as when
-  // it is not over at `ends` (computed_ns(); 0: whenever).
-  bool match(std::string_view subject, std::size_t start, std::uint32_t options = 0, std::int64_t ends = 0) const;
+  // it is not over when the time of `budget` is, which may be null.
+  bool match(std::string_view subject, std::size_t start, std::uint32_t options = 0, Budget *budget = nullptr) const;
 
   std::size_t groups() const { return groups_; }  // without the whole match, 0
   // Of the last match; PCRE2_UNSET for a group that took no part.
