@@ -11,6 +11,7 @@
 
 #include "kernel/cli/repaint.hpp"
 #include "kernel/cli/say.hpp"
+#include "kernel/queue/shape.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -95,8 +96,8 @@ void add_shape_options(CLI::App &command, ShapeOrder &order) {
   constexpr auto kAny = std::numeric_limits<unsigned>::max();
   add_number(command, "-m,--min-subdomains", form.min_subdomains, 1u, kAny,
              "subdomains a parent domain must have to be shown");
-  add_number(command, "-b,--buckets", form.buckets, 1u, 1000u,
-             "number of age buckets, at most 1000; the last takes whatever is older");
+  add_number(command, "-b,--buckets", form.buckets, 1u, queue::Buckets::kMost,
+             fmt::format("number of age buckets, at most {}; the last takes whatever is older", queue::Buckets::kMost));
   add_number(command, "-t,--minutes", form.minutes, 0.001, 1'000'000.0,
              "minutes of the first bucket; 0.5 is half a minute");
   command.add_flag("-l,--linear", form.linear, "buckets of one width, instead of each twice the one before");

@@ -110,6 +110,8 @@ Privileges privileges_for(const wire::Start &start, const config::Settings &sett
   return p;
 }
 
+std::string state_directory(const std::string &spool, const std::string &table) { return spool + "/state/" + table; }
+
 std::string state_directory(const wire::Start &start) {
   const auto table = !start.lookup.empty()   ? "lookup." + start.lookup
                      : !start.filter.empty() ? "filter." + start.filter
@@ -119,7 +121,7 @@ std::string state_directory(const wire::Start &start) {
                      : !start.auth.empty()   ? "auth." + start.auth
                      : !start.store.empty()  ? "store." + start.store
                                              : "transport." + start.transport;
-  return start.spool + "/state/" + table;
+  return state_directory(start.spool, table);
 }
 
 std::string recordings_directory(const wire::Start &start, const config::Settings &settings) {

@@ -29,8 +29,9 @@ struct Privileges {
   std::vector<std::string> optional;  // the same, but done without where they cannot be made
 };
 
-// Where the plugin instance of an egress or host process keeps its state.
+// Where the plugin instance of an egress or host process keeps its state; `table`: of the configuration, "filter.spam".
 std::string state_directory(const wire::Start &start);
+std::string state_directory(const std::string &spool, const std::string &table);
 
 // Where an ingress process writes recordings of sessions; "": no listener wants any.
 std::string recordings_directory(const wire::Start &start, const config::Settings &settings);

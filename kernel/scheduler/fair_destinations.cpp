@@ -331,11 +331,7 @@ void FairScheduler::bound(DestinationId owner, Nanos now) {
   auto &d = destinations_[owner];
   const auto &limits = limits_of(d);
   d.window.size = limits.effective_window().capped(d.window.size);
-  const auto rate = set_rate_of(owner);
-  if (rate)
-    d.tokens.bound(rate, now);
-  else
-    d.tokens = {};
+  d.tokens.bound(set_rate_of(owner), now);
   if (d.adapted) adaptive_.at(owner).bound(now);
   const auto delayed = d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0;
   d.shut = false;

@@ -35,9 +35,9 @@ struct TokenBucket {
   void take(const RateLimit &limit, Nanos now) {
     if (limit) full_at = std::max(full_at, now) + limit.interval;
   }
-  // No more is owed than the limit lets anybody owe: after a change of it, or of clocks.
+  // No more is owed than the limit lets anybody owe, and nothing without one: after a change of it, or of clocks.
   void bound(const RateLimit &limit, Nanos now) {
-    full_at = std::min(full_at, now + limit.tolerance() + limit.interval);
+    full_at = limit ? std::min(full_at, now + limit.tolerance() + limit.interval) : 0;
   }
   // How many could be taken at once now.
   std::uint64_t tokens(const RateLimit &limit, Nanos now) const {

@@ -13,6 +13,7 @@
 #include "kernel/host/plugin.hpp"
 #include "kernel/io/certificate.hpp"
 #include "kernel/mail/dsn_template.hpp"
+#include "kernel/process/privilege.hpp"
 #include "kernel/route/check.hpp"
 #include "kernel/supervisor/checked.hpp"
 
@@ -200,23 +201,23 @@ class Judge {
     auto facts =
         host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
     if (alone && ((*plugin)->needs & MANSIO_TAKES_STATE))  // what does without it is told so before it starts
-      facts.emplace("state_directory", out_.parsed.settings.spool + "/state/" + prefix);
+      facts.emplace("state_directory", process::state_directory(out_.parsed.settings.spool, prefix));
     for (auto &problem : host::judge_options(**plugin, given_options, facts)) {
       const auto key = problem.option.empty() ? prefix : prefix + '.' + problem.option;
       // What could not be read at all stands in the files, too, and has been reported.
       if (!problem.option.empty() && !given_options.contains(problem.option) && given(key)) continue;
       add(key, std::move(problem.text));
     }
-    // What is named as one of Mansio's options would never reach the plugin.
-    for (const auto &option : host::options_of(**plugin))
+    for (const auto &option : host::options_of(**plugin)) {
+      // What is named as one of Mansio's options would never reach the plugin.
       if (const auto key = prefix + '.' + option.name; host::is_of_budgets(option.name) && given(key))
         add(key, "is an option of Mansio's wherever a plugin is named, so that " + file +
                      " does not get its own of that name; it has to call that otherwise");
-    // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
-    for (const auto &option : host::options_of(**plugin))
+      // Roles ask for files that plugins name, too; which options are paths is the plugin's to say.
       if (const auto value = given_options.find(option.name);
           option.type == config::PluginOption::Type::Path && value != given_options.end())
         out_.files.push_back(value->second);
+    }
     return (*plugin)->needs;
   }
 

@@ -123,6 +123,21 @@ std::string strict_name(lua_State *L, int index) {
   return name;
 }
 
+std::string text_field(lua_State *L, int index, const char *name) {
+  std::string text;
+  if (lua_getfield(L, index, name) != LUA_TNIL) text = text_at(L, -1, name);
+  lua_pop(L, 1);
+  return text;
+}
+
+bool flag_field(lua_State *L, int index, const char *name) {
+  if (lua_getfield(L, index, name) != LUA_TNIL && !lua_isboolean(L, -1))
+    throw ScriptError{std::string{"expected true or false for "} + name + ", got " + type_name(L, -1)};
+  const bool flag = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+  return flag;
+}
+
 void push_no_such_field(lua_State *L, const char *name) {
   lua_pushstring(L, name);
   lua_pushcclosure(L, bound<no_such_field>, 1);

@@ -85,6 +85,10 @@ void expect_function(lua_State *L, int index, const char *what);
 // Refuses keys of the table at `index` that are not among `known`, with the nearest one; `where` names the table.
 void only_fields(lua_State *L, int index, std::string_view where, std::span<const std::string_view> known);
 
+// A field of the table at `index`: "" or false when it is not given.
+std::string text_field(lua_State *L, int index, const char *name);
+bool flag_field(lua_State *L, int index, const char *name);
+
 // The table on top reads no field that it does not have, and, unless `open`, takes no new one.
 void make_strict(lua_State *L, const char *name, bool open = false);
 

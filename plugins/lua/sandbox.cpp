@@ -1,6 +1,5 @@
 #include "plugins/lua/sandbox.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -18,10 +17,6 @@
 
 namespace mansio::lua {
 namespace {
-
-bool allowed(const std::vector<std::string> &allow, const char *name) {
-  return std::find(allow.begin(), allow.end(), name) != allow.end();
-}
 
 void open(lua_State *L, const char *name, lua_CFunction library) {
   luaL_requiref(L, name, library, 1);
@@ -149,22 +144,22 @@ void strict_mansio(lua_State *L) {
 
 }  // namespace
 
-void open_sandbox(lua_State *L, const std::vector<std::string> &allow) {
+void open_sandbox(lua_State *L, const Settings &settings) {
   open(L, LUA_GNAME, luaopen_base);
   open(L, LUA_STRLIBNAME, luaopen_string);
   open(L, LUA_TABLIBNAME, luaopen_table);
   open(L, LUA_MATHLIBNAME, luaopen_math);
   open(L, LUA_UTF8LIBNAME, luaopen_utf8);
   open(L, LUA_OSLIBNAME, luaopen_os);
-  if (!allowed(allow, "os")) keep_only(L, "os", {"clock", "date", "difftime", "time"});
-  if (allowed(allow, "io")) {
+  if (!settings.allows("os")) keep_only(L, "os", {"clock", "date", "difftime", "time"});
+  if (settings.allows("io")) {
     open(L, LUA_IOLIBNAME, luaopen_io);
     lua_getglobal(L, LUA_IOLIBNAME);
     lua_getfield(L, -1, "stdout");
     hide_metatable(L);  // that of every file
     lua_pop(L, 1);
   }
-  if (allowed(allow, "package")) {
+  if (settings.allows("package")) {
     open(L, LUA_LOADLIBNAME, luaopen_package);
     keep_modules(L);
   }

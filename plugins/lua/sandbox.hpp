@@ -2,14 +2,12 @@
 // or run where no limit holds, and the table `mansio`.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "plugins/lua/lua_api.hpp"
+#include "plugins/lua/settings.hpp"
 
 namespace mansio::lua {
 
-void open_sandbox(lua_State *L, const std::vector<std::string> &allow);
+void open_sandbox(lua_State *L, const Settings &settings);
 
 // The part that is written in Lua.
 extern const char *const kPrelude;

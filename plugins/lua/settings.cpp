@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "plugins/common/ascii.hpp"
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/names.hpp"
 
@@ -53,12 +54,7 @@ void known_libraries(const std::vector<std::string> &names) {
                                    did_you_mean(name, kLibraries)};
 }
 
-std::string_view between_blanks(std::string_view text) {
-  constexpr const char *kNothing = " \t\r";
-  const auto begin = text.find_first_not_of(kNothing);
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(kNothing) - begin + 1);
-}
+std::string_view between_blanks(std::string_view text) { return ascii::trimmed(text, " \t\r"); }
 
 // "NAME=VALUE", in which blanks at the ends of either mean nothing; nothing for what is none.
 std::optional<Setting> setting_in(std::string_view text, bool secret) {
@@ -101,6 +97,10 @@ std::vector<Setting> own_settings(const plugin::Config &config) {
 }
 
 }  // namespace
+
+bool Settings::allows(std::string_view library) const {
+  return std::find(allow.begin(), allow.end(), library) != allow.end();
+}
 
 std::string without_heading(std::string text) {
   constexpr std::string_view kMark{"\xEF\xBB\xBF"};

@@ -24,9 +24,10 @@ struct Settings {
   std::size_t call_memory = 0, state_memory = 0;
   std::int64_t run_time = 0, time_limit = 0;  // ns; time_limit 0: the host's deadline alone
   std::size_t states = 1;
-  std::uint64_t state_uses = 0;  // 0: no limit
-  std::int64_t state_age = 0;    // ns; 0: no limit
-  std::vector<std::string> allow;
+  std::uint64_t state_uses = 0;    // 0: no limit
+  std::int64_t state_age = 0;      // ns; 0: no limit
+  std::vector<std::string> allow;  // of kLibraries
+  bool allows(std::string_view library) const;
   std::string state_directory;  // "": it has none
   std::vector<Setting> own;     // of a list one for each element
 };

@@ -81,7 +81,7 @@ State::State(Engine &engine, const Settings &settings)
 State::~State() { lua_close(main_); }
 
 void State::load(const Settings &settings) {
-  auto why = protect(main_, [&](lua_State *L) { open_sandbox(L, settings.allow); });
+  auto why = protect(main_, [&](lua_State *L) { open_sandbox(L, settings); });
   if (!why.empty()) throw LoadError{"the libraries cannot be made: " + why};
   Budget budget;
   budget.instructions = kLoadInstructions;

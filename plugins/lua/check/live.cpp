@@ -1,6 +1,5 @@
 #include "plugins/lua/check/live.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <stdexcept>
@@ -157,8 +156,7 @@ std::string LiveWorld::objection(std::string_view path, const std::vector<Argume
 
 bool LiveWorld::is_off(std::string_view path) {
   const auto library = library_of(path);
-  const auto &allow = State::of(lua_).engine().settings().allow;
-  if (library.empty() || std::find(allow.begin(), allow.end(), library) != allow.end()) return false;
+  if (library.empty() || State::of(lua_).engine().settings().allows(library)) return false;
   bool is_ours = false;
   protect_or_throw(lua_, [&](lua_State *L) {
     push_at(L, path);

@@ -32,12 +32,6 @@ void append(CurlList &list, const std::string &text) {
   list.reset(longer);
 }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const auto first = text.find_first_not_of(kBlanks);
-  return first == text.npos ? std::string_view{} : text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
 }  // namespace
 
 struct HttpClient::Library {
@@ -185,8 +179,8 @@ class HttpClient::Transfer final : plugin::Waiter {
       if (self.head_ > kLargestHead) return 0;
       const auto colon = line.find(':');
       if (colon == line.npos) return n;
-      self.response_.headers.emplace_back(ascii::lower(trimmed(line.substr(0, colon))),
-                                          std::string{trimmed(line.substr(colon + 1))});
+      self.response_.headers.emplace_back(ascii::lower(ascii::trimmed(line.substr(0, colon))),
+                                          std::string{ascii::trimmed(line.substr(colon + 1))});
       return n;
     } catch (const std::exception &) {
       return 0;

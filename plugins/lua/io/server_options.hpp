@@ -19,8 +19,7 @@ struct ServerOptions {
 // The fields of the table at `index`, which has passed only_fields(); throws ScriptError.
 ServerOptions server_options(lua_State *L, int index, const Peer &peer);
 
-// Pieces of that for those with options of their own: the fields `timeout` and `ca_file`, or what `otherwise` says.
+// The field `timeout`, for those with options of their own, or what `otherwise` says.
 std::int64_t timeout_field(lua_State *L, int index, std::int64_t otherwise);
-std::string text_field(lua_State *L, int index, const char *name);  // "" when it is not given
 
 }  // namespace mansio::lua

@@ -37,11 +37,7 @@ int sqlite(lua_State *L) {
     expect_table<"mansio.sqlite", 2>(L);
     only_fields(L, 2, "mansio.sqlite", kSqliteOptions);
     made.timeout = timeout_field(L, 2, kSqliteTimeout);
-    if (lua_getfield(L, 2, "write") != LUA_TNIL) {
-      if (!lua_isboolean(L, -1)) throw ScriptError{"expected true or false for write, got " + type_name(L, -1)};
-      made.write = lua_toboolean(L, -1) != 0;
-    }
-    lua_pop(L, 1);
+    made.write = flag_field(L, 2, "write");
   }
   new_object<Database>(L, kDatabaseType, std::move(made));
   return 1;

@@ -44,25 +44,10 @@ SettingType type_field(lua_State *L) {
   return type;
 }
 
-bool required_field(lua_State *L) {
-  if (lua_getfield(L, kOptionTable, "required") != LUA_TNIL && !lua_isboolean(L, -1))
-    throw ScriptError{"expected true or false for required, got " + type_name(L, -1)};
-  const bool required = lua_toboolean(L, -1) != 0;
-  lua_pop(L, 1);
-  return required;
-}
-
 bool has_default(lua_State *L) {
   const bool there = lua_getfield(L, kOptionTable, "default") != LUA_TNIL;
   lua_pop(L, 1);
   return there;
-}
-
-std::string description_field(lua_State *L) {
-  std::string text;
-  if (lua_getfield(L, kOptionTable, "description") != LUA_TNIL) text = text_at(L, -1, "description");
-  lua_pop(L, 1);
-  return text;
 }
 
 // Pushes the field `default`, which is of that type; a time in seconds. What has none is false, a list without
@@ -175,8 +160,8 @@ int declare_option(lua_State *L) {
   expect_table<"mansio.option", 2>(L);
   only_fields(L, kOptionTable, "mansio.option", kOptionFields);
   const auto type = type_field(L);
-  const bool required = required_field(L);
-  const auto description = description_field(L);
+  const bool required = flag_field(L, kOptionTable, "required");
+  const auto description = text_field(L, kOptionTable, "description");
   const auto given = settings_named(state, name);
   if (required && has_default(L)) throw ScriptError{"what is required has no default: \"" + name + '"'};
   if (required && given.empty())

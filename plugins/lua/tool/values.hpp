@@ -14,13 +14,6 @@ int primitive(lua_State *L) {
   return translated(L, 0, [L] { return F(L); });
 }
 
-inline std::string text_field(lua_State *L, int index, const char *name) {
-  lua_getfield(L, index, name);
-  std::string text{lua_isnil(L, -1) ? std::string_view{} : text_at(L, -1, name)};
-  lua_pop(L, 1);
-  return text;
-}
-
 // f(key, value), both text, of the table in that field; none is an empty one.
 template <class F>
 void each_text(lua_State *L, int index, const char *name, F f) {

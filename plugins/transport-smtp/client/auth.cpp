@@ -73,7 +73,7 @@ class AuthDialogue {
 
  private:
   static std::string_view challenge_of(const Reply &reply) {
-    return reply.lines.empty() ? std::string_view{} : trim(reply.lines.back());
+    return reply.lines.empty() ? std::string_view{} : trimmed(reply.lines.back());
   }
 
   // The server's last word.

@@ -56,7 +56,7 @@ Entity split(std::string_view text) {
     const auto colon = raw.find(':');
     Field field{raw, {}, {}};
     if (colon != std::string_view::npos && colon > 0) {
-      field.name = trim(raw.substr(0, colon));
+      field.name = trimmed(raw.substr(0, colon));
       field.value = raw.substr(colon + 1);
     }
     entity.header.push_back(field);
@@ -85,7 +85,7 @@ std::string parameter(std::string_view value, std::string_view name) {
     value = value.substr(std::min(value.find_first_not_of(" \t\r\n"), value.size()));
     const auto equal = value.find('=');
     if (equal == std::string_view::npos) return {};
-    const bool wanted = equal_fold(trim(value.substr(0, equal)), name);
+    const bool wanted = equal_fold(trimmed(value.substr(0, equal)), name);
     value.remove_prefix(equal + 1);
     value = value.substr(std::min(value.find_first_not_of(" \t\r\n"), value.size()));
     std::string out;
@@ -97,7 +97,7 @@ std::string parameter(std::string_view value, std::string_view name) {
       }
       value.remove_prefix(std::min(i + 1, value.size()));
     } else {
-      out = trim(value.substr(0, value.find_first_of("; \t\r\n")));
+      out = trimmed(value.substr(0, value.find_first_of("; \t\r\n")));
     }
     if (wanted) return out;
     at = value.find(';');
@@ -123,7 +123,7 @@ class Converter {
     const auto *encoding_field = find(entity, "Content-Transfer-Encoding");
     const auto type =
         type_field ? media_type(type_field->value) : std::string{digest_part ? "message/rfc822" : "text/plain"};
-    const auto encoding = encoding_field ? lower(trim(encoding_field->value)) : std::string{"7bit"};
+    const auto encoding = encoding_field ? lower(trimmed(encoding_field->value)) : std::string{"7bit"};
     const bool identity = encoding == "7bit" || encoding == "8bit" || encoding == "binary" || encoding.empty();
     const bool composite = type.starts_with("multipart/") || type == "message/rfc822" || type == "message/news";
     if (dirty_body && type == "message/partial") return Impossible{"message/partial may not be encoded"};
@@ -210,7 +210,7 @@ class Converter {
       auto tail = without_end(line).substr(delimiter.size());
       const bool close = tail.starts_with("--");
       if (close) tail.remove_prefix(2);
-      if (!trim(tail).empty()) continue;
+      if (!trimmed(tail).empty()) continue;
       if (auto problem = piece(body.substr(part, at - part), where == Part, depth, digest)) return problem;
       out_ += line;
       part = at + line.size();

@@ -186,7 +186,7 @@ std::string encode_header(std::string_view field) {
   if (colon == std::string_view::npos || has_eight_bit(field.substr(0, colon))) return {};
   const auto value = field.substr(colon + 1);
   std::string encoded;
-  switch (grammar_of(trim(field.substr(0, colon)))) {
+  switch (grammar_of(trimmed(field.substr(0, colon)))) {
     case Grammar::Unstructured:
       encoded = unstructured(value);
       break;

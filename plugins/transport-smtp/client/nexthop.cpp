@@ -43,7 +43,7 @@ std::string NextHop::key() const {
 }
 
 std::optional<NextHop> parse_nexthop(std::string_view text, std::uint16_t default_port) {
-  text = trim(text);
+  text = trimmed(text);
   if (starts_fold(text, "unix:")) {
     text.remove_prefix(5);
     if (text.empty()) return std::nullopt;

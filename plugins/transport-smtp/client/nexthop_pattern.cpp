@@ -22,7 +22,7 @@ bool NextHopPattern::more_specific_than(const NextHopPattern &other) const {
 }
 
 std::optional<NextHopPattern> parse_nexthop_pattern(std::string_view text) {
-  text = trim(text);
+  text = trimmed(text);
   const bool below = text.starts_with('.');
   auto hop = parse_nexthop(text.substr(below ? 1 : 0), 0);
   if (!hop || (below && hop->kind != Kind::Domain)) return std::nullopt;

@@ -29,7 +29,7 @@ TlsLevel parse_level(std::string_view text, const char *option, bool holds) {
 }
 
 std::string parse_match(std::string_view text, const char *option) {
-  const auto name = trim(text);
+  const auto name = trimmed(text);
   if (name == "hostname" || name == "nexthop" || name == "dot-nexthop") return std::string{name};
   const bool dot = name.starts_with('.');
   const auto domain = to_ascii_domain(name.substr(dot ? 1 : 0));
@@ -41,13 +41,13 @@ std::string parse_match(std::string_view text, const char *option) {
 std::map<std::string, std::vector<plugin::Endpoint>> parse_pools(const Config &host) {
   std::map<std::string, std::vector<plugin::Endpoint>> pools;
   for (const auto &entry : host.list("source_pools")) {
-    const auto text = trim(entry);
+    const auto text = trimmed(entry);
     const auto equal = std::min(text.find('='), text.size());
-    const auto endpoint = plugin::Endpoint::ip(trim(text.substr(std::min(equal + 1, text.size()))), 0);
+    const auto endpoint = plugin::Endpoint::ip(trimmed(text.substr(std::min(equal + 1, text.size()))), 0);
     if (equal == 0 || !endpoint)
       throw BadConfig{"source_pools",
                       "holds " + quoted(entry) + ", expected names of pools with lists of IP addresses"};
-    pools[std::string{trim(text.substr(0, equal))}].push_back(*endpoint);
+    pools[std::string{trimmed(text.substr(0, equal))}].push_back(*endpoint);
   }
   return pools;
 }
@@ -98,9 +98,9 @@ constexpr int kLeastSegment = 88, kLargestSegment = 32767;
 std::vector<std::pair<NextHopPattern, int>> parse_maxseg(const Config &host, const std::string &option) {
   std::vector<std::pair<NextHopPattern, int>> entries;
   for (const auto &entry : host.list(option.c_str())) {
-    const auto text = trim(entry);
+    const auto text = trimmed(entry);
     const auto equal = std::min(text.find('='), text.size());
-    const auto number = trim(text.substr(std::min(equal + 1, text.size())));
+    const auto number = trimmed(text.substr(std::min(equal + 1, text.size())));
     int bytes = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), bytes);
     if (equal == 0 || error != std::errc{} || end != number.data() + number.size() || bytes < kLeastSegment ||
@@ -114,7 +114,7 @@ std::vector<std::pair<NextHopPattern, int>> parse_maxseg(const Config &host, con
 
 void read_pix(const Config &host, const std::string &option, Options &o) {
   for (const auto &entry : host.list(option.c_str())) {
-    const auto word = trim(entry);
+    const auto word = trimmed(entry);
     if (word == "disable_esmtp")
       o.pix_disable_esmtp = true;
     else if (word == "delay_dotcrlf")
@@ -127,7 +127,7 @@ void read_pix(const Config &host, const std::string &option, Options &o) {
 SecurityOptions parse_security_options(const Config &host, const std::string &option) {
   SecurityOptions security;
   for (const auto &entry : host.list(option.c_str())) {
-    const auto word = trim(entry);
+    const auto word = trimmed(entry);
     if (word == "noplaintext")
       security.noplaintext = true;
     else if (word == "mutual_auth")
@@ -143,7 +143,7 @@ SecurityOptions parse_security_options(const Config &host, const std::string &op
 std::vector<std::string> parse_mechanism_filter(const Config &host, const std::string &option) {
   std::vector<std::string> filter;
   for (const auto &entry : host.list(option.c_str())) {
-    const auto word = trim(entry);
+    const auto word = trimmed(entry);
     if (!is_filter_entry(word))
       throw BadConfig{option, "holds " + quoted(word) + ", expected mechanisms such as PLAIN or !LOGIN, or static:all"};
     filter.emplace_back(word);
@@ -159,7 +159,7 @@ void read_sasl(const Config &host, const Personality &personality, Options &o) {
   const auto maps = named("sasl_password_maps");
   problems.of([&] {
     for (const auto &entry : host.list(maps.c_str())) {
-      const auto table = trim(entry);
+      const auto table = trimmed(entry);
       if (table.empty() || table.find_first_of(":/") != std::string_view::npos)
         throw BadConfig{maps, "holds " + quoted(table) + ", expected the NAME of a [lookup.NAME]"};
       o.sasl_password_maps.emplace_back(table);
@@ -186,7 +186,7 @@ void read_sasl(const Config &host, const Personality &personality, Options &o) {
 std::vector<NextHop> parse_fallback(const Config &host, const std::string &option, std::uint16_t port) {
   std::vector<NextHop> relays;
   for (const auto &entry : host.list(option.c_str())) {
-    auto relay = parse_nexthop(trim(entry), port);
+    auto relay = parse_nexthop(trimmed(entry), port);
     if (!relay) throw BadConfig{option, "holds " + quoted(entry) + ", expected a next hop such as \"[host]:port\""};
     relays.push_back(std::move(*relay));
   }
@@ -198,7 +198,7 @@ std::vector<NextHop> parse_fallback(const Config &host, const std::string &optio
 TlsPolicy parse_policy(std::string_view text) {
   constexpr auto option = "tls_policy";
   auto colon = std::min(text.find(':'), text.size());
-  TlsPolicy policy{parse_level(trim(text.substr(0, colon)), option, true), {}};
+  TlsPolicy policy{parse_level(trimmed(text.substr(0, colon)), option, true), {}};
   while (colon < text.size()) {
     text.remove_prefix(colon + 1);
     colon = std::min(text.find(':'), text.size());
@@ -252,7 +252,7 @@ Options read_options(const Config &host, const Personality &personality) {
   });
   for (const auto &entry : host.list("tls_policy")) {
     problems.of([&] {
-      const auto text = trim(entry);
+      const auto text = trimmed(entry);
       const auto equal = text.find('=');
       if (equal == std::string_view::npos || equal == 0)
         throw BadConfig{"tls_policy",
@@ -276,7 +276,7 @@ Options read_options(const Config &host, const Personality &personality) {
   o.use_chunking = host.flag("use_chunking");
   o.send_xforward = host.flag(named("send_xforward_command").c_str());
   for (const auto &word : host.list(named("discard_ehlo_keywords").c_str()))
-    o.discard_ehlo_keywords.push_back(lower(trim(word)));
+    o.discard_ehlo_keywords.push_back(lower(trimmed(word)));
   problems.of([&] { o.mx_address_limit = in_range<std::size_t>(host, named("mx_address_limit"), 0, 10000); });
   problems.of([&] { o.mx_session_limit = in_range<std::size_t>(host, named("mx_session_limit"), 0, 10000); });
   o.randomize_addresses = host.flag(named("randomize_addresses").c_str());
@@ -294,7 +294,7 @@ Options read_options(const Config &host, const Personality &personality) {
   for (const auto &entry : host.list(named("connection_cache_destinations").c_str())) {
     problems.of([&] {
       o.connection_cache_destinations.push_back(
-          parse_key(entry, trim(entry), named("connection_cache_destinations"), true));
+          parse_key(entry, trimmed(entry), named("connection_cache_destinations"), true));
     });
   }
   problems.of([&] {
@@ -331,7 +331,7 @@ Options read_options(const Config &host, const Personality &personality) {
   }
   o.skip_quit_response = host.flag(named("skip_quit_response").c_str());
   for (const auto &address : host.fact_list("self_addresses")) {
-    if (auto ip = canonical_ip(trim(address)); !ip.empty()) o.self_addresses.push_back(std::move(ip));
+    if (auto ip = canonical_ip(trimmed(address)); !ip.empty()) o.self_addresses.push_back(std::move(ip));
   }
   problems.end();
   return o;

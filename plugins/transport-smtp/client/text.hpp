@@ -11,17 +11,13 @@ namespace mansio::smtp {
 using ascii::digit;
 using ascii::equal_fold;
 using ascii::lower;
+using ascii::trimmed;
 
 inline bool starts_fold(std::string_view s, std::string_view prefix) {
   return s.size() >= prefix.size() && equal_fold(s.substr(0, prefix.size()), prefix);
 }
 inline bool has_eight_bit(std::string_view s) {
   return std::any_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) > 127; });
-}
-inline std::string_view trim(std::string_view s) {
-  const auto from = s.find_first_not_of(" \t\r\n");
-  if (from == std::string_view::npos) return {};
-  return s.substr(from, s.find_last_not_of(" \t\r\n") - from + 1);
 }
 inline std::string_view local_of(std::string_view address) { return address.substr(0, address.rfind('@')); }
 inline std::string_view domain_of(std::string_view address) {
