@@ -359,9 +359,9 @@ class Check {
       std::shared_ptr<host::FilterContent> content;
       if (stage == MANSIO_STAGE_END_OF_MESSAGE) {
         content = std::make_shared<host::FilterContent>();
-        content->fd.reset(::memfd_create("message", MFD_CLOEXEC));
-        content->length = kText.size();
-        if (::write(content->fd.get(), kText.data(), kText.size()) != static_cast<ssize_t>(kText.size())) return {};
+        auto file = io::Memfd::create("message");
+        if (!file || !file->write(kText)) return "no memory for the message";
+        content->file = std::move(*file);
       }
       wire::StageCall call;
       call.stage = stage;
@@ -372,7 +372,7 @@ class Check {
       if (stage > MANSIO_STAGE_DISCONNECT)
         call.macros = {
             {"sender", "check@mansio.invalid"}, {"attempts", "1"}, {"transport", "smtp"}, {"retry_after", "300"}};
-      call.length = content ? content->length : 0;
+      call.length = content ? content->file.size() : 0;
       call.time_limit = call.total_limit = kLimit;
       const auto answered = std::make_shared<bool>(false);  // perhaps too late for us
       const auto number =

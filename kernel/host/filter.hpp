@@ -7,15 +7,14 @@
 #include <string>
 
 #include "kernel/host/plugin.hpp"
-#include "kernel/io/fd.hpp"
+#include "kernel/io/memfd.hpp"
 #include "kernel/wire/filter_messages.hpp"
 
 namespace mansio::host {
 
-// A message that a filter may read: a sealed memfd of it alone.
+// A message that a filter may read.
 struct FilterContent {
-  io::UniqueFd fd;
-  std::uint64_t length = 0;
+  io::Memfd file;
   std::shared_ptr<const void> keep{};
 };
 

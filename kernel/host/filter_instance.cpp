@@ -190,7 +190,8 @@ class FilterInProcess final : public FilterInstance {
   std::shared_ptr<const MessageSource> source(std::shared_ptr<const FilterContent> content) const {
     if (!content) return nothing_;
     MessageSource source;
-    if (content->length > 0) source.slices.push_back({sizeof(mansio_slice), content->fd.get(), 0, content->length});
+    const auto &file = content->file;
+    if (file.size() > 0) source.slices.push_back({sizeof(mansio_slice), file.get(), 0, file.size()});
     source.keep = std::move(content);
     return std::make_shared<const MessageSource>(std::move(source));
   }

@@ -38,12 +38,11 @@ void FilterService::start(const std::shared_ptr<io::Channel> &from, io::Message 
     struct stat st {};
     ::fstat(m.fds.front().get(), &st);
     content = std::make_shared<FilterContent>();
-    content->fd = std::move(m.fds.front());
-    content->length = static_cast<std::uint64_t>(st.st_size);
+    content->file = {std::move(m.fds.front()), static_cast<std::uint64_t>(st.st_size)};
   }
   const auto number = call->number;
   const std::weak_ptr weak{from};
-  if (call->length > 0 && (!content || content->length != call->length)) {
+  if (call->length > 0 && (!content || content->file.size() != call->length)) {
     auto lost = stage_failure("the message's descriptor was lost");
     lost.number = number;
     from->send(lost);

@@ -9,7 +9,6 @@
 #include "kernel/host/large.hpp"
 #include "kernel/host/patience.hpp"
 #include "kernel/host/stage_rules.hpp"
-#include "kernel/process/memfd.hpp"
 
 namespace mansio::host {
 
@@ -73,7 +72,7 @@ void RemoteFilter::refuse(const Done &done, std::string why) {
 void RemoteFilter::send(wire::StageCall call, const std::shared_ptr<const FilterContent> &content, Done done) {
   std::vector<io::UniqueFd> fds;
   if (content) {
-    auto copy = process::duplicate(content->fd);
+    auto copy = content->file.sealed();
     if (!copy) return refuse(done, copy.error().text);
     fds.push_back(std::move(*copy));
   }

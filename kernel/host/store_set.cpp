@@ -75,8 +75,10 @@ Task<Result<void>> StoreSet::commit(StoreKey key, spool::Draft &draft, std::stri
     co_return copy.error();
   }
   auto content = std::make_shared<StoreContent>();
-  content->fd = std::move(copy->fd);
-  content->length = copy->size;
+  content->length = copy->content.size();
+  auto sealed = std::move(copy->content).seal();
+  if (!sealed) co_return sealed.error();
+  content->fd = std::move(*sealed);
   const auto round = std::make_shared<CommitRound>();
   round->left = stores_.size();
   for (const auto &store : stores_) {

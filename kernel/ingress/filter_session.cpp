@@ -94,6 +94,7 @@ void FilterSession::message_begins() {
   word_ = {};
   version_ = {};
   unchecked_ = session_unchecked_;
+  waited_ = false;
 }
 
 void FilterSession::message_over(MessageId id, bool taken) {
@@ -106,21 +107,28 @@ void FilterSession::message_over(MessageId id, bool taken) {
   }
 }
 
+bool FilterSession::hears(std::uint32_t stage) const {
+  if (recording_) return true;
+  return std::ranges::any_of(seats_,
+                             [&](const Seat &seat) { return (seat.link->instance->stages() & bit(stage)) != 0; });
+}
+
 Task<std::optional<Reply>> FilterSession::ask(wire::StageCall facts) {
-  asked_ = true;
   if (recording_) recording_->event({}, facts);
+  const auto stage = facts.stage;
+  const auto id = facts.id;
   const auto before = word_;
   const auto session_meta_before = session_meta_;
   std::optional<Reply> why;
   for (auto &seat : seats_) {
-    if ((seat.link->instance->stages() & bit(facts.stage)) == 0) continue;
-    if (seat.out && of_message(facts.stage)) {
+    if ((seat.link->instance->stages() & bit(stage)) == 0) continue;
+    if (seat.out && of_message(stage)) {
       if (seat.link->on_failure != config::OnFailure::Defer) continue;
-      why = deferral(facts.stage);
+      why = deferral(stage);
     } else {
-      auto request = facts;
+      auto request = &seat == &seats_.back() ? std::move(facts) : facts;
       auto result = co_await call(seat, std::move(request));
-      why = judge(seat, facts.stage, facts.id, result);
+      why = judge(seat, stage, id, result);
       if (!why) heed(seat, std::move(result));
     }
     if (!why) continue;
@@ -133,7 +141,7 @@ Task<std::optional<Reply>> FilterSession::ask(wire::StageCall facts) {
 }
 
 void FilterSession::disconnect(wire::StageCall facts) {
-  if (!asked_) return;
+  if (!begun_) return;
   if (recording_) {
     recording_->event({}, facts);
     recording_->end(std::nullopt);
@@ -171,6 +179,7 @@ Task<FilterSession::Outcome> FilterSession::record(std::size_t i, const Filtered
 
 Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMessage &message, wire::StageCall facts) {
   auto &seat = seats_[i];
+  const auto id = facts.id;
   auto recipients = std::exchange(facts.arguments, {});
   auto wanted = seat.link->instance->stages() & kContentStages;
   if (message.body_begin() >= message.size()) wanted &= ~bit(MANSIO_STAGE_BODY);
@@ -182,10 +191,11 @@ Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMe
   }
   // The part of a stage that all of its calls have in common. `more`: another of them follows.
   const auto next = [&](std::uint32_t stage, std::vector<std::string> arguments, bool more = false) {
-    auto call = facts;
+    const bool last = !more && (wanted >> stage) == 1;
+    auto call = last ? std::move(facts) : facts;
     call.stage = stage;
     call.arguments = std::move(arguments);
-    call.last = !more && (wanted >> stage) == 1;
+    call.last = last;
     call.length = stage == MANSIO_STAGE_END_OF_MESSAGE ? message.size() : 0;
     return call;
   };
@@ -198,7 +208,7 @@ Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMe
       if (value.ends_with("\r\n")) value.remove_suffix(2);
       auto request = next(MANSIO_STAGE_HEADER, {std::string{field->name}, std::string{value}}, following.has_value());
       auto result = co_await call(seat, std::move(request));
-      outcome.refusal = judge(seat, MANSIO_STAGE_HEADER, facts.id, result);
+      outcome.refusal = judge(seat, MANSIO_STAGE_HEADER, id, result);
       if (outcome.refusal || seat.out) co_return outcome;
       heed(seat, std::move(result));
     }
@@ -206,7 +216,7 @@ Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMe
   if ((wanted & bit(MANSIO_STAGE_END_OF_HEADERS)) != 0) {
     auto request = next(MANSIO_STAGE_END_OF_HEADERS, {});
     auto result = co_await call(seat, std::move(request));
-    outcome.refusal = judge(seat, MANSIO_STAGE_END_OF_HEADERS, facts.id, result);
+    outcome.refusal = judge(seat, MANSIO_STAGE_END_OF_HEADERS, id, result);
     if (outcome.refusal || seat.out) co_return outcome;
     heed(seat, std::move(result));
   }
@@ -219,7 +229,7 @@ Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMe
     auto request = next(MANSIO_STAGE_BODY, {}, at + kChunk < message.size());
     request.arguments.push_back(std::move(*chunk));
     auto result = co_await call(seat, std::move(request));
-    outcome.refusal = judge(seat, MANSIO_STAGE_BODY, facts.id, result);
+    outcome.refusal = judge(seat, MANSIO_STAGE_BODY, id, result);
     if (outcome.refusal || seat.out) co_return outcome;
     heed(seat, std::move(result));
   }
@@ -227,7 +237,7 @@ Task<FilterSession::Outcome> FilterSession::show(std::size_t i, const FilteredMe
     auto request = next(MANSIO_STAGE_END_OF_MESSAGE, std::move(recipients));
     auto content = message.content();
     auto result = co_await call(seat, std::move(request), std::move(content));
-    outcome.refusal = judge(seat, MANSIO_STAGE_END_OF_MESSAGE, facts.id, result);
+    outcome.refusal = judge(seat, MANSIO_STAGE_END_OF_MESSAGE, id, result);
     if (!outcome.refusal && !seat.out) outcome.last = std::move(result);
   }
   co_return outcome;
@@ -262,7 +272,10 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
   if (!gone_) {
     waiting_ = answer;
     answer->number = instance.start(std::move(request), std::move(content), std::move(done));
-    if (!answer->result) co_await answer->done.wait();
+    if (!answer->result) {
+      waited_ = true;
+      co_await answer->done.wait();
+    }
     waiting_ = nullptr;
   }
   if (gone_ || !answer->result) co_return host::stage_failure("the client has gone");

@@ -34,6 +34,9 @@ class FilterSession {
   FilterSession(const FilterSession &) = delete;
   FilterSession &operator=(const FilterSession &) = delete;
 
+  void session_begins() { begun_ = true; }  // before anything is asked; with it, its end is told
+  // There is somebody to ask().
+  bool hears(std::uint32_t stage) const;
   // A stage that is a command; `facts` has stage, id, arguments and macros. A reply: somebody refuses.
   Task<std::optional<Reply>> ask(wire::StageCall facts);
   void message_begins();
@@ -89,7 +92,8 @@ class FilterSession {
   }
 
   bool waiting() const { return waiting_ != nullptr; }
-  void client_gone();  // ends the wait; what follows is of no interest to anybody
+  bool waited() const { return waited_; }  // since the message began: the client may have gone meanwhile
+  void client_gone();                      // ends the wait; what follows is of no interest to anybody
   bool gone() const { return gone_; }
   void abandon();  // the coroutine that waits is destroyed: there will be no answer
 
@@ -125,7 +129,7 @@ class FilterSession {
   // A filter whose on_failure is "hold" failed: why this message, or each of this session, is held.
   std::string unchecked_, session_unchecked_;
   std::shared_ptr<Answer> waiting_;
-  bool asked_ = false, gone_ = false;
+  bool begun_ = false, waited_ = false, gone_ = false;
 };
 
 }  // namespace mansio::ingress

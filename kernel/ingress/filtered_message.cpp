@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "kernel/ingress/data.hpp"
-#include "kernel/io/memfd.hpp"
 
 namespace mansio::ingress {
 namespace {
@@ -25,8 +24,7 @@ Task<Result<void>> FilteredMessage::open() {
   auto copy = co_await draft_->copy();
   if (!copy) co_return copy.error();
   auto content = std::make_shared<host::FilterContent>();
-  content->fd = std::move(copy->fd);
-  content->length = copy->size;
+  content->file = std::move(copy->content);
   content->keep = std::move(copy->keep);
   content_ = std::move(content);
   auto section = read(0, header_size_ + 2);
@@ -39,12 +37,10 @@ Task<Result<void>> FilteredMessage::open() {
 }
 
 Result<std::string> FilteredMessage::read(std::uint64_t offset, std::size_t n) const {
-  std::string out(
-      static_cast<std::size_t>(std::min<std::uint64_t>(n, content_->length - std::min(offset, content_->length))),
-      '\0');
+  std::string out(static_cast<std::size_t>(std::min<std::uint64_t>(n, size() - std::min(offset, size()))), '\0');
   for (std::size_t done = 0; done < out.size();) {
     const auto got =
-        ::pread(content_->fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+        ::pread(content_->file.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return Error{Status::Defer, "the copy of the message cannot be read", {4, 3, 0}};
     done += static_cast<std::size_t>(got);
@@ -80,18 +76,17 @@ Task<Result<void>> FilteredMessage::apply(const EditList &edits) {
 
   auto header = edited_headers(header_, edits);
   // What ends the section; where the body began without an empty line, fields may have no end without one.
-  const bool ends = ended_ || body || (of_header && body_begin_ < content_->length);
-  const auto size = header.size() + (ends ? 2 : 0) + (body ? body->size() : content_->length - body_begin_);
-  if (size > limits_.size && size > content_->length) co_return Error{Status::Fail, "it makes the message too large"};
+  const bool ends = ended_ || body || (of_header && body_begin_ < size());
+  const auto length = header.size() + (ends ? 2 : 0) + (body ? body->size() : size() - body_begin_);
+  if (length > limits_.size && length > size()) co_return Error{Status::Fail, "it makes the message too large"};
   auto next = std::make_shared<host::FilterContent>();
-  next->keep = writer_.reserve_memory(size);
+  next->keep = writer_.reserve_memory(length);
   if (!next->keep) co_return Error{Status::Busy, "copy of the message: other messages have the memory", {4, 3, 1}};
-  auto memfd = io::Memfd::create("message");
+  auto memfd = writer_.memfd();
   if (!memfd) co_return memfd.error();
   auto written = memfd->write(header);
   if (written && ends) written = memfd->write("\r\n");
   if (!written) co_return written.error();
-  next->length = header.size() + (ends ? 2 : 0);
   if (body) {
     ContentDecoder decoder{ContentDecoder::Framing::Bdat, limits_.line_length};
     std::string_view rest{*body};
@@ -99,19 +94,15 @@ Task<Result<void>> FilteredMessage::apply(const EditList &edits) {
     if (written) written = memfd->write(decoder.finish());
     if (!written) co_return written.error();
     if (decoder.line_too_long()) co_return Error{Status::Fail, "its new body has a line that is too long"};
-    next->length = static_cast<std::uint64_t>(::lseek(memfd->get(), 0, SEEK_CUR));
   } else {
-    for (auto at = body_begin_; at < content_->length; at += kBlock) {
+    for (auto at = body_begin_; at < size(); at += kBlock) {
       const auto block = read(at, kBlock);
       written = block ? memfd->write(*block) : block.error();
       if (!written) co_return written.error();
-      next->length += block->size();
       if ((at - body_begin_) % kTurn == kTurn - kBlock) co_await asio::post(loop_, asio::use_awaitable);
     }
   }
-  auto sealed = std::move(*memfd).seal();
-  if (!sealed) co_return sealed.error();
-  next->fd = std::move(*sealed);
+  next->file = std::move(*memfd);
   header_ = std::move(header);
   ended_ = ends;
   body_begin_ = header_.size() + (ends ? 2 : 0);
@@ -125,7 +116,7 @@ Task<Result<std::unique_ptr<spool::Draft>>> FilteredMessage::finish(ContentScann
   draft_.reset();
   auto draft = writer_.begin();
   ContentScanner anew;
-  for (std::uint64_t at = 0; at < content_->length; at += kBlock) {
+  for (std::uint64_t at = 0; at < size(); at += kBlock) {
     const auto block = read(at, kBlock);
     if (!block) co_return block.error();
     anew.feed(*block);

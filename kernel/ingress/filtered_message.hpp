@@ -1,5 +1,5 @@
 // FilteredMessage: the content of a message, or of a version of one, between its client and the commit, as filters see
-// and change it. They get sealed copies; the draft is written anew, once, if anything was changed.
+// and change it. They get copies; the draft is written anew, once, if anything was changed.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class FilteredMessage {
   Task<Result<void>> open();  // before anything else
 
   std::shared_ptr<const host::FilterContent> content() const { return content_; }
-  std::uint64_t size() const { return content_->length; }
+  std::uint64_t size() const { return content_->file.size(); }
   std::string_view header() const { return header_; }  // the section, without the empty line
   std::uint64_t body_begin() const { return body_begin_; }
   Result<std::string> read(std::uint64_t offset, std::size_t n) const;  // up to n bytes

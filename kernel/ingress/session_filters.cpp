@@ -71,6 +71,7 @@ void Session::accept(const Reply &reply) {
 wire::StageCall Session::stage_facts(std::uint32_t stage) const {
   wire::StageCall facts;
   facts.stage = stage;
+  facts.macros.reserve(16);
   const auto fact = [&](const char *name, std::string value) {
     if (!value.empty()) facts.macros.emplace_back(name, std::move(value));
   };
@@ -98,6 +99,7 @@ wire::StageCall Session::stage_facts(std::uint32_t stage) const {
 }
 
 Task<std::optional<Reply>> Session::ask_filters(std::uint32_t stage, std::vector<std::string> arguments) {
+  if (!filters_->hears(stage)) co_return std::nullopt;
   auto facts = stage_facts(stage);
   facts.arguments = std::move(arguments);
   auto why = co_await filters_->ask(std::move(facts));
@@ -113,6 +115,7 @@ Task<std::optional<Reply>> Session::ask_filters(std::uint32_t stage) {
 }
 
 Task<bool> Session::may_connect() {
+  filters_->session_begins();
   std::vector<std::string> arguments{client_.address, client_.name, std::to_string(client_.port)};
   auto why = co_await ask_filters(MANSIO_STAGE_CONNECT, std::move(arguments));
   if (!why) co_return true;
@@ -227,7 +230,7 @@ Task<std::optional<Reply>> Session::filter_content() {
     if (auto why = co_await show_version(k)) co_return why;
     if (!transaction_) co_return std::nullopt;
   }
-  if (wanted && connection_.gone()) co_return client_lost();
+  if (wanted && filters_->waited() && connection_.gone()) co_return client_lost();
   co_return std::nullopt;
 }
 

@@ -12,6 +12,10 @@
 namespace mansio::io {
 namespace {
 
+// What a stock keeps is memory that mail may need: a megabyte at most.
+constexpr std::size_t kMostKept = 16;
+constexpr std::uint64_t kLargestKept = 64 * 1024;
+
 Error no_memory(const char *what) {
   return {Status::Busy, std::string{"memfd: "} + what + ": " + std::strerror(errno), {4, 3, 1}};
 }
@@ -21,23 +25,72 @@ Error no_memory(const char *what) {
 Result<Memfd> Memfd::create(const char *name) {
   UniqueFd fd{::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   if (!fd) return no_memory("create");
-  return Memfd{std::move(fd)};
+  return Memfd{std::move(fd), 0};
+}
+
+Memfd::~Memfd() {
+  if (fd_ && stock_ && !sealed_) stock_->give_back(std::move(fd_), size_);
+}
+
+Memfd &Memfd::operator=(Memfd &&from) noexcept {
+  Memfd mine{std::move(*this)};  // whose end is as any other
+  fd_ = std::move(from.fd_);
+  size_ = from.size_;
+  sealed_ = from.sealed_;
+  stock_ = std::move(from.stock_);
+  return *this;
 }
 
 Result<void> Memfd::write(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto n = ::write(fd_.get(), bytes.data(), bytes.size());
+    const auto n = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return no_memory("write");
+    size_ += static_cast<std::uint64_t>(n);
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
 }
 
-Result<UniqueFd> Memfd::seal() && {
+Result<void> Memfd::add_seals() const {
+  if (sealed_) return {};
+  if (stock_ && ::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) return no_memory("truncate");
   if (::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
     return no_memory("seal");
+  sealed_ = true;
+  return {};
+}
+
+Result<UniqueFd> Memfd::seal() && {
+  if (auto done = add_seals(); !done) return done.error();
   return std::move(fd_);
+}
+
+Result<UniqueFd> Memfd::sealed() const {
+  if (auto done = add_seals(); !done) return done.error();
+  UniqueFd copy{::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0)};
+  if (!copy) return no_memory("dup");
+  return copy;
+}
+
+Result<Memfd> MemfdStock::take() {
+  UniqueFd kept;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!kept_.empty()) {
+      kept = std::move(kept_.back());
+      kept_.pop_back();
+    }
+  }
+  auto memfd = kept ? Result<Memfd>{Memfd{std::move(kept), 0}} : Memfd::create("message");
+  if (memfd) memfd->stock_ = shared_from_this();
+  return memfd;
+}
+
+void MemfdStock::give_back(UniqueFd fd, std::uint64_t size) {
+  if (size > kLargestKept) return;
+  const std::lock_guard lock{mutex_};
+  if (kept_.size() < kMostKept) kept_.push_back(std::move(fd));
 }
 
 }  // namespace mansio::io

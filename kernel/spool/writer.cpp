@@ -55,9 +55,9 @@ Task<Result<void>> in_bulk(std::shared_ptr<WriterCore> core, Work work) {
 }
 
 // `head`, what lies in `file` from `at` to `end`, and `tail` after it.
-Result<io::UniqueFd> copy_of(std::string_view head, io::File *file, std::uint64_t at, std::uint64_t end,
-                             std::string_view tail) {
-  auto memfd = io::Memfd::create("message");
+Result<io::Memfd> copy_of(io::MemfdStock &memfds, std::string_view head, io::File *file, std::uint64_t at,
+                          std::uint64_t end, std::string_view tail) {
+  auto memfd = memfds.take();
   if (!memfd) return memfd.error();
   if (auto written = memfd->write(head); !written) return written.error();
   std::string block(file ? std::min<std::uint64_t>(kChunk, end - at) : 0, '\0');
@@ -69,7 +69,7 @@ Result<io::UniqueFd> copy_of(std::string_view head, io::File *file, std::uint64_
     at += *n;
   }
   if (auto written = memfd->write(tail); !written) return written.error();
-  return std::move(*memfd).seal();
+  return memfd;
 }
 
 std::shared_ptr<const void> share(const std::shared_ptr<WriterCore> &core, std::uint64_t bytes) {
@@ -110,19 +110,18 @@ class DraftImpl final : public Draft {
     auto held = share(core_, before.size() + size_);
     if (!held) co_return Error{Status::Busy, "no memory for a copy of the message", {4, 3, 1}};
     const auto copy = std::make_shared<DraftCopy>();
-    copy->size = before.size() + size_;
     copy->keep = std::move(held);
     if (!large_) {
-      auto made = copy_of(before, nullptr, 0, 0, buffer_);
+      auto made = copy_of(*core_->memfds(), before, nullptr, 0, 0, buffer_);
       if (!made) co_return made.error();
-      copy->fd = std::move(*made);
+      copy->content = std::move(*made);
       co_return std::move(*copy);
     }
-    Work work = [large = large_, copy, before = std::move(before), end = large_->segment.end,
+    Work work = [large = large_, copy, memfds = core_->memfds(), before = std::move(before), end = large_->segment.end,
                  tail = buffer_]() -> Result<void> {
-      auto made = copy_of(before, large->segment.file.get(), kBodyStart, end, tail);
+      auto made = copy_of(*memfds, before, large->segment.file.get(), kBodyStart, end, tail);
       if (!made) return made.error();
-      copy->fd = std::move(*made);
+      copy->content = std::move(*made);
       return {};
     };
     auto done = co_await in_bulk(core_, std::move(work));
@@ -218,6 +217,7 @@ class WriterImpl final : public Writer {
   std::uint64_t syncs() const override { return core_->syncs(); }
   std::uint64_t memory() const override { return core_->held(); }
   std::shared_ptr<const void> reserve_memory(std::uint64_t bytes) override { return share(core_, bytes); }
+  Result<io::Memfd> memfd() override { return core_->memfds()->take(); }
 
   // Not a coroutine itself: the views it is given are copied before anything waits.
   Task<Result<Committed>> commit(MessageId id, std::string_view prefix, std::unique_ptr<Draft> body,

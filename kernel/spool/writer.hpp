@@ -21,6 +21,7 @@
 #include "kernel/io/asio.hpp"
 #include "kernel/io/fd.hpp"
 #include "kernel/io/file.hpp"
+#include "kernel/io/memfd.hpp"
 #include "kernel/mail/envelope.hpp"
 #include "kernel/spool/place.hpp"
 
@@ -55,10 +56,9 @@ struct WriterOptions {
   io::FileSystem *files = nullptr;                  // how granted descriptors are used; nullptr: the system's
 };
 
-// What a draft holds, for readers who must not see a segment: a sealed memfd.
+// What a draft holds, for readers who must not see a segment.
 struct DraftCopy {
-  io::UniqueFd fd;
-  std::uint64_t size = 0;
+  io::Memfd content;
   std::shared_ptr<const void> keep{};  // its share of the memory for bodies, for as long as it is open
 };
 
@@ -106,6 +106,7 @@ class Writer {
   virtual std::uint64_t memory() const { return 0; }  // bytes of bodies held now
   // A share of the memory for bodies, for as long as it is kept; null when that is used up.
   virtual std::shared_ptr<const void> reserve_memory(std::uint64_t bytes) = 0;
+  virtual Result<io::Memfd> memfd() { return io::Memfd::create("message"); }  // for a copy made elsewhere
 };
 
 }  // namespace mansio::spool

@@ -49,7 +49,8 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
   const WriterOptions &options() const { return options_; }
   asio::io_context &loop() { return loop_; }
   SegmentSource *source() { return source_; }
-  IoThread *bulk();  // large bodies; nullptr after shut()
+  IoThread *bulk();                                                          // large bodies; nullptr after shut()
+  const std::shared_ptr<io::MemfdStock> &memfds() const { return memfds_; }  // for copies of messages
   void count_sync() { ++syncs_; }
 
   // Bytes of bodies in memory, over all drafts and commits.
@@ -96,6 +97,7 @@ class WriterCore : public std::enable_shared_from_this<WriterCore> {
   asio::steady_timer batch_timer_, sync_timer_;
   bool sync_timer_set_ = false;
 
+  const std::shared_ptr<io::MemfdStock> memfds_ = std::make_shared<io::MemfdStock>();
   Turns *const turns_;
   std::unique_ptr<IoThread> thread_, bulk_;
 };

@@ -55,7 +55,7 @@ class FilterInstanceTest : public HostTest {
     call.id = message_;
     call.arguments = {argument};
     call.session_meta = {{"greeted", "yes"}};
-    call.length = content ? content->length : 0;
+    call.length = content ? content->file.size() : 0;
     call.time_limit = within;
     call.total_limit = 20 * within;
     call.last = stage == MANSIO_STAGE_END_OF_MESSAGE;

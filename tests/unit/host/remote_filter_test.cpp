@@ -69,7 +69,7 @@ class RemoteFilterTest : public HostTest {
     wire::StageCall call;
     call.stage = MANSIO_STAGE_RCPT;
     call.arguments = {argument};
-    call.length = content ? content->length : 0;
+    call.length = content ? content->file.size() : 0;
     call.time_limit = within;
     call.total_limit = 20 * within;
     return remote_.start(
@@ -245,7 +245,7 @@ TEST_F(FilterServiceTest, BringsEditsOfAnySize) {
   const auto content = content_of("X-Do: huge\r\n\r\n");
   wire::StageCall call;
   call.stage = MANSIO_STAGE_END_OF_MESSAGE;
-  call.length = content->length;
+  call.length = content->file.size();
   call.time_limit = call.total_limit = 60 * kSecond;
   remote_.start(
       std::move(call), content, [this](wire::StageResult &&r) { results_["huge"] = std::move(r); }, nullptr);

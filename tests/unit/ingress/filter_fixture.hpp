@@ -48,8 +48,8 @@ class FakeFilter final : public host::FilterInstance {
                       std::function<void()>) override {
     seen.push_back(call);
     if (content) {
-      std::string bytes(content->length, '\0');
-      EXPECT_EQ(::pread(content->fd.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+      std::string bytes(content->file.size(), '\0');
+      EXPECT_EQ(::pread(content->file.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
       contents.push_back(std::move(bytes));
     }
     if (waits.contains(call.stage)) {

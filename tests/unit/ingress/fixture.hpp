@@ -42,9 +42,8 @@ class FakeDraft final : public spool::Draft {
     if (fails_) co_return *fails_;
     const auto all = (head ? head(crc32c(body), body.size()) : std::string{}) + body;
     spool::DraftCopy copy;
-    copy.fd.reset(::memfd_create("message", MFD_CLOEXEC));
-    copy.size = all.size();
-    EXPECT_EQ(::write(copy.fd.get(), all.data(), all.size()), static_cast<ssize_t>(all.size()));
+    copy.content = std::move(*io::Memfd::create("message"));
+    EXPECT_TRUE(copy.content.write(all).ok());
     co_return copy;
   }
   std::uint64_t size() const override { return body.size(); }

@@ -113,8 +113,10 @@ TEST(SpoolWriter, CopyOfADraftIsAllThatWasAppendedWhereverItLies) {
   rig.open_writer(o);
   ASSERT_TRUE(rig.wait(rig.send("x")).ok());
   const auto content = [](const DraftCopy &copy) {
-    std::string bytes(copy.size + 1, '\0');
-    const auto n = ::pread(copy.fd.get(), bytes.data(), bytes.size(), 0);
+    const auto sealed = copy.content.sealed();
+    EXPECT_TRUE(sealed.ok());
+    std::string bytes(copy.content.size() + 1, '\0');
+    const auto n = ::pread(copy.content.get(), bytes.data(), bytes.size(), 0);
     bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     return bytes;
   };
@@ -127,7 +129,7 @@ TEST(SpoolWriter, CopyOfADraftIsAllThatWasAppendedWhereverItLies) {
     const auto copy = rig.wait(draft->copy());
     ASSERT_TRUE(copy.ok()) << copy.error().text;
     EXPECT_EQ(content(*copy), all);
-    EXPECT_LT(::write(copy->fd.get(), "x", 1), 0) << "nobody can change it";
+    EXPECT_LT(::write(copy->content.get(), "x", 1), 0) << "nobody can change what others see";
   }
   {
     const auto behind = rig.wait(draft->copy([&](std::uint32_t crc, std::uint64_t size) {
