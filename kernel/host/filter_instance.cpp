@@ -192,6 +192,7 @@ class FilterInProcess final : public FilterInstance {
     MessageSource source;
     const auto &file = content->file;
     if (file.size() > 0) source.slices.push_back({sizeof(mansio_slice), file.get(), 0, file.size()});
+    source.lend = [&file] { return file.freeze().ok(); };
     source.keep = std::move(content);
     return std::make_shared<const MessageSource>(std::move(source));
   }

@@ -270,7 +270,7 @@ std::int64_t Instance::message_read(std::uint64_t op, std::uint64_t offset, char
 
 std::size_t Instance::message_slices(std::uint64_t op, mansio_slice *to, std::size_t max, std::size_t stride) const {
   const auto source = operations_.source(op);
-  if (!source) return 0;
+  if (!source || (source->lend && !source->lend())) return 0;
   for (std::size_t i = 0; i < std::min(max, source->slices.size()); ++i)
     std::memcpy(reinterpret_cast<char *>(to) + i * stride, &source->slices[i], std::min(stride, sizeof(mansio_slice)));
   return source->slices.size();

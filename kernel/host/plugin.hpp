@@ -63,6 +63,7 @@ struct Surroundings {
   process::SharedMemory *shared = nullptr;
   std::uint32_t slot = 0;
   std::uint32_t config_epoch = 0;  // the configuration that its instances are of
+  bool stays_awake = true;         // its loop may, for an answer of a plugin in another process (io::Awake)
 };
 
 // What an instance may use at most. Its process sets the others (memory, CPU, descriptors).
@@ -84,7 +85,7 @@ inline Limits limits_of(const config::Budget &budget) {
 struct InstanceOptions {
   std::string name;                            // "smtp"
   std::map<std::string, std::string> options;  // canonical, from check_options
-  std::map<std::string, std::string> facts;    // "instance", "myhostname", "self_addresses", "state_directory"
+  std::map<std::string, std::string> facts;    // "instance", "kind", "myhostname", "self_addresses", "state_directory"
   Limits limits{};
 };
 
@@ -93,6 +94,9 @@ struct InstanceOptions {
 struct MessageSource {
   std::vector<mansio_slice> slices;
   std::shared_ptr<const void> keep;
+  // Before the plugin is given the slices: what they show must not change any more. False: it cannot have them. From
+  // any thread; null: it does not anyway.
+  std::function<bool()> lend = nullptr;
 };
 
 // Takes a metric: name with labels ("mansio_x_total{instance=\"a\"}") and value; or what a metric is

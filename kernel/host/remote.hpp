@@ -24,7 +24,8 @@ namespace mansio::host {
 
 class RemoteLookup final : public LookupInstance {
  public:
-  RemoteLookup(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit);
+  RemoteLookup(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit,
+               bool stays_awake = true);
   // A channel not started yet; it takes the place of an earlier one.
   void attach(std::shared_ptr<io::Channel> channel);
 

@@ -12,6 +12,7 @@
 #include "kernel/host/metrics.hpp"
 #include "kernel/host/patience.hpp"
 #include "kernel/host/timers.hpp"
+#include "kernel/io/awake.hpp"
 #include "kernel/io/channel.hpp"
 
 namespace mansio::host {
@@ -19,10 +20,16 @@ namespace mansio::host {
 template <class Answered, class Done>
 class RemoteCalls {
  public:
-  // `failure`: the answer in the place of one that does not come; `failed`: is this one?
+  // `failure`: the answer in the place of one that does not come; `failed`: is this one? `stays_awake`: see io::Awake.
   RemoteCalls(asio::io_context &loop, const Clock &clock, std::size_t limit, Answered (*failure)(std::string why),
-              bool (*failed)(const Answered &))
-      : clock_(clock), limit_(limit), failure_(failure), failed_(failed), timers_(loop) {}
+              bool (*failed)(const Answered &), bool stays_awake = true)
+      : clock_(clock),
+        limit_(limit),
+        failure_(failure),
+        failed_(failed),
+        stays_awake_(stays_awake),
+        timers_(loop),
+        awake_(loop) {}
   ~RemoteCalls() {
     if (channel_) channel_->close();
   }
@@ -34,6 +41,7 @@ class RemoteCalls {
     if (channel_) channel_->close();
     lost("its process was replaced");
     channel_ = std::move(channel);
+    channel_->expect_one_by_one();
     channel_->start(std::move(receive), [this, which = channel_.get()](std::string_view) {
       if (channel_.get() == which) lost("its process ended");
     });
@@ -52,6 +60,7 @@ class RemoteCalls {
       end(number, failure_("time limit exceeded"));
     });
     calls_.emplace(number, Waiting{std::move(done), timer, clock_.mono()});
+    if (calls_.size() == 1 && stays_awake_) awake_.expect();  // with more of them under way there is work meanwhile
   }
   template <class M>
   void tell(const M &message) {
@@ -63,6 +72,7 @@ class RemoteCalls {
       ++metrics_.host.late;
       return;
     }
+    awake_.has_come();
     timers_.cancel(node.mapped().timer);
     metrics_.host.busy += clock_.mono() - node.mapped().started;
     if (failed_(answer)) ++metrics_.host.failed;
@@ -94,7 +104,9 @@ class RemoteCalls {
   const std::size_t limit_;
   Answered (*const failure_)(std::string why);
   bool (*const failed_)(const Answered &);
+  const bool stays_awake_;
   Timers timers_;
+  io::Awake awake_;
   std::shared_ptr<io::Channel> channel_;
   std::unordered_map<std::uint64_t, Waiting> calls_;
   std::uint64_t last_ = 0;

@@ -19,7 +19,8 @@ RemoteFilter::RemoteFilter(asio::io_context &loop, const Clock &clock, const cha
       filter_(std::string_view{label} == "filter"),
       name_(std::move(name)),
       limit_(in_flight_limit),
-      timers_(loop) {}
+      timers_(loop),
+      awake_(loop) {}
 
 RemoteFilter::~RemoteFilter() {
   if (!channel_) return;
@@ -34,6 +35,7 @@ void RemoteFilter::attach(std::shared_ptr<io::Channel> channel) {
   }
   channel_ = std::move(channel);
   ++incarnation_;
+  channel_->expect_one_by_one();
   channel_->start([this](io::Message &m) { receive(m); },
                   [this, which = channel_.get()](std::string_view) {
                     if (channel_.get() == which) lost();
@@ -82,6 +84,7 @@ void RemoteFilter::send(wire::StageCall call, const std::shared_ptr<const Filter
   auto &pending = pending_[call.number];
   pending = {std::move(done), 0, now, call.time_limit, now + call.total_limit, call.stage};
   arm(call.number, pending, call.time_limit);
+  if (pending_.size() == 1) awake_.expect();
 }
 
 void RemoteFilter::arm(std::uint64_t number, Pending &pending, Nanos within) {
@@ -140,6 +143,7 @@ void RemoteFilter::end(std::uint64_t number, wire::StageResult &&result) {
     ++metrics_.host.late;
     return;
   }
+  awake_.has_come();
   timers_.cancel(node.mapped().timer);
   metrics_.host.busy += clock_.mono() - node.mapped().started;
   if (result.outcome == wire::StageOutcome::Failed) ++metrics_.host.failed;

@@ -12,6 +12,7 @@
 #include "kernel/host/filter.hpp"
 #include "kernel/host/metrics.hpp"
 #include "kernel/host/timers.hpp"
+#include "kernel/io/awake.hpp"
 #include "kernel/io/channel.hpp"
 
 namespace mansio::host {
@@ -65,6 +66,7 @@ class RemoteFilter final : public FilterInstance {
   const std::string name_;
   const std::size_t limit_;
   Timers timers_;
+  io::Awake awake_;
   std::shared_ptr<io::Channel> channel_;
   std::uint64_t stages_ = ~std::uint64_t{0};
   std::function<void()> told_;

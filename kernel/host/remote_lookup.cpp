@@ -8,10 +8,13 @@
 
 namespace mansio::host {
 
-RemoteLookup::RemoteLookup(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit)
-    : name_(std::move(name)), calls_(loop, clock, in_flight_limit, lookup_failure, [](const io::TableAnswer &answer) {
-        return answer.outcome == io::TableAnswer::Outcome::TryLater;
-      }) {}
+RemoteLookup::RemoteLookup(asio::io_context &loop, const Clock &clock, std::string name, std::size_t in_flight_limit,
+                           bool stays_awake)
+    : name_(std::move(name)),
+      calls_(
+          loop, clock, in_flight_limit, lookup_failure,
+          [](const io::TableAnswer &answer) { return answer.outcome == io::TableAnswer::Outcome::TryLater; },
+          stays_awake) {}
 
 void RemoteLookup::attach(std::shared_ptr<io::Channel> channel) {
   calls_.attach(std::move(channel), [this](io::Message &m) { receive(m); });

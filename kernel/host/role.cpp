@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <set>
 
 #include "kernel/config/plan.hpp"
@@ -24,6 +25,7 @@
 #include "kernel/host/tables.hpp"
 #include "kernel/host/transport.hpp"
 #include "kernel/host/watchdog.hpp"
+#include "kernel/io/awake.hpp"
 #include "kernel/process/resolver.hpp"
 #include "kernel/process/shared.hpp"
 #include "kernel/wire/host_messages.hpp"
@@ -91,6 +93,7 @@ class Host final : public process::Role {
 
     dns_ = process::make_resolver(context);
     auto around = surroundings_in(context, *dns_, nullptr, &running_, &submissions_, &commands_);
+    around.stays_awake = table.budget.cpu_limit == 0;
     tables_ = TableSet::as_configured(settings, context.start.plugin_dir, around);
     around.tables = tables_.get();
 
@@ -99,6 +102,7 @@ class Host final : public process::Role {
         return limited;
       watchdog_ = watch_plugins(context.loop, "host", running_, table.budget.cpu_limit);
     }
+    if ((lookup || filter || auth) && around.stays_awake) awake_.emplace(context.loop);
     if (lookup) {
       auto made = LookupInstance::create(around, plugin, std::move(instance));
       if (!made) return made.error();
@@ -135,8 +139,14 @@ class Host final : public process::Role {
     const bool table = peer.kind == wire::RoleKind::Host && peer.name.starts_with("host.lookup.");
     (table ? tables_that_ask_ : channels_).insert(channel);
     const std::weak_ptr weak{channel};
-    channel->start([this, weak](io::Message &m) { receive(weak, m); },
-                   [this, which = channel.get()](std::string_view) { gone(which); });
+    if (awake_) channel->expect_one_by_one();
+    channel->start(
+        [this, weak](io::Message &m) {
+          if (awake_) awake_->has_come();
+          receive(weak, m);
+          if (awake_) awake_->expect();
+        },
+        [this, which = channel.get()](std::string_view) { gone(which); });
     if (filter_) filter_->greet(*channel);
     if (event_) event_->greet(*channel);
     if (auth_) auth_->greet(*channel);
@@ -335,6 +345,7 @@ class Host final : public process::Role {
   std::unique_ptr<AuthService> auth_;
   std::unique_ptr<StoreService> store_;
   std::unique_ptr<Watchdog> watchdog_;
+  std::optional<io::Awake> awake_;                                     // for the next question
   std::set<std::shared_ptr<io::Channel>> channels_, tables_that_ask_;  // of its clients
   bool draining_ = false, finished_ = false;
 };

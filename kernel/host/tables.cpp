@@ -57,7 +57,8 @@ std::unique_ptr<TableSet> TableSet::as_configured(const config::Settings &settin
   set->make_ = [dir = std::move(plugin_dir), &settings, around,
                 set = set.get()](const config::Lookup &lookup) -> Result<std::unique_ptr<LookupInstance>> {
     if (lookup.budget.isolation == config::Isolation::InProcess) return make_in_process(lookup, dir, settings, around);
-    auto remote = std::make_unique<RemoteLookup>(around.loop, around.clock, lookup.name, lookup.budget.in_flight_limit);
+    auto remote = std::make_unique<RemoteLookup>(around.loop, around.clock, lookup.name, lookup.budget.in_flight_limit,
+                                                 around.stays_awake);
     set->remotes_[lookup.name] = remote.get();
     return std::unique_ptr<LookupInstance>{std::move(remote)};
   };

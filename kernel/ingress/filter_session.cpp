@@ -94,7 +94,6 @@ void FilterSession::message_begins() {
   word_ = {};
   version_ = {};
   unchecked_ = session_unchecked_;
-  waited_ = false;
 }
 
 void FilterSession::message_over(MessageId id, bool taken) {
@@ -272,10 +271,7 @@ Task<wire::StageResult> FilterSession::call(Seat &seat, wire::StageCall request,
   if (!gone_) {
     waiting_ = answer;
     answer->number = instance.start(std::move(request), std::move(content), std::move(done));
-    if (!answer->result) {
-      waited_ = true;
-      co_await answer->done.wait();
-    }
+    if (!answer->result) co_await answer->done.wait();
     waiting_ = nullptr;
   }
   if (gone_ || !answer->result) co_return host::stage_failure("the client has gone");

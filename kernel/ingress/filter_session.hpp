@@ -92,8 +92,7 @@ class FilterSession {
   }
 
   bool waiting() const { return waiting_ != nullptr; }
-  bool waited() const { return waited_; }  // since the message began: the client may have gone meanwhile
-  void client_gone();                      // ends the wait; what follows is of no interest to anybody
+  void client_gone();  // ends the wait; what follows is of no interest to anybody
   bool gone() const { return gone_; }
   void abandon();  // the coroutine that waits is destroyed: there will be no answer
 
@@ -129,7 +128,7 @@ class FilterSession {
   // A filter whose on_failure is "hold" failed: why this message, or each of this session, is held.
   std::string unchecked_, session_unchecked_;
   std::shared_ptr<Answer> waiting_;
-  bool begun_ = false, waited_ = false, gone_ = false;
+  bool begun_ = false, gone_ = false;
 };
 
 }  // namespace mansio::ingress

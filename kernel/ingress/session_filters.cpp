@@ -230,7 +230,7 @@ Task<std::optional<Reply>> Session::filter_content() {
     if (auto why = co_await show_version(k)) co_return why;
     if (!transaction_) co_return std::nullopt;
   }
-  if (wanted && filters_->waited() && connection_.gone()) co_return client_lost();
+  if (wanted && connection_.gone()) co_return client_lost();
   co_return std::nullopt;
 }
 

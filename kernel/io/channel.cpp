@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint8_t kMagic = 0xA5;
 // The first window is the peer's to announce; until its hello arrives this much may be sent.
 constexpr std::uint32_t kInitialCredit = 256 * 1024;
+constexpr ssize_t kSmallFrame = 4 * 1024;
 
 void put_message_header(std::string &out, std::uint16_t type, std::uint16_t n_fds, std::uint32_t length) {
   Encoder e{out};
@@ -183,6 +184,13 @@ void Channel::wait_readable() {
 }
 
 void Channel::read_some() {
+  read_frames();
+  // What was said in answer leaves now: behind the rest of the turn it would wait for other channels.
+  if (flush_scheduled_) flush();
+  if (open_) wait_readable();
+}
+
+void Channel::read_frames() {
   // A bounded number of frames a turn, so that one busy peer does not starve the loop.
   thread_local std::vector<char> buffer(kMaxFrame + 1);
   for (int turn = 0; turn < 32 && open_ && !paused_; ++turn) {
@@ -196,7 +204,7 @@ void Channel::read_some() {
     const auto n = ::recvmsg(socket_.native_handle(), &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (errno == EAGAIN) break;
+      if (errno == EAGAIN) return;
       // Told once, ahead of what is queued, when the peer went with something of ours unread.
       if (errno == ECONNRESET) continue;
       return fail(std::strerror(errno));
@@ -214,8 +222,8 @@ void Channel::read_some() {
     // Truncated control data means descriptors were lost (EMFILE): the messages that need them fail, not we.
     if (msg.msg_flags & MSG_TRUNC) return fail("frame too long");
     consume({buffer.data(), static_cast<std::size_t>(n)}, fds);
+    if (one_by_one_ && n < kSmallFrame) return;  // of a peer that is not busy
   }
-  if (open_) wait_readable();
 }
 
 void Channel::consume(std::string_view bytes, std::vector<UniqueFd> &fds) {

@@ -77,6 +77,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
     return send_raw(static_cast<std::uint16_t>(M::kType), encode(message), std::move(fds));
   }
 
+  // For questions and answers that come one at a time: after a small frame the next turn looks for another, as there is
+  // mostly none. Else all is read that is there, which is before anything that comes on other channels later.
+  void expect_one_by_one() { one_by_one_ = true; }
+
   // While paused nothing is read, so the peer runs out of credit. Messages of a frame already read still arrive.
   void pause();
   void resume();
@@ -103,6 +107,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool write_frame(Frame &frame);
   void wait_readable();
   void read_some();
+  void read_frames();
   void consume(std::string_view frame, std::vector<UniqueFd> &fds);
   void fail(std::string_view why);
 
@@ -118,6 +123,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool broken_ = false;  // the peer takes no more; what it sent is still read
   bool started_ = false;
   bool paused_ = false;
+  bool one_by_one_ = false;
   bool reading_ = false;
   bool hello_sent_ = false;
   bool hello_seen_ = false;

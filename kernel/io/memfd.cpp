@@ -28,15 +28,18 @@ Result<Memfd> Memfd::create(const char *name) {
   return Memfd{std::move(fd), 0};
 }
 
+Memfd::Memfd(Memfd &&from) noexcept
+    : fd_(std::move(from.fd_)), size_(from.size_), frozen_(from.frozen_.load()), stock_(std::move(from.stock_)) {}
+
 Memfd::~Memfd() {
-  if (fd_ && stock_ && !sealed_) stock_->give_back(std::move(fd_), size_);
+  if (fd_ && stock_ && !frozen_) stock_->give_back(std::move(fd_), size_);
 }
 
 Memfd &Memfd::operator=(Memfd &&from) noexcept {
   Memfd mine{std::move(*this)};  // whose end is as any other
   fd_ = std::move(from.fd_);
   size_ = from.size_;
-  sealed_ = from.sealed_;
+  frozen_ = from.frozen_.load();
   stock_ = std::move(from.stock_);
   return *this;
 }
@@ -52,22 +55,23 @@ Result<void> Memfd::write(std::string_view bytes) {
   return {};
 }
 
-Result<void> Memfd::add_seals() const {
-  if (sealed_) return {};
+Result<void> Memfd::freeze() const {
+  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+  if (frozen_) return {};
   if (stock_ && ::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) return no_memory("truncate");
-  if (::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-    return no_memory("seal");
-  sealed_ = true;
+  if (::fcntl(fd_.get(), F_ADD_SEALS, kSeals) != 0 && ::fcntl(fd_.get(), F_GET_SEALS) != kSeals)
+    return no_memory("seal");  // another thread's was not first either
+  frozen_ = true;
   return {};
 }
 
 Result<UniqueFd> Memfd::seal() && {
-  if (auto done = add_seals(); !done) return done.error();
+  if (auto done = freeze(); !done) return done.error();
   return std::move(fd_);
 }
 
 Result<UniqueFd> Memfd::sealed() const {
-  if (auto done = add_seals(); !done) return done.error();
+  if (auto done = freeze(); !done) return done.error();
   UniqueFd copy{::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0)};
   if (!copy) return no_memory("dup");
   return copy;

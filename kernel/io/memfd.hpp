@@ -1,10 +1,11 @@
 // Memfd: bytes gathered in memory for others to read, in this process or another. Who is in another process gets them
 // sealed, so that nobody changes them later.
 //
-// To make one, and to give its pages back, costs more than to fill it with a usual message. So one that only this
-// process has seen goes back to the MemfdStock that it came from, and what comes next is written over its bytes.
+// To make one, and to give its pages back, costs more than to fill it with a usual message. So one whose descriptor
+// nobody was given goes back to the MemfdStock that it came from, and what comes next is written over its bytes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,25 +27,25 @@ class Memfd {
   Memfd() = default;                                                                   // none
   Memfd(UniqueFd filled, std::uint64_t size) : fd_(std::move(filled)), size_(size) {}  // by another process
   ~Memfd();
-  Memfd(Memfd &&) noexcept = default;
+  Memfd(Memfd &&from) noexcept;
   Memfd &operator=(Memfd &&from) noexcept;
 
   // Of size() bytes from its start; others may be behind them.
   int get() const { return fd_.get(); }
   std::uint64_t size() const { return size_; }
   Result<void> write(std::string_view bytes);  // behind what is there
-  // For another process: its descriptor, or one more. Neither size nor content can change any more, and there is
-  // nothing behind the bytes.
+  // Neither size nor content can change any more, and there is nothing behind the bytes. Before anybody is given the
+  // descriptor: he may map it, or send pages of it that are read long after. From any thread.
+  Result<void> freeze() const;
+  // Frozen, for another process: its descriptor, or one more.
   Result<UniqueFd> seal() &&;
   Result<UniqueFd> sealed() const;
 
  private:
   friend class MemfdStock;
-  Result<void> add_seals() const;
-
   UniqueFd fd_;
   std::uint64_t size_ = 0;
-  mutable bool sealed_ = false;
+  mutable std::atomic<bool> frozen_ = false;
   std::shared_ptr<MemfdStock> stock_{};
 };
 

@@ -14,6 +14,7 @@
 
 #include "kernel/host/lookup.hpp"
 #include "kernel/host/remote.hpp"
+#include "kernel/io/awake.hpp"
 
 namespace {
 
@@ -121,14 +122,18 @@ void serve(io::UniqueFd socket, const mansio_plugin &plugin, const std::map<std:
   auto lookup = host::LookupInstance::create({loop, clock, log, dns}, plugin, {"bench", options, {}, {}});
   if (!lookup) return;
   const auto channel = io::Channel::create(loop, std::move(socket));
+  io::Awake awake{loop};
+  channel->expect_one_by_one();
   channel->start(
       [&](io::Message &m) {
+        awake.has_come();
         const auto call = decode<wire::LookupCall>(m.payload);
         if (!call) return;
         (*lookup)->lookup(call->key, call->time_limit, [&, number = call->number](const io::TableAnswer &a) {
           channel->send(
               wire::LookupResult{number, static_cast<std::uint8_t>(a.outcome), a.values, a.text, a.failed, a.ttl});
         });
+        awake.expect();
       },
       [&](std::string_view) { loop.stop(); });
   loop.run();

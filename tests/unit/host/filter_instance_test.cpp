@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <map>
 
@@ -76,6 +77,14 @@ class FilterInstanceTest : public HostTest {
     return result(last_);
   }
 
+  // The descriptor that it was in goes back to `stock`, if it may.
+  wire::StageResult end_of_message(const std::string &what, io::MemfdStock &stock) {
+    auto content = std::make_shared<FilterContent>();
+    content->file = std::move(*stock.take());
+    EXPECT_TRUE(content->file.write("X-Do: " + what + "\r\n\r\nbody\r\n").ok());
+    start(++last_, MANSIO_STAGE_END_OF_MESSAGE, "", std::move(content));
+    return result(last_);
+  }
   wire::StageResult mail(const std::string &what) {
     start(++last_, MANSIO_STAGE_MAIL, what + "@example.com");
     return result(last_);
@@ -109,6 +118,28 @@ class FilterInstanceTest : public HostTest {
   int last_ = 1000;
   std::unique_ptr<FilterInstance> instance_;
 };
+
+TEST_F(FilterInstanceTest, WhatItIsGivenADescriptorOfNeverChanges) {
+  create();
+  const auto stock = std::make_shared<io::MemfdStock>();
+  ASSERT_EQ(end_of_message("fine", *stock).outcome, StageOutcome::Ok);
+  const auto read = stock->take();
+  EXPECT_TRUE(read->sealed().ok());
+  EXPECT_EQ(end_of_message("slices", *stock).text, "cannot be changed");
+  struct stat st {};
+  ASSERT_EQ(::fstat(stock->take()->get(), &st), 0);
+  EXPECT_EQ(st.st_size, 0) << "a new one: the plugin may still send pages of that message";
+}
+
+TEST_F(FilterInstanceTest, AMessageReadInTheFileOfAnotherIsThatMessageAlone) {
+  create();
+  const auto stock = std::make_shared<io::MemfdStock>();
+  EXPECT_EQ(end_of_message("reject571", *stock).text, "blocked");
+  EXPECT_EQ(end_of_message("skip", *stock).outcome, StageOutcome::Skip);
+  struct stat st {};
+  ASSERT_EQ(::fstat(stock->take()->get(), &st), 0);
+  EXPECT_GT(st.st_size, 0) << "one file for both";
+}
 
 TEST_F(FilterInstanceTest, BringsTheVerdictOfAPlugin) {
   create();

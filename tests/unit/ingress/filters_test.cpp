@@ -52,11 +52,13 @@ TEST_F(FilteredServer, ShowsEveryStageInOrderWithItsFacts) {
 }
 
 TEST_F(FilteredServer, AsksOnlyForTheStagesThatAreWanted) {
-  filter_.wanted = 1u << MANSIO_STAGE_RCPT;
+  filter_.wanted = 1u << MANSIO_STAGE_RCPT | 1u << MANSIO_STAGE_DISCONNECT;
   policy_.wanted = 0;
   auto peer = ready_for_data();
   EXPECT_THAT(send(peer, "x\r\n"), StartsWith("250 "));
   EXPECT_THAT(filter_.order(), ElementsAre(MANSIO_STAGE_RCPT));
+  say(peer, "QUIT\r\n");
+  EXPECT_THAT(filter_.order(), ElementsAre(MANSIO_STAGE_RCPT, MANSIO_STAGE_DISCONNECT));
 }
 
 TEST_F(FilteredServer, LetsAPolicyRefuseARecipientAndNoOther) {

@@ -94,6 +94,47 @@ TEST_F(ChannelTest, HearsWhatAPeerSaidBeforeItEndedEvenWhenItHadNotReadEverythin
   EXPECT_EQ(b_closed_, "closed by peer");
 }
 
+TEST_F(ChannelTest, ReadsAllThatIsThereBeforeAnythingElseHasItsTurn) {
+  connect();
+  for (std::uint32_t i = 0; i < 8; ++i) {  // a frame each
+    ASSERT_TRUE(a_->send(Number{i, {}}));
+    a_->flush_now();
+  }
+  a_->close();
+  while (numbers_.empty() && loop_.poll_one() != 0) continue;
+  EXPECT_EQ(numbers_.size(), 8u);
+}
+
+TEST_F(ChannelTest, ReadsOneSmallFrameATurnWhereTheyComeOneByOne) {
+  connect();
+  b_->expect_one_by_one();
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(a_->send(Number{i, {}}));
+    a_->flush_now();
+  }
+  while (numbers_.empty() && loop_.poll_one() != 0) continue;
+  EXPECT_EQ(numbers_.size(), 1u);
+  run();
+  EXPECT_EQ(numbers_.size(), 3u) << "none is forgotten";
+}
+
+TEST_F(ChannelTest, AnswersLeaveOnceTheFrameThatAskedIsDoneWith) {
+  auto pair = channel_pair();
+  ASSERT_TRUE(pair.ok());
+  a_ = Channel::create(loop_, std::move(pair->first));
+  b_ = Channel::create(loop_, std::move(pair->second));
+  a_->start([this](Message &m) { receive(m); }, [](std::string_view) {});
+  b_->start([this](Message &) { b_->send(Number{1, {}}); }, [](std::string_view) {});
+  a_->send(Number{0, {}});
+  a_->send(Number{0, {}});
+  a_->flush_now();
+  const auto waiting = [this] { return b_->queued_bytes(); };
+  while (waiting() == 0 && numbers_.empty() && loop_.poll_one() != 0) continue;
+  EXPECT_EQ(waiting(), 0u) << "both are on their way";
+  run();
+  EXPECT_EQ(numbers_.size(), 2u);
+}
+
 TEST_F(ChannelTest, SaysFalseWhenThePeerDoesNotRead) {
   connect({.queue_bytes = 256 * 1024, .window = 1024 * 1024});
   b_->pause();
