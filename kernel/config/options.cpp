@@ -1034,8 +1034,9 @@ std::span<const Option<Queue>> queue_options() {
       option<&T::envelope_cache_limit>("envelope_cache_limit", integer(1),
                                        "Recipients of fresh or leased mail whose envelopes stay in memory; those of "
                                        "other mail are read back when needed."),
-      option<&T::backlog_limit>("backlog_limit", integer(0),
-                                "Messages waiting above which new mail gets 452; 0 means no limit."),
+      option<&T::backlog_limit>(
+          "backlog_limit", integer(0),
+          "Messages waiting for delivery above which new mail gets 452, without those on hold; 0 means no limit."),
       option<&T::defer_transports>(
           "defer_transports", list(kTransportName),
           "Transports whose mail waits until it is flushed (`mansio queue flush`, ETRN), such "

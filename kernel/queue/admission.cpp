@@ -158,7 +158,7 @@ MessageSlot QueueCore::admit(const spool::Committed &at, Envelope &&envelope, co
     settle(slot);
   else if (m.extra && !(m.extra->failed.empty() && m.extra->succeeded.empty()))
     tell_in_time(slot);
-  if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.size() >= settings_->queue.backlog_limit)
+  if (settings_->queue.backlog_limit > 0 && pressure_.accept && index_.backlog() >= settings_->queue.backlog_limit)
     update_pressure();
   return index_.id_of(slot) == at.id ? slot : kNone;
 }

@@ -225,6 +225,7 @@ class QueueCore : private spool::Mover {
   // leases.cpp
   bool lease_some();
   bool active_on_disk();
+  void mark_active();
   bool journal_stuck();
   void check_active_limits();
   void lease(GroupSlot group);

@@ -169,6 +169,8 @@ class Index {
   // After a change of `held` or `corrupt`; set_state() and the like see to themselves.
   void recount(MessageSlot slot);
   std::uint64_t count(QueueName name) const { return counts_[static_cast<std::size_t>(name)]; }
+  // Messages that wait for delivery or are under it: not those that wait for an operator.
+  std::uint64_t backlog() const { return size() - count(QueueName::Hold) - count(QueueName::Corrupt); }
   QueueName queue_of(MessageSlot slot) const { return static_cast<QueueName>(messages_[slot].counted); }
   std::uint64_t bytes() const { return bytes_; }  // of all bodies, each rounded up to 16
 

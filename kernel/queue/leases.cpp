@@ -273,13 +273,20 @@ bool QueueCore::active_on_disk() {
   if (!marked_active_ || latest + 2 * kTurn > active_until_) {
     const auto due = scheduler_->next_due();
     if (scheduler_->counts().ready == 0 && !(due && *due <= clock_.mono())) return false;
-    if (!std::exchange(marked_active_, true)) idle_since_ = clock_.mono();
-    active_until_ = latest + kActiveAhead;
-    journal(entry::leased_until(active_until_));
-    active_sequence_ = store_.mark_active(true);
+    mark_active();
   }
   if (store_.synced_sequence() >= active_sequence_) leased_until_ = active_until_;
   return latest + kTurn <= leased_until_;
+}
+
+// Also of what is known of rates: until then they may be used, by deliveries or by plugins.
+void QueueCore::mark_active() {
+  const auto latest = steps_.latest();
+  if (marked_active_ && latest + 2 * kTurn <= active_until_) return;
+  if (!std::exchange(marked_active_, true)) idle_since_ = clock_.mono();
+  active_until_ = latest + kActiveAhead;
+  journal(entry::leased_until(active_until_));
+  active_sequence_ = store_.mark_active(true);
 }
 
 void QueueCore::end_lease(LeaseMap::iterator at) {

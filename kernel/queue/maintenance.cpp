@@ -106,7 +106,7 @@ void QueueCore::update_pressure() {
   const auto resume = pressure_.accept ? limit : limit - limit / 20;  // not at every single message
   if (store_.disk_full()) {
     next = {false, true, 452, {4, 3, 1}, "Insufficient system storage"};
-  } else if (limit > 0 && index_.size() >= resume) {
+  } else if (limit > 0 && index_.backlog() >= resume) {
     next = {false, false, 452, {4, 3, 2}, "Too much mail is waiting, try again later"};
   }
   next.brake = brake_now();

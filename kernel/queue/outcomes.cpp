@@ -1,6 +1,7 @@
 // Outcomes: what egress reports, recorded. One pass: apply each recipient's outcome, return the group when the lease
 // is over, journal what changed in one entry, then see what the message needs next.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "kernel/queue/core.hpp"
@@ -393,15 +394,21 @@ void QueueCore::return_group(GroupSlot group, scheduler::Result result, Batch &b
     index_.each_group(g.message, [&](GroupSlot other) { scheduler_->set_alone(other, false); });
   }
   expire_failed(group, batch, envelope);
+  const auto finished = [&](std::optional<Nanos> again) {
+    const auto destination = scheduler_->destination_of(group);
+    scheduler_->finished(group, result, again, clock_.mono());
+    if (result == scheduler::Result::SiteFailure && scheduler_->state_of(destination).dead_until > 0)
+      keep_scheduling_soon();
+  };
   if (g.recipients.empty() || m.deleted) {
-    scheduler_->finished(group, result, std::nullopt, clock_.mono());
+    finished(std::nullopt);
     index_.erase_group(group, reasons_);
     return;
   }
   if (g.attempts < UINT16_MAX) ++g.attempts;
   if (m.extra) m.extra->turns = 0;
   g.flush = FlushState::None;
-  scheduler_->finished(group, result, age_of(group), clock_.mono());
+  finished(age_of(group));
   if (const auto asked = clock_.mono() + std::min(next.asked, settings_->queue.maximal_backoff_time);
       next.asked > 0 && scheduler_->due(group) < asked) {
     scheduler_->hold(group);
@@ -530,6 +537,7 @@ void QueueCore::send_acks() {
   if (marked_active_ && leases_.empty() && acks_.empty() && clock_.mono() >= idle_since_ + kActiveIdle) {
     marked_active_ = false;
     leased_until_ = 0;
+    keep_scheduling();  // all of it: what a crash forgets from now on is nothing
     store_.mark_active(false);
   }
 }

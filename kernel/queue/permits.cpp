@@ -29,6 +29,7 @@ void QueueCore::on_permits_ask(Connection &c, const wire::PermitsAsk &ask) {
     const auto taken = scheduler_->take_permits(*key, ask.key, std::min(ask.want, kMostPermits), clock_.mono());
     given.granted = taken.granted;
     given.retry = taken.retry;
+    if (taken.granted > 0) mark_active();
     if (wake_) wake_();  // the limit's owner may have to be asked
   }
   c.link->send(given);

@@ -141,7 +141,8 @@ Nanos QueueCore::age_of(GroupSlot group) const {
   return std::max<Nanos>(0, age - scheduler_->suspended_time(group, clock_.mono() - age, clock_.mono()));
 }
 
-// Written when it has changed: at once for what an operator orders, soon for what replies do, else now and then.
+// Written when it has changed: at once for what an operator orders, soon for what replies do and for a destination that
+// dies, when nothing is under way for a while, else now and then. What a crash forgets of rates counts as used.
 void QueueCore::keep_scheduling() {
   scheduling_kept_ = clock_.mono();
   const auto changed = [](const std::string &bytes, std::size_t &before) {
@@ -164,6 +165,10 @@ void QueueCore::restore_scheduling(std::string_view scheduling, std::string_view
   const auto offset = clock_.wall() - clock_.mono();
   scheduler_->restore(scheduling, offset, clock_.mono());
   scheduler_->restore_more(learned, offset, clock_.mono());
+  if (store_.was_active()) {
+    const auto until = replay_->leased_until();
+    scheduler_->used_up(until == 0 ? clock_.mono() : until - offset, clock_.mono());
+  }
   restore_learned(learned);
   learned_ = std::hash<std::string_view>{}(learned);
 }

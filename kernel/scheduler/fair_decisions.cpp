@@ -160,16 +160,13 @@ std::optional<Decision> FairScheduler::next_of_dead(TransportId id) {
   }
 }
 
-// What of a tenant's goes next: at least one lane is offered.
-FairScheduler::Choice FairScheduler::choose(Share &s) {
-  std::size_t best = kClasses;
-  for (int again = 0; best == kClasses && again < 2; ++again) {
-    for (std::size_t i = 0; i < kClasses && best == kClasses; ++i)
-      if (!s.classes[i].empty() && s.classes[i].credit > 0) best = i;
-    if (best == kClasses)
-      for (std::size_t i = 0; i < kClasses; ++i) s.classes[i].credit = kCredits[i];
-  }
-  auto &c = s.classes[best];
+// What of a tenant's goes next: at least one lane is offered. It may not be able to go, so nothing is spent on it yet.
+FairScheduler::Choice FairScheduler::choose(const Share &s) const {
+  std::size_t best = 0;
+  while (best < kClasses && (s.classes[best].empty() || s.classes[best].credit == 0)) ++best;
+  if (best == kClasses)
+    for (best = 0; s.classes[best].empty();) ++best;
+  const auto &c = s.classes[best];
   bool ahead = false;
   const bool single = single_first(c, transports_[s.transport].limits.slots, ahead);
   return {c.rounds[single ? 0 : 1].head, static_cast<std::uint8_t>(best), ahead};
@@ -255,6 +252,8 @@ std::optional<Decision> FairScheduler::next_of(TransportId id, Nanos now) {
       continue;
     }
     auto &c = share.classes[choice.priority_class];
+    if (c.credit == 0)  // as all have spent theirs that could go
+      for (std::size_t i = 0; i < kClasses; ++i) share.classes[i].credit = kCredits[i];
     --c.credit;
     if (lane.list)
       c.slots += c.slots < kMostSlots ? 1 : 0;

@@ -29,6 +29,7 @@ DestinationId FairScheduler::destination(TransportId transport, std::string_view
   leave(id);  // no groups yet: it may be forgotten again
   set_site(id, place.site);
   find_owner(id);
+  if (used_up_at_ != kNever && d.site == kNobody) bound(id, now_);
   if (!suspensions_.active().empty()) apply_suspensions(id);
   return id;
 }
@@ -331,9 +332,10 @@ void FairScheduler::bound(DestinationId owner, Nanos now) {
   auto &d = destinations_[owner];
   const auto &limits = limits_of(d);
   d.window.size = limits.effective_window().capped(d.window.size);
-  d.tokens.bound(set_rate_of(owner), now);
+  bound(d.tokens, set_rate_of(owner), now);
   if (d.adapted) adaptive_.at(owner).bound(now);
-  const auto delayed = d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0;
+  const auto delayed =
+      std::max(d.shut ? std::min(d.open_at, now + limits.rate_delay) : 0, used_up_at_ + limits.rate_delay);
   d.shut = false;
   if (const auto open_at = std::max(open_by_rates(owner), delayed); open_at > now) shut(owner, open_at);
   offer(owner);

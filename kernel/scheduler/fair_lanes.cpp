@@ -89,18 +89,30 @@ void FairScheduler::place(LaneId id, Lane::Place to, BucketId bucket) {
   }
 }
 
-// One of its groups was taken: it goes behind the destination's other lanes, once it has had its tenant's turns.
+// One of its groups was taken: once its tenant has had his turns it goes behind the destination's other lanes. Where
+// these wait to be offered again, in this order, so do all that the tenant has before somebody else's: he gains nothing
+// by having many. His turns are counted at the first of these.
 void FairScheduler::served(LaneId id) {
   auto &lane = lanes_[id];
-  if (lane.empty()) return free_lane(id);
   auto &d = destinations_[lane.destination];
-  if (--lane.turns == 0) {
-    lane.turns = tenants_[flows_[lane.flow].tenant].weight;
-    if (d.lanes.tail != id) {
-      LaneLinks::erase(lanes_, d.lanes, id);
-      LaneLinks::push_back(lanes_, d.lanes, id);
+  const auto tenant = flows_[lane.flow].tenant;
+  const auto is_his = [&](LaneId other) { return other != kNobody && flows_[lanes_[other].flow].tenant == tenant; };
+  const auto to_the_end = [&](LaneId which) {
+    LaneLinks::erase(lanes_, d.lanes, which);
+    LaneLinks::push_back(lanes_, d.lanes, which);
+  };
+  auto &first = lanes_[is_his(d.lanes.head) ? d.lanes.head : id];
+  if (--first.turns == 0) {
+    first.turns = tenants_[tenant].weight;
+    to_the_end(id);
+    if (!d.eligible()) {
+      while (d.lanes.head != id && is_his(d.lanes.head)) to_the_end(d.lanes.head);
+      to_the_end(id);
     }
+  } else if (lane.empty() && &first == &lane && is_his(lane.next)) {
+    lanes_[lane.next].turns = lane.turns;
   }
+  if (lane.empty()) return free_lane(id);
   place(id, d.eligible() ? Lane::Place::Offered : Lane::Place::Idle);
 }
 

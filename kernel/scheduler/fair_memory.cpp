@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "kernel/base/codec.hpp"
 #include "kernel/base/parts.hpp"
@@ -57,7 +58,7 @@ struct Saved {
 };
 
 // Parts of save_more().
-constexpr std::uint8_t kPaces = 1, kDeadAlone = 2;
+constexpr std::uint8_t kPaces = 1, kDeadAlone = 2, kUsedUp = 3;
 
 struct SavedPace {  // that replies brought about
   std::string transport, nexthop;
@@ -179,7 +180,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
     // No rate or back-off of today is longer than its own time from now, whatever a clock said.
     if (limits.rate) {
       d.tokens.full_at = shifted(s.full_at, -offset);
-      d.tokens.bound(limits.rate, now);
+      bound(d.tokens, limits.rate, now);
     }
     const auto saved_open_at =
         std::min(s.open_at == 0 ? 0 : s.open_at - offset, now + std::max(limits.rate_delay, limits.rate.interval));
@@ -194,7 +195,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       if (t == transports_.end()) continue;
       if (const auto &rate = t->limits.rate; rate) {
         t->tokens.full_at = s.full_at - offset;
-        t->tokens.bound(rate, now);
+        bound(t->tokens, rate, now);
       }
       t->open_at = std::min(s.open_at - offset, now + std::max(t->limits.rate_delay, t->limits.rate.interval));
       if (t->limits.rate && !by_owner(t->permits)) t->open_at = std::max(t->open_at, t->tokens.next(t->limits.rate));
@@ -205,7 +206,7 @@ void FairScheduler::restore(std::string_view bytes, Nanos offset, Nanos now) {
       if (id == kNobody) continue;
       auto &b = buckets_[id];
       b.tokens.full_at = s.full_at - offset;
-      b.tokens.bound(b.limit, now);
+      bound(b.tokens, b.limit, now);
     }
   }
 }
@@ -237,6 +238,7 @@ std::string FairScheduler::save_more(Nanos offset, Nanos) const {
   std::string out;
   if (!paces.empty()) put_part(out, kPaces, paces);
   if (!dead.empty()) put_part(out, kDeadAlone, dead);
+  if (used_up_at_ != kNever) put_part(out, kUsedUp, used_up_at_ + offset);
   return out;
 }
 
@@ -244,9 +246,11 @@ std::string FairScheduler::save_more(Nanos offset, Nanos) const {
 void FairScheduler::restore_more(std::string_view bytes, Nanos offset, Nanos now) {
   std::vector<SavedPace> paces;
   std::vector<SavedDeadAlone> dead;
+  std::optional<Nanos> used_up_at;
   each_part(bytes, [&](std::uint8_t kind, std::string_view part) {
     if (kind == kPaces) paces = decode<std::vector<SavedPace>>(part).value_or(std::vector<SavedPace>{});
     if (kind == kDeadAlone) dead = decode<std::vector<SavedDeadAlone>>(part).value_or(std::vector<SavedDeadAlone>{});
+    if (kind == kUsedUp) used_up_at = decode<Nanos>(part);
   });
   const auto known = [&](const auto &saved) -> std::optional<DestinationId> {
     const auto t = std::find_if(transports_.begin(), transports_.end(),
@@ -277,6 +281,21 @@ void FairScheduler::restore_more(std::string_view bytes, Nanos offset, Nanos now
     for (auto lane = d.lanes.head; d.site != kNobody && lane != kNobody; lane = lanes_[lane].next) step_out(lane);
     kill(*id, until);
   }
+  if (used_up_at) used_up(*used_up_at - offset, now);
+}
+
+void FairScheduler::used_up(Nanos at, Nanos now) {
+  now_ = std::max(now_, now);
+  used_up_at_ = std::max(used_up_at_, std::min(at, now));
+  for (auto &t : transports_) {
+    const auto rate = by_owner(t.permits) ? RateLimit{} : t.limits.rate;
+    bound(t.tokens, rate, now);
+    t.open_at = std::max({t.open_at, rate ? t.tokens.next(rate) : 0, used_up_at_ + t.limits.rate_delay});
+  }
+  for (std::size_t i = 0; i < buckets_.size(); ++i)
+    if (auto &b = buckets_[i]; b.limit) bound(b.tokens, b.limit, now);
+  for (std::size_t i = 0; i < destinations_.size(); ++i)
+    if (const auto &d = destinations_[i]; d.used && d.site == kNobody) bound(static_cast<DestinationId>(i), now);
 }
 
 }  // namespace mansio::scheduler

@@ -228,7 +228,7 @@ void FairScheduler::limit(BucketId id, const RateRule &rule) {
   auto &b = buckets_[id];
   b.limit = rule.limit;
   b.concurrency = rule.concurrency;
-  if (b.limit) b.tokens.bound(b.limit, now_);
+  if (b.limit) bound(b.tokens, b.limit, now_);
   b.permits = own(b.permits, Permits::Of::Party, id, b.limit);
 }
 

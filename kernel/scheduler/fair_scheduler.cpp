@@ -22,8 +22,9 @@ TransportId FairScheduler::transport(const TransportLimits &limits) {
   const auto id = static_cast<TransportId>(&t - transports_.data());
   t.permits = own(t.permits, Permits::Of::Transport, id, limits.rate);
   const auto rate = by_owner(t.permits) ? RateLimit{} : limits.rate;
-  t.tokens.bound(rate, now_);
-  t.open_at = std::max(rate ? t.tokens.next(rate) : 0, std::min(t.open_at, now_ + limits.rate_delay));
+  bound(t.tokens, rate, now_);
+  t.open_at = std::max(
+      {rate ? t.tokens.next(rate) : 0, std::min(t.open_at, now_ + limits.rate_delay), used_up_at_ + limits.rate_delay});
   find_places(t, id);
   // All leave first: what one is to join may itself be on its way out of another.
   for (std::size_t i = 0; i < destinations_.size(); ++i) {

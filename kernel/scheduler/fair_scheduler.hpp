@@ -15,7 +15,9 @@
 // fair_suspensions.cpp, fair_decisions.cpp (what goes next), fair_memory.cpp (what outlives a restart), why.cpp.
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <queue>
 #include <string>
@@ -82,6 +84,7 @@ class FairScheduler final : public Scheduler {
   void restore(std::string_view bytes, Nanos offset, Nanos now) override;
   std::string save_more(Nanos offset, Nanos now) const override;
   void restore_more(std::string_view bytes, Nanos offset, Nanos now) override;
+  void used_up(Nanos at, Nanos now) override;
   std::optional<DestinationId> find_destination(TransportId transport, std::string_view nexthop) const override;
   DestinationState state_of(DestinationId destination) const override;
   void pause(std::optional<Why> why) override { paused_ = std::move(why); }
@@ -286,6 +289,10 @@ class FairScheduler final : public Scheduler {
   RateLimit set_rate_of(DestinationId owner) const;
   Nanos open_by_rates(DestinationId owner) const;
   void bound(DestinationId owner, Nanos now);
+  void bound(TokenBucket &tokens, const RateLimit &limit, Nanos now) const {
+    tokens.bound(limit, now);
+    if (limit) tokens.full_at = std::max(tokens.full_at, used_up_at_ + limit.tolerance() + limit.interval);
+  }
   void leave(DestinationId id);
   void drop(DestinationId id);
   void forget_idle(Nanos now);
@@ -322,7 +329,7 @@ class FairScheduler final : public Scheduler {
     std::uint8_t priority_class;
     bool ahead;  // of a list that was there first: it costs slots
   };
-  Choice choose(Share &share);
+  Choice choose(const Share &share) const;
   bool single_first(const Share::Class &c, const SlotLimits &slots, bool &ahead) const;
   void leave_round(LaneId id);
   bool may_go(LaneId id, Nanos now);
@@ -458,7 +465,10 @@ class FairScheduler final : public Scheduler {
   DueWheel<FairScheduler> wheel_{*this, pages_};
   Counts counts_;
   std::optional<Why> paused_;
-  Nanos now_ = 0;            // of the last next(), or restore()
+  Nanos now_ = 0;  // of the last next(), or restore()
+  // No bucket is fuller than if it was empty then: what went before is not known.
+  static constexpr Nanos kNever = std::numeric_limits<Nanos>::min() / 2;
+  Nanos used_up_at_ = kNever;
   int budget_ = 0;           // of lanes that may be looked at in this call of next()
   bool unfinished_ = false;  // it was not enough
   std::function<void(GroupId)> on_soon_;

@@ -250,6 +250,9 @@ class Scheduler {
   // kinds below 100, apart because who knows none of them reads save() as a whole. restore_more() after restore().
   virtual std::string save_more(Nanos offset, Nanos now) const = 0;
   virtual void restore_more(std::string_view bytes, Nanos offset, Nanos now) = 0;
+  // What has begun until then (mono) is not all in what was saved, as after a crash: each rate counts as used up then,
+  // each delay as begun. After restore_more().
+  virtual void used_up(Nanos at, Nanos now) = 0;
 
   struct Counts {
     std::uint64_t ready = 0, leased = 0, deferred = 0, held = 0;

@@ -228,6 +228,24 @@ TEST_F(Flush, AboveTheBacklogNewMailIsRefusedUntilSomeIsGone) {
   EXPECT_TRUE(said[0].accept);
 }
 
+TEST_F(Flush, ABacklogOnHoldRefusesNoNewMail) {
+  settings_.queue.backlog_limit = 40;
+  begin();
+  for (int i = 0; i < 40; ++i) deferred("a@example.com");
+  (void)ingress_.link->take<wire::Pressure>();
+  EXPECT_EQ(ask("hold", {{"destination", "example.com"}}).affected, 40u);
+  advance(kSecond);
+  auto said = ingress_.link->take<wire::Pressure>();
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_TRUE(said[0].accept);
+  for (int i = 0; i < 39; ++i) deferred("b@example.com");
+  EXPECT_TRUE(ingress_.link->take<wire::Pressure>().empty());
+  deferred("b@example.com");
+  said = ingress_.link->take<wire::Pressure>();
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_FALSE(said[0].accept);
+}
+
 TEST_F(Flush, ADestinationThatFillsWhatIsDueIsWarnedOfOnceAWhile) {
   settings_.queue.qmgr_clog_warn_limit = 10;
   settings_.transports[0].process_limit = 4;

@@ -43,6 +43,14 @@ TEST_F(PermitsTaken, AndMailHaveOneBucket) {
   EXPECT_LE(none.retry, 3600 * kSecond);
 }
 
+TEST_F(PermitsTaken, CountAfterACrash) {
+  begin();
+  advance(600 * kSecond);
+  EXPECT_EQ(take(3).granted, 3u);
+  begin();  // no stop before it
+  EXPECT_EQ(take(1).granted, 0u);
+}
+
 TEST_F(PermitsTaken, WhatNoTableLimitsIsGranted) {
   begin();
   EXPECT_EQ(take(50, "campaign_rate_limit", "autumn").granted, 50u);

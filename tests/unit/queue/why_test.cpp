@@ -24,8 +24,9 @@ struct WhyCase {
   double value = 0;                     // 0: the answer has none
   double others = 0;                    // 0: none, or the answer does not say
   std::optional<double> eligible = {};  // seconds from now; none: the answer has no time
+  const char *situation = "";           // where a limit has several
 };
-void PrintTo(const WhyCase &c, std::ostream *out) { *out << c.limit; }
+void PrintTo(const WhyCase &c, std::ostream *out) { *out << c.limit << c.situation; }
 
 double number_after(const std::string &line, const std::string &key) {
   const auto at = line.find("\"" + key + "\":");
@@ -149,6 +150,28 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
     e.routes = {{"other", ""}};
     return why(last_of(2, e));
   }
+  // Mail whose way is not known waits for the router on a transport of its own.
+  std::string no_router() {
+    begin();
+    die(router_, false);
+    return why_without_a_way(last_of(2, without_a_way()));
+  }
+  std::string put_off_by_the_router() {
+    begin();
+    const auto id = mail(without_a_way());
+    const auto requests = router_.link->take<wire::RouteRequest>();
+    EXPECT_EQ(requests.size(), 1u);
+    wire::RouteReply reply;
+    reply.request = requests.at(0).request;
+    reply.id = id;
+    reply.refusals = {{0, {4, 3, 5}, "a table does not answer"}};
+    say(router_, reply);
+    return why_without_a_way(id);
+  }
+  std::string with_the_router() {
+    begin();
+    return why_without_a_way(mail(without_a_way()));
+  }
   std::string suspended() {
     begin();
     ask("suspend", {{"destination", "example.com"}, {"for", "10m"}});
@@ -242,6 +265,16 @@ class WhyBench : public Bench, public ::testing::WithParamInterface<WhyCase> {
     EXPECT_EQ(replies.size(), 1u);
     return replies.empty() ? "" : replies[0].lines;
   }
+  Envelope without_a_way() {
+    auto e = envelope({"a@example.com"});
+    e.routes = {{"elsewhere", ""}};  // there is no such transport
+    return e;
+  }
+  std::string why_without_a_way(MessageId id) {
+    auto line = why(id);
+    EXPECT_THAT(line, HasSubstr("\"transport\":\"(routing)\",\"destination\":\"router\""));
+    return line;
+  }
   MessageId last_of(int n, const Envelope &e) {
     MessageId last;
     for (int i = 0; i < n; ++i) last = mail(e);
@@ -276,6 +309,9 @@ const WhyCase kWhyCases[] = {
     {"qmgr_message_active_limit", &WhyBench::message_active_limit, 3, 2},
     {"qmgr_message_recipient_limit", &WhyBench::message_recipient_limit, 3, 3},
     {"transport_unavailable", &WhyBench::transport_unavailable, 0, 1, 60},
+    {"transport_unavailable", &WhyBench::no_router, 0, 1, {}, "_no_router"},
+    {"backoff", &WhyBench::put_off_by_the_router, 0, 0, 300, "_put_off_by_the_router"},
+    {"delivery", &WhyBench::with_the_router, 0, 0, {}, "_with_the_router"},
     {"suspended", &WhyBench::suspended, 0, 2, 600},
     {"alone", &WhyBench::alone, 1, 1},
     {"hold", &WhyBench::hold},
@@ -303,7 +339,7 @@ TEST_P(WhyBench, NamesTheLimitItsValueWhoElseWaitsAndUntilWhen) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, WhyBench, ::testing::ValuesIn(kWhyCases),
-                         [](const auto &of) { return std::string{of.param.limit}; });
+                         [](const auto &of) { return std::string{of.param.limit} + of.param.situation; });
 
 // Whose mail else waits for the same.
 class WhoElseWaits : public Bench {

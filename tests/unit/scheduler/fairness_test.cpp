@@ -264,32 +264,57 @@ TEST(Tenants, WhoseMailHasLongGoneAreForgotten) {
   EXPECT_NEAR(static_cast<double>(lab.begins("light").size()), 505 / 101, 2);
 }
 
-TEST(Priority, IsServedMoreButStarvesNobody) {
+class PriorityTest : public ::testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(PriorityTest, IsServedMoreButStarvesNobody) {
   Lab lab;
-  const auto t = lab.transport({.name = "t", .sessions = 21, .destination = {.window = {.initial = 21, .limit = 21}}});
+  const auto at_once = GetParam();
+  const auto t =
+      lab.transport({.name = "t", .sessions = 21, .destination = {.window = {.initial = at_once, .limit = at_once}}});
   for (int i = 0; i < 4000; ++i) {
     lab.add(t, "d", {.priority = 5}, false, "urgent");
     lab.add(t, "d", {.priority = 0}, false, "normal");
     lab.add(t, "d", {.priority = -3}, false, "bulk");
   }
-  lab.run(lab.now + 100 * kSecond);
+  lab.run(lab.now + 2100 / at_once * kSecond);
   EXPECT_NEAR(static_cast<double>(lab.done("urgent")), 1600, 40);
   EXPECT_NEAR(static_cast<double>(lab.done("normal")), 400, 20);
   EXPECT_NEAR(static_cast<double>(lab.done("bulk")), 100, 10);
   lab.run();
   EXPECT_EQ(lab.ended.size(), 12'000u);
 }
-
-TEST(Priority, OfOneTenantTakesNothingFromAnother) {
+TEST_P(PriorityTest, OfOneTenantTakesNothingFromAnother) {
   Lab lab;
-  const auto t = lab.transport({.name = "t", .sessions = 20, .destination = {.window = {.initial = 20, .limit = 20}}});
+  const auto at_once = GetParam();
+  const auto t =
+      lab.transport({.name = "t", .sessions = 21, .destination = {.window = {.initial = at_once, .limit = at_once}}});
   for (int i = 0; i < 3000; ++i) {
-    lab.add(t, "d", {.tenant = "loud", .priority = 9}, false, "loud");
+    for (const auto priority : {9, 0, -9}) lab.add(t, "d", {.tenant = "loud", .priority = priority}, false, "loud");
     lab.add(t, "d", {.tenant = "quiet"}, false, "quiet");
   }
-  lab.run(lab.now + 50 * kSecond);
+  lab.run(lab.now + 1050 / at_once * kSecond);
   EXPECT_NEAR(static_cast<double>(lab.done("loud")), static_cast<double>(lab.done("quiet")), 25);
 }
+
+TEST_P(PriorityTest, ManyCampaignsOfOneTenantTakeNothingFromAnother) {
+  Lab lab;
+  lab.latency = [](const auto &d) { return kSecond + d.group % 7 * 100 * kMillisecond; };
+  lab.scheduler->tenants({{"quiet", 2}});
+  const auto at_once = GetParam();
+  const auto t =
+      lab.transport({.name = "t", .sessions = 21, .destination = {.window = {.initial = at_once, .limit = at_once}}});
+  for (int i = 0; i < 1000; ++i) {
+    const auto campaign = "c" + std::to_string(i % 500);
+    lab.add(t, "d", {.tenant = "loud", .campaign = campaign}, false, "loud");
+    lab.add(t, "d", {.tenant = "quiet"}, false, "quiet");
+  }
+  lab.run(lab.now + 1050 / at_once * kSecond);
+  const auto ratio = static_cast<double>(lab.done("quiet")) / static_cast<double>(lab.done("loud"));
+  EXPECT_NEAR(ratio, 2, 0.15);
+}
+
+// What binds is the destination's concurrency, or the transport's sessions.
+INSTANTIATE_TEST_SUITE_P(AtOnce, PriorityTest, ::testing::Values(1u, 5u, 21u));
 
 TEST(Backlogs, NewAndDeferredMailOfADestinationTakeTurns) {
   Lab lab;
