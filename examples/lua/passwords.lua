@@ -13,17 +13,19 @@
 -- `printf '%s' SALTpassword | sha256sum` says. That hash is made to be fast, and so is guessing from a stolen file: it
 -- is for long passwords that a program made. For those that people think of there is the plugin auth-table.
 
+local TOO_MANY = "too many wrong passwords from there"
+
 local wrong = mansio.rate("passwords.wrong", "10/h")
 
 mansio.provide("auth", "users", {
   check = function(user, password, step)
     local salt, hash = (mansio.lookup("passwords", user) or ""):match("^([^:]+):(%x+)$")
-    -- Nothing waits from here on: guesses that come at once are counted one after the other.
+    -- Nothing waits from here on, so that of guesses that come at once each process looks at one too many at most.
     local who = user .. " " .. (step.client_address or "")
-    if wrong:free(who) == 0 then return mansio.defer("too many wrong passwords from there") end
+    if wrong:free(who) == 0 then return mansio.defer(TOO_MANY) end
     local given = mansio.hash.sha256((salt or "nobody") .. password)
     if hash and mansio.hash.equal(given, hash:lower()) then return true end
-    wrong:take(who)
+    if not wrong:take(who) then return mansio.defer(TOO_MANY) end
     return mansio.reject("wrong name or password")
   end,
 })

@@ -48,6 +48,7 @@ Instance::Instance(const Surroundings &around, const mansio_plugin &plugin, Inst
       watches_(around.loop),
       inbox_(around.loop) {
   options_.facts.try_emplace("instance", options_.name);
+  options_.facts.try_emplace("kind", table_of(label));
   if (desk_) desk_->add(this);
   if (plugin_.threading == MANSIO_BLOCKING) {
     auto threads = plugin_.max_concurrency ? plugin_.max_concurrency : kThreads;

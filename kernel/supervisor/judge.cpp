@@ -198,8 +198,10 @@ class Judge {
       add(prefix + ".plugin", "is \"" + file +
                                   "\", which asks for threads that may block; an event plugin is told on "
                                   "the loop");
-    auto facts =
-        host::OptionTexts{{"instance", name}, {"myhostname", out_.parsed.settings.myhostname}, {"self_addresses", ""}};
+    auto facts = host::OptionTexts{{"instance", name},
+                                   {"kind", prefix.substr(0, prefix.find('.'))},
+                                   {"myhostname", out_.parsed.settings.myhostname},
+                                   {"self_addresses", ""}};
     if (alone && ((*plugin)->needs & MANSIO_TAKES_STATE))  // what does without it is told so before it starts
       facts.emplace("state_directory", process::state_directory(out_.parsed.settings.spool, prefix));
     for (auto &problem : host::judge_options(**plugin, given_options, facts)) {

@@ -8,30 +8,6 @@
 #include "plugins/lua/objects.hpp"
 
 namespace mansio::lua {
-namespace {
-
-constexpr const char *kAddressType = "address";
-
-int address_text(lua_State *L) {
-  lua_pushliteral(L, "address");
-  lua_rawget(L, 1);
-  return 1;
-}
-
-}  // namespace
-
-void make_address_type(lua_State *L) {
-  luaL_newmetatable(L, kAddressType);
-  push_no_such_field(L, kAddressType);
-  lua_setfield(L, -2, "__index");
-  push_no_new_field(L, kAddressType);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushcfunction(L, address_text);
-  lua_setfield(L, -2, "__tostring");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-}
 
 void push_address(lua_State *L, std::string_view text, const std::vector<std::string_view> &parameters) {
   const auto at = text.rfind('@');

@@ -99,8 +99,7 @@ plugin::Reply AuthWork::result(lua_State *L, Call &call) {
                       (!verdict             ? type_name(L, -1)
                        : verdict->of_auth() ? "a challenge"
                                             : "a result that is for " + std::string{whose(*verdict)}) +
-                      ", expected " + (credentials_ ? "true, false, " : "mansio.challenge(), ") +
-                      "mansio.authenticated(user), reject() or defer()"};
+                      ", expected " + std::string{credentials_ ? expected_of("auth.check") : expected_of("auth.step")}};
   return reply(*verdict);
 }
 

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "plugins/lua/bind.hpp"
+#include "plugins/lua/declarations.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/objects.hpp"
 #include "plugins/lua/queued.hpp"
@@ -19,18 +20,6 @@ int first_step(lua_State *L) {
 }
 
 plugin::Reply local_failure() { return plugin::defer({4, 3, 0}, "a local policy failed"); }
-// Of a handler of a stage of the queue.
-std::string_view expected_at(std::uint32_t stage) {
-  switch (stage) {
-    case MANSIO_STAGE_ROUTE:
-    case MANSIO_STAGE_PRE_DELIVERY:
-      return "mansio.route{...}, retry(), defer(), reject(), hold(), discard(), or nothing";
-    case MANSIO_STAGE_RETRY:
-      return "mansio.retry(), reject(), hold(), or nothing";
-    default:
-      return "mansio.discard(), redirect(), defer(), or nothing";
-  }
-}
 
 }  // namespace
 
@@ -146,7 +135,7 @@ void Call::cancel() {
   const auto interrupted = work_ ? work_->interrupted() : std::nullopt;
   if (first_.wait && !more_time_ && engine_.host()->now() >= deadline()) {
     const auto why = "no answer in time, waiting for " + first_.waits_for;
-    engine_.host()->error(state_.explain(first_.thread, why), op_);
+    log(MANSIO_LOG_ERROR, state_.explain(first_.thread, why));
     reply_ = interrupted ? *interrupted : plugin::Reply{MANSIO_INTERNAL, {}, why};
   } else if (interrupted) {
     reply_ = *interrupted;
@@ -174,7 +163,7 @@ Content &Call::content() {
   const auto *const delivers = delivery();
   if (!delivers && (!stage_ || stage_->stage() != MANSIO_STAGE_END_OF_MESSAGE))
     throw ScriptError{"the message can be read at its end only (event \"end-of-message\")"};
-  if (!content_) content_.emplace(*engine_.host(), op_, delivers ? delivers->mail.length : stage_->length());
+  if (!content_) content_.emplace(*this, delivers ? delivers->mail.length : stage_->length());
   return *content_;
 }
 
@@ -246,8 +235,8 @@ void Call::drop(bool also_the_first) {
   std::erase_if(ready_, [this](const Strand *strand) { return strand != &first_; });
   for (const auto &task : tasks_) {
     if (task->failed)
-      engine_.host()->warn(
-          "a task failed, and nobody joined it: " + state_.explain(task->thread, error_of(*task, nullptr)), op_);
+      log(MANSIO_LOG_WARN,
+          "a task failed, and nobody joined it: " + state_.explain(task->thread, error_of(*task, nullptr)));
     state_.give_back(task->thread, false);
     give_back(task->reserved);
   }
@@ -352,6 +341,7 @@ bool Call::begin_again() {
   const auto fresh = state_.take_thread();
   state_.give_back(std::exchange(first_.thread, fresh), false);
   first_.reserved = 0;
+  content_.reset();
   fill_budget();
   begun_ = false;
   handler_ = nullptr;
@@ -371,7 +361,7 @@ Rest *Call::rest() {
 
 void Call::went_well() {
   if (auto *const rested = rest(); rested && rested->went_well())
-    engine_.host()->info(place(state_.main(), handler_->function) + ": the handler works again", op_);
+    log(MANSIO_LOG_INFO, place(state_.main(), handler_->function) + ": the handler works again");
 }
 
 // The result on top; false: the next handler is asked.
@@ -384,7 +374,7 @@ bool Call::take_verdict(lua_State *L) {
   const bool queued = is_of_queue(stage_->stage());
   if (queued && !verdict->of_queue(stage_->stage()))
     throw ScriptError{place(L, handler_->function) + ": the handler returned a result that it cannot have, expected " +
-                      std::string{expected_at(stage_->stage())}};
+                      std::string{results_at(stage_->stage())->expected}};
   if (!queued && !verdict->of_handlers())
     throw ScriptError{place(L, handler_->function) + ": the handler returned a result of " +
                       std::string{whose(*verdict)}};
@@ -478,17 +468,16 @@ void Call::failed() {
 
 // Without a reply after it, the call goes on with the handlers behind the one that failed.
 void Call::fail(const std::string &message, bool with_traceback) {
-  engine_.host()->error(with_traceback ? state_.explain(first_.thread, message) : message, op_);
+  log(MANSIO_LOG_ERROR, with_traceback ? state_.explain(first_.thread, message) : message);
   if (work_) {
     reply_ = work_->fault(message);
     return;
   }
   if (auto *const failing = rest(); failing && failing->failed(engine_.monotonic()))
-    engine_.host()->error(
-        place(state_.main(), handler_->function) + ": the handler failed " + std::to_string(Rest::kFailures) +
-            " times in a row and is not called for a minute; its on_error stands; mend it, and have it "
-            "called at once with mansio reload",
-        op_);
+    log(MANSIO_LOG_ERROR, place(state_.main(), handler_->function) + ": the handler failed " +
+                              std::to_string(Rest::kFailures) +
+                              " times in a row and is not called for a minute; its on_error stands; mend it, and have "
+                              "it called at once with mansio reload");
   const auto on_error = handler_ ? handler_->on_error : OnError::Fail;
   if (on_error == OnError::Defer) {
     reply_ = local_failure();
@@ -502,6 +491,12 @@ void Call::fail(const std::string &message, bool with_traceback) {
       reply_ = plugin::Reply{MANSIO_INTERNAL, {}, e.what()};
     }
   }
+}
+
+void Call::log(int level, std::string_view text) const {
+  const auto id = op_.id == 0 && work_ ? work_->queue_id() : std::string_view{};
+  if (id.empty()) return engine_.host()->log(level, text, op_);
+  engine_.host()->log(level, std::string{id} + ": " + std::string{text}, op_);
 }
 
 void Call::told(std::string line) {

@@ -65,6 +65,9 @@ class Call {
   State &state() const { return state_; }
   std::uint64_t serial() const { return serial_; }
   mansio_op op() const { return op_; }
+  // A line of the log, with the queue id: the host adds that of an operation; of a call that is none, and is about a
+  // message, the line begins with it.
+  void log(int level, std::string_view text) const;
   plugin::Stage *stage() { return stage_ ? &*stage_ : nullptr; }
   template <class W>
   W *asked() const {  // null: it is not of that kind
@@ -92,6 +95,9 @@ class Call {
   WaitAnswer &answer() { return runs_->answer; }
   const std::string &waits_for() const { return runs_->waits_for; }
   void release();
+  // Octets outside of Lua that the call holds, of call_memory. Throws ScriptError where it may not hold that much.
+  void set_aside(std::size_t octets);
+  void give_back(std::size_t octets) { budget_.outside -= std::min(octets, budget_.outside); }
 
   // A thread beside, with the function and `arguments` values on top of `L`, which it takes over. Throws ScriptError.
   Strand &spawn(lua_State *L, int arguments);
@@ -130,8 +136,6 @@ class Call {
   void disarm();
   void complete();
   void drop(bool also_the_first);
-  void set_aside(std::size_t octets);
-  void give_back(std::size_t octets) { budget_.outside -= std::min(octets, budget_.outside); }
 
   Engine &engine_;
   State &state_;

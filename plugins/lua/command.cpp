@@ -6,6 +6,7 @@
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/call.hpp"
 #include "plugins/lua/declare/argument.hpp"
+#include "plugins/lua/declare/results.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/registration.hpp"
 
@@ -53,8 +54,8 @@ int CommandWork::push(lua_State *L, Call &call) {
 
 plugin::Reply CommandWork::result(lua_State *L, Call &call) {
   const auto wrong = [&](const std::string &got) {
-    return ScriptError{call.place(L) + ": the command returned " + got +
-                       ", expected a text, a list of texts, nothing, or mansio.reject(\"why\")"};
+    return ScriptError{call.place(L) + ": the command returned " + got + ", expected " +
+                       std::string{expected_of("command")}};
   };
   if (lua_isnil(L, -1)) return plugin::command_done();
   if (lua_isstring(L, -1)) return plugin::command_done(std::string{text_at(L, -1, "the answer")});

@@ -1,4 +1,5 @@
-// The message of an operation, read piece by piece: its header fields as a list, its body from where it begins.
+// The message of an operation, read piece by piece: its header fields as a list, its body from where it begins. What is
+// kept of it is set aside from the memory of the call: strangers write header sections of many short fields.
 #pragma once
 
 #include <cstdint>
@@ -6,17 +7,18 @@
 #include <string_view>
 #include <vector>
 
-#include "mansio/host.hpp"
 #include "plugins/lua/header.hpp"
 
 namespace mansio::lua {
 
+class Call;
+
 class Content {
  public:
-  // `length` octets; good while the operation is under way.
-  Content(const plugin::Host &host, mansio_op op, std::uint64_t length) : host_(host), op_(op), length_(length) {}
+  // `length` octets; good while the operation of the call is under way.
+  Content(Call &call, std::uint64_t length) : call_(call), length_(length) {}
 
-  // Read when first asked for; throws ScriptError when it cannot be.
+  // Read when first asked for; throws ScriptError when it cannot be, or the call may not hold that much.
   const std::vector<Field> &fields();
   std::uint64_t size() const { return length_; }
   std::uint64_t body_begins();
@@ -26,8 +28,7 @@ class Content {
  private:
   void load();
 
-  const plugin::Host &host_;
-  mansio_op op_;
+  Call &call_;
   std::uint64_t length_;
   bool loaded_ = false;
   std::vector<Field> fields_;

@@ -16,6 +16,7 @@
 #include "plugins/lua/declare/methods.hpp"
 #include "plugins/lua/declare/objects.hpp"
 #include "plugins/lua/declare/options.hpp"
+#include "plugins/lua/declare/results.hpp"
 
 namespace mansio::lua {
 
@@ -49,6 +50,13 @@ inline constexpr std::array kEvents{
     EventName{"retry", MANSIO_STAGE_RETRY, "fun(mail: mansio.mail): mansio.verdict?"},
     EventName{"bounce", MANSIO_STAGE_BOUNCE, "fun(mail: mansio.mail): mansio.verdict?"},
 };
+
+// What handlers of a stage may return; nullptr for what is no stage.
+constexpr const DeclaredResults *results_at(std::uint32_t stage) {
+  for (const auto &event : kEvents)
+    if (event.stage == stage) return find_results(event.name);
+  return nullptr;
+}
 
 // A message of which the script has seen something comes to nothing; the host tells it, and nobody waits. It is no
 // stage.
@@ -162,5 +170,9 @@ inline constexpr auto kMessageEventFields = names_of(kMessageEventDeclared);
 inline constexpr auto kQueuedFields = names_of(kQueuedDeclared);
 inline constexpr auto kQueuedRecipientFields = names_of(kQueuedRecipientDeclared);
 inline constexpr auto kRecipientFields = names_of(kRecipientDeclared);
+inline constexpr auto kHeaderFieldFields = names_of(kHeaderFieldDeclared);
+inline constexpr auto kOriginFields = names_of(kOriginDeclared);
+inline constexpr auto kRecordFields = names_of(kRecordDeclared);
+inline constexpr auto kResponseFields = names_of(kResponseDeclared);
 
 }  // namespace mansio::lua

@@ -68,6 +68,7 @@ void push_origin(lua_State *L, const plugin::Origin &origin) {
     lua_pushinteger(L, origin.port);
     lua_setfield(L, -2, "port");
   }
+  luaL_setmetatable(L, kOriginType);
 }
 
 // __index; the methods are the upvalue.
@@ -223,7 +224,7 @@ plugin::Reply DeliveryWork::result(lua_State *L, Call &call) {
   if (!verdict || !verdict->of_transports())
     throw ScriptError{call.place(L) + ": the transport returned " +
                       (verdict ? "a result that is for " + std::string{whose(*verdict)} : type_name(L, -1)) +
-                      ", expected mansio.sent(), defer(), reject(), uncertain(), or nothing"};
+                      ", expected " + std::string{expected_of("transport.deliver")}};
   return reply_of(*verdict);
 }
 

@@ -13,6 +13,7 @@
 #include "plugins/lua/io/services.hpp"
 #include "plugins/lua/lease.hpp"
 #include "plugins/lua/lookup.hpp"
+#include "plugins/lua/purpose.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -100,7 +101,7 @@ std::string Engine::names_of(ProvideKind kind) const {
   return names.empty() ? "none" : names;
 }
 
-std::string Engine::instance() const { return host_ ? host_->fact("instance") : ""; }
+std::string Engine::missing(std::string_view kind) const { return missing_of(*states_.front(), kind, instance()); }
 
 std::string Engine::nothing_provided(ProvideKind kind, const std::string &name) const {
   const std::string what{kProvideKinds.at(static_cast<std::size_t>(kind))};
@@ -116,7 +117,7 @@ void Engine::begin(plugin::LookupRequest request, plugin::Token token) {
 
 void Engine::begin(plugin::Delivery delivery, plugin::Token token) {
   auto &state = pick();
-  const auto name = instance();
+  const auto &name = instance();
   const auto *const found = state.find(ProvideKind::Transport, name);
   if (!found)
     return token.complete(plugin::Reply{MANSIO_INTERNAL, {4, 3, 5}, nothing_provided(ProvideKind::Transport, name)});
@@ -125,7 +126,7 @@ void Engine::begin(plugin::Delivery delivery, plugin::Token token) {
 
 void Engine::begin(plugin::AuthStep step, plugin::Token token) {
   auto &state = pick();
-  const auto name = instance();
+  const auto &name = instance();
   const auto *const found = state.find(ProvideKind::Auth, name);
   if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Auth, name)));
   auto exchange = exchanges_.take(step.exchange);
@@ -145,7 +146,7 @@ void Engine::begin(plugin::AuthStep step, plugin::Token token) {
 
 void Engine::begin(plugin::LeaseRequest request, plugin::Token token) {
   auto &state = pick();
-  const auto name = instance();
+  const auto &name = instance();
   const auto *const found = state.find(ProvideKind::Rate, name);
   if (!found) return token.complete(plugin::defer(nothing_provided(ProvideKind::Rate, name)));
   ask(state, std::make_unique<LeaseWork>(std::move(request)), found->function, std::move(token));

@@ -56,12 +56,12 @@ class Engine {
   // The stages that have handlers, bit 1 << stage; and the events of messages.
   std::uint64_t stages() const { return stages_; }
   std::uint64_t events() const { return states_.front()->events(); }
-  // What the configuration calls this instance; "" while it is checked.
-  std::string instance() const;
+  // What the configuration calls this instance.
+  const std::string &instance() const { return settings_.instance; }
   // What it provides under the name of this instance; null: nothing of that kind.
   const Provided *provided(ProvideKind kind) const;
-  // What it provides of that kind, for people: "a, b", or "none".
-  std::string names_of(ProvideKind kind) const;
+  // Of what it should have as `kind`: missing_of().
+  std::string missing(std::string_view kind) const;
 
   void begin(plugin::Stage stage, plugin::Token token);
   void begin(plugin::LookupRequest request, plugin::Token token);
@@ -114,6 +114,7 @@ class Engine {
   std::unique_ptr<State> fresh();  // throws LoadError
   bool worn(const State &state) const;
   bool resume(Call &call);
+  std::string names_of(ProvideKind kind) const;  // that it provides, for people: "a, b", or "none"
   std::string nothing_provided(ProvideKind kind, const std::string &name) const;
   void run(std::unique_ptr<Call> call);
   void ask(State &state, std::unique_ptr<Work> work, int function, plugin::Token token);

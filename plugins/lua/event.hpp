@@ -29,6 +29,7 @@ class EventWork final : public Work {
   int push(lua_State *L, Call &call) override;
   plugin::Reply result(lua_State *L, Call &call) override;  // nothing
   std::int64_t deadline() const override { return 0; }
+  std::string_view queue_id() const override { return event_.queue_id; }
 
   const ToldEvent &event() const { return event_; }
 
@@ -44,6 +45,7 @@ class AbortWork final : public Work {
   int push(lua_State *L, Call &call) override;
   plugin::Reply result(lua_State *L, Call &call) override;  // nothing
   std::int64_t deadline() const override { return 0; }
+  std::string_view queue_id() const override { return queue_id_; }
 
  private:
   const std::string session_, queue_id_;

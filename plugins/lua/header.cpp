@@ -5,6 +5,7 @@
 namespace mansio::lua {
 std::vector<Field> parse_header(std::string_view section) {
   std::vector<Field> fields;
+  fields.reserve(most_fields(section));
   bool goes_on = false;  // a folded line would belong to the last field
   while (!section.empty()) {
     const auto end = section.find("\r\n");

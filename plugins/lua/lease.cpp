@@ -11,8 +11,6 @@
 namespace mansio::lua {
 namespace {
 
-constexpr const char *kLeaseRequest = "lease request";
-
 plugin::Reply lease_reply(const Verdict &verdict) {
   if (verdict.kind == VerdictKind::Defer) return plugin::defer(verdict.text);
   return plugin::permits(verdict.permits, std::chrono::nanoseconds{verdict.ttl},
@@ -20,17 +18,6 @@ plugin::Reply lease_reply(const Verdict &verdict) {
 }
 
 }  // namespace
-
-void make_lease_type(lua_State *L) {
-  luaL_newmetatable(L, kLeaseRequest);
-  push_no_such_field(L, kLeaseRequest);
-  lua_setfield(L, -2, "__index");
-  push_no_new_field(L, kLeaseRequest);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-}
 
 int LeaseWork::push(lua_State *L, Call &) {
   lua_createtable(L, 0, static_cast<int>(kLeaseFields.size()));
@@ -44,7 +31,7 @@ int LeaseWork::push(lua_State *L, Call &) {
   lua_setfield(L, -2, "per_second");
   lua_pushinteger(L, request_.burst);
   lua_setfield(L, -2, "burst");
-  luaL_setmetatable(L, kLeaseRequest);
+  luaL_setmetatable(L, kLeaseType);
   return 1;
 }
 
@@ -53,7 +40,7 @@ plugin::Reply LeaseWork::result(lua_State *L, Call &call) {
   if (!verdict || !verdict->of_rates())
     throw ScriptError{call.place(L) + ": the lease returned " +
                       (verdict ? "a result that is for " + std::string{whose(*verdict)} : type_name(L, -1)) +
-                      ", expected mansio.permits(n) or mansio.defer(\"why\")"};
+                      ", expected " + std::string{expected_of("rate.lease")}};
   return lease_reply(*verdict);
 }
 

@@ -45,8 +45,8 @@ plugin::Reply LookupWork::result(lua_State *L, Call &call) {
 
 plugin::Reply LookupWork::answer(lua_State *L, Call &call) const {
   const auto wrong = [&](const std::string &got) {
-    return ScriptError{call.place(L) + ": the lookup returned " + got +
-                       ", expected a text, a list of texts, nil for \"not found\", or mansio.defer(\"why\")"};
+    return ScriptError{call.place(L) + ": the lookup returned " + got + ", expected " +
+                       std::string{expected_of("lookup.lookup")}};
   };
   if (lua_isnil(L, -1)) return plugin::not_found();
   if (lua_isstring(L, -1)) return plugin::found(std::string{text_at(L, -1, "the value")});

@@ -1,5 +1,6 @@
 // lua: filters, policies, lookups, transports, AUTH, rates and what is told of events as scripts of Lua 5.4. See
 // README.md and docs/lua-guide.md.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,7 +30,11 @@ class Script {
     if (const auto *const auth = engine_->provided(lua::ProvideKind::Auth)) mechanisms_ = auth->mechanisms;
   }
   // Loads the script, so that `mansio check` tells of what is wrong with it.
-  static void check(const Config &config) { made(nullptr, config); }
+  static void check(const Config &config) {
+    const auto engine = made(nullptr, config);
+    const auto &settings = engine->settings();
+    if (const auto missing = engine->missing(settings.kind); !missing.empty()) throw unusable(settings.path, missing);
+  }
 
   std::uint64_t stages() const { return engine_->stages(); }
   void start(Stage stage, Token token) { engine_->begin(std::move(stage), std::move(token)); }
@@ -48,23 +53,25 @@ class Script {
 
   // The same in clear and with TLS: tls_auth_only of the listener says whether it is offered in clear.
   std::string_view mechanisms(bool) const { return mechanisms_; }
-  // What can be seen before it is asked, so that an instance does not start whose script is for something else.
-  bool offers(std::string_view kind) const {
-    if (kind == EventKind<Script>::id) return engine_->events() != 0;
-    if (kind == AuthKind<Script>::id) return offers(lua::ProvideKind::Auth);
-    if (kind == kFilterKind || kind == kPolicyKind)
-      return engine_->names_of(lua::ProvideKind::Filter) == "none" || offers(lua::ProvideKind::Filter);
-    return kind != RateKind<Script>::id || offers(lua::ProvideKind::Rate);
+  // An instance does not start whose script is for something else. Tables and transports are asked all the same where
+  // nobody says what it is for, as under `mansio lua test`: there one script may be several.
+  bool offers(std::string_view id) const {
+    const auto kind = table_of(id);
+    const auto missing = engine_->missing(kind);
+    if (missing.empty()) return true;
+    const auto &wanted = engine_->settings().kind;
+    if (kind == wanted) host_.error(missing);
+    return wanted.empty() && (id == LookupKind<Script>::id || id == TransportKind<Script>::id);
   }
 
  private:
-  bool offers(lua::ProvideKind kind) const {
-    if (engine_->provided(kind)) return true;
-    const auto others = engine_->names_of(kind);
-    if (others != "none")
-      host_.error("the script does not provide what is called as this instance is, \"" + host_.fact("instance") +
-                  "\"; it has " + others);
-    return false;
+  // "mansio.lookup/1" is of tables [lookup.NAME].
+  static std::string_view table_of(std::string_view id) {
+    id.remove_prefix(std::min(id.size(), std::string_view{"mansio."}.size()));
+    return id.substr(0, id.find('/'));
+  }
+  static BadConfig unusable(const std::string &path, const std::string &why) {
+    return {"script", "names " + path + ", which cannot be used: " + why};
   }
   static std::unique_ptr<lua::Engine> made(const Host *host, const Config &config) {
     auto settings = lua::read_settings(config);
@@ -72,7 +79,7 @@ class Script {
     try {
       return std::make_unique<lua::Engine>(host, std::move(settings));
     } catch (const lua::LoadError &e) {
-      throw BadConfig{"script", "names " + path + ", which cannot be used: " + e.what()};
+      throw unusable(path, e.what());
     }
   }
 

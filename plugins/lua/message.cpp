@@ -272,6 +272,7 @@ void push_fields(lua_State *L, const std::vector<Field> &fields) {
     lua_setfield(L, -2, "name");
     push(L, fields[i].value);
     lua_setfield(L, -2, "value");
+    luaL_setmetatable(L, kHeaderFieldType);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
 }

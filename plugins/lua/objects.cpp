@@ -11,6 +11,7 @@
 #include "plugins/lua/declarations.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/queued.hpp"
+#include "plugins/lua/shapes.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -108,6 +109,18 @@ void push_path(lua_State *L, const plugin::Stage &stage) {
   push_address(L, stage.argument(0), parameters);
 }
 
+// __index of a table; its type is the upvalue.
+int not_in_table(lua_State *L) {
+  const std::string type = lua_tostring(L, lua_upvalueindex(1));
+  const auto key = text_at(L, 2, "the field");
+  const auto &shape = *find_shape(type);
+  if (std::find(shape.fields.begin(), shape.fields.end(), key) == shape.fields.end())
+    throw ScriptError{type + (shape.handle ? " has no field \"" : " has no \"") + std::string{key} + '"' +
+                      missing_field(type, key, shape.fields)};
+  lua_pushnil(L);
+  return 1;
+}
+
 }  // namespace
 
 void push_number(lua_State *L, std::string_view text) {
@@ -173,6 +186,28 @@ void make_handle_type(lua_State *L, const char *type, lua_CFunction get, lua_CFu
   lua_pop(L, 1);
 }
 
+void make_table_type(lua_State *L, const char *type, lua_CFunction text) {
+  luaL_newmetatable(L, type);
+  lua_pushstring(L, type);
+  lua_pushcclosure(L, bound<not_in_table>, 1);
+  lua_setfield(L, -2, "__index");
+  push_no_new_field(L, type);
+  lua_setfield(L, -2, "__newindex");
+  if (text) {
+    lua_pushcfunction(L, text);
+    lua_setfield(L, -2, "__tostring");
+  }
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+int text_of_address(lua_State *L) {
+  lua_pushliteral(L, "address");
+  lua_rawget(L, 1);
+  return 1;
+}
+
 int takes_no_field(lua_State *L) {
   throw ScriptError{type_name(L, 1) + " cannot be changed: \"" + std::string{text_at(L, 2, "the field")} + '"'};
 }
@@ -182,12 +217,13 @@ void make_object_types(lua_State *L) {
   make_handle_type(L, kTransaction, bound<transaction_field>, bound<no_assignment<&kTransactionName>>);
   make_handle_type(L, kSessionMeta, bound<get_meta<false>>, bound<put_meta<false>>);
   make_handle_type(L, kMessageMeta, bound<get_meta<true>>, bound<put_meta<true>>);
-  make_address_type(L);
+  make_table_type(L, kAddressType, text_of_address);
+  for (const auto *type : {kHeaderFieldType, kLeaseType, kOriginType, kRecordType, kResponseType})
+    make_table_type(L, type);
   make_message_type(L);
   make_part_types(L);
   make_delivery_types(L);
   make_auth_types(L);
-  make_lease_type(L);
   make_event_type(L);
   make_queued_types(L);
 }

@@ -1,6 +1,6 @@
 // What handlers get: session, transaction, address and message, and mail in the queue (queued.hpp); transports:
 // delivery and recipient; and AUTH: a step. They are good until the handler ends, and each has the fields that
-// declarations.hpp lists and no others.
+// declarations.hpp lists and no others. So have the tables that functions return: header fields, records, responses.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,16 @@ void make_object_types(lua_State *L);
 // The arguments of the handlers of the call's stage; returns how many.
 int push_arguments(lua_State *L, Call &call);
 
-// In address.cpp, message.cpp, part.cpp, delivery.cpp, auth.cpp, lease.cpp and event.cpp.
-void make_address_type(lua_State *L);
+// Types of tables: what scripts read in them by other names than shapes.hpp lists is an error, and so is a new name;
+// what is listed and not there is nil.
+inline constexpr const char *kAddressType = "address", *kHeaderFieldType = "header field",
+                            *kLeaseType = "lease request", *kOriginType = "origin", *kRecordType = "record",
+                            *kResponseType = "response";
+// `text` may be NULL; with it tostring() takes a value of the type.
+void make_table_type(lua_State *L, const char *type, lua_CFunction text = nullptr);
+int text_of_address(lua_State *L);  // the field `address` of a table
+
+// In address.cpp, message.cpp, part.cpp, delivery.cpp, auth.cpp and event.cpp.
 void push_address(lua_State *L, std::string_view text, const std::vector<std::string_view> &parameters);
 void make_message_type(lua_State *L);
 void push_message(lua_State *L, Call &call);
@@ -33,10 +41,9 @@ int message_parts(lua_State *L);
 void make_part_types(lua_State *L);
 void make_delivery_types(lua_State *L);
 void make_auth_types(lua_State *L);
-void make_lease_type(lua_State *L);
 void make_event_type(lua_State *L);
 
-// What all of these but addresses are in Lua.
+// What all of these but tables are in Lua.
 struct Handle {
   std::uint64_t serial;  // of their call
 };

@@ -117,32 +117,31 @@ function os.time(parts)
   return told(pcall(plain_time, parts))
 end
 
--- Two generations: what is asked for while the younger one fills up stays.
+-- Two generations of `size` at most: what is asked for while the younger one fills up stays.
 local monotonic, options = mansio.time.monotonic, mansio.time.memoize_options
 mansio.time.memoize_options = nil
 function mansio.memoize(f, settings)
-  if type(f) ~= "function" then error("mansio.memoize: expected a function, got " .. type(f), 2) end
+  if type(f) ~= "function" then error("expected a function for mansio.memoize, got " .. type(f), 2) end
   local ttl, size = options(settings)
   local young, old, count = {}, {}, 0
-  local function keep(key, ...)
-    if count >= size then young, old, count = {}, young, 0 end
-    if young[key] == nil then count = count + 1 end
-    young[key] = {ends = monotonic() + ttl, n = select("#", ...), ...}
-    return ...
+  local function keep(key, entry)
+    if young[key] == nil then
+      if count >= size then young, old, count = {}, young, 0 end
+      count = count + 1
+    end
+    young[key] = entry
+  end
+  local function answer(...)
+    return {ends = monotonic() + ttl, n = select("#", ...), ...}
   end
   return function(key, ...)
     if key == nil or key ~= key or select("#", ...) > 0 then
       error("a memoized function takes one argument, and not nil", 2)
     end
     local entry = young[key] or old[key]
-    if entry and entry.ends > monotonic() then
-      if young[key] == nil then
-        count = count + 1
-        young[key] = entry
-      end
-      return table.unpack(entry, 1, entry.n)
-    end
-    return keep(key, f(key))
+    if not entry or entry.ends <= monotonic() then entry = answer(f(key)) end
+    if young[key] ~= entry then keep(key, entry) end
+    return table.unpack(entry, 1, entry.n)
   end
 end
 )lua";

@@ -147,7 +147,10 @@ int provide(lua_State *L) {
   const std::string name{text_at(L, 2, kNamed.at(static_cast<std::size_t>(number)))};
   expect_table(L, kObject, "the object");
   const auto which = static_cast<ProvideKind>(number);
-  if (!state.add_provided(which, name, object_of(L, which)))
+  auto object = object_of(L, which);
+  luaL_where(L, 1);
+  object.place = lua_tostring(L, -1);
+  if (!state.add_provided(which, name, object))
     throw ScriptError{"the " + std::string{kind} + " \"" + name + "\" is provided twice"};
   return 0;
 }

@@ -1,6 +1,5 @@
 #include "plugins/lua/queued.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -14,21 +13,6 @@ namespace mansio::lua {
 namespace {
 
 constexpr const char *kQueued = "mail", *kQueuedRecipient = "recipient of mail";
-
-// What is not known of a recipient is nil; what it cannot have is a slip.
-int queued_recipient_field(lua_State *L) {
-  const auto key = text_at(L, 2, "the field");
-  if (std::find(kQueuedRecipientFields.begin(), kQueuedRecipientFields.end(), key) == kQueuedRecipientFields.end())
-    no_field(kQueuedRecipient, key, kQueuedRecipientFields);
-  lua_pushnil(L);
-  return 1;
-}
-
-int queued_recipient_text(lua_State *L) {
-  lua_pushliteral(L, "address");
-  lua_rawget(L, 1);
-  return 1;
-}
 
 void set_text(lua_State *L, const char *name, std::string_view text) {
   if (text.empty()) return;
@@ -95,16 +79,7 @@ int queued_field(lua_State *L) {
 
 void make_queued_types(lua_State *L) {
   make_handle_type(L, kQueued, bound<queued_field>, bound<takes_no_field>);
-  luaL_newmetatable(L, kQueuedRecipient);
-  lua_pushcfunction(L, bound<queued_recipient_field>);
-  lua_setfield(L, -2, "__index");
-  push_no_new_field(L, kQueuedRecipient);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushcfunction(L, queued_recipient_text);
-  lua_setfield(L, -2, "__tostring");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
+  make_table_type(L, kQueuedRecipient, text_of_address);
 }
 
 int push_queued(lua_State *L, Call &call) {

@@ -170,6 +170,8 @@ Settings read_settings(const plugin::Config &config) {
   problems.of([&] { readable_directory(config.option("directory")); });
   problems.of([&] { s.own = own_settings(config); });
   s.state_directory = config.fact("state_directory");
+  s.kind = config.fact("kind");
+  s.instance = config.fact("instance");
   problems.end();
   return s;
 }

@@ -29,6 +29,7 @@ struct Settings {
   std::vector<std::string> allow;  // of kLibraries
   bool allows(std::string_view library) const;
   std::string state_directory;  // "": it has none
+  std::string kind, instance;   // of [lookup.users] "lookup" and "users"; kind "": nobody says
   std::vector<Setting> own;     // of a list one for each element
 };
 

@@ -38,6 +38,10 @@ inline constexpr std::array kObjectShapes{
     ObjectShape{"event", kMessageEventFields, true},
     ObjectShape{"mail", kQueuedFields, true},
     ObjectShape{"recipient of mail", kQueuedRecipientFields, true},
+    ObjectShape{"header field", kHeaderFieldFields, false},
+    ObjectShape{"origin", kOriginFields, false},
+    ObjectShape{"record", kRecordFields, false},
+    ObjectShape{"response", kResponseFields, false},
 };
 
 inline constexpr const ObjectShape *find_shape(std::string_view name) {
@@ -136,14 +140,24 @@ inline constexpr std::array kReportShapes{
     ReportShape{"delivery:uncertain", "mansio.uncertain"},
 };
 
-// What an argument has to be that has to be there. Those of constructors are not asked for: they say it themselves.
-enum class ArgumentType { Unknown, Text, Time, RecordType, QueueLimit };
+// What an argument or an option has to be, if it is there; what may be one of several things is not judged. Arguments
+// of constructors are not asked for: they say it themselves.
+enum class ArgumentType { Unknown, Text, Time, RecordType, QueueLimit, Integer, Boolean, Function, Table };
+constexpr ArgumentType argument_type(std::string_view type) {
+  if (type == "mansio.Time") return ArgumentType::Time;
+  if (type == "mansio.RecordType") return ArgumentType::RecordType;
+  if (type == "mansio.QueueLimit") return ArgumentType::QueueLimit;
+  if (type == "integer") return ArgumentType::Integer;
+  if (type == "boolean") return ArgumentType::Boolean;
+  if (type == "string|number" || engine_type(type) == "string") return ArgumentType::Text;
+  if (type == "F" || type.starts_with("fun(")) return ArgumentType::Function;
+  if (type == "table" || type.starts_with("table<")) return ArgumentType::Table;
+  if (type.find('|') != type.npos) return ArgumentType::Unknown;
+  const bool is_table = type.ends_with("[]") || type.ends_with("Options") || type.ends_with("Fields");
+  return is_table ? ArgumentType::Table : ArgumentType::Unknown;
+}
 constexpr ArgumentType type_of_argument(const DeclaredParameter &parameter) {
-  if (parameter.what.empty() || is_optional(parameter.name)) return ArgumentType::Unknown;
-  if (parameter.type == "mansio.Time") return ArgumentType::Time;
-  if (parameter.type == "mansio.RecordType") return ArgumentType::RecordType;
-  if (parameter.type == "mansio.QueueLimit") return ArgumentType::QueueLimit;
-  return engine_type(parameter.type) == "string" ? ArgumentType::Text : ArgumentType::Unknown;
+  return parameter.what.empty() ? ArgumentType::Unknown : argument_type(parameter.type);
 }
 constexpr bool is_constructor(std::string_view function) {
   return std::find(kConstructors.begin(), kConstructors.end(), function) != kConstructors.end();
@@ -174,16 +188,10 @@ constexpr const OptionsShape *find_options(std::string_view type) {
     if (type.ends_with(shape.type)) return &shape;
   return nullptr;
 }
-constexpr bool is_option_of(std::string_view type, const OptionsShape &shape, std::string_view name) {
+constexpr ArgumentType type_of_option(const OptionsShape &shape, std::string_view name) {
   for (const auto &option : shape.options)
-    if (plain_name(option.name) == name) return option.type == type;
-  return false;
-}
-constexpr bool is_time_option(const OptionsShape &shape, std::string_view name) {
-  return is_option_of("mansio.Time", shape, name);
-}
-constexpr bool is_text_option(const OptionsShape &shape, std::string_view name) {
-  return is_option_of("string", shape, name);
+    if (plain_name(option.name) == name) return argument_type(option.type);
+  return ArgumentType::Unknown;
 }
 
 }  // namespace mansio::lua

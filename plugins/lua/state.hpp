@@ -52,6 +52,7 @@ struct Handler {
 
 // What mansio.provide() got under a name.
 struct Provided {
+  std::string place{};  // of the call, "FILE:LINE: "
   int function = LUA_NOREF;
   int give_back = LUA_NOREF;     // of a rate; LUA_NOREF: it does not want to know
   std::string mechanisms{};      // of auth, as AUTH has them
@@ -89,6 +90,7 @@ class State {
   // Commands for operators, by name; false: there is one already.
   bool add_command(const std::string &name, int function) { return commands_.emplace(name, function).second; }
   int command(std::string_view name) const;  // LUA_NOREF: there is none
+  bool has_commands() const { return !commands_.empty(); }
   // Settings of the configuration that the script knows; false: it has declared that one.
   using OptionNames = std::set<std::string, std::less<>>;
   bool declare_option(const std::string &name) { return options_.insert(name).second; }

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <limits>
 
-#include "mansio/draft/filter.h"
 #include "plugins/common/credentials.hpp"
 #include "plugins/lua/bind.hpp"
 #include "plugins/lua/declarations.hpp"
@@ -218,13 +217,18 @@ std::string stored_text(lua_State *L, int index, int which) {
   return text;
 }
 
+std::string_view constructor_of(VerdictKind kind) {
+  static constexpr std::string_view kNames[] = {"accept",        "reject",    "defer",   "hold",
+                                                "discard",       "redirect",  "sent",    "uncertain",
+                                                "authenticated", "challenge", "permits", "route"};
+  return kNames[static_cast<int>(kind)];
+}
+
 int verdict_text(lua_State *L) {
-  static constexpr const char *kNames[] = {"accept", "reject",    "defer",         "hold",      "discard", "redirect",
-                                           "sent",   "uncertain", "authenticated", "challenge", "permits", "route"};
   const auto verdict = verdict_at(L, 1);
   if (!verdict) throw ScriptError{"expected a verdict"};
   const auto text = verdict->kind == VerdictKind::Permits ? std::to_string(verdict->permits) : verdict->text;
-  push(L, std::string{kNames[static_cast<int>(verdict->kind)]} + (text.empty() ? "" : ": ") + text);
+  push(L, std::string{constructor_of(verdict->kind)} + (text.empty() ? "" : ": ") + text);
   return 1;
 }
 
@@ -267,25 +271,9 @@ std::optional<Verdict> verdict_at(lua_State *L, int index) {
 }
 
 bool Verdict::of_queue(std::uint32_t stage) const {
-  const bool on_its_way = stage == MANSIO_STAGE_ROUTE || stage == MANSIO_STAGE_PRE_DELIVERY;
-  switch (kind) {
-    case VerdictKind::Accept:
-      return true;
-    case VerdictKind::Defer:
-      return !nexthop_failed && relay.empty();
-    case VerdictKind::Reject:
-      return stage != MANSIO_STAGE_BOUNCE && relay.empty();
-    case VerdictKind::Hold:
-      return stage != MANSIO_STAGE_BOUNCE;
-    case VerdictKind::Discard:
-      return stage != MANSIO_STAGE_RETRY;
-    case VerdictKind::Route:
-      return on_its_way;
-    case VerdictKind::Redirect:
-      return stage == MANSIO_STAGE_BOUNCE;
-    default:
-      return false;
-  }
+  if (refuses() && (nexthop_failed || !relay.empty())) return false;
+  const auto *const declared = results_at(stage);
+  return declared && declared->may_be_result(constructor_of(kind));
 }
 
 std::string_view whose(const Verdict &verdict) {

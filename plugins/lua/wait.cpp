@@ -15,6 +15,7 @@
 #include "plugins/lua/declare/argument.hpp"
 #include "plugins/lua/engine.hpp"
 #include "plugins/lua/names.hpp"
+#include "plugins/lua/objects.hpp"
 #include "plugins/lua/strand.hpp"
 #include "plugins/lua/told.hpp"
 #include "plugins/lua/verdict.hpp"
@@ -64,6 +65,7 @@ void push_records(lua_State *L, const std::vector<plugin::DnsRecord> &records) {
     lua_setfield(L, -2, "data");
     lua_pushinteger(L, records[i].preference);
     lua_setfield(L, -2, "preference");
+    luaL_setmetatable(L, kRecordType);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
 }

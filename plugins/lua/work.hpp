@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "mansio/host.hpp"
 #include "plugins/lua/lua_api.hpp"
@@ -34,6 +35,8 @@ class Work {
   // Ended from outside; nothing: a fault where its time is over, and otherwise nobody's answer.
   virtual std::optional<plugin::Reply> interrupted() const { return std::nullopt; }
   virtual std::int64_t deadline() const = 0;  // the host's; monotonic ns
+  // Of the message that the call is about, where the host has no operation that knows it; "" otherwise.
+  virtual std::string_view queue_id() const { return {}; }
 };
 
 }  // namespace mansio::lua

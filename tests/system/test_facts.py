@@ -81,8 +81,8 @@ class Facts(rig.TestCase):
                 self.assertEqual(c.cmd("RCPT TO:<b@own.example>")[0], 550)
             said[mode] = rig.wait_for(lambda: len(self.told(server)) == len(KINDS) and self.told(server), "all of them to speak")
         self.assertEqual(said["inproc"], said["process"])
-        for line in said["process"].values():
-            self.assertRegex(line, r"^told instance=facts myhostname=mx\.mansio\.test self_addresses=\S* state_directory=$")
+        for kind, line in said["process"].items():
+            self.assertRegex(line, rf"^told instance=facts kind={kind} myhostname=mx\.mansio\.test self_addresses=\S* state_directory=$")
             addresses = re.search(r"self_addresses=(\S*)", line)[1].split(",")
             self.assertIn("127.0.0.1", addresses)
             self.assertIn("192.0.2.77", addresses)

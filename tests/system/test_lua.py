@@ -153,6 +153,24 @@ script = "{{dir}}/{name}.lua"
 ''' for name in KINDS)
 
 
+def slips(name):
+    """[(a script that cannot be of that kind, what is said of it)]"""
+    kind, right = name.split(".")
+    wrong = right + "s"
+    unknown = 'mansio has no "provid"; did you mean "provide"?'
+    if kind == "event":
+        other, said = 'mansio.on("rcpt", function() end)\n', "used: it has no handler of what became of messages"
+    else:
+        other = KINDS[name] if kind != "filter" else 'mansio.provide("filter", "edit", {data = function() end})\n'
+        other = other.replace(f'"{right}"', f'"{wrong}"')
+        line = 1 + other[:other.index("mansio.provide")].count("\n")
+        said = (f'{name}.lua:{line}: it provides the {kind} "{wrong}", and the configuration asks for "{right}"; '
+                f'did you mean "{right}"?')
+    # The second one is in a function, which does not run.
+    return [("\nmansio.provid()\n", f"{name}.lua:2: {unknown}"),
+            ("\n\nfunction slip() return mansio.provid() end\n", f"{name}.lua:3: {unknown}"), (other, said)]
+
+
 class Lua(rig.TestCase):
     def setUp(self):
         super().setUp()
@@ -301,17 +319,15 @@ class Lua(rig.TestCase):
             self.write(name + ".lua", text)
         server = self.mansio(OF_ALL_KINDS, plugins=self.plugins("lua", "lookup-file"))
         for name, text in KINDS.items():
-            with self.subTest(name=name):
-                # The second one is in a function, which does not run.
-                for slip in ("\nmansio.provid()\n", "\nfunction slip() return mansio.provid() end\n"):
+            for slip, said in slips(name):
+                with self.subTest(name=name, said=said):
                     self.write(name + ".lua", slip)
                     result = rig.run_program("check", "--config", server.config)
                     self.assertEqual(result.returncode, 1)
-                    self.assertRegex(result.stderr, rf'{re.escape(name)}\.script names .*{re.escape(name)}\.lua:2: '
-                                     r'mansio has no "provid"; did you mean "provide"\?')
-                server.cli("reload", check=False)
-                rig.wait_for(lambda: f"{name}.lua:2: " in server.log_text(), "the refusal of the script")
-                self.write(name + ".lua", text)
+                    self.assertRegex(result.stderr, rf"{re.escape(name)}\.script names .*{re.escape(said)}")
+                    server.cli("reload", check=False)
+                    rig.wait_for(lambda: json.dumps(said)[1:-1] in server.log_text(), "the refusal of the script")
+            self.write(name + ".lua", text)
         with smtplib.SMTP("127.0.0.1", server.port) as client:
             self.assertRaises(smtplib.SMTPAuthenticationError, client.login, "bob", "secret")
         with smtplib.SMTP("127.0.0.1", server.port) as client:

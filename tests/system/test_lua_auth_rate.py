@@ -2,6 +2,7 @@
 lets nobody in; deliveries keep to a rate that a script owns and wait while it fails; and a script is told what became of
 mail."""
 import hashlib
+import json
 import os
 import smtplib
 import subprocess
@@ -304,12 +305,16 @@ class LuaEvents(Lua):
         server = self.mansio(rig.relay_config(sink.port) + '[event.told]\nplugin = "lua"\nscript = "{dir}/events.lua"\n',
                              plugins=self.plugins("lua", "transport-smtp"))
         self.send(server, ["b@one.example", "nobody@two.example", "later@three.example"])
-        for told in ("delivering b@one.example", "delivered b@one.example", "bounced nobody@two.example", "why: 5.1.1",
-                     "routed later@three.example", "removed -"):
-            server.wait_event("told " + told)
-        server.wait_event("told inserted -", 3)
-        rig.wait_for(lambda: "as asked" in server.log_text(), "the fault to be logged")
         server.wait_event("delivery", to="b@one.example", status="sent")  # and mail flows
+        sent, gone, late = (server.wait_event("delivery", to=to)[0]["qid"]
+                            for to in ("b@one.example", "nobody@two.example", "later@three.example"))
+        for qid, told in ((sent, "delivering b@one.example"), (sent, "delivered b@one.example"),
+                          (gone, "bounced nobody@two.example"), (gone, "why: 5.1.1"), (late, "routed later@three.example"),
+                          (sent, "removed -"), *((qid, "inserted -") for qid in (sent, gone, late))):
+            server.wait_event(f"{qid}: told {told}")
+        rig.wait_for(lambda: "as asked" in server.log_text(), "the fault to be logged")
+        faults = [line["event"] for line in map(json.loads, server.log_text().splitlines()) if "as asked" in line["event"]]
+        self.assertRegex(faults[0], late + r": .*events\.lua:\d+: as asked; stack traceback")
         self.assertEqual(server.stop(), 0)
 
 

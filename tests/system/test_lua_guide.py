@@ -140,7 +140,7 @@ nexthop = "5.1.2 this domain has moved"
 
 # Of a block, and what becomes of it: each is run, or compared with what is printed.
 LANGUAGES = {"lua", "smtp", "delivery", "toml", "luatest", "runner", "diff", "sh", "replay", "check", "repl", "call",
-             "option"}
+             "option", "name"}
 
 
 def blocks():
@@ -471,6 +471,14 @@ class LuaGuide(rig.TestCase):
             said = re.sub(r"\S*/policy\.lua", "/etc/mansio/policy.lua", result.stderr)
             self.assertEqual(said.split(), expected.split())
 
+    def test_a_wrong_name_is_told(self):
+        script = self.write("users.lua", 'mansio.provide("lookup", "usres", {lookup = function() end})\n')
+        server = rig.Mansio(self.dir, rig.relay_config(1) + f'[lookup.users]\nplugin = "lua"\nscript = "{script}"\n',
+                            plugins=self.plugins("lua", "transport-smtp"))
+        result = rig.run_program("check", "--config", server.config)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(only("name").strip(), result.stderr.replace(script, "/etc/mansio/users.lua"))
+
     def test_an_option_that_is_not_given_is_told(self):
         script = self.write("limits.lua", 'mansio.option("key", {required = true, description = "what hashes are made with"})\n'
                             'mansio.on("connect", function() end)\n')
@@ -491,8 +499,11 @@ class LuaGuide(rig.TestCase):
     def test_its_configuration_is_one(self):
         script = self.write("policy.lua", scripts()[0][0])
         tables = "".join(text for language, text in blocks() if language == "toml")
-        declaring, = [text for text, _, _ in scripts() if "mansio.option(" in text]
-        tables = tables.replace("/etc/mansio/limits.lua", self.write("limits.lua", declaring))
+        # Those that have to be for what the table is have the script that goes with it.
+        for name, call in (("limits", "mansio.option("), ("accounts", 'mansio.provide("auth", "accounts"'),
+                           ("hours", 'mansio.provide("rate", "hours"'), ("bounces", 'mansio.on("bounced"')):
+            text = next(text for text, _, _ in scripts() if call in text)
+            tables = tables.replace(f"/etc/mansio/{name}.lua", self.write(f"{name}.lua", text))
         config = re.sub(r"/etc/mansio/\w+\.lua", script, tables).replace('"/etc/mansio"', f'"{self.dir}"') + '''
 [listener.smtp]
 listen = ["127.0.0.1:{port}"]

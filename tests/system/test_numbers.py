@@ -1,5 +1,5 @@
 """What scripts count, with two ingress processes: they count together, in process and in one of the script's own, and neither a
-reload nor the death of a process makes them forget or stand still."""
+reload nor the death of a process makes them forget or stand still. And the quotas of the examples hold for both together."""
 import contextlib
 import os
 import signal
@@ -38,13 +38,30 @@ mansio.on("rcpt", function(_, rcpt)
   if not fine then return mansio.defer("4.7.1", "over your quota") end
 end)
 '''
+# Before a script: between what it reads of a window and what it does then there is time for another process.
+SLOW_TO_DECIDE = '''
+local real = mansio
+local function slow(name, length)
+  local window = real.window(name, length)
+  return {
+    add = function(_, key) return window:add(key) end,
+    count = function(_, key)
+      local n = window:count(key)
+      for _ = 1, 100000 do end
+      return n
+    end,
+  }
+end
+local mansio = setmetatable({window = slow}, {__index = real})
+'''
+EXAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/lua/quota.lua")
 KINDS = ("window", "rate", "counter")
 
 
 class Numbers(rig.TestCase):
-    def serve(self, isolation="inproc"):
+    def serve(self, isolation="inproc", script=SCRIPT):
         with open(self.path("quota.lua"), "w") as f:
-            f.write(SCRIPT)
+            f.write(script)
         return self.mansio(CONFIG % isolation, name=isolation)
 
     @staticmethod
@@ -97,6 +114,24 @@ class Numbers(rig.TestCase):
                             self.assertEqual(self.taken(server, kind + ".a", 1), 0)
                             self.assertEqual(self.taken(server, kind + ".b", 3), (3, 1)[index])
                 server.close()
+
+    def test_the_example_takes_no_more_of_two_processes_that_are_asked_at_once(self):
+        with open(EXAMPLE) as f:
+            server = self.serve(script=SLOW_TO_DECIDE + f.read())
+        for round in range(5):
+            source = f"127.0.1.{1 + round}"  # whose quota is 200
+            with contextlib.ExitStack() as stack:
+                clients = []
+                for index in range(2):
+                    with self.served_by(server, index):
+                        clients.append(stack.enter_context(Client(server.port, source=source)))
+                for c in clients:
+                    c.cmd("EHLO x")
+                    self.assertEqual(c.cmd("MAIL FROM:<a@example.org>")[0], 250)
+                for c in clients:
+                    c.send("".join(f"RCPT TO:<b{i}@mansio.test>\r\n" for i in range(105)))
+                codes = [c.reply()[0] for c in clients for _ in range(105)]
+            self.assertEqual((codes.count(250), codes.count(451)), (200, 10))
 
     def test_processes_that_are_killed_in_the_middle_hold_up_nobody(self):
         server = self.serve()

@@ -133,6 +133,11 @@ class QueuePolicies(rig.TestCase):
         server.wait_event("process ready", ready + 1, role="queue")
         rig.wait_for(lambda: server.events("spool recovered"), "the spool")
 
+    def tracebacks(self, server):
+        """The queue ids of those that the script caused by error("as asked")."""
+        lines = [json.loads(line) for line in server.log_text().splitlines() if "as asked; stack traceback" in line]
+        return [line.get("qid") for line in lines]
+
     def held(self, server):
         return {m["recipients"][0]["address"]: m for m in server.queue() if m["queue_name"] == "hold"}
 
@@ -223,9 +228,20 @@ class QueuePolicies(rig.TestCase):
         rig.wait_for(lambda: sorted(self.held(server)) == ["fault@d.example", "nowhere@d.example"], "both to be held")
         reasons = {line["reason"] for line in server.events("policy failed", policy="policy.say")}
         self.assertTrue(any("not configured: nowhere" in reason for reason in reasons), reasons)
-        for message in self.held(server).values():
+        held = self.held(server)
+        self.assertEqual(set(self.tracebacks(server)), {held["fault@d.example"]["queue_id"]})
+        for message in held.values():
             server.cli("queue", "release", message["queue_id"])
         self.arrives(self.relay, "fault@d.example", "nowhere@d.example")
+
+    def test_a_fault_about_a_retry_is_logged_with_the_queue_id(self):
+        server = self.server(policy='on_failure = "skip"\nbreaker_deaths = 100', script='''
+mansio.on("retry", function(mail) error("as asked") end)  -- %(other)d
+''')
+        self.send(server, "soon")
+        (line,) = server.wait_event("delivery", to="soon@d.example", status="deferred")
+        rig.wait_for(lambda: self.tracebacks(server), "the fault to be logged")
+        self.assertEqual(self.tracebacks(server), [line["qid"]])
 
     def test_a_script_that_keeps_failing_is_not_asked_for_a_while(self):
         server = self.server(policy='on_failure = "skip"\nbreaker_deaths = 3', script='''

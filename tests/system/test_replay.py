@@ -180,6 +180,27 @@ class Replay(rig.TestCase):
         self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
         self.assertEqual(result.stdout.count("    recorded  accept\n    now       550 5.7.1 a virus\n"), 2)
 
+    def test_a_listener_is_recorded_and_another_one_is_not(self):
+        other = rig.free_port()
+        config = CONFIG % {"mode": "inproc", "top": ""}
+        config = config.replace("record = true\n", "").replace(
+            'listen = ["127.0.0.1:{port}"]\n',
+            'listen = ["127.0.0.1:{port}"]\nrecord = true\n[listener.quiet]\nlisten = ["127.0.0.1:%d"]\n' % other)
+        server = self.mansio(config, plugins=self.plugins(*PLUGINS))
+        for number in range(2):
+            for port, sender in ((other, f"quiet{number}@example.com"), (server.port, f"seen{number}@example.com")):
+                with rig.Client(port) as client:
+                    client.cmd("EHLO client.test")
+                    client.message(sender, ["alice@mansio.test"], f"Subject: from {sender}\r\n\r\nbody")
+                    client.cmd("QUIT")
+        _, text = self.recordings(server)
+        self.assertEqual(len(server.events("accepted")), 4)
+        for number in range(2):
+            self.assertIn(f"seen{number}@example.com", text)
+        self.assertNotIn("quiet", text)
+        self.assertEqual(server.stop(), 0)  # and nothing more of the other one is written in the end
+        self.assertNotIn("quiet", self.recordings(server)[1])
+
     def test_mail_flows_where_nothing_can_be_recorded(self):
         self.write("file", "no directory")
         server = self.server(top='record_directory = "{dir}/file"')

@@ -1,7 +1,10 @@
 #include "plugins/lua/check/arguments.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <utility>
 
 #include "plugins/lua/shapes.hpp"
@@ -28,6 +31,14 @@ Argument argument(Kind kind, std::string_view text = {}) {
 
 void add_texts(std::vector<Argument> &to) {
   for (const auto text : kTriedTexts) to.push_back(argument(Kind::String, text));
+}
+
+// What is in parentheses and behind a minus.
+const Expression &operand_of(const Source &source, Index expression) {
+  const auto *e = &source.expressions[expression];
+  while (e->kind == ExpressionKind::Parenthesis || (e->kind == ExpressionKind::Unary && e->text == "-"))
+    e = &source.expressions[e->first];
+  return *e;
 }
 
 class Candidates {
@@ -143,7 +154,7 @@ std::string constructor_objection(const Source &source, const Knowledge &known, 
   return said;
 }
 
-std::string type_that_is_no_text(const Source &source, const Knowledge &known, Index expression) {
+std::string type_of_literal(const Source &source, Index expression) {
   const auto &e = source.expressions[expression];
   switch (e.kind) {
     case ExpressionKind::Nil:
@@ -151,13 +162,38 @@ std::string type_that_is_no_text(const Source &source, const Knowledge &known, I
     case ExpressionKind::True:
     case ExpressionKind::False:
       return "boolean";
+    case ExpressionKind::Number:
+      return "number";
+    case ExpressionKind::String:
+      return "string";
     case ExpressionKind::Function:
       return "function";
     case ExpressionKind::Table:
       return "table";
+    case ExpressionKind::Parenthesis:
+      return type_of_literal(source, e.first);
+    case ExpressionKind::Unary:
+      return operand_of(source, expression).kind == ExpressionKind::Number ? "number" : "";
     default:
-      break;
+      return {};
   }
+}
+
+// Of a text no more is asked than that it has a digit, and nothing that no number has.
+bool may_be_integer(const Source &source, Index expression) {
+  constexpr std::string_view kDigits{"0123456789"}, kOfNumbers{"0123456789abcdefABCDEFxXpP.+- \f\n\r\t\v"};
+  const auto &e = operand_of(source, expression);
+  if (e.kind == ExpressionKind::Number) {
+    const double value = std::strtod(e.text.c_str(), nullptr);
+    return std::floor(value) == value;
+  }
+  return e.text.find_first_of(kDigits) != std::string::npos &&
+         e.text.find_first_not_of(kOfNumbers) == std::string::npos;
+}
+
+std::string type_that_is_no_text(const Source &source, const Knowledge &known, Index expression) {
+  if (auto type = type_of_literal(source, expression); !type.empty())
+    return type == "string" || type == "number" ? std::string{} : type;
   const auto &what = known.of(expression);
   return what.kind == Known::Kind::Object && find_shape(what.name) ? what.name : "";
 }

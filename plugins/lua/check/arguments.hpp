@@ -19,6 +19,11 @@ std::string constructor_objection(const Source &source, const Knowledge &known, 
 // "address" or "boolean" where the expression surely is no text, and no number; "" otherwise.
 std::string type_that_is_no_text(const Source &source, const Knowledge &known, Index expression);
 
+// "string" or "nil" where the expression is a constant, a function or a table that is written there; "" otherwise.
+std::string type_of_literal(const Source &source, Index expression);
+// Whether that literal, a number or a text, may be an integer to Lua.
+bool may_be_integer(const Source &source, Index expression);
+
 // Whether it may be several values, or none, as the last of a list.
 bool is_open(const Expression &expression);
 

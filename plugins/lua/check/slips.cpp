@@ -8,6 +8,7 @@
 
 #include "plugins/lua/check/arguments.hpp"
 #include "plugins/lua/check/known.hpp"
+#include "plugins/lua/declare/results.hpp"
 #include "plugins/lua/duration.hpp"
 #include "plugins/lua/names.hpp"
 #include "plugins/lua/shapes.hpp"
@@ -38,7 +39,7 @@ class Finder {
     for (const auto &step : source_.steps)
       if (step.alone) unreturned(at(step.expression));
     for (const auto &e : source_.expressions)
-      if (e.kind == ExpressionKind::Call && known_.callee(e) == "mansio.on" && e.list.size() > 1) handler(e);
+      if (e.kind == ExpressionKind::Call) given(e);
     std::stable_sort(slips_.begin(), slips_.end(), [](const Slip &a, const Slip &b) { return a.line < b.line; });
     const auto same = [](const Slip &a, const Slip &b) { return a.line == b.line && a.text == b.text; };
     slips_.erase(std::unique(slips_.begin(), slips_.end(), same), slips_.end());
@@ -46,23 +47,69 @@ class Finder {
   }
 
  private:
-  // mansio.on(event, [options,] function): what the function returns, as far as that can be seen.
-  void handler(const Expression &on) {
-    const auto &event = at(on.list.front());
-    const auto *function = &at(on.list.back());
-    if (function->kind == ExpressionKind::Local) {
-      const auto &local = source_.locals[function->local];
-      if (local.assigned || local.value == kNone) return;
-      function = &at(local.value);
+  // What functions return that are called later on, as far as that can be seen.
+  void given(const Expression &call) {
+    const auto function = known_.callee(call);
+    if (call.list.size() < 2) return;
+    if (function == "mansio.on") returned_at(at(call.list.front()), call.list.back());
+    if (function == "mansio.provide") provided(call);
+    if (function == "mansio.command") returned(call.list.back(), find_results("command"));
+  }
+  // mansio.provide(kind, name, {field = function ...})
+  void provided(const Expression &call) {
+    const auto &kind = at(call.list.front());
+    const auto &fields = at(call.list.back());
+    if (kind.kind != ExpressionKind::String) return;
+    for (std::size_t i = 0; i < fields.keys.size(); ++i) {
+      if (fields.keys[i] == kNone) continue;
+      const auto &field = at(fields.keys[i]);
+      if (kind.text == "filter")
+        returned_at(field, fields.list[i]);
+      else if (field.kind == ExpressionKind::String)
+        returned(fields.list[i], find_results(kind.text + '.' + field.text));
     }
-    if (event.kind != ExpressionKind::String || function->kind != ExpressionKind::Function) return;
+  }
+  // By a handler of that event.
+  void returned_at(const Expression &event, Index handler) {
+    if (event.kind != ExpressionKind::String) return;
     const bool told = event.text == kAbortEvent.name ||
                       std::any_of(kMessageEvents.begin(), kMessageEvents.end(),
                                   [&](const MessageEventName &known) { return known.name == event.text; });
-    const std::string expected = told ? "nothing" : "a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing";
-    for (const auto index : source_.functions[function->function].returned)
-      if (const auto got = no_result(index); !got.empty())
-        slip(at(index), "the handler returns a " + got + ", expected " + expected);
+    if (told)
+      returned(handler, find_results("told"));
+    else
+      returned(handler, find_results(event.text), "a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing");
+  }
+  // `for_values` is what is expected instead of a value that is no result; "" for what is declared.
+  void returned(Index value, const DeclaredResults *may, std::string_view for_values = {}) {
+    const auto *function = &at(value);
+    bool shared = false;  // so that another place may hear what this one cannot
+    if (function->kind == ExpressionKind::Local) {
+      const auto &local = source_.locals[function->local];
+      if (local.assigned || local.value == kNone) return;
+      shared = local.references > 1;
+      function = &at(local.value);
+    }
+    if (!may || function->kind != ExpressionKind::Function || (shared && may->who != "the handler")) return;
+    const auto wrong_at = [&](Index index, const std::string &got, std::string_view expected) {
+      slip(at(index), std::string{may->who} + " returns " + got + ", expected " + std::string{expected});
+    };
+    for (const auto index : source_.functions[function->function].returned) {
+      if (const auto constructor = shared ? std::string{} : constructor_called(index);
+          !constructor.empty() && !may->may_be_result(constructor))
+        wrong_at(index, "mansio." + constructor + "()", may->expected);
+      else if (const auto got = no_result(index, *may); !got.empty())
+        wrong_at(index, got, for_values.empty() ? may->expected : for_values);
+    }
+  }
+  // Of mansio.reject(...) "reject"; "" for what is no result that is made there.
+  std::string constructor_called(Index index) const {
+    const auto &e = at(index);
+    if (e.kind != ExpressionKind::Call) return {};
+    const auto function = known_.callee(e);
+    const auto *const declared = find_function(function);
+    const bool makes = declared && declared->results.front().type == kResultType;
+    return makes ? function.substr(function.find('.') + 1) : std::string{};
   }
   // A result that is made in a statement of its own says nothing to anybody.
   void unreturned(const Expression &call) {
@@ -72,26 +119,15 @@ class Finder {
       slip(call, "the result of " + function + " is heard only where the function ends with it; return it: return " +
                      function + "(...)");
   }
-  // What it is that is no result; "" for what may be one.
-  std::string no_result(Index index) const {
-    const auto &e = at(index);
-    switch (e.kind) {
-      case ExpressionKind::String:
-        return "text";
-      case ExpressionKind::Number:
-        return "number";
-      case ExpressionKind::True:
-      case ExpressionKind::False:
-        return "boolean";
-      case ExpressionKind::Table:
-        return "table";
-      case ExpressionKind::Function:
-        return "function";
-      default:
-        break;
+  // What it is that may not be returned; "" for what may be.
+  std::string no_result(Index index, const DeclaredResults &may) const {
+    const auto literal = type_of_literal(source_, index);
+    if (!literal.empty()) {
+      if (may.may_be_value(literal)) return {};
+      return literal == "nil" ? "nothing" : "a " + (literal == "string" ? "text" : literal);
     }
     const auto &known = known_.of(index);
-    return known.kind == Known::Kind::Path && find_function(known.name) ? "function, " + known.name + " without ()"
+    return known.kind == Known::Kind::Path && find_function(known.name) ? "a function, " + known.name + " without ()"
                                                                         : "";
   }
 
@@ -191,7 +227,8 @@ class Finder {
       const auto &parameter = declared->parameters[i];
       if (const auto *const shape = find_options(parameter.type))
         good = options_of(e, *shape, parameter.name == "..." ? 0 : i + 1) && good;
-      if (!constructor) argument(e, parameter, i + 1);
+      // Options of mansio.on() stand between the others.
+      if (!constructor && (i == 0 || function != "mansio.on")) argument(e, parameter, i + 1);
     }
     if (!good) return;  // of which a constructor would say the same again
     if (constructor) construct(e, function, 0);
@@ -205,14 +242,17 @@ class Finder {
   void argument(const Expression &e, const DeclaredParameter &parameter, std::size_t number) {
     const auto expected = type_of_argument(parameter);
     if (expected == ArgumentType::Unknown) return;
-    if (number > e.list.size()) {
-      if (e.list.empty() || !is_open(at(e.list.back()))) slip(e, no_text(parameter.what, "nothing"));
-      return;
-    }
-    const auto index = e.list[number - 1];
+    const bool rest = parameter.name == "...", optional = is_optional(parameter.name);
+    if (number > e.list.size() && !rest && !optional && (e.list.empty() || !is_open(at(e.list.back()))))
+      slip(e, wrong(expected, parameter.what, "nothing"));
+    for (auto i = number; i <= e.list.size() && (rest || i == number); ++i)
+      value_of(e.list[i - 1], expected, parameter.what, optional);
+  }
+  // An argument or an option.
+  void value_of(Index index, ArgumentType expected, std::string_view what, bool optional) {
     const auto &value = at(index);
-    if (const auto type = type_that_is_no_text(source_, known_, index); !type.empty())
-      slip(value, no_text(parameter.what, type));
+    if (const auto got = wrong_type(index, expected, optional); !got.empty())
+      slip(value, wrong(expected, what, got));
     else if (value.kind != ExpressionKind::String)
       return;
     else if (expected == ArgumentType::RecordType && !has(kRecordTypes, value.text))
@@ -220,7 +260,27 @@ class Finder {
     else if (expected == ArgumentType::QueueLimit && !has(kQueueLimits, value.text))
       slip(value, no_queue_limit(value.text));
     else if (expected == ArgumentType::Time && !parse_duration(value.text))
-      slip(value, no_time(parameter.what, value.text));
+      slip(value, no_time(what, value.text));
+  }
+  // What it is that it cannot be; "" for what it may be, and where that is not known.
+  std::string wrong_type(Index index, ArgumentType expected, bool optional) const {
+    const auto literal = type_of_literal(source_, index);
+    if (optional && (literal.empty() || literal == "nil")) return {};
+    const bool number_or_text = literal == "number" || literal == "string";
+    switch (expected) {
+      case ArgumentType::Unknown:
+        return {};
+      case ArgumentType::Integer:
+        return number_or_text && may_be_integer(source_, index) ? "" : literal;
+      case ArgumentType::Boolean:
+        return literal == "boolean" ? "" : literal;
+      case ArgumentType::Function:
+        return literal == "function" ? "" : literal;
+      case ArgumentType::Table:
+        return literal == "table" ? "" : literal;
+      default:
+        return type_that_is_no_text(source_, known_, index);
+    }
   }
   // At this place among the arguments, or anywhere for 0.
   bool options_of(const Expression &e, const OptionsShape &shape, std::size_t number) {
@@ -236,18 +296,19 @@ class Finder {
       if (table.keys[i] == kNone) continue;
       const auto &key = at(table.keys[i]);
       if (key.kind != ExpressionKind::String) continue;
-      const auto &value = at(table.list[i]);
       if (!has(shape.names, key.text))
         slip(key,
              std::string{shape.where} + " has no option " + quoted(key.text) + did_you_mean_or(key.text, shape.names));
-      else if (is_time_option(shape, key.text) && value.kind == ExpressionKind::String && !parse_duration(value.text))
-        slip(value, no_time(key.text, value.text));
-      else if (const auto type = type_that_is_no_text(source_, known_, table.list[i]);
-               is_text_option(shape, key.text) && find_shape(type))
-        slip(value, no_text(key.text, type));
+      else
+        option(table.list[i], type_of_option(shape, key.text), key.text);
     }
     missing(table, shape);
     return slips_.size() == before;
+  }
+
+  void option(Index value, ArgumentType expected, std::string_view name) {
+    const bool known = expected == ArgumentType::Text && find_shape(type_that_is_no_text(source_, known_, value));
+    value_of(value, expected, name, !known);
   }
 
   // What has to be given, where all that is given can be seen.
@@ -263,6 +324,23 @@ class Finder {
         slip(table, std::string{shape.where} + " needs " + quoted(option.name));
   }
 
+  static std::string wrong(ArgumentType expected, std::string_view what, const std::string &got) {
+    const auto other = [&](std::string_view type) {
+      return "expected " + std::string{type} + " for " + std::string{what} + ", got " + got;
+    };
+    switch (expected) {
+      case ArgumentType::Integer:
+        return other("an integer");
+      case ArgumentType::Boolean:
+        return other("true or false");
+      case ArgumentType::Function:
+        return other("a function");
+      case ArgumentType::Table:
+        return other("a table");
+      default:
+        return no_text(what, got);
+    }
+  }
   static std::string no_text(std::string_view what, const std::string &got) {
     return "expected text for " + std::string{what} + ", got " + got +
            (got == "address" || got == "recipient" ? "; its text is .address" : "");

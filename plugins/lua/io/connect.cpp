@@ -177,7 +177,7 @@ Work write_all(std::shared_ptr<Connection> connection, std::string text, plugin:
 int write(lua_State *L) {
   auto connection = usable(L);
   std::string text;
-  for (int i = 2, n = lua_gettop(L); i <= n; ++i) text += text_at(L, i, "the text");
+  for (int i = 2, n = lua_gettop(L); i <= n; ++i) text += text_at(L, i, declared_argument("connection:write", 1).what);
   auto &call = Call::may_wait(L, "connection:write");
   call.state().charge(L, 20 + text.size() / 16);
   const auto octets = text.size();

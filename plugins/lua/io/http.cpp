@@ -16,6 +16,7 @@
 #include "plugins/lua/io/server_options.hpp"
 #include "plugins/lua/io/services.hpp"
 #include "plugins/lua/lib/network.hpp"
+#include "plugins/lua/objects.hpp"
 
 namespace mansio::lua {
 namespace {
@@ -90,6 +91,7 @@ int push_response(lua_State *L, const HttpResponse &response) {
     lua_rawset(L, -3);
   }
   lua_setfield(L, -2, "headers");
+  luaL_setmetatable(L, kResponseType);
   return 1;
 }
 

@@ -117,7 +117,9 @@ int call_server(lua_State *L) {
   std::size_t octets = 0;
   const int n = lua_gettop(L);
   for (int i = 2; i <= std::max(n, 2); ++i) {
-    words.emplace_back(text_at(L, i, i == 2 ? "the command" : "an argument"));
+    words.emplace_back(text_at(
+        L, i,
+        i == 2 ? declared_argument("redis server:call", 1).what : declared_argument("redis server:call", 2).what));
     octets += words.back().size();
     call.state().charge(L, 20 + words.back().size() / 16);
   }

@@ -16,7 +16,7 @@ struct Metric {
   std::uint32_t id;
 };
 
-// (text), or (format, ...) as string.format, which is the upvalue. The host adds the queue id.
+// (text), or (format, ...) as string.format, which is the upvalue; see Call::log().
 template <int level>
 int log(lua_State *L) {
   if (lua_gettop(L) > 1) {
@@ -27,7 +27,10 @@ int log(lua_State *L) {
   const auto text = text_at<"mansio.log.info">(L);
   auto &state = State::of(L);
   state.charge(L, 100 + text.size() / 16);
-  if (const auto *host = state.engine().host()) host->log(level, text, state.call() ? state.call()->op() : mansio_op{});
+  if (const auto *const call = state.call())
+    call->log(level, text);
+  else if (const auto *const host = state.engine().host())
+    host->log(level, text);
   return 0;
 }
 

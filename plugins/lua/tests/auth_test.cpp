@@ -130,11 +130,11 @@ TEST(LuaAuth, LetsNobodyInByAMistake) {
     });
   };
   EXPECT_THAT(says("return password"), HasSubstr("the check of AUTH returned string, expected true, false"));
-  EXPECT_THAT(says("return {user}"), HasSubstr("the check of AUTH returned table"));
-  EXPECT_THAT(says("return mansio.accept()"), HasSubstr("a result that is for handlers"));
-  EXPECT_THAT(says("return mansio.sent()"), HasSubstr("a result that is for transports"));
-  EXPECT_THAT(says("return mansio.permits(1)"), HasSubstr("a result that is for rates"));
-  EXPECT_THAT(says("return mansio.challenge('x')"), HasSubstr("returned a challenge"));
+  EXPECT_THAT(says("local said = {user} return said"), HasSubstr("the check of AUTH returned table"));
+  EXPECT_THAT(says("local said = mansio.accept() return said"), HasSubstr("a result that is for handlers"));
+  EXPECT_THAT(says("local said = mansio.sent() return said"), HasSubstr("a result that is for transports"));
+  EXPECT_THAT(says("local said = mansio.permits(1) return said"), HasSubstr("a result that is for rates"));
+  EXPECT_THAT(says("local said = mansio.challenge('x') return said"), HasSubstr("returned a challenge"));
   EXPECT_THAT(says("return mansio.authenticated('')"), HasSubstr("the user is no name"));
   EXPECT_THAT(says("return mansio.authenticated('a', 'b\\n')"), HasSubstr("the identity is no name"));
   EXPECT_THAT(says("error(mansio.authenticated('alice'))"), HasSubstr("an error that is a verdict"));
@@ -207,9 +207,10 @@ TEST(LuaAuth, CanBeGivenUpWhileItWaits) {
 }
 
 TEST(LuaAuth, IsOfferedByTheInstanceThatIsCalledSo) {
-  Scripted other{"mansio.provide('auth', 'users', {check = function() return true end})"};
-  EXPECT_EQ(other.host.mechanisms(false), "");
-  EXPECT_THAT(other.host.log, HasSubstr("\"test\"; it has users"));
+  const ScriptFile file{"mansio.provide('auth', 'users', {check = function() return true end})"};
+  FakeHost other{mansio_plugin_entry_1(), file.options(), {{"kind", "auth"}, {"instance", "test"}}};
+  EXPECT_EQ(other.mechanisms(false), "");
+  EXPECT_THAT(other.log, HasSubstr("it provides the auth \"users\", and the configuration asks for \"test\""));
   Scripted none{"mansio.on('rcpt', function() end)"};
   EXPECT_EQ(none.host.mechanisms(false), "");
   EXPECT_THAT(none.host.log, IsEmpty());

@@ -8,8 +8,10 @@ namespace mansio::lua::testing {
 namespace {
 
 using mansio::testing::FakeEvent;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 TEST(LuaEvents, TellHandlersWhatBecameOfAMessage) {
   Scripted s{R"(
@@ -25,7 +27,7 @@ TEST(LuaEvents, TellHandlersWhatBecameOfAMessage) {
       {.event = MANSIO_EVENT_BOUNCED, .recipient = "b@Example.com", .fields = {{"dsn", "5.1.1"}, {"empty", ""}}}));
   EXPECT_TRUE(s.host.tell({.event = MANSIO_EVENT_REMOVED}));
   EXPECT_FALSE(s.host.tell({.event = MANSIO_EVENT_DELIVERED}));  // nobody wants to hear of it
-  EXPECT_EQ(s.host.log, "b@Example.com: 5.1.1\nthe second too\nremoved\n");
+  EXPECT_EQ(s.host.log, "0123456789ABC: b@Example.com: 5.1.1\n0123456789ABC: the second too\n0123456789ABC: removed\n");
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
 
@@ -55,7 +57,8 @@ TEST(LuaEvents, MayWaitBesideEachOther) {
   s.host.tell({.recipient = "a@x.test"});
   s.host.tell({.recipient = "b@x.test"});
   EXPECT_THAT(s.host.log, IsEmpty());
-  EXPECT_TRUE(s.host.run_until([&] { return s.host.log == "first\nsecond\n"; })) << s.host.log;
+  EXPECT_TRUE(s.host.run_until([&] { return s.host.log == "0123456789ABC: first\n0123456789ABC: second\n"; }))
+      << s.host.log;
 }
 
 TEST(LuaEvents, AFaultHasOneLineAndStopsNobody) {
@@ -63,7 +66,7 @@ TEST(LuaEvents, AFaultHasOneLineAndStopsNobody) {
     local slip = {"recipent"}
     mansio.on("deferred", {timeout = "20ms"}, function(event)
       if event.recipient.localpart == "slow" then mansio.sleep("1h") end
-      if event.recipient.localpart == "verdict" then return mansio.reject("5.7.1", "too late") end
+      if event.recipient.localpart == "verdict" then local late = mansio.reject("5.7.1", "too late") return late end
       if event.recipient.localpart == "slip" then return event[slip[1]] end
       error("as asked")
     end)
@@ -74,7 +77,7 @@ TEST(LuaEvents, AFaultHasOneLineAndStopsNobody) {
     s.host.tell({.event = MANSIO_EVENT_DEFERRED, .recipient = localpart + "@x.test"});
     return s.host.log;
   };
-  EXPECT_THAT(about("fault"), HasSubstr("as asked"));
+  EXPECT_THAT(about("fault"), AllOf(StartsWith("0123456789ABC: "), HasSubstr("as asked; stack traceback")));
   EXPECT_THAT(about("verdict"), HasSubstr("\"deferred\" has happened, and nobody waits for an answer"));
   EXPECT_THAT(about("slip"), HasSubstr("did you mean \"recipient\"?"));
   EXPECT_THAT(s.host.log, HasSubstr("heard"));
@@ -112,8 +115,9 @@ TEST(LuaAbort, TellsOfMessagesThatComeToNothing) {
   )"};
   s.host.tables[{"names", "session.1"}] = {MANSIO_OK, {"the first"}, ""};
   s.host.abort("session.1", "0123456789ABC");
-  EXPECT_TRUE(s.host.run_until([&] { return s.host.log == "0123456789ABC of session.1\nthe first once more\n"; }))
-      << s.host.log;
+  EXPECT_TRUE(s.host.run_until([&] {
+    return s.host.log == "0123456789ABC: 0123456789ABC of session.1\n0123456789ABC: the first once more\n";
+  })) << s.host.log;
   EXPECT_FALSE(s.host.wants(MANSIO_STAGE_CONNECT));
   EXPECT_THAT(s.host.faults, IsEmpty());
 }
@@ -124,7 +128,7 @@ TEST(LuaAbort, IsToldToTheFilterOfThatNameAndToNobodyWhoDoesNotAsk) {
     mansio.provide("filter", "other", {rcpt = function() end, abort = function() mansio.log.info("not mine") end})
   )"};
   named.host.abort("session.1", "0123456789ABC");
-  EXPECT_EQ(named.host.log, "mine 0123456789ABC\n");
+  EXPECT_EQ(named.host.log, "0123456789ABC: mine 0123456789ABC\n");
   Scripted none{"mansio.on('rcpt', function() end)"};
   none.host.abort("session.1", "0123456789ABC");
   EXPECT_EQ(none.host.log, "");
@@ -138,7 +142,7 @@ TEST(LuaAbort, FaultsAreOfTheHandlerAlone) {
     mansio.on("abort", function() return wrong[1] end)
   )"};
   s.host.abort("session.1", "0123456789ABC");
-  EXPECT_THAT(s.host.log, HasSubstr("as asked"));
+  EXPECT_THAT(s.host.log, AllOf(StartsWith("0123456789ABC: "), HasSubstr("as asked; stack traceback")));
   EXPECT_THAT(s.host.log, HasSubstr("expected nothing: \"abort\" has happened"));
   EXPECT_EQ(s.rcpt("a@x.test").last->text, "as ever");
   EXPECT_THAT(s.host.faults, IsEmpty());

@@ -25,7 +25,7 @@ constexpr auto kTwoFilters = R"(
 
 struct Named {
   Named(const std::string &text, const std::string &name)
-      : file(text), host(mansio_plugin_entry_1(), file.options(), {{"instance", name}}) {}
+      : file(text), host(mansio_plugin_entry_1(), file.options(), {{"kind", "filter"}, {"instance", name}}) {}
   FakeResult at(std::uint32_t stage, std::vector<std::string> arguments = {}) {
     FakeStage s;
     s.stage = stage;
@@ -54,7 +54,7 @@ TEST(LuaFilter, IsFoundByTheNameOfItsInstance) {
   // Under a name that it does not have, it is no filter, and the instance does not start.
   Named other{kTwoFilters, "stirct"};
   EXPECT_FALSE(other.host.watches_sessions());
-  EXPECT_THAT(other.host.log, HasSubstr("\"stirct\"; it has strict, tags"));
+  EXPECT_THAT(other.host.log, HasSubstr("; did you mean \"stirct\"?"));
   EXPECT_THAT(strict.host.log + tags.host.log, IsEmpty());
 }
 

@@ -53,6 +53,17 @@ TEST(Http, TakesAnErrorOfTheServerForAnAnswer) {
   EXPECT_EQ(s.rcpt("a").last->text, "503away");
 }
 
+TEST(Http, GivesAnAnswerWithItsFieldsAndNoOthers) {
+  const HttpServer server{[](const Received &) { return HttpServer::response(200, "fine"); }};
+  Fetching s{server.url(), R"(
+    local way = {answer = mansio.http.get(URL)}
+    assert(way.answer.headers["x-none"] == nil)
+    local _, why = pcall(function() return way.answer.staus end)
+    return mansio.reject("5.7.1", why:match(': (.*)'))
+  )"};
+  EXPECT_EQ(s.rcpt("a").last->text, R"(response has no "staus"; did you mean "status"?)") << s.host.log;
+}
+
 TEST(Http, AsksTheDnsOfTheHost) {
   const HttpServer server{[](const Received &request) { return HttpServer::response(200, request.field("Host")); }};
   const auto port = server.url("").substr(server.url("").rfind(':'));

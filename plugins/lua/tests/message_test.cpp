@@ -8,6 +8,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+using ::testing::Pair;
 
 constexpr auto kMessage =
     "Received: one\r\nSubject: a\r\n\tb  \r\nX-Tag: 1\r\nx-tag: 2\r\nBroken\r\n\r\nfirst\r\nsecond\r\n";
@@ -43,6 +45,19 @@ TEST(Message, IsReadByFieldsAndPieces) {
   EXPECT_EQ(result.progress, 1u);
 }
 
+TEST(Message, HasFieldsWithNamesAndValuesAndNothingElse) {
+  Scripted s{R"(
+    mansio.on("end-of-message", function(transaction, message)
+      local way = {field = message:headers()[2]}
+      way.field.value = way.field.name .. " changed"  -- in this list, and not in the message
+      assert(way.field.value == "Subject changed" and message:header("Subject") == "a\tb")
+      local _, why = pcall(function() return way.field.valeu end)
+      return mansio.reject("5.7.1", why:match(': (.*)'))
+    end)
+  )"};
+  EXPECT_EQ(at_end(s).last->text, R"(header field has no "valeu"; did you mean "value"?)") << s.host.log;
+}
+
 TEST(Message, MayHaveNoHeaderOrNoBody) {
   Scripted s{R"(
     mansio.on("end-of-message", function(_, message)
@@ -66,6 +81,60 @@ TEST(Message, IsNoMessageWithoutFieldsForOneThatAsksTwice) {
   )",
              {{"run_time", "60s"}}};
   EXPECT_EQ(at_end(s, "A: " + std::string(5 << 20, 'x') + "\r\n\r\n").last->status, MANSIO_OK) << s.host.log;
+}
+
+TEST(Message, KeepsItsFieldsWithinTheMemoryOfTheCall) {
+  std::string fields;
+  for (int i = 0; i < 100'000; ++i) fields += "a:\r\n";
+  constexpr auto kAsksTwice = R"(
+    mansio.on("end-of-message", function(_, message)
+      local _, first = pcall(message.header, message, "b")
+      local _, second = pcall(message.header, message, "b")
+      local fits = pcall(string.rep, "x", 400000)  -- nothing is left of what could not be read
+      mansio.log.info("%s|%s|%s", first, second, fits)
+    end)
+  )";
+  Scripted little{kAsksTwice, {{"call_memory", "1M"}, {"run_time", "60s"}}};
+  at_end(little, fields + "\r\nbody\r\n");
+  EXPECT_THAT(little.host.log, MatchesRegex(".*not enough memory for [0-9]+ octets.*[(]call_memory[)][|]"
+                                            ".*not enough memory for [0-9]+ octets.*[(]call_memory[)][|]true\n"));
+  Scripted enough{kAsksTwice, {{"call_memory", "16M"}, {"run_time", "60s"}}};
+  at_end(enough, fields + "\r\nbody\r\n");
+  EXPECT_EQ(enough.host.log, "nil|nil|true\n");
+}
+
+TEST(Message, IsHeldAgainstEveryHandlerThatReadsIt) {
+  Scripted s{R"(
+    local function reads(message)
+      assert(#message:header("A") == 300000)
+      assert(pcall(string.rep, "x", 250000) and not pcall(string.rep, "x", 400000))
+    end
+    mansio.on("end-of-message", {on_error = "accept"}, function(_, message) reads(message) error("as asked") end)
+    mansio.on("end-of-message", function(_, message) reads(message) return mansio.reject("5.7.1", "the second") end)
+  )",
+             {{"call_memory", "1M"}, {"run_time", "60s"}}};
+  EXPECT_EQ(at_end(s, "A:" + std::string(300'000, 'x') + "\r\n\r\n").last->text, "the second") << s.host.log;
+  EXPECT_THAT(s.host.log, HasSubstr("as asked"));
+}
+
+TEST(Message, IsReadAsAStreamHoweverLargeItIs) {
+  const std::string body(10 << 20, 'x');
+  const auto octets = [&](const std::string &work) {  // what is logged, and how much of a new body there is
+    Scripted s{
+        "mansio.on('end-of-message', function(_, message) local n = 0 " + work + " mansio.log.info('%d', n) end)",
+        {{"call_memory", "1M"}, {"run_time", "60s"}}};
+    std::size_t replaced = 0;
+    for (const auto &edit : at_end(s, "Subject: a\r\n\r\n" + body).edits)
+      replaced += edit.size() - std::string_view{"replace_body "}.size();
+    return std::pair{s.host.log, replaced};
+  };
+  const auto of_body = std::to_string(body.size()) + "\n", of_all = std::to_string(body.size() + 14) + "\n";
+  EXPECT_THAT(octets("for piece in message:body() do n = n + #piece end"), Pair(of_body, 0));
+  EXPECT_THAT(octets("for piece in message:raw() do n = n + #piece end"), Pair(of_all, 0));
+  EXPECT_THAT(octets("for piece in message:body() do n = n + #piece message:replace_body(piece:upper()) end"),
+              Pair(of_body, body.size()));
+  EXPECT_THAT(octets("local all = {} for piece in message:body() do all[#all + 1] = piece end").first,
+              HasSubstr("not enough memory"));  // so the limit is one
 }
 
 TEST(Message, IsEditedInOrder) {

@@ -118,10 +118,10 @@ TEST(LuaQueue, SaysWhatTheStageAllows) {
 TEST(LuaQueue, IsNotForSessionsNorTheOtherWayRound) {
   Scripted s{R"(
     mansio.on("rcpt", function(tx, rcpt)
-      if rcpt.localpart == "route" then return mansio.route{transport = "smtp"} end
-      return mansio.retry("5m")
+      local way, later = mansio.route{transport = "smtp"}, mansio.retry("5m")
+      return rcpt.localpart == "route" and way or later
     end)
-    mansio.on("retry", function(mail) return mansio.sent() end)
+    mansio.on("retry", function(mail) local sent = mansio.sent() return sent end)
     mansio.on("route", function(mail) mail.meta["x.new"] = "1" end)
   )"};
   EXPECT_EQ(s.rcpt("route@x.test").last->status, MANSIO_INTERNAL);

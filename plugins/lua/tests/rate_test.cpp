@@ -86,9 +86,9 @@ TEST(LuaRate, FailsWithOneLineForWhatIsNoResult) {
       return s.host.log;
     });
   };
-  EXPECT_THAT(says("return 5"), HasSubstr("the lease returned number, expected mansio.permits(n)"));
+  EXPECT_THAT(says("local said = 5 return said"), HasSubstr("the lease returned number, expected mansio.permits(n)"));
   EXPECT_THAT(says(""), HasSubstr("the lease returned nil"));
-  EXPECT_THAT(says("return mansio.accept()"), HasSubstr("a result that is for handlers"));
+  EXPECT_THAT(says("local said = mansio.accept() return said"), HasSubstr("a result that is for handlers"));
   EXPECT_THAT(says("return mansio.defer('x', {retry = 1})"), HasSubstr("a result that is for transports"));
   EXPECT_THAT(says("return mansio.permits(-1)"), HasSubstr("the number of permits is -1"));
   EXPECT_THAT(says("return mansio.permits(1.5)"), HasSubstr("expected an integer for the number of permits"));
@@ -98,9 +98,10 @@ TEST(LuaRate, FailsWithOneLineForWhatIsNoResult) {
 }
 
 TEST(LuaRate, IsFoundByTheNameOfItsInstance) {
-  Scripted other{"mansio.provide('rate', 'shared', {lease = function() return mansio.permits(1) end})"};
-  EXPECT_THAT(other.host.log, HasSubstr("\"test\"; it has shared"));
-  EXPECT_THROW(other.host.ask({}), std::logic_error);  // it is no rate
+  const ScriptFile file{"mansio.provide('rate', 'shared', {lease = function() return mansio.permits(1) end})"};
+  FakeHost other{mansio_plugin_entry_1(), file.options(), {{"kind", "rate"}, {"instance", "test"}}};
+  EXPECT_THAT(other.log, HasSubstr("it provides the rate \"shared\", and the configuration asks for \"test\""));
+  EXPECT_THROW(other.ask({}), std::logic_error);  // it is no rate
 }
 
 TEST(LuaRate, IsCheckedWhenItIsLoaded) {

@@ -194,7 +194,7 @@ TEST(Script, ProvidesLookups) {
       if key == "alice" then return "1000" end
       if key == "list" then return {"a", "b"} end
       if key == "later" then return mansio.defer("the directory is away") end
-      if key == "wrong" then return true end
+      if key == "wrong" then return key == "wrong" end
       return nil
     end})
   )"};
@@ -305,8 +305,8 @@ TEST(Script, FailsInOneCallForASlipInAHandler) {
       if rcpt.localpart == "message" then mansio.lookup(way.rcpt, "x") end
       if rcpt.localpart == "type" then mansio.dns("example.com", way.type or "MXX") end
     end)
-    mansio.on("connect", function() return mansio.hold("too early") end)
-    mansio.on("helo", function() return mansio.redirect("early@example.com") end)
+    mansio.on("connect", function() local early = mansio.hold("too early") return early end)
+    mansio.on("helo", function() local early = mansio.redirect("early@example.com") return early end)
   )"};
   const std::vector<std::pair<std::string, std::string>> slips{
       {"global", R"(:5: there is no global "undefinedd")"},
@@ -414,6 +414,16 @@ TEST(Script, LeavesAHandlerThatKeepsFailingAloneForAMinute) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(at(MANSIO_STAGE_MAIL, "a@a.example"), MANSIO_DEFER);
   EXPECT_EQ(said(":4: as asked"), 5u);
   EXPECT_THAT(host.faults, IsEmpty());
+}
+
+TEST(Script, HasItsStatesTakeTurns) {
+  Scripted s{R"(
+    local n = 0
+    mansio.on("rcpt", function() n = n + 1; mansio.log.info("%d %d", n, mansio.counter.add("all")) end)
+  )",
+             {{"states", "2"}}};
+  for (int i = 0; i < 5; ++i) s.rcpt("a@example.com");
+  EXPECT_EQ(s.host.log, "1 1\n1 2\n2 3\n2 4\n3 5\n");
 }
 
 TEST(Script, HasItsStatesMadeAnewAfterSoManyCalls) {

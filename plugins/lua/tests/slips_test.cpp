@@ -100,6 +100,18 @@ TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
       {"retry", "mail", "for _, r in ipairs(mail.recipients) do print(r.staus) end",
        R"(recipient of mail has no field "staus"; did you mean "status"?)"},
       {"bounce", "mail", "return mail.recipients[1].adress", R"(recipient of mail has no field "adress")"},
+      {"rcpt", "t, r", "local found = mansio.dns(r.domain, 'MX') return found[1].prefrence",
+       R"(:2: record has no "prefrence"; did you mean "preference"?)"},
+      {"rcpt", "t, r", "for _, record in ipairs(mansio.dns(r.domain, 'A')) do print(record.dat) end",
+       R"(record has no "dat"; did you mean "data"?)"},
+      {"rcpt", "t, r", "local answer = mansio.http.get('http://a/') return answer.staus",
+       R"(response has no "staus"; did you mean "status"?)"},
+      {"end-of-message", "t, m", "for _, field in ipairs(m:headers()) do print(field.valeu) end",
+       R"(header field has no "valeu"; did you mean "value"?)"},
+      {"end-of-message", "t, m", "for part in m:parts() do print(part:headers()[1].nme) end",
+       R"(header field has no "nme"; did you mean "name"?)"},
+      {"end-of-message", "t, m", "m:headers()[1].note = 'x'", R"(header field takes no new field, such as "note")"},
+      {"rcpt", "t, r", "return 'at ' .. mansio.dns(r.domain, 'MX')[1]", "expected text for .., got record"},
   };
   for (const auto &[event, parameters, body, expected] : slips)
     EXPECT_THAT(problem_at(event, parameters, body), HasSubstr(expected)) << body;
@@ -107,6 +119,8 @@ TEST(Slips, InWhatHandlersGetAreFoundAtLoad) {
       {"'lookup', 'x', {lookup = function(key) return key:uper() end}", R"(string has no "uper")"},
       {"'transport', 'x', {deliver = function(d) return d.nextop end}",
        R"(delivery has no field "nextop"; did you mean "nexthop"?)"},
+      {"'transport', 'x', {deliver = function(d) print(d.origin.adress) end}",
+       R"(origin has no "adress"; did you mean "address"?)"},
       {"'transport', 'x', {deliver = function(d) for _, r in ipairs(d.recipients) do d:sent(r); d:snt(r) end end}",
        R"(delivery has no field "snt"; did you mean "sent"?)"},
       {"'auth', 'x', {check = function(user, password, step) return step.helo end}",
@@ -139,6 +153,78 @@ TEST(Slips, InWhatHandlersReturnAreFoundAtLoad) {
   for (const auto *const good : {"return nil", "return", "local f = function() return 1 end f()",
                                  "local x = mansio.reject return x('no')", "return r and mansio.reject('no') or nil"})
     EXPECT_EQ(problem_at("rcpt", "t, r", good), "") << good;
+}
+
+TEST(Slips, InWhatProvidedFunctionsReturnAreFoundAtLoad) {
+  const std::vector<std::pair<std::string, std::string>> slips{
+      {"'filter', 'x', {rcpt = function()\nreturn '550 no' end}",
+       ":2: the handler returns a text, expected a result such as mansio.reject(\"5.7.1\", \"no\"), or nothing"},
+      {"'filter', 'x', {connect = function() return mansio.hold('look') end}",
+       "the handler returns mansio.hold(), expected mansio.accept(), reject(), defer(), or nothing"},
+      {"'filter', 'x', {rcpt = print, abort = function() return 1 end}", "returns a number, expected nothing"},
+      {"'transport', 'x', {deliver = function() return 'sent' end}",
+       "the transport returns a text, expected mansio.sent(), defer(), reject(), uncertain(), or nothing"},
+      {"'transport', 'x', {deliver = function() return mansio.accept() end}", "the transport returns mansio.accept()"},
+      {"'lookup', 'x', {lookup = function() return true end}",
+       "the lookup returns a boolean, expected a text, a list of texts, nil for \"not found\", or "
+       "mansio.defer(\"why\")"},
+      {"'lookup', 'x', {lookup = function() return mansio.reject('no') end}", "the lookup returns mansio.reject()"},
+      {"'auth', 'x', {check = function() return 1 end}",
+       "the check of AUTH returns a number, expected true, false, mansio.authenticated(user), reject() or defer()"},
+      {"'auth', 'x', {check = function() return mansio.challenge() end}", "AUTH returns mansio.challenge()"},
+      {"'auth', 'x', {mechanisms = {'X'}, step = function() return nil end}",
+       "the step of AUTH returns nothing, expected mansio.challenge(), mansio.authenticated(user), reject() or "
+       "defer()"},
+      {"'rate', 'x', {lease = function(request) return 5 end}",
+       "the lease returns a number, expected mansio.permits(n) or mansio.defer(\"why\")"},
+      {"'rate', 'x', {lease = function(request) return mansio.permits end}",
+       "the lease returns a function, mansio.permits without (), expected mansio.permits(n)"},
+  };
+  for (const auto &[arguments, said] : slips)
+    EXPECT_THAT(problem("mansio.provide(" + arguments + ")"), HasSubstr(said)) << arguments;
+  EXPECT_THAT(
+      problem("mansio.on('connect', function() end)\nmansio.command('a', '', function() return true end)"),
+      HasSubstr(":2: the command returns a boolean, expected a text, a list of texts, nothing, or mansio.reject("));
+  for (const auto *const good :
+       {"'lookup', 'x', {lookup = function(key) if key == '' then return 5 end return {'a'}, {ttl = 1} end}",
+        "'lookup', 'x', {lookup = function() return mansio.defer('away') end}",
+        "'transport', 'x', {deliver = function() return nil end}",
+        "'transport', 'x', {deliver = function() return mansio.retry('1m') end}",
+        "'auth', 'x', {check = function(user) return user == 'a' or false end}",
+        "'rate', 'x', {lease = function() return mansio.defer('why') end, give_back = function() return 1 end}"})
+    EXPECT_EQ(problem("mansio.provide(" + std::string{good} + ")"), "") << good;
+  EXPECT_EQ(problem("local function f(x) return true end\nmansio.provide('lookup', 'x', {lookup = f})\n"
+                    "mansio.provide('auth', 'x', {check = f})"),
+            "");
+}
+
+TEST(Slips, ResultsThatAnEventCannotHaveAreFoundAtLoad) {
+  const std::vector<std::array<std::string, 3>> slips{
+      {"connect", "hold('look')", "mansio.hold(), expected mansio.accept(), reject(), defer(), or nothing"},
+      {"helo", "redirect('a@x.test')", "mansio.redirect(), expected mansio.accept(), reject(), defer(), or nothing"},
+      {"rcpt", "route{transport = 'x'}",
+       "mansio.route(), expected mansio.accept(), reject(), defer(), hold(), discard(), redirect(), or nothing"},
+      {"rcpt", "sent()", "mansio.sent(), expected mansio.accept()"},
+      {"predelivery", "redirect('a@x.test')",
+       "mansio.redirect(), expected mansio.route{...}, retry(), defer(), reject(), hold(), discard(), or nothing"},
+      {"retry", "discard('x')", "mansio.discard(), expected mansio.retry(), reject(), hold(), or nothing"},
+      {"bounce", "reject('no')", "mansio.reject(), expected mansio.discard(), redirect(), defer(), or nothing"},
+      {"delivered", "accept()", "mansio.accept(), expected nothing"},
+  };
+  for (const auto &[event, result, said] : slips)
+    EXPECT_THAT(problem_at(event, "", "return mansio." + result), HasSubstr(":2: the handler returns " + said))
+        << event;
+  for (const auto &[event, result] : std::vector<std::pair<std::string, std::string>>{{"connect", "defer('later')"},
+                                                                                      {"rcpt", "redirect('a@x.test')"},
+                                                                                      {"route", "retry('1m')"},
+                                                                                      {"retry", "hold('look')"},
+                                                                                      {"bounce", "retry('1m')"},
+                                                                                      {"disconnect", "accept()"}})
+    EXPECT_EQ(problem_at(event, "", "return mansio." + result), "") << event;
+  // What one event cannot have another one may.
+  EXPECT_EQ(problem("local function judge(mail)\nif mail.kind then return mansio.redirect('a@x.test') end\n"
+                    "return mansio.hold('look') end\nmansio.on('bounce', judge) mansio.on('predelivery', judge)"),
+            "");
 }
 
 TEST(Slips, ResultsThatAreMadeAndNotReturnedAreFoundAtLoad) {
@@ -192,11 +278,44 @@ TEST(Slips, InArgumentsAreFoundAtLoad) {
       {"return mansio.http.get('http://a', {timeot = '5s'})",
        R"(mansio.http has no option "timeot"; did you mean "timeout"?)"},
       {"return mansio.http.get('http://a', {timeout = '5x'})", R"(timeout is "5x", expected a time such as "5s")"},
+      {"mansio.spawn('x')", "expected a function for the task, got string"},
+      {"local f = mansio.memoize(5)", "expected a function for mansio.memoize, got number"},
+      {"local f = mansio.memoize(print, '1m')", "expected a table for the options, got string"},
+      {"local f = mansio.memoize(print, {size = 'large'})", "expected an integer for size, got string"},
+      {"mansio.counter.add('n', 'many')", "expected an integer for the number, got string"},
+      {"mansio.counter.add('n', 1.5)", "expected an integer for the number, got number"},
+      {"mansio.take_permits('tenant_rate_limit', 'gold', true)",
+       "expected an integer for the number of permits, got boolean"},
+      {"return mansio.hash.sha256('x', true)", "expected text for the form, got boolean"},
+      {"mansio.metric.gauge('g', 'help'):set('much')", "expected an integer for the value, got string"},
+      {"mansio.connect('a:1', '5s')", "expected a table for the options, got string"},
+      {"mansio.connect('a:1', {tls = 'yes'})", "expected true or false for tls, got string"},
+      {"mansio.connect('a:1', {timeout = true})", "expected text for timeout, got boolean"},
+      {"mansio.connect('a:1', {tls_name = {}})", "expected text for tls_name, got table"},
+      {"mansio.connect('a:1'):read('*l')", "expected an integer for the number of octets, got string"},
+      {"mansio.connect('a:1'):read()", "expected an integer for the number of octets, got nothing"},
+      {"mansio.connect('a:1'):write('a', nil)", "expected text for the text, got nil"},
+      {"mansio.connect('a:1'):write(r)", "expected text for the text, got address; its text is .address"},
+      {"mansio.redis('a'):call()", "expected text for the command, got nothing"},
+      {"mansio.redis('a'):call('SET', 'key', true)", "expected text for an argument, got boolean"},
+      {"mansio.redis('a', {database = 'users'})", "expected an integer for database, got string"},
+      {"return mansio.http.get('http://a', {limit = '1M'})", "expected an integer for limit, got string"},
+      {"return mansio.http.get('http://a', {headers = 'X: y'})", "expected a table for headers, got string"},
   };
   for (const auto &[body, expected] : slips)
     EXPECT_THAT(problem("local t = {queue_id = 'x', x = 1}\nmansio.on('rcpt', function(_, r) " + body + " end)"),
                 HasSubstr(expected))
         << body;
+  const std::vector<std::pair<std::string, std::string>> of_message{
+      {"m:header('Subject', 'first')", "expected an integer for the number of the field, got string"},
+      {"m:insert_header('first', 'A', 'b')", "expected an integer for the position, got string"},
+      {"m:remove_header('A', {1})", "expected an integer for the number of the field, got table"},
+      {"m:text('1K')", "expected an integer for the size, got string"},
+      {"m:version('a@example.com')", "expected a table for the recipients, got string"},
+      {"m:set_header('A', m:headers()[1])", "expected text for the value, got header field"},
+  };
+  for (const auto &[body, expected] : of_message)
+    EXPECT_THAT(problem_at("end-of-message", "t, m", body), HasSubstr(":2: " + expected)) << body;
   EXPECT_THAT(
       problem("mansio.provide('transport', 'x', {deliver = function(d)\nd:bounce(d.recipients[1], 450, 'no') end})"),
       HasSubstr(":2: the code is 450, expected 500 to 599"));
@@ -264,6 +383,9 @@ TEST(Slips, AreNotSeenWhereThereMayBeNone) {
       "mansio.on('rcpt', function(t) t.meta.anything = 'x'; t.session.meta.other = t.meta.third end)",
       "mansio.on('delivered', function(e) return nil, e.fields.anything end)",
       "mansio.on('rcpt', function(t, r) return nil, r.parameters[1], r['address']:find('x', 1, true) end)",
+      "mansio.on('rcpt', function(t, r) local found = mansio.dns(r.domain, 'MX'); return nil, #found, found.n, "
+      "next(found[1]), found[1].data:lower() end)",
+      "mansio.on('end-of-message', function(t, m) m:headers()[1].value = m:headers()[2].value end)",
       // Tables of the script's own, and changed ones.
       "settings = {}; mansio.on('rcpt', function() return nil, settings.unknown, settings.unknown2 end)",
       "local plain = mansio.log; plain = {trace = print}; mansio.on('rcpt', function() plain.trace('x') end)",
@@ -271,6 +393,13 @@ TEST(Slips, AreNotSeenWhereThereMayBeNone) {
       "rawset(string, 'trim', function(s) return s end); mansio.on('rcpt', function(t, r) return nil, r.domain:trim() "
       "end)",
       "function mansio.reject(code) return code end; mansio.on('rcpt', function() mansio.reject(450) end)",
+      // What Lua takes for an integer, or a text, and what need not be there.
+      "mansio.on('end-of-message', function(t, m) m:header('A', '2'); m:header('A', 2.0); m:header('A', nil); "
+      "m:text(0x10); m:text(' 0x1p4 '); m:add_header('A', 5); m:insert_header((1), 'A', 'b') end)",
+      "local x = {}; mansio.on('rcpt', function(t, r) mansio.counter.add('n', -1); mansio.counter.add('n', x.n); "
+      "mansio.hash.sha256('x', nil); mansio.memoize(print, {ttl = 5, size = nil}) end)",
+      "local function on(event, f) mansio.on(event, f); mansio.on(event, {timeout = 1}, f) end; on('rcpt', print)",
+      "local function on(event) mansio.on(event, function() end) end; on('rcpt')",
       // Arguments that are not known.
       "mansio.on('rcpt', function(t, r, ...) return mansio.reject(...) end)",
       "local f = print; mansio.on('rcpt', function(t, r) return mansio.reject(f(), f(), f()) end)",
@@ -339,6 +468,14 @@ TEST(Slips, KnowAllEventsAndObjects) {
     EXPECT_NE(types_at_event(event.name).front(), "") << event.name;
     EXPECT_EQ(types_of_provided("filter", event.name), types_at_event(event.name)) << event.name;
     for (const auto type : types_at_event(event.name)) EXPECT_TRUE(is_known(type)) << type;
+    EXPECT_TRUE(find_results(event.name)) << event.name;
+  }
+  for (const auto &provided : kProvidedFields) {
+    for (const auto &field : provided.fields) {
+      const bool heard = field.type.starts_with("fun(") && field.type.find("): ") != field.type.npos;
+      const auto at = std::string{provided.kind} + '.' + std::string{plain_name(field.name)};
+      EXPECT_EQ(find_results(at) != nullptr, heard) << at;
+    }
   }
   for (const auto &event : kMessageEvents)
     EXPECT_EQ(types_at_event(event.name).front(), event.name == "log" ? "string" : "event");
@@ -348,13 +485,27 @@ TEST(Slips, KnowAllEventsAndObjects) {
   EXPECT_EQ(types_of_provided("auth", "check").back(), "auth step");
   EXPECT_EQ(types_of_provided("transport", "deliver").front(), "delivery");
   EXPECT_EQ(type_of_walk("message:parts"), "part");
+  EXPECT_EQ(type_of_result("mansio.dns"), "record[]");
+  EXPECT_EQ(type_of_result("mansio.http.get"), "response");
+  EXPECT_EQ(type_of_result("part:headers"), "header field[]");
+  EXPECT_EQ(type_of_field("delivery", "origin"), "origin");
+  for (const auto &functions : kAllFunctions) {
+    for (const auto &function : functions) {
+      const auto type = function.results.front().type;
+      if (type.starts_with("mansio.") && type != "mansio.verdict") {  // which has no fields
+        EXPECT_NE(type_of_result(function.name), "") << function.name;
+      }
+    }
+  }
   for (const auto &shape : kObjectShapes) {
     std::size_t fields = 0;
     for (const auto field : shape.fields) {
       EXPECT_TRUE(is_known(type_of_field(shape.name, field))) << shape.name << '.' << field;
       fields += type_of_field(shape.name, field).empty() ? 0 : 1;
     }
-    if (shape.name != "message" && shape.name != "version") {  // which have methods, and a number
+    if (shape.name == "record" || shape.name == "response") {  // whose other fields are numbers, and a table
+      EXPECT_EQ(fields, 1u) << shape.name;
+    } else if (shape.name != "message" && shape.name != "version") {  // which have methods, and a number
       EXPECT_GT(fields, 1u) << shape.name;
     }
   }

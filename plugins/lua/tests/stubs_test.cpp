@@ -126,10 +126,10 @@ std::string refusal(const DeclaredParameter &parameter) {
   const auto &type = parameter.type;
   const bool text = type == "mansio.Time" || engine_type(type) == "string";
   return std::string{"expected "} +
-         (text                       ? "text"
-          : type == "integer"        ? "an integer"
-          : type.starts_with("fun(") ? "a function"
-                                     : "a table") +
+         (text                                      ? "text"
+          : type == "integer"                       ? "an integer"
+          : type == "F" || type.starts_with("fun(") ? "a function"
+                                                    : "a table") +
          " for " + std::string{parameter.what} + ", got boolean";
 }
 

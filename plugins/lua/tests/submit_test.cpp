@@ -162,7 +162,7 @@ TEST(LuaCommand, IsCalledByOperators) {
     end)
     mansio.command("oops", "fails", function() error("oops") end)
     mansio.command("look", "asks a table", function(key) return mansio.lookup("users", key) end)
-    mansio.command("wrong", "says nonsense", function() return true end)
+    mansio.command("wrong", "says nonsense", function() return 1 < 2 end)
     mansio.on("connect", function() end)
   )",
              {{"state_uses", "1"}, {"states", "2"}}};

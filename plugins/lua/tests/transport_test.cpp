@@ -50,6 +50,9 @@ TEST(LuaTransport, ShowsTheDelivery) {
     local origin = delivery.origin
     assert(origin.source == "remote" and origin.address == "198.51.100.1" and origin.port == 25 and origin.name == nil)
     assert(origin.helo_name == "far.example" and origin.protocol == "ESMTP" and origin.ident == "ABC")
+    local way = {origin = origin}
+    local _, why = pcall(function() return way.origin.adress end)
+    assert(why:find('origin has no "adress"; did you mean "address"?', 1, true), why)
     assert(delivery.auth_user == "alice" and delivery.auth_method == "PLAIN" and delivery.auth_sender == nil)
     assert(delivery.meta.tenant == "gold" and delivery.meta.none == nil and delivery.source_pool == nil)
     assert(math.abs(delivery.arrival - mansio.time.now()) < 3600)
@@ -244,9 +247,10 @@ TEST(LuaTransport, RefusesResultsThatAreNone) {
       return s.host.log;
     });
   };
-  EXPECT_THAT(says("return 'sent'"), HasSubstr("the transport returned string, expected mansio.sent()"));
-  EXPECT_THAT(says("return mansio.accept()"), HasSubstr("a result that is for handlers"));
-  EXPECT_THAT(says("return mansio.hold('x')"), HasSubstr("a result that is for handlers"));
+  EXPECT_THAT(says("local said = 'sent' return said"),
+              HasSubstr("the transport returned string, expected mansio.sent()"));
+  EXPECT_THAT(says("local said = mansio.accept() return said"), HasSubstr("a result that is for handlers"));
+  EXPECT_THAT(says("local said = mansio.hold('x') return said"), HasSubstr("a result that is for handlers"));
   EXPECT_THAT(says("return mansio.sent('5.1.1', 'x')"), HasSubstr("expected one that begins with 2"));
   EXPECT_THAT(says("return mansio.reject('5.1.1', 'x', {retry = 1})"), HasSubstr("retry is for a result that defers"));
   EXPECT_THAT(says("return mansio.defer('x', {nexthop_faild = true})"), HasSubstr("did you mean \"nexthop_failed\"?"));
@@ -264,7 +268,7 @@ TEST(LuaTransport, RefusesResultsThatAreNone) {
 TEST(LuaTransport, ItsResultsAreForNobodyElse) {
   Scripted s{R"(
     mansio.on("rcpt", function(_, rcpt)
-      if rcpt.localpart == "sent" then return mansio.sent() end
+      if rcpt.localpart == "sent" then local sent = mansio.sent() return sent end
       if rcpt.localpart == "thrown" then error(mansio.uncertain()) end
       return mansio.defer("4.7.1", "later", {retry = "1m"})
     end)

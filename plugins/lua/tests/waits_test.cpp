@@ -1,4 +1,7 @@
 // What waits: tables, the DNS and time, on threads that go on where they stood; and calls that wait too long.
+#include <algorithm>
+#include <string>
+
 #include "plugins/lua/tests/scripted.hpp"
 
 namespace mansio::lua::testing {
@@ -67,6 +70,27 @@ TEST(Waits, AsksTheDns) {
   EXPECT_EQ(from("127.0.0.3").last->status, MANSIO_OK);
   EXPECT_EQ(from("127.0.0.9").last->status, MANSIO_DEFER);
   EXPECT_EQ(s.at(MANSIO_STAGE_HELO, {"a.example"}).last->text, "10 mx.a.example");
+}
+
+// By a way that the check at load does not follow.
+TEST(Waits, GetsRecordsWithTheirFieldsAndNoOthers) {
+  Scripted s{R"(
+    mansio.on("helo", function(_, name)
+      local way = {mx = mansio.dns(name, "MX")[1]}
+      local names = {}
+      for field in pairs(way.mx) do names[#names + 1] = field end
+      table.sort(names)
+      assert(table.concat(names, " ") == "data preference")
+      assert(mansio.json.encode(way.mx) == '{"data":"mx.a.example","preference":10}')
+      local _, why = pcall(function() return way.mx.prefrence end)
+      local _, new = pcall(function() way.mx.note = "x" end)
+      return mansio.reject("5.7.1", why:match(': (.*)') .. "; " .. new:match(': (.*)'))
+    end)
+  )"};
+  s.host.dns[{"a.example", MANSIO_DNS_MX}] = {MANSIO_OK, {{"mx.a.example", 10}}, ""};
+  EXPECT_EQ(s.at(MANSIO_STAGE_HELO, {"a.example"}).last->text,
+            R"(record has no "prefrence"; did you mean "preference"?; record takes no new field, such as "note")")
+      << s.host.log;
 }
 
 TEST(Waits, HasManyCallsUnderWayInOneState) {
@@ -191,10 +215,10 @@ TEST(Waits, AreAnsweredInARecordingAsTheScriptWasTold) {
   stage.arguments = {"a@example.com"};
   EXPECT_THAT(s.host.run(stage).last->values, IsEmpty());  // it is not recorded
   stage.macros = {{"recorded", "true"}};
-  EXPECT_THAT(s.host.run(stage).last->values,
-              ElementsAre("lookup\tusers\ta@example.com\tok\t1\ttwo\\tthree",
-                          "dns\texample.com\tMX\tok\t10 mx.example.com", "lookup\tdown\ta\tdefer\taway",
-                          "lookup\tusers\ta\\tb\\\\\tnot found"));
+  EXPECT_THAT(
+      s.host.run(stage).last->values,
+      ElementsAre("lookup\tusers\ta@example.com\tok\t1\ttwo\\tthree", "dns\texample.com\tMX\tok\t10 mx.example.com",
+                  "lookup\tdown\ta\tdefer\taway", "lookup\tusers\ta\\tb\\\\\tnot found"));
 }
 
 TEST(Waits, CachesWhatWasLookedUp) {
@@ -214,6 +238,30 @@ TEST(Waits, CachesWhatWasLookedUp) {
   EXPECT_EQ(s.rcpt("a").last->text, "x 1");
   EXPECT_EQ(s.rcpt("b").last->text, "nil 2");
   EXPECT_EQ(s.rcpt("b").last->text, "nil 2");
+}
+
+TEST(Waits, CachesNoMoreThanItWasToldTo) {
+  Scripted s{R"(
+    local asked = 0
+    local number = mansio.memoize(function(key) asked = asked + 1 return asked end, {ttl = "1h", size = 2})
+    mansio.on("rcpt", function(_, rcpt) return mansio.reject("5.7.1", tostring(number(rcpt.address))) end)
+  )"};
+  const auto number = [&](const std::string &key) { return s.rcpt(key).last->text; };
+  EXPECT_EQ(number("a"), "1");
+  EXPECT_EQ(number("b"), "2");
+  EXPECT_EQ(number("c"), "3");
+  EXPECT_EQ(number("b"), "2");  // among the last two
+  EXPECT_EQ(number("d"), "4");
+  EXPECT_EQ(number("e"), "5");
+  EXPECT_EQ(number("a"), "6");  // five keys are more than twice two
+  // Nor are there more of those that are asked for again and again.
+  const std::string keys = "klmnopqrst";
+  for (const char fresh : keys)
+    for (char key = 'k'; key <= fresh; ++key) number(std::string{key});
+  const auto before = std::stoi(number("u"));
+  EXPECT_LE(
+      std::count_if(keys.rbegin(), keys.rend(), [&](char key) { return std::stoi(number(std::string{key})) < before; }),
+      4);
 }
 
 }  // namespace

@@ -16,19 +16,20 @@ using mansio::testing::FakeTableAnswer;
 
 constexpr const char *kOff = "servers are off in a replay, but for --allow";
 
-const mansio_plugin *checked_entry(const std::string &name, const FakeHost::Options &options) {
-  auto problems = FakeHost::check(mansio_plugin_entry_1(), options);
-  while (!problems.empty() && problems.back() == '\n') problems.pop_back();
-  if (!problems.empty()) throw std::runtime_error{name + ": " + problems};
-  return mansio_plugin_entry_1();
-}
-
 // "policy.script" is the policy "script".
 FakeHost::Options facts_of(const CandidateOrder &order, std::int64_t clock) {
   const auto dot = order.name.find('.');
   return {{"instance", order.name.substr(dot + 1)},
           {"kind", order.name.substr(0, dot)},
           {"virtual_clock", std::to_string(clock)}};
+}
+
+const mansio_plugin *checked_entry(const CandidateOrder &order, const FakeHost::Options &options,
+                                   const FakeHost::Options &facts) {
+  auto problems = FakeHost::check(mansio_plugin_entry_1(), options, facts);
+  while (!problems.empty() && problems.back() == '\n') problems.pop_back();
+  if (!problems.empty()) throw std::runtime_error{order.name + ": " + problems};
+  return mansio_plugin_entry_1();
 }
 
 }  // namespace
@@ -59,8 +60,8 @@ bool Candidate::OffServers::connect(const std::string &, std::unique_ptr<Convers
 Candidate::Candidate(const CandidateOrder &order, const Answers &from, std::set<std::string> &missing, bool dns,
                      std::int64_t clock, std::shared_ptr<mansio::testing::FakeNumbers> numbers)
     : servers_(order),
-      host_(checked_entry(order.name, servers_.options()), servers_.options(), facts_of(order, clock),
-            std::move(numbers)) {
+      host_(checked_entry(order, servers_.options(), facts_of(order, clock)), servers_.options(),
+            facts_of(order, clock), std::move(numbers)) {
   host_.other_services = [this](std::string_view iface) -> const void * {
     return iface == FakeServers::kService ? static_cast<const FakeServers *>(&servers_) : nullptr;
   };

@@ -94,8 +94,8 @@ class FakeHost {
     started_ = true;
   }
   // What check() reports of these options, "OPTION TEXT", a line each.
-  static std::string check(const mansio_plugin *plugin, const Options &options = {}) {
-    FakeHost host{plugin, options, {}, std::make_shared<FakeNumbers>(), NotYet{}};
+  static std::string check(const mansio_plugin *plugin, const Options &options = {}, Options facts = {}) {
+    FakeHost host{plugin, options, std::move(facts), std::make_shared<FakeNumbers>(), NotYet{}};
     if (plugin->check) plugin->check(&host.host_);
     return host.log;
   }
