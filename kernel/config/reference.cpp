@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
+#include <utility>
+
 #include "kernel/config/options.hpp"
 
 namespace mansio::config {
@@ -51,6 +54,21 @@ void table(std::string &out, std::span<const Option<T>> options, const T &fresh)
   }
 }
 
+// Where an option is that no table here has; "#" and what follows is the place in the README. `plugins`: all of their
+// kind that are in plugins/, which a test looks at.
+std::string own_options(std::initializer_list<std::string_view> plugins) {
+  std::string out =
+      "Options that are not listed here are the plugin's own. `mansio check` knows them, and the plugin's README has "
+      "them: ";
+  std::string_view before = "";
+  for (const auto plugin : plugins) {
+    const auto name = plugin.substr(0, plugin.find('#'));
+    out += fmt::format("{}[{}](../plugins/{}/README.md{})", std::exchange(before, ", "), name, name,
+                       plugin.substr(name.size()));
+  }
+  return out + ".\n\n";
+}
+
 }  // namespace
 
 std::string configuration_reference() {
@@ -74,8 +92,9 @@ std::string configuration_reference() {
   table(out, listener_options(), Listener{});
   out +=
       "\n## [transport.NAME]\n\nOne way to deliver mail: an instance of a plugin. Several may use the same plugin with "
-      "other options. "
-      "Options that are not listed here are the plugin's own; its README has them, and `mansio check` knows them.\n\n";
+      "other options. ";
+  out += own_options({"transport-smtp#options", "transport-lmtp#options", "transport-maildir", "transport-pipe",
+                      "transport-http", "transport-error", "transport-discard", "lua"});
   table(out, transport_options(), Transport{});
   out += "\nOf each destination, which is a next hop or, where a route names none, the recipient's domain:\n\n";
   table(out, destination_options(), DestinationLimits{});
@@ -85,38 +104,39 @@ std::string configuration_reference() {
   table(out, destination_rule_options(), DestinationRule{});
   out +=
       "\n## [lookup.NAME]\n\nA table, by name: an instance of a lookup plugin or a combination of other tables. "
-      "A lookup has three outcomes: found, not found, and \"try later\", which defers mail and never bounces it. "
-      "Options that are not listed here are the plugin's own.\n\n";
+      "A lookup has three outcomes: found, not found, and \"try later\", which defers mail and never bounces it. ";
+  out += own_options({"lookup-file", "lookup-lmdb", "lookup-sqlite", "lookup-mysql", "lookup-pgsql", "lookup-redis",
+                      "lookup-ldap", "lookup-socketmap", "lua"});
   table(out, lookup_options(), Lookup{});
   out +=
       "\n## [filter.NAME] and [policy.NAME]\n\nPlugins that watch SMTP sessions, in which `policies` and `filters` of "
       "`[smtpd]` name them: a policy judges, a filter may change messages too. Policies that `policies` of `[queue]` "
-      "names have a say in what becomes of mail in the queue. docs/plugin-guide.md says what they see and when. "
-      "Options "
-      "that are not listed here are the plugin's own.\n\n";
+      "names have a say in what becomes of mail in the queue. docs/plugin-guide.md says what they see and when. ";
+  out += own_options({"filter-pipe", "filter-dspam#options", "lua"});
   table(out, filter_options(), Filter{});
   out +=
       "\n## [event.NAME]\n\nPlugins that are told what became of messages, once it is on stable storage "
-      "(docs/plugin-guide.md). Nothing waits for them: what one does not take in time is dropped. Options that are not "
-      "listed here are the plugin's own.\n\n";
+      "(docs/plugin-guide.md). Nothing waits for them: what one does not take in time is dropped. ";
+  out += own_options({"event-file", "lua"});
   table(out, event_options(), Event{});
   out +=
       "\n## [rate.NAME]\n\nA plugin that owns limits: every `destination_rate_limit`, `transport_rate_limit` or "
       "`[[rate_limit]]` that names it, and deliveries at once and delays whose `_plugin` option does, so that several "
       "nodes can keep one limit together. It runs in a process of its own (`isolation` is \"process\") and gives "
       "permits in leases, so that a delivery waits for nobody. NAME is "
-      "free, except `rate-local`, which stands for the limits that this instance keeps by itself. Options that are not "
-      "listed here are the plugin's own.\n\n";
+      "free, except `rate-local`, which stands for the limits that this instance keeps by itself. ";
+  out += own_options({"rate-redis", "lua"});
   table(out, rate_options(), Rate{});
   out +=
       "\n## [auth.NAME]\n\nA plugin that says who a client is that uses AUTH; `auth` of `[smtpd]` or of a listener "
-      "names it. Options that are not listed here are the plugin's own.\n\n";
+      "names it. ";
+  out += own_options({"auth-table", "auth-dovecot", "lua"});
   table(out, auth_options(), Auth{});
   out +=
       "\n## [store.NAME]\n\nA plugin that keeps a second, complete copy of accepted mail, on another disk or machine; "
       "with several, each does. A message is accepted when the spool and every store have it on stable storage, and "
-      "refused with 451 while one does not (docs/durability.md). It runs in a process of its own. Options that are not "
-      "listed here are the plugin's own.\n\n";
+      "refused with 451 while one does not (docs/durability.md). It runs in a process of its own. ";
+  out += own_options({"store-directory"});
   table(out, store_options(), Store{});
   out +=
       "\n## Budgets\n\nIn every `[transport.NAME]`, `[lookup.NAME]`, `[filter.NAME]`, `[policy.NAME]`, "

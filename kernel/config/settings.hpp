@@ -363,7 +363,7 @@ struct Queue {
   std::vector<std::string> defer_transports;   // transports whose mail waits for a flush
   Nanos qmgr_clog_warn_time = 300 * kSecond;   // between warnings about a destination; 0: none
   std::uint32_t qmgr_clog_warn_limit = 4000;   // deliveries of one destination waiting for their turn
-  std::uint64_t backlog_limit = 0;             // messages waiting before new MAIL gets 452; 0 = none
+  std::uint64_t backlog_limit = 0;             // messages waiting, not held, before new MAIL gets 452; 0 = none
   Nanos in_flow_delay = 1 * kSecond;           // before MAIL is answered; 0: off
   std::uint64_t in_flow_backlog = 20000;       // messages not tried yet before it is; 0: off
   std::vector<std::string> notify_classes = {"resource", "software"};

@@ -7,6 +7,9 @@
 #define AT(record, field, offset, bytes)                                                     \
   _Static_assert(offsetof(record, field) == (offset), #record "." #field " lies elsewhere"); \
   _Static_assert(sizeof(((record *)0)->field) == (bytes), #record "." #field " has another size")
+/* abidiff lets records grow, and then says nothing of the fields that came later. */
+#define TYPE(record, field, type) \
+  _Static_assert(_Generic(&((record *)0)->field, type *: 1, default: 0), #record "." #field " is of another type")
 #define IS(name, value) _Static_assert((long long)(name) == (value), #name " is another number")
 
 SIZE(mansio_str, 16);
@@ -149,6 +152,17 @@ AT(mansio_delivery, reserved_2, 316, 4);
 AT(mansio_delivery, sasl_method, 320, 16);
 AT(mansio_delivery, sasl_username, 336, 16);
 AT(mansio_delivery, sasl_sender, 352, 16);
+TYPE(mansio_delivery, origin_source, uint32_t);
+TYPE(mansio_delivery, origin_port, uint32_t);
+TYPE(mansio_delivery, origin_address, mansio_str);
+TYPE(mansio_delivery, origin_name, mansio_str);
+TYPE(mansio_delivery, origin_helo, mansio_str);
+TYPE(mansio_delivery, origin_protocol, mansio_str);
+TYPE(mansio_delivery, origin_ident, mansio_str);
+TYPE(mansio_delivery, attempts, uint32_t);
+TYPE(mansio_delivery, sasl_method, mansio_str);
+TYPE(mansio_delivery, sasl_username, mansio_str);
+TYPE(mansio_delivery, sasl_sender, mansio_str);
 SIZE(mansio_transport, 16);
 AT(mansio_transport, start, 0, 8);
 AT(mansio_transport, cancel, 8, 8);

@@ -1,10 +1,13 @@
 """filter-dspam in the whole program, against a server that speaks as DSPAM's daemon does: what becomes of spam, users'
 wishes and corrections, both protocols, a daemon that is down; and DSPAM between two listeners, after the queue."""
 import os
+import subprocess
 import unittest
 
 import rig
 from dspam_server import DspamServer
+
+README = os.path.join(os.path.dirname(__file__), "../../plugins/filter-dspam/README.md")
 
 CONFIG = '''
 myhostname = "mx.mansio.test"
@@ -130,6 +133,22 @@ class FilterDspam(rig.TestCase):
         self.delivered(2)
         client.message("bob@two.example", ["spam@two.example"], INNOCENT, expect=550)
         self.assertEqual(self.sink.count(), 2)
+
+    def test_the_documented_command_corrects_dspam(self):
+        dspam = self.dspam()
+        server, client = self.start(dspam, 'train_spam = ["spam@example.com"]')
+        client.message("a@example.com", ["bob@example.com"], INNOCENT)
+        with open(self.path("message.eml"), "wb") as f:
+            f.write(self.delivered(1)[0].content)
+        with open(README) as f:
+            command = next(line for line in f if line.startswith("curl smtp://127.0.0.1 "))
+        command = command.replace("127.0.0.1", f"127.0.0.1:{server.port}")
+        ran = subprocess.run(command, shell=True, cwd=self.dir, capture_output=True, text=True, timeout=rig.LIMIT)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual(dspam.corrected, {("bob@example.com", b"hello\r\n"): True})
+        self.assertEqual(len(server.events("discarded", **{"from": "bob@example.com"})), 1)
+        client.message("a@example.com", ["bob@example.com"], INNOCENT)
+        self.assertEqual(self.fields(self.delivered(2)[1])["X-DSPAM-Result"], ["Spam"])
 
     def test_recipients_have_wishes_of_their_own(self):
         dspam = self.dspam()

@@ -156,6 +156,8 @@ class PostfixTools(rig.TestCase):
         self.assertEqual(envelope, "".join(l + "\n" for l in lines[:lines.index(f"*** MESSAGE CONTENTS deferred/{qid} ***") + 1] + lines[-2:]))
         self.assertRegex(self.ok("postcat", "-q", "-d", qid).stdout, r"(?m)^ 83 sender: a0@example\.com$")
         self.assertRegex(self.ok("postcat", "-q", "-o", qid).stdout, r"(?m)^ +\d+ sender: a0@example\.com$")
+        self.assertEqual(self.ok("postcat", "-qbf", qid).stdout,
+                         "".join(f"deferred/{qid}: {line}\n" for line in ("", ".dot", "From: no header")))
         self.server.stop()
         down = self.ok("postcat", "-q", qid)
         self.assertIn("postcat: warning: ", down.stderr)
@@ -164,7 +166,7 @@ class PostfixTools(rig.TestCase):
 
     def test_postcat_ends_with_1_when_there_is_nothing_to_print(self):
         for args, text in ((("-q", "0000000J00000"), "open queue file 0000000J00000: No such file or directory"), (("-q", "bad/id"), "bad mail queue ID: bad/id"),
-                           (("-x",), "usage: postcat "), ((), "usage: postcat ")):
+                           (("-x",), "usage: postcat "), (("-n",), "usage: postcat "), ((), "usage: postcat ")):
             result = self.tool("postcat", *args)
             self.assertEqual(result.returncode, 1)
             self.assertIn("postcat: fatal: " + text, result.stderr)

@@ -37,8 +37,16 @@ class Sins(rig.TestCase):
         return CONFIG % (name, mode, 2 * rig.SLOW, sins.BUDGETS[mode])
 
     def refused(self, name, regex):
-        """By the check, which a start and a reload do too, wherever it would run."""
-        for mode in ("inproc", "process"):
+        """By the check, which a start and a reload do too, wherever it would run. After the reload all is as it was."""
+        good = self.mansio(self.config("transport-discard", "inproc"), name=f"{name}-good",
+                           plugins=self.plugins(name, "transport-discard"))
+        for refusals, mode in enumerate(("inproc", "process"), 1):
+            good.write_config(self.config(name, mode))
+            reload = rig.run_program("reload", "--config", good.config)
+            self.assertNotEqual(reload.returncode, 0)
+            self.assertRegex(reload.stdout + reload.stderr, regex)
+            failed = good.wait_event("reload failed, the old configuration stays in force", refusals)
+            self.assertRegex(failed[-1]["reason"], regex)
             server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}",
                                 plugins=self.plugins(name, "transport-discard"))
             result = rig.run_program("check", "--config", server.config)
@@ -47,6 +55,11 @@ class Sins(rig.TestCase):
             server.start(wait=False)
             self.assertNotEqual(server.process.wait(rig.LIMIT), 0)
             self.assertRegex(server.log_text(), regex)
+        with rig.Client(good.port) as c:
+            self.assertEqual(c.cmd("EHLO client.test")[0], 250)
+            c.message("a@example.com", ["first@sin.example", "1@good.example"], "Subject: good\r\n\r\nx")
+        for transport in ("sin", "good"):
+            good.wait_event("delivery", transport=transport, status="sent")
 
     def runs(self, name, mode, outcome, regex):
         server = rig.Mansio(self.dir, self.config(name, mode), name=f"{name}-{mode}", env=sins.quiet(name),

@@ -1,5 +1,6 @@
 """Where tables are used, in the whole program: the example of docs/lookups.md, a server that is down (451) and comes back,
-access tables, transports and relayhosts, aliases under load, and notifications to aliases."""
+access tables, transports and relayhosts, canonical addresses and copies, domains and their recipients, aliases under
+load, and notifications to aliases."""
 import os
 import re
 import sqlite3
@@ -45,10 +46,10 @@ class TableUses(rig.TestCase):
                 c.cmd("RSET")
         return out
 
-    def send(self, server, recipients, sender="a@sender.test", args=""):
+    def send(self, server, recipients, sender="a@sender.test", args="", text="Subject: x\r\n\r\nHello.\r\n"):
         with rig.Client(server.port) as c:
             self.assertEqual(c.cmd("EHLO client.test")[0], 250)
-            return c.message(sender, recipients, "Subject: x\r\n\r\nHello.\r\n", args)
+            return c.message(sender, recipients, text, args)
 
     def recipients(self, sink):
         with sink.lock:
@@ -191,6 +192,51 @@ odd.test       uucp:host''') + inline("relayhost", f"@rich.test   [127.0.0.1]:{t
         self.assertEqual(self.arrived(first, 2), ["one@own.test", "three@else.test"])
         self.send(server, ["four@own.test", "five@else.test"], sender="x@rich.test")
         self.assertEqual(self.arrived(third, 1), ["five@else.test"])
+
+    def test_canonical_addresses_and_copies(self):
+        sink = self.peer()
+        server = self.mansio(CONFIG % ('''canonical_maps = ["canonical"]
+sender_canonical_maps = ["senders"]
+recipient_canonical_maps = ["recipients"]
+sender_bcc_maps = ["sent"]
+recipient_bcc_maps = ["received"]
+[smtpd]
+mynetworks = ["127.0.0.0/8"]
+''' + inline("canonical", "joe@old.test   joe@own.test") + inline("senders", "ann@old.test   sales@own.test") +
+                                       inline("recipients", "ann@old.test   ann@own.test") +
+                                       inline("sent", "sales@own.test   sent@own.test") +
+                                       inline("received", "joe@own.test   received@own.test"), sink.port))
+        self.send(server, ["ann@old.test"], sender="joe@old.test")
+        self.assertEqual(self.arrived(sink, 1), ["ann@own.test"])
+        with sink.lock:
+            self.assertEqual(sink.messages.pop().sender, "joe@own.test")
+        self.send(server, ["ann@old.test", "joe@old.test"], sender="ann@old.test",
+                  text="From: Ann <ann@old.test>\r\nTo: ann@old.test, Joe <joe@old.test>\r\n\r\nHello.\r\n")
+        self.assertEqual(self.arrived(sink, 4), ["ann@own.test", "joe@own.test", "received@own.test", "sent@own.test"])
+        with sink.lock:
+            for message in sink.messages:
+                self.assertEqual(message.sender, "sales@own.test")
+                self.assertIn(b"From: Ann <sales@own.test>\r\nTo: ann@own.test, Joe <joe@own.test>\r\n", message.content)
+
+    def test_domains_and_their_recipients(self):
+        sink = self.peer()
+        server = self.mansio(CONFIG % ('''relay_domains = ["relay.test"]
+relay_domain_maps = ["partners"]
+relay_recipient_maps = ["known"]
+virtual_alias_domain_maps = ["aliased"]
+virtual_alias_maps = ["aliases"]
+[smtpd]
+mynetworks = []
+''' + inline("partners", "partner.test   x") + inline("known", "u@relay.test   x\nu@partner.test   x") +
+                                       inline("aliased", "alias.test   x") +
+                                       inline("aliases", "info@alias.test   box@own.test"), sink.port))
+        known = ["u@relay.test", "u@partner.test", "info@alias.test"]
+        self.assertEqual(self.replies(server, known), ["250 2.1.5 Ok"] * 3)
+        self.assertEqual(self.replies(server, ["eve@relay.test", "eve@partner.test", "eve@alias.test"]),
+                         ["550 5.1.1 No such user here"] * 3)
+        self.assertEqual(self.replies(server, ["u@foreign.test"]), ["554 5.7.1 Relay access denied"])
+        self.send(server, known)
+        self.assertEqual(self.arrived(sink, 3), ["box@own.test", "u@partner.test", "u@relay.test"])
 
     def test_mail_that_is_routed_again_asks_the_tables(self):
         first, second = self.peer(on=lambda command, *_: "450 4.2.0 not now" if command == "RCPT" else None), self.peer()

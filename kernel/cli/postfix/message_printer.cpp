@@ -33,6 +33,7 @@ bool is_header_line(std::string_view line, bool first) {
 
 void MessagePrinter::record(char type, std::string_view text) {
   std::string out;
+  if (form_.names) out += name_ + ": ";
   if (form_.offsets) out += fmt::format("{:>9} ", offset_);
   if (form_.types) out += fmt::format("{:>3} ", static_cast<int>(type));
   out_((out += text) += '\n');

@@ -13,6 +13,7 @@ namespace mansio::cli::postfix {
 
 struct PrintForm {
   bool envelope = false, header = false, body = false;
+  bool names = false;    // -f: whose record it is
   bool types = false;    // -d: Postfix's number of each record's type
   bool offsets = false;  // -o: where it lies in the segment
 };

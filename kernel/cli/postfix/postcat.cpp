@@ -22,7 +22,7 @@ namespace json = boost::json;
 constexpr std::string_view kPostcat = "postcat";
 constexpr std::string_view kPostcatUsage =
     "usage: postcat [-b (body text)] [-c config_dir] [-d (decimal record type)] [-e (envelope records)] "
-    "[-h (header text)] [-o (offsets)] [-q (access queue)] [-v] queue_id(s)...";
+    "[-f (file names)] [-h (header text)] [-o (offsets)] [-q (access queue)] [-v] queue_id(s)...";
 
 // What the running queue knows of a message.
 struct Known {
@@ -96,7 +96,7 @@ int print(const Where &where, const std::string &spool, const std::string &given
 int postcat_main(int argc, char **argv) {
   std::string config = mail_config();
   PrintForm form;
-  for (int option; (option = ::getopt(argc, argv, "bc:dehoqrs:v")) >= 0;) {
+  for (int option; (option = ::getopt(argc, argv, "bc:defhoqrs:v")) >= 0;) {
     switch (option) {
       case 'b':
         form.body = true;
@@ -109,6 +109,9 @@ int postcat_main(int argc, char **argv) {
         break;
       case 'e':
         form.envelope = true;
+        break;
+      case 'f':
+        form.names = true;
         break;
       case 'h':
         form.header = true;

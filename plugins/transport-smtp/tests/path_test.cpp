@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+#include <utility>
+
 #include "plugins/transport-smtp/client/pix.hpp"
 #include "plugins/transport-smtp/tests/fake_server.hpp"
 #include "plugins/transport-smtp/tests/test_host.hpp"
@@ -51,6 +55,22 @@ TEST(SmtpPix, AYoungMessageIsSentAsToAnyServer) {
   EXPECT_EQ(r[0].status, MANSIO_UNCERTAIN);
   EXPECT_THAT(r[0].text, HasSubstr("timed out"));
   EXPECT_EQ(server.count("EHLO"), 1u);
+}
+
+// By default 500 s, as of Postfix. The lower age leaves the test a minute.
+TEST(SmtpPix, AMessageIsOldFromTheThresholdTimeOn) {
+  for (const auto &[age, old] : {std::pair{440, false}, {500, true}}) {
+    auto b = behind_a_pix();
+    b.pix = false;  // the workarounds are not what this is about
+    FakeServer server{b};
+    TestHost host{kSmtp, {{"smtp_pix_workarounds", "disable_esmtp"}}};
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const std::chrono::nanoseconds arrival = now - std::chrono::seconds{age};
+    host.facts["virtual_clock"] = std::to_string(arrival.count());  // when a message arrives that is delivered at once
+    EXPECT_EQ(host.deliver(mail_to(server))[0].status, MANSIO_OK) << age;
+    EXPECT_EQ(server.count("EHLO"), old ? 0u : 1u) << age;
+    EXPECT_EQ(host.fake().log.find("enabling PIX workarounds") != std::string::npos, old) << age;
+  }
 }
 
 TEST(SmtpPix, WorkaroundsCanBeChosen) {

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
+
 #include "plugins/transport-smtp/tests/fake_server.hpp"
 #include "plugins/transport-smtp/tests/test_host.hpp"
 
@@ -294,6 +297,19 @@ TEST(SmtpReuse, EndsWithTheAgeOfAConnectionOrItsUses) {
     host.deliver(mail);
     EXPECT_EQ(server.connections(), 2u) << option;
   }
+}
+
+TEST(SmtpReuse, TheAgeOfAConnectionCountsFromItsOpeningAndNotFromItsLastUse) {
+  FakeServer server;
+  TestHost host{kSmtp, {{"smtp_connection_reuse_time_limit", "10h"}, {"smtp_connection_cache_time_limit", "24h"}}};
+  host.facts["virtual_clock"] = "1000000000";
+  std::vector<std::uint32_t> uses;
+  for (const int later : {0, 5, 4, 2}) {  // the last eleven hours after the opening, two after the use before it
+    host.fake().advance(std::chrono::hours{later});
+    uses.push_back(host.deliver(mail_to(server))[0].connection_use);
+  }
+  EXPECT_THAT(uses, ElementsAre(1, 2, 3, 1));
+  EXPECT_EQ(server.connections(), 2u);
 }
 
 TEST(SmtpReuse, KeepsConnectionsOnDemandOnceMailFollowsClosely) {

@@ -93,6 +93,16 @@ TEST_F(Printed, ContentMayComeInAnyPieces) {
             "A: 1\n\nxy\nlast\n");
 }
 
+// As Postfix 3.10 does, which leaves out the line before the first record.
+TEST_F(Printed, WithTheNameInFrontOfEachRecord) {
+  EXPECT_EQ(print({.header = true, .body = true, .names = true}, {"A: 1\r\n\r\nx\r\n"}),
+            "deferred/X: A: 1\ndeferred/X: \ndeferred/X: x\n");
+  const auto all = print({.envelope = true, .names = true, .types = true, .offsets = true}, {"A: 1\r\n"});
+  EXPECT_TRUE(all.starts_with("*** ENVELOPE RECORDS deferred/X ***\ndeferred/X:      4096  67 message_size: ")) << all;
+  EXPECT_NE(all.find("\ndeferred/X:      4096  83 sender: a@example.com\n"), std::string::npos) << all;
+  EXPECT_TRUE(all.ends_with("  69 *** MESSAGE FILE END deferred/X ***\n")) << all;
+}
+
 TEST_F(Printed, WithTypesAndPlaces) {
   const auto all = print({.envelope = true, .header = true, .types = true, .offsets = true}, {"A: 1\r\nB: 2\r\n"});
   EXPECT_NE(all.find("\n     4096  83 sender: a@example.com\n"), std::string::npos) << all;

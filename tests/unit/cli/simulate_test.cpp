@@ -271,6 +271,18 @@ TEST(Simulation, WithoutMemoryOfHostsThatHangThroughputFallsToAboutOneASecond) {
   EXPECT_GT(delivered(r, 5 * kMinute, 10 * kMinute), 20'000u);
 }
 
+// And with a hundred at once: 100 * 2 / 30, about six.
+TEST(Simulation, WithoutMemoryAHundredAtOnceDeliverAboutSixASecond) {
+  auto scenario = example("half-mx-dead-no-memory");
+  scenario.settings.transports.front().destination_concurrency_limit = 100;
+  scenario.drain = false;
+  const auto r = run(scenario);
+  const auto after = delivered(r, 15 * kMinute, 25 * kMinute);
+  EXPECT_GT(after, 5u * 600);
+  EXPECT_LT(after, 8u * 600);
+  EXPECT_GT(delivered(r, 5 * kMinute, 10 * kMinute), 20'000u);
+}
+
 TEST(Simulation, AFragileDestinationDeliversMoreWithAHighCohortLimit) {
   const auto high = example("fragile");
   auto low = high;

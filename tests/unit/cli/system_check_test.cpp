@@ -1,12 +1,19 @@
 // check --system: what is found fault with, and what it says to do.
 #include "kernel/cli/system_check.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+
+#include "kernel/io/fd.hpp"
 
 namespace mansio::cli {
 namespace {
@@ -166,6 +173,29 @@ TEST(ControlGroup, HasTheLeastLimitOfItsOwnAndOfThoseAboveIt) {
   EXPECT_EQ(limit("0::/\n"), 7u);
   EXPECT_EQ(limit("1:pids:/old\n"), 7u);
   fs::remove_all(root);
+}
+
+// chattr(1) S, and j and C where the file system has them and lets us set them. Of a spool that is not there yet the
+// directory above it is looked at, and no sync is measured.
+TEST(LookAtSystem, ReadsTheFileAttributesOfTheSpool) {
+  const auto above = std::filesystem::path{::testing::TempDir()} / ("attributes." + std::to_string(::getpid()));
+  std::filesystem::create_directories(above);
+  const io::UniqueFd fd{::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const auto set = [&](int flags) { return ::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags) == 0; };
+  int none = 0;
+  int error = ::ioctl(fd.get(), FS_IOC_GETFLAGS, &none) == 0 ? 0 : errno;
+  none &= ~(FS_SYNC_FL | FS_JOURNAL_DATA_FL | FS_NOCOW_FL);
+  if (error == 0 && !set(none | FS_SYNC_FL)) error = errno;
+  for (const int flag : {0, FS_SYNC_FL, FS_JOURNAL_DATA_FL, FS_NOCOW_FL}) {
+    if (error != 0 || !set(none | flag)) continue;
+    const auto facts = look_at_system((above / "spool").string(), 0);
+    EXPECT_EQ(facts.sync_attribute, flag == FS_SYNC_FL);
+    EXPECT_EQ(facts.journal_attribute, flag == FS_JOURNAL_DATA_FL);
+    EXPECT_EQ(facts.no_cow_attribute, flag == FS_NOCOW_FL);
+  }
+  std::filesystem::remove_all(above);
+  if (error == ENOTTY || error == EOPNOTSUPP) GTEST_SKIP() << "the file system here has no attribute S";
+  EXPECT_EQ(error, 0) << std::strerror(error);
 }
 
 TEST_F(SystemCheck, LooksAtWhatManyConnectionsNeed) {

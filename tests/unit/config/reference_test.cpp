@@ -23,6 +23,22 @@ TEST(Reference, TheDocumentIsWhatTheOptionTablesSay) {
   EXPECT_EQ(text, configuration_reference()) << "write it anew: MANSIO_WRITE_REFERENCE=1 unit-config";
 }
 
+// At the table of its options, where that has a heading of its own.
+TEST(Reference, LeadsToTheReadmeOfEachPlugin) {
+  const auto reference = configuration_reference();
+  std::size_t n = 0;
+  for (const auto &entry : std::filesystem::directory_iterator{source_directory() / "plugins"}) {
+    std::ifstream in{entry.path() / "README.md"};
+    if (!in) continue;
+    const std::string readme{std::istreambuf_iterator<char>{in}, {}};
+    const auto *place = readme.find("\n## Options\n") == std::string::npos ? ")" : "#options)";
+    const auto link = "(../plugins/" + entry.path().filename().string() + "/README.md" + place;
+    EXPECT_NE(reference.find(link), std::string::npos) << link;
+    ++n;
+  }
+  EXPECT_GE(n, 20u);
+}
+
 TEST(Examples, HaveNoProblems) {
   const auto files = direct_files();
   std::size_t n = 0;

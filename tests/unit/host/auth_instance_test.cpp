@@ -89,6 +89,19 @@ TEST_F(AuthInstanceTest, WhatIsNoAnswerLetsNobodyIn) {
   EXPECT_EQ(ask(*instance, "user " + std::string(200, 'a')).outcome, AuthOutcome::Ok);
 }
 
+TEST_F(AuthInstanceTest, RefusesMoreThanItMayHaveUnderWay) {
+  const auto instance = create({1, 0, 100});
+  wire::AuthCall call;
+  call.mechanism = "ODD";
+  call.has_response = true;
+  call.response = "silent";
+  call.time_limit = 60 * kSecond;
+  instance->start(std::move(call), [](wire::AuthResult &&) {});
+  const auto refused = ask(*instance, "user alice");
+  EXPECT_EQ(refused.outcome, AuthOutcome::Failed);
+  EXPECT_EQ(refused.text, "it has too much to do");
+}
+
 TEST_F(AuthInstanceTest, OneThatKeepsFailingIsNotAskedForAWhile) {
   Limits limits;
   limits.breaker_failures = 2;
